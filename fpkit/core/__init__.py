@@ -1,0 +1,1 @@
+"""Floor 0: results, checks, the grid, special functions and compilation. Knows nothing of potentials."""

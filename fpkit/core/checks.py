@@ -1,0 +1,67 @@
+"""Checks at the border of the package. Each failure is one sentence: what was given, what was expected, what helps."""
+import difflib
+import math
+import numbers
+
+import numpy as np
+
+
+def number(name, value, positive=False, non_negative=False, hint=""):
+    """`value` as a finite float; bool, text, arrays and NaN are refused."""
+    try:
+        if isinstance(value, (bool, np.bool_, str, bytes)) or value is None:
+            raise TypeError
+        value = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a number, got {shown(value)}.{_tail(hint)}") from None
+    if not math.isfinite(value):
+        raise ValueError(f"{name} must be finite, got {value}.{_tail(hint)}")
+    if positive and value <= 0:
+        raise ValueError(f"{name} must be positive, got {value:g}.{_tail(hint)}")
+    if non_negative and value < 0:
+        raise ValueError(f"{name} must not be negative, got {value:g}.{_tail(hint)}")
+    return value
+
+
+def whole(name, value, least=0, hint=""):
+    """`value` as an int that is at least `least`."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (numbers.Integral, np.integer)):
+        if not (isinstance(value, numbers.Real) and float(value).is_integer()) or isinstance(value, (bool, np.bool_)):
+            raise TypeError(f"{name} must be a whole number, got {shown(value)}.{_tail(hint)}")
+    value = int(value)
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, got {value}.{_tail(hint)}")
+    return value
+
+
+def choice(name, value, known):
+    """`value` if it is one of `known`; otherwise a sentence with the nearest spelling."""
+    known = list(known)
+    if value in known:
+        return value
+    near = difflib.get_close_matches(str(value), [k for k in known if isinstance(k, str)], 1)
+    guess = f" Did you mean {near[0]!r}?" if near else ""
+    raise ValueError(f"{name} {value!r} is unknown; known are {', '.join(map(str, known))}.{guess}")
+
+
+def points(name, x, ndim):
+    """`x` as a float array (..., ndim), finite."""
+    try:
+        x = np.asarray(x, float)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be numbers of shape (..., {ndim}), got {shown(x)}.") from None
+    if x.ndim == 0 or x.shape[-1] != ndim:
+        raise ValueError(f"{name} must have shape (..., {ndim}), got {x.shape}: the last index counts the coordinates.")
+    if not np.isfinite(x).all():
+        raise ValueError(f"{name} holds {int((~np.isfinite(x)).sum())} values that are not finite; remove them first.")
+    return x
+
+
+def shown(value, limit=60):
+    """Short text of what was given, for messages."""
+    text = f"array of shape {value.shape}" if isinstance(value, np.ndarray) and value.size > 6 else " ".join(repr(value).split())
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def _tail(hint):
+    return f" {hint}" if hint else ""

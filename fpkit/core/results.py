@@ -1,0 +1,133 @@
+"""What a calculation returns: a number with its error, and a function on a grid."""
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+class ResolutionWarning(UserWarning):
+    """The grid or the time step is too coarse for the claim made from it; the text says what would help."""
+
+
+class Estimate(float):
+    """A number with its error; it is a float and can be used wherever one can.
+
+    Parameters
+    ----------
+    value : float
+        The number; 0.0 when it underflows, and then `log10` still holds it.
+    error : float
+        A bound that the true error keeps, in the units of `value`.
+    method : str
+        How the number was obtained.
+    log10 : float, optional
+        Decimal logarithm of a positive value, usable when `value` underflows. Default: from `value`.
+    status : str
+        "ok", or a sentence that says why the number is missing and what to try.
+    inputs : dict
+        What made it (theta, grid, seed, ...).
+
+    Examples
+    --------
+    >>> k = Estimate(2.0, 0.1, "finite volumes")
+    >>> k / 2, k.error
+    (1.0, 0.1)
+    >>> k
+    2.00 +- 0.10 (finite volumes)
+    """
+
+    def __new__(cls, value, error, method, log10=None, status="ok", inputs=None):
+        self = super().__new__(cls, value)
+        if log10 is None:
+            log10 = math.log10(value) if value > 0 else (-math.inf if value == 0 else math.nan)
+        self.__dict__.update(value=float(value), error=float(error), method=method, log10=float(log10), status=status,
+                             inputs=dict(inputs or {}))
+        return self
+
+    def __setattr__(self, name, value):
+        raise AttributeError("an Estimate does not change; make a new one")
+
+    def __getnewargs__(self):
+        return self.value, self.error, self.method, self.log10, self.status, self.inputs
+
+    def to_dict(self):
+        """Plain dictionary for JSON; a number that is not finite becomes None."""
+        number = lambda a: a if math.isfinite(a) else None
+        return {"value": number(self.value), "error": number(self.error), "log10": number(self.log10),
+                "method": self.method, "status": self.status}
+
+    def __repr__(self):
+        if self.status != "ok":
+            return f"{self.status} ({self.method})"
+        if self.value == 0 and math.isfinite(self.log10):
+            return f"10^{self.log10:.4f} ({self.method})"
+        return f"{with_error(self.value, self.error)} ({self.method})"
+
+    __str__ = __repr__
+
+
+def with_error(value, error):
+    """'1.234 +- 0.012': the error to two digits, the value to the same place."""
+    if not (math.isfinite(value) and math.isfinite(error)) or error <= 0:
+        return f"{value:.10g} +- {error:.2g}"
+    exponent = math.floor(math.log10(abs(value))) if value else 0
+    place = math.floor(math.log10(error)) - 1
+    if -4 <= exponent <= 5 and place >= -8:
+        digits = max(0, -place)
+        return f"{value:.{digits}f} +- {error:.{digits}f}"
+    digits = min(15, max(1, exponent - place))
+    return f"{value:.{digits}g} +- {error:.1e}" if -4 <= exponent <= 5 else f"{value:.{digits}e} +- {error:.1e}"
+
+
+@dataclass(frozen=True, repr=False)
+class Field:
+    """A function on the cells of a grid.
+
+    Attributes
+    ----------
+    values : ndarray, shape grid.shape
+        One value a cell; outside the mask NaN, or 0 for a density. For a density: cell averages, so that
+        ``(values * grid.volumes).sum()`` is the mass.
+    grid : Grid
+    name : str
+        What it is, for tables and axis labels.
+    error : float or ndarray or None
+        Bound of the error of each value (None: not known).
+    units : str
+    inputs : dict
+        What made it.
+    """
+    values: np.ndarray
+    grid: Any
+    name: str = "field"
+    error: Any = None
+    units: str = ""
+    inputs: dict = field(default_factory=dict)
+
+    def at(self, point):
+        """Value at one point as an Estimate, by multilinear interpolation between cell centres.
+
+        The error adds the interpolation's own (a cell average taken for a value included), judged from the second
+        differences around the point, to the field's. A point outside the grid or the mask is refused.
+        """
+        weights, indices, curvature = self.grid.interpolation(point)
+        values = np.asarray(self.values)
+        picked = values[tuple(indices.T)]
+        known = np.isfinite(picked)
+        if not known.any() or weights[known].sum() <= 0:
+            raise ValueError(f"{self.name} has no value at {np.asarray(point).tolist()}: the cell is outside the mask")
+        w = np.where(known, weights, 0.0) / weights[known].sum()
+        value = float(w @ np.where(known, picked, 0.0))
+        error = 0.0 if self.error is None else float(w @ np.broadcast_to(self.error, values.shape)[tuple(indices.T)])
+        return Estimate(value, error + curvature(values), f"{self.name}, interpolated", inputs=self.inputs)
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self.values, dtype)
+
+    def __repr__(self):
+        v = self.values[np.isfinite(self.values)]
+        span = f"{v.min():.4g} to {v.max():.4g}" if v.size else "no finite value"
+        return f"{self.name} on {'x'.join(map(str, self.grid.shape))} cells: {span}{' ' + self.units if self.units else ''}"

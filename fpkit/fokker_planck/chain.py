@@ -1,0 +1,125 @@
+"""The reversible Markov chain of a discretised diffusion: masses of cells, conductances of edges, killing, all as logarithms.
+
+Rates q_ij = c_ij / m_i. For any positive c and m detailed balance holds, m / sum m is stationary and every rate is positive:
+nothing can go wrong that has not gone wrong in c or m. Factors (1 + d) in c and m change every eigenvalue by a factor
+1 + O(d), so tiny rates are well conditioned here; they are lost by forming the diagonal -sum_j q_ij.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+FLOOR = -640.0                # logs of masses below this are lifted to it: exp(-640) = 1e-278 keeps c, m and c/m in range
+LEAST_CONDUCTANCE = -670.0    # a conductance of 0 would give 0/0
+LARGEST_RATE = 650.0          # log; midpoint and the like give rates exp(|df|/(2 theta)) on steep edges
+
+
+@dataclass(frozen=True, repr=False)
+class Chain:
+    """Masses, conductances and killing of a reversible chain.
+
+    Attributes
+    ----------
+    log_mass : ndarray (n_cells,)
+        log of the masses m, largest 0; -inf for cells that are not states.
+    edges : int ndarray (n_edges, 2)
+        Flat indices of the two cells of each edge, the smaller first, no pair twice.
+    log_cond : ndarray (n_edges,)
+        log of c_ij = m_i q_ij = m_j q_ji, in 1/time on the same scale as the masses.
+    log_ground : ndarray (n_cells,) or None
+        log of the killing rate times mass; -inf where nothing is absorbed.
+    shift : float
+        log of the mass in units of int exp(-beta (f - f0)) is ``log_mass + shift``.
+    """
+    log_mass: np.ndarray
+    edges: np.ndarray
+    log_cond: np.ndarray
+    log_ground: np.ndarray | None = None
+    shift: float = 0.0
+    notes: dict = field(default_factory=dict)
+
+    @staticmethod
+    def of(log_mass, edges, log_cond, log_ground=None, notes=None):
+        """Chain from raw logarithms: edges sorted, pairs joined, loops and edges of cells without mass left out, largest log_mass 0."""
+        edges = np.asarray(edges, np.int64).reshape(-1, 2)
+        keep = (edges[:, 0] != edges[:, 1]) & np.isfinite(log_mass[edges]).all(1) & np.isfinite(log_cond)
+        edges, log_cond = np.sort(edges[keep], axis=1), np.asarray(log_cond, float)[keep]
+        n = log_mass.size
+        key = edges[:, 0] * n + edges[:, 1]
+        if key.size and not (np.diff(key) > 0).all():
+            order = np.argsort(key, kind="stable")
+            key, edges, log_cond = key[order], edges[order], log_cond[order]
+            first = np.flatnonzero(np.r_[True, np.diff(key) > 0])
+            if first.size < key.size:                 # two edges between the same cells: a periodic axis with two cells
+                top = np.maximum.reduceat(log_cond, first)
+                part = np.exp(log_cond - np.repeat(top, np.diff(np.r_[first, key.size])))
+                log_cond, edges = top + np.log(np.add.reduceat(part, first)), edges[first]
+        shift = float(log_mass.max())
+        ground = None if log_ground is None or not np.isfinite(log_ground).any() else np.where(np.isfinite(log_mass), log_ground - shift, -np.inf)
+        return Chain(log_mass - shift, edges, log_cond - shift, ground, shift, dict(notes or {}))
+
+    @property
+    def n_cells(self):
+        return self.log_mass.size
+
+    @property
+    def states(self):
+        """Cells that are states of the chain, bool (n_cells,)."""
+        return np.isfinite(self.log_mass)
+
+    @property
+    def ground(self):
+        """Killing rate times mass (n_cells,), or None."""
+        return None if self.log_ground is None else np.exp(self.log_ground)
+
+    def in_range(self):
+        """The same chain with every number inside the range of floats.
+
+        A cell with log m below -640 gets mass exp(-640) and its edges are lifted with it, so that it still empties at its
+        own rate; what this changes is below 1e-270 of the total mass.
+        """
+        lift = np.where(self.states, np.maximum(FLOOR - self.log_mass, 0.0), 0.0)
+        mass = np.where(self.states, np.maximum(self.log_mass, FLOOR), -np.inf)
+        largest = mass[self.edges].min(1, initial=0.0) + LARGEST_RATE
+        cond = np.clip(self.log_cond + lift[self.edges].max(1, initial=0.0), LEAST_CONDUCTANCE, np.maximum(largest, LEAST_CONDUCTANCE))
+        if not lift.any() and np.array_equal(cond, self.log_cond):
+            return self
+        ground = self.log_ground
+        if ground is not None:
+            at = np.isfinite(ground)
+            ground = np.where(at, np.clip(ground + lift, LEAST_CONDUCTANCE, np.where(at, mass, 0.0) + LARGEST_RATE), -np.inf)
+        return replace(self, log_mass=mass, log_cond=cond, log_ground=ground)
+
+    def generator(self):
+        """Generator Q as a CSR matrix (n_cells, n_cells): rows sum to zero, or to minus the killing rate.
+
+        Call it on a chain `in_range`. The off-diagonal entries are exp(log_cond) / exp(log_mass), hence detailed balance to
+        4 ulp in ``np.exp(log_mass)[i] * Q[i, j]``.
+        """
+        from scipy.sparse import csr_matrix
+        n = self.n_cells
+        i, j = self.edges.T
+        m, c = np.exp(self.log_mass), np.exp(self.log_cond)
+        forth, back = c / m[i], c / m[j]
+        diagonal = np.bincount(i, forth, n) + np.bincount(j, back, n)
+        if self.log_ground is not None:
+            diagonal = diagonal + np.where(self.states, np.exp(self.log_ground) / np.where(self.states, m, 1.0), 0.0)
+        kept = np.flatnonzero(self.states)
+        return csr_matrix((np.concatenate([forth, back, -diagonal[kept]]),
+                           (np.concatenate([i, j, kept]), np.concatenate([j, i, kept]))), shape=(n, n))
+
+    def components(self):
+        """Label of the connected part of each cell (n_cells,), -1 for cells that are not states, and the number of parts."""
+        from scipy.sparse import coo_matrix
+        from scipy.sparse.csgraph import connected_components
+        n = self.n_cells
+        graph = coo_matrix((np.ones(self.edges.shape[0], np.int8), tuple(self.edges.T)), shape=(n, n))
+        _, label = connected_components(graph, directed=False)
+        label = np.where(self.states, label, -1)
+        known, label[self.states] = np.unique(label[self.states], return_inverse=True)
+        return label, known.size
+
+    def __repr__(self):
+        killed = "" if self.log_ground is None else f", {int(np.isfinite(self.log_ground).sum())} with killing"
+        return f"Chain of {int(self.states.sum())} states and {self.edges.shape[0]} edges{killed}"

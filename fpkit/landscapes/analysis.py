@@ -1,0 +1,201 @@
+"""Analyse a loss landscape: wells, Gibbs occupation against temperature, a density and paths from the start point."""
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..core import checks
+from .caveats import caveats
+from .hostile import LandscapeFormatError
+from .landscape import Landscape
+from .thermodynamics import THIN_WELL, Thermodynamics, crossover_temperatures, thermodynamics
+from .wells import REACH, default_temperatures, find_wells
+
+__all__ = ["analyse", "LandscapeReport"]
+
+N_CURVE = 121                        # temperatures of the curves in the figures
+
+
+def analyse(landscape, theta=None, start=None, seed=1, n_paths=400, allow_partial=False):
+    """Wells of a loss landscape, their occupation against temperature, and the diffusion from a start point.
+
+    Parameters
+    ----------
+    landscape : Landscape or path
+    theta : float or sequence of float, optional
+        Temperatures, in units of the loss. Default: a dozen, log-spaced from a tenth of the smallest depth of a well that counts to
+        a third of the largest; for a single well from a hundredth to a third of the height of the lower quartile of the surface.
+    start : (x, y), optional
+        Start of the density and of the paths. Default: the first point of the file's trajectory, else the origin of the plane,
+        else (with a warning) the valid cell nearest to them.
+    seed : int
+        Of the paths.
+    n_paths : int
+    allow_partial : bool
+        Analyse a surface that was not computed to the end.
+
+    Returns
+    -------
+    LandscapeReport
+
+    Raises
+    ------
+    LandscapeFormatError
+        When the file cannot be read, or may not be analysed.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from fpkit.landscapes.writing import write_landscape
+    >>> x, y = np.linspace(-1.5, 1.5, 25), np.linspace(-1, 1, 17)
+    >>> path = os.path.join(tempfile.mkdtemp(), "two_wells.h5")
+    >>> _ = write_landscape(path, x, y, {"train_loss": (x**2 - 1)**2 + 0.2*x + y[:, None]**2})
+    >>> report = fp.analyse(path, theta=[0.05, 0.1])
+    >>> [w.index for w in report.wells], report.occupation.shape
+    ([(8, 4), (8, 20)], (2, 2))
+    """
+    land = landscape
+    if not isinstance(land, Landscape):
+        from .reading import read_landscape
+
+        if not isinstance(landscape, (str, os.PathLike)):
+            raise TypeError(f"analyse takes a Landscape or the path of a file, got {type(landscape).__name__}.")
+        land = read_landscape(landscape, allow_partial=allow_partial)
+    refusal = land.refusal
+    if refusal and not (allow_partial and land.valid.any()):
+        raise LandscapeFormatError(land.path, land.key, refusal)
+    tree = land.merge_tree()
+    thetas, theta_rule = _temperatures(land, tree, theta)
+    wells, basins = find_wells(land, tree, thetas[0])
+    thermo = thermodynamics(land, wells, basins, thetas)
+    scanned = np.geomspace(thetas[0] / 100, thetas[-1], 80) if theta is None else np.geomspace(thetas[0], thetas[-1], 40) if thetas.size > 1 else thetas
+    crossings = crossover_temperatures(land, wells, basins, scanned)
+    curves = thermo if thetas.size == 1 else thermodynamics(land, wells, basins, np.geomspace(thetas[0], thetas[-1], N_CURVE), with_means=False)
+    x0, start_rule, warnings = _start(land, start)
+    from .dynamics import dynamics
+
+    motion = dynamics(land, wells, basins, thetas, x0, seed, checks.whole("n_paths", n_paths, 2), reach=REACH * land.height(0.5))
+    return LandscapeReport(land, thetas, theta_rule, wells, basins, thermo, crossings, x0, start_rule, motion,
+                           caveats(land, wells, thermo, THIN_WELL), (*land.warnings, *warnings), seed, curves)
+
+
+def _temperatures(land, tree, theta):
+    if theta is None:
+        return default_temperatures(land, tree)
+    given = np.atleast_1d(np.asarray(theta, float)) if not isinstance(theta, (str, bytes)) else None
+    if given is None or given.ndim != 1 or given.size == 0:
+        raise TypeError(f"theta must be a temperature or a list of them, got {checks.shown(theta)}.")
+    given = np.array(sorted({checks.number("theta", float(t), positive=True) for t in given}))
+    return given, "as asked"
+
+
+def _start(land, start):
+    """The start point, where it comes from, and warnings."""
+    if start is not None:
+        x0 = checks.points("start", np.atleast_1d(start), land.ndim)
+        index = land.index(x0)
+        if not land.valid[index]:
+            near = land.point(_nearest_valid(land, x0))
+            raise ValueError(f"the start {x0.tolist()} lies in a cell without a loss; the nearest one with a loss is at {near.tolist()}.")
+        return x0, "as asked", ()
+    wishes = []
+    if land.trajectory is not None:
+        wishes.append((land.trajectory[0], "the first point of the trajectory"))
+    wishes.append((np.zeros(land.ndim), "the origin of the plane" if land.ndim > 1 else "the origin of the line"))
+    for point, name in wishes:
+        try:
+            if land.valid[land.index(point)]:
+                return np.array(point, float), name, ()
+        except ValueError:
+            pass                                          # outside the box
+    point, name = wishes[0]
+    x0 = land.point(_nearest_valid(land, point))
+    return x0, f"the valid cell nearest to {name}", (f"{name[0].upper() + name[1:]} has no loss there, so the diffusion starts at the nearest valid "
+                                                      f"cell {np.round(x0, 6).tolist()}; give start=... (--start) for another.",)
+
+
+def _nearest_valid(land, point):
+    scale = np.array([a[-1] - a[0] for a in land.axes])
+    cells = np.argwhere(land.valid)
+    x = np.stack([a[i] for a, i in zip(land.axes, cells.T[::-1])], axis=-1)
+    return tuple(int(i) for i in cells[np.argmin((((x - point) / scale) ** 2).sum(axis=1))])
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class LandscapeReport:
+    """The analysis of one landscape; `save(folder)` writes the page, `to_dict()` is its JSON.
+
+    Attributes
+    ----------
+    landscape : Landscape
+    theta : ndarray (n_theta,)
+        Temperatures, ascending.
+    theta_rule : str
+        Where they come from.
+    wells : tuple of Well
+        Minima whose depth exceeds 3 theta at the lowest temperature, the lowest first.
+    basins : ndarray of int, shape of the landscape
+        Place in `wells` of the well that each cell belongs to; -1 for invalid cells.
+    thermodynamics : Thermodynamics
+        Occupation, E, F, S of each basin at each temperature.
+    crossovers : tuple of Crossover
+        Temperatures at which two wells are equally occupied while both exist.
+    start, start_rule
+        Where density and paths start, and why there.
+    dynamics : Dynamics or None
+        Density and paths at one temperature.
+    caveats : tuple of Caveat
+    warnings : tuple of str
+    seed : int
+    curves : Thermodynamics
+        The same as `thermodynamics` at many temperatures in between, for drawing.
+    """
+    landscape: Landscape
+    theta: np.ndarray
+    theta_rule: str
+    wells: tuple
+    basins: np.ndarray
+    thermodynamics: Thermodynamics
+    crossovers: tuple
+    start: np.ndarray
+    start_rule: str
+    dynamics: object
+    caveats: tuple = ()
+    warnings: tuple = ()
+    seed: int = 1
+    curves: Thermodynamics | None = None
+
+    @property
+    def occupation(self):
+        """Gibbs probability of each well, (n_theta, n_wells)."""
+        return self.thermodynamics.occupation
+
+    @property
+    def flags(self):
+        """Names of the caveats that apply."""
+        return tuple(c.name for c in self.caveats)
+
+    def to_dict(self):
+        """Plain dictionary of everything but pictures: strict JSON with stable keys (see `fpkit.landscapes.report`)."""
+        from .report import as_dict
+
+        return as_dict(self)
+
+    def save(self, folder):
+        """Write index.html, report.json and the figures to a folder; returns the path of the page."""
+        from .report import save
+
+        return save(self, folder)
+
+    def answers(self):
+        """The findings as plain sentences, the most important first."""
+        from .sentences import answers
+
+        return answers(self)
+
+    def __repr__(self):
+        from .sentences import as_text
+
+        return as_text(self)

@@ -1,0 +1,278 @@
+"""Opening HDF5 files that come from strangers: every doubt is settled before a byte of data is read.
+
+h5py follows external links, external storage and virtual datasets into other files without a word, and allocates
+what a header declares. So each name is checked as a hard link, each dataset for type, filters, layout and size, in
+that order, and every failure of any kind becomes one `LandscapeFormatError`.
+"""
+from __future__ import annotations
+
+import itertools
+import os
+import stat
+from contextlib import contextmanager
+
+import h5py
+import numpy as np
+
+MAX_FILE_BYTES = 2**30
+MAX_CELLS = 50_000_000
+MAX_EXPANSION = 10_000           # logical bytes for each stored byte: beyond, a compression bomb
+MAX_TEXT = 65_536
+MAX_NAMES = 1000                 # names listed of one group
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32, h5py.h5z.FILTER_LZF}
+# what h5py was seen to raise on damaged files
+H5PY_ERRORS = (OSError, RuntimeError, KeyError, ValueError, AttributeError, TypeError, IndexError, OverflowError,
+               MemoryError, UnicodeError, NotImplementedError)
+
+
+class LandscapeFormatError(ValueError):
+    """A file that cannot be read as a loss landscape, or may not be analysed.
+
+    Attributes
+    ----------
+    path : str
+    key : str or None
+        The dataset or attribute that is to blame; None for the file as a whole.
+    reason : str
+        One clause: what was found, what was expected, what helps.
+    """
+
+    def __init__(self, path, key, reason):
+        self.path, self.key, self.reason = os.fspath(path), key, reason
+        super().__init__(f"{self.path}{f' [{key}]' if key else ''}: {reason}")
+
+    def __reduce__(self):
+        return type(self), (self.path, self.key, self.reason)
+
+
+@contextmanager
+def open_checked(path):
+    """The file at `path` as a `CheckedFile`, closed on leaving; LandscapeFormatError for whatever is wrong with it."""
+    try:
+        path = os.fspath(path)
+        if isinstance(path, bytes):
+            path = os.fsdecode(path)
+    except TypeError:
+        raise TypeError(f"a landscape is read from a path, got {type(path).__name__}.") from None
+    size = _check_outside(path)
+    try:
+        handle = h5py.File(path, "r")
+    except BlockingIOError:
+        raise LandscapeFormatError(path, None, "the file is locked, so it is still being written; wait for its writer or copy it") from None
+    except H5PY_ERRORS as error:
+        raise LandscapeFormatError(path, None, f"HDF5 cannot open it ({_short(error)}); it is damaged or cut off") from None
+    try:
+        yield CheckedFile(handle, path, size)
+    except LandscapeFormatError:
+        raise
+    except H5PY_ERRORS as error:
+        raise LandscapeFormatError(path, None, f"reading failed ({_short(error)}); the file is damaged") from None
+    finally:
+        try:
+            handle.close()
+        except H5PY_ERRORS:
+            pass                                 # a damaged file may fail to close as well; nothing was written
+
+
+def _check_outside(path):
+    """Size in bytes after the checks that need no HDF5: existence, kind of file, size, signature."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError) as error:
+        reason = "there is no such file" if isinstance(error, FileNotFoundError) else _short(error)
+        raise LandscapeFormatError(path, None, reason) from None
+    if stat.S_ISDIR(status.st_mode):
+        raise LandscapeFormatError(path, None, "this is a folder; give the HDF5 file in it")
+    if not stat.S_ISREG(status.st_mode):         # opening a FIFO would wait for ever
+        raise LandscapeFormatError(path, None, "this is not a regular file")
+    if status.st_size > MAX_FILE_BYTES:
+        raise LandscapeFormatError(path, None, f"{status.st_size / 2**30:.1f} GiB is more than a landscape of the allowed 1 GiB")
+    try:
+        with open(path, "rb") as stream:
+            head = stream.read(512)
+            offset = 0
+            while head[:8] != SIGNATURE:         # a user block of 512, 1024, 2048, ... bytes may stand before it
+                offset = max(512, 2 * offset)
+                if offset >= status.st_size:
+                    raise LandscapeFormatError(path, None, _not_hdf5(path))
+                stream.seek(offset)
+                head = stream.read(8)
+    except OSError as error:
+        raise LandscapeFormatError(path, None, _short(error)) from None
+    return status.st_size
+
+
+def _not_hdf5(path):
+    with open(path, "rb") as stream:
+        head = stream.read(8)
+    if not head:
+        return "the file is empty"
+    if head[:1] == b"\x80" or path.lower().endswith((".p", ".pkl", ".pickle")):
+        return "this looks like a pickle, which runs code when it is loaded; save the arrays with numpy.savez or in HDF5"
+    if head[:4] == b"PK\x03\x04" or head[:6] == b"\x93NUMPY":
+        return "NumPy files are not read here; write the surface to HDF5 with xcoordinates, ycoordinates and train_loss"
+    return "this is not an HDF5 file (no HDF5 signature)"
+
+
+def _short(error):
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 160 else text[:157] + "..."
+
+
+class CheckedFile:
+    """Read access to datasets and attributes of one open file, each after its checks."""
+
+    def __init__(self, handle, path, size):
+        self.handle, self.path, self.size = handle, path, size
+
+    def fail(self, key, reason):
+        raise LandscapeFormatError(self.path, key, reason)
+
+    def names(self, group="/"):
+        """Names in a group, at most MAX_NAMES, in the file's order."""
+        return [str(n) for n in itertools.islice(self._object(group) if group != "/" else self.handle, MAX_NAMES)]
+
+    def has(self, key):
+        """Whether a link of that name exists (what stands behind it is not looked at)."""
+        here, parts = self.handle, key.strip("/").split("/")
+        for depth, name in enumerate(parts):
+            try:
+                link = here.get(name, getlink=True) if name in here.keys() or self._is_linked(here, name) else None
+            except H5PY_ERRORS as error:
+                self.fail(key, f"its link cannot be read ({_short(error)})")
+            if link is None:
+                return False
+            if depth + 1 < len(parts):
+                self._hard(link, key)
+                here = here[name]
+                if not isinstance(here, h5py.Group):
+                    return False
+        return True
+
+    @staticmethod
+    def _is_linked(group, name):
+        # `in` is False for a soft link that points nowhere; the link itself still counts as present
+        return group.id.links.exists(name.encode())
+
+    def _hard(self, link, key):
+        if not isinstance(link, h5py.HardLink):
+            kind = "a link into another file" if isinstance(link, h5py.ExternalLink) else "a soft link"
+            self.fail(key, f"it is {kind}; only data stored in the file itself are read")
+
+    def _object(self, key):
+        """The group or dataset at `key`, reached through hard links alone."""
+        here = self.handle
+        for name in key.strip("/").split("/"):
+            try:
+                link = here.get(name, getlink=True)
+                if link is not None:
+                    self._hard(link, key)
+                    here = here[name]
+            except LandscapeFormatError:
+                raise
+            except H5PY_ERRORS as error:
+                self.fail(key, f"it cannot be opened ({_short(error)})")
+            if link is None:
+                self.fail(key, "it is missing")
+        return here
+
+    def dataset(self, key):
+        """The dataset at `key` after the checks of link, kind, layout and external storage; nothing is read."""
+        found = self._object(key)
+        if not isinstance(found, h5py.Dataset):
+            self.fail(key, "it is a group, expected a dataset")
+        try:
+            if found.is_virtual:
+                self.fail(key, "it is a virtual dataset, whose values may lie in other files")
+            if found.external:
+                self.fail(key, "its values lie in another file (external storage)")
+        except H5PY_ERRORS as error:
+            if isinstance(error, LandscapeFormatError):
+                raise
+            self.fail(key, f"its layout cannot be read ({_short(error)})")
+        return found
+
+    def array(self, key, ndim=None, shapes=None):
+        """Numbers of the dataset `key` as float64; None when it was declared and never written.
+
+        `shapes`: the shapes allowed (a set of tuples), checked before anything is allocated.
+        """
+        d = self.dataset(key)
+        try:
+            kind, itemsize = d.dtype.kind, d.dtype.itemsize
+        except H5PY_ERRORS as error:
+            self.fail(key, f"its type cannot be read ({_short(error)})")
+        if kind not in "fiu":
+            self.fail(key, f"its type {str(d.dtype)[:60]!r} is not plain numbers")
+        plist = d.id.get_create_plist()
+        for k in range(plist.get_nfilters()):
+            code = plist.get_filter(k)[0]
+            if code not in FILTERS:
+                self.fail(key, f"it is packed with filter {code}; gzip, shuffle, fletcher32 and lzf are read")
+        shape = d.shape
+        if shape is None:
+            self.fail(key, "it is an empty (null) dataset")
+        if ndim is not None and len(shape) != ndim:
+            self.fail(key, f"its shape is {shape}, expected {ndim} axis(es)")
+        if shapes is not None and tuple(shape) not in shapes:
+            allowed = " or ".join(str(s) for s in sorted(shapes))
+            self.fail(key, f"its shape {tuple(shape)} does not fit the coordinates, expected {allowed}")
+        cells = 1
+        for n in shape:
+            cells *= int(n)
+        if cells > MAX_CELLS:
+            self.fail(key, f"{cells} values are more than the allowed {MAX_CELLS}")
+        if cells == 0:
+            return None
+        stored = d.id.get_storage_size()
+        if stored == 0:
+            return None                          # declared and never written: a fill value is no measurement
+        if cells * itemsize > MAX_EXPANSION * stored:
+            self.fail(key, f"{stored} stored bytes claim to be {cells * itemsize}: a compression bomb")
+        if d.chunks is not None:
+            chunk = int(np.prod([float(c) for c in d.chunks])) * itemsize
+            if chunk > max(2**24, 4 * cells * itemsize):      # a chunk is unpacked whole, however small the dataset
+                self.fail(key, f"its chunks of {chunk} bytes are far larger than its data")
+        try:
+            return np.array(d[()], dtype=np.float64)
+        except H5PY_ERRORS as error:
+            self.fail(key, f"its values cannot be read ({_short(error)})")
+
+    def text(self, key):
+        """Text of a scalar string dataset, cut at MAX_TEXT; None when absent or no text. Never evaluated or followed."""
+        if not self.has(key):
+            return None
+        d = self.dataset(key)
+        if d.shape != () or h5py.check_string_dtype(d.dtype) is None or not self._text_fits(d.id.get_storage_size()):
+            return None
+        return self._decoded(d[()])
+
+    def _text_fits(self, stored):
+        # the length of a variable-length string is known only by reading it, so the file's own size is the bound
+        return self.size <= 64 * 2**20 and stored <= 64 * MAX_TEXT
+
+    def attributes(self, limit=64):
+        """Plain attributes of the root: numbers (scalars and short arrays) and strings; others are left out."""
+        found = {}
+        for name in itertools.islice(self.handle.attrs, limit):
+            try:
+                a = self.handle.attrs.get_id(name)
+                shape = a.shape
+                if shape is None or int(np.prod(shape, dtype=float)) > 1000 or not self._text_fits(0):
+                    continue
+                if a.dtype.kind in "fiu":
+                    value = np.asarray(self.handle.attrs[name])
+                    found[str(name)] = value.item() if value.ndim == 0 else value.tolist()
+                elif shape == () and h5py.check_string_dtype(a.dtype) is not None and a.dtype.itemsize <= MAX_TEXT:
+                    found[str(name)] = self._decoded(self.handle.attrs[name])
+            except H5PY_ERRORS:
+                continue                          # an attribute that cannot be read decides nothing
+        return found
+
+    @staticmethod
+    def _decoded(value):
+        if isinstance(value, bytes):
+            value = value.decode("utf-8", "replace")
+        text = str(value)
+        return text if len(text) <= MAX_TEXT else text[:MAX_TEXT]

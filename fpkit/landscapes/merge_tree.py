@@ -1,0 +1,159 @@
+"""Merge tree of the sublevel sets of a sampled surface, and its basins: the minima, and the saddle where each is absorbed.
+
+A minimum is a plateau-connected set of valid cells none of whose valid neighbours is strictly lower. Cells are flooded in
+ascending order of (value, index); where two components meet, the one with the lower minimum survives (the elder rule; on a
+tie the smaller index). Only comparisons and one subtraction are made, so every number is a sample, bit for bit.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .cells import neighbourhood, offsets, on_edge
+
+
+@dataclass(frozen=True)
+class Branch:
+    """One branch of a merge tree, from a minimum up to the saddle where it joins a lower one.
+
+    Attributes
+    ----------
+    index : tuple of int
+        [iy, ix] of the minimum ([ix] on a line).
+    minimum : float
+        Loss there.
+    death : float or None
+        Loss at the saddle; None for the root of a component.
+    saddle_index : tuple of int or None
+    parent : int or None
+        Place in the tree of the branch that this one joins.
+    """
+    index: tuple
+    minimum: float
+    death: float | None
+    saddle_index: tuple | None
+    parent: int | None
+
+    @property
+    def persistence(self):
+        """Depth: death - minimum, infinite for a root."""
+        return np.inf if self.death is None else self.death - self.minimum
+
+
+@dataclass(frozen=True)
+class Minimum:
+    """A grid minimum: place, value, and whether the data end beside it."""
+    index: tuple
+    value: float
+    x: np.ndarray
+    persistence: float
+    touches_edge: bool
+    touches_invalid: bool
+
+
+class MergeTree(Sequence):
+    """Branches in ascending order of their minima; `tree[k]`, `len(tree)`, iteration.
+
+    Attributes
+    ----------
+    branches : tuple of Branch
+    neighbours : int
+        8 or 4.
+    """
+
+    def __init__(self, branches, neighbours, basins):
+        self.branches, self.neighbours, self._basins = tuple(branches), neighbours, basins
+
+    def __getitem__(self, k):
+        return self.branches[k]
+
+    def __len__(self):
+        return len(self.branches)
+
+    @property
+    def roots(self):
+        """The branches that never die, one a component of the valid cells."""
+        return tuple(b for b in self.branches if b.death is None)
+
+    def kept(self, persistence):
+        """Places in the tree of the branches whose persistence exceeds the given one (roots always do)."""
+        return [k for k, b in enumerate(self.branches) if b.death is None or b.persistence > persistence]
+
+    def wells(self, theta, factor=3.0):
+        """Branches that count as wells at temperature `theta`: persistence above `factor` theta."""
+        return tuple(self.branches[k] for k in self.kept(factor * theta))
+
+    def basins(self, persistence=0.0):
+        """Array of the landscape's shape with the place in the tree of the well that each cell descends to; -1 outside.
+
+        Steepest descent to the lowest neighbour, then merged up the tree into branches of more than this persistence.
+        """
+        survivors = set(self.kept(persistence))
+        home = np.arange(len(self) + 1)
+        for k in range(len(self)):
+            j = k
+            while j not in survivors:
+                j = self.branches[j].parent
+            home[k] = j
+        home[-1] = -1                                  # label -1, outside, stays -1
+        return home[self._basins]
+
+    def minima(self, landscape):
+        """The minima of the tree as `Minimum`, with flags for the edge of the box and for invalid neighbours."""
+        edge, beside = on_edge(landscape.shape), neighbourhood(~landscape.valid)
+        return tuple(Minimum(b.index, b.minimum, landscape.point(b.index), b.persistence, bool(edge[b.index]), bool(beside[b.index]))
+                     for b in self.branches)
+
+    def __repr__(self):
+        rows = [f"merge tree, {self.neighbours} neighbours: {len(self)} minima"]
+        for b in self.branches[:12]:
+            end = "root" if b.death is None else f"joins at {b.death:.6g} {list(b.saddle_index)}, persistence {b.persistence:.6g}"
+            rows.append(f"  {b.minimum:.6g} {list(b.index)} {end}")
+        return "\n".join(rows + ["  ..."] * (len(self) > 12))
+
+
+def merge_tree(loss, valid=None, neighbours=8):
+    """Merge tree of a sampled surface.
+
+    Parameters
+    ----------
+    loss : ndarray, shape (ny, nx) or (nx,)
+    valid : ndarray of bool, optional
+        Default: the finite cells.
+    neighbours : {8, 4}
+
+    Returns
+    -------
+    MergeTree
+
+    Examples
+    --------
+    >>> tree = merge_tree(np.array([3.0, 0.0, 2.0, 1.0, 4.0]))
+    >>> [(b.index, b.minimum, b.death) for b in tree]
+    [((1,), 0.0, None), ((3,), 1.0, 2.0)]
+    """
+    from . import kernels
+
+    loss = np.asarray(loss, float)
+    valid = np.isfinite(loss) if valid is None else np.asarray(valid, bool)
+    steps = offsets(loss.ndim, neighbours)
+    padded = np.pad(loss, 1, constant_values=np.nan)
+    places = np.flatnonzero(np.pad(valid, 1))
+    order = np.ascontiguousarray(places[np.argsort(padded.ravel()[places], kind="stable")].astype(np.int64))
+    strides = np.cumprod(np.r_[1, padded.shape[:0:-1]])[::-1]
+    flat_steps = np.ascontiguousarray((steps * strides).sum(axis=1).astype(np.int64))
+    values = np.ascontiguousarray(padded.ravel())
+    birth, death, elder, label = (np.full(values.size, -1, np.int64) for _ in range(4))
+    kernels.flood(values, order, flat_steps, birth, death, elder)
+    kernels.descend(values, order, flat_steps, label)
+    born = order[birth[order] == 0]                     # ascending by (value, index)
+    place_of = {int(cell): k for k, cell in enumerate(born)}
+    index_of = lambda cell: tuple(int(i) - 1 for i in np.unravel_index(cell, padded.shape))
+    branches = [Branch(index_of(c), float(values[c]), None if death[c] < 0 else float(values[death[c]]),
+                       None if death[c] < 0 else index_of(death[c]), None if death[c] < 0 else place_of[int(elder[c])]) for c in born]
+    lookup = np.full(values.size + 1, -1)               # label -1 reads the last entry
+    lookup[born] = np.arange(born.size)
+    inner = (slice(1, -1),) * loss.ndim
+    return MergeTree(branches, neighbours, lookup[label].reshape(padded.shape)[inner].copy())

@@ -1,0 +1,114 @@
+"""Wells of a landscape: which minima count, their saddles, their basins, and what the samples can say about them."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .cells import neighbourhood, on_edge
+
+N_TEMPERATURES = 12
+WELL_FACTOR = 3.0                    # a minimum is a well while its persistence exceeds this many theta
+REACH = 2.0                          # times the median height of the surface: higher barriers are walls
+DENT = 1e-3                          # of the largest persistence that counts: shallower minima are dents in a well
+RESOLVED_CELLS = 9                   # fewer cells than a 3 x 3 block say nothing about a width
+
+
+@dataclass(frozen=True, eq=False)
+class Well:
+    """One well of a landscape.
+
+    Attributes
+    ----------
+    number : int
+        1 for the lowest well, 2 for the next, ...
+    index, x, minimum
+        [iy, ix] of its lowest cell, the point (x, y) and the loss there.
+    saddle_index, saddle_x, saddle
+        Where, and at which loss, it joins a lower well; None for the lowest of a component.
+    joins : int or None
+        Number of the well that it joins there.
+    persistence : float
+        saddle - minimum, infinite for the lowest of a component.
+    n_cells : int
+        Cells of its basin (steepest descent, dents merged into it).
+    flags : tuple of str
+        "touches_edge", "touches_invalid": the lowest cell lies beside the end of the data, so the true minimum may be further
+        out. "n_cells<9": its width is not resolved. "within_noise": its depth is below three standard errors of the loss.
+    """
+    number: int
+    index: tuple
+    x: np.ndarray
+    minimum: float
+    saddle_index: tuple | None
+    saddle_x: np.ndarray | None
+    saddle: float | None
+    joins: int | None
+    persistence: float
+    n_cells: int
+    flags: tuple
+
+    def to_dict(self):
+        return {"number": self.number, "index": list(self.index), "point": self.x.tolist(), "minimum": self.minimum,
+                "saddle_index": None if self.saddle_index is None else list(self.saddle_index),
+                "saddle_point": None if self.saddle_x is None else self.saddle_x.tolist(), "saddle": self.saddle, "joins": self.joins,
+                "persistence": None if np.isinf(self.persistence) else self.persistence, "n_cells": self.n_cells, "flags": list(self.flags)}
+
+
+def counted_depths(land, tree):
+    """Finite persistences that say something about temperature, ascending.
+
+    Left out are barriers above twice the median height of the surface (on real surfaces the loss grows to 1e8 and 1e35 at the rim,
+    where a hollow is 'deep' at no temperature of interest), minima above that height, and dents of less than a thousandth of the rest.
+    """
+    reach = REACH * land.height(0.5)
+    lowest = tree[0].minimum if len(tree) else 0.0
+    depths = sorted(b.persistence for b in tree if b.persistence <= reach and b.minimum - lowest <= reach)
+    return [d for d in depths if d > DENT * depths[-1]]
+
+
+def default_temperatures(land, tree):
+    """A dozen temperatures for a landscape and the sentence that says where they come from."""
+    depths = counted_depths(land, tree)
+    if depths:
+        low, high = depths[0] / 10, depths[-1] / 3
+        said = f"from a tenth of the smallest depth of a well that counts ({depths[0]:.4g}) to a third of the largest ({depths[-1]:.4g})"
+    else:
+        height = land.height(0.25) or land.height(1.0) or 1.0
+        low, high = height / 100, height / 3
+        said = f"one well and no barrier: from a hundredth to a third of the height of the lower quartile of the surface ({height:.4g})"
+    return np.geomspace(low, high, N_TEMPERATURES), said
+
+
+def find_wells(land, tree, theta):
+    """Wells at temperature `theta` and the basin of each: (wells, array with the place of the well of each cell, -1 outside).
+
+    Wells are the branches with persistence above 3 theta; shallower ones belong to the well that they drain into.
+    """
+    kept = tree.kept(WELL_FACTOR * theta)
+    place = {k: n for n, k in enumerate(kept)}
+    basins = tree.basins(WELL_FACTOR * theta)
+    numbered = np.full(len(tree) + 1, -1)
+    for k, n in place.items():
+        numbered[k] = n
+    basins = numbered[basins]
+    edge, beside = on_edge(land.shape), neighbourhood(~land.valid)
+    sizes = np.bincount(basins[basins >= 0], minlength=len(kept))
+    wells = []
+    for n, k in enumerate(kept):
+        b = tree[k]
+        flags = []
+        if edge[b.index]:
+            flags.append("touches_edge")
+        if beside[b.index]:
+            flags.append("touches_invalid")
+        if sizes[n] < RESOLVED_CELLS:
+            flags.append("n_cells<9")
+        if land.loss_stderr is not None and b.death is not None:
+            noise = np.hypot(land.loss_stderr[b.index], land.loss_stderr[b.saddle_index])
+            if np.isfinite(noise) and b.persistence < 3 * noise:
+                flags.append("within_noise")
+        has_saddle = b.death is not None
+        wells.append(Well(n + 1, b.index, land.point(b.index), b.minimum, b.saddle_index, land.point(b.saddle_index) if has_saddle else None,
+                          b.death, place[b.parent] + 1 if has_saddle else None, b.persistence, int(sizes[n]), tuple(flags)))
+    return tuple(wells), basins

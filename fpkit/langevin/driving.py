@@ -1,0 +1,69 @@
+"""Long runs in chunks of a few tenths of a second: between them come the progress bar, Ctrl-C and the check that all is finite."""
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import threading
+import time
+
+CHUNK_SECONDS = 0.2
+CHUNK_BYTES = 2**26                                              # of saved places held at once
+
+
+@contextlib.contextmanager
+def interruption():
+    """Hold Ctrl-C back until a chunk is whole. Yields a function that tells whether it was pressed; the second press acts at once."""
+    pressed = []
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+
+    def note(number, frame):
+        if pressed:
+            raise KeyboardInterrupt
+        pressed.append(number)
+    try:
+        before = signal.signal(signal.SIGINT, note)
+    except ValueError:                                           # an embedded interpreter
+        yield lambda: False
+        return
+    try:
+        yield lambda: bool(pressed)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def bar(total, label, progress):
+    """A tqdm bar on standard error: `progress` True, False, or None for terminals only."""
+    if progress is None:
+        progress = sys.stderr is not None and sys.stderr.isatty()
+    if not progress:
+        return contextlib.nullcontext()
+    from tqdm import tqdm
+    return tqdm(total=total, desc=label, unit="step", unit_scale=True, file=sys.stderr, leave=False)
+
+
+def drive(ensemble, n_steps, every=None, progress=None, label="paths"):
+    """Advance by `n_steps` in chunks; yields the saved places of each (or None). Stops early, after a whole chunk, on Ctrl-C.
+
+    Raises DivergenceError after the chunk in which a path stopped being finite. How the steps fall into chunks depends on
+    the clock, the results do not.
+    """
+    size = ensemble.X.size
+    n = max(1, min(256, 2_000_000 // size)) if not ensemble.is_whole else 1
+    most = n_steps if not every else max(1, CHUNK_BYTES // (8 * size)) * every
+    done = 0
+    with interruption() as is_pressed, bar(n_steps, label, progress) as shown:
+        while done < n_steps and not is_pressed():
+            n = max(1, min(n, most, n_steps - done))
+            started = time.perf_counter()
+            saved = ensemble.advance(n, every)
+            ensemble.check_finite()
+            elapsed = time.perf_counter() - started
+            done += n
+            if shown is not None:
+                shown.update(n)
+            yield saved
+            growth = CHUNK_SECONDS / max(elapsed, 1e-6)
+            n = int(n * min(max(growth, 1.0 if done == n else 0.25), 8.0))       # the first chunk may hold the loading of a kernel

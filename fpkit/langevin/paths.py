@@ -1,0 +1,86 @@
+"""The result of `simulate`."""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True, repr=False)
+class Paths:
+    """Paths of a diffusion: where they are, and where they were.
+
+    Attributes
+    ----------
+    x : ndarray (n_paths, ndim)
+        Places at the end; of absorbed paths, where they met the wall.
+    paths : ndarray (n_paths, n_times, ndim) or None
+        Places at `times`, when `save_every` was given; the first are the starts.
+    times : ndarray (n_times,)
+        Times of `paths`; without saved paths the last time alone.
+    theta, dt, scheme, seed
+        As given (`seed` as drawn when None was given).
+    n_steps : int
+        Steps made.
+    status : str
+        "ok", or a sentence that says why the run ended early.
+    velocity : ndarray (n_paths, ndim) or None
+        For "baoab".
+    winding : ndarray of int (n_paths, ndim) or None
+        How many times each path went round a periodic axis; `unwrapped` is the place on the line.
+    exit_time, exit_side : ndarray (n_paths,) or None
+        With absorbing walls: when each path met one (NaN: not yet), and which: 2 * axis + (0 lower, 1 upper), -1 not yet.
+    acceptance : float or None
+        Share of accepted proposals of "mala".
+    precision : str
+        "double", or "single" when the drift was taken in float32.
+    inputs : dict
+        The rest of what made it.
+    """
+    x: np.ndarray
+    paths: Any
+    times: np.ndarray
+    theta: Any
+    dt: Any
+    scheme: str
+    seed: Any
+    n_steps: int
+    status: str = "ok"
+    velocity: Any = None
+    winding: Any = None
+    exit_time: Any = None
+    exit_side: Any = None
+    acceptance: Any = None
+    precision: str = "double"
+    inputs: dict = field(default_factory=dict)
+
+    @property
+    def n_paths(self):
+        return len(self.x)
+
+    @property
+    def time(self):
+        """Time at the end."""
+        return float(self.times[-1]) if self.paths is None else float(self.inputs["time"])
+
+    @property
+    def unwrapped(self):
+        """`x` with the periods of the periodic axes put back, (n_paths, ndim)."""
+        if self.winding is None:
+            return self.x.copy()
+        period = np.array([high - low if kind == "periodic" else 0.0 for (low, high), kind in zip(self.inputs["walls"].bounds, self.inputs["walls"].kind)])
+        return self.x + self.winding * period
+
+    def __repr__(self):
+        theta = f"{self.theta:g}" if not callable(self.theta) else "theta(t)"
+        dt = f"dt {self.dt:g}" if isinstance(self.dt, float) else "a schedule of steps"
+        text = (f"{self.n_paths} path{'s' if self.n_paths > 1 else ''} in {self.x.shape[1]}-D to t = {self.time:g}: {self.scheme}, theta {theta}, {dt}, "
+                f"{self.n_steps} steps, seed {self.seed}")
+        if self.paths is not None:
+            text += f"; {len(self.times)} times saved"
+        if self.acceptance is not None:
+            text += f"; {100 * self.acceptance:.1f} % of the proposals accepted"
+        if self.exit_time is not None:
+            text += f"; {int(np.isfinite(self.exit_time).sum())} absorbed"
+        return text if self.status == "ok" else f"{text}; {self.status}"

@@ -1,0 +1,166 @@
+"""Which figure belongs to which result; each function takes the result and returns a matplotlib Figure."""
+import numpy as np
+
+from .landscapes import landscape_figure, surface_figure
+from .style import COLOURS, DENSITY_MAP, FAINT, INK, figure, image_axes, line_style, mark_masked
+
+NAMES = "xyz"
+
+
+def field(result, title=None):
+    """Cell values: steps in 1D, a map in 2D, the three two-axis sums in 3D."""
+    grid, values, label = result.grid, np.asarray(result.values), result.name + (f" ({result.units})" if result.units else "")
+    if grid.ndim == 1:
+        made, axes = figure(width=14, height=8)
+        axes.stairs(values, grid.edges[0], color=COLOURS[0], linewidth=1.6, fill=False)
+        axes.set(xlabel=NAMES[0], ylabel=label, title=title or "")
+    elif grid.ndim == 2:
+        made, axes = figure(width=13, height=10)
+        density_map(axes, grid, values, made, label)
+        axes.set_title(title or "")
+    else:
+        made, row = figure(1, 3, width=26, height=9)
+        for missing, axes in zip((2, 1, 0), row):
+            kept = [k for k in range(3) if k != missing]
+            weights = np.expand_dims(grid.widths[missing], [k for k in range(3) if k != missing])
+            total = np.nansum(values * weights, axis=missing)
+            picture = axes.pcolormesh(*[grid.edges[k] for k in kept], total.T, cmap=DENSITY_MAP, rasterized=True)
+            image_axes(axes).set(xlabel=NAMES[kept[0]], ylabel=NAMES[kept[1]])
+            made.colorbar(picture, ax=axes, label=f"{label}, summed over {NAMES[missing]}")
+    return made
+
+
+def density_map(axes, grid, values, made=None, label="", maximum=None):
+    """A two-dimensional field on `axes`; cells outside the mask are hatched."""
+    values = np.where(grid.inside, values, np.nan)
+    picture = axes.pcolormesh(*grid.edges, values.T, cmap=DENSITY_MAP, vmin=min(0.0, np.nanmin(values)), vmax=maximum, rasterized=True)
+    mark_masked(axes, *grid.edges, ~grid.inside)
+    image_axes(axes).set(xlabel=NAMES[0], ylabel=NAMES[1])
+    if made is not None:
+        made.colorbar(picture, ax=axes, label=label)
+    return picture
+
+
+def evolution(result):
+    """Densities on the way to Gibbs, and the distance that is left."""
+    grid, times = result.grid, np.asarray(result.times)
+    gibbs = np.asarray(result.gibbs)
+    if grid.ndim == 1:
+        made, (axes, below) = figure(2, 1, width=15, height=15, height_ratios=[1.5, 1])
+        shown = np.unique(np.linspace(0, len(times) - 1, min(5, len(times))).round().astype(int))
+        for k, i in enumerate(shown):
+            style = line_style(k) | {"marker": ""}
+            axes.plot(grid.centres[0], result.densities[i], label=f"t = {_power(times[i])}", **style)
+        axes.plot(grid.centres[0], gibbs, color=INK, linewidth=0.9, label="Gibbs")
+        axes.set(xlabel="x", ylabel="density (1/length)", title=f"Density at temperature {_theta(result)}")
+        axes.legend()
+    else:
+        shown = np.unique(np.linspace(0, len(times) - 1, min(3, len(times))).round().astype(int))
+        made, rows = figure(2, len(shown) + 1, width=7 * (len(shown) + 1), height=14, height_ratios=[1.4, 1])
+        pictures = [(f"t = {_power(times[i])}", result.densities[i]) for i in shown] + [("Gibbs", gibbs)]
+        for axes, (title, values) in zip(rows[0], pictures):
+            plane, flat = (grid, values) if grid.ndim == 2 else _sum_last(grid, values)
+            picture = density_map(axes, plane, flat)
+            axes.set_title(title)
+            made.colorbar(picture, ax=axes, location="bottom", label="density (1/area)", aspect=30)
+        spec = rows[1][0].get_gridspec()
+        for axes in rows[1]:
+            axes.remove()
+        below = made.add_subplot(spec[1, :])
+        below.grid(True, color="#e4e4e4")
+        below.spines[["top", "right"]].set_visible(False)
+    distance = np.asarray(result.distance, float)
+    shown = (distance > 0) & (times > 0)
+    below.plot(times[shown], distance[shown], **line_style(0))
+    floor = np.asarray(result.error, float)
+    if np.ndim(floor) == 0:
+        floor = np.full(len(times), float(floor))
+    below.plot(times[shown], np.maximum(floor[shown], 1e-17), color=FAINT, linewidth=1, linestyle=":", label="stated error")
+    below.set(xscale="log", yscale="log", xlabel="time t (length²/energy)", ylabel="half the L1 distance to Gibbs", title="Relaxation")
+    below.legend()
+    return made
+
+
+def _power(t):
+    """A number for a title: 1200, 0.05, 3.2 x 10^7."""
+    if t == 0 or 1e-3 <= abs(t) < 1e4:
+        return f"{t:.3g}"
+    digits, exponent = f"{t:.2e}".split("e")
+    return f"${float(digits):g} \\times 10^{{{int(exponent)}}}$" if float(digits) != 1 else f"$10^{{{int(exponent)}}}$"
+
+
+def _theta(result):
+    theta = result.inputs.get("theta", "?")
+    return f"θ = {theta:g}" if isinstance(theta, (int, float)) else "θ(t)"
+
+
+def _sum_last(grid, values):
+    """A three-dimensional density summed over z, on the grid of its first two axes."""
+    plane = type(grid).from_edges(grid.edges[:2], periodic=grid.periodic[:2])
+    return plane, np.nansum(values * grid.widths[2], axis=2)
+
+
+def potential(result, bounds=None, theta=None):
+    """The potential in a box: a curve in 1D, contours in 2D, with the known minima and saddles."""
+    bounds = bounds or getattr(result, "box", None) or result.bounds
+    if bounds is None:
+        raise ValueError("give bounds=[(low, high), ...]: this potential does not know its box.")
+    if result.ndim == 1:
+        made, axes = figure(width=14, height=8)
+        x = np.linspace(*bounds[0], 801)
+        axes.plot(x, result(x[:, None]), color=COLOURS[0])
+        axes.set(xlabel="x", ylabel="f(x) (energy)")
+    elif result.ndim == 2:
+        made, axes = figure(width=13, height=10.5)
+        x, y = (np.linspace(*b, 241) for b in bounds)
+        values = result(np.stack(np.meshgrid(x, y, indexing="ij"), -1))
+        values = values - np.nanmin(values)
+        top = np.nanquantile(values, 0.6)
+        picture = axes.contourf(x, y, np.minimum(values, top).T, levels=24, cmap=DENSITY_MAP)
+        axes.contour(x, y, np.minimum(values, top).T, levels=12, colors="white", linewidths=0.4)
+        image_axes(axes).set(xlabel="x", ylabel="y")
+        made.colorbar(picture, ax=axes, label="f − min f (energy), cut at the 60 % quantile")
+    else:
+        raise ValueError(f"a potential of {result.ndim} coordinates has no picture; fix all but two of them.")
+    for points, marker, name in ((result.minima, "o", "minimum"), (result.saddles, "X", "saddle")):
+        if points:
+            where = np.array([p.x for p in points])
+            height = where[:, 1] if result.ndim == 2 else [p.value for p in points]
+            axes.plot(where[:, 0], height, marker, color="white", markeredgecolor=INK, markersize=8, label=name, linestyle="")
+            axes.legend(loc="best")
+    return made
+
+
+def run(result, axis=0):
+    """Saved paths against time, or the positions at the end when none were saved."""
+    if result.paths is None:
+        made, axes = figure(width=14, height=8)
+        axes.hist(result.x[:, axis], bins="auto", density=True, color=COLOURS[0], edgecolor="white", linewidth=0.3)
+        axes.set(xlabel=f"coordinate {axis + 1}", ylabel="density (1/length)", title=f"{result.x.shape[0]} paths at t = {result.times[-1]:.4g}")
+        return made
+    paths, times = result.paths, result.times
+    made, axes = figure(width=16, height=8)
+    for k in range(min(len(paths), 5)):
+        axes.plot(times, paths[k, :, axis], linewidth=0.9, color=COLOURS[k % len(COLOURS)], alpha=0.9)
+    axes.set(xlabel="time t (length²/energy)", ylabel=f"coordinate {axis + 1}", title=f"{min(len(paths), 5)} of {len(paths)} paths")
+    return made
+
+
+def sampled(result):
+    """Histogram of the sampled density with its standard error."""
+    if result.histogram is None:
+        raise ValueError("no histogram was kept; call fpkit.sample(..., histogram=grid).")
+    if result.histogram.grid.ndim != 1:
+        return field(result.histogram, title="Sampled density")
+    grid, values = result.histogram.grid, np.asarray(result.histogram.values)
+    made, axes = figure(width=14, height=8)
+    error = np.zeros_like(values) if result.histogram.error is None else np.broadcast_to(result.histogram.error, values.shape)
+    axes.fill_between(grid.centres[0], values - 2 * error, values + 2 * error, step="mid", color=COLOURS[4], alpha=0.5, label="± 2 standard errors")
+    axes.stairs(values, grid.edges[0], color=COLOURS[0], label="paths")
+    axes.set(xlabel="x", ylabel="density (1/length)", title="Sampled density")
+    axes.legend()
+    return made
+
+
+DRAWN = {"Field": field, "Evolution": evolution, "Potential": potential, "Paths": run, "Statistics": sampled,
+         "LandscapeReport": landscape_figure, "Landscape": surface_figure}

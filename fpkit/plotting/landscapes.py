@@ -1,0 +1,396 @@
+"""Figures of a landscape report: the surface with wells and paths, the density over time, occupation against temperature."""
+import functools
+
+import numpy as np
+
+from .style import COLOURS, DASHES, DENSITY_MAP, FAINT, INK, LOSS_MAP, MARKERS, RULES, figure, image_axes, mark_masked
+
+MOST_CURVES = 6                       # more than these are drawn faint and without a name
+DECADES = 6                           # of a loss scale; what lies higher is drawn in its last colour
+
+
+def styled(draw):
+    """The whole drawing under the style's rules, since titles and ticks are made after the axes."""
+    @functools.wraps(draw)
+    def inner(report):
+        import matplotlib
+
+        with matplotlib.rc_context(RULES):
+            return draw(report)
+    return inner
+
+
+def text_of(value):
+    """A number for a label: 190, 0.0031, 3.3 x 10^4."""
+    size = abs(value)
+    if size == 0 or 1e-3 <= size < 1e4:
+        return f"{value:.2g}" if size < 100 else f"{value:.3g}" if size < 1000 else f"{value:.0f}"
+    mantissa, exponent = f"{value:.1e}".split("e")
+    mantissa = mantissa[:-2] if mantissa.endswith(".0") else mantissa
+    return f"$10^{{{int(exponent)}}}$" if mantissa == "1" else f"${mantissa}\\times 10^{{{int(exponent)}}}$"
+
+
+@styled
+def landscape_figure(report):
+    """The surface with numbered wells, outlined basins, passes, the start and paths; on a line the loss itself."""
+    return _line_figure(report) if report.landscape.ndim == 1 else _plane_figure(report)
+
+
+@styled
+def surface_figure(land):
+    """A landscape alone: its loss, invalid cells hatched."""
+    made, axes = figure(width=15, height=11.5 if land.ndim > 1 else 8.5)
+    if land.ndim == 1:
+        axes.plot(land.axes[0], land.loss, color=INK, linewidth=1.3, marker=".", markersize=3.5)
+        _bands(axes, land)
+        axes.set(xlabel="x, coefficient of the direction", ylabel="loss")
+    else:
+        scale, label = loss_scale(land)
+        bar = made.colorbar(surface(axes, land, scale), ax=axes, label=label, pad=0.015)
+        _contours(axes, land, scale)
+        _scale_ticks(bar, land, scale)
+        axes.set(xlabel="x, coefficient of the first direction", ylabel="y, coefficient of the second direction")
+    axes.set_title(_word(land.key))
+    return made
+
+
+def _plane_figure(report):
+    land = report.landscape
+    made, axes = figure(width=15.5, height=12.5)
+    scale, label = loss_scale(land)
+    picture = surface(axes, land, scale)
+    _contours(axes, land, scale)
+    _basins(axes, report)
+    motion = report.dynamics
+    if motion is not None and motion.paths is not None:
+        paths = motion.paths
+        ends = np.asarray(paths.ends)
+        for k, trace in enumerate(paths.traces[:2]):
+            axes.plot(trace[:, 0], trace[:, 1], color="white", linewidth=0.55, alpha=0.9, zorder=2.8, label="two paths, first steps" if k == 0 else None)
+        axes.plot(ends[:, 0], ends[:, 1], "o", color="white", markersize=2.6, markeredgecolor=INK, markeredgewidth=0.35, zorder=3, linestyle="none",
+                  label=f"{paths.n_paths} paths at t = {text_of(paths.times[-1])}")
+    if land.trajectory is not None:
+        axes.plot(*np.asarray(land.trajectory).T[:2], color=COLOURS[1], linewidth=1.2, marker=".", markersize=3.5, zorder=3.5, label="trajectory in the file")
+    drawn = [w for w in report.wells if w.saddle_x is not None]
+    if drawn:
+        axes.plot(*np.array([w.saddle_x for w in drawn]).T[:2], "x", color=INK, markersize=6.5, markeredgewidth=2.6, zorder=4)
+        axes.plot(*np.array([w.saddle_x for w in drawn]).T[:2], "x", color="white", markersize=5.5, markeredgewidth=1.2, zorder=4, label="pass")
+    axes.plot(*report.start[:2], "*", color=COLOURS[1], markeredgecolor="white", markersize=15, markeredgewidth=0.9, zorder=4.8, label="start")
+    _numbers(axes, report)
+    x, y = land.edges
+    axes.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]), xlabel="x, coefficient of the first direction", ylabel="y, coefficient of the second direction")
+    axes.set_title(f"{_word(land.key)} with its wells")
+    bar = made.colorbar(picture, ax=axes, label=label, pad=0.015)
+    bar.outline.set_linewidth(0.6)
+    _scale_ticks(bar, land, scale)
+    legend = made.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8.2)
+    legend.get_frame().set(facecolor="#9a9a9a", alpha=1.0, linewidth=0)
+    legend.set_frame_on(True)
+    return made
+
+
+def loss_scale(land):
+    """A map from loss to colour coordinate (logarithm of the height above the minimum), and its label."""
+    f = land.loss[land.valid]
+    lowest, top = float(f.min()), float(f.max())
+    if not top > lowest:
+        return (lambda a: a * 0.0), "loss"
+    heights = np.sort(f - lowest)
+    unit = float(heights[max(1, len(heights) // 50)]) or float(heights[heights > 0][0])       # the floor of the wells
+    unit = max(unit, 1e-300)
+    return (lambda a: np.log10(1 + (np.minimum(a - lowest, unit * 10.0**DECADES)) / unit)), "loss, logarithmic in its height above the minimum"
+
+
+def surface(axes, land, scale):
+    """Colours of the cells; invalid ones hatched, unfinished ones too."""
+    with np.errstate(invalid="ignore"):
+        values = scale(land.loss)
+    picture = axes.pcolormesh(*land.edges, values, cmap=LOSS_MAP, rasterized=True)
+    mark_masked(axes, *land.edges, ~land.valid.T)
+    image_axes(axes)
+    return picture
+
+
+def _scale_ticks(bar, land, scale):
+    """Round values on the colour bar, not nearer than an eighth of its length, and the extremes."""
+    f = land.loss[land.valid]
+    lowest, top = float(f.min()), float(f.max())
+    if not top > lowest:
+        return
+    powers = 10.0 ** np.arange(-12, 40)
+    end = float(scale(np.array([top]))[0])
+    is_cut = float(scale(np.array([lowest + (top - lowest) / 2]))[0]) > 0.999999 * end
+    taken = [(0.0, _short(lowest))] + ([] if is_cut else [(end, _short(top))])
+    from matplotlib.ticker import MaxNLocator
+
+    even = MaxNLocator(10).tick_values(lowest, min(top, 1e30))
+    for candidates in (*[np.r_[m * powers, -m * powers, 0.0] for m in (1.0, 3.0, 2.0, 5.0)], even):
+        for value in candidates:
+            if lowest < value < top:
+                at = float(scale(np.array([value]))[0])
+                if at < 0.999 * end and all(abs(at - other) > end / 8 for other, _ in taken):
+                    taken.append((at, text_of(value)))
+    if is_cut:
+        taken = [t for t in taken if t[0] < 0.93 * end] + [(end, f"up to {_short(top)}")]
+    bar.set_ticks([t for t, _ in taken], labels=[name for _, name in taken])
+    bar.ax.minorticks_off()
+
+
+def _short(value):
+    return text_of(float(f"{value:.3g}"))
+
+
+def _contours(axes, land, scale):
+    if min(land.shape) < 3:
+        return
+    with np.errstate(invalid="ignore"):
+        values = np.ma.masked_invalid(scale(land.loss))
+    if values.max() > values.min():
+        axes.contour(*land.axes, values, levels=np.linspace(values.min(), values.max(), 16)[1:-1], colors=INK, linewidths=0.35, alpha=0.45, zorder=2)
+
+
+def _basins(axes, report):
+    """Outlines between the basins of different wells, along the cell faces."""
+    from matplotlib.collections import LineCollection
+
+    if len(report.wells) < 2:
+        return
+    b, (x, y) = report.basins, report.landscape.edges
+    segments = []
+    for iy, ix in np.argwhere((b[:, 1:] != b[:, :-1]) & (b[:, 1:] >= 0) & (b[:, :-1] >= 0)):
+        segments.append([(x[ix + 1], y[iy]), (x[ix + 1], y[iy + 1])])
+    for iy, ix in np.argwhere((b[1:] != b[:-1]) & (b[1:] >= 0) & (b[:-1] >= 0)):
+        segments.append([(x[ix], y[iy + 1]), (x[ix + 1], y[iy + 1])])
+    if segments:
+        axes.add_collection(LineCollection(segments, colors=INK, linewidths=1.1, alpha=0.75, linestyles=(0, (4, 1.5)), zorder=2.5, label="border of basins"))
+
+
+def _numbers(axes, report):
+    for w in report.wells[:20]:
+        is_main = w.number <= MOST_CURVES
+        axes.plot(*w.x[:2], "o", color="white", markeredgecolor=INK, markersize=12 if is_main else 8, markeredgewidth=0.9, zorder=5, clip_on=False)
+        axes.annotate(str(w.number), w.x[:2], ha="center", va="center_baseline", fontsize=7.8 if is_main else 5.8, fontweight="bold" if is_main else "normal",
+                      color=INK, zorder=7, annotation_clip=False)
+
+
+def _line_figure(report):
+    land, motion = report.landscape, report.dynamics
+    x = land.axes[0]
+    made, axes = figure(width=16, height=9.5)
+    axes.plot(x, land.loss, color=INK, linewidth=1.3, marker=".", markersize=3.5, label=_word(land.key), zorder=3)
+    if land.test_loss is not None and land.key != "test_loss":
+        axes.plot(x, land.test_loss, color=COLOURS[1], linestyle=DASHES[1], label="test loss")
+    f = land.loss[land.valid]
+    if f.min() > 0 and f.max() > 100 * f.min():
+        axes.set_yscale("log")
+    _bands(axes, land, "no loss (diverged)")
+    span = np.nanmax(land.loss) - np.nanmin(land.loss)
+    for w in report.wells:
+        axes.annotate(str(w.number), (w.x[0], w.minimum), xytext=(0, -14), textcoords="offset points", ha="center", va="center", fontsize=8, fontweight="bold",
+                      bbox={"boxstyle": "circle,pad=0.2", "facecolor": "white", "edgecolor": INK, "linewidth": 0.8}, zorder=6)
+        if w.saddle_x is not None:
+            axes.plot(w.saddle_x[0], w.saddle, "x", color=COLOURS[1], markersize=7, markeredgewidth=1.8, zorder=5)
+    index = land.index(report.start)
+    axes.plot(report.start[0], land.loss[index], "*", color=COLOURS[1], markeredgecolor="white", markersize=15, zorder=7, label="start")
+    if motion is not None and motion.paths is not None:
+        ends = np.asarray(motion.paths.ends)[:, 0]
+        base = np.nanmin(land.loss) - 0.2 * (span if axes.get_yscale() == "linear" else np.nanmin(land.loss))
+        axes.plot(ends, np.full(ends.size, base), "|", color=COLOURS[0], markersize=7, alpha=0.5, label=f"{ends.size} paths at t = {text_of(motion.paths.times[-1])}")
+    axes.set(xlabel="x, coefficient of the direction", ylabel="loss")
+    axes.set_title(f"{_word(land.key)} with its wells; crosses: passes")
+    axes.legend(loc="best")
+    return made
+
+
+@styled
+def density_figure(report):
+    """The density at a few times and in equilibrium, and the occupation of the wells over time beside the paths'."""
+    motion, land = report.dynamics, report.landscape
+    if motion is None:
+        raise ValueError("the report has no density: the samples are not evenly spaced.")
+    shown = _panels(motion)
+    if land.ndim == 1:
+        made, (axes, below) = figure(2, 1, width=16, height=15, height_ratios=[1.25, 1])
+        for n, k in enumerate(shown):
+            axes.stairs(motion.density[k], land.edges[0], color=COLOURS[n % len(COLOURS)], linestyle=DASHES[n % len(DASHES)], linewidth=1.5, label=f"t = {text_of(motion.times[k])}", baseline=None)
+        axes.stairs(motion.gibbs, land.edges[0], color=INK, linewidth=0.9, label="equilibrium", baseline=None)
+        axes.set(xlabel="x", ylabel="probability / length", yscale="log", title=f"Density at theta = {motion.theta:.3g}")
+        top = np.nanmax(motion.density[shown])
+        axes.set_ylim(1e-6 * top, 2 * top)
+        _bands(axes, land)
+        axes.legend(ncols=2)
+        _over_time(below, report)
+        return made
+    n = len(shown) + 1
+    made, _ = figure(width=26, height=15.5)
+    made.clear()
+    rows = made.subfigures(2, 1, height_ratios=[1, 0.95])
+    row = rows[0].subplots(1, n, sharey=True)
+    pictures = [(f"t = {text_of(motion.times[k])}", motion.density[k]) for k in shown] + [("equilibrium", motion.gibbs)]
+    top = np.nanmax(motion.gibbs)
+    for axes, (title, values) in zip(row, pictures):
+        # each panel on the scale of the equilibrium: six decades of probability
+        with np.errstate(divide="ignore", invalid="ignore", under="ignore"):
+            logs = np.log10(np.maximum(values, 0) / top)
+        picture = axes.pcolormesh(*land.edges, np.where(land.valid, np.clip(logs, -6, 0), np.nan), cmap=DENSITY_MAP, vmin=-6, vmax=0, rasterized=True)
+        mark_masked(axes, *land.edges, ~land.valid.T)
+        image_axes(axes)
+        axes.plot(*motion.start[:2], "*", color=COLOURS[1], markeredgecolor="white", markersize=8, markeredgewidth=0.6)
+        axes.set_title(title, fontsize=9.5)
+        axes.set_xlabel("x")
+    row[0].set_ylabel("y")
+    bar = rows[0].colorbar(picture, ax=list(row), pad=0.01, ticks=[-6, -4, -2, 0], aspect=14)
+    bar.set_ticklabels(["$10^{-6}$", "$10^{-4}$", "$10^{-2}$", "1"])
+    bar.set_label("density / highest\nequilibrium density")
+    rows[0].suptitle(f"Density at theta = {motion.theta:.3g}, t in {motion.time_unit}", fontsize=10.5, fontweight="bold", x=0.01, ha="left")
+    _over_time(rows[1].subplots(), report)
+    return made
+
+
+def _bands(axes, land, name=None):
+    """Grey hatched bands over the invalid samples of a line."""
+    e = land.edges[0]
+    for n, k in enumerate(np.flatnonzero(~land.valid)):
+        axes.axvspan(e[k], e[k + 1], facecolor="#d8d8d8", hatch="////", edgecolor="#b5b5b5", linewidth=0, zorder=0, label=name if n == 0 else None)
+    axes.set_xlim(e[0], e[-1])
+
+
+def _panels(motion, n=4):
+    """Times to show: from where the density has spread over a few cells to where it stops changing, evenly in how far it has come."""
+    d = np.asarray(motion.distance)
+    wanted = np.linspace(0.995 * d[0], max(d[-1], 0.02), n)
+    picked = sorted({int(np.argmin(np.abs(d - w))) for w in wanted})
+    return picked
+
+
+def _over_time(axes, report):
+    """Occupation of the wells over time: curves of the density, points with bars of the paths; mean loss where one well has all."""
+    motion = report.dynamics
+    t, paths = motion.times, motion.paths
+    axes.set_xscale("log")
+    top = _important(np.r_[motion.occupation, motion.equilibrium[None]].max(axis=0))
+    if len(top) == 1:
+        axes.plot(t, motion.mean_loss, color=COLOURS[0], label="density")
+        if paths is not None:
+            axes.errorbar(paths.times, paths.mean_loss, 2 * paths.mean_loss_error, fmt="o", color=COLOURS[1], capsize=2.5, label="paths (bars: two standard errors)")
+        axes.set(ylabel="mean loss", title="Mean loss over time")
+        axes.legend()
+        drawn = motion.mean_loss[:, None] / max(np.ptp(motion.mean_loss), 1e-300)
+    else:
+        ends = []
+        for n, k in enumerate(top):
+            axes.plot(t, motion.occupation[:, k], color=COLOURS[n], linestyle=DASHES[n])
+            ends.append((motion.occupation[-1, k], f"well {k + 1}", COLOURS[n]))
+            if paths is not None:
+                axes.errorbar(paths.times, paths.occupation[:, k], 2 * paths.occupation_error[:, k], fmt=MARKERS[n], color=COLOURS[n], capsize=2.5, markersize=5)
+        axes.set(ylabel="probability", ylim=(-0.03, 1.04), title="Occupation of the wells over time")
+        said = "curves: density" + ("; points: paths, two standard errors" if paths is not None else "")
+        axes.set_title(said, loc="right", fontsize=8, fontweight="normal", color="#555555")
+        _name_ends(axes, ends)
+        drawn = motion.occupation[:, top]
+    axes.set_xlabel(f"t, {motion.time_unit}")
+    changed = np.flatnonzero((np.abs(drawn - drawn[0]) > 2e-3).any(axis=1))
+    first = t[changed[0]] / 3 if changed.size else t[0]
+    axes.set_xlim(min(first, paths.times[0] / 2 if paths is not None else first), t[-1])
+
+
+def _important(largest, least=1e-3):
+    """Places of the wells worth a curve, the most occupied first."""
+    order = np.argsort(-np.asarray(largest), kind="stable")[:MOST_CURVES]
+    return [int(k) for k in order if largest[k] > least or k == order[0]]
+
+
+def _name_ends(axes, ends):
+    """Names (value, name, colour) at the right ends of curves, moved apart so that they do not overlap. Call after the limits are set."""
+    low, high = axes.get_ylim()
+    scaled = np.log if axes.get_yscale() == "log" else (lambda v: v)
+    slots = sorted(((scaled(max(v, low) if scaled is np.log else v) - scaled(low)) / (scaled(high) - scaled(low)), name, colour) for v, name, colour in ends)
+    heights, gap = [], 0.058
+    for p, _, _ in slots:
+        heights.append(max(p, heights[-1] + gap) if heights else p)
+    if heights and heights[-1] > 1.0:
+        heights[-1] = 1.0
+        for k in range(len(heights) - 2, -1, -1):
+            heights[k] = min(heights[k], heights[k + 1] - gap)
+    for (_, name, colour), h in zip(slots, heights):
+        axes.annotate(name, (1.0, h), xycoords="axes fraction", xytext=(6, 0), textcoords="offset points", color=colour, va="center", fontsize=8.8, fontweight="bold",
+                      annotation_clip=False)
+
+
+@styled
+def occupation_figure(report):
+    """Gibbs probability of each well against temperature; free energies below. Hollow markers: the barrier is below 3 theta."""
+    thermo, thetas, fine = report.thermodynamics, report.theta, report.curves
+    if len(report.wells) == 1:
+        return _single_figure(report)
+    made, (axes, below) = figure(2, 1, width=16, height=16, height_ratios=[1.15, 1], sharex=True)
+    largest = thermo.occupation.max(axis=0)
+    is_log = np.sort(largest)[-2] < 0.02                       # one well has all: show how little the others have
+    top = _important(largest, 1e-12 if is_log else 1e-3)
+    ends, ends_below = [], []
+    reference = thermo.free_energy.min(axis=1)
+    for n, k in enumerate(top):
+        colour, exists = COLOURS[n], thermo.is_well[:, k]
+        for panel, values, curve in ((axes, thermo.occupation[:, k], fine.occupation[:, k]),
+                                     (below, (thermo.free_energy[:, k] - reference) / thetas, (fine.free_energy[:, k] - fine.free_energy.min(axis=1)) / fine.theta)):
+            panel.plot(fine.theta, curve, color=colour, linestyle=DASHES[n])
+            panel.plot(thetas[exists], values[exists], MARKERS[n], color=colour)
+            panel.plot(thetas[~exists], values[~exists], MARKERS[n], markerfacecolor="white", markeredgecolor=colour)
+        ends.append((thermo.occupation[-1, k], f"well {k + 1}", colour))
+        ends_below.append(((thermo.free_energy[-1, k] - reference[-1]) / thetas[-1], f"well {k + 1}", colour))
+    for c in report.crossovers:
+        if thetas[0] <= c.theta <= thetas[-1] and c.deeper - 1 in top and c.wider - 1 in top:
+            for panel in (axes, below):
+                panel.axvline(c.theta, color=FAINT, linewidth=0.9, linestyle=(0, (2, 2)), zorder=0)
+            axes.annotate(f"{c.deeper} and {c.wider} equal", (c.theta, 1.0), xytext=(4, -2), textcoords="offset points", fontsize=8, color="#555555", va="top")
+    axes.set(xscale="log", ylabel="Gibbs probability", title="Occupation of the wells")
+    axes.set(**({"yscale": "log", "ylim": (1e-13, 5)} if is_log else {"ylim": (-0.03, 1.04)}))
+    below.set(xlabel="temperature theta (units of the loss)", ylabel=r"free energy above the lowest / $\theta$")
+    below.set_ylim(-0.4, min(float(np.nanmax([(thermo.free_energy[:, k] - reference) / thetas for k in top])) * 1.05 + 0.3, 25))
+    _theta_axis(below)
+    axes.set_title("filled: depth above 3 theta; hollow: no longer a well", loc="right", fontsize=8, fontweight="normal", color="#555555")
+    _name_ends(axes, ends)
+    _name_ends(below, [e for e in ends_below if e[0] < below.get_ylim()[1]])
+    return made
+
+
+def _single_figure(report):
+    """One well: what the temperature does to mean loss and width."""
+    thermo, thetas = report.thermodynamics, report.theta
+    made, (axes, below) = figure(2, 1, width=16, height=14, sharex=True)
+    fine = report.curves
+    axes.plot(fine.theta, fine.energy[:, 0], color=COLOURS[0])
+    axes.plot(thetas, thermo.energy[:, 0], MARKERS[0], color=COLOURS[0], label="mean loss")
+    axes.axhline(report.wells[0].minimum, color=FAINT, linewidth=0.9, linestyle=(0, (2, 2)))
+    axes.annotate("minimum", (thetas[0], report.wells[0].minimum), xytext=(0, 4), textcoords="offset points", fontsize=8, color="#555555")
+    if "test_loss" in thermo.mean_loss and report.landscape.key != "test_loss":
+        axes.plot(thetas, thermo.mean_loss["test_loss"], color=COLOURS[1], marker=MARKERS[1], linestyle=DASHES[1], label="mean test loss")
+    axes.set(xscale="log", ylabel="loss", title="One well at all temperatures: mean loss and effective width")
+    axes.legend()
+    unit = "area" if report.landscape.ndim > 1 else "length"
+    below.plot(fine.theta, np.exp(fine.entropy[:, 0]), color=COLOURS[2])
+    below.plot(thetas, np.exp(thermo.entropy[:, 0]), MARKERS[2], color=COLOURS[2])
+    cell = float(np.prod(report.landscape.spacing))
+    below.axhline(cell, color=FAINT, linewidth=0.9, linestyle=(0, (2, 2)))
+    below.annotate("one cell", (thetas[0], cell), xytext=(0, 4), textcoords="offset points", fontsize=8, color="#555555")
+    _theta_axis(below)
+    below.set(yscale="log", xlabel="temperature theta (units of the loss)", ylabel=f"exp(entropy), {unit} in the plane's units")
+    return made
+
+
+def _theta_axis(axes):
+    """Temperatures as plain numbers at 1, 2 and 5 of each decade, fewer when there are many decades."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    low, high = axes.get_xlim()
+    decades = np.log10(high / low)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if decades > 2.5 else (1.0, 2.0, 5.0) if decades > 0.9 else (1, 2, 3, 4, 5, 6, 7, 8, 9)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: text_of(v)))
+
+
+def _word(key):
+    return {"train_loss": "Training loss", "test_loss": "Test loss"}.get(key, key)
+
+
+FIGURES = {"landscape": landscape_figure, "density": density_figure, "occupation": occupation_figure}

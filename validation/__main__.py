@@ -1,0 +1,103 @@
+"""Run validations and print their verdicts: ``python -m validation [NAME ...] [--quick] [--figures DIR] [--json]``."""
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+import sys
+import time
+import traceback
+from pathlib import Path
+
+from . import load, names
+from .verdict import Table
+
+
+def main(argv=None):
+    """Run the named validations (all by default); returns 0, 1 when one fails, 2 for a wrong call, 130 when interrupted."""
+    parser = argparse.ArgumentParser(prog="validation", description="Measure the claims of fpkit and judge each by its rule.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="validations to run (default: all)")
+    parser.add_argument("--quick", action="store_true", help="small sizes: seconds instead of minutes; validations without a quick form are skipped")
+    parser.add_argument("--figures", metavar="DIR", help="write one figure for each validation into this folder")
+    parser.add_argument("--json", action="store_true", help="print one JSON object on standard output")
+    parser.add_argument("--list", action="store_true", help="print the names and claims, run nothing")
+    options = parser.parse_args(argv)
+    known = names()
+    for name in options.names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            print(f"validation {name!r} is unknown; known are {', '.join(known)}.{f' Did you mean {near[0]!r}?' if near else ''}", file=sys.stderr)
+            return 2
+    if options.list:
+        for name in options.names or known:
+            print(f"{name}: {load(name).CLAIM}")
+        return 0
+    folder = None
+    if options.figures:
+        folder = Path(options.figures)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as problem:
+            print(f"the folder {options.figures!r} for the figures cannot be made: {problem.strerror}.", file=sys.stderr)
+            return 2
+    results, interrupted = run_all(options.names or known, options.quick, folder, talk=not options.json)
+    if options.json:
+        print(json.dumps({"quick": options.quick, "interrupted": interrupted, "validations": {n: r["json"] for n, r in results.items()}}, allow_nan=False))
+    else:
+        print(summary(results))
+    if interrupted:
+        return 130
+    return 1 if any(r["outcome"] in ("fails", "error") for r in results.values()) else 0
+
+
+def run_all(chosen, quick, folder, talk):
+    """Results by name, and whether Ctrl-C ended the run early (what is done is kept)."""
+    results = {}
+    for k, name in enumerate(chosen, 1):
+        say(f"[{k}/{len(chosen)}] {name} ... ")
+        start = time.perf_counter()
+        try:
+            results[name] = run_one(name, quick, folder, talk)
+        except KeyboardInterrupt:
+            say("interrupted\n")
+            return results, True
+        except Exception as problem:              # one broken validation must not hide the verdicts of the others
+            traceback.print_exc()
+            text = f"{type(problem).__name__}: {problem}"
+            results[name] = {"outcome": "error", "reason": text, "json": {"outcome": "error", "reason": text}}
+        results[name]["seconds"] = time.perf_counter() - start
+        results[name]["json"]["seconds"] = round(results[name]["seconds"], 3)
+        say(f"{results[name]['outcome']} ({results[name]['seconds']:.1f} s)\n")
+    return results, False
+
+
+def run_one(name, quick, folder, talk):
+    """Outcome, reason and JSON form of one validation; prints its table and writes its figure."""
+    module = load(name)
+    if quick and getattr(module, "SLOW", False):
+        reason = "has no quick form"
+        return {"outcome": "not measured", "reason": reason, "json": {"outcome": "not measured", "reason": reason}}
+    verdict = module.run(quick)
+    result = {"outcome": verdict.outcome, "reason": verdict.reason, "json": verdict.to_dict()}
+    if talk:
+        print(f"\n== {name}\n{verdict}\n", flush=True)
+    if folder is not None and hasattr(module, "figure"):
+        from fpkit.plotting import style         # matplotlib only when a figure is asked for
+        result["json"]["figure"] = str(style.save(module.figure(verdict), folder / f"{name}.png"))
+    return result
+
+
+def summary(results):
+    """Table of verdicts, and one line that counts them."""
+    rows = [(name, r["outcome"], round(r["seconds"], 1), r["reason"]) for name, r in results.items()]
+    bad = sum(r["outcome"] in ("fails", "error") for r in results.values())
+    return f"{Table(('validation', 'outcome', 'seconds', 'reason'), rows)}\n{len(results) - bad} of {len(results)} without failure"
+
+
+def say(text):
+    """Progress goes to standard error, so that standard output holds results only."""
+    print(text, end="", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
