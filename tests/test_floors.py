@@ -15,6 +15,8 @@ BELOW = {
     "landscapes": {"core", "potentials", "fokker_planck", "langevin", "rates", "plotting"},
     "learning": {"core", "potentials", "fokker_planck", "langevin", "rates", "plotting"},
 }
+BELOW["commands"] = set(BELOW)                # the command line stands on everything
+
 
 def imported(text, home):
     """(dotted name in parts, line) of every import in the text of a module of the folder `home`, also inside functions."""

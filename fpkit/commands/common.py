@@ -1,0 +1,110 @@
+"""What the commands share: options, from arguments to objects, and printing."""
+from __future__ import annotations
+
+import json
+import math
+
+EXPRESSION = ("potential as a string, for example \"(x**2 - 1)**2 + a*y**2\" (coordinates x, y, z; every other name is a "
+              "parameter, set by --set), or the name of a catalogue potential such as mueller_brown")
+
+
+def command(commands, name, run, text):
+    c = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    c.add_argument("--json", action="store_true", help="print one JSON object on standard output")
+    c.add_argument("--traceback", action="store_true", help="show where an error arose instead of one sentence")
+    c.set_defaults(run=run)
+    return c
+
+
+def potential_options(c, box):
+    c.add_argument("expression", help=EXPRESSION)
+    c.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="value of a parameter (repeatable)")
+    for name in "xyz":
+        c.add_argument(f"--{name}", type=float, nargs=2, metavar=("LOW", "HIGH"), help=f"bounds of the {name} axis")
+    c.add_argument("--cells", type=int, nargs="+", help="cells along each axis, one number for all or one an axis")
+    c.add_argument("--periodic", nargs="+", choices=list("xyz"), default=[], help="periodic axes")
+
+
+def potential_of(arguments):
+    import fpkit as fp
+
+    values = {}
+    for item in arguments.set:
+        name, _, text = item.partition("=")
+        try:
+            values[name.strip()] = float(text)
+        except ValueError:
+            raise ValueError(f"--set expects NAME=NUMBER, got {item!r}.") from None
+    if arguments.expression in fp.catalogue.names():
+        return fp.catalogue.get(arguments.expression, **values)
+    return fp.Potential(arguments.expression, **values)
+
+
+def grid_of(arguments, V):
+    import fpkit as fp
+
+    if V.ndim > 3:
+        raise ValueError(f"a grid has one to three axes and this potential has {V.ndim}; use fpkit sample.")
+    box = list(getattr(V, "box", None) or [None] * V.ndim)
+    for k, name in enumerate("xyz"):
+        given = getattr(arguments, name)
+        if given is not None:
+            if k >= V.ndim:
+                raise ValueError(f"--{name} was given and the potential has only {V.ndim} coordinate(s).")
+            box[k] = tuple(given)
+    missing = [f"--{'xyz'[k]} LOW HIGH" for k, b in enumerate(box) if b is None]
+    if missing:
+        raise ValueError(f"the bounds of the box are missing: give {' '.join(missing)}.")
+    cells = arguments.cells or [{1: 400, 2: 128, 3: 48}[V.ndim]]
+    cells = cells * V.ndim if len(cells) == 1 else cells
+    periodic = [("xyz"[k] in arguments.periodic) or bool((getattr(V, "periodic_axes", None) or [False] * V.ndim)[k]) for k in range(V.ndim)]
+    return fp.Grid(box, cells, periodic=periodic)
+
+
+def start_of(arguments, V, grid):
+    import numpy as np
+
+    import fpkit as fp
+
+    if arguments.start is not None:
+        return np.array(arguments.start)
+    if V.minima:
+        return np.array(V.minima[0].x)
+    if grid is None:
+        return np.zeros(V.ndim)
+    wells = fp.find_wells(V, grid.bounds)
+    if not wells:
+        raise ValueError("no minimum was found inside the box; give a start point with --start.")
+    return np.array(wells[0].x)
+
+
+def plain(a):
+    """Anything as strict JSON: arrays become lists, a number that is not finite becomes null."""
+    if hasattr(a, "to_dict"):
+        return plain(a.to_dict())
+    if isinstance(a, dict):
+        return {str(k): plain(v) for k, v in a.items()}
+    if hasattr(a, "tolist"):
+        return plain(a.tolist())
+    if isinstance(a, (list, tuple)):
+        return [plain(v) for v in a]
+    if isinstance(a, float):
+        return float(a) if math.isfinite(a) else None
+    return a if a is None or isinstance(a, (bool, int, str)) else str(a)
+
+
+def print_json(a):
+    print(json.dumps(plain(a), allow_nan=False))
+
+
+def print_facts(facts, indent=""):
+    for key, value in facts.items():
+        if isinstance(value, dict):
+            print(f"{indent}{key}:")
+            print_facts(value, indent + "  ")
+        elif isinstance(value, (list, tuple)) and value and all(isinstance(v, str) for v in value):
+            print(f"{indent}{key}:")
+            for v in value:
+                print(f"{indent}  - {v}")
+        else:
+            print(f"{indent}{key}: {value}")
