@@ -292,16 +292,6 @@ def warn_if_coarse(lines):
                       ResolutionWarning, stacklevel=6)
 
 
-def grid_of_half(grid):
-    """The same domain with pairs of cells joined; a mask given as an array keeps a pair when both are inside."""
-    mask = grid.mask
-    if mask is not None and not callable(mask) and not hasattr(mask, "contains"):
-        mask = joined(grid.inside.astype(float), grid.shape) == 2**grid.ndim
-    if grid.is_uniform:
-        return Grid(grid.bounds, [n // 2 for n in grid.shape], grid.periodic, mask)
-    return Grid.from_edges([e[::2] for e in grid.edges], grid.periodic, mask)
-
-
 def _times(times):
     try:
         array = np.atleast_1d(np.asarray(times, float)).astype(float)

@@ -9,7 +9,7 @@ from ..core import checks
 from ..core.results import Field
 from . import mobility as mobilities
 
-DEEPEST_MISS = 200.0                   # theta by which f may fall below its smallest sample inside a cell
+DEEPEST_MISS = 600.0                   # theta by which f may fall below its smallest sample inside a cell
 THETA_HINT = "The noise-free limit is `fpkit.gradient_flow`."
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .lines import dot
+from .lines import CLIP, dot
 
 
 def chunks(n, size=1 << 16):
@@ -79,8 +79,8 @@ class Reading:
 
     def node_values(self, P):
         """Node values v >= 0 whose reading is P to order 4: v = m^2 / mean(m) with m = P/G."""
-        G = self.G
-        m = np.divide(P, G, out=np.zeros_like(P), where=G > 0)
+        G = np.exp(np.maximum(self.log_mass - self.top, -CLIP))              # as high as the chain goes, so that P/G stays finite
+        m = P / G if self.lines.inside is None else np.where(self.lines.inside, P / G, 0.0)
         mean = self.means(m)
         v = m * np.divide(m, mean, out=np.zeros_like(m), where=mean > 0)     # m^2 may overflow high above the minimum
         masses = np.bincount(self.part[self.part >= 0], P[self.part >= 0], self.n_parts) if self.n_parts > 1 else np.array([P.sum()])
