@@ -18,6 +18,7 @@ _HOME = {
     "potentials.regions": "Ball HalfSpace Box Sublevel Basin Region",
     "fokker_planck.face": "FokkerPlanck",
     "fokker_planck.evolution": "Evolution",
+    "fokker_planck.passage_results": "Spectrum QuasiStationary",
     "fokker_planck.refinement": "refinement_table",
     "langevin.face": "simulate sample",
     "langevin.divergence": "DivergenceError",

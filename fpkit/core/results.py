@@ -99,6 +99,10 @@ class Field:
     units : str
     inputs : dict
         What made it.
+    rule : callable or None
+        Point -> Estimate, for a field that knows its values between the cell centres; None: multilinear interpolation.
+    log10 : ndarray or None
+        Decimal logarithms of positive values, where these may leave the range of floats.
     """
     values: np.ndarray
     grid: Any
@@ -106,13 +110,17 @@ class Field:
     error: Any = None
     units: str = ""
     inputs: dict = field(default_factory=dict)
+    rule: Any = None
+    log10: Any = None
 
     def at(self, point):
-        """Value at one point as an Estimate, by multilinear interpolation between cell centres.
+        """Value at one point as an Estimate: by the field's own `rule`, or by multilinear interpolation between cell centres.
 
         The error adds the interpolation's own (a cell average taken for a value included), judged from the second
         differences around the point, to the field's. A point outside the grid or the mask is refused.
         """
+        if self.rule is not None:
+            return self.rule(point)
         weights, indices, curvature = self.grid.interpolation(point)
         values = np.asarray(self.values)
         picked = values[tuple(indices.T)]

@@ -289,6 +289,69 @@ class FokkerPlanck:
         from .currents import distance
         return distance(self, density, kind)
 
+    # ------------------------------------------------------------------------------------------- spectrum and first passage
+    def spectrum(self, k=6, refine=False, exact=True):
+        """The k lowest eigenvalues of -L, ascending, the first 0 (unless paths are absorbed), with their eigenfunctions (`Spectrum`).
+
+        Parameters
+        ----------
+        k : int
+        refine : bool
+            Discretise anew on finer grids and extrapolate; the change is the error.
+        exact : bool
+            In one dimension the continuum answer of the interval, whatever the grid; False gives the chain's.
+        """
+        return self._ask("spectrum", checks.whole("k", k, 1), refine=refine, exact=exact)
+
+    def mfpt(self, target, refine=False, exact=True):
+        """Mean first passage time tau(x) to a region, a Field: L tau = -1 outside, tau = 0 on the target.
+
+        ``tau.at(point)`` is an Estimate. Infinite where the target cannot be reached. `refine` and `exact` as in `spectrum`.
+        """
+        return self._ask("mfpt", target, refine=refine, exact=exact)
+
+    def committor(self, source, target, refine=False, exact=True):
+        """Probability q(x) of reaching `target` before `source`, a Field: L q = 0 outside, q = 0 on the source, 1 on the target."""
+        return self._ask("committor", source, target, refine=refine, exact=exact)
+
+    def capacity(self, source, target, refine=False, exact=True):
+        """cap = theta int grad q . M grad q exp(-beta f), q the committor, as an Estimate; `log10` holds what underflows."""
+        return self._ask("capacity", source, target, refine=refine, exact=exact)
+
+    def reactive_flux(self, source, target, refine=False, exact=True):
+        """Reactive trajectories from `source` to `target` per unit time, nu = capacity / Z, as an Estimate."""
+        return self._ask("reactive_flux", source, target, refine=refine, exact=exact)
+
+    def rate(self, source, target, refine=False, exact=True):
+        """Transitions per unit time spent coming from `source`: k = capacity / int (1 - q) exp(-beta f), as an Estimate.
+
+        1/k is exactly the mean first passage time to `target` from the last-exit distribution of `source`.
+        """
+        return self._ask("rate", source, target, refine=refine, exact=exact)
+
+    def exit_rate(self, target, refine=False, exact=True):
+        """Quasi-stationary rate of exit into a region: the lowest eigenvalue of -L with absorption there, as an Estimate."""
+        return self._ask("exit_rate", target, refine=refine, exact=exact)
+
+    def quasi_stationary(self, target, refine=False, exact=True):
+        """Quasi-stationary distribution outside `target`, its exit rate, and where it exits (`QuasiStationary`)."""
+        return self._ask("quasi_stationary", target, refine=refine, exact=exact)
+
+    def effective_diffusion(self, refine=False, exact=True):
+        """Diffusion at long times along the periodic axes: a list of Estimates, one an axis (0 along walls).
+
+        In one dimension Lifson and Jackson's theta L^2 / (int exp(beta f)/M int exp(-beta f)).
+        """
+        return self._ask("effective_diffusion", refine=refine, exact=exact)
+
+    def _ask(self, question, *arguments, refine, exact):
+        """The answer of the interval in one dimension, of the chain otherwise."""
+        if self.grid.ndim == 1 and exact:
+            from . import interval
+            return getattr(interval, question)(self, *arguments)
+        from . import passage
+        return passage.answer(self, question, arguments, refine)
+
     @property
     def _inputs(self):
         V = self.potential

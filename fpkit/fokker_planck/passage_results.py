@@ -1,0 +1,109 @@
+"""What the questions about spectrum and first passage return besides numbers and fields."""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..core.results import Estimate, Field, with_error
+
+
+@dataclass(frozen=True, repr=False)
+class Spectrum:
+    """Lowest eigenvalues of -L, L the generator, and their eigenfunctions.
+
+    ``spectrum[k]`` is eigenvalue k as an Estimate; ``spectrum[1]`` is the spectral gap of a diffusion without absorption.
+
+    Attributes
+    ----------
+    eigenvalues : ndarray (k,)
+        Ascending, in 1/time; the first is 0, once for each connected part, unless paths are absorbed. 0.0 where one underflows.
+    errors : ndarray (k,)
+        Bounds of their errors.
+    log10 : ndarray (k,)
+        Decimal logarithms, usable when an eigenvalue underflows; -inf for 0.
+    eigenfunctions : ndarray (k, *grid.shape)
+        Values at the cell centres, NaN outside the domain and 0 where paths are absorbed; the Gibbs mean of each square is 1, the first
+        is 1, the heaviest sign is positive.
+    grid : Grid
+    method : str
+    inputs : dict
+    """
+    eigenvalues: np.ndarray
+    errors: np.ndarray
+    log10: np.ndarray
+    eigenfunctions: np.ndarray
+    grid: Any
+    method: str
+    inputs: dict = field(default_factory=dict)
+
+    def __len__(self):
+        return len(self.eigenvalues)
+
+    def __getitem__(self, k):
+        return Estimate(self.eigenvalues[k], self.errors[k], self.method, log10=self.log10[k], inputs=self.inputs)
+
+    @property
+    def gap(self):
+        """The smallest eigenvalue that is not zero, as an Estimate."""
+        above = np.flatnonzero(np.isfinite(self.log10))
+        if not above.size:
+            raise ValueError("every eigenvalue here is zero; ask for more of them, spectrum(k).")
+        return self[int(above[0])]
+
+    def eigenfunction(self, k):
+        """Eigenfunction k as a Field."""
+        return Field(self.eigenfunctions[k], self.grid, f"eigenfunction {k}", None, "", self.inputs)
+
+    def to_dict(self):
+        """Plain dictionary for JSON."""
+        clean = lambda a: [float(x) if np.isfinite(x) else None for x in a]
+        return {"eigenvalues": clean(self.eigenvalues), "errors": clean(self.errors), "log10": clean(self.log10), "method": self.method,
+                **self.inputs}
+
+    def __repr__(self):
+        shown = [f"10^{l:.4f}" if v == 0 and np.isfinite(l) else ("0" if v == 0 else with_error(v, e))
+                 for v, e, l in zip(self.eigenvalues, self.errors, self.log10)]
+        return f"eigenvalues {', '.join(shown)} ({self.method})"
+
+
+@dataclass(frozen=True, repr=False)
+class QuasiStationary:
+    """The distribution that survival outside a region leads to, and how it ends.
+
+    Started in it, the time of exit is exactly exponential with rate `rate` and independent of the place of exit.
+
+    Attributes
+    ----------
+    rate : Estimate
+        Exit rate, the lowest eigenvalue with absorption.
+    density : Field
+        Cell averages; ``(density.values * grid.volumes).sum() == 1``.
+    exit_points : ndarray (n, ndim)
+        Points of the boundary, one for each edge of the chain that ends there.
+    exit_probabilities : ndarray (n,)
+        Probability of leaving there; sums to 1.
+    region : Region
+    inputs : dict
+    """
+    rate: Estimate
+    density: Field
+    exit_points: np.ndarray
+    exit_probabilities: np.ndarray
+    region: Any
+    inputs: dict = field(default_factory=dict)
+
+    @property
+    def mean_exit_time(self):
+        """1/rate as an Estimate."""
+        r = self.rate
+        value = 1 / r.value if r.value > 0 else float("inf")
+        return Estimate(value, value * (r.error / r.value if r.value > 0 else 1.0), r.method, log10=-r.log10, inputs=r.inputs)
+
+    def exit_probability(self, part):
+        """Probability that the exit lies in `part`, a Region."""
+        return float(self.exit_probabilities[part.contains(self.exit_points)].sum())
+
+    def __repr__(self):
+        return f"quasi-stationary distribution outside {self.region!r}: exit rate {self.rate!r}, {len(self.exit_points)} places of exit"
