@@ -12,11 +12,21 @@ class ConstantMobility:
 
     def __init__(self, root):
         self.root = np.ascontiguousarray(root)
-        self.is_full = bool((self.root != np.diag(np.diag(self.root))).any())
+        self.diagonal_root = np.diag(self.root).copy()
+        self.is_full = bool(np.count_nonzero(self.root) > np.count_nonzero(self.diagonal_root))
+        self.diagonal = (self.root**2).sum(1) if self.is_full else self.diagonal_root**2     # of M
 
     @property
     def matrix(self):
-        return self.root @ self.root.T
+        return self.root @ self.root.T if self.is_full else np.diag(self.diagonal)
+
+    def applied(self, g):
+        """M g for g (ndim, n); a diagonal costs no product of matrices, which in the thousands of coordinates of a network matters."""
+        return self.root @ (self.root.T @ g) if self.is_full else self.diagonal[:, None] * g
+
+    def rooted(self, z):
+        """root z for z (ndim, n)."""
+        return self.root @ z if self.is_full else self.diagonal_root[:, None] * z
 
 
 class VariableMobility:

@@ -49,7 +49,7 @@ def _drift(ensemble, X, p, row):
     m = ensemble.mobility
     g = _gradient(ensemble, X, p)
     if m.is_constant:
-        return -(m.matrix @ g), lambda z: m.root @ z
+        return -m.applied(g), m.rooted
     points = np.ascontiguousarray(X.T)
     M = m.at(points).T
     return -M * g + row[THETA] * m.divergence(points).T, lambda z: np.sqrt(M) * z
@@ -73,13 +73,13 @@ def _overdamped_step(ensemble, z, row, p, after, k):
         second = sign * _drift_free(ensemble, sign, Y, after)
         Y = X + (sigma * noise + 0.5 * dt * (drift + second))
         sign[:] = 1.0
-    _finish(ensemble, X.copy(), Y, row, k, sign, None if not ensemble.mobility.is_constant else np.diag(ensemble.mobility.matrix) * sigma**2)
+    _finish(ensemble, X.copy(), Y, row, k, sign, ensemble.mobility.diagonal * sigma**2 if ensemble.mobility.is_constant else None)
     ensemble.noise[0] *= sign.astype(np.float32)
 
 
 def _drift_free(ensemble, sign, Y, p):
     """-M g at the folded predictor; M acts after the mirror has been undone."""
-    return -(ensemble.mobility.matrix @ (sign * _gradient(ensemble, Y, p))) * sign
+    return -ensemble.mobility.applied(sign * _gradient(ensemble, Y, p)) * sign
 
 
 def _finish(ensemble, O, Y, row, k, sign, variance):

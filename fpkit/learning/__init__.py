@@ -1,1 +1,1 @@
-
+"""Learning as diffusion: problems, learners, and the experiments behind the claims."""

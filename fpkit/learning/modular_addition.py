@@ -1,12 +1,12 @@
-"""A small network that learns addition modulo p: it memorises early and generalises late ("grokking").
+"""Small networks that learn addition modulo p: they memorise early and generalise late ("grokking").
 
-The network has one hidden layer with a quadratic activation. With the rows U[a], V[b] of two embeddings,
+`ModularAddition` has one hidden layer with a quadratic activation. With the rows U[a], V[b] of two embeddings,
 
-    out(a, b) = (U[a] + V[b])^2 W,    loss = mean over a sample of |out(a, b) - e_{(a + b) mod p}|^2 / 2,
+    out(a, b) = (U[a] + V[b])^2 W,    loss = |out(a, b) - e_{(a + b) mod p}|^2 / 2, averaged over a sample,
 
 where e_c is the one-hot vector. All p^2 pairs exist; a share of them, drawn by a seed, is the training sample and the
 rest the test sample. The model is that of A. Gromov, "Grokking modular arithmetic", arXiv:2301.02679 (2023), here with
-the embeddings as first layer and trained by full-batch AdamW.
+the embeddings as first layer. `ModularAdditionReLU` has one shared embedding and a ReLU layer instead.
 """
 from __future__ import annotations
 
@@ -15,11 +15,51 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..core import checks
+from .problem import LearningProblem, OneHotError, relu
+from .training import TrainingRun, train  # noqa: F401  (also found here)
+
+
+class _Pairs(OneHotError, LearningProblem):
+    """The p^2 pairs and their split; member a p + b is the pair (a, b)."""
+
+    def __post_init__(self):
+        checks.whole("modulus", self.modulus, 2)
+        checks.whole("width", self.width, 1)
+        checks.whole("seed", self.seed, 0)
+        fraction = checks.number("fraction", self.fraction)
+        p, n = self.modulus, round(fraction * self.modulus**2)
+        if not 0 < n < p**2:
+            raise ValueError(f"fraction must leave at least one pair in each sample (strictly between 0 and 1), got {fraction:g}.")
+        chosen = np.zeros(p**2, bool)
+        chosen[np.random.default_rng(self.seed).permutation(p**2)[:n]] = True
+        chosen.setflags(write=False)
+        first, second = np.divmod(np.arange(p**2), p)
+        one_hot = np.eye(p)
+        for name, value in (("is_train", chosen.reshape(p, p)), ("_index", {"train": np.flatnonzero(chosen), "test": np.flatnonzero(~chosen)}),
+                            ("_pairs", (first, second)), ("_labels", (first + second) % p), ("_cost", float(self.width)),
+                            ("_onto", (one_hot[first].T.copy(), one_hot[second].T.copy()))):
+            object.__setattr__(self, name, value)
+
+    def _gathered(self, members):
+        """For the pairs of `members`: a, b, and the matrices (p, n) that sum over the pairs with a given a, and b."""
+        if not hasattr(self, "_kept"):
+            object.__setattr__(self, "_kept", {name: tuple(self._gather(index)) for name, index in self._index.items()})
+        for name, index in self._index.items():
+            if members is index:
+                return self._kept[name]
+        return self._gather(members)
+
+    def _gather(self, members):
+        return self._pairs[0][members], self._pairs[1][members], self._onto[0][:, members].copy(), self._onto[1][:, members].copy()
+
+    def __repr__(self):
+        return (f"a + b mod {self.modulus}: {self.n_train} training and {self.n_test} test pairs, {self.width} {self._unit} units, "
+                f"{self.n_params} parameters, seed {self.seed}")
 
 
 @dataclass(frozen=True, repr=False)
-class ModularAddition:
-    """The learning problem a + b mod p: a split into training and test pairs, and the loss of a parameter vector.
+class ModularAddition(_Pairs):
+    """The learning problem a + b mod p with a quadratic hidden layer.
 
     Parameters
     ----------
@@ -51,24 +91,7 @@ class ModularAddition:
     fraction: float = 0.6
     seed: int = 0
     is_train: np.ndarray = field(init=False, compare=False)
-
-    def __post_init__(self):
-        checks.whole("modulus", self.modulus, 2)
-        checks.whole("width", self.width, 1)
-        checks.whole("seed", self.seed, 0)
-        fraction = checks.number("fraction", self.fraction)
-        n = round(fraction * self.modulus**2)
-        if not 0 < n < self.modulus**2:
-            raise ValueError(f"fraction must leave at least one pair in each sample (strictly between 0 and 1), got {fraction:g}.")
-        chosen = np.zeros(self.modulus**2, bool)
-        chosen[np.random.default_rng(self.seed).permutation(self.modulus**2)[:n]] = True
-        chosen.setflags(write=False)
-        object.__setattr__(self, "is_train", chosen.reshape(self.modulus, self.modulus))
-
-    def __repr__(self):
-        n = int(self.is_train.sum())
-        return (f"a + b mod {self.modulus}: {n} training and {self.modulus**2 - n} test pairs, {self.width} hidden units, "
-                f"{self.n_params} parameters, seed {self.seed}")
+    _unit = "hidden"
 
     @property
     def n_params(self):
@@ -76,9 +99,10 @@ class ModularAddition:
         return 3 * self.modulus * self.width
 
     def layers(self, x):
-        """Views U (p, width), V (p, width), W (width, p) into a parameter vector."""
-        n = self.modulus * self.width
-        return x[:n].reshape(self.modulus, self.width), x[n:2 * n].reshape(self.modulus, self.width), x[2 * n:].reshape(self.width, self.modulus)
+        """Views U (..., p, width), V (..., p, width), W (..., width, p) into parameter vectors (..., n_params)."""
+        p, w = self.modulus, self.width
+        n, lead = p * w, x.shape[:-1]
+        return x[..., :n].reshape(*lead, p, w), x[..., n:2 * n].reshape(*lead, p, w), x[..., 2 * n:].reshape(*lead, w, p)
 
     def start(self, scale=1.0):
         """Random initial parameters: U, V ~ scale/2 N(0, 1), W ~ scale/sqrt(width) N(0, 1)."""
@@ -89,178 +113,103 @@ class ModularAddition:
         W /= np.sqrt(self.width)
         return x
 
-    def _forward(self, x):
-        """Hidden sums (p^2, width) and residuals out - target (p^2, p) of all pairs."""
-        U, V, W = self.layers(x)
-        hidden = (U[:, None, :] + V[None, :, :]).reshape(-1, self.width)
-        residual = (hidden * hidden) @ W
-        residual[np.arange(len(residual)), self._labels] -= 1.0
-        return hidden, residual
+    def embedding(self, x):
+        """The rows of U, one per residue: (modulus, width)."""
+        return self.layers(x)[0]
 
-    @property
-    def _labels(self):
-        a = np.arange(self.modulus)
-        return ((a[:, None] + a) % self.modulus).ravel()
+    def _outputs(self, X, members):
+        U, V, W = self.layers(X)
+        a, b, onto_a, onto_b = self._gathered(members)
+        hidden = U[:, a] + V[:, b]
+        square = hidden * hidden
 
-    def _scores(self, residual):
-        """train_loss, test_loss, train_acc, test_acc from the residuals of all pairs."""
-        loss = 0.5 * (residual**2).sum(1)
-        out = residual
-        out[np.arange(len(out)), self._labels] += 1.0
-        right = out.argmax(1) == self._labels
-        train = self.is_train.ravel()
-        return {"train_loss": float(loss[train].mean()), "test_loss": float(loss[~train].mean()),
-                "train_acc": float(right[train].mean()), "test_acc": float(right[~train].mean())}
-
-    def scores(self, x):
-        """Losses and accuracies (between 0 and 1) of a parameter vector on both samples.
-
-        No weight decay is in the loss: it is the plain half squared error.
-
-        Returns
-        -------
-        dict
-            ``train_loss, test_loss, train_acc, test_acc``, floats.
-        """
-        return self._scores(self._forward(checks.points("x", x, self.n_params))[1])
-
-    def loss(self, x):
-        """Training loss of a parameter vector of shape (n_params,)."""
-        return self.scores(x)["train_loss"]
-
-    def gradient(self, x):
-        """Exact gradient of the training loss, shape (n_params,)."""
-        return self._gradient(x, *self._forward(checks.points("x", x, self.n_params)))
-
-    def _gradient(self, x, hidden, residual):
-        train = self.is_train.ravel()
-        error = residual * (train / train.sum())[:, None]        # test pairs are carried along with weight zero
-        g = np.empty(self.n_params)
-        gU, gV, gW = self.layers(g)
-        gW[:] = (hidden * hidden).T @ error
-        back = (2.0 * hidden * (error @ self.layers(x)[2].T)).reshape(self.modulus, self.modulus, self.width)
-        gU[:], gV[:] = back.sum(1), back.sum(0)
-        return g
+        def back(slope):
+            g = np.empty((len(X), self.n_params), slope.dtype)
+            gU, gV, gW = self.layers(g)
+            gW[:] = square.transpose(0, 2, 1) @ slope
+            inner = slope @ W.transpose(0, 2, 1)
+            inner *= hidden
+            inner *= 2.0
+            gU[:], gV[:] = onto_a @ inner, onto_b @ inner
+            return g
+        return square @ W, back
 
 
 @dataclass(frozen=True, repr=False)
-class TrainingRun:
-    """One training: when it memorised, when it generalised, and its history.
+class ModularAdditionReLU(_Pairs):
+    """The learning problem a + b mod p with one embedding E (p, depth) for both numbers and a ReLU layer.
 
-    Attributes
-    ----------
-    problem : ModularAddition
-    x : ndarray, shape (n_params,)
-        Final parameters.
-    t_memorised, t_grokked : int or None
-        First checked step with training / test accuracy at `threshold`; None if it never came (a censored run, to be
-        counted as such and not dropped).
-    steps : ndarray of int, shape (n_checks,)
-    history : dict of ndarray, shape (n_checks,)
-        ``train_loss, test_loss, train_acc, test_acc, norm`` at `steps`.
-    checkpoints : ndarray, shape (n_saved, n_params)
-        Parameters at `saved_steps`.
-    recipe : dict
-        learning_rate, weight_decay, betas, threshold, n_steps, optimiser.
-    """
-    problem: ModularAddition
-    x: np.ndarray
-    t_memorised: int | None
-    t_grokked: int | None
-    steps: np.ndarray
-    history: dict
-    saved_steps: np.ndarray
-    checkpoints: np.ndarray
-    recipe: dict
-
-    def __repr__(self):
-        when = lambda t: "never" if t is None else f"at step {t}"
-        return (f"{self.problem}; AdamW, learning rate {self.recipe['learning_rate']:g}, decay {self.recipe['weight_decay']:g}: "
-                f"memorised {when(self.t_memorised)}, generalised {when(self.t_grokked)} (of {int(self.steps[-1])})")
-
-
-def train(problem, n_steps=2000, learning_rate=0.003, weight_decay=1.0, betas=(0.9, 0.98), start=None, check_every=10,
-          save_every=None, threshold=0.99, stop_after=None):
-    """Train by full-batch AdamW with decoupled weight decay and record when the network memorises and generalises.
-
-    One step is m += (1 - b1)(g - m), v += (1 - b2)(g^2 - v), x *= 1 - lr decay, x -= lr m^ / (sqrt(v^) + 1e-8), with
-    the bias-corrected m^, v^ [1]_. The decay is not part of the loss. AdamW has no temperature: its runs test no
-    Langevin statement.
+        out(a, b) = relu([E_a, E_b] A + c) W,      loss = |out - e_{(a + b) mod p}|^2 / 2
 
     Parameters
     ----------
-    problem : ModularAddition
-    n_steps : int
-        Most steps to take.
-    learning_rate, weight_decay : float
-        Per step; a weight_decay of 0 memorises and does not generalise.
-    betas : pair of float
-        Decay of the running means of the gradient and of its square.
-    start : ndarray, shape (n_params,), optional
-        Default: ``problem.start()``.
-    check_every : int
-        Steps between two checks of the accuracies.
-    save_every : int, optional
-        Steps between two saved parameter vectors (the first and the last are always saved). Default: none between.
-    threshold : float
-        Accuracy that counts as memorised or generalised.
-    stop_after : int, optional
-        Stop this many steps after generalising; default: go on to `n_steps`.
-
-    Returns
-    -------
-    TrainingRun
+    modulus, width, fraction, seed
+        As for `ModularAddition`.
+    depth : int
+        Number of coordinates of the embedding.
 
     Examples
     --------
-    >>> from fpkit.learning.modular_addition import ModularAddition, train
-    >>> run = train(ModularAddition(modulus=7, width=16, fraction=0.8), n_steps=400)
-    >>> run.t_memorised is not None, run.history["train_loss"].shape
-    (True, (41,))
-
-    References
-    ----------
-    .. [1] I. Loshchilov, F. Hutter, "Decoupled weight decay regularization", arXiv:1711.05101, algorithm 2.
+    >>> from fpkit.learning.modular_addition import ModularAdditionReLU
+    >>> ModularAdditionReLU(modulus=7, width=5, depth=3)
+    a + b mod 7: 29 training and 20 test pairs, 5 ReLU units, 91 parameters, seed 0
     """
-    n_steps = checks.whole("n_steps", n_steps, 1)
-    check_every = checks.whole("check_every", check_every, 1)
-    rate = checks.number("learning_rate", learning_rate, positive=True)
-    decay = checks.number("weight_decay", weight_decay, non_negative=True)
-    b1, b2 = (checks.number("betas", b, non_negative=True) for b in betas)
-    if max(b1, b2) >= 1:
-        raise ValueError(f"betas must be below 1, got {tuple(betas)}.")
-    x = problem.start() if start is None else checks.points("start", start, problem.n_params).copy()
-    m, v = np.zeros_like(x), np.zeros_like(x)
-    history, steps, saved_steps, checkpoints = [], [], [], []
-    t_memorised = t_grokked = None
-    last = n_steps
-    for k in range(n_steps + 1):
-        is_checked = k % check_every == 0 or k == last
-        hidden, residual = problem._forward(x)
-        g = problem._gradient(x, hidden, residual)
-        if is_checked:
-            scores = problem._scores(residual)
-            steps.append(k)
-            history.append({**scores, "norm": float(np.linalg.norm(x))})
-            if t_memorised is None and scores["train_acc"] >= threshold:
-                t_memorised = k
-            if t_grokked is None and scores["test_acc"] >= threshold:
-                t_grokked = k
-                if stop_after is not None:
-                    last = min(n_steps, k + stop_after)
-        if k in (0, last) or (save_every and k % save_every == 0):
-            saved_steps.append(k)
-            checkpoints.append(x.copy())
-        if k >= last:
-            break
-        m += (1 - b1) * (g - m)
-        v += (1 - b2) * (g * g - v)
-        x *= 1 - rate * decay
-        x -= rate / (1 - b1 ** (k + 1)) * m / (np.sqrt(v / (1 - b2 ** (k + 1))) + 1e-8)
-    recipe = {"optimiser": "AdamW, full batch", "learning_rate": rate, "weight_decay": decay, "betas": [b1, b2],
-              "threshold": float(threshold), "n_steps": int(steps[-1])}
-    table = {key: np.array([row[key] for row in history]) for key in history[0]}
-    return TrainingRun(problem, x, t_memorised, t_grokked, np.array(steps), table, np.array(saved_steps), np.array(checkpoints), recipe)
+    modulus: int = 23
+    width: int = 64
+    fraction: float = 0.6
+    seed: int = 0
+    depth: int = 24
+    is_train: np.ndarray = field(init=False, compare=False)
+    _unit = "ReLU"
+
+    def __post_init__(self):
+        checks.whole("depth", self.depth, 1)
+        super().__post_init__()
+
+    @property
+    def n_params(self):
+        """Length of a parameter vector."""
+        return self.modulus * self.depth + (2 * self.depth + 1) * self.width + self.width * self.modulus
+
+    def layers(self, x):
+        """Views E (..., p, depth), A (..., 2 depth, width), c (..., 1, width), W (..., width, p) into parameter vectors."""
+        p, w, d, lead = self.modulus, self.width, self.depth, x.shape[:-1]
+        ends = np.cumsum([0, p * d, 2 * d * w, w, w * p])
+        shapes = (p, d), (2 * d, w), (1, w), (w, p)
+        return tuple(x[..., i:j].reshape(*lead, *shape) for i, j, shape in zip(ends, ends[1:], shapes))
+
+    def start(self, scale=1.0):
+        """Random initial parameters: each layer N(0, 1)/sqrt(its inputs), the embedding N(0, 1)/sqrt(depth), c = 0."""
+        x = np.random.default_rng([self.seed, 2]).normal(size=self.n_params) * scale
+        E, A, c, W = self.layers(x)
+        E /= np.sqrt(self.depth)
+        A /= np.sqrt(2 * self.depth)
+        c[:] = 0.0
+        W /= np.sqrt(self.width)
+        return x
+
+    def embedding(self, x):
+        """The rows of E, one per residue: (modulus, depth)."""
+        return self.layers(x)[0]
+
+    def _outputs(self, X, members):
+        E, A, c, W = self.layers(X)
+        a, b, onto_a, onto_b = self._gathered(members)
+        inputs = np.concatenate([E[:, a], E[:, b]], axis=-1)
+        hidden = relu(inputs @ A + c)
+
+        def back(slope):
+            g = np.empty((len(X), self.n_params), slope.dtype)
+            gE, gA, gc, gW = self.layers(g)
+            gW[:] = hidden.transpose(0, 2, 1) @ slope
+            inner = slope @ W.transpose(0, 2, 1)
+            inner *= hidden.real > 0
+            gc[:] = inner.sum(1, keepdims=True)
+            gA[:] = inputs.transpose(0, 2, 1) @ inner
+            inner = inner @ A.transpose(0, 2, 1)
+            gE[:] = onto_a @ inner[..., :self.depth] + onto_b @ inner[..., self.depth:]
+            return g
+        return hidden @ W, back
 
 
 def frequency_share(embedding):
@@ -271,3 +220,57 @@ def frequency_share(embedding):
     """
     power = np.abs(np.fft.rfft(embedding, axis=0))[1:] ** 2
     return float(power.max(0).sum() / power.sum())
+
+
+@dataclass(frozen=True)
+class Circle:
+    """An embedding seen in the plane of its strongest frequency.
+
+    Attributes
+    ----------
+    points : ndarray, shape (modulus, 2)
+        Where each residue lies: the two coordinates of the best-fitting circle's plane.
+    frequency : int
+        k of the strongest mode; residue a lies at the angle 2 pi k a / p when the embedding is a circle.
+    share : float
+        `frequency_share`: the power in each unit's own best frequency.
+    plane_share : float
+        Share of the variance of the embedding that lies in this plane.
+    roundness : float
+        Standard deviation of the distances from the centre over their mean; 0 for a circle.
+    """
+    points: np.ndarray
+    frequency: int
+    share: float
+    plane_share: float
+    roundness: float
+
+
+def circle(embedding):
+    """The embedding (modulus, width) projected on the plane of its strongest Fourier frequency.
+
+    With c_k = (2/p) sum_a E_a exp(2 pi i k a / p), the plane of frequency k is spanned by the real and imaginary parts of c_k in the
+    space of the units; k is the frequency with the largest power.
+
+    Examples
+    --------
+    >>> from fpkit.learning.modular_addition import circle
+    >>> a = np.arange(11)
+    >>> c = circle(np.cos(2 * np.pi * 3 * a[:, None] / 11 + np.arange(8)))
+    >>> c.frequency, round(c.plane_share, 12), c.roundness < 1e-12
+    (3, 1.0, True)
+    """
+    E = np.asarray(embedding, float)
+    E = E - E.mean(0)
+    modes = np.fft.rfft(E, axis=0)[1:]
+    k = int((np.abs(modes) ** 2).sum(1).argmax()) + 1
+    c = modes[k - 1]
+    # the phase that makes the two axes orthogonal, then unit directions: a circle stays one
+    c = c * np.exp(-0.5j * np.angle((c * c).sum()))
+    axes = np.stack([c.real, -c.imag])
+    lengths = np.linalg.norm(axes, axis=1, keepdims=True)
+    axes = axes / np.where(lengths > 0, lengths, 1.0)
+    points = E @ axes.T
+    spread = points.std(0)
+    radii = np.hypot(*(points / np.where(spread > 0, spread, 1.0)).T)
+    return Circle(points, k, frequency_share(E), float((points**2).sum() / (E**2).sum()), float(radii.std() / radii.mean()))

@@ -1,0 +1,166 @@
+"""Learners without a temperature: gradient descent, SGD, AdamW. `fpkit.learning.sgld` has the one with a temperature."""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..core import checks
+
+OPTIMISERS = ("adamw", "sgd")
+
+
+@dataclass(frozen=True, repr=False)
+class TrainingRun:
+    """One training: when it memorised, when it generalised, and its history.
+
+    Attributes
+    ----------
+    problem : LearningProblem
+    x : ndarray, shape (n_params,)
+        Final parameters.
+    t_memorised, t_grokked : int or None
+        First checked step with training / test accuracy at `threshold`; None if it never came (a censored run, to be
+        counted as such and not dropped).
+    steps : ndarray of int, shape (n_checks,)
+    history : dict of ndarray, shape (n_checks,)
+        ``train_loss, test_loss``, with classes ``train_acc, test_acc``, and ``norm``, at `steps`.
+    checkpoints : ndarray, shape (n_saved, n_params)
+        Parameters at `saved_steps`.
+    recipe : dict
+        optimiser, learning_rate, weight_decay, betas or momentum, batch, threshold, n_steps.
+    """
+    problem: Any
+    x: np.ndarray
+    t_memorised: int | None
+    t_grokked: int | None
+    steps: np.ndarray
+    history: dict
+    saved_steps: np.ndarray
+    checkpoints: np.ndarray
+    recipe: dict
+    state: dict = field(default_factory=dict)
+
+    def __repr__(self):
+        when = lambda t: "never" if t is None else f"at step {t}"
+        name = self.recipe["optimiser"].split(",")[0]
+        end = "" if "train_acc" not in self.history else (
+            f": memorised {when(self.t_memorised)}, generalised {when(self.t_grokked)} (of {int(self.steps[-1])})")
+        return (f"{self.problem}; {name}, learning rate {self.recipe['learning_rate']:g}, decay {self.recipe['weight_decay']:g}"
+                f"{end or ': training risk %.3g, test risk %.3g' % (self.history['train_loss'][-1], self.history['test_loss'][-1])}")
+
+
+def train(problem, n_steps=2000, learning_rate=0.003, weight_decay=None, betas=(0.9, 0.98), start=None, check_every=10,
+          save_every=None, threshold=0.99, stop_after=None, optimiser="adamw", momentum=0.0, batch=None, seed=0, resume=None):
+    """Train a hypothesis and record when it memorises and generalises.
+
+    AdamW [1]_: m += (1 - b1)(g - m), v += (1 - b2)(g^2 - v), x *= 1 - lr decay, x -= lr m^ / (sqrt(v^) + 1e-8), with the
+    bias-corrected m^, v^. SGD: m = momentum m + g, x *= 1 - lr decay, x -= lr m; with the full batch that is gradient descent. The
+    decay is not part of the loss. Neither has a temperature: these runs test no Langevin statement.
+
+    Parameters
+    ----------
+    problem : LearningProblem
+    n_steps : int
+        Most steps to take.
+    learning_rate, weight_decay : float
+        Per step. Default decay: 1 for "adamw" (0 memorises and does not generalise), 0 for "sgd".
+    betas : pair of float
+        Decay of the running means of the gradient and of its square.
+    start : ndarray, shape (n_params,), optional
+        Default: ``problem.start()``.
+    check_every : int
+        Steps between two checks of the accuracies.
+    save_every : int, optional
+        Steps between two saved parameter vectors (the first and the last are always saved). Default: none between.
+    threshold : float
+        Accuracy that counts as memorised or generalised.
+    stop_after : int, optional
+        Stop this many steps after generalising; default: go on to `n_steps`.
+    optimiser : {"adamw", "sgd"}
+    momentum : float
+        For "sgd".
+    batch : int, optional
+        Size of the minibatch of each step; default: the whole training sample.
+    seed : int
+        Of the minibatches.
+    resume : TrainingRun, optional
+        Go on from its end, with the optimiser's memory and the count of steps: the same bits as one long run.
+
+    Returns
+    -------
+    TrainingRun
+
+    Examples
+    --------
+    >>> from fpkit.learning.modular_addition import ModularAddition, train
+    >>> run = train(ModularAddition(modulus=7, width=16, fraction=0.8), n_steps=400)
+    >>> run.t_memorised is not None, run.history["train_loss"].shape
+    (True, (41,))
+
+    References
+    ----------
+    .. [1] I. Loshchilov, F. Hutter, "Decoupled weight decay regularization", arXiv:1711.05101, algorithm 2.
+    """
+    n_steps = checks.whole("n_steps", n_steps, 1)
+    check_every = checks.whole("check_every", check_every, 1)
+    is_adam = checks.choice("optimiser", optimiser, OPTIMISERS) == "adamw"
+    rate = checks.number("learning_rate", learning_rate, positive=True)
+    decay = checks.number("weight_decay", float(is_adam) if weight_decay is None else weight_decay, non_negative=True)
+    b1, b2 = (checks.number("betas", b, non_negative=True) for b in betas)
+    if max(b1, b2) >= 1:
+        raise ValueError(f"betas must be below 1, got {tuple(betas)}.")
+    momentum = checks.number("momentum", momentum, non_negative=True)
+    if momentum >= 1:
+        raise ValueError(f"momentum must be below 1, got {momentum:g}.")
+    if batch is not None:
+        problem.minibatch(batch, 0, seed)
+    first = 0
+    if resume is None:
+        x = problem.start() if start is None else checks.points("start", start, problem.n_params).copy()
+        m, v = np.zeros_like(x), np.zeros_like(x)
+    else:
+        first, x, m, v = int(resume.steps[-1]), resume.x.copy(), resume.state["m"].copy(), resume.state["v"].copy()
+    members = problem._index["train"]
+    history, steps, saved_steps, checkpoints = [], [], [], []
+    t_memorised, t_grokked = (None, None) if resume is None else (resume.t_memorised, resume.t_grokked)
+    last = n_steps
+    for k in range(first, n_steps + 1):
+        if (k % check_every == 0 or k == last) and (resume is None or k > first):
+            scores = problem.scores(x)
+            if not np.isfinite(scores["train_loss"]):
+                raise ArithmeticError(f"training diverged before step {k}; take a learning rate below {rate:g}.")
+            steps.append(k)
+            history.append({**scores, "norm": float(np.linalg.norm(x))})
+            if t_memorised is None and scores.get("train_acc", 0.0) >= threshold:
+                t_memorised = k
+            if t_grokked is None and scores.get("test_acc", 0.0) >= threshold:
+                t_grokked = k
+                if stop_after is not None:
+                    last = min(n_steps, k + stop_after)
+        if k in (first, last) or (save_every and k % save_every == 0):
+            saved_steps.append(k)
+            checkpoints.append(x.copy())
+        if k >= last:
+            break
+        g = problem._gradient(x[None], members if batch is None else problem.minibatch(batch, k, seed))[0]
+        if is_adam:
+            m += (1 - b1) * (g - m)
+            v += (1 - b2) * (g * g - v)
+            x *= 1 - rate * decay
+            x -= rate / (1 - b1 ** (k + 1)) * m / (np.sqrt(v / (1 - b2 ** (k + 1))) + 1e-8)
+        else:
+            m *= momentum
+            m += g
+            x *= 1 - rate * decay
+            x -= rate * m
+    if not history:
+        raise ValueError(f"the run to resume already ends at step {first}; give n_steps above it.")
+    kind = "full batch" if batch is None else f"batch {batch}"
+    recipe = {"optimiser": f"{'AdamW' if is_adam else 'SGD'}, {kind}", "learning_rate": rate, "weight_decay": decay,
+              **({"betas": [b1, b2]} if is_adam else {"momentum": momentum}), "batch": batch, "threshold": float(threshold),
+              "n_steps": int(steps[-1])}
+    table = {key: np.array([row[key] for row in history]) for key in history[0]}
+    return TrainingRun(problem, x, t_memorised, t_grokked, np.array(steps), table, np.array(saved_steps), np.array(checkpoints), recipe,
+                       {"m": m, "v": v})
