@@ -25,6 +25,8 @@ _HOME = {
     "langevin.flow": "gradient_flow",
     "langevin.walls": "Walls",
     "landscapes.reading": "read_landscape LandscapeFormatError Landscape",
+    "landscapes.planes": "Plane",
+    "landscapes.export": "export_landscape",
     "landscapes.analysis": "analyse",
     "plotting": "plot",
 }
