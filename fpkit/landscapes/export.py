@@ -89,9 +89,8 @@ def export_landscape(path, loss, plane, x=None, y=None, z=None, *, trajectory=No
     >>> path = os.path.join(tempfile.mkdtemp(), "run.h5")
     >>> plane = fp.Plane.through(np.zeros(10), np.ones(10), np.arange(10.0))
     >>> land = fp.export_landscape(path, lambda w: float(w @ w), plane, x=(-1, 5, 13), y=(-1, 11, 25))
-    >>> land.shape, land.minimum_index, land.gram.round(12)
-    ((25, 13), (2, 2), array([[1., 0.],
-           [0., 1.]]))
+    >>> land.shape, land.minimum_index, bool(np.allclose(land.gram, np.eye(2)))
+    ((25, 13), (2, 2), True)
     """
     if not callable(loss):
         raise TypeError(f"loss must be a function of a parameter vector, got {checks.shown(loss)}.")
