@@ -213,10 +213,11 @@ def _means(V, W, x, width, is_ring, n, inner, first, last, out):
             out[m] = V[m] + high * (V[up] - V[m]) + low * (V[down] - V[m])
             if abs(steep) > 1.0:
                 # v and W as exponentials across the cell: where the density is smooth and W is steep, v undoes W
-                part, here, size = min(abs(steep) - 1.0, 1.0), V[m] * W[m], _log_mean(steep)
                 if V[m] > 0 and V[m] * max(W[m], W[up], W[down]) <= NO_MASS:
-                    value = V[m]                                                # bounds what the cell may hold, and that is nothing
-                elif V[m] > 0 and V[up] > 0 and V[down] > 0:
+                    out[m] = V[m]                                               # bounds what the cell may hold, and that is nothing
+                    continue
+                part, here, size = min(abs(steep) - 1.0, 1.0), V[m] * W[m], _log_mean(steep)
+                if V[m] > 0 and V[up] > 0 and V[down] > 0:
                     rise = np.log(V[up] / V[down]) * per
                     # u lies between its neighbours (rounding far up a wall must not be carried down it), except in
                     # equilibrium, where v hardly rises and the cell holds its Gibbs mass times v however narrow the well is
