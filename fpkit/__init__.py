@@ -24,6 +24,7 @@ _HOME = {
     "langevin.divergence": "DivergenceError",
     "langevin.flow": "gradient_flow",
     "langevin.walls": "Walls",
+    "rates.eyring_kramers": "eyring_kramers",
     "landscapes.reading": "read_landscape LandscapeFormatError Landscape",
     "landscapes.planes": "Plane",
     "landscapes.export": "export_landscape",

@@ -1,0 +1,226 @@
+"""The Eyring-Kramers rate: harmonic wells and saddles, mobility, friction, several gates, and the next order in theta."""
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..core import checks
+from ..core.results import Estimate
+from ..potentials.critical import CriticalPoint
+from . import expansions, saddle_profiles
+from .guard import FLAT, REFUSE, SAME_HEIGHT, WARN, Guard, Reason, barrier_reasons, wall_reasons, well_reasons
+from .points import square_root, stationary_point
+
+ORDERS = ("leading", "next", "resummed", "integral")
+SOFT = 3.0                                       # a saddle is soft if h < SOFT sqrt(theta f4): its quartic term is no small correction
+SECOND_ORDER = 5.0                               # (c theta)^2 times this bounds what the first correction leaves, over the catalogue
+UNKNOWN = 0.5                                    # relative error where no correction could be computed: no evidence
+
+
+class RateEstimate(Estimate):
+    """An Estimate of a rate that carries the verdict of its guard (`guard`); refused numbers are NaN with the reason in `status`."""
+
+    @property
+    def guard(self):
+        return self.inputs["guard"]
+
+    @property
+    def relative_error(self):
+        return self.inputs["relative_error"]
+
+    def to_dict(self):
+        return {**super().to_dict(), "relative_error": self.relative_error if math.isfinite(self.relative_error) else None, "guard": self.guard.to_dict()}
+
+
+def rate_estimate(log_rate, relative_error, method, guard, inputs):
+    """A RateEstimate from the natural logarithm of the rate; a refused one has no value."""
+    inputs = {**inputs, "guard": guard, "relative_error": float(relative_error)}
+    if guard.action == REFUSE:
+        return RateEstimate(math.nan, math.nan, method, log10=math.nan, status=guard.sentence, inputs={**inputs, "relative_error": math.nan})
+    value = math.exp(log_rate) if log_rate < 709 else math.inf
+    return RateEstimate(value, value * relative_error, method, log10=log_rate / math.log(10), inputs=inputs)
+
+
+def eyring_kramers(V, minimum, saddle, theta, mobility=None, order="leading", friction=None):
+    """Rate of escape from a well over a saddle, k = |lambda_-|/(2 pi) sqrt(det H_min/|det H_saddle|) exp(-(f_saddle - f_min)/theta).
+
+    lambda_- is the negative eigenvalue of M H_saddle, M the mobility [1]_; 1/k is the mean first passage time into the well beyond.
+    The relative error of the formula is c theta + O(theta^2) with a constant c of the landscape; it is computed (see
+    `fpkit.rates.expansions`) and stated as the error, and ``order="next"`` takes it off.
+
+    Parameters
+    ----------
+    V : Potential
+    minimum : CriticalPoint or array_like, shape (ndim,)
+        The well; coordinates are polished by Newton and must be close to a minimum.
+    saddle : CriticalPoint or array_like, shape (ndim,), or a sequence of them
+        Saddle of index 1. Several are gates beside each other (parallel): their rates add. Gates one after the other belong to
+        `well_network`.
+    theta : float
+        Temperature in the units of f.
+    mobility : None, float, (ndim,) or (ndim, ndim), optional
+        M of dX = -M grad f dt + sqrt(2 theta M) dW.
+    order : {"leading", "next", "resummed", "integral"}
+        "next": times (1 - c theta); "resummed": over (1 + c theta), better at low barriers. "integral": for soft and degenerate saddles, the
+        Gaussian of the softest direction is replaced by the integral over the profile of f along it (quartic tops,
+        pitchforks, two saddles close together) [2]_.
+    friction : float, optional
+        g of dx = v dt, dv = -grad f dt - g v dt + sqrt(2 g theta) dW (unit mass): Kramers' spatial diffusion, in several dimensions
+        Langer's formula, with |lambda_-| replaced by sqrt(g^2/4 + |lambda_-|) - g/2 [1]_ [3]_. Right from moderate friction on; at
+        low friction the rate falls again (`kramers_turnover`).
+
+    Returns
+    -------
+    k : RateEstimate
+        1/time, with `guard`: "ok", "warn" or "refuse" with machine-readable reasons. Refused numbers are NaN and `status` says why.
+
+    Examples
+    --------
+    >>> V = fp.catalogue.double_well()
+    >>> fp.eyring_kramers(V, [-1], [0], theta=0.1)
+    4.09e-05 +- 2.2e-06 (eyring-kramers)
+    >>> fp.eyring_kramers(V, [-1], [0], theta=0.1, order="resummed")
+    3.939e-05 +- 2.9e-07 (eyring-kramers, resummed)
+    >>> fp.eyring_kramers(V, [-1], [0], theta=0.001).log10
+    -434.3985...
+
+    References
+    ----------
+    .. [1] J. S. Langer, Ann. Phys. 54, 258 (1969); A. Bovier, M. Eckhoff, V. Gayrard, M. Klein, J. Eur. Math. Soc. 6, 399 (2004).
+    .. [2] N. Berglund, B. Gentz, Markov Processes Relat. Fields 16, 549 (2010).
+    .. [3] H. A. Kramers, Physica 7, 284 (1940).
+    """
+    if not hasattr(V, "hessian"):
+        raise TypeError(f"V must be a Potential, got {checks.shown(V)}; make one with fp.Potential(...).")
+    theta = checks.number("theta", theta, positive=True, hint="Rates need noise.")
+    checks.choice("order", order, ORDERS)
+    if friction is not None:
+        friction = checks.number("friction", friction, positive=True)
+        if mobility is not None or order != "leading":
+            raise ValueError("friction goes with unit mobility and order='leading' only; leave the other out.")
+    root = square_root(mobility, V.ndim)
+    well = stationary_point(V, minimum, 0, "minimum")
+    gates = [stationary_point(V, s, 1, "saddle") for s in _gates(saddle, V.ndim)]
+    lowest = min(g.value for g in gates)
+    if not lowest > well.value:
+        raise ValueError(f"the saddle (f = {lowest:.6g}) must lie above the minimum (f = {well.value:.6g}).")
+    method = "eyring-kramers" + ("" if order == "leading" else f", {order}") + ("" if friction is None else f", friction {friction:g}")
+    inputs = {"theta": theta, "minimum": well.x.tolist(), "saddle": [g.x.tolist() for g in gates], "order": order}
+    guard = Guard(tuple([*barrier_reasons(lowest - well.value, theta), *well_reasons(well), *wall_reasons(V, well, "minimum")]))
+    guard += _same_gate(V, gates, theta, order)
+    parts = [one_gate(V, well, g, theta, root, order, friction) for g in gates]
+    guard = sum((p[2] for p in parts), guard)
+    if guard.action == REFUSE:
+        return rate_estimate(math.nan, math.nan, method, guard, inputs)
+    logs = np.array([p[0] for p in parts])
+    log_rate = float(np.logaddexp.reduce(logs))
+    error = float(np.exp(logs - log_rate) @ np.array([p[1] for p in parts])) + definition_error((lowest - well.value) / theta)
+    return rate_estimate(log_rate, error, method, guard, inputs)
+
+
+def definition_error(height):
+    """How far two definitions of the rate differ at a barrier of `height` theta: of the order of height exp(-height)."""
+    return float(height * np.exp(-height))
+
+
+def _gates(saddle, ndim):
+    if isinstance(saddle, CriticalPoint):
+        return [saddle]
+    if isinstance(saddle, (list, tuple)) and saddle and isinstance(saddle[0], CriticalPoint):
+        return list(saddle)
+    return list(np.atleast_2d(checks.points("saddle", saddle, ndim)))
+
+
+def one_gate(V, well, gate, theta, root, order="leading", friction=None):
+    """log of the rate through one saddle, its relative error, and the guard's verdict on the saddle."""
+    guard = Guard(tuple(wall_reasons(V, gate, "saddle")))
+    w = np.linalg.eigvalsh(root.T @ V.hessian(gate.x) @ root)
+    if well_is_flat(well):
+        return math.nan, math.nan, guard
+    log_well = log_well_mass(V, well, theta, root)
+    correction = _corrections(V, well, gate, theta, root)
+    soft = soft_direction(V, gate, theta, root)
+    if order == "integral":
+        k = _softest(w) if soft is None else soft[0]
+        try:
+            log_cap, missing = saddle_profiles.log_capacity(V, gate, theta, root, k)
+        except saddle_profiles.SoftDirectionError as error:
+            return math.nan, math.nan, guard + Guard((Reason(REFUSE, "flat-saddle", f"no integral over the saddle: {error}; ask for the rate of the grid"),))
+        log_rate = np.log(theta) + log_cap - gate.value / theta - log_well
+        well_part = correction[0].size * theta if correction[0] else UNKNOWN
+        return float(log_rate), missing + well_part + SECOND_ORDER * well_part ** 2, guard
+    if gate.degenerate or not -w[0] > FLAT * np.abs(w).max() or (len(w) > 1 and not w[1] > FLAT * np.abs(w).max()):
+        return math.nan, math.nan, guard + Guard((Reason(
+            REFUSE, "flat-saddle", "an eigenvalue of the Hessian at the saddle is zero: the harmonic formula does not apply; order='integral' takes "
+            "the profile of f along that direction, and the grid gives the rate without any formula"),))
+    if soft is not None:
+        guard += Guard((Reason(WARN, "soft-saddle", f"the saddle is soft (eigenvalue {soft[1]:.3g} against a quartic term of {soft[2]:.3g}): "
+                               "its next order is no small correction, order='integral' integrates over it"),))
+    speed = -w[0] if friction is None else math.sqrt(friction * friction / 4 - w[0]) - friction / 2
+    log_rate = math.log(speed / (2 * math.pi)) - 0.5 * np.log(np.abs(w)).sum() - gate.value / theta
+    log_rate += 0.5 * np.log(np.linalg.eigvalsh(root.T @ V.hessian(well.x) @ root)).sum() + well.value / theta
+    if correction[0] is None:
+        return float(log_rate), UNKNOWN, guard
+    c, size = sum(p.c for p in correction), sum(p.size for p in correction)
+    left = SECOND_ORDER * (size * theta) ** 2
+    if order == "next":
+        factor = 1 - c * theta
+    elif order == "resummed":
+        factor, left = 1 / (1 + c * theta), 0.6 * left
+    else:
+        return float(log_rate), abs(c) * theta + left, guard
+    if not factor > 0.2:
+        return float(log_rate), math.inf, guard + Guard((Reason(REFUSE, "soft-saddle", f"the correction {-c * theta:+.2g} is as large as the rate itself; "
+                                                                "lower theta or take order='integral'"),))
+    return float(log_rate + math.log(factor)), left / factor, guard
+
+
+def well_is_flat(well):
+    return any(r.action == REFUSE for r in well_reasons(well))
+
+
+def log_well_mass(V, well, theta, root):
+    """log of the Gaussian integral of exp(-f/theta) over a well, in the coordinates in which the mobility is one."""
+    w = np.linalg.eigvalsh(root.T @ V.hessian(well.x) @ root)
+    return float(0.5 * np.log(2 * np.pi * theta / w).sum() - well.value / theta)
+
+
+def _corrections(V, well, gate, theta, root):
+    if V.ndim > expansions.LARGEST_DIMENSION:
+        return None, None
+    with np.errstate(all="ignore"):
+        parts = expansions.well_correction(V, well.x, theta, root), expansions.saddle_correction(V, gate.x, theta, root)
+    return parts if all(np.isfinite([p.c, p.size]).all() for p in parts) else (None, None)
+
+
+def _softest(w):
+    return 0 if len(w) == 1 or abs(w[0]) < w[1] else 1
+
+
+def soft_direction(V, gate, theta, root):
+    """(axis, eigenvalue, SOFT sqrt(theta f4)) of a direction at the saddle whose quartic term is no small correction, or None.
+
+    f4 is the quartic coefficient along the axis, f_iiii/24, with the bending of the valley taken off (the relaxed profile of a pitchfork:
+    f_iiii/24 - sum_j f_iij^2/(8 h_j), j over the other axes).
+    """
+    w, third, fourth = expansions.derivatives(V, gate.x, theta, root)
+    flat = FLAT * np.abs(w).max()
+    for i in np.argsort(np.abs(w)):
+        bend = sum(third[i, i, j] ** 2 / (8 * w[j]) for j in range(len(w)) if j != i and abs(w[j]) > flat)
+        quartic = abs(fourth[i, i, i] / 24 - bend)
+        if abs(w[i]) < SOFT * math.sqrt(theta * quartic):
+            return int(i), float(w[i]), float(SOFT * math.sqrt(theta * quartic))
+    return None
+
+
+def _same_gate(V, gates, theta, order):
+    """Two saddles between which f varies by less than 3 theta are one gate, not two."""
+    reasons = []
+    for i, a in enumerate(gates):
+        for b in gates[:i]:
+            line = V(a.x + np.linspace(0, 1, 33)[:, None] * (b.x - a.x))
+            if abs(a.value - b.value) < SAME_HEIGHT * theta and np.ptp(line) < SAME_HEIGHT * theta and order != "integral":
+                reasons.append(Reason(WARN, "second-saddle", f"f varies by only {np.ptp(line) / theta:.2g} theta between two of the saddles: they are "
+                                      "one gate; order='integral' at one of them, or the rate of the grid, takes it as a whole"))
+    return Guard(tuple(reasons))

@@ -1,0 +1,109 @@
+"""When an Eyring-Kramers number may be trusted: the conditions, and what to do when one fails."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+WARN, REFUSE = "warn", "refuse"
+
+LEAST_BARRIER = 3.0                              # theta: below it there is no rate to speak of
+GOOD_BARRIER = 5.0                               # theta: below it the error is 10 % and more
+SAME_HEIGHT = 3.0                                # theta: saddles and heights this close count as equal
+FLAT = 1e-8                                      # |eigenvalue| below this times the largest counts as zero
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One condition that failed.
+
+    Attributes
+    ----------
+    action : {"warn", "refuse"}
+    code : str
+        For programs: "low-barrier", "soft-saddle", "flat-saddle", "flat-well", "second-saddle", "equal-heights", "on-wall",
+        "shallow-well", "unresolved-well".
+    text : str
+        One sentence with the numbers and the way out.
+    """
+
+    action: str
+    code: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Guard:
+    """The verdict on one number: every condition that failed, in the order of gravity.
+
+    Attributes
+    ----------
+    reasons : tuple of Reason
+
+    Examples
+    --------
+    >>> V = fp.catalogue.double_well()
+    >>> fp.eyring_kramers(V, [-1], [0], theta=0.25).guard
+    warn: low-barrier (the barrier is 4 theta: expect an error of 10 % and more)
+    >>> fp.eyring_kramers(V, [-1], [0], theta=0.1).guard
+    ok
+    """
+
+    reasons: tuple = ()
+
+    @property
+    def action(self):
+        """"ok", "warn" or "refuse": the gravest of the reasons."""
+        actions = {r.action for r in self.reasons}
+        return REFUSE if REFUSE in actions else WARN if WARN in actions else "ok"
+
+    @property
+    def codes(self):
+        return tuple(r.code for r in self.reasons)
+
+    @property
+    def sentence(self):
+        """The gravest reason as a sentence, or "ok"."""
+        for action in (REFUSE, WARN):
+            for r in self.reasons:
+                if r.action == action:
+                    return r.text
+        return "ok"
+
+    def __add__(self, other):
+        known = list(self.reasons)
+        known += [r for r in other.reasons if r not in known]
+        return Guard(tuple(sorted(known, key=lambda r: r.action != REFUSE)))
+
+    def to_dict(self):
+        return {"action": self.action, "reasons": [{"action": r.action, "code": r.code, "text": r.text} for r in self.reasons]}
+
+    def __repr__(self):
+        return "ok" if not self.reasons else "; ".join(f"{r.action}: {r.code} ({r.text})" for r in self.reasons)
+
+
+def barrier_reasons(barrier, theta):
+    """The barrier in units of theta: below 3 there is no rate, below 5 the formula is rough."""
+    height = barrier / theta
+    if height < LEAST_BARRIER * (1 - 1e-9):
+        yield Reason(REFUSE, "low-barrier", f"the barrier is {height:.3g} theta, below {LEAST_BARRIER:g} there is no rate of escape: "
+                     "lower theta, or ask for the mfpt of the grid")
+    elif height < GOOD_BARRIER * (1 - 1e-9):
+        yield Reason(WARN, "low-barrier", f"the barrier is {height:.3g} theta: expect an error of 10 % and more")
+
+
+def wall_reasons(V, point, name):
+    """A stationary point on the edge of the box or of the data has no Gaussian around it."""
+    bounds = V.bounds
+    if bounds is None:
+        return
+    for k, (low, high) in enumerate(bounds):
+        if min(point.x[k] - low, high - point.x[k]) <= 1e-9 * (high - low):
+            yield Reason(REFUSE, "on-wall", f"the {name} lies on the edge of the box (axis {k + 1}): half of its Gaussian is missing, "
+                         "so take a larger box or the rate of the grid")
+
+
+def well_reasons(well):
+    """A well without curvature in some direction."""
+    w = well.eigenvalues
+    if well.degenerate or not w[0] > FLAT * abs(w[-1]):
+        yield Reason(REFUSE, "flat-well", "the well is flat (its Hessian is singular): Eyring-Kramers does not apply here, the free-energy "
+                     "form does (fpkit.free_energy_rate, or the rate of the grid)")

@@ -1,0 +1,129 @@
+"""Saddles that are no parabolas: integrals along the soft direction in place of a Gaussian.
+
+Along a direction v of the saddle the other coordinates are relaxed: for each u the point x(u) = x_s + u v + (rest) where the gradient has no component
+across v, with the value g(u) and the Hessian across v. Then [1]_
+
+    soft stable direction:     cap = (1/2 pi) int du e^{-g(u)/theta} sqrt(2 pi theta) sqrt(mu(u)) / sqrt(prod of the other stable eigenvalues) ...
+    soft unstable direction:   1/cap = int du e^{g(u)/theta} / (theta prod sqrt(2 pi theta/h_i(u))).
+
+With g a parabola both are the Eyring-Kramers formula; for g = c u^4 the first integral is Gamma(1/4)/(2 (beta c)^{1/4}), and for a pitchfork,
+g = h u^2/2 + c u^4, Bessel functions of order 1/4; here any g is integrated numerically. The relative error is O(theta^{1/2}).
+
+.. [1] N. Berglund, B. Gentz, Markov Processes Relat. Fields 16, 549 (2010).
+"""
+from __future__ import annotations
+
+import numpy as np
+
+N_POINTS = 81                                    # Simpson's rule; the integrand is smooth and at its ends below e^-30
+DEEP = 30.0                                      # theta: where the profile counts as finished
+NEWTON_STEPS = 30
+
+
+class SoftDirectionError(ValueError):
+    """The profile along the soft direction cannot be followed far enough."""
+
+
+def log_capacity(V, saddle, theta, root, soft):
+    """log of (cap/theta) exp(f_s/theta), with the profile along the `soft` axis of the Hessian (0: the unstable one).
+
+    Returns the logarithm and a relative error: the terms O(theta^{1/2}) which the integral leaves out, judged by what replacing the
+    stiff directions along the profile by their values at the saddle would change.
+    """
+    h = root.T @ V.hessian(saddle.x) @ root
+    w, axes = np.linalg.eigh(h)
+    to_x = root @ axes
+    u, rise, others = _profile(V, saddle, to_x, w, theta, soft)
+    sign = 1.0 if soft == 0 else -1.0
+    d = len(w)
+    weight = _simpson(u)
+    if soft == 0:
+        log_across = 0.5 * np.log(2 * np.pi * theta / others).sum(1)                     # (n,): width of the gate at u
+        log_integral = _log_sum(sign * rise / theta - log_across, weight)
+        plain = _log_sum(sign * rise / theta, weight) - 0.5 * np.log(2 * np.pi * theta / w[1:]).sum()
+        return -log_integral, abs(np.expm1(log_integral - plain)) + theta_half(theta, u, rise)
+    unstable = others[:, 0]
+    if (unstable >= 0).any():
+        raise SoftDirectionError("the unstable direction is lost along the soft one")
+    log_rest = 0.5 * np.log(-unstable / (2 * np.pi * theta)) + 0.5 * (d - 2) * np.log(2 * np.pi * theta) - 0.5 * np.log(others[:, 1:]).sum(1)
+    here = log_rest[np.argmin(np.abs(u))]
+    log_integral = _log_sum(sign * rise / theta + log_rest, weight)
+    plain = _log_sum(sign * rise / theta, weight) + here
+    return log_integral, abs(np.expm1(log_integral - plain)) + theta_half(theta, u, rise)
+
+
+def theta_half(theta, u, rise):
+    """Relative size of the neglected O(theta^{1/2}) terms, in the natural unit of a quartic profile: sqrt(theta) over its curvature at the width."""
+    width = np.abs(u[np.abs(rise) <= theta]).max()
+    return float(min(1.0, np.sqrt(theta) * width))
+
+
+def _profile(V, saddle, to_x, w, theta, soft):
+    """Points u on both sides until g has changed by DEEP theta: u (n,), g(u) - f_s (n,), eigenvalues of the Hessian across (n, d - 1)."""
+    d, keep = len(w), [k for k in range(len(w)) if k != soft]
+    scale = np.sqrt(theta / max(np.abs(w[keep]).max() if keep else np.abs(w).max(), 1e-300))
+    up = -1.0 if soft == 0 else 1.0
+    reach = []
+    for side in (1.0, -1.0):
+        far = scale if scale > 0 and np.isfinite(scale) else 1.0
+        far = min(far, 1.0)
+        for _ in range(60):
+            rise = _relaxed(V, saddle.x, to_x, keep, soft, np.linspace(0, side * far, 17)[1:])[1] - saddle.value
+            if not np.isfinite(rise).all():
+                raise SoftDirectionError("the profile leaves the domain of the potential")
+            if (up * rise).max() >= DEEP * theta:
+                break
+            if soft == 0 and far > scale and (up * rise)[-1] < (up * rise).max() - theta:
+                break                            # past the bottom of the well: what follows does not count
+            far *= 1.3
+        else:
+            raise SoftDirectionError("f does not change enough along the soft direction")
+        reach.append(side * far)
+    u = np.linspace(reach[1], reach[0], N_POINTS) if reach[0] == -reach[1] else np.concatenate(
+        [np.linspace(reach[1], 0, N_POINTS)[:-1], np.linspace(0, reach[0], N_POINTS)])
+    points, value = _relaxed(V, saddle.x, to_x, keep, soft, u)
+    if keep:
+        across = np.einsum("ai,nab,bj->nij", to_x[:, keep], V.hessian(points), to_x[:, keep])
+        others = np.linalg.eigvalsh(across)
+    else:
+        others = np.empty((len(u), 0))
+    return u, value - saddle.value, others
+
+
+def _relaxed(V, x0, to_x, keep, soft, u):
+    """Points x0 + u v + rest with no gradient across v, followed outwards from u = 0 by Newton."""
+    points = np.empty((len(u), len(x0)))
+    rest_near = {1.0: np.zeros(len(keep)), -1.0: np.zeros(len(keep))}
+    for k in np.argsort(np.abs(u), kind="stable"):
+        side = 1.0 if u[k] >= 0 else -1.0
+        rest = rest_near[side].copy()
+        for _ in range(NEWTON_STEPS if keep else 0):
+            x = x0 + to_x[:, soft] * u[k] + to_x[:, keep] @ rest
+            g = to_x[:, keep].T @ V.gradient(x)
+            step = np.linalg.solve(to_x[:, keep].T @ V.hessian(x) @ to_x[:, keep], -g)
+            rest += step
+            if np.abs(step).max() < 1e-10:
+                break
+        points[k] = x0 + to_x[:, soft] * u[k] + to_x[:, keep] @ rest
+        rest_near[side] = rest
+    return points, V(points)
+
+
+def _simpson(u):
+    """Weights of Simpson's rule on one or two even pieces joined at 0."""
+    if np.allclose(np.diff(u), u[1] - u[0]):
+        pieces = [(0, len(u) - 1)]
+    else:
+        middle = int(np.argmin(np.abs(u)))
+        pieces = [(0, middle), (middle, len(u) - 1)]
+    weight = np.zeros(len(u))
+    for a, b in pieces:
+        pattern = np.tile([2.0, 4.0], (b - a) // 2 + 1)[: b - a + 1]
+        pattern[0] = pattern[-1] = 1.0
+        weight[a:b + 1] += pattern * (u[b] - u[a]) / (b - a) / 3
+    return weight
+
+
+def _log_sum(exponent, weight):
+    top = exponent.max()
+    return top + np.log((weight * np.exp(exponent - top)).sum())
