@@ -25,6 +25,8 @@ _HOME = {
     "langevin.flow": "gradient_flow",
     "langevin.walls": "Walls",
     "rates.eyring_kramers": "eyring_kramers",
+    "rates.network": "well_network WellNetwork",
+    "rates.friction": "kramers_turnover",
     "landscapes.reading": "read_landscape LandscapeFormatError Landscape",
     "landscapes.planes": "Plane",
     "landscapes.export": "export_landscape",

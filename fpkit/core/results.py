@@ -18,7 +18,7 @@ class Estimate(float):
     Parameters
     ----------
     value : float
-        The number; 0.0 when it underflows, and then `log10` still holds it.
+        The number; 0.0 when it underflows (inf when it overflows), and then `log10` still holds it.
     error : float
         A bound that the true error keeps, in the units of `value`.
     method : str
@@ -62,7 +62,7 @@ class Estimate(float):
     def __repr__(self):
         if self.status != "ok":
             return f"{self.status} ({self.method})"
-        if self.value == 0 and math.isfinite(self.log10):
+        if self.value in (0, math.inf) and math.isfinite(self.log10):
             return f"10^{self.log10:.4f} ({self.method})"
         return f"{with_error(self.value, self.error)} ({self.method})"
 

@@ -6,40 +6,18 @@ import math
 import numpy as np
 
 from ..core import checks
-from ..core.results import Estimate
 from ..potentials.critical import CriticalPoint
 from . import expansions, saddle_profiles
 from .guard import FLAT, REFUSE, SAME_HEIGHT, WARN, Guard, Reason, barrier_reasons, wall_reasons, well_reasons
+from .estimates import definition_error, rate_estimate
+from .friction import low_friction
 from .points import square_root, stationary_point
 
 ORDERS = ("leading", "next", "resummed", "integral")
 SOFT = 3.0                                       # a saddle is soft if h < SOFT sqrt(theta f4): its quartic term is no small correction
 SECOND_ORDER = 5.0                               # (c theta)^2 times this bounds what the first correction leaves, over the catalogue
+RESUMMED = 0.6                                   # the same for the resummed form, as a share
 UNKNOWN = 0.5                                    # relative error where no correction could be computed: no evidence
-
-
-class RateEstimate(Estimate):
-    """An Estimate of a rate that carries the verdict of its guard (`guard`); refused numbers are NaN with the reason in `status`."""
-
-    @property
-    def guard(self):
-        return self.inputs["guard"]
-
-    @property
-    def relative_error(self):
-        return self.inputs["relative_error"]
-
-    def to_dict(self):
-        return {**super().to_dict(), "relative_error": self.relative_error if math.isfinite(self.relative_error) else None, "guard": self.guard.to_dict()}
-
-
-def rate_estimate(log_rate, relative_error, method, guard, inputs):
-    """A RateEstimate from the natural logarithm of the rate; a refused one has no value."""
-    inputs = {**inputs, "guard": guard, "relative_error": float(relative_error)}
-    if guard.action == REFUSE:
-        return RateEstimate(math.nan, math.nan, method, log10=math.nan, status=guard.sentence, inputs={**inputs, "relative_error": math.nan})
-    value = math.exp(log_rate) if log_rate < 709 else math.inf
-    return RateEstimate(value, value * relative_error, method, log10=log_rate / math.log(10), inputs=inputs)
 
 
 def eyring_kramers(V, minimum, saddle, theta, mobility=None, order="leading", friction=None):
@@ -119,11 +97,6 @@ def eyring_kramers(V, minimum, saddle, theta, mobility=None, order="leading", fr
     return rate_estimate(log_rate, error, method, guard, inputs)
 
 
-def definition_error(height):
-    """How far two definitions of the rate differ at a barrier of `height` theta: of the order of height exp(-height)."""
-    return float(height * np.exp(-height))
-
-
 def _gates(saddle, ndim):
     if isinstance(saddle, CriticalPoint):
         return [saddle]
@@ -135,66 +108,81 @@ def _gates(saddle, ndim):
 def one_gate(V, well, gate, theta, root, order="leading", friction=None):
     """log of the rate through one saddle, its relative error, and the guard's verdict on the saddle."""
     guard = Guard(tuple(wall_reasons(V, gate, "saddle")))
-    w = np.linalg.eigvalsh(root.T @ V.hessian(gate.x) @ root)
     if well_is_flat(well):
         return math.nan, math.nan, guard
-    log_well = log_well_mass(V, well, theta, root)
-    correction = _corrections(V, well, gate, theta, root)
-    soft = soft_direction(V, gate, theta, root)
+    log_mass, (c_well, size_well) = log_well_mass_with_error(V, well, theta, root)
     if order == "integral":
-        k = _softest(w) if soft is None else soft[0]
         try:
-            log_cap, missing = saddle_profiles.log_capacity(V, gate, theta, root, k)
+            log_cap, missing = saddle_profiles.log_capacity(V, gate, theta, root, soft_axis(V, gate, theta, root))
         except saddle_profiles.SoftDirectionError as error:
             return math.nan, math.nan, guard + Guard((Reason(REFUSE, "flat-saddle", f"no integral over the saddle: {error}; ask for the rate of the grid"),))
-        log_rate = np.log(theta) + log_cap - gate.value / theta - log_well
-        well_part = correction[0].size * theta if correction[0] else UNKNOWN
-        return float(log_rate), missing + well_part + SECOND_ORDER * well_part ** 2, guard
+        return log_cap - log_mass, missing + size_well * theta + SECOND_ORDER * (size_well * theta) ** 2, guard
+    log_cap, (c_gate, size_gate), verdict = log_capacity(V, gate, theta, root)
+    guard += verdict
+    log_rate = log_cap - log_mass
+    extra = 0.0
+    if friction is not None and guard.action != REFUSE:
+        unstable = -np.linalg.eigvalsh(V.hessian(gate.x))[0]
+        log_rate += math.log((math.sqrt(friction * friction / 4 + unstable) - friction / 2) / unstable)
+        extra, verdict = low_friction(friction, gate.value - well.value, well.eigenvalues[0], theta)
+        guard += verdict
+    c, size = c_well + c_gate, size_well + size_gate
+    left = SECOND_ORDER * (size * theta) ** 2
+    if order == "leading":
+        return log_rate, abs(c) * theta + left + extra, guard
+    factor = 1 - c * theta if order == "next" else 1 / (1 + c * theta)
+    if not 0.2 < factor < 5:
+        return log_rate, math.inf, guard + Guard((Reason(REFUSE, "soft-saddle", f"the correction {-c * theta:+.2g} is as large as the rate itself; "
+                                                         "lower theta or take order='integral'"),))
+    return log_rate + math.log(factor), (left if order == "next" else RESUMMED * left) / factor, guard
+
+
+def log_capacity(V, gate, theta, root):
+    """log of the capacity of one saddle, theta sqrt(mu/(2 pi theta)) prod sqrt(2 pi theta/h_i) exp(-f_s/theta), the (c, size) of its first
+    correction (cap shrinks by 1 - c theta), and the guard's verdict."""
+    w = np.linalg.eigvalsh(root.T @ V.hessian(gate.x) @ root)
     if gate.degenerate or not -w[0] > FLAT * np.abs(w).max() or (len(w) > 1 and not w[1] > FLAT * np.abs(w).max()):
-        return math.nan, math.nan, guard + Guard((Reason(
+        return math.nan, (math.nan, math.nan), Guard((Reason(
             REFUSE, "flat-saddle", "an eigenvalue of the Hessian at the saddle is zero: the harmonic formula does not apply; order='integral' takes "
             "the profile of f along that direction, and the grid gives the rate without any formula"),))
+    guard, soft = Guard(), soft_direction(V, gate, theta, root)
     if soft is not None:
-        guard += Guard((Reason(WARN, "soft-saddle", f"the saddle is soft (eigenvalue {soft[1]:.3g} against a quartic term of {soft[2]:.3g}): "
-                               "its next order is no small correction, order='integral' integrates over it"),))
-    speed = -w[0] if friction is None else math.sqrt(friction * friction / 4 - w[0]) - friction / 2
-    log_rate = math.log(speed / (2 * math.pi)) - 0.5 * np.log(np.abs(w)).sum() - gate.value / theta
-    log_rate += 0.5 * np.log(np.linalg.eigvalsh(root.T @ V.hessian(well.x) @ root)).sum() + well.value / theta
-    if correction[0] is None:
-        return float(log_rate), UNKNOWN, guard
-    c, size = sum(p.c for p in correction), sum(p.size for p in correction)
-    left = SECOND_ORDER * (size * theta) ** 2
-    if order == "next":
-        factor = 1 - c * theta
-    elif order == "resummed":
-        factor, left = 1 / (1 + c * theta), 0.6 * left
-    else:
-        return float(log_rate), abs(c) * theta + left, guard
-    if not factor > 0.2:
-        return float(log_rate), math.inf, guard + Guard((Reason(REFUSE, "soft-saddle", f"the correction {-c * theta:+.2g} is as large as the rate itself; "
-                                                                "lower theta or take order='integral'"),))
-    return float(log_rate + math.log(factor)), left / factor, guard
+        guard = Guard((Reason(WARN, "soft-saddle", f"the saddle is soft (eigenvalue {soft[1]:.3g} against a quartic term of {soft[2]:.3g}): "
+                              "its next order is no small correction, order='integral' integrates over it"),))
+    log_cap = math.log(-w[0] / (2 * math.pi)) + 0.5 * np.log(2 * np.pi * theta / np.abs(w)).sum() - gate.value / theta
+    return float(log_cap), _correction(expansions.saddle_correction, V, gate, theta, root), guard
+
+
+def log_well_mass_with_error(V, well, theta, root):
+    """log of the Gaussian integral of exp(-f/theta) over a well, in the coordinates in which the mobility is one, and the (c, size) of its first
+    correction (the mass grows by 1 + c theta). NaN for a flat well."""
+    w = np.linalg.eigvalsh(root.T @ V.hessian(well.x) @ root)
+    if well_is_flat(well):
+        return math.nan, (math.nan, math.nan)
+    log_mass = 0.5 * np.log(2 * np.pi * theta / w).sum() - well.value / theta
+    return float(log_mass), _correction(expansions.well_correction, V, well, theta, root)
+
+
+def _correction(expansion, V, point, theta, root):
+    """(c, size) of the first correction; where it cannot be computed, (0, a size that makes the result no evidence)."""
+    unknown = 0.0, math.sqrt(UNKNOWN / SECOND_ORDER) / theta
+    if V.ndim > expansions.LARGEST_DIMENSION:
+        return unknown
+    with np.errstate(all="ignore"):
+        part = expansion(V, point.x, theta, root)
+    return (part.c, part.size) if np.isfinite([part.c, part.size]).all() else unknown
 
 
 def well_is_flat(well):
     return any(r.action == REFUSE for r in well_reasons(well))
 
 
-def log_well_mass(V, well, theta, root):
-    """log of the Gaussian integral of exp(-f/theta) over a well, in the coordinates in which the mobility is one."""
-    w = np.linalg.eigvalsh(root.T @ V.hessian(well.x) @ root)
-    return float(0.5 * np.log(2 * np.pi * theta / w).sum() - well.value / theta)
-
-
-def _corrections(V, well, gate, theta, root):
-    if V.ndim > expansions.LARGEST_DIMENSION:
-        return None, None
-    with np.errstate(all="ignore"):
-        parts = expansions.well_correction(V, well.x, theta, root), expansions.saddle_correction(V, gate.x, theta, root)
-    return parts if all(np.isfinite([p.c, p.size]).all() for p in parts) else (None, None)
-
-
-def _softest(w):
+def soft_axis(V, gate, theta, root):
+    """Axis over which order="integral" integrates: the soft one, else the one with the smaller of the two softest eigenvalues."""
+    soft = soft_direction(V, gate, theta, root)
+    if soft is not None:
+        return soft[0]
+    w = np.linalg.eigvalsh(root.T @ V.hessian(gate.x) @ root)
     return 0 if len(w) == 1 or abs(w[0]) < w[1] else 1
 
 

@@ -20,7 +20,7 @@ class Reason:
     action : {"warn", "refuse"}
     code : str
         For programs: "low-barrier", "soft-saddle", "flat-saddle", "flat-well", "second-saddle", "equal-heights", "on-wall",
-        "shallow-well", "unresolved-well".
+        "shallow-well", "low-friction".
     text : str
         One sentence with the numbers and the way out.
     """

@@ -1,13 +1,14 @@
 """Saddles that are no parabolas: integrals along the soft direction in place of a Gaussian.
 
-Along a direction v of the saddle the other coordinates are relaxed: for each u the point x(u) = x_s + u v + (rest) where the gradient has no component
-across v, with the value g(u) and the Hessian across v. Then [1]_
+Along a direction v of the saddle the other coordinates are relaxed: for each u the point x(u) = x_s + u v + rest where the gradient has no
+component across v, with the rise g(u) = f(x(u)) - f_s and the Hessian across v, with eigenvalues -mu(u) (if v is stable) and h_i(u). Then [1]_
 
-    soft stable direction:     cap = (1/2 pi) int du e^{-g(u)/theta} sqrt(2 pi theta) sqrt(mu(u)) / sqrt(prod of the other stable eigenvalues) ...
-    soft unstable direction:   1/cap = int du e^{g(u)/theta} / (theta prod sqrt(2 pi theta/h_i(u))).
+    v stable:    cap = theta exp(-f_s/theta) int du exp(-g/theta) sqrt(mu/(2 pi theta)) prod sqrt(2 pi theta/h_i)
+    v unstable:  1/cap = exp(f_s/theta)/theta int du exp(g/theta) / prod sqrt(2 pi theta/h_i).
 
-With g a parabola both are the Eyring-Kramers formula; for g = c u^4 the first integral is Gamma(1/4)/(2 (beta c)^{1/4}), and for a pitchfork,
-g = h u^2/2 + c u^4, Bessel functions of order 1/4; here any g is integrated numerically. The relative error is O(theta^{1/2}).
+With g a parabola both are the Eyring-Kramers formula. For a quartic top, g = -c u^4, the second integral is Gamma(1/4)/(2 (beta c)^(1/4)); for a
+pitchfork, g = h u^2/2 + c u^4, the first one is a Bessel function of order 1/4. Here any g is integrated numerically. In one dimension the
+second form is exact up to exp(-barrier/theta); above, the error is of the order of sqrt(theta).
 
 .. [1] N. Berglund, B. Gentz, Markov Processes Relat. Fields 16, 549 (2010).
 """
@@ -25,37 +26,31 @@ class SoftDirectionError(ValueError):
 
 
 def log_capacity(V, saddle, theta, root, soft):
-    """log of (cap/theta) exp(f_s/theta), with the profile along the `soft` axis of the Hessian (0: the unstable one).
+    """log of the capacity of a saddle, with the profile along the `soft` axis of the Hessian (0: the unstable one).
 
-    Returns the logarithm and a relative error: the terms O(theta^{1/2}) which the integral leaves out, judged by what replacing the
-    stiff directions along the profile by their values at the saddle would change.
+    Returns the logarithm and a relative error: what replacing the stiff directions along the profile by their values at the
+    saddle would change, which is of the order of the terms left out.
     """
     h = root.T @ V.hessian(saddle.x) @ root
     w, axes = np.linalg.eigh(h)
     to_x = root @ axes
     u, rise, others = _profile(V, saddle, to_x, w, theta, soft)
-    sign = 1.0 if soft == 0 else -1.0
-    d = len(w)
-    weight = _simpson(u)
+    base = np.log(theta) - saddle.value / theta
     if soft == 0:
-        log_across = 0.5 * np.log(2 * np.pi * theta / others).sum(1)                     # (n,): width of the gate at u
-        log_integral = _log_sum(sign * rise / theta - log_across, weight)
-        plain = _log_sum(sign * rise / theta, weight) - 0.5 * np.log(2 * np.pi * theta / w[1:]).sum()
-        return -log_integral, abs(np.expm1(log_integral - plain)) + theta_half(theta, u, rise)
-    unstable = others[:, 0]
-    if (unstable >= 0).any():
-        raise SoftDirectionError("the unstable direction is lost along the soft one")
-    log_rest = 0.5 * np.log(-unstable / (2 * np.pi * theta)) + 0.5 * (d - 2) * np.log(2 * np.pi * theta) - 0.5 * np.log(others[:, 1:]).sum(1)
-    here = log_rest[np.argmin(np.abs(u))]
+        if (others <= 0).any():
+            raise SoftDirectionError("the valley is lost along it")
+        log_rest = -0.5 * np.log(2 * np.pi * theta / others).sum(1)
+        sign = 1.0
+    else:
+        unstable, stable = others[:, 0], others[:, 1:]
+        if (unstable >= 0).any() or (stable <= 0).any():
+            raise SoftDirectionError("the ridge is lost along it")
+        log_rest = 0.5 * np.log(-unstable / (2 * np.pi * theta)) + 0.5 * np.log(2 * np.pi * theta / stable).sum(1)
+        sign = -1.0
+    weight = _simpson(u)
     log_integral = _log_sum(sign * rise / theta + log_rest, weight)
-    plain = _log_sum(sign * rise / theta, weight) + here
-    return log_integral, abs(np.expm1(log_integral - plain)) + theta_half(theta, u, rise)
-
-
-def theta_half(theta, u, rise):
-    """Relative size of the neglected O(theta^{1/2}) terms, in the natural unit of a quartic profile: sqrt(theta) over its curvature at the width."""
-    width = np.abs(u[np.abs(rise) <= theta]).max()
-    return float(min(1.0, np.sqrt(theta) * width))
+    plain = _log_sum(sign * rise / theta, weight) + log_rest[np.argmin(np.abs(u))]
+    return float(base - sign * log_integral), float(abs(np.expm1(log_integral - plain)))
 
 
 def _profile(V, saddle, to_x, w, theta, soft):

@@ -1,0 +1,326 @@
+"""The network of wells: Eyring-Kramers rates between all minima, solved by elimination without subtraction."""
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from ..core import checks
+from ..core.results import Estimate
+from ..potentials.critical import critical_points
+from . import elimination
+from .estimates import RateEstimate, definition_error, rate_estimate
+from .eyring_kramers import SECOND_ORDER, log_capacity, log_well_mass_with_error
+from .guard import LEAST_BARRIER, REFUSE, SAME_HEIGHT, WARN, Guard, Reason, well_reasons
+from .points import square_root
+
+
+@dataclass(frozen=True, repr=False)
+class WellNetwork:
+    """Wells as states of a reversible Markov chain with Eyring-Kramers rates.
+
+    States are the wells deeper than 3 theta; a shallower one is merged with its neighbour and the guard says so. Every number is an
+    Estimate; its error is that of the formula (the next order in theta and what it leaves), not of the elimination, which is exact to rounding.
+
+    Attributes
+    ----------
+    minima, saddles : tuple of CriticalPoint
+    states : tuple of tuples of int
+        Numbers of the minima in each state, lowest minimum first.
+    theta : float
+    log_mass : ndarray (n,)
+        log of int exp(-f/theta) over each state.
+    log_conductance : ndarray (n, n)
+        log of mass times rate between two states, symmetric; parallel saddles added, -inf where no saddle joins them.
+    guard : Guard
+    grid_spectrum : Spectrum or None
+        The lowest eigenvalues of the grid, when a grid was given.
+    """
+
+    minima: tuple
+    saddles: tuple
+    states: tuple
+    theta: float
+    log_mass: np.ndarray
+    log_conductance: np.ndarray
+    mass_correction: np.ndarray
+    conductance_correction: np.ndarray
+    left_error: float
+    guard: Guard
+    grid_spectrum: Any = None
+    inputs: dict = field(default_factory=dict)
+
+    @property
+    def n_states(self):
+        return len(self.states)
+
+    @property
+    def log_rates(self):
+        """log k_ij (n, n), rate from state i to state j; -inf on the diagonal and where no saddle joins them."""
+        return self.log_conductance - self.log_mass[:, None]
+
+    @property
+    def stationary(self):
+        """Probabilities of the states, (n,): their shares of int exp(-f/theta)."""
+        return np.exp(self.log_mass - np.logaddexp.reduce(self.log_mass))
+
+    def state_of(self, well):
+        """State that holds a minimum, given by its number or by a point in the well."""
+        if np.ndim(well) == 0:
+            well = checks.whole("well", well)
+            if well >= len(self.minima):
+                raise ValueError(f"there are {len(self.minima)} wells, numbered from 0; got {well}.")
+        else:
+            point = checks.points("well", well, len(self.minima[0].x))
+            well = int(np.argmin([np.linalg.norm(point - m.x) for m in self.minima]))
+        return next(k for k, s in enumerate(self.states) if well in s)
+
+    def rate(self, i, j):
+        """Rate from the state of well i into the state of well j, over the saddles between them (1/time)."""
+        a, b = self._two(i, j)
+        return self._estimate(lambda n: n.log_rates[a, b], "eyring-kramers rate")
+
+    def mfpt(self, i, j):
+        """Mean first passage time from the state of well i to that of well j, by whatever way."""
+        a, b = self._two(i, j)
+        return self._estimate(lambda n: elimination.log_hitting(n.log_rates, [b], np.zeros(n.n_states))[a], "network mfpt")
+
+    def escape_rate(self, i, j):
+        """1/mfpt(i, j)."""
+        t = self.mfpt(i, j)
+        if t.status != "ok":
+            return t
+        return rate_estimate(-t.log10 * math.log(10), t.relative_error, "network", self.guard, self.inputs)
+
+    def committor(self, i, source, target):
+        """Probability of reaching well `target` before well `source`, from well i, as an Estimate."""
+        a, (s, t) = self.state_of(i), self._two(source, target)
+        return self._estimate(lambda n: elimination.log_committor(n.log_rates, [s], [t])[a], "network committor")
+
+    @property
+    def eigenvalues(self):
+        """The nonzero eigenvalues of the network, ascending, as Estimates (1/time): the slow eigenvalues of -L."""
+        n = self.n_states - 1
+        return tuple(self._estimate(lambda N, k=k: elimination.log_eigenvalues(N.log_conductance, N.log_mass)[k], "network eigenvalue") for k in range(n))
+
+    @property
+    def hierarchy(self):
+        """For every state but the deepest: (state, state of a deeper minimum, barrier, rate into the deeper ones), slowest first.
+
+        The barrier is the communication height to any deeper state minus the minimum. Well below the differences of these heights the
+        rates are the slow eigenvalues [1]_.
+
+        .. [1] A. Bovier, V. Gayrard, M. Klein, J. Eur. Math. Soc. 7, 69 (2005).
+        """
+        rows, heights = [], self._heights()
+        value = [self.minima[s[0]].value for s in self.states]
+        for i in range(self.n_states):
+            deeper = [j for j in range(self.n_states) if (value[j], j) < (value[i], i)]
+            if not deeper:
+                continue
+            near = min(deeper, key=lambda j: heights[i, j])
+            rate = self._estimate(lambda n: -elimination.log_hitting(n.log_rates, deeper, np.zeros(n.n_states))[i], "network")
+            rows.append((i, near, float(heights[i, near] - value[i]), rate))
+        return tuple(sorted(rows, key=lambda r: r[3].log10))
+
+    def _heights(self):
+        """Lowest highest saddle between the states."""
+        n = self.n_states
+        height = np.full((n, n), np.inf)
+        for s in self.saddles:
+            if s.between and None not in s.between:
+                a, b = (self.state_of(w) for w in s.between)
+                height[a, b] = height[b, a] = min(height[a, b], s.value)
+        for k in range(n):
+            height = np.minimum(height, np.maximum(height[:, k, None], height[None, k, :]))
+        return height
+
+    def _two(self, i, j):
+        a, b = self.state_of(i), self.state_of(j)
+        if a == b:
+            raise ValueError(f"wells {i} and {j} are one state at theta = {self.theta:g}: the barrier between them is below {LEAST_BARRIER:g} theta.")
+        return a, b
+
+    def _estimate(self, log_of, method):
+        """log_of(network) with the error: the change when the next order is taken in, and what that leaves."""
+        log_value = float(log_of(self))
+        if self.guard.action == REFUSE:
+            return rate_estimate(math.nan, math.nan, method, self.guard, self.inputs)
+        corrected = replace(self, log_mass=self.log_mass + self.mass_correction, log_conductance=self.log_conductance + self.conductance_correction)
+        change = abs(math.expm1(float(log_of(corrected)) - log_value)) if math.isfinite(log_value) else 0.0
+        if not math.isfinite(log_value):
+            value = math.inf if log_value > 0 else 0.0
+            return RateEstimate(value, 0.0, method, log10=log_value, inputs={**self.inputs, "guard": self.guard, "relative_error": 0.0})
+        return rate_estimate(log_value, change + self.left_error, method, self.guard, self.inputs)
+
+    def to_dict(self):
+        values = [e.to_dict() for e in self.eigenvalues]
+        return {"theta": self.theta, "minima": [{"x": m.x.tolist(), "value": m.value} for m in self.minima], "states": [list(s) for s in self.states],
+                "stationary": self.stationary.tolist(), "log10_rates": np.where(np.isfinite(self.log_rates), self.log_rates / math.log(10), np.nan).tolist(),
+                "eigenvalues": values, "grid_eigenvalues": None if self.grid_spectrum is None else self.grid_spectrum.to_dict(), "guard": self.guard.to_dict()}
+
+    def __repr__(self):
+        rows = [f"network of {self.n_states} wells at theta = {self.theta:g}, guard: {self.guard.action}", f"{'':>3} {'f':>12} {'share':>10}  wells at"]
+        for k, s in enumerate(self.states):
+            places = "; ".join("(" + ", ".join(f"{v:.4g}" for v in self.minima[w].x) + ")" for w in s)
+            rows.append(f"{k:>3} {self.minima[s[0]].value:>12.6g} {self.stationary[k]:>10.4g}  {places}")
+        rows.append("rates k_ij (1/time):")
+        for i in range(self.n_states):
+            for j in range(self.n_states):
+                if np.isfinite(self.log_conductance[i, j]):
+                    rows.append(f"  {i} -> {j}  10^{self.log_rates[i, j] / math.log(10):.4f}")
+        rows.append(f"{'slow eigenvalues':<18} {'network':>24}" + (f" {'grid':>14} {'network/grid - 1':>18}" if self.grid_spectrum is not None else ""))
+        for k, e in enumerate(self.eigenvalues):
+            line = f"{k + 2:>18} {_shown(e):>24}"
+            if self.grid_spectrum is not None and k + 1 < len(self.grid_spectrum):
+                g = self.grid_spectrum[k + 1]
+                line += f" {_shown(g):>14} {math.expm1((e.log10 - g.log10) * math.log(10)):>+18.2%}" if math.isfinite(e.log10) else f" {_shown(g):>14}"
+            rows.append(line)
+        rows += [f"guard: {r.action}: {r.text}" for r in self.guard.reasons]
+        return "\n".join(rows)
+
+
+def _shown(e):
+    if not math.isfinite(e.log10):
+        return "-"
+    error = getattr(e, "relative_error", None)
+    text = f"{e.value:.4e}" if e.value > 0 else f"10^{e.log10:.3f}"
+    return text if error is None else f"{text} ({error:.0e})"
+
+
+def well_network(V, theta, grid=None, mobility=None, points=None, order="leading"):
+    """Network of all wells of a potential in a box, with Eyring-Kramers rates, beside the spectrum of the grid.
+
+    k_ij = sum over the saddles between i and j of cap_s/Z_i: in parallel capacities add, in series the elimination adds their
+    inverses. Detailed balance holds by construction. Mean first passage times, committors and shares come by elimination without subtraction in
+    logarithms, the slow eigenvalues by a factorisation without subtraction and Jacobi rotations (`fpkit.rates.elimination`).
+
+    Parameters
+    ----------
+    V : Potential
+    theta : float
+    grid : Grid, optional
+        The box to search, and the grid whose spectrum stands beside. Without it the box of V is searched.
+    mobility : None, float, (ndim,) or (ndim, ndim), optional
+    points : CriticalPoints, optional
+        The stationary points, where they are known already. Default: those of the catalogue, else `critical_points`.
+    order : {"leading", "next"}
+        "next": wells and saddles with their first correction, as factors exp(-c theta).
+
+    Returns
+    -------
+    network : WellNetwork
+
+    Examples
+    --------
+    >>> V = fp.Potential("(x**2 - 1)**2 + 0.3*x + 1.3*(y**2 - 1)**2 - 0.2*y")
+    >>> N = fp.well_network(V, 0.008, fp.Grid([(-1.5, 1.5)] * 2, (32, 32)))
+    >>> N.n_states, [round(e.log10, 2) for e in N.eigenvalues]
+    (4, [-59.98, -39.01, -39.01])
+    """
+    theta = checks.number("theta", theta, positive=True)
+    checks.choice("order", order, ("leading", "next"))
+    root = square_root(mobility, V.ndim)
+    minima, saddles = _points(V, grid, points)
+    reasons = []
+    masses, mass_parts = np.empty(len(minima)), []
+    for k, m in enumerate(minima):
+        reasons += [replace(r, text=f"well {k}: {r.text}") for r in well_reasons(m)]
+        masses[k], part = log_well_mass_with_error(V, m, theta, root)
+        mass_parts.append(part)
+    log_c = np.full((len(minima), len(minima)), -np.inf)
+    corrected = log_c.copy()
+    gate_sizes = []
+    for s in saddles:
+        if not s.between or None in s.between or s.between[0] == s.between[1]:
+            continue
+        log_cap, (c, size), guard = log_capacity(V, s, theta, root)
+        reasons += guard.reasons
+        i, j = s.between
+        log_c[i, j] = log_c[j, i] = np.logaddexp(log_c[i, j], log_cap)
+        corrected[i, j] = corrected[j, i] = np.logaddexp(corrected[i, j], log_cap - c * theta)
+        gate_sizes.append(size)
+    corrected_masses = masses + theta * np.array([c for c, _ in mass_parts])
+    states, shallow = _merged(minima, saddles, theta)
+    reasons += shallow
+    gather = lambda log, axis: np.array([np.logaddexp.reduce(log.take(s, axis=axis), axis=axis) for s in states])
+    log_mass, mass_change = gather(masses, 0), gather(corrected_masses, 0) - gather(masses, 0)
+    conductance = gather(gather(log_c, 0), 1).T
+    with np.errstate(invalid="ignore"):
+        change = np.nan_to_num(gather(gather(corrected, 0), 1).T - conductance, nan=0.0)
+    np.fill_diagonal(conductance, -np.inf)
+    size = max([s for _, s in mass_parts], default=0.0) + max(gate_sizes, default=0.0)
+    left = SECOND_ORDER * (size * theta) ** 2
+    network = WellNetwork(minima, saddles, states, theta, log_mass, conductance, mass_change, change, left, Guard(),
+                          inputs={"theta": theta, "potential": repr(V), "order": order})
+    reasons += _alike(network)
+    barriers = _depths(network)
+    network = replace(network, left_error=left + (definition_error(min(barriers) / theta) if barriers else 0.0), guard=Guard() + Guard(tuple(reasons)))
+    if order == "next":
+        network = replace(network, log_mass=log_mass + mass_change, log_conductance=conductance + change,
+                          mass_correction=np.zeros_like(mass_change), conductance_correction=np.zeros_like(change))
+    if grid is not None:
+        network = replace(network, grid_spectrum=_spectrum(V, theta, grid, mobility, network.n_states))
+    return network
+
+
+def _points(V, grid, points):
+    if points is not None:
+        return tuple(points.minima), tuple(points.saddles)
+    if V.minima is not None and getattr(V, "facts_complete", False):
+        return tuple(V.minima), tuple(V.saddles)
+    found = critical_points(V, None if grid is None else grid.bounds, None if grid is None else grid.periodic)
+    if not found.minima:
+        raise ValueError("no minimum was found in the box; take a larger one, or give points=fpkit.critical_points(...).")
+    return tuple(found.minima), tuple(found.saddles)
+
+
+def _merged(minima, saddles, theta):
+    """States: wells joined until each is at least 3 theta deep, and the reasons that name what was merged."""
+    group = list(range(len(minima)))
+    reasons = []
+    joins = [(s.value, *s.between) for s in saddles if s.between and None not in s.between]
+    while True:
+        best = None
+        for value, i, j in joins:
+            a, b = group[i], group[j]
+            if a == b:
+                continue
+            for high, low in ((a, b), (b, a)):
+                bottom = min(minima[k].value for k in range(len(minima)) if group[k] == high)
+                other = min(minima[k].value for k in range(len(minima)) if group[k] == low)
+                depth = value - bottom
+                if depth < LEAST_BARRIER * theta * (1 - 1e-9) and bottom >= other and (best is None or depth < best[0]):
+                    best = (depth, high, low)
+        if best is None:
+            break
+        depth, high, low = best
+        reasons.append(Reason(WARN, "shallow-well", f"well {high} is only {depth / theta:.2g} theta deep and was merged with well {low}: "
+                              "for a state of its own lower theta"))
+        group = [low if g == high else g for g in group]
+    states = sorted({tuple(k for k in range(len(minima)) if group[k] == g) for g in group}, key=lambda s: (minima[s[0]].value, s[0]))
+    return tuple(states), reasons
+
+
+def _depths(network):
+    """Lowest barrier out of each state."""
+    value = [network.minima[s[0]].value for s in network.states]
+    height = network._heights()
+    np.fill_diagonal(height, np.inf)
+    return [float(h.min() - v) for h, v in zip(height, value) if np.isfinite(h.min())]
+
+
+def _alike(network):
+    """The hierarchy is no guide when two communication heights are close."""
+    depths = sorted(b for _, _, b, _ in network.hierarchy) if network.n_states > 2 else []
+    if any(b - a < SAME_HEIGHT * network.theta for a, b in zip(depths, depths[1:])):
+        return [Reason(WARN, "equal-heights", f"two barriers of the hierarchy differ by less than {SAME_HEIGHT:g} theta: read the eigenvalues of the "
+                       "whole network, not the hierarchy")]
+    return []
+
+
+def _spectrum(V, theta, grid, mobility, n_states):
+    from ..fokker_planck.face import FokkerPlanck
+    return FokkerPlanck(V, theta=theta, grid=grid, mobility=mobility).spectrum(max(n_states, 2))
