@@ -216,7 +216,7 @@ def well_network(V, theta, grid=None, mobility=None, points=None, order="leading
     Examples
     --------
     >>> V = fp.Potential("(x**2 - 1)**2 + 0.3*x + 1.3*(y**2 - 1)**2 - 0.2*y")
-    >>> N = fp.well_network(V, 0.008, fp.Grid([(-1.5, 1.5)] * 2, (32, 32)))
+    >>> N = fp.well_network(V, 0.008, points=fp.critical_points(V, [(-1.5, 1.5)] * 2))
     >>> N.n_states, [round(e.log10, 2) for e in N.eigenvalues]
     (4, [-59.98, -39.01, -39.01])
     """
