@@ -59,9 +59,9 @@ def eyring_kramers(V, minimum, saddle, theta, mobility=None, order="leading", fr
     >>> fp.eyring_kramers(V, [-1], [0], theta=0.1)
     4.09e-05 +- 2.0e-06 (eyring-kramers)
     >>> fp.eyring_kramers(V, [-1], [0], theta=0.1, order="resummed")
-    3.939e-05 +- 2.9e-07 (eyring-kramers, resummed)
+    3.940e-05 +- 2.9e-07 (eyring-kramers, resummed)
     >>> fp.eyring_kramers(V, [-1], [0], theta=0.001).log10
-    -434.3985...
+    -434.340...
 
     References
     ----------
