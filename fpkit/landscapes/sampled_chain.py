@@ -23,6 +23,9 @@ class SampledDiffusion:
     theta : float
     mobility : ndarray (ndim, ndim), optional
         M, the inverse Gram matrix of the plane; default the unit matrix.
+    highest : float
+        Height above the lowest sample, in theta, from which on the loss rises only logarithmically. The default keeps exp(-beta f) a
+        double, which `evolve` needs; with infinity the chain is the one of the samples, for work in logarithms.
 
     Attributes
     ----------
@@ -37,7 +40,7 @@ class SampledDiffusion:
     nodes_are_cells = True               # evolve: a cell probability is node mass times node value, nothing is averaged in between
     ground = None
 
-    def __init__(self, land, theta, mobility=None):
+    def __init__(self, land, theta, mobility=None, highest=HIGHEST):
         if not land.is_uniform:
             raise ValueError("the samples are not evenly spaced; the chain needs even spacing on each axis.")
         self.theta, self.beta = float(theta), 1 / float(theta)
@@ -51,7 +54,9 @@ class SampledDiffusion:
         with np.errstate(over="ignore"):
             scaled = np.where(valid, (loss - self.f0) / self.theta, np.inf)
             # beyond, the weight is below 1e-260 and exp() would underflow; the slope keeps its sign, so nothing gets stuck up there
-            scaled = np.where(valid & (scaled > HIGHEST), HIGHEST + np.log1p(np.clip(scaled, HIGHEST, 1e300) - HIGHEST), scaled).ravel()
+            if np.isfinite(highest):
+                scaled = np.where(valid & (scaled > highest), highest + np.log1p(np.clip(scaled, highest, 1e300) - highest), scaled)
+            scaled = scaled.ravel()
         self.log_mass = np.log(volume) - scaled
         self.cell_log_mass = self.log_mass.reshape(self.grid.shape)
         pairs, logs = [], []
@@ -75,18 +80,22 @@ class SampledDiffusion:
         part = connected_components(graph, directed=False)[1].reshape(self.grid.shape)
         return np.where(self.inside, part, -1)
 
-    def symmetric_generator(self):
-        """S = D^1/2 L D^-1/2 of the generator L (rows of L sum to zero), a symmetric sparse matrix over the cells inside, and their indices."""
+    def symmetric_generator(self, cells=None):
+        """S = D^1/2 L D^-1/2 of the generator L (rows of L sum to zero), a symmetric sparse matrix over the cells inside, and their indices.
+
+        Given flat indices of `cells`, over these alone, all other cells and their edges left out.
+        """
         from scipy.sparse import coo_matrix
 
-        inside = np.flatnonzero(self.inside.ravel())
+        inside = np.flatnonzero(self.inside.ravel()) if cells is None else np.asarray(cells)
         place = np.full(self.log_mass.size, -1)
         place[inside] = np.arange(inside.size)
-        a, b = self.edges.T
+        used = (place[self.edges] >= 0).all(axis=1)
+        (a, b), log_c = self.edges[used].T, self.log_conductance[used]
         with np.errstate(under="ignore"):
-            off = np.exp(self.log_conductance - (self.log_mass[a] + self.log_mass[b]) / 2)
-            out = np.bincount(place[a], np.exp(self.log_conductance - self.log_mass[a]), inside.size)
-            out += np.bincount(place[b], np.exp(self.log_conductance - self.log_mass[b]), inside.size)
+            off = np.exp(log_c - (self.log_mass[a] + self.log_mass[b]) / 2)
+            out = np.bincount(place[a], np.exp(log_c - self.log_mass[a]), inside.size)
+            out += np.bincount(place[b], np.exp(log_c - self.log_mass[b]), inside.size)
         k = np.arange(inside.size)
         i, j = place[a], place[b]
         return coo_matrix((np.r_[off, off, -out], (np.r_[i, j, k], np.r_[j, i, k])), shape=(inside.size,) * 2).tocsc(), inside
@@ -105,11 +114,25 @@ def log_bernoulli(d):
 def stencil(mobility, h):
     """Offsets to neighbours and their weights >= 0 with sum w e e' = diag(1/h) M diag(1/h): Selling's decomposition.
 
-    Reduction by Lagrange and Gauss; the offsets are the obtuse superbase turned by a right angle.
+    In the plane the superbase is reduced by Lagrange and Gauss and the offsets are its vectors turned by a right angle; in space it is
+    reduced by Selling's own steps, and the offset of a pair is the cross product of the other two vectors.
     """
     E = np.asarray(mobility, float) / np.outer(h, h)
     if len(h) == 1:
         return [((1,), float(E[0, 0]))]
+    base = _obtuse_plane(E) if len(h) == 2 else _obtuse_space(E)
+    found = []
+    for i in range(len(base)):
+        for j in range(i):
+            weight = -(base[i] @ E @ base[j])
+            others = [base[k] for k in range(len(base)) if k not in (i, j)]
+            step = (-others[0][1], others[0][0]) if len(h) == 2 else np.cross(*others)
+            if weight > 1e-14 * np.trace(E):                   # less is the rounding of a weight that is zero
+                found.append((tuple(int(s) for s in step), float(weight)))
+    return found
+
+
+def _obtuse_plane(E):
     u, v = np.array([1, 0]), np.array([0, 1])
     while True:
         if v @ E @ v < u @ E @ u:
@@ -120,10 +143,18 @@ def stencil(mobility, h):
         v = v - q * u
     if u @ E @ v > 0:
         v = -v
-    base = [u, v, -u - v]
-    found = []
-    for k in range(3):
-        weight = -(base[(k + 1) % 3] @ E @ base[(k + 2) % 3])
-        if weight > 1e-14 * np.trace(E):                   # rounding of a weight that is zero
-            found.append(((int(-base[k][1]), int(base[k][0])), float(weight)))
-    return found
+    return [u, v, -u - v]
+
+
+def _obtuse_space(E):
+    base = [*np.eye(3, dtype=int), -np.ones(3, int)]
+    tiny = 1e-12 * np.trace(E)
+    while True:
+        pairs = [(base[i] @ E @ base[j], i, j) for i in range(4) for j in range(i)]
+        largest, i, j = max(pairs)
+        if largest <= tiny:
+            return base
+        for k in range(4):
+            if k not in (i, j):
+                base[k] = base[k] + base[i]
+        base[i] = -base[i]

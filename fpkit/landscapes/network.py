@@ -1,0 +1,210 @@
+"""The network of wells of a reversible chain: exact capacities and masses by elimination of all other cells, in logarithms.
+
+Eliminating cell k from L q = 0 and L tau = -1 changes conductances and masses of the rest as
+
+    c_ij += c_ik c_jk / s_k,    m_j += m_k c_jk / s_k,    s_k = sum_j c_kj,
+
+sums of positive terms only [1]_. What remains between the cores of the wells are their capacities cap_ab, the flux of the
+committor of a into b; the mass of a core becomes sum_i m_i q_a(i). So committors, capacities and mean first-passage times
+between cores are those of the chain itself, to rounding, at any temperature: nothing is exponentiated but ratios.
+
+.. [1] W. K. Grassmann, M. I. Taksar, D. P. Heyman, Oper. Res. 33, 1107 (1985).
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+ABSENT = -1e300                      # log of nothing: finite, so that differences of two stay numbers
+ELIMINATED, LEFT_OUT = -1, -2        # in the array of groups
+TRUSTED = 1e-8                       # eigenvalues below this share of the largest are taken from the network without its fast states
+LOG10 = np.log(10.0)
+
+
+@dataclass(frozen=True, eq=False)
+class WellNetwork:
+    """Wells as states of a Markov chain in continuous time.
+
+    Attributes
+    ----------
+    log_mass : ndarray (n,)
+        log of sum_i m_i q_a(i), the Gibbs weight of what reaches core a first (times exp(f0/theta)).
+    log_capacity : ndarray (n, n)
+        log cap_ab, symmetric; -inf on the diagonal and between parts that exchange nothing. In weight/time.
+    """
+    log_mass: np.ndarray
+    log_capacity: np.ndarray
+
+    @property
+    def size(self):
+        return self.log_mass.size
+
+    @property
+    def log_rate(self):
+        """log k_ab = log (cap_ab / mass_a), transitions from a to b per unit time spent around a."""
+        return self.log_capacity - self.log_mass[:, None]
+
+    @property
+    def log_exit(self):
+        """log sum_b k_ab; -inf where nothing leaves."""
+        return _log_sum(self.log_rate)
+
+    def without(self, node):
+        """(network with one state eliminated, probabilities of the state that is reached first from it)."""
+        others = np.delete(np.arange(self.size), node)
+        out = self.log_capacity[node, others]
+        total = _log_sum(out)
+        if total == -np.inf:
+            return WellNetwork(self.log_mass[others], self.log_capacity[np.ix_(others, others)]), np.full(others.size, np.nan)
+        share = out - total
+        capacity = np.logaddexp(self.log_capacity[np.ix_(others, others)], out[:, None] + share[None, :])
+        np.fill_diagonal(capacity, -np.inf)
+        with np.errstate(under="ignore"):
+            return WellNetwork(np.logaddexp(self.log_mass[others], self.log_mass[node] + share), capacity), np.exp(share)
+
+    def log_mfpt(self, target):
+        """log of the mean first-passage time from each state to the core `target`; -inf there, +inf where it is out of reach."""
+        log_tau = np.full(self.size, np.inf)
+        log_tau[target] = -np.inf
+        part = self.part(target)
+        order = [k for k in range(self.size) if part[k] and k != target]
+        c, m = self.log_capacity.copy(), self.log_mass.copy()
+        rows = []
+        for n, k in enumerate(order):
+            later = np.array(order[n + 1:] + [target])
+            out = c[k, later]
+            total = _log_sum(out)
+            rows.append((k, later, out, total, m[k]))
+            share = out - total
+            c[np.ix_(later, later)] = np.logaddexp(c[np.ix_(later, later)], out[:, None] + share[None, :])
+            c[later, later] = -np.inf
+            m[later] = np.logaddexp(m[later], m[k] + share)
+        for k, later, out, total, mass in reversed(rows):
+            log_tau[k] = np.logaddexp(mass, _log_sum(out + log_tau[later])) - total
+        return log_tau
+
+    def part(self, node):
+        """States that exchange probability with `node`, as a mask."""
+        inside = np.zeros(self.size, bool)
+        inside[node] = True
+        while True:
+            reached = inside | (self.log_capacity[inside] > -np.inf).any(axis=0)
+            if (reached == inside).all():
+                return inside
+            inside = reached
+
+    def log_eigenvalues(self):
+        """Logarithms of the eigenvalues of -K, ascending; -inf once a part of the network.
+
+        Eigenvalues within eight decades of the largest come from the symmetrised matrix; then that many of the fastest states
+        are eliminated and the rest is solved in the same way, a relative error of 1e-8 at a step.
+        """
+        network, found = self, []
+        while network.size > 1:
+            exits = network.log_exit
+            top = exits.max()
+            if top == -np.inf:
+                break
+            with np.errstate(under="ignore", invalid="ignore"):
+                matrix = -np.exp(network.log_capacity - (network.log_mass[:, None] + network.log_mass) / 2 - top)
+                np.fill_diagonal(matrix, np.exp(exits - top))
+            values = np.linalg.eigvalsh(matrix)[::-1]
+            count = min(max(1, int((values > TRUSTED * values[0]).sum())), network.size - 1)
+            found += [float(top + np.log(v)) for v in values[:count]]
+            for _ in range(count):
+                network, _ = network.without(int(np.argmax(network.log_exit)))
+        return np.sort(np.r_[np.full(self.size - len(found), -np.inf), found])
+
+    def occupation(self, start, log_times):
+        """Probabilities (n_times, n) from the probabilities `start` (n,): start exp(K t), by squaring a matrix without negative entries."""
+        log_rate, exits = self.log_rate, self.log_exit
+        top = exits.max()
+        out = np.empty((len(log_times), self.size))
+        for n, log_t in enumerate(log_times):
+            if top == -np.inf or log_t == -np.inf:
+                out[n] = start
+                continue
+            halvings = max(0, int(np.ceil((top + log_t) / np.log(2))) + 6)
+            with np.errstate(under="ignore"):
+                scale = log_t - halvings * np.log(2)
+                A = np.exp(log_rate + scale)
+                jump = np.exp(exits + scale)                      # at most 1/64
+                uniform = jump.max()
+                A[np.diag_indices(self.size)] = uniform - jump
+                P, term = np.eye(self.size), np.eye(self.size)
+                for k in range(1, 12):
+                    term = term @ A / k
+                    P = P + term
+                P /= P.sum(axis=1, keepdims=True)                 # exp(-uniform), and rounding
+                for _ in range(halvings):
+                    P = P @ P
+                    P /= P.sum(axis=1, keepdims=True)
+            out[n] = start @ P
+        return out
+
+
+def _log_sum(a):
+    """log sum exp over the last axis, -inf for nothing."""
+    top = a.max(axis=-1)
+    safe = np.where(np.isfinite(top), top, 0.0)
+    with np.errstate(divide="ignore", under="ignore", invalid="ignore"):
+        return np.where(np.isinf(top), top, safe + np.log(np.exp(a - safe[..., None]).sum(axis=-1)))
+
+
+def bandwidth(groups, edges, shape):
+    """(order of the eliminated cells, half bandwidth): cells are eliminated slab by slab along the longest axis."""
+    axes = sorted(range(len(shape)), key=lambda k: -shape[k])
+    where = np.arange(groups.size).reshape(shape).transpose(axes).ravel()
+    order = where[groups[where] == ELIMINATED]
+    place = np.full(groups.size, -1)
+    place[order] = np.arange(order.size)
+    inner = place[edges]
+    inner = inner[(inner >= 0).all(axis=1)]
+    return order, place, int(np.abs(inner[:, 0] - inner[:, 1]).max(initial=0))
+
+
+def work(groups, edges, shape):
+    """Number of inner steps that `reduced` would take."""
+    order, _, b = bandwidth(groups, edges, shape)
+    return order.size * b * b / 2
+
+
+def reduced(chain, groups, n_kept):
+    """The network of the kept groups of cells of a chain.
+
+    Parameters
+    ----------
+    chain : SampledDiffusion
+        With `log_mass`, `edges`, `log_conductance` and `grid`.
+    groups : ndarray of int (n_cells,)
+        Number of the kept node that a cell is part of, ELIMINATED, or LEFT_OUT (with its edges).
+    n_kept : int
+    """
+    from . import elimination_kernels as kernels
+
+    order, place, b = bandwidth(groups, chain.edges, chain.grid.shape)
+    edges, logs = chain.edges, chain.log_conductance
+    a, c = groups[edges].T
+    keep = (a != LEFT_OUT) & (c != LEFT_OUT) & ((a != c) | (a == ELIMINATED))
+    edges, logs, a, c = edges[keep], logs[keep], a[keep], c[keep]
+    band = np.full((order.size, max(b, 1)), ABSENT)
+    border = np.full((order.size, n_kept), ABSENT)
+    kept = np.full((n_kept, n_kept), ABSENT)
+    i, j = place[edges].T
+    inner = (a == ELIMINATED) & (c == ELIMINATED)
+    low, high = np.minimum(i, j)[inner], np.maximum(i, j)[inner]
+    band[low, high - low - 1] = logs[inner]
+    for cell, node, rows in ((i, c, (a == ELIMINATED) & (c >= 0)), (j, a, (c == ELIMINATED) & (a >= 0))):
+        np.logaddexp.at(border, (cell[rows], node[rows]), logs[rows])
+    rows = (a >= 0) & (c >= 0)
+    np.logaddexp.at(kept, (np.minimum(a, c)[rows], np.maximum(a, c)[rows]), logs[rows])
+    mass = chain.log_mass[order]
+    kept_mass = np.full(n_kept, ABSENT)
+    nodes = np.flatnonzero(groups >= 0)
+    np.logaddexp.at(kept_mass, groups[nodes], chain.log_mass[nodes])
+    if order.size:
+        kernels.eliminate(band, border, kept, np.ascontiguousarray(mass), kept_mass)
+    capacity = np.maximum(kept, kept.T)
+    np.fill_diagonal(capacity, ABSENT)
+    return WellNetwork(kept_mass, np.where(capacity > ABSENT / 2, capacity, -np.inf))
