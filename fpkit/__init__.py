@@ -31,6 +31,7 @@ _HOME = {
     "landscapes.planes": "Plane",
     "landscapes.export": "export_landscape",
     "landscapes.analysis": "analyse",
+    "landscapes.comparison": "compare_landscapes",
     "plotting": "plot",
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names.split()}

@@ -1,4 +1,4 @@
-"""Analyse a loss landscape: wells, Gibbs occupation against temperature, a density and paths from the start point."""
+"""Analyse a loss landscape: wells, free energies, rates between wells, a density and paths from the start point."""
 from __future__ import annotations
 
 import os
@@ -10,7 +10,7 @@ from ..core import checks
 from .caveats import caveats
 from .hostile import LandscapeFormatError
 from .landscape import Landscape
-from .thermodynamics import THIN_WELL, Thermodynamics, crossover_temperatures, thermodynamics
+from .thermodynamics import THIN_WELL, Thermodynamics, crossover_temperatures, gibbs_risk, thermodynamics
 from .wells import REACH, default_temperatures, find_wells
 
 __all__ = ["analyse", "LandscapeReport"]
@@ -18,8 +18,9 @@ __all__ = ["analyse", "LandscapeReport"]
 N_CURVE = 121                        # temperatures of the curves in the figures
 
 
-def analyse(landscape, theta=None, start=None, seed=1, n_paths=400, allow_partial=False):
-    """Wells of a loss landscape, their occupation against temperature, and the diffusion from a start point.
+def analyse(landscape, theta=None, start=None, seed=1, n_paths=400, allow_partial=False, directions=None, trajectory=None, lr=None, momentum=None, batch=None,
+            n_steps=None):
+    """Wells of a loss landscape, their free energies, the rates between them, and the diffusion from a start point.
 
     Parameters
     ----------
@@ -35,6 +36,16 @@ def analyse(landscape, theta=None, start=None, seed=1, n_paths=400, allow_partia
     n_paths : int
     allow_partial : bool
         Analyse a surface that was not computed to the end.
+    directions : path, optional
+        File of the directions of the plane, for its Gram matrix: without that, and without one in the surface file, all times are in
+        arbitrary units, and the report says so.
+    trajectory : path, optional
+        Projection file with the optimiser's path.
+    lr, momentum, batch : float, optional
+        Learning rate, momentum and batch size of the optimiser. One step takes the time lr/(1 - momentum), and times are given in steps
+        too. Default: what the file tells.
+    n_steps : int, optional
+        Length of a training run: the report says what has happened by then. Needs `lr`.
 
     Returns
     -------
@@ -66,24 +77,91 @@ def analyse(landscape, theta=None, start=None, seed=1, n_paths=400, allow_partia
     refusal = land.refusal
     if refusal and not (allow_partial and land.valid.any()):
         raise LandscapeFormatError(land.path, land.key, refusal)
+    if directions is not None or trajectory is not None:
+        from .foreign import with_companions
+
+        land = with_companions(land, directions, trajectory)
+    clock = Clock.of(land, lr, momentum, batch, n_steps)
     tree = land.merge_tree()
-    thetas, theta_rule = _temperatures(land, tree, theta)
+    thetas, theta_rule = _temperatures(land, tree, theta, clock)
     wells, basins = find_wells(land, tree, thetas[0])
     thermo = thermodynamics(land, wells, basins, thetas)
     scanned = np.geomspace(thetas[0] / 100, thetas[-1], 80) if theta is None else np.geomspace(thetas[0], thetas[-1], 40) if thetas.size > 1 else thetas
     crossings = crossover_temperatures(land, wells, basins, scanned)
-    curves = thermo if thetas.size == 1 else thermodynamics(land, wells, basins, np.geomspace(thetas[0], thetas[-1], N_CURVE), with_means=False)
+    fine = thetas if thetas.size == 1 else np.geomspace(thetas[0], thetas[-1], N_CURVE)
+    curves = thermo if thetas.size == 1 else thermodynamics(land, wells, basins, fine, with_means=False)
     x0, start_rule, warnings = _start(land, start)
-    from .dynamics import dynamics
+    from .dynamics import dynamics, plane_mobility
+    from .kinetics import kinetics
+    from .training import training_path
 
     motion = dynamics(land, wells, basins, thetas, x0, seed, checks.whole("n_paths", n_paths, 2), reach=REACH * land.height(0.5))
-    return LandscapeReport(land, thetas, theta_rule, wells, basins, thermo, crossings, x0, start_rule, motion,
-                           caveats(land, wells, thermo, THIN_WELL), (*land.warnings, *warnings), seed, curves)
+    rates = kinetics(land, wells, basins, thetas, x0, plane_mobility(land))
+    k = int(np.argmin(np.abs(thetas - clock.theta))) if clock.theta else thetas.size // 2
+    path = training_path(land, wells, basins, thetas[k], thermo.occupation[k])
+    found = caveats(land, wells, thermo, THIN_WELL, rates)
+    return LandscapeReport(land, thetas, theta_rule, wells, basins, thermo, crossings, x0, start_rule, motion, found, (*land.warnings, *warnings), seed, curves,
+                           rates, clock, gibbs_risk(land, fine), path)
 
 
-def _temperatures(land, tree, theta):
+@dataclass(frozen=True)
+class Clock:
+    """What is known of the optimiser: how much time a step takes, and at which temperature its noise is.
+
+    Attributes
+    ----------
+    lr, momentum : float or None
+    n_steps : int or None
+    theta : float or None
+        Temperature of the SGD noise in the plane, trace(T)/ndim of the tensor in the file, scaled to the learning rate and batch asked for.
+    """
+    lr: float | None = None
+    momentum: float = 0.0
+    n_steps: int | None = None
+    theta: float | None = None
+
+    @classmethod
+    def of(cls, land, lr=None, momentum=None, batch=None, n_steps=None):
+        told = land.meta.get("temperature") or {}
+        lr_was, batch_was, momentum_was = (_positive(told.get(k)) for k in ("lr", "batch", "momentum"))
+        momentum_was = momentum_was or 0.0
+        lr = lr_was if lr is None else checks.number("lr", lr, positive=True)
+        momentum = momentum_was if momentum is None else checks.number("momentum", momentum)
+        if not 0 <= momentum < 1:
+            raise ValueError(f"momentum must be at least 0 and below 1, got {momentum:g}.")
+        batch = batch_was if batch is None else checks.number("batch", batch, positive=True)
+        if n_steps is not None:
+            n_steps = checks.whole("n_steps", n_steps, 1)
+            if lr is None:
+                raise ValueError("n_steps needs the learning rate, lr=... (--lr): a step takes the time lr/(1 - momentum).")
+        theta, tensor = None, told.get("tensor")
+        if tensor is not None and np.isfinite(np.asarray(tensor, float)).all():
+            theta = float(np.trace(np.atleast_2d(np.asarray(tensor, float)))) / land.ndim
+            if lr_was and lr:
+                theta *= (lr / (1 - momentum)) / (lr_was / (1 - momentum_was))
+            if batch_was and batch:
+                theta *= batch_was / batch
+        return cls(lr, momentum, n_steps, theta if theta and theta > 0 else None)
+
+    @property
+    def step(self):
+        """Time of one step, lr/(1 - momentum), or None."""
+        return None if self.lr is None else self.lr / (1 - self.momentum)
+
+    def to_dict(self):
+        return {"lr": self.lr, "momentum": self.momentum, "n_steps": self.n_steps, "time_per_step": self.step, "sgd_theta": self.theta}
+
+
+def _positive(value):
+    return float(value) if isinstance(value, (int, float)) and np.isfinite(value) and value > 0 else None
+
+
+def _temperatures(land, tree, theta, clock):
     if theta is None:
-        return default_temperatures(land, tree)
+        thetas, said = default_temperatures(land, tree)
+        if clock.theta is not None and not np.isclose(thetas, clock.theta, rtol=1e-9).any():
+            thetas, said = np.sort(np.r_[thetas, clock.theta]), f"{said}, and the temperature of the SGD noise ({clock.theta:.3g})"
+        return thetas, said
     given = np.atleast_1d(np.asarray(theta, float)) if not isinstance(theta, (str, bytes)) else None
     if given is None or given.ndim != 1 or given.size == 0:
         raise TypeError(f"theta must be a temperature or a list of them, got {checks.shown(theta)}.")
@@ -151,6 +229,14 @@ class LandscapeReport:
     seed : int
     curves : Thermodynamics
         The same as `thermodynamics` at many temperatures in between, for drawing.
+    rates : tuple of Rates
+        Rates, slow modes and first-passage times, one entry a temperature; empty where there is no dynamics.
+    clock : Clock
+        Time of a step and temperature of the optimiser, as far as known.
+    risk : Risk or None
+        Training and test loss against temperature.
+    training : TrainingPath or None
+        The optimiser's own path.
     """
     landscape: Landscape
     theta: np.ndarray
@@ -166,6 +252,14 @@ class LandscapeReport:
     warnings: tuple = ()
     seed: int = 1
     curves: Thermodynamics | None = None
+    rates: tuple = ()
+    clock: Clock = Clock()
+    risk: object = None
+    training: object = None
+
+    def rates_at(self, theta):
+        """`Rates` at one of the temperatures (the nearest); None where there are none."""
+        return min(self.rates, key=lambda r: abs(np.log(r.theta / theta))) if self.rates else None
 
     @property
     def occupation(self):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+DOUBTFUL = float(np.log10(2))        # decades of a rate's resolution error above which it is called doubtful
 EDGE_MASS = 0.01                     # Gibbs probability on the border above which the box cuts wells off
 
 
@@ -19,7 +20,7 @@ class Caveat:
         return {"name": self.name, "sentence": self.sentence, "wells": list(self.wells)}
 
 
-def caveats(land, wells, thermo, thin_limit):
+def caveats(land, wells, thermo, thin_limit, rates=()):
     """The caveats that apply to an analysed landscape, the most general first."""
     found = []
     add = lambda name, sentence, which=(): found.append(Caveat(name, sentence, tuple(which)))
@@ -35,16 +36,24 @@ def caveats(land, wells, thermo, thin_limit):
     if land.gram is None:
         add("no_metric", "The file holds no Gram matrix of its directions: one unit of x counts as long as one unit of y, and times are in "
             "arbitrary units. Occupations do not depend on it.")
+    if land.gram is None or _is_normalised(land):
         add("gauge_dependent", "Widths, entropies and times are in units of the directions; another normalisation or a rescaling of the layers "
             "changes them without changing the network.")
     if not land.is_uniform:
         add("uneven_grid", "The samples are not evenly spaced; cell volumes are taken into account, and there is no dynamics.")
     thin = (thermo.lowest_cell > thin_limit) & (thermo.occupation > 1e-3)
-    if thin.any():
-        which = [w.number for w, t in zip(wells, thin.any(axis=0)) if t]
-        top = thermo.theta[np.flatnonzero(thin.any(axis=1)).max()]
-        add("under_resolved", f"Up to theta = {top:.3g}, one cell holds more than {thin_limit:.0%} of {_named(which)}: its width is below the spacing "
-            "of the samples, and free energies there are qualitative.", which)
+    coarse = [r.theta for r in rates if (r.log10_rate_error[np.isfinite(r.log10_rate_error)] > DOUBTFUL).any()]
+    if thin.any() or coarse:
+        which, parts = [], []
+        if thin.any():
+            which = [w.number for w, t in zip(wells, thin.any(axis=0)) if t]
+            top = thermo.theta[np.flatnonzero(thin.any(axis=1)).max()]
+            parts.append(f"Up to theta = {top:.3g}, one cell holds more than {thin_limit:.0%} of {_named(which)}: its width is below the spacing "
+                         "of the samples, and free energies there are qualitative.")
+        if coarse:
+            parts.append(f"Up to theta = {max(coarse):.3g}, some rates move by more than a factor {10**DOUBTFUL:.0f} when cells are added between the samples: "
+                         "there only their order of magnitude is meant.")
+        add("under_resolved", " ".join(parts), which)
     edge_wells = [w.number for w in wells if "touches_edge" in w.flags]
     much = thermo.edge_mass > EDGE_MASS
     if edge_wells or much.any():
@@ -74,6 +83,12 @@ def caveats(land, wells, thermo, thin_limit):
     if decay:
         add("weight_decay_missing", f"Training used weight decay ({decay:g}) and the sampled loss does not contain it; it belongs into the potential.")
     return tuple(found)
+
+
+def _is_normalised(land):
+    """Whether the directions were scaled filter by filter or layer by layer, by the file's own word or its name."""
+    words = [*(land.meta.get("name_hints") or {}).values(), (land.meta.get("meta") or {}).get("normalisation")]
+    return any(isinstance(w, str) and w.lower() in ("filter", "dfilter", "layer", "dlayer") for w in words)
 
 
 def _named(numbers):

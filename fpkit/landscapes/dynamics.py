@@ -120,13 +120,18 @@ def chosen_temperature(wells, thetas, reach):
     return float(thetas[k]), "the middle one of the temperatures" if thetas.size > 1 else "the temperature asked for"
 
 
+def plane_mobility(land):
+    """The inverse Gram matrix of the directions; the unit matrix where the file has none."""
+    mobility = np.eye(land.ndim) if land.gram is None else np.linalg.inv(land.gram)
+    return (mobility + mobility.T) / 2
+
+
 def dynamics(land, wells, basins, thetas, start, seed, n_paths, reach):
     """Density and paths from `start`; None when the landscape allows no dynamics (its axes are not evenly spaced)."""
     if not land.is_uniform or min(land.shape) < 2:
         return None
     theta, rule = chosen_temperature(wells, thetas, reach)
-    mobility = np.eye(land.ndim) if land.gram is None else np.linalg.inv(land.gram)
-    mobility = (mobility + mobility.T) / 2
+    mobility = plane_mobility(land)
     chain = SampledDiffusion(land, theta, mobility)
     part = chain.parts().T
     here = part == part[land.index(start)]

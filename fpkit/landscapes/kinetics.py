@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .harmonic import eyring_kramers, quadratic_fit
+from .harmonic import eyring_kramers, harmonic_free_energy, quadratic_fit
 from .network import ELIMINATED, LEFT_OUT, LOG10, reduced, work
 from .refinement import nearest, refined
 from .sampled_chain import SampledDiffusion
+from .thermodynamics import thermodynamics
 from .wells import WELL_FACTOR
 
 ABOVE = 50.0                         # theta above the highest pass in use: cells up there carry shares of 1e-20
@@ -19,7 +20,7 @@ WORK, WORK_REFINED = 6e9, 4e8        # inner steps of one elimination, about 6 n
 N_MODES = 6
 MODE_CELLS, MODE_CELLS_REFINED = 60_000, 12_000      # of the sparse factorisation
 LEAST_MODE = 1e-9                    # of the largest rate of the chain: smaller eigenvalues come from the network
-NEVER = np.inf
+NOT_QUADRATIC = 0.3                  # |log| of exact over harmonic weight of a well from which on its quadratic form is no guide
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -99,7 +100,7 @@ def _at(land, wells, basins, theta, start, mobility, fine):
     numbers, n = tuple(w.number for w in chosen), len(chosen)
     home = merged(wells, basins, numbers)
     barrier, passes = direct_passes(land, chosen, home)
-    log10_eyring, verdict = _eyring(land, chosen, barrier, passes, theta, mobility)
+    log10_eyring, verdict = _eyring(land, chosen, home, passes, theta, mobility)
     found, status = {}, "ok"
     for level in LEVELS:
         problem = _problem(land, chosen, home, theta, start, mobility, level, fine)
@@ -159,13 +160,18 @@ def direct_passes(land, wells, home):
     return height - np.array([w.minimum for w in wells])[:, None], cell
 
 
-def _eyring(land, wells, barrier, passes, theta, mobility):
+def _eyring(land, wells, home, passes, theta, mobility):
     n = len(wells)
     log10_rate, verdict = np.full((n, n), np.nan), [[""] * n for _ in range(n)]
+    free_energy = thermodynamics(land, wells, home, [theta], with_means=False).free_energy[0]
     minima = [quadratic_fit(land, w.index) for w in wells]
     for (a, b), cell in passes.items():
-        log_rate, verdict[a][b] = eyring_kramers(minima[a], quadratic_fit(land, cell), theta, mobility)
-        log10_rate[a, b] = log_rate / LOG10
+        log_rate, said = eyring_kramers(minima[a], quadratic_fit(land, cell), theta, mobility)
+        if np.isfinite(log_rate):
+            off = (harmonic_free_energy(minima[a][0], theta)[0] - free_energy[a]) / theta
+            if abs(off) > NOT_QUADRATIC:
+                said = f"{said + ',' if said != 'ok' else 'rough:'} a well that holds {np.exp(min(off, 700)):.2g} times its quadratic weight"
+        log10_rate[a, b], verdict[a][b] = log_rate / LOG10, said
     return log10_rate, verdict
 
 
@@ -252,24 +258,27 @@ def _refinement_error(sequence):
 
 def _modes(found, nets):
     """(log10 of the slowest eigenvalues, their errors in decades, where each comes from)."""
-    values = {level: _chain_modes(found[level][0], found[level][1], level, found[level][3]) for level in found if level < 4}
-    by_network = {level: np.sort(net[0].log_eigenvalues()) / LOG10 for level, net in nets.items()}
-    out, errors, methods = [], [], []
-    chain = values.get(1)
-    slow = by_network[1][np.isfinite(by_network[1])]
-    for j in range(max(N_MODES if chain is not None else 0, slow.size)):
-        if chain is not None and j < chain.size and np.isfinite(chain[j]):
-            out.append(chain[j])
-            finer = values.get(2)
-            errors.append(2 * abs(finer[j] - chain[j]) if finer is not None and j < finer.size and np.isfinite(finer[j]) else np.nan)
-            methods.append("chain")
-        elif j < slow.size:
-            out.append(slow[j])
-            series = [b[np.isfinite(b)] for _, b in sorted(by_network.items())]
-            series = [b[j] for b in series if j < b.size]
-            errors.append(abs(series[-1] - series[-2]) + abs(series[-1] - series[0]) if len(series) > 1 else np.nan)
-            methods.append("network")
-    return np.array(out), np.array(errors), tuple(methods)
+    series = {}
+    for level in found:
+        slow = nets[level][0].log_eigenvalues() / LOG10
+        slow = slow[np.isfinite(slow)]
+        chain = _chain_modes(found[level][0], found[level][1], level, found[level][3]) if level < 4 else None
+        chain = np.full(0, np.nan) if chain is None else chain
+        values = np.full(max(chain.size, slow.size), np.nan)
+        values[:slow.size] = slow
+        resolved = np.isfinite(chain)
+        values[:chain.size][resolved] = chain[resolved]
+        series[level] = values, np.r_[resolved, np.zeros(values.size - chain.size, bool)], slow
+    values, from_chain, slow = series[1]
+    errors = np.full(values.size, np.nan)
+    # like is compared with like, unless chain and network agree on the samples
+    for j in range(values.size):
+        is_same = j < slow.size and abs(slow[j] - values[j]) < 0.01
+        alike = [v[j] for _, (v, is_chain, _) in sorted(series.items()) if j < v.size and np.isfinite(v[j]) and (is_chain[j] == from_chain[j] or is_same)]
+        if len(alike) > 1:
+            errors[j] = abs(alike[-1] - alike[-2]) + abs(alike[-1] - alike[0])
+    kept = np.isfinite(values)
+    return values[kept], errors[kept], tuple("chain" if c else "network" for c in from_chain[kept])
 
 
 def _chain_modes(chain, groups, level, place):

@@ -81,7 +81,7 @@ def read_landscape(path, key=None, layout=None, allow_partial=False):
         extra = _own_extras(file, axes, order, flips, warnings) if is_own else {}
         trajectory, steps = _trajectory(file, len(axes), warnings)
         meta = {"format": "fpkit-landscape" if is_own else "tomgoldstein", "attributes": attributes, "dir_file": _dir_file(file),
-                **({"meta": extra.pop("meta")} if "meta" in extra else {}), **_name_hints(file.path)}
+                **{k: extra.pop(k) for k in ("meta", "temperature", "trajectory") if k in extra}, **_name_hints(file.path)}
         others = [n for n in file.names() if n not in (*SURFACES, *AXES, key, "fpkit", "dir_file", "proj_xcoord", "proj_ycoord")]
         if others:
             meta["other_keys"] = others[:100]
@@ -232,6 +232,12 @@ def _own_extras(file, axes, order, flips, warnings):
                 warnings.append("The Gram matrix in the file is not symmetric positive definite and is not used.")
     if file.has("fpkit/loss_stderr"):
         extra["loss_stderr"] = _surface(file, "fpkit/loss_stderr", axes, order, flips)
+    # what the exporter measured: the SGD's noise in the plane, and the losses and distances of the checkpoints
+    for group, names in (("temperature", ("tensor", "lr", "batch", "momentum")), ("trajectory", ("loss", "residual"))):
+        found = {k: file.array(f"fpkit/{group}/{k}") for k in names if file.has(f"fpkit/{group}/{k}")}
+        found = {k: v.item() if v.size == 1 and k != "tensor" else v.tolist() for k, v in found.items() if v is not None}
+        if found:
+            extra[group] = found
     text = file.text("fpkit/meta") if file.has("fpkit/meta") else None
     if text is not None:
         meta = _json(text)

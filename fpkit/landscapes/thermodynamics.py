@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from .cells import on_edge
+from .harmonic import harmonic_free_energy, quadratic_fit
+from .wells import WELL_FACTOR
 
 THIN_WELL = 0.25                     # share of a well in its lowest cell above which the cells are too coarse for it
 
@@ -26,6 +28,10 @@ class Thermodynamics:
         The barrier of the basin still exceeds 3 theta.
     lowest_cell : ndarray
         Share of the basin's probability in its fullest cell; near one, the samples do not resolve the well.
+    edge_share : ndarray
+        Share of the basin's probability in cells at the border of the box.
+    harmonic, harmonic_error : ndarray
+        Free energy of the quadratic fit at the lowest sample, and what its curvature leaves open; NaN where there is no such fit.
     edge_mass : ndarray, shape (n_theta,)
         Probability of the cells at the border of the box.
     mean_loss : dict of ndarray, shape (n_theta,)
@@ -38,17 +44,26 @@ class Thermodynamics:
     entropy: np.ndarray
     is_well: np.ndarray
     lowest_cell: np.ndarray
+    edge_share: np.ndarray
+    harmonic: np.ndarray
+    harmonic_error: np.ndarray
     edge_mass: np.ndarray
     mean_loss: dict
 
+    @property
+    def width(self):
+        """exp(S), capped where it overflows."""
+        return np.exp(np.minimum(self.entropy, 700.0))
+
     def to_dict(self):
         lists = {name: _plain(getattr(self, name)) for name in ("theta", "occupation", "energy", "free_energy", "entropy", "is_well",
-                                                                "lowest_cell", "edge_mass")}
+                                                                "lowest_cell", "edge_share", "harmonic", "harmonic_error", "edge_mass")}
+        lists["width"] = _plain(self.width)
         return lists | {"mean": {k: _plain(v) for k, v in self.mean_loss.items()}}
 
 
 def _plain(a):
-    return [_plain(row) for row in a] if a.ndim > 1 else [None if isinstance(v, float) and not np.isfinite(v) else v for v in a.tolist()]
+    return [_plain(row) for row in a] if a.ndim > 1 else a.item() if a.ndim == 0 else [None if isinstance(v, float) and not np.isfinite(v) else v for v in a.tolist()]
 
 
 def thermodynamics(land, wells, basins, thetas, with_means=True):
@@ -59,7 +74,7 @@ def thermodynamics(land, wells, basins, thetas, with_means=True):
     """
     thetas = np.asarray(thetas, float)
     n, m = thetas.size, len(wells)
-    energy, free, thin, occupation = (np.full((n, m), np.nan) for _ in range(4))
+    energy, free, thin, occupation, at_edge, harmonic, harmonic_error = (np.full((n, m), np.nan) for _ in range(7))
     volumes, edge = land.volumes, on_edge(land.shape)
     members = [np.flatnonzero((basins == k).ravel()) for k in range(m)]
     loss, volumes, edge = land.loss.ravel(), volumes.ravel(), edge.ravel()
@@ -67,7 +82,7 @@ def thermodynamics(land, wells, basins, thetas, with_means=True):
     edge_mass = np.zeros(n)
     with np.errstate(under="ignore", over="ignore"):
         for i, theta in enumerate(thetas):
-            log_z, share_edge = np.empty(m), np.empty(m)
+            log_z = np.empty(m)
             for k, cells in enumerate(members):
                 above = loss[cells] - lowest[k]
                 weight = np.exp(-(above / theta)) * volumes[cells]
@@ -76,18 +91,61 @@ def thermodynamics(land, wells, basins, thetas, with_means=True):
                 log_z[k] = np.log(total)
                 free[i, k] = lowest[k] - theta * log_z[k]
                 thin[i, k] = weight.max() / total
-                share_edge[k] = weight[edge[cells]].sum() / total
+                at_edge[i, k] = weight[edge[cells]].sum() / total
             log_p = log_z - (lowest - lowest.min()) / theta
             p = np.exp(log_p - log_p.max())
             occupation[i] = p / p.sum()
-            edge_mass[i] = (occupation[i] * share_edge).sum()
+            edge_mass[i] = (occupation[i] * at_edge[i]).sum()
+    if with_means:
+        for k, w in enumerate(wells):
+            fit, _ = quadratic_fit(land, w.index)
+            if fit is not None and fit.index == 0:
+                harmonic[:, k], harmonic_error[:, k] = harmonic_free_energy(fit, thetas)
     means = {}
     for name, values in land.surfaces.items():
         if with_means and values.shape == land.shape:
             means[name] = np.array([_mean(land, theta, name) for theta in thetas])
     depth = np.array([w.persistence for w in wells])
-    return Thermodynamics(thetas, occupation, energy, free, (energy - free) / thetas[:, None], depth[None, :] > 3 * thetas[:, None], thin,
-                          edge_mass, means)
+    return Thermodynamics(thetas, occupation, energy, free, (energy - free) / thetas[:, None], depth[None, :] > WELL_FACTOR * thetas[:, None], thin,
+                          at_edge, harmonic, harmonic_error, edge_mass, means)
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Risk:
+    """Training and test loss under the Gibbs distribution of the analysed loss, against temperature.
+
+    Attributes
+    ----------
+    theta, train, test, gap : ndarray (n,)
+        gap = test - train.
+    best_theta, best_test : float
+        Where the mean test loss is least.
+    is_at_end : bool
+        That temperature is the first or the last one considered, so the minimum lies beyond.
+    """
+    theta: np.ndarray
+    train: np.ndarray
+    test: np.ndarray
+    gap: np.ndarray
+    best_theta: float
+    best_test: float
+    is_at_end: bool
+
+    def to_dict(self):
+        return {name: _plain(np.asarray(v)) if isinstance(v, np.ndarray) else v for name, v in self.__dict__.items()}
+
+
+def gibbs_risk(land, thetas):
+    """`Risk` at each temperature; None without a training and a test loss of which the Gibbs means exist."""
+    if land.train_loss is None or land.test_loss is None or land.test_loss.shape != land.shape:
+        return None
+    thetas = np.asarray(thetas, float)
+    train, test = (np.array([_mean(land, t, name) for t in thetas]) for name in ("train_loss", "test_loss"))
+    known = np.isfinite(train) & np.isfinite(test)
+    if not known.any():
+        return None
+    k = int(np.nanargmin(np.where(known, test, np.inf)))
+    return Risk(thetas, train, test, test - train, float(thetas[k]), float(test[k]), k in (0, thetas.size - 1))
 
 
 def _mean(land, theta, name):
@@ -124,7 +182,7 @@ def crossover_temperatures(land, wells, basins, scanned):
     for i in range(len(wells)):
         for j in range(i + 1, len(wells)):
             gap = coarse.free_energy[:, i] - coarse.free_energy[:, j]
-            limit = min(wells[i].persistence, wells[j].persistence) / 3
+            limit = min(wells[i].persistence, wells[j].persistence) / WELL_FACTOR
             for k in np.flatnonzero(np.signbit(gap[:-1]) != np.signbit(gap[1:])):
                 if scanned[k] >= limit:
                     continue
