@@ -27,6 +27,7 @@ _HOME = {
     "rates.eyring_kramers": "eyring_kramers",
     "rates.network": "well_network WellNetwork",
     "rates.friction": "kramers_turnover",
+    "rates.free_energy": "free_energy free_energy_form free_energy_rate",
     "landscapes.reading": "read_landscape LandscapeFormatError Landscape",
     "landscapes.planes": "Plane",
     "landscapes.export": "export_landscape",
