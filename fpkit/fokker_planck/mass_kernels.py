@@ -6,6 +6,7 @@ from ..core.compilation import FUNCTION, integers_1d, kernel, number, numbers_1d
 from ..core.special import exp, log, options
 
 LANES = 16
+REMOTE = 60.0                                    # theta above the minimum: cells of weight exp(-60) are not integrated
 
 
 @njit(**options)
@@ -57,17 +58,28 @@ def _masses(edges, shape, value, p, beta, f0, B, share, least, rules, nodes, fir
                 width[a, j] = edges[first + i + 1] - edges[first + i]
         for start in range(0, n, L):
             m = min(L, n - start)
-            rule = 0
+            rule, lowest = 0, np.inf
             for j in range(L):
                 k = start + min(j, m - 1)
                 lower[d - 1, j] = edges[tail + k]
                 width[d - 1, j] = edges[tail + k + 1] - edges[tail + k]
                 top[j] = B[row * n + k]              # the exponent at the node: the sum is of order one or larger
-                size[j] = log(_reach(B, shape, row, k, reach) + 1e-30)
+                lowest = min(lowest, top[j])
+                worst = _reach(B, shape, row, k, reach)
+                size[j] = log(worst + 1e-30)
+                R[j] = d * worst
                 # a cell of weight below 1e-15 is roughly right (1e-1); the caller looks whether the density is there
                 allowed = min(max(share + top[j], least), -9.2 if top[j] < 35.0 else -2.3)
                 while rule < rules.shape[0] - 1 and rules[rule, 2] + rules[rule, 3] * size[j] > allowed:
                     rule += 1
+            if lowest > REMOTE:                          # the node's value, wrong by at most the change of f within the cell
+                for j in range(m):
+                    volume = width[0, j]
+                    for a in range(1, d):
+                        volume *= width[a, j]
+                    out[row * n + start + j] = log(volume) - top[j]
+                    error[row * n + start + j] = exp(min(R[j], 80.0))     # stays finite in single precision
+                continue
             high, low = int(rules[rule, 0]), int(rules[rule, 1])
             # one buffer, cut to the points of this rule, so that the coordinates stay contiguous
             X, V = room[:d * (high + low) * L].reshape(d, (high + low) * L), values[:(high + low) * L]
