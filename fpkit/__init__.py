@@ -21,6 +21,7 @@ _HOME = {
     "fokker_planck.passage_results": "Spectrum QuasiStationary",
     "fokker_planck.refinement": "refinement_table",
     "langevin.face": "simulate sample",
+    "langevin.exit_times": "exit_time",
     "langevin.divergence": "DivergenceError",
     "langevin.flow": "gradient_flow",
     "langevin.walls": "Walls",

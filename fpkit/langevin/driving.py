@@ -34,14 +34,14 @@ def interruption():
         signal.signal(signal.SIGINT, before)
 
 
-def bar(total, label, progress):
+def bar(total, label, progress, unit="step"):
     """A tqdm bar on standard error: `progress` True, False, or None for terminals only."""
     if progress is None:
         progress = sys.stderr is not None and sys.stderr.isatty()
     if not progress:
         return contextlib.nullcontext()
     from tqdm import tqdm
-    return tqdm(total=total, desc=label, unit="step", unit_scale=True, file=sys.stderr, leave=False)
+    return tqdm(total=total, desc=label, unit=unit, unit_scale=True, file=sys.stderr, leave=False)
 
 
 def drive(ensemble, n_steps, every=None, progress=None, label="paths"):
