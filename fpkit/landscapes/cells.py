@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import numpy as np
 
-FINFO_MIN = np.finfo(float).min          # what MPI Reduce(MAX) leaves where the loss was NaN
+FINFO_MINS = (np.finfo(float).min, float(np.finfo(np.float32).min))     # what MPI Reduce(MAX) leaves where the loss was NaN
 PENDING, OK, NOT_FINITE, FAILED = 0, 1, 2, 3         # /fpkit/status
 
 
@@ -45,7 +45,7 @@ def classify(loss, accuracy=None, is_own_format=False, status=None, is_complete=
             diverged = not_finite & ~unfinished
         return ~unfinished & ~diverged, unfinished, diverged, remarks
     is_start_value = loss == -1
-    from_reduction = loss == FINFO_MIN
+    from_reduction = np.isin(loss, FINFO_MINS)
     others_negative = bool((loss[~not_finite & ~is_start_value & ~from_reduction] < 0).any())
     if accuracy is None:
         unfinished = is_start_value

@@ -15,8 +15,11 @@ import h5py
 import numpy as np
 
 MAX_FILE_BYTES = 2**30
-MAX_CELLS = 50_000_000
+MAX_CELLS = 50_000_000           # of all that is read from one file,
+FREE_CELLS = 4_000_000           # and beyond this no more than the file has bytes: what is large must be large on the disk
 MAX_EXPANSION = 10_000           # logical bytes for each stored byte: beyond, a compression bomb
+TENSOR_EXPANSION = 20            # of the tensors of a direction file, which are random numbers
+MAX_CHUNKS = 20_000              # each costs a look-up and an unpacking
 MAX_TEXT = 65_536
 MAX_NAMES = 1000                 # names listed of one group
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -55,7 +58,9 @@ def open_checked(path):
             path = os.fsdecode(path)
     except TypeError:
         raise TypeError(f"a landscape is read from a path, got {type(path).__name__}.") from None
-    size = _check_outside(path)
+    content, size = content_of(path)
+    if content != "hdf5":
+        raise LandscapeFormatError(path, None, _not_hdf5(content))
     try:
         handle = h5py.File(path, "r")
     except BlockingIOError:
@@ -75,8 +80,11 @@ def open_checked(path):
             pass                                 # a damaged file may fail to close as well; nothing was written
 
 
-def _check_outside(path):
-    """Size in bytes after the checks that need no HDF5: existence, kind of file, size, signature."""
+def content_of(path):
+    """What the first bytes of a file say it is ("hdf5", "npz", "npy", "pickle", "empty", "other") and its size in bytes.
+
+    The checks before any reading: it is there, a regular file, not too large.
+    """
     try:
         status = os.stat(path)
     except (OSError, ValueError) as error:
@@ -90,29 +98,44 @@ def _check_outside(path):
         raise LandscapeFormatError(path, None, f"{status.st_size / 2**30:.1f} GiB is more than a landscape of the allowed 1 GiB")
     try:
         with open(path, "rb") as stream:
-            head = stream.read(512)
+            first = head = stream.read(512)
             offset = 0
             while head[:8] != SIGNATURE:         # a user block of 512, 1024, 2048, ... bytes may stand before it
                 offset = max(512, 2 * offset)
                 if offset >= status.st_size:
-                    raise LandscapeFormatError(path, None, _not_hdf5(path))
+                    return _content_of_start(first, os.fspath(path)), status.st_size
                 stream.seek(offset)
                 head = stream.read(8)
     except OSError as error:
         raise LandscapeFormatError(path, None, _short(error)) from None
-    return status.st_size
+    return "hdf5", status.st_size
 
 
-def _not_hdf5(path):
-    with open(path, "rb") as stream:
-        head = stream.read(8)
-    if not head:
-        return "the file is empty"
-    if head[:1] == b"\x80" or path.lower().endswith((".p", ".pkl", ".pickle")):
-        return "this looks like a pickle, which runs code when it is loaded; save the arrays with numpy.savez or in HDF5"
-    if head[:4] == b"PK\x03\x04" or head[:6] == b"\x93NUMPY":
-        return "NumPy files are not read here; write the surface to HDF5 with xcoordinates, ycoordinates and train_loss"
-    return "this is not an HDF5 file (no HDF5 signature)"
+def _content_of_start(first, path):
+    if not first:
+        return "empty"
+    if first[:4] == b"PK\x03\x04" or first[:4] == b"PK\x05\x06":
+        return "npz"
+    if first[:6] == b"\x93NUMPY":
+        return "npy"
+    name = os.fsdecode(path).lower()
+    if (first[:1] == b"\x80" and first[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05")) or name.endswith((".p", ".pkl", ".pickle")):
+        return "pickle"
+    return "other"
+
+
+PICKLE = "this looks like a pickle, which runs code when it is loaded; save the arrays with numpy.savez or in HDF5"
+
+
+def _not_hdf5(content):
+    return {"empty": "the file is empty", "pickle": PICKLE,
+            "npz": "this is a NumPy archive, expected HDF5", "npy": "this is a NumPy array, expected HDF5",
+            "other": "this is not an HDF5 file (no HDF5 signature)"}[content]
+
+
+def most_cells(size):
+    """How many values may be read from a file of `size` bytes."""
+    return min(MAX_CELLS, max(FREE_CELLS, size))
 
 
 def _short(error):
@@ -125,13 +148,17 @@ class CheckedFile:
 
     def __init__(self, handle, path, size):
         self.handle, self.path, self.size = handle, path, size
+        self.n_read = 0
 
     def fail(self, key, reason):
         raise LandscapeFormatError(self.path, key, reason)
 
-    def names(self, group="/"):
-        """Names in a group, at most MAX_NAMES, in the file's order."""
-        return [str(n) for n in itertools.islice(self._object(group) if group != "/" else self.handle, MAX_NAMES)]
+    def names(self, group="/", limit=MAX_NAMES):
+        """Names in a group, at most `limit`, in the file's order."""
+        found = self._object(group) if group != "/" else self.handle
+        if not isinstance(found, h5py.Group):
+            self.fail(group, "it is a dataset, expected a group")
+        return [str(n) for n in itertools.islice(found, limit)]
 
     def has(self, key):
         """Whether a link of that name exists (what stands behind it is not looked at)."""
@@ -177,6 +204,10 @@ class CheckedFile:
                 self.fail(key, "it is missing")
         return here
 
+    def is_group(self, key):
+        """Whether a group stands at `key`."""
+        return isinstance(self._object(key), h5py.Group)
+
     def dataset(self, key):
         """The dataset at `key` after the checks of link, kind, layout and external storage; nothing is read."""
         found = self._object(key)
@@ -198,9 +229,45 @@ class CheckedFile:
 
         `shapes`: the shapes allowed (a set of tuples), checked before anything is allocated.
         """
+        d = self.numbers(key)
+        shape = d.shape
+        if ndim is not None and len(shape) != ndim:
+            self.fail(key, f"its shape is {shape}, expected {ndim} axis(es)")
+        if shapes is not None and tuple(shape) not in shapes:
+            allowed = " or ".join(str(s) for s in sorted(shapes))
+            self.fail(key, f"its shape {tuple(shape)} does not fit the coordinates, expected {allowed}")
+        cells = d.size
+        if self.n_read + cells > most_cells(self.size):
+            self.fail(key, f"{self.n_read + cells} values in all are more than the allowed {most_cells(self.size)} of a file of {self.size} bytes")
+        if cells == 0 or not self._is_stored(key, d, MAX_EXPANSION):
+            return None
+        self.n_read += cells
+        try:
+            with np.errstate(over="ignore", invalid="ignore"):        # a long double may exceed what a double holds
+                return np.array(d[()], dtype=np.float64)
+        except H5PY_ERRORS as error:
+            self.fail(key, f"its values cannot be read ({_short(error)})")
+
+    def blocks(self, key):
+        """The numbers of a dataset of any size, flattened, as float64 pieces of at most FREE_CELLS."""
+        d = self.numbers(key)
+        if d.size == 0 or len(d.shape) == 0 or not self._is_stored(key, d, TENSOR_EXPANSION):
+            self.fail(key, "it was declared and never written")
+        row = d.size // d.shape[0]
+        if row > FREE_CELLS:
+            self.fail(key, f"its rows of {row} values are more than the allowed {FREE_CELLS}")
+        n = max(1, 10**6 // row)
+        try:
+            for start in range(0, d.shape[0], n):
+                yield np.array(d[start:start + n], dtype=np.float64).ravel()
+        except H5PY_ERRORS as error:
+            self.fail(key, f"its values cannot be read ({_short(error)})")
+
+    def numbers(self, key):
+        """The dataset at `key` after the checks of type, filters and space; nothing is read."""
         d = self.dataset(key)
         try:
-            kind, itemsize = d.dtype.kind, d.dtype.itemsize
+            kind = d.dtype.kind
         except H5PY_ERRORS as error:
             self.fail(key, f"its type cannot be read ({_short(error)})")
         if kind not in "fiu":
@@ -210,34 +277,24 @@ class CheckedFile:
             code = plist.get_filter(k)[0]
             if code not in FILTERS:
                 self.fail(key, f"it is packed with filter {code}; gzip, shuffle, fletcher32 and lzf are read")
-        shape = d.shape
-        if shape is None:
+        if d.shape is None:
             self.fail(key, "it is an empty (null) dataset")
-        if ndim is not None and len(shape) != ndim:
-            self.fail(key, f"its shape is {shape}, expected {ndim} axis(es)")
-        if shapes is not None and tuple(shape) not in shapes:
-            allowed = " or ".join(str(s) for s in sorted(shapes))
-            self.fail(key, f"its shape {tuple(shape)} does not fit the coordinates, expected {allowed}")
-        cells = 1
-        for n in shape:
-            cells *= int(n)
-        if cells > MAX_CELLS:
-            self.fail(key, f"{cells} values are more than the allowed {MAX_CELLS}")
-        if cells == 0:
-            return None
-        stored = d.id.get_storage_size()
+        return d
+
+    def _is_stored(self, key, d, expansion):
+        """Whether anything was written; refuses what would unpack to far more than is stored."""
+        stored, size = d.id.get_storage_size(), int(d.size) * d.dtype.itemsize
         if stored == 0:
-            return None                          # declared and never written: a fill value is no measurement
-        if cells * itemsize > MAX_EXPANSION * stored:
-            self.fail(key, f"{stored} stored bytes claim to be {cells * itemsize}: a compression bomb")
+            return False                         # declared and never written: a fill value is no measurement
+        if size > expansion * stored:
+            self.fail(key, f"{stored} stored bytes claim to be {size}: a compression bomb")
         if d.chunks is not None:
-            chunk = int(np.prod([float(c) for c in d.chunks])) * itemsize
-            if chunk > max(2**24, 4 * cells * itemsize):      # a chunk is unpacked whole, however small the dataset
+            chunk = int(np.prod([float(c) for c in d.chunks])) * d.dtype.itemsize
+            if chunk > max(2**24, 4 * size):     # a chunk is unpacked whole, however small the dataset
                 self.fail(key, f"its chunks of {chunk} bytes are far larger than its data")
-        try:
-            return np.array(d[()], dtype=np.float64)
-        except H5PY_ERRORS as error:
-            self.fail(key, f"its values cannot be read ({_short(error)})")
+            if np.prod([np.ceil(n / c) for n, c in zip(d.shape, d.chunks)]) > MAX_CHUNKS:
+                self.fail(key, "it is cut into far too many chunks")
+        return True
 
     def text(self, key):
         """Text of a scalar string dataset, cut at MAX_TEXT; None when absent or no text. Never evaluated or followed."""

@@ -17,15 +17,15 @@ SPLINE_RANGE = 1e8                   # a spline through doubles keeps the small 
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Landscape:
-    """Samples of a loss on a line or a plane of parameter space.
+    """Samples of a loss on a line, a plane or a space of parameters.
 
     Attributes
     ----------
     path, key : str
         The file and the dataset that is analysed.
     axes : tuple of ndarray
-        Coordinates (x,) or (x, y), ascending.
-    loss : ndarray, shape (ny, nx) or (nx,)
+        Coordinates (x,), (x, y) or (x, y, z), ascending.
+    loss : ndarray, shape (ny, nx), (nx,) or (nz, ny, nx)
         The potential; NaN where a cell is not valid. Index [iy, ix]: loss[i, j] = f(x_j, y_i).
     train_loss, test_loss, train_acc, test_acc : ndarray or None
         All surfaces of the file, NaN where invalid; accuracies in percent.
@@ -37,6 +37,18 @@ class Landscape:
         Gram matrix of the directions of the plane: |dw|^2 = dx.G.dx.
     trajectory : ndarray (n_points, ndim) or None
         The optimiser's path on the plane.
+    trajectory_steps, trajectory_loss, trajectory_residual : ndarray (n_points,) or None
+        Steps of its points, the loss at the checkpoints themselves, and their distance from the plane, |v - Pv|/|v|.
+    loss_stderr : ndarray or None
+        Standard error of the loss, of the shape of `loss`.
+    temperature : dict or None
+        The optimiser's temperature: theta, its tensor (ndim, ndim) in the orthonormal basis G^-1/2 of the plane, lr, batch, source.
+    logdet_perp : ndarray or None
+        log det of the Hessian across the plane.
+    origin_norm : float or None
+        Length of the parameter vector at the origin.
+    others : dict
+        Entries under names that fpkit does not know, as they are; `save` writes them back.
     meta : dict
         What the file tells about itself (foreign text: show it escaped, never use it as a path).
     warnings : tuple of str
@@ -54,7 +66,13 @@ class Landscape:
     gram: np.ndarray | None = None
     trajectory: np.ndarray | None = None
     trajectory_steps: np.ndarray | None = None
+    trajectory_loss: np.ndarray | None = None
+    trajectory_residual: np.ndarray | None = None
     loss_stderr: np.ndarray | None = None
+    temperature: dict | None = None
+    logdet_perp: np.ndarray | None = None
+    origin_norm: float | None = None
+    others: dict = field(default_factory=dict)
     meta: dict = field(default_factory=dict)
     warnings: tuple = ()
     axis_order_assumed: bool = False
@@ -88,12 +106,17 @@ class Landscape:
         return self.axes[1] if len(self.axes) > 1 else None
 
     @property
+    def z(self):
+        """Third coordinates, None on a line or a plane."""
+        return self.axes[2] if len(self.axes) > 2 else None
+
+    @property
     def ndim(self):
         return len(self.axes)
 
     @property
     def shape(self):
-        """(ny, nx), or (nx,) on a line."""
+        """(ny, nx); (nx,) on a line, (nz, ny, nx) in space."""
         return self.loss.shape
 
     @property
@@ -123,9 +146,11 @@ class Landscape:
 
     @cached_property
     def volumes(self):
-        """Lengths or areas of the cells, of the shape of `loss`."""
+        """Lengths, areas or volumes of the cells, of the shape of `loss`."""
         v = np.diff(self.edges[0])
-        return v if self.ndim == 1 else np.outer(np.diff(self.edges[1]), v)
+        for e in self.edges[1:]:
+            v = np.multiply.outer(np.diff(e), v)
+        return v
 
     def point(self, index):
         """Coordinates (x, y) of the cell [iy, ix]."""
@@ -180,7 +205,9 @@ class Landscape:
             reasons.append(f"the lowest cell {where} touches cells that were never computed, so the minimum itself may be missing")
         if not reasons:
             return None
-        return " and ".join(reasons) + "; finish the computation, or pass allow_partial=True (--allow-partial) to analyse what is there"
+        coarse = next((k for k in (2, 4, 8, 16) if not self.unfinished[(slice(None, None, k),) * self.ndim].any()), None)
+        remedy = "" if coarse is None else f", or read each {coarse}th sample (every={coarse}), which are all there"
+        return " and ".join(reasons) + f"; finish the computation, or pass allow_partial=True (--allow-partial) to analyse what is there{remedy}"
 
     # ---- what follows from the samples ----
 
@@ -190,7 +217,7 @@ class Landscape:
         Parameters
         ----------
         neighbours : {8, 4}
-            Cells that touch at a corner are neighbours, or are not.
+            Cells that touch at a corner are neighbours, or are not (in space: 26 or 6 neighbours).
 
         Returns
         -------
@@ -300,13 +327,26 @@ class Landscape:
             ceiling = np.nanmin(f) + 1000 * self.height(0.25)
         return GridPotential(self.axes, np.ascontiguousarray(compressed(f, ceiling).T))
 
+    # ---- writing ----
+
+    def save(self, path):
+        """Write the landscape to a file, the kind told by the ending; its path.
+
+        .h5, .hdf5: fpkit's schema 1.0, with everything that was read, also under names that fpkit does not know;
+        .npz: Landscaper's layout, `loss` with its first index along x, and `coordinates`; .vtk: a rectilinear grid for ParaView;
+        a name without ending: a folder of topsearch's text files with the minima and saddles.
+        """
+        from .saving import save
+
+        return save(self, path)
+
     # ---- showing ----
 
     def to_dict(self):
         """Plain dictionary (strict JSON) of what is in the file."""
         counts, out = self.counts, {}
         out |= {"file": self.path, "key": self.key, "surfaces": sorted(self.surfaces), "shape": list(self.shape), "cells": counts}
-        for name, a, h in zip("xy", self.axes, self.spacing):
+        for name, a, h in zip("xyz", self.axes, self.spacing):
             out[name] = {"low": float(a[0]), "high": float(a[-1]), "samples": int(a.size), "spacing": h}
         if self.valid.any():
             f = self.loss[self.valid]
@@ -317,6 +357,8 @@ class Landscape:
         out["gram"] = None if self.gram is None else self.gram.tolist()
         out["trajectory"] = None if self.trajectory is None else {
             "points": len(self.trajectory), "first": self.trajectory[0].tolist(), "last": self.trajectory[-1].tolist()}
+        if self.temperature is not None:
+            out["temperature"] = {k: v.tolist() if hasattr(v, "tolist") else v for k, v in self.temperature.items()}
         out["meta"], out["warnings"] = self.meta, list(self.warnings)
         return out
 
@@ -324,7 +366,7 @@ class Landscape:
         """The facts of the file as a few lines of text."""
         c = self.counts
         lines = [f"{os.path.basename(self.path)}: {self.key} on {' x '.join(str(n) for n in self.shape[::-1])} samples, "
-                 + ", ".join(f"{n} {a[0]:g} to {a[-1]:g}" for n, a in zip("xy", self.axes))]
+                 + ", ".join(f"{n} {a[0]:g} to {a[-1]:g}" for n, a in zip("xyz", self.axes))]
         lines.append(f"  cells: {c['valid']} valid, {c['unfinished']} unfinished, {c['diverged']} diverged")
         if self.valid.any():
             lines.append(f"  loss: {np.nanmin(self.loss):.6g} at {list(self.minimum_index)} to {np.nanmax(self.loss):.6g}; "

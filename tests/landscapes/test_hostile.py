@@ -188,7 +188,7 @@ def test_what_is_no_regular_hdf5_file_is_refused(tmp_path):
     os.mkfifo(tmp_path / "fifo.h5")
     assert "not a regular file" in str(refusal(fp.read_landscape, tmp_path / "fifo.h5"))
     for name, content, words in [("a.h5", b"", "empty"), ("b.h5", b"hello", "no HDF5 signature"), ("c.pkl", pickle.dumps([1]), "pickle"),
-                                 ("d.npz", b"PK\x03\x04" + b"0" * 600, "NumPy"), ("e.h5", b"\x89HDF\r\n\x1a\n" + b"\0" * 100, "HDF5 cannot open")]:
+                                 ("d.npz", b"PK\x03\x04" + b"0" * 600, "not a zip file"), ("e.h5", b"\x89HDF\r\n\x1a\n" + b"\0" * 100, "HDF5 cannot open")]:
         (tmp_path / name).write_bytes(content)
         assert words in str(refusal(fp.read_landscape, tmp_path / name))
 
