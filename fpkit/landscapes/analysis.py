@@ -122,7 +122,7 @@ class Clock:
 
     @classmethod
     def of(cls, land, lr=None, momentum=None, batch=None, n_steps=None):
-        told = land.meta.get("temperature") or {}
+        told = land.temperature or {}
         lr_was, batch_was, momentum_was = (_positive(told.get(k)) for k in ("lr", "batch", "momentum"))
         momentum_was = momentum_was or 0.0
         lr = lr_was if lr is None else checks.number("lr", lr, positive=True)

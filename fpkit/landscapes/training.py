@@ -74,10 +74,9 @@ def training_path(land, wells, basins, theta, occupation):
     lags, displacement = _displacement(points, steps, metric)
     exponent, error = _exponent(lags, displacement) if len(points) >= FEWEST else (np.nan, np.nan)
     word = "too few points" if not np.isfinite(exponent) else "drift" if exponent > DRIFT else "Brownian" if exponent < BROWNIAN else "between drift and Brownian"
-    facts = land.meta.get("trajectory") or {}
-    losses = np.asarray(facts.get("loss", []), float)
+    losses = np.asarray([] if land.trajectory_loss is None else land.trajectory_loss)
     gap = float(np.nanmedian(losses - below)) if losses.size == len(points) and np.isfinite(losses - below).any() else None
-    residuals = np.asarray(facts.get("residual", []), float)
+    residuals = np.asarray([] if land.trajectory_residual is None else land.trajectory_residual)
     return TrainingPath(len(points), int((home > 0).sum()), tuple(home.tolist()), dwell, np.asarray(occupation), float(theta), exponent, error, word, gap,
                         float(np.nanmedian(residuals)) if np.isfinite(residuals).any() else None, lags, displacement)
 
