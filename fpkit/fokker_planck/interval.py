@@ -13,6 +13,7 @@ import numpy as np
 from ..core import checks
 from ..core.results import Estimate, Field
 from .interval_lines import lines, marked
+from .interval_panels import HIGHEST
 from .interval_passage import log_committor_mass, log_splitting, mean_time, variance
 from .interval_spectrum import Modes, interpolated, log_cell_masses
 from .passage_results import QuasiStationary, Spectrum
@@ -23,19 +24,25 @@ TIE = 1e-9                      # relative distance of equal exit rates
 
 
 # ------------------------------------------------------------------------------------------------------- numbers and errors
-def _relative_error(D, logs):
-    """Relative error of exp(logs): what the panels leave, and the rounding of beta f over the range that the answer spans."""
-    panels = max(line.panels.relative_error for line in lines(D))
+def _relative_error(D, logs, x=None):
+    """Relative error of exp(logs): what the panels leave, and the rounding of beta f over the range that the answer spans.
+
+    `x` are the points where the answer is taken, which may lie high on a wall."""
+    level = 0.0
+    if x is not None:
+        with np.errstate(invalid="ignore"):
+            level = np.clip(np.nan_to_num(D._space.exponent(np.asarray(x)[None]), nan=0.0), 0.0, HIGHEST)
+    panels = np.max([line.panels.relative_error(level) for line in lines(D)], axis=0)
     size = np.where(np.isfinite(logs), np.abs(logs), 0.0)
     return 2 * panels + 2e-14 + 4 * np.finfo(float).eps * (D.beta * abs(D.f0) + 2 * size + 20)
 
 
-def _estimate(D, log_value, method=QUADRATURE, status="ok", **inputs):
+def _estimate(D, log_value, method=QUADRATURE, x=None):
     """exp(log_value) as an Estimate; inf when it leaves the range of floats, and log10 still holds it."""
     with np.errstate(over="ignore"):
         value = float(np.exp(log_value))
-    error = value * float(_relative_error(D, log_value)) if np.isfinite(value) else (math.inf if value == math.inf else math.nan)
-    return Estimate(value, error, method, log10=float(log_value) / math.log(10), status=status, inputs={**D._inputs, **inputs})
+    error = value * float(np.max(_relative_error(D, log_value, x))) if np.isfinite(value) else (math.inf if value == math.inf else math.nan)
+    return Estimate(value, error, method, log10=float(log_value) / math.log(10), inputs=D._inputs)
 
 
 def _field(D, name, log_at, units, nowhere):
@@ -54,10 +61,10 @@ def _field(D, name, log_at, units, nowhere):
             raise ValueError(f"{name} has no value at {at.tolist()}: it is outside the domain.")
         if log == math.inf:
             return Estimate(value, math.nan, QUADRATURE, log10=value, status=sentence, inputs=D._inputs)
-        return _estimate(D, log)
+        return _estimate(D, log, x=at)
 
     with np.errstate(invalid="ignore"):
-        error = np.where(np.isfinite(values), values * _relative_error(D, logs), np.nan)
+        error = np.where(np.isfinite(values), values * _relative_error(D, logs, x), np.nan)
     return Field(values, D.grid, name, error, units, D._inputs, rule, log10)
 
 

@@ -125,10 +125,9 @@ def _refuse_poles(found):
     """A panel as narrow as the numbers are fine that still holds a share of the integrals is a pole of f."""
     for line in found:
         p = line.panels
-        tiny = np.flatnonzero(p.width <= 1e-14 * max(np.abs(p.edges).max(), p.edges[-1] - p.edges[0]))
-        for k in tiny:
+        for k in np.flatnonzero(p.width <= 1e-14 * max(np.abs(p.edges).max(), p.edges[-1] - p.edges[0])):
             mass, resistance = (np.exp(r.log_whole[k] - r.log_total) for r in (p.mass, p.resistance))
-            at_an_end = k == 0 or k == len(p) - 1
+            at_an_end = min(p.edges[k] - p.edges[0], p.edges[-1] - p.edges[k + 1]) <= NEAR * (p.edges[-1] - p.edges[0])
             if mass > SLIVER or (resistance > SLIVER and not at_an_end):
                 raise ValueError(f"the potential has a pole near {p.edges[k]:.6g}: exp({'-' if mass > SLIVER else ''}f/theta) has no finite integral "
                                  "there; take that place out with Grid(..., mask=...).")

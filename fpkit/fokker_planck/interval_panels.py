@@ -19,6 +19,7 @@ HIGHEST = 1.5e5                # beta (f - f0) above which f is a wall: exp(-150
 MOST_NODES = 12_000_000
 NOISE = 8 * np.finfo(float).eps        # of a Legendre coefficient, in units of beta |f|
 SMOOTH = 2e-14                 # smallest last coefficients that are asked for
+REMOTE = 40.0                  # outer walls above the inner part by this much hold no mass
 STALLED = 2                    # cuts that leave the small last coefficients of all parts as they are: they are the noise of f
 NOISY = 1e-4                   # what may be taken for noise
 
@@ -107,14 +108,29 @@ class Panels:
         return Running(self, self.log_r)
 
     @cached_property
-    def relative_error(self):
-        """Bound of the relative error of integrals: the error of the panels, each weighed by its share among its neighbours."""
-        worst = float(self.error[self.error <= 1e-13].max(initial=0.0))
-        for p in np.flatnonzero(self.error > 1e-13):
+    def _errors(self):
+        """Levels of B, ascending, and the largest error of a panel below each; each weighed by the panel's share among its neighbours."""
+        weighed = self.error.copy()
+        for p in np.flatnonzero(self.error > 1e-12):
             near = slice(max(0, p - 60), p + 61)                     # a jump is closed in by some fifty halvings
             share = max(np.exp(t[p] - t[near].max()) for t in (self.mass.log_whole, self.resistance.log_whole))
-            worst = max(worst, min(self.error[p], 1.0) * share)
-        return worst
+            weighed[p] = min(weighed[p], 1.0) * share
+        levels = self.B.min(1)
+        order = np.argsort(levels)
+        return levels[order], np.maximum.accumulate(weighed[order])
+
+    @cached_property
+    def inner_level(self):
+        """The highest B between the first and the last minimum: what lies above it are outer walls."""
+        low = self.B.min(1)
+        first = int(np.argmax(np.append(np.diff(low) > 0, True)))
+        last = len(low) - 1 - int(np.argmax(np.append(np.diff(low[::-1]) > 0, True)))
+        return float(self.B[min(first, last):max(first, last) + 1].max())
+
+    def relative_error(self, level=0.0):
+        """Bound of the relative error of integrals of exp(+-B) over the panels that matter: between the minima, and up to `level`."""
+        levels, worst = self._errors
+        return worst[np.maximum(np.searchsorted(levels, np.maximum(level, self.inner_level + REMOTE)) - 1, 0)]
 
 
 class Running:

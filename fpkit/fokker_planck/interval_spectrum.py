@@ -9,8 +9,8 @@ from .interval_kernels import bisect, n_below, ring_arcs, ring_fill, sweep
 from .interval_panels import ORDER, Running, legendre
 from .quadrature import cumulative, gauss
 
-TERMS = 8                      # of the power series in lambda of a panel
-PHASE = 1.0                    # largest lambda R m of a panel: the ninth term is then below 1e-15
+TERMS = 6                      # of the power series in lambda of a panel
+PHASE = 0.1                    # largest lambda R m of a panel: the seventh term is then below 1e-15
 CLUSTER = 1e-9                 # relative distance below which eigenvalues count as equal when their functions are made orthogonal
 
 
@@ -25,22 +25,25 @@ class Chain:
         r, m = np.exp(panels.log_r - top[:, None]), np.exp(least[:, None] - panels.B)
         time = np.exp(2 * np.log(panels.width) + top - least)            # of the panel: no large exponent is left in it
         P = len(panels)
-        self.rho, self.left, self.right = np.empty((P, TERMS)), np.empty((P, TERMS)), np.empty((P, TERMS))
-        self.hats = []
+        powers = time[:, None] ** np.arange(TERMS)
+        self.rho, self.left, self.right = (np.empty((P, TERMS)) for _ in range(3))
+        self._hats, self._powers = [], powers
         for D, masses in ((C, self.right), (C[::-1, ::-1], self.left)):
-            b, hats = r @ D.T, []
+            D = np.ascontiguousarray(D.T)
+            b, hats = r @ D, []
             for k in range(TERMS):
+                hats.append(b)
                 inner = m * b
-                hats.append(b * time[:, None] ** k)
-                masses[:, k] = (inner @ w) * time ** (k + 1)
-                flux = inner @ D.T
+                masses[:, k] = inner @ w
                 if k + 1 < TERMS:
-                    self.rho[:, k + 1] = (r * flux) @ w * time ** (k + 1)
-                b = (r * flux) @ D.T
-            self.hats.append(hats)
+                    flux = r * (inner @ D)
+                    self.rho[:, k + 1] = flux @ w
+                    b = flux @ D
+            masses *= powers * time[:, None]
+            self._hats.append(hats)
         self.R0 = r @ w
         self.rho[:, 0] = self.R0
-        self.rho /= self.R0[:, None]
+        self.rho *= powers / self.R0[:, None]
         self.log_R = top + np.log(panels.width) + np.log(self.R0)
         self.ratio = np.r_[1.0, np.exp(np.clip(np.diff(self.log_R), -690, 690))]
         self.time = self.R0 * (m @ w) * time
@@ -63,10 +66,10 @@ class Chain:
 
     def inside(self, lam, psi):
         """psi at the Gauss nodes (P, n) from its values at the edges (P + 1,)."""
-        out = 0.0
-        for hats, ends in zip(self.hats, (psi[1:], psi[:-1])):
-            b = sum((-lam) ** k * h for k, h in enumerate(hats))
-            out = out + ends[:, None] * b
+        out, factors = 0.0, self._powers * (-lam) ** np.arange(TERMS)
+        for hats, ends in zip(self._hats, (psi[1:], psi[:-1])):
+            for k in range(TERMS if lam > 0 else 1):
+                out = out + (ends * factors[:, k])[:, None] * hats[k]
         return out / (self.R0 * self._growth(lam))[:, None]
 
 
@@ -230,7 +233,7 @@ def _opened(panels, function):
 def interpolated(panels, values, x):
     """Function with these values at the Gauss nodes (P, n) at points x."""
     p, t = panels.place(x)
-    return np.einsum("ik,ik->i", np.polynomial.legendre.legvander(t, ORDER - 1), (values @ legendre().T)[p])
+    return np.einsum("ik,ik->i", np.polynomial.legendre.legvander(t, ORDER - 1), values[p] @ legendre().T)
 
 
 def log_cell_masses(panels, function, edges, log_weight):
