@@ -206,7 +206,9 @@ def _modes(D, line, panels, k, is_ring, is_free_left, is_free_right):
 
 
 def _eigenfunction(D, modes, i, line, is_conservative):
-    """Eigenfunction at the cell centres, its square of Gibbs mean 1 over the whole domain."""
+    """Eigenfunction at the cell centres, its square of Gibbs mean 1 over the whole domain; NaN where floats cannot hold it."""
+    if modes.functions[i] is None:
+        return np.full(D.grid.shape, np.nan)
     nodes = modes.nodes(modes.functions[i], i)
     weights = modes.weights
     size = (weights * nodes ** 2).sum()

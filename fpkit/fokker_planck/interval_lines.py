@@ -49,11 +49,13 @@ class Line:
         return np.where(x > high, low + (x - high), x) if is_periodic else x
 
     def own(self, x):
-        """Points in the coordinates of this line, and whether they lie on it."""
+        """Points in the coordinates of this line, and whether they lie on it (to rounding: a wall is as sharp as its last digit)."""
         low, high, is_periodic = self.domain
+        near = NEAR * (self.high - self.low)
         if is_periodic:
-            x = np.where(x < self.low, x + (high - low), np.where(x > self.high, x - (high - low), x))
-        return x, (x >= self.low) & (x <= self.high)
+            x = np.where(x < self.low - near, x + (high - low), np.where(x > self.high + near, x - (high - low), x))
+        on = (x >= self.low - near) & (x <= self.high + near)
+        return np.where(on, np.clip(x, self.low, self.high), x), on
 
 
 @dataclass(frozen=True, eq=False)

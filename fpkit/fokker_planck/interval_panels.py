@@ -19,16 +19,23 @@ HIGHEST = 1.5e5                # beta (f - f0) above which f is a wall: exp(-150
 MOST_NODES = 12_000_000
 NOISE = 8 * np.finfo(float).eps        # of a Legendre coefficient, in units of beta |f|
 SMOOTH = 2e-14                 # smallest last coefficients that are asked for
+BESIDE = 1e-12                 # where f is looked at beside the edges of a panel, in units of its width
 REMOTE = 40.0                  # outer walls above the inner part by this much hold no mass
-STALLED = 2                    # cuts that leave the small last coefficients of all parts as they are: they are the noise of f
-NOISY = 1e-4                   # what may be taken for noise
+NOISY = 1e-4                   # last coefficients that may be taken for the noise of f
 
 
 @lru_cache(maxsize=None)
 def legendre(n=ORDER):
-    """Matrix (n, n) from values at the Gauss nodes to Legendre coefficients on [-1, 1]."""
-    x, w = gauss(n)
-    return ((2 * np.arange(n) + 1) * (np.polynomial.legendre.legvander(2 * x - 1, n - 1) * w[:, None])).T.copy()
+    """Matrix (n, n) from values at the Gauss nodes to Legendre coefficients on [-1, 1], to the last digit (the weights are not)."""
+    V = np.polynomial.legendre.legvander(2 * gauss(n)[0] - 1, n - 1)
+    inverse = np.linalg.inv(V)
+    return inverse + inverse @ (np.eye(n) - V @ inverse)
+
+
+@lru_cache(maxsize=None)
+def _beside():
+    """Legendre polynomials (n, 2) at the points beside the two edges of a panel where f is looked at too."""
+    return np.polynomial.legendre.legvander(np.array([2 * BESIDE - 1, 1 - 2 * BESIDE]), ORDER - 1).T.copy()
 
 
 class Panels:
@@ -220,43 +227,40 @@ def adaptive(function, edges, beta, f0):
     list of Panels
         The parts between which f is a wall (infinite, or higher than HIGHEST).
     """
-    x = gauss(ORDER)[0]
     low, high = np.asarray(edges[:-1], float), np.asarray(edges[1:], float)
-    parent, stalls, family = np.full(low.size, np.inf), np.zeros(low.size, int), np.arange(low.size)
+    family = np.arange(low.size)                       # first of the parts of one panel
     finest = 4 * np.finfo(float).eps * max(np.abs(edges).max(), edges[-1] - edges[0])
-    done, n_nodes, n_rounds = [], 0, 0
+    done, n_nodes = [], 0
     while low.size:
         n_nodes += low.size * ORDER
         if n_nodes > MOST_NODES:
             raise ValueError(f"more than {MOST_NODES} points would be needed to integrate exp(f/theta) on [{edges[0]:g}, {edges[-1]:g}]: f is rough "
                              "or spans too many theta; narrow the grid, or ask for exact=False.")
-        n_rounds += 1
         width = high - low
-        points = low[:, None] + width[:, None] * x
+        points = np.column_stack([low[:, None] + width[:, None] * gauss(ORDER)[0], low + BESIDE * width, high - BESIDE * width])
         B, log_r = (a.reshape(points.shape) for a in function(points.ravel()))
-        if np.isnan(B).any() or (B == -np.inf).any():
-            where = points[np.isnan(B) | (B == -np.inf)][0]
-            raise ValueError(f"the potential is NaN or -inf at {where:.6g}, between cell centres; take that place out with Grid(..., mask=...).")
-        wall = B > HIGHEST
-        has_wall = wall.any(1)
-        B, log_r = np.where(wall, HIGHEST, B), np.where(wall, HIGHEST, log_r)
-        variation = np.ptp(B, axis=1)
-        tail = np.abs(B @ legendre()[-3:].T).max(1)
-        log_m = B - log_r
-        tail = np.maximum(tail, np.abs(log_m @ legendre()[-3:].T).max(1))
-        size = np.abs(B + beta * f0).max(1) + np.abs(B).max(1)
-        rounding = NOISE * size + 2e-16 * np.abs(points).max(1) * variation / width
-        least = np.minimum.reduceat(tail, family)                    # a kink or a jump spoils one of the parts, noise all of them
-        stalls = np.where((np.repeat(least, np.diff(np.append(family, tail.size))) > 0.5 * parent) & (tail < NOISY), stalls + 1, 0)
-        accepted = (variation <= VARIATION) & ((tail <= SMOOTH + rounding) | (stalls >= STALLED))
-        accepted |= width <= finest
-        accepted &= ~has_wall
-        dropped = wall.all(1) | (has_wall & (width <= finest))
+        _check(B[:, :ORDER], points)
+        B = np.where(np.isnan(B) | (B == -np.inf), np.nan, B)             # at an edge f may be no number, as sin(x)/x is not at 0
+        is_wall = B > HIGHEST
+        has_wall = is_wall.any(1)
+        B, log_r = np.where(is_wall, HIGHEST, B), np.where(is_wall, HIGHEST, log_r)
+        variation = np.nanmax(B, axis=1) - np.nanmin(B, axis=1)
+        tail, middle, miss = _resolution(B, B - log_r)
+        rounding = NOISE * (np.abs(B[:, :ORDER] + beta * f0).max(1) + np.abs(B[:, :ORDER]).max(1)) + 2e-16 * np.abs(points).max(1) * variation / width
+        # f hides nothing between the last nodes and the edges when its polynomial meets it there
+        is_resolved = (tail <= SMOOTH + rounding) & (miss <= 100 * (SMOOTH + rounding))
+        # a kink or a jump spoils one part of a panel, noise all of them, and its coefficients do not decay
+        is_noise = ~is_resolved & (tail < NOISY) & (middle < 8 * tail) & (miss < 100 * tail)
+        members = np.diff(np.append(family, low.size))
+        is_noise = np.repeat(np.minimum.reduceat(is_noise, family) & (members > 1), members)
+        is_tiny = width <= finest
+        accepted = ~has_wall & ((variation <= VARIATION) & (is_resolved | is_noise) | is_tiny)
+        dropped = is_wall.all(1) | (has_wall & is_tiny)
         if accepted.any():
-            done.append((low[accepted], high[accepted], B[accepted], log_r[accepted], tail[accepted]))
+            done.append((low[accepted], high[accepted], B[accepted, :ORDER], log_r[accepted, :ORDER], tail[accepted]))
         more = ~(accepted | dropped)
         parts = np.where(has_wall, 2, np.clip(np.ceil(variation / (0.8 * VARIATION)), 2, 8)).astype(int)[more]
-        low, high, parent, stalls, family = _subdivided(low[more], high[more], parts, tail[more], stalls[more])
+        low, high, family = _subdivided(low[more], high[more], parts)
     if not done:
         return []
     low, high, B, log_r, error = (np.concatenate([d[k] for d in done]) for k in range(5))
@@ -266,11 +270,30 @@ def adaptive(function, edges, beta, f0):
     return [Panels(np.append(low[i:j], high[j - 1]), B[i:j], log_r[i:j], error[i:j]) for i, j in zip(starts[:-1], starts[1:])]
 
 
-def _subdivided(low, high, parts, tail, stalls):
-    """Panels cut into `parts` equal ones; neighbours share their edge to the last bit."""
+def _check(B, points):
+    bad = np.isnan(B) | (B == -np.inf)
+    if bad.any():
+        raise ValueError(f"the potential is NaN or -inf at {points[bad][0]:.6g}, between cell centres; take that place out with Grid(..., mask=...).")
+    if B.min() < -HIGHEST:
+        raise ValueError(f"the potential has a pole near {points.ravel()[B.argmin()]:.6g}: it falls without bound; take that place out with "
+                         "Grid(..., mask=...).")
+
+
+def _resolution(*exponents):
+    """Largest of the last Legendre coefficients, largest in the middle, and how far the polynomial is from the values at the two ends."""
+    tail = middle = miss = 0.0
+    for values in exponents:
+        c = values[:, :ORDER] @ legendre().T
+        ends = c @ _beside()
+        tail = np.maximum(tail, np.abs(c[:, -3:]).max(1))
+        middle = np.maximum(middle, np.abs(c[:, 6:12]).max(1))
+        miss = np.maximum(miss, np.nan_to_num(np.abs(ends - values[:, ORDER:])).max(1))
+    return tail, middle, miss
+
+
+def _subdivided(low, high, parts):
+    """Panels cut into `parts` equal ones, and the first part of each; neighbours share their edge to the last bit."""
     family = np.cumsum(parts) - parts
     k = np.arange(parts.sum()) - np.repeat(family, parts)
-    low, high, n, tail, stalls = (np.repeat(a, parts) for a in (low, high, parts, tail, stalls))
-    left = low + (high - low) * (k / n)
-    right = np.where(k + 1 == n, high, low + (high - low) * ((k + 1) / n))
-    return left, right, tail, stalls, family
+    low, high, n = (np.repeat(a, parts) for a in (low, high, parts))
+    return low + (high - low) * (k / n), np.where(k + 1 == n, high, low + (high - low) * ((k + 1) / n)), family

@@ -25,19 +25,22 @@ class Chain:
         r, m = np.exp(panels.log_r - top[:, None]), np.exp(least[:, None] - panels.B)
         time = np.exp(2 * np.log(panels.width) + top - least)            # of the panel: no large exponent is left in it
         P = len(panels)
-        powers = time[:, None] ** np.arange(TERMS)
-        self.rho, self.left, self.right = (np.empty((P, TERMS)) for _ in range(3))
-        self._hats, self._powers = [], powers
+        self._powers = powers = time[:, None] ** np.arange(TERMS)
+        self.rho, self.left, self.right = (np.zeros((P, TERMS)) for _ in range(3))
+        # most panels need few terms: lambda is at most PHASE over the longest time of a panel
+        self._rows = [np.flatnonzero((PHASE * time / time.max()) ** k > 1e-18) for k in range(TERMS)]
+        self._hats = []
         for D, masses in ((C, self.right), (C[::-1, ::-1], self.left)):
             D = np.ascontiguousarray(D.T)
             b, hats = r @ D, []
-            for k in range(TERMS):
+            for k, rows in enumerate(self._rows):
                 hats.append(b)
-                inner = m * b
-                masses[:, k] = inner @ w
+                inner = m[rows] * b
+                masses[rows, k] = inner @ w
                 if k + 1 < TERMS:
-                    flux = r * (inner @ D)
-                    self.rho[:, k + 1] = flux @ w
+                    some = np.isin(rows, self._rows[k + 1], assume_unique=True)
+                    flux = r[rows[some]] * (inner[some] @ D)
+                    self.rho[rows[some], k + 1] = flux @ w
                     b = flux @ D
             masses *= powers * time[:, None]
             self._hats.append(hats)
@@ -66,10 +69,11 @@ class Chain:
 
     def inside(self, lam, psi):
         """psi at the Gauss nodes (P, n) from its values at the edges (P + 1,)."""
-        out, factors = 0.0, self._powers * (-lam) ** np.arange(TERMS)
+        out, factors = np.zeros(self.panels.B.shape), self._powers * (-lam) ** np.arange(TERMS)
         for hats, ends in zip(self._hats, (psi[1:], psi[:-1])):
             for k in range(TERMS if lam > 0 else 1):
-                out = out + (ends * factors[:, k])[:, None] * hats[k]
+                rows = self._rows[k]
+                out[rows] += (ends * factors[:, k])[rows, None] * hats[k]
         return out / (self.R0 * self._growth(lam))[:, None]
 
 
@@ -115,7 +119,8 @@ class Modes:
 
     @cached_property
     def functions(self):
-        """Eigenfunctions at the edges of the panels, one (P + 1,) a mode, orthogonal where eigenvalues are equal."""
+        """Eigenfunctions at the edges of the panels, one (P + 1,) a mode, orthogonal where eigenvalues are equal. None for one whose
+        values leave the range of floats: at a barrier of 1500 theta those of its own mode do."""
         logs, out, i = self.log, [], 0
         while i < len(logs):
             j = i + 1
@@ -142,7 +147,7 @@ class Modes:
                 found.append((psi / np.sqrt(size), nodes / np.sqrt(size)))
             if len(found) == j - i:
                 return [psi for psi, _ in found]
-        raise ValueError(f"eigenfunctions {i} to {j - 1} could not be told apart; their eigenvalues agree to {CLUSTER:g}.")
+        return [psi for psi, _ in found] + [None] * (j - i - len(found))
 
     def _candidates(self, i):
         """Normalised solutions for the eigenvalue, each from another node where both halves are joined: the best first."""
