@@ -150,3 +150,28 @@ def _add_tensor(space, out, conductance):
             else:
                 c = np.log(factor) + log_weight(space, conductance, start, step, space.B[a], Bw)
             np.logaddexp.at(out, a, c)
+
+
+def exit_points(diffusion, region, cells):
+    """For each cell with killing the point of the boundary at the end of its shortest cut edge or wall (k, ndim)."""
+    grid, space = diffusion.grid, diffusion._space
+    region = region if diffusion.absorbing is None else diffusion.absorbing | region
+    centres = _centres(space, cells).T
+    best, out = np.full(len(cells), np.inf), centres.copy()
+    for axis in range(grid.ndim):
+        width = grid.widths[axis][np.unravel_index(cells, grid.shape)[axis]]
+        for reach in (-1.0, 1.0):
+            ends = centres.copy()
+            ends[:, axis] += reach * width
+            s = region.crossing(centres, ends)
+            wall = centres.copy()
+            wall[:, axis] += reach * width / 2
+            at_wall = np.isnan(s) & region.contains(wall)
+            distance = np.where(at_wall, 0.5, s) * width
+            closer = distance < best                         # NaN is not
+            best = np.where(closer, distance, best)
+            out[closer, axis] = centres[closer, axis] + reach * distance[closer]
+            for other in range(grid.ndim):
+                if other != axis:
+                    out[closer, other] = centres[closer, other]
+    return out

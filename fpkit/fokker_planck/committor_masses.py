@@ -16,7 +16,7 @@ from .quadrature import cumulative, gauss
 STEP = 2.5                   # change of beta f on one of the sub-intervals of half a patch
 MAX_PIECES = 16
 POINTS = 150_000             # held at a time
-REMOTE, FAR = 60.0, 250.0    # patches of weight below exp(-60), exp(-250): a few digits, or the order of magnitude, are enough
+FAR = 190.0                  # theta above the rim: beyond the rim a few digits, beyond this the order of magnitude are enough
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,14 @@ def _classes(space, P, Q, used):
     lowest = np.min(list(B.values()), axis=0)
     change_x = np.max([abs(B[i + 1, j] - B[i, j]) for i in (0, 1) for j in range(3)], axis=0)
     change_y = np.max([abs(B[i, j + 1] - B[i, j]) for i in range(3) for j in (0, 1)], axis=0)
-    step = np.where(lowest > FAR, 1e9, np.where(lowest > REMOTE, 12.0, STEP))
+    # an extremum inside a half shows in the bend only
+    change_x = change_x + np.max([abs(B[0, j] - 2 * B[1, j] + B[2, j]) for j in range(3)], axis=0) / 2
+    change_y = change_y + np.max([abs(B[i, 0] - 2 * B[i, 1] + B[i, 2]) for i in range(3)], axis=0) / 2
+    remote, far = space.rim, space.rim + FAR
+    step = np.where(lowest > far, 1e9, np.where(lowest > remote, 12.0, STEP))
     kx, ky = (np.clip(2 ** np.ceil(np.log2(np.maximum(np.ceil(c / step), 1))), 1, MAX_PIECES).astype(int) for c in (change_x, change_y))
-    rule = np.where((np.maximum(change_x, change_y) < 0.6) | (lowest > REMOTE), 4, 6)
+    change = np.maximum(change_x, change_y)
+    rule = np.where((change < 0.3) | (lowest > remote), 4, np.where(change < 1.0, 6, 8))     # 1e-12 of a product of two exponentials
     label = np.where(used, rule * 10**4 + kx * 100 + ky, 0)
     for value in np.unique(label[used]):
         yield int(value // 10**4), int(value // 100 % 100), int(value % 100), np.nonzero(label == value)

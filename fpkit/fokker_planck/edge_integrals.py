@@ -8,7 +8,6 @@ from .quadrature import cumulative, gauss
 STEP = 2.0                    # change of beta f on one sub-interval
 MAX_PIECES = 1024
 CHUNK = 400_000               # points held at a time
-REMOTE = 80.0                 # edges whose weight is below exp(-80) need no digits: fewer sub-intervals
 
 
 def log_mean_resistance(space, start, step, axis, n_points=4):
@@ -101,7 +100,7 @@ def _by_pieces(space, start, step, least=1):
     B = _exponents(space, start, step, probes, None)
     change = np.abs(np.diff(B, axis=0)).max(0) * 4
     wanted = np.ceil(change / STEP)
-    remote = B.min(0) > REMOTE
+    remote = B.min(0) > space.rim
     wanted[remote] = np.minimum(wanted[remote], np.maximum(np.ceil(change[remote] / 16), 1))
     wanted = np.clip(wanted, least, MAX_PIECES)
     pieces = (2 ** np.ceil(np.log2(wanted))).astype(int)

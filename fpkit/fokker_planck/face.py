@@ -10,6 +10,7 @@ from ..core.results import Field
 from . import mobility as mobilities
 
 DEEPEST_MISS = 600.0                   # theta by which f may fall below its smallest sample inside a cell
+REMEMBERED = 8                         # answers and grids that a diffusion keeps
 THETA_HINT = "The noise-free limit is `fpkit.gradient_flow`."
 
 
@@ -346,11 +347,32 @@ class FokkerPlanck:
 
     def _ask(self, question, *arguments, refine, exact):
         """The answer of the interval in one dimension, of the chain otherwise."""
+        from .absorbing import check_region
+        for argument in arguments:
+            if not isinstance(argument, int):
+                check_region(argument, self.grid, "a source or target")
         if self.grid.ndim == 1 and exact:
             from . import interval
             return getattr(interval, question)(self, *arguments)
         from . import passage
         return passage.answer(self, question, arguments, refine)
+
+    def _on(self, grid):
+        """The same diffusion on another grid, remembered."""
+        if grid == self.grid:
+            return self
+        key = ("grid", grid.shape)
+        return self._remember(key, lambda: FokkerPlanck(self.potential, self.theta, grid, self.mobility, self.scheme, self.absorbing))
+
+    def _remember(self, key, make):
+        """What `make` returned for this key; the last few are kept, since one question often follows from another."""
+        kept = self.__dict__.setdefault("_kept", {})
+        if key not in kept:
+            made = make()
+            while len(kept) >= REMEMBERED:
+                del kept[next(iter(kept))]
+            kept[key] = made
+        return kept[key]
 
     @property
     def _inputs(self):

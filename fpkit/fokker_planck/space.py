@@ -9,6 +9,8 @@ import numpy as np
 from .mobility import Mobility
 from .quadrature import Exponent
 
+ABOVE = 60.0                  # theta: exp(-60) of a rate is nothing
+
 
 @dataclass(frozen=True, eq=False)
 class Space:
@@ -43,6 +45,12 @@ class Space:
         with np.errstate(all="ignore"):
             b = self.exponent.beta * (self.energies - self.exponent.f0)
         return np.where(self.inside, b, np.inf).ravel()
+
+    @cached_property
+    def rim(self):
+        """beta (f - f0) above which the landscape has no weight in any rate: `ABOVE` beyond the highest way between two wells."""
+        from .wells import highest_way
+        return highest_way(self) + ABOVE
 
     @cached_property
     def absorbed(self):

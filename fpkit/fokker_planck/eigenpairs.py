@@ -1,0 +1,61 @@
+"""Eigenpairs of -L by inverse iteration without subtraction, and by Lanczos on the inverse."""
+from __future__ import annotations
+
+import numpy as np
+
+STEPS = 12                       # of plain inverse iteration before Lanczos is asked
+AGREED = 3e-14
+LEAST_MASS = 1e-200              # relative: lighter states take no part in scalar products
+
+
+def lowest(out):
+    """log of the lowest eigenvalue of (K + ground) v = rate m v where every part is drained, and v > 0."""
+    top = out.log_m.max()
+    m = np.where(out.drained, np.exp(out.log_m - top), 0.0)
+    factors = out.factors()
+    solve = lambda v: np.where(out.drained, factors.solve(m * v), 0.0)
+    v = solve(np.ones(out.n))
+    scale = v.max()
+    v = v / scale
+    last = 0.0
+    for _ in range(STEPS):
+        w = solve(v)
+        rate = (m @ v) / (m @ w)                # flow out over mass, both sums of positive terms
+        v = w / w.max()
+        if abs(rate - last) <= AGREED * rate:
+            break
+        last = rate
+    else:
+        _, vectors = inverse_lanczos(lambda x: signed(solve, x), m, 1, v)
+        w = np.abs(vectors[0])
+        for _ in range(3):                      # positive entry by entry again
+            v = w / w.max()
+            w = solve(v)
+            rate = (m @ v) / (m @ w)
+        v = w / w.max()
+    return float(np.log(rate)) + out.shift - top, v
+
+
+def signed(solve, x):
+    """A linear solve of data of both signs by two of positive data."""
+    return solve(np.maximum(x, 0.0)) - solve(np.maximum(-x, 0.0))
+
+
+def inverse_lanczos(solve, m, k, start, project=None, shift=0.0):
+    """The k largest eigenvalues of x -> solve(x) in the product sum m x y, as (values, vectors (k, n)).
+
+    `project` takes the known eigenvectors out of a vector.
+    """
+    from scipy.sparse.linalg import LinearOperator, eigsh
+    root = np.sqrt(np.maximum(m, LEAST_MASS * m.max()))
+    clean = (lambda x: x) if project is None else project
+
+    def apply(z):
+        return root * clean(solve(clean(z.ravel() / root)))
+
+    n = m.size
+    k = min(k, n - 2)
+    z0 = root * clean(np.asarray(start, float))
+    values, vectors = eigsh(LinearOperator((n, n), matvec=apply, dtype=float), k=k, which="LA", v0=z0, ncv=min(n - 1, max(2 * k + 8, 20)), tol=1e-13)
+    order = np.argsort(-values)
+    return values[order], (vectors[:, order] / root[:, None]).T

@@ -1,0 +1,143 @@
+"""Committors, capacities, passage times and quasi-stationary states of one chain, by sums of positive numbers only."""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .cell_masses import log_sum
+from .outside import DEAD, Outside
+
+UNREACHABLE = "unreachable"
+UNCERTAIN = 40.0                   # log of how much longer than a cut time a time must be to be known
+
+
+@dataclass(frozen=True)
+class Values:
+    """A positive function on the cells of one grid, in logarithms, and where it is smooth.
+
+    Attributes
+    ----------
+    log : ndarray, shape grid.shape
+        NaN outside the domain, +inf where a passage never happens, -inf where the value is 0.
+    smooth : bool ndarray
+        States, outside the regions, where the value is finite.
+    """
+    diffusion: object
+    log: np.ndarray
+    smooth: np.ndarray
+    others: dict = field(default_factory=dict)
+
+
+class Pair:
+    """Two regions A and B and what passes between them on one chain.
+
+    Attributes
+    ----------
+    q_source, q_target : ndarray (n,)
+        Probabilities of reaching A before B, and B before A, from each state, each with full relative accuracy.
+    """
+
+    def __init__(self, diffusion, source, target):
+        self.diffusion = diffusion
+        self.out = Outside(diffusion, [source, target])
+        g = np.stack([self.out.grounds[0], self.out.grounds[1]])
+        self.q_source, self.q_target = self.out.factors().solve(g)
+
+    def values(self):
+        """Committor of the target as `Values`."""
+        D, out = self.diffusion, self.out
+        log = np.full(D.grid.n_cells, np.nan)
+        with np.errstate(divide="ignore"):
+            log[out.ids] = np.where(out.drained, np.log(self.q_target), np.nan)
+        log[out.held[0].ravel()], log[out.held[1].ravel()] = -np.inf, 0.0
+        smooth = np.zeros(D.grid.n_cells, bool)
+        smooth[out.ids[out.drained]] = True
+        return Values(D, log.reshape(D.grid.shape), smooth.reshape(D.grid.shape), {"q_source": self.q_source})
+
+    @property
+    def is_reachable(self):
+        return bool((self.out.touched(0) & self.out.touched(1)).any())
+
+    @property
+    def log_capacity(self):
+        """log of the flow of the target's committor into the source, in units of int exp(-beta (f - f0))."""
+        out = self.out
+        if not self.is_reachable:
+            return -np.inf
+        flows = [float(out.grounds[0] @ self.q_target), float(out.grounds[1] @ self.q_source)]
+        with np.errstate(divide="ignore"):
+            return float(np.log(max(flows))) + out.shift
+
+    def log_energy(self):
+        """log of sum c (dq)^2, the edge differences from the smaller of q and 1 - q."""
+        out, a, b = self.out, self.q_source, self.q_target
+        near = b[out.I] + b[out.J] < a[out.I] + a[out.J]
+        dq = np.where(near, b[out.I] - b[out.J], a[out.J] - a[out.I])
+        energy = (out.c * dq * dq).sum() + (out.grounds[0] * b * b).sum() + (out.grounds[1] * a * a).sum()
+        return float(np.log(energy)) + out.shift
+
+    def log_source_mass(self):
+        """log of int (probability of reaching A before B) exp(-beta (f - f0))."""
+        D, out = self.diffusion, self.out
+        inside, cells = out.held[0].ravel(), D._cell_masses.log_mass
+        kept = out.log_outside(0)
+        with np.errstate(divide="ignore"):
+            sliver = np.where(kept < 0, out.log_m + np.log(-np.expm1(kept)) - kept, -np.inf)       # of cells with their centre outside A
+            return log_sum(np.concatenate([cells[inside], sliver, out.log_m + np.log(self.q_source)]))
+
+
+def passage_time(diffusion, target):
+    """log tau as `Values`: (K + ground) tau = m."""
+    if diffusion.absorbing is not None:
+        raise ValueError(f"paths are absorbed in {diffusion.absorbing!r} and need not reach {target!r}; ask for the committor between the two.")
+    out = Outside(diffusion, [target])
+    reached = out.touched(0)
+    top = out.log_m.max()
+    with np.errstate(divide="ignore"):
+        tau = np.log(out.factors().solve(np.exp(out.log_m - top))) + top - out.shift
+    if out.is_cut:                              # times as short as those inside wells whose conductances were cut are not known
+        tau[tau < top - out.largest + UNCERTAIN] = np.nan
+    log = np.full(diffusion.grid.n_cells, np.nan)
+    log[out.ids] = np.where(reached, tau, np.inf)
+    log[out.held[0].ravel()] = -np.inf
+    smooth = np.zeros(diffusion.grid.n_cells, bool)
+    smooth[out.ids[reached & ~np.isnan(tau)]] = True
+    return Values(diffusion, log.reshape(diffusion.grid.shape), smooth.reshape(diffusion.grid.shape))
+
+
+class Survivors:
+    """Quasi-stationary state outside a region on one chain.
+
+    Attributes
+    ----------
+    log_rate : float
+    v : ndarray (n,)
+        Positive eigenvector of (K + ground) v = rate m v.
+    """
+
+    def __init__(self, diffusion, target):
+        from .eigenpairs import lowest
+        self.diffusion = diffusion
+        out = self.out = Outside(diffusion, [target])
+        self.status = "ok"
+        if out.left_out(out.drained) > DEAD:
+            self.status, self.log_rate, self.v = UNREACHABLE, -np.inf, np.zeros(out.n)
+            return
+        self.log_rate, self.v = lowest(out)
+
+    def density(self):
+        """Cell averages, shape grid.shape."""
+        D, out = self.diffusion, self.out
+        p = np.zeros(D.grid.n_cells)
+        p[out.ids] = np.exp(out.log_m - out.log_m.max()) * self.v
+        return (p / p.sum()).reshape(D.grid.shape) / D.grid.volumes
+
+    def exits(self):
+        """Points of the boundary (k, ndim) and probabilities (k,)."""
+        from .absorbing import exit_points
+        out = self.out
+        ground = out.grounds[0] if out.grounds[1] is None else out.grounds[0] + out.grounds[1]
+        at = np.flatnonzero(ground > 0)
+        p = ground[at] * self.v[at]
+        return exit_points(self.diffusion, out.regions[0], out.ids[at]), p / p.sum()

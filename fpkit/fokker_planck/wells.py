@@ -1,0 +1,75 @@
+"""Wells of a chain: where its mass gathers, and how hard it is to leave."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+SLOW = 7.0                        # depth in units of theta above which a well is a state of its own
+REMOTE = 690.0                    # theta above the lowest well: what lies there has no weight
+
+
+@dataclass(frozen=True)
+class Wells:
+    """Wells that are left more rarely than a neighbouring cell, deepest first.
+
+    Attributes
+    ----------
+    nodes : int ndarray (k,)
+        Heaviest state of each.
+    depths : ndarray (k,)
+        How far below the way out, in units of theta; inf for the heaviest well of a part that touches no region.
+    bottleneck : float
+        log of the least conductance on the best ways between wells and regions; inf if there is one well only.
+    """
+    nodes: np.ndarray
+    depths: np.ndarray
+    bottleneck: float
+
+
+def wells(outside, least=SLOW):
+    """Wells of the states outside the regions, by the energies at the nodes; a region is a place of infinite depth.
+
+    Energies and not masses: where f is steep on the scale of a cell, the mass of a cell lies at its lower face and looks trapped.
+    """
+    from .wells_kernels import join
+    n, I, J, log_c = outside.n, outside.I, outside.J, outside.log_c
+    depth = -outside.diffusion._space.B[outside.ids]
+    way = np.minimum(depth[I], depth[J])
+    for k, g in enumerate(outside.log_grounds):
+        if g is not None:
+            at = np.flatnonzero(np.isfinite(g))
+            I, J, log_c, way = np.r_[I, at], np.r_[J, np.full(at.size, n + k)], np.r_[log_c, g[at]], np.r_[way, depth[at]]
+    depth = np.r_[depth, np.full(len(outside.log_grounds), np.inf)]
+    order = np.argsort(-way, kind="stable")
+    top, elder, edge = (np.zeros(depth.size, np.int64) for _ in range(3))
+    count = join(order, I.astype(np.int64), J.astype(np.int64), way, depth, least, top, elder, edge)
+    top, edge = top[:count], edge[:count]
+    relevant = depth[top] > depth[:n].max() - REMOTE
+    top, edge = top[relevant], edge[relevant]
+    bottleneck = float(log_c[edge].min()) if top.size else np.inf
+    own = top < n
+    nodes, depths = top[own], depth[top[own]] - way[edge[own]]
+    # of each part that no region drains, the lowest state is the well that no other ends
+    labels = outside.labels
+    dry = np.flatnonzero(~outside.drained)
+    if dry.size:
+        by_part = dry[np.lexsort((-depth[dry], labels[dry]))]
+        first = by_part[np.r_[True, np.diff(labels[by_part]) > 0]]
+        nodes, depths = np.r_[first, nodes], np.r_[np.full(first.size, np.inf), depths]
+    order = np.argsort(-depths, kind="stable")
+    return Wells(nodes[order], depths[order], bottleneck)
+
+
+def highest_way(space, least=SLOW):
+    """beta (f - f0) at the highest of the lowest ways between two wells that are deeper than `least`."""
+    from .wells_kernels import join
+    depth = -np.minimum(np.nan_to_num(space.B, nan=1e300, posinf=1e300), 1e300)
+    I = np.concatenate([e.a for e in space.axis_edges]).astype(np.int64)
+    J = np.concatenate([e.b for e in space.axis_edges]).astype(np.int64)
+    way = np.minimum(depth[I], depth[J])
+    top, elder, edge = (np.zeros(depth.size, np.int64) for _ in range(3))
+    near = way > -REMOTE - SLOW
+    I, J, way = I[near], J[near], way[near]
+    count = join(np.argsort(-way, kind="stable"), I, J, way, depth, least, top, elder, edge)
+    return float(-way[edge[:count]].min()) if count else 0.0

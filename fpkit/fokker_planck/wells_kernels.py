@@ -1,0 +1,37 @@
+"""Flooding of a chain from its best conductance down: which wells there are and where they join."""
+from numba import types
+
+from ..core.compilation import integer, integers_1d, kernel, number, numbers_1d
+
+
+@kernel(integer(integers_1d, integers_1d, integers_1d, numbers_1d, numbers_1d, number, integers_1d, integers_1d, integers_1d))
+def join(order, I, J, log_c, log_m, least, top, elder, edge):
+    """Join nodes along the edges in `order`, largest log_c first; the well with the lighter heaviest node ends (elder rule).
+
+    A well counts when log_m of its heaviest node minus log_c of the edge that ends it exceeds `least`. Fills, for each that counts, its
+    heaviest node, that of the well it joins, and the edge. Returns their number.
+    """
+    n = log_m.size
+    parent, heaviest = top.copy(), top.copy()
+    for i in range(n):
+        parent[i], heaviest[i] = i, i
+    count = 0
+    for q in range(order.size):
+        e = order[q]
+        a = I[e]
+        while parent[a] != a:
+            parent[a] = parent[parent[a]]
+            a = parent[a]
+        b = J[e]
+        while parent[b] != b:
+            parent[b] = parent[parent[b]]
+            b = parent[b]
+        if a == b:
+            continue
+        if log_m[heaviest[b]] > log_m[heaviest[a]]:
+            a, b = b, a
+        if log_m[heaviest[b]] - log_c[e] > least:
+            top[count], elder[count], edge[count] = heaviest[b], heaviest[a], e
+            count += 1
+        parent[b] = a
+    return count
