@@ -27,6 +27,8 @@ _HOME = {
     "langevin.walls": "Walls",
     "rates.eyring_kramers": "eyring_kramers",
     "rates.network": "well_network WellNetwork",
+    "rates.comparison": "compare_rates",
+    "rates.table": "RatesTable",
     "rates.friction": "kramers_turnover",
     "rates.free_energy": "free_energy free_energy_form free_energy_rate",
     "landscapes.reading": "read_landscape LandscapeFormatError Landscape",

@@ -53,6 +53,13 @@ class Estimate(float):
     def __getnewargs__(self):
         return self.value, self.error, self.method, self.log10, self.status, self.inputs
 
+    @property
+    def relative_error(self):
+        """error / |value|; where the value has left the range of floats, what `inputs["relative_error"]` says, else NaN."""
+        if 0 < abs(self.value) < math.inf:
+            return self.error / abs(self.value)
+        return float(self.inputs.get("relative_error", math.nan))
+
     def to_dict(self):
         """Plain dictionary for JSON; a number that is not finite becomes None."""
         number = lambda a: a if math.isfinite(a) else None

@@ -16,10 +16,6 @@ class RateEstimate(Estimate):
     def guard(self):
         return self.inputs["guard"]
 
-    @property
-    def relative_error(self):
-        return self.inputs["relative_error"]
-
     def to_dict(self):
         return {**super().to_dict(), "relative_error": self.relative_error if math.isfinite(self.relative_error) else None, "guard": self.guard.to_dict()}
 

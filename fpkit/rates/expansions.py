@@ -40,10 +40,14 @@ ROUGH_STEP = 0.5                                 # the same for potentials whose
 
 @dataclass(frozen=True)
 class Correction:
-    """Coefficient c of theta, and the sum of the sizes of its parts: what a cancellation hides."""
+    """Coefficient c of theta, and a yardstick for the coefficient of theta^2.
+
+    `square` is the sum over the axes of the squared sum of the sizes of all terms of that axis: additive for separable f, as the
+    second-order term itself is, and blind to cancellations in c.
+    """
 
     c: float
-    size: float
+    square: float
 
 
 def derivatives(V, x, theta, root):
@@ -72,11 +76,16 @@ def derivatives(V, x, theta, root):
 def well_correction(V, x, theta, root):
     """Correction of 1/Z of the well: k grows by (1 - c theta)."""
     w, third, fourth = derivatives(V, x, theta, root)
-    g = 1 / w
-    quartic = -np.einsum("ijj,i,j->", fourth, g, g) / 8
+    quartic, cubic = _gaussian_terms(third, fourth, 1 / w)
+    rows = np.abs(quartic).sum(1) + cubic
+    return Correction(float(cubic.sum() - quartic.sum()), float((rows ** 2).sum()))
+
+
+def _gaussian_terms(third, fourth, g):
+    """E[Q zzzz]/24 as its terms (i, j) and E[(T zzz)^2]/72 by the axis k of its terms, for independent z of variances g."""
+    quartic = np.einsum("ijj,i,j->ij", fourth, g, g) / 8
     trace = np.einsum("iik,i->k", third, g)
-    cubic = (trace ** 2 * g).sum() / 8 + np.einsum("ijk,i,j,k->", third ** 2, g, g, g) / 12
-    return Correction(float(quartic + cubic), float(abs(quartic) + cubic))
+    return quartic, g * (trace ** 2 / 8 + np.einsum("ijk,i,j->k", third ** 2, g, g) / 12)
 
 
 def saddle_correction(V, x, theta, root):
@@ -99,13 +108,12 @@ def saddle_correction(V, x, theta, root):
     c = -sum(terms.transpose(p) for p in itertools.permutations(range(3))) / (mu + e[:, None, None] + e[:, None] + e)
     b = (np.einsum("kki->i", c) - 2 * a * b0 * q[0]) / (mu + e)
     g = np.where(np.arange(d) > 0, 1 / np.where(e == 0, 1.0, e), 0.0)                   # covariance of z, 0 along s
-    bent = (np.einsum("ii,i->", c[0], g) / 2 + b[0]) / a
-    quartic = -np.einsum("ijj,i,j->", fourth, g, g) / 8
-    trace = np.einsum("iik,i->k", third, g)
-    cubic = (trace ** 2 * g).sum() / 8 + np.einsum("ijk,i,j,k->", third ** 2, g, g, g) / 12
-    mean = np.einsum("ii,i->", q, g)                                # E[q zz]
-    square = mean ** 2 + 2 * np.einsum("ij,i,j->", q ** 2, g, g)    # E[(q zz)^2]
-    shifted = -0.5 * (square / 4 + mean * b0 + b0 ** 2)
-    turned = -3 * (q[0] * g * trace).sum() / (6 * a)                # E[(q z)_1 T zzz] = 3 sum q_1i G_ii (T:G)_i
-    parts = np.array([bent, quartic, cubic, shifted, turned])
-    return Correction(float(-parts.sum()), float(np.abs(parts).sum()))
+    bent = np.diag(c[0]) * g / (2 * a)
+    bent[0] += b[0] / a
+    quartic, cubic = _gaussian_terms(third, fourth, g)
+    spread = np.diag(q) * g
+    spread[0] = 2 * b0                                              # (q zz + 2 b0)/2 = q zz/2 + b0
+    shifted = -(0.25 * np.einsum("ij,i,j->i", q ** 2, g, g) + 0.125 * spread * spread.sum())
+    turned = -0.5 / a * q[0] * g * np.einsum("iij,i->j", third, g)  # E[(q z)_1 T zzz] = 3 sum q_1i G_ii (T:G)_i
+    rows = np.abs(bent) + np.abs(quartic).sum(1) + cubic + np.abs(shifted) + np.abs(turned)
+    return Correction(float(quartic.sum() - cubic.sum() - (bent + shifted + turned).sum()), float((rows ** 2).sum()))

@@ -15,8 +15,7 @@ from .points import square_root, stationary_point
 
 ORDERS = ("leading", "next", "resummed", "integral")
 SOFT = 3.0                                       # a saddle is soft if h < SOFT sqrt(theta f4): its quartic term is no small correction
-SECOND_ORDER = 5.0                               # (c theta)^2 times this bounds what the first correction leaves, over the catalogue
-RESUMMED = 0.6                                   # the same for the resummed form, as a share
+SECOND_ORDER = 6.0                               # times Correction.square theta^2 bounds what the first correction leaves, over the catalogue
 UNKNOWN = 0.5                                    # relative error where no correction could be computed: no evidence
 
 
@@ -57,9 +56,9 @@ def eyring_kramers(V, minimum, saddle, theta, mobility=None, order="leading", fr
     --------
     >>> V = fp.catalogue.double_well()
     >>> fp.eyring_kramers(V, [-1], [0], theta=0.1)
-    4.09e-05 +- 2.0e-06 (eyring-kramers)
+    4.09e-05 +- 1.8e-06 (eyring-kramers)
     >>> fp.eyring_kramers(V, [-1], [0], theta=0.1, order="resummed")
-    3.940e-05 +- 2.9e-07 (eyring-kramers, resummed)
+    3.940e-05 +- 3.0e-07 (eyring-kramers, resummed)
     >>> fp.eyring_kramers(V, [-1], [0], theta=0.001).log10
     -434.340...
 
@@ -110,14 +109,14 @@ def one_gate(V, well, gate, theta, root, order="leading", friction=None):
     guard = Guard(tuple(wall_reasons(V, gate, "saddle")))
     if well_is_flat(well):
         return math.nan, math.nan, guard
-    log_mass, (c_well, size_well) = log_well_mass_with_error(V, well, theta, root)
+    log_mass, (c_well, square_well) = log_well_mass_with_error(V, well, theta, root)
     if order == "integral":
         try:
             log_cap, missing = saddle_profiles.log_capacity(V, gate, theta, root, soft_axis(V, gate, theta, root))
         except saddle_profiles.SoftDirectionError as error:
             return math.nan, math.nan, guard + Guard((Reason(REFUSE, "flat-saddle", f"no integral over the saddle: {error}; ask for the rate of the grid"),))
-        return log_cap - log_mass, missing + size_well * theta + SECOND_ORDER * (size_well * theta) ** 2, guard
-    log_cap, (c_gate, size_gate), verdict = log_capacity(V, gate, theta, root)
+        return log_cap - log_mass, missing + abs(c_well) * theta + SECOND_ORDER * square_well * theta ** 2, guard
+    log_cap, (c_gate, square_gate), verdict = log_capacity(V, gate, theta, root)
     guard += verdict
     log_rate = log_cap - log_mass
     extra = 0.0
@@ -126,19 +125,18 @@ def one_gate(V, well, gate, theta, root, order="leading", friction=None):
         log_rate += math.log((math.sqrt(friction * friction / 4 + unstable) - friction / 2) / unstable)
         extra, verdict = low_friction(friction, gate.value - well.value, well.eigenvalues[0], theta)
         guard += verdict
-    c, size = c_well + c_gate, size_well + size_gate
-    left = SECOND_ORDER * (size * theta) ** 2
+    c, left = c_well + c_gate, SECOND_ORDER * (square_well + square_gate) * theta ** 2
     if order == "leading":
         return log_rate, abs(c) * theta + left + extra, guard
     factor = 1 - c * theta if order == "next" else 1 / (1 + c * theta)
     if not 0.2 < factor < 5:
         return log_rate, math.inf, guard + Guard((Reason(REFUSE, "soft-saddle", f"the correction {-c * theta:+.2g} is as large as the rate itself; "
                                                          "lower theta or take order='integral'"),))
-    return log_rate + math.log(factor), (left if order == "next" else RESUMMED * left) / factor, guard
+    return log_rate + math.log(factor), left / factor, guard
 
 
 def log_capacity(V, gate, theta, root):
-    """log of the capacity of one saddle, theta sqrt(mu/(2 pi theta)) prod sqrt(2 pi theta/h_i) exp(-f_s/theta), the (c, size) of its first
+    """log of the capacity of one saddle, theta sqrt(mu/(2 pi theta)) prod sqrt(2 pi theta/h_i) exp(-f_s/theta), the (c, square) of its first
     correction (cap shrinks by 1 - c theta), and the guard's verdict."""
     w = np.linalg.eigvalsh(root.T @ V.hessian(gate.x) @ root)
     if gate.degenerate or not -w[0] > FLAT * np.abs(w).max() or (len(w) > 1 and not w[1] > FLAT * np.abs(w).max()):
@@ -154,7 +152,7 @@ def log_capacity(V, gate, theta, root):
 
 
 def log_well_mass_with_error(V, well, theta, root):
-    """log of the Gaussian integral of exp(-f/theta) over a well, in the coordinates in which the mobility is one, and the (c, size) of its first
+    """log of the Gaussian integral of exp(-f/theta) over a well, in the coordinates in which the mobility is one, and the (c, square) of its first
     correction (the mass grows by 1 + c theta). NaN for a flat well."""
     w = np.linalg.eigvalsh(root.T @ V.hessian(well.x) @ root)
     if well_is_flat(well):
@@ -164,13 +162,13 @@ def log_well_mass_with_error(V, well, theta, root):
 
 
 def _correction(expansion, V, point, theta, root):
-    """(c, size) of the first correction; where it cannot be computed, (0, a size that makes the result no evidence)."""
-    unknown = 0.0, math.sqrt(UNKNOWN / SECOND_ORDER) / theta
+    """(c, square) of the first correction; where it cannot be computed, (0, a square that makes the result no evidence)."""
+    unknown = 0.0, UNKNOWN / SECOND_ORDER / theta ** 2
     if V.ndim > expansions.LARGEST_DIMENSION:
         return unknown
     with np.errstate(all="ignore"):
         part = expansion(V, point.x, theta, root)
-    return (part.c, part.size) if np.isfinite([part.c, part.size]).all() else unknown
+    return (part.c, part.square) if np.isfinite([part.c, part.square]).all() else unknown
 
 
 def well_is_flat(well):
@@ -204,11 +202,12 @@ def soft_direction(V, gate, theta, root):
 
 def _same_gate(V, gates, theta, order):
     """Two saddles between which f varies by less than 3 theta are one gate, not two."""
-    reasons = []
+    least = np.inf
     for i, a in enumerate(gates):
         for b in gates[:i]:
-            line = V(a.x + np.linspace(0, 1, 33)[:, None] * (b.x - a.x))
-            if abs(a.value - b.value) < SAME_HEIGHT * theta and np.ptp(line) < SAME_HEIGHT * theta and order != "integral":
-                reasons.append(Reason(WARN, "second-saddle", f"f varies by only {np.ptp(line) / theta:.2g} theta between two of the saddles: they are "
-                                      "one gate; order='integral' at one of them, or the rate of the grid, takes it as a whole"))
-    return Guard(tuple(reasons))
+            if abs(a.value - b.value) < SAME_HEIGHT * theta:
+                least = min(least, float(np.ptp(V(a.x + np.linspace(0, 1, 33)[:, None] * (b.x - a.x)))))
+    if least >= SAME_HEIGHT * theta or order == "integral":
+        return Guard()
+    return Guard((Reason(WARN, "second-saddle", f"f varies by only {least / theta:.2g} theta between two of the saddles: they are one gate; order='integral' at "
+                         "one of them, or the rate of the grid, takes it as a whole"),))

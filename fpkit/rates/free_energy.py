@@ -102,10 +102,9 @@ def _log_weight(V, theta, region, grid):
     from ..fokker_planck.face import FokkerPlanck
     D = FokkerPlanck(V, theta=theta, grid=grid)
     p = D.probability(region)
-    relative = p.error / p.value if p.value > 0 else 1e-10
     if not math.isfinite(p.log10):
         raise ValueError(f"the region {region!r} holds nothing of the grid's box; move the box or the region.")
-    return p.log10 * math.log(10) + D.log_partition, relative
+    return p.log10 * math.log(10) + D.log_partition, p.relative_error
 
 
 @dataclass(frozen=True, repr=False)
@@ -148,11 +147,10 @@ def free_energy_form(D, source, target, refine=False):
     """
     rate, capacity = D.rate(source, target, refine=refine), D.capacity(source, target, refine=refine)
     theta = 1 / D.beta
-    relative = lambda e: e.error / e.value if e.value > 0 else getattr(e, "relative_error", e.inputs.get("relative_error", 1e-8))
     gate, well = -theta * capacity.log10 * math.log(10), -theta * (capacity.log10 - rate.log10) * math.log(10)
     inputs = {"theta": theta, "source": repr(source), "target": repr(target)}
-    return FreeEnergyForm(rate, capacity, Estimate(gate, theta * relative(capacity), "-theta log capacity", inputs=inputs),
-                          Estimate(well, theta * (relative(capacity) + relative(rate)), "-theta log Z_W", inputs=inputs), theta, inputs)
+    return FreeEnergyForm(rate, capacity, Estimate(gate, theta * capacity.relative_error, "-theta log capacity", inputs=inputs),
+                          Estimate(well, theta * (capacity.relative_error + rate.relative_error), "-theta log Z_W", inputs=inputs), theta, inputs)
 
 
 def free_energy_rate(V, theta, source, target, bounds=None, direction=None, mobility=None):

@@ -232,16 +232,16 @@ def well_network(V, theta, grid=None, mobility=None, points=None, order="leading
         mass_parts.append(part)
     log_c = np.full((len(minima), len(minima)), -np.inf)
     corrected = log_c.copy()
-    gate_sizes = []
+    gate_squares = []
     for s in saddles:
         if not s.between or None in s.between or s.between[0] == s.between[1]:
             continue
-        log_cap, (c, size), guard = log_capacity(V, s, theta, root)
+        log_cap, (c, square), guard = log_capacity(V, s, theta, root)
         reasons += guard.reasons
         i, j = s.between
         log_c[i, j] = log_c[j, i] = np.logaddexp(log_c[i, j], log_cap)
         corrected[i, j] = corrected[j, i] = np.logaddexp(corrected[i, j], log_cap - c * theta)
-        gate_sizes.append(size)
+        gate_squares.append(square)
     corrected_masses = masses + theta * np.array([c for c, _ in mass_parts])
     states, shallow = _merged(minima, saddles, theta)
     reasons += shallow
@@ -251,8 +251,7 @@ def well_network(V, theta, grid=None, mobility=None, points=None, order="leading
     with np.errstate(invalid="ignore"):
         change = np.nan_to_num(gather(gather(corrected, 0), 1).T - conductance, nan=0.0)
     np.fill_diagonal(conductance, -np.inf)
-    size = max([s for _, s in mass_parts], default=0.0) + max(gate_sizes, default=0.0)
-    left = SECOND_ORDER * (size * theta) ** 2
+    left = SECOND_ORDER * theta ** 2 * (max([s for _, s in mass_parts], default=0.0) + max(gate_squares, default=0.0))
     network = WellNetwork(minima, saddles, states, theta, log_mass, conductance, mass_change, change, left, Guard(),
                           inputs={"theta": theta, "potential": repr(V), "order": order})
     reasons += _alike(network)

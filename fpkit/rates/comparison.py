@@ -1,0 +1,115 @@
+"""compare_rates: every independent route to one rate, side by side."""
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..core import checks
+from ..core.results import Estimate
+from .estimates import definition_error
+from .routes import ROUTES, Question
+from .table import RatesTable
+from .wells_of import Places
+
+WITH_GRID = ("rate", "mfpt", "gap", "exit-rate", "free-energy", "eyring-kramers", "next-order", "network", "paths", "splitting")
+WITHOUT_GRID = ("eyring-kramers", "next-order", "network", "paths", "splitting")
+CELLS = {1: 400, 2: 128, 3: 40}
+
+
+def compare_rates(V, source, target, theta, methods=None, grid=None, mobility=None, refine=False, points=None, n_paths=1000, dt=None, seed=1):
+    """One-way rate from a source to a target by every route, as a table: rows theta, columns methods.
+
+    Methods and what exactly they are (each as a rate, 1/time; cap is the capacity, q the committor):
+
+    - "rate": cap/int (1 - q) exp(-f/theta), transitions per time spent coming from the source; in 1D by quadrature, else on the grid
+    - "mfpt": 1/mean first passage time from the source point to the target
+    - "gap": spectral gap times the share of the target, k = lambda_2 k/(k + k'); for two wells only
+    - "exit-rate": quasi-stationary rate of exit into the target
+    - "free-energy": theta/(int_B exp(F/theta) int_W exp(-F/theta)) along the straight coordinate from source to target
+    - "eyring-kramers", "next-order", "resummed", "integral": the harmonic formula over the gates of the source well and its refinements
+    - "network": 1/mfpt between the two wells in the Eyring-Kramers network of all wells
+    - "paths": 1/mean exit time of simulated paths, extrapolated in dt; for barriers up to 6 theta
+    - "splitting": 1/mfpt by adaptive multilevel splitting; for barriers from 4 to 20 theta
+
+    They agree in the limit of low theta; at a barrier of b theta their definitions differ by about b exp(-b). A method that cannot answer leaves
+    its reason in its cell, and the table goes on.
+
+    Parameters
+    ----------
+    V : Potential
+    source, target : array_like (ndim,), CriticalPoint or Region
+        A point stands for the well it lies in: in one dimension the half-line from its bottom outwards, else a ball around its bottom.
+    theta : float or sequence of float
+        Temperatures.
+    methods : sequence of str, optional
+        Default: all that the dimension allows, without "resummed" and "integral".
+    grid : Grid, optional
+        Default: the box of V with 400, 128 x 128 or 40 x 40 x 40 cells. In one dimension the answers do not depend on it.
+    mobility : None, float, (ndim,) or (ndim, ndim), optional
+    refine : bool
+        Grid answers extrapolated over finer grids.
+    points : CriticalPoints, optional
+        Stationary points, where known. Default: those of the catalogue, else `critical_points` in the box.
+    n_paths, dt, seed
+        Of "paths" and "splitting"; dt defaults to 0.02 over the largest curvature at the stationary points.
+
+    Returns
+    -------
+    table : RatesTable
+
+    Examples
+    --------
+    >>> V = fp.catalogue.double_well()
+    >>> table = fp.compare_rates(V, [-1], [1], theta=[0.2, 0.1, 0.05], methods=["free-energy", "next-order", "eyring-kramers"])
+    >>> table.references, table.arrhenius.method
+    (('free-energy', 'free-energy', 'free-energy'), 'free-energy')
+    >>> bool(abs(table.slope_at_zero - 0.375) < table.slope_at_zero.error)     # the next order in theta is known: c = 0.375
+    True
+    """
+    if not hasattr(V, "hessian"):
+        raise TypeError(f"V must be a Potential, got {checks.shown(V)}; make one with fp.Potential(...).")
+    temperatures = np.atleast_1d(np.asarray(theta, float))
+    if temperatures.ndim != 1 or not temperatures.size:
+        raise ValueError("theta must be one temperature or a list of them.")
+    for t in temperatures:
+        checks.number("theta", t, positive=True)
+    if methods is None:
+        methods = WITH_GRID if V.ndim <= 3 else WITHOUT_GRID
+    methods = tuple(checks.choice("method", m, ROUTES) for m in ([methods] if isinstance(methods, str) else methods))
+    if grid is None:
+        grid = _default_grid(V)
+    elif grid.ndim != V.ndim:
+        raise ValueError(f"the potential has {V.ndim} coordinates and the grid {grid.ndim} axes; they must agree.")
+    places = Places(V, source, target, grid, points)
+    cells, guards = {m: [] for m in methods}, []
+    for t in temperatures:
+        question = Question(V, float(t), places, grid, mobility, refine, n_paths, dt, seed)
+        for m in methods:
+            cells[m].append(_answer(m, question))
+        guards.append(question.guard)
+    heights = places.barrier / temperatures
+    definition = np.where(np.isfinite(heights), np.minimum([definition_error(h) for h in heights], 1.0), 0.05)
+    inputs = {"potential": repr(V), "source": places.source_name, "target": places.target_name, "grid": repr(grid) if grid is not None else None,
+              "refine": bool(refine), "seed": seed}
+    return RatesTable(temperatures, methods, {m: tuple(c) for m, c in cells.items()}, {m: ROUTES[m].quantity for m in methods}, float(places.barrier),
+                      tuple(guards), definition, inputs=inputs)
+
+
+def _default_grid(V):
+    from ..core.grid import Grid
+    box = V.bounds if V.bounds is not None else getattr(V, "box", None)
+    if box is None or V.ndim > 3:
+        return None
+    return Grid(box, (CELLS[V.ndim],) * V.ndim, periodic=getattr(V, "periodic_axes", False) or False)
+
+
+def _answer(method, question):
+    """The Estimate of one method, or one without value whose status says why."""
+    try:
+        found = ROUTES[method].ask(question)
+    except (ValueError, TypeError, ArithmeticError, NotImplementedError, ImportError, np.linalg.LinAlgError, MemoryError) as error:
+        return Estimate(math.nan, math.nan, method, status=" ".join(str(error).split()) or type(error).__name__)
+    if found.status == "ok" and not math.isfinite(found.log10):
+        return Estimate(math.nan, math.nan, method, status="the number left every range of floats")
+    return found

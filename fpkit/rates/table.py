@@ -1,0 +1,267 @@
+"""The table of rates: rows theta, columns methods, every number an Estimate judged against the best of its row."""
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from ..core.results import Estimate, with_error
+from .estimates import RateEstimate
+from .guard import Guard, Reason
+
+NO_EVIDENCE = 0.3                                # relative error beyond which a number neither supports nor contradicts
+DISAGREES = 1.0                                  # stated errors (their sum) beyond which two bounds contradict each other
+FORMULAS = ("eyring-kramers", "next-order", "resummed", "integral", "network")      # never the reference of a row if anything else is there
+
+
+@dataclass(frozen=True, repr=False)
+class ArrheniusFit:
+    """log k = log A - E/theta, fitted to one method of a table.
+
+    Attributes
+    ----------
+    barrier : Estimate
+        E, in the units of f; its error is the change when a term linear in theta is fitted too, and the spread of the data.
+    prefactor : Estimate
+        A, in 1/time.
+    method : str
+        The column that was fitted.
+    residuals : ndarray (n_theta,)
+        log k minus the fit; NaN where the method has no number.
+    """
+
+    barrier: Estimate
+    prefactor: Estimate
+    method: str
+    residuals: np.ndarray
+
+    def log_rate(self, theta):
+        """The fitted log k at theta."""
+        return self.prefactor.log10 * math.log(10) - self.barrier.value / np.asarray(theta, float)
+
+    def to_dict(self):
+        return {"method": self.method, "barrier": self.barrier.to_dict(), "prefactor": self.prefactor.to_dict(), "residuals": self.residuals.tolist()}
+
+    def __repr__(self):
+        return (f"Arrhenius fit of {self.method}: barrier {with_error(self.barrier.value, self.barrier.error)}, "
+                f"prefactor {with_error(self.prefactor.value, self.prefactor.error)}")
+
+
+@dataclass(frozen=True, repr=False)
+class RatesTable:
+    """One-way rates from a source to a target: rows theta, columns methods.
+
+    Attributes
+    ----------
+    theta : ndarray (n_theta,)
+    methods : tuple of str
+    cells : dict
+        Method -> tuple of Estimates, one a theta; a method that refused has the value NaN and the reason in `status`.
+    quantities : dict
+        Method -> exactly what was computed.
+    barrier : float
+        f at the highest saddle on the lowest way, minus f at the source; NaN if there is none.
+    guards : tuple of Guard
+        Verdict of the Eyring-Kramers guard, one a theta.
+    definition : ndarray (n_theta,)
+        Relative size by which two exact definitions of the rate differ at this theta (of the order of beta barrier exp(-beta barrier)); it
+        is part of the yardstick of `agreement`.
+    inputs : dict
+
+    Examples
+    --------
+    >>> table = fp.compare_rates(fp.catalogue.double_well(), [-1], [1], theta=[0.2, 0.1], methods=["free-energy", "eyring-kramers"])
+    >>> table["eyring-kramers"][1].value / table["free-energy"][1].value - 1 < 0.05
+    True
+    """
+
+    theta: np.ndarray
+    methods: tuple
+    cells: dict
+    quantities: dict
+    barrier: float
+    guards: tuple
+    definition: np.ndarray
+    picture: dict | None = None
+    inputs: dict = field(default_factory=dict)
+
+    def __getitem__(self, method):
+        """The column of a method: a tuple of Estimates."""
+        if method not in self.cells:
+            raise KeyError(f"the table has no method {method!r}; it has {', '.join(self.methods)}.")
+        return self.cells[method]
+
+    # ---------------------------------------------------------------------------------------------------------- as arrays
+    @cached_property
+    def log10(self):
+        """Decimal logarithms (n_theta, n_methods); NaN where a method refused."""
+        return np.array([[self.cells[m][k].log10 if self.cells[m][k].status == "ok" else np.nan for m in self.methods] for k in range(len(self.theta))])
+
+    @cached_property
+    def relative_errors(self):
+        """Stated relative errors (n_theta, n_methods); NaN where a method refused."""
+        return np.array([[self.cells[m][k].relative_error if self.cells[m][k].status == "ok" else np.nan for m in self.methods] for k in range(len(self.theta))])
+
+    @property
+    def evidence(self):
+        """Which numbers count: those with a relative error of at most 0.3 (n_theta, n_methods)."""
+        return self.relative_errors <= NO_EVIDENCE
+
+    @cached_property
+    def references(self):
+        """The method each row is measured against: the smallest stated error, formulas last; None in a row without evidence."""
+        chosen = []
+        for errors, good in zip(self.relative_errors, self.evidence):
+            ranks = [(m in FORMULAS, e, k) for k, (m, e, g) in enumerate(zip(self.methods, errors, good)) if g]
+            chosen.append(self.methods[min(ranks)[2]] if ranks else None)
+        return tuple(chosen)
+
+    @cached_property
+    def difference(self):
+        """k/k_reference - 1 of every number (n_theta, n_methods)."""
+        found = np.full(self.log10.shape, np.nan)
+        for k, name in enumerate(self.references):
+            if name is not None:
+                with np.errstate(over="ignore"):
+                    found[k] = np.expm1((self.log10[k] - self.log10[k, self.methods.index(name)]) * math.log(10))
+        return found
+
+    @cached_property
+    def agreement(self):
+        """log(k/k_reference) in units of the sum of the stated errors and `definition` (n_theta, n_methods); NaN without evidence."""
+        found = np.full(self.log10.shape, np.nan)
+        for k, name in enumerate(self.references):
+            if name is None:
+                continue
+            j = self.methods.index(name)
+            unit = self.relative_errors[k] + self.relative_errors[k, j] + self.definition[k] + 1e-14
+            found[k] = (self.log10[k] - self.log10[k, j]) * math.log(10) / unit
+            found[k, j] = 0.0
+        return np.where(self.evidence, found, np.nan)
+
+    @property
+    def agrees(self):
+        """Whether all evidence of each row agrees within the stated errors (n_theta,)."""
+        return np.array([bool((np.abs(row[np.isfinite(row)]) <= DISAGREES).all()) for row in self.agreement])
+
+    # ------------------------------------------------------------------------------------------------------------ readings
+    @cached_property
+    def best_method(self):
+        """The reference of most rows."""
+        names = [r for r in self.references if r is not None]
+        return max(dict.fromkeys(names), key=names.count) if names else None
+
+    @cached_property
+    def arrhenius(self):
+        """The Arrhenius fit of the references (`ArrheniusFit`), or None with fewer than two rows of evidence."""
+        if self.best_method is None:
+            return None
+        j = self.methods.index(self.best_method)
+        use = np.isfinite(self.log10[:, j]) & self.evidence[:, j]
+        if len(set(self.theta[use])) < 2:
+            return None
+        x, y = self.theta[use], self.log10[use, j] * math.log(10)
+        noise = np.maximum(self.relative_errors[use, j], 1e-15)
+        fit, spread = _least_squares(np.stack([np.ones_like(x), -1 / x], 1), y, noise)
+        change = np.abs(spread)
+        if len(set(x)) >= 3:                     # the prefactor's own slope with theta, which a straight line takes for barrier
+            wider, more = _least_squares(np.stack([np.ones_like(x), -1 / x, x], 1), y, noise)
+            change = np.abs(wider[:2] - fit) + more[:2]
+        residuals = self.log10[:, j] * math.log(10) - (fit[0] - fit[1] / self.theta)
+        value = math.exp(fit[0]) if abs(fit[0]) < 700 else math.inf
+        return ArrheniusFit(Estimate(fit[1], float(change[1]), "Arrhenius fit"),
+                            Estimate(value, value * float(np.expm1(min(change[0], 50.0))), "Arrhenius fit", log10=fit[0] / math.log(10)), self.best_method, residuals)
+
+    @cached_property
+    def slope(self):
+        """(k_EK/k - 1)/theta, one a theta: bounded where Eyring-Kramers holds; NaN where one of the two is missing."""
+        if "eyring-kramers" not in self.methods:
+            return np.full(len(self.theta), np.nan)
+        e = self.methods.index("eyring-kramers")
+        measured = [r is not None and r not in FORMULAS for r in self.references]
+        return np.where(measured, self.difference[:, e] / self.theta, np.nan)
+
+    @cached_property
+    def slope_at_zero(self):
+        """The limit of `slope` for theta -> 0 from its three coldest rows, as an Estimate: the coefficient c of k = k_EK (1 - c theta).
+
+        NaN with the reason in `status` with fewer than three.
+        """
+        use = np.flatnonzero(np.isfinite(self.slope))
+        use = use[np.argsort(self.theta[use])][:3]
+        if len(use) < 3:
+            return Estimate(math.nan, math.nan, "measured slope", status="three temperatures with a measured rate and an Eyring-Kramers rate are needed")
+        x, y = self.theta[use], self.slope[use]
+        line, parabola = np.polyfit(x, y, 1)[-1], np.polyfit(x, y, 2)[-1]
+        j = [self.methods.index(self.references[k]) for k in use]
+        noise = max(self.relative_errors[k, i] / self.theta[k] for k, i in zip(use, j))
+        return Estimate(line, abs(line - parabola) + 3 * noise, "measured slope")
+
+    # -------------------------------------------------------------------------------------------------------- in and out
+    def to_dict(self):
+        """Plain dictionary for JSON."""
+        return {"theta": self.theta.tolist(), "methods": list(self.methods), "quantities": self.quantities, "barrier": _finite(self.barrier),
+                "cells": {m: [c.to_dict() for c in self.cells[m]] for m in self.methods}, "references": list(self.references),
+                "relative_errors": _finite(self.relative_errors), "difference": _finite(self.difference), "agreement": _finite(self.agreement),
+                "agrees": self.agrees.tolist(), "definition": self.definition.tolist(), "guards": [g.to_dict() for g in self.guards],
+                "arrhenius": None if self.arrhenius is None else self.arrhenius.to_dict(), "slope": _finite(self.slope),
+                "slope_at_zero": self.slope_at_zero.to_dict(), "inputs": {k: v for k, v in self.inputs.items()}}
+
+    def save(self, path):
+        """Write the table to an HDF5 file, whole or not at all; `RatesTable.load` reads it back."""
+        import h5py
+
+        from ..core import files
+        with files.replacing(path) as temporary, h5py.File(temporary, "w") as f:
+            f.attrs["fpkit"] = "rates table"
+            f.attrs["table"] = json.dumps({"methods": self.methods, "quantities": self.quantities, "inputs": self.inputs,
+                                           "guards": [g.to_dict() for g in self.guards],
+                                           "cells": {m: [[c.method, c.status] for c in self.cells[m]] for m in self.methods}})
+            f.attrs["barrier"] = self.barrier
+            f["theta"], f["definition"] = self.theta, self.definition
+            for name in ("value", "error", "log10", "relative_error"):
+                f[name] = np.array([[getattr(self.cells[m][k], name) for m in self.methods] for k in range(len(self.theta))], float)
+
+    @classmethod
+    def load(cls, path):
+        """The table in an HDF5 file that `save` wrote (without the picture of the plane)."""
+        import h5py
+
+        with h5py.File(path, "r") as f:
+            if f.attrs.get("fpkit") != "rates table":
+                raise ValueError(f"{path} holds no rates table; RatesTable.save writes one.")
+            text = json.loads(f.attrs["table"])
+            arrays = {name: f[name][()] for name in ("value", "error", "log10", "relative_error")}
+            theta, definition, barrier = f["theta"][()], f["definition"][()], float(f.attrs["barrier"])
+        guards = tuple(Guard(tuple(Reason(**r) for r in g["reasons"])) for g in text["guards"])
+        cells = {}
+        for j, m in enumerate(text["methods"]):
+            kind = RateEstimate if m in FORMULAS else Estimate
+            cells[m] = tuple(kind(arrays["value"][k, j], arrays["error"][k, j], method, arrays["log10"][k, j], status,
+                                  {"relative_error": arrays["relative_error"][k, j], **({"guard": guards[k]} if kind is RateEstimate else {})})
+                             for k, (method, status) in enumerate(text["cells"][m]))
+        return cls(theta, tuple(text["methods"]), cells, text["quantities"], barrier, guards, definition, None, text["inputs"])
+
+    def __repr__(self):
+        from .table_text import table_text
+        return table_text(self)
+
+
+def _least_squares(design, y, noise):
+    """Coefficients of the weighted fit and the larger of their errors from the noise and from the scatter."""
+    w = 1 / noise
+    q, r = np.linalg.qr(design * w[:, None])
+    coefficients = np.linalg.solve(r, q.T @ (y * w))
+    inverse = np.linalg.inv(r)
+    scatter = float((((y - design @ coefficients) * w) ** 2).sum() / max(len(y) - design.shape[1], 1))
+    return coefficients, np.sqrt((inverse ** 2).sum(1) * max(scatter, 1.0))
+
+
+def _finite(a):
+    """Numbers and nested lists for JSON, None in place of what is not finite."""
+    if np.ndim(a) == 0:
+        return float(a) if np.isfinite(a) else None
+    return [_finite(v) for v in a]
