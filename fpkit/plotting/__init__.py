@@ -6,7 +6,7 @@ def plot(result, path=None, **options):
 
     Parameters
     ----------
-    result : Potential, Field, Evolution, Paths (of `simulate`), Statistics (of `sample`), Landscape or LandscapeReport
+    result : Potential, Field, Evolution, Paths (of `simulate`), Statistics (of `sample`), RatesTable, TransitionPicture, Landscape or LandscapeReport
     path : str or path, optional
         Where to save it (.png, .svg, .pdf).
     **options

@@ -2,6 +2,7 @@
 import numpy as np
 
 from .landscapes import landscape_figure, surface_figure
+from .rates import arrhenius_figure, transition_figure
 from .style import COLOURS, DENSITY_MAP, FAINT, INK, figure, image_axes, line_style, mark_masked
 
 NAMES = "xyz"
@@ -163,4 +164,4 @@ def sampled(result):
 
 
 DRAWN = {"Field": field, "Evolution": evolution, "Potential": potential, "Paths": run, "Statistics": sampled,
-         "LandscapeReport": landscape_figure, "Landscape": surface_figure}
+         "RatesTable": arrhenius_figure, "TransitionPicture": transition_figure, "LandscapeReport": landscape_figure, "Landscape": surface_figure}

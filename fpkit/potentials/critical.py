@@ -14,7 +14,8 @@ SAME_PLACE = 1e-5                               # of the box: two results this c
 SAME_VALUE = 1e-7                               # of the range of values among the starts
 LEVEL = 1e-4                                    # of the same range: a path that rises less joins degenerate points
 N_STRINGS = 8
-FLAT = 1e-8                                     # |eigenvalue| below this times the largest counts as zero
+ASIDE, LEAST_FALL = 1e-2, 1e-9                  # of the box and of the range: where a flat direction is looked at
+FLAT = 1e-8                                     # |eigenvalue| below this times the largest (or range/box^2) counts as zero
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +34,8 @@ class CriticalPoint:
         For a saddle: numbers of the two minima that descent reaches on its two sides, smaller first. Equal numbers mean the
         same well on both sides, None in a place that no listed minimum was reached there (it lies outside the box).
     degenerate : bool
-        The Hessian is singular: the point is one of a whole set (a floor, a ring) or flatter than a parabola, and the index counts only
-        clearly negative eigenvalues.
+        The Hessian is singular: the point is one of a whole set (a floor, a ring) or flatter than a parabola. The index then counts the
+        clearly negative eigenvalues and the flat directions along which f falls on both sides.
     on_wall : bool
         A minimum of the potential restricted to the box, with the gradient pushing against the wall.
     """
@@ -257,16 +258,24 @@ class _Search:
         x = self._distinct(x)
         v, g = self.surface.value(x), self.surface.gradient(x)
         free, held = self.surface.free_gradient(x, g)
-        w = np.linalg.eigvalsh(self.surface.hessian(x))
-        stiff = np.abs(w).max(1)
+        w, axes = np.linalg.eigh(self.surface.hessian(x))
+        stiff, least = np.abs(w).max(1), self.value_range / self.span.max() ** 2
         steepness = np.linalg.norm(free * self.span, axis=1)
         found = []
         for k in np.flatnonzero(np.isfinite(v) & (steepness <= 1e-6 * self.slope)):
-            flat = np.abs(w[k]) <= FLAT * stiff[k]
+            flat = np.abs(w[k]) <= FLAT * max(stiff[k], least)
             at_wall = bool((held[k] & (np.abs(g[k] * self.span) > 1e-6 * self.slope)).any())
-            index = 0 if at_wall else int(((w[k] < 0) & ~flat).sum())
-            found.append(CriticalPoint(x[k], float(v[k]), w[k], index, degenerate=bool(flat.any() or stiff[k] == 0), on_wall=at_wall))
+            index = 0 if at_wall else int(((w[k] < 0) & ~flat).sum()) + self._falls(x[k], v[k], axes[k][:, flat])
+            found.append(CriticalPoint(x[k], float(v[k]), w[k], index, degenerate=bool(flat.any()), on_wall=at_wall))
         return found
+
+    def _falls(self, x, value, axes):
+        """How many of the flat directions lead down on both sides: those of a top that is flatter than a parabola."""
+        count = 0
+        for axis in axes.T:
+            step = ASIDE * self.span.min() * axis
+            count += bool((self.surface.value(self.surface.into_box(np.stack([x - step, x + step]))) < value - LEAST_FALL * self.value_range).all())
+        return count
 
     def _one_of_each_set(self, found):
         """Degenerate points (found, lowest first) joined by a level path are one set: keep one of it."""

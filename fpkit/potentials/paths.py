@@ -13,15 +13,16 @@ def highest_on_segments(surface, start, end, n_points=N_IMAGES):
     return surface.value(surface.into_box(start + s * surface.difference(end, start))).max(0)
 
 
-def relaxed_string(surface, start, end, span, level=-np.inf, n_steps=60):
+def relaxed_string(surface, start, end, span, level=-np.inf, n_steps=60, bend=0.0):
     """A string of images from start to end, relaxed into the valley floor and kept at equal distances.
 
     The string method of E, Ren and Vanden-Eijnden (J. Chem. Phys. 126, 164103 (2007)), with Newton steps across the string (|H| in place
     of H, no image moves farther than the distance to the next) instead of gradient steps, so stiff valleys need no small
-    steps. Stops when its highest value is below `level` or when it has settled. Returns images (n, ndim) and values (n,), four
-    times as many as were relaxed.
+    steps. `bend` (ndim,) is added to the middle of the straight line it starts from. Stops when its highest value is below `level` or
+    when it has settled. Returns images (n, ndim) and values (n,), four times as many as were relaxed.
     """
-    path = start + np.linspace(0, 1, N_IMAGES)[:, None] * surface.difference(end, start)
+    s = np.linspace(0, 1, N_IMAGES)[:, None]
+    path = start + s * surface.difference(end, start) + np.sin(np.pi * s) * bend
     for _ in range(n_steps if surface.ndim > 1 else 0):
         x = surface.into_box(path)
         if surface.value(x).max() <= level:

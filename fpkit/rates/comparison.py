@@ -17,7 +17,7 @@ WITHOUT_GRID = ("eyring-kramers", "next-order", "network", "paths", "splitting")
 CELLS = {1: 400, 2: 128, 3: 40}
 
 
-def compare_rates(V, source, target, theta, methods=None, grid=None, mobility=None, refine=False, points=None, n_paths=1000, dt=None, seed=1):
+def compare_rates(V, source, target, theta, methods=None, grid=None, mobility=None, refine=False, points=None, n_paths=2000, dt=None, seed=1):
     """One-way rate from a source to a target by every route, as a table: rows theta, columns methods.
 
     Methods and what exactly they are (each as a rate, 1/time; cap is the capacity, q the committor):
@@ -78,7 +78,7 @@ def compare_rates(V, source, target, theta, methods=None, grid=None, mobility=No
         methods = WITH_GRID if V.ndim <= 3 else WITHOUT_GRID
     methods = tuple(checks.choice("method", m, ROUTES) for m in ([methods] if isinstance(methods, str) else methods))
     if grid is None:
-        grid = _default_grid(V)
+        grid = default_grid(V)
     elif grid.ndim != V.ndim:
         raise ValueError(f"the potential has {V.ndim} coordinates and the grid {grid.ndim} axes; they must agree.")
     places = Places(V, source, target, grid, points)
@@ -96,7 +96,8 @@ def compare_rates(V, source, target, theta, methods=None, grid=None, mobility=No
                       tuple(guards), definition, inputs=inputs)
 
 
-def _default_grid(V):
+def default_grid(V):
+    """The box of V with the usual number of cells; None where V has no box or too many coordinates."""
     from ..core.grid import Grid
     box = V.bounds if V.bounds is not None else getattr(V, "box", None)
     if box is None or V.ndim > 3:
@@ -108,7 +109,7 @@ def _answer(method, question):
     """The Estimate of one method, or one without value whose status says why."""
     try:
         found = ROUTES[method].ask(question)
-    except (ValueError, TypeError, ArithmeticError, NotImplementedError, ImportError, np.linalg.LinAlgError, MemoryError) as error:
+    except (ValueError, TypeError, ArithmeticError, NotImplementedError, np.linalg.LinAlgError, MemoryError) as error:
         return Estimate(math.nan, math.nan, method, status=" ".join(str(error).split()) or type(error).__name__)
     if found.status == "ok" and not math.isfinite(found.log10):
         return Estimate(math.nan, math.nan, method, status="the number left every range of floats")

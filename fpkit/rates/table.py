@@ -85,7 +85,6 @@ class RatesTable:
     barrier: float
     guards: tuple
     definition: np.ndarray
-    picture: dict | None = None
     inputs: dict = field(default_factory=dict)
 
     def __getitem__(self, method):
@@ -112,11 +111,16 @@ class RatesTable:
 
     @cached_property
     def references(self):
-        """The method each row is measured against: the smallest stated error, formulas last; None in a row without evidence."""
+        """The method each row is measured against: a stated error within ten times the smallest, the first column that has it, formulas
+        last; None in a row without evidence."""
         chosen = []
         for errors, good in zip(self.relative_errors, self.evidence):
             ranks = [(m in FORMULAS, e, k) for k, (m, e, g) in enumerate(zip(self.methods, errors, good)) if g]
-            chosen.append(self.methods[min(ranks)[2]] if ranks else None)
+            if not ranks:
+                chosen.append(None)
+                continue
+            kind, least, _ = min(ranks)
+            chosen.append(self.methods[min(k for f, e, k in ranks if f == kind and e <= 10 * least)])
         return tuple(chosen)
 
     @cached_property
@@ -227,7 +231,7 @@ class RatesTable:
 
     @classmethod
     def load(cls, path):
-        """The table in an HDF5 file that `save` wrote (without the picture of the plane)."""
+        """The table in an HDF5 file that `save` wrote."""
         import h5py
 
         with h5py.File(path, "r") as f:
@@ -243,7 +247,7 @@ class RatesTable:
             cells[m] = tuple(kind(arrays["value"][k, j], arrays["error"][k, j], method, arrays["log10"][k, j], status,
                                   {"relative_error": arrays["relative_error"][k, j], **({"guard": guards[k]} if kind is RateEstimate else {})})
                              for k, (method, status) in enumerate(text["cells"][m]))
-        return cls(theta, tuple(text["methods"]), cells, text["quantities"], barrier, guards, definition, None, text["inputs"])
+        return cls(theta, tuple(text["methods"]), cells, text["quantities"], barrier, guards, definition, text["inputs"])
 
     def __repr__(self):
         from .table_text import table_text

@@ -157,3 +157,35 @@ def test_wrong_searches_get_one_sentence(make, sentence):
     with pytest.raises((ValueError, TypeError), match=sentence) as caught:
         make(fp.Potential("x**2 + y**2"))
     assert "\n" not in str(caught.value)
+
+
+def test_a_top_flatter_than_a_parabola_is_a_saddle_all_the_same():
+    found = fp.critical_points(fp.Potential("x**6 - 1.5*x**4 + y**2"), [(-1.5, 1.5), (-1, 1)])
+    assert [(c.kind, c.degenerate, c.between) for c in found] == [("minimum", False, None)] * 2 + [("saddle", True, (0, 1))]
+    assert np.abs(found[2].x).max() < 1e-4 and found.index_sum == 1
+
+
+def test_a_minimum_energy_path_passes_all_its_saddles_and_wells_in_order():
+    V = fp.catalogue.mueller_brown()
+    path = fp.minimum_energy_path(V, V.minima[0], V.minima[1].x)
+    np.testing.assert_allclose([s.x for s in path.saddles], [V.saddles[k].x for k in (1, 0)], atol=1e-9)
+    np.testing.assert_allclose([w.x for w in path.wells], [V.minima[k].x for k in (0, 2, 1)], atol=1e-9)
+    tangent = np.gradient(path.x, axis=0)
+    tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
+    g = V.gradient(path.x)
+    across = np.linalg.norm(g - (g * tangent).sum(1, keepdims=True) * tangent, axis=1)
+    stiffness = np.abs(np.linalg.eigvalsh(V.hessian(path.x))).max(1)
+    assert (across / stiffness).max() < 0.015 and path.barrier == pytest.approx(V.barriers[0, 1], rel=1e-12)
+
+
+def test_a_path_leaves_the_ridge_that_symmetry_would_keep_it_on():
+    V = fp.catalogue.quartic_chain(d=4)                              # the diagonal of the chain is a ridge of index above 1
+    path = fp.minimum_energy_path(V, -np.ones(4), np.ones(4))
+    assert len(path.saddles) == len(path.wells) - 1 == 4 and all(s.index == 1 for s in path.saddles)
+    assert path.barrier < V(np.zeros(4)) - V(np.ones(4))
+
+
+@pytest.mark.parametrize("ends, sentence", [(([-1.1], [-0.9]), "same well"), (([-1.0, 0.0], [1.0]), "start must have shape")])
+def test_wrong_ends_of_a_path_get_one_sentence(ends, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        fp.minimum_energy_path(fp.catalogue.double_well(), *ends)

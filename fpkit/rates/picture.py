@@ -1,0 +1,87 @@
+"""What a transition looks like in the plane: committor, reactive current, minimum-energy path and saddles."""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..core import checks
+from ..core.results import Estimate, Field
+from ..potentials.critical import CriticalPoints
+from ..potentials.energy_path import minimum_energy_path
+from .wells_of import Places
+
+
+@dataclass(frozen=True, repr=False)
+class TransitionPicture:
+    """A transition in the plane.
+
+    Attributes
+    ----------
+    committor : Field
+        Probability of reaching the target before the source.
+    current : ndarray (2, nx, ny)
+        Reactive current theta rho M grad q at the cell centres, rho the Gibbs density (1/(length time)).
+    rate : Estimate
+    path : EnergyPath or None
+        None where no string joins the two wells.
+    points : CriticalPoints
+    energy : ndarray (nx, ny)
+        f at the cell centres, NaN outside the domain.
+    source, target : Region
+    theta : float
+    """
+
+    committor: Field
+    current: np.ndarray
+    rate: Estimate
+    path: Any
+    points: CriticalPoints
+    energy: np.ndarray
+    source: Any
+    target: Any
+    theta: float
+    inputs: dict = field(default_factory=dict)
+
+    def __repr__(self):
+        return f"transition at theta = {self.theta:g}: rate {self.rate!r}, {self.path!r}"
+
+
+def transition_picture(V, theta, source, target, grid=None, points=None):
+    """Committor, reactive current, minimum-energy path and saddles of a transition in the plane; `fpkit.plot` draws it.
+
+    Parameters
+    ----------
+    V : Potential
+        Two coordinates.
+    theta : float
+    source, target, grid, points
+        As for `compare_rates`.
+
+    Returns
+    -------
+    TransitionPicture
+    """
+    from ..fokker_planck.face import FokkerPlanck
+    from .comparison import default_grid
+    if V.ndim != 2:
+        raise ValueError(f"the picture is of a plane, this potential has {V.ndim} coordinate(s).")
+    theta = checks.number("theta", theta, positive=True)
+    grid = default_grid(V) if grid is None else grid
+    if grid is None:
+        raise ValueError("this potential does not know its box; give grid=fpkit.Grid(bounds, shape).")
+    places = Places(V, source, target, grid, points)
+    D = FokkerPlanck(V, theta=theta, grid=grid)
+    q = D.committor(places.source, places.target)
+    slope = np.stack(np.gradient(q.values, *grid.centres))
+    path = None
+    if places.source_well is not None and places.target_well is not None:
+        try:
+            path = minimum_energy_path(V, places.minima[places.source_well], places.minima[places.target_well], grid.bounds, grid.periodic)
+        except ValueError:
+            pass                                 # one of the ends is a flat floor: the picture goes without a path
+    with np.errstate(invalid="ignore"):
+        energy = np.where(D.inside, V(grid.points), np.nan)
+    return TransitionPicture(q, theta * D.gibbs.values * slope, D.rate(places.source, places.target), path, CriticalPoints(places.points), energy,
+                             places.source, places.target, theta, {"potential": repr(V)})
