@@ -8,10 +8,11 @@ import numpy as np
 from ..core import checks
 from .critical import CriticalPoint
 from .descent import Surface, minimise
-from .paths import relaxed_string
+from .paths import N_IMAGES, evenly, relaxed_string
 from .stationary import newton_to_zero, polish
 
-N_STEPS = 400
+N_STEPS, N_SETTLING = 400, 2000
+SETTLED = 1e-4                                   # of the distance between images: the string stands still
 BEND = 1e-3                                      # of the span
 FLAT = 1e-8                                      # |eigenvalue| below this times the largest counts as zero
 
@@ -50,8 +51,8 @@ class EnergyPath:
 def minimum_energy_path(V, start, end, bounds=None, periodic=None):
     """Path of steepest descent from saddle to well between two wells, by the string method.
 
-    A string of images relaxes across itself with Newton steps and is kept at equal distances [1]_; its tops are then refined to saddles and its
-    dips to wells by Newton's method. The path found is the one the straight line between the ends slides into; others may be lower
+    A string of images relaxes across itself with Newton steps, then every image follows -grad f for a moment and all are put back at equal
+    distances, until the string stands still [1]_; its tops are then refined to saddles and its dips to wells by Newton's method. The path found is the one the straight line between the ends slides into; others may be lower
     (`critical_points` looks for all saddles).
 
     Parameters
@@ -92,8 +93,11 @@ def minimum_energy_path(V, start, end, bounds=None, periodic=None):
         raise ValueError("no minimum was found near one of the ends; give points in two wells.")
     if np.abs(surface.difference(bottoms[0], bottoms[1]) / span).max() < 1e-6:
         raise ValueError("both ends lie in the same well; give points in two different wells.")
-    bend = BEND * span * np.random.default_rng(0).standard_normal(V.ndim) if V.ndim > 1 else 0.0       # off a ridge that symmetry would keep it on
-    x, value = relaxed_string(surface, bottoms[0], bottoms[1], span, n_steps=N_STEPS, bend=bend)
+    s = np.linspace(0, 1, N_IMAGES)[:, None]
+    bend = BEND * span * np.random.default_rng(0).standard_normal(V.ndim)             # off a ridge that symmetry would keep it on
+    x = bottoms[0] + s * surface.difference(bottoms[1], bottoms[0]) + np.sin(np.pi * s) * bend
+    x = relaxed_string(surface, bottoms[0], bottoms[1], span, n_steps=N_STEPS, path=x)[0]
+    x, value = _settled(surface, x, span)
     tops = np.flatnonzero((value[1:-1] >= value[:-2]) & (value[1:-1] > value[2:])) + 1
     dips = np.flatnonzero((value[1:-1] <= value[:-2]) & (value[1:-1] < value[2:])) + 1
     saddles = _refined(surface, newton_to_zero(surface, x[tops], span) if len(tops) else x[:0], span, 1)
@@ -102,6 +106,31 @@ def minimum_energy_path(V, start, end, bounds=None, periodic=None):
     steps = surface.difference(x[1:], x[:-1])
     arc = np.concatenate([[0.0], np.cumsum(np.linalg.norm(steps, axis=1))])
     return EnergyPath(x, value, arc, saddles, wells)
+
+
+def _settled(surface, x, span):
+    """The string method proper: each image follows -grad f (exactly for a parabola) for the time in which none passes half its neighbour."""
+    n = len(x)
+    for _ in range(N_SETTLING):
+        g = surface.gradient(x) * span
+        w, q = np.linalg.eigh(surface.hessian(x) * span[:, None] * span)
+        along = np.einsum("nji,nj->ni", q, np.where(np.isfinite(g), g, 0.0))
+        spacing = np.linalg.norm(np.diff(x / span, axis=0), axis=1).mean()
+        tangent = np.gradient(x / span, axis=0)
+        tangent /= np.maximum(np.linalg.norm(tangent, axis=1, keepdims=True), 1e-300)
+        h = 0.5 * spacing / max(float(np.abs((g * tangent).sum(1)).max()), 1e-300)
+        rate = np.maximum(np.abs(w), 1e-12 * np.abs(w).max())
+        step = -np.einsum("nij,nj->ni", q, along * -np.expm1(-h * rate) / rate)
+        length = np.linalg.norm(step, axis=1, keepdims=True)
+        step *= np.minimum(1.0, spacing / np.maximum(length, 1e-300))
+        step[[0, -1]] = 0.0
+        new = evenly(x + step * span, n)
+        moved = np.linalg.norm((new - x) / span, axis=1).max()
+        x = new
+        if moved < SETTLED * spacing:
+            break
+    x = surface.into_box(x)
+    return x, surface.value(x)
 
 
 def _refined(surface, x, span, index):

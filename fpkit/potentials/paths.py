@@ -13,16 +13,17 @@ def highest_on_segments(surface, start, end, n_points=N_IMAGES):
     return surface.value(surface.into_box(start + s * surface.difference(end, start))).max(0)
 
 
-def relaxed_string(surface, start, end, span, level=-np.inf, n_steps=60, bend=0.0):
+def relaxed_string(surface, start, end, span, level=-np.inf, n_steps=60, path=None):
     """A string of images from start to end, relaxed into the valley floor and kept at equal distances.
 
     The string method of E, Ren and Vanden-Eijnden (J. Chem. Phys. 126, 164103 (2007)), with Newton steps across the string (|H| in place
     of H, no image moves farther than the distance to the next) instead of gradient steps, so stiff valleys need no small
-    steps. `bend` (ndim,) is added to the middle of the straight line it starts from. Stops when its highest value is below `level` or
-    when it has settled. Returns images (n, ndim) and values (n,), four times as many as were relaxed.
+    steps. Stops when its highest value is below `level` or when it has settled. `path` (n, ndim) is where it starts, by default the straight
+    line with 33 images. Returns images (n, ndim) and values (n,), four times as many as were relaxed.
     """
-    s = np.linspace(0, 1, N_IMAGES)[:, None]
-    path = start + s * surface.difference(end, start) + np.sin(np.pi * s) * bend
+    if path is None:
+        path = start + np.linspace(0, 1, N_IMAGES)[:, None] * surface.difference(end, start)
+    n = len(path)
     for _ in range(n_steps if surface.ndim > 1 else 0):
         x = surface.into_box(path)
         if surface.value(x).max() <= level:
@@ -39,14 +40,14 @@ def relaxed_string(surface, start, end, span, level=-np.inf, n_steps=60, bend=0.
         length = np.linalg.norm(step, axis=1, keepdims=True)
         step *= np.minimum(1.0, spacing / np.maximum(length, 1e-300))
         step[[0, -1]] = 0.0
-        path = _even(path + step * span, N_IMAGES)
+        path = evenly(path + step * span, n)
         if length[1:-1].max() < 1e-3 * spacing:
             break
-    path = surface.into_box(_even(path, 4 * N_IMAGES))
+    path = surface.into_box(evenly(path, 4 * n))
     return path, surface.value(path)
 
 
-def _even(path, n):
+def evenly(path, n):
     """The same path with n images at equal distances."""
     s = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
     if s[-1] == 0:

@@ -175,7 +175,7 @@ def test_a_minimum_energy_path_passes_all_its_saddles_and_wells_in_order():
     g = V.gradient(path.x)
     across = np.linalg.norm(g - (g * tangent).sum(1, keepdims=True) * tangent, axis=1)
     stiffness = np.abs(np.linalg.eigvalsh(V.hessian(path.x))).max(1)
-    assert (across / stiffness).max() < 0.015 and path.barrier == pytest.approx(V.barriers[0, 1], rel=1e-12)
+    assert (across / stiffness).max() < 0.03 and path.barrier == pytest.approx(V.barriers[0, 1], rel=1e-12)
 
 
 def test_a_path_leaves_the_ridge_that_symmetry_would_keep_it_on():
