@@ -7,9 +7,11 @@ that order, and every failure of any kind becomes one `LandscapeFormatError`.
 from __future__ import annotations
 
 import itertools
+import mmap
 import os
 import stat
 from contextlib import contextmanager
+from functools import cached_property
 
 import h5py
 import numpy as np
@@ -303,11 +305,30 @@ class CheckedFile:
         d = self.dataset(key)
         if d.shape != () or h5py.check_string_dtype(d.dtype) is None or not self._text_fits(d.id.get_storage_size()):
             return None
+        if h5py.check_string_dtype(d.dtype).length is None and not self._heaps_are_sound:
+            self.fail(key, "its text lies in a damaged heap")
         return self._decoded(d[()])
 
     def _text_fits(self, stored):
         # the length of a variable-length string is known only by reading it, so the file's own size is the bound
         return self.size <= 64 * 2**20 and stored <= 64 * MAX_TEXT
+
+    @cached_property
+    def _heaps_are_sound(self):
+        """False when a heap of variable-length texts would keep HDF5 walking for ever: its walk stands still at a piece of size 0."""
+        with open(self.path, "rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            start = data.find(b"GCOL")
+            while start >= 0:
+                size = int.from_bytes(data[start + 8:start + 16], "little")
+                place, end = start + 16, min(start + size, len(data))
+                while place + 16 <= end:
+                    piece = int.from_bytes(data[place + 8:place + 16], "little")
+                    is_free = data[place:place + 2] == b"\0\0"
+                    if is_free and piece == 0:
+                        return False
+                    place += piece if is_free else 16 + -(-piece // 8) * 8
+                start = data.find(b"GCOL", start + 4)
+        return True
 
     def attributes(self, limit=64):
         """Plain attributes of the root: numbers (scalars and short arrays) and strings; others are left out."""
@@ -321,7 +342,8 @@ class CheckedFile:
                 if a.dtype.kind in "fiu":
                     value = np.asarray(self.handle.attrs[name])
                     found[str(name)] = value.item() if value.ndim == 0 else value.tolist()
-                elif shape == () and h5py.check_string_dtype(a.dtype) is not None and a.dtype.itemsize <= MAX_TEXT:
+                elif (shape == () and (kind := h5py.check_string_dtype(a.dtype)) is not None and a.dtype.itemsize <= MAX_TEXT
+                      and (kind.length is not None or self._heaps_are_sound)):
                     found[str(name)] = self._decoded(self.handle.attrs[name])
             except H5PY_ERRORS:
                 continue                          # an attribute that cannot be read decides nothing

@@ -234,3 +234,25 @@ def test_deeply_nested_json_is_left_out(tmp_path):
         f["fpkit/meta"] = "[" * 30_000 + "]" * 30_000
     land = fp.read_landscape(path)
     assert "meta" not in land.meta and any("JSON" in w for w in land.warnings)
+
+
+def test_a_damaged_heap_of_texts_cannot_keep_the_reader_for_ever(tmp_path):
+    path = tmp_path / "a.h5"
+    with base(path) as f:
+        f["train_loss"] = LOSS
+        f["dir_file"] = "a text of variable length that lies in a heap"
+        f.attrs["title"] = "another one"
+    data = bytearray(path.read_bytes())
+    text = data.find(b"a text of variable")
+    data[text - 16:text] = bytes(16)                  # a free piece of size 0: HDF5 itself would walk on the spot
+    path.write_bytes(data)
+    land = fp.read_landscape(path)
+    assert land.meta["dir_file"] is None and "title" not in land.meta["attributes"] and land.n_valid == 20
+
+
+def test_a_large_landscape_must_be_large_on_the_disk(tmp_path):
+    path = tmp_path / "a.h5"
+    x = np.arange(2500.0)
+    with base(path, x, x) as f:
+        f.create_dataset("train_loss", data=np.ones((2500, 2500)), chunks=(100, 2500), compression="gzip")
+    assert "more than the allowed" in str(refusal(fp.read_landscape, path))
