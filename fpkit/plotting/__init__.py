@@ -6,7 +6,8 @@ def plot(result, path=None, **options):
 
     Parameters
     ----------
-    result : Potential, Field, Evolution, Paths (of `simulate`), Statistics (of `sample`), RatesTable, TransitionPicture, Landscape or LandscapeReport
+    result : Potential, Field, Evolution, Paths (of `simulate`), Statistics (of `sample`), RatesTable, TransitionPicture, Landscape,
+        LandscapeReport, TrainingRun, Sweep, PassageTable or SgldRun
     path : str or path, optional
         Where to save it (.png, .svg, .pdf).
     **options

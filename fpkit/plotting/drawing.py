@@ -2,6 +2,7 @@
 import numpy as np
 
 from .landscapes import landscape_figure, surface_figure
+from .learning import DRAWN as OF_LEARNING
 from .rates import arrhenius_figure, transition_figure
 from .style import COLOURS, DENSITY_MAP, FAINT, INK, figure, image_axes, line_style, mark_masked
 
@@ -164,4 +165,5 @@ def sampled(result):
 
 
 DRAWN = {"Field": field, "Evolution": evolution, "Potential": potential, "Paths": run, "Statistics": sampled,
-         "RatesTable": arrhenius_figure, "TransitionPicture": transition_figure, "LandscapeReport": landscape_figure, "Landscape": surface_figure}
+         "RatesTable": arrhenius_figure, "TransitionPicture": transition_figure, "LandscapeReport": landscape_figure, "Landscape": surface_figure,
+         **OF_LEARNING}

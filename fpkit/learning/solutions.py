@@ -1,0 +1,141 @@
+"""A memorising and a generalising zero-risk hypothesis of one network, and walks that start from them."""
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..core import checks
+from .modular_addition import ModularAddition
+from .sgld import sgld
+from .training import TrainingRun, train
+
+
+@dataclass(frozen=True, repr=False)
+class Solutions:
+    """Two hypotheses that fit the training sample of one problem.
+
+    Attributes
+    ----------
+    problem : ModularAddition
+    memorised : ndarray, shape (n_params,)
+        M: AdamW without decay from the start: fits the training sample, fails on the test sample.
+    generalised : ndarray, shape (n_params,)
+        G: AdamW with decay 1 from the same start until it generalises, then without decay: fits both.
+    between : ndarray, shape (n_params,)
+        A point of G's training, two thirds of the way from memorising to generalising.
+    run : TrainingRun
+        The run that led to G, before the decay was taken away.
+    """
+    problem: Any
+    memorised: np.ndarray
+    generalised: np.ndarray
+    between: np.ndarray
+    run: TrainingRun
+
+    def __repr__(self):
+        m, g = self.problem.scores(self.memorised), self.problem.scores(self.generalised)
+        return (f"{self.problem}\n  M: training risk {m['train_loss']:.2g}, test accuracy {m['test_acc']:.2f}, norm {np.linalg.norm(self.memorised):.3g}\n"
+                f"  G: training risk {g['train_loss']:.2g}, test accuracy {g['test_acc']:.2f}, norm {np.linalg.norm(self.generalised):.3g}")
+
+
+def solutions(modulus=13, width=64, fraction=0.7, seed=0, n_steps=12000, polish=3000):
+    """Train one network twice from the same start: without decay to M, with decay and then without to G.
+
+    Raises ArithmeticError when the run with decay does not generalise within `n_steps`: another seed or a larger fraction helps.
+
+    Examples
+    --------
+    >>> from fpkit.learning.solutions import solutions
+    >>> found = solutions(modulus=7, width=32, fraction=0.8, n_steps=4000, polish=500)
+    >>> found.problem.scores(found.generalised)["test_acc"]
+    1.0
+    """
+    problem = ModularAddition(modulus, width, fraction, seed)
+    polish = checks.whole("polish", polish, 1)
+    memorised = train(problem, polish, weight_decay=0.0)
+    memorised = train(problem, polish // 2, 3e-4, weight_decay=0.0, start=memorised.x)
+    run = train(problem, n_steps, stop_after=200, save_every=20)
+    if run.t_grokked is None:
+        raise ArithmeticError(f"the network did not generalise within {n_steps} steps; take another seed than {seed} or a fraction above {fraction:g}.")
+    polished = train(problem, polish // 2, 1e-3, weight_decay=0.0, start=run.x)
+    polished = train(problem, polish // 2, 1e-4, weight_decay=0.0, start=polished.x)
+    wanted = run.t_memorised + 2 * (run.t_grokked - run.t_memorised) / 3
+    between = run.checkpoints[int(np.argmin(abs(run.saved_steps - wanted)))]
+    return Solutions(problem, memorised.x, polished.x, between, run)
+
+
+@dataclass(frozen=True, repr=False)
+class Walks:
+    """SGLD from M and from G of several networks under several conditions.
+
+    Attributes
+    ----------
+    rows : list of dict
+        One for each condition, seed and start: ``l2, theta, seed, start`` ("M" or "G"), the accuracy at the end of the run
+        (``late``: mean of its last eighth; ``reached``: first step at .99 or None), norms, mean risk (``risk``, last eighth), and
+        ``equipartition``, theta n p/(2 n) per member: see `walks`.
+    runs : dict
+        (l2, theta, seed) to the `SgldRun` with the two paths.
+    """
+    rows: list
+    runs: dict
+
+    def mean(self, name, l2, theta, start):
+        """Mean over the seeds of one entry, and its standard error (0 with one seed)."""
+        v = np.array([r[name] for r in self.rows if (r["l2"], r["theta"], r["start"]) == (l2, theta, start)], float)
+        return float(v.mean()), float(v.std(ddof=1) / np.sqrt(len(v))) if len(v) > 1 else 0.0
+
+    def __repr__(self):
+        lines = ["    L2     theta  seed  start  test accuracy   late  norm       mean risk  equipartition"]
+        for r in self.rows:
+            lines.append(f"{r['l2']:6.0e}  {r['theta']:8.0e}  {r['seed']:4d}  {r['start']:>5}  {r['first']:.2f} -> {r['last']:.2f}   {r['late']:.3f}  "
+                         f"{r['norm_first']:.1f} -> {r['norm_last']:.1f}  {r['risk']:.4f}  {r['equipartition']:.4f}")
+        return "\n".join(lines)
+
+
+CONDITIONS = ((0.0, 3e-5), (2e-4, 3e-5), (2e-4, 0.0), (1e-3, 1e-4), (1e-3, 0.0))
+
+
+def walks(conditions=CONDITIONS, seeds=(0, 1, 2), n_steps=200_000, learning_rate=0.02, modulus=13, width=64, fraction=0.7, n_threads=2):
+    """SGLD of the training risk from the memorising and the generalising hypothesis of each seed, with and without L2.
+
+    On the zero-risk set of n samples with p outputs each every one of the n p residuals is a stiff direction; in equilibrium each
+    carries theta/2 of the SUM of losses' quadratic form, so that the mean risk is theta n p/2 when n p is below the number of
+    parameters (equipartition: f is quadratic in n p independent residuals).
+
+    Parameters
+    ----------
+    conditions : sequence of (l2, theta)
+    seeds : sequence of int
+    n_steps, learning_rate
+        Of each walk; the time is their product.
+    modulus, width, fraction
+        The network.
+
+    Returns
+    -------
+    Walks
+    """
+    def one(job):
+        (l2, theta), s = job
+        starts = np.stack([s.memorised, s.generalised])
+        return sgld(s.problem, theta, starts, learning_rate, n_steps, l2=l2, record_every=max(1, n_steps // 200), seed=11 + s.problem.seed, progress=False)
+
+    with ThreadPoolExecutor(n_threads) as pool:
+        found = list(pool.map(lambda seed: solutions(modulus, width, fraction, seed), seeds))
+        jobs = [(c, s) for s in found for c in conditions]
+        runs = list(pool.map(one, jobs))
+    rows = []
+    for ((l2, theta), s), run in zip(jobs, runs):
+        for k, start in enumerate("MG"):
+            acc = run.history["test_acc"][:, k]
+            reached = np.flatnonzero(acc >= 0.99)
+            rows.append({"l2": l2, "theta": theta, "seed": s.problem.seed, "start": start, "first": float(acc[0]), "last": float(acc[-1]),
+                         "late": float(run.late_mean("test_acc", 0.125)[k]), "reached": int(run.steps[reached[0]]) if reached.size else None,
+                         "norm_first": float(run.history["norm"][0, k]), "norm_last": float(run.history["norm"][-1, k]),
+                         "risk": float(run.late_mean("train_loss", 0.125)[k]), "equipartition": theta * s.problem.n_train * modulus / 2,
+                         "curvature": run.curvature})
+    return Walks(rows, {(l2, theta, s.problem.seed): run for ((l2, theta), s), run in zip(jobs, runs)})

@@ -1,0 +1,240 @@
+"""When a network memorises and when it generalises, over seeds and one varied setting, and the laws that may connect the times."""
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..core import checks
+from .modular_addition import ModularAddition
+from .training import train
+
+VARIED = ("fraction", "learning_rate", "weight_decay", "scale", "width")
+
+
+@dataclass(frozen=True, repr=False)
+class Sweep:
+    """Times of memorising and of generalising for several values of one setting and several seeds.
+
+    Attributes
+    ----------
+    vary : str
+        The setting that was varied.
+    values : ndarray, shape (n_values,)
+    t_memorised, t_grokked : ndarray, shape (n_values, n_seeds)
+        In steps; infinite where it had not happened after `n_steps`: such runs are censored, never dropped.
+    n_steps : int
+    n_train : ndarray of int, shape (n_values,)
+        Size of the training sample.
+    settings : dict
+        What was held fixed.
+    histories : list
+        For each value, the history of seed 0: steps, losses, accuracies, norm.
+    """
+    vary: str
+    values: np.ndarray
+    t_memorised: np.ndarray
+    t_grokked: np.ndarray
+    n_steps: int
+    n_train: np.ndarray
+    settings: dict
+    histories: list
+
+    @property
+    def delay(self):
+        """t_grokked - t_memorised of each run; infinite when censored, at least one step between two checks."""
+        with np.errstate(invalid="ignore"):
+            d = self.t_grokked - self.t_memorised
+        return np.where(np.isfinite(self.t_grokked), np.maximum(d, 1.0), np.inf)
+
+    def medians(self, of="t_grokked"):
+        """Median over the seeds with censored runs counted as later than all others; infinite when half or more are."""
+        return np.sort(getattr(self, of), axis=1)[:, (self.t_grokked.shape[1] - 1) // 2:][:, 0] if self.t_grokked.shape[1] % 2 else np.median(getattr(self, of), axis=1)
+
+    @property
+    def n_censored(self):
+        """Runs that had not generalised, for each value."""
+        return (~np.isfinite(self.t_grokked)).sum(1)
+
+    def exponent(self, of="t_grokked", against="t_memorised"):
+        """Slope of log median `of` against log median `against` over the values where both are known."""
+        x, y = np.log(self.medians(against)), np.log(self.medians(of))
+        ok = np.isfinite(x) & np.isfinite(y)
+        return float(np.polyfit(x[ok], y[ok], 1)[0]) if ok.sum() > 1 and np.ptp(x[ok]) > 0 else float("nan")
+
+    def __repr__(self):
+        lines = [f"addition modulo {self.settings['modulus']}, {self.t_grokked.shape[1]} seeds, at most {self.n_steps} steps",
+                 f"{self.vary:>14}  n_train  median memorised  median generalised  not generalised"]
+        for v, n, m, g, c in zip(self.values, self.n_train, self.medians("t_memorised"), self.medians(), self.n_censored):
+            late = f"{g:.0f}" if np.isfinite(g) else f"> {self.n_steps}"
+            lines.append(f"{v:14g}  {n:7d}  {m:16.0f}  {late:>18}  {c:15d}")
+        return "\n".join(lines)
+
+    def to_dict(self):
+        known = lambda a: [[float(v) if np.isfinite(v) else None for v in row] for row in a]
+        return {"vary": self.vary, "values": self.values.tolist(), "n_train": self.n_train.tolist(), "t_memorised": known(self.t_memorised),
+                "t_grokked": known(self.t_grokked), "n_steps": self.n_steps, "settings": self.settings}
+
+
+def sweep(values=(0.8, 0.7, 0.6, 0.5, 0.45, 0.425, 0.4), vary="fraction", n_seeds=5, n_steps=8000, modulus=31, width=96, fraction=0.5,
+          learning_rate=0.003, weight_decay=1.0, scale=1.0, n_threads=2):
+    """Train addition modulo p by AdamW for each value of one setting and each seed.
+
+    Parameters
+    ----------
+    values : sequence of float
+        Of the setting named by `vary`: "fraction", "learning_rate", "weight_decay", "scale" (of the start) or "width".
+    n_seeds : int
+        Seeds 0, 1, ...: each decides split and start.
+    n_steps : int
+        Runs that have not generalised by then are censored.
+    modulus, width, fraction, learning_rate, weight_decay, scale
+        The settings held fixed.
+    n_threads : int
+        Runs at once; the times do not depend on it.
+
+    Returns
+    -------
+    Sweep
+
+    Examples
+    --------
+    >>> from fpkit.learning.sweep import sweep
+    >>> found = sweep(values=(0.9, 0.8), n_seeds=2, n_steps=600, modulus=11, width=32)
+    >>> found.t_grokked.shape
+    (2, 2)
+    """
+    vary = checks.choice("vary", vary, VARIED)
+    fixed = {"modulus": modulus, "width": width, "fraction": fraction, "learning_rate": learning_rate, "weight_decay": weight_decay, "scale": scale}
+    n_seeds = checks.whole("n_seeds", n_seeds, 1)
+    values = np.array([checks.number("values", v, non_negative=True) for v in values])
+
+    def one(job):
+        value, seed = job
+        s = fixed | {vary: int(value) if vary == "width" else float(value)}
+        problem = ModularAddition(s["modulus"], s["width"], s["fraction"], seed)
+        return train(problem, n_steps, s["learning_rate"], s["weight_decay"], start=problem.start(s["scale"]), stop_after=n_steps // 20)
+
+    jobs = [(v, seed) for v in values for seed in range(n_seeds)]
+    with ThreadPoolExecutor(n_threads) as pool:
+        runs = list(pool.map(one, jobs))
+    times = lambda name: np.array([np.inf if getattr(r, name) is None else float(getattr(r, name)) for r in runs]).reshape(len(values), n_seeds)
+    firsts = runs[::n_seeds]
+    return Sweep(vary, values, times("t_memorised"), times("t_grokked"), n_steps, np.array([r.problem.n_train for r in firsts]),
+                 {k: v for k, v in fixed.items() if k != vary}, [{"steps": r.steps, **r.history} for r in firsts])
+
+
+# ------------------------------------------------------------------------------------------------------------------- laws
+@dataclass(frozen=True, repr=False)
+class Law:
+    """A law fitted to the delay between memorising and generalising, log delay = g(fraction) + sigma N(0, 1).
+
+    Attributes
+    ----------
+    name : {"exponential", "power"}
+        log delay = a - b fraction, or a - b log(fraction - critical).
+    a, b : float
+    critical : float or None
+    sigma : float
+        Spread of one run.
+    b_interval, critical_interval : pair of float
+        Central 90 % of the bootstrap over seeds; None when it was not asked for.
+    log_likelihood : float
+    aic : float
+        2 (number of parameters) - 2 log_likelihood: smaller is better.
+    r_squared : float
+        Of the logarithms of the median delays that are known.
+    """
+    name: str
+    a: float
+    b: float
+    critical: float | None
+    sigma: float
+    log_likelihood: float
+    aic: float
+    r_squared: float
+    b_interval: tuple | None = None
+    critical_interval: tuple | None = None
+
+    def delay(self, fraction):
+        """Median delay at a fraction, in steps; infinite at or below the critical one."""
+        fraction = np.asarray(fraction, float)
+        if self.name == "exponential":
+            return np.exp(self.a - self.b * fraction)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(fraction > self.critical, np.exp(self.a - self.b * np.log(fraction - self.critical)), np.inf)
+
+    def __repr__(self):
+        form = f"exp({self.a:.3g} - {self.b:.3g} fraction)" if self.name == "exponential" else (
+            f"{np.exp(self.a):.3g} (fraction - {self.critical:.4g})^-{self.b:.3g}")
+        interval = "" if self.b_interval is None else f", 90 % interval of the slope {self.b_interval[0]:.3g} to {self.b_interval[1]:.3g}"
+        return f"{self.name} law: delay = {form}; R2 {self.r_squared:.3f}, AIC {self.aic:.1f}{interval}"
+
+
+def fit_laws(found, n_bootstrap=100, seed=0):
+    """The exponential and the power law with a critical fraction, fitted to the delays of a sweep over fractions.
+
+    Maximum likelihood on all runs: a censored run contributes the probability that its delay is longer than what was watched, so
+    none is dropped and none is taken for an arrival. The critical fraction may lie anywhere below the smallest one at which a run
+    generalised. Intervals are of a bootstrap over the seeds within each fraction.
+
+    Returns
+    -------
+    dict of Law
+        ``{"exponential": ..., "power": ...}``
+    """
+    if found.vary != "fraction":
+        raise ValueError(f"the laws are for a sweep over fractions, got one over {found.vary}.")
+    watched = np.where(np.isfinite(found.t_grokked), found.delay, np.maximum(found.n_steps - np.minimum(found.t_memorised, found.n_steps - 1), 1.0))
+    known, median = np.isfinite(found.delay), found.medians("delay")
+    fractions = np.repeat(found.values, found.delay.shape[1])
+    fits = {name: _fitted(name, fractions, np.log(watched).ravel(), known.ravel()) for name in ("exponential", "power")}
+    rng, draws = np.random.default_rng(seed), {name: [] for name in fits}
+    for _ in range(n_bootstrap):
+        pick = rng.integers(0, known.shape[1], known.shape)
+        logs, seen = np.take_along_axis(np.log(watched), pick, 1).ravel(), np.take_along_axis(known, pick, 1).ravel()
+        for name in fits:
+            draws[name].append(_fitted(name, fractions, logs, seen, fits[name][0])[0])
+    laws = {}
+    for name, (p, likelihood) in fits.items():
+        mean = _mean_log(name, p, found.values)
+        ok = np.isfinite(median)
+        rest, total = np.log(median[ok]) - mean[ok], np.log(median[ok]) - np.log(median[ok]).mean()
+        interval = lambda k: None if not n_bootstrap else tuple(float(q) for q in np.nanquantile([d[k] for d in draws[name]], (0.05, 0.95)))
+        is_power = name == "power"
+        laws[name] = Law(name, float(p[0]), float(p[1]), float(p[2]) if is_power else None, float(np.exp(p[-1])), float(likelihood),
+                         float(2 * len(p) - 2 * likelihood), float(1 - (rest @ rest) / (total @ total)), interval(1), interval(2) if is_power else None)
+    return laws
+
+
+def _mean_log(name, p, fractions):
+    if name == "exponential":
+        return p[0] - p[1] * fractions
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(fractions > p[2], p[0] - p[1] * np.log(np.maximum(fractions - p[2], 1e-300)), np.inf)
+
+
+def _fitted(name, fractions, logs, known, start=None):
+    """Parameters (a, b[, critical], log sigma) and log likelihood of one law."""
+    from scipy.optimize import minimize
+    from scipy.special import log_ndtr
+
+    def cost(p):
+        sigma = np.exp(np.clip(p[-1], -5, 5))
+        mean = _mean_log(name, p, fractions)
+        z = (logs - mean) / sigma
+        each = np.where(known, -0.5 * z * z - np.log(sigma) - 0.5 * np.log(2 * np.pi), log_ndtr(-z))
+        total = -each.sum()
+        return total if np.isfinite(total) else 1e10
+
+    if start is not None:
+        starts = [start]
+    elif name == "exponential":
+        starts = [np.array([10.0, 10.0, 0.0])]
+    else:
+        least = fractions[known].min()
+        starts = [np.array([2.0, 1.0, least - gap, 0.0]) for gap in (0.003, 0.01, 0.03, 0.1)]
+    best = min((minimize(cost, s, method="Nelder-Mead", options={"maxiter": 4000, "maxfev": 4000, "xatol": 1e-5, "fatol": 1e-6}) for s in starts),
+               key=lambda r: r.fun)
+    return best.x, -best.fun
