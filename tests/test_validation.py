@@ -48,7 +48,9 @@ def test_the_quick_form_of_every_validation_does_not_fail(name):
 def test_contrary_numbers_flip_every_verdict(name):
     module, (found, verdict) = validation.load(name), measured(name)
     contrary = module.judge(module.contrary(found))
-    assert contrary.failed and contrary.reason, f"\n{contrary}"
+    about_others = name.startswith("learning_")                      # there a claim may turn out false, or true, without a failure of ours
+    assert contrary.outcome != verdict.outcome if about_others else contrary.failed, f"\n{contrary}"
+    assert contrary.reason
     assert module.judge(found).outcome == verdict.outcome            # the rule is pure: contrary() left the data alone
 
 

@@ -16,13 +16,14 @@ from .verdict import Table
 def main(argv=None):
     """Run the named validations (all by default); returns 0, 1 when one fails, 2 for a wrong call, 130 when interrupted."""
     parser = argparse.ArgumentParser(prog="validation", description="Measure the claims of fpkit and judge each by its rule.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="validations to run (default: all)")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="validations to run, or the first word of several, such as learning (default: all)")
     parser.add_argument("--quick", action="store_true", help="small sizes: seconds instead of minutes; validations without a quick form are skipped")
     parser.add_argument("--figures", metavar="DIR", help="write one figure for each validation into this folder")
     parser.add_argument("--json", action="store_true", help="print one JSON object on standard output")
     parser.add_argument("--list", action="store_true", help="print the names and claims, run nothing")
     options = parser.parse_args(argv)
     known = names()
+    options.names = [name for given in options.names for name in (group(given, known) or [given])]
     for name in options.names:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
@@ -48,6 +49,11 @@ def main(argv=None):
     if interrupted:
         return 130
     return 1 if any(r["outcome"] in ("fails", "error") for r in results.values()) else 0
+
+
+def group(word, known):
+    """Names that begin with `word` and an underscore, unless `word` is a name itself."""
+    return [] if word in known else [name for name in known if name.startswith(f"{word}_")]
 
 
 def run_all(chosen, quick, folder, talk):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-OUTCOMES = ("holds", "holds in the model", "conditional", "not supported", "not measured", "fails")
+OUTCOMES = ("holds", "holds in the model", "conditional", "false here", "not supported", "open", "not measured", "fails")
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,8 @@ class Verdict:
     table : Table
         What was measured.
     outcome : str
-        One of `OUTCOMES`; only "fails" counts as a failure.
+        One of `OUTCOMES`; only "fails" counts as a failure. A claim of others that the measurement contradicts is "false here" (or
+        "not supported" where it is only not borne out): then the evidence is the result, and nothing of ours has failed.
     reason : str
         One sentence: which number decided, or under which condition the claim holds.
     numbers : dict

@@ -131,7 +131,7 @@ class LearningProblem:
         x = x if np.iscomplexobj(x) else checks.points("x", x, self.n_params)
         X = x.reshape(-1, self.n_params)
         most = max(1, int(CHUNK // (self._cost * max(len(members), 1))))
-        found = np.concatenate([function(X[k:k + most]) for k in range(0, len(X), most)])
+        found = function(X) if len(X) <= most else np.concatenate([function(X[k:k + most]) for k in range(0, len(X), most)])
         return found.reshape(x.shape[:-1] + found.shape[1:])
 
     # ---- the diffusion ----

@@ -96,10 +96,11 @@ class Walks:
         return "\n".join(lines)
 
 
-CONDITIONS = ((0.0, 3e-5), (2e-4, 3e-5), (2e-4, 0.0), (1e-3, 1e-4), (1e-3, 0.0))
+# (l2, theta, steps at learning rate .02)
+CONDITIONS = ((0.0, 3e-5, 300_000), (2e-4, 3e-5, 500_000), (2e-4, 0.0, 500_000), (1e-3, 1e-4, 300_000), (1e-3, 0.0, 300_000))
 
 
-def walks(conditions=CONDITIONS, seeds=(0, 1, 2), n_steps=200_000, learning_rate=0.02, modulus=13, width=64, fraction=0.7, n_threads=2):
+def walks(conditions=CONDITIONS, seeds=(0, 1, 2), learning_rate=0.02, modulus=13, width=64, fraction=0.7, n_threads=2):
     """SGLD of the training risk from the memorising and the generalising hypothesis of each seed, with and without L2.
 
     On the zero-risk set of n samples with p outputs each every one of the n p residuals is a stiff direction; in equilibrium each
@@ -108,10 +109,10 @@ def walks(conditions=CONDITIONS, seeds=(0, 1, 2), n_steps=200_000, learning_rate
 
     Parameters
     ----------
-    conditions : sequence of (l2, theta)
+    conditions : sequence of (l2, theta, n_steps)
     seeds : sequence of int
-    n_steps, learning_rate
-        Of each walk; the time is their product.
+    learning_rate : float
+        Of each step; the time of a walk is its product with n_steps.
     modulus, width, fraction
         The network.
 
@@ -120,7 +121,7 @@ def walks(conditions=CONDITIONS, seeds=(0, 1, 2), n_steps=200_000, learning_rate
     Walks
     """
     def one(job):
-        (l2, theta), s = job
+        (l2, theta, n_steps), s = job
         starts = np.stack([s.memorised, s.generalised])
         return sgld(s.problem, theta, starts, learning_rate, n_steps, l2=l2, record_every=max(1, n_steps // 200), seed=11 + s.problem.seed, progress=False)
 
@@ -129,7 +130,7 @@ def walks(conditions=CONDITIONS, seeds=(0, 1, 2), n_steps=200_000, learning_rate
         jobs = [(c, s) for s in found for c in conditions]
         runs = list(pool.map(one, jobs))
     rows = []
-    for ((l2, theta), s), run in zip(jobs, runs):
+    for ((l2, theta, _), s), run in zip(jobs, runs):
         for k, start in enumerate("MG"):
             acc = run.history["test_acc"][:, k]
             reached = np.flatnonzero(acc >= 0.99)
@@ -138,4 +139,4 @@ def walks(conditions=CONDITIONS, seeds=(0, 1, 2), n_steps=200_000, learning_rate
                          "norm_first": float(run.history["norm"][0, k]), "norm_last": float(run.history["norm"][-1, k]),
                          "risk": float(run.late_mean("train_loss", 0.125)[k]), "equipartition": theta * s.problem.n_train * modulus / 2,
                          "curvature": run.curvature})
-    return Walks(rows, {(l2, theta, s.problem.seed): run for ((l2, theta), s), run in zip(jobs, runs)})
+    return Walks(rows, {(l2, theta, s.problem.seed): run for ((l2, theta, _), s), run in zip(jobs, runs)})
