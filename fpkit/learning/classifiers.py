@@ -164,7 +164,7 @@ class TeacherStudent(HalfSquaredError, _OneHiddenLayer):
     --------
     >>> from fpkit.learning.classifiers import TeacherStudent
     >>> problem = TeacherStudent(n_inputs=3, width=4, teacher_width=2, n_examples=40)
-    >>> problem.risk(problem.teacher()), problem.risk(problem.teacher(), "test")
+    >>> float(problem.risk(problem.teacher())), float(problem.risk(problem.teacher(), "test"))
     (0.0, 0.0)
     """
     n_inputs: int = 2

@@ -18,32 +18,14 @@ from ..core import checks
 from ..core.results import Estimate
 
 CHAMBER_EXIT = 2.0
-CHUNK_STEPS = 4000
 
 
-def passage_times(potential, theta, x0, walls, dt, n_paths, seed=1, n_threads=None):
-    """Time at which each of `n_paths` paths from x0 meets an absorbing wall, (n_paths,): each is followed to its end.
+def _path_time(potential, theta, x0, target, walls, dt, n_paths, seed):
+    """Mean first-passage time by paths, an Estimate whose error is one standard error."""
+    from ..langevin.exit_times import exit_time
 
-    Paths that have arrived are taken out of the ensemble, so late ones cost little; the times do not depend on it.
-    """
-    from ..langevin.ensemble import Ensemble
-
-    ensemble = Ensemble(potential, theta, x0, dt, seed=seed, n_paths=n_paths, walls=walls, n_threads=n_threads)
-    if not ensemble.has_absorbing:
-        raise ValueError("passage_times needs an absorbing wall to arrive at.")
-    times = np.empty(ensemble.n_paths)
-    while ensemble.n_paths:
-        ensemble.advance(CHUNK_STEPS)
-        ensemble.check_finite()
-        arrived = np.isfinite(ensemble.exit_time)
-        times[ensemble.trajectories[arrived]] = ensemble.exit_time[arrived]
-        if arrived.any():
-            ensemble = ensemble.part(np.flatnonzero(~arrived))
-    return times
-
-
-def _mean(times, method):
-    return Estimate(times.mean(), times.std(ddof=1) / np.sqrt(len(times)), method)
+    found = exit_time(potential, theta, x0, target, dt, n_paths=n_paths, seed=seed, walls=walls, progress=False)
+    return Estimate(float(found), float(found.standard_error), "paths")
 
 
 def reduced_time(log_z, x, theta):
@@ -161,10 +143,9 @@ def ravine(lengths=(1.0, 2.0, 4.0, 8.0), kappa=0.0, g=1.0, w0=0.3, theta=0.01, n
         floor = _floor_edge(g, w0, theta)
         if floor >= L:
             raise ValueError(f"the start y = {L:g} lies within the floor of the ravine (|y| < {floor:.3g}); give longer lengths.")
-        down = Walls([(0.0, np.inf), (floor, np.inf)], ["reflecting", ("absorbing", "none")])
-        along = Walls([(0.0, L), (-np.inf, np.inf)], [("reflecting", "absorbing"), "none"])
-        t_mem = _mean(passage_times(V, theta, [0.0, L], down, min(dt, 0.01 * L / g), n_paths, seed + 1000 * k), "paths")
-        t_grok = _mean(passage_times(V, theta, [0.0, L], along, dt, n_paths, seed + 1000 * k + 500), "paths")
+        mirror = Walls([(0.0, np.inf), (-np.inf, np.inf)], ["reflecting", "none"])
+        t_mem = _path_time(V, theta, [0.0, L], HalfSpace([0.0, -1.0], -floor), mirror, min(dt, 0.01 * L / g), n_paths, seed + 1000 * k)
+        t_grok = _path_time(V, theta, [0.0, L], HalfSpace([1.0, 0.0], L), mirror, dt, n_paths, seed + 1000 * k + 500)
         row = {"length": L, "t_mem": t_mem, "drift": (L - floor) / g, "t_grok": t_grok}
         if finite_volumes:
             y = _graded(4 * np.sqrt(theta) * w0 * np.exp(max(kappa, 0.0) * L), L + 30 * theta / g, 4 * theta / g)
@@ -275,10 +256,10 @@ def chamber(n_samples=(0, 2, 4, 6, 8, 10, 12), entropy=5.0, per_sample=0.5, m=8,
         n = checks.whole("n_samples", n, 0)
         S = checks.number("entropy", entropy) - checks.number("per_sample", per_sample) * n
         V = grokking_chamber(m=m, S=S, neck=neck)
-        walls = Walls([(0.0, CHAMBER_EXIT)] + [(-np.inf, np.inf)] * m, [("reflecting", "absorbing")] + ["none"] * m)
+        mirror = Walls([(0.0, np.inf)] + [(-np.inf, np.inf)] * m, ["reflecting"] + ["none"] * m)
         dt = 0.05 * neck**2 * np.exp(2 * min(S, 0.0) / m)
-        times = passage_times(V, theta, np.zeros(m + 1), walls, dt, n_paths, seed + 1000 * k)
-        row = {"n": n, "entropy": S, "t_grok": _mean(times, "paths")}
+        target = HalfSpace([1.0] + [0.0] * m, CHAMBER_EXIT)
+        row = {"n": n, "entropy": S, "t_grok": _path_time(V, theta, np.zeros(m + 1), target, mirror, dt, n_paths, seed + 1000 * k)}
         if finite_volumes:
             radial = Potential("y**2*exp(-S/m*(1 - tanh((x - 1)/0.15)))/(2*neck**2) - theta*(m - 1)*log(y)",
                                S=S, m=float(m), neck=neck, theta=theta)

@@ -49,7 +49,7 @@ def solutions(modulus=13, width=64, fraction=0.7, seed=0, n_steps=12000, polish=
     Examples
     --------
     >>> from fpkit.learning.solutions import solutions
-    >>> found = solutions(modulus=7, width=32, fraction=0.8, n_steps=4000, polish=500)
+    >>> found = solutions(modulus=11, width=32, fraction=0.75, polish=500)
     >>> found.problem.scores(found.generalised)["test_acc"]
     1.0
     """
