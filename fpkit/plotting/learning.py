@@ -202,6 +202,17 @@ def figure_four(data):
     return made
 
 
+def talk_figure(number, data, path):
+    """Draw Figure `number` of the talk from `fpkit.learning.figures.figure_data` and save it; returns the path."""
+    import matplotlib
+
+    from .style import RULES, save
+
+    with matplotlib.rc_context(RULES):
+        made = (figure_one, figure_two, figure_three, figure_four)[number - 1](data)
+    return save(made, path)
+
+
 def walk_axes(axes, steps, curves, name):
     """Curves of a recorded quantity: (label, values) pairs."""
     for k, (label, values) in enumerate(curves):
