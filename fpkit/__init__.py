@@ -36,6 +36,7 @@ _HOME = {
     "landscapes.reading": "read_landscape LandscapeFormatError Landscape",
     "landscapes.planes": "Plane",
     "landscapes.export": "export_landscape",
+    "landscapes.temperature": "sgd_temperature equipartition_temperature",
     "landscapes.analysis": "analyse",
     "landscapes.comparison": "compare_landscapes",
     "plotting": "plot",

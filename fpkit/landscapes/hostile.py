@@ -11,10 +11,11 @@ import mmap
 import os
 import stat
 from contextlib import contextmanager
-from functools import cached_property
 
 import h5py
 import numpy as np
+
+from .heap_text import REFERENCE, attribute_references, heap_text
 
 MAX_FILE_BYTES = 2**30
 MAX_CELLS = 50_000_000           # of all that is read from one file,
@@ -303,32 +304,16 @@ class CheckedFile:
         if not self.has(key):
             return None
         d = self.dataset(key)
-        if d.shape != () or h5py.check_string_dtype(d.dtype) is None or not self._text_fits(d.id.get_storage_size()):
+        kind = h5py.check_string_dtype(d.dtype)
+        if d.shape != () or kind is None or d.id.get_storage_size() > MAX_TEXT:
             return None
-        if h5py.check_string_dtype(d.dtype).length is None and not self._heaps_are_sound:
-            self.fail(key, "its text lies in a damaged heap")
-        return self._decoded(d[()])
-
-    def _text_fits(self, stored):
-        # the length of a variable-length string is known only by reading it, so the file's own size is the bound
-        return self.size <= 64 * 2**20 and stored <= 64 * MAX_TEXT
-
-    @cached_property
-    def _heaps_are_sound(self):
-        """False when a heap of variable-length texts would keep HDF5 walking for ever: its walk stands still at a piece of size 0."""
-        with open(self.path, "rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            start = data.find(b"GCOL")
-            while start >= 0:
-                size = int.from_bytes(data[start + 8:start + 16], "little")
-                place, end = start + 16, min(start + size, len(data))
-                while place + 16 <= end:
-                    piece = int.from_bytes(data[place + 8:place + 16], "little")
-                    is_free = data[place:place + 2] == b"\0\0"
-                    if is_free and piece == 0:
-                        return False
-                    place += piece if is_free else 16 + -(-piece // 8) * 8
-                start = data.find(b"GCOL", start + 4)
-        return True
+        if kind.length is not None:
+            return self._decoded(d[()])
+        place = d.id.get_offset()
+        if place is None:
+            return None
+        texts = self._heap_texts(lambda data: [data[place:place + REFERENCE]])
+        return texts[0] if texts else None
 
     def attributes(self, limit=64):
         """Plain attributes of the root: numbers (scalars and short arrays) and strings; others are left out."""
@@ -336,18 +321,27 @@ class CheckedFile:
         for name in itertools.islice(self.handle.attrs, limit):
             try:
                 a = self.handle.attrs.get_id(name)
-                shape = a.shape
-                if shape is None or int(np.prod(shape, dtype=float)) > 1000 or not self._text_fits(0):
+                shape, kind = a.shape, h5py.check_string_dtype(a.dtype)
+                if shape is None or int(np.prod(shape, dtype=float)) > 1000:
                     continue
                 if a.dtype.kind in "fiu":
                     value = np.asarray(self.handle.attrs[name])
                     found[str(name)] = value.item() if value.ndim == 0 else value.tolist()
-                elif (shape == () and (kind := h5py.check_string_dtype(a.dtype)) is not None and a.dtype.itemsize <= MAX_TEXT
-                      and (kind.length is not None or self._heaps_are_sound)):
+                elif shape == () and kind is not None and kind.length is not None and kind.length <= MAX_TEXT:
                     found[str(name)] = self._decoded(self.handle.attrs[name])
+                elif shape == () and kind is not None and kind.length is None:
+                    texts = self._heap_texts(lambda data: attribute_references(data, name))
+                    if texts:                     # several: other objects have it too, or it was written over; all are sound to read
+                        found[str(name)] = texts[0] if len(set(texts)) == 1 else self._decoded(self.handle.attrs[name])
             except H5PY_ERRORS:
                 continue                          # an attribute that cannot be read decides nothing
         return found
+
+    def _heap_texts(self, references):
+        """Texts behind the references that a function finds in the bytes of the file; none unless all lead to one in a sound heap."""
+        with open(self.path, "rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            found = [heap_text(data, self.handle.userblock_size, r, MAX_TEXT) for r in references(data)]
+        return [] if None in found else [self._decoded(text) for text in found]
 
     @staticmethod
     def _decoded(value):
