@@ -23,6 +23,8 @@ _HOME = {
     "fokker_planck.refinement": "refinement_table",
     "langevin.face": "simulate sample",
     "langevin.exit_times": "exit_time",
+    "langevin.splitting": "multilevel_splitting",
+    "langevin.fleming_viot": "fleming_viot",
     "langevin.divergence": "DivergenceError",
     "langevin.flow": "gradient_flow",
     "langevin.walls": "Walls",

@@ -19,7 +19,7 @@ from ..core.compilation import FUNCTION, flag, integer, integers_1d, integers_2d
 from ..core.special import options
 from .noise_kernels import PATH, VELOCITY, fill_noise, words_of
 from .overdamped_kernels import through, through_transpose
-from .target_kernels import WORD, all_distances, first_hit, hit_place
+from .target_kernels import WORD, all_distances, column, first_hit, hit_place
 from .wall_kernels import NEAR, fold
 
 RUNNING, CENSORED = -1, -2                                       # values of `wall` that are no wall
@@ -115,7 +115,10 @@ def _advance(Y, s, owner, born, clock, cursor, X0, gradient, p, dt, theta, root,
                         nearest = min(nearest, before[w, j] * after[w, j])
                     if owner[j] < 0 or not nearest < reach:
                         continue
-                    o[:], y[:], b[:], a[:] = O[:, j], Y[:, j], before[:, j], after[:, j]
+                    column(O, j, o)
+                    column(Y, j, y)
+                    column(before, j, b)
+                    column(after, j, a)
                     i, age = owner[j], clock - born[j]
                     hit, u = first_hit(o, y, b, a, atoms, firsts, root, scale, is_isotropic, i, age, seed)
                     if hit >= 0:

@@ -23,7 +23,7 @@ from ..core.special import bits_of_single, options, single_of, to_float
 u32, u64, f32 = np.uint32, np.uint64, np.float32
 
 # What a stream is used for. A number once given to a purpose is never given to another: switching one on must not shift another.
-PATH, MEMORY, ACCEPTANCE, BRIDGE, VELOCITY, START, CHOICE, EXIT = range(8)
+PATH, MEMORY, ACCEPTANCE, BRIDGE, VELOCITY, START, CHOICE, EXIT, BRANCH, PILOT, WALKER = range(11)
 
 words_t = types.Array(types.uint32, 2, "C")
 singles_t = types.Array(types.float32, 2, "C")

@@ -174,30 +174,35 @@ def _share(k, n, method, inputs):
                            standard_error=math.sqrt(value * (1 - value) / n) if n else math.inf)
 
 
-def extrapolated(coarse, fine, order):
-    """ExitTime in the limit dt -> 0 from runs at dt and dt/2 whose bias is proportional to dt^order; the correction joins the error."""
+def limit_of_steps(a, b, order):
+    """(value, interval, standard error, size of the correction) for dt -> 0 from estimates a at dt and b at dt/2, bias ~ dt^order.
+
+    The correction joins the interval: what the next order leaves is smaller than it as long as the extrapolation makes sense.
+    """
     factor = 1 / (2.0**order - 1)
+    shift = factor * (b.value - a.value)
+    value = b.value + shift
+    below = math.hypot((1 + factor) * (b.value - b.interval[0]), factor * (a.interval[1] - a.value)) + abs(shift)
+    above = math.hypot((1 + factor) * (b.interval[1] - b.value), factor * (a.value - a.interval[0])) + abs(shift)
+    return value, (value - below, value + above), math.hypot((1 + factor) * b.standard_error, factor * a.standard_error), abs(shift)
+
+
+def extrapolated(coarse, fine, order):
+    """ExitTime in the limit dt -> 0 from runs at dt and dt/2 whose bias is proportional to dt^order."""
     extras = {name: fine.__dict__[name] for name in ("times", "is_censored", "exit_points", "exit_sides", "variance")}
     extras |= dict(hits=coarse.hits + fine.hits, n_censored=coarse.n_censored + fine.n_censored, exposure=coarse.exposure + fine.exposure,
                    levels=(coarse, fine))
     method = f"{fine.inputs['scheme']}, extrapolated from dt = {coarse.inputs['dt']:g} and {fine.inputs['dt']:g} (order {order:g})"
     inputs = {**fine.inputs, "dt": coarse.inputs["dt"], "n_paths": coarse.inputs["n_paths"] + fine.inputs["n_paths"]}
-
-    def limit(a, b):
-        shift = factor * (b.value - a.value)
-        value = b.value + shift
-        below = math.hypot((1 + factor) * (b.value - b.interval[0]), factor * (a.interval[1] - a.value)) + abs(shift)
-        above = math.hypot((1 + factor) * (b.interval[1] - b.value), factor * (a.value - a.interval[0])) + abs(shift)
-        return value, (value - below, value + above), math.hypot((1 + factor) * b.standard_error, factor * a.standard_error), abs(shift)
     probabilities = {}
     for name, b in fine.probabilities.items():
-        value, (low, high), standard, _ = limit(coarse.probabilities[name], b)
+        value, (low, high), standard, _ = limit_of_steps(coarse.probabilities[name], b, order)
         value = min(max(value, 0.0), 1.0)
         probabilities[name] = PassageEstimate(value, (max(low, 0.0), min(high, 1.0)), method, None, b.status, inputs, standard_error=standard)
     status = fine.status if fine.status != "ok" else coarse.status
     if not (coarse.hits and fine.hits):
         return ExitTime(math.nan, (min(coarse.interval[0], fine.interval[0]), math.inf), method, math.nan, status, inputs, probabilities=probabilities,
                         standard_error=math.inf, **extras)
-    value, (low, high), standard, shift = limit(coarse, fine)
+    value, (low, high), standard, shift = limit_of_steps(coarse, fine, order)
     inputs["dt_error"] = shift
     return ExitTime(value, (max(low, 0.0), high), method, None, status, inputs, probabilities=probabilities, standard_error=standard, **extras)

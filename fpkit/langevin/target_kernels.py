@@ -26,6 +26,13 @@ WORD = 2.3283064365386963e-10                    # 2^-32
 
 
 @numba.njit(**options)
+def column(X, j, x):
+    """x = the column j of X, by a loop: assignments to slices take seconds to compile."""
+    for i in range(x.size):
+        x[i] = X[i, j]
+
+
+@numba.njit(**options)
 def distances(Y, atoms, low, high, out, scratch):
     """out (lanes,) = signed distance of Y (d, lanes) to the wall of the atoms low..high: the largest of theirs."""
     d, lanes = Y.shape
@@ -69,23 +76,14 @@ def all_distances(Y, atoms, firsts, D, scratch):
 
 
 @numba.njit(**options)
-def distance_of(x, atoms, low, high):
-    """Signed distance of one point (d,) to the wall of the atoms low..high."""
-    X, out, scratch = np.empty((x.size, 1)), np.empty(1), np.empty(1)
-    X[:, 0] = x
-    distances(X, atoms, low, high, out, scratch)
-    return out[0]
-
-
-@numba.njit(**options)
 def normal_of(x, atoms, low, high, normal):
     """normal (d,) = gradient of the signed distance at x (d,), by central differences (a plane's to rounding); returns the distance."""
     d = x.size
     X, out, scratch = np.empty((d, 2 * d + 1)), np.empty(2 * d + 1), np.empty(2 * d + 1)
-    for k in range(2 * d + 1):
-        X[:, k] = x
     for i in range(d):
         h = SLOPE * max(1.0, abs(x[i]))
+        for k in range(2 * d + 1):
+            X[i, k] = x[i]
         X[i, i] += h
         X[i, d + i] -= h
     distances(X, atoms, low, high, out, scratch)
