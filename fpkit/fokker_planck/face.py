@@ -338,12 +338,54 @@ class FokkerPlanck:
         """Quasi-stationary distribution outside `target`, its exit rate, and where it exits (`QuasiStationary`)."""
         return self._ask("quasi_stationary", target, refine=refine, exact=exact)
 
-    def effective_diffusion(self, refine=False, exact=True):
+    def effective_diffusion(self, refine=False, exact=True, force=0.0):
         """Diffusion at long times along the periodic axes: a list of Estimates, one an axis (0 along walls).
 
-        In one dimension Lifson and Jackson's theta L^2 / (int exp(beta f)/M int exp(-beta f)).
+        In one dimension Lifson and Jackson's theta L^2 / (int exp(beta f)/M int exp(-beta f)), and with a constant `force` along the axis
+        the formula of Reimann et al. [1]_; a list of one Estimate then, that converts to a float.
+
+        References
+        ----------
+        .. [1] P. Reimann et al., Phys. Rev. Lett. 87, 010602 (2001).
+
+        Examples
+        --------
+        >>> D = fp.FokkerPlanck(fp.Potential("cos(x)"), theta=1.0, grid=fp.Grid([(0, 2 * np.pi)], shape=40, periodic=True))
+        >>> round(float(D.effective_diffusion()), 12)                    # 1/I_0(1)^2
+        0.623860360432
         """
-        return self._ask("effective_diffusion", refine=refine, exact=exact)
+        arguments = (checks.number("force", force),) if force else ()
+        if arguments and self.grid.ndim > 1:
+            raise ValueError("a force is known to effective_diffusion in one dimension only; use paths (fpkit.simulate) in more.")
+        return self._ask("effective_diffusion", *arguments, refine=refine, exact=exact)
+
+    def velocity(self, force):
+        """Mean velocity on a one-dimensional ring whose potential is tilted by a constant force, as an Estimate (Stratonovich's formula).
+
+        The potential on the ring is the periodic part; the drift is M (force - grad f).
+
+        Examples
+        --------
+        >>> D = fp.FokkerPlanck(fp.Potential("0*x"), theta=0.5, grid=fp.Grid([(0, 1)], shape=10, periodic=True))
+        >>> round(D.velocity(force=3.0), 12)
+        3.0
+        """
+        if self.grid.ndim > 1:
+            raise ValueError("velocity is known in one dimension only; use paths (fpkit.simulate) in more.")
+        return self._ask("velocity", checks.number("force", force), refine=False, exact=True)
+
+    def mfpt_variance(self, target):
+        """Variance of the first passage time to a region as a Field, in one dimension: L v = -2 theta M (tau')^2, v = 0 on the target.
+
+        Examples
+        --------
+        >>> D = fp.FokkerPlanck(fp.Potential("0*x"), theta=1.0, grid=fp.Grid([(0, 1)], shape=10))
+        >>> round(D.mfpt_variance(fp.HalfSpace([1], 1.0)).at([0.0]), 12)     # 1/6 for a mean of 1/2
+        0.166666666667
+        """
+        if self.grid.ndim > 1:
+            raise ValueError("mfpt_variance is known in one dimension only; in more take it from fpkit.exit_time.")
+        return self._ask("mfpt_variance", target, refine=False, exact=True)
 
     def _ask(self, question, *arguments, refine, exact):
         """The answer of the interval in one dimension, of the chain otherwise."""

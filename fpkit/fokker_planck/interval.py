@@ -16,7 +16,8 @@ from .interval_lines import lines, marked
 from .interval_panels import HIGHEST
 from .interval_passage import log_committor_mass, log_splitting, mean_time, variance
 from .interval_spectrum import Modes, interpolated, log_cell_masses
-from .passage_results import QuasiStationary, Spectrum
+from .interval_tilt import log_velocity_and_diffusion
+from .passage_results import PerAxis, QuasiStationary, Spectrum
 
 QUADRATURE = "log-space quadrature in 1D"
 ELEMENTS = "spectral elements in 1D"
@@ -24,24 +25,24 @@ TIE = 1e-9                      # relative distance of equal exit rates
 
 
 # ------------------------------------------------------------------------------------------------------- numbers and errors
-def _relative_error(D, logs, x=None):
+def _relative_error(D, logs, x=None, span=0.0):
     """Relative error of exp(logs): what the panels leave, and the rounding of beta f over the range that the answer spans.
 
-    `x` are the points where the answer is taken, which may lie high on a wall."""
+    `x` are the points where the answer is taken, which may lie high on a wall; `span` is a range of beta f beside that of f."""
     level = 0.0
     if x is not None:
         with np.errstate(invalid="ignore"):
             level = np.clip(np.nan_to_num(D._space.exponent(np.asarray(x)[None]), nan=0.0), 0.0, HIGHEST)
     panels = np.max([line.panels.relative_error(level) for line in lines(D)], axis=0)
     size = np.where(np.isfinite(logs), np.abs(logs), 0.0)
-    return 2 * panels + 2e-14 + 4 * np.finfo(float).eps * (D.beta * abs(D.f0) + 2 * size + 20)
+    return 2 * panels + 2e-14 + 4 * np.finfo(float).eps * (D.beta * abs(D.f0) + 2 * size + span + 20)
 
 
-def _estimate(D, log_value, method=QUADRATURE, x=None):
+def _estimate(D, log_value, method=QUADRATURE, x=None, span=0.0):
     """exp(log_value) as an Estimate; inf when it leaves the range of floats, and log10 still holds it."""
     with np.errstate(over="ignore"):
         value = float(np.exp(log_value))
-    error = value * float(np.max(_relative_error(D, log_value, x))) if np.isfinite(value) else (math.inf if value == math.inf else math.nan)
+    error = value * float(np.max(_relative_error(D, log_value, x, span))) if np.isfinite(value) else (math.inf if value == math.inf else math.nan)
     return Estimate(value, error, method, log10=float(log_value) / math.log(10), inputs=D._inputs)
 
 
@@ -277,11 +278,33 @@ def quasi_stationary(D, target):
                            target, D._inputs)
 
 
-def effective_diffusion(D):
-    """Lifson and Jackson: theta L^2 / (int exp(beta f)/M int exp(-beta f)) over the period, 0 across a wall."""
+def _ring(D, what):
     if D.absorbing is not None:
-        raise ValueError("where paths are absorbed there is no diffusion at long times; leave `absorbing` out.")
+        raise ValueError(f"where paths are absorbed there is no {what} at long times; leave `absorbing` out.")
     line = lines(D)[0]
-    if not line.is_ring:
-        return [Estimate(0.0, 0.0, QUADRATURE, inputs=D._inputs)]
-    return [_estimate(D, 2 * math.log(line.high - line.low) - line.panels.resistance.log_total - line.panels.mass.log_total)]
+    return line if line.is_ring else None
+
+
+def effective_diffusion(D, force=0.0):
+    """Lifson and Jackson: theta L^2 / (int exp(beta f)/M int exp(-beta f)) over the period, 0 across a wall; with a force `interval_tilt`."""
+    line = _ring(D, "diffusion")
+    if line is None:
+        return PerAxis([Estimate(0.0, 0.0, QUADRATURE, inputs=D._inputs)])
+    if force == 0:
+        log_d = 2 * math.log(line.high - line.low) - line.panels.resistance.log_total - line.panels.mass.log_total
+    else:
+        log_d = log_velocity_and_diffusion(line, D.beta, force)[1]
+    return PerAxis([_estimate(D, log_d, span=_tilt(D, line, force))])
+
+
+def _tilt(D, line, force):
+    return 2 * D.beta * abs(force) * (line.high - line.low)
+
+
+def velocity(D, force):
+    """Mean velocity on a ring under a constant force."""
+    line = _ring(D, "velocity")
+    if line is None or force == 0:
+        return Estimate(0.0, 0.0, QUADRATURE, inputs=D._inputs)
+    v = _estimate(D, log_velocity_and_diffusion(line, D.beta, force)[0], span=_tilt(D, line, force))
+    return v if force > 0 else Estimate(-v.value, v.error, v.method, log10=v.log10, inputs=v.inputs)

@@ -107,3 +107,17 @@ class QuasiStationary:
 
     def __repr__(self):
         return f"quasi-stationary distribution outside {self.region!r}: exit rate {self.rate!r}, {len(self.exit_points)} places of exit"
+
+
+class PerAxis(list):
+    """Estimates, one an axis. Where there is one axis only the list stands for it: it converts to a float and has `value`, `error`, `log10`."""
+
+    def _only(self):
+        if len(self) != 1:
+            raise TypeError(f"there are {len(self)} axes; take one of them by its index.")
+        return self[0]
+
+    def __float__(self):
+        return float(self._only())
+
+    value, error, log10, method = (property(lambda self, name=name: getattr(self._only(), name)) for name in ("value", "error", "log10", "method"))
