@@ -391,7 +391,7 @@ class FokkerPlanck:
         """The answer of the interval in one dimension, of the chain otherwise."""
         from .absorbing import check_region
         for argument in arguments:
-            if not isinstance(argument, int):
+            if not isinstance(argument, (int, float)):
                 check_region(argument, self.grid, "a source or target")
         if self.grid.ndim == 1 and exact:
             from . import interval
