@@ -115,7 +115,10 @@ def one_gate(V, well, gate, theta, root, order="leading", friction=None):
             log_cap, missing = saddle_profiles.log_capacity(V, gate, theta, root, soft_axis(V, gate, theta, root))
         except saddle_profiles.SoftDirectionError as error:
             return math.nan, math.nan, guard + Guard((Reason(REFUSE, "flat-saddle", f"no integral over the saddle: {error}; ask for the rate of the grid"),))
-        return log_cap - log_mass, missing + abs(c_well) * theta + SECOND_ORDER * square_well * theta ** 2, guard
+        missing += abs(c_well) * theta + SECOND_ORDER * square_well * theta ** 2
+        if soft_direction(V, gate, theta, root) is None:             # a plain saddle: the first correction is what the integral may miss
+            missing += abs(_correction(expansions.saddle_correction, V, gate, theta, root)[0]) * theta
+        return log_cap - log_mass, missing, guard
     log_cap, (c_gate, square_gate), verdict = log_capacity(V, gate, theta, root)
     guard += verdict
     log_rate = log_cap - log_mass

@@ -27,6 +27,7 @@ N_PANELS = {1: 400, 2: 120, 3: 60}               # along the coordinate
 N_PANELS_ACROSS = {2: 12, 3: 6}                  # across it, inside the window that counts
 N_SEARCH = {2: 400, 3: 40}                       # points an axis to find that window
 WINDOW = 40.0                                    # theta above the least value of the section
+DIP = 3.0                                        # theta: a dip of F on the way that counts as a well of its own
 TRANSVERSE = 1.5                                 # times the estimated loss of the straight coordinate: its stated error
 
 
@@ -215,6 +216,11 @@ def free_energy_rate(V, theta, source, target, bounds=None, direction=None, mobi
     if height < 3:
         guard = Guard((Reason(WARN, "low-barrier", f"the barrier of free energy is {height:.3g} theta: there is no sharply defined rate"),))
     error = TRANSVERSE * loss + definition_error(max(height, 0.0)) + 1e-9
+    before, after = F[between & (s <= top)], F[between & (s >= top)][::-1]
+    dip = max(float((np.maximum.accumulate(side) - side).max(initial=0.0)) for side in (before, after))
+    if dip > DIP:
+        guard += Guard((Reason(WARN, "series", f"the way leads through another well, {dip:.3g} theta deep: its mass is left out, ask the grid or the network"),))
+        error += 1.0
     return rate_estimate(log_rate, error, "free energy", guard, {"theta": theta, "direction": frame[0].tolist(), "barrier_of_free_energy": theta * height})
 
 

@@ -145,9 +145,9 @@ class WellNetwork:
 
     def _estimate(self, log_of, method):
         """log_of(network) with the error: the change when the next order is taken in, and what that leaves."""
-        log_value = float(log_of(self))
         if self.guard.action == REFUSE:
             return rate_estimate(math.nan, math.nan, method, self.guard, self.inputs)
+        log_value = float(log_of(self))
         corrected = replace(self, log_mass=self.log_mass + self.mass_correction, log_conductance=self.log_conductance + self.conductance_correction)
         change = abs(math.expm1(float(log_of(corrected)) - log_value)) if math.isfinite(log_value) else 0.0
         if not math.isfinite(log_value):
@@ -238,6 +238,8 @@ def well_network(V, theta, grid=None, mobility=None, points=None, order="leading
             continue
         log_cap, (c, square), guard = log_capacity(V, s, theta, root)
         reasons += guard.reasons
+        if math.isnan(log_cap):
+            continue                             # refused, and with it the whole network
         i, j = s.between
         log_c[i, j] = log_c[j, i] = np.logaddexp(log_c[i, j], log_cap)
         corrected[i, j] = corrected[j, i] = np.logaddexp(corrected[i, j], log_cap - c * theta)
@@ -245,7 +247,7 @@ def well_network(V, theta, grid=None, mobility=None, points=None, order="leading
     corrected_masses = masses + theta * np.array([c for c, _ in mass_parts])
     states, shallow = _merged(minima, saddles, theta)
     reasons += shallow
-    gather = lambda log, axis: np.array([np.logaddexp.reduce(log.take(s, axis=axis), axis=axis) for s in states])
+    gather = lambda log, axis: np.array([_log_total(log.take(s, axis=axis), axis) for s in states])
     log_mass, mass_change = gather(masses, 0), gather(corrected_masses, 0) - gather(masses, 0)
     conductance = gather(gather(log_c, 0), 1).T
     with np.errstate(invalid="ignore"):
@@ -254,7 +256,8 @@ def well_network(V, theta, grid=None, mobility=None, points=None, order="leading
     left = SECOND_ORDER * theta ** 2 * (max([s for _, s in mass_parts], default=0.0) + max(gate_squares, default=0.0))
     network = WellNetwork(minima, saddles, states, theta, log_mass, conductance, mass_change, change, left, Guard(),
                           inputs={"theta": theta, "potential": repr(V), "order": order})
-    reasons += _alike(network)
+    if not any(r.action == REFUSE for r in reasons):
+        reasons += _alike(network)
     barriers = _depths(network)
     network = replace(network, left_error=left + (definition_error(min(barriers) / theta) if barriers else 0.0), guard=Guard() + Guard(tuple(reasons)))
     if order == "next":
@@ -263,6 +266,12 @@ def well_network(V, theta, grid=None, mobility=None, points=None, order="leading
     if grid is not None:
         network = replace(network, grid_spectrum=_spectrum(V, theta, grid, mobility, network.n_states))
     return network
+
+
+def _log_total(logs, axis):
+    """log of a sum of exponentials; NaN where a refused well takes part."""
+    with np.errstate(invalid="ignore"):
+        return np.logaddexp.reduce(logs, axis=axis)
 
 
 def _points(V, grid, points):

@@ -20,6 +20,7 @@ LONGEST_DIRECT = 6.0                             # theta: above it simulated pat
 SPLITTING = (4.0, 20.0)                          # theta: where splitting is worth its cost
 STEP = 0.02                                      # dt times the largest curvature
 ONE_GATE_OF_MANY = 1.0                           # relative error of one gate and one well where there are several: a factor of two
+N_REPLICAS, N_REPEATS = 100, 16
 MANY_STEPS = 4e8                                 # steps of all paths together beyond which "paths" is refused
 
 
@@ -120,6 +121,16 @@ def _gap(q):
     return Estimate(value, value * relative, "gap x share of the target", log10=log10, inputs={"relative_error": relative})
 
 
+def _exit_rate(q):
+    p = q.places
+    rivals = [k for k, m in enumerate(p.minima) if k not in (p.source_well, p.target_well) and p.source_well is not None
+              and m.value < p.minima[p.source_well].value + SAME_HEIGHT * q.theta and not p.target.contains(m.x)]
+    if rivals:
+        raise ValueError(f"{len(rivals)} other well(s) outside the target share the quasi-stationary distribution: its exit rate is not the rate out of the "
+                         "source (FokkerPlanck.exit_rate gives it).")
+    return q.diffusion.exit_rate(p.target, refine=q.refine)
+
+
 def _free_energy(q):
     p = q.places
     if p.target_well is None:
@@ -177,7 +188,15 @@ def _expected_steps(q, dt):
 
 
 def _splitting(q):
-    raise NotImplementedError("splitting is being built")
+    from ..langevin.splitting import multilevel_splitting
+    low, high = SPLITTING
+    if not low <= q.height <= high:
+        raise ValueError(f"the barrier is {q.height:.3g} theta: splitting is for {low:g} to {high:g} theta" + ("; paths do it directly." if q.height < low else "."))
+    source, target = q.places.wide_source, q.places.target
+    dt = _time_step(q)
+    score = q.diffusion.committor(source, target) if 1 < q.V.ndim <= 3 and q.grid is not None else None
+    time = multilevel_splitting(q.V, q.theta, source, target, dt, N_REPLICAS, N_REPEATS, score, q.source_point, q.seed, walls=_walls(q), mobility=q.mobility)
+    return _from_time(time, "mfpt by multilevel splitting")
 
 
 @dataclass(frozen=True)
@@ -190,7 +209,7 @@ ROUTES = {
     "rate": Route("capacity / int (1 - q) exp(-f/theta), q the committor of the target", lambda q: q.rate),
     "mfpt": Route("1 / mean first passage time from the bottom of the source well to the target", _mfpt),
     "gap": Route("spectral gap x k/(k + k'), the share of the target (two wells)", _gap),
-    "exit-rate": Route("quasi-stationary rate of exit into the target", lambda q: q.diffusion.exit_rate(q.places.target, refine=q.refine)),
+    "exit-rate": Route("quasi-stationary rate of exit into the target", _exit_rate),
     "free-energy": Route("theta / (int_B exp(F/theta) int_W exp(-F/theta)), F along the straight coordinate", _free_energy),
     "eyring-kramers": Route("Eyring-Kramers rate over the gates of the source well", lambda q: q.harmonic("leading")),
     "next-order": Route("Eyring-Kramers rate times 1 - c theta", lambda q: q.harmonic("next")),

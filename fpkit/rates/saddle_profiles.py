@@ -63,12 +63,14 @@ def _profile(V, saddle, to_x, w, theta, soft):
         far = scale if scale > 0 and np.isfinite(scale) else 1.0
         far = min(far, 1.0)
         for _ in range(60):
-            rise = _relaxed(V, saddle.x, to_x, keep, soft, np.linspace(0, side * far, 17)[1:])[1] - saddle.value
+            at = np.linspace(0, side * far, 33)[1:]
+            rise = _relaxed(V, saddle.x, to_x, keep, soft, at)[1] - saddle.value
             if not np.isfinite(rise).all():
                 raise SoftDirectionError("the profile leaves the domain of the potential")
             if (up * rise).max() >= DEEP * theta:
                 break
-            if soft == 0 and far > scale and (up * rise)[-1] < (up * rise).max() - theta:
+            if soft == 0 and (up * rise)[-1] < (up * rise).max() - theta:
+                far = abs(at[np.argmax(up * rise)])
                 break                            # past the bottom of the well: what follows does not count
             far *= 1.3
         else:

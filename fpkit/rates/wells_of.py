@@ -35,6 +35,7 @@ class Places:
         self.target_well, target_region, self.target_name = self._read("target", target)
         if self.source_well is not None and self.source_well == self.target_well and source_region is None and target_region is None:
             raise ValueError(f"source and target lie in the same well, at {_place(self.minima[self.source_well].x)}; give two different wells.")
+        self._given_source = source_region
         self.source = source_region if source_region is not None else self._core(self.source_well, self.target_well)
         self.target = target_region if target_region is not None else self._core(self.target_well, self.source_well)
 
@@ -113,6 +114,15 @@ class Places:
             soft = max(float(m.eigenvalues[0]), 1e-300)
             radius = min(radius, float(np.sqrt(2 * LEVEL_SHARE * (lowest - m.value) / soft)))
         return Ball(m.x, radius)
+
+    @property
+    def wide_source(self):
+        """A source with the bottom of its well inside: that of the user, or the core, in one dimension widened towards the target."""
+        if not (isinstance(self.source, HalfSpace) and self.V.ndim == 1 and self._given_source is None):
+            return self.source
+        x, near = float(self.minima[self.source_well].x[0]), [abs(float(s.x[0]) - float(self.minima[self.source_well].x[0])) for s in self.saddles]
+        outwards = float(self.source.normal[0])
+        return HalfSpace([outwards], outwards * x - CORE * min(near))
 
     # ------------------------------------------------------------------------------------------------------------- gates
     @cached_property
