@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -88,7 +89,7 @@ def analyse(landscape, theta=None, start=None, seed=1, n_paths=400, allow_partia
     thermo = thermodynamics(land, wells, basins, thetas)
     scanned = np.geomspace(thetas[0] / 100, thetas[-1], 80) if theta is None else np.geomspace(thetas[0], thetas[-1], 40) if thetas.size > 1 else thetas
     crossings = crossover_temperatures(land, wells, basins, scanned)
-    fine = thetas if thetas.size == 1 else np.geomspace(thetas[0], thetas[-1], N_CURVE)
+    fine = thetas if thetas.size == 1 else np.geomspace(min([thetas[0], *(c.theta / 2 for c in crossings)]), thetas[-1], N_CURVE)
     curves = thermo if thetas.size == 1 else thermodynamics(land, wells, basins, fine, with_means=False)
     x0, start_rule, warnings = _start(land, start)
     from .dynamics import dynamics, plane_mobility
@@ -257,6 +258,13 @@ class LandscapeReport:
     risk: object = None
     training: object = None
 
+    @cached_property
+    def agreement(self):
+        """`Agreement` of the network of wells with the density over time; None where there is none of the two."""
+        from .kinetics import agreement
+
+        return None if self.dynamics is None else agreement(self.rates_at(self.dynamics.theta), self.dynamics, self.wells)
+
     def rates_at(self, theta):
         """`Rates` at one of the temperatures (the nearest); None where there are none."""
         return min(self.rates, key=lambda r: abs(np.log(r.theta / theta))) if self.rates else None
@@ -288,6 +296,12 @@ class LandscapeReport:
         from .sentences import answers
 
         return answers(self)
+
+    def findings(self):
+        """The same as `Finding`: topic, sentence, trust ("firm", "rough", "open") and why."""
+        from .sentences import findings
+
+        return findings(self)
 
     def __repr__(self):
         from .sentences import as_text

@@ -305,3 +305,43 @@ def _chain_modes(chain, groups, level, place):
         return None
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(values > LEAST_MODE * scale, np.log10(np.maximum(values, 1e-300)), np.nan)
+
+
+@dataclass(frozen=True, eq=False)
+class Agreement:
+    """Occupation over time from the network of wells, beside that of the density of all cells.
+
+    Attributes
+    ----------
+    wells : tuple of int
+    times : ndarray (n_times,)
+    network, density : ndarray (n_times, n_wells)
+    from_time : float
+        From then on the density has settled within the wells (five relaxation times of the slowest mode inside them).
+    largest : float
+        Largest difference of a probability after that.
+    """
+    wells: tuple
+    times: np.ndarray
+    network: np.ndarray
+    density: np.ndarray
+    from_time: float
+    largest: float
+
+    def to_dict(self):
+        return dict(self.__dict__)
+
+
+def agreement(rates, motion, wells):
+    """`Agreement` of the rates at the temperature of the density with that density; None where there are not two wells."""
+    if rates is None or motion is None or rates.network is None or len(rates.wells) < 2 or not np.isfinite(rates.first).all():
+        return None
+    every = merged(wells, np.arange(len(wells)), rates.wells)
+    density = np.stack([motion.occupation[:, every == k].sum(axis=1) for k in range(len(rates.wells))], axis=1)
+    with np.errstate(divide="ignore"):
+        network = rates.network.occupation(rates.first, np.log(motion.times))
+    inner = rates.log10_modes[len(rates.wells) - 1:]
+    settled = 5 / 10.0 ** inner[0] if inner.size else motion.times[0]
+    later = motion.times >= settled
+    gap = np.abs(network - density)[later]
+    return Agreement(rates.wells, motion.times, network, density, float(settled), float(gap.max()) if gap.size else np.nan)

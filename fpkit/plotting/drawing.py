@@ -1,6 +1,7 @@
 """Which figure belongs to which result; each function takes the result and returns a matplotlib Figure."""
 import numpy as np
 
+from .landscape_rates import comparison_figure
 from .landscapes import landscape_figure, surface_figure
 from .learning import DRAWN as OF_LEARNING
 from .rates import arrhenius_figure, transition_figure
@@ -166,4 +167,4 @@ def sampled(result):
 
 DRAWN = {"Field": field, "Evolution": evolution, "Potential": potential, "Paths": run, "Statistics": sampled,
          "RatesTable": arrhenius_figure, "TransitionPicture": transition_figure, "LandscapeReport": landscape_figure, "Landscape": surface_figure,
-         **OF_LEARNING}
+         "LandscapeComparison": comparison_figure, **OF_LEARNING}

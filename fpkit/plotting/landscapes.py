@@ -33,12 +33,14 @@ def text_of(value):
 @styled
 def landscape_figure(report):
     """The surface with numbered wells, outlined basins, passes, the start and paths; on a line the loss itself."""
-    return _line_figure(report) if report.landscape.ndim == 1 else _plane_figure(report)
+    return (_line_figure, _plane_figure, _space_figure)[report.landscape.ndim - 1](report)
 
 
 @styled
 def surface_figure(land):
     """A landscape alone: its loss, invalid cells hatched."""
+    if land.ndim == 3:
+        return _slices(land, land.minimum_index, _word(land.key))
     made, axes = figure(width=15, height=11.5 if land.ndim > 1 else 8.5)
     if land.ndim == 1:
         axes.plot(land.axes[0], land.loss, color=INK, linewidth=1.3, marker=".", markersize=3.5)
@@ -87,6 +89,45 @@ def _plane_figure(report):
     legend.get_frame().set(facecolor="#9a9a9a", alpha=1.0, linewidth=0)
     legend.set_frame_on(True)
     return made
+
+
+def _slices(land, index, title, draw=None):
+    """The three planes through a sample of a three-dimensional landscape; `draw(axes, kept)` adds to each."""
+    made, row = figure(1, 3, width=27, height=9.5)
+    scale, label = loss_scale(land)
+    with np.errstate(invalid="ignore"):
+        values = scale(land.loss)
+    low, high = np.nanmin(values), np.nanmax(values)
+    for axes, (across, kept) in zip(row, ((2, (0, 1)), (1, (0, 2)), (0, (1, 2)))):
+        axis = 2 - across                                      # of the array (nz, ny, nx)
+        cut = np.take(values, index[axis], axis)
+        edges = [land.edges[k] for k in kept]
+        picture = axes.pcolormesh(*edges, cut, cmap=LOSS_MAP, vmin=low, vmax=high, rasterized=True)
+        mark_masked(axes, *edges, ~np.take(land.valid, index[axis], axis).T)
+        image_axes(axes)
+        names = "xyz"
+        axes.set(xlabel=names[kept[0]], ylabel=names[kept[1]])
+        axes.set_title(f"{title}, {names[across]} = {land.axes[across][index[axis]]:.3g}" if across == 2 else f"{names[across]} = {land.axes[across][index[axis]]:.3g}", fontsize=9.5)
+        if draw is not None:
+            draw(axes, kept)
+    bar = made.colorbar(picture, ax=list(row), label=label, pad=0.01)
+    _scale_ticks(bar, land, scale)
+    return made
+
+
+def _space_figure(report):
+    """Three slices through the lowest well; wells, start and the ends of paths are seen from the side."""
+    land, motion = report.landscape, report.dynamics
+
+    def draw(axes, kept):
+        if motion is not None and motion.paths is not None:
+            axes.plot(*np.asarray(motion.paths.ends)[:, list(kept)].T, "o", color="white", markersize=2.2, markeredgecolor=INK, markeredgewidth=0.3, zorder=3)
+        axes.plot(*report.start[list(kept)], "*", color=COLOURS[1], markeredgecolor="white", markersize=13, zorder=4)
+        for w in report.wells[:12]:
+            axes.plot(*w.x[list(kept)], "o", color="white", markeredgecolor=INK, markersize=11, markeredgewidth=0.9, zorder=5, clip_on=False)
+            axes.annotate(str(w.number), w.x[list(kept)], ha="center", va="center_baseline", fontsize=7.5, fontweight="bold", zorder=6, annotation_clip=False)
+
+    return _slices(land, land.minimum_index, _word(land.key), draw)
 
 
 def loss_scale(land):
@@ -265,7 +306,7 @@ def _panels(motion, n=4):
 
 def _over_time(axes, report):
     """Occupation of the wells over time: curves of the density, points with bars of the paths; mean loss where one well has all."""
-    motion = report.dynamics
+    motion, both = report.dynamics, report.agreement
     t, paths = motion.times, motion.paths
     axes.set_xscale("log")
     top = _important(np.r_[motion.occupation, motion.equilibrium[None]].max(axis=0))
@@ -283,8 +324,11 @@ def _over_time(axes, report):
             ends.append((motion.occupation[-1, k], f"well {k + 1}", COLOURS[n]))
             if paths is not None:
                 axes.errorbar(paths.times, paths.occupation[:, k], 2 * paths.occupation_error[:, k], fmt=MARKERS[n], color=COLOURS[n], capsize=2.5, markersize=5)
+        if both is not None:
+            for k, name in enumerate(both.wells):
+                axes.plot(t, both.network[:, k], color=INK, linewidth=0.8, linestyle=(0, (1, 1.5)), zorder=1)
         axes.set(ylabel="probability", ylim=(-0.03, 1.04), title="Occupation of the wells over time")
-        said = "curves: density" + ("; points: paths, two standard errors" if paths is not None else "")
+        said = "curves: density" + ("; points: paths, two standard errors" if paths is not None else "") + ("; dots: network of wells" if both is not None else "")
         axes.set_title(said, loc="right", fontsize=8, fontweight="normal", color="#555555")
         _name_ends(axes, ends)
         drawn = motion.occupation[:, top]
@@ -339,7 +383,7 @@ def occupation_figure(report):
         ends.append((thermo.occupation[-1, k], f"well {k + 1}", colour))
         ends_below.append(((thermo.free_energy[-1, k] - reference[-1]) / thetas[-1], f"well {k + 1}", colour))
     for c in report.crossovers:
-        if thetas[0] <= c.theta <= thetas[-1] and c.deeper - 1 in top and c.wider - 1 in top:
+        if fine.theta[0] <= c.theta <= thetas[-1] and c.deeper - 1 in top and c.wider - 1 in top:
             for panel in (axes, below):
                 panel.axvline(c.theta, color=FAINT, linewidth=0.9, linestyle=(0, (2, 2)), zorder=0)
             axes.annotate(f"{c.deeper} and {c.wider} equal", (c.theta, 1.0), xytext=(4, -2), textcoords="offset points", fontsize=8, color="#555555", va="top")
@@ -393,4 +437,15 @@ def _word(key):
     return {"train_loss": "Training loss", "test_loss": "Test loss"}.get(key, key)
 
 
-FIGURES = {"landscape": landscape_figure, "density": density_figure, "occupation": occupation_figure}
+def figures_of(report):
+    """Name and drawing function of each figure that a report has."""
+    from . import landscape_rates as more
+
+    found = {"landscape": landscape_figure, "disconnectivity": more.disconnectivity_figure, "occupation": occupation_figure}
+    if report.dynamics is not None:
+        found["density"] = density_figure
+    if report.rates:
+        found["rates"] = more.rates_figure
+    if report.risk is not None:
+        found["risk"] = more.risk_figure
+    return found

@@ -1,0 +1,161 @@
+"""Figures of a landscape report beyond the surface: the tree of wells, rates against temperature, training and test loss, a comparison."""
+import numpy as np
+
+from .landscapes import _name_ends, _theta_axis, styled, text_of
+from .style import COLOURS, DASHES, FAINT, INK, MARKERS, figure, image_axes
+
+MOST_LEAVES = 24
+MOST_PAIRS = 6
+WIDE_RANGE = 300.0                    # of heights: beyond, the axis is logarithmic above the lowest tenth
+
+
+@styled
+def disconnectivity_figure(report):
+    """Disconnectivity graph: each well a leaf at its lowest loss, joined to the well it drains into at the height of its pass."""
+    wells = report.wells
+    shown = sorted(wells, key=lambda w: -w.persistence)[:MOST_LEAVES]
+    shown = sorted(shown, key=lambda w: w.number)
+    numbers = {w.number for w in shown}
+    children = {w.number: [] for w in shown}
+    roots = []
+    for w in shown:
+        up = w.joins
+        while up is not None and up not in numbers:
+            up = wells[up - 1].joins
+        roots.append(w) if up is None else children[up].append(w)
+    order = {}
+
+    def place(w):
+        """Children that join low stand near their parent, in turn right and left of it."""
+        kids = sorted(children[w.number], key=lambda c: -c.saddle)
+        for c in kids[1::2]:
+            place(c)
+        order[w.number] = len(order)
+        for c in kids[0::2][::-1]:
+            place(c)
+
+    for w in roots:
+        place(w)
+    made, axes = figure(width=max(11.0, min(26.0, 5 + 1.5 * len(shown))), height=10.5)
+    lowest = min(w.minimum for w in shown)
+    heights = [w.saddle - lowest for w in shown if w.saddle is not None]
+    positive = [h for h in [*heights, *(w.minimum - lowest for w in shown)] if h > 0]
+    top = max(heights, default=0.0) or (report.landscape.height(0.25) or 1.0)
+    end = 1.12 * top
+    is_log = bool(positive) and max(positive) > WIDE_RANGE * min(heights)
+    for w in shown:
+        x, base = order[w.number], w.minimum - lowest
+        roof = end if w.saddle is None else w.saddle - lowest
+        axes.plot([x, x], [base, roof], color=INK, linewidth=1.3)
+        if w.saddle is not None:
+            up = w.joins
+            while up not in numbers:
+                up = wells[up - 1].joins
+            axes.plot([x, order[up]], [roof, roof], color=INK, linewidth=1.3)
+        axes.plot(x, base, "o", color="white", markeredgecolor=INK, markersize=13, markeredgewidth=0.9, zorder=5, clip_on=False)
+        axes.annotate(str(w.number), (x, base), ha="center", va="center_baseline", fontsize=8.2, fontweight="bold", zorder=6, annotation_clip=False)
+    if is_log:
+        axes.set_yscale("symlog", linthresh=min(heights))
+        end *= 3
+    for t in {float(report.theta[0]), float(report.theta[-1])}:
+        # how much three theta is, since that is what makes a well
+        if 3 * t > end:
+            continue
+        axes.axhline(3 * t, color=FAINT, linewidth=0.8, linestyle=(0, (2, 2)), zorder=0)
+        axes.annotate(f"3 theta at\ntheta = {text_of(t)}", (1.0, 3 * t), xycoords=("axes fraction", "data"), xytext=(4, 0), textcoords="offset points", va="center", fontsize=7.5,
+                      color="#555555", annotation_clip=False)
+    axes.set(xlim=(-0.7, len(order) - 0.3), ylim=(-0.06 * top if not is_log else -0.6 * min(heights), end), xticks=[], ylabel="loss above the lowest minimum")
+    axes.spines["bottom"].set_visible(False)
+    axes.set_title("Disconnectivity graph" if len(shown) > 1 else "One well")
+    if len(wells) <= len(shown):
+        axes.set_title("leaves: wells; junctions: passes", loc="right", fontsize=8, fontweight="normal", color="#555555")
+    else:
+        axes.set_title(f"the {len(shown)} deepest of {len(wells)} wells", loc="right", fontsize=8, fontweight="normal", color="#555555")
+    return made
+
+
+@styled
+def rates_figure(report):
+    """Rates between wells and slow modes against temperature: capacities with their resolution error, Eyring-Kramers hollow beside them."""
+    rates, step = report.rates, report.clock.step
+    shift = np.log10(step) if step and report.landscape.gram is not None else 0.0
+    unit = "1/step" if step and report.landscape.gram is not None else "1/(learning rate x steps)" if report.landscape.gram is not None else "1/arbitrary time"
+    pairs = {}
+    for r in rates:
+        for a, one in enumerate(r.wells):
+            for b, two in enumerate(r.wells):
+                if np.isfinite(r.log10_rate[a, b]):
+                    pairs.setdefault((one, two), []).append((r.theta, r.log10_rate[a, b], r.log10_rate_error[a, b], r.log10_eyring[a, b]))
+    best = sorted(pairs, key=lambda p: (-len(pairs[p]), -pairs[p][-1][1]))[:MOST_PAIRS]
+    made, (axes, below) = figure(2, 1, width=16, height=17 if best else 15, height_ratios=[1.35, 1], sharex=True)
+    ends = []
+    for n, pair in enumerate(best):
+        theta, value, error, eyring = np.array(pairs[pair]).T
+        colour = COLOURS[n % len(COLOURS)]
+        axes.plot(theta, value + shift, color=colour, linestyle=DASHES[n % len(DASHES)], marker=MARKERS[n % len(MARKERS)])
+        band = np.where(np.isfinite(error), error, 0.0)
+        axes.fill_between(theta, value + shift - band, value + shift + band, color=colour, alpha=0.18, linewidth=0)
+        axes.plot(theta, eyring + shift, MARKERS[n % len(MARKERS)], markerfacecolor="white", markeredgecolor=colour, markersize=5.5)
+        ends.append((value[-1] + shift, f"{pair[0]} to {pair[1]}", colour))
+    if best:
+        axes.set(ylabel=f"log$_{{10}}$ rate, {unit}", title="Transitions between wells")
+        axes.annotate("filled: capacity, band: resolution error\nhollow: Eyring-Kramers", (0.985, 0.03), xycoords="axes fraction", ha="right", fontsize=8, color="#555555")
+        axes.margins(y=0.12)
+    else:
+        axes.set(title="Transitions between wells", yticks=[])
+        axes.annotate("one well at every temperature: no transitions", (0.5, 0.5), xycoords="axes fraction", ha="center", color="#555555")
+    n_modes = max((r.log10_modes.size for r in rates), default=0)
+    for j in range(min(n_modes, 4)):
+        rows = [(r.theta, r.log10_modes[j], r.log10_modes_error[j], r.modes_method[j]) for r in rates if j < r.log10_modes.size]
+        theta, value, error = np.array([row[:3] for row in rows]).T
+        colour = COLOURS[j]
+        below.plot(theta, value + shift, color=colour, linestyle=DASHES[j], marker=MARKERS[j], label=("slowest", "second", "third", "fourth")[j])
+        band = np.where(np.isfinite(error), error, 0.0)
+        below.fill_between(theta, value + shift - band, value + shift + band, color=colour, alpha=0.18, linewidth=0)
+    if report.clock.theta is not None:
+        for panel in (axes, below):
+            panel.axvline(report.clock.theta, color=FAINT, linewidth=0.9, linestyle=(0, (2, 2)), zorder=0)
+        below.annotate("SGD", (report.clock.theta, 0), xycoords=("data", "axes fraction"), xytext=(3, 3), textcoords="offset points", fontsize=8, color="#555555")
+    below.set(xscale="log", xlabel="temperature theta (units of the loss)", ylabel=f"log$_{{10}}$ rate, {unit}", title="Slowest relaxations on the surface")
+    if n_modes:
+        below.legend(loc="lower right", ncols=2)
+    if report.theta.size > 1:
+        low, high = report.theta[[0, -1]]
+        below.set_xlim(low / (high / low) ** 0.03, high * (high / low) ** 0.03)
+        _theta_axis(below)
+    _name_ends(axes, ends)
+    return made
+
+
+@styled
+def risk_figure(report):
+    """Gibbs means of training and test loss against temperature, and their difference."""
+    risk = report.risk
+    made, (axes, below) = figure(2, 1, width=16, height=13, height_ratios=[1.5, 1], sharex=True)
+    for n, (values, name) in enumerate(((risk.train, "training loss"), (risk.test, "test loss"))):
+        axes.plot(risk.theta, values, color=COLOURS[n], linestyle=DASHES[n], label=name, marker=MARKERS[n] if risk.theta.size < 5 else "")
+    axes.plot(risk.best_theta, risk.best_test, "o", markersize=9, markerfacecolor="white", markeredgecolor=COLOURS[1], markeredgewidth=1.6, zorder=5,
+              label="least test loss" + (", at the end of the range" if risk.is_at_end else f", theta = {text_of(risk.best_theta)}"))
+    axes.set(xscale="log", ylabel="mean loss", title="Training and test loss under the Gibbs distribution of the analysed loss")
+    axes.legend()
+    below.plot(risk.theta, risk.gap, color=COLOURS[2], linestyle=DASHES[2], marker=MARKERS[2] if risk.theta.size < 5 else "")
+    below.set(ylabel="test − training", xlabel="temperature theta (units of the loss)")
+    if risk.theta.size > 1:
+        _theta_axis(below)
+    return made
+
+
+@styled
+def comparison_figure(both):
+    """Mean of each loss under the first landscape's Gibbs distribution, and how far the distributions overlap."""
+    made, (axes, below) = figure(2, 1, width=16, height=15, height_ratios=[1.3, 1], sharex=True)
+    for j, name in enumerate(both.names[:len(COLOURS)]):
+        axes.plot(both.theta, both.mean[:, 0, j], color=COLOURS[j], linestyle=DASHES[j], marker=MARKERS[j], label=name)
+        if j:
+            below.plot(both.theta, both.overlap[:, 0, j], color=COLOURS[j], linestyle=DASHES[j], marker=MARKERS[j], label=name)
+    axes.set(xscale="log", ylabel="mean loss", title=f"Means under the Gibbs distribution of {both.names[0]}")
+    axes.legend(fontsize=8)
+    below.set(ylabel="shared probability", xlabel="temperature theta (units of the loss)", ylim=(-0.03, 1.04), title="Overlap of the Gibbs distributions")
+    if both.theta.size > 1:
+        _theta_axis(below)
+    return made
