@@ -10,6 +10,13 @@ def add(commands):
     c.add_argument("-o", "--output", default="report", help="folder for the report (default: report)")
     c.add_argument("--theta", type=float, nargs="+", help="temperatures (default: from the depths of the wells)")
     c.add_argument("--start", type=float, nargs="+", help="start point on the plane (default: the trajectory's first point, else the origin)")
+    c.add_argument("--directions", metavar="FILE", help="file of the plane's directions, for the metric that the surface file lacks")
+    c.add_argument("--trajectory", metavar="FILE", help="projection file with the optimiser's path")
+    c.add_argument("--lr", type=float, help="learning rate: times are then given in steps, one of them takes lr/(1 - momentum)")
+    c.add_argument("--momentum", type=float, help="momentum of the optimiser (default: what the file tells, else 0)")
+    c.add_argument("--batch", type=float, help="batch size; scales the temperature of the SGD noise that the file tells of")
+    c.add_argument("--n-steps", type=int, help="length of a training run: the report says where it is by then (needs --lr)")
+    c.add_argument("--paths", type=int, default=400, help="number of paths (default: 400)")
     c.add_argument("--seed", type=int, default=1, help="seed of the paths (default: 1)")
     c.add_argument("--allow-partial", action="store_true", help="analyse a file whose computation was not finished")
 
@@ -23,26 +30,39 @@ def add(commands):
 def _analyse(arguments):
     import os
 
-    from .. import analyse, read_landscape
+    from .. import analyse, compare_landscapes, read_landscape
+    from ..landscapes.comparison import same_plane
+    from ..landscapes.report import save_comparison
 
-    reports = []
-    for path in arguments.file:
+    options = {k: getattr(arguments, k) for k in ("theta", "start", "seed", "directions", "trajectory", "lr", "momentum", "batch", "n_steps")}
+    reports, pages, is_single = [], [], len(arguments.file) == 1
+    for n, path in enumerate(arguments.file):
         land = read_landscape(path, allow_partial=arguments.allow_partial)
-        report = analyse(land, theta=arguments.theta, start=arguments.start, seed=arguments.seed)
+        report = analyse(land, n_paths=arguments.paths, **options)
         name = os.path.splitext(os.path.basename(path))[0]
-        folder = arguments.output if len(arguments.file) == 1 else os.path.join(arguments.output, name)
-        page = report.save(folder)
-        reports.append({"file": path, "report": str(page), **report.to_dict()})
+        name += f"_{n + 1}" if name in [p[0] for p in pages] else ""
+        page = report.save(arguments.output if is_single else os.path.join(arguments.output, name))
+        reports.append(report)
+        pages.append((name, str(page)))
         if not arguments.json:
             print(report)
             print(f"report: {page}")
+    both = None
+    if not is_single and all(same_plane(reports[0].landscape, r.landscape) for r in reports[1:]):
+        both = compare_landscapes(reports)
+        page = save_comparison(both, arguments.output, [(name, f"{name}/index.html") for name, _ in pages])
+        if not arguments.json:
+            print(both)
+            print(f"comparison: {page}")
     if arguments.json:
-        print_json(reports[0] if len(reports) == 1 else reports)
+        found = [{"file": path, "report": page, **r.to_dict()} for path, (_, page), r in zip(arguments.file, pages, reports)]
+        print_json(found[0] if is_single else {"reports": found, "comparison": None if both is None else both.to_dict()})
 
 
 def _demo(arguments):
-    arguments.file, arguments.theta, arguments.start, arguments.seed, arguments.allow_partial = [str(demo_file())], None, None, 1, False
-    _analyse(arguments)
+    from ..cli import main
+
+    return main(["analyse", str(demo_file()), "-o", arguments.output, *(["--json"] if arguments.json else [])])
 
 
 def demo_file():

@@ -184,7 +184,7 @@ def _evolved(chain, here, start, crossing, wanted, gibbs):
             evolution = evolve(chain, u0, times - reached, tol=1e-5, progress=False)
         said.extend(str(w.message) for w in caught if not found)
         p = evolution.densities * volumes
-        p = np.swapaxes(p, 1, 2) if p.ndim == 3 else p
+        p = p.transpose(0, *range(p.ndim - 1, 0, -1))
         found.append((times, p, evolution.mass, 0.5 * np.abs(p - gibbs).reshape(len(times), -1).sum(axis=1)))
         reached, u0 = times[-1], np.maximum(evolution.densities[-1], 0)       # steps of second order dip below zero by rounding
         if found[-1][3][-1] < EQUILIBRIUM and (not wanted.size or reached >= wanted[-1]):

@@ -9,6 +9,7 @@ import numpy as np
 FIRM, ROUGH, OPEN = "firm", "rough", "open"
 ROUGH_RATE, DOUBTFUL_RATE = 0.1, 0.3             # decades of resolution error
 MOST_PAIRS = 3
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 @dataclass(frozen=True)
@@ -54,10 +55,15 @@ def place(point):
 
 
 def power(log10):
-    """'3.4e+05', '10^2416': a positive number by its decimal logarithm."""
+    """'420', '3.4 × 10⁵', '10²⁴¹⁶': a positive number by its decimal logarithm."""
     if not np.isfinite(log10):
         return "0" if log10 < 0 else "infinity"
-    return number(10.0**log10) if abs(log10) < 12 else f"10^{log10:.1f}"
+    if -3 <= log10 < 4:
+        return number(10.0**log10)
+    exponent = int(np.floor(log10 + 1e-9))
+    if abs(exponent) >= 100:
+        return "10" + str(round(log10)).translate(RAISED)
+    return f"{10 ** (log10 - exponent):.2g} × 10{str(exponent).translate(RAISED)}"
 
 
 def lasting(report, log10_time):

@@ -36,7 +36,7 @@ def disconnectivity_figure(report):
 
     for w in roots:
         place(w)
-    made, axes = figure(width=max(11.0, min(26.0, 5 + 1.5 * len(shown))), height=10.5)
+    made, axes = figure(width=max(16.0, min(26.0, 5 + 1.5 * len(shown))), height=10.5)
     lowest = min(w.minimum for w in shown)
     heights = [w.saddle - lowest for w in shown if w.saddle is not None]
     positive = [h for h in [*heights, *(w.minimum - lowest for w in shown)] if h > 0]

@@ -268,13 +268,17 @@ def density_figure(report):
     rows = made.subfigures(2, 1, height_ratios=[1, 0.95])
     row = rows[0].subplots(1, n, sharey=True)
     pictures = [(f"t = {text_of(motion.times[k])}", motion.density[k]) for k in shown] + [("equilibrium", motion.gibbs)]
-    top = np.nanmax(motion.gibbs)
+    is_space = land.ndim == 3
+    if is_space:                                       # seen along z
+        pictures = [(title, np.nansum(values, axis=0) * land.spacing[2]) for title, values in pictures]
+    valid = land.valid.any(axis=0) if is_space else land.valid
+    top = np.nanmax(pictures[-1][1])
     for axes, (title, values) in zip(row, pictures):
         # each panel on the scale of the equilibrium: six decades of probability
         with np.errstate(divide="ignore", invalid="ignore", under="ignore"):
             logs = np.log10(np.maximum(values, 0) / top)
-        picture = axes.pcolormesh(*land.edges, np.where(land.valid, np.clip(logs, -6, 0), np.nan), cmap=DENSITY_MAP, vmin=-6, vmax=0, rasterized=True)
-        mark_masked(axes, *land.edges, ~land.valid.T)
+        picture = axes.pcolormesh(*land.edges[:2], np.where(valid, np.clip(logs, -6, 0), np.nan), cmap=DENSITY_MAP, vmin=-6, vmax=0, rasterized=True)
+        mark_masked(axes, *land.edges[:2], ~valid.T)
         image_axes(axes)
         axes.plot(*motion.start[:2], "*", color=COLOURS[1], markeredgecolor="white", markersize=8, markeredgewidth=0.6)
         axes.set_title(title, fontsize=9.5)
@@ -283,7 +287,7 @@ def density_figure(report):
     bar = rows[0].colorbar(picture, ax=list(row), pad=0.01, ticks=[-6, -4, -2, 0], aspect=14)
     bar.set_ticklabels(["$10^{-6}$", "$10^{-4}$", "$10^{-2}$", "1"])
     bar.set_label("density / highest\nequilibrium density")
-    rows[0].suptitle(f"Density at theta = {motion.theta:.3g}, t in {motion.time_unit}", fontsize=10.5, fontweight="bold", x=0.01, ha="left")
+    rows[0].suptitle(f"Density{', summed over z,' if is_space else ''} at theta = {motion.theta:.3g}, t in {motion.time_unit}", fontsize=10.5, fontweight="bold", x=0.01, ha="left")
     _over_time(rows[1].subplots(), report)
     return made
 
