@@ -259,10 +259,12 @@ def _refinement_error(sequence):
 def _modes(found, nets):
     """(log10 of the slowest eigenvalues, their errors in decades, where each comes from)."""
     series = {}
-    for level in found:
-        slow = nets[level][0].log_eigenvalues() / LOG10
+    for level, (cells, groups, whole, place) in found.items():
+        network = nets[level][0]
+        reached = whole.part(place)[:network.size]
+        slow = network.only(reached).log_eigenvalues() / LOG10 if reached.any() else np.empty(0)
         slow = slow[np.isfinite(slow)]
-        chain = _chain_modes(found[level][0], found[level][1], level, found[level][3]) if level < 4 else None
+        chain = _chain_modes(cells, groups, level, place, slow) if level < 4 else None
         chain = np.full(0, np.nan) if chain is None else chain
         values = np.full(max(chain.size, slow.size), np.nan)
         values[:slow.size] = slow
@@ -281,8 +283,8 @@ def _modes(found, nets):
     return values[kept], errors[kept], tuple("chain" if c else "network" for c in from_chain[kept])
 
 
-def _chain_modes(chain, groups, level, place):
-    """log10 of the slowest eigenvalues of the part that holds the start, NaN where doubles do not resolve them; None if there are too many cells."""
+def _chain_modes(chain, groups, level, place, slow):
+    """log10 of the slowest eigenvalues of the part that holds the start; None where there are too many cells, or modes below what doubles resolve."""
     from scipy.sparse import diags
     from scipy.sparse.csgraph import connected_components
     from scipy.sparse.linalg import ArpackError, eigsh
@@ -299,8 +301,10 @@ def _chain_modes(chain, groups, level, place):
     k = min(N_MODES + 1, n - 2)
     if k < 2 or not scale > 0:
         return np.empty(0)
+    if slow.size and slow[0] < np.log10(LEAST_MODE * scale):
+        return None                                     # Lanczos would look for copies of zero
     try:
-        values = np.sort(eigsh(-S + diags(np.full(n, 1e-13 * scale)), k=k, sigma=0, which="LM", return_eigenvectors=False, v0=np.ones(n)))[1:]
+        values = np.sort(eigsh(-S + diags(np.full(n, 1e-13 * scale)), k=k, sigma=0, which="LM", return_eigenvectors=False, v0=np.ones(n), maxiter=200))[1:]
     except (ArpackError, RuntimeError):
         return None
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -341,7 +345,7 @@ def agreement(rates, motion, wells):
     with np.errstate(divide="ignore"):
         network = rates.network.occupation(rates.first, np.log(motion.times))
     inner = rates.log10_modes[len(rates.wells) - 1:]
-    settled = 5 / 10.0 ** inner[0] if inner.size else motion.times[0]
+    settled = 5 / 10.0 ** inner[0] if inner.size else np.inf
     later = motion.times >= settled
     gap = np.abs(network - density)[later]
     return Agreement(rates.wells, motion.times, network, density, float(settled), float(gap.max()) if gap.size else np.nan)

@@ -84,6 +84,10 @@ class WellNetwork:
             log_tau[k] = np.logaddexp(mass, _log_sum(out + log_tau[later])) - total
         return log_tau
 
+    def only(self, states):
+        """The network of some of the states, the others and their connections left out."""
+        return WellNetwork(self.log_mass[states], self.log_capacity[np.ix_(states, states)])
+
     def part(self, node):
         """States that exchange probability with `node`, as a mask."""
         inside = np.zeros(self.size, bool)

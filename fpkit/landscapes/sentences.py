@@ -9,6 +9,7 @@ import numpy as np
 FIRM, ROUGH, OPEN = "firm", "rough", "open"
 ROUGH_RATE, DOUBTFUL_RATE = 0.1, 0.3             # decades of resolution error
 MOST_PAIRS = 3
+NEVER = 300.0                                    # decades of a time from which on a well counts as walled off
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -59,7 +60,7 @@ def power(log10):
     if not np.isfinite(log10):
         return "0" if log10 < 0 else "infinity"
     if -3 <= log10 < 4:
-        return number(10.0**log10)
+        return number(10.0**log10) if log10 < 3 else f"{10.0**log10:.0f}"
     exponent = int(np.floor(log10 + 1e-9))
     if abs(exponent) >= 100:
         return "10" + str(round(log10)).translate(RAISED)
@@ -154,49 +155,54 @@ def rate_trust(error):
     """(mark, reason) of a rate by its resolution error in decades."""
     if not np.isfinite(error):
         return OPEN, "it could not be repeated on a finer grid"
-    factor = number(10**error, 2)
+    factor = power(error)
     if error < ROUGH_RATE:
         return FIRM, f"within a factor {factor} when cells are added between the samples"
     return (ROUGH if error < DOUBTFUL_RATE else OPEN), f"it moves by up to a factor {factor} when cells are added between the samples"
 
 
 def _rates(report):
-    """Leaving times at the coldest temperature asked for and at the highest with two wells, and the slowest relaxation there."""
+    """Leaving times of the fullest wells, at the temperature of the SGD noise or of the density, and at the coldest one."""
     several = [r for r in report.rates if len(r.wells) > 1 and r.network is not None]
-    found, said = [], []
-    sgd = report.clock.theta
-    if sgd is not None:
-        said = [r for r in several if np.isclose(r.theta, sgd, rtol=1e-6)]
-    said += [r for r in (several[-1:] + several[:1]) if r not in said]
-    for r in said[:2]:
-        leaving = []
-        worst = 0.0
-        for a, name in enumerate(r.wells):
+    sgd, motion = report.clock.theta, report.dynamics
+    wanted = [t for t in (sgd, None if motion is None else motion.theta, report.theta[0]) if t is not None]
+    chosen = []
+    for t in wanted:
+        chosen += [r for r in several if np.isclose(r.theta, t, rtol=1e-6) and r not in chosen]
+    found = []
+    for r in chosen[:2]:
+        leaving, errors = [], []
+        share = {w: p for w, p in zip(r.wells, np.exp(r.network.log_mass - r.network.log_mass.max()))}
+        for w in sorted(sorted(r.wells, key=lambda w: -share[w])[:MOST_PAIRS]):
+            a = r.wells.index(w)
             rates = r.log10_rate[a]
             if not np.isfinite(rates).any():
                 continue
-            b = int(np.argmax(np.where(np.isfinite(rates), rates, -np.inf)))
-            exits = float(r.network.log_exit[a] / np.log(10))
-            leaving.append((exits, f"well {name} after {lasting(report, -exits)}, mostly to well {r.wells[b]}"))
-            error = r.log10_rate_error[a, b]
-            worst = max(worst, error) if np.isfinite(error) else np.nan
+            b = int(np.argmax(rates))
+            leaving.append(f"well {w} after {lasting(report, -float(r.network.log_exit[a]) / np.log(10))}, mostly to well {r.wells[b]}")
+            errors.append(r.log10_rate_error[a, b])
         if not leaving:
             continue
-        leaving.sort()
-        text = f"At theta = {number(r.theta)}{' (that of the SGD noise)' if sgd is not None and np.isclose(r.theta, sgd, rtol=1e-6) else ''} noise leaves "
-        text += "; ".join(t for _, t in leaving[:MOST_PAIRS]) + " (means)."
-        if r.log10_modes.size:
-            text += f" The slowest relaxation on the surface takes {lasting(report, -r.log10_modes[0])}."
+        is_sgd = sgd is not None and np.isclose(r.theta, sgd, rtol=1e-6)
+        text = f"At theta = {number(r.theta)}{' (that of the SGD noise)' if is_sgd else ''} noise leaves {'; '.join(leaving)} (means)."
         text += unit_of_time(report) if not found else ""
-        compared = r.log10_eyring - r.log10_rate
-        usable = compared[np.isfinite(compared)]
-        if usable.size:
-            k = usable[int(np.argmax(np.abs(usable)))]
-            text += f" The Eyring-Kramers formula, where it can be used, gives rates up to {power(abs(k))} times too {'large' if k > 0 else 'small'}."
-        elif any("refused" in v for row in r.verdict for v in row):
-            text += " The Eyring-Kramers formula does not apply to these wells."
-        found.append(Finding("rates", text, *rate_trust(worst)))
+        slow = r.log10_modes[r.log10_modes > -NEVER]
+        if slow.size and slow.size == r.log10_modes.size:
+            text += f" The slowest relaxation on the surface takes {lasting(report, -slow[0])}."
+        elif slow.size:
+            text += f" The slowest relaxation takes {lasting(report, -slow[0])}, apart from wells behind walls that this noise does not cross."
+        text += _eyring_sentence(r)
+        found.append(Finding("rates", text, *rate_trust(max(errors) if np.isfinite(errors).all() else np.nan)))
     return found
+
+
+def _eyring_sentence(r):
+    compared = r.log10_eyring - r.log10_rate
+    usable = compared[np.isfinite(compared)]
+    if usable.size:
+        k = usable[int(np.argmax(np.abs(usable)))]
+        return f" The Eyring-Kramers formula, where it can be used, gives rates up to {power(abs(k))} times too {'large' if k > 0 else 'small'}."
+    return " The Eyring-Kramers formula does not apply to these wells." if any("refused" in v for row in r.verdict for v in row) else ""
 
 
 def _start(report):
@@ -223,7 +229,7 @@ def _start(report):
         why = f"density and network of wells agree within {number(both.largest, 2)} of a probability"
         trust = FIRM if both.largest < 0.02 else ROUGH
     if rates is not None and len(rates.wells) > 1 and np.isfinite(rates.log10_mfpt_from_start).any():
-        goals = [f"of well {w} {lasting(report, t)}" for w, t in zip(rates.wells, rates.log10_mfpt_from_start) if -np.inf < t < np.inf and w != home]
+        goals = [f"of well {w} {lasting(report, t)}" for w, t in zip(rates.wells, rates.log10_mfpt_from_start) if -np.inf < t < NEVER and w != home]
         if goals:
             text += f" The mean time from there to the bottom {', '.join(goals[:4])}."
     found.append(Finding("start", text, trust, why))
