@@ -82,24 +82,24 @@ def training_path(land, wells, basins, theta, occupation):
 
 
 def _displacement(points, steps, metric):
-    """Mean square displacement against the lag in steps, over all pairs, for up to a half of the path."""
+    """Mean square displacement against the lag in steps, over all pairs, at log-spaced lags up to a quarter of the path."""
+    n = len(points)
     lags, found = [], []
-    for k in range(1, max(2, len(points) // 2 + 1)):
-        if k >= len(points):
-            break
-        d = points[k:] - points[:-k]
-        lags.append(float((steps[k:] - steps[:-k]).mean()))
-        found.append(float(np.einsum("ni,ij,nj->n", d, metric, d).mean()))
+    for k in np.unique(np.geomspace(1, max(3, n // 4), 24).round().astype(int)):
+        if k < n:
+            d = points[k:] - points[:-k]
+            lags.append(float((steps[k:] - steps[:-k]).mean()))
+            found.append(float(np.einsum("ni,ij,nj->n", d, metric, d).mean()))
     return np.array(lags), np.array(found)
 
 
 def _exponent(lags, displacement):
-    """Slope of log MSD against log lag by least squares over the lags, and half the difference of the slopes of its two halves."""
+    """Slope of log MSD against log lag, each lag weighed by how many independent pairs it has, and half the difference of the slopes of both halves."""
     usable = (lags > 0) & (displacement > 0)
     x, y = np.log(lags[usable]), np.log(displacement[usable])
     if x.size < 3:
         return np.nan, np.nan
-    slope = lambda a, b: float(np.polyfit(a, b, 1)[0])
+    slope = lambda a, b: float(np.polyfit(a, b, 1, w=np.exp(-a / 2))[0])
     half = (x.size + 1) // 2
     halves = abs(slope(x[:half], y[:half]) - slope(x[half - 1:], y[half - 1:])) / 2 if half >= 2 and x.size - half + 1 >= 2 else np.nan
     return slope(x, y), halves

@@ -6,6 +6,7 @@ from .style import COLOURS, DASHES, FAINT, INK, MARKERS, figure, image_axes
 
 MOST_LEAVES = 24
 MOST_PAIRS = 6
+FLOOR = -60.0                         # decades of a rate
 WIDE_RANGE = 300.0                    # of heights: beyond, the axis is logarithmic above the lowest tenth
 
 
@@ -86,6 +87,7 @@ def rates_figure(report):
             for b, two in enumerate(r.wells):
                 if np.isfinite(r.log10_rate[a, b]):
                     pairs.setdefault((one, two), []).append((r.theta, r.log10_rate[a, b], r.log10_rate_error[a, b], r.log10_eyring[a, b]))
+    pairs = {p: rows for p, rows in pairs.items() if max(row[1] for row in rows) > FLOOR}          # not those behind walls
     best = sorted(pairs, key=lambda p: (-len(pairs[p]), -pairs[p][-1][1]))[:MOST_PAIRS]
     made, (axes, below) = figure(2, 1, width=16, height=17 if best else 15, height_ratios=[1.35, 1], sharex=True)
     ends = []
@@ -101,13 +103,14 @@ def rates_figure(report):
         axes.set(ylabel=f"log$_{{10}}$ rate, {unit}", title="Transitions between wells")
         axes.annotate("filled: capacity, band: resolution error\nhollow: Eyring-Kramers", (0.985, 0.03), xycoords="axes fraction", ha="right", fontsize=8, color="#555555")
         axes.margins(y=0.12)
+        _cut(axes)
     else:
         axes.set(title="Transitions between wells", yticks=[])
         axes.annotate("one well at every temperature: no transitions", (0.5, 0.5), xycoords="axes fraction", ha="center", color="#555555")
     n_modes = max((r.log10_modes.size for r in rates), default=0)
     for j in range(min(n_modes, 4)):
-        rows = [(r.theta, r.log10_modes[j], r.log10_modes_error[j], r.modes_method[j]) for r in rates if j < r.log10_modes.size]
-        theta, value, error = np.array([row[:3] for row in rows]).T
+        # NaN where a temperature has no such mode, so that no line is drawn across
+        theta, value, error = np.array([(r.theta, r.log10_modes[j], r.log10_modes_error[j]) if j < r.log10_modes.size else (r.theta, np.nan, np.nan) for r in rates]).T
         colour = COLOURS[j]
         below.plot(theta, value + shift, color=colour, linestyle=DASHES[j], marker=MARKERS[j], label=("slowest", "second", "third", "fourth")[j])
         band = np.where(np.isfinite(error), error, 0.0)
@@ -119,12 +122,22 @@ def rates_figure(report):
     below.set(xscale="log", xlabel="temperature theta (units of the loss)", ylabel=f"log$_{{10}}$ rate, {unit}", title="Slowest relaxations on the surface")
     if n_modes:
         below.legend(loc="lower right", ncols=2)
+        _cut(below)
     if report.theta.size > 1:
         low, high = report.theta[[0, -1]]
         below.set_xlim(low / (high / low) ** 0.03, high * (high / low) ** 0.03)
         _theta_axis(below)
     _name_ends(axes, ends)
     return made
+
+
+def _cut(axes):
+    """End the axis of a logarithm at FLOOR: what happens more rarely than that happens never, and would flatten the rest."""
+    low, high = axes.get_ylim()
+    if low < FLOOR < high:
+        axes.set_ylim(FLOOR, high if high - low < 10 * abs(FLOOR) else max(5.0, axes.dataLim.y1 + 4))
+        axes.annotate(f"below: rates under $10^{{{FLOOR:.0f}}}$, in the report's table", (0.015, 0.02), xycoords="axes fraction", fontsize=7.5, color="#555555",
+                      bbox={"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 1.5})
 
 
 @styled

@@ -332,7 +332,7 @@ def _over_time(axes, report):
             for k, name in enumerate(both.wells):
                 axes.plot(t, both.network[:, k], color=INK, linewidth=0.8, linestyle=(0, (1, 1.5)), zorder=1)
         axes.set(ylabel="probability", ylim=(-0.03, 1.04), title="Occupation of the wells over time")
-        said = "curves: density" + ("; points: paths, two standard errors" if paths is not None else "") + ("; dots: network of wells" if both is not None else "")
+        said = "curves: density" + ("; points: paths, two standard errors" if paths is not None else "") + (f"; dots: network of wells {', '.join(str(w) for w in both.wells)}" if both is not None and len(both.wells) < 9 else "")
         axes.set_title(said, loc="right", fontsize=8, fontweight="normal", color="#555555")
         _name_ends(axes, ends)
         drawn = motion.occupation[:, top]

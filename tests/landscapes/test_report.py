@@ -10,8 +10,9 @@ import fpkit as fp
 from fpkit.landscapes.writing import write_landscape
 from fpkit.plotting import landscapes as drawing
 
-KEYS = {"fpkit", "format", "format_version", "landscape", "temperatures", "wells", "thermodynamics", "crossovers", "start", "dynamics", "answers", "caveats",
-        "warnings"}
+KEYS = {"fpkit", "format", "format_version", "landscape", "temperatures", "clock", "wells", "thermodynamics", "crossovers", "rates", "start", "dynamics", "agreement",
+        "risk", "training", "findings", "answers", "caveats", "warnings"}
+FIGURES = ("landscape", "disconnectivity", "density", "occupation", "rates", "risk")
 
 
 def plane(path, **more):
@@ -31,8 +32,8 @@ def saved(tmp_path_factory):
 def test_the_page_is_self_contained_and_answers_first(saved):
     report, page = saved
     text = page.read_text()
-    assert not re.search(r"(src|href)=\"(?!data:)", text) and "<script" not in text and "http" not in re.sub(r"base64,[A-Za-z0-9+/=]+", "", text)
-    assert text.count("data:image/png;base64,") == 3
+    assert not re.search(r"(src|href)=\"(?!data:|#)", text) and "<script" not in text and "http" not in re.sub(r"base64,[A-Za-z0-9+/=]+", "", text)
+    assert text.count("data:image/png;base64,") == len(FIGURES)
     for sentence in report.answers():
         assert sentence.split(":")[0][:60] in text
     assert text.index(report.answers()[0][:40]) < text.index("<figure")
@@ -53,7 +54,7 @@ def test_json_is_strict_and_its_keys_are_stable(saved):
 
 def test_figures_are_written_in_both_formats(saved):
     _, page = saved
-    for name in ("landscape", "density", "occupation"):
+    for name in FIGURES:
         assert (page.parent / f"{name}.png").stat().st_size > 5000 and b"<svg" in (page.parent / f"{name}.svg").read_bytes()[:2000]
     assert not list(page.parent.glob(".*"))
 
@@ -86,7 +87,7 @@ def test_one_well_and_odd_surfaces_can_be_drawn(tmp_path):
     for name, loss in {"bowl": x**2 + x[:, None] ** 2, "flat": np.zeros((9, 9)), "huge": 10.0 ** (30 * (x + x[:, None] + 2) / 4), "negative": -100 + x + x[:, None]}.items():
         write_landscape(tmp_path / f"{name}.h5", x, x, {"train_loss": loss})
         report = fp.analyse(tmp_path / f"{name}.h5", n_paths=5)
-        for draw in drawing.FIGURES.values():
+        for draw in drawing.figures_of(report).values():
             draw(report).canvas.draw()
         assert len(report.wells) == 1 and drawing.surface_figure(report.landscape).axes[0].get_title(loc="left") == "Training loss"
 
@@ -98,7 +99,56 @@ def test_samples_that_are_not_even_have_no_dynamics(tmp_path):
     report = fp.analyse(tmp_path / "a.h5", theta=[0.1, 0.2])
     assert report.dynamics is None and "uneven_grid" in report.flags and report.to_dict()["dynamics"] is None
     page = report.save(tmp_path / "out")
-    assert page.read_text().count("data:image/png") == 2
+    assert page.read_text().count("data:image/png") == 3 and report.rates == ()
+
+
+def test_arrays_are_in_report_h5(saved):
+    report, page = saved
+    with h5py.File(page.parent / "report.h5") as f:
+        assert np.array_equal(f["loss"][()], report.landscape.loss) and np.array_equal(f["basins"][()], report.basins)
+        assert np.array_equal(f["occupation"][()], report.occupation) and f["density"].shape == (len(report.dynamics.times), 17, 33)
+        assert json.loads(f["json"][()]) == report.to_dict() and f.attrs["format"] == "fpkit-landscape-report"
+
+
+def test_every_finding_has_a_mark_and_a_reason_and_they_stand_on_the_page(saved):
+    report, page = saved
+    found = report.findings()
+    assert {f.topic for f in found} >= {"wells", "occupation", "rates", "start", "paths", "test loss"}
+    assert all(f.trust in ("firm", "rough", "open") and f.why for f in found)
+    text = page.read_text()
+    assert text.count('class="trust ') == len(found)
+
+
+def test_powers_are_written_for_people():
+    from fpkit.landscapes.sentences import power
+
+    assert [power(v) for v in (np.log10(420), np.log10(7800), 5.5315, 2416.3, -7.3, np.inf, -np.inf)] == [
+        "420", "7800", "3.4 × 10⁵", "10²⁴¹⁶", "5 × 10⁻⁸", "infinity", "0"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1200, 500])
+def test_a_browser_draws_the_page_without_a_sideways_scroll(saved, tmp_path, width):
+    import shutil
+    import subprocess
+
+    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("no Chromium here")
+    page = saved[1]
+    shot = tmp_path / "shot.png"
+    common = [browser, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={width},2400"]
+    subprocess.run([*common, "--hide-scrollbars", f"--screenshot={shot}", page.as_uri()], check=True, capture_output=True, timeout=120)
+    from matplotlib.image import imread
+
+    image = imread(shot)
+    assert image.shape[1] == width and image[..., :3].std() > 0.05
+    # the page beside a probe that writes how far it can be scrolled sideways
+    probe = tmp_path / "probe.html"
+    probe.write_text(page.read_text().replace("</body>", "<script>document.title = 'over=' + (document.documentElement.scrollWidth - document.documentElement.clientWidth)"
+                                              "</script></body>"))
+    dom = subprocess.run([*common, "--dump-dom", probe.as_uri()], check=True, capture_output=True, timeout=120, text=True).stdout
+    assert "over=0" in dom
 
 
 def test_a_file_in_the_way_is_named(saved, tmp_path):
