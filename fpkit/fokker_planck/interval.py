@@ -92,18 +92,23 @@ def _with_absorbing(D, region):
     return region if D.absorbing is None else region | D.absorbing
 
 
+def _no_leak(D, what):
+    if D.absorbing is not None:
+        raise ValueError(f"{what} needs paths that are never lost, and here they are absorbed in {D.absorbing!r}; leave `absorbing` out or ask "
+                         "for the committor.")
+
+
 # ------------------------------------------------------------------------------------------------------------ first passage
 def _passage(D, target, of_piece, name, units):
-    parts = marked(D, {"target": _with_absorbing(D, target)})
-    if D.absorbing is not None:
-        marked(D, {"target": target})
+    _no_leak(D, f"the {name}")
+    parts = marked(D, {"target": target})
     unreachable = lambda piece: piece.left is None and piece.right is None
     log_at = _on_lines(parts, lambda piece: np.inf if unreachable(piece) else of_piece(piece), {"target": -np.inf})
     return _field(D, name, log_at, units, (math.inf, "the target cannot be reached from here; mind the mask and the walls of the potential"))
 
 
 def mfpt(D, target):
-    """Mean first passage time to a region, or to where paths are absorbed; infinite where nothing of them can be reached.
+    """Mean first passage time to a region; infinite where it cannot be reached.
 
     tau(x) = (1/theta) int_x^b exp(beta f(y))/M int_a^y exp(-beta f(z)) dz dy with a reflecting end a, Green's function with two absorbing ones.
     """
@@ -154,14 +159,17 @@ def _log_partition(D):
 
 
 def capacity(D, source, target):
+    _no_leak(D, "the capacity")
     return _estimate(D, _log_capacity(D, _between(D, source, target)) - D.beta * D.f0)
 
 
 def reactive_flux(D, source, target):
+    _no_leak(D, "the reactive flux")
     return _estimate(D, _log_capacity(D, _between(D, source, target)) - _log_partition(D))
 
 
 def rate(D, source, target):
+    _no_leak(D, "the rate")
     parts = _between(D, source, target)
     logs = []
     for part in parts:
@@ -214,9 +222,7 @@ def _eigenfunction(D, modes, i, line, is_conservative):
     weights = modes.weights
     size = (weights * nodes ** 2).sum()
     share = math.exp(modes.panels.mass.log_total - _log_partition(D))
-    sign = 1.0 if (weights * nodes * np.abs(nodes)).sum() >= 0 else -1.0
-    if np.isfinite(modes.bases[i]) and abs((weights * nodes * np.abs(nodes)).sum()) < 1e-9 * size:
-        sign = np.sign(nodes.ravel()[np.argmax(weights * nodes ** 2)])          # two mirror halves: the one on the left of equal ones
+    sign = np.sign(nodes.ravel()[np.argmax(weights * nodes ** 2)])
     x, out = D.grid.centres[0], np.full(D.grid.shape, np.nan)
     for other in lines(D):
         _, on = other.own(x)
@@ -274,20 +280,22 @@ def quasi_stationary(D, target):
     density = share / D.grid.volumes
     rate = _estimate(D, found[0][0], ELEMENTS)
     error = density * 10 * float(_relative_error(D, found[0][0]))
-    return QuasiStationary(rate, Field(density, D.grid, "quasi-stationary", error, "1/volume", D._inputs), np.array(points), flows / flows.sum(),
+    return QuasiStationary(rate, Field(density, D.grid, "quasi-stationary density", error, "1/volume", D._inputs), np.array(points), flows / flows.sum(),
                            target, D._inputs)
 
 
 def _ring(D, what):
-    if D.absorbing is not None:
-        raise ValueError(f"where paths are absorbed there is no {what} at long times; leave `absorbing` out.")
+    """The ring, or None where a wall or a mask cuts it."""
+    _no_leak(D, f"the {what}")
+    if not D.grid.periodic[0]:
+        raise ValueError(f"the {what} at long times needs a periodic axis: between walls no path spreads for ever; use Grid(..., periodic=True).")
     line = lines(D)[0]
     return line if line.is_ring else None
 
 
 def effective_diffusion(D, force=0.0):
     """Lifson and Jackson: theta L^2 / (int exp(beta f)/M int exp(-beta f)) over the period, 0 across a wall; with a force `interval_tilt`."""
-    line = _ring(D, "diffusion")
+    line = _ring(D, "effective diffusion")
     if line is None:
         return PerAxis([Estimate(0.0, 0.0, QUADRATURE, inputs=D._inputs)])
     if force == 0:

@@ -9,7 +9,7 @@ from ..core.results import Estimate, Field
 from .first_passage import UNREACHABLE, Pair, Survivors, passage_time
 from .interpolation import Interpolant
 from .levels import ask, limit, number, order_text
-from .passage_results import QuasiStationary, Spectrum
+from .passage_results import PerAxis, QuasiStationary, Spectrum
 
 
 def answer(diffusion, question, arguments, refine=False):
@@ -60,7 +60,7 @@ def effective_diffusion(diffusion, refine=False):
         raise ValueError("effective diffusion needs a periodic axis: between walls no path spreads for ever; use Grid(..., periodic=True).")
     levels = ask(diffusion, log_effective, refine)
     logs, errors, p = limit(levels, levels.answers)
-    return [number(l, e, order_text(p), diffusion._inputs) for l, e in zip(logs, errors)]
+    return PerAxis(number(l, e, order_text(p), diffusion._inputs) for l, e in zip(logs, errors))
 
 
 def spectrum(diffusion, k=6, refine=False):
