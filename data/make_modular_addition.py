@@ -26,7 +26,8 @@ ROOT = Path(__file__).resolve().parents[1]
 if (ROOT / "fpkit" / "__init__.py").exists():            # a checkout works without installation
     sys.path.insert(0, str(ROOT))
 
-from fpkit.landscapes.writing import write_landscape
+import fpkit as fp
+from fpkit.landscapes.adapters import problem_loss
 from fpkit.learning.modular_addition import ModularAddition, train
 
 HERE = Path(__file__).resolve().parent
@@ -49,22 +50,10 @@ def three_points(problem):
 
 
 def make(path, seed=0):
-    """Train, evaluate the plane and write `path`; returns a one-line summary."""
+    """Train, evaluate the plane and write `path`; returns the landscape."""
     problem = ModularAddition(modulus=23, width=96, fraction=0.5, seed=seed)
     M, G, third, run = three_points(problem)
-    D = np.stack([G - M, run.checkpoints[third] - M], axis=1)
-    gram = D.T @ D
-    surfaces = {name: np.empty((Y.size, X.size)) for name in ("train_loss", "test_loss", "train_acc", "test_acc")}
-    for iy, b in enumerate(Y):
-        for ix, a in enumerate(X):
-            scores = problem.scores(M + D @ np.array([a, b]))
-            for name, values in surfaces.items():
-                values[iy, ix] = scores[name] * (100 if name.endswith("acc") else 1)      # accuracies in per cent
-    away = run.checkpoints - M
-    inside = np.linalg.solve(gram, D.T @ away.T)
-    trajectory = {"x": inside[0], "y": inside[1], "step": run.saved_steps,
-                  "loss": [problem.loss(w) for w in run.checkpoints],
-                  "residual": np.linalg.norm(away - (D @ inside).T, axis=1) / np.linalg.norm(away, axis=1)}
+    plane = fp.Plane.through(M, G, run.checkpoints[third], orthonormal=False)
     meta = {"command": f"python data/make_modular_addition.py --seed {seed}", "seed": seed,
             "kind": "plane through three solutions: w = M + x (G - M) + y (T - M)",
             "dataset": "all pairs (a, b), label (a + b) mod 23; half of them, drawn by the seed, for training",
@@ -75,9 +64,8 @@ def make(path, seed=0):
             "memorised_at_step": run.t_memorised, "generalised_at_step": run.t_grokked, "optimiser": run.recipe,
             "time_unit": "learning rate x steps of plain gradient descent; AdamW, which made the points, has no such unit",
             "normalisation": "none", "batch_norm": "none", "scores": {"M": problem.scores(M), "G": problem.scores(G)}}
-    write_landscape(path, X, Y, surfaces, gram, trajectory, meta, problem.n_params, created_utc=None)
-    k = np.unravel_index(surfaces["train_loss"].argmin(), (Y.size, X.size))
-    return f"{path}: {Y.size} x {X.size} points, lowest training loss {surfaces['train_loss'][k]:.3e} at x = {X[k[1]]:.3f}, y = {Y[k[0]]:.3f}"
+    return fp.export_landscape(path, problem_loss(problem), plane, x=X, y=Y, trajectory=run.checkpoints, steps=run.saved_steps, meta=meta,
+                               store_directions=False, created_utc=None, overwrite=True)
 
 
 if __name__ == "__main__":

@@ -37,13 +37,13 @@ def _guarded(run, arguments):
 
 
 def _parser():
-    from .commands import diffusion, landscapes, learn, rates
+    from .commands import diffusion, export, landscapes, learn, rates
 
     parser = argparse.ArgumentParser(prog="fpkit", description="Diffusion in a potential: densities, paths and loss landscapes.")
     parser.add_argument("--version", action="store_true", help="print the version and leave")
     parser.set_defaults(run=_version_or_help, parser=parser, traceback=False)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for family in (landscapes, diffusion, rates, learn):
+    for family in (landscapes, export, diffusion, rates, learn):
         family.add(commands)
     commands.add_parser("validate", help="run the validations: claims, tables, verdicts", add_help=False)
     return parser

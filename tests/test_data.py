@@ -59,3 +59,47 @@ def test_the_script_makes_the_same_plane_again(plane, tmp_path):
     with h5py.File(tmp_path / "again.h5") as f:
         for name in ("train_loss", "test_loss"):                  # another processor sums in another order
             assert np.abs(np.log(f[name][...] / plane[0][name])).max() < 0.5
+
+
+# ---- the digits ----
+
+DIGITS = DATA / "digits_plane.h5"
+
+
+@pytest.fixture(scope="module")
+def digits_plane():
+    import fpkit as fp
+
+    return fp.read_landscape(DIGITS)
+
+
+def test_the_digits_plane_is_complete_small_and_not_square(digits_plane):
+    assert digits_plane.shape == (39, 43) and digits_plane.n_valid == 39 * 43 and DIGITS.stat().st_size < 300_000 and digits_plane.warnings == ()
+    assert digits_plane.meta["attributes"]["n_params"] == 910 and (np.linalg.eigvalsh(digits_plane.gram) > 0).all()
+
+
+def test_the_digits_are_where_the_readme_puts_them(digits_plane):
+    scores = digits_plane.meta["meta"]["scores"]
+    for name, point in {"A": (0, 0), "B": (1, 0), "C": (0, 1)}.items():
+        i, j = digits_plane.index(point)
+        assert digits_plane.loss[i, j] == pytest.approx(scores[name]["train_loss"], rel=1e-9)
+        assert digits_plane.test_acc[i, j] == pytest.approx(100 * scores[name]["test_acc"], rel=1e-9)
+    tree = digits_plane.merge_tree()
+    assert [b.index for b in tree] == [(29, 10), (8, 31), (8, 9)] and [round(b.persistence, 3) for b in tree[1:]] == [0.457, 0.164]
+    assert digits_plane.trajectory[-1] == pytest.approx([0, 0], abs=1e-12)
+    assert digits_plane.temperature["theta"] == pytest.approx(1.6e-6, rel=0.02) and digits_plane.temperature["batch"] == 8
+
+
+def test_the_stored_directions_make_the_metric(digits_plane):
+    from fpkit.landscapes.directions import read_directions
+
+    assert read_directions(DIGITS).gram == pytest.approx(digits_plane.gram, rel=1e-12)
+
+
+@pytest.mark.slow
+def test_the_script_makes_the_same_digits_again(digits_plane, tmp_path):
+    spec = importlib.util.spec_from_file_location("make_digits", DATA / "make_digits.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    again = script.make(str(tmp_path / "again.h5"), 0)
+    assert np.abs(np.log(again.loss / digits_plane.loss)).max() < 0.5

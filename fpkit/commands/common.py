@@ -78,6 +78,26 @@ def start_of(arguments, V, grid):
     return np.array(wells[0].x)
 
 
+def reading_options(c):
+    """Options of the commands that read landscape files."""
+    c.add_argument("--key", help="dataset that is the potential (default: train_loss, else test_loss)")
+    c.add_argument("--layout", choices=("yx", "xy"), help="index order of a stored array that does not tell (default: yx)")
+    for name in "xyz":
+        c.add_argument(f"--{name}", type=float, nargs=2, metavar=("LOW", "HIGH"), help=f"range of the {name} coordinates, for files without")
+    c.add_argument("--fix-serpentine", action="store_true", help="undo the zig-zag of loss-landscapes' arrays")
+    c.add_argument("--every", type=int, default=1, help="keep each n-th sample: the coarse grid of an interrupted export (default: 1)")
+    c.add_argument("--directions", metavar="FILE", help="direction file of the plane, for the metric")
+    c.add_argument("--trajectory", metavar="FILE", help="projection file of the training's path")
+
+
+def reading_of(arguments, path, **options):
+    """The landscape of a file, read with the options of `reading_options`."""
+    from .. import read_landscape
+
+    names = ("key", "layout", "x", "y", "z", "fix_serpentine", "every", "directions", "trajectory")
+    return read_landscape(path, **{n: getattr(arguments, n) for n in names}, **options)
+
+
 def plain(a):
     """Anything as strict JSON: arrays become lists, a number that is not finite becomes null."""
     if hasattr(a, "to_dict"):

@@ -1,7 +1,7 @@
 """fpkit analyse, demo and info: loss landscapes from files."""
 from __future__ import annotations
 
-from .common import command, print_facts, print_json
+from .common import command, print_facts, print_json, reading_of, reading_options
 
 
 def add(commands):
@@ -24,7 +24,8 @@ def add(commands):
     c.add_argument("-o", "--output", default="report", help="folder for the report (default: report)")
 
     c = command(commands, "info", _info, "tell what a landscape file holds, without analysing it")
-    c.add_argument("file", help="HDF5 file")
+    c.add_argument("file", help="landscape, direction or projection file in HDF5, .npz or .npy, or a folder of topsearch's texts")
+    reading_options(c)
 
 
 def _analyse(arguments):
@@ -79,7 +80,7 @@ def demo_file():
 def _info(arguments):
     from ..landscapes.reading import describe
 
-    facts = describe(arguments.file)
+    facts = describe(arguments.file, lambda path: reading_of(arguments, path), arguments.key)
     if arguments.json:
         print_json(facts)
     else:

@@ -87,7 +87,9 @@ def caveats(land, wells, thermo, thin_limit, rates=()):
 
 def _is_normalised(land):
     """Whether the directions were scaled filter by filter or layer by layer, by the file's own word or its name."""
-    words = [*(land.meta.get("name_hints") or {}).values(), (land.meta.get("meta") or {}).get("normalisation")]
+    told = land.meta.get("meta") or {}
+    plane = told.get("plane") if isinstance(told.get("plane"), dict) else {}
+    words = [*(land.meta.get("name_hints") or {}).values(), told.get("normalisation"), plane.get("normalisation")]
     return any(isinstance(w, str) and w.lower() in ("filter", "dfilter", "layer", "dlayer") for w in words)
 
 

@@ -296,7 +296,7 @@ class _Job:
         ratio = self.plane.facts.get("explained_variance_ratio")
         others = {**table, **({} if ratio is None or path_of is None else {"explained_variance_ratio_": np.array(ratio)})}
         axes = dict(zip("xyz", self.axes))
-        write_landscape(self.path, axes["x"], axes.get("y"), surfaces, self.plane.gram, path_of, {**self.meta, **self.plane.describe()},
+        write_landscape(self.path, axes["x"], axes.get("y"), surfaces, self.plane.gram, path_of, {**self.meta, "plane": self.plane.describe()},
                         self.plane.n_params, created_utc=created, z=axes.get("z"), status=status[:self.n_cells].reshape(self.shape),
                         others=others, own=own,
                         is_complete=len(self.results) == len(self.order))

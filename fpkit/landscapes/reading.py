@@ -198,11 +198,11 @@ def _thin(path, parts, every):
 
 # ---- what is in a file, without analysing it ----
 
-def describe(path, **options):
+def describe(path, read=None, key=None, **options):
     """What a file of a loss landscape holds, as a plain dictionary; `fpkit info` prints it.
 
     Surfaces, trajectories, direction files, networks and surfaces that were set up but never computed are told apart by their
-    content. Files that may not be read raise LandscapeFormatError. `options` are those of `read_landscape`.
+    content. Files that may not be read raise LandscapeFormatError. `options` are those of `read_landscape`, or `read` reads.
 
     Examples
     --------
@@ -220,19 +220,19 @@ def describe(path, **options):
     if content not in ("npy", "npz"):
         with open_checked(path) as file:
             facts["keys"] = file.names(limit=100)
-            found = _other_kind(file, options)
+            found = _other_kind(file, key)
             if found:
                 return facts | found
-    land = read_landscape(path, **options)
+    land = read_landscape(path, key, **options) if read is None else read(path)
     facts |= {"kind": "surface", **land.to_dict(), "file": facts["file"]}
     facts["analysis"] = f"refused: {land.refusal}" if land.refusal else "possible"
     return facts
 
 
-def _other_kind(file, options):
+def _other_kind(file, key):
     """Facts of a file that holds no surface; None when it may hold one."""
     if file.has("xcoordinates"):
-        if options.get("key") is not None or any(file.has(k) for k in LOSSES):
+        if key is not None or any(file.has(k) for k in LOSSES):
             return None
         axes, _ = _axes(file, [])
         found = {"kind": "set up, never computed", "shape": [a.size for a in axes[::-1]],

@@ -54,7 +54,7 @@ def test_the_file_holds_the_values_the_metric_and_what_was_done(tmp_path):
     land = fp.export_landscape(tmp_path / "a.h5", loss, PLANE, **BOX, meta={"model": "none"})
     assert np.array_equal(land.loss, surface()) and np.array_equal(land.test_loss, surface("test_loss"))
     assert np.array_equal(land.gram, PLANE.gram) and land.warnings == () and not land.axis_order_assumed
-    assert land.meta["meta"]["model"] == "none" and land.meta["meta"]["kind"] == "through 3 solutions"
+    assert land.meta["meta"]["model"] == "none" and land.meta["meta"]["plane"]["kind"] == "through 3 solutions"
     assert os.listdir(tmp_path) == ["a.h5"]
     with h5py.File(tmp_path / "a.h5") as f:
         a = f.attrs
@@ -264,4 +264,4 @@ def test_names_must_be_the_same_everywhere(tmp_path):
 def test_the_description_is_strict_json(tmp_path):
     fp.export_landscape(tmp_path / "a.h5", loss, PLANE, **BOX)
     with h5py.File(tmp_path / "a.h5") as f:
-        assert json.loads(f["fpkit/meta"][()])["directions_as_given"] == [[1, 0], [0, 1]]
+        assert json.loads(f["fpkit/meta"][()])["plane"]["directions_as_given"] == [[1, 0], [0, 1]]

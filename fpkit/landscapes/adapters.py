@@ -1,0 +1,132 @@
+"""Models of other libraries as functions of one parameter vector.
+
+Each adapter gives the vector of a model, the `Layout` that knows its tensors (for filter-normalised planes), and a function that
+puts a vector into the model. A loss for `export_landscape` is then two lines:
+
+    vector, layout, load = torch_parameters(model)
+
+    def loss(w):
+        load(w)
+        return {"train_loss": mean_loss(model, train_data), "test_loss": mean_loss(model, test_data)}
+
+    fp.export_landscape("run.h5", loss, fp.Plane.random(vector, layout))
+
+No library is imported here: a model brings its own. Integer buffers stay as they are. Which statistics BatchNorm uses is a choice that
+changes the landscape: put it into `meta`.
+"""
+from __future__ import annotations
+
+import sys
+from functools import partial
+
+import numpy as np
+
+from ..core import checks
+from .tensors import flatten
+
+__all__ = ["problem_loss", "array_parameters", "sklearn_parameters", "torch_parameters", "keras_parameters", "jax_parameters"]
+
+
+def problem_loss(problem):
+    """Loss of one of fpkit's learning problems for `export_landscape`: its scores, accuracies in per cent as landscape files have them.
+
+    Examples
+    --------
+    >>> class Problem:
+    ...     def scores(self, w):
+    ...         return {"train_loss": 0.5, "train_acc": 0.75}
+    >>> problem_loss(Problem())(np.zeros(3))
+    {'train_loss': 0.5, 'train_acc': 75.0}
+    """
+    return partial(_percent_scores, problem)
+
+
+def _percent_scores(problem, w):
+    return {name: 100 * value if name.endswith("_acc") else value for name, value in problem.scores(w).items()}
+
+
+def array_parameters(arrays, filter_axis=0):
+    """Vector, layout and `load(vector)` of a list of NumPy arrays, which `load` fills in place.
+
+    Examples
+    --------
+    >>> W, b = np.ones((2, 3)), np.zeros(3)
+    >>> vector, layout, load = array_parameters([W, b])
+    >>> load(2 * vector)
+    >>> W
+    array([[2., 2., 2.],
+           [2., 2., 2.]])
+    """
+    vector, layout = flatten(arrays, filter_axis)
+
+    def load(w):
+        for array, values in zip(arrays, layout.tensors(w)):
+            array[...] = values
+    return vector, layout, load
+
+
+def sklearn_parameters(model):
+    """Vector, layout and `load(vector)` of a fitted MLPClassifier or MLPRegressor, or of a linear model (coef_, intercept_).
+
+    Examples
+    --------
+    With scikit-learn at hand: ``vector, layout, load = sklearn_parameters(MLPClassifier().fit(X, y))``; after ``load(w)`` the
+    loss is ``log_loss(y, model.predict_proba(X))``.
+    """
+    if hasattr(model, "coefs_"):
+        return array_parameters([*model.coefs_, *model.intercepts_], filter_axis=-1)      # coefs_ are (inputs, outputs)
+    if hasattr(model, "coef_"):
+        model.coef_, model.intercept_ = np.atleast_1d(model.coef_), np.atleast_1d(model.intercept_)
+        return array_parameters([model.coef_, model.intercept_])
+    raise TypeError(f"expected a fitted scikit-learn model with coefs_ or coef_, got {checks.shown(model)}; call its fit first.")
+
+
+def torch_parameters(model, batchnorm="fixed", recalibrate=None):
+    """Vector, layout and `load(vector)` of a torch.nn.Module.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    batchnorm : {"fixed", "interpolate"}
+        Running statistics of BatchNorm: those of the model as it is, or part of the vector, so that they are interpolated along
+        the plane like weights (tomgoldstein's 'states'). Counters of batches are never in the vector.
+    recalibrate : callable, optional
+        ``recalibrate(model)`` after each load: run the training data through in train mode, so that the statistics fit the weights.
+    """
+    checks.choice("batchnorm", batchnorm, ("fixed", "interpolate"))
+    torch = sys.modules.get("torch")
+    if torch is None or not isinstance(model, torch.nn.Module):
+        raise TypeError(f"expected a torch.nn.Module, got {checks.shown(model)}.")
+    tensors = dict(model.state_dict(keep_vars=True)) if batchnorm == "interpolate" else dict(model.named_parameters())
+    tensors = {name: t for name, t in tensors.items() if t.is_floating_point() and t.dim() > 0}
+    copied = lambda t: t.detach().cpu().to(torch.float64 if t.dtype == torch.bfloat16 else t.dtype).numpy()
+    vector, layout = flatten({name: copied(t) for name, t in tensors.items()})
+
+    def load(w):
+        with torch.no_grad():
+            for t, values in zip(tensors.values(), layout.tensors(w)):
+                t.copy_(torch.from_numpy(np.ascontiguousarray(values)))
+        if recalibrate is not None:
+            recalibrate(model)
+    return vector, layout, load
+
+
+def keras_parameters(model):
+    """Vector, layout and `load(vector)` of a Keras model, through its get_weights and set_weights."""
+    if not (hasattr(model, "get_weights") and hasattr(model, "set_weights")):
+        raise TypeError(f"expected a Keras model with get_weights and set_weights, got {checks.shown(model)}.")
+    vector, layout = flatten(model.get_weights(), filter_axis=-1)
+    return vector, layout, lambda w: model.set_weights(layout.tensors(w))
+
+
+def jax_parameters(tree):
+    """Vector, layout and `unflatten(vector)` of a pytree of arrays; `unflatten` gives the tree, for ``apply(tree, inputs)``.
+
+    JAX's functions are pure, so there is no model to load into: ``loss = lambda w: float(mean_loss(unflatten(w), data))``.
+    """
+    jax = sys.modules.get("jax")
+    if jax is None:
+        raise TypeError(f"expected a pytree of jax arrays, and jax is not loaded; got {checks.shown(tree)}.")
+    leaves, structure = jax.tree_util.tree_flatten(tree)
+    vector, layout = flatten([np.asarray(leaf) for leaf in leaves], filter_axis=-1)
+    return vector, layout, lambda w: jax.tree_util.tree_unflatten(structure, layout.tensors(w))
