@@ -70,28 +70,51 @@ def wall_faces(space):
             yield flat, axis, sign
 
 
-def ground(space, conductance, notes):
-    """log of killing rate times mass (n_cells,); -inf where nothing is absorbed."""
+def axis_cuts(space):
+    """For each axis and direction (axis, sign, flat states, distance to the boundary): edges and walls that the region cuts."""
+    states, absorbed = space.states.ravel(), space.absorbed.ravel()
+    for axis, e in enumerate(space.axis_edges):
+        for here, there, sign in ((e.a, e.b, 1.0), (e.b, e.a, -1.0)):
+            pick = states[here] & absorbed[there]
+            if pick.any():
+                flat = here[pick]
+                yield axis, sign, flat, _distance(space, axis, flat, sign * e.length[pick])
+    for flat, axis, sign in wall_faces(space):
+        if flat.size:
+            place = np.unravel_index(flat, space.grid.shape)
+            yield axis, float(sign), flat, _distance(space, axis, flat, sign * space.grid.widths[axis][place[axis]] / 2)
+
+
+def _distance(space, axis, flat, length):
+    start = _centres(space, flat)
+    step = np.zeros(start.shape)
+    step[axis] = length
+    return np.abs(_shortened(space, start, step)[0][axis])
+
+
+def ground(space, conductance, notes, by_axis=False):
+    """log of killing rate times mass (n_cells,); -inf where nothing is absorbed. `by_axis`: the part of each axis (ndim, n_cells)."""
     check_selection(space)
-    out = np.full(space.grid.n_cells, -np.inf)
+    d = space.grid.ndim
+    out = np.full((d, space.grid.n_cells), -np.inf)
     if space.mobility.tensor is None:
         for axis, e in enumerate(space.axis_edges):
             states, absorbed = space.states.ravel(), space.absorbed.ravel()
             for here, there, sign in ((e.a, e.b, 1.0), (e.b, e.a, -1.0)):
                 pick = states[here] & absorbed[there]
                 if pick.any():
-                    _add(space, out, conductance, axis, here[pick], sign * e.length[pick], e.area[pick])
+                    _add(space, out[axis], conductance, axis, here[pick], sign * e.length[pick], e.area[pick])
     else:
-        _add_tensor(space, out, conductance)
+        _add_tensor(space, out[0], conductance)
     for flat, axis, sign in wall_faces(space):
         if flat.size:
             place = np.unravel_index(flat, space.grid.shape)
             area = np.ones(flat.size)
-            for k in range(space.grid.ndim):
+            for k in range(d):
                 if k != axis:
                     area = area * space.grid.widths[k][place[k]]
-            _add(space, out, conductance, axis, flat, sign * space.grid.widths[axis][place[axis]] / 2, area)
-    return out
+            _add(space, out[axis], conductance, axis, flat, sign * space.grid.widths[axis][place[axis]] / 2, area)
+    return out if by_axis else np.logaddexp.reduce(out, axis=0)
 
 
 def _centres(space, flat):

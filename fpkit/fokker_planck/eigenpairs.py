@@ -13,7 +13,13 @@ def lowest(out):
     top = out.log_m.max()
     m = np.where(out.drained, np.exp(out.log_m - top), 0.0)
     factors = out.factors()
-    solve = lambda v: np.where(out.drained, factors.solve(m * v), 0.0)
+
+    def solve(v):
+        w = factors.solve(m * v)
+        if out.rows is not None:
+            w = out.rows.improved(factors, w[None], ((np.exp(out.log_source - top) - m) * v)[None])[0]
+        return np.where(out.drained, w, 0.0)
+
     v = solve(np.ones(out.n))
     scale = v.max()
     v = v / scale
@@ -26,7 +32,8 @@ def lowest(out):
             break
         last = rate
     else:
-        _, vectors = inverse_lanczos(lambda x: signed(solve, x), m, 1, v)
+        plain = lambda v: np.where(out.drained, factors.solve(m * v), 0.0)
+        _, vectors = inverse_lanczos(lambda x: signed(plain, x), m, 1, v)
         w = np.abs(vectors[0])
         for _ in range(3):                      # positive entry by entry again
             v = w / w.max()

@@ -41,8 +41,8 @@ class Pair:
     def __init__(self, diffusion, source, target):
         self.diffusion = diffusion
         self.out = Outside(diffusion, [source, target])
-        g = np.stack([self.out.grounds[0], self.out.grounds[1]])
-        self.q_source, self.q_target = self.out.factors().solve(g)
+        out = self.out
+        self.q_source, self.q_target = out.committors(out.factors())
 
     def values(self):
         """Committor of the target as `Values`."""
@@ -65,9 +65,18 @@ class Pair:
         out = self.out
         if not self.is_reachable:
             return -np.inf
-        flows = [float(out.grounds[0] @ self.q_target), float(out.grounds[1] @ self.q_source)]
+        flows = [self._flow(0, self.q_target), self._flow(1, self.q_source)]
         with np.errstate(divide="ignore"):
             return float(np.log(max(flows))) + out.shift
+
+    def _flow(self, k, q):
+        """Flow of q into region k: through the edges that lead to the cells it cuts, whose rows all other cells agree with."""
+        out = self.out
+        beside = out.grounds[k] > 0
+        if out.rows is None or (beside & (out.grounds[1 - k] > 0)).any():
+            return float(out.grounds[k] @ q)
+        into, away = beside[out.I] & ~beside[out.J], beside[out.J] & ~beside[out.I]
+        return float(out.c[into] @ (q[out.J] - q[out.I])[into] + out.c[away] @ (q[out.I] - q[out.J])[away])
 
     def log_energy(self):
         """log of sum c (dq)^2, the edge differences from the smaller of q and 1 - q."""
@@ -95,7 +104,7 @@ def passage_time(diffusion, target):
     reached = out.touched(0)
     top = out.log_m.max()
     with np.errstate(divide="ignore"):
-        tau = np.log(out.factors().solve(np.exp(out.log_m - top))) + top - out.shift
+        tau = np.log(out.passage_time(out.factors(), top)) + top - out.shift
     if out.is_cut:                              # times as short as those inside wells whose conductances were cut are not known
         tau[tau < top - out.largest + UNCERTAIN] = np.nan
     log = np.full(diffusion.grid.n_cells, np.nan)

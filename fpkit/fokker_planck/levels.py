@@ -14,7 +14,7 @@ from ..core.grid import Grid
 from ..core.results import Estimate, ResolutionWarning
 
 FEWEST = 4                                 # cells along an axis of a coarser grid
-MOST_CELLS = {1: 200_000, 2: 700_000, 3: 2_200_000}       # of a grid made here
+MOST_CELLS = {1: 200_000, 2: 700_000, 3: 300_000}       # of a grid made here
 CORNER = 4 / 3                             # order at re-entrant corners of 270 degrees
 ROUNDING = 2e-13
 
@@ -87,11 +87,17 @@ def _finer(diffusion, one):
     for _ in range(2):
         if grids[-1].n_cells * 2 ** grids[-1].ndim <= MOST_CELLS[grids[-1].ndim]:
             grids.append(grids[-1].refined(2))
-    while len(grids) < 3 and coarser(grids[0]) is not None:
-        grids.insert(0, coarser(grids[0]))
-        base += 1
     diffusions = [diffusion._on(g) for g in grids]
-    return Levels(diffusions, [one(D) for D in diffusions], base, True)
+    answers = [one(D) for D in diffusions]
+    while len(answers) < 3 and coarser(diffusions[0].grid) is not None:
+        D = diffusion._on(coarser(diffusions[0].grid))
+        try:
+            answers.insert(0, one(D))
+        except ValueError:                     # a region or a neck that the coarser grid does not see
+            break
+        diffusions.insert(0, D)
+        base += 1
+    return Levels(diffusions, answers, base, True)
 
 
 def limit(levels, logs):
@@ -108,7 +114,7 @@ def limit(levels, logs):
                 return value, 2 * np.abs(np.expm1(d[0])) + floor, None
             change = np.abs(np.expm1(-d[-1]))
             if len(d) > 1:                     # two grids may agree by accident, three hardly
-                change = np.maximum(change, np.abs(np.expm1(-d[-2])) / 10)
+                change = np.maximum(change, np.abs(np.expm1(-d[-2])) / 6)
             return value, change + floor, None
         if not d:
             return L[-1], np.full(L[-1].shape, np.inf), None
@@ -125,7 +131,9 @@ def limit(levels, logs):
         error = np.abs(d[-1])
         if len(d) > 1:
             before = L[-2] + d[-2] / (r[-2] ** p - 1)
-            error = np.where(is_clear, np.maximum(np.abs(value - before), np.abs(d[-1]) / 20), np.maximum(np.abs(d[-1]), np.abs(d[-2]) / 10))
+            # the further the measured order is from the one that was taken, the less of the last step is explained
+            doubt = np.clip(np.abs(np.nan_to_num(measured, nan=9.0) - p) / 2, 0.05, 1.0)
+            error = np.where(is_clear, np.maximum(2 * np.abs(value - before), np.abs(d[-1]) * doubt), np.maximum(np.abs(d[-1]), np.abs(d[-2]) / 10))
         value = np.where(np.isfinite(L[-1]), value, L[-1])
         return value, np.expm1(np.minimum(np.nan_to_num(error), 700.0)) + floor, p
 

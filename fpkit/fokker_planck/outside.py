@@ -7,6 +7,7 @@ import numpy as np
 
 HIGH, LOW = 620.0, -680.0                  # logs of conductances handed to the solvers
 REACH = 640.0                              # how far above the bottleneck conductances are kept: beyond, they are as good as infinite
+ELIMINATED = {1: 2**31, 2: 1_200_000, 3: 50_000}          # states up to which elimination is used
 DEAD = 1e-6                                # Gibbs probability of parts that may be left out in silence
 
 
@@ -55,34 +56,60 @@ class Outside:
         self.log_c = chain.log_cond + chain.shift
         self.log_m = chain.log_mass[self.ids] + chain.shift
         parts = self.regions + ([diffusion.absorbing] if diffusion.absorbing is not None else [])
-        if len(parts) == 1:
-            self.log_grounds = [self._from_chain(chain)]
-        else:
-            self.log_grounds = [self._ground(r) for r in parts]
+        self.is_symmetric = grid.ndim == 1 or killed._mobility.tensor is not None or not parts
+        by_axis = [self._grounds_of(chain, p, len(parts) == 1) for p in parts]
         if diffusion.absorbing is None:
-            self.log_grounds.append(None)
+            by_axis.append(None)
+        self._by_axis, self._killed = by_axis, killed
+        self.log_grounds = [None if g is None else np.logaddexp.reduce(g, axis=0) for g in by_axis]
 
-    def _from_chain(self, chain):
-        ground = np.full(self.ids.size, -np.inf) if chain.log_ground is None else chain.log_ground[self.ids] + chain.shift
-        return ground
-
-    def _ground(self, region):
-        from .absorbing import ground
-        from .schemes import RECOMMENDED, parsed
+    def _grounds_of(self, chain, region, is_alone):
+        """log of the rate times mass at which a region takes along each axis (ndim, n); all under the first axis where the axes do not matter."""
         from dataclasses import replace
+        from .absorbing import ground
+        from .schemes import RECOMMENDED, _milestones, parsed
         D = self.diffusion
+        if self.is_symmetric and is_alone:
+            full = chain.log_ground
+            return np.full((1, self.ids.size), -np.inf) if full is None else full[None, self.ids] + chain.shift
         space = replace(D._space, region=region)
         conductance, mass = parsed(D.scheme, self.grid.ndim)
         if self.grid.ndim == 1 and (conductance, mass) == RECOMMENDED[1]:
-            from .schemes import _milestones
-            chain = _milestones(space, {})
-            full = np.full(self.grid.n_cells, -np.inf) if chain.log_ground is None else chain.log_ground + chain.shift
-            return full[self.ids]
-        return ground(space, conductance, {})[self.ids]
+            one = _milestones(space, {})
+            return np.full((1, self.ids.size), -np.inf) if one.log_ground is None else one.log_ground[None, self.ids] + one.shift
+        return ground(space, conductance, {}, by_axis=True)[:, self.ids]
 
     @property
     def n(self):
         return self.ids.size
+
+    @cached_property
+    def rows(self):
+        """`CutRows`, or None where the symmetric chain stands as it is."""
+        if self.is_symmetric:
+            return None
+        from .cut_rows import CutRows
+        return CutRows(self, self._killed._space, self._by_axis)
+
+    @cached_property
+    def log_source(self):
+        """log masses on the right-hand side of a passage time (n,): those of the rows of cut cells where they differ."""
+        if self.rows is None:
+            return self.log_m
+        return np.where(self.rows.cut, self.log_m - self._log_open + self.rows.log_mass_factor, self.log_m)
+
+    def passage_time(self, factors, top):
+        """(K + ground)^-1 m / exp(top), by the consistent rows (n,)."""
+        m = np.exp(self.log_m - top)
+        v = factors.solve(m)
+        if self.rows is None:
+            return v
+        return self.rows.improved(factors, v[None], (np.exp(self.log_source - top) - m)[None])[0]
+
+    @cached_property
+    def _log_open(self):
+        from .absorbing import outside_fractions
+        return outside_fractions(self._killed._space)[self.ids]
 
     def log_outside(self, k):
         """log of the part of the mass of each state that lies outside region k (n,)."""
@@ -188,11 +215,25 @@ class Outside:
 
     def factors(self):
         """Factors of K + ground: `solve(b)` gives v with (K + ground) v = b for b >= 0. Not kept here: they are large."""
+        if self.is_large:
+            from .large import Large
+            return Large(self, self.c, self.ground)
         return self.solver_with(self.c, self.ground)
 
     def solver_with(self, c, ground):
         from .dissection import Elimination
         return Elimination(self.ordering, c, ground)
+
+    @property
+    def is_large(self):
+        """Whether elimination would take too long."""
+        return self.n > ELIMINATED[self.grid.ndim]
+
+    def committors(self, factors):
+        """Probabilities of reaching the first and the second region before the others (2, n), by the consistent rows."""
+        grounds = np.stack(self.grounds[:2])
+        q = np.stack([factors.committor(0), factors.committor(1)]) if self.is_large else factors.solve(grounds)
+        return q if self.rows is None else self.rows.improved(factors, q, np.stack(self.rows.grounds[:2]) - grounds)
 
 
 def _held(diffusion, region):

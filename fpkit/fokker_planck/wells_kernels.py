@@ -35,3 +35,34 @@ def join(order, I, J, log_c, log_m, least, top, elder, edge):
             count += 1
         parent[b] = a
     return count
+
+
+@kernel(types.void(integers_1d, integers_1d, integers_1d, integers_1d))
+def gather(order, I, J, label):
+    """Basins: join nodes along the edges in `order`, but never two that hold different seeds. label[n]: -1, or the seed; all are filled
+    that are connected to a seed.
+    """
+    n = label.size
+    parent, seed = label.copy(), label.copy()
+    for i in range(n):
+        parent[i] = i
+    for q in range(order.size):
+        e = order[q]
+        a = I[e]
+        while parent[a] != a:
+            parent[a] = parent[parent[a]]
+            a = parent[a]
+        b = J[e]
+        while parent[b] != b:
+            parent[b] = parent[parent[b]]
+            b = parent[b]
+        if a == b or seed[a] >= 0 and seed[b] >= 0 and seed[a] != seed[b]:
+            continue
+        parent[b] = a
+        if seed[a] < 0:
+            seed[a] = seed[b]
+    for i in range(n):
+        a = i
+        while parent[a] != a:
+            a = parent[a]
+        label[i] = seed[a]
