@@ -35,10 +35,10 @@ def _analyse(arguments):
     from ..landscapes.comparison import same_plane
     from ..landscapes.report import save_comparison
 
-    options = {k: getattr(arguments, k) for k in ("theta", "start", "seed", "directions", "trajectory", "lr", "momentum", "batch", "n_steps")}
+    options = {k: getattr(arguments, k) for k in ("theta", "start", "seed", "lr", "momentum", "batch", "n_steps")}
     reports, pages, is_single = [], [], len(arguments.file) == 1
     for n, path in enumerate(arguments.file):
-        land = read_landscape(path, allow_partial=arguments.allow_partial)
+        land = read_landscape(path, allow_partial=arguments.allow_partial, directions=arguments.directions, trajectory=arguments.trajectory)
         report = analyse(land, n_paths=arguments.paths, **options)
         name = os.path.splitext(os.path.basename(path))[0]
         name += f"_{n + 1}" if name in [p[0] for p in pages] else ""

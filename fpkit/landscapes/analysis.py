@@ -41,7 +41,7 @@ def analyse(landscape, theta=None, start=None, seed=1, n_paths=400, allow_partia
         File of the directions of the plane, for its Gram matrix: without that, and without one in the surface file, all times are in
         arbitrary units, and the report says so.
     trajectory : path, optional
-        Projection file with the optimiser's path.
+        Projection file with the optimiser's path. Both go to `read_landscape`, so they want a path as `landscape`.
     lr, momentum, batch : float, optional
         Learning rate, momentum and batch size of the optimiser. One step takes the time lr/(1 - momentum), and times are given in steps
         too. Default: what the file tells.
@@ -74,14 +74,14 @@ def analyse(landscape, theta=None, start=None, seed=1, n_paths=400, allow_partia
 
         if not isinstance(landscape, (str, os.PathLike)):
             raise TypeError(f"analyse takes a Landscape or the path of a file, got {type(landscape).__name__}.")
-        land = read_landscape(landscape, allow_partial=allow_partial)
+        land = read_landscape(landscape, allow_partial=allow_partial, directions=directions, trajectory=trajectory)
+        if not isinstance(land, Landscape):
+            raise LandscapeFormatError(os.fspath(landscape), None, "this is a network of minima and passes without a surface, so there is nothing to weigh")
+    elif directions is not None or trajectory is not None:
+        raise ValueError("directions and trajectory belong to a file that is still to be read; pass them to fpkit.read_landscape.")
     refusal = land.refusal
     if refusal and not (allow_partial and land.valid.any()):
         raise LandscapeFormatError(land.path, land.key, refusal)
-    if directions is not None or trajectory is not None:
-        from .foreign import with_companions
-
-        land = with_companions(land, directions, trajectory)
     clock = Clock.of(land, lr, momentum, batch, n_steps)
     tree = land.merge_tree()
     thetas, theta_rule = _temperatures(land, tree, theta, clock)

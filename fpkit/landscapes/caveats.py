@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 DOUBTFUL = float(np.log10(2))        # decades of a rate's resolution error above which it is called doubtful
+ISOTROPIC = 1.5                      # largest over smallest temperature of the noise in the plane that still counts as one
 EDGE_MASS = 0.01                     # Gibbs probability on the border above which the box cuts wells off
 
 
@@ -28,11 +29,17 @@ def caveats(land, wells, thermo, thin_limit, rates=()):
     ignored = f"the other {int(n_params) - land.ndim}" if isinstance(n_params, (int, float)) and n_params > land.ndim else "all other"
     kind = "line" if land.ndim == 1 else "plane"
     if not (isinstance(n_params, (int, float)) and n_params <= land.ndim):
+        more = "" if thermo.across is None else " What the curvature across it adds, in the harmonic approximation, is given beside them."
         add("slice_not_marginal", f"This is a slice: {ignored} directions of parameter space are held fixed, and their entropy can exceed every "
-            f"difference inside the {kind}. Occupations and free energies are those of the slice.")
+            f"difference inside the {kind}. Occupations and free energies are those of the slice.{more}")
     if len(wells) > 1:
         add("slice_saddle", f"A barrier inside the {kind} bounds the barrier of the network from above: a lower way round may lead outside.")
-    add("anisotropic_noise", "A Gibbs distribution at one temperature is a model of SGD, whose noise differs from direction to direction.")
+    spread = _noise_spread(land)
+    if spread is None:
+        add("anisotropic_noise", "A Gibbs distribution at one temperature is a model of SGD, whose noise differs from direction to direction.")
+    elif spread > ISOTROPIC:
+        add("anisotropic_noise", f"The noise of SGD that was measured in this {kind} is {spread:.2g} times stronger in one direction than in another; a Gibbs distribution at one "
+            "temperature is a model of it.")
     if land.gram is None:
         add("no_metric", "The file holds no Gram matrix of its directions: one unit of x counts as long as one unit of y, and times are in "
             "arbitrary units. Occupations do not depend on it.")
@@ -77,7 +84,10 @@ def caveats(land, wells, thermo, thin_limit, rates=()):
     if land.unfinished.any():
         add("unfinished", f"{land.n_unfinished} of {land.loss.size} cells were never computed; minima and passes among them are unknown.")
     hints = str(land.meta.get("dir_file") or "") + str(land.meta.get("name_hints") or "")
-    if "bn" in hints.lower() and "ignore" in hints.lower():
+    mode = _named_anywhere(land.meta.get("meta"), ("batchnorm", "batchnorm_mode", "batch_norm"))
+    if isinstance(mode, str) and mode.lower() not in ("none", "no", ""):
+        add("batchnorm_mode", f"The loss was taken with batch normalisation in the mode {mode[:40]!r}; with other statistics the surface is another one.")
+    elif "bn" in hints.lower() and "ignore" in hints.lower():
         add("batchnorm_mode", "The directions leave biases and batch normalisation out, and the file does not say in which mode the loss was taken.")
     decay = _weight_decay(land.meta.get("meta"))
     if decay:
@@ -97,16 +107,30 @@ def _named(numbers):
     return f"well {numbers[0]}" if len(numbers) == 1 else "wells " + ", ".join(str(n) for n in numbers[:6]) + (" and others" if len(numbers) > 6 else "")
 
 
-def _weight_decay(meta, depth=0):
-    """The first positive weight decay named anywhere in the description of the file; 0.0 when there is none."""
+def _noise_spread(land):
+    """Largest over smallest eigenvalue of the tensor of the SGD noise in the plane; None where it was not measured."""
+    tensor = (land.temperature or {}).get("tensor")
+    if tensor is None:
+        return None
+    values = np.linalg.eigvalsh(np.atleast_2d(np.asarray(tensor, float)))
+    return float(values[-1] / values[0]) if np.isfinite(values).all() and values[0] > 0 else np.inf
+
+
+def _named_anywhere(meta, names, depth=0):
+    """The first entry with one of these names anywhere in the description of the file; None when there is none."""
     if not isinstance(meta, dict) or depth > 4:
-        return 0.0
-    if meta.get("loss_has_weight_decay") is True:
-        return 0.0
+        return None
     for key, value in meta.items():
-        if key == "weight_decay" and isinstance(value, (int, float)) and value > 0:
-            return float(value)
-        inner = _weight_decay(value, depth + 1)
-        if inner:
+        if str(key).lower() in names:
+            return value
+        inner = _named_anywhere(value, names, depth + 1)
+        if inner is not None:
             return inner
-    return 0.0
+    return None
+
+
+def _weight_decay(meta):
+    """A positive weight decay named anywhere in the description of the file, unless the loss has it; else 0.0."""
+    value = _named_anywhere(meta, ("weight_decay",))
+    has_it = _named_anywhere(meta, ("loss_has_weight_decay",)) is True
+    return float(value) if isinstance(value, (int, float)) and value > 0 and not has_it else 0.0

@@ -10,7 +10,7 @@ transition, a mean first-passage time null that the place is out of reach):
 - clock: lr, momentum, n_steps, time_per_step, sgd_theta
 - wells: list of {number, index, point, minimum, saddle_index, saddle_point, saddle, joins, persistence, n_cells, flags}
 - thermodynamics: theta, and by [temperature][well] occupation, energy, free_energy, entropy, width, harmonic, harmonic_error, is_well, lowest_cell,
-  edge_share; edge_mass, mean {dataset: [..]}
+  edge_share, across (null without log det H_perp); edge_mass, mean {dataset: [..]}
 - crossovers: list of {deeper, wider, theta, occupation, is_resolved}
 - rates: one entry a temperature {theta, wells, by [from][to] log10_rate, log10_rate_error, barrier, log10_eyring, verdict, log10_mfpt; sequence
   {cells per sample and axis: log10_rate}, log10_mfpt_from_start, first, log10_modes, log10_modes_error, modes_method, status}

@@ -139,7 +139,15 @@ def _equilibrium(report):
     else:
         text = (f"In equilibrium most probability lies in well {low + 1} when cold ({percent(thermo.occupation[0, low])} at theta = {number(thetas[0])}) and in "
                 f"well {high + 1} when warm (at theta = {number(thetas[-1])}: {share}).")
+    if thermo.across is not None:
+        k = int(np.argmax(thermo.across[-1]))
+        text += (f" With the curvature across the {_kind(report)}, which the file holds, well {k + 1} has the most at theta = {number(thetas[-1])}: {percent(thermo.across[-1, k])} instead "
+                 f"of {percent(thermo.occupation[-1, k])}.")
     return [Finding("occupation", text, trust, why)]
+
+
+def _kind(report):
+    return {1: "line", 2: "plane", 3: "box"}[report.landscape.ndim]
 
 
 def _crossings(report):
@@ -281,8 +289,7 @@ def _risk(report):
         text += f"The test loss is least at the {'coldest' if risk.best_theta == risk.theta[0] else 'warmest'} temperature considered, so its minimum may lie beyond."
     else:
         text += f"The test loss is least at theta = {number(risk.best_theta)} ({number(risk.best_test)})."
-    kind = "line" if report.landscape.ndim == 1 else "plane" if report.landscape.ndim == 2 else "box"
-    return [Finding("test loss", text, FIRM if known.all() else ROUGH, f"sums over the samples; it speaks of this {kind}, not of the whole network")]
+    return [Finding("test loss", text, FIRM if known.all() else ROUGH, f"sums over the samples; it speaks of this {_kind(report)}, not of the whole network")]
 
 
 def _training(report):

@@ -1,7 +1,7 @@
 """Gibbs occupation, energy, free energy and entropy of the basins of a landscape, as exact sums over its samples."""
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -36,6 +36,9 @@ class Thermodynamics:
         Probability of the cells at the border of the box.
     mean_loss : dict of ndarray, shape (n_theta,)
         Gibbs mean of every surface of the file (NaN where it has no value at cells of weight).
+    across : ndarray or None
+        Occupation with the curvature across the plane, from f + theta/2 log det H_perp, where the file holds log det H_perp: what the
+        directions that are not in the plane add to the entropy of each well, in the harmonic approximation.
     """
     theta: np.ndarray
     occupation: np.ndarray
@@ -49,6 +52,7 @@ class Thermodynamics:
     harmonic_error: np.ndarray
     edge_mass: np.ndarray
     mean_loss: dict
+    across: np.ndarray | None = None
 
     @property
     def width(self):
@@ -59,6 +63,7 @@ class Thermodynamics:
         lists = {name: _plain(getattr(self, name)) for name in ("theta", "occupation", "energy", "free_energy", "entropy", "is_well",
                                                                 "lowest_cell", "edge_share", "harmonic", "harmonic_error", "edge_mass")}
         lists["width"] = _plain(self.width)
+        lists["across"] = None if self.across is None else _plain(self.across)
         return lists | {"mean": {k: _plain(v) for k, v in self.mean_loss.items()}}
 
 
@@ -78,7 +83,7 @@ def thermodynamics(land, wells, basins, thetas, with_means=True):
     volumes, edge = land.volumes, on_edge(land.shape)
     members = [np.flatnonzero((basins == k).ravel()) for k in range(m)]
     loss, volumes, edge = land.loss.ravel(), volumes.ravel(), edge.ravel()
-    lowest = np.array([w.minimum for w in wells])
+    lowest = np.array([loss[cells].min() for cells in members])
     edge_mass = np.zeros(n)
     with np.errstate(under="ignore", over="ignore"):
         for i, theta in enumerate(thetas):
@@ -105,9 +110,13 @@ def thermodynamics(land, wells, basins, thetas, with_means=True):
     for name, values in land.surfaces.items():
         if with_means and values.shape == land.shape:
             means[name] = np.array([_mean(land, theta, name) for theta in thetas])
+    across = None
+    if with_means and np.shape(land.logdet_perp) == land.shape and np.isfinite(land.logdet_perp[land.valid]).all():
+        bent = lambda theta: replace(land, loss=land.loss + theta / 2 * land.logdet_perp, logdet_perp=None)
+        across = np.concatenate([thermodynamics(bent(theta), wells, basins, [theta], with_means=False).occupation for theta in thetas])
     depth = np.array([w.persistence for w in wells])
     return Thermodynamics(thetas, occupation, energy, free, (energy - free) / thetas[:, None], depth[None, :] > WELL_FACTOR * thetas[:, None], thin,
-                          at_edge, harmonic, harmonic_error, edge_mass, means)
+                          at_edge, harmonic, harmonic_error, edge_mass, means, across)
 
 
 @dataclass(frozen=True, repr=False, eq=False)

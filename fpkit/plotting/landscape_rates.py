@@ -108,14 +108,19 @@ def rates_figure(report):
         axes.set(title="Transitions between wells", yticks=[])
         axes.annotate("one well at every temperature: no transitions", (0.5, 0.5), xycoords="axes fraction", ha="center", color="#555555")
     n_modes = max((r.log10_modes.size for r in rates), default=0)
-    for j in range(min(n_modes, 4)):
-        # NaN where a temperature has no such mode, so that no line is drawn across
-        theta, value, error = np.array([(r.theta, r.log10_modes[j], r.log10_modes_error[j]) if j < r.log10_modes.size else (r.theta, np.nan, np.nan) for r in rates]).T
-        colour = COLOURS[j]
-        below.plot(theta, value + shift, color=colour, linestyle=DASHES[j], marker=MARKERS[j], label=("slowest", "second", "third", "fourth")[j])
-        band = np.where(np.isfinite(error), error, 0.0)
-        below.fill_between(theta, value + shift - band, value + shift + band, color=colour, alpha=0.18, linewidth=0)
-    if report.clock.theta is not None:
+    modes = np.full((len(rates), n_modes, 2), np.nan)              # NaN where a temperature has no such mode, so that no line is drawn across
+    for i, r in enumerate(rates):
+        modes[i, :r.log10_modes.size] = np.stack([r.log10_modes, r.log10_modes_error], axis=1)
+    theta = np.array([r.theta for r in rates])
+    living = [j for j in range(n_modes) if np.nanmax(modes[:, j, 0]) > FLOOR][:4]
+    for n, j in enumerate(living):
+        value, band = modes[:, j, 0], np.nan_to_num(modes[:, j, 1])
+        below.plot(theta, value + shift, color=COLOURS[n], linestyle=DASHES[n], marker=MARKERS[n], label=f"mode {j + 1}")
+        below.fill_between(theta, value + shift - band, value + shift + band, color=COLOURS[n], alpha=0.18, linewidth=0)
+    if living:
+        below.legend(loc="lower right", ncols=2)
+        _cut(below)
+    if report.clock.theta is not None and report.theta.size > 1:
         for panel in (axes, below):
             panel.axvline(report.clock.theta, color=FAINT, linewidth=0.9, linestyle=(0, (2, 2)), zorder=0)
         below.annotate("SGD", (report.clock.theta, 0), xycoords=("data", "axes fraction"), xytext=(3, 3), textcoords="offset points", fontsize=8, color="#555555")
@@ -124,7 +129,8 @@ def rates_figure(report):
         below.legend(loc="lower right", ncols=2)
         _cut(below)
     if report.theta.size > 1:
-        low, high = report.theta[[0, -1]]
+        seen = [t for p in best for t, v, *_ in pairs[p] if v + shift > FLOOR] + [t for t, row in zip(theta, modes[:, living, 0]) if (row + shift > FLOOR).any()]
+        low, high = report.theta[max(0, int(np.searchsorted(report.theta, min(seen, default=0.0))) - 1)], report.theta[-1]
         below.set_xlim(low / (high / low) ** 0.03, high * (high / low) ** 0.03)
         _theta_axis(below)
     _name_ends(axes, ends)

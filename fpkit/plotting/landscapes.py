@@ -328,15 +328,17 @@ def _over_time(axes, report):
             ends.append((motion.occupation[-1, k], f"well {k + 1}", COLOURS[n]))
             if paths is not None:
                 axes.errorbar(paths.times, paths.occupation[:, k], 2 * paths.occupation_error[:, k], fmt=MARKERS[n], color=COLOURS[n], capsize=2.5, markersize=5)
-        if both is not None:
+        # where a curve's well is none of the network's any more, the two do not speak of the same
+        has_network = both is not None and {k + 1 for k in top} <= set(both.wells)
+        if has_network:
             for k, name in enumerate(both.wells):
-                axes.plot(t, both.network[:, k], color=INK, linewidth=0.8, linestyle=(0, (1, 1.5)), zorder=1)
+                if name - 1 in top:
+                    axes.plot(t, both.network[:, k], color=INK, linewidth=1.0, linestyle=(0, (1, 1.5)), zorder=1)
         axes.set(ylabel="probability", ylim=(-0.03, 1.04), title="Occupation of the wells over time")
-        said = "curves: density" + ("; points: paths, two standard errors" if paths is not None else "") + (f"; dots: network of wells {', '.join(str(w) for w in both.wells)}" if both is not None and len(both.wells) < 9 else "")
-        axes.set_title(said, loc="right", fontsize=8, fontweight="normal", color="#555555")
+        said = "curves: density" + ("; points: paths, two standard errors" if paths is not None else "") + ("; dots: network of wells" if has_network else "")
         _name_ends(axes, ends)
         drawn = motion.occupation[:, top]
-    axes.set_xlabel(f"t, {motion.time_unit}")
+    axes.set_xlabel(f"t, {motion.time_unit}" + (f"\n{said}" if len(top) > 1 else ""))
     changed = np.flatnonzero((np.abs(drawn - drawn[0]) > 2e-3).any(axis=1))
     first = t[changed[0]] / 3 if changed.size else t[0]
     axes.set_xlim(min(first, paths.times[0] / 2 if paths is not None else first), t[-1])

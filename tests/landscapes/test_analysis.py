@@ -203,6 +203,21 @@ def test_flags_are_raised_where_they_apply_and_nowhere_else(tmp_path):
     assert "beside_invalid" in flags(tmp_path / "h.h5", loss)
 
 
+def test_flags_follow_what_the_file_tells(tmp_path):
+    import h5py
+
+    for name, tensor in (("even", np.eye(2)), ("uneven", np.diag([1.0, 4.0]))):
+        landscape(tmp_path / f"{name}.h5")
+        with h5py.File(tmp_path / f"{name}.h5", "a") as f:
+            f["fpkit/temperature/tensor"] = 0.1 * tensor
+    even, uneven = (fp.analyse(tmp_path / f"{n}.h5", theta=[0.1], n_paths=2) for n in ("even", "uneven"))
+    assert "anisotropic_noise" not in even.flags and any("4 times stronger" in c.sentence for c in uneven.caveats)
+    assert "gauge_dependent" in flags(tmp_path / "a.h5", meta={"normalisation": "filter"}) and "gauge_dependent" not in even.flags
+    assert "batchnorm_mode" in flags(tmp_path / "b.h5", meta={"batchnorm": "fixed"}) and "batchnorm_mode" not in even.flags
+    decayed = {"optimiser": {"weight_decay": 0.1}, "loss_has_weight_decay": True}
+    assert "weight_decay_missing" not in flags(tmp_path / "c.h5", meta=decayed)
+
+
 def test_flags_of_foreign_files(tmp_path):
     import h5py
 
@@ -244,6 +259,19 @@ def test_shared_files_give_a_report(shared_landscapes, name):
         found = fp.analyse(shared_landscapes / f"{name}.h5", n_paths=40)
     assert found.dynamics.mass == pytest.approx(np.ones_like(found.dynamics.times), abs=1e-12)
     assert found.occupation.sum(axis=1) == pytest.approx(1, abs=1e-12) and found.dynamics.paths is not None
+
+
+@pytest.mark.slow
+def test_the_report_of_101x101_takes_less_than_a_minute_and_a_gigabyte(shared_landscapes, tmp_path):
+    """In a process of its own: CPU seconds, so that a busy machine fails nothing, and its largest resident size."""
+    import subprocess
+    import sys
+
+    code = ("import resource, sys, fpkit as fp; fp.analyse(sys.argv[1]).save(sys.argv[2]); u = resource.getrusage(resource.RUSAGE_SELF); "
+            "print(u.ru_utime + u.ru_stime, u.ru_maxrss)")
+    out = subprocess.run([sys.executable, "-c", code, str(shared_landscapes / "resnet56_cifar10_filter_101x101.h5"), str(tmp_path)], check=True, capture_output=True, text=True)
+    seconds, kilobytes = map(float, out.stdout.split()[-2:])
+    assert seconds < 60 and kilobytes < 2**20
 
 
 @pytest.mark.slow

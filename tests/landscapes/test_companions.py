@@ -8,7 +8,6 @@ import pytest
 import fpkit as fp
 from fpkit.cli import main
 from fpkit.landscapes.analysis import Clock
-from fpkit.landscapes.foreign import gram_matrix, projected_trajectory
 from fpkit.landscapes.training import training_path
 from fpkit.landscapes.wells import find_wells
 from fpkit.landscapes.writing import write_landscape
@@ -36,61 +35,35 @@ def directions(path, counter=10**6):
 
 # ---- the metric ----
 
-def test_the_gram_matrix_leaves_counters_out(tmp_path):
-    G, said = gram_matrix(directions(tmp_path / "d.h5"))
-    assert G == pytest.approx(np.array([[14.0, -1.0], [-1.0, 6.25]])) and any("1 integer" in s for s in said)
-
-
-def test_directions_of_our_own_format_are_read(tmp_path):
-    path = tmp_path / "a.h5"
-    with h5py.File(path, "w") as f:
-        f["fpkit/directions/x"], f["fpkit/directions/y"] = np.array([1.0, 1, 0]), np.array([0.0, 1, 2])
-    assert gram_matrix(path)[0] == pytest.approx(np.array([[2.0, 1.0], [1.0, 5.0]]))
-
-
-def test_wrong_direction_files_are_refused_in_one_sentence(tmp_path):
-    plane(tmp_path / "surface.h5")
-    with pytest.raises(fp.LandscapeFormatError, match="no file of 2 direction"):
-        gram_matrix(tmp_path / "surface.h5")
-    with h5py.File(directions(tmp_path / "p.h5"), "a") as f:
-        del f["ydirection"]
-        f["ydirection/0"], f["ydirection/1"], f["ydirection/2"] = np.array([2.0, 4.0]), np.array([[6.0]]), np.int64(1)
-    with pytest.raises(fp.LandscapeFormatError, match="parallel"):
-        gram_matrix(tmp_path / "p.h5")
-    with h5py.File(directions(tmp_path / "q.h5"), "a") as f:
-        del f["ydirection/1"]
-        f["ydirection/1"] = np.zeros((2, 2))
-    with pytest.raises(fp.LandscapeFormatError, match="differs in shape"):
-        gram_matrix(tmp_path / "q.h5")
-    with h5py.File(directions(tmp_path / "r.h5"), "a") as f:
-        del f["xdirection/1"]
-        f["xdirection/1"] = h5py.ExternalLink("surface.h5", "/train_loss")
-    with pytest.raises(fp.LandscapeFormatError, match="link into another file"):
-        gram_matrix(tmp_path / "r.h5")
-
-
 def test_a_direction_file_gives_times_and_without_one_they_are_arbitrary(tmp_path):
-    land = fp.read_landscape(plane(tmp_path / "a.h5"))
-    bare = fp.analyse(land, theta=[0.1], n_paths=2)
-    told = fp.analyse(land, theta=[0.1], n_paths=2, directions=directions(tmp_path / "d.h5"))
+    path = plane(tmp_path / "a.h5")
+    bare = fp.analyse(path, theta=[0.1], n_paths=2)
+    told = fp.analyse(path, theta=[0.1], n_paths=2, directions=directions(tmp_path / "d.h5"))
     assert "no_metric" in bare.flags and "no_metric" not in told.flags and "arbitrary" in " ".join(bare.answers())
-    assert "arbitrary" not in " ".join(told.answers()) and told.landscape.gram[0, 0] == pytest.approx(14)
+    assert "arbitrary" not in " ".join(told.answers()) and told.landscape.gram == pytest.approx(np.array([[14.0, -1.0], [-1.0, 6.25]]))
     same = fp.analyse(plane(tmp_path / "b.h5", gram=told.landscape.gram), theta=[0.1], n_paths=2)
-    assert told.rates[0].log10_rate == pytest.approx(same.rates[0].log10_rate, abs=1e-9)
+    apart = ~np.eye(2, dtype=bool)
+    assert told.rates[0].log10_rate[apart] == pytest.approx(same.rates[0].log10_rate[apart], abs=1e-9)
+    with pytest.raises(ValueError, match="read_landscape"):
+        fp.analyse(told.landscape, directions=tmp_path / "d.h5")
 
 
-def test_arc_lengths_become_coefficients(tmp_path):
+def test_a_projection_file_gives_the_start_and_the_path(tmp_path):
     c = np.array([[0.3, -0.2], [0.1, 0.4]])
     arc = (c @ GRAM) / np.sqrt(np.diag(GRAM))                      # d_i.v/|d_i| of v = c_1 d_1 + c_2 d_2
     with h5py.File(tmp_path / "proj_cos.h5", "w") as f:
         f["proj_xcoord"], f["proj_ycoord"] = arc.T
-    points, said = projected_trajectory(tmp_path / "proj_cos.h5", GRAM)
-    assert points == pytest.approx(c) and "arc lengths" in said[0]
-    assert projected_trajectory(tmp_path / "proj_cos.h5", np.eye(2))[0] == pytest.approx(arc)
-    points, said = projected_trajectory(tmp_path / "proj_cos.h5")
-    assert points == pytest.approx(arc) and "off by their lengths" in said[0]
-    land = fp.analyse(plane(tmp_path / "a.h5", gram=GRAM), theta=[0.1], n_paths=2, trajectory=tmp_path / "proj_cos.h5")
-    assert land.start == pytest.approx(c[0]) and land.training.n_points == 2
+    report = fp.analyse(plane(tmp_path / "a.h5", gram=GRAM), theta=[0.1], n_paths=2, trajectory=tmp_path / "proj_cos.h5")
+    assert report.start == pytest.approx(c[0]) and report.training.n_points == 2
+
+
+def test_the_curvature_across_the_plane_moves_probability(tmp_path):
+    with h5py.File(plane(tmp_path / "a.h5", gram=GRAM), "a") as f:
+        f["fpkit/hessian/logdet_perp"] = np.where(X < 0, 4.0, 0.0) + 0 * Y[:, None]
+    report = fp.analyse(tmp_path / "a.h5", theta=[0.1], n_paths=2)
+    p, q = report.occupation[0], report.thermodynamics.across[0]
+    assert q[1] / q[0] == pytest.approx(np.exp(2) * p[1] / p[0], rel=0.02) and "curvature across the plane" in " ".join(report.answers())
+    assert report.to_dict()["thermodynamics"]["across"][0] == pytest.approx(q) and fp.analyse(plane(tmp_path / "b.h5"), theta=[0.1], n_paths=2).thermodynamics.across is None
 
 
 # ---- the clock ----
