@@ -40,6 +40,15 @@ def paths():
     stats = fp.sample(V, 0.3, [0.5], 0.01, 20, n_paths=3, seed=4, histogram=fp.Grid([(-2, 2)], 6))
     return out + [stats.histogram.values]
 
+def passages():
+    V, A, B = fp.Potential("(x**2 - 1)**2 + y**2"), fp.Ball([-1, 0], 0.4), fp.Ball([1, 0], 0.4) | fp.HalfSpace([0, 1], 1.2)
+    M = [[1.0, 0.2], [0.2, 0.8]]
+    tau = fp.exit_time(V, 0.8, [-1.0, 0.0], B, 0.05, 3, seed=2, mobility=M, walls=[(-2, 2), (-2, 2)])
+    slow = fp.exit_time(V, 0.8, [-1.0, 0.0], [B, ~fp.Box([(-3, 2), (-2, 2)])], 0.05, 3, seed=2, scheme="baoab", friction=1.0)
+    split = fp.multilevel_splitting(V, 0.4, A, B, 0.05, 4, 4, seed=3, level=0.3)
+    viot = fp.fleming_viot(V, 0.8, B, [-1.0, 0.0], 0.05, 4, t=3.0, n_systems=4, seed=4)
+    return [tau.times, tau.exit_sides, tau.exit_points.round(2), slow.times, slow.exit_points, split.repeats, split.loop_time, viot.walkers, viot.exit_points]
+
 def trees():
     z = np.cos(np.arange(56.0) ** 1.7).reshape(7, 8)
     from fpkit.landscapes.merge_tree import merge_tree
@@ -51,7 +60,7 @@ if results is not None:
 """
 
 
-@pytest.mark.parametrize("what", ["potentials", "densities", "paths", "trees"])
+@pytest.mark.parametrize("what", ["potentials", "densities", "paths", "passages", "trees"])
 def test_kernels_run_without_compilation(what):
     out = []
     for disabled in ("1", "0"):

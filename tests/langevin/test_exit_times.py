@@ -115,6 +115,16 @@ def test_three_sigma_intervals_hold():
     assert misses <= 2
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [20, 400])
+def test_three_sigma_intervals_hold_over_many_seeds(n):
+    """300 runs, 2.7e-3 each: more than 4 misses by accident has the chance 1.4e-3; few paths and many."""
+    truth = chain_mfpt(SLOPE, -1.0, 0.0, 0.2, 0.01, -2.4)
+    runs = [fp.exit_time(WELL, 0.2, [-1.0], TOP, 0.01, n, seed=3000 + k) for k in range(300)]
+    assert sum(not held(tau, truth) for tau in runs) <= 4
+    assert abs(np.std([tau.value for tau in runs]) / (truth / n**0.5) - 1) < 0.2
+
+
 def test_passages_do_not_depend_on_threads_blocks_or_chunks(monkeypatch):
     from fpkit.langevin import exit_runs
 

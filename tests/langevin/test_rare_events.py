@@ -132,6 +132,19 @@ def test_wrong_calls_of_splitting_get_a_sentence(changes, kind, message):
         fp.multilevel_splitting(**(dict(potential=WELL, theta=0.2, source=LEFT, target=RIGHT, dt=0.02, n_replicas=10, n_repeats=4, x0=[-1.0]) | changes))
 
 
+@pytest.mark.slow
+def test_intervals_of_splitting_and_of_fleming_viot_hold_over_many_seeds():
+    """200 runs each, 2.7e-3 a miss: more than 4 by accident has the chance 3e-4. p itself is unbiased."""
+    truth, rates = well_time(0.15), []
+    for k in range(200):
+        rates.append(fp.multilevel_splitting(WELL, 0.15, LEFT, RIGHT, 0.01, 40, 8, x0=[-1.0], seed=500 + k))
+    assert sum(not held(tau, truth) for tau in rates) <= 4
+    inverse = np.array([truth / tau.value for tau in rates])
+    assert abs(inverse.mean() - 1) < 3.5 * inverse.std() / 200**0.5 + 0.015      # the bias of dt
+    viot = [fp.fleming_viot(FLAT, 0.5, SIDES, [0.3], 1e-3, 100, t=2.0, n_systems=6, seed=k) for k in range(200)]
+    assert sum(not held(k, 0.5 * np.pi**2) for k in viot) <= 4
+
+
 # ---- Fleming-Viot ----
 
 @pytest.fixture(scope="module")
