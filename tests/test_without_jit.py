@@ -47,7 +47,8 @@ def passages():
     slow = fp.exit_time(V, 0.8, [-1.0, 0.0], [B, ~fp.Box([(-3, 2), (-2, 2)])], 0.05, 3, seed=2, scheme="baoab", friction=1.0)
     split = fp.multilevel_splitting(V, 0.4, A, B, 0.05, 4, 4, seed=3, level=0.3)
     viot = fp.fleming_viot(V, 0.8, B, [-1.0, 0.0], 0.05, 4, t=3.0, n_systems=4, seed=4)
-    return [tau.times, tau.exit_sides, tau.exit_points.round(2), slow.times, slow.exit_points, split.repeats, split.loop_time, viot.walkers, viot.exit_points]
+    return [tau.times, tau.exit_sides, tau.exit_points.round(2), slow.times, slow.exit_points.round(2), split.repeats, split.loop_time,
+            viot.walkers.round(3), viot.exit_points.round(2)]
 
 def trees():
     z = np.cos(np.arange(56.0) ** 1.7).reshape(7, 8)
