@@ -265,3 +265,44 @@ def test_the_description_is_strict_json(tmp_path):
     fp.export_landscape(tmp_path / "a.h5", loss, PLANE, **BOX)
     with h5py.File(tmp_path / "a.h5") as f:
         assert json.loads(f["fpkit/meta"][()])["plane"]["directions_as_given"] == [[1, 0], [0, 1]]
+
+
+def test_other_peoples_plotters_find_what_they_look_for(tmp_path):
+    # what plot_2d_contour, h52vtp and plot_1d_loss_err of tomgoldstein/loss-landscape do with a file
+    fp.export_landscape(tmp_path / "a.h5", loss, PLANE, **BOX)
+    with h5py.File(tmp_path / "a.h5") as f:
+        A, B = np.meshgrid(f["xcoordinates"][:], f["ycoordinates"][:][:])
+        assert np.array(f["train_loss"][:]).shape == A.shape == B.shape
+        for a, b, z in zip(A.ravel(), B.ravel(), f["train_loss"][:].ravel()):
+            assert z == loss(PLANE.at([a, b]))["train_loss"]
+        assert not (f["train_loss"][:] == -1).any() and np.count_nonzero(np.isnan(f["train_acc"][:])) == 0
+    fp.export_landscape(tmp_path / "b.h5", loss, fp.Plane.line(W, W + 1), x=(-1, 1, 5))
+    with h5py.File(tmp_path / "b.h5") as f:
+        assert all(f[name][:].shape == (5,) for name in ("xcoordinates", "train_loss", "train_acc", "test_loss", "test_acc"))
+
+
+def test_a_space_of_three_directions_is_exported(tmp_path):
+    plane = fp.Plane.through(W, W + [1, 0, 0, 0, 0, 0], W + [0, 2, 0, 0, 0, 0], W + [0, 0, 3, 0, 0, 0])
+    land = fp.export_landscape(tmp_path / "a.h5", loss, plane, x=(-1, 1, 5), y=(-1, 2, 4), z=(0, 1, 3), trajectory=[W])
+    assert land.shape == (3, 4, 5) and land.loss[2, 1, 3] == loss(plane.at([land.x[3], land.y[1], land.z[2]]))["train_loss"]
+    assert land.trajectory.tolist() == [[0, 0, 0]] and land.gram == pytest.approx(np.eye(3)) and not land.axis_order_assumed
+
+
+def test_an_interrupted_export_is_read_on_its_coarse_grid(tmp_path):
+    with pytest.raises(Stop):
+        fp.export_landscape(tmp_path / "a.h5", stopping_after(30), PLANE, **BOX)
+    land = fp.read_landscape(tmp_path / "a.h5")
+    assert "every=2" in land.refusal
+    coarse = fp.read_landscape(tmp_path / "a.h5", every=2)
+    assert coarse.refusal is None and np.array_equal(coarse.loss, surface()[::2, ::2])
+
+
+@pytest.mark.slow
+def test_a_hundred_kills_end_in_the_same_bytes():
+    import sys
+
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+    import validation
+
+    verdict = validation.load("export_kills").run()
+    assert verdict.outcome == "holds", verdict
