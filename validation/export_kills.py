@@ -14,7 +14,7 @@ import numpy as np
 from .verdict import Table, ruled
 
 CLAIM = "kill -9 at any moment of an export loses nothing that was computed but the point under way; resumed, it ends in the same bytes."
-SOURCE = "SIGKILL of the process at random moments; two processes of the same call afterwards never disagree about a byte."
+SOURCE = "SIGKILL of the exporting process at random moments: while it starts, takes up what is known, computes, saves and replaces."
 CRITERION = "Every readable file on the way holds only right values, no point is lost or computed twice beyond one a kill, the final file is bit-equal."
 
 KILLS, QUICK_KILLS = 100, 4

@@ -15,13 +15,14 @@ from ..core.files import target
 from . import journal
 from .evaluation import FAILED, NOT_FINITE, OK, evaluated, potential_of
 from .hostile import LandscapeFormatError, open_checked
-from .planes import Plane
+from .planes import Plane, parameter_vector
 from .writing import SURFACES, write_landscape
 
 __all__ = ["export_landscape", "coarse_to_fine"]
 
 DIRECTIONS_UP_TO = 100_000           # parameters: the directions of larger networks are stored only when asked for
 DEFAULT_SAMPLES = 51
+OWN_PLACES = {"loss_stderr": "loss_stderr", "logdet_perp": "hessian/logdet_perp", "hessian_trace": "hessian/trace"}       # in /fpkit
 
 
 def export_landscape(path, loss, plane, x=None, y=None, z=None, *, trajectory=None, steps=None, workers=1, executor=None,
@@ -39,8 +40,9 @@ def export_landscape(path, loss, plane, x=None, y=None, z=None, *, trajectory=No
         The file, in fpkit's schema 1.0, which the plotters of tomgoldstein/loss-landscape read as well.
     loss : callable
         ``loss(vector)`` for a float64 vector of shape (n_params,): a number, the training loss; or a dict with train_loss and/or
-        test_loss, train_acc, test_acc (in per cent) and further numbers under other names. A loss may be an array of losses of
-        equal minibatches: their mean is stored, and its standard error in /fpkit/loss_stderr.
+        test_loss, train_acc, test_acc (in per cent), loss_stderr, logdet_perp (log det of the Hessian across the plane),
+        hessian_trace, and further numbers under other names. A loss may be an array of losses of equal minibatches: their mean is
+        stored, and its standard error in /fpkit/loss_stderr.
     plane : Plane
     x, y, z : (low, high, n), or ndarray of coordinates
         Default: 51 samples over ``plane.box()``.
@@ -207,9 +209,7 @@ class _Job:
     def vector(self, i):
         """Parameters of point i."""
         if i >= self.n_cells:
-            from .planes import _vector
-
-            return _vector("checkpoint", self.checkpoints[i - self.n_cells])[0]
+            return parameter_vector("checkpoint", self.checkpoints[i - self.n_cells])[0]
         index = np.unravel_index(i, self.shape)[::-1]
         return self.plane.at([a[k] for a, k in zip(self.axes, index)])
 
@@ -257,7 +257,7 @@ class _Job:
                 if is_ours and not attributes.get("complete"):
                     names = tuple(json.loads(file.text("fpkit/names")))
                     status = file.array("fpkit/status", shapes={self.shape}).ravel().astype(int)
-                    columns = [file.array(f"fpkit/{n}" if n == "loss_stderr" else n, shapes={self.shape}).ravel() for n in names]
+                    columns = [file.array(f"fpkit/{OWN_PLACES[n]}" if n in OWN_PLACES else n, shapes={self.shape}).ravel() for n in names]
         except LandscapeFormatError as error:
             raise ValueError(f"{self.path!r} is there and cannot be resumed ({error.reason}); take another name, or overwrite=True.") from None
         if not is_ours:
@@ -282,8 +282,7 @@ class _Job:
                 columns[:, index] = values
         table = {n: c[:self.n_cells].reshape(self.shape) for n, c in zip(self.names, columns)}
         own = {"config": self.config, "names": json.dumps(self.names), "origin_norm": np.sqrt((self.plane.origin**2).sum())}
-        if "loss_stderr" in table:
-            own["loss_stderr"] = table.pop("loss_stderr")
+        own |= {place: table.pop(name) for name, place in OWN_PLACES.items() if name in table}
         if self.has_directions:
             own |= {f"directions/{n}": d for n, d in zip("xyz", self.plane.directions)}
         if self.temperature is not None:

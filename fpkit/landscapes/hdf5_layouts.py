@@ -66,7 +66,7 @@ def _goldstein(file, key, layout):
     attributes = file.attributes()
     is_own = _is_own_format(file, attributes)
     warnings = _version_warnings(attributes) if is_own else []
-    axes, flips = _axes(file, warnings)
+    axes, flips = axes_of(file, warnings)
     sizes = [a.size for a in axes]
     losses = [k for k in LOSSES if file.has(k)]
     names = list(dict.fromkeys([*(k for k in SURFACES if file.has(k)), *losses]))
@@ -81,7 +81,7 @@ def _goldstein(file, key, layout):
         file.fail(key, "it was declared and never written: the surface was set up, never computed")
     status = surface("fpkit/status") if is_own and file.has("fpkit/status") else None
     extra = _own_extras(file, len(axes), surface, warnings) if is_own else {}
-    extra |= _trajectory(file, len(axes), warnings)
+    extra |= trajectory_of(file, len(axes), warnings)
     meta = {"format": "fpkit-landscape" if is_own else "tomgoldstein", "attributes": attributes, "dir_file": dir_file(file),
             **({"meta": extra.pop("meta")} if "meta" in extra else {}), **name_hints(file.path)}
     others = _others(file, {*names, *AXES}, is_own, surface, warnings)
@@ -126,7 +126,7 @@ def _chosen_key(file, key, names, losses):
     file.fail("train_loss", f"the surface was set up, never computed: the file holds coordinates and no loss{more}")
 
 
-def _axes(file, warnings):
+def axes_of(file, warnings):
     """Rising coordinates [x], [x, y] or [x, y, z], and which of them were falling."""
     axes, flips = [], []
     for name in AXES:
@@ -236,7 +236,7 @@ def readable_json(text, depth=20):
     return found if isinstance(found, dict) else {"value": found}
 
 
-def _trajectory(file, ndim, warnings):
+def trajectory_of(file, ndim, warnings):
     """Points (n, ndim) of the optimiser on the plane, their steps, losses and distances from the plane."""
     for names in (tuple(f"fpkit/trajectory/{n}" for n in "xyz"), tuple(f"proj_{n}coord" for n in "xyz")):
         if not all(file.has(k) for k in names[:ndim]):
@@ -282,6 +282,8 @@ def _others(file, known, is_own, surface, warnings):
     groups = [("", [n for n in file.names() if n not in known and n not in ("fpkit", "dir_file", "dir_path", "proj_xcoord", "proj_ycoord", "proj_zcoord")])]
     if is_own and file.has("fpkit"):
         groups.append(("fpkit/", [n for n in file.names("fpkit") if n not in OWN_KEYS]))
+        if file.has("fpkit/hessian") and file.is_group("fpkit/hessian"):
+            groups.append(("fpkit/hessian/", [n for n in file.names("fpkit/hessian") if n != "logdet_perp"]))
     for prefix, names in groups:
         for name in names[:MAX_OTHERS]:
             try:

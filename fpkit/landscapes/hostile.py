@@ -69,13 +69,13 @@ def open_checked(path):
     except BlockingIOError:
         raise LandscapeFormatError(path, None, "the file is locked, so it is still being written; wait for its writer or copy it") from None
     except H5PY_ERRORS as error:
-        raise LandscapeFormatError(path, None, f"HDF5 cannot open it ({_short(error)}); it is damaged or cut off") from None
+        raise LandscapeFormatError(path, None, f"HDF5 cannot open it ({short(error)}); it is damaged or cut off") from None
     try:
         yield CheckedFile(handle, path, size)
     except LandscapeFormatError:
         raise
     except H5PY_ERRORS as error:
-        raise LandscapeFormatError(path, None, f"reading failed ({_short(error)}); the file is damaged") from None
+        raise LandscapeFormatError(path, None, f"reading failed ({short(error)}); the file is damaged") from None
     finally:
         try:
             handle.close()
@@ -91,7 +91,7 @@ def content_of(path):
     try:
         status = os.stat(path)
     except (OSError, ValueError) as error:
-        reason = "there is no such file" if isinstance(error, FileNotFoundError) else _short(error)
+        reason = "there is no such file" if isinstance(error, FileNotFoundError) else short(error)
         raise LandscapeFormatError(path, None, reason) from None
     if stat.S_ISDIR(status.st_mode):
         raise LandscapeFormatError(path, None, "this is a folder; give the HDF5 file in it")
@@ -110,7 +110,7 @@ def content_of(path):
                 stream.seek(offset)
                 head = stream.read(8)
     except OSError as error:
-        raise LandscapeFormatError(path, None, _short(error)) from None
+        raise LandscapeFormatError(path, None, short(error)) from None
     return "hdf5", status.st_size
 
 
@@ -141,7 +141,7 @@ def most_cells(size):
     return min(MAX_CELLS, max(FREE_CELLS, size))
 
 
-def _short(error):
+def short(error):
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= 160 else text[:157] + "..."
 
@@ -170,7 +170,7 @@ class CheckedFile:
             try:
                 link = here.get(name, getlink=True) if name in here.keys() or self._is_linked(here, name) else None
             except H5PY_ERRORS as error:
-                self.fail(key, f"its link cannot be read ({_short(error)})")
+                self.fail(key, f"its link cannot be read ({short(error)})")
             if link is None:
                 return False
             if depth + 1 < len(parts):
@@ -202,7 +202,7 @@ class CheckedFile:
             except LandscapeFormatError:
                 raise
             except H5PY_ERRORS as error:
-                self.fail(key, f"it cannot be opened ({_short(error)})")
+                self.fail(key, f"it cannot be opened ({short(error)})")
             if link is None:
                 self.fail(key, "it is missing")
         return here
@@ -224,7 +224,7 @@ class CheckedFile:
         except H5PY_ERRORS as error:
             if isinstance(error, LandscapeFormatError):
                 raise
-            self.fail(key, f"its layout cannot be read ({_short(error)})")
+            self.fail(key, f"its layout cannot be read ({short(error)})")
         return found
 
     def array(self, key, ndim=None, shapes=None):
@@ -249,7 +249,7 @@ class CheckedFile:
             with np.errstate(over="ignore", invalid="ignore"):        # a long double may exceed what a double holds
                 return np.array(d[()], dtype=np.float64)
         except H5PY_ERRORS as error:
-            self.fail(key, f"its values cannot be read ({_short(error)})")
+            self.fail(key, f"its values cannot be read ({short(error)})")
 
     def blocks(self, key):
         """The numbers of a dataset of any size, flattened, as float64 pieces of at most FREE_CELLS."""
@@ -264,7 +264,7 @@ class CheckedFile:
             for start in range(0, d.shape[0], n):
                 yield np.array(d[start:start + n], dtype=np.float64).ravel()
         except H5PY_ERRORS as error:
-            self.fail(key, f"its values cannot be read ({_short(error)})")
+            self.fail(key, f"its values cannot be read ({short(error)})")
 
     def numbers(self, key):
         """The dataset at `key` after the checks of type, filters and space; nothing is read."""
@@ -272,7 +272,7 @@ class CheckedFile:
         try:
             kind = d.dtype.kind
         except H5PY_ERRORS as error:
-            self.fail(key, f"its type cannot be read ({_short(error)})")
+            self.fail(key, f"its type cannot be read ({short(error)})")
         if kind not in "fiu":
             self.fail(key, f"its type {str(d.dtype)[:60]!r} is not plain numbers")
         plist = d.id.get_create_plist()

@@ -12,7 +12,7 @@ import zlib
 
 import numpy as np
 
-from .hostile import MAX_EXPANSION, PICKLE, LandscapeFormatError, _short, content_of, most_cells
+from .hostile import MAX_EXPANSION, PICKLE, LandscapeFormatError, short, content_of, most_cells
 
 MAX_MEMBERS = 200
 MAX_HEADER = 4096
@@ -31,7 +31,7 @@ def read_arrays(path):
         raise
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, KeyError, IndexError, struct.error, NotImplementedError,
             RuntimeError, OverflowError, MemoryError, UnicodeError, TypeError, AttributeError) as error:
-        raise LandscapeFormatError(path, None, f"reading failed ({_short(error)}); the file is damaged") from None
+        raise LandscapeFormatError(path, None, f"reading failed ({short(error)}); the file is damaged") from None
 
 
 def _members(path, size):

@@ -73,12 +73,12 @@ class Plane:
         orthonormal : bool
             False keeps the directions, and coordinates are their coefficients.
         """
-        origin, _ = _vector("origin", origin)
+        origin, _ = parameter_vector("origin", origin)
         if isinstance(directions, (str, bytes)) or hasattr(directions, "__fspath__"):
             from .directions import read_directions
 
             directions = read_directions(directions).vectors
-        vectors = [_vector(f"direction {k}", d, origin.size)[0] for k, d in enumerate(directions)]
+        vectors = [parameter_vector(f"direction {k}", d, origin.size)[0] for k, d in enumerate(directions)]
         if not 1 <= len(vectors) <= 3:
             raise ValueError(f"a landscape has one to three directions, got {len(vectors)}.")
         basis, given = _gram_schmidt(vectors)
@@ -112,7 +112,7 @@ class Plane:
             The default spans the same plane by orthonormal directions; ``plane.coordinates([a, b])`` leads from coefficients of
             the normalised directions to coordinates.
         """
-        origin, found = _vector("origin", origin)
+        origin, found = parameter_vector("origin", origin)
         layout = layout or found
         if layout is None:
             if normalisation in ("filter", "dfilter"):
@@ -138,8 +138,8 @@ class Plane:
         """
         if not 2 <= len(solutions) <= 4:
             raise ValueError(f"a plane goes through two (a line) to four (a space) solutions, got {len(solutions)}.")
-        origin, _ = _vector("solution 0", solutions[0])
-        vectors = [_vector(f"solution {k}", s, origin.size)[0] - origin for k, s in enumerate(solutions[1:], 1)]
+        origin, _ = parameter_vector("solution 0", solutions[0])
+        vectors = [parameter_vector(f"solution {k}", s, origin.size)[0] - origin for k, s in enumerate(solutions[1:], 1)]
         points = np.vstack([np.zeros(len(vectors)), np.eye(len(vectors))])
         return cls.from_directions(origin, vectors, orthonormal, f"through {len(solutions)} solutions", points)
 
@@ -160,13 +160,13 @@ class Plane:
         origin : vector or tensors, optional
             Default: the last checkpoint.
         """
-        rows = [_vector(f"checkpoint {k}", c)[0] for k, c in enumerate(checkpoints)]
+        rows = [parameter_vector(f"checkpoint {k}", c)[0] for k, c in enumerate(checkpoints)]
         ndim = checks.whole("ndim", ndim, 1)
         if len({r.size for r in rows}) > 1:
             raise ValueError(f"the checkpoints have different numbers of parameters: {sorted({r.size for r in rows})}.")
         if len(rows) <= ndim:
             raise ValueError(f"{ndim} principal components need at least {ndim + 1} checkpoints, got {len(rows)}.")
-        origin = rows[-1] if origin is None else _vector("origin", origin, rows[0].size)[0]
+        origin = rows[-1] if origin is None else parameter_vector("origin", origin, rows[0].size)[0]
         centre = sum(rows) / len(rows)
         away = [r - centre for r in rows]
         K = np.array([[inner(a, b) for b in away] for a in away])
@@ -204,7 +204,7 @@ class Plane:
         """
         from scipy.sparse.linalg import LinearOperator, eigsh
 
-        origin, _ = _vector("origin", origin)
+        origin, _ = parameter_vector("origin", origin)
         ndim = checks.whole("ndim", ndim, 1)
         which = {"largest": "LA", "smallest": "SA"}[checks.choice("which", which, ("largest", "smallest"))]
         if (gradient is None) == (product is None):
@@ -272,7 +272,7 @@ class Plane:
         """
         G, found, residuals = self.gram, [], []
         for k, v in enumerate(vectors):
-            v = _vector(f"vector {k}", v, self.n_params)[0] - self.origin
+            v = parameter_vector(f"vector {k}", v, self.n_params)[0] - self.origin
             c = np.linalg.solve(G, [inner(d, v) for d in self.directions])
             off = v - sum(a * d for a, d in zip(c, self.directions))
             length = np.sqrt(inner(v, v))
@@ -306,7 +306,7 @@ class Plane:
         return f"{noun} in {self.n_params} parameters: {self.kind}, {'orthonormal' if self.facts.get('orthonormal') else 'directions as given'}"
 
 
-def _vector(name, values, size=None):
+def parameter_vector(name, values, size=None):
     """A finite float vector of its own, and its layout when it came as tensors."""
     layout = None
     if is_list_of_tensors(values):

@@ -8,7 +8,7 @@ import numpy as np
 from ..core import checks
 from .cells import classify
 from .directions import read_directions
-from .hdf5_layouts import AXES, LOSSES, _axes, _trajectory, dir_file, read_hdf5
+from .hdf5_layouts import AXES, LOSSES, axes_of, dir_file, read_hdf5, trajectory_of
 from .hostile import PICKLE, LandscapeFormatError, content_of, open_checked
 from .landscape import Landscape
 from .networks import Network, is_network, read_network
@@ -115,7 +115,7 @@ def _add_directions(parts, path):
 
 def _add_trajectory(parts, path):
     with open_checked(path) as file:
-        found = _trajectory(file, len(parts.axes), parts.warnings)
+        found = trajectory_of(file, len(parts.axes), parts.warnings)
         is_coefficients = file.has("fpkit/trajectory/x") or "lstsq" in os.path.basename(file.path)
     if not found:
         raise LandscapeFormatError(path, "proj_xcoord", "there is no trajectory in this file")
@@ -234,7 +234,7 @@ def _other_kind(file, key):
     if file.has("xcoordinates"):
         if key is not None or any(file.has(k) for k in LOSSES):
             return None
-        axes, _ = _axes(file, [])
+        axes, _ = axes_of(file, [])
         found = {"kind": "set up, never computed", "shape": [a.size for a in axes[::-1]],
                  **{n: [float(a[0]), float(a[-1])] for n, a in zip("xyz", axes)}, "analysis": "refused: the file holds coordinates and no loss"}
     elif file.has("proj_xcoord"):

@@ -6,6 +6,8 @@ import os
 import numpy as np
 
 from ..core.files import replacing
+from .directions import read_directions
+from .hostile import LandscapeFormatError
 from .networks import network_of
 from .writing import FAILED, NOT_FINITE, OK, PENDING, SURFACES, write_landscape
 
@@ -32,6 +34,7 @@ def _hdf5(land, path):
     own = {n[6:]: v for n, v in land.others.items() if n.startswith("fpkit/")}
     own |= {n: v for n, v in (("loss_stderr", land.loss_stderr), ("origin_norm", land.origin_norm), ("hessian/logdet_perp", land.logdet_perp))
             if v is not None}
+    own |= _directions(land)
     own |= {f"temperature/{n}": v for n, v in (land.temperature or {}).items() if n != "theta"}
     others = {n: v for n, v in land.others.items() if not n.startswith("fpkit/")}
     others |= {n: a for n, a in land.surfaces.items() if n not in surfaces and n != land.key}
@@ -46,6 +49,16 @@ def _hdf5(land, path):
     write_landscape(path, land.x, land.y, surfaces, land.gram, trajectory, land.meta.get("meta"), attributes.get("n_params"), z=land.z,
                     status=status, others=others, own=own, attributes={n: v for n, v in attributes.items() if n not in KEPT},
                     created_utc=attributes.get("created_utc", "now"))
+
+
+def _directions(land):
+    """The directions that stand in the file the landscape was read from; they are not kept in memory."""
+    if land.meta.get("format") != "fpkit-landscape":
+        return {}
+    try:
+        return {f"directions/{n}": v for n, v in zip("xyz", read_directions(land.path).vectors)}
+    except LandscapeFormatError:
+        return {}
 
 
 def _npz(land, path):

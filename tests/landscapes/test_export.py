@@ -117,6 +117,15 @@ def test_further_names_are_kept_beside_the_surfaces(tmp_path):
         assert f["max_eig"].shape == (7, 9) and f["max_eig"][0, 0] == PLANE.at([-1, -1])[1]
 
 
+def test_what_the_loss_tells_of_the_hessian_goes_where_the_schema_puts_it(tmp_path):
+    land = fp.export_landscape(tmp_path / "a.h5", lambda w: {"train_loss": w[0], "logdet_perp": w[1], "hessian_trace": w[2]}, PLANE, **BOX)
+    assert land.logdet_perp[0, 0] == PLANE.at([-1, -1])[1] and "fpkit/hessian/trace" in land.others
+    again = fp.read_landscape(land.save(tmp_path / "b.h5"))
+    assert np.array_equal(again.logdet_perp, land.logdet_perp) and np.array_equal(again.others["fpkit/hessian/trace"], land.others["fpkit/hessian/trace"])
+    with h5py.File(tmp_path / "b.h5") as f:
+        assert np.array_equal(f["fpkit/directions/x"], PLANE.directions[0])
+
+
 # ---- interruption ----
 
 @pytest.mark.parametrize("n", [0, 1, 2, 30, 62, 64])

@@ -256,3 +256,30 @@ def test_a_large_landscape_must_be_large_on_the_disk(tmp_path):
     with base(path, x, x) as f:
         f.create_dataset("train_loss", data=np.ones((2500, 2500)), chunks=(100, 2500), compression="gzip")
     assert "more than the allowed" in str(refusal(fp.read_landscape, path))
+
+
+def direction_group(f, **tensors):
+    for group in ("xdirection", "ydirection"):
+        for k in (0, 1):
+            f[f"{group}/{k}"] = np.random.default_rng(k + len(group) + ord(group[0])).normal(size=(3, 4))
+        for name, make in tensors.items():
+            make(f[group], name)
+
+
+@pytest.mark.parametrize("build, words", [
+    (lambda g, n, folder: g.__setitem__(n, h5py.ExternalLink(str(folder / "other.h5"), "/train_loss")), "link into another file"),
+    (lambda g, n, folder: g.create_dataset(n, (4, 5), "f8", external=[(str(folder / "other.raw"), 0, 160)]), "another file"),
+    (lambda g, n, folder: g.create_dataset(n, (10**5, 10**5), "f8", chunks=(1000, 1000), compression="gzip"), "more than the allowed"),
+    (lambda g, n, folder: g.create_dataset(n, data=np.ones((2000, 2000)), chunks=(500, 2000), compression="gzip"), "compression bomb"),
+    (lambda g, n, folder: g.create_dataset(n, (4, 5), "f8"), "never written"),
+    (lambda g, n, folder: g.create_group(n), "is a group"),
+    (lambda g, n, folder: g.__setitem__(n, np.full(3, np.nan)), "not finite"),
+])
+def test_a_hostile_direction_file_is_refused(build, words, tmp_path):
+    from fpkit.landscapes.directions import read_directions
+
+    other(tmp_path)
+    path = tmp_path / "directions.h5"
+    with h5py.File(path, "w") as f:
+        direction_group(f, **{"2": lambda g, n: build(g, n, tmp_path)})
+    assert words in str(refusal(read_directions, path))
