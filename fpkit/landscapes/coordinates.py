@@ -6,6 +6,7 @@ import numpy as np
 from ..core import checks
 
 UNIFORM = 1e-6                                     # of the mean spacing
+SINGLE = 2 * float(np.finfo(np.float32).eps)       # of the largest coordinate: what rounding to single precision does
 ORDERS = {"yx": "yx", "y,x": "yx", "xy": "xy", "x,y": "xy", "zyx": "yx", "z,y,x": "yx", "xyz": "xy", "x,y,z": "xy", "x": "yx"}
 
 
@@ -30,7 +31,12 @@ def ascending(fail, name, a, warnings):
     a = a[::-1].copy() if is_falling else a
     h = (a[-1] - a[0]) / (a.size - 1)
     if np.abs(np.diff(a) - h).max() > UNIFORM * h:
-        warnings.append(f"The {name} are not evenly spaced.")
+        even = np.linspace(a[0], a[-1], a.size)
+        if (a == a.astype(np.float32)).all() and (np.abs(a - even) <= SINGLE * np.abs(a).max()).all():
+            a = even                                     # torch.linspace, for example
+            warnings.append(f"The {name} are evenly spaced up to single precision and are taken as even.")
+        else:
+            warnings.append(f"The {name} are not evenly spaced.")
     if is_falling:
         warnings.append(f"The {name} fall; they are turned round together with the data.")
     return a, is_falling

@@ -19,8 +19,15 @@ MAX_HEADER = 4096
 HEADER = re.compile(rb"\{\s*'descr':\s*'([<>|=]?[a-zA-Z]\d{0,3})',\s*'fortran_order':\s*(True|False),\s*'shape':\s*\(([\d,\s]*)\),?\s*\}\s*")
 
 
+class _NotNumbers(LandscapeFormatError):
+    """A member of an archive that holds texts or objects: left out as long as there are others."""
+
+
 def read_arrays(path):
-    """Arrays of the file as float64, by name (a bare .npy: ""); LandscapeFormatError for whatever is wrong with it."""
+    """Arrays of the file as float64, by name (a bare .npy: ""); LandscapeFormatError for whatever is wrong with it.
+
+    Members of an archive that are no plain numbers are left out, unread.
+    """
     content, size = content_of(path)
     try:
         if content == "npy":
@@ -35,7 +42,7 @@ def read_arrays(path):
 
 
 def _members(path, size):
-    found, total, most = {}, 0, 8 * most_cells(size)
+    found, total, most, left_out = {}, 0, 8 * most_cells(size), None
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
         if len(members) > MAX_MEMBERS:
@@ -57,7 +64,12 @@ def _members(path, size):
             if name in found:
                 raise LandscapeFormatError(path, shown, "the archive holds it twice")
             with archive.open(member) as stream:
-                found[name] = _array(path, shown, stream, member.file_size)
+                try:
+                    found[name] = _array(path, shown, stream, member.file_size)
+                except _NotNumbers as error:
+                    left_out = error
+    if left_out is not None and not found:
+        raise LandscapeFormatError(path, left_out.key, left_out.reason)
     return found
 
 
@@ -74,14 +86,12 @@ def _array(path, key, stream, size):
     header = stream.read(length)
     m = HEADER.fullmatch(header)
     if m is None:
-        reason = ("it holds Python objects, which only unpickling could read; save plain numbers" if b"'|O'" in header
-                  else "its header is not that of an array of plain numbers")
-        raise LandscapeFormatError(path, key or None, reason)
+        raise _NotNumbers(path, key or None, "its header is not that of an array of plain numbers")
     dtype = np.dtype(m[1].decode())
-    if dtype.hasobject:
-        raise LandscapeFormatError(path, key or None, "it holds Python objects, which only unpickling could read; save plain numbers")
+    if dtype.kind == "O":
+        raise _NotNumbers(path, key or None, "it holds Python objects, which only unpickling could read; save plain numbers")
     if dtype.kind not in "fiu":
-        raise LandscapeFormatError(path, key or None, f"its type {str(dtype)[:40]!r} is not plain numbers")
+        raise _NotNumbers(path, key or None, f"its type {str(dtype)[:40]!r} is not plain numbers")
     shape = tuple(int(n) for n in m[3].split(b",") if n.strip())
     count = 1
     for n in shape:

@@ -109,6 +109,14 @@ def test_single_precision_and_integers_are_read_exactly(tmp_path):
         assert np.array_equal(land.loss, SHEET.astype(dtype).astype(float))
 
 
+def test_coordinates_in_single_precision_are_even(tmp_path):
+    x = np.linspace(-1, 1, 101).astype("f4")
+    land = fp.read_landscape(write(tmp_path / "a.h5", xcoordinates=x, ycoordinates=Y, train_loss=np.zeros((4, 101))))
+    assert land.is_uniform and (land.x[0], land.x[-1]) == (-1, 1) and any("single precision" in w for w in land.warnings)
+    x = x + np.float32(1e-3) * (np.arange(101) == 50)
+    assert not fp.read_landscape(write(tmp_path / "b.h5", xcoordinates=x, ycoordinates=Y, train_loss=np.zeros((4, 101)))).is_uniform
+
+
 def test_what_a_reduction_leaves_in_single_precision_is_diverged(tmp_path):
     loss = SHEET.astype("f4")
     loss[0, 0] = np.finfo("f4").min
@@ -207,6 +215,13 @@ def test_archives_bring_their_own_coordinates(tmp_path):
     assert is_the_sheet(fp.read_landscape(tmp_path / "d.npz", key="b", x=X, y=Y))
     with pytest.raises(ValueError, match="has its own coordinates"):
         fp.read_landscape(tmp_path / "a.npz", x=X)
+
+
+def test_texts_and_objects_beside_the_numbers_are_left_out_unread(tmp_path):
+    np.savez(tmp_path / "a.npz", train_loss=SHEET, x=X, y=Y, title="a title", config=np.array({"lr": 0.1}, dtype=object), flags=np.ones(3, bool))
+    assert is_the_sheet(fp.read_landscape(tmp_path / "a.npz"))
+    with pytest.raises(fp.LandscapeFormatError, match="no such array"):
+        fp.read_landscape(tmp_path / "a.npz", key="config")
 
 
 def test_a_square_array_is_flagged(tmp_path):
