@@ -37,6 +37,7 @@ _HOME = {
     "rates.free_energy": "free_energy free_energy_form free_energy_rate",
     "landscapes.reading": "read_landscape LandscapeFormatError Landscape",
     "landscapes.planes": "Plane",
+    "landscapes.directions": "read_directions",
     "landscapes.export": "export_landscape",
     "landscapes.temperature": "sgd_temperature equipartition_temperature",
     "landscapes.analysis": "analyse",

@@ -12,18 +12,24 @@ def add(commands):
     c.add_argument("--loss", metavar="MODULE:FUNCTION", required=True,
                    help="your function loss(vector) -> number or dict; THE CODE OF THE MODULE IS RUN (a module name, or a path that ends in .py). "
                         f"Or {PROBLEM}, a problem that comes with fpkit and trains its own solutions")
-    c.add_argument("--points", nargs="+", metavar="FILE", help=".npy or .npz file(s) of parameter vectors, one a row: solutions, or checkpoints for pca; the first is the origin (of pca the last)")
+    c.add_argument("--points", nargs="+", metavar="FILE",
+                   help=".npy or .npz file(s) of parameter vectors, one a row: solutions, or checkpoints for pca; the first is the origin (of pca the last)")
     c.add_argument("--plane", choices=("through", "random", "pca"), default="through", help="how the plane is laid (default: through the points)")
     c.add_argument("--ndim", type=int, default=2, choices=(1, 2, 3), help="axes of a random or pca plane (default: 2)")
-    c.add_argument("--as-given", action="store_true", help="keep the directions as given instead of making them orthonormal: solutions lie at 0 and 1")
+    c.add_argument("--as-given", action="store_true",
+                   help="keep the directions as given instead of making them orthonormal: solutions lie at 0 and 1")
     for name in "xyz":
-        c.add_argument(f"--{name}", type=float, nargs=3, metavar=("LOW", "HIGH", "N"), help=f"samples along {name} (default: 51 over the points and a margin)")
+        c.add_argument(f"--{name}", type=float, nargs=3, metavar=("LOW", "HIGH", "N"),
+                       help=f"samples along {name} (default: 51 over the points and a margin)")
     c.add_argument("--trajectory", metavar="FILE", help=".npy or .npz file of checkpoints to project onto the plane")
     c.add_argument("--seed", type=int, default=0, help=f"seed of random directions, and of {PROBLEM} (default: 0)")
     c.add_argument("--workers", type=int, default=1, help="processes (default: 1)")
-    c.add_argument("--share", type=int, nargs=2, metavar=("K", "N"), help="compute only each N-th point from the K-th on; gather with a last call without --share")
-    c.add_argument("--save-every", type=float, default=60.0, metavar="SECONDS", help="time between two replacements of the file (default: 60)")
-    c.add_argument("--meta", action="append", default=[], metavar="NAME=TEXT", help="what the file shall tell, for example weight_decay=0.01 (repeatable)")
+    c.add_argument("--share", type=int, nargs=2, metavar=("K", "N"),
+                   help="compute only each N-th point from the K-th on; gather with a last call without --share")
+    c.add_argument("--save-every", type=float, default=60.0, metavar="SECONDS",
+                   help="time between two replacements of the file (default: 60)")
+    c.add_argument("--meta", action="append", default=[], metavar="NAME=TEXT",
+                   help="what the file shall tell, for example weight_decay=0.01 (repeatable)")
     c.add_argument("--record-errors", action="store_true", help="mark points where the loss fails instead of stopping")
     c.add_argument("--overwrite", action="store_true", help="throw away a file of another export under this name")
 

@@ -7,6 +7,7 @@ from ..core import checks
 
 UNIFORM = 1e-6                                     # of the mean spacing
 SINGLE = 2 * float(np.finfo(np.float32).eps)       # of the largest coordinate: what rounding to single precision does
+EXCHANGE = ' (layout="xy" or "yx" exchanges the axes)'
 ORDERS = {"yx": "yx", "y,x": "yx", "xy": "xy", "x,y": "xy", "zyx": "yx", "z,y,x": "yx", "xyz": "xy", "x,y,z": "xy", "x": "yx"}
 
 
@@ -47,11 +48,11 @@ def given_axis(name, spec, n):
     if isinstance(spec, (tuple, list)) and len(spec) in (2, 3) and len(spec) != n:
         low, high = checks.number(name, spec[0]), checks.number(name, spec[1])
         if len(spec) == 3 and checks.whole(f"the number of samples of {name}", spec[2], 2) != n:
-            raise ValueError(f"{name} was given {spec[2]} samples and the file has {n} on that axis (layout=\"xy\" or \"yx\" exchanges the axes).")
+            raise ValueError(f"{name} was given {spec[2]} samples and the file has {n} on that axis{EXCHANGE}.")
         return np.linspace(low, high, n)
     a = np.asarray(spec, float)
     if a.shape != (n,):
-        raise ValueError(f"{name} was given {a.size} coordinates and the file has {n} samples on that axis (layout=\"xy\" or \"yx\" exchanges the axes).")
+        raise ValueError(f"{name} was given {a.size} coordinates and the file has {n} samples on that axis{EXCHANGE}.")
     return a
 
 

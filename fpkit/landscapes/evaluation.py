@@ -23,11 +23,13 @@ def values_of(answer):
     """What a loss returned, as a dict of floats; a loss given as an array of minibatch losses becomes mean and standard error."""
     answer = dict(answer) if hasattr(answer, "items") else {"train_loss": answer}
     if not {"train_loss", "test_loss"} & set(answer):
-        raise ValueError(f"the loss must return a number, or a dict with train_loss or test_loss, got the names {', '.join(map(str, answer)) or 'none'}.")
+        names = ", ".join(map(str, answer)) or "none"
+        raise ValueError(f"the loss must return a number, or a dict with train_loss or test_loss, got the names {names}.")
     main, found = potential_of(answer), {}
     for name, value in answer.items():
         if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z]\w{0,63}", name) or name in RESERVED:
-            raise ValueError(f"the loss returned a value named {checks.shown(name)}; names are letters, digits and underscores, and none of the file's own.")
+            raise ValueError(f"the loss returned a value named {checks.shown(name)}; names are letters, digits and underscores, "
+                             "and none of the file's own.")
         try:
             a = np.asarray(value, float)
         except (TypeError, ValueError):

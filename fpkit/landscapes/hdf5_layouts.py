@@ -279,7 +279,8 @@ def name_hints(path):
 def _others(file, known, is_own, surface, warnings):
     """Numbers and texts under names that no schema here knows: kept as they are for a rewrite, surfaces as (ny, nx)."""
     found = {}
-    groups = [("", [n for n in file.names() if n not in known and n not in ("fpkit", "dir_file", "dir_path", "proj_xcoord", "proj_ycoord", "proj_zcoord")])]
+    known = {*known, "fpkit", "dir_file", "dir_path", "proj_xcoord", "proj_ycoord", "proj_zcoord"}
+    groups = [("", [n for n in file.names() if n not in known])]
     if is_own and file.has("fpkit"):
         groups.append(("fpkit/", [n for n in file.names("fpkit") if n not in OWN_KEYS]))
         if file.has("fpkit/hessian") and file.is_group("fpkit/hessian"):

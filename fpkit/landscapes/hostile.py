@@ -25,6 +25,8 @@ TENSOR_EXPANSION = 20            # of the tensors of a direction file, which are
 MAX_CHUNKS = 20_000              # each costs a look-up and an unpacking
 MAX_TEXT = 65_536
 MAX_NAMES = 1000                 # names listed of one group
+SEARCHED = 64 * 2**20            # bytes of a file that is searched for every text attribute; in larger ones for those that decide
+DECIDING = ("format", "format_version", "axis_order")
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32, h5py.h5z.FILTER_LZF}
 # what h5py was seen to raise on damaged files
@@ -329,7 +331,7 @@ class CheckedFile:
                     found[str(name)] = value.item() if value.ndim == 0 else value.tolist()
                 elif shape == () and kind is not None and kind.length is not None and kind.length <= MAX_TEXT:
                     found[str(name)] = self._decoded(self.handle.attrs[name])
-                elif shape == () and kind is not None and kind.length is None:
+                elif shape == () and kind is not None and kind.length is None and (self.size <= SEARCHED or name in DECIDING):
                     texts = self._heap_texts(lambda data: attribute_references(data, name))
                     if texts:                     # several: other objects have it too, or it was written over; all are sound to read
                         found[str(name)] = texts[0] if len(set(texts)) == 1 else self._decoded(self.handle.attrs[name])

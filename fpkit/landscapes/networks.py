@@ -116,7 +116,8 @@ def network_of(landscape, persistence=0.0, neighbours=8):
 
 def is_network(path):
     """Whether `path` is a folder with a min.data, or a file of that name (a suffix may follow)."""
-    return os.path.basename(os.path.normpath(path)).startswith("min.data") or (os.path.isdir(path) and os.path.lexists(os.path.join(path, "min.data")))
+    name = os.path.basename(os.path.normpath(path))
+    return name.startswith("min.data") or (os.path.isdir(path) and os.path.lexists(os.path.join(path, "min.data")))
 
 
 def read_network(path):

@@ -58,7 +58,8 @@ def _members(path, size):
                 raise LandscapeFormatError(path, shown, "it is encrypted or packed in a way that NumPy does not write")
             total += member.file_size
             if total > most:
-                raise LandscapeFormatError(path, shown, f"it would unpack to {member.file_size} bytes, more than the allowed {most} of a file of {size}")
+                raise LandscapeFormatError(path, shown, f"it would unpack to {member.file_size} bytes, more than the allowed {most} "
+                                           f"of a file of {size}")
             if member.file_size > MAX_EXPANSION * max(1, member.compress_size):
                 raise LandscapeFormatError(path, shown, f"{member.compress_size} stored bytes claim to be {member.file_size}: a compression bomb")
             if name in found:

@@ -62,22 +62,20 @@ class Plane:
     # ---- ways to make one ----
 
     @classmethod
-    def from_directions(cls, origin, directions, orthonormal=True, kind="given directions", points=None, facts=None):
+    def from_directions(cls, origin, *directions, orthonormal=True, kind="given directions", points=None, facts=None):
         """Plane of one to three given directions.
 
         Parameters
         ----------
         origin : ndarray, shape (n_params,), or list or dict of tensors
-        directions : list of the same, or path of a direction file of tomgoldstein/loss-landscape
-            Integer and 0-d tensors are left out.
+        *directions : the same, one argument a direction; or one list or array of them; or one path
+            Vectors or tensors; integer and 0-d tensors are left out. A path leads to a direction file of
+            tomgoldstein/loss-landscape, or to a landscape that stores its directions.
         orthonormal : bool
             False keeps the directions, and coordinates are their coefficients.
         """
         origin, _ = parameter_vector("origin", origin)
-        if isinstance(directions, (str, bytes)) or hasattr(directions, "__fspath__"):
-            from .directions import read_directions
-
-            directions = read_directions(directions).vectors
+        directions = _listed(directions)
         vectors = [parameter_vector(f"direction {k}", d, origin.size)[0] for k, d in enumerate(directions)]
         if not 1 <= len(vectors) <= 3:
             raise ValueError(f"a landscape has one to three directions, got {len(vectors)}.")
@@ -128,7 +126,7 @@ class Plane:
         vectors = [normalise(rng.standard_normal(origin.size), origin, layout, normalisation, one_dimensional)
                    for _ in range(checks.whole("ndim", ndim, 1))]
         facts = {"seed": int(seed), "normalisation": normalisation, "one_dimensional": one_dimensional}
-        return cls.from_directions(origin, vectors, orthonormal, "random directions", facts=facts)
+        return cls.from_directions(origin, vectors, orthonormal=orthonormal, kind="random directions", facts=facts)
 
     @classmethod
     def through(cls, *solutions, orthonormal=True):
@@ -141,7 +139,7 @@ class Plane:
         origin, _ = parameter_vector("solution 0", solutions[0])
         vectors = [parameter_vector(f"solution {k}", s, origin.size)[0] - origin for k, s in enumerate(solutions[1:], 1)]
         points = np.vstack([np.zeros(len(vectors)), np.eye(len(vectors))])
-        return cls.from_directions(origin, vectors, orthonormal, f"through {len(solutions)} solutions", points)
+        return cls.from_directions(origin, vectors, orthonormal=orthonormal, kind=f"through {len(solutions)} solutions", points=points)
 
     @classmethod
     def line(cls, start, end, orthonormal=True):
@@ -180,7 +178,7 @@ class Plane:
             vectors.append(d if inner(d, rows[0] - origin) >= 0 else -d)       # the first checkpoint at positive coordinates
         total = powers[powers > 0].sum()
         facts = {"explained_variance_ratio": (powers[:ndim] / total).tolist(), "n_checkpoints": len(rows)}
-        plane = cls.from_directions(origin, vectors, orthonormal, "principal components of checkpoints", facts=facts)
+        plane = cls.from_directions(origin, vectors, orthonormal=orthonormal, kind="principal components of checkpoints", facts=facts)
         points, _ = plane.project(rows)
         return cls(plane.origin, plane.directions, plane.given, plane.kind, points, plane.facts)
 
@@ -228,7 +226,7 @@ class Plane:
         vectors = [v if v[np.abs(v).argmax()] > 0 else -v for v in vectors]
         residuals = [float(np.linalg.norm(product(v) - value * v)) for v, value in zip(vectors, values)]
         facts = {"eigenvalues": values.tolist(), "residuals": residuals, "seed": int(seed)}
-        return cls.from_directions(origin, vectors, orthonormal, "eigenvectors of the Hessian", facts=facts)
+        return cls.from_directions(origin, vectors, orthonormal=orthonormal, kind="eigenvectors of the Hessian", facts=facts)
 
     # ---- what it is ----
 
@@ -304,6 +302,20 @@ class Plane:
     def __repr__(self):
         noun = {1: "line", 2: "plane", 3: "space"}[self.ndim]
         return f"{noun} in {self.n_params} parameters: {self.kind}, {'orthonormal' if self.facts.get('orthonormal') else 'directions as given'}"
+
+
+def _listed(directions):
+    """The directions of one path, of one list or array of them, or as they are."""
+    if len(directions) != 1:
+        return directions
+    (one,) = directions
+    if isinstance(one, (str, bytes)) or hasattr(one, "__fspath__"):
+        from .directions import read_directions
+
+        return read_directions(one).vectors
+    if isinstance(one, (list, tuple)) or getattr(one, "ndim", 1) == 2:
+        return one
+    return directions
 
 
 def parameter_vector(name, values, size=None):

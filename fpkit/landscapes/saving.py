@@ -78,6 +78,6 @@ def _vtk(land, path):
         lines += [f"{name}_COORDINATES {a.size} double", numbers(a)]
     lines.append(f"POINT_DATA {land.loss.size}")
     for name, a in land.surfaces.items():
-        lines += [f"SCALARS {name} double 1", "LOOKUP_TABLE default", *(numbers(row) for row in np.atleast_2d(a).reshape(-1, a.shape[-1]))]
+        lines += [f"SCALARS {name} double 1", "LOOKUP_TABLE default", *(numbers(row) for row in a.reshape(-1, a.shape[-1]))]
     with replacing(path) as temporary, open(temporary, "w", encoding="ascii") as stream:
         stream.writelines(line + "\n" for line in lines)

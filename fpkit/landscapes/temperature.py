@@ -121,8 +121,9 @@ def sgd_temperature(gradients, lr, plane=None, momentum=0.0, batch=None, n_data=
     mean, inside, squares = None, [], []
     for n, g in enumerate(gradients, 1):
         g = np.asarray(g, float)
-        if g.ndim != 1 or (mean is not None and g.shape != mean.shape) or (plane is not None and g.size != plane.n_params):
-            raise ValueError(f"gradient {n - 1} has shape {g.shape}, expected ({plane.n_params if plane else mean.size if mean is not None else 'n_params'},).")
+        size = plane.n_params if plane is not None else g.size if mean is None else mean.size
+        if g.shape != (size,):
+            raise ValueError(f"gradient {n - 1} has shape {g.shape}, expected ({size},): all parameters in one vector.")
         if not np.isfinite(g).all():
             raise ValueError(f"gradient {n - 1} is not finite.")
         if mean is None:

@@ -42,6 +42,14 @@ def test_a_plane_through_solutions_holds_them(n, orthonormal):
     assert plane.at(plane.coordinates(a[0])) == pytest.approx(SOLUTIONS[0] + a[0] @ differences, abs=1e-12)
 
 
+def test_directions_are_given_one_by_one_or_as_a_list():
+    d = RNG.normal(size=(2, 30))
+    for given in ((d[0], d[1]), (d,), (list(d),)):
+        plane = fp.Plane.from_directions(SOLUTIONS[0], *given, orthonormal=False)
+        assert np.array_equal(plane.directions, d)
+    assert fp.Plane.from_directions(SOLUTIONS[0], d[0]).ndim == 1
+
+
 def test_projection_is_the_least_squares_solution_and_its_residual():
     plane = fp.Plane.through(*SOLUTIONS[:3], orthonormal=False)
     away = SOLUTIONS[3] - SOLUTIONS[0]
