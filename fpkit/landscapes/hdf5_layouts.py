@@ -79,6 +79,9 @@ def _goldstein(file, key, layout):
     stored = {name: values for name in names if (values := surface(name)) is not None}
     if key not in stored:
         file.fail(key, "it was declared and never written: the surface was set up, never computed")
+    if order == "declared" and len(sizes) == 2 and tuple(file.numbers(key).shape) == tuple(sizes) != tuple(sizes[::-1]):
+        warnings.append(f"The matrix is declared as ({sizes[0]}, {sizes[1]}) but filled with x running fastest, as tomgoldstein's writer does; "
+                        f"it is read as ({sizes[1]}, {sizes[0]}), loss[y, x].")
     status = surface("fpkit/status") if is_own and file.has("fpkit/status") else None
     extra = _own_extras(file, len(axes), surface, warnings) if is_own else {}
     extra |= trajectory_of(file, len(axes), warnings)

@@ -46,6 +46,7 @@ def test_every_layout_of_a_non_square_plane_gives_the_same_function(tmp_path, st
     assert land.shape == (4, 7) and np.array_equal(land.loss, SHEET)
     assert np.array_equal(land.x, X) and np.array_equal(land.y, Y)
     assert not any("square" in w for w in land.warnings) and not land.axis_order_assumed
+    assert any("running fastest" in w for w in land.warnings) == (stored.shape == (7, 4) and layout != "xy" and "axis_order" not in attributes)
     i, j = land.minimum_index
     assert land.loss[i, j] == surface(*land.point((i, j)))
 
