@@ -145,6 +145,51 @@ def wine(width=16, n_train=89, label_noise=0.0, seed=0):
 
 
 @dataclass(frozen=True, repr=False)
+class Regression(HalfSquaredError, _OneHiddenLayer):
+    """A tanh network with one hidden layer and half the squared error on given data; the last `n_members_test` members are the test sample.
+
+    Parameters
+    ----------
+    inputs : ndarray, shape (n_members, n_inputs)
+    targets : ndarray, shape (n_members, n_outputs)
+    width : int
+    n_members_test : int
+    seed : int
+        Decides the initial parameters.
+
+    Examples
+    --------
+    >>> from fpkit.learning.classifiers import Regression
+    >>> x = np.linspace(-1, 1, 9)[:, None]
+    >>> Regression(x, x**2, width=2)
+    tanh network of 2 units: 8 training and 1 test members, 7 parameters
+    """
+    inputs: np.ndarray = field(repr=False)
+    targets: np.ndarray = field(repr=False)
+    width: int = 2
+    n_members_test: int = 1
+    seed: int = 0
+    _is_relu = False
+
+    def __post_init__(self):
+        X, y = np.asarray(self.inputs, float), np.asarray(self.targets, float)
+        if X.ndim != 2 or y.ndim != 2 or len(X) != len(y) or not (np.isfinite(X).all() and np.isfinite(y).all()):
+            raise ValueError(f"inputs and targets must be finite of shapes (n, k) and (n, c), got {X.shape} and {y.shape}.")
+        checks.whole("width", self.width, 1)
+        n_test = checks.whole("n_members_test", self.n_members_test, 1)
+        if n_test >= len(X):
+            raise ValueError(f"n_members_test must leave a training sample, got {n_test} of {len(X)}.")
+        self._prepare(X, y.shape[1], np.arange(len(X)) < len(X) - n_test)
+        object.__setattr__(self, "_targets", y)
+
+    def _is_right(self, outputs, members):
+        return None
+
+    def __repr__(self):
+        return f"tanh network of {self.width} units: {self.n_train} training and {self.n_test} test members, {self.n_params} parameters"
+
+
+@dataclass(frozen=True, repr=False)
 class TeacherStudent(HalfSquaredError, _OneHiddenLayer):
     """A tanh network (student) that learns another one (teacher) from n examples with Gaussian inputs; half squared error.
 

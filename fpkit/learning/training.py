@@ -128,7 +128,7 @@ def train(problem, n_steps=2000, learning_rate=0.003, weight_decay=None, betas=(
     last = n_steps
     for k in range(first, n_steps + 1):
         if (k % check_every == 0 or k == last) and (resume is None or k > first):
-            scores = problem.scores(x)
+            scores = problem.scores(x) if np.isfinite(x).all() else {"train_loss": np.inf}
             if not np.isfinite(scores["train_loss"]):
                 raise ArithmeticError(f"training diverged before step {k}; take a learning rate below {rate:g}.")
             steps.append(k)
