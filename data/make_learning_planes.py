@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from functools import lru_cache
 from pathlib import Path
 
 for library in ("OPENBLAS", "OMP", "MKL", "VECLIB_MAXIMUM"):
@@ -39,12 +40,14 @@ def tensors(problem, w):
     return [np.ascontiguousarray(layer.T) if layer.shape[0] > 1 else layer.ravel() for layer in problem.layers(w)]
 
 
+@lru_cache
 def grokking():
+    """The solutions of `GROKKING` and what the files tell about them."""
     from fpkit.learning.solutions import solutions
 
-    found = solutions(**GROKKING)
-    meta = {"problem": repr(found.problem), "made_by": "fpkit.learning.solutions.solutions", **GROKKING, "M": "AdamW lr .003, no decay, 3000 steps, then lr 3e-4, 1500 steps",
-            "G": "the same start, decay 1 until 200 steps after generalising, then no decay, lr 1e-3 and 1e-4, 1500 steps each", "T": "a point of G's training",
+    found = solutions(**GROKKING, polish=5000)
+    meta = {"problem": repr(found.problem), "made_by": "fpkit.learning.solutions.solutions", **GROKKING, "M": "AdamW lr .003, no decay, 5000 steps, then lr 3e-4, 2500 steps",
+            "G": "the same start, decay 1 until 200 steps after generalising, then no decay, lr 1e-3 and 1e-4, 2500 steps each", "T": "a point of G's training",
             "t_memorised": found.run.t_memorised, "t_grokked": found.run.t_grokked, "loss": "half squared error, mean over the sample; no decay in it",
             "scores": {name: in_per_cent(found.problem)(w) for name, w in (("M", found.memorised), ("G", found.generalised), ("T", found.between))}}
     return found, meta

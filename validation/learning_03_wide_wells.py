@@ -74,11 +74,11 @@ def figure(verdict):
 
     made, axes = figure(width=13, height=8)
     t = verdict.table
-    names = [f"{d}-D, E_w−E_n {e:g}\nθ {th:g}" for d, e, th in zip(t.column("dimension"), t.column("E_w - E_n"), t.column("theta"))]
+    names = [f"{d}-D\nE_w−E_n {e:g}\nθ {th:g}" for d, e, th in zip(t.column("dimension"), t.column("E_w - E_n"), t.column("theta"))]
     axes.bar(range(len(names)), t.column("share of the wide well, exact"), width=0.6, color=COLOURS[4], label="exact Gibbs share")
     axes.plot(range(len(names)), t.column("paths"), "o", color=INK, label="paths from the narrow well")
     axes.axhline(0.5, color=INK, linewidth=0.7, linestyle=":")
     axes.set_xticks(range(len(names)), names, fontsize=7)
-    axes.set(ylim=(0, 1.05), ylabel="share of the wide well", title="Who holds the walkers")
-    axes.legend()
+    axes.set(ylim=(0, 1.3), ylabel="share of the wide well", title="Who holds the walkers")
+    axes.legend(ncols=2, fontsize=7.5)
     return made
