@@ -14,8 +14,10 @@ from .wells import WELL_FACTOR
 
 ABOVE = 50.0                         # theta above the highest pass in use: cells up there carry shares of 1e-20
 CORE = 1.0                           # theta above its lowest sample: up to there the cells of a well are its core
+SAFETY = 2.0                         # over the step to the smooth refinement, 4/3 of which is the error of a scheme of order 2
 MOST_WELLS = 24                      # in the network; beyond, the deepest
-LEVELS = (1, 2, 4)                   # cells per sample and axis
+SMOOTH = "smooth"                    # two cells a sample, by the smooth rule of `refined`
+LEVELS = (1, 2, SMOOTH, 4)           # cells per sample and axis
 WORK, WORK_REFINED = 2e9, 4e8        # inner steps of one elimination, about 6 ns each: on the samples, and on a finer grid
 N_MODES = 6
 MODE_CELLS, MODE_CELLS_REFINED = 60_000, 12_000      # of the sparse factorisation
@@ -35,9 +37,10 @@ class Rates:
     log10_rate : ndarray (n, n)
         k_ab = capacity(a, b) / mass(a), direct transitions from core to core on the samples; -inf where there are none.
     log10_rate_error : ndarray (n, n)
-        Decades: the last step of the refinement plus its distance from the samples' own value; NaN where it was not refined.
+        Decades by which it may be wrong, from refinement; NaN where it was not refined.
     sequence : dict of ndarray
-        log10 of the rates with 1, 2 and 4 cells per sample and axis, as far as they were computed.
+        log10 of the rates with 1, 2 and 4 cells per sample and axis, linear between the samples, and with 2 by the smooth rule ("smooth"), as
+        far as they were computed.
     barrier : ndarray (n, n)
         Loss at the lowest direct pass between two basins above the minimum of the first; inf where they do not touch.
     log10_eyring : ndarray (n, n)
@@ -106,7 +109,7 @@ def _at(land, wells, basins, theta, start, mobility, fine):
         problem = _problem(land, chosen, home, theta, start, mobility, level, fine)
         steps = work(problem[1], problem[0].edges, problem[0].grid.shape)
         if steps > (WORK if level == 1 else WORK_REFINED):
-            status = status if level > 1 else "too many cells for an elimination; coarsen the surface"
+            status = status if level != 1 else "too many cells for an elimination; coarsen the surface"
             break
         found[level] = (*problem[:2], reduced(problem[0], problem[1], problem[2]), problem[3])
         if n < 2:
@@ -178,8 +181,8 @@ def _eyring(land, wells, home, passes, theta, mobility):
 def _problem(land, wells, home, theta, start, mobility, level, fine):
     """(chain, groups, number of kept nodes, place of the start among them: the last one unless it lies in a core)."""
     if level not in fine:
-        fine[level] = refined(land, level)
-    surface = fine[level]
+        fine[level] = refined(land, 2, is_smooth=True) if level == SMOOTH else refined(land, level)
+    surface, level = fine[level], 2 if level == SMOOTH else level
     home = nearest(home, level) if level > 1 else home
     chain = SampledDiffusion(surface, theta, mobility, highest=np.inf)
     loss, groups = surface.loss.T.ravel(), np.full(surface.loss.size, ELIMINATED)
@@ -248,12 +251,17 @@ def _of_wells(network, place, n_wells):
 
 
 def _refinement_error(sequence):
+    """Decades by which the samples' own value may be wrong, from the values on finer grids.
+
+    Linear refinement holds the loss down to the samples and adds what lies between them: its last step and its distance from the samples.
+    On it the errors of chain and interpolation may cancel, so the smooth one is asked too: of order 2, its step is 3/4 of the error.
+    """
+    linear = [sequence[k] for k in sorted(k for k in sequence if k != SMOOTH)]
     if len(sequence) < 2:
         return np.full_like(sequence[1], np.nan)
-    levels = sorted(sequence)
-    finest, before = sequence[levels[-1]], sequence[levels[-2]]
     with np.errstate(invalid="ignore"):
-        return np.abs(finest - before) + np.abs(finest - sequence[1])
+        error = np.abs(linear[-1] - linear[-2]) + np.abs(linear[-1] - linear[0]) if len(linear) > 1 else np.zeros_like(linear[0])
+        return np.fmax(error, SAFETY * np.abs(sequence[SMOOTH] - sequence[1])) if SMOOTH in sequence else error
 
 
 def _modes(found, nets):
@@ -264,7 +272,7 @@ def _modes(found, nets):
         reached = whole.part(place)[:network.size]
         slow = network.only(reached).log_eigenvalues() / LOG10 if reached.any() else np.empty(0)
         slow = slow[np.isfinite(slow)]
-        chain = _chain_modes(cells, groups, level, place, slow) if level < 4 else None
+        chain = _chain_modes(cells, groups, level, place, slow) if level != 4 else None
         chain = np.full(0, np.nan) if chain is None else chain
         values = np.full(max(chain.size, slow.size), np.nan)
         values[:slow.size] = slow
@@ -276,9 +284,10 @@ def _modes(found, nets):
     # like is compared with like, unless chain and network agree on the samples
     for j in range(values.size):
         is_same = j < slow.size and abs(slow[j] - values[j]) < 0.01
-        alike = [v[j] for _, (v, is_chain, _) in sorted(series.items()) if j < v.size and np.isfinite(v[j]) and (is_chain[j] == from_chain[j] or is_same)]
-        if len(alike) > 1:
-            errors[j] = abs(alike[-1] - alike[-2]) + abs(alike[-1] - alike[0])
+        alike = {level: v[j] for level, (v, is_chain, _) in series.items()
+                 if j < v.size and np.isfinite(v[j]) and (is_chain[j] == from_chain[j] or is_same)}
+        if len(alike) > 1 and 1 in alike:
+            errors[j] = _refinement_error({level: np.array(v) for level, v in alike.items()})
     kept = np.isfinite(values)
     return values[kept], errors[kept], tuple("chain" if c else "network" for c in from_chain[kept])
 

@@ -1,4 +1,4 @@
-"""A landscape on a finer grid, for the resolution error: the same samples, and more between them by linear interpolation."""
+"""A landscape on a finer grid, for the resolution error: the same samples, and more between them."""
 from __future__ import annotations
 
 from dataclasses import replace
@@ -6,11 +6,12 @@ from dataclasses import replace
 import numpy as np
 
 
-def refined(land, factor):
-    """The analysed surface with `factor - 1` samples more in each interval, (multi)linear between its corners; a hole stays a hole.
+def refined(land, factor, is_smooth=False):
+    """The analysed surface with `factor - 1` samples more in each interval; the samples stay, bit for bit, and a hole stays a hole.
 
-    The samples themselves stay, bit for bit, and no new value lies outside the range of its corners, so that cliffs of 1e35
-    and walls of NaN do no harm (a spline would swing).
+    Linear between the samples, so that no new value lies outside the range of its corners and cliffs of 1e35 or walls of NaN do no
+    harm (a spline would swing). Smooth: bent in each interval by the harmonic mean of the second differences at its ends, where these
+    have one sign; of order 4 for smooth surfaces, and the smaller of the two rules beside a cliff.
     """
     loss, axes = land.loss, []
     for k, a in enumerate(land.axes):
@@ -19,13 +20,29 @@ def refined(land, factor):
         s = position - low
         axes.append(a[low] * (1 - s) + a[low + 1] * s)
         axis = land.ndim - 1 - k
+        bend = _bend(loss, axis) if is_smooth else None
         one, two = np.take(loss, low, axis), np.take(loss, low + 1, axis)
         s = s.reshape([-1 if n == axis else 1 for n in range(land.ndim)])
         with np.errstate(over="ignore"):
-            loss = np.where(s == 0, one, np.where(s == 1, two, one * (1 - s) + two * s))
+            between = one * (1 - s) + two * s
+            if is_smooth:
+                between = between - s * (1 - s) / 2 * np.take(bend, low, axis)
+            loss = np.where(s == 0, one, np.where(s == 1, two, between))
     valid = np.isfinite(loss)
     none = np.zeros(loss.shape, bool)
-    return replace(land, axes=tuple(axes), loss=loss, surfaces={}, stored={}, valid=valid, unfinished=none, diverged=~valid, loss_stderr=None)
+    return replace(land, axes=tuple(axes), loss=loss, surfaces={}, stored={}, valid=valid, unfinished=none, diverged=~valid, loss_stderr=None, logdet_perp=None)
+
+
+def _bend(loss, axis):
+    """Limited second difference of each interval along an axis; where one end has none, that of the other; 0 where neither has."""
+    f = np.moveaxis(loss, axis, -1)
+    ends = np.full(f.shape, np.nan)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        ends[..., 1:-1] = f[..., 2:] - 2 * f[..., 1:-1] + f[..., :-2]
+        a, b = ends[..., :-1], ends[..., 1:]
+        a, b = np.where(np.isfinite(a), a, b), np.where(np.isfinite(b), b, a)
+        bend = np.where(np.sign(a) == np.sign(b), 2 / (1 / a + 1 / b), 0.0)
+    return np.moveaxis(np.where(np.isfinite(bend), bend, 0.0), -1, axis)
 
 
 def nearest(labels, factor):
