@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from .estimates import definition_error, rate_estimate
 from .guard import REFUSE, WARN, Guard, Reason, barrier_reasons, well_reasons
 from .points import stationary_point
 
-N_NODES = 400                                    # Gauss-Legendre: integrands are smooth after the substitutions
+N_NODES = 200                                    # Gauss-Legendre: integrands are smooth after the substitutions
 N_STEPS = 4000                                   # of the search for a turning point, each 1/200 of the way from minimum to top
 DEPOPULATION_ERROR = 0.15                        # the formula's own relative error near its maximum, against simulation (validation/friction.py)
 
@@ -74,6 +75,12 @@ def kramers_turnover(V, minimum, saddle, theta, friction):
     return rate_estimate(log_rate, error, f"kramers turnover, friction {friction:g}", guard, {"theta": theta, "friction": friction})
 
 
+@lru_cache(1)
+def _rule():
+    """Nodes and weights of Gauss and Legendre on [-1, 1]."""
+    return np.polynomial.legendre.leggauss(N_NODES)
+
+
 def _action(V, top, side):
     """S = int p dx of one swing at the height of the top, from the top to the turning point on one side and back; None if there is none."""
     width = 0.05 * math.sqrt(max(abs(top.value), 1.0) / -top.eigenvalues[0])
@@ -87,7 +94,7 @@ def _action(V, top, side):
     for _ in range(60):
         middle = 0.5 * (low + high)
         low, high = (middle, high) if V([middle]) < top.value else (low, middle)
-    t, w = np.polynomial.legendre.leggauss(N_NODES)
+    t, w = _rule()
     t, w = (t + 1) / 2, w / 2
     length = top.x[0] - low
     x = low + length * t * t                     # the square takes the root at the turning point out of the integrand
@@ -112,6 +119,6 @@ def low_friction(friction, barrier, curvature, theta):
 
 def _log_depopulation(loss):
     """log A(D), by the substitution x = tan(phi)/2, which turns the weight dx/(x^2 + 1/4) into 2 dphi."""
-    t, w = np.polynomial.legendre.leggauss(N_NODES)
+    t, w = _rule()
     phi = math.pi / 2 * t
     return float((w * math.pi / 2 * 2 * np.log(-np.expm1(-loss / (4 * np.cos(phi) ** 2)))).sum() / (2 * math.pi))
