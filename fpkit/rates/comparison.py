@@ -108,7 +108,8 @@ def default_grid(V):
 def _answer(method, question):
     """The Estimate of one method, or one without value whose status says why."""
     try:
-        found = ROUTES[method].ask(question)
+        with np.errstate(all="ignore"):          # what overflows on the way ends as a cell without number, below
+            found = ROUTES[method].ask(question)
     except (ValueError, TypeError, ArithmeticError, NotImplementedError, np.linalg.LinAlgError, MemoryError) as error:
         return Estimate(math.nan, math.nan, method, status=" ".join(str(error).split()) or type(error).__name__)
     if found.status == "ok" and not math.isfinite(found.log10):
