@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain, islice
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from .planes import Plane, inner
 
 __all__ = ["SGDTemperature", "sgd_temperature", "equipartition_temperature"]
 
+HEAD = 32                       # gradients kept in memory at once
 BLOCKS = 20                     # of a trajectory, for the error of a time average of correlated values
 
 
@@ -118,17 +120,13 @@ def sgd_temperature(gradients, lr, plane=None, momentum=0.0, batch=None, n_data=
     if plane is not None and not isinstance(plane, Plane):
         raise TypeError(f"plane must be a fpkit.Plane, got {checks.shown(plane)}.")
     root = None if plane is None else _inverse_root(plane.gram)
-    mean, inside, squares = None, [], []
-    for n, g in enumerate(gradients, 1):
-        g = np.asarray(g, float)
-        size = plane.n_params if plane is not None else g.size if mean is None else mean.size
-        if g.shape != (size,):
-            raise ValueError(f"gradient {n - 1} has shape {g.shape}, expected ({size},): all parameters in one vector.")
-        if not np.isfinite(g).all():
-            raise ValueError(f"gradient {n - 1} is not finite.")
-        if mean is None:
-            mean, first = np.zeros_like(g), g.copy()
-        away = g - first                                 # from the first gradient: no cancellation when the noise is small
+    # away from the mean of a few: no cancellation when the noise is small beside the gradient, and squares that spread little
+    gradients = _checked(gradients, plane)
+    head = list(islice(gradients, HEAD))
+    centre = sum(head) / max(1, len(head))
+    mean, inside, squares = np.zeros_like(centre), [], []
+    for n, g in enumerate(chain(head, gradients), 1):
+        away = g - centre
         mean += (away - mean) / n
         squares.append(inner(away, away))
         if plane is not None:
@@ -138,7 +136,6 @@ def sgd_temperature(gradients, lr, plane=None, momentum=0.0, batch=None, n_data=
         raise ValueError(f"a covariance needs at least two gradients, got {n}.")
     scale = lr * share / (2 * (1 - momentum))
     added = injected**2 / (2 * lr * (1 - momentum))
-    # |g - mean|^2 of each gradient up to the term linear in g - first, which has mean zero: the spread gives the error
     total = n / (n - 1) * (np.mean(squares) - inner(mean, mean))
     noise = _estimate(scale * total / mean.size + added, scale * np.std(squares, ddof=1) / np.sqrt(n) / mean.size)
     if plane is None:
@@ -175,6 +172,19 @@ def equipartition_temperature(positions, gradients):
     products = ((w - w.mean(axis=0)) * g).sum(axis=1) / w.shape[1]
     means = np.array([b.mean() for b in np.array_split(products, BLOCKS)])
     return Estimate(float(products.mean()), float(2 * means.std(ddof=1) / np.sqrt(BLOCKS)), "equipartition")
+
+
+def _checked(gradients, plane):
+    """The gradients one by one, as finite vectors of one length."""
+    size = None if plane is None else plane.n_params
+    for n, g in enumerate(gradients):
+        g = np.asarray(g, float)
+        size = g.size if size is None else size
+        if g.shape != (size,):
+            raise ValueError(f"gradient {n} has shape {g.shape}, expected ({size},): all parameters in one vector.")
+        if not np.isfinite(g).all():
+            raise ValueError(f"gradient {n} is not finite.")
+        yield g
 
 
 def _share(batch, n_data, replacement):
