@@ -6,12 +6,10 @@ from .common import command, print_facts, print_json, reading_of, reading_option
 
 def add(commands):
     c = command(commands, "analyse", _analyse, "analyse exported loss landscapes and write a report")
-    c.add_argument("file", nargs="+", help="HDF5 file(s) of a loss landscape")
+    c.add_argument("file", nargs="+", help="file(s) of a loss landscape: HDF5 of any layout, .npz or .npy")
     c.add_argument("-o", "--output", default="report", help="folder for the report (default: report)")
     c.add_argument("--theta", type=float, nargs="+", help="temperatures (default: from the depths of the wells)")
     c.add_argument("--start", type=float, nargs="+", help="start point on the plane (default: the trajectory's first point, else the origin)")
-    c.add_argument("--directions", metavar="FILE", help="file of the plane's directions, for the metric that the surface file lacks")
-    c.add_argument("--trajectory", metavar="FILE", help="projection file with the optimiser's path")
     c.add_argument("--lr", type=float, help="learning rate: times are then given in steps, one of them takes lr/(1 - momentum)")
     c.add_argument("--momentum", type=float, help="momentum of the optimiser (default: what the file tells, else 0)")
     c.add_argument("--batch", type=float, help="batch size; scales the temperature of the SGD noise that the file tells of")
@@ -19,6 +17,7 @@ def add(commands):
     c.add_argument("--paths", type=int, default=400, help="number of paths (default: 400)")
     c.add_argument("--seed", type=int, default=1, help="seed of the paths (default: 1)")
     c.add_argument("--allow-partial", action="store_true", help="analyse a file whose computation was not finished")
+    reading_options(c)
 
     c = command(commands, "demo", _demo, "analyse the landscape that comes with fpkit")
     c.add_argument("-o", "--output", default="report", help="folder for the report (default: report)")
@@ -31,14 +30,14 @@ def add(commands):
 def _analyse(arguments):
     import os
 
-    from .. import analyse, compare_landscapes, read_landscape
+    from .. import analyse, compare_landscapes
     from ..landscapes.comparison import same_plane
     from ..landscapes.report import save_comparison
 
     options = {k: getattr(arguments, k) for k in ("theta", "start", "seed", "lr", "momentum", "batch", "n_steps")}
     reports, pages, is_single = [], [], len(arguments.file) == 1
     for n, path in enumerate(arguments.file):
-        land = read_landscape(path, allow_partial=arguments.allow_partial, directions=arguments.directions, trajectory=arguments.trajectory)
+        land = reading_of(arguments, path, allow_partial=arguments.allow_partial)
         report = analyse(land, n_paths=arguments.paths, **options)
         name = os.path.splitext(os.path.basename(path))[0]
         name += f"_{n + 1}" if name in [p[0] for p in pages] else ""

@@ -94,3 +94,11 @@ def test_info_takes_the_options_of_reading(folder, capsys):
     assert main(["info", "max.h5", "--json"]) == 0 and main(["info", "max.h5", "--key", "max_eig", "--every", "2", "--json"]) == 0
     first, second = (json.loads(line) for line in capsys.readouterr().out.strip().splitlines())
     assert first["kind"] == "set up, never computed" and second["shape"] == [3, 3] and second["key"] == "max_eig"
+
+
+def test_a_bare_array_is_analysed_with_the_callers_coordinates(folder, capsys):
+    x, y = np.linspace(-1.6, 1.6, 17), np.linspace(-1, 1, 13)
+    np.save("bare.npy", (x**2 - 1) ** 2 + y[:, None] ** 2)
+    assert main(["analyse", "bare.npy", "--x", "-1.6", "1.6", "--y", "-1", "1", "--layout", "yx", "--theta", "0.1", "--paths", "20", "-o", "out", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert len(report["wells"]) == 2 and (folder / "out" / "index.html").exists()
