@@ -54,6 +54,8 @@ def _analyse(arguments):
         if not arguments.json:
             print(both)
             print(f"comparison: {page}")
+    elif not is_single and not arguments.json:
+        print("no comparison: the landscapes are not sampled at the same points.")
     if arguments.json:
         found = [{"file": path, "report": page, **r.to_dict()} for path, (_, page), r in zip(arguments.file, pages, reports)]
         print_json(found[0] if is_single else {"reports": found, "comparison": None if both is None else both.to_dict()})

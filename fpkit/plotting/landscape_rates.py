@@ -1,8 +1,8 @@
-"""Figures of a landscape report beyond the surface: the tree of wells, rates against temperature, training and test loss, a comparison."""
+"""Figures of a landscape report beyond the surface: the tree of wells; occupation, rates, training and test loss against temperature; a comparison."""
 import numpy as np
 
-from .landscapes import _name_ends, _theta_axis, styled, text_of
-from .style import COLOURS, DASHES, FAINT, INK, MARKERS, figure, image_axes
+from .landscapes import _important, _name_ends, _theta_axis, styled, text_of
+from .style import COLOURS, DASHES, FAINT, INK, MARKERS, figure
 
 MOST_LEAVES = 24
 MOST_PAIRS = 6
@@ -72,6 +72,67 @@ def disconnectivity_figure(report):
         axes.set_title("leaves: wells; junctions: passes", loc="right", fontsize=8, fontweight="normal", color="#555555")
     else:
         axes.set_title(f"the {len(shown)} deepest of {len(wells)} wells", loc="right", fontsize=8, fontweight="normal", color="#555555")
+    return made
+
+
+@styled
+def occupation_figure(report):
+    """Gibbs probability of each well against temperature; free energies below. Hollow markers: the barrier is below 3 theta."""
+    thermo, thetas, fine = report.thermodynamics, report.theta, report.curves
+    if len(report.wells) == 1:
+        return _single_figure(report)
+    made, (axes, below) = figure(2, 1, width=16, height=16, height_ratios=[1.15, 1], sharex=True)
+    largest = thermo.occupation.max(axis=0)
+    is_log = np.sort(largest)[-2] < 0.02                       # one well has all: show how little the others have
+    top = _important(largest, 1e-12 if is_log else 1e-3)
+    ends, ends_below = [], []
+    reference = thermo.free_energy.min(axis=1)
+    for n, k in enumerate(top):
+        colour, exists = COLOURS[n], thermo.is_well[:, k]
+        for panel, values, curve in ((axes, thermo.occupation[:, k], fine.occupation[:, k]),
+                                     (below, (thermo.free_energy[:, k] - reference) / thetas, (fine.free_energy[:, k] - fine.free_energy.min(axis=1)) / fine.theta)):
+            panel.plot(fine.theta, curve, color=colour, linestyle=DASHES[n])
+            panel.plot(thetas[exists], values[exists], MARKERS[n], color=colour)
+            panel.plot(thetas[~exists], values[~exists], MARKERS[n], markerfacecolor="white", markeredgecolor=colour)
+        ends.append((thermo.occupation[-1, k], f"well {k + 1}", colour))
+        ends_below.append(((thermo.free_energy[-1, k] - reference[-1]) / thetas[-1], f"well {k + 1}", colour))
+    for c in report.crossovers:
+        if fine.theta[0] <= c.theta <= thetas[-1] and c.deeper - 1 in top and c.wider - 1 in top:
+            for panel in (axes, below):
+                panel.axvline(c.theta, color=FAINT, linewidth=0.9, linestyle=(0, (2, 2)), zorder=0)
+            axes.annotate(f"{c.deeper} and {c.wider} equal", (c.theta, 1.0), xytext=(4, -2), textcoords="offset points", fontsize=8, color="#555555", va="top")
+    axes.set(xscale="log", ylabel="Gibbs probability", title="Occupation of the wells")
+    axes.set(**({"yscale": "log", "ylim": (1e-13, 5)} if is_log else {"ylim": (-0.03, 1.04)}))
+    below.set(xlabel="temperature theta (units of the loss)", ylabel=r"free energy above the lowest / $\theta$")
+    below.set_ylim(-0.4, min(float(np.nanmax([(thermo.free_energy[:, k] - reference) / thetas for k in top])) * 1.05 + 0.3, 25))
+    _theta_axis(below)
+    axes.set_title("filled: depth above 3 theta; hollow: no longer a well", loc="right", fontsize=8, fontweight="normal", color="#555555")
+    _name_ends(axes, ends)
+    _name_ends(below, [e for e in ends_below if e[0] < below.get_ylim()[1]])
+    return made
+
+
+def _single_figure(report):
+    """One well: what the temperature does to mean loss and width."""
+    thermo, thetas = report.thermodynamics, report.theta
+    made, (axes, below) = figure(2, 1, width=16, height=14, sharex=True)
+    fine = report.curves
+    axes.plot(fine.theta, fine.energy[:, 0], color=COLOURS[0])
+    axes.plot(thetas, thermo.energy[:, 0], MARKERS[0], color=COLOURS[0], label="mean loss")
+    axes.axhline(report.wells[0].minimum, color=FAINT, linewidth=0.9, linestyle=(0, (2, 2)))
+    axes.annotate("minimum", (thetas[0], report.wells[0].minimum), xytext=(0, 4), textcoords="offset points", fontsize=8, color="#555555")
+    if "test_loss" in thermo.mean_loss and report.landscape.key != "test_loss":
+        axes.plot(thetas, thermo.mean_loss["test_loss"], color=COLOURS[1], marker=MARKERS[1], linestyle=DASHES[1], label="mean test loss")
+    axes.set(xscale="log", ylabel="loss", title="One well at all temperatures: mean loss and effective width")
+    axes.legend()
+    unit = "area" if report.landscape.ndim > 1 else "length"
+    below.plot(fine.theta, np.exp(fine.entropy[:, 0]), color=COLOURS[2])
+    below.plot(thetas, np.exp(thermo.entropy[:, 0]), MARKERS[2], color=COLOURS[2])
+    cell = float(np.prod(report.landscape.spacing))
+    below.axhline(cell, color=FAINT, linewidth=0.9, linestyle=(0, (2, 2)))
+    below.annotate("one cell", (thetas[0], cell), xytext=(0, 4), textcoords="offset points", fontsize=8, color="#555555")
+    _theta_axis(below)
+    below.set(yscale="log", xlabel="temperature theta (units of the loss)", ylabel=f"exp(entropy), {unit} in the plane's units")
     return made
 
 

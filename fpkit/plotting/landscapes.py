@@ -1,9 +1,9 @@
-"""Figures of a landscape report: the surface with wells and paths, the density over time, occupation against temperature."""
+"""Figures of a landscape report: the surface with wells and paths, the density over time."""
 import functools
 
 import numpy as np
 
-from .style import COLOURS, DASHES, DENSITY_MAP, FAINT, INK, LOSS_MAP, MARKERS, RULES, figure, image_axes, mark_masked
+from .style import COLOURS, DASHES, DENSITY_MAP, INK, LOSS_MAP, MARKERS, RULES, figure, image_axes, mark_masked
 
 MOST_CURVES = 6                       # more than these are drawn faint and without a name
 DECADES = 6                           # of a loss scale; what lies higher is drawn in its last colour
@@ -367,67 +367,6 @@ def _name_ends(axes, ends):
                       annotation_clip=False)
 
 
-@styled
-def occupation_figure(report):
-    """Gibbs probability of each well against temperature; free energies below. Hollow markers: the barrier is below 3 theta."""
-    thermo, thetas, fine = report.thermodynamics, report.theta, report.curves
-    if len(report.wells) == 1:
-        return _single_figure(report)
-    made, (axes, below) = figure(2, 1, width=16, height=16, height_ratios=[1.15, 1], sharex=True)
-    largest = thermo.occupation.max(axis=0)
-    is_log = np.sort(largest)[-2] < 0.02                       # one well has all: show how little the others have
-    top = _important(largest, 1e-12 if is_log else 1e-3)
-    ends, ends_below = [], []
-    reference = thermo.free_energy.min(axis=1)
-    for n, k in enumerate(top):
-        colour, exists = COLOURS[n], thermo.is_well[:, k]
-        for panel, values, curve in ((axes, thermo.occupation[:, k], fine.occupation[:, k]),
-                                     (below, (thermo.free_energy[:, k] - reference) / thetas, (fine.free_energy[:, k] - fine.free_energy.min(axis=1)) / fine.theta)):
-            panel.plot(fine.theta, curve, color=colour, linestyle=DASHES[n])
-            panel.plot(thetas[exists], values[exists], MARKERS[n], color=colour)
-            panel.plot(thetas[~exists], values[~exists], MARKERS[n], markerfacecolor="white", markeredgecolor=colour)
-        ends.append((thermo.occupation[-1, k], f"well {k + 1}", colour))
-        ends_below.append(((thermo.free_energy[-1, k] - reference[-1]) / thetas[-1], f"well {k + 1}", colour))
-    for c in report.crossovers:
-        if fine.theta[0] <= c.theta <= thetas[-1] and c.deeper - 1 in top and c.wider - 1 in top:
-            for panel in (axes, below):
-                panel.axvline(c.theta, color=FAINT, linewidth=0.9, linestyle=(0, (2, 2)), zorder=0)
-            axes.annotate(f"{c.deeper} and {c.wider} equal", (c.theta, 1.0), xytext=(4, -2), textcoords="offset points", fontsize=8, color="#555555", va="top")
-    axes.set(xscale="log", ylabel="Gibbs probability", title="Occupation of the wells")
-    axes.set(**({"yscale": "log", "ylim": (1e-13, 5)} if is_log else {"ylim": (-0.03, 1.04)}))
-    below.set(xlabel="temperature theta (units of the loss)", ylabel=r"free energy above the lowest / $\theta$")
-    below.set_ylim(-0.4, min(float(np.nanmax([(thermo.free_energy[:, k] - reference) / thetas for k in top])) * 1.05 + 0.3, 25))
-    _theta_axis(below)
-    axes.set_title("filled: depth above 3 theta; hollow: no longer a well", loc="right", fontsize=8, fontweight="normal", color="#555555")
-    _name_ends(axes, ends)
-    _name_ends(below, [e for e in ends_below if e[0] < below.get_ylim()[1]])
-    return made
-
-
-def _single_figure(report):
-    """One well: what the temperature does to mean loss and width."""
-    thermo, thetas = report.thermodynamics, report.theta
-    made, (axes, below) = figure(2, 1, width=16, height=14, sharex=True)
-    fine = report.curves
-    axes.plot(fine.theta, fine.energy[:, 0], color=COLOURS[0])
-    axes.plot(thetas, thermo.energy[:, 0], MARKERS[0], color=COLOURS[0], label="mean loss")
-    axes.axhline(report.wells[0].minimum, color=FAINT, linewidth=0.9, linestyle=(0, (2, 2)))
-    axes.annotate("minimum", (thetas[0], report.wells[0].minimum), xytext=(0, 4), textcoords="offset points", fontsize=8, color="#555555")
-    if "test_loss" in thermo.mean_loss and report.landscape.key != "test_loss":
-        axes.plot(thetas, thermo.mean_loss["test_loss"], color=COLOURS[1], marker=MARKERS[1], linestyle=DASHES[1], label="mean test loss")
-    axes.set(xscale="log", ylabel="loss", title="One well at all temperatures: mean loss and effective width")
-    axes.legend()
-    unit = "area" if report.landscape.ndim > 1 else "length"
-    below.plot(fine.theta, np.exp(fine.entropy[:, 0]), color=COLOURS[2])
-    below.plot(thetas, np.exp(thermo.entropy[:, 0]), MARKERS[2], color=COLOURS[2])
-    cell = float(np.prod(report.landscape.spacing))
-    below.axhline(cell, color=FAINT, linewidth=0.9, linestyle=(0, (2, 2)))
-    below.annotate("one cell", (thetas[0], cell), xytext=(0, 4), textcoords="offset points", fontsize=8, color="#555555")
-    _theta_axis(below)
-    below.set(yscale="log", xlabel="temperature theta (units of the loss)", ylabel=f"exp(entropy), {unit} in the plane's units")
-    return made
-
-
 def _theta_axis(axes):
     """Temperatures as plain numbers at 1, 2 and 5 of each decade, fewer when there are many decades."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
@@ -447,7 +386,7 @@ def figures_of(report):
     """Name and drawing function of each figure that a report has."""
     from . import landscape_rates as more
 
-    found = {"landscape": landscape_figure, "disconnectivity": more.disconnectivity_figure, "occupation": occupation_figure}
+    found = {"landscape": landscape_figure, "disconnectivity": more.disconnectivity_figure, "occupation": more.occupation_figure}
     if report.dynamics is not None:
         found["density"] = density_figure
     if report.rates:

@@ -8,6 +8,7 @@ import pytest
 
 import fpkit as fp
 from fpkit.landscapes.writing import write_landscape
+from fpkit.plotting import landscape_rates
 from fpkit.plotting import landscapes as drawing
 
 KEYS = {"fpkit", "format", "format_version", "landscape", "temperatures", "clock", "wells", "thermodynamics", "crossovers", "rates", "start", "dynamics", "agreement",
@@ -68,7 +69,7 @@ def test_axes_have_names_and_units(saved):
     made = drawing.landscape_figure(saved[0])
     axes = made.axes[0]
     assert "direction" in axes.get_xlabel() and "direction" in axes.get_ylabel() and made.axes[1].get_ylabel()
-    made = drawing.occupation_figure(saved[0])
+    made = landscape_rates.occupation_figure(saved[0])
     assert "theta" in made.axes[1].get_xlabel() and made.axes[0].get_ylabel() == "Gibbs probability"
 
 
