@@ -145,6 +145,13 @@ def free_energy_form(D, source, target, refine=False):
     Returns
     -------
     FreeEnergyForm
+
+    Examples
+    --------
+    >>> D = fp.FokkerPlanck(fp.catalogue.double_well(), theta=0.1, grid=fp.Grid([(-2, 2)], 200))
+    >>> form = fp.free_energy_form(D, fp.HalfSpace([-1], 1.0), fp.HalfSpace([1], 1.0))
+    >>> bool(abs(np.exp(-(form.gate - form.well) / 0.1) / form.rate - 1) < 1e-10)
+    True
     """
     rate, capacity = D.rate(source, target, refine=refine), D.capacity(source, target, refine=refine)
     theta = 1 / D.beta
