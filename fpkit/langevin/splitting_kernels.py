@@ -243,13 +243,17 @@ def _repeat(repeat, n_replicas, limit, level, x0, gradient, p, dt, theta, root, 
     places, score = np.empty((n_replicas, FIRST_LADDER, d)), np.full(n_replicas, -math.inf)
     rungs, length, dead, alive = (np.zeros(n_replicas, np.int64), np.zeros(n_replicas, np.int64), np.arange(n_replicas), np.empty(n_replicas, np.int64))
     X, W, s, at = np.empty((d, 1)), np.empty((2 * PAIRS * d, 1), np.float32), np.empty((4, 1), np.uint32), np.zeros(3, np.int64)
+    S, T, scratch, out = np.empty((source_firsts.size - 1, 1)), np.empty((target_firsts.size - 1, 1)), np.empty(1), np.empty(1)
     branch, log_p, n_dead, n_alive, z = 0, 0.0, n_replicas, 0, -math.inf
     while True:
         for r in dead[:n_dead]:
             branch += 1
-            if z == -math.inf:                   # the first paths, from Sigma
-                at[1], at[2] = 0, 0
+            if n_alive == 0:                     # the first paths; the place on Sigma is their first rung, so that every score exceeds the level
                 _put(entries[r], X)
+                score[r] = coordinate(X, kind, value, q, origin, inverse, shape, table, _smallest(X, sources, source_firsts, S, scratch),
+                                      _smallest(X, targets, target_firsts, T, scratch), out)
+                ladder[r, 0], steps[r, 0], at[1], at[2] = score[r], 0, 0, 1
+                column(X, 0, places[r, 0])
             else:
                 parent = alive[min(int(uniform_of(repeat, CHOICE, 0, branch, seed) * n_alive), n_alive - 1)]
                 k = 0

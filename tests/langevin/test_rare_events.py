@@ -97,6 +97,12 @@ def test_a_bad_coordinate_shows_in_the_error_and_not_in_the_mean():
     assert bad.error / bad > good.error / good and abs(bad - good) < np.hypot(bad.error, good.error)
 
 
+def test_replicas_that_return_in_their_first_step_count_once():
+    """Sigma right at the source: half of the replicas fall back at once. A second chance for them would double the time."""
+    tau = fp.multilevel_splitting(WELL, 0.15, LEFT, RIGHT, 0.01, 100, 48, "x", x0=[-1.0], seed=8, level=-0.899)
+    assert held(tau, well_time(0.15)) and tau.error < 0.3 * tau
+
+
 @pytest.mark.parametrize("ends", [1, 4])
 def test_ctrl_c_keeps_the_repeats_done(monkeypatch, ends):
     from fpkit.langevin import splitting_kernels
