@@ -14,7 +14,8 @@ class Case:
     parameters: dict = field(default_factory=dict)
     source: int = 0
     target: int = 1
-    harmonic: bool = True                        # False: the guard must refuse or tell the reason at every temperature
+    # False: the guard must refuse or tell the reason at every temperature; None: several gates, of which one wins only when it is very cold
+    harmonic: bool | None = True
     cells: int = 96
     label: str = ""
 
@@ -31,9 +32,9 @@ CASES = (
     Case("double_well"), Case("tilted_double_well", source=1, target=0), Case("triple_well", label="triple_well, to the middle"),
     Case("sharp_and_wide"), Case("sharp_and_wide", source=1, target=0, label="sharp_and_wide, back"), Case("flat_bottomed", harmonic=False),
     Case("rugged", harmonic=False), Case("coupled_double_well"), Case("wide_and_narrow"),
-    Case("wide_and_narrow", source=1, target=0, label="wide_and_narrow, back"), Case("narrow_gate"), Case("three_hole", source=0, target=2),
-    Case("mueller_brown", source=0, target=2, label="mueller_brown, to the middle", harmonic=False),
-    Case("quartic_chain", {"d": 2, "coupling": 0.5}, source=0, target=2, label="quartic_chain, one element of two"),
+    Case("wide_and_narrow", source=1, target=0, label="wide_and_narrow, back"), Case("narrow_gate"), Case("three_hole", source=0, target=2, harmonic=None),
+    Case("mueller_brown", source=0, target=2, label="mueller_brown, to the middle"),
+    Case("quartic_chain", {"d": 2, "coupling": 0.5}, source=0, target=2, label="quartic_chain, one element of two", harmonic=None),
     Case("coupled_double_well", {"d": 3}, cells=28, label="coupled_double_well in 3D"),
 )
 

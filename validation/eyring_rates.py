@@ -14,14 +14,15 @@ CLAIM = ("Over the catalogue and at barriers from 5 to 40 theta, all routes to t
 SOURCE = ("Potential theory of metastability (Bovier, Eckhoff, Gayrard, Klein 2004); Eyring-Kramers has an expansion in powers of theta (Helffer, Klein, Nier 2004); "
           "the coefficient of this project is derived in fpkit.rates.expansions.")
 CRITERION = ("Every number with a stated relative error up to 0.3 lies within the sum of its error, the reference's and beta b exp(-beta b) of the row's reference; "
-             "(k_EK/k - 1)/theta extrapolated to theta = 0 equals c within its own error plus 5 % of 1 + |c|; the guard is silent in no case named as not harmonic; "
+             "(k_EK/k - 1)/theta extrapolated to theta = 0 equals c within its own error plus 5 % of 1 + |c| (with fewer than three "
+             "temperatures at which the formula is evidence: the coldest within 15 %); the guard is silent in no case named as not harmonic; "
              "at least 12 potentials at 4 temperatures in the full form.")
 
 HEIGHTS = (6.0, 9.0, 14.0, 22.0, 40.0)
 QUICK_HEIGHTS = (8.0, 14.0, 24.0)
 QUICK_CASES = 8                                  # the 1D ones and one in the plane
 QUICK_CELLS = 48
-SLACK = 0.05
+SLACK, NEAR = 0.05, 0.15
 
 
 def measure(quick=False):
@@ -61,11 +62,16 @@ def judge(found):
         where = f"{r['case']} at {r['height']:.3g} theta"
         if not r["n"] >= 2 or not abs(r["worst"]) <= 1:
             misses.append(f"{where}: {r['worst_method']} is {r['worst']:.2f} stated errors off")
-        if not r["harmonic"] and r["guard"] == "ok":
+        if r["harmonic"] is False and r["guard"] == "ok":
             misses.append(f"{where}: the guard is silent")
     for name in dict.fromkeys(r["case"] for r in rows if r["harmonic"]):
-        r = next(r for r in rows if r["case"] == name)
-        if not abs(r["limit"] - r["c"]) <= r["limit_error"] + SLACK * (1 + abs(r["c"])):
+        some = [r for r in rows if r["case"] == name]
+        r = some[0]
+        if not np.isfinite(r["limit"]):          # fewer than three temperatures at which the formula is evidence: the coldest must be near
+            coldest = min((r for r in some if np.isfinite(r["slope"])), key=lambda r: r["theta"], default=r)
+            if not abs(coldest["slope"] - r["c"]) <= NEAR * (1 + abs(r["c"])):
+                misses.append(f"{name}: slope {coldest['slope']:.3f} at the coldest temperature against c = {r['c']:.3f}")
+        elif not abs(r["limit"] - r["c"]) <= r["limit_error"] + SLACK * (1 + abs(r["c"])):
             misses.append(f"{name}: slope {r['limit']:.3f} +- {r['limit_error']:.2g} against c = {r['c']:.3f}")
     cases = {r["case"] for r in rows}
     if not found["quick"] and (len(cases) < 12 or min(sum(r["case"] == c for r in rows) for c in cases) < 4):

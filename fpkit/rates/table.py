@@ -181,11 +181,11 @@ class RatesTable:
 
     @cached_property
     def slope(self):
-        """(k_EK/k - 1)/theta, one a theta: bounded where Eyring-Kramers holds; NaN where one of the two is missing."""
+        """(k_EK/k - 1)/theta, one a theta: bounded where Eyring-Kramers holds; NaN where one of the two is missing or no evidence."""
         if "eyring-kramers" not in self.methods:
             return np.full(len(self.theta), np.nan)
         e = self.methods.index("eyring-kramers")
-        measured = [r is not None and r not in FORMULAS for r in self.references]
+        measured = [r is not None and r not in FORMULAS and good for r, good in zip(self.references, self.evidence[:, e])]
         return np.where(measured, self.difference[:, e] / self.theta, np.nan)
 
     @cached_property
