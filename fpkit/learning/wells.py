@@ -48,14 +48,20 @@ class BumpNetwork:
         """Height of the lowest saddle over the rise well."""
         return min(s.value for s in self.saddles) - self.rise.value
 
-    def harmonic_rate(self, theta):
-        """Eyring-Kramers rate out of the rise well, summed over its saddles, from the full Hessians, per unit time."""
+    def harmonic_rate(self, theta, directions=None):
+        """Eyring-Kramers rate out of the rise well through each of its saddles, from the Hessians, per unit time.
+
+        With `directions` (rows, orthonormal): the rates of the motion that keeps to their plane, where a saddle that is not unstable
+        within the plane counts zero.
+        """
         theta = checks.number("theta", theta, positive=True)
-        total = 0.0
+        D = np.eye(4) if directions is None else np.asarray(directions, float)
+        well = np.linalg.det(D @ self.potential.hessian(self.rise.x) @ D.T)
+        rates = []
         for s in self.saddles:
-            ratio = np.prod(self.rise.eigenvalues) / np.prod(abs(s.eigenvalues))
-            total += -s.eigenvalues[0] / (2 * np.pi) * np.sqrt(ratio) * np.exp(-(s.value - self.rise.value) / theta)
-        return float(total)
+            e = np.linalg.eigvalsh(D @ self.potential.hessian(s.x) @ D.T)
+            rates.append(max(-e[0], 0.0) / (2 * np.pi) * np.sqrt(well / abs(np.prod(e))) * np.exp(-(s.value - self.rise.value) / theta))
+        return np.array(rates)
 
     def others(self, radius=0.8):
         """The union of the balls around the three other wells: where an escape has arrived."""
