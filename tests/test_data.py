@@ -103,3 +103,13 @@ def test_the_script_makes_the_same_digits_again(digits_plane, tmp_path):
     spec.loader.exec_module(script)
     again = script.make(str(tmp_path / "again.h5"), 0)
     assert np.abs(np.log(again.loss / digits_plane.loss)).max() < 0.5
+
+
+@pytest.mark.parametrize("name", ["grokking_p31_plane", "grokking_p31_around_M", "grokking_p31_around_G", "digits_sharp", "digits_wide", "bump_network_plane"])
+def test_the_planes_of_learning_are_complete_small_and_told(name):
+    path = DATA / f"{name}.h5"
+    with h5py.File(path) as f:
+        assert f.attrs["complete"] == 1 and path.stat().st_size < 300_000
+        shape = f["train_loss"].shape
+        assert shape[0] != shape[1] and np.isfinite(f["train_loss"][...]).all() and np.isfinite(f["test_loss"][...]).all()
+        assert (np.linalg.eigvalsh(f["fpkit/gram"][...]) > 0).all() and "problem" in json.loads(f["fpkit/meta"][()])
