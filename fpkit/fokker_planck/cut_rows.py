@@ -15,8 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
-STEPS = 60
-AGREED, ROUGH = 1e-13, 1e-8
+ROUGH = 1e-6                      # relative change after which steps that shrink no more have reached rounding
 KEPT = np.log(0.4), np.log(1.25)     # bounds of a: (1/2, 1) where f changes little in a cell, and steps that converge anywhere
 
 
@@ -67,18 +66,21 @@ class CutRows:
         v is given back as it is where the steps do not converge: where f changes by many theta in a cell and the boundary lies there.
         """
         found, step, last = v, v, np.inf
-        for _ in range(STEPS):
+        for _ in range(factors.steps):
             r = extra - (self.R @ step.T).T
             extra = 0.0
-            both = factors.solve(np.concatenate([np.maximum(r, 0.0), np.maximum(-r, 0.0)]))
-            step = both[:len(v)] - both[len(v):]
-            with np.errstate(divide="ignore", invalid="ignore"):
+            with np.errstate(all="ignore"):
+                step = factors.solve_signed(r)
+            if not np.isfinite(step).all():
+                return v
+            with np.errstate(all="ignore"):
                 change = float(np.nanmax(np.where(v > 0, np.abs(step) / v, 0.0), initial=0.0))
             found = found + step
-            if change < AGREED or change < ROUGH and change > last / 2:            # what no longer shrinks is rounding
+            if change < factors.agreed or change < ROUGH and change > last / 2:            # what no longer shrinks is rounding
                 break
             last = change
-        return found if change < ROUGH and (found >= 0).all() else v
+        is_settled = change < 10 * ROUGH or factors.steps < 10
+        return found if is_settled and (found >= 0).all() else v
 
 
 def _kept(space, out):

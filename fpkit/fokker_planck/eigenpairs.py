@@ -13,34 +13,31 @@ def lowest(out):
     top = out.log_m.max()
     m = np.where(out.drained, np.exp(out.log_m - top), 0.0)
     factors = out.factors()
-
-    def solve(v):
-        w = factors.solve(m * v)
-        if out.rows is not None:
-            w = out.rows.improved(factors, w[None], ((np.exp(out.log_source - top) - m) * v)[None])[0]
-        return np.where(out.drained, w, 0.0)
-
+    solve = lambda v: np.where(out.drained, factors.solve(m * v), 0.0)
     v = solve(np.ones(out.n))
-    scale = v.max()
-    v = v / scale
+    v = v / v.max()
+    rate, v, is_found = _inverse_steps(solve, m, v, STEPS)
+    if not is_found:
+        _, vectors = inverse_lanczos(lambda x: signed(solve, x), m, 1, v)
+        rate, v, _ = _inverse_steps(solve, m, np.abs(vectors[0]) / np.abs(vectors[0]).max(), 3)      # positive entry by entry again
+    if out.rows is not None:
+        extra = np.exp(out.log_source - top) - m
+        consistent = lambda v: np.where(out.drained, out.rows.improved(factors, factors.solve(m * v)[None], (extra * v)[None])[0], 0.0)
+        rate, v, _ = _inverse_steps(consistent, m, v, 6, 1e-11)
+    return float(np.log(rate)) + out.shift - top, v
+
+
+def _inverse_steps(solve, m, v, n_steps, agreed=AGREED):
+    """Rate, vector and whether two successive rates agree, from steps v <- solve(v); v > 0 stays so."""
     last = 0.0
-    for _ in range(STEPS):
+    for _ in range(n_steps):
         w = solve(v)
         rate = (m @ v) / (m @ w)                # flow out over mass, both sums of positive terms
         v = w / w.max()
-        if abs(rate - last) <= AGREED * rate:
-            break
+        if abs(rate - last) <= agreed * rate:
+            return rate, v, True
         last = rate
-    else:
-        plain = lambda v: np.where(out.drained, factors.solve(m * v), 0.0)
-        _, vectors = inverse_lanczos(lambda x: signed(plain, x), m, 1, v)
-        w = np.abs(vectors[0])
-        for _ in range(3):                      # positive entry by entry again
-            v = w / w.max()
-            w = solve(v)
-            rate = (m @ v) / (m @ w)
-        v = w / w.max()
-    return float(np.log(rate)) + out.shift - top, v
+    return rate, v, False
 
 
 def signed(solve, x):

@@ -93,13 +93,20 @@ class Large:
             q = q + _network(self.C, self.leak, self.leaks[k]) @ self.Q
         return q
 
-    def solve(self, b):
+    agreed, steps = 1e-7, 6                # see `Elimination`
+
+    def solve_signed(self, b):
+        """The same for b of both signs."""
+        return self.solve(b, is_positive=False)
+
+    def solve(self, b, is_positive=True):
         rows = np.atleast_2d(b)
         v = np.zeros(rows.shape)
         for q, row in enumerate(rows):
             if not row.any():
                 continue
-            v[q, self.free] = np.maximum(self.hierarchy.solve(row[self.free] / self.root * self.scale, TOLERANCE) / self.root, 0.0)
+            u = self.hierarchy.solve(row[self.free] / self.root * self.scale, TOLERANCE) / self.root
+            v[q, self.free] = np.maximum(u, 0.0) if is_positive else u
             if self.cores.size:
                 v[q] += _network(self.C, self.leak, self.Q @ row) @ self.Q
         return v.reshape(np.shape(b))

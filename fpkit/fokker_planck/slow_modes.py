@@ -24,6 +24,7 @@ POWERS = 7                       # of T applied to the committors: moments up to
 MOST_CORES = 24
 CONVERGED = 0.2                  # lambda times the ratio of successive moments below which the series is used
 ROUNDS = 12
+LONGEST = 1e30                   # times between visits to the cores, in units of their mean
 
 
 class SlowModes:
@@ -65,10 +66,11 @@ class SlowModes:
         for j in range(0 if out.is_cut else POWERS):    # where conductances are cut, all that lives beyond the first term is far faster
             b = m * chain[-1]
             b[:, nodes] = 0.0
-            chain.append(np.where(is_core | ~part, 0.0, solver.solve(b) / unit))
+            with np.errstate(over="ignore"):            # times on the rim, where there is no mass, may be anything
+                chain.append(np.where(is_core | ~part, 0.0, np.minimum(solver.solve(b) / unit, LONGEST)))
             if j == 0:                                  # time in units of the relaxation between visits to the cores: powers stay in range
                 unit = float((m * chain[1]).sum() / (m * Q).sum())
-                chain[1] /= unit
+                chain[1] = np.minimum(chain[1] / unit, LONGEST)
         # T is symmetric in the product sum m x y, and vanishes on the cores
         moments = []
         for j in range(2 * len(chain) - 1):
