@@ -108,12 +108,12 @@ def _at(land, wells, basins, theta, start, mobility, fine):
     for level in LEVELS:
         problem = _problem(land, chosen, home, theta, start, mobility, level, fine)
         steps = work(problem[1], problem[0].edges, problem[0].grid.shape)
-        if steps > (WORK if level == 1 else WORK_REFINED):
+        if steps > (WORK if level == 1 else WORK_REFINED if n > 1 else WORK_REFINED / 10):
             status = status if level != 1 else "too many cells for an elimination; coarsen the surface"
             break
         found[level] = (*problem[:2], reduced(problem[0], problem[1], problem[2]), problem[3])
-        if n < 2:
-            break
+        if n < 2 and level == SMOOTH:
+            break                                      # no transitions: two refinements for the modes are enough
     nothing = np.full((n, n), np.nan)
     if 1 not in found:
         return Rates(theta, numbers, nothing, nothing, {}, barrier, log10_eyring, verdict, nothing, nothing[:, 0], nothing[:, 0], np.empty(0), np.empty(0), (),
