@@ -52,8 +52,8 @@ def minimum_energy_path(V, start, end, bounds=None, periodic=None):
     """Path of steepest descent from saddle to well between two wells, by the string method.
 
     A string of images relaxes across itself with Newton steps, then every image follows -grad f for a moment and all are put back at equal
-    distances, until the string stands still [1]_; its tops are then refined to saddles and its dips to wells by Newton's method. The path found is the one the straight line between the ends slides into; others may be lower
-    (`critical_points` looks for all saddles).
+    distances, until the string stands still [1]_; its tops are then refined to saddles and its dips to wells by Newton's method. The path
+    found is the one the straight line between the ends slides into; others may be lower (`critical_points` looks for all saddles).
 
     Parameters
     ----------

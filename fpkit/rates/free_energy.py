@@ -59,7 +59,7 @@ class SetFreeEnergy:
         return f"F = {self.free_energy.value:.8g}, E = {self.energy.value:.8g}, S = {self.entropy.value:.8g} at theta = {self.theta:g}"
 
 
-def free_energy(V, theta, region, grid, mobility=None):
+def free_energy(V, theta, region, grid):
     """Free energy F = -theta log int_U exp(-f/theta) of a region, with its energy and entropy: F = E - theta S.
 
     The integral is the Gibbs probability of the region times the partition function of the grid's box; S = -dF/dtheta by differences in

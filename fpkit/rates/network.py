@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from ..core import checks
-from ..core.results import Estimate
 from ..potentials.critical import critical_points
 from . import elimination
 from .estimates import RateEstimate, definition_error, rate_estimate

@@ -55,7 +55,7 @@ def log_capacity(V, saddle, theta, root, soft):
 
 def _profile(V, saddle, to_x, w, theta, soft):
     """Points u on both sides until g has changed by DEEP theta: u (n,), g(u) - f_s (n,), eigenvalues of the Hessian across (n, d - 1)."""
-    d, keep = len(w), [k for k in range(len(w)) if k != soft]
+    keep = [k for k in range(len(w)) if k != soft]
     scale = np.sqrt(theta / max(np.abs(w[keep]).max() if keep else np.abs(w).max(), 1e-300))
     up = -1.0 if soft == 0 else 1.0
     reach = []
