@@ -27,7 +27,7 @@ class ExitRun:
         self.ensemble, self.targets, self.X0, self.max_steps, self.n_threads = ensemble, targets, X0, max_steps, n_threads
         self.dt, self.theta, self.n_paths, d = ensemble.schedule.dt, ensemble.schedule.theta, n_paths, ensemble.ndim
         lanes = LANES if n_paths >= LANES * PATHS_PER_LANE else 32
-        n_blocks = int(np.clip(n_paths // (lanes * PATHS_PER_LANE), 1, BLOCKS_PER_THREAD * (n_threads or driving_threads())))
+        n_blocks = int(np.clip(n_paths // (lanes * PATHS_PER_LANE), 1, BLOCKS_PER_THREAD * (n_threads or default_threads())))
         cuts = np.arange(n_blocks + 1) * n_paths // n_blocks
         self.cursor = np.ascontiguousarray(np.stack([cuts[:-1], cuts[1:]], axis=1))
         # a lane without a path must hold a place at which the gradient is finite
@@ -84,7 +84,7 @@ def divergence(count, n_paths, dt, ensemble):
                            f"{ensemble.scheme!r}: try {helps}.", count, np.nan, dt / 4)
 
 
-def driving_threads():
+def default_threads():
     """Threads that kernels use by default."""
     import numba
 

@@ -8,6 +8,7 @@ import numpy as np
 from ..core import checks
 from . import driving
 from .ensemble import Ensemble, thread_count
+from .exit_runs import default_threads
 from .exit_times import another, constant
 from .passage_results import PassageEstimate, limit_of_steps, student_factor
 from .targets import compiled_targets
@@ -214,7 +215,7 @@ def _one_run(e, sources, targets, coordinate, n_replicas, n_repeats, level, n_th
                              "fpkit.exit_time.")
     else:
         level = checks.number("level", level)
-    rows, batch = [], n_threads or _threads()
+    rows, batch = [], n_threads or default_threads()
     with driving.interruption() as is_pressed, driving.bar(n_repeats, "splitting", progress, "repeat") as shown:
         while len(rows) < n_repeats and not is_pressed():
             part = np.zeros((min(batch, n_repeats - len(rows)), COLUMNS))
@@ -227,12 +228,6 @@ def _one_run(e, sources, targets, coordinate, n_replicas, n_repeats, level, n_th
               "seed": e.seed, "source": repr(sources.regions[0]), "target": repr(targets.regions[0])}
     note = "" if len(rows) == n_repeats else f"stopped by Ctrl-C after {len(rows)} of {n_repeats} repeats"
     return _result(np.array(rows).reshape(-1, COLUMNS), level, inputs, note)
-
-
-def _threads():
-    import numba
-
-    return numba.get_num_threads()
 
 
 def _result(rows, level, inputs, note):

@@ -199,10 +199,14 @@ def test_the_numpy_route_gives_the_same_passages():
         assert np.array_equal(a.exit_sides, b.exit_sides) and np.allclose(a.times, b.times, atol=1e-5) and set(a.probabilities) == {"right", "up"}
 
 
-def test_targets_that_follow_the_potential_are_decided_by_membership():
+def test_a_sublevel_set_is_met_like_the_ball_that_it_is():
     V = fp.Potential("x**2 + y**2")
     level = fp.exit_time(V, 0.5, [0.0, 0.0], ~fp.Sublevel(V, 1.0), 0.01, 100, seed=20)
     assert abs(level - fp.exit_time(V, 0.5, [0.0, 0.0], ~fp.Ball([0, 0], 1.0), 0.01, 100, seed=20)) < 0.02 * level
+
+
+@pytest.mark.slow
+def test_one_component_of_a_sublevel_set_has_no_bridge():
     part = fp.exit_time(WELL, 0.6, [-1.0], fp.Sublevel(WELL, 0.5, around=[1.0]), 0.05, 2, seed=21)
     assert "no bridge" in part.method and (part.exit_points > 0.5).all()
 
