@@ -59,12 +59,12 @@ class Levels:
         return [a / b for a, b in zip(h[:-1], h[1:])]
 
 
-def ask(diffusion, one, refine):
-    """`Levels` of `one(diffusion)`: the grid and coarser ones, or the grid and finer ones."""
+def ask(diffusion, one, refine, most=MOST_CELLS):
+    """`Levels` of `one(diffusion)`: the grid and coarser ones, or the grid and finer ones of at most `most` cells."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResolutionWarning)
         if refine:
-            return _finer(diffusion, one)
+            return _finer(diffusion, one, most)
         answers, diffusions = [one(diffusion)], [diffusion]
         while len(answers) < 3:
             grid = coarser(diffusions[0].grid)
@@ -76,16 +76,16 @@ def ask(diffusion, one, refine):
             except ValueError:                 # a region or a neck that the coarser grid does not see
                 break
             diffusions.insert(0, D)
-        if len(answers) == 1 and math.prod(diffusion.grid.shape) * 2 ** diffusion.grid.ndim <= MOST_CELLS[diffusion.grid.ndim]:
+        if len(answers) == 1 and math.prod(diffusion.grid.shape) * 2 ** diffusion.grid.ndim <= most[diffusion.grid.ndim]:
             D = diffusion._on(diffusion.grid.refined(2))
             return Levels([diffusion, D], [answers[0], one(D)], 0, False)
         return Levels(diffusions, answers, len(answers) - 1, False)
 
 
-def _finer(diffusion, one):
+def _finer(diffusion, one, most):
     grids, base = [diffusion.grid], 0
     for _ in range(2):
-        if grids[-1].n_cells * 2 ** grids[-1].ndim <= MOST_CELLS[grids[-1].ndim]:
+        if grids[-1].n_cells * 2 ** grids[-1].ndim <= most[grids[-1].ndim]:
             grids.append(grids[-1].refined(2))
     diffusions = [diffusion._on(g) for g in grids]
     answers = [one(D) for D in diffusions]

@@ -8,7 +8,7 @@ import numpy as np
 from ..core.results import Estimate, Field
 from .first_passage import UNREACHABLE, Pair, Survivors, passage_time
 from .interpolation import Interpolant
-from .levels import ask, limit, number, order_text
+from .levels import MOST_CELLS, ask, limit, number, order_text
 from .passage_results import PerAxis, QuasiStationary, Spectrum
 
 
@@ -64,11 +64,11 @@ def effective_diffusion(diffusion, refine=False):
 
 
 def spectrum(diffusion, k=6, refine=False):
-    from .spectrum import lowest_modes
+    from .spectrum import LARGEST, lowest_modes
 
     def one(D):
         return D._remember(("modes", k), lambda: lowest_modes(D, k))
-    levels = ask(diffusion, one, refine)
+    levels = ask(diffusion, one, refine, {d: min(n, MOST_CELLS[d]) for d, n in LARGEST.items()})
     functions = one(diffusion)[1]
     n = min(len(a[0]) for a in levels.answers)
     logs, relative, p = limit(levels, [a[0][:n] for a in levels.answers])

@@ -5,10 +5,15 @@ import numpy as np
 
 from .outside import REACH, Outside
 
+LARGEST = {1: 2**31, 2: 1_200_000, 3: 120_000}          # states: elimination in 3D takes N^2 operations and N^(4/3) memory
+
 
 def lowest_modes(diffusion, k):
     """log eigenvalues (k,), ascending, -inf for 0, and eigenfunctions (k, *grid.shape)."""
     out = Outside(diffusion)
+    if out.n > LARGEST[diffusion.grid.ndim]:
+        raise ValueError(f"the spectrum of {out.n} states needs more memory than elimination may take (up to {LARGEST[diffusion.grid.ndim]}); "
+                         "coarsen the grid, or ask for exit_rate or rate, which large grids answer too.")
     labels = out.labels
     weight = np.bincount(labels, np.exp(out.log_m - out.log_m.max()))
     logs, vectors = [], []
