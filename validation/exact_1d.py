@@ -169,5 +169,5 @@ def figure(verdict):
     axes.axhline(LIMIT, color=style.FAINT, lw=0.8)
     axes.set(xscale="log", yscale="log", xlim=(0.07, 3e4), ylim=(5e-17, 1e-10), xlabel="decades of the number (absolute value of log10; 0.1 stands for less)",
              ylabel="relative difference (1e-16 stands for less)", title="Answers in one dimension against independent routes")
-    axes.legend(loc="upper center", ncols=3, fontsize="small", frameon=False)
+    axes.legend(loc="upper right", ncols=3, fontsize="small", frameon=False, columnspacing=1.0, handletextpad=0.3)
     return made

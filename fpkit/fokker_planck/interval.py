@@ -21,6 +21,7 @@ from .passage_results import PerAxis, QuasiStationary, Spectrum
 
 QUADRATURE = "log-space quadrature in 1D"
 ELEMENTS = "spectral elements in 1D"
+RING = 3e-12                    # relative error that eigenvalues of a ring may have beside it: nearly double ones are the least sharp
 TIE = 1e-9                      # relative distance of equal exit rates
 
 
@@ -204,7 +205,8 @@ def spectrum(D, k):
     found = found[:k]
     logs = np.array([log for log, _, _, _ in found])
     values = np.array([modes.values[i] for _, modes, i, _ in found])
-    errors = np.where(values > 0, values * _relative_error(D, logs), 0.0)
+    rings = RING * np.array([modes.is_ring for _, modes, _, _ in found])
+    errors = np.where(values > 0, values * (_relative_error(D, logs) + rings), 0.0)
     functions = np.array([_eigenfunction(D, modes, i, line, not regions) for _, modes, i, line in found])
     return Spectrum(values, errors, logs / math.log(10), functions, D.grid, ELEMENTS, D._inputs)
 

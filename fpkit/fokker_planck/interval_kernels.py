@@ -18,6 +18,7 @@ from ..core.compilation import flag, helper, integer, kernel, number, numbers_1d
 from ..core.special import exp, log, log1p, options
 
 SHIFT = 256.0                      # z is held as a number times exp(shift), shift a multiple of SHIFT beside log lambda
+FLAT = 1e-9                        # lambda over the fastest rates of a ring, below which matrices in floats do not see it
 PLAIN = -200.0                     # above exp(PLAIN) shift is 0
 
 
@@ -182,10 +183,81 @@ def _arcs(lnlam, backwards, log_R, rho, left, right, out):
 
 
 @njit(**options)
+def _determinant_sign(d, e):
+    """Sign of the determinant of a symmetric matrix with diagonal d, e[i] between i and i + 1 and e[-1] in the corners, by rotations."""
+    P = d.size
+    x, y, w = d[0], e[0], e[P - 1]
+    l0, l1, l2, lz = e[P - 1], 0.0, 0.0, d[P - 1]              # the last row, in columns i, i + 1, i + 2 and P - 1
+    far = e[P - 2]                                             # and in column P - 2 beyond them
+    if P == 3:
+        l1, far = far, 0.0
+    if P == 4:
+        l2, far = far, 0.0
+    for i in range(P - 2):
+        s, dd = e[i], d[i + 1]
+        u = e[i + 1] if i + 2 < P - 1 else 0.0
+        v = e[i + 1] if i + 2 == P - 1 else 0.0
+        r = math.hypot(x, s)
+        c, n = (x / r, s / r) if r > 0.0 else (1.0, 0.0)
+        y, dd = c * y + n * dd, c * dd - n * y
+        t, u = n * u, c * u
+        w, v = c * w + n * v, c * v - n * w
+        r2 = math.hypot(r, l0)
+        c, n = (r / r2, l0 / r2) if r2 > 0.0 else (1.0, 0.0)
+        l1, l2, lz = c * l1 - n * y, c * l2 - n * t, c * lz - n * w
+        x, y, w = dd, u, v
+        far *= c
+        l0, l1, l2 = l1, l2, (far if i + 3 == P - 2 else 0.0)
+    return 1.0 if x * lz - w * l0 > 0.0 else -1.0
+
+
+@kernel(types.void(number, numbers_1d, numbers_2d, numbers_2d, numbers_2d, numbers_1d, numbers_1d, numbers_1d, numbers_1d))
+def ring_matrix(lam, log_R, rho, left, right, d, e, ahead, behind):
+    """The ring as the symmetric matrix M^-1/2 K M^-1/2 - lambda, and 1/sqrt(R_i m_i), 1/sqrt(R_i m_{i+1}). Only ratios of neighbours enter."""
+    _ring_matrix(lam, log_R, rho, left, right, d, e, ahead, behind)
+
+
+@njit(**options)
+def _ring_matrix(lam, log_R, rho, left, right, d, e, ahead, behind):
+    P = log_R.size
+    for i in range(P):
+        j = i - 1 if i else P - 1
+        q = exp(min(max(log_R[i] - log_R[j], -690.0), 690.0)) * _series(rho, i, lam) / _series(rho, j, lam)       # R_i / R_{i-1}
+        mass = _series(left, i, lam) + q * _series(right, j, lam)                                                   # R_i m_i
+        d[i] = (1.0 + q) / mass - lam
+        ahead[i] = 1.0 / math.sqrt(mass)
+        behind[j] = math.sqrt(q / mass)
+    for i in range(P):
+        e[i] = -ahead[i] * behind[i]
+
+
+@njit(**options)
 def _ring_count(base, x, log_R, rho, left, right):
-    """Eigenvalues below lambda = exp(base) x of a ring, zero included: negative pivots of both arcs between node 0 and a node c, and
-    negative eigenvalues of the 2 x 2 matrix that is left. c is where no pivot is small: one arc alone would lose half the digits of a
-    double eigenvalue, at which its last pivot vanishes."""
+    """Eigenvalues below lambda of a ring, zero included.
+
+    With node 0 held there are n of them, by the sweep of a line, and with it free n or n + 1: the sign of a determinant says which. It
+    is right unless lambda is within rounding of the fastest rates of an eigenvalue. Below FLAT of those, the 2 x 2 matrix decides.
+    """
+    P = log_R.size
+    lam = exp(base) * x
+    fastest = left[0, 0]
+    for i in range(P):
+        fastest = min(fastest, left[i, 0])
+    if lam * fastest < FLAT:
+        return _flat_ring_count(base, x, log_R, rho, left, right)
+    ratio = np.ones(P)
+    for i in range(1, P):
+        ratio[i] = exp(min(max(log_R[i] - log_R[i - 1], -690.0), 690.0))
+    n = _count(base, x, False, False, ratio, rho, left, right)
+    d, e, ahead, behind = np.empty(P), np.empty(P), np.empty(P), np.empty(P)
+    _ring_matrix(lam, log_R, rho, left, right, d, e, ahead, behind)
+    return n if (_determinant_sign(d, e) > 0.0) == (n % 2 == 0) else n + 1
+
+
+@njit(**options)
+def _flat_ring_count(base, x, log_R, rho, left, right):
+    """The same: negative pivots of both arcs between node 0 and a node c, and negative eigenvalues of the 2 x 2 matrix that is left. c is
+    where no pivot is small: one arc alone would lose half the digits of a double eigenvalue, at which its last pivot vanishes."""
     P = log_R.size
     lnlam = base + log(x)
     there, back = np.empty((12, P + 1)), np.empty((12, P + 1))

@@ -5,13 +5,14 @@ from functools import cached_property
 
 import numpy as np
 
-from .interval_kernels import bisect, n_below, ring_arcs, ring_fill, sweep
+from .interval_kernels import FLAT, bisect, n_below, ring_arcs, ring_fill, ring_matrix, sweep
 from .interval_panels import ORDER, Running, legendre
 from .quadrature import cumulative, gauss
 
 TERMS = 6                      # of the power series in lambda of a panel
 PHASE = 0.1                    # largest lambda R m of a panel: the seventh term is then below 1e-15
-CLUSTER = 1e-9                 # relative distance below which eigenvalues count as equal when their functions are made orthogonal
+SAME = 1e-6                    # distance of a null vector of a ring from what inverse iteration finds
+CLUSTER = 1e-8                 # relative distance below which eigenvalues count as equal when their functions are made orthogonal
 
 
 class Chain:
@@ -105,6 +106,8 @@ class Modes:
             bases, factors = np.empty(k - n_zero), np.empty(k - n_zero)
             bisect(n_zero, low, top, is_ring, *self.free, *self._series(chain), bases, factors)
             self.bases[n_zero:], self.factors[n_zero:] = bases, factors
+            if is_ring:
+                self.functions                                      # finding them takes the eigenvalues to the last digits
 
     def _series(self, chain):
         return (chain.log_R, *chain.series[1:]) if self.is_ring else chain.series
@@ -135,8 +138,28 @@ class Modes:
         P = len(self.panels)
         if self.bases[i] == -np.inf:
             return [np.ones(P + 1)]
+        if not self.is_ring:
+            return self._orthogonal(self._candidates(i), i, j - i)
+        if self.values[i] * self.chain.left[:, 0].min() < FLAT:
+            return self._orthogonal(self._ring_candidates(i, 0), i, j - i)
+        symmetric, scale, shift = self._by_inverse_iteration(i, j - i)
+        self.factors[i:j] = np.exp(self.bases[i] - self.bases[i:j]) * self.factors[i] * (1 + shift)
+        # small values behind a barrier are right only in null vectors, large ones in both
+        heavy = int(np.abs(symmetric[:, 0]).argmax())
+        for turn in (heavy, heavy + 1, 0):
+            psi = self._orthogonal(self._ring_candidates(i, turn % len(self.panels)), i, j - i)
+            if all(f is not None for f in psi):
+                own = np.array(psi)[:, :-1].T / scale[:, None]
+                off = np.linalg.norm(own - symmetric @ (symmetric.T @ own), axis=0) / np.linalg.norm(own, axis=0)
+                if off.max() < SAME:
+                    return psi
+        psi = symmetric.T * scale
+        return self._orthogonal((self._normalised(np.append(f, f[0]), i) for f in psi), i, j - i)
+
+    def _orthogonal(self, candidates, i, n):
+        """The first n of the candidates that are not combinations of those before, orthonormal; None for what is missing."""
         found = []
-        for psi in self._candidates(i):
+        for psi in candidates:
             nodes = self.nodes(psi, i)
             for _ in range(2):
                 for other, its_nodes in found:
@@ -145,17 +168,14 @@ class Modes:
             size = (self.weights * nodes ** 2).sum()
             if size > 1e-4:
                 found.append((psi / np.sqrt(size), nodes / np.sqrt(size)))
-            if len(found) == j - i:
-                return [psi for psi, _ in found]
-        return [psi for psi, _ in found] + [None] * (j - i - len(found))
+            if len(found) == n:
+                break
+        return [psi for psi, _ in found] + [None] * (n - len(found))
 
     def _candidates(self, i):
         """Normalised solutions for the eigenvalue, each from another node where both halves are joined: the best first."""
         base, x = self.bases[i], self.factors[i]
         P, c = len(self.panels), self.chain
-        if self.is_ring:
-            yield from self._ring_candidates(i)
-            return
         a, b = np.empty((4, P)), np.empty((4, P))
         sweep(base, x, self.free[0], *c.series, a)
         sweep(base, x, self.free[1], *c.mirrored(), b)
@@ -206,23 +226,48 @@ class Modes:
         size = (self.weights * self.nodes(psi, i) ** 2).sum()
         return psi / np.sqrt(size) if size > 0 else None
 
-    def _ring_candidates(self, i):
-        """Null vectors of the 2 x 2 matrix of `_ring_count`, carried along both arcs."""
+    def _by_inverse_iteration(self, i, n):
+        """sqrt(m) psi (P, n) of the modes from i on, 1/sqrt(m) at the nodes, and the relative changes that their Rayleigh-Ritz values make."""
+        from scipy.sparse import coo_matrix
+        from scipy.sparse.linalg import splu
+        c, lam, P = self.chain, self.values[i], len(self.panels)
+        d, e, ahead, behind = (np.empty(P) for _ in range(4))
+        ring_matrix(lam, *self._series(c), d, e, ahead, behind)
+        here, there = np.arange(P), np.roll(np.arange(P), -1)
+        matrix = coo_matrix((np.concatenate([d - 1e-9 * lam, e, e]), (np.concatenate([here, here, there]), np.concatenate([here, there, here]))))
+        solve = splu(matrix.tocsc()).solve
+        v = np.random.default_rng(0).normal(size=(P, n))
+        for _ in range(4):
+            v = np.linalg.qr(solve(v))[0]
+        flow = np.roll(v, -1, 0) * behind[:, None] - v * ahead[:, None]
+        shift, turn = np.linalg.eigh(flow.T @ flow - lam * (v.T @ v))
+        # R m at a node over R: m itself, in units of its largest
+        log_m = -2 * np.log(ahead) - c.log_resistance(lam)
+        return v @ turn, np.exp(-0.5 * (log_m - log_m.max())), shift / lam
+
+    @staticmethod
+    def _at(series, lam):
+        return sum((-lam) ** k * series[:, k] for k in range(TERMS))
+
+    def _ring_candidates(self, i, turn):
+        """Null vectors of the 2 x 2 matrix of `_ring_count`, carried along both arcs of the ring opened `turn` nodes on."""
         P = len(self.panels)
         there, back = np.empty((12, P + 1)), np.empty((12, P + 1))
-        ring_arcs(self.bases[i], self.factors[i], *self._series(self.chain), there, back)
+        ring_arcs(self.bases[i], self.factors[i], *(np.ascontiguousarray(np.roll(a, -turn, 0)) for a in self._series(self.chain)), there, back)
         quality = np.minimum(there[7, 1:P], back[7, 1:P])
         good = 1 + np.flatnonzero(quality > quality.max() - 1.1)
         c = int(good[np.abs(good - P / 2).argmin()])                # far from node 0, else both null vectors are nearly the same
         top = max(there[[1, 3, 5], c].max(), back[[1, 3, 5], c].max())
         m0, mc, b = (there[k, c] * np.exp(there[k + 1, c] - top) + back[k, c] * np.exp(back[k + 1, c] - top) for k in (0, 2, 4))
-        null = (b, b - m0) if abs(b - m0) >= abs(b - mc) else (b - mc, b)
+        # both rows of [[b - m0, -b], [-b, b - mc]] give it; the one that cancels less gives it better
+        null = (b, b - m0) if abs(b - m0) * (abs(b) + abs(mc)) >= abs(b - mc) * (abs(b) + abs(m0)) else (b - mc, b)
         for ends in (null, (1.0, 0.0), (0.0, 1.0)):                # the last two: the matrix of a double eigenvalue vanishes
             psi = np.empty(P + 1)
             psi[0] = psi[P] = ends[0]
             psi[c] = ends[1]
             ring_fill(c, there, back, psi)
-            psi = self._normalised(psi, i)
+            psi = np.roll(psi[:-1], turn)
+            psi = self._normalised(np.append(psi, psi[0]), i)
             if psi is not None:
                 yield psi
 

@@ -173,3 +173,13 @@ def test_series_of_the_panels_does_not_matter():
     a = Modes(line.panels, 9, True, True, True, line.function)
     b = Modes(line.panels.halved(np.ones(len(line.panels), bool), line.function), 9, True, True, True, line.function)
     assert np.abs(a.log[1:] - b.log[1:]).max() < 2e-13
+
+
+def test_a_cold_ring_holds_the_modes_of_its_wells_and_of_its_tops():
+    """Shifting the ring moves the node where it is opened, from a well to a top and beside both: nothing may depend on it."""
+    found = []
+    for shift in (0.0, 1.0, 2.5, 4.0):
+        f = f"-0.962156*cos(x + {3.19434 + shift}) + 0.202673*cos(2*(x + {shift}) + 5.35918)"
+        found.append(diffusion(f, 0.004, 0, 2 * PI, periodic=True).spectrum(7))
+    for S in found[1:]:
+        assert np.abs(S.eigenvalues[1:] / found[0].eigenvalues[1:] - 1).max() < 3e-12
