@@ -60,8 +60,6 @@ def contrary(found):
 
 
 def figure(verdict):
-    from types import SimpleNamespace
-
     from fpkit.learning.sweep import Law
     from fpkit.plotting.learning import sweep_axes
     from fpkit.plotting.style import figure

@@ -3,8 +3,6 @@ from __future__ import annotations
 
 import copy
 
-import numpy as np
-
 from ._learning import TALK, judged
 from .verdict import Table
 
