@@ -96,7 +96,7 @@ def _hats(B, widths, rule):
     before[..., 1:] = np.cumsum(full[..., :-1], -1)
     total = full.sum(-1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        scale = np.where(total > 0, 1 / total, 0.0)[..., None]
+        scale = np.where(total > 0, 1 / np.maximum(total, 1e-300), 0.0)[..., None]
         high = np.maximum((before[..., None] + e @ C.T).reshape(B.shape), 0) * scale
         low = np.maximum((after[..., None] + e @ (w[None] - C).T).reshape(B.shape), 0) * scale
         return low, high, top[..., 0] + np.log(total)

@@ -17,6 +17,7 @@ FEWEST = 4                                 # cells along an axis of a coarser gr
 MOST_CELLS = {1: 200_000, 2: 700_000, 3: 300_000}       # of a grid made here
 CORNER = 4 / 3                             # order at re-entrant corners of 270 degrees
 ROUNDING = 2e-13
+ASTRAY = 1.0                               # log of the change from grid to grid above which the coarser one does not see the landscape
 
 
 def coarser(grid):
@@ -113,8 +114,9 @@ def limit(levels, logs):
             if levels.base == 0:               # only a finer grid to compare with
                 return value, 2 * np.abs(np.expm1(d[0])) + floor, None
             change = np.abs(np.expm1(-d[-1]))
-            if len(d) > 1:                     # two grids may agree by accident, three hardly
-                change = np.maximum(change, np.abs(np.expm1(-d[-2])) / 6)
+            if len(d) > 1:                     # two grids may agree by accident, three hardly; a third that is off by a factor says nothing
+                is_near = np.abs(d[-2]) < ASTRAY
+                change = np.where(is_near, np.maximum(change, np.abs(np.expm1(np.where(is_near, -d[-2], 0.0))) / 6), 6 * change)
             return value, change + floor, None
         if not d:
             return L[-1], np.full(L[-1].shape, np.inf), None

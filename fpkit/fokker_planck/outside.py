@@ -83,6 +83,12 @@ class Outside:
     def n(self):
         return self.ids.size
 
+    @property
+    def below_rim(self):
+        """States that may hold a mode (n,): far above the ways between the wells f is steep on the scale of a cell, and cells look like traps."""
+        space = self.diffusion._space
+        return space.B[self.ids] <= space.rim
+
     @cached_property
     def rows(self):
         """`CutRows`, or None where the symmetric chain stands as it is."""

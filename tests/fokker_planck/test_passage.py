@@ -310,3 +310,17 @@ def test_errors_are_kept_and_not_idle(name):
     assert sum(idle) <= 2                                              # of seven; over all cases fewer than one in ten
     for e, t in zip(ask(make(28), True), truth):
         assert abs(e.value - t.value) <= e.error + t.error
+
+
+def test_rim_cells_are_no_traps_for_survivors_and_modes():
+    # cells far up a steep wall look like traps; they once gave an exit rate of 1e-18 for 3.5e-5 and an infinite one in the plane
+    V = fp.Potential("(x**2 - 1)**2 + 2*y**2 + 0.3*x*y + 1.5*z**2 + 0.2*y*z")
+    D = fp.FokkerPlanck(V, 0.1, fp.Grid([(-2.5, 2.5)] * 3, (20, 20, 20)))
+    target = fp.Ball([1, 0, 0], 0.5)
+    exit, gap = D.exit_rate(target), D.spectrum(2)
+    assert abs(exit / D.rate(fp.Ball([-1, 0, 0], 0.5), target) - 1) < 1e-3
+    assert abs(2 * exit / gap.eigenvalues[1] - 1) < 2e-3 and gap.errors[1] < 0.5 * gap.eigenvalues[1]
+    W = fp.catalogue.wide_and_narrow()
+    D = fp.FokkerPlanck(W, 0.07, fp.Grid(W.box, (40, 40)))
+    narrow = D.exit_rate(fp.Ball(W.minima[0].x, 0.2))
+    assert 0 < narrow.error < 0.1 * narrow
