@@ -318,8 +318,8 @@ def test_rim_cells_are_no_traps_for_survivors_and_modes():
     D = fp.FokkerPlanck(V, 0.1, fp.Grid([(-2.5, 2.5)] * 3, (20, 20, 20)))
     target = fp.Ball([1, 0, 0], 0.5)
     exit, gap = D.exit_rate(target), D.spectrum(2)
-    assert abs(exit / D.rate(fp.Ball([-1, 0, 0], 0.5), target) - 1) < 1e-3
-    assert abs(2 * exit / gap.eigenvalues[1] - 1) < 2e-3 and gap.errors[1] < 0.5 * gap.eigenvalues[1]
+    assert abs(exit / D.rate(fp.Ball([-1, 0, 0], 0.5), target) - 1) < 5e-3          # equal but for the size of the cores
+    assert abs(2 * exit / gap.eigenvalues[1] - 1) < 5e-3 and gap.errors[1] < 0.5 * gap.eigenvalues[1]
     W = fp.catalogue.wide_and_narrow()
     D = fp.FokkerPlanck(W, 0.07, fp.Grid(W.box, (40, 40)))
     narrow = D.exit_rate(fp.Ball(W.minima[0].x, 0.2))
