@@ -33,7 +33,9 @@ def ascending(fail, name, a, warnings):
     h = (a[-1] - a[0]) / (a.size - 1)
     if np.abs(np.diff(a) - h).max() > UNIFORM * h:
         even = np.linspace(a[0], a[-1], a.size)
-        if (a == a.astype(np.float32)).all() and (np.abs(a - even) <= SINGLE * np.abs(a).max()).all():
+        with np.errstate(over="ignore"):                 # beyond single precision: inf, and so not even
+            single = a.astype(np.float32)
+        if (a == single).all() and (np.abs(a - even) <= SINGLE * np.abs(a).max()).all():
             a = even                                     # torch.linspace, for example
             warnings.append(f"The {name} are evenly spaced up to single precision and are taken as even.")
         else:
