@@ -1,5 +1,4 @@
 """Elimination along a nested dissection: entrywise right, whatever the conductances."""
-import mpmath
 import numpy as np
 import pytest
 
@@ -17,6 +16,7 @@ def grid_graph(shape, rng, span):
 
 def exact(n, I, J, c, ground, b):
     """v by mpmath with enough digits for any range."""
+    mpmath = pytest.importorskip("mpmath")
     with mpmath.workdps(700):
         K = mpmath.zeros(n)
         for i, j, w in zip(I, J, c):

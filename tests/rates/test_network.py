@@ -1,7 +1,6 @@
 """Networks of wells: elimination against extended precision, and the spectrum of separable potentials."""
 import math
 
-import mpmath as mp
 import numpy as np
 import pytest
 
@@ -17,10 +16,17 @@ def random_network(seed, n, spread):
     return (log_c + log_c.T) / 2, log_m
 
 
-def laplacian(log_c, log_m):
+@pytest.fixture
+def mp():
+    """mpmath with 800 digits."""
+    mpmath = pytest.importorskip("mpmath")
+    with mpmath.workdps(800):
+        yield mpmath
+
+
+def laplacian(mp, log_c, log_m):
     """The symmetrised generator in 800 digits."""
     n = len(log_m)
-    mp.mp.dps = 800
     K = mp.zeros(n)
     for i in range(n):
         for j in range(n):
@@ -31,16 +37,15 @@ def laplacian(log_c, log_m):
 
 
 @pytest.mark.parametrize("n, spread", [(3, 2), (5, 20), (6, 100)])
-def test_eigenvalues_of_any_spread_agree_with_extended_precision(n, spread):
+def test_eigenvalues_of_any_spread_agree_with_extended_precision(mp, n, spread):
     for seed in range(3):
         log_c, log_m = random_network(seed, n, spread)
-        exact = [float(mp.log(e)) for e in sorted(mp.eigsy(laplacian(log_c, log_m), eigvals_only=True))[1:]]
+        exact = [float(mp.log(e)) for e in sorted(mp.eigsy(laplacian(mp, log_c, log_m), eigvals_only=True))[1:]]
         np.testing.assert_allclose(elimination.log_eigenvalues(log_c, log_m), exact, rtol=0, atol=3e-13)
 
 
-def test_passage_times_agree_with_extended_precision():
+def test_passage_times_agree_with_extended_precision(mp):
     log_c, log_m = random_network(7, 6, 60)
-    mp.mp.dps = 800
     times = elimination.log_hitting(log_c - log_m[:, None], [2], np.zeros(6))
     keep = [0, 1, 3, 4, 5]
     A = mp.matrix(5, 5)
