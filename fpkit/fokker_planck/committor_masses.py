@@ -15,7 +15,7 @@ from .quadrature import cumulative, gauss
 
 STEP = 2.5                   # change of beta f on one of the sub-intervals of half a patch
 MAX_PIECES = 16
-POINTS = 150_000             # held at a time
+POINTS = 1_500_000           # held at a time where the exponents are given to the kernel
 FAR = 190.0                  # theta above the rim: beyond the rim a few digits, beyond this the order of magnitude are enough
 
 
@@ -47,11 +47,11 @@ def committor_plane(space):
     logs = {key: np.full(shape, -np.inf) for key in [("m", a, b) for a in (0, 1) for b in (0, 1)] + [("x", 0), ("x", 1), ("y", 0), ("y", 1)]}
     used = corner[0, 0] | corner[0, 1] | corner[1, 0] | corner[1, 1]
     for n_gauss, kx, ky, pick in _classes(space, P, Q, used):
-        per = max(1, POINTS // (4 * kx * ky * n_gauss**2))
+        per = pick[0].size if _is_asked(space) else max(1, POINTS // (4 * kx * ky * n_gauss**2))
         for k in range(0, pick[0].size, per):
-            p, q = pick[0][k:k + per], pick[1][k:k + per]
-            values = _patch(space, P, Q, p, q, {key: c[p, q] for key, c in corner.items()}, n_gauss, kx, ky)
-            for key, v in values.items():
+            p, q = (np.ascontiguousarray(i[k:k + per]) for i in pick)
+            values = _patches(space, P, Q, p, q, {key: c[p, q] for key, c in corner.items()}, n_gauss, kx, ky)
+            for key, v in zip(logs, values.T):
                 logs[key][p, q] = v
     return _gathered(space, logs, shape)
 
@@ -79,95 +79,49 @@ def _classes(space, P, Q, used):
         yield int(value // 10**4), int(value // 100 % 100), int(value % 100), np.nonzero(label == value)
 
 
-def _rule(n_gauss, pieces):
-    """Fractions of half a patch and weights of a whole one (2 pieces n_gauss,), and the rule of one sub-interval: weights, integrals to its points."""
+def _is_asked(space):
+    """Whether the kernel evaluates the exponent itself, and nothing is held."""
+    return space.exponent.is_compiled and space.mobility.function is None
+
+
+def _patches(space, P, Q, p, q, corner, n_gauss, kx, ky):
+    """Logarithms of the contributions of patches (p, q) to the masses of their four corners and the conductances of their four edges (n, 8)."""
+    from . import patch_kernels
+    from .lines import PARALLEL_CELLS
     x, w = gauss(n_gauss)
-    return ((np.arange(pieces)[:, None] + x) / pieces).ravel(), np.tile(w, 2 * pieces), (w, cumulative(n_gauss))
-
-
-def _hats(B, widths, rule):
-    """Hats of the low and high end along the last axis (P, L, U), and log of the resistance (P, L). widths (P, 1, U)."""
-    w, C = rule
-    top = B.max(-1, keepdims=True)
-    e = (np.exp(B - top) * widths).reshape(*B.shape[:-1], -1, w.size)
-    full = e @ w
-    before, after = np.zeros_like(full), np.zeros_like(full)
-    after[..., :-1] = np.cumsum(full[..., :0:-1], -1)[..., ::-1]              # from the other end: never 1 - high
-    before[..., 1:] = np.cumsum(full[..., :-1], -1)
-    total = full.sum(-1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        scale = np.where(total > 0, 1 / np.maximum(total, 1e-300), 0.0)[..., None]
-        high = np.maximum((before[..., None] + e @ C.T).reshape(B.shape), 0) * scale
-        low = np.maximum((after[..., None] + e @ (w[None] - C).T).reshape(B.shape), 0) * scale
-        return low, high, top[..., 0] + np.log(total)
-
-
-def _patch(space, P, Q, p, q, corner, n_gauss, kx, ky):
-    """Contributions of patches (p, q) to the masses of their four corners and the conductances of their four edges, as logarithms."""
-    ux, wx, rule_x = _rule(n_gauss, kx)
-    uy, wy, rule_y = _rule(n_gauss, ky)
-    n, hx, hy = p.size, ux.size, uy.size
-    x = np.hstack([P.low[p, None] + ux * (P.face - P.low)[p, None], P.face[p, None] + ux * (P.high - P.face)[p, None]])
-    y = np.hstack([Q.low[q, None] + uy * (Q.face - Q.low)[q, None], Q.face[q, None] + uy * (Q.high - Q.face)[q, None]])
-    sx = np.repeat(np.stack([(P.face - P.low)[p], (P.high - P.face)[p]], 1), hx, axis=1) / kx             # width of the sub-interval of each point
-    sy = np.repeat(np.stack([(Q.face - Q.low)[q], (Q.high - Q.face)[q]], 1), hy, axis=1) / ky
-    grid_x, grid_y = np.broadcast_arrays(x[:, :, None], y[:, None, :])
-    B = _exponent(space, grid_x, grid_y, None)
-    Bx, By = _with_mobility(space, B, grid_x, grid_y, 0), _with_mobility(space, B, grid_x, grid_y, 1)
-    x_low, x_high, log_rx = _hats(Bx.transpose(0, 2, 1), sx[:, None], rule_x)                    # (n, Y, X), (n, Y)
-    y_low, y_high, log_ry = _hats(By, sy[:, None], rule_y)                                       # (n, X, Y), (n, X)
-    x_low, x_high = x_low.transpose(0, 2, 1), x_high.transpose(0, 2, 1)
-    # along x the two cells of the row of the point, along y those of its column, must both be states to share
-    row = np.repeat(np.stack([corner[0, 0] & corner[1, 0], corner[0, 1] & corner[1, 1]], 1), hy, axis=1)[:, None, :]
-    column = np.repeat(np.stack([corner[0, 0] & corner[0, 1], corner[1, 0] & corner[1, 1]], 1), hx, axis=1)[:, :, None]
-    in_low_x, in_low_y = (np.arange(2 * hx) < hx)[None, :, None], (np.arange(2 * hy) < hy)[None, None, :]
-    hat_x = np.where(row, x_low, in_low_x), np.where(row, x_high, ~in_low_x)
-    hat_y = np.where(column, y_low, in_low_y), np.where(column, y_high, ~in_low_y)
-    least = B.min((1, 2), keepdims=True)
-    g = np.exp(least - B) * (wx * sx)[:, :, None] * (wy * sy)[:, None, :]
-    halves = (slice(None, hx), slice(hx, None)), (slice(None, hy), slice(hy, None))
-    mass = {key: np.zeros(n) for key in corner}
-    for a, b in corner:                                                       # the quadrant of cell (a, b)
-        part = (slice(None), halves[0][a], halves[1][b])
-        gq = g[part] * corner[a, b][:, None, None]
-        for c, d in corner:
-            share = (gq * hat_x[c][part] * hat_y[d][part]).sum((1, 2))
-            absent = ~corner[c, d]
-            mass[c, d] += np.where(absent, 0.0, share)
-            mass[a, b] += np.where(absent, share, 0.0)                        # a hat of a node that is not there
-    with np.errstate(divide="ignore"):
-        out = {("m", *key): np.log(np.where(corner[key], m, 0.0)) - least[:, 0, 0] for key, m in mass.items()}
-    face_x, face_y = np.broadcast_to(P.face[p][:, None], y.shape), np.broadcast_to(Q.face[q][:, None], x.shape)
-    middle_y = _hats(_exponent(space, face_x, y, 1)[:, None], sy[:, None], rule_y)[:2]           # transverse hats on the middle line
-    middle_x = _hats(_exponent(space, x, face_y, 0)[:, None], sx[:, None], rule_x)[:2]
-    rows = corner[0, 0] & corner[1, 0], corner[0, 1] & corner[1, 1]
-    columns = corner[0, 0] & corner[0, 1], corner[1, 0] & corner[1, 1]
-    for name, log_r, weights, middle, there, h in (("x", log_rx, wy * sy, middle_y, rows, hy), ("y", log_ry, wx * sx, middle_x, columns, hx)):
-        both, low_half = there[0] & there[1], np.arange(2 * h) < h
-        for side in (0, 1):
-            hat = np.where(both[:, None], middle[side][:, 0], low_half if side == 0 else ~low_half)
-            top = np.max(-log_r, axis=1, keepdims=True)
-            top = np.where(np.isfinite(top), top, 0.0)
-            with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-                total = (np.where(hat > 0, np.exp(-log_r - top), 0.0) * weights * hat).sum(1)
-                out[name, side] = np.where(there[side], np.log(space.theta * total) + top[:, 0], -np.inf)
+    ux, uy = (((np.arange(k)[:, None] + x) / k).ravel() for k in (kx, ky))
+    xs, ys = (np.stack([axis.low, axis.face, axis.high]) for axis in (P, Q))
+    none = np.empty((0, 0))
+    B, Bx, By, log_m = none, none, none, (0.0, 0.0)
+    if not _is_asked(space):
+        X = _points(xs[:, p], ys[:, q], ux, uy)
+        B = np.nan_to_num(space.exponent(X), nan=np.nan, posinf=1e300, neginf=-1e300).reshape(p.size, -1)
+        if space.mobility.function is not None:
+            Bx, By = (B - space.mobility.log_along(axis, X).reshape(B.shape) for axis in (0, 1))
+    if space.mobility.diagonal is not None:         # with a full tensor hats only: any weight gives a partition of unity
+        log_m = space.mobility.log_along(0, None), space.mobility.log_along(1, None)
+    states = sum(np.where(c, 1 << (2 * a + b), 0) for (a, b), c in corner.items())
+    out, e = np.empty((p.size, 8)), space.exponent
+    value, parameters = (e.potential.block("value"), e.potential.p) if e.is_compiled else (_nothing(), np.empty(0))
+    run = patch_kernels.patches_parallel if p.size >= PARALLEL_CELLS else patch_kernels.patches
+    run(value, parameters, e.beta, e.f0, B, Bx, By, *log_m, space.theta, xs, ys, p, q, states, kx, ky, ux, uy, w.copy(), cumulative(n_gauss), out)
     return out
 
 
-def _exponent(space, x, y, axis):
-    X = np.stack([x.ravel(), y.ravel()])
-    B = np.nan_to_num(space.exponent(X), nan=np.nan, posinf=1e300)
-    if axis is not None and space.mobility.tensor is None:
-        B = B - space.mobility.log_along(axis, X)
-    return B.reshape(x.shape)
+def _points(xs, ys, ux, uy):
+    """Points of patches with ends and faces xs, ys (3, n), in the order of the kernel: (2, n * points)."""
+    x, y = (np.hstack([s[0][:, None] + u * (s[1] - s[0])[:, None], s[1][:, None] + u * (s[2] - s[1])[:, None]]) for s, u in ((xs, ux), (ys, uy)))
+    n = x.shape[0]
+    across = np.broadcast_to(x[:, :, None], (n, x.shape[1], y.shape[1])).reshape(n, -1)
+    along = np.broadcast_to(y[:, None, :], (n, x.shape[1], y.shape[1])).reshape(n, -1)
+    faces = [np.broadcast_to(s[1][:, None], z.shape) for s, z in ((xs, y), (ys, x))]
+    return np.stack([np.hstack([across, faces[0], x]).ravel(), np.hstack([along, y, faces[1]]).ravel()])
 
 
-def _with_mobility(space, B, x, y, axis):
-    if space.mobility.tensor is not None:
-        return B                                # hats only: any weight gives a partition of unity
-    if space.mobility.function is None:
-        return B - space.mobility.log_along(axis, None)
-    return B - space.mobility.log_along(axis, np.stack([x.ravel(), y.ravel()])).reshape(x.shape)
+def _nothing():
+    """A block function for the kernel to hold where the exponents are given."""
+    from ..core.compilation import load
+    return load("value", "def value(X, p, out):\n    out[:] = 0.0\n")
 
 
 def _gathered(space, logs, shape):

@@ -58,27 +58,30 @@ class CutRows:
             rows.append(at)
             columns.append(at)
             data.append((scaled * excess).sum(0)[at])
-        self.R = csr_matrix((np.concatenate(data), (np.concatenate(rows), np.concatenate(columns))), shape=(n, n))
+        rows, columns = np.concatenate(rows), np.concatenate(columns)
+        nodes = self.nodes = np.unique(np.concatenate([np.flatnonzero(self.cut), rows, columns]))
+        shape = nodes.size, nodes.size
+        self.R = csr_matrix((np.concatenate(data), (np.searchsorted(nodes, rows), np.searchsorted(nodes, columns))), shape=shape)
 
     def improved(self, factors, v, extra):
         """v with (K + ground + R) v = b + extra, from the v with (K + ground) v = b: (p, n), by steps of the symmetric chain.
 
-        v is given back as it is where the steps do not converge: where f changes by many theta in a cell and the boundary lies there.
+        The steps are taken at the cells beside the boundary alone: a step over v is largest there, since b >= 0 elsewhere. v is given
+        back as it is where the steps do not converge: where f changes by many theta in a cell and the boundary lies there.
         """
-        found, step, last = v, v, np.inf
+        at, solve, last = v[:, self.nodes], factors.near(self.nodes), np.inf
+        r, total = extra[:, self.nodes] - (self.R @ at.T).T, np.zeros(v.shape)
         for _ in range(factors.steps):
-            r = extra - (self.R @ step.T).T
-            extra = 0.0
             with np.errstate(all="ignore"):
-                step = factors.solve_signed(r)
+                step = solve(r)
+                change = float(np.nanmax(np.where(at > 0, np.abs(step) / at, 0.0), initial=0.0))
             if not np.isfinite(step).all():
                 return v
-            with np.errstate(all="ignore"):
-                change = float(np.nanmax(np.where(v > 0, np.abs(step) / v, 0.0), initial=0.0))
-            found = found + step
+            total[:, self.nodes] += r
             if change < factors.agreed or change < ROUGH and change > last / 2:            # what no longer shrinks is rounding
                 break
-            last = change
+            last, r = change, -(self.R @ step.T).T
+        found = v + factors.solve_signed(total)
         is_settled = change < 10 * ROUGH or factors.steps < 10
         return found if is_settled and (found >= 0).all() else v
 

@@ -40,7 +40,7 @@ class Ordering:
         place = np.empty(count, np.int64)
         place[rank] = np.arange(count)
         self.start, self.stop = start[rank].copy(), stop[rank].copy()
-        above = np.where(parent[rank] < 0, -1, place[parent[rank]])
+        above = self.above = np.where(parent[rank] < 0, -1, place[parent[rank]])
         self.first_child, self.next_child = np.full(count, -1), np.full(count, -1)
         for t in range(count):
             if above[t] >= 0:
@@ -64,9 +64,18 @@ class Ordering:
         n_border = np.diff(self.ptr)
         n_pivots = self.stop - self.start
         self.largest = int((n_border + n_pivots).max())
-        self.n_entries = int((n_pivots * (n_border + n_pivots)).sum())
+        self.base = np.r_[0, np.cumsum(n_pivots * (n_border + n_pivots))]          # of each front in the factors
         self.stack = _depth(self.first_child, self.next_child, n_border)
         self.cost = float((n_pivots * (n_border + n_pivots).astype(float) ** 2).sum())
+
+    def fronts(self, nodes):
+        """The fronts that hold some nodes and all above them, ascending."""
+        is_met = np.zeros(self.stop.size, bool)
+        is_met[np.searchsorted(self.stop, self.position[nodes], side="right")] = True
+        for t in range(is_met.size):
+            if is_met[t] and self.above[t] >= 0:
+                is_met[self.above[t]] = True
+        return np.flatnonzero(is_met)
 
 
 def _depth(first_child, next_child, n_border):
@@ -89,7 +98,7 @@ class Elimination:
     def __init__(self, ordering, c, ground):
         from .dissection_kernels import eliminate
         o = self.ordering = ordering
-        self.pivot, self.L = np.empty(o.n), np.zeros(o.n_entries)
+        self.pivot, self.L = np.empty(o.n), np.zeros(o.base[-1])
         eliminate(o.indptr, o.indices, np.ascontiguousarray(c)[o.edge], o.start, o.stop, o.first_child, o.next_child, o.ptr, o.border,
                   np.ascontiguousarray(ground[o.order]), self.pivot, self.L, np.empty(o.stack), o.largest)
 
@@ -97,15 +106,41 @@ class Elimination:
 
     def solve_signed(self, b):
         """The same for b (p, n) of both signs: two solves of positive data."""
-        both = self.solve(np.concatenate([np.maximum(b, 0.0), np.maximum(-b, 0.0)]))
-        return both[:len(b)] - both[len(b):]
+        return _signed(self.solve, b)
 
     def solve(self, b):
         """v with (K + ground) v = b for b >= 0 of shape (n,) or (p, n)."""
-        from .dissection_kernels import substitute
         o = self.ordering
         R = np.ascontiguousarray(np.atleast_2d(b)[:, o.order], float)
-        substitute(o.start, o.stop, o.ptr, o.border, self.pivot, self.L, R, o.largest)
+        self.substitute(np.arange(o.start.size), R)
         out = np.empty_like(R)
         out[:, o.order] = R
         return out.reshape(np.shape(b))
+
+    def substitute(self, fronts, R):
+        from .dissection_kernels import substitute
+        o = self.ordering
+        substitute(fronts, o.base, o.start, o.stop, o.ptr, o.border, self.pivot, self.L, R, o.largest)
+
+    def near(self, nodes):
+        """A function that solves for b (p, n_nodes) of both signs, given and wanted at some nodes only."""
+        o = self.ordering
+        fronts, at = o.fronts(nodes), o.position[nodes]
+        filled = np.concatenate([np.arange(o.start[t], o.stop[t]) for t in fronts])
+        room = np.zeros((0, o.n))
+
+        def solve(b):
+            nonlocal room
+            if len(room) < len(b):
+                room = np.zeros((len(b), o.n))
+            R = room[:len(b)]
+            R[:, filled] = 0.0
+            R[:, at] = b
+            self.substitute(fronts, R)
+            return R[:, at]
+        return lambda b: _signed(solve, b)
+
+
+def _signed(solve, b):
+    both = solve(np.concatenate([np.maximum(b, 0.0), np.maximum(-b, 0.0)]))
+    return both[:len(b)] - both[len(b):]

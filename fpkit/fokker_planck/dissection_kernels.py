@@ -212,17 +212,19 @@ def eliminate(indptr, indices, c, start, stop, first_child, next_child, ptr, bor
         top += n_border * n_border
 
 
-@kernel(types.void(integers_1d, integers_1d, integers_1d, integers_1d, numbers_1d, numbers_1d, numbers_2d, integer), fastmath=REGROUPED)
-def substitute(start, stop, ptr, border, pivot, L, R, largest):
-    """Solve with the factors of `eliminate`, the rows of R (p, n) in place; R >= 0 gives a result >= 0 with full relative accuracy."""
-    n_fronts = start.size
+@kernel(types.void(integers_1d, integers_1d, integers_1d, integers_1d, integers_1d, integers_1d, numbers_1d, numbers_1d, numbers_2d, integer), fastmath=REGROUPED)
+def substitute(fronts, base, start, stop, ptr, border, pivot, L, R, largest):
+    """Solve with the factors of `eliminate`, the rows of R (p, n) in place; R >= 0 gives a result >= 0 with full relative accuracy.
+
+    fronts: all of them, or those that hold the entries of R that are not 0 with all above them; the result is then known in these.
+    base: where the entries of each front begin in L.
+    """
     local = np.empty(largest)
-    base = 0
-    for t in range(n_fronts):
+    for f in range(fronts.size):
+        t = fronts[f]
         a, n_pivots, n_border = start[t], stop[t] - start[t], ptr[t + 1] - ptr[t]
         m = n_pivots + n_border
-        own = L[base:base + n_pivots * m].reshape(n_pivots, m)
-        base += n_pivots * m
+        own = L[base[t]:base[t] + n_pivots * m].reshape(n_pivots, m)
         for q in range(R.shape[0]):
             r = R[q]
             for k in range(n_pivots):
@@ -238,11 +240,11 @@ def substitute(start, stop, ptr, border, pivot, L, R, largest):
                 r[a + k] = local[k]
             for k in range(n_border):
                 r[border[ptr[t] + k]] += local[n_pivots + k]
-    for t in range(n_fronts - 1, -1, -1):
+    for f in range(fronts.size - 1, -1, -1):
+        t = fronts[f]
         a, n_pivots, n_border = start[t], stop[t] - start[t], ptr[t + 1] - ptr[t]
         m = n_pivots + n_border
-        base -= n_pivots * m
-        own = L[base:base + n_pivots * m].reshape(n_pivots, m)
+        own = L[base[t]:base[t] + n_pivots * m].reshape(n_pivots, m)
         for q in range(R.shape[0]):
             r = R[q]
             for k in range(n_border):

@@ -95,6 +95,14 @@ class Large:
 
     agreed, steps = 1e-7, 6                # see `Elimination`
 
+    def near(self, nodes):
+        """See `Elimination`: here the whole is solved."""
+        def solve(b):
+            full = np.zeros((len(b), self.out.n))
+            full[:, nodes] = b
+            return self.solve_signed(full)[:, nodes]
+        return solve
+
     def solve_signed(self, b):
         """The same for b of both signs."""
         return self.solve(b, is_positive=False)
