@@ -16,6 +16,7 @@ from .quadrature import cumulative, gauss
 STEP = 2.5                   # change of beta f on one of the sub-intervals of half a patch
 MAX_PIECES = 16
 POINTS = 1_500_000           # held at a time where the exponents are given to the kernel
+MANY = 256                   # points of a quadrant beyond which fewer patches go together, to stay in the cache
 FAR = 190.0                  # theta above the rim: beyond the rim a few digits, beyond this the order of magnitude are enough
 
 
@@ -104,7 +105,8 @@ def _patches(space, P, Q, p, q, corner, n_gauss, kx, ky):
     out, e = np.empty((p.size, 8)), space.exponent
     value, parameters = (e.potential.block("value"), e.potential.p) if e.is_compiled else (_nothing(), np.empty(0))
     run = patch_kernels.patches_parallel if p.size >= PARALLEL_CELLS else patch_kernels.patches
-    run(value, parameters, e.beta, e.f0, B, Bx, By, *log_m, space.theta, xs, ys, p, q, states, kx, ky, ux, uy, w.copy(), cumulative(n_gauss), out)
+    lanes = min(16 if ux.size * uy.size <= MANY else 4, -(-p.size // 4) * 4)
+    run(lanes, value, parameters, e.beta, e.f0, B, Bx, By, *log_m, space.theta, xs, ys, p, q, states, kx, ky, ux, uy, w.copy(), cumulative(n_gauss), out)
     return out
 
 

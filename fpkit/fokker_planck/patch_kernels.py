@@ -1,6 +1,6 @@
 """Contributions of the patches of a plane to the committor masses: line hats, quadrant masses and conductances.
 
-`LANES` patches go together and their number is the last index of every buffer, so that all loops over it are vector code. The points of a
+L patches go together and their number is the last index of every buffer, so that all loops over it are vector code. The points of a
 patch are its product points (x outermost), then those of its middle line along y, then those of the one along x.
 """
 import numpy as np
@@ -10,17 +10,15 @@ from ..core.compilation import FUNCTION, integer, integers_1d, kernel, number, n
 from ..core.lanes import load, store
 from ..core.special import exp, log, options
 
-LANES = 16
-
 
 @njit(**options)
-def _hats(B, first, stride, h, s0, s1, w, C, low, high, log_r, r, room):
+def _hats(L, B, first, stride, h, s0, s1, w, C, low, high, log_r, r, room):
     """Hats of the two ends of one line of 2 h points in each patch, and log_r[r:], the logarithm of its resistance.
 
     The points are B[first + i stride:]; `low` and `high` are filled at the same places. s0, s1: widths of the sub-intervals in the two
     halves; w (g,), C (g, g): weights of a sub-interval and integrals to its points, g even. room: g + 2 rows.
     """
-    n, g, L = 2 * h, w.size, LANES
+    n, g = 2 * h, w.size
     top, run = room[g * L:g * L + L], room[g * L + L:g * L + 2 * L]
     for l in range(L):
         top[l], run[l] = B[first + l], 0.0
@@ -75,11 +73,10 @@ def _hats(B, first, stride, h, s0, s1, w, C, low, high, log_r, r, room):
 
 
 @njit(**options)
-def _conductance(log_r, l, there, both, side, h, weights, hat, theta):
+def _conductance(L, log_r, l, there, both, side, h, weights, hat, theta):
     """log of theta int hat / resistance across the lines of patch l; -inf where the edge is not there."""
     if not there:
         return -np.inf
-    L = LANES
     top = -np.inf
     for j in range(2 * h):
         top = max(top, -log_r[j * L + l])
@@ -92,9 +89,9 @@ def _conductance(log_r, l, there, both, side, h, weights, hat, theta):
 
 
 @njit(**options)
-def _line(ends, which, first, n_last, k, u, w, points, s0, s1, weights):
-    """Points (2 h, LANES) of patches along one axis, the widths of the sub-intervals of the two halves, and the weights of the points."""
-    L, h = LANES, u.size
+def _line(L, ends, which, first, n_last, k, u, w, points, s0, s1, weights):
+    """Points (2 h, L) of patches along one axis, the widths of the sub-intervals of the two halves, and the weights of the points."""
+    h = u.size
     for l in range(L):
         q = which[min(first + l, n_last - 1)]
         a, b, c = ends[0, q], ends[1, q], ends[2, q]
@@ -105,8 +102,8 @@ def _line(ends, which, first, n_last, k, u, w, points, s0, s1, weights):
 
 
 @njit(**options)
-def _patches(value, p, beta, f0, B_given, Bx_given, By_given, log_mx, log_my, theta, xs, ys, P, Q, corner, kx, ky, ux, uy, w, C, n_first, n_last, out):
-    L, g = LANES, w.size
+def _patches(L, value, p, beta, f0, B_given, Bx_given, By_given, log_mx, log_my, theta, xs, ys, P, Q, corner, kx, ky, ux, uy, w, C, n_first, n_last, out):
+    g = w.size
     hx, hy = ux.size, uy.size
     nx, ny = 2 * hx, 2 * hy
     n = nx * ny
@@ -120,8 +117,8 @@ def _patches(value, p, beta, f0, B_given, Bx_given, By_given, log_mx, log_my, th
     sx0, sx1, sy0, sy1, room = np.empty(L), np.empty(L), np.empty(L), np.empty(L), np.empty((g + 2) * L)
     least, row, column, sums, mass = np.empty(L), np.empty(L), np.empty(L), np.empty(4 * L), np.empty((4, L))
     for first in range(n_first, n_last, L):
-        _line(xs, P, first, n_last, kx, ux, w, x, sx0, sx1, weight_x)
-        _line(ys, Q, first, n_last, ky, uy, w, y, sy0, sy1, weight_y)
+        _line(L, xs, P, first, n_last, kx, ux, w, x, sx0, sx1, weight_x)
+        _line(L, ys, Q, first, n_last, ky, uy, w, y, sy0, sy1, weight_y)
         if is_given:
             for l in range(L):
                 k = min(first + l, n_last - 1)
@@ -147,11 +144,11 @@ def _patches(value, p, beta, f0, B_given, Bx_given, By_given, log_mx, log_my, th
                 b = 1e300 if b == np.inf else b
                 E[i] = -1e300 if b == -np.inf else b
         for j in range(ny):
-            _hats(Ex, j * L, ny * L, hx, sx0, sx1, w, C, x_low, x_high, log_rx, j * L, room)
+            _hats(L, Ex, j * L, ny * L, hx, sx0, sx1, w, C, x_low, x_high, log_rx, j * L, room)
         for i in range(nx):
-            _hats(Ey, i * ny * L, L, hy, sy0, sy1, w, C, y_low, y_high, log_ry, i * L, room)
-        _hats(Ey, n * L, L, hy, sy0, sy1, w, C, y_low, y_high, unused, 0, room)
-        _hats(Ex, (n + ny) * L, L, hx, sx0, sx1, w, C, x_low, x_high, unused, 0, room)
+            _hats(L, Ey, i * ny * L, L, hy, sy0, sy1, w, C, y_low, y_high, log_ry, i * L, room)
+        _hats(L, Ey, n * L, L, hy, sy0, sy1, w, C, y_low, y_high, unused, 0, room)
+        _hats(L, Ex, (n + ny) * L, L, hx, sx0, sx1, w, C, x_low, x_high, unused, 0, room)
         for l in range(L):
             least[l] = E[l]
             for q in range(4):
@@ -195,31 +192,31 @@ def _patches(value, p, beta, f0, B_given, Bx_given, By_given, log_mx, log_my, th
             for q in range(4):
                 out[k, q] = log(mass[q, l]) - least[l] if corner[k] >> q & 1 else -np.inf
             every = c00 and c01 and c10 and c11
-            out[k, 4] = _conductance(log_rx, l, c00 and c10, every, 0, hy, weight_y, y_low[n * L:], theta) + log_mx
-            out[k, 5] = _conductance(log_rx, l, c01 and c11, every, 1, hy, weight_y, y_high[n * L:], theta) + log_mx
-            out[k, 6] = _conductance(log_ry, l, c00 and c01, every, 0, hx, weight_x, x_low[(n + ny) * L:], theta) + log_my
-            out[k, 7] = _conductance(log_ry, l, c10 and c11, every, 1, hx, weight_x, x_high[(n + ny) * L:], theta) + log_my
+            out[k, 4] = _conductance(L, log_rx, l, c00 and c10, every, 0, hy, weight_y, y_low[n * L:], theta) + log_mx
+            out[k, 5] = _conductance(L, log_rx, l, c01 and c11, every, 1, hy, weight_y, y_high[n * L:], theta) + log_mx
+            out[k, 6] = _conductance(L, log_ry, l, c00 and c01, every, 0, hx, weight_x, x_low[(n + ny) * L:], theta) + log_my
+            out[k, 7] = _conductance(L, log_ry, l, c10 and c11, every, 1, hx, weight_x, x_high[(n + ny) * L:], theta) + log_my
 
 
-_signature = types.void(FUNCTION["value"], numbers_1d, number, number, numbers_2d, numbers_2d, numbers_2d, number, number, number, numbers_2d, numbers_2d,
+_signature = types.void(integer, FUNCTION["value"], numbers_1d, number, number, numbers_2d, numbers_2d, numbers_2d, number, number, number, numbers_2d, numbers_2d,
                         integers_1d, integers_1d, integers_1d, integer, integer, numbers_1d, numbers_1d, numbers_1d, numbers_2d, numbers_2d)
 
 
 @kernel(_signature)
-def patches(value, p, beta, f0, B, Bx, By, log_mx, log_my, theta, xs, ys, P, Q, corner, kx, ky, ux, uy, w, C, out):
+def patches(lanes, value, p, beta, f0, B, Bx, By, log_mx, log_my, theta, xs, ys, P, Q, corner, kx, ky, ux, uy, w, C, out):
     """out (n, 8): logarithms of the masses of patches (P, Q) for cells (0, 0), (0, 1), (1, 0), (1, 1), and of the conductances along x on
     the low and high side of y and along y on the low and high side of x.
 
     B (n, points): beta (f - f0); with no rows it is asked of `value`. Bx, By: the same minus the log mobility of each axis where that changes
     with the place (else no rows, and log_mx, log_my are its logarithms). xs, ys (3, n_patches): low end, face and high end; corner: bit
-    2 a + b says that cell (a, b) is a state; kx, ky sub-intervals a half with points ux, uy.
+    2 a + b says that cell (a, b) is a state; kx, ky sub-intervals a half with points ux, uy. lanes: patches that go together.
     """
-    _patches(value, p, beta, f0, B, Bx, By, log_mx, log_my, theta, xs, ys, P, Q, corner, kx, ky, ux, uy, w, C, 0, P.size, out)
+    _patches(lanes, value, p, beta, f0, B, Bx, By, log_mx, log_my, theta, xs, ys, P, Q, corner, kx, ky, ux, uy, w, C, 0, P.size, out)
 
 
 @kernel(_signature, parallel=True)
-def patches_parallel(value, p, beta, f0, B, Bx, By, log_mx, log_my, theta, xs, ys, P, Q, corner, kx, ky, ux, uy, w, C, out):
+def patches_parallel(lanes, value, p, beta, f0, B, Bx, By, log_mx, log_my, theta, xs, ys, P, Q, corner, kx, ky, ux, uy, w, C, out):
     n_jobs = min(P.size, 64)
     for job in prange(n_jobs):
-        _patches(value, p, beta, f0, B, Bx, By, log_mx, log_my, theta, xs, ys, P, Q, corner, kx, ky, ux, uy, w, C,
+        _patches(lanes, value, p, beta, f0, B, Bx, By, log_mx, log_my, theta, xs, ys, P, Q, corner, kx, ky, ux, uy, w, C,
                  job * P.size // n_jobs, (job + 1) * P.size // n_jobs, out)
