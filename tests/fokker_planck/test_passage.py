@@ -13,7 +13,7 @@ TILTED = fp.Potential("(x**2 - 1)**2 + 0.3*x + 1.5*(y - 0.5*x**2 + 0.25)**2")
 LEFT, RIGHT = fp.Ball([-1.036, 0.287], 0.2), fp.Ball([0.96, 0.211], 0.2)
 
 
-def tilted(theta, n=48, V=TILTED, **options):
+def tilted(theta, n=32, V=TILTED, **options):
     return fp.FokkerPlanck(V, theta, fp.Grid([(-1.7, 1.5), (-1.1, 1.5)], (n, n - 4)), **options)
 
 
@@ -186,12 +186,12 @@ def test_points_of_the_regions_have_the_boundary_value():
 
 # --------------------------------------------------------------------------------------------------------------- cold and far apart
 def test_capacities_far_below_the_range_of_floats_are_known_by_their_logarithm():
-    D = fp.FokkerPlanck(TILTED, 0.0005, fp.Grid([(-1.7, 1.5), (-1.1, 1.5)], (40, 40)))
+    D = fp.FokkerPlanck(TILTED, 0.0005, fp.Grid([(-1.7, 1.5), (-1.1, 1.5)], (20, 20)))
     k, nu, x = D.rate(LEFT, RIGHT), D.reactive_flux(LEFT, RIGHT), D.exit_rate(RIGHT)
     assert k.value == 0 and -1150 < k.log10 < -1100
     assert nu.log10 == pytest.approx(k.log10, abs=1e-6) and x.log10 == pytest.approx(k.log10, abs=1e-6)
     assert D.mfpt(RIGHT).at([-1.0, 0.25]).log10 == pytest.approx(-k.log10, abs=1e-6)
-    hot, cold = (fp.FokkerPlanck(TILTED, t, fp.Grid([(-1.7, 1.5), (-1.1, 1.5)], (40, 40))).rate(LEFT, RIGHT).log10 for t in (0.004, 0.002))
+    hot, cold = (fp.FokkerPlanck(TILTED, t, fp.Grid([(-1.7, 1.5), (-1.1, 1.5)], (20, 20))).rate(LEFT, RIGHT).log10 for t in (0.004, 0.002))
     barrier = -(cold - hot) * math.log(10) / (1 / 0.002 - 1 / 0.004)
     assert barrier == pytest.approx(-(k.log10 - cold) * math.log(10) / (1 / 0.0005 - 1 / 0.002), rel=2e-3)
 
