@@ -23,16 +23,10 @@ if (ROOT / "fpkit" / "__init__.py").exists():            # a checkout works with
     sys.path.insert(0, str(ROOT))
 
 import fpkit as fp
+from fpkit.landscapes.adapters import problem_loss
 
 HERE = Path(__file__).resolve().parent
 GROKKING = {"modulus": 31, "width": 96, "fraction": 0.45, "seed": 0}
-
-
-def in_per_cent(problem):
-    """The loss that the exporter asks for: risks, and accuracies in per cent."""
-    def loss(w):
-        return {name: value * (100 if name.endswith("acc") else 1) for name, value in problem.scores(w).items()}
-    return loss
 
 
 def tensors(problem, w):
@@ -49,7 +43,7 @@ def grokking():
     meta = {"problem": repr(found.problem), "made_by": "fpkit.learning.solutions.solutions", **GROKKING, "M": "AdamW lr .003, no decay, 5000 steps, then lr 3e-4, 2500 steps",
             "G": "the same start, decay 1 until 200 steps after generalising, then no decay, lr 1e-3 and 1e-4, 2500 steps each", "T": "a point of G's training",
             "t_memorised": found.run.t_memorised, "t_grokked": found.run.t_grokked, "loss": "half squared error, mean over the sample; no decay in it",
-            "scores": {name: in_per_cent(found.problem)(w) for name, w in (("M", found.memorised), ("G", found.generalised), ("T", found.between))}}
+            "scores": {name: problem_loss(found.problem)(w) for name, w in (("M", found.memorised), ("G", found.generalised), ("T", found.between))}}
     return found, meta
 
 
@@ -74,7 +68,7 @@ def make_grokking_p31_plane(path):
     plane = fp.Plane.through(found.memorised, found.generalised, found.between)
     keep = slice(None, None, max(1, len(found.run.checkpoints) // 60))
     far = plane.points[:, 0].max()
-    return fp.export_landscape(path, in_per_cent(found.problem), plane, x=(-0.35 * far, 1.35 * far, 69), y=(-0.45 * far, 1.0 * far, 53),
+    return fp.export_landscape(path, problem_loss(found.problem), plane, x=(-0.35 * far, 1.35 * far, 69), y=(-0.45 * far, 1.0 * far, 53),
                                trajectory=found.run.checkpoints[keep], steps=found.run.saved_steps[keep], meta=meta, store_directions=False, overwrite=True, created_utc=None)
 
 
@@ -82,7 +76,7 @@ def make_around(which):
     def make(path):
         found, meta = grokking()
         w = {"M": found.memorised, "G": found.generalised}[which]
-        return fp.export_landscape(path, in_per_cent(found.problem), filter_normalised(found.problem, w, 5), x=(-1, 1, 41), y=(-1, 1, 39),
+        return fp.export_landscape(path, problem_loss(found.problem), filter_normalised(found.problem, w, 5), x=(-1, 1, 41), y=(-1, 1, 39),
                                    meta=meta | {"around": which}, store_directions=False, overwrite=True, created_utc=None)
     return make
 
@@ -96,8 +90,8 @@ def make_digits(which):
         rate, batch = {"sharp": (0.05, None), "wide": (0.3, 8)}[which]
         run = train(problem, 1500, rate, optimiser="sgd", batch=batch, check_every=500)
         meta = {"problem": repr(problem), "label_noise": 0.1, "recipe": run.recipe, "hessian_trace": float(np.trace(problem.hessian(run.x))),
-                "scores": in_per_cent(problem)(run.x), "loss": "cross-entropy, mean over the sample; no decay"}
-        return fp.export_landscape(path, in_per_cent(problem), filter_normalised(problem, run.x, 5), x=(-1, 1, 41), y=(-1, 1, 39),
+                "scores": problem_loss(problem)(run.x), "loss": "cross-entropy, mean over the sample; no decay"}
+        return fp.export_landscape(path, problem_loss(problem), filter_normalised(problem, run.x, 5), x=(-1, 1, 41), y=(-1, 1, 39),
                                    meta=meta, store_directions=False, overwrite=True, created_utc=None)
     return make
 

@@ -33,7 +33,7 @@ class CutRows:
 
     def __init__(self, out, space, grounds_by_axis):
         from scipy.sparse import csr_matrix
-        d, n = out.grid.ndim, out.n
+        d = out.grid.ndim
         log_a = _kept(space, out)
         others = np.array([log_a.sum(0) - log_a[k] for k in range(d)])         # log weight of the edges along each axis
         self.cut = (log_a != 0).any(0)

@@ -61,7 +61,7 @@ class Large:
 
     def _lifted(self, start, region, core):
         """Committor of a core or region as `start` plus a correction; `region`: its conductances."""
-        out, I, J, n = self.out, self.out.I, self.out.J, self.out.n
+        I, J, n = self.out.I, self.out.J, self.out.n
         q = start.copy()
         q[self.cores] = 0.0
         if core is not None:

@@ -1,7 +1,16 @@
 """Flooding of a chain from its best conductance down: which wells there are and where they join."""
 from numba import types
 
-from ..core.compilation import integer, integers_1d, kernel, number, numbers_1d
+from ..core.compilation import helper, integer, integers_1d, kernel, number, numbers_1d
+
+
+@helper
+def _root(parent, a):
+    """The node that stands for the set of node a; the way to it is halved."""
+    while parent[a] != a:
+        parent[a] = parent[parent[a]]
+        a = parent[a]
+    return a
 
 
 @kernel(integer(integers_1d, integers_1d, integers_1d, numbers_1d, numbers_1d, number, integers_1d, integers_1d, integers_1d))
@@ -18,14 +27,7 @@ def join(order, I, J, log_c, log_m, least, top, elder, edge):
     count = 0
     for q in range(order.size):
         e = order[q]
-        a = I[e]
-        while parent[a] != a:
-            parent[a] = parent[parent[a]]
-            a = parent[a]
-        b = J[e]
-        while parent[b] != b:
-            parent[b] = parent[parent[b]]
-            b = parent[b]
+        a, b = _root(parent, I[e]), _root(parent, J[e])
         if a == b:
             continue
         if log_m[heaviest[b]] > log_m[heaviest[a]]:
@@ -48,21 +50,11 @@ def gather(order, I, J, label):
         parent[i] = i
     for q in range(order.size):
         e = order[q]
-        a = I[e]
-        while parent[a] != a:
-            parent[a] = parent[parent[a]]
-            a = parent[a]
-        b = J[e]
-        while parent[b] != b:
-            parent[b] = parent[parent[b]]
-            b = parent[b]
+        a, b = _root(parent, I[e]), _root(parent, J[e])
         if a == b or seed[a] >= 0 and seed[b] >= 0 and seed[a] != seed[b]:
             continue
         parent[b] = a
         if seed[a] < 0:
             seed[a] = seed[b]
     for i in range(n):
-        a = i
-        while parent[a] != a:
-            a = parent[a]
-        label[i] = seed[a]
+        label[i] = seed[_root(parent, i)]

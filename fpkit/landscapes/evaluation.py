@@ -10,7 +10,6 @@ import numpy as np
 
 from ..core import checks
 
-OK, NOT_FINITE, FAILED = 1, 2, 3                     # /fpkit/status; 0 is pending
 RESERVED = {"xcoordinates", "ycoordinates", "zcoordinates", "fpkit", "dir_file"}
 
 

@@ -13,7 +13,8 @@ import numpy as np
 from ..core import checks
 from ..core.files import target
 from . import journal
-from .evaluation import FAILED, NOT_FINITE, OK, evaluated, potential_of
+from .cells import FAILED, NOT_FINITE, OK
+from .evaluation import evaluated, potential_of
 from .hostile import LandscapeFormatError, open_checked
 from .planes import Plane, parameter_vector
 from .writing import SURFACES, write_landscape

@@ -8,10 +8,10 @@ import numpy as np
 from ..core import checks
 from .cells import classify
 from .directions import read_directions
-from .hdf5_layouts import AXES, LOSSES, axes_of, dir_file, read_hdf5, trajectory_of
+from .hdf5_layouts import LOSSES, axes_of, dir_file, read_hdf5, trajectory_of
 from .hostile import PICKLE, LandscapeFormatError, content_of, open_checked
 from .landscape import Landscape
-from .networks import Network, is_network, read_network
+from .networks import is_network, read_network
 
 __all__ = ["read_landscape", "describe", "Landscape", "LandscapeFormatError"]
 

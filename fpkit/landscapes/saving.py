@@ -9,7 +9,8 @@ from ..core.files import replacing
 from .directions import read_directions
 from .hostile import LandscapeFormatError
 from .networks import network_of
-from .writing import FAILED, NOT_FINITE, OK, PENDING, SURFACES, write_landscape
+from .cells import NOT_FINITE, OK, PENDING
+from .writing import SURFACES, write_landscape
 
 KEPT = ("format", "format_version", "axis_order", "complete", "created_by", "n_params")       # attributes that are made anew
 

@@ -9,10 +9,10 @@ import numpy as np
 
 from ..core import checks
 from ..core.files import replacing
+from .cells import NOT_FINITE, OK, PENDING
 
 FORMAT, FORMAT_VERSION = "fpkit-landscape", "1.0"
 SURFACES = ("train_loss", "train_acc", "test_loss", "test_acc")
-PENDING, OK, NOT_FINITE, FAILED = 0, 1, 2, 3         # values of /fpkit/status
 MAX_CHUNK = 2**20                                    # bytes
 
 

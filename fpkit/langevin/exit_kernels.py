@@ -20,6 +20,7 @@ from ..core.special import options
 from .noise_kernels import PATH, VELOCITY, fill_noise, words_of
 from .overdamped_kernels import through, through_transpose
 from .target_kernels import WORD, all_distances, column, first_hit, hit_place
+from .underdamped_kernels import drift
 from .wall_kernels import NEAR, fold
 
 RUNNING, CENSORED = -1, -2                                       # values of `wall` that are no wall
@@ -151,18 +152,12 @@ def exits(Y, S, owner, born, clock, cursor, X0, gradient, p, dt, theta, root, is
 
 
 @numba.njit(**options)
-def _drift(Y, V, h, O, walls, sign, wound):
-    """O = Y, then Y += h V and the mirrors, which turn the velocity."""
+def _flight(Y, V, h, O, walls, sign, wound):
+    """O = Y, then the free flight of the velocity with its walls."""
     for i in range(Y.shape[0]):
         for j in range(Y.shape[1]):
             O[i, j] = Y[i, j]
-            Y[i, j] += h * V[i, j]
-    if walls.shape[1] > 0:
-        fold(Y, walls, sign, wound)
-        for i in range(Y.shape[0]):
-            for j in range(Y.shape[1]):
-                V[i, j] *= sign[i, j]
-                sign[i, j] = 1.0
+    drift(Y, V, h, walls, sign, wound)
 
 
 @numba.njit(**options)
@@ -221,7 +216,7 @@ def _advance_underdamped(Y, V, s, owner, born, clock, cursor, X0, gradient, p, d
                 for j in range(lanes):
                     V[i, j] -= 0.5 * dt * G[i, j]
             for piece in range(2):
-                _drift(Y, V, 0.5 * dt, O, walls, sign, wound)
+                _flight(Y, V, 0.5 * dt, O, walls, sign, wound)
                 all_distances(Y, atoms, firsts, after, scratch)
                 near = 0
                 for w in range(n_walls):

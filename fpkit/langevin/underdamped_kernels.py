@@ -24,7 +24,7 @@ gradient_t = FUNCTION["gradient"]
 
 
 @numba.njit(**options)
-def _drift(Y, V, h, walls, sign, wound):
+def drift(Y, V, h, walls, sign, wound):
     """x += h v, then the walls."""
     for i in range(Y.shape[0]):
         for j in range(Y.shape[1]):
@@ -70,11 +70,11 @@ def _advance(first, count, X, velocity, noise, S, turns, exit_time, exit_side, i
             for i in range(d):
                 for j in range(lanes):
                     V[i, j] -= 0.5 * dt * G[i, j]
-            _drift(Y, V, 0.5 * dt, walls, sign, wound)
+            drift(Y, V, 0.5 * dt, walls, sign, wound)
             for i in range(d):
                 for j in range(lanes):
                     V[i, j] = c * V[i, j] + b * np.float64(W[half + i, j])
-            _drift(Y, V, 0.5 * dt, walls, sign, wound)
+            drift(Y, V, 0.5 * dt, walls, sign, wound)
             if has_absorbing:
                 time = steps[r, TIME] if steps.shape[0] > 1 else k * dt
                 n_alive = absorb(O, Y, walls, variance, when, side, names, k, time, dt, seed)
