@@ -11,9 +11,11 @@ from ..core.special import exp, log1p, options
 BLOCK = 64
 STEEP = 0.25                               # largest change of beta f on an edge for Simpson's rule (its error there: 1e-6)
 EXP_STEEP = float(np.exp(STEEP))
+# Gauss points on a piece of an edge, and the change of beta f on the piece that they take with an error of 1e-6
+RULES = np.array([[4, 2.2], [6, 5.0]])
 MAX_PIECES = 64
 NO_MASS = 1e-20                            # of a total of one: there the mean over the cell is not worth a logarithm
-GAUSS_NODES, GAUSS_WEIGHTS = np.polynomial.legendre.leggauss(4)
+GAUSS = np.array([[np.pad(a, (0, 6 - int(q))) for a in np.polynomial.legendre.leggauss(int(q))] for q, _ in RULES])
 
 _vector = types.Array(types.float64, 1, "C")
 _counts = types.Array(types.int64, 1, "C")
@@ -128,14 +130,16 @@ def _edges(x, shape, axis, is_ring, value, p, beta, f0, clip, W, scale, first_ro
                     g = clip + log1p(g - clip) if g > clip else g
                     out[row * n + start + k] = 6 * scale / (length[k] * (1 / left[k] + 4 * exp(g) + 1 / right[k]))
                 continue
-            pieces = min(int(steep / 2) + 1, MAX_PIECES) if steep < 1e6 else MAX_PIECES
+            rule = 0 if steep <= RULES[0, 1] else 1
+            q, reach = int(RULES[rule, 0]), RULES[rule, 1]
+            pieces = min(int(steep / reach) + 1, MAX_PIECES) if steep < 1e6 else MAX_PIECES
             for k in range(BLOCK):
                 acc[k] = 0.0
                 top[k] = min(left[k], right[k])
             for s in range(pieces):
-                for g in range(4):
-                    fraction = (s + (1 + GAUSS_NODES[g]) / 2) / pieces
-                    weight = GAUSS_WEIGHTS[g] / (2 * pieces)
+                for g in range(q):
+                    fraction = (s + (1 + GAUSS[rule, 0, g]) / 2) / pieces
+                    weight = GAUSS[rule, 1, g] / (2 * pieces)
                     for k in range(BLOCK):
                         X[axis, k] = base[k] + fraction * length[k]
                     value(X, p, F)
