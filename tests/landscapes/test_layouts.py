@@ -1,6 +1,4 @@
 """Layouts of other exporters: losscape, one dataset a point, Landscaper, bare arrays, three axes; directions and saving."""
-import os
-
 import h5py
 import numpy as np
 import pytest
