@@ -3,4 +3,5 @@ import sys
 
 from .cli import main
 
-sys.exit(main())
+if __name__ == "__main__":                     # not in the processes that some commands start
+    sys.exit(main())

@@ -53,7 +53,7 @@ def walks(quick):
 
     if quick:
         return solutions.walks([(l2, theta, 3000) for l2, theta, _ in solutions.CONDITIONS], (0,), modulus=11, width=32, fraction=0.75)
-    return solutions.walks()
+    return solutions.walks(n_processes=2)
 
 
 @lru_cache(maxsize=None)

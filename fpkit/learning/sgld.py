@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -48,7 +48,6 @@ class SgldRun:
     curvature: float
     noise_temperature: float
     status: str = "ok"
-    inputs: dict = field(default_factory=dict)
 
     @property
     def times(self):
@@ -167,4 +166,4 @@ def sgld(problem, theta, x0, learning_rate, n_steps, l2=0.0, batch=None, n_paths
     save()
     status = "ok" if ensemble.step == n_steps else f"stopped by Ctrl-C after {ensemble.step} of {n_steps} steps"
     return SgldRun(problem, ensemble.x, np.array(steps), {name: np.array(values) for name, values in table.items()}, theta, float(l2), rate, batch,
-                   seed, curvature, extra, status, {"potential": V})
+                   seed, curvature, extra, status)

@@ -1,8 +1,10 @@
 """A memorising and a generalising zero-risk hypothesis of one network, and walks that start from them."""
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
+from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
@@ -100,7 +102,7 @@ class Walks:
 CONDITIONS = ((0.0, 3e-5, 300_000), (2e-4, 3e-5, 500_000), (2e-4, 0.0, 500_000), (1e-3, 1e-4, 300_000), (1e-3, 0.0, 300_000))
 
 
-def walks(conditions=CONDITIONS, seeds=(0, 1, 2), learning_rate=0.02, modulus=13, width=64, fraction=0.7, n_threads=2):
+def walks(conditions=CONDITIONS, seeds=(0, 1, 2), learning_rate=0.02, modulus=13, width=64, fraction=0.7, n_processes=1):
     """SGLD of the training risk from the memorising and the generalising hypothesis of each seed, with and without L2.
 
     On the zero-risk set of n samples with p outputs each every one of the n p residuals is a stiff direction; in equilibrium each
@@ -115,20 +117,21 @@ def walks(conditions=CONDITIONS, seeds=(0, 1, 2), learning_rate=0.02, modulus=13
         Of each step; the time of a walk is its product with n_steps.
     modulus, width, fraction
         The network.
+    n_processes : int
+        Walks at a time, the same bits for any number. Above 1 they run in processes of their own (the steps are small NumPy calls, which
+        threads would hold up for one another), and a script that calls this needs the line ``if __name__ == "__main__":``.
 
     Returns
     -------
     Walks
     """
-    def one(job):
-        (l2, theta, n_steps), s = job
-        starts = np.stack([s.memorised, s.generalised])
-        return sgld(s.problem, theta, starts, learning_rate, n_steps, l2=l2, record_every=max(1, n_steps // 200), seed=11 + s.problem.seed, progress=False)
-
-    with ThreadPoolExecutor(n_threads) as pool:
-        found = list(pool.map(lambda seed: solutions(modulus, width, fraction, seed), seeds))
-        jobs = [(c, s) for s in found for c in conditions]
-        runs = list(pool.map(one, jobs))
+    found = [solutions(modulus, width, fraction, seed) for seed in seeds]
+    jobs = sorted(((c, s) for c in conditions for s in found), key=lambda job: -job[0][2])       # the longest first: none is left over at the end
+    if checks.whole("n_processes", n_processes, 1) == 1:
+        runs = [_walk(job, learning_rate) for job in jobs]
+    else:
+        with ProcessPoolExecutor(n_processes, get_context("spawn")) as pool:
+            runs = list(pool.map(_walk, jobs, repeat(learning_rate)))
     rows = []
     for ((l2, theta, _), s), run in zip(jobs, runs):
         for k, start in enumerate("MG"):
@@ -140,3 +143,10 @@ def walks(conditions=CONDITIONS, seeds=(0, 1, 2), learning_rate=0.02, modulus=13
                          "risk": float(run.late_mean("train_loss", 0.125)[k]), "equipartition": theta * s.problem.n_train * modulus / 2,
                          "curvature": run.curvature})
     return Walks(rows, {(l2, theta, s.problem.seed): run for ((l2, theta, _), s), run in zip(jobs, runs)})
+
+
+def _walk(job, learning_rate):
+    """The paths from M and from G of one network under one condition."""
+    (l2, theta, n_steps), s = job
+    starts = np.stack([s.memorised, s.generalised])
+    return sgld(s.problem, theta, starts, learning_rate, n_steps, l2=l2, record_every=max(1, n_steps // 200), seed=11 + s.problem.seed, progress=False)

@@ -137,3 +137,10 @@ def test_results_of_learning_have_figures():
 
     run = train(ModularAddition(7, 16, 0.8), n_steps=100)
     assert len(fp.plot(run).axes) == 2
+
+
+def test_walks_in_two_processes_are_those_of_one():
+    from fpkit.learning.solutions import walks
+    one, two = (walks([(2e-4, 3e-5, 40), (0.0, 0.0, 80)], (0,), modulus=11, width=32, fraction=0.75, n_processes=n) for n in (1, 2))
+    assert one.rows == two.rows and all(np.array_equal(one.runs[key].x, two.runs[key].x) for key in one.runs)
+    assert [r["theta"] for r in one.rows] == [0.0, 0.0, 3e-5, 3e-5]                       # the longest first
