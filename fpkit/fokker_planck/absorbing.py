@@ -78,7 +78,7 @@ def axis_cuts(space):
             pick = states[here] & absorbed[there]
             if pick.any():
                 flat = here[pick]
-                yield axis, sign, flat, _distance(space, axis, flat, sign * e.length[pick])
+                yield axis, sign, flat, _distance(space, axis, flat, sign * e.part(pick).length)
     for flat, axis, sign in wall_faces(space):
         if flat.size:
             place = np.unravel_index(flat, space.grid.shape)
@@ -103,7 +103,8 @@ def ground(space, conductance, notes, by_axis=False):
             for here, there, sign in ((e.a, e.b, 1.0), (e.b, e.a, -1.0)):
                 pick = states[here] & absorbed[there]
                 if pick.any():
-                    _add(space, out[axis], conductance, axis, here[pick], sign * e.length[pick], e.area[pick])
+                    cut = e.part(pick)
+                    _add(space, out[axis], conductance, axis, here[pick], sign * cut.length, cut.area)
     else:
         _add_tensor(space, out[0], conductance)
     for flat, axis, sign in wall_faces(space):

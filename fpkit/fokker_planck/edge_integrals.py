@@ -5,7 +5,7 @@ import numpy as np
 
 from .quadrature import cumulative, gauss
 
-STEP = 2.0                    # change of beta f on one sub-interval
+STEP, ABOVE_RIM = 2.0, 16.0   # change of beta f on one sub-interval, and where nothing of weight lies
 MAX_PIECES = 1024
 CHUNK = 400_000               # points held at a time
 
@@ -101,7 +101,7 @@ def _by_pieces(space, start, step, least=1):
     change = np.abs(np.diff(B, axis=0)).max(0) * 4
     wanted = np.ceil(change / STEP)
     remote = B.min(0) > space.rim
-    wanted[remote] = np.minimum(wanted[remote], np.maximum(np.ceil(change[remote] / 16), 1))
+    wanted[remote] = np.minimum(wanted[remote], np.maximum(np.ceil(change[remote] / ABOVE_RIM), 1))
     wanted = np.clip(wanted, least, MAX_PIECES)
     pieces = (2 ** np.ceil(np.log2(wanted))).astype(int)
     return [(int(p), np.flatnonzero(pieces == p)) for p in np.unique(pieces)]

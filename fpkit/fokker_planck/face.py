@@ -53,6 +53,8 @@ class FokkerPlanck:
     (0.002824, True)
     """
 
+    _whole = None                      # of a `killed` one: the diffusion whose masses and energies it shares
+
     def __init__(self, potential, theta, grid, mobility=None, scheme="recommended", absorbing=None):
         for name in ("ndim", "block"):
             if not hasattr(potential, name):
@@ -117,6 +119,8 @@ class FokkerPlanck:
     @cached_property
     def _energies(self):
         """f at the cell centres and the cells of the domain; values that are no numbers are refused."""
+        if self._whole is not None:
+            return self._whole._energies
         from .quadrature import Exponent
         V, grid = self._frozen_potential, self.grid
         inside = np.array(grid.inside)
@@ -151,6 +155,8 @@ class FokkerPlanck:
     # ---------------------------------------------------------------------------------------------------- stationary state
     @cached_property
     def _cell_masses(self):
+        if self._whole is not None:
+            return self._whole._cell_masses
         from .cell_masses import cell_masses
         f, inside = self._energies
         masses = cell_masses(self._frozen_potential, self._frozen_theta, self.grid, inside, self.f0, f)
@@ -210,10 +216,13 @@ class FokkerPlanck:
     # --------------------------------------------------------------------------------------------------------------- chain
     @cached_property
     def _space(self):
+        if self._whole is not None:
+            return self._whole._space.with_region(self.absorbing)
         from .quadrature import Exponent
         from .space import Space
         f, inside = self._energies
-        return Space(self.grid, inside, f, Exponent(self._frozen_potential, self.beta, self.f0), self._mobility, self.absorbing)
+        space = Space(self.grid, inside, f, Exponent(self._frozen_potential, self.beta, self.f0), self._mobility)
+        return space if self.absorbing is None else space.with_region(self.absorbing)
 
     @cached_property
     def chain(self):
@@ -266,7 +275,11 @@ class FokkerPlanck:
     def killed(self, region):
         """The same diffusion, absorbed in `region` (besides where it was absorbed before)."""
         union = region if self.absorbing is None else self.absorbing | region
-        return FokkerPlanck(self.potential, self.theta, self.grid, self.mobility, self.scheme, union)
+        made = FokkerPlanck(self.potential, self.theta, self.grid, self.mobility, self.scheme, union)
+        if "_frozen_potential" in self.__dict__:
+            made.__dict__["_frozen_potential"] = self._frozen_potential
+        made._whole = self._whole or self
+        return made
 
     # ------------------------------------------------------------------------------------------------------------ densities
     def evolve(self, u0, times, tol=None, positive=False, **options):

@@ -116,16 +116,21 @@ def _boxes_of(grid, flat):
 def _classified(region, lower, width):
     """1: box in the region, -1: outside, 0: its boundary passes or may pass; and whether any point that was tried lies in the region."""
     d, n = lower.shape
+    state, near = np.zeros(n, int), np.arange(n)
+    if region.has_distance and region.is_distance_bound:
+        distance = region.signed_distance((lower + width / 2).T)
+        far = np.abs(distance) > np.sqrt((width ** 2).sum(0)) / 2
+        state[far] = np.where(distance[far] < 0, 1, -1)
+        near = np.flatnonzero(~far)
+    lower, width = lower[:, near], width[:, near]
     fractions = np.stack(np.meshgrid(*[np.array([0.0, 0.5, 1.0])] * d, indexing="ij")).reshape(d, -1)
-    count, touched = np.zeros(n, int), False
+    count, touched = np.zeros(near.size, int), bool((state == 1).any())
     for u in fractions.T:
         hit = region.contains((lower + u[:, None] * width).T)
         count += hit
         touched |= bool(hit.any())
-    state = np.where(count == fractions.shape[1], 1, np.where(count == 0, -1, 0))
-    if region.has_distance and region.is_distance_exact:
-        distance = np.abs(region.signed_distance((lower + width / 2).T))
-        state[distance <= np.sqrt((width ** 2).sum(0)) / 2] = 0
+    if not (region.has_distance and region.is_distance_exact):           # else the boundary may pass where no point shows it
+        state[near] = np.where(count == fractions.shape[1], 1, np.where(count == 0, -1, 0))
     return state, touched
 
 

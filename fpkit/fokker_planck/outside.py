@@ -65,14 +65,13 @@ class Outside:
 
     def _grounds_of(self, chain, region, is_alone):
         """log of the rate times mass at which a region takes along each axis (ndim, n); all under the first axis where the axes do not matter."""
-        from dataclasses import replace
         from .absorbing import ground
         from .schemes import RECOMMENDED, _milestones, parsed
         D = self.diffusion
         if self.is_symmetric and is_alone:
             full = chain.log_ground
             return np.full((1, self.ids.size), -np.inf) if full is None else full[None, self.ids] + chain.shift
-        space = replace(D._space, region=region)
+        space = D._space.with_region(region)
         conductance, mass = parsed(D.scheme, self.grid.ndim)
         if self.grid.ndim == 1 and (conductance, mass) == RECOMMENDED[1]:
             one = _milestones(space, {})
@@ -119,11 +118,10 @@ class Outside:
 
     def log_outside(self, k):
         """log of the part of the mass of each state that lies outside region k (n,)."""
-        from dataclasses import replace
         from .absorbing import outside_fractions
         if self.grid.ndim == 1 and self.chain.notes.get("scheme") == "quadrature/committor":
             return np.zeros(self.n)              # the hats of the exact chain end at the boundary
-        return outside_fractions(replace(self.diffusion._space, region=self.regions[k]))[self.ids]
+        return outside_fractions(self.diffusion._space.with_region(self.regions[k]))[self.ids]
 
     # ------------------------------------------------------------------------------------------------------------ connection
     @cached_property

@@ -95,8 +95,10 @@ def node_masses(space):
 def axis_conductances(space, axis, conductance):
     """Edges (n, 2) between states along one axis, and log conductances."""
     e = space.pairs(axis)
-    return np.stack([e.a, e.b], axis=1), log_conductance(space, conductance, axis, e.start, e.step, e.length, e.area, space.B[e.a], space.B[e.b],
-                                                         e.across)
+    edges = np.stack([e.a, e.b], axis=1)
+    if conductance == "face" and space.grid.ndim == 3 and space.exponent.is_compiled and space.mobility.diagonal is not None:
+        return edges, np.log(space.theta * space.mobility.diagonal[axis] * e.area / e.length) + _face_means(space, e)
+    return edges, log_conductance(space, conductance, axis, e.start, e.step, e.length, e.area, space.B[e.a], space.B[e.b], e.across)
 
 
 def log_conductance(space, conductance, axis, start, step, length, area, Ba, Bb, across=None):
@@ -154,6 +156,22 @@ def _face_mean(space, axis, start, step, across):
             weight *= w[i]
         total = np.logaddexp(total, np.log(weight) - log_mean_resistance(space, at, step, axis))
     return total
+
+
+def _face_means(space, e):
+    """`_face_mean` for all edges of one axis by a kernel, mobility left out."""
+    from . import face_kernels
+    from .edge_integrals import ABOVE_RIM, MAX_PIECES, STEP
+    from .space import spacings
+    grid, exponent = space.grid, space.exponent
+    lines = np.stack([np.concatenate(part) for part in (grid.centres, grid.widths, [spacings(grid, k) for k in range(grid.ndim)])])
+    out = np.empty(e.a.size)
+    if out.size:
+        x, w = gauss(4)
+        face_kernels.face_means(lines, np.array(grid.shape), e.axis, exponent.potential.block("value"), exponent.potential.p, exponent.beta, exponent.f0,
+                                np.ascontiguousarray(e.a), x.copy(), w.copy(), np.stack(gauss(FACE_LINES[grid.ndim])), STEP, ABOVE_RIM, MAX_PIECES,
+                                space.rim, out)
+    return out
 
 
 def _milestones(space, notes):

@@ -27,6 +27,8 @@ class Space:
     mobility : Mobility
     region : Region or None
         The absorbing set.
+    whole : Space or None
+        The same without a region, where this one has one: what no region changes is computed there once.
     """
     grid: object
     inside: np.ndarray
@@ -34,6 +36,7 @@ class Space:
     exponent: Exponent
     mobility: Mobility
     region: object = None
+    whole: object = None
 
     @property
     def theta(self):
@@ -42,6 +45,8 @@ class Space:
     @cached_property
     def B(self):
         """beta (f - f0) at the cell centres, flat; +inf outside the domain."""
+        if self.whole is not None:
+            return self.whole.B
         with np.errstate(all="ignore"):
             b = self.exponent.beta * (self.energies - self.exponent.f0)
         return np.where(self.inside, b, np.inf).ravel()
@@ -49,6 +54,8 @@ class Space:
     @cached_property
     def rim(self):
         """beta (f - f0) above which the landscape has no weight in any rate: `ABOVE` beyond the highest way between two wells."""
+        if self.whole is not None:
+            return self.whole.rim
         from .wells import highest_way
         return highest_way(self) + ABOVE
 
@@ -64,12 +71,18 @@ class Space:
         """Cells that are states of the chain."""
         return self.inside & ~self.absorbed
 
+    def with_region(self, region):
+        """The same space with another absorbing set."""
+        return replace(self, region=region, whole=self.whole or self)
+
     def without_region(self):
-        return replace(self, region=None)
+        return self.whole or self
 
     @cached_property
     def axis_edges(self):
         """One AxisEdges an axis: the pairs of neighbouring inside cells (absorbed ones included)."""
+        if self.whole is not None:
+            return self.whole.axis_edges
         return [AxisEdges.of(self.grid, self.inside, k) for k in range(self.grid.ndim)]
 
     def pairs(self, axis):
@@ -81,15 +94,11 @@ class Space:
 
 @dataclass(frozen=True, eq=False)
 class AxisEdges:
-    """Edges along one axis: flat cells a and b, the point of a (ndim, n), the length to b, the face between them (all flat)."""
+    """Edges along one axis: flat cells a and b = the next one; what follows from them is computed when it is asked for."""
+    grid: object
     axis: int
     a: np.ndarray
     b: np.ndarray
-    start: np.ndarray
-    length: np.ndarray
-    to_face: np.ndarray
-    area: np.ndarray
-    across: np.ndarray
 
     @staticmethod
     def of(grid, inside, axis):
@@ -100,27 +109,48 @@ class AxisEdges:
         a, b = index[cut].ravel(), after[cut].ravel()
         flat = inside.ravel()
         keep = flat[a] & flat[b]
-        if not keep.all():
-            a, b = a[keep], b[keep]
-        place = np.unravel_index(a, grid.shape)
-        c = grid.centres[axis]
-        period = grid.bounds[axis][1] - grid.bounds[axis][0]
-        lengths = np.append(np.diff(c), c[0] + period - c[-1])
-        widths = [w[p] for w, p in zip(grid.widths, place)]
-        across = np.stack([w if k != axis else np.zeros_like(w) for k, w in enumerate(widths)])
-        area = np.ones(a.size)
-        for k, w in enumerate(widths):
-            if k != axis:
-                area = area * w
-        return AxisEdges(axis, a, b, np.stack([g[p] for g, p in zip(grid.centres, place)]), lengths[place[axis]], widths[axis] / 2, area, across)
+        return AxisEdges(grid, axis, a, b) if keep.all() else AxisEdges(grid, axis, a[keep], b[keep])
 
     def part(self, keep):
-        return AxisEdges(self.axis, self.a[keep], self.b[keep], self.start[:, keep], self.length[keep], self.to_face[keep], self.area[keep],
-                         self.across[:, keep])
+        return AxisEdges(self.grid, self.axis, self.a[keep], self.b[keep])
+
+    @cached_property
+    def place(self):
+        """Indices of a along each axis."""
+        return np.unravel_index(self.a, self.grid.shape)
+
+    @cached_property
+    def start(self):
+        """Centre of a (ndim, n)."""
+        return np.stack([c[p] for c, p in zip(self.grid.centres, self.place)])
+
+    @cached_property
+    def length(self):
+        return spacings(self.grid, self.axis)[self.place[self.axis]]
+
+    @cached_property
+    def area(self):
+        """Area of the face between a and b."""
+        area = np.ones(self.a.size)
+        for k, (w, p) in enumerate(zip(self.grid.widths, self.place)):
+            if k != self.axis:
+                area = area * w[p]
+        return area
+
+    @cached_property
+    def across(self):
+        """Widths of the face along each axis (ndim, n), 0 along its own."""
+        return np.stack([w[p] if k != self.axis else np.zeros(p.size) for k, (w, p) in enumerate(zip(self.grid.widths, self.place))])
 
     @property
     def step(self):
         """Vector from a to b (ndim, n)."""
-        s = np.zeros_like(self.start)
+        s = np.zeros((self.grid.ndim, self.a.size))
         s[self.axis] = self.length
         return s
+
+
+def spacings(grid, axis):
+    """Distance from each centre of an axis to the next (n,), around the ring for the last."""
+    c = grid.centres[axis]
+    return np.append(np.diff(c), c[0] + grid.bounds[axis][1] - grid.bounds[axis][0] - c[-1])

@@ -63,13 +63,9 @@ def wells(outside, least=SLOW):
 
 def highest_way(space, least=SLOW):
     """beta (f - f0) at the highest of the lowest ways between two wells that are deeper than `least`."""
-    from .wells_kernels import join
-    depth = -np.minimum(np.nan_to_num(space.B, nan=1e300, posinf=1e300), 1e300)
-    I = np.concatenate([e.a for e in space.axis_edges]).astype(np.int64)
-    J = np.concatenate([e.b for e in space.axis_edges]).astype(np.int64)
-    way = np.minimum(depth[I], depth[J])
-    top, elder, edge = (np.zeros(depth.size, np.int64) for _ in range(3))
-    near = way > -REMOTE - SLOW
-    I, J, way = I[near], J[near], way[near]
-    count = join(np.argsort(-way, kind="stable"), I, J, way, depth, least, top, elder, edge)
-    return float(-way[edge[:count]].min()) if count else 0.0
+    from .wells_kernels import flood
+    B, grid = space.B, space.grid
+    order = np.flatnonzero(B < REMOTE + least)
+    order = order[np.argsort(B[order], kind="stable")]
+    periodic = np.array(grid.periodic, np.int64)
+    return float(flood(order, B, np.array(grid.shape), periodic, least))

@@ -1,4 +1,5 @@
 """Flooding of a chain from its best conductance down: which wells there are and where they join."""
+import numpy as np
 from numba import types
 
 from ..core.compilation import helper, integer, integers_1d, kernel, number, numbers_1d
@@ -58,3 +59,38 @@ def gather(order, I, J, label):
             seed[a] = seed[b]
     for i in range(n):
         label[i] = seed[_root(parent, i)]
+
+
+@kernel(number(integers_1d, numbers_1d, integers_1d, integers_1d, number))
+def flood(order, B, shape, periodic, least):
+    """Highest B at which two wells of the cells of a grid meet that are both deeper than `least`; 0 if none do.
+
+    Cells rise out of the water in `order`, lowest B first, and join those of their neighbours that are there already.
+    """
+    parent = np.full(B.size, -1)
+    highest = 0.0
+    for q in range(order.size):
+        i = order[q]
+        parent[i] = i
+        stride, rest = 1, i
+        for a in range(shape.size - 1, -1, -1):
+            n = shape[a]
+            at = rest % n
+            rest //= n
+            for side in range(2):
+                if side == 0:
+                    j = i - stride if at > 0 else (i + (n - 1) * stride if periodic[a] == 1 else i)
+                else:
+                    j = i + stride if at < n - 1 else (i - (n - 1) * stride if periodic[a] == 1 else i)
+                if parent[j] < 0:
+                    continue
+                low, b = _root(parent, i), _root(parent, j)
+                if low == b:
+                    continue
+                if B[b] < B[low]:                         # a root is the lowest cell of its well: the shallower well ends
+                    low, b = b, low
+                if B[i] - B[b] > least:
+                    highest = B[i]
+                parent[b] = low
+            stride *= n
+    return highest

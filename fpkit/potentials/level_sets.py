@@ -14,7 +14,7 @@ CHUNK = 20000                                   # points descended at once: boun
 class _FollowsPotential(Region):
     """Common part: the surface on which points descend and the length scale of their coordinates."""
 
-    is_distance_exact = False
+    is_distance_exact = is_distance_bound = False
 
     def _set(self, potential, periodic, scale):
         self.potential, self.ndim = potential, potential.ndim
