@@ -4,13 +4,17 @@ from __future__ import annotations
 import argparse
 import difflib
 import json
+import os
 import sys
 import time
 import traceback
 from pathlib import Path
 
-from . import load, names
-from .verdict import Table
+# before NumPy is imported: validations run several small problems at a time, and threads of the matrix products would only wait for one another
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+from . import load, names                                   # noqa: E402
+from .verdict import Table                              # noqa: E402
 
 
 def main(argv=None):
