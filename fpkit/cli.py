@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 from .commands.landscapes import demo_file
@@ -14,6 +15,8 @@ def main(argv=None):
     argv = sys.argv[1:] if argv is None else list(argv)
     if argv[:1] == ["validate"]:                      # its own options, in validation/__main__.py
         return _guarded(lambda _: _validate(argv[1:]), argparse.Namespace(traceback="--traceback" in argv))
+    if argv[:1] == ["learn"]:                         # before NumPy is imported; see `fpkit.learning.sweep`
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     arguments = _parser().parse_args(argv)
     return _guarded(arguments.run, arguments)
 

@@ -92,7 +92,9 @@ def sweep(values=(0.8, 0.7, 0.6, 0.5, 0.45, 0.425, 0.4), vary="fraction", n_seed
     modulus, width, fraction, learning_rate, weight_decay, scale
         The settings held fixed.
     n_threads : int
-        Runs at once; the times do not depend on it.
+        Runs at once; the times do not depend on it. In a script of yours set the environment variable OPENBLAS_NUM_THREADS to 1 before
+        NumPy is imported (`fpkit learn` does): matrix products on several threads each make runs at once wait for one another, and a
+        sweep took up to four times as long.
 
     Returns
     -------
