@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
+AGREED, STEPS = 1e-13, 60         # what repeated solves can agree to, and how many are cheap
 ROUGH = 1e-6                      # relative change after which steps that shrink no more have reached rounding
 KEPT = np.log(0.4), np.log(1.25)     # bounds of a: (1/2, 1) where f changes little in a cell, and steps that converge anywhere
 
@@ -40,28 +41,42 @@ class CutRows:
         self.log_mass_factor = log_a.sum(0)
         excess = np.expm1(others)
         axis = np.argmax(out.X[:, out.I] != out.X[:, out.J], axis=0)
-        rows, columns, data = [], [], []
+        edges = []
         for a, b in ((out.I, out.J), (out.J, out.I)):
             at = np.flatnonzero(self.cut[a])
-            c = excess[axis[at], a[at]] * out.c[at]
-            rows += [a[at], a[at]]
-            columns += [a[at], b[at]]
-            data += [c, -c]
-        self.grounds = []
+            edges.append((a[at], b[at], excess[axis[at], a[at]] * out.c[at]))
+        self.rows, self.columns, self.excess = (np.concatenate(part) for part in zip(*edges))
+        self.grounds, self.excess_grounds = [], []
         for g in grounds_by_axis:
-            if g is None:
-                self.grounds.append(None)
-                continue
-            scaled = out.scaled(g)
-            self.grounds.append((scaled * np.exp(others)).sum(0))
-            at = np.flatnonzero((scaled > 0).any(0))
-            rows.append(at)
-            columns.append(at)
-            data.append((scaled * excess).sum(0)[at])
-        rows, columns = np.concatenate(rows), np.concatenate(columns)
-        nodes = self.nodes = np.unique(np.concatenate([np.flatnonzero(self.cut), rows, columns]))
-        shape = nodes.size, nodes.size
-        self.R = csr_matrix((np.concatenate(data), (np.searchsorted(nodes, rows), np.searchsorted(nodes, columns))), shape=shape)
+            scaled = None if g is None else out.scaled(g)
+            self.grounds.append(None if g is None else (scaled * np.exp(others)).sum(0))
+            self.excess_grounds.append(None if g is None else (scaled * excess).sum(0))
+        h = sum((g for g in self.excess_grounds if g is not None), np.zeros(out.n))
+        nodes = self.nodes = np.unique(np.concatenate([np.flatnonzero(self.cut), np.flatnonzero(h != 0), self.rows, self.columns]))
+        self._ids, self._h = out.ids, h[nodes]
+        self._row, self._column, k = np.searchsorted(nodes, self.rows), np.searchsorted(nodes, self.columns), np.arange(nodes.size)
+        data = np.concatenate([self.excess, -self.excess, self._h])
+        at = np.concatenate([self._row, self._row, k]), np.concatenate([self._row, self._column, k])
+        self.R = csr_matrix((data, at), shape=(nodes.size, nodes.size))
+
+    def flow(self, v, region=None):
+        """-R v (n,), from differences; with the excess of the region's own conductance where v is 1 on it."""
+        out, v = np.zeros(v.size), v[self.nodes]
+        h = 0.0 if region is None else self.excess_grounds[region][self.nodes]
+        flow = np.bincount(self._row, self.excess * (v[self._column] - v[self._row]), v.size)
+        out[self.nodes] = flow + h * (1 - v) - (self._h - h) * v
+        return out
+
+    def on_cells(self, free):
+        """x -> R x for arrays on all cells of the grid, without the rows of states that are not `free`."""
+        cells, is_row = self._ids[self.nodes], free[self.nodes]
+
+        def product(x):
+            out, v = np.zeros(x.size), x[cells]
+            flow = np.bincount(self._row, self.excess * (v[self._row] - v[self._column]), v.size) + self._h * v
+            out[cells] = np.where(is_row, flow, 0.0)
+            return out
+        return product
 
     def improved(self, factors, v, extra):
         """v with (K + ground + R) v = b + extra, from the v with (K + ground) v = b: (p, n), by steps of the symmetric chain.
@@ -71,19 +86,18 @@ class CutRows:
         """
         at, solve, last = v[:, self.nodes], factors.near(self.nodes), np.inf
         r, total = extra[:, self.nodes] - (self.R @ at.T).T, np.zeros(v.shape)
-        for _ in range(factors.steps):
+        for _ in range(STEPS):
             with np.errstate(all="ignore"):
                 step = solve(r)
                 change = float(np.nanmax(np.where(at > 0, np.abs(step) / at, 0.0), initial=0.0))
             if not np.isfinite(step).all():
                 return v
             total[:, self.nodes] += r
-            if change < factors.agreed or change < ROUGH and change > last / 2:            # what no longer shrinks is rounding
+            if change < AGREED or change < ROUGH and change > last / 2:            # what no longer shrinks is rounding
                 break
             last, r = change, -(self.R @ step.T).T
         found = v + factors.solve_signed(total)
-        is_settled = change < 10 * ROUGH or factors.steps < 10
-        return found if is_settled and (found >= 0).all() else v
+        return found if change < 10 * ROUGH and (found >= 0).all() else v
 
 
 def _kept(space, out):

@@ -102,8 +102,6 @@ class Elimination:
         eliminate(o.indptr, o.indices, np.ascontiguousarray(c)[o.edge], o.start, o.stop, o.first_child, o.next_child, o.ptr, o.border,
                   np.ascontiguousarray(ground[o.order]), self.pivot, self.L, np.empty(o.stack), o.largest)
 
-    agreed, steps = 1e-13, 60              # what repeated solves can agree to, and how many are cheap
-
     def solve_signed(self, b):
         """The same for b (p, n) of both signs: two solves of positive data."""
         return _signed(self.solve, b)

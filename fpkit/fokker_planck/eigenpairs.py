@@ -22,7 +22,7 @@ def lowest(out):
         rate, v, _ = _inverse_steps(solve, m, np.abs(vectors[0]) / np.abs(vectors[0]).max(), 3)      # positive entry by entry again
     if out.rows is not None:
         extra = np.where(m > 0, np.exp(out.log_source - top) - m, 0.0)
-        consistent = lambda v: np.where(out.drained, out.rows.improved(factors, factors.solve(m * v)[None], (extra * v)[None])[0], 0.0)
+        consistent = lambda v: np.where(out.drained, out.consistent(factors, m * v, extra * v), 0.0)
         rate, v, _ = _inverse_steps(consistent, m, v, 6, 1e-11)
     return float(np.log(rate)) + out.shift - top, v
 

@@ -106,10 +106,15 @@ class Outside:
     def passage_time(self, factors, top):
         """(K + ground)^-1 m / exp(top), by the consistent rows (n,)."""
         m = np.exp(self.log_m - top)
-        v = factors.solve(m)
-        if self.rows is None:
-            return v
-        return self.rows.improved(factors, v[None], (np.exp(self.log_source - top) - m)[None])[0]
+        extra = 0.0 if self.rows is None else np.exp(self.log_source - top) - m
+        return np.maximum(self.consistent(factors, m, extra), 0.0)
+
+    def consistent(self, factors, b, extra):
+        """v (n,) with the consistent rows and b + extra on the right, b >= 0."""
+        if self.is_large:
+            return factors.solve(b + extra, by_rows=True)
+        v = factors.solve(b)
+        return v if self.rows is None else self.rows.improved(factors, v[None], extra[None])[0]
 
     @cached_property
     def _log_open(self):
@@ -212,6 +217,11 @@ class Outside:
     def X(self):
         return np.array(np.unravel_index(self.ids, self.grid.shape))
 
+    @property
+    def chain_is_of_neighbours(self):
+        """Whether every edge leads to the next cell along an axis."""
+        return self._killed._mobility.tensor is None
+
     @cached_property
     def ordering(self):
         from .dissection import Ordering
@@ -235,8 +245,10 @@ class Outside:
 
     def committors(self, factors):
         """Probabilities of reaching the first and the second region before the others (2, n), by the consistent rows."""
+        if self.is_large:
+            return np.stack([factors.committor(0), factors.committor(1)])
         grounds = np.stack(self.grounds[:2])
-        q = np.stack([factors.committor(0), factors.committor(1)]) if self.is_large else factors.solve(grounds)
+        q = factors.solve(grounds)
         return q if self.rows is None else self.rows.improved(factors, q, np.stack(self.rows.grounds[:2]) - grounds)
 
 
