@@ -10,7 +10,7 @@ from ..core.results import Field
 from . import mobility as mobilities
 
 DEEPEST_MISS = 600.0                   # theta by which f may fall below its smallest sample inside a cell
-REMEMBERED = 8                         # answers and grids that a diffusion keeps
+REMEMBERED = 12                        # answers and grids that a diffusion keeps
 THETA_HINT = "The noise-free limit is `fpkit.gradient_flow`."
 
 
@@ -328,20 +328,47 @@ class FokkerPlanck:
         """Probability q(x) of reaching `target` before `source`, a Field: L q = 0 outside, q = 0 on the source, 1 on the target."""
         return self._ask("committor", source, target, refine=refine, exact=exact)
 
-    def capacity(self, source, target, refine=False, exact=True):
-        """cap = theta int grad q . M grad q exp(-beta f), q the committor, as an Estimate; `log10` holds what underflows."""
-        return self._ask("capacity", source, target, refine=refine, exact=exact)
+    def capacity(self, source, target, refine=False, exact=True, bracket=False):
+        """cap = theta int grad q . M grad q exp(-beta f), q the committor, as an Estimate; `log10` holds what underflows.
 
-    def reactive_flux(self, source, target, refine=False, exact=True):
-        """Reactive trajectories from `source` to `target` per unit time, nu = capacity / Z, as an Estimate."""
-        return self._ask("reactive_flux", source, target, refine=refine, exact=exact)
+        Parameters
+        ----------
+        source, target : Region
+        refine, exact : bool
+            As in `spectrum`.
+        bracket : bool
+            Also bound it in the continuum, by the principles of Dirichlet and Thomson (`fpkit.fokker_planck.bracket`): ``inputs["bracket"]``
+            is (lower, upper), and ``inputs["bracket_log10"]`` where these underflow. The error is at most the distance to the farther one.
 
-    def rate(self, source, target, refine=False, exact=True):
+        Examples
+        --------
+        >>> V = fp.Potential("(x**2 - 1)**2 + y**2*(1 + 0.3*x)")
+        >>> D = fp.FokkerPlanck(V, 0.2, fp.Grid([(-2, 2), (-2, 2)], (40, 40)))
+        >>> cap = D.capacity(fp.HalfSpace([-1, 0], 1.0), fp.HalfSpace([1, 0], 1.0), bracket=True)
+        >>> low, high = cap.inputs["bracket"]
+        >>> low < cap < high < 1.1 * low
+        True
+        """
+        return self._between("capacity", source, target, refine, exact, bracket)
+
+    def reactive_flux(self, source, target, refine=False, exact=True, bracket=False):
+        """Reactive trajectories from `source` to `target` per unit time, nu = capacity / Z, as an Estimate; `bracket` as in `capacity`."""
+        return self._between("reactive_flux", source, target, refine, exact, bracket)
+
+    def rate(self, source, target, refine=False, exact=True, bracket=False):
         """Transitions per unit time spent coming from `source`: k = capacity / int (1 - q) exp(-beta f), as an Estimate.
 
-        1/k is exactly the mean first passage time to `target` from the last-exit distribution of `source`.
+        1/k is exactly the mean first passage time to `target` from the last-exit distribution of `source`. `bracket` as in `capacity`,
+        widened by the stated error of the integral.
         """
-        return self._ask("rate", source, target, refine=refine, exact=exact)
+        return self._between("rate", source, target, refine, exact, bracket)
+
+    def _between(self, question, source, target, refine, exact, bracket):
+        found = self._ask(question, source, target, refine=refine, exact=exact)
+        if not bracket:
+            return found
+        from .passage import bracketed
+        return bracketed(self, question, source, target, found)
 
     def exit_rate(self, target, refine=False, exact=True):
         """Quasi-stationary rate of exit into a region: the lowest eigenvalue of -L with absorption there, as an Estimate."""

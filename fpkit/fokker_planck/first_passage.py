@@ -87,13 +87,41 @@ class Pair:
         return float(np.log(energy)) + out.shift
 
     def log_source_mass(self):
-        """log of int (probability of reaching A before B) exp(-beta (f - f0))."""
+        """log of int (probability of reaching A before B) exp(-beta (f - f0)).
+
+        Between A and the nodes beside it the probability follows the hats of the rows of the chain: exact in one dimension, and where
+        f is separable and the boundary lies along an axis.
+        """
         D, out = self.diffusion, self.out
-        inside, cells = out.held[0].ravel(), D._cell_masses.log_mass
+        if D.grid.ndim == 1 and out.chain.notes.get("scheme") == "quadrature/committor":
+            return log_sum(np.concatenate([_up_to_the_nodes(D, out.regions[0]), out.log_m + _log(self.q_source)]))
+        held = D._cell_masses.log_mass[out.held[0].ravel()]
         kept = out.log_outside(0)
-        with np.errstate(divide="ignore"):
-            sliver = np.where(kept < 0, out.log_m + np.log(-np.expm1(kept)) - kept, -np.inf)       # of cells with their centre outside A
-            return log_sum(np.concatenate([cells[inside], sliver, out.log_m + np.log(self.q_source)]))
+        if out.rows is None:
+            sliver = np.where(kept < 0, out.log_m + _log(-np.expm1(kept)) - kept, -np.inf)       # of cells with their centre outside A
+            return log_sum(np.concatenate([held, sliver, out.log_m + _log(self.q_source)]))
+        # a cell beside A counts whole, less what its hat takes away from it; a cell beside B counts what its hat keeps
+        hat, whole = np.exp(out.rows.log_mass_factor), out.log_m - out._log_open
+        beside_a, beside_b = (np.isfinite(g) for g in out.log_grounds[:2])
+        share = np.where(beside_a, np.maximum(1 - hat * self.q_target, self.q_source), np.where(beside_b, hat, 1.0) * self.q_source)
+        return log_sum(np.concatenate([held, whole + _log(share)]))
+
+
+def _log(values):
+    with np.errstate(divide="ignore"):
+        return np.log(values)
+
+
+def _up_to_the_nodes(diffusion, region):
+    """1D: logs of the masses of a region by cells, and of the hats of its boundary that end at the nodes beside it."""
+    from dataclasses import replace
+    from .edge_integrals import hats
+    from .measures import region_masses
+    from .schemes import line_cuts
+    space = replace(diffusion._space, region=region)
+    parts = region_masses(space.without_region(), region)
+    beside = [hats(space, space.grid.centres[0][None, i], step[None])[2] for i, step in line_cuts(space)]
+    return np.concatenate([diffusion._cell_masses.log_mass[parts.whole], parts.masses.log_mass, *beside])
 
 
 def passage_time(diffusion, target):

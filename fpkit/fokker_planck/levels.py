@@ -17,7 +17,14 @@ FEWEST = 4                                 # cells along an axis of a coarser gr
 MOST_CELLS = {1: 200_000, 2: 700_000, 3: 300_000}       # of a grid made here
 CORNER = 4 / 3                             # order at re-entrant corners of 270 degrees
 ROUNDING = 2e-13
-ASTRAY = 1.0                               # log of the change from grid to grid above which the coarser one does not see the landscape
+# Of the error of the given grid, from its changes to coarser ones. Measured on the catalogue and on random landscapes with discs, boxes and
+# half-planes: no miss in 1500 numbers, the stated error in the median 5 times the true one.
+SAFETY = {1: 15.0, 2: 6.0, 3: 4.0}         # by the number of coarser grids
+NEAR, REMOTE = 0.1, 5.0                    # change up to which the coarsest grid counts, and by how much more than the others
+ASTRAY = 0.3                               # change to the next grid above which no order is to be seen
+BETWEEN = 8.0                              # times what two grids say apart about the finest
+FINER = 3.0                                # times the change to a finer grid
+MOST_BETWEEN = {1: 100_000, 2: 50_000, 3: 50_000}      # cells of a grid up to which one between it and half of it is asked
 
 
 def coarser(grid):
@@ -26,7 +33,7 @@ def coarser(grid):
     if tuple(shape) == tuple(grid.shape) or any(n < 2 * FEWEST for n in grid.shape):
         return None
     mask = grid.mask
-    if mask is not None and not callable(mask) and not hasattr(mask, "contains"):
+    if _is_array(mask):
         if any(n % 2 for n in grid.shape):
             return None
         split = [m for n in grid.shape for m in (n // 2, 2)]
@@ -34,6 +41,18 @@ def coarser(grid):
     if grid.is_uniform:
         return Grid(grid.bounds, shape, grid.periodic, mask)
     return Grid.from_edges([np.r_[e[:-1:2], e[-1]] if len(e) % 2 else np.r_[e[:-2:2], e[-1]] for e in grid.edges], grid.periodic, mask)
+
+
+def between(grid, share, most=math.inf):
+    """A grid with about this share of the cells along each axis, or None where these are too few or too many, or the cells are fixed."""
+    is_fixed = not grid.is_uniform or _is_array(grid.mask)
+    if is_fixed or grid.n_cells > most or any(n < 3 * FEWEST for n in grid.shape):
+        return None
+    return Grid(grid.bounds, [round(share * n) for n in grid.shape], grid.periodic, grid.mask)
+
+
+def _is_array(mask):
+    return mask is not None and not callable(mask) and not hasattr(mask, "contains")
 
 
 @dataclass(frozen=True)
@@ -47,17 +66,24 @@ class Levels:
         Which of them lives on the grid that was given.
     is_refined : bool
         Whether the finest are finer than it, and the limit is wanted.
+    has_between : bool
+        Whether the last but one does not belong to the sequence of halves.
     """
     diffusions: list
     answers: list
     base: int
     is_refined: bool
+    has_between: bool = False
 
     @property
-    def ratios(self):
-        """Width of the cells over the next finer ones."""
-        h = [float(np.prod(D.grid.h) ** (1 / D.grid.ndim)) for D in self.diffusions]
-        return [a / b for a, b in zip(h[:-1], h[1:])]
+    def has_corners(self):
+        """Whether the domain has walls inside the box, whose corners limit the order."""
+        return not self.diffusions[-1].inside.all()
+
+    @property
+    def widths(self):
+        """Mean width of the cells of each grid."""
+        return [float(np.prod(D.grid.h) ** (1 / D.grid.ndim)) for D in self.diffusions]
 
 
 def ask(diffusion, one, refine, most=MOST_CELLS):
@@ -67,10 +93,10 @@ def ask(diffusion, one, refine, most=MOST_CELLS):
         if refine:
             return _finer(diffusion, one, most)
         answers, diffusions = [one(diffusion)], [diffusion]
-        while len(answers) < 3:
-            grid = coarser(diffusions[0].grid)
+        half = coarser(diffusion.grid)
+        for grid in (between(diffusion.grid, 2 / 3, MOST_BETWEEN[diffusion.grid.ndim]), half, half and coarser(half)):
             if grid is None:
-                break
+                continue
             D = diffusion._on(grid)
             try:
                 answers.insert(0, one(D))
@@ -98,6 +124,12 @@ def _finer(diffusion, one, most):
             break
         diffusions.insert(0, D)
         base += 1
+    grid = between(grids[-1], 3 / 4)
+    if grid is not None and len(grids) > 1:    # also where the given grid did not see a region, since this one is finer
+        D = diffusion._on(grid)
+        answers.insert(-1, one(D))
+        diffusions.insert(-1, D)
+        return Levels(diffusions, answers, base, True, True)
     return Levels(diffusions, answers, base, True)
 
 
@@ -105,39 +137,63 @@ def limit(levels, logs):
     """(log of the answer, relative error, order or None) from the logs at each level (n_levels, ...), -inf for exact zeros."""
     L = np.asarray(logs, float)
     with np.errstate(all="ignore"):
-        d = [np.where(np.isneginf(a) & np.isneginf(b), 0.0, b - a) for a, b in zip(L[:-1], L[1:])]
-        floor = ROUNDING + 2e-15 * np.where(np.isfinite(L[levels.base]), np.abs(L[levels.base]), 0.0)
         if not levels.is_refined:
-            value = L[levels.base]
-            if not d:
-                return value, np.full(value.shape, np.inf), None
-            if levels.base == 0:               # only a finer grid to compare with
-                return value, 2 * np.abs(np.expm1(d[0])) + floor, None
-            change = np.abs(np.expm1(-d[-1]))
-            if len(d) > 1:                     # two grids may agree by accident, three hardly; a third that is off by a factor says nothing
-                is_near = np.abs(d[-2]) < ASTRAY
-                change = np.where(is_near, np.maximum(change, np.abs(np.expm1(np.where(is_near, -d[-2], 0.0))) / 6), 6 * change)
-            return value, change + floor, None
+            return L[levels.base], _of_the_given(levels, L), None
+        halves = [k for k in range(len(L)) if not levels.has_between or k != len(L) - 2]
+        d = [_change(L[a], L[b]) for a, b in zip(halves[:-1], halves[1:])]
         if not d:
             return L[-1], np.full(L[-1].shape, np.inf), None
-        r = levels.ratios
         p = np.full(L[-1].shape, 2.0)
-        is_clear = np.zeros(L[-1].shape, bool)
         if len(d) > 1:
-            measured = np.log(d[-2] / d[-1]) / math.log(r[-1])
-            corner = (measured > 1.15) & (measured < 1.7)
-            p = np.where(corner, CORNER, 2.0)
-            is_clear = (measured > 1.15) & (measured < 3.2)
-        gain = 1 / (r[-1] ** p - 1)
-        value = L[-1] + d[-1] * gain
-        error = np.abs(d[-1])
-        if len(d) > 1:
-            before = L[-2] + d[-2] / (r[-2] ** p - 1)
-            # the further the measured order is from the one that was taken, the less of the last step is explained
-            doubt = np.clip(np.abs(np.nan_to_num(measured, nan=9.0) - p) / 2, 0.05, 1.0)
-            error = np.where(is_clear, np.maximum(2 * np.abs(value - before), np.abs(d[-1]) * doubt), np.maximum(np.abs(d[-1]), np.abs(d[-2]) / 10))
-        value = np.where(np.isfinite(L[-1]), value, L[-1])
-        return value, np.expm1(np.minimum(np.nan_to_num(error), 700.0)) + floor, p
+            h = [levels.widths[k] for k in halves]
+            measured = np.log(d[-2] / d[-1]) / math.log(h[-2] / h[-1])
+            if levels.has_corners:             # elsewhere such an order is an accident
+                p = np.where((measured > 1.15) & (measured < 1.7), CORNER, 2.0)
+        said = {k: _change(L[k], L[-1]) / ((levels.widths[k] / levels.widths[-1]) ** p - 1) for k in range(len(L) - 1)}
+        step = said[halves[-2]]
+        if levels.has_between:                 # what the grids predict for the finest differs by more than a part of what none of them knows
+            error = BETWEEN * np.abs(step - said[len(L) - 2])
+            if len(d) > 1:
+                error = np.maximum(error, np.abs(step - said[halves[-3]]))
+            error = np.where(p < 2, np.maximum(error, np.abs(step) / 10), error)
+        else:
+            error = np.abs(d[-1])
+            if len(d) > 1:
+                # the further the measured order is from the one that was taken, the less of the last step is explained
+                doubt = np.clip(np.abs(np.nan_to_num(measured, nan=9.0) - p) / 2, 0.05, 1.0)
+                apart = np.abs(step - said[halves[-3]]) * (h[-3] / h[-1]) ** p / 2
+                error = np.where((measured > 1.15) & (measured < 3.2), np.maximum(apart, error * doubt), np.maximum(error, np.abs(d[-2]) / 10))
+        value = np.where(np.isfinite(L[-1]), L[-1] + step, L[-1])
+        return value, np.expm1(np.minimum(np.nan_to_num(error), 700.0)) + _rounding(L[levels.base]), p
+
+
+def _change(a, b):
+    return np.where(np.isneginf(a) & np.isneginf(b), 0.0, b - a)
+
+
+def _rounding(log):
+    return ROUNDING + 2e-15 * np.where(np.isfinite(log), np.abs(log), 0.0)
+
+
+def _of_the_given(levels, L):
+    """Relative error of the answer on the grid that was given, from its change to the others.
+
+    Each coarser grid predicts the error by itself, as of order 2. The predictions agree where the order is clear, and differ where errors of
+    several kinds cancel on one of the grids: the largest counts, several times. A grid that is far off says little, and one alone less.
+    """
+    base, h = levels.base, levels.widths
+    if len(h) == 1:
+        return np.full(L[base].shape, np.inf)
+    if base == 0:                              # only a finer grid to compare with
+        return np.expm1(np.minimum(FINER * np.abs(_change(L[0], L[1])), 700.0)) + _rounding(L[0])
+    change = np.abs([_change(L[k], L[base]) for k in range(base - 1, -1, -1)])
+    said = change / (np.reshape([(h[k] / h[base]) ** 2 for k in range(base - 1, -1, -1)], (-1,) + (1,) * L[base].ndim) - 1)
+    error = said[0]
+    for k in range(1, base):
+        error = np.fmax(error, said[k] if k == 1 else np.where(change[k] < NEAR, np.minimum(said[k], REMOTE * error), 0.0))
+    error = SAFETY[min(base, 3)] * error
+    error = np.where(change[0] > ASTRAY, np.fmax(error, 6 * change[0]), error)
+    return np.expm1(np.minimum(error, 700.0)) + _rounding(L[base])
 
 
 def number(log, relative, method, inputs, status="ok"):

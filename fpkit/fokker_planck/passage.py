@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property, reduce
+from operator import or_
 
 import numpy as np
 
@@ -10,6 +12,9 @@ from .first_passage import UNREACHABLE, Pair, Survivors, passage_time
 from .interpolation import Interpolant
 from .levels import MOST_CELLS, ask, limit, number, order_text
 from .passage_results import PerAxis, QuasiStationary, Spectrum
+
+
+UNSEEN = 0.2                   # relative change between two grids, interpolated on both, above which it counts in full
 
 
 def answer(diffusion, question, arguments, refine=False):
@@ -37,6 +42,31 @@ def rate(diffusion, source, target, refine=False):
         both = pair(D, source, target)
         return both.log_capacity - both.log_source_mass()
     return _number(diffusion, one, refine, {"source": source, "target": target})
+
+
+def bracketed(diffusion, question, source, target, found):
+    """`found` with inputs["bracket"], two numbers between which the truth lies: of the capacity, divided by Z or by the mass that is the
+    source's. Where they are nearer to the value than its error, they are the error.
+    """
+    from .bracket import log_bracket
+    _no_leak(diffusion, question.replace("_", " "))
+    both, share = pair(diffusion, source, target), {"capacity": None, "reactive_flux": None, "rate": Pair.log_source_mass}[question]
+    low, high = log_bracket(diffusion, both)
+    slack = diffusion._cell_masses.total_error
+    if share is None:
+        scale = diffusion.beta * diffusion.f0 if question == "capacity" else diffusion._cell_masses.log_total
+    else:                                      # this mass is no integral of known functions: its own change from grid to grid widens the bracket
+        levels = ask(diffusion, lambda D: share(pair(D, source, target)) - D.beta * D.f0, False)
+        scale, relative, _ = limit(levels, levels.answers)
+        scale, slack = float(scale) + diffusion.beta * diffusion.f0, float(np.log1p(relative))
+    logs = low - scale - slack, high - scale + slack
+    with np.errstate(over="ignore"):
+        ends = tuple(float(np.exp(l)) for l in logs)
+    value = found.log10 * math.log(10)
+    farthest = float(np.expm1(min(max(logs[1] - value, value - logs[0]), 700.0))) if np.isfinite(logs).all() else math.inf
+    error = min(found.error, found.value * farthest) if found.value > 0 else found.error
+    inputs = {**found.inputs, "bracket": ends, "bracket_log10": tuple(float(l) / math.log(10) for l in logs)}
+    return Estimate(found.value, error, found.method, found.log10, found.status, inputs)
 
 
 def exit_rate(diffusion, target, refine=False):
@@ -123,16 +153,28 @@ class PointRule:
 
     def __init__(self, levels, exact, name, inputs):
         self.levels, self.exact, self.name, self.inputs = levels, exact, name, inputs
-        self.interpolants = [Interpolant(v.diffusion.grid, v.log, v.smooth, ~np.isnan(v.log)) for v in levels.answers]
+        zero = reduce(or_, (region for region, log in exact if log == -np.inf))
+        self.interpolants = [Interpolant(v.diffusion.grid, v.log, v.smooth, ~np.isnan(v.log), zero) for v in levels.answers]
+
+    @cached_property
+    def changes(self):
+        """One `Change` from each coarser grid to the finest."""
+        return [Change(v, self.interpolants[-1]) for v in self.levels.answers[:-1]]
 
     def logs(self, points):
         """log values (n,), relative errors (n,) and the order."""
-        found = [i(points) for i in self.interpolants]
-        log, relative, p = limit(self.levels, [f[0] for f in found])
-        own = found[self.levels.base][1]
-        if self.levels.is_refined:             # the limit weighs the two finest with 4/3 and -1/3, or a little more
-            own = 1.6 * found[-1][1] + 0.6 * found[-2][1] if len(found) > 1 else found[-1][1]
-        return log, relative + own, p
+        log, own = self.interpolants[-1](points)
+        changes, is_refined = self.changes, self.levels.is_refined
+        with np.errstate(invalid="ignore"):    # inf - inf where no grid has a value
+            if is_refined and changes:         # a third of the last change is added, so that its interpolation counts
+                last = changes[-1 - self.levels.has_between]
+                own = own + np.abs(last(points, 3) - last(points)) / 3
+            log, error, p = limit(self.levels, [log - c(points, 3 if is_refined else 1) for c in changes] + [log])
+            error = error + np.expm1(np.minimum(own, 700.0))
+            if changes:                        # where the blocks do not see the field the values between the nodes change from grid to grid
+                raw = np.abs(np.expm1(self.interpolants[-1](points, is_judged=False)[0] - self.interpolants[-2](points, is_judged=False)[0]))
+                error = np.where(raw > UNSEEN, np.fmax(error, raw), error)
+        return log, error, p
 
     def __call__(self, point):
         D = self.levels.diffusions[self.levels.base]
@@ -150,57 +192,53 @@ class PointRule:
         return number(float(log[0]), relative[0], f"{self.name}, {order_text(p)}", self.inputs)
 
 
+class Change:
+    """Change of the logarithm of a field from one grid to a finer one, taken at the nodes of the coarser, where only the finer is interpolated."""
+
+    def __init__(self, values, finer):
+        from scipy.ndimage import distance_transform_edt
+        self.grid = grid = values.diffusion.grid
+        at = np.flatnonzero(values.smooth)
+        change = np.full(grid.n_cells, np.nan)
+        with np.errstate(invalid="ignore"):
+            change[at] = finer(grid.points.reshape(-1, grid.ndim)[at], is_judged=False)[0] - values.log.ravel()[at]
+        change = change.reshape(grid.shape)
+        missing = ~np.isfinite(change)
+        if missing.all():
+            change[:] = np.inf
+        elif missing.any():                    # inside regions and walls: what the nearest cell says
+            change = change[tuple(distance_transform_edt(missing, return_distances=False, return_indices=True))]
+        self.change = np.pad(change, [(1, 1) if p else (0, 0) for p in grid.periodic], "wrap")
+
+    def __call__(self, points, order=1):
+        """By splines of this order between the nodes, constant beyond the last: (n,)."""
+        from scipy.ndimage import map_coordinates
+        place = []
+        for x, c, n, (low, high), is_ring in zip(np.asarray(points).T, self.grid.centres, self.grid.shape, self.grid.bounds, self.grid.periodic):
+            c = np.r_[c[-1] - (high - low), c, c[0] + (high - low)] if is_ring else c
+            place.append(np.interp(x, c, np.arange(c.size)))
+        return map_coordinates(self.change, place, order=order, mode="nearest")
+
+
 def _field(diffusion, one, refine, exact, name, units, regions):
     levels = ask(diffusion, one, refine)
     inputs = {**diffusion._inputs, **{k: repr(r) for k, r in regions.items()}}
     rule = PointRule(levels, exact, name, inputs)
     base = levels.answers[levels.base]
-    log = np.array(base.log)
+    log, error = np.array(base.log), np.zeros(base.log.size)
+    at = np.flatnonzero(base.smooth)
+    found, relative, _ = rule.logs(diffusion.grid.points.reshape(-1, diffusion.grid.ndim)[at])
     if levels.is_refined:
-        at = np.flatnonzero(base.smooth)
-        found, relative, _ = rule.logs(diffusion.grid.points.reshape(-1, diffusion.grid.ndim)[at])
         log.ravel()[at] = found
-        error = np.zeros(log.size)
-        error[at] = _times(found, relative)
-        error = error.reshape(log.shape)
-    else:
-        error = _change(levels, rule)
+    error[at] = _times(log.ravel()[at], relative)
     with np.errstate(over="ignore"):
         values = np.exp(log)
-    return Field(values, diffusion.grid, name, error, units, inputs, rule, log / math.log(10))
+    return Field(values, diffusion.grid, name, error.reshape(log.shape), units, inputs, rule, log / math.log(10))
 
 
 def _times(log, relative):
     with np.errstate(over="ignore", invalid="ignore"):
         return np.nan_to_num(np.exp(log) * relative, nan=np.inf, posinf=np.inf)
-
-
-def _change(levels, rule):
-    """Error of each value of the base level: its difference from the next grid, taken where the coarser one has its nodes."""
-    if len(levels.answers) < 2:
-        return np.full(levels.answers[0].log.shape, np.inf)
-    k = levels.base - 1 if levels.base else 1
-    other, base = levels.answers[k], levels.answers[levels.base]
-    there, grid = other.diffusion.grid, base.diffusion.grid
-    if levels.base == 0:
-        at = np.flatnonzero(base.smooth)
-        log = rule.interpolants[k](grid.points.reshape(-1, grid.ndim)[at])[0]
-        error = np.zeros(base.log.size)
-        with np.errstate(over="ignore", invalid="ignore"):
-            error[at] = 2 * np.abs(np.exp(base.log.ravel()[at]) - np.exp(log))
-        return np.nan_to_num(error, nan=np.inf).reshape(base.log.shape)
-    from scipy.ndimage import maximum_filter
-    at = np.flatnonzero(other.smooth)
-    log, spread = rule.interpolants[levels.base](there.points.reshape(-1, there.ndim)[at])
-    with np.errstate(over="ignore", invalid="ignore"):
-        change = np.abs(np.exp(log) - np.exp(other.log.ravel()[at])) + np.where(np.isfinite(spread), np.exp(log) * spread, 0.0)
-    full = np.full(there.n_cells, -np.inf)
-    full[at] = np.nan_to_num(change, nan=-np.inf)
-    full = maximum_filter(full.reshape(there.shape), 3)
-    largest = full.max() if np.isfinite(full).any() else np.inf
-    full = np.where(np.isfinite(full), full, largest)
-    place = [np.clip(np.searchsorted(e, c, side="right") - 1, 0, n - 1) for e, c, n in zip(there.edges, grid.centres, there.shape)]
-    return np.where(base.smooth, full[np.ix_(*place)], 0.0)
 
 
 QUESTIONS = {f.__name__: f for f in (spectrum, mfpt, committor, capacity, reactive_flux, rate, exit_rate, quasi_stationary, effective_diffusion)}

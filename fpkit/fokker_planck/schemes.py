@@ -191,42 +191,40 @@ def _milestones(space, notes):
     np.logaddexp.at(log_mass, a, left)
     np.logaddexp.at(log_mass, b, right)
     log_cond = np.log(theta) - R
-    # ends of the line seen from each state: a wall, a cell outside the domain, or the boundary of the absorbing set
-    linked = np.zeros((2, n), bool)                      # has an inside neighbour before, after it
-    linked[1, e.a] = linked[0, e.b] = True
-    for side, sign in ((0, -1.0), (1, 1.0)):
-        i = np.flatnonzero(states & ~linked[side])
-        if i.size:
-            _end(space, i, space.grid.edges[0][i + (sign > 0)], log_mass, log_ground)
+    for i, step in _walls(space, absorbing=False):
+        _, left, right = hats(space, centre[None, i], step[None])
+        np.logaddexp.at(log_mass, i, np.logaddexp(left, right))
     if space.region is not None:
-        for here, there, sign in ((e.a, e.b, 1.0), (e.b, e.a, -1.0)):
-            pick = states[here] & space.absorbed[there]
-            if pick.any():
-                s = _crossing(space.region, centre[here[pick]], sign * e.length[pick])
-                _absorb(space, here[pick], s, log_mass, log_ground)
+        for i, step in line_cuts(space):
+            R, left, _ = hats(space, centre[None, i], step[None])
+            np.logaddexp.at(log_mass, i, left)
+            np.logaddexp.at(log_ground, i, np.log(theta) - R)
     log_mass = np.where(states, log_mass, -np.inf)
     return Chain.of(log_mass, np.stack([a, b], axis=1), log_cond, log_ground, notes)
 
 
-def _end(space, i, wall, log_mass, log_ground):
-    """Half cells that end at a wall: reflecting, or absorbing where the region reaches the wall."""
-    centre = space.grid.centres[0][i]
-    step = wall - centre
-    absorbing = np.zeros(i.size, bool)
-    if space.region is not None:
-        absorbing = space.region.contains(wall[:, None])
-    plain = ~absorbing
-    if plain.any():
-        _, left, right = hats(space, centre[None, plain], step[None, plain])
-        np.logaddexp.at(log_mass, i[plain], np.logaddexp(left, right))
-    if absorbing.any():
-        _absorb(space, i[absorbing], _crossing(space.region, centre[absorbing], step[absorbing]), log_mass, log_ground)
+def _walls(space, absorbing):
+    """1D: (states, steps to the wall or the edge of the domain beside them) on either side, where the region reaches the wall or where it does not."""
+    e, n = space.axis_edges[0], space.grid.n_cells
+    linked = np.zeros((2, n), bool)                      # has an inside neighbour before, after it
+    linked[1, e.a] = linked[0, e.b] = True
+    for side in (0, 1):
+        i = np.flatnonzero(space.states & ~linked[side])
+        wall = space.grid.edges[0][i + side]
+        is_in = np.zeros(i.size, bool) if space.region is None else space.region.contains(wall[:, None])
+        if (is_in == absorbing).any():
+            yield i[is_in == absorbing], (wall - space.grid.centres[0][i])[is_in == absorbing]
 
 
-def _absorb(space, i, step, log_mass, log_ground):
-    R, left, _ = hats(space, space.grid.centres[0][None, i], step[None])
-    np.logaddexp.at(log_mass, i, left)
-    np.logaddexp.at(log_ground, i, np.log(space.theta) - R)
+def line_cuts(space):
+    """1D: (states, steps to the boundary of the region beside them), for each direction, where an edge or the way to a wall meets it."""
+    e, centre = space.axis_edges[0], space.grid.centres[0]
+    for i, step in _walls(space, absorbing=True):
+        yield i, _crossing(space.region, centre[i], step)
+    for here, there, sign in ((e.a, e.b, 1.0), (e.b, e.a, -1.0)):
+        pick = space.states[here] & space.absorbed[there]
+        if pick.any():
+            yield here[pick], _crossing(space.region, centre[here[pick]], sign * e.length[pick])
 
 
 def _crossing(region, start, step):
