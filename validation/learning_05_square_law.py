@@ -56,10 +56,10 @@ def figure(verdict):
     t = verdict.table
     names = t.column("case")
     rows = range(len(names))
-    axes.plot(t.column("asked for"), rows, "|", markersize=18, color=INK, label="asked for by the law (model: dt g²/2θ; network: 2)")
+    axes.plot(t.column("asked for"), rows, "|", markersize=18, color=INK, label="the law: dt g²/2θ (model), 2 (network)")
     axes.plot([v if v is not None else float("nan") for v in t.column("measured")], rows, "o", color=COLOURS[0], label="measured")
     axes.set_yticks(rows, names, fontsize=8)
     axes.invert_yaxis()
     axes.set(xlabel="ratio (model), exponent (network)", title="Is t_grok the square of t_mem?")
-    axes.legend(fontsize=7.5)
+    made.legend(fontsize=8, loc="outside lower center", ncols=2, markerscale=0.6, frameon=False)
     return made

@@ -45,7 +45,7 @@ def figure_one(data):
         if t is not None and np.isfinite(t):
             left.axvline(t, color=colour, linewidth=0.8, linestyle=":")
             left.annotate(f"{name}: {t:.0f}", (t, 0.02), rotation=90, fontsize=7.5, ha="right", va="bottom", color=colour)
-    left.set_title(f"Network: a + b mod {data['modulus']}, {100 * data['fraction']:.0f} % of the pairs")
+    left.set_title(f"a + b mod {data['modulus']}, {100 * data['fraction']:.0f} % of the pairs")
     times = np.asarray(story["times"])
     right.plot(times, story["down"], color=TRAIN, linestyle=(0, (5, 1.5)), label="way down to the floor, 1 − |y|/L")
     right.plot(times, story["along"], color=TEST, linestyle="-", label="farthest along the floor, max x/L")
@@ -97,7 +97,7 @@ def figure_two(data):
     left.set_title(f"Network: a + b mod {found.settings['modulus']}, {found.t_grokked.shape[1]} seeds")
     left.legend(fontsize=7)
     chamber_axes(right, data["chamber"].rows)
-    right.set_title("Model B: a chamber that samples cut")
+    right.set_title("Model B: a shrinking chamber")
     return made
 
 
@@ -198,7 +198,7 @@ def figure_four(data):
         for k, (axes, decay) in enumerate(zip(row, decays)):
             second = norm_axes(axes, data["histories"][fraction, decay], f"fraction {fraction:g}, weight decay {decay:g}", k == 0, k == len(decays) - 1)
     lines = [h for a in (grid[0][0], second) for h in a.get_legend_handles_labels()[0]]
-    grid[0][0].legend(lines, [h.get_label() for h in lines], fontsize=7, loc="center left")
+    made.legend(lines, [h.get_label() for h in lines], fontsize=8, loc="outside lower center", ncols=3)
     return made
 
 
