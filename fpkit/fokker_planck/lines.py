@@ -93,16 +93,23 @@ class Lines:
             for _ in range(n_steps):
                 self.sweep(v, 0, dt, mode)
             return v
-        middle = list(range(1, d - 1))
         self.sweep(v, 0, dt / 2, mode)
         for k in range(n_steps):
-            for axis in middle:
-                self.sweep(v, axis, dt / 2, mode)
-            self.sweep(v, d - 1, dt, mode)
-            for axis in middle[::-1]:
-                self.sweep(v, axis, dt / 2, mode)
+            self._inner_axes(v, dt, mode)
             self.sweep(v, 0, dt if k < n_steps - 1 else dt / 2, mode)
         return v
+
+    def _inner_axes(self, v, dt, mode):
+        """The symmetric step along all axes but the first."""
+        if len(self.shape) == 2:
+            self.sweep(v, 1, dt, mode)
+        elif self.is_plain:
+            from .panels_kernels import planes_parallel
+            planes_parallel(v, self.D, self.C[1], self.C[2], self.delta[1], self.delta[2], *self.shape, dt, mode)
+        else:
+            self.sweep(v, 1, dt / 2, mode)
+            self.sweep(v, 2, dt, mode)
+            self.sweep(v, 1, dt / 2, mode)
 
     def operator(self, v):
         """sum over the axes of M^-1 K v: dv/dt = -operator(v)."""

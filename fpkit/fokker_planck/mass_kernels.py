@@ -3,38 +3,46 @@ import numpy as np
 from numba import njit, prange, types
 
 from ..core.compilation import FUNCTION, integers_1d, kernel, number, numbers_1d, numbers_2d, numbers_3d
-from ..core.special import exp, log, options
+from ..core.special import exp, inlined, log, options
 
 LANES = 16
-REMOTE = 60.0                                    # theta above the minimum: cells of weight exp(-60) are not integrated
+REMOTE = 40.0                                    # theta above the minimum: cells of weight exp(-40) are not integrated
+
+
+@inlined
+def _wider(reach, up, down):
+    """The larger of `reach` and the change over half a cell, curvature counted in, between differences to the two neighbours."""
+    r = max(abs(up), abs(down)) / 2 + 1.5 * np.sqrt(abs(up - down) / 8)
+    r = r if r < 1e6 else 1e6                                # also nan
+    return r if r > reach else reach
 
 
 @njit(**options)
-def _reach(B, shape, row, k, reach):
-    """beta f over half a cell along each axis, curvature counted in, from the nodes around node (row, k)."""
+def _reaches(B, shape, row, start, m, out):
+    """Largest change of beta f over half a cell along any axis of the cells (row, start ... start + m - 1); at a wall the inner difference counts twice."""
     d = shape.size
     n = shape[d - 1]
-    stride, q = 1, row
-    here = B[row * n + k]
-    worst = 0.0
-    for a in range(d - 1, -1, -1):
-        if a == d - 1:
-            i, m, step = k, n, 1
-        else:
-            m = shape[a]
-            i = q % m
-            q //= m
-            step = stride
-        stride *= m
-        up = B[row * n + k + step] - here if i < m - 1 else 0.0
-        down = here - B[row * n + k - step] if i > 0 else up
-        up = down if i == m - 1 else up
-        slope = max(abs(up), abs(down)) / 2
-        bend = abs(up - down) / 8
-        r = slope + 1.5 * np.sqrt(bend)
-        reach[a] = r if r < 1e6 else 1e6        # also nan
-        worst = max(worst, reach[a])
-    return worst
+    base, q, stride = row * n + start, row, n
+    for j in range(m):
+        out[j] = 0.0
+    first, last = (1 if start == 0 else 0), (m - 1 if start + m == n else m)
+    for j in range(first, last):
+        here = B[base + j]
+        out[j] = _wider(0.0, B[base + j + 1] - here, here - B[base + j - 1])
+    if n > 1 and first == 1:
+        out[0] = _wider(0.0, B[base + 1] - B[base], B[base + 1] - B[base])
+    if n > 1 and last < m:
+        out[m - 1] = _wider(0.0, B[base + m - 1] - B[base + m - 2], B[base + m - 1] - B[base + m - 2])
+    for a in range(d - 2, -1, -1):
+        i = q % shape[a]
+        q //= shape[a]
+        if shape[a] > 1:
+            up, is_up = (stride, 1.0) if i < shape[a] - 1 else (-stride, -1.0)
+            down, is_down = (stride, 1.0) if i > 0 else (-stride, -1.0)
+            for j in range(m):
+                here = B[base + j]
+                out[j] = _wider(out[j], is_up * (B[base + j + up] - here), is_down * (here - B[base + j - down]))
+        stride *= shape[a]
 
 
 @njit(**options)
@@ -44,7 +52,7 @@ def _masses(edges, shape, value, p, beta, f0, B, share, least, rules, nodes, fir
     L = LANES
     most = nodes.shape[2]
     room, values = np.empty(d * most * L), np.empty(most * L)
-    S, R, reach, size, top = np.empty(L), np.empty(L), np.empty(d), np.empty(L), np.empty(L)
+    S, R, worst, size, top = np.empty(L), np.empty(L), np.empty(L), np.empty(L), np.empty(L)
     lower, width = np.empty((d, L)), np.empty((d, L))
     tail = edges.size - n - 1
     for row in range(first_row, last_row):
@@ -58,28 +66,35 @@ def _masses(edges, shape, value, p, beta, f0, B, share, least, rules, nodes, fir
                 width[a, j] = edges[first + i + 1] - edges[first + i]
         for start in range(0, n, L):
             m = min(L, n - start)
-            rule, lowest = 0, np.inf
-            for j in range(L):
-                k = start + min(j, m - 1)
-                lower[d - 1, j] = edges[tail + k]
-                width[d - 1, j] = edges[tail + k + 1] - edges[tail + k]
-                top[j] = B[row * n + k]              # the exponent at the node: the sum is of order one or larger
+            lowest, base = np.inf, row * n + start
+            for j in range(m):
+                lower[d - 1, j] = edges[tail + start + j]
+                width[d - 1, j] = edges[tail + start + j + 1] - edges[tail + start + j]
+                top[j] = B[base + j]                     # the exponent at the node: the sum is of order one or larger
                 lowest = min(lowest, top[j])
-                worst = _reach(B, shape, row, k, reach)
-                size[j] = log(worst + 1e-30)
-                R[j] = d * worst
-                # a cell of weight below 1e-15 is roughly right (1e-1); the caller looks whether the density is there
-                allowed = min(max(share + top[j], least), -9.2 if top[j] < 35.0 else -2.3)
-                while rule < rules.shape[0] - 1 and rules[rule, 2] + rules[rule, 3] * size[j] > allowed:
-                    rule += 1
+            _reaches(B, shape, row, start, m, worst)
+            for j in range(m, L):                        # lanes beyond the end repeat the last one
+                lower[d - 1, j], width[d - 1, j], top[j], worst[j] = lower[d - 1, m - 1], width[d - 1, m - 1], top[m - 1], worst[m - 1]
             if lowest > REMOTE:                          # the node's value, wrong by at most the change of f within the cell
                 for j in range(m):
                     volume = width[0, j]
                     for a in range(1, d):
                         volume *= width[a, j]
-                    out[row * n + start + j] = log(volume) - top[j]
-                    error[row * n + start + j] = exp(min(R[j], 80.0))     # stays finite in single precision
+                    out[base + j] = log(volume) - top[j]
+                    error[base + j] = exp(min(d * worst[j], 80.0))        # stays finite in single precision
                 continue
+            for j in range(L):
+                size[j] = log(worst[j] + 1e-30)
+                # a cell of weight below 1e-15 is roughly right (1e-1); the caller looks whether the density is there
+                R[j] = min(max(share + top[j], least), -9.2 if top[j] < 35.0 else -2.3)
+            rule = 0
+            while rule < rules.shape[0] - 1:             # the first rule that is good enough for all
+                excess = -np.inf
+                for j in range(L):
+                    excess = max(excess, rules[rule, 2] + rules[rule, 3] * size[j] - R[j])
+                if excess <= 0:
+                    break
+                rule += 1
             high, low = int(rules[rule, 0]), int(rules[rule, 1])
             # one buffer, cut to the points of this rule, so that the coordinates stay contiguous
             X, V = room[:d * (high + low) * L].reshape(d, (high + low) * L), values[:(high + low) * L]
@@ -108,8 +123,8 @@ def _masses(edges, shape, value, p, beta, f0, B, share, least, rules, nodes, fir
                 S[j] = log(volume * S[j]) - top[j]
             for j in range(m):
                 # the difference is that of the weaker rule; where it is as large as the slope says, the better one is far better
-                out[row * n + start + j] = S[j]
-                error[row * n + start + j] = 0.01 * R[j] if R[j] <= 10 * exp(rules[rule, 4] + rules[rule, 5] * size[j]) + 1e-15 else R[j]
+                out[base + j] = S[j]
+                error[base + j] = 0.01 * R[j] if R[j] <= 10 * exp(rules[rule, 4] + rules[rule, 5] * size[j]) + 1e-15 else R[j]
 
 
 @kernel(types.void(numbers_1d, integers_1d, FUNCTION["value"], numbers_1d, number, number, numbers_1d, number, number, numbers_2d, numbers_3d, numbers_1d, numbers_1d))

@@ -187,3 +187,15 @@ def sweep_parallel(V, D, C, delta, outer, n, inner, dt, mode):
     n_jobs = min(n_panels, 64)
     for job in prange(n_jobs):
         _panels(V, D, C, delta, outer, n, inner, job * n_panels // n_jobs, (job + 1) * n_panels // n_jobs, dt, mode)
+
+
+@kernel(types.void(_vector, _vector, _vector, _vector, _vector, _vector, int64, int64, int64, types.float64, int64), parallel=True)
+def planes_parallel(V, D, C_middle, C_last, delta_middle, delta_last, n_planes, n_middle, n_last, dt, mode):
+    """Half a step along the middle axis, a step along the last and half a step along the middle one, plane by plane while each is in the cache."""
+    size, links_middle, links_last = n_middle * n_last, (n_middle - 1) * n_last, n_middle * (n_last - 1)
+    for i in prange(n_planes):
+        v, d = V[i * size:(i + 1) * size], D[i * size:(i + 1) * size]
+        c_middle, c_last = C_middle[i * links_middle:(i + 1) * links_middle], C_last[i * links_last:(i + 1) * links_last]
+        _panels(v, d, c_middle, delta_middle, 1, n_middle, n_last, 0, (n_last + LANES - 1) // LANES, dt / 2, mode)
+        _panels(v, d, c_last, delta_last, n_middle, n_last, 1, 0, (n_middle + LANES - 1) // LANES, dt, mode)
+        _panels(v, d, c_middle, delta_middle, 1, n_middle, n_last, 0, (n_last + LANES - 1) // LANES, dt / 2, mode)
