@@ -14,7 +14,7 @@ from ..core.grid import Grid
 from ..core.results import Estimate, ResolutionWarning
 
 FEWEST = 4                                 # cells along an axis of a coarser grid
-MOST_CELLS = {1: 200_000, 2: 700_000, 3: 300_000}       # of a grid made here
+MOST_CELLS = {1: 200_000, 2: 700_000, 3: 2_200_000}       # of a grid made here
 CORNER = 4 / 3                             # order at re-entrant corners of 270 degrees
 ROUNDING = 2e-13
 # Of the error of the given grid, from its changes to coarser ones. Measured on the catalogue and on random landscapes with discs, boxes and

@@ -12,6 +12,7 @@ from .first_passage import UNREACHABLE, Pair, Survivors, passage_time
 from .interpolation import Interpolant
 from .levels import MOST_CELLS, ask, limit, number, order_text
 from .passage_results import PerAxis, QuasiStationary, Spectrum
+from .resampling import at_centres
 
 
 UNSEEN = 0.2                   # relative change between two grids, interpolated on both, above which it counts in full
@@ -164,6 +165,21 @@ class PointRule:
     def logs(self, points):
         """log values (n,), relative errors (n,) and the order."""
         log, own = self.interpolants[-1](points)
+        if self.changes:                       # where the blocks do not see the field the values between the nodes change from grid to grid
+            raw = self.interpolants[-1](points, is_judged=False)[0], self.interpolants[-2](points, is_judged=False)[0]
+        return self._limit(points, log, own, raw if self.changes else None)
+
+    def at_nodes(self, at):
+        """The same at the centres of flat cells `at` of the given grid."""
+        grid = self.levels.diffusions[self.levels.base].grid
+        points = grid.points.reshape(-1, grid.ndim)[at]
+        if not self.levels.is_refined and self.levels.base == len(self.levels.answers) - 1:        # nothing lies between its own nodes
+            return self._limit(points, self.levels.answers[-1].log.ravel()[at], 0.0, None)
+        log, own = at_centres(self.interpolants[-1], grid, at, has_spread=True)
+        return self._limit(points, log, own, (log, at_centres(self.interpolants[-2], grid, at)[0]) if self.changes else None)
+
+    def _limit(self, points, log, own, raw):
+        """From the log of the finest grid, its error of interpolation, and the logs of the two finest where they are compared."""
         changes, is_refined = self.changes, self.levels.is_refined
         with np.errstate(invalid="ignore"):    # inf - inf where no grid has a value
             if is_refined and changes:         # a third of the last change is added, so that its interpolation counts
@@ -171,8 +187,8 @@ class PointRule:
                 own = own + np.abs(last(points, 3) - last(points)) / 3
             log, error, p = limit(self.levels, [log - c(points, 3 if is_refined else 1) for c in changes] + [log])
             error = error + np.expm1(np.minimum(own, 700.0))
-            if changes:                        # where the blocks do not see the field the values between the nodes change from grid to grid
-                raw = np.abs(np.expm1(self.interpolants[-1](points, is_judged=False)[0] - self.interpolants[-2](points, is_judged=False)[0]))
+            if raw is not None:
+                raw = np.abs(np.expm1(raw[0] - raw[1]))
                 error = np.where(raw > UNSEEN, np.fmax(error, raw), error)
         return log, error, p
 
@@ -201,7 +217,7 @@ class Change:
         at = np.flatnonzero(values.smooth)
         change = np.full(grid.n_cells, np.nan)
         with np.errstate(invalid="ignore"):
-            change[at] = finer(grid.points.reshape(-1, grid.ndim)[at], is_judged=False)[0] - values.log.ravel()[at]
+            change[at] = at_centres(finer, grid, at)[0] - values.log.ravel()[at]
         change = change.reshape(grid.shape)
         missing = ~np.isfinite(change)
         if missing.all():
@@ -227,7 +243,7 @@ def _field(diffusion, one, refine, exact, name, units, regions):
     base = levels.answers[levels.base]
     log, error = np.array(base.log), np.zeros(base.log.size)
     at = np.flatnonzero(base.smooth)
-    found, relative, _ = rule.logs(diffusion.grid.points.reshape(-1, diffusion.grid.ndim)[at])
+    found, relative, _ = rule.at_nodes(at)
     if levels.is_refined:
         log.ravel()[at] = found
     error[at] = _times(log.ravel()[at], relative)
