@@ -22,6 +22,7 @@ ROUNDING = 2e-13
 SAFETY = {1: 15.0, 2: 6.0, 3: 4.0}         # by the number of coarser grids
 NEAR, REMOTE = 0.1, 5.0                    # change up to which the coarsest grid counts, and by how much more than the others
 ASTRAY = 0.3                               # change to the next grid above which no order is to be seen
+SMALL = 1e-7                               # below, the whole last step counts: grids agree by accident, and such an error costs nobody anything
 BETWEEN = 8.0                              # times what two grids say apart about the finest
 FINER = 3.0                                # times the change to a finer grid
 MOST_BETWEEN = {1: 100_000, 2: 50_000, 3: 50_000}      # cells of a grid up to which one between it and half of it is asked
@@ -111,8 +112,8 @@ def ask(diffusion, one, refine, most=MOST_CELLS):
 
 def _finer(diffusion, one, most):
     grids, base = [diffusion.grid], 0
-    for _ in range(2):
-        if grids[-1].n_cells * 2 ** grids[-1].ndim <= most[grids[-1].ndim]:
+    for share in (1, 1, 4):                    # a third time only where it is cheap
+        if grids[-1].n_cells * 2 ** grids[-1].ndim <= most[grids[-1].ndim] / share:
             grids.append(grids[-1].refined(2))
     diffusions = [diffusion._on(g) for g in grids]
     answers = [one(D) for D in diffusions]
@@ -163,6 +164,7 @@ def limit(levels, logs):
                 doubt = np.clip(np.abs(np.nan_to_num(measured, nan=9.0) - p) / 2, 0.05, 1.0)
                 apart = np.abs(step - said[halves[-3]]) * (h[-3] / h[-1]) ** p / 2
                 error = np.where((measured > 1.15) & (measured < 3.2), np.maximum(apart, error * doubt), np.maximum(error, np.abs(d[-2]) / 10))
+        error = np.fmax(error, np.minimum(np.abs(step), SMALL))
         value = np.where(np.isfinite(L[-1]), L[-1] + step, L[-1])
         return value, np.expm1(np.minimum(np.nan_to_num(error), 700.0)) + _rounding(L[levels.base]), p
 
