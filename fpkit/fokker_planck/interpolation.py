@@ -143,7 +143,9 @@ class Interpolant:
             at = todo[rows]
             values, rest = self._kinds(x[at], [s[rows] for s in wider], size + 2, is_near)
             with np.errstate(all="ignore"):
-                error[at] = np.fmin(error[at], 2 * np.abs(values[best[at], np.arange(at.size)] - value[at]) + rest[best[at], np.arange(at.size)])
+                pick = best[at], np.arange(at.size)
+                wide = 2 * np.abs(values[pick] - value[at]) + rest[pick]
+            error[at] = np.where(np.isfinite(wide), wide, error[at])
             todo = np.delete(todo, rows)
             if not todo.size:
                 break

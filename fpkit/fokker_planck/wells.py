@@ -54,7 +54,9 @@ def wells(outside, least=SLOW):
     labels = outside.labels
     dry = np.flatnonzero(~outside.drained)
     if dry.size:
-        by_part = dry[np.lexsort((-depth[dry], labels[dry]))]
+        is_ended = np.zeros(depth.size, bool)              # of two wells of the same depth one ends at the other
+        is_ended[top] = True
+        by_part = dry[np.lexsort((is_ended[dry], -depth[dry], labels[dry]))]
         first = by_part[np.r_[True, np.diff(labels[by_part]) > 0]]
         nodes, depths = np.r_[first, nodes], np.r_[np.full(first.size, np.inf), depths]
     order = np.argsort(-depths, kind="stable")

@@ -8,6 +8,7 @@ from scipy.integrate import quad
 import fpkit as fp
 from fpkit.fokker_planck import outside
 from fpkit.fokker_planck.first_passage import Pair
+from fpkit.fokker_planck.spectrum import lowest_modes
 
 TILTED = fp.Potential("(x**2 - 1)**2 + 0.3*x + 1.5*(y - 0.5*x**2 + 0.25)**2")
 LEFT, RIGHT = fp.Ball([-1.036, 0.287], 0.2), fp.Ball([0.96, 0.211], 0.2)
@@ -79,7 +80,24 @@ def test_time_from_the_last_exit_is_one_over_the_rate():
     D = fp.FokkerPlanck(V, 0.15, fp.Grid([(-2, 2), (-1.5, 1.5)], (64, 16)))
     A, B = fp.HalfSpace([-1, 0], 0.93), fp.HalfSpace([1, 0], 0.91)         # the last exit lies on x = -0.93, where tau is the same for all y
     k, tau = D.rate(A, B, refine=True), D.mfpt(B, refine=True).at([-0.93, 0.2])
-    assert k.value * tau.value == pytest.approx(1, abs=1e-5)
+    assert k.value * tau.value == pytest.approx(1, abs=1e-8)
+    line = fp.FokkerPlanck(fp.Potential("(x**2 - 1)**2 + 0.3*x"), 0.15, fp.Grid([(-2, 2)], 21))
+    A, B = fp.HalfSpace([-1], 0.93), fp.HalfSpace([1], 0.91)
+    assert line.rate(A, B, exact=False) * line.mfpt(B).at([-0.93]) == pytest.approx(1, abs=1e-13)      # no mass of the cut cell is lost
+
+
+@pytest.mark.parametrize("theta, bound", [(0.3, 3e-6), (0.1, 3e-8)])
+def test_last_exits_weigh_the_times_of_a_potential_that_is_not_separable(theta, bound):
+    D = fp.FokkerPlanck(TILTED, theta, fp.Grid([(-2, 2), (-1.2, 1.8)], (40, 40)))
+    A, B = fp.HalfSpace([-1, 0], 1.0), fp.HalfSpace([1, 0], 1.0)           # along faces: the flow out of A passes through their middles
+    pair = Pair(D, A, B)
+    exits = pair.out.grounds[0] * pair.q_target
+    at = np.flatnonzero(exits > 0)
+    faces = D.grid.points.reshape(-1, 2)[pair.out.ids[at]]
+    faces[:, 0] = -1.0
+    tau = D.mfpt(B)
+    times = [tau.at(p).value for p in faces]
+    assert D.rate(A, B) * (exits[at] @ times) / exits[at].sum() == pytest.approx(1, abs=bound)
 
 
 # -------------------------------------------------------------------------------------------- one dimension inside two or three
@@ -209,6 +227,12 @@ def test_three_wells_of_any_depth_have_a_graded_spectrum():
 def chambers(points):
     x, y = np.moveaxis(points, -1, 0)
     return np.abs(x) > 0.25
+
+
+def test_of_mirror_wells_of_the_same_depth_each_counts_once():
+    V = fp.catalogue.three_hole()                          # the two deep wells tie to the last digit on this grid
+    gaps = [lowest_modes(fp.FokkerPlanck(V, 0.15654487655859825, fp.Grid(V.box, (n, n))), 2)[0][1] for n in (80, 96)]
+    assert gaps[0] == pytest.approx(gaps[1], abs=0.01)
 
 
 def test_a_wall_between_makes_the_other_chamber_unreachable():
