@@ -8,7 +8,8 @@ without sources that carry 1 from A to B [1]_. Any h and any j give a bound, wha
 
 Both are integrated over the cells by Gauss quadrature. Both bounds close with h^2 where A and B are made of whole cells. A cell that the
 boundary of A cuts belongs to A for the upper bound and not for the lower one, since a capacity grows with its sets: still two bounds,
-which close as fast where A and B lie deep in wells, so that it hardly matters how large they are, and with h elsewhere.
+which close as fast where A and B lie deep in wells, so that it hardly matters how large they are, and with h elsewhere. No lower bound is
+given (0) where the chain is so large that it is solved by iteration.
 
 References
 ----------
@@ -23,7 +24,7 @@ import numpy as np
 from ..core.grid import Grid
 from ..potentials.region_shapes import Region
 from .cell_masses import log_sum
-from .first_passage import Pair
+from .outside import Outside
 from .quadrature import tensor_rule
 
 POINTS = {1: (8, 16, 48), 2: (6, 10, 20), 3: (4, 6, 10)}    # Gauss points an axis in cells where beta f changes by up to CHANGES, and more
@@ -152,11 +153,10 @@ def _thomson(diffusion, within):
     kept = diffusion.inside & ((space.B.reshape(grid.shape) <= space.rim) | within[0] | within[1])
     D = FokkerPlanck(diffusion.potential, diffusion.theta, _masked(grid, kept), diffusion.mobility, diffusion.scheme)
     try:
-        pair = Pair(D, Cells(grid, within[0]), Cells(grid, within[1]))
+        out = Outside(D, [Cells(grid, within[0]), Cells(grid, within[1])])
     except ValueError:                                # nothing lies between
         return -np.inf
-    out = pair.out
-    if not pair.is_reachable:
+    if not (out.touched(0) & out.touched(1)).any() or out.is_large:        # a solution by iteration leaves sources
         return -np.inf
     q_source, q_target = out.factors().solve(np.stack(out.grounds[:2]))                # of the symmetric chain: its flow has no sources
     flow = [np.zeros([n + (k == a) for a, n in enumerate(grid.shape)]) for k in range(d)]
@@ -164,6 +164,9 @@ def _thomson(diffusion, within):
     through = out.c * np.where(near, q_target[out.J] - q_target[out.I], q_source[out.I] - q_source[out.J])
     _add_edges(grid, flow, out.ids[out.I], out.ids[out.J], through)
     current = [_add_ends(out, flow, 0, q_target, 1.0), _add_ends(out, flow, 1, q_source, -1.0)]
+    for k, is_ring in enumerate(grid.periodic):
+        if is_ring:                                   # the last face is the first
+            np.moveaxis(flow[k], k, 0)[-1] = np.moveaxis(flow[k], k, 0)[0]
     cells = np.flatnonzero((kept & ~within[0] & ~within[1]))
     sides = []
     for k in range(d):
@@ -192,17 +195,15 @@ def _masked(grid, kept):
 
 
 def _add_edges(grid, flow, a, b, through):
-    """Flow from cell a to cell b > a, neighbours along an axis, or around it, added to the faces."""
+    """Flow from cell a to cell b > a, neighbours along an axis or around it, added to the face between them."""
     A, B = (np.array(np.unravel_index(i, grid.shape)) for i in (a, b))
     axis = np.argmax(A != B, axis=0)
     for k in range(grid.ndim):
         at = np.flatnonzero(axis == k)
-        around = B[k, at] - A[k, at] != 1                          # from the last cell of a ring to its first, counted backwards
+        is_around = B[k, at] - A[k, at] != 1                       # from the first cell of a ring to its last, backwards through the first face
         place = [B[i, at] for i in range(grid.ndim)]
-        place[k] = np.where(around, 0, B[k, at])
-        flow[k][tuple(place)] += np.where(around, -1.0, 1.0) * through[at]
-        place[k] = np.where(around, grid.shape[k], B[k, at])
-        flow[k][tuple(p[around] for p in place)] -= through[at][around]
+        place[k] = np.where(is_around, 0, B[k, at])
+        flow[k][tuple(place)] += np.where(is_around, -1.0, 1.0) * through[at]
 
 
 def _add_ends(out, flow, k, q, sign):
@@ -210,19 +211,14 @@ def _add_ends(out, flow, k, q, sign):
     grid, held = out.grid, out.held[k]
     place, total = np.array(np.unravel_index(out.ids, grid.shape)), 0.0
     for axis, logs in enumerate(out._by_axis[k]):
-        through = out.scaled(logs) * q
-        beside = [np.roll(held, s, axis).ravel()[out.ids] for s in (1, -1)]           # the cell before, the cell after
-        if not grid.periodic[axis]:
-            beside = [b & (place[axis] != edge) for b, edge in zip(beside, (0, grid.shape[axis] - 1))]
-        through = np.where(beside[0] | beside[1], through, 0.0) / np.maximum(beside[0] + beside[1].astype(int), 1)
-        for s, (is_there, direction) in enumerate(zip(beside, (1.0, -1.0))):
-            face = place.copy()
-            face[axis] += s
-            faces = [face] if not grid.periodic[axis] else [face, np.where(np.arange(grid.ndim)[:, None] == axis, np.where(face == 0, grid.shape[axis], np.where(face == grid.shape[axis], 0, -1)), face)]
-            for f in faces:
-                at = is_there & (f[axis] >= 0)
-                flow[axis][tuple(f[:, at])] += sign * direction * through[at]
-        total += float((through * (beside[0] + beside[1].astype(int))).sum())
+        n, is_ring = grid.shape[axis], grid.periodic[axis]
+        lies = [np.roll(held, s, axis).ravel()[out.ids] & (is_ring | (place[axis] != edge)) for s, edge in ((1, 0), (-1, n - 1))]     # before, after
+        through = out.scaled(logs) * q / np.maximum(lies[0] + lies[1].astype(int), 1)
+        for s in (0, 1):
+            face = place[:, lies[s]]
+            face[axis] = (face[axis] + s) % n if is_ring else face[axis] + s
+            flow[axis][tuple(face)] += (sign if s == 0 else -sign) * through[lies[s]]
+            total += float(through[lies[s]].sum())
     return total
 
 

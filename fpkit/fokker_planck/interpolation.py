@@ -10,7 +10,7 @@ from itertools import product
 import numpy as np
 
 AT_ONCE = 2_000_000                # values held at a time
-SAFETY = 10.0                       # of the estimated error of a polynomial, which in nine cases of ten lies between a tenth and 3 times the true one
+SAFETY = 10.0                      # of the estimated error of a polynomial, which in nine cases of ten lies between a tenth and 3 times the true one
 REACH = 5.0                        # cells from where the field vanishes within which the distance to it is made use of
 FACTORIAL = {4: 12.0, 6: 720.0, 8: 40320.0}    # of the number of nodes, half of it for small blocks
 
@@ -125,6 +125,7 @@ class Interpolant:
         return value, error
 
     def _best(self, x, start, size, is_near, is_judged):
+        """log of the kind of polynomial with the smallest remainder, and its error."""
         values, rest = self._kinds(x, start, size, is_near)
         best, every = rest.argmin(0), np.arange(len(x))
         value, error = values[best, every], rest[best, every]
