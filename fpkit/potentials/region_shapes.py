@@ -87,25 +87,28 @@ class Region:
         return 0.5 * (low + high)
 
     def _by_distance(self, start, end, inside):
-        """False position with halved weights of an end that stays (Illinois), every third step a bisection."""
+        """False position with halved weights of an end that stays twice (Illinois), every fourth step a bisection."""
         out, left = np.zeros(len(start)), np.arange(len(start))
         step, low, high = end - start, np.zeros(len(start)), np.ones(len(start))
         at_low, at_high = self._distance(start), self._distance(end)
-        tiny = 2e-16 * np.abs(at_high - at_low)
-        for k in range(3 * N_BISECTIONS):
+        tiny = 1e-15 * np.maximum(np.abs(start), np.abs(end)).max(1, initial=0.0)            # rounding of the coordinates
+        before = np.full(len(start), -1)                             # whether the low end moved last; -1: none has
+        for k in range(4 * N_BISECTIONS):
             if not left.size:
                 break
             with np.errstate(all="ignore"):
                 t = (low * at_high - high * at_low) / (at_high - at_low)
-            t = np.where((t > low) & (t < high) & (k % 3 < 2), t, 0.5 * (low + high))
+            t = np.where((t > low) & (t < high) & (k % 4 < 3), t, 0.5 * (low + high))
             d = self._distance(start + t[:, None] * step)
             same = (d <= 0) == inside
-            at_low, at_high = np.where(same, d, at_low / 2), np.where(same, at_high / 2, d)
+            again = same == before
+            at_low, at_high = np.where(same, d, np.where(again, at_low / 2, at_low)), np.where(same, np.where(again, at_high / 2, at_high), d)
+            before = same
             low, high = np.where(same, t, low), np.where(same, high, t)
             done = (np.abs(d) <= tiny) | (high - low <= 2e-16)
             out[left] = t
             left, keep = left[~done], ~done
-            start, step, inside, tiny = start[keep], step[keep], inside[keep], tiny[keep]
+            start, step, inside, tiny, before = start[keep], step[keep], inside[keep], tiny[keep], before[keep]
             low, high, at_low, at_high = low[keep], high[keep], at_low[keep], at_high[keep]
         return out
 
