@@ -113,7 +113,10 @@ class Grid:
     @property
     def points(self):
         """Cell centres, shape (*shape, ndim)."""
-        return np.stack(np.meshgrid(*self.centres, indexing="ij"), axis=-1)
+        points = np.empty(self.shape + (self.ndim,))
+        for k, c in enumerate(self.centres):
+            points[..., k] = c.reshape([-1 if a == k else 1 for a in range(self.ndim)])
+        return points
 
     @property
     def inside(self):

@@ -52,18 +52,15 @@ class Large:
 
     def _basins(self):
         """Core, or region, that the best way from each state leads to."""
+        from .wells import ways
         from .wells_kernels import gather
-        out, n = self.out, self.out.n
-        I, J, log_c = out.I, out.J, out.log_c
-        seeds = self.cores.size
+        out, n, seeds = self.out, self.out.n, self.cores.size
+        I, J, _, order = ways(out)
         label = np.full(n + len(out.log_grounds), -1)
         label[self.cores] = np.arange(seeds)
         for k, g in enumerate(out.log_grounds):
-            if g is not None:
-                at = np.flatnonzero(np.isfinite(g))
-                I, J, log_c = np.r_[I, at], np.r_[J, np.full(at.size, n + k)], np.r_[log_c, g[at]]
-                label[n + k] = seeds + k
-        gather(np.argsort(-log_c, kind="stable"), I.astype(np.int64), J.astype(np.int64), label)
+            label[n + k] = -1 if g is None else seeds + k
+        gather(order, I, J, label)
         return label[:n]
 
 

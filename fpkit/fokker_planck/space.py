@@ -52,6 +52,20 @@ class Space:
         return np.where(self.inside, b, np.inf).ravel()
 
     @cached_property
+    def order(self):
+        """Flat cells by B, the lowest first."""
+        return self.whole.order if self.whole is not None else np.argsort(self.B, kind="stable")
+
+    @cached_property
+    def rank(self):
+        """Place of each flat cell in `order`."""
+        if self.whole is not None:
+            return self.whole.rank
+        rank = np.empty_like(self.order)
+        rank[self.order] = np.arange(rank.size)
+        return rank
+
+    @cached_property
     def rim(self):
         """beta (f - f0) above which the landscape has no weight in any rate: `ABOVE` beyond the highest way between two wells."""
         if self.whole is not None:

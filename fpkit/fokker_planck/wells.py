@@ -33,17 +33,11 @@ def wells(outside, least=SLOW):
     Energies and not masses: where f is steep on the scale of a cell, the mass of a cell lies at its lower face and looks trapped.
     """
     from .wells_kernels import join
-    n, I, J, log_c = outside.n, outside.I, outside.J, outside.log_c
-    depth = -outside.diffusion._space.B[outside.ids]
+    n, (I, J, log_c, order) = outside.n, ways(outside)
+    depth = np.r_[-outside.diffusion._space.B[outside.ids], np.full(len(outside.log_grounds), np.inf)]
     way = np.minimum(depth[I], depth[J])
-    for k, g in enumerate(outside.log_grounds):
-        if g is not None:
-            at = np.flatnonzero(np.isfinite(g))
-            I, J, log_c, way = np.r_[I, at], np.r_[J, np.full(at.size, n + k)], np.r_[log_c, g[at]], np.r_[way, depth[at]]
-    depth = np.r_[depth, np.full(len(outside.log_grounds), np.inf)]
-    order = np.argsort(-way, kind="stable")
     top, elder, edge = (np.zeros(depth.size, np.int64) for _ in range(3))
-    count = join(order, I.astype(np.int64), J.astype(np.int64), way, depth, least, top, elder, edge)
+    count = join(order, I, J, way, depth, least, top, elder, edge)
     top, edge = top[:count], edge[:count]
     relevant = depth[top] > depth[:n].max() - REMOTE
     top, edge = top[relevant], edge[relevant]
@@ -63,11 +57,25 @@ def wells(outside, least=SLOW):
     return Wells(nodes[order], depths[order], bottleneck)
 
 
+def ways(outside):
+    """Edges of the chain, those to region k ending in n + k: I, J, log_c, and their order by the energy of the higher end, lowest first."""
+    from .wells_kernels import by_rank
+    I, J, log_c, n = outside.I, outside.J, outside.log_c, outside.n
+    rank = outside.diffusion._space.rank[outside.ids]
+    key = np.maximum(rank[I], rank[J])
+    for k, g in enumerate(outside.log_grounds):
+        if g is not None:
+            at = np.flatnonzero(np.isfinite(g))
+            I, J, log_c, key = np.r_[I, at], np.r_[J, np.full(at.size, n + k)], np.r_[log_c, g[at]], np.r_[key, rank[at]]
+    order = np.empty(key.size, np.int64)
+    by_rank(key, np.zeros(outside.grid.n_cells + 1, np.int64), order)
+    return np.ascontiguousarray(I, np.int64), np.ascontiguousarray(J, np.int64), log_c, order
+
+
 def highest_way(space, least=SLOW):
     """beta (f - f0) at the highest of the lowest ways between two wells that are deeper than `least`."""
     from .wells_kernels import flood
     B, grid = space.B, space.grid
-    order = np.flatnonzero(B < REMOTE + least)
-    order = order[np.argsort(B[order], kind="stable")]
+    order = space.order[:np.count_nonzero(B < REMOTE + least)]
     periodic = np.array(grid.periodic, np.int64)
     return float(flood(order, B, np.array(grid.shape), periodic, least))

@@ -94,3 +94,15 @@ def flood(order, B, shape, periodic, least):
                 parent[b] = low
             stride *= n
     return highest
+
+
+@kernel(types.void(integers_1d, integers_1d, integers_1d))
+def by_rank(key, count, order):
+    """order: stable argsort of whole numbers key[n] in [0, count.size - 1); count is 0 before."""
+    for i in range(key.size):
+        count[key[i] + 1] += 1
+    for k in range(1, count.size):
+        count[k] += count[k - 1]
+    for i in range(key.size):
+        order[count[key[i]]] = i
+        count[key[i]] += 1
