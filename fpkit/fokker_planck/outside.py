@@ -5,9 +5,13 @@ from functools import cached_property
 
 import numpy as np
 
-HIGH, LOW = 620.0, -680.0                  # logs of conductances handed to the solvers
+from .space import ABOVE
+
+LARGEST, SMALLEST = 620.0, -680.0          # logs of conductances handed to the solvers
 REACH = 640.0                              # how far above the bottleneck conductances are kept: beyond, they are as good as infinite
 ELIMINATED = {1: 2**31, 2: 1_200_000, 3: 50_000}          # states up to which elimination is used
+LOW, HIGH = {2: 25.0, 3: 15.0}, {2: 40.0, 3: 30.0}       # theta above the ways between wells up to which all states, and states
+STEEP = 4.0                                # from which f falls by at most so many theta to a neighbour, may hold a mode
 DEAD = 1e-6                                # Gibbs probability of parts that may be left out in silence
 
 
@@ -84,9 +88,16 @@ class Outside:
 
     @property
     def below_rim(self):
-        """States that may hold a mode (n,): far above the ways between the wells f is steep on the scale of a cell, and cells look like traps."""
-        space = self.diffusion._space
-        return space.B[self.ids] <= space.rim
+        """States that may hold a mode (n,).
+
+        Far above the ways between the wells f is steep on the scale of a cell, the mass of a cell lies at its lower face, and cells look
+        like traps. Those states still conduct; the masses that are left out are exp(-LOW) of those that count, and less.
+        """
+        space, d = self.diffusion._space, self.grid.ndim
+        B, way = space.B[self.ids], space.rim - ABOVE
+        if d == 1:
+            return B <= space.rim
+        return (B <= way + LOW[d]) | (B <= way + HIGH[d]) & (space.drop[self.ids] <= STEEP)
 
     @cached_property
     def rows(self):
@@ -168,9 +179,9 @@ class Outside:
             return 0.0, 0.0
         top, low = float(every.max()), float(every.min())
         if top - low <= self.reach:
-            return max(top - HIGH, low - LOW) if top - low > -LOW else top, top
+            return max(top - LARGEST, low - SMALLEST) if top - low > -SMALLEST else top, top
         largest = min(top, self.wells.bottleneck + self.reach)
-        return largest if low >= largest + LOW else max(largest - HIGH, low - LOW), largest
+        return largest if low >= largest + SMALLEST else max(largest - LARGEST, low - SMALLEST), largest
 
     @property
     def shift(self):
@@ -194,7 +205,7 @@ class Outside:
         """exp(log - shift), kept in range; 0 stays 0."""
         shift, largest = self._window
         with np.errstate(invalid="ignore"):
-            return np.where(np.isfinite(log), np.exp(np.maximum(np.minimum(log, largest) - shift, LOW)), 0.0)
+            return np.where(np.isfinite(log), np.exp(np.maximum(np.minimum(log, largest) - shift, SMALLEST)), 0.0)
 
     @cached_property
     def c(self):

@@ -348,3 +348,12 @@ def test_rim_cells_are_no_traps_for_survivors_and_modes():
     D = fp.FokkerPlanck(W, 0.07, fp.Grid(W.box, (40, 40)))
     narrow = D.exit_rate(fp.Ball(W.minima[0].x, 0.2))
     assert 0 < narrow.error < 0.1 * narrow
+
+
+@pytest.mark.parametrize("theta, n", [(0.2, 12), (0.2, 16), (0.1, 16), (0.05, 16)])
+def test_cells_up_a_steep_wall_are_no_traps_on_coarse_grids(theta, n):
+    # f changes by up to 70 theta from cell to cell there; once modes of 1e-5 lived on such cells
+    D = fp.FokkerPlanck(fp.Potential("(x**2 - 1)**2 + y**2 + z**2"), theta, fp.Grid([(-2.5, 2.5)] * 3, (n, n, n)))
+    exact = float(fp.FokkerPlanck(fp.Potential("(x**2 - 1)**2"), theta, fp.Grid([(-2.5, 2.5)], 100)).spectrum(2)[1])
+    gap = D.spectrum(2)[1]
+    assert abs(gap / exact - 1) < 0.05 and abs(gap - exact) <= gap.error
