@@ -11,7 +11,7 @@ LEAST_MASS = 1e-200              # relative: lighter states take no part in scal
 def lowest(out):
     """log of the lowest eigenvalue of (K + ground) v = rate m v where every part is drained, and v > 0."""
     top = out.log_m.max()
-    m = np.where(out.drained & out.below_rim, np.exp(out.log_m - top), 0.0)
+    m = np.where(out.drained, out.mode_mass(top), 0.0)
     factors = out.factors()
     solve = lambda v: np.where(out.drained, factors.solve(m * v), 0.0)
     v = solve(np.ones(out.n))
@@ -21,7 +21,7 @@ def lowest(out):
         _, vectors = inverse_lanczos(lambda x: signed(solve, x), m, 1, v)
         rate, v, _ = _inverse_steps(solve, m, np.abs(vectors[0]) / np.abs(vectors[0]).max(), 3)      # positive entry by entry again
     if out.rows is not None:
-        extra = np.where(m > 0, np.exp(out.log_source - top) - m, 0.0)
+        extra = np.where(m > 0, np.exp(out.log_source - top) - np.exp(out.log_m - top), 0.0)
         consistent = lambda v: np.where(out.drained, out.consistent(factors, m * v, extra * v), 0.0)
         rate, v, _ = _inverse_steps(consistent, m, v, 6, 1e-11)
     return float(np.log(rate)) + out.shift - top, v

@@ -5,13 +5,10 @@ from functools import cached_property
 
 import numpy as np
 
-from .space import ABOVE
-
 LARGEST, SMALLEST = 620.0, -680.0          # logs of conductances handed to the solvers
 REACH = 640.0                              # how far above the bottleneck conductances are kept: beyond, they are as good as infinite
 ELIMINATED = {1: 2**31, 2: 1_200_000, 3: 50_000}          # states up to which elimination is used
-LOW, HIGH = {2: 25.0, 3: 15.0}, {2: 40.0, 3: 30.0}       # theta above the ways between wells up to which all states, and states
-STEEP = 4.0                                # from which f falls by at most so many theta to a neighbour, may hold a mode
+STEEP = 2.0                                # log of mass over value at the centre times volume: 8 theta across a cell
 DEAD = 1e-6                                # Gibbs probability of parts that may be left out in silence
 
 
@@ -86,18 +83,37 @@ class Outside:
     def n(self):
         return self.ids.size
 
-    @property
-    def below_rim(self):
-        """States that may hold a mode (n,).
+    def mode_mass(self, top):
+        """Masses of the states over exp(top) (n,), in which no cell looks like a trap that is none.
 
-        Far above the ways between the wells f is steep on the scale of a cell, the mass of a cell lies at its lower face, and cells look
-        like traps. Those states still conduct; the masses that are left out are exp(-LOW) of those that count, and less.
+        Where f is steep on the scale of a cell its mass lies at its lower face, but leaves over its centre: what exceeds exp(`STEEP`) times the
+        mass by the value at the centre is that of the next lower cell, or of a region beside it. Far above the ways between the wells no state
+        may hold a mode.
         """
-        space, d = self.diffusion._space, self.grid.ndim
-        B, way = space.B[self.ids], space.rim - ABOVE
-        if d == 1:
-            return B <= space.rim
-        return (B <= way + LOW[d]) | (B <= way + HIGH[d]) & (space.drop[self.ids] <= STEEP)
+        space = self.diffusion._space
+        B, log_m = space.B[self.ids], self.log_m
+        m = np.exp(np.minimum(log_m - top, 700.0))
+        most = np.exp(np.minimum(np.log(self.grid.volumes.ravel()[self.ids]) - B + STEEP - top, 700.0))
+        steep = np.flatnonzero(m > most)
+        if steep.size:
+            is_steep, lowest = np.zeros(self.n, bool), B.copy()
+            is_steep[steep] = True
+            at = is_steep[self.I] | is_steep[self.J]
+            I, J = np.r_[self.I[at], self.J[at]], np.r_[self.J[at], self.I[at]]
+            np.minimum.at(lowest, I, B[J])
+            to = (B[J] == lowest[I]) & (lowest[I] < B[I]) & is_steep[I]
+            _, first = np.unique(I[to], return_index=True)
+            I, J = I[to][first], J[to][first]
+            beside = np.zeros(self.n, bool)
+            for g in self.log_grounds:
+                if g is not None:
+                    beside |= is_steep & np.isfinite(g)
+            inner = ~beside[I]
+            np.add.at(m, J[inner], (m - most)[I[inner]])
+            lowered = beside
+            lowered[I] = True
+            m[lowered] = np.minimum(m, most)[lowered]
+        return np.where(B <= space.rim, m, 0.0)
 
     @cached_property
     def rows(self):

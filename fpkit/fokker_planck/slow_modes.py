@@ -56,7 +56,7 @@ class SlowModes:
         Q = solver.solve(np.where(is_core | ~part, 0.0, to_core))
         Q[:, nodes] = np.eye(k)
         top = out.log_m[part].max()
-        m = np.where(part & out.below_rim, np.exp(out.log_m - top), 0.0)
+        m = np.where(part, out.mode_mass(top), 0.0)
         flows = to_core @ np.where(is_core, 0.0, Q).T   # flow of committor b into core a, over at least one other state
         for a in range(k):
             flows[a] += to_core[a][nodes]               # neighbouring cores

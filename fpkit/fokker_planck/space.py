@@ -52,22 +52,6 @@ class Space:
         return np.where(self.inside, b, np.inf).ravel()
 
     @cached_property
-    def drop(self):
-        """Largest fall of B from each cell to a neighbour (n_cells,)."""
-        if self.whole is not None:
-            return self.whole.drop
-        B = self.B.reshape(self.grid.shape)
-        drop = np.zeros(B.shape)
-        with np.errstate(invalid="ignore"):            # inf - inf outside the domain
-            for axis, is_ring in enumerate(self.grid.periodic):
-                for step in (1, -1):
-                    fall = B - np.roll(B, step, axis)
-                    if not is_ring:
-                        fall[(slice(None),) * axis + (0 if step == 1 else -1,)] = 0.0
-                    np.fmax(drop, fall, out=drop)
-        return drop.ravel()
-
-    @cached_property
     def order(self):
         """Flat cells by B, the lowest first."""
         return self.whole.order if self.whole is not None else np.argsort(self.B, kind="stable")

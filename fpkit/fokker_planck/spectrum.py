@@ -66,7 +66,7 @@ def part_modes(out, part, k):
         return logs, vectors
     if out.is_cut:
         out = Outside(out.diffusion, reach=np.inf)
-    m = np.where(out.below_rim, m, 0.0)
+    m = np.where(part, out.mode_mass(top), 0.0)
     # (K + ground + shift m)^-1 m on what the slow modes leave; the shift is small against the fast eigenvalues
     shift = 0.1 / slow.relaxation if out.reach == REACH else 1e-3
     ground = np.where(part, np.where(out.drained, out.ground, 0.0) + shift * m, 1.0)

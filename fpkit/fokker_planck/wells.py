@@ -60,16 +60,17 @@ def wells(outside, least=SLOW):
 def ways(outside):
     """Edges of the chain, those to region k ending in n + k: I, J, log_c, and their order by the energy of the higher end, lowest first."""
     from .wells_kernels import by_rank
-    I, J, log_c, n = outside.I, outside.J, outside.log_c, outside.n
-    rank = outside.diffusion._space.rank[outside.ids]
-    key = np.maximum(rank[I], rank[J])
+    n, rank = outside.n, outside.diffusion._space.rank[outside.ids]
+    edges = [(outside.I, outside.J, outside.log_c)]
     for k, g in enumerate(outside.log_grounds):
         if g is not None:
             at = np.flatnonzero(np.isfinite(g))
-            I, J, log_c, key = np.r_[I, at], np.r_[J, np.full(at.size, n + k)], np.r_[log_c, g[at]], np.r_[key, rank[at]]
+            edges.append((at, np.full(at.size, n + k), g[at]))
+    I, J, log_c = (np.concatenate(part) for part in zip(*edges))
+    key = np.maximum(rank[I], np.r_[rank, np.zeros(len(outside.log_grounds), rank.dtype)][J])
     order = np.empty(key.size, np.int64)
     by_rank(key, np.zeros(outside.grid.n_cells + 1, np.int64), order)
-    return np.ascontiguousarray(I, np.int64), np.ascontiguousarray(J, np.int64), log_c, order
+    return I, J, log_c, order
 
 
 def highest_way(space, least=SLOW):
