@@ -115,7 +115,7 @@ def measure(quick=False):
     cases = [("gap", 2, 64), ("passage time", 2, 64), ("committor and rate", 2, 64)] if quick else \
         [("gap", 2, 256), ("passage time", 2, 256), ("committor and rate", 2, 256), ("committor and rate", 2, 512)]
     if not quick and _has_pyamg():
-        cases.append(("committor and rate", 3, 40))
+        cases += [("committor and rate", 3, n) for n in (40, 64, 128)]
     rows = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -17,6 +17,8 @@ FEWEST = 4                                 # cells along an axis of a coarser gr
 MOST_CELLS = {1: 200_000, 2: 700_000, 3: 2_200_000}       # of a grid made here
 CORNER = 4 / 3                             # order at re-entrant corners of 270 degrees
 ROUNDING = 2e-13
+HOPELESS = 10.0                            # relative error above which the grids know nothing of the answer
+UNRESOLVED = "unresolved: grids differ by more than ten times the answer; refine the grid, leave out what lies high above the saddles, or raise theta"
 # Of the error of the given grid, from its changes to coarser ones. Measured on the catalogue and on random landscapes with discs, boxes and
 # half-planes: no miss in 1500 numbers, the stated error in the median 5 times the true one.
 SAFETY = {1: 15.0, 2: 6.0, 3: 4.0}         # by the number of coarser grids
@@ -199,7 +201,9 @@ def _of_the_given(levels, L):
 
 
 def number(log, relative, method, inputs, status="ok"):
-    """An Estimate from the logarithm of a positive value."""
+    """An Estimate from the logarithm of a positive value; `UNRESOLVED` where the error is far larger than the value."""
+    if status == "ok" and HOPELESS < relative < np.inf:
+        status = UNRESOLVED
     value = math.exp(log) if log < 709 else math.inf
     error = value * float(relative) if value > 0 and math.isfinite(value) else (math.inf if value else 0.0)
     return Estimate(value, error, method, log10=log / math.log(10), status=status, inputs=inputs)

@@ -10,7 +10,7 @@ import numpy as np
 from ..core.results import Estimate, Field
 from .first_passage import UNREACHABLE, Pair, Survivors, passage_time
 from .interpolation import Interpolant
-from .levels import MOST_CELLS, ask, limit, number, order_text
+from .levels import HOPELESS, MOST_CELLS, UNRESOLVED, ask, limit, number, order_text
 from .passage_results import PerAxis, QuasiStationary, Spectrum
 from .resampling import at_centres
 
@@ -67,7 +67,8 @@ def bracketed(diffusion, question, source, target, found):
     farthest = float(np.expm1(min(max(logs[1] - value, value - logs[0]), 700.0))) if np.isfinite(logs).all() else math.inf
     error = min(found.error, found.value * farthest) if found.value > 0 else found.error
     inputs = {**found.inputs, "bracket": ends, "bracket_log10": tuple(float(l) / math.log(10) for l in logs)}
-    return Estimate(found.value, error, found.method, found.log10, found.status, inputs)
+    status = "ok" if found.status == UNRESOLVED and error <= HOPELESS * found.value else found.status
+    return Estimate(found.value, error, found.method, found.log10, status, inputs)
 
 
 def exit_rate(diffusion, target, refine=False):
@@ -76,7 +77,7 @@ def exit_rate(diffusion, target, refine=False):
 
 def quasi_stationary(diffusion, target, refine=False):
     found = exit_rate(diffusion, target, refine)
-    if found.status != "ok":
+    if found.status == UNREACHABLE:
         raise ValueError(f"a part of the domain cannot reach {target!r}, so survival there lasts for ever; mask that part out.")
     state = survivors(diffusion, target)
     points, p = state.exits()

@@ -136,3 +136,17 @@ def test_the_gap_and_an_exit_rate_of_a_sum_are_those_of_one_dimension_to_1e_4():
     for found, exact in ((D.spectrum(2, refine=True)[1], one.spectrum(2)[1]),
                          (D.exit_rate(fp.HalfSpace([1, 0, 0], 0.9), refine=True), one.exit_rate(fp.HalfSpace([1], 0.9)))):
         assert abs(found - exact) < 1e-4 * exact and abs(found - exact) <= found.error
+
+
+def test_coarse_grids_see_no_traps_and_say_when_they_know_nothing():
+    # masses at the lower faces of steep cells once gave an exit rate of 4e-11 for 3.5e-5, and at 16^3 half the gap
+    V = fp.Potential("(x**2 - 1)**2 + 2*y**2 + 0.3*x*y + 1.5*z**2 + 0.2*y*z")
+    target, box = fp.Ball([1, 0, 0], 0.5), [(-2.5, 2.5)] * 3
+    plane = fp.FokkerPlanck(fp.Potential("(x**2 - 1)**2 + 2*y**2 + 0.3*x*y"), 0.1, fp.Grid(box[:2], (64, 64)))
+    gap, exit = plane.spectrum(2)[1], plane.exit_rate(fp.Ball([1, 0], 0.5))        # z is a harmonic well of its own but for a weak coupling
+    for n in (12, 16):
+        D = fp.FokkerPlanck(V, 0.1, fp.Grid(box, (n,) * 3))
+        for found, exact in ((D.spectrum(2)[1], gap), (D.exit_rate(target), exit)):
+            assert abs(found - exact) < 0.05 * exact and abs(found - exact) < found.error < 2 * exact
+    hopeless = fp.FokkerPlanck(V, 0.02, fp.Grid(box, (12,) * 3)).mfpt(target).at([-1, 0.1, 0])
+    assert hopeless.status.startswith("unresolved") and "refine the grid" in hopeless.status
