@@ -13,15 +13,15 @@ CLAIM = ("On one and the same chain gap, mean passage time, committor and rate a
          "than splu's; the others, with the coarser grids that give their error, at most twice that of the assembly and one solve of the rival, thrice in 3D.")
 SOURCE = ("f = (x^2-1)^2 + 2y^2 + 0.3xy (+ 1.5z^2 + 0.2yz), theta 0.1 (0.2 in 3D), balls around the two minima. Rivals: splu with its own ordering (the gap by "
           "eigsh about a shift just below 0), pyamg's classical (Ruge-Stueben) levels with BiCGStab to 1e-10, all on our assembled rows.")
-CRITERION = ("Answers differ by at most 1e-6 (2D) and 1e-5 (3D, where both iterate), relative; committors absolutely. CPU seconds are medians of three interleaved "
+CRITERION = ("Answers differ by at most 1e-6, relative; committors absolutely. CPU seconds are medians of three interleaved "
              "runs in 2D, one in 3D; seconds are printed and not judged. Full form only: (chain + rival's solve) / (all of ours) above 1 for the gap, above 1/2 "
-             "else in 2D and 1/3 in 3D: bounds set after 1.5 to 2.3, 0.62 to 1.0 and 0.48 to 0.61 were measured.")
+             "else in 2D and 1/3 in 3D: bounds set after 1.5 to 2.3, 0.62 to 1.0 and 0.64 to 1.2 (64^3: 0.72, 128^3: 1.2) were measured.")
 
 TEXT = {2: "(x**2 - 1)**2 + 2*y**2 + 0.3*x*y", 3: "(x**2 - 1)**2 + 2*y**2 + 0.3*x*y + 1.5*z**2 + 0.2*y*z"}
 THETA = {2: 0.1, 3: 0.2}
 BOUNDS = {2: [(-2, 2), (-1.5, 1.5)], 3: [(-2, 2), (-1.6, 1.6), (-1.6, 1.6)]}
 REGIONS = {2: (fp.Ball([-1, 0.07], 0.25), fp.Ball([1, -0.07], 0.25)), 3: (fp.Ball([-1, 0.07, 0], 0.4), fp.Ball([1, -0.07, 0], 0.4))}
-SAME = {2: 1e-6, 3: 1e-5}
+SAME = {2: 1e-6, 3: 1e-6}
 LEAST = {("gap", 2): 1.0, ("passage time", 2): 1 / 2, ("committor and rate", 2): 1 / 2, ("committor and rate", 3): 1 / 3}
 _potentials = {}
 

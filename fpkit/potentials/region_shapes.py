@@ -157,7 +157,10 @@ class Ball(Region):
         return self._distance(x) <= 0
 
     def _distance(self, x):
-        return np.sqrt(((x - self.centre) ** 2).sum(-1)) - self.radius
+        total = 0.0                              # axis by axis: a sum over a short last axis takes several times as long
+        for k, c in enumerate(self.centre):
+            total = total + (x[..., k] - c) ** 2
+        return np.sqrt(total) - self.radius
 
     def to_dict(self):
         return {"region": "ball", "centre": self.centre.tolist(), "radius": self.radius}
