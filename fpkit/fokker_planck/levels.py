@@ -23,7 +23,7 @@ UNRESOLVED = "unresolved: grids differ by more than ten times the answer; refine
 # half-planes: no miss in 4200 numbers, the stated error in the median 5 times the true one for rates, times and gaps.
 SAFETY = {1: 15.0, 2: 6.0, 3: 4.0}         # by the number of coarser grids
 NEAR, WEIGHT, REMOTE = 0.2, 1.5, 5.0       # change up to which the coarsest grid counts, its weight, and by how much more than the others
-ASTRAY = 0.3                               # change to the next grid above which no order is to be seen
+ASTRAY, LOST, FAR = 0.3, 1.0, 6.0          # changes to the next grid above which no order is to be seen, or nothing at all; times which they count
 SMALL = 1e-7                               # below, the whole last step counts: grids agree by accident, and such an error costs nobody anything
 BETWEEN = 8.0                              # times what two grids say apart about the finest
 FINER = 3.0                                # times the change to a finer grid
@@ -195,9 +195,9 @@ def _of_the_given(levels, L):
     error = said[0]
     for k in range(1, base):
         error = np.fmax(error, said[k] if k == 1 else np.where(change[k] < NEAR, np.minimum(WEIGHT * said[k], REMOTE * error), 0.0))
-    error = SAFETY[min(base, 3)] * error
-    error = np.where(change[0] > ASTRAY, np.fmax(error, 6 * change[0]), error)
-    return np.expm1(np.minimum(error, 700.0)) + _rounding(L[base])
+    error = np.expm1(np.minimum(SAFETY[min(base, 3)] * error, 700.0))
+    far = np.where(change[0] > LOST, np.expm1(np.minimum(FAR * change[0], 700.0)), FAR * change[0])
+    return np.where(change[0] > ASTRAY, np.fmax(error, far), error) + _rounding(L[base])
 
 
 def number(log, relative, method, inputs, status="ok"):
