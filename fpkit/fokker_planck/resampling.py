@@ -35,7 +35,8 @@ def _along_axes(interpolant, grid, size):
         for k in range(size):
             cells = (start + k) % n
             shape = [-1 if a == axis else 1 for a in range(own.ndim)]
-            total = total + weights[:, k].reshape(shape) * np.take(values, cells, axis)
+            with np.errstate(invalid="ignore"):            # inf - inf where values left the range of floats; such cells go to the interpolant
+                total = total + weights[:, k].reshape(shape) * np.take(values, cells, axis)
             every = every & np.take(is_smooth, cells, axis)
         values, is_smooth = total, every
     return values, is_smooth
