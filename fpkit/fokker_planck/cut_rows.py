@@ -40,11 +40,11 @@ class CutRows:
         self.cut = (log_a != 0).any(0)
         self.log_mass_factor = log_a.sum(0)
         excess = np.expm1(others)
-        axis = np.argmax(out.X[:, out.I] != out.X[:, out.J], axis=0)
         edges = []
         for a, b in ((out.I, out.J), (out.J, out.I)):
             at = np.flatnonzero(self.cut[a])
-            edges.append((a[at], b[at], excess[axis[at], a[at]] * out.c[at]))
+            axis = np.argmax(out.X[:, a[at]] != out.X[:, b[at]], axis=0)
+            edges.append((a[at], b[at], excess[axis, a[at]] * out.c[at]))
         self.rows, self.columns, self.excess = (np.concatenate(part) for part in zip(*edges))
         self.grounds, self.excess_grounds = [], []
         for g in grounds_by_axis:
