@@ -203,6 +203,9 @@ def _means(V, W, x, width, is_ring, n, inner, first, last, out):
             if W[m] <= 0:
                 out[m] = 0.0
                 continue
+            if max(abs(V[m]), abs(V[a]), abs(V[c])) * max(W[m], W[a], W[c]) <= NO_MASS:
+                out[m] = V[m]                                                   # bounds what the three cells hold, and that is nothing
+                continue
             down = a if W[a] > 0 else m
             up = c if W[c] > 0 else m
             y = (W[up] - W[down]) / (W[up] + W[down])

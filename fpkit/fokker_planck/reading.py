@@ -42,11 +42,12 @@ class Reading:
         if getattr(lines, "nodes_are_cells", False):         # samples: the potential is known at the nodes alone, one value a cell
             return v.copy()
         from .node_kernels import cell_mean, cell_mean_parallel
+        spare = None
         for axis in range(len(lines.shape)):
-            out = np.empty_like(v)
+            out = np.empty_like(v) if spare is None else spare
             (cell_mean_parallel if lines.is_parallel else cell_mean)(
                 v, lines.W, lines.x[axis], lines.grid.widths[axis], lines.periodic[axis], *lines._around(axis), out)
-            v = out
+            v, spare = out, v if axis else None                  # the argument itself stays as it is
         return v
 
     def part_masses(self, v):
