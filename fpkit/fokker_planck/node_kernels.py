@@ -75,6 +75,18 @@ def node_values_parallel(x, shape, value, p, out):
 
 
 @njit(**options)
+def _exponents(F, beta, f0, clip):
+    """F <- beta (F - f0), logarithmic above clip."""
+    highest = 0.0
+    for k in range(F.size):
+        F[k] = beta * (F[k] - f0)
+        highest = F[k] if F[k] > highest else highest
+    if highest > clip:
+        for k in range(F.size):
+            F[k] = clip + log1p(F[k] - clip) if F[k] > clip else F[k]
+
+
+@njit(**options)
 def _edges(x, shape, axis, is_ring, value, p, beta, f0, clip, W, scale, first_row, last_row, out):
     """out_e = scale / int exp(beta (f - f0)) over the edge: Simpson where beta |df| < STEEP in the block, else composite Gauss."""
     d = shape.size
@@ -125,10 +137,9 @@ def _edges(x, shape, axis, is_ring, value, p, beta, f0, clip, W, scale, first_ro
                     ratio = max(ratio, left[k] / right[k], right[k] / left[k])
                 steep = np.log(ratio)
             if steep < STEEP:
+                _exponents(F, beta, f0, clip)
                 for k in range(m):
-                    g = beta * (F[k] - f0)
-                    g = clip + log1p(g - clip) if g > clip else g
-                    out[row * n + start + k] = 6 * scale / (length[k] * (1 / left[k] + 4 * exp(g) + 1 / right[k]))
+                    out[row * n + start + k] = 6 * scale / (length[k] * (1 / left[k] + 4 * exp(F[k]) + 1 / right[k]))
                 continue
             rule = 0 if steep <= RULES[0, 1] else 1
             q, reach = int(RULES[rule, 0]), RULES[rule, 1]
@@ -143,10 +154,9 @@ def _edges(x, shape, axis, is_ring, value, p, beta, f0, clip, W, scale, first_ro
                     for k in range(BLOCK):
                         X[axis, k] = base[k] + fraction * length[k]
                     value(X, p, F)
+                    _exponents(F, beta, f0, clip)
                     for k in range(BLOCK):
-                        h = beta * (F[k] - f0)
-                        h = clip + log1p(h - clip) if h > clip else h
-                        acc[k] += weight * (top[k] * exp(h))
+                        acc[k] += weight * (top[k] * exp(F[k]))
             for k in range(m):
                 out[row * n + start + k] = scale * top[k] / (length[k] * acc[k])
 
