@@ -63,7 +63,7 @@ def damage(path, kind, tmp_path):
     else:
         other = tmp_path / "other.h5"
         with h5py.File(other, "w") as g:
-            g["secret"] = np.full(3, 42.0)
+            g["secret"] = np.full(3, 271828.0)
         with h5py.File(path, "a") as f:
             if kind == "foreign":
                 del f.attrs["kind"]
@@ -98,7 +98,7 @@ def test_a_damaged_or_foreign_file_is_refused_in_one_sentence(tmp_path, kind):
     with pytest.raises(ValueError) as caught:
         load_state(path, "d")
     text = str(caught.value)
-    assert "a.h5" in text and "\n" not in text and "42" not in text and text.endswith(".")
+    assert "a.h5" in text and "\n" not in text and "271828" not in text and text.endswith(".")
 
 
 def test_another_digest_is_refused_and_a_missing_file_named(tmp_path):
