@@ -114,11 +114,10 @@ def _log(values):
 
 def _up_to_the_nodes(diffusion, region):
     """1D: logs of the masses of a region by cells, and of the hats of its boundary that end at the nodes beside it."""
-    from dataclasses import replace
     from .edge_integrals import hats
     from .measures import region_masses
     from .schemes import line_cuts
-    space = replace(diffusion._space, region=region)
+    space = diffusion._space.with_region(region)
     parts = region_masses(space.without_region(), region)
     beside = [hats(space, space.grid.centres[0][None, i], step[None])[2] for i, step in line_cuts(space)]
     return np.concatenate([diffusion._cell_masses.log_mass[parts.whole], parts.masses.log_mass, *beside])

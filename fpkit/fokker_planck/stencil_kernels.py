@@ -7,7 +7,7 @@ sum_j c_ij (x_i - x_j) + g_i x_i.
 import numpy as np
 from numba import njit, types
 
-from ..core.compilation import integer, integers_1d, kernel, number, numbers_1d, numbers_2d
+from ..core.compilation import integers_1d, kernel, number, numbers_1d, numbers_2d
 from ..core.special import SAFE, options
 
 # sums over cells may be regrouped, and then vectorise
