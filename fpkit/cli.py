@@ -5,7 +5,7 @@ import argparse
 import os
 import sys
 
-from .commands.landscapes import demo_file
+from .core.files import demo_file
 
 __all__ = ["main", "demo_file"]
 

@@ -91,7 +91,7 @@ def test_the_digits_are_where_the_readme_puts_them(digits_plane):
 
 
 def test_the_stored_directions_make_the_metric(digits_plane):
-    from fpkit.landscapes.directions import read_directions
+    from fpkit.landscapes.files.directions import read_directions
 
     assert read_directions(DIGITS).gram == pytest.approx(digits_plane.gram, rel=1e-12)
 

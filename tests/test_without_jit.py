@@ -52,7 +52,7 @@ def passages():
 
 def trees():
     z = np.cos(np.arange(56.0) ** 1.7).reshape(7, 8)
-    from fpkit.landscapes.merge_tree import merge_tree
+    from fpkit.landscapes.surface.merge_tree import merge_tree
     return [np.array([[b.minimum, np.inf if b.death is None else b.death] for b in merge_tree(z, np.isfinite(z), 8)])]
 
 results = globals()[sys.argv[1]]() if len(sys.argv) > 1 else None

@@ -80,8 +80,8 @@ def closed_forms():
 def identities():
     """Two routes to one number: the partner in -f, the half of an even potential, the time from the last exit, panels cut in two."""
     import fpkit as fp
-    from fpkit.fokker_planck.interval_lines import lines
-    from fpkit.fokker_planck.interval_spectrum import Modes
+    from fpkit.fokker_planck.one_dimension.pieces import lines
+    from fpkit.fokker_planck.one_dimension.spectrum import Modes
 
     for text, w, thetas in (("(x**2 - 1)**2 + 0.2*x", 1.8, (10.0, 0.3, 0.05, 0.01)), ("cos(3*x) + 0.1*x", 2.0, (0.2, 0.02))):
         for theta in thetas:

@@ -20,7 +20,7 @@ LARGEST_RATIO, LEAST_GAIN = 30.0, 2.8
 
 def surface(n, gram):
     """The double well (x^2 - 1)^2 + x/10 + 1.5 y^2 sampled on n x n points of the skew plane."""
-    from fpkit.landscapes.landscape import Landscape
+    from fpkit.landscapes.surface.landscape import Landscape
 
     corners = np.array([[x, y] for x in (-1.75, 1.75) for y in (-1.2, 1.2)])
     reach = np.abs(np.linalg.solve(PLANE, corners.T)).max(axis=1)
@@ -33,9 +33,9 @@ def surface(n, gram):
 
 def slowest(n, theta, gram):
     """(log10 of the slowest rate, stated error in decades, where it comes from)."""
-    from fpkit.landscapes.dynamics import plane_mobility
-    from fpkit.landscapes.kinetics import kinetics
-    from fpkit.landscapes.wells import find_wells
+    from fpkit.landscapes.analysis.analyse.dynamics import plane_mobility
+    from fpkit.landscapes.analysis.analyse.kinetics import kinetics
+    from fpkit.landscapes.surface.wells import find_wells
 
     land = surface(n, gram)
     wells, basins = find_wells(land, land.merge_tree(), theta)

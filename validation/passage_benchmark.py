@@ -62,7 +62,7 @@ def gap(d, n):
 
 
 def passage_time(d, n):
-    from fpkit.fokker_planck.outside import Outside
+    from fpkit.fokker_planck.boundary_values.killed_chain import Outside
     B = REGIONS[d][1]
     field, own = seconds(lambda: diffusion(d, n).mfpt(B))
     out, assembly = seconds(lambda: _rowed(Outside(diffusion(d, n), [B])))
@@ -74,7 +74,7 @@ def passage_time(d, n):
 
 
 def committor_and_rate(d, n):
-    from fpkit.fokker_planck.passage import pair
+    from fpkit.fokker_planck.questions import pair
     A, B = REGIONS[d]
     D = diffusion(d, n)
     k, own = seconds(lambda: (D.committor(A, B), D.rate(A, B))[1].value)

@@ -129,7 +129,7 @@ def rates(jobs, repeats, clock, of=np.median):
 
 
 def measure(quick=False):
-    from fpkit.langevin.ensemble import Ensemble
+    from fpkit.langevin.dynamics.ensemble import Ensemble
     rows, n_steps = [], {"S1": 10_000, "S2": 10_000, "S3": 10_000}
     cores = os.cpu_count() or 1                                  # two threads are judged only where two cores stand idle
     is_idle = cores > 1 and hasattr(os, "getloadavg") and os.getloadavg()[0] < cores - 1.5

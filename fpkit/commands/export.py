@@ -117,7 +117,7 @@ def _function(text):
 
 def _vectors(path):
     """Parameter vectors of a .npy or .npz file: the rows of its arrays."""
-    from ..landscapes.numpy_files import read_arrays
+    from ..landscapes.files.numpy_files import read_arrays
 
     rows = []
     for name, a in read_arrays(path).items():

@@ -1,6 +1,9 @@
 """fpkit analyse, demo and info: loss landscapes from files."""
 from __future__ import annotations
 
+import argparse
+
+from ..core.files import demo_file
 from .common import command, print_facts, print_json, reading_of, reading_options
 
 
@@ -31,8 +34,8 @@ def _analyse(arguments):
     import os
 
     from .. import analyse, compare_landscapes
-    from ..landscapes.comparison import same_plane
-    from ..landscapes.report import save_comparison
+    from ..landscapes.analysis.comparison import same_plane
+    from ..landscapes.report.report import save_comparison
 
     options = {k: getattr(arguments, k) for k in ("theta", "start", "seed", "lr", "momentum", "batch", "n_steps")}
     reports, pages, is_single = [], [], len(arguments.file) == 1
@@ -62,24 +65,15 @@ def _analyse(arguments):
 
 
 def _demo(arguments):
-    from ..cli import main
-
-    return main(["analyse", str(demo_file()), "-o", arguments.output, *(["--json"] if arguments.json else [])])
-
-
-def demo_file():
-    """Path of the landscape that comes with fpkit, in a checkout (data/) or in an installation (fpkit/data/)."""
-    from pathlib import Path
-
-    here = Path(__file__).resolve().parents[1]
-    for folder in (here / "data", here.parent / "data"):
-        for path in sorted(folder.glob("modular_addition*.h5")):
-            return path
-    raise FileNotFoundError("the demonstration file modular_addition*.h5 is missing from this installation; install fpkit again.")
+    options = vars(arguments) | {"file": [str(demo_file())]}
+    parser = argparse.ArgumentParser()
+    add(parser.add_subparsers())
+    defaults = parser.parse_args(["analyse", *options["file"]])
+    return _analyse(argparse.Namespace(**(vars(defaults) | options)))
 
 
 def _info(arguments):
-    from ..landscapes.reading import describe
+    from ..landscapes.files.reading import describe
 
     facts = describe(arguments.file, lambda path: reading_of(arguments, path), arguments.key)
     if arguments.json:

@@ -1,6 +1,7 @@
 """Files that are written whole or not at all."""
 import contextlib
 import os
+from pathlib import Path
 
 
 def target(path):
@@ -51,3 +52,12 @@ def _flush(path):
         pass                         # some file systems know no fsync of folders
     finally:
         os.close(handle)
+
+
+def demo_file() -> Path:
+    """Path of the landscape that comes with fpkit, in a checkout (data/) or in an installation (fpkit/data/)."""
+    here = Path(__file__).resolve().parents[1]
+    for folder in (here / "data", here.parent / "data"):
+        for path in sorted(folder.glob("modular_addition*.h5")):
+            return path
+    raise FileNotFoundError("the demonstration file modular_addition*.h5 is missing from this installation; install fpkit again.")

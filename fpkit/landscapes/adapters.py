@@ -22,7 +22,7 @@ from functools import partial
 import numpy as np
 
 from ..core import checks
-from .tensors import flatten
+from .files.tensors import flatten
 
 __all__ = ["problem_loss", "array_parameters", "sklearn_parameters", "torch_parameters", "keras_parameters", "jax_parameters"]
 

@@ -49,7 +49,7 @@ def log_evidence(problem, beta, n_examples=None, prior=1.0, n_levels=33, n_steps
     >>> bool(abs(found - exact) < found.error)
     True
     """
-    from ..langevin.ensemble import Ensemble
+    from ..langevin.dynamics.ensemble import Ensemble
     from ..potentials.potential import Potential
 
     beta, prior = checks.number("beta", beta, positive=True), checks.number("prior", prior, positive=True)

@@ -22,7 +22,7 @@ CHAMBER_EXIT = 2.0
 
 def _path_time(potential, theta, x0, target, walls, dt, n_paths, seed):
     """Mean first-passage time by paths, an Estimate whose error is one standard error."""
-    from ..langevin.exit_times import exit_time
+    from ..langevin.first_passage.exit_time import exit_time
 
     found = exit_time(potential, theta, x0, target, dt, n_paths=n_paths, seed=seed, walls=walls, progress=False)
     return Estimate(float(found), float(found.standard_error), "paths")
@@ -42,7 +42,7 @@ def _fv_time(potential, theta, edges, target, start):
     from scipy.sparse.linalg import spsolve
 
     from ..core.grid import Grid
-    from ..fokker_planck.face import FokkerPlanck
+    from ..fokker_planck.fokker_planck import FokkerPlanck
 
     grid = Grid.from_edges(edges)
     Q = FokkerPlanck(potential, theta, grid, absorbing=target).generator.tocsc()
@@ -128,8 +128,8 @@ def ravine(lengths=(1.0, 2.0, 4.0, 8.0), kappa=0.0, g=1.0, w0=0.3, theta=0.01, n
     >>> bool(abs(table.exponent("t_mem", "length") - 1) < 0.1)
     True
     """
-    from ..langevin.walls import Walls
-    from ..potentials.catalogue import grokking_drift
+    from ..langevin.dynamics.walls import Walls
+    from ..potentials.catalogue.planes import grokking_drift
     from ..potentials.regions import HalfSpace
 
     n_paths = checks.whole("n_paths", n_paths, 2)
@@ -166,9 +166,9 @@ def ravine_story(length=4.0, n_paths=500, theta=0.01, n_times=60, seed=1):
         ``times``; ``down``, the mean of 1 - |y|/L; ``along``, the mean of the farthest x/L at these times; ``arrived``, the share of
         paths that have met x = L; ``t_mem`` = L/g and ``t_grok`` = L^2/(2 theta).
     """
-    from ..langevin.ensemble import Ensemble
-    from ..langevin.walls import Walls
-    from ..potentials.catalogue import grokking_drift
+    from ..langevin.dynamics.ensemble import Ensemble
+    from ..langevin.dynamics.walls import Walls
+    from ..potentials.catalogue.planes import grokking_drift
 
     V = grokking_drift(length=length)
     dt = 0.2 * V.params["w0"] ** 2
@@ -243,8 +243,8 @@ def chamber(n_samples=(0, 2, 4, 6, 8, 10, 12), entropy=5.0, per_sample=0.5, m=8,
     >>> round(table.rows[0]["reduced"], 2)                  # S = 0: pure diffusion, 2^2/(2 theta)
     40.0
     """
-    from ..langevin.walls import Walls
-    from ..potentials.catalogue import grokking_chamber
+    from ..langevin.dynamics.walls import Walls
+    from ..potentials.catalogue.spaces import grokking_chamber
     from ..potentials.potential import Potential
     from ..potentials.regions import HalfSpace
 

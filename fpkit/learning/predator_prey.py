@@ -81,7 +81,7 @@ def predation(range=0.1, attack=1.0, theta=0.05, narrow=0.12, wide=0.6, birth=1.
     from scipy.linalg import expm
 
     from ..core.grid import Grid
-    from ..fokker_planck.face import FokkerPlanck
+    from ..fokker_planck.fokker_planck import FokkerPlanck
     from ..potentials.potential import Potential
 
     r, c = checks.number("range", range, positive=True), checks.number("attack", attack, non_negative=True)

@@ -121,7 +121,7 @@ def bump_network(l2=0.003):
     >>> net
     tanh network of 1 units: 14 training and 1 test members, 4 parameters, L2 0.003: rise 0.08978, fall 0.09441, lowest saddle 0.10342
     """
-    from ..potentials.critical import critical_points
+    from ..potentials.stationary.critical import critical_points
     from ..potentials.potential import Potential
 
     l2 = checks.number("l2", l2, positive=True)

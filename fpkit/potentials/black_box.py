@@ -26,13 +26,13 @@ class BlackBox(Potential):
     @classmethod
     def combined(cls, terms, extra, extra_values, text):
         """sum_k weight_k V_k + extra, evaluated term by term."""
-        from .operators import _common_bounds, _common_domain, _renamed
+        from .terms import _common_bounds, _common_domain, _renamed
         values = {}
         for V, _ in terms:
             _, values = _renamed(V.params, values)
         rest = None
         if extra is not None:
-            from .tracing import Formula
+            from .symbolic.graph import Formula
             rest = object.__new__(Potential)
             rest._start(terms[0][0].ndim, Formula(extra, terms[0][0].ndim, extra_values, text), extra_values, [], text)
         self = object.__new__(cls)

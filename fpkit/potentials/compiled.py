@@ -4,7 +4,7 @@ import numpy as np
 from numba import config
 
 from .pieces import CompiledPiece
-from .tracing import TraceError
+from .symbolic.graph import TraceError
 
 
 def compiled_piece(value, gradient, hessian, ndim, parameters):

@@ -5,7 +5,8 @@ import numpy as np
 
 from ..core import checks
 from ..core.compilation import SIGNATURES, load
-from . import expressions, operators, sources, tracing
+from .symbolic import expressions, block_source as sources, graph as tracing
+from . import terms as operators
 from .pieces import CompiledPiece
 
 

@@ -6,7 +6,7 @@ import math
 import numpy as np
 
 from ..core import checks
-from ..potentials.critical import CriticalPoint
+from ..potentials.stationary.critical import CriticalPoint
 from . import expansions, saddle_profiles
 from .guard import FLAT, REFUSE, SAME_HEIGHT, WARN, Guard, Reason, barrier_reasons, wall_reasons, well_reasons
 from .estimates import definition_error, rate_estimate

@@ -100,7 +100,7 @@ def free_energy(V, theta, region, grid):
 
 def _log_weight(V, theta, region, grid):
     """log int_U exp(-f/theta) and its error."""
-    from ..fokker_planck.face import FokkerPlanck
+    from ..fokker_planck.fokker_planck import FokkerPlanck
     D = FokkerPlanck(V, theta=theta, grid=grid)
     p = D.probability(region)
     if not math.isfinite(p.log10):

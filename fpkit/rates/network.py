@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..core import checks
-from ..potentials.critical import critical_points
-from . import elimination
+from ..potentials.stationary.critical import critical_points
+from ..core import networks as elimination
 from .estimates import RateEstimate, definition_error, rate_estimate
 from .eyring_kramers import SECOND_ORDER, log_capacity, log_well_mass_with_error
 from .guard import LEAST_BARRIER, REFUSE, SAME_HEIGHT, WARN, Guard, Reason, well_reasons
@@ -194,7 +194,7 @@ def well_network(V, theta, grid=None, mobility=None, points=None, order="leading
 
     k_ij = sum over the saddles between i and j of cap_s/Z_i: in parallel capacities add, in series the elimination adds their
     inverses. Detailed balance holds by construction. Mean first passage times, committors and shares come by elimination without subtraction in
-    logarithms, the slow eigenvalues by a factorisation without subtraction and Jacobi rotations (`fpkit.rates.elimination`).
+    logarithms, the slow eigenvalues by a factorisation without subtraction and Jacobi rotations (`fpkit.core.networks`).
 
     Parameters
     ----------
@@ -329,5 +329,5 @@ def _alike(network):
 
 
 def _spectrum(V, theta, grid, mobility, n_states):
-    from ..fokker_planck.face import FokkerPlanck
+    from ..fokker_planck.fokker_planck import FokkerPlanck
     return FokkerPlanck(V, theta=theta, grid=grid, mobility=mobility).spectrum(max(n_states, 2))

@@ -8,8 +8,8 @@ import numpy as np
 
 from ..core import checks
 from ..core.results import Estimate, Field
-from ..potentials.critical import CriticalPoints
-from ..potentials.energy_path import minimum_energy_path
+from ..potentials.stationary.critical import CriticalPoints
+from ..potentials.stationary.energy_path import minimum_energy_path
 from .wells_of import Places
 
 
@@ -63,7 +63,7 @@ def transition_picture(V, theta, source, target, grid=None, points=None):
     -------
     TransitionPicture
     """
-    from ..fokker_planck.face import FokkerPlanck
+    from ..fokker_planck.fokker_planck import FokkerPlanck
     from .comparison import default_grid
     if V.ndim != 2:
         raise ValueError(f"the picture is of a plane, this potential has {V.ndim} coordinate(s).")

@@ -4,9 +4,9 @@ from __future__ import annotations
 import numpy as np
 
 from ..core import checks
-from ..potentials.critical import CriticalPoint
-from ..potentials.descent import Surface
-from ..potentials.stationary import polish
+from ..potentials.stationary.critical import CriticalPoint
+from ..potentials.stationary.descent import Surface
+from ..potentials.stationary.newton import polish
 
 FLAT = 1e-8                                      # |eigenvalue| below this times the largest counts as zero
 FARTHEST = 0.05                                  # of the length scale: how far Newton may move a given point

@@ -9,7 +9,7 @@ from typing import Any, Callable
 import numpy as np
 
 from ..core.results import Estimate
-from ..potentials.critical import CriticalPoints
+from ..potentials.stationary.critical import CriticalPoints
 from .estimates import rate_estimate
 from .eyring_kramers import eyring_kramers
 from .free_energy import free_energy_rate
@@ -40,7 +40,7 @@ class Question:
 
     @cached_property
     def diffusion(self):
-        from ..fokker_planck.face import FokkerPlanck
+        from ..fokker_planck.fokker_planck import FokkerPlanck
         if self.grid is None:
             raise ValueError("this method needs a grid: give grid=fpkit.Grid(...)" + (", possible up to three dimensions." if self.V.ndim > 3 else "."))
         return FokkerPlanck(self.V, theta=self.theta, grid=self.grid, mobility=self.mobility)
@@ -164,12 +164,12 @@ def _matrix(mobility, ndim):
 def _walls(q):
     if q.grid is None:
         return None
-    from ..langevin.walls import Walls
+    from ..langevin.dynamics.walls import Walls
     return Walls(q.grid.bounds, ["periodic" if p else "reflecting" for p in q.grid.periodic])
 
 
 def _paths(q):
-    from ..langevin.exit_times import exit_time
+    from ..langevin.first_passage.exit_time import exit_time
     if q.height > LONGEST_DIRECT:
         raise ValueError(f"the barrier is {q.height:.3g} theta: paths wait too long, direct simulation is for up to {LONGEST_DIRECT:g} theta; take splitting.")
     dt = _time_step(q)
@@ -188,7 +188,7 @@ def _expected_steps(q, dt):
 
 
 def _splitting(q):
-    from ..langevin.splitting import multilevel_splitting
+    from ..langevin.first_passage.splitting import multilevel_splitting
     low, high = SPLITTING
     if not low <= q.height <= high:
         raise ValueError(f"the barrier is {q.height:.3g} theta: splitting is for {low:g} to {high:g} theta" + ("; paths do it directly." if q.height < low else "."))

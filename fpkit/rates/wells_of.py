@@ -6,8 +6,8 @@ from functools import cached_property
 import numpy as np
 
 from ..core import checks
-from ..potentials.critical import CriticalPoint, critical_points
-from ..potentials.descent import Surface, descend
+from ..potentials.stationary.critical import CriticalPoint, critical_points
+from ..potentials.stationary.descent import Surface, descend
 from ..potentials.regions import Ball, HalfSpace, Region
 
 CORE = 0.3                                       # radius of a ball around a bottom, in units of the distance to the nearest saddle
@@ -42,7 +42,7 @@ class Places:
     def _search(self):
         V = self.V
         if V.minima is not None and V.saddles is not None:
-            from ..potentials.critical import CriticalPoints
+            from ..potentials.stationary.critical import CriticalPoints
             return CriticalPoints([*V.minima, *V.saddles])
         bounds = None if self.grid is None else self.grid.bounds
         return critical_points(V, bounds, None if self.grid is None else self.grid.periodic)

@@ -3,10 +3,10 @@ import numpy as np
 import pytest
 
 import fpkit as fp
-from fpkit.landscapes.reading import describe
-from fpkit.landscapes.sampled_chain import SampledDiffusion
-from fpkit.landscapes.thermodynamics import thermodynamics
-from fpkit.landscapes.wells import find_wells
+from fpkit.landscapes.files.reading import describe
+from fpkit.landscapes.analysis.analyse.sampled_chain import SampledDiffusion
+from fpkit.landscapes.analysis.analyse.thermodynamics import thermodynamics
+from fpkit.landscapes.surface.wells import find_wells
 
 SINGLE, THREE, LINE = "resnet56_cifar10_filter_101x101", "resnet56_cifar10_three_checkpoints_51x51_nonfinite", "resnet56_cifar10_line_101_diverged"
 CLEAN, ADVERSARIAL = "resnet50_cifar10_pca_31x31_clean", "resnet50_cifar10_pca_31x31_adversarial"

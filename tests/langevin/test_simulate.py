@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import fpkit as fp
-from fpkit.langevin.divergence import DivergenceError
+from fpkit.langevin.dynamics.divergence import DivergenceError
 
 from langevin_problems import double_well
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import fpkit as fp
-from fpkit.rates import elimination
+from fpkit.core import networks as elimination
 
 LOG10 = math.log(10)
 

@@ -1,0 +1,71 @@
+"""Block functions: the compiled value, gradient and Hessian of one potential, many points a call."""
+import functools
+import hashlib
+import itertools
+import linecache
+import sys
+from types import ModuleType
+
+import numba
+import numpy as np
+from numba import config
+
+from . import lanes, special
+from .cache import compiled, source_text
+from .kernels import SIGNATURES, helper
+
+_numbers = itertools.count()
+
+
+def _block_names():
+    """Names that the source of a block function may use."""
+    names = {k: getattr(special, k) for k in special.FOR_BLOCKS}
+    names |= {"load": lanes.load, "store": lanes.store, "np": np, "helper": helper, "apart": numba.njit(**special.options), "F": special.F, "inf": np.inf, "nan": np.nan}
+    return names
+
+
+def load(kind, source, names=None, signature=None):
+    """Compile the source text of one block function ``def KIND(X, p, out)``, or read it from the cache.
+
+    Parameters
+    ----------
+    kind : str
+        A key of `SIGNATURES`, and the name of the function in the text.
+    source : str
+        Python source. It may use the functions of `special.FOR_BLOCKS`, load, store, np, helper, F, inf and nan.
+    names : dict, optional
+        More names, e.g. a user's compiled functions. The result is then not cached on disk, since what they stand
+        for cannot be hashed.
+
+    Returns
+    -------
+    A dispatcher with the one signature of `kind`, to be passed to kernels; with NUMBA_DISABLE_JIT a Python function.
+    """
+    known = _block_names()
+    key = "\0".join([kind, source, *(source_text(m.__name__) for m in (special, lanes))])
+    name = f"_fpkit_{hashlib.sha256(key.encode()).hexdigest()[:32]}"
+    if not names and name in sys.modules:
+        return sys.modules[name].block
+    if names:
+        name += f"_{next(_numbers)}"
+    module = ModuleType(name)
+    module.__dict__.update(known)
+    module.__dict__.update(names or {})
+    linecache.cache[f"<{name}>"] = (len(source), None, source.splitlines(True), f"<{name}>")   # for tracebacks and debuggers
+    exec(compile(source, f"<{name}>", "exec"), module.__dict__)
+    function = getattr(module, kind)
+    if config.DISABLE_JIT:
+        module.block = _quiet(function)
+    else:
+        sys.modules[name] = module           # before compiling: else Numba stores it as '<dynamic>' and cannot read it back
+        module.block = compiled(function, signature or SIGNATURES[kind], None if names else key)
+    sys.modules[name] = module
+    return module.block
+
+
+def _quiet(function):
+    @functools.wraps(function)
+    def block(X, p, out):
+        with np.errstate(all="ignore"):
+            function(X, p, out)
+    return block

@@ -1,0 +1,297 @@
+"""The chain outside regions: what is left of it, how each region takes from it, and conductances brought into the range of floats."""
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+
+LARGEST, SMALLEST = 620.0, -680.0          # logs of conductances handed to the solvers
+REACH = 640.0                              # how far above the bottleneck conductances are kept: beyond, they are as good as infinite
+ELIMINATED = {1: 2**31, 2: 1_200_000, 3: 50_000}          # states up to which elimination is used
+STEEP = 2.0                                # log of mass over value at the centre times volume: 8 theta across a cell
+DEAD = 1e-6                                # Gibbs probability of parts that may be left out in silence
+
+
+class Outside:
+    """The states outside the union of regions (and outside the absorbing set of the diffusion).
+
+    Parameters
+    ----------
+    diffusion : FokkerPlanck
+    regions : sequence of Region
+        Disjoint; may be empty.
+    reach : float
+        Conductances further above the bottleneck are cut to it, which changes what passes there by exp(-reach) and keeps every
+        probability in the range of floats.
+
+    Attributes
+    ----------
+    ids : int ndarray (n,)
+        Flat cells of the states.
+    I, J, log_c : ndarray (n_edges,)
+        Edges between them and log conductances, on the scale of int exp(-beta (f - f0)).
+    log_m : ndarray (n,)
+        log masses, cut by the regions.
+    log_grounds : list of ndarray (n,)
+        log of the rate times mass at which each region takes; the last is the absorbing set of the diffusion, or None.
+    """
+
+    def __init__(self, diffusion, regions=(), reach=REACH):
+        self.diffusion, self.regions, self.reach = diffusion, list(regions), reach
+        grid = self.grid = diffusion.grid
+        self.held = [_held(diffusion, r) for r in self.regions]
+        for k, r in enumerate(self.regions):
+            for q in range(k):
+                both = int((self.held[k] & self.held[q]).sum())
+                if both or _touch(diffusion, self.regions[q], r):
+                    raise ValueError(f"{self.regions[q]!r} and {r!r} overlap" + (f" in {both} cells of {'x'.join(map(str, grid.shape))}" if both else "")
+                                     + "; shrink one of them or refine the grid.")
+        killed = diffusion
+        for r in self.regions:
+            killed = killed.killed(r)
+        chain = self.chain = killed.chain
+        self.ids = np.flatnonzero(chain.states)
+        place = np.full(grid.n_cells, -1)
+        place[self.ids] = np.arange(self.ids.size)
+        self.I, self.J = place[chain.edges[:, 0]], place[chain.edges[:, 1]]
+        self.log_c = chain.log_cond + chain.shift
+        self.log_m = chain.log_mass[self.ids] + chain.shift
+        parts = self.regions + ([diffusion.absorbing] if diffusion.absorbing is not None else [])
+        self.is_symmetric = grid.ndim == 1 or killed._mobility.tensor is not None or not parts
+        by_axis = [self._grounds_of(chain, p, len(parts) == 1) for p in parts]
+        if diffusion.absorbing is None:
+            by_axis.append(None)
+        self._by_axis, self._killed = by_axis, killed
+        self.log_grounds = [None if g is None else np.logaddexp.reduce(g, axis=0) for g in by_axis]
+
+    def _grounds_of(self, chain, region, is_alone):
+        """log of the rate times mass at which a region takes along each axis (ndim, n); all under the first axis where the axes do not matter."""
+        from ..discretisation.absorbing_boundary import ground
+        from ..discretisation.schemes import RECOMMENDED, _milestones, parsed
+        D = self.diffusion
+        if self.is_symmetric and is_alone:
+            full = chain.log_ground
+            return np.full((1, self.ids.size), -np.inf) if full is None else full[None, self.ids] + chain.shift
+        space = D._space.with_region(region)
+        conductance, mass = parsed(D.scheme, self.grid.ndim)
+        if self.grid.ndim == 1 and (conductance, mass) == RECOMMENDED[1]:
+            one = _milestones(space, {})
+            return np.full((1, self.ids.size), -np.inf) if one.log_ground is None else one.log_ground[None, self.ids] + one.shift
+        return ground(space, conductance, {}, by_axis=True)[:, self.ids]
+
+    @property
+    def n(self):
+        return self.ids.size
+
+    def mode_mass(self, top):
+        """Masses of the states over exp(top) (n,), in which no cell looks like a trap that is none.
+
+        Where f is steep on the scale of a cell its mass lies at its lower face, but leaves over its centre: what exceeds exp(`STEEP`) times the
+        mass by the value at the centre is that of the next lower cell, or of a region beside it. Far above the ways between the wells no state
+        may hold a mode.
+        """
+        space = self.diffusion._space
+        B, log_m = space.B[self.ids], self.log_m
+        m = np.exp(np.minimum(log_m - top, 700.0))
+        most = np.exp(np.minimum(np.log(self.grid.volumes.ravel()[self.ids]) - B + STEEP - top, 700.0))
+        steep = np.flatnonzero(m > most)
+        if steep.size:
+            is_steep, lowest = np.zeros(self.n, bool), B.copy()
+            is_steep[steep] = True
+            at = is_steep[self.I] | is_steep[self.J]
+            I, J = np.r_[self.I[at], self.J[at]], np.r_[self.J[at], self.I[at]]
+            np.minimum.at(lowest, I, B[J])
+            to = (B[J] == lowest[I]) & (lowest[I] < B[I]) & is_steep[I]
+            _, first = np.unique(I[to], return_index=True)
+            I, J = I[to][first], J[to][first]
+            beside = np.zeros(self.n, bool)
+            for g in self.log_grounds:
+                if g is not None:
+                    beside |= is_steep & np.isfinite(g)
+            inner = ~beside[I]
+            np.add.at(m, J[inner], (m - most)[I[inner]])
+            lowered = beside
+            lowered[I] = True
+            m[lowered] = np.minimum(m, most)[lowered]
+        return np.where(B <= space.rim, m, 0.0)
+
+    @cached_property
+    def rows(self):
+        """`CutRows`, or None where the symmetric chain stands as it is."""
+        if self.is_symmetric:
+            return None
+        from ..discretisation.shortley_weller import CutRows
+        return CutRows(self, self._killed._space, self._by_axis)
+
+    @cached_property
+    def log_source(self):
+        """log masses on the right-hand side of a passage time (n,): those of the rows of cut cells where they differ."""
+        if self.rows is None:
+            return self.log_m
+        return np.where(self.rows.cut, self.log_m - self._log_open + self.rows.log_mass_factor, self.log_m)
+
+    def passage_time(self, factors, top):
+        """(K + ground)^-1 m / exp(top), by the consistent rows (n,)."""
+        m = np.exp(self.log_m - top)
+        extra = 0.0 if self.rows is None else np.exp(self.log_source - top) - m
+        return np.maximum(self.consistent(factors, m, extra), 0.0)
+
+    def consistent(self, factors, b, extra):
+        """v (n,) with the consistent rows and b + extra on the right, b >= 0."""
+        if self.is_large:
+            return factors.solve(b + extra, by_rows=True)
+        v = factors.solve(b)
+        return v if self.rows is None else self.rows.improved(factors, v[None], extra[None])[0]
+
+    @cached_property
+    def _log_open(self):
+        from ..discretisation.absorbing_boundary import outside_fractions
+        return outside_fractions(self._killed._space)[self.ids]
+
+    def log_outside(self, k):
+        """log of the part of the mass of each state that lies outside region k (n,)."""
+        from ..discretisation.absorbing_boundary import outside_fractions
+        if self.grid.ndim == 1 and self.chain.notes.get("scheme") == "quadrature/committor":
+            return np.zeros(self.n)              # the hats of the exact chain end at the boundary
+        return outside_fractions(self.diffusion._space.with_region(self.regions[k]))[self.ids]
+
+    # ------------------------------------------------------------------------------------------------------------ connection
+    @cached_property
+    def labels(self):
+        """Connected part of each state (n,)."""
+        from scipy.sparse import coo_matrix
+        from scipy.sparse.csgraph import connected_components
+        graph = coo_matrix((np.ones(self.I.size, np.int8), (self.I, self.J)), shape=(self.n, self.n))
+        return connected_components(graph, directed=False)[1]
+
+    def touched(self, k):
+        """States of the parts from which region k is reached (n,)."""
+        g = self.log_grounds[k]
+        if g is None:
+            return np.zeros(self.n, bool)
+        hit = np.zeros(self.labels.max() + 1, bool)
+        hit[self.labels[np.isfinite(g)]] = True
+        return hit[self.labels]
+
+    @cached_property
+    def drained(self):
+        """States of the parts from which some region is reached (n,)."""
+        out = np.zeros(self.n, bool)
+        for k in range(len(self.log_grounds)):
+            out |= self.touched(k)
+        return out
+
+    def left_out(self, kept):
+        """Gibbs probability of the states that are not kept."""
+        w = np.exp(self.log_m - self.log_m.max())
+        return float(w[~kept].sum() / w.sum())
+
+    # ----------------------------------------------------------------------------------------------------------------- range
+    @cached_property
+    def _window(self):
+        """(shift, largest): logs minus the shift lie in the range of floats where they matter; those above `largest` are cut to it."""
+        every = np.concatenate([self.log_c, *(g[np.isfinite(g)] for g in self.log_grounds if g is not None)])
+        if not every.size:
+            return 0.0, 0.0
+        top, low = float(every.max()), float(every.min())
+        if top - low <= self.reach:
+            return max(top - LARGEST, low - SMALLEST) if top - low > -SMALLEST else top, top
+        largest = min(top, self.wells.bottleneck + self.reach)
+        return largest if low >= largest + SMALLEST else max(largest - LARGEST, low - SMALLEST), largest
+
+    @property
+    def shift(self):
+        return self._window[0]
+
+    @property
+    def largest(self):
+        return self._window[1]
+
+    @property
+    def is_cut(self):
+        return bool(self.log_c.size) and float(self.log_c.max()) > self._window[1]
+
+    @cached_property
+    def wells(self):
+        """Wells of the chain and the ways between them and the regions."""
+        from ..discretisation.wells import wells
+        return wells(self)
+
+    def scaled(self, log):
+        """exp(log - shift), kept in range; 0 stays 0."""
+        shift, largest = self._window
+        with np.errstate(invalid="ignore"):
+            return np.where(np.isfinite(log), np.exp(np.maximum(np.minimum(log, largest) - shift, SMALLEST)), 0.0)
+
+    @cached_property
+    def c(self):
+        return self.scaled(self.log_c)
+
+    @cached_property
+    def grounds(self):
+        return [None if g is None else self.scaled(g) for g in self.log_grounds]
+
+    @cached_property
+    def ground(self):
+        """Sum of all grounds (n,); 1 where nothing is reached, so that the solve stays regular there."""
+        total = np.zeros(self.n)
+        for g in self.grounds:
+            if g is not None:
+                total = total + g
+        return np.where(self.drained, total, 1.0)
+
+    @cached_property
+    def X(self):
+        return np.array(np.unravel_index(self.ids, self.grid.shape))
+
+    @property
+    def chain_is_of_neighbours(self):
+        """Whether every edge leads to the next cell along an axis."""
+        return self._killed._mobility.tensor is None
+
+    @cached_property
+    def ordering(self):
+        from ..solvers.elimination import Ordering
+        return Ordering(self.X, self.I, self.J)
+
+    def factors(self):
+        """Factors of K + ground: `solve(b)` gives v with (K + ground) v = b for b >= 0. Not kept here: they are large."""
+        if self.is_large:
+            from ..solvers.deflation import Large
+            return Large(self, self.c, self.ground)
+        return self.solver_with(self.c, self.ground)
+
+    def solver_with(self, c, ground):
+        from ..solvers.elimination import Elimination
+        return Elimination(self.ordering, c, ground)
+
+    @property
+    def is_large(self):
+        """Whether elimination would take too long."""
+        return self.n > ELIMINATED[self.grid.ndim]
+
+    def committors(self, factors):
+        """Probabilities of reaching the first and the second region before the others (2, n), by the consistent rows."""
+        if self.is_large:
+            return np.stack([factors.committor(0), factors.committor(1)])
+        grounds = np.stack(self.grounds[:2])
+        q = factors.solve(grounds)
+        return q if self.rows is None else self.rows.improved(factors, q, np.stack(self.rows.grounds[:2]) - grounds)
+
+
+def _held(diffusion, region):
+    from ..discretisation.absorbing_boundary import check_region
+    check_region(region, diffusion.grid, "the region")
+    return diffusion.inside & region.contains(diffusion.grid.points)
+
+
+def _touch(diffusion, first, second):
+    """Whether two regions share points of the walls or faces although no cell centre."""
+    grid = diffusion.grid
+    for axis in range(grid.ndim):
+        for low in (0, -1):
+            points = grid.points[tuple(low if k == axis else slice(None) for k in range(grid.ndim))].reshape(-1, grid.ndim).copy()
+            points[:, axis] = grid.edges[axis][low]
+            if (first.contains(points) & second.contains(points)).any():
+                return True
+    return False

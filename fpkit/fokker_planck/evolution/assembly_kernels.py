@@ -1,0 +1,266 @@
+"""Potential on the nodes, conductances of the edges between them, means over cells: loops over blocks of points.
+
+The potential comes as a block function value(X[d, m], p, out[m]) (see core.compilation), so these kernels compile once for all.
+"""
+import numpy as np
+from numba import boolean, int64, njit, prange, types
+
+from ...core.compilation import SIGNATURES, kernel
+from ...core.compilation.special import exp, log1p, options
+
+BLOCK = 64
+STEEP = 0.25                               # largest change of beta f on an edge for Simpson's rule (its error there: 1e-6)
+EXP_STEEP = float(np.exp(STEEP))
+# Gauss points on a piece of an edge, and the change of beta f on the piece that they take with an error of 1e-6
+RULES = np.array([[4, 2.2], [6, 5.0]])
+MAX_PIECES = 64
+NO_MASS = 1e-20                            # of a total of one: there the mean over the cell is not worth a logarithm
+GAUSS = np.array([[np.pad(a, (0, 6 - int(q))) for a in np.polynomial.legendre.leggauss(int(q))] for q, _ in RULES])
+
+_vector = types.Array(types.float64, 1, "C")
+_counts = types.Array(types.int64, 1, "C")
+_value = types.FunctionType(SIGNATURES["value"])
+
+
+@njit(**options)
+def _place(x, shape, row, axis, X, stop):
+    """Coordinates of a row of the last axis. x: node positions, n_a + 1 entries an axis. On `axis` rows count edges."""
+    d = shape.size
+    q, first, at, stride = row, 0, 0, shape[d - 1]
+    for a in range(d):
+        first += shape[a] + 1
+    first -= shape[d - 1] + 1
+    position = 0
+    for a in range(d - 2, -1, -1):
+        first -= shape[a] + 1
+        m = stop if a == axis else shape[a]
+        i = q % m
+        q //= m
+        at += i * stride
+        stride *= shape[a]
+        if a == axis:
+            position = i
+        for k in range(X.shape[1]):
+            X[a, k] = x[first + i]
+    return at, position
+
+
+@njit(**options)
+def _values(x, shape, value, p, first_row, last_row, out):
+    d = shape.size
+    n = shape[d - 1]
+    X, F = np.empty((d, n)), np.empty(n)
+    tail = x.size - n - 1
+    for row in range(first_row, last_row):
+        _place(x, shape, row, -1, X, 0)
+        for k in range(n):
+            X[d - 1, k] = x[tail + k]
+        value(X, p, F)
+        for k in range(n):
+            out[row * n + k] = F[k]
+
+
+@kernel(types.void(_vector, _counts, _value, _vector, _vector))
+def node_values(x, shape, value, p, out):
+    """out (N,) = f on all nodes; x: positions of the nodes of each axis, each followed by one more (the next period or the wall)."""
+    _values(x, shape, value, p, 0, out.size // shape[shape.size - 1], out)
+
+
+@kernel(types.void(_vector, _counts, _value, _vector, _vector), parallel=True)
+def node_values_parallel(x, shape, value, p, out):
+    rows = out.size // shape[shape.size - 1]
+    n_jobs = min(rows, 64)
+    for job in prange(n_jobs):
+        _values(x, shape, value, p, job * rows // n_jobs, (job + 1) * rows // n_jobs, out)
+
+
+@njit(**options)
+def _exponents(F, beta, f0, clip):
+    """F <- beta (F - f0), logarithmic above clip."""
+    highest = 0.0
+    for k in range(F.size):
+        F[k] = beta * (F[k] - f0)
+        highest = F[k] if F[k] > highest else highest
+    if highest > clip:
+        for k in range(F.size):
+            F[k] = clip + log1p(F[k] - clip) if F[k] > clip else F[k]
+
+
+@njit(**options)
+def _edges(x, shape, axis, is_ring, value, p, beta, f0, clip, W, scale, first_row, last_row, out):
+    """out_e = scale / int exp(beta (f - f0)) over the edge: Simpson where beta |df| < STEEP in the block, else composite Gauss."""
+    d = shape.size
+    stop = shape[axis] if is_ring else shape[axis] - 1
+    n = stop if axis == d - 1 else shape[d - 1]
+    X, F = np.empty((d, BLOCK)), np.empty(BLOCK)
+    base, length, acc, top = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
+    left, right = np.empty(BLOCK), np.empty(BLOCK)
+    stride, begin = 1, 0
+    for a in range(d):
+        if a > axis:
+            stride *= shape[a]
+        elif a < axis:
+            begin += shape[a] + 1
+    tail = x.size - shape[d - 1] - 1
+    ring = stride * shape[axis]
+    for row in range(first_row, last_row):
+        at, position = _place(x, shape, row, axis, X, stop)
+        for start in range(0, n, BLOCK):
+            m = min(BLOCK, n - start)
+            if axis == d - 1:
+                for k in range(m):
+                    e = start + k
+                    left[k] = W[at + e]
+                    right[k] = W[at + (e + 1 if e + 1 < shape[axis] else 0)]
+                    base[k] = x[begin + e]
+                    length[k] = x[begin + e + 1] - base[k]
+                    X[axis, k] = base[k] + 0.5 * length[k]
+            else:
+                here, there = W[at + start:at + start + m], at + start + stride - (ring if position + 1 == shape[axis] else 0)
+                beyond, low, size = W[there:there + m], x[begin + position], x[begin + position + 1] - x[begin + position]
+                for k in range(m):
+                    left[k], right[k] = here[k], beyond[k]
+                    X[d - 1, k] = x[tail + start + k]
+                for k in range(m):
+                    base[k], length[k], X[axis, k] = low, size, low + 0.5 * size
+            for k in range(m, BLOCK):                # lanes beyond the end repeat the last one
+                left[k], right[k], base[k], length[k] = left[m - 1], right[m - 1], base[m - 1], length[m - 1]
+                X[d - 1, k], X[axis, k] = X[d - 1, m - 1], X[axis, m - 1]
+            value(X, p, F)
+            n_steep = 0
+            for k in range(BLOCK):
+                n_steep += 1 if (left[k] > EXP_STEEP * right[k]) or (right[k] > EXP_STEEP * left[k]) else 0
+            steep = 0.0
+            if n_steep > 0:
+                ratio = 1.0
+                for k in range(BLOCK):
+                    ratio = max(ratio, left[k] / right[k], right[k] / left[k])
+                steep = np.log(ratio)
+            if steep < STEEP:
+                _exponents(F, beta, f0, clip)
+                for k in range(m):
+                    out[row * n + start + k] = 6 * scale / (length[k] * (1 / left[k] + 4 * exp(F[k]) + 1 / right[k]))
+                continue
+            rule = 0 if steep <= RULES[0, 1] else 1
+            q, reach = int(RULES[rule, 0]), RULES[rule, 1]
+            pieces = min(int(steep / reach) + 1, MAX_PIECES) if steep < 1e6 else MAX_PIECES
+            for k in range(BLOCK):
+                acc[k] = 0.0
+                top[k] = min(left[k], right[k])
+            for s in range(pieces):
+                for g in range(q):
+                    fraction = (s + (1 + GAUSS[rule, 0, g]) / 2) / pieces
+                    weight = GAUSS[rule, 1, g] / (2 * pieces)
+                    for k in range(BLOCK):
+                        X[axis, k] = base[k] + fraction * length[k]
+                    value(X, p, F)
+                    _exponents(F, beta, f0, clip)
+                    for k in range(BLOCK):
+                        acc[k] += weight * (top[k] * exp(F[k]))
+            for k in range(m):
+                out[row * n + start + k] = scale * top[k] / (length[k] * acc[k])
+
+
+@kernel(types.void(_vector, _counts, int64, boolean, _value, _vector, types.float64, types.float64, types.float64, _vector,
+                   types.float64, _vector))
+def edge_conductances(x, shape, axis, is_ring, value, p, beta, f0, clip, W, scale, out):
+    """out (..., n_axis - 1 or n_axis, ...) = scale / int exp(beta (f - f0)) over each edge along `axis`, logarithmic above clip; W = exp(-beta (f - f0)) on nodes."""
+    _edges(x, shape, axis, is_ring, value, p, beta, f0, clip, W, scale, 0, _rows(shape, axis, is_ring), out)
+
+
+@kernel(types.void(_vector, _counts, int64, boolean, _value, _vector, types.float64, types.float64, types.float64, _vector,
+                   types.float64, _vector), parallel=True)
+def edge_conductances_parallel(x, shape, axis, is_ring, value, p, beta, f0, clip, W, scale, out):
+    rows = _rows(shape, axis, is_ring)
+    n_jobs = min(rows, 64)
+    for job in prange(n_jobs):
+        _edges(x, shape, axis, is_ring, value, p, beta, f0, clip, W, scale, job * rows // n_jobs, (job + 1) * rows // n_jobs, out)
+
+
+@njit(**options)
+def _rows(shape, axis, is_ring):
+    rows = 1
+    for a in range(shape.size - 1):
+        rows *= shape[a] - (1 if a == axis and not is_ring else 0)
+    return rows
+
+
+@njit(**options)
+def _log_mean(z):
+    """log of the mean of exp(z x) over -1/2 < x < 1/2."""
+    a = min(abs(z), 1400.0)
+    return a / 2 + np.log(-np.expm1(-a) / a) if a > 1e-3 else a * a / 24
+
+
+@njit(**options)
+def _means(V, W, x, width, is_ring, n, inner, first, last, out):
+    # factors of one line: second difference, first difference (right and left), widths over distances (two-sided, right, left)
+    T = np.empty((7, n))
+    for k in range(n):
+        right = x[k + 1] - x[k] if k < n - 1 or is_ring else width[k]
+        left = x[k] - x[k - 1] if k > 0 else (x[n] - x[n - 1] if is_ring else width[k])
+        both, w = left + right, width[k]
+        T[0, k], T[1, k] = w * w / (12 * right * both), w * w / (12 * left * both)
+        T[2, k], T[3, k] = w * left / (12 * right * both), w * right / (12 * left * both)
+        T[4, k], T[5, k], T[6, k] = w / both, w / right, w / left
+    for line in range(first, last):
+        o, k = line // n, line % n
+        lo = k - 1 if k > 0 else (n - 1 if is_ring else 0)
+        hi = k + 1 if k < n - 1 else (0 if is_ring else n - 1)
+        for i in range(inner):
+            b = o * n * inner + i
+            a, m, c = b + lo * inner, b + k * inner, b + hi * inner
+            if W[m] <= 0:
+                out[m] = 0.0
+                continue
+            if max(abs(V[m]), abs(V[a]), abs(V[c])) * max(W[m], W[a], W[c]) <= NO_MASS:
+                out[m] = V[m]                                                   # bounds what the three cells hold, and that is nothing
+                continue
+            down = a if W[a] > 0 else m
+            up = c if W[c] > 0 else m
+            y = (W[up] - W[down]) / (W[up] + W[down])
+            per = (T[4, k] if down != m else T[5, k]) if up != m else T[6, k]
+            steep = 2 * (y + y * y * y / 3) * per                            # d log W per cell, by atanh to third order
+            if abs(y) > 0.46:
+                steep = np.log(W[up] / W[down]) * per
+            slope = (1.0 if steep > 1.0 else steep) if steep > -1.0 else -1.0
+            high, low = T[0, k] + slope * T[2, k], T[1, k] - slope * T[3, k]
+            high = 0.0 if high < 0.0 else high
+            low = 0.0 if low < 0.0 else low
+            out[m] = V[m] + high * (V[up] - V[m]) + low * (V[down] - V[m])
+            if abs(steep) > 1.0:
+                # v and W as exponentials across the cell: where the density is smooth and W is steep, v undoes W
+                if V[m] > 0 and V[m] * max(W[m], W[up], W[down]) <= NO_MASS:
+                    out[m] = V[m]                                               # bounds what the cell may hold, and that is nothing
+                    continue
+                part, here, size = min(abs(steep) - 1.0, 1.0), V[m] * W[m], _log_mean(steep)
+                if V[m] > 0 and V[up] > 0 and V[down] > 0:
+                    rise = np.log(V[up] / V[down]) * per
+                    # u lies between its neighbours (rounding far up a wall must not be carried down it), except in
+                    # equilibrium, where v hardly rises and the cell holds its Gibbs mass times v however narrow the well is
+                    bound = max(here, V[up] * W[up], V[down] * W[down]) / here
+                    own = np.exp(min(size, 690.0))
+                    bound += max(0.0, 1.0 - abs(rise)) * max(0.0, own - bound)
+                    value = V[m] * min(np.exp(min(_log_mean(rise + steep), 690.0)), bound) / own
+                else:
+                    value = V[m] * np.exp(-size)                                # no slope: the node's own value stands for the cell
+                out[m] = (1 - part) * out[m] + part * value
+
+
+@kernel(types.void(_vector, _vector, _vector, _vector, boolean, int64, int64, int64, _vector))
+def cell_mean(V, W, x, width, is_ring, outer, n, inner, out):
+    """out = mean of v over each cell along the middle axis, weighted by exp(-beta f): weights >= 0 that sum to one.
+
+    From the parabola through three nodes and the slope of log W (atanh to third order), beta f's change per cell being clipped at one:
+    mean = v + (w^2/24) v'' + (w^2/12) (log W)' v'. Beyond, with both v and W as exponentials. A neighbour with W <= 0 is outside the domain and counts as a wall (v' = 0).
+    x: n + 1 node positions (the last one a period on), width: n cell widths.
+    """
+    _means(V, W, x, width, is_ring, n, inner, 0, outer * n, out)
+
+
+@kernel(types.void(_vector, _vector, _vector, _vector, boolean, int64, int64, int64, _vector), parallel=True)
+def cell_mean_parallel(V, W, x, width, is_ring, outer, n, inner, out):
+    rows = outer * n
+    n_jobs = min(rows, 64)
+    for job in prange(n_jobs):
+        _means(V, W, x, width, is_ring, n, inner, job * rows // n_jobs, (job + 1) * rows // n_jobs, out)

@@ -1,0 +1,79 @@
+"""Steps while theta(t) or f(x, t) changes: the chain is rebuilt for every step at its middle time (order 2)."""
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .stepping import MAX_GROWTH, Counts, Stepper, allowed_step
+
+KEPT = 4                                   # chains of recent moments: one step, its two halves, the reading
+
+
+class MovingStepper(Stepper):
+    """Carries the node masses u = D v, which mean the same for every chain, where v = u/D does not."""
+
+    def __init__(self, problem, tol, positive=False, order=4, n_steps=None):
+        self.problem, self.space_order, self.n_steps = problem, order, n_steps
+        self._recent = {}
+        self.tol, self.positive, self.counts = tol, positive, Counts()
+        self.mode, self.order = (0, 1) if positive else (1, 2)
+        self.horizon, self._drift = 0.0, 1.0
+        first = self.at(0.0)
+        self.dt = 2 * float(min(np.min(w) for w in first.grid.widths)) ** 2 / first.theta
+
+    drift = property(lambda self: self._drift)
+    rounding_rate = 0.0
+
+    def at(self, time):
+        """Lines of the chain at one moment."""
+        if time not in self._recent:
+            while len(self._recent) >= KEPT:
+                self._recent.pop(next(iter(self._recent)))
+            self._recent[time] = self.problem.lines(self.space_order, time)
+        return self._recent[time]
+
+    def advance(self, u, start, stop, report=lambda s: None):
+        """Node masses at `stop` from those at `start`."""
+        if self.n_steps is not None:
+            dt = (stop - start) / self.n_steps
+            for k in range(self.n_steps):
+                u = self._take(u, start + k * dt, dt)
+                report(start + (k + 1) * dt)
+            self.counts.strang += self.n_steps
+            return u
+        s = start
+        while stop - s > 1e-12 * stop:
+            left = stop - s
+            n = max(1, math.ceil(left / self.dt - 1e-9))
+            dt = left / n if n < 4 else self.dt
+            one = self._take(u, s, dt)
+            two = self._take(self._take(u, s, dt / 2), s + dt / 2, dt / 2)
+            error = float(np.abs(one - two).sum()) / (2**self.order - 1)
+            allowed = allowed_step(self.tol, "euler" if self.positive else "strang")
+            ratio = (allowed / max(error, 1e-300)) ** (1 / (self.order + 1)) if np.isfinite(error) else 0.0
+            if not error <= allowed:
+                self.dt = dt * max(0.2, 0.9 * ratio)
+                self.counts.rejected += 1
+                continue
+            self.counts.strang += 1
+            u = two if self.positive else two + (two - one) / 3
+            s += dt
+            self.dt = max(self.dt, dt * min(MAX_GROWTH, 0.9 * ratio)) if dt < self.dt else dt * min(MAX_GROWTH, max(0.5, 0.9 * ratio))
+            report(s)
+        return u
+
+    def _take(self, u, s, dt):
+        """One step by the chain at the middle time: split where it resolves the local relaxation, of the whole grid beyond."""
+        lines = self.at(s + dt / 2)
+        mass = lines.mass
+        v = np.divide(u, mass, out=np.zeros_like(u), where=mass > 0)
+        frozen = Stepper(lines, self.tol, self.positive, dt=dt)
+        if lines.is_split and (frozen.is_exact_in_lines or dt <= frozen.reach * frozen._relaxation(v)):
+            v = lines.strang(v, dt, 1, self.mode)
+        else:
+            solver = frozen._make_solver()
+            v = solver.step(v, dt, 1e-2 * self.tol, mass)
+            self._drift *= solver.drift
+            self.counts.factors += solver.n_factors
+        return mass * v

@@ -1,0 +1,266 @@
+"""Gibbs masses of regions: whole cells by their exact masses, cells at the boundary cut along it."""
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...core.results import Estimate
+from .cell_masses import Masses, integrate, log_sum
+from .quadrature import gauss, tensor_rule
+
+LEVELS = {2: 5, 3: 3}                     # halvings of the cells at the boundary, while there are few
+MAX_BOXES = {2: 40_000, 3: 60_000}
+POINTS_IN_1D = 33
+LINES, ALONG = 3, 4                       # Gauss points across and along the lines that end on the boundary
+SMALL = math.log(1e-3)                    # less probable regions are integrated anew to their own relative accuracy
+
+
+@dataclass(frozen=True, repr=False)
+class Components:
+    """Connected parts of a chain: nothing passes from one to another.
+
+    Attributes
+    ----------
+    labels : int ndarray, shape grid.shape
+        -1 for cells that are not states.
+    n : int
+    probabilities : ndarray (n,)
+        Gibbs probability of each part.
+    """
+    labels: np.ndarray
+    n: int
+    probabilities: np.ndarray
+
+    def __repr__(self):
+        return f"{self.n} connected part{'s' if self.n != 1 else ''}, Gibbs probabilities {', '.join(f'{p:.4g}' for p in self.probabilities[:8])}"
+
+
+def components(diffusion):
+    labels, n = diffusion.chain.components()
+    p = (diffusion.gibbs.values * diffusion.grid.volumes).ravel()
+    known = labels >= 0
+    return Components(labels.reshape(diffusion.grid.shape), n, np.bincount(labels[known], p[known], n))
+
+
+@dataclass(frozen=True)
+class RegionMasses:
+    """Cells of the domain that lie wholly in a region, and the masses of the region in the cells that its boundary cuts."""
+    whole: np.ndarray          # bool (n_cells,)
+    cut: np.ndarray            # flat indices
+    masses: Masses             # of the region in the cut cells
+    absolute_error: np.ndarray # of exp(masses.log_mass), relative to exp(scale)
+    scale: float
+
+
+def probability(diffusion, region, refine=False):
+    """Gibbs probability of a region as an Estimate."""
+    from ..discretisation.absorbing_boundary import check_region
+    grid = diffusion.grid
+    check_region(region, grid, "the region")
+    space = diffusion._space.without_region()
+    parts = region_masses(space, region, extra=1 if refine else 0)
+    cells = diffusion._cell_masses
+    total = cells.log_total
+    with np.errstate(divide="ignore"):
+        whole = cells.log_mass[parts.whole]
+        log_p = log_sum(np.concatenate([whole, parts.masses.log_mass])) - total
+    method = "cell masses by Gauss quadrature"
+    if not np.isfinite(log_p):
+        return Estimate(0.0, 0.0, method, inputs=diffusion._inputs)
+    if log_p < SMALL and parts.whole.any():
+        boxes = _boxes_of(grid, np.flatnonzero(parts.whole))
+        own = integrate(space.exponent, [boxes], grid.n_cells)
+        log_p = log_sum(np.concatenate([own.log_mass[parts.whole], parts.masses.log_mass])) - total
+        whole, relative = own.log_mass[parts.whole], own.relative_error[parts.whole]
+    else:
+        relative = cells.relative_error[parts.whole]
+    p = math.exp(log_p)
+    error = float((np.exp(whole - total) * relative).sum()) + float(parts.absolute_error.sum()) * math.exp(parts.scale - total)
+    error += p * (cells.total_error / 2 + 4e-16 * (1 + abs(log_p)))
+    return Estimate(min(p, 1.0), error, method, log10=log_p / math.log(10), inputs={**diffusion._inputs, "region": repr(region)})
+
+
+def region_masses(space, region, extra=0):
+    """Which cells lie in the region, and int exp(-beta (f - f0)) over the region in the cells that its boundary cuts."""
+    grid = space.grid
+    flat = np.flatnonzero(space.inside)
+    lower, width, _ = _boxes_of(grid, flat)
+    state, touched = _classified(region, lower, width)
+    if not touched and not (state == 0).any():
+        raise ValueError(f"{region!r} selects nothing: no cell of the grid {_bounds(grid)} meets it.")
+    whole = np.zeros(grid.n_cells, bool)
+    whole[flat[state == 1]] = True
+    cut = flat[state == 0]
+    if not cut.size:
+        return RegionMasses(whole, cut, Masses(np.zeros(0), np.zeros(0), 0.0), np.zeros(0), 0.0)
+    lower, width = lower[:, state == 0], width[:, state == 0]
+    rule = _in_line if grid.ndim == 1 else _in_cells
+    masses, absolute, scale = rule(space, region, lower, width, extra)
+    if not touched and not np.isfinite(masses.log_mass).any():
+        raise ValueError(f"{region!r} selects nothing: no cell of the grid {_bounds(grid)} meets it.")
+    return RegionMasses(whole, cut, masses, absolute, scale)
+
+
+def _bounds(grid):
+    return " x ".join(f"[{low:g}, {high:g}]" for low, high in grid.bounds)
+
+
+def _boxes_of(grid, flat):
+    place = np.unravel_index(flat, grid.shape)
+    lower = np.stack([e[p] for e, p in zip(grid.edges, place)])
+    return lower, np.stack([w[p] for w, p in zip(grid.widths, place)]), flat
+
+
+def _classified(region, lower, width):
+    """1: box in the region, -1: outside, 0: its boundary passes or may pass; and whether any point that was tried lies in the region."""
+    d, n = lower.shape
+    state, near = np.zeros(n, int), np.arange(n)
+    if region.has_distance and region.is_distance_bound:
+        distance = region.signed_distance((lower + width / 2).T)
+        far = np.abs(distance) > np.sqrt((width ** 2).sum(0)) / 2
+        state[far] = np.where(distance[far] < 0, 1, -1)
+        near = np.flatnonzero(~far)
+    lower, width = lower[:, near], width[:, near]
+    fractions = np.stack(np.meshgrid(*[np.array([0.0, 0.5, 1.0])] * d, indexing="ij")).reshape(d, -1)
+    count, touched = np.zeros(near.size, int), bool((state == 1).any())
+    for u in fractions.T:
+        hit = region.contains((lower + u[:, None] * width).T)
+        count += hit
+        touched |= bool(hit.any())
+    if not (region.has_distance and region.is_distance_exact):           # else the boundary may pass where no point shows it
+        state[near] = np.where(count == fractions.shape[1], 1, np.where(count == 0, -1, 0))
+    return state, touched
+
+
+def _in_line(space, region, lower, width, extra):
+    """1D: the parts of each cell between the exact crossings of the boundary."""
+    n = lower.shape[1]
+    s = np.linspace(0, 1, POINTS_IN_1D + 32 * extra)
+    x = lower[0][:, None] + s * width[0][:, None]
+    hit = region.contains(x.reshape(-1, 1)).reshape(x.shape)
+    at, k = np.nonzero(hit[:, 1:] != hit[:, :-1])
+    t = region.crossing(x[at, k][:, None], x[at, k + 1][:, None])
+    cross = x[at, k] + t * (x[at, k + 1] - x[at, k])
+    low, high, owner = [], [], []
+    for i in range(n):
+        points = np.concatenate([x[i, :1], cross[at == i], x[i, -1:]])
+        state = hit[i, 0]
+        for a, b in zip(points[:-1], points[1:]):
+            if state and b - a > 1e-13 * width[0, i]:        # not the rounding of a boundary at the end of the cell
+                low.append(a)
+                high.append(b)
+                owner.append(i)
+            state = not state
+    low, high = np.array(low), np.array(high)
+    masses = integrate(space.exponent, [(low[None], (high - low)[None], np.array(owner, int))], n) if low.size else Masses(np.full(n, -np.inf), np.zeros(n), 0.0)
+    scale = float(masses.log_mass.max()) if low.size else 0.0
+    scale = scale if np.isfinite(scale) else 0.0
+    return masses, np.exp(masses.log_mass - scale) * masses.relative_error, scale
+
+
+def _in_cells(space, region, lower, width, extra):
+    """2D and 3D: halve the cut boxes, then integrate on lines that end on the boundary; two depths are compared."""
+    d, n = lower.shape
+    levels = LEVELS[d] + extra if region.has_distance else 1 + extra
+    while levels > 1 and n * 2 ** ((d - 1) * levels) > MAX_BOXES[d] * 2 ** ((d - 1) * extra):
+        levels -= 1
+    boxes, owner = (lower, width), np.arange(n)
+    whole = []
+    totals = []
+    for level in range(levels + 1):
+        if level >= levels - 2:
+            part = _on_lines(space, region, *boxes, owner, n) if region.has_distance else _on_points(space, region, *boxes, owner, n)
+            totals.append(part + (list(whole),))
+        if level == levels:
+            break
+        low, w = boxes[0], boxes[1] / 2
+        corners = np.array(list(np.ndindex(*(2,) * d))).T
+        low = (low[:, :, None] + corners[:, None] * w[:, :, None]).reshape(d, -1)
+        w, owner = np.repeat(w, 2 ** d, axis=1), np.repeat(owner, 2 ** d)
+        state, _ = _classified(region, low, w)
+        inner = state == 1
+        if inner.any():
+            whole.append((low[:, inner], w[:, inner], owner[inner]))
+        boxes, owner = (low[:, state == 0], w[:, state == 0]), owner[state == 0]
+    sums = []
+    for log_part, blur, wholes in totals:
+        if wholes:
+            body = integrate(space.exponent, wholes, n)
+            sums.append((np.logaddexp(body.log_mass, log_part), body, blur))
+        else:
+            sums.append((log_part, Masses(np.full(n, -np.inf), np.zeros(n), 0.0), blur))
+    best, body, blur = sums[-1]
+    scale = float(best.max())
+    scale = scale if np.isfinite(scale) else 0.0
+    # the errors of the depths have random signs, so one small change proves nothing: the change before counts by half
+    steps = [np.abs(np.exp(b[0] - scale) - np.exp(a[0] - scale)) for a, b in zip(sums[:-1], sums[1:])]
+    change = np.exp(best - scale) if not steps else np.maximum(steps[-1], steps[0] / 2)
+    error = change + np.exp(body.log_mass - scale) * body.relative_error + np.exp(blur - scale)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        relative = np.where(np.isfinite(best), error / np.exp(best - scale), 0.0)
+    return Masses(best, np.nan_to_num(relative, posinf=1.0), space.exponent.f0), error, scale
+
+
+def _sums(log_terms, owner, n):
+    top = np.full(n, -np.inf)
+    np.maximum.at(top, owner, log_terms)
+    base = np.where(np.isfinite(top), top, 0.0)
+    with np.errstate(divide="ignore"):
+        return base + np.log(np.bincount(owner, np.exp(log_terms - base[owner]), n))
+
+
+def _on_lines(space, region, lower, width, owner, n):
+    """log of the integral over the region in boxes, on Gauss lines along the axis that is steepest for the distance; (n,) by owner."""
+    d = lower.shape[0]
+    none = np.full(n, -np.inf)
+    if not owner.size:
+        return none, none
+    centre = lower + width / 2
+    slope = np.empty(lower.shape)
+    for k in range(d):
+        ends = [np.where(np.arange(d)[:, None] == k, lower + s * width, centre).T for s in (0, 1)]
+        slope[k] = np.abs(region.signed_distance(ends[1]) - region.signed_distance(ends[0]))
+    axis = slope.argmax(0)
+    x, w = gauss(LINES)
+    y, v = gauss(ALONG)
+    logs = []
+    for index in np.ndindex(*(LINES,) * (d - 1)):
+        start, step, weight = lower.copy(), np.zeros(lower.shape), np.ones(lower.shape[1])
+        for k in range(d):
+            along = axis == k
+            step[k, along] = width[k, along]
+            # the j-th of the other axes takes the j-th index
+            order = np.where(axis > k, k, k - 1)
+            picked = np.array(index)[np.clip(order, 0, d - 2)]
+            start[k] += np.where(along, 0.0, x[picked] * width[k])
+            weight = weight * np.where(along, 1.0, w[picked] * width[k])
+        end = start + step
+        first, last = region.contains(start.T), region.contains(end.T)
+        t = np.nan_to_num(region.crossing(start.T, end.T), nan=1.0)
+        low = np.where(first, 0.0, np.where(last, t, 0.0))
+        high = np.where(first, np.where(last, 1.0, t), np.where(last, 1.0, 0.0))
+        s = low + (high - low) * y[:, None]                                    # (along, boxes)
+        X = start[:, None] + step[:, None] * s
+        B = space.exponent(X.reshape(d, -1)).reshape(s.shape)
+        length = (high - low) * np.take_along_axis(width, axis[None], 0)[0]
+        least = np.minimum(B.min(0), 1e300)
+        with np.errstate(divide="ignore"):
+            logs.append(np.log(v @ np.exp(least - B)) - least + np.log(weight * length))
+    return _sums(np.concatenate(logs), np.tile(owner, len(logs)), n), none
+
+
+def _on_points(space, region, lower, width, owner, n):
+    """The same for regions of which only membership is known: Gauss points that lie in the region; the blur is what a row of points weighs."""
+    d = lower.shape[0]
+    none = np.full(n, -np.inf)
+    if not owner.size:
+        return none, none
+    nodes, weights = tensor_rule(4, d)
+    X = lower[:, None] + nodes.T[:, :, None] * width[:, None]
+    hit = region.contains(X.reshape(d, -1).T).reshape(weights.size, -1)
+    B = space.exponent(X.reshape(d, -1)).reshape(hit.shape)
+    with np.errstate(divide="ignore"):
+        logs = np.log(weights)[:, None] - B + np.log(width.prod(0))
+        return _sums(np.where(hit, logs, -np.inf).ravel(), np.tile(owner, weights.size), n), _sums(logs.ravel(), np.tile(owner, weights.size), n) - np.log(4)

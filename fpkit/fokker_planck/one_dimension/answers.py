@@ -1,0 +1,320 @@
+"""Continuum answers of a diffusion in one dimension: spectrum, first passage, exit and effective diffusion, whatever the grid.
+
+Each is an integral of positive functions on adaptive Gauss panels, or an eigenvalue of a chain that is exact on any panels
+(`interval_passage`, `interval_spectrum`). Nothing is formed by subtraction and all is kept in logarithms, so rates of 1e-60 or 1e-10000
+come with their full relative accuracy. The grid gives the domain (bounds, walls, mask) and the points where fields are drawn.
+"""
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ...core import checks
+from ...core.results import Estimate, Field
+from .pieces import lines, marked
+from .panels import HIGHEST
+from .passage import log_committor_mass, log_splitting, mean_time, variance
+from .spectrum import Modes, interpolated, log_cell_masses
+from .tilted_ring import log_velocity_and_diffusion
+from ..results import PerAxis, QuasiStationary, Spectrum
+
+QUADRATURE = "log-space quadrature in 1D"
+ELEMENTS = "spectral elements in 1D"
+RING = 3e-12                    # relative error that eigenvalues of a ring may have beside it: nearly double ones are the least sharp
+TIE = 1e-9                      # relative distance of equal exit rates
+
+
+# ------------------------------------------------------------------------------------------------------- numbers and errors
+def _relative_error(D, logs, x=None, span=0.0):
+    """Relative error of exp(logs): what the panels leave, and the rounding of beta f over the range that the answer spans.
+
+    `x` are the points where the answer is taken, which may lie high on a wall; `span` is a range of beta f beside that of f."""
+    level = 0.0
+    if x is not None:
+        with np.errstate(invalid="ignore"):
+            level = np.clip(np.nan_to_num(D._space.exponent(np.asarray(x)[None]), nan=0.0), 0.0, HIGHEST)
+    panels = np.max([line.panels.relative_error(level) for line in lines(D)], axis=0)
+    size = np.where(np.isfinite(logs), np.abs(logs), 0.0)
+    return 2 * panels + 2e-14 + 4 * np.finfo(float).eps * (D.beta * abs(D.f0) + 2 * size + span + 20)
+
+
+def _estimate(D, log_value, method=QUADRATURE, x=None, span=0.0):
+    """exp(log_value) as an Estimate; inf when it leaves the range of floats, and log10 still holds it."""
+    with np.errstate(over="ignore"):
+        value = float(np.exp(log_value))
+    error = value * float(np.max(_relative_error(D, log_value, x, span))) if np.isfinite(value) else (math.inf if value == math.inf else math.nan)
+    return Estimate(value, error, method, log10=float(log_value) / math.log(10), inputs=D._inputs)
+
+
+def _field(D, name, log_at, units, nowhere):
+    """Field of exp(log_at(x)): NaN of log_at is outside the domain, +inf is where the answer is `nowhere` = (value, sentence)."""
+    value, sentence = nowhere
+    x = D.grid.centres[0]
+    logs = log_at(x)
+    with np.errstate(over="ignore"):
+        values = np.where(logs == np.inf, value, np.exp(logs))
+    log10 = np.where(logs == np.inf, math.log10(value) if value > 0 and value < math.inf else value, logs / math.log(10))
+
+    def rule(point):
+        at = D.grid._wrapped(point)
+        log = float(log_at(at)[0])
+        if math.isnan(log):
+            raise ValueError(f"{name} has no value at {at.tolist()}: it is outside the domain.")
+        if log == math.inf:
+            return Estimate(value, math.nan, QUADRATURE, log10=value, status=sentence, inputs=D._inputs)
+        return _estimate(D, log, x=at)
+
+    with np.errstate(invalid="ignore"):
+        error = np.where(np.isfinite(values), values * _relative_error(D, logs, x), np.nan)
+    return Field(values, D.grid, name, error, units, D._inputs, rule, log10)
+
+
+def _on_lines(parts, of_piece, of_region):
+    """Function x -> log value: `of_piece(piece)` gives a function of points or a number, `of_region[label]` a number; NaN off the lines."""
+    pieces = [(part.line, [(p, of_piece(p)) for p in part.pieces], part.within) for part in parts]
+
+    def log_at(x):
+        x = np.asarray(x, float)
+        out = np.full(x.shape, np.nan)
+        for line, own, within in pieces:
+            y, on = line.own(x)
+            for piece, value in own:
+                here = on & (y >= piece.panels.edges[0]) & (y <= piece.panels.edges[-1])
+                if here.any():
+                    out[here] = value(y[here]) if callable(value) else value
+            for low, high, label, _ in within:
+                out[on & (y >= low) & (y <= high)] = of_region[label]
+        return out
+    return log_at
+
+
+def _with_absorbing(D, region):
+    return region if D.absorbing is None else region | D.absorbing
+
+
+def _no_leak(D, what):
+    if D.absorbing is not None:
+        raise ValueError(f"{what} needs paths that are never lost, and here they are absorbed in {D.absorbing!r}; leave `absorbing` out or ask "
+                         "for the committor.")
+
+
+# ------------------------------------------------------------------------------------------------------------ first passage
+def _passage(D, target, of_piece, name, units):
+    _no_leak(D, f"the {name}")
+    parts = marked(D, {"target": target})
+    unreachable = lambda piece: piece.left is None and piece.right is None
+    log_at = _on_lines(parts, lambda piece: np.inf if unreachable(piece) else of_piece(piece), {"target": -np.inf})
+    return _field(D, name, log_at, units, (math.inf, "the target cannot be reached from here; mind the mask and the walls of the potential"))
+
+
+def mfpt(D, target):
+    """Mean first passage time to a region; infinite where it cannot be reached.
+
+    tau(x) = (1/theta) int_x^b exp(beta f(y))/M int_a^y exp(-beta f(z)) dz dy with a reflecting end a, Green's function with two absorbing ones.
+    """
+    return _passage(D, target, mean_time, "mfpt", "time")
+
+
+def mfpt_variance(D, target):
+    """Variance of the first passage time: it solves L v = -2 theta M (tau')^2, v = 0 on the target."""
+    return _passage(D, target, variance, "mfpt variance", "time^2")
+
+
+def mfpt_moment(D, target, n):
+    """Mean of the n-th power of the first passage time: L tau_n = -n tau_{n-1}."""
+    n = checks.whole("n", n, 1)
+    return _passage(D, target, lambda piece: mean_time(piece, n), f"moment {n} of the first passage time", f"time^{n}")
+
+
+def _between(D, source, target):
+    """The lines cut at source and target; what absorbs elsewhere counts as the source, since paths there never reach the target."""
+    if D.absorbing is not None:
+        marked(D, {"source": source, "target": target})
+    return marked(D, {"source": _with_absorbing(D, source), "target": target})
+
+
+def committor(D, source, target):
+    """q(x) = int_a^x exp(beta f)/M over int_a^b between a point a of the source and b of the target."""
+    def of_piece(piece):
+        ends = {piece.left, piece.right} - {None}
+        if not ends:
+            return np.inf
+        if len(ends) == 1:
+            return 0.0 if ends == {"target"} else -np.inf
+        return log_splitting(piece)[0 if piece.right == "target" else 1]
+
+    log_at = _on_lines(_between(D, source, target), of_piece, {"source": -np.inf, "target": 0.0})
+    return _field(D, "committor", log_at, "", (math.nan, "neither source nor target can be reached from here"))
+
+
+def _log_capacity(D, parts):
+    """log of cap exp(beta f0): resistances in parallel."""
+    gates = [-p.panels.resistance.log_total for part in parts for p in part.pieces if {p.left, p.right} == {"source", "target"}]
+    return np.logaddexp.reduce(gates) if gates else -np.inf
+
+
+def _log_partition(D):
+    """log of Z exp(beta f0)."""
+    return np.logaddexp.reduce([line.panels.mass.log_total for line in lines(D)])
+
+
+def capacity(D, source, target):
+    _no_leak(D, "the capacity")
+    return _estimate(D, _log_capacity(D, _between(D, source, target)) - D.beta * D.f0)
+
+
+def reactive_flux(D, source, target):
+    _no_leak(D, "the reactive flux")
+    return _estimate(D, _log_capacity(D, _between(D, source, target)) - _log_partition(D))
+
+
+def rate(D, source, target):
+    _no_leak(D, "the rate")
+    parts = _between(D, source, target)
+    logs = []
+    for part in parts:
+        for p in part.pieces:
+            ends = {p.left, p.right} - {None}
+            if ends == {"source"}:
+                logs.append(p.panels.mass.log_total)
+            elif ends == {"source", "target"}:
+                logs.append(log_committor_mass(p, of_right=p.right == "source"))
+        logs += [panels.mass.log_total for _, _, label, panels in part.within if label == "source" and panels is not None]
+    if not logs:
+        raise ValueError("the source is a point without room beside it: no time is spent coming from it; enlarge it.")
+    return _estimate(D, _log_capacity(D, parts) - np.logaddexp.reduce(logs))
+
+
+# ----------------------------------------------------------------------------------------------------------------- spectrum
+def spectrum(D, k):
+    """The k lowest eigenvalues of -L over all parts of the domain."""
+    regions = {} if D.absorbing is None else {"absorbing region": D.absorbing}
+    found = []
+    for line in (lines(D) if not regions else []):
+        found += _modes(D, line, line.panels, k, line.is_ring, True, True)
+    for part in (marked(D, regions) if regions else []):
+        for piece in part.pieces:
+            ring = part.line.is_ring and not part.within
+            found += _modes(D, part.line, piece.panels, k, ring, piece.left is None, piece.right is None)
+        if part.line.is_ring and not part.within:
+            found += _modes(D, part.line, part.line.panels, k, True, True, True)
+    if not found:
+        raise ValueError("the absorbing region covers the whole domain; nothing is left to diffuse.")
+    found.sort(key=lambda item: item[0])
+    found = found[:k]
+    logs = np.array([log for log, _, _, _ in found])
+    values = np.array([modes.values[i] for _, modes, i, _ in found])
+    rings = RING * np.array([modes.is_ring for _, modes, _, _ in found])
+    errors = np.where(values > 0, values * (_relative_error(D, logs) + rings), 0.0)
+    functions = np.array([_eigenfunction(D, modes, i, line, not regions) for _, modes, i, line in found])
+    return Spectrum(values, errors, logs / math.log(10), functions, D.grid, ELEMENTS, D._inputs)
+
+
+def _modes(D, line, panels, k, is_ring, is_free_left, is_free_right):
+    modes = Modes(panels, k, is_ring, is_free_left, is_free_right, line.function)
+    return [(log, modes, i, line) for i, log in enumerate(modes.log)]
+
+
+def _eigenfunction(D, modes, i, line, is_conservative):
+    """Eigenfunction at the cell centres, its square of Gibbs mean 1 over the whole domain; NaN where floats cannot hold it."""
+    if modes.functions[i] is None:
+        return np.full(D.grid.shape, np.nan)
+    nodes = modes.nodes(modes.functions[i], i)
+    weights = modes.weights
+    size = (weights * nodes ** 2).sum()
+    share = math.exp(modes.panels.mass.log_total - _log_partition(D))
+    sign = np.sign(nodes.ravel()[np.argmax(weights * nodes ** 2)])
+    x, out = D.grid.centres[0], np.full(D.grid.shape, np.nan)
+    for other in lines(D):
+        _, on = other.own(x)
+        out[on] = 0.0
+    low, high = modes.panels.edges[[0, -1]]
+    y = np.where(x < low, x + (line.domain[1] - line.domain[0]), x) if line.domain[2] else x
+    on = (y >= low) & (y <= high)
+    out[on] = sign / math.sqrt(size * share) * interpolated(modes.panels, nodes, y[on])
+    return out
+
+
+def _outside(D, target):
+    """Modes of the pieces outside a region from which it can be reached, as (log rate, modes, piece, line), the slowest first."""
+    if D.absorbing is not None:
+        marked(D, {"target": target})
+    found = []
+    for part in marked(D, {"target": _with_absorbing(D, target)}):
+        for piece in part.pieces:
+            if piece.left is None and piece.right is None:
+                continue
+            modes = Modes(piece.panels, 1, False, piece.left is None, piece.right is None, part.line.function)
+            found.append((float(modes.log[0]), modes, piece, part.line))
+    if not found:
+        raise ValueError("the target covers the whole domain; nothing is left outside it.")
+    return sorted(found, key=lambda item: item[0])
+
+
+def exit_rate(D, target):
+    return _estimate(D, _outside(D, target)[0][0], ELEMENTS)
+
+
+def quasi_stationary(D, target):
+    """From the slowest piece outside the target; of several equally slow ones, as the Gibbs density would be left on them."""
+    found = _outside(D, target)
+    slowest = [item for item in found if item[0] - found[0][0] < TIE]
+    edges, period = D.grid.edges[0], D.grid.bounds[0][1] - D.grid.bounds[0][0]
+    masses, points, flows = np.full(D.grid.shape, -np.inf), [], []
+    for _, modes, piece, line in slowest:
+        psi = np.abs(modes.functions[0])
+        nodes = np.maximum(modes.nodes(psi, 0), 0.0)
+        # what the Gibbs density becomes: its component along psi, (int psi m / int psi^2 m) psi
+        scale = math.log(float((modes.weights * nodes).sum()) / float((modes.weights * nodes ** 2).sum()))
+        with np.errstate(divide="ignore"):
+            for lap in (0.0, period) if D.grid.periodic[0] else (0.0,):
+                cells = log_cell_masses(modes.panels, line.function, edges + lap, lambda x: np.log(np.maximum(interpolated(modes.panels, nodes, x), 0)))
+                masses = np.logaddexp(masses, scale + cells)
+            log_r = modes.chain.log_resistance(modes.values[0])
+            for end, label, psi_in, k in ((modes.panels.edges[0], piece.left, psi[1], 0), (modes.panels.edges[-1], piece.right, psi[-2], -1)):
+                if label is not None:
+                    points.append([float(line.wrapped(end))])
+                    flows.append(scale + np.log(psi_in) - log_r[k])
+    share = np.exp(masses - masses.max())
+    share /= share.sum()
+    flows = np.exp(np.array(flows) - max(flows))
+    density = share / D.grid.volumes
+    rate = _estimate(D, found[0][0], ELEMENTS)
+    error = density * 10 * float(_relative_error(D, found[0][0]))
+    return QuasiStationary(rate, Field(density, D.grid, "quasi-stationary density", error, "1/volume", D._inputs), np.array(points), flows / flows.sum(),
+                           target, D._inputs)
+
+
+def _ring(D, what):
+    """The ring, or None where a wall or a mask cuts it."""
+    _no_leak(D, f"the {what}")
+    if not D.grid.periodic[0]:
+        raise ValueError(f"the {what} at long times needs a periodic axis: between walls no path spreads for ever; use Grid(..., periodic=True).")
+    line = lines(D)[0]
+    return line if line.is_ring else None
+
+
+def effective_diffusion(D, force=0.0):
+    """Lifson and Jackson: theta L^2 / (int exp(beta f)/M int exp(-beta f)) over the period, 0 across a wall; with a force `interval_tilt`."""
+    line = _ring(D, "effective diffusion")
+    if line is None:
+        return PerAxis([Estimate(0.0, 0.0, QUADRATURE, inputs=D._inputs)])
+    if force == 0:
+        log_d = 2 * math.log(line.high - line.low) - line.panels.resistance.log_total - line.panels.mass.log_total
+    else:
+        log_d = log_velocity_and_diffusion(line, D.beta, force)[1]
+    return PerAxis([_estimate(D, log_d, span=_tilt(D, line, force))])
+
+
+def _tilt(D, line, force):
+    return 2 * D.beta * abs(force) * (line.high - line.low)
+
+
+def velocity(D, force):
+    """Mean velocity on a ring under a constant force."""
+    line = _ring(D, "velocity")
+    if line is None or force == 0:
+        return Estimate(0.0, 0.0, QUADRATURE, inputs=D._inputs)
+    v = _estimate(D, log_velocity_and_diffusion(line, D.beta, force)[0], span=_tilt(D, line, force))
+    return v if force > 0 else Estimate(-v.value, v.error, v.method, log10=v.log10, inputs=v.inputs)

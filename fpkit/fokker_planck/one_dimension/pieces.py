@@ -1,0 +1,288 @@
+"""The connected parts of a one-dimensional domain, where regions lie on them, and the pieces between."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...potentials.regions.shapes import Ball, Box, Complement, HalfSpace, Region, _Pair
+from ..discretisation.absorbing_boundary import check_region
+from ..gibbs.cell_masses import spline_knots
+from .panels import Panels, adaptive
+
+FIRST_PANELS = 16
+CELLS_PER_PANEL = 8             # so that the Gauss nodes of the first panels lie closer than the cells
+NEAR = 1e-12                    # of the length: ends closer than that are the same point
+SLIVER = 1e-9                   # share of a panel as narrow as the numbers are fine: a pole
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """A connected part of the domain: an interval between walls, or a ring.
+
+    Attributes
+    ----------
+    panels : Panels
+        Coordinates run on beyond the upper bound where the part passes the seam of a periodic axis.
+    is_ring : bool
+    function : callable
+        Points -> (beta (f - f0), log of the resistance per length).
+    domain : (float, float, bool)
+        Bounds of the axis, and whether it is periodic.
+    """
+    panels: Panels
+    is_ring: bool
+    function: object
+    domain: tuple
+
+    @property
+    def low(self):
+        return float(self.panels.edges[0])
+
+    @property
+    def high(self):
+        return float(self.panels.edges[-1])
+
+    def wrapped(self, x):
+        """Coordinates inside the bounds."""
+        low, high, is_periodic = self.domain
+        return np.where(x > high, low + (x - high), x) if is_periodic else x
+
+    def own(self, x):
+        """Points in the coordinates of this line, and whether they lie on it (to rounding: a wall is as sharp as its last digit)."""
+        low, high, is_periodic = self.domain
+        near = NEAR * (self.high - self.low)
+        if is_periodic:
+            x = np.where(x < self.low - near, x + (high - low), np.where(x > self.high + near, x - (high - low), x))
+        on = (x >= self.low - near) & (x <= self.high + near)
+        return np.where(on, np.clip(x, self.low, self.high), x), on
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """Part of a line between two ends, each a wall (None) or the boundary of a region (its label)."""
+    panels: Panels
+    left: str | None
+    right: str | None
+
+
+@dataclass(frozen=True, eq=False)
+class Marked:
+    """A line with regions on it: `pieces` outside them, `within` the (low, high, label, panels or None) inside them."""
+    line: Line
+    pieces: list
+    within: list
+
+
+def lines(diffusion):
+    """The connected parts of a one-dimensional domain, cached on the diffusion."""
+    kept = diffusion.__dict__
+    if "_interval_lines" not in kept:
+        kept["_interval_lines"] = _lines(diffusion)
+    return kept["_interval_lines"]
+
+
+def _lines(D):
+    grid, V = D.grid, D._frozen_potential
+    D._energies                                                   # refuses NaN
+    beta, f0, log_theta = D.beta, D.f0, np.log(D._frozen_theta)
+    low, high = grid.bounds[0]
+    period, is_periodic = high - low, grid.periodic[0]
+    exponent = D._space.exponent
+
+    def function(x):
+        x = np.where(x > high, low + (x - high), x) if is_periodic else x
+        B = exponent(x[None])
+        return B, B - D._mobility.log_along(0, x[None]) - log_theta
+
+    found = []
+    for left, right, n_cells in _runs(grid, V):
+        is_ring = is_periodic and n_cells == grid.n_cells
+        edges = np.linspace(left, right, 1 + int(np.clip(n_cells // CELLS_PER_PANEL, FIRST_PANELS, 4000)))
+        knots = spline_knots(V)
+        special = [] if knots is None else list(knots[0])
+        if is_periodic:
+            special = [*special, high, *(k + period for k in special)]
+        special = np.array([k for k in special if left < k < right])
+        if special.size:
+            edges = edges[np.abs(edges[:, None] - special[None]).min(1) > NEAR * period] if special.size < 4000 else edges[[0, -1]]
+            edges = np.union1d(np.union1d(edges, special), [left, right])
+        parts = adaptive(function, edges, beta, f0)
+        is_ring = is_ring and len(parts) == 1 and parts[0].edges[0] == left and parts[0].edges[-1] == right
+        if not is_ring and is_periodic and n_cells == grid.n_cells and len(parts) > 1 and parts[0].edges[0] == left and parts[-1].edges[-1] == right:
+            parts = parts[1:-1] + [_joined(parts[-1], parts[0], period)]         # a wall elsewhere on the ring: the seam is none
+        found += [Line(p, is_ring, function, (low, high, is_periodic)) for p in parts]
+    if not found:
+        raise ValueError("the potential is infinite in every cell; move the bounds of the grid.")
+    _refuse_poles(found)
+    return found
+
+
+def _joined(first, second, period):
+    return Panels(np.concatenate([first.edges, second.edges[1:] + period]),
+                  *(np.concatenate([getattr(first, k), getattr(second, k)]) for k in ("B", "log_r", "error")))
+
+
+def _refuse_poles(found):
+    """A panel as narrow as the numbers are fine that still holds a share of the integrals is a pole of f."""
+    for line in found:
+        p = line.panels
+        for k in np.flatnonzero(p.width <= 1e-14 * max(np.abs(p.edges).max(), p.edges[-1] - p.edges[0])):
+            mass, resistance = (np.exp(r.log_whole[k] - r.log_total) for r in (p.mass, p.resistance))
+            at_an_end = min(p.edges[k] - p.edges[0], p.edges[-1] - p.edges[k + 1]) <= NEAR * (p.edges[-1] - p.edges[0])
+            if mass > SLIVER or (resistance > SLIVER and not at_an_end):
+                raise ValueError(f"the potential has a pole near {p.edges[k]:.6g}: exp({'-' if mass > SLIVER else ''}f/theta) has no finite integral "
+                                 "there; take that place out with Grid(..., mask=...).")
+
+
+def _runs(grid, V):
+    """(left, right, number of cells) of each run of inside cells; walls between two cell centres are found by bisection."""
+    low, high = grid.bounds[0]
+    edges, centres, n, is_periodic = grid.edges[0], grid.centres[0], grid.n_cells, grid.periodic[0]
+    rules = [r for r in (getattr(grid.mask, "contains", grid.mask), V.domain) if callable(r)]
+    inside = np.array(grid.inside)
+    if callable(V.domain):
+        inside &= V.domain(grid.points)
+    if is_periodic and inside.all():
+        return [(low, high, n)]
+    first = int(np.flatnonzero(~inside)[0]) if is_periodic else 0       # start outside: no run is cut in two
+    flags = np.r_[False, np.roll(inside, -first), False]
+    lap = lambda i, values: values[i % n] + (i // n) * (high - low)
+
+    def wall(cell, side, step):
+        face = edges[cell % n + side] + (cell // n) * (high - low)
+        beyond = face if not is_periodic and not 0 <= cell + step < n else lap(cell + step, centres)
+        allowed = lambda x: all(bool(np.all(rule(np.array([[low + (x - low) % (high - low) if is_periodic else x]])))) for rule in rules)
+        return _wall(allowed, lap(cell, centres), beyond, face) if rules else face
+
+    starts, stops = np.flatnonzero(flags[1:] & ~flags[:-1]), np.flatnonzero(flags[:-1] & ~flags[1:])
+    return [(wall(first + i, 0, -1), wall(first + j - 1, 1, 1), int(j - i)) for i, j in zip(starts, stops)]
+
+
+def _wall(allowed, inner, outer, face):
+    """Where the domain ends between a point inside it and one outside; the face where the rules allow both."""
+    if not allowed(inner) or allowed(outer):
+        return face
+    a, b = inner, outer
+    for _ in range(60):
+        c = 0.5 * (a + b)
+        a, b = (c, b) if allowed(c) else (a, c)
+    return face if abs(a - face) <= 1e-9 * abs(outer - inner) else a
+
+
+# -------------------------------------------------------------------------------------------------------------- regions
+def marked(diffusion, regions):
+    """Each line with the regions {label: Region} on it, cut at their boundaries.
+
+    Refused: a region that meets no line, and two that share more than nothing.
+    """
+    grid = diffusion.grid
+    for label, region in regions.items():
+        check_region(region, grid, f"the {label}")
+    out, met = [], set()
+    for line in lines(diffusion):
+        spans = []
+        for label, region in regions.items():
+            own = _spans(region, line, grid)
+            if own:
+                met.add(label)
+            spans += [(a, b, label) for a, b in own]
+        out.append(_cut(line, sorted(spans)))
+    for label, region in regions.items():
+        if label not in met:
+            raise ValueError(f"the {label} {region!r} selects nothing: it does not meet the domain {grid!r}.")
+    return out
+
+
+def _ends(region):
+    """Points where a region of intervals may begin or end."""
+    if isinstance(region, Ball):
+        return [region.centre[0] - region.radius, region.centre[0] + region.radius]
+    if isinstance(region, HalfSpace):
+        return [region.offset / region.normal[0]]
+    if isinstance(region, Box):
+        return [e for e in region.bounds[0] if np.isfinite(e)]
+    if isinstance(region, _Pair):
+        return _ends(region.first) + _ends(region.second)
+    if isinstance(region, Complement):
+        return _ends(region.of)
+    return []
+
+
+def _spans(region: Region, line, grid):
+    """Intervals of a region on a line, in its coordinates; a single point, or a wall that only touches it, has length 0."""
+    low, high, is_periodic = line.domain
+    near = NEAR * (line.high - line.low)
+    special = np.array(_ends(region), float)
+    ticks = np.concatenate([grid.edges[0], grid.centres[0], special])
+    if is_periodic:
+        ticks = np.concatenate([ticks, ticks + (high - low)])
+        special = np.concatenate([special, special + (high - low)])
+    special = np.concatenate([special[(special > line.low - near) & (special < line.high + near)], [line.low, line.high]])
+    special[np.abs(special - line.low) <= near], special[np.abs(special - line.high) <= near] = line.low, line.high
+    ticks = np.unique(np.concatenate([ticks[(ticks > line.low + near) & (ticks < line.high - near)], special]))
+    x = np.sort(np.concatenate([ticks, (ticks[1:] + ticks[:-1]) / 2]))
+    hit = region.contains(line.wrapped(x)[:, None])
+    change = np.flatnonzero(hit[1:] != hit[:-1])
+    cross = []
+    for k in change:
+        a, b = x[k], x[k + 1]
+        inside_a = hit[k]
+        for _ in range(60):
+            c = 0.5 * (a + b)
+            if bool(region.contains(line.wrapped(np.array([[c]])))[0]) == inside_a:
+                a = c
+            else:
+                b = c
+        c = 0.5 * (a + b)
+        closest = special[np.abs(special - c).argmin()]
+        cross.append(closest if abs(closest - c) <= 10 * near else c)
+    bounds = ([line.low] if hit[0] else []) + cross + ([line.high] if hit[-1] else [])
+    spans = []
+    for a, b in zip(bounds[::2], bounds[1::2]):
+        if spans and a - spans[-1][1] <= near:                     # open on one side, closed on the other
+            spans[-1] = (spans[-1][0], b)
+        else:
+            spans.append((a, b))
+    if line.is_ring and len(spans) > 1 and spans[0][0] == line.low and spans[-1][1] == line.high:
+        spans = spans[1:-1] + [(spans[-1][0], spans[0][1] + (line.high - line.low))]
+    return spans
+
+
+def _cut(line, spans):
+    """`Marked` of sorted (low, high, label)."""
+    panels = line.panels
+    if not spans:
+        return Marked(line, [] if line.is_ring else [Piece(panels, None, None)], [])
+    period = line.high - line.low
+    start = spans[0][0] if line.is_ring else line.low
+    if line.is_ring:
+        start = min(a for a, _, _ in spans)
+        ends = np.array([line.low + (e - line.low) % period for a, b, _ in spans for e in (a, b)])
+        panels = panels.cut_at(ends, line.function)
+        first = int(np.argmin(np.abs(panels.edges[:-1] - start)))
+        panels = panels.rotated(first, period)
+        spans = sorted(spans) + [(start + period, start + period, spans[0][2])]
+        edge = lambda e: int(np.argmin(np.abs(panels.edges - e)))
+        line = Line(panels, False, line.function, line.domain)     # its coordinates begin at the first region
+    else:
+        panels = panels.cut_at(np.array([e for a, b, _ in spans for e in (a, b)]), line.function)
+        edge = lambda e: int(np.argmin(np.abs(panels.edges - e)))
+    _refuse_overlap(spans)
+    pieces, within, at, label = [], [], 0, None
+    for a, b, name in spans:
+        i, j = edge(a), edge(b)
+        if i > at:
+            pieces.append(Piece(panels.part(at, i), label, name))
+        within.append((a, b, name, panels.part(i, j) if j > i else None))
+        at, label = j, name
+    if at < len(panels):
+        pieces.append(Piece(panels.part(at, len(panels)), label, None))
+    return Marked(line, pieces, within)
+
+
+def _refuse_overlap(spans):
+    """Regions of different labels may not share a point."""
+    for (a, b, name), (c, d, other) in zip(spans[:-1], spans[1:]):
+        if c <= b and name != other:
+            raise ValueError(f"the {name} and the {other} {'touch' if c == b else 'overlap'} at {c:.6g}; shrink one of them.")

@@ -1,0 +1,73 @@
+"""Solves on the whole graph: banded elimination without subtraction, Gauss-Seidel sweeps, products with sparse matrices."""
+from numba import types
+
+from ...core.compilation import special
+from ...core.compilation import flag, kernel, numbers_1d, numbers_2d
+
+# sums over positive terms may be regrouped (and then vectorise): their relative error stays at rounding
+REGROUPED = special.SAFE | {"reassoc"}
+
+indices_1d = types.Array(types.int32, 1, "C")
+
+
+@kernel(types.void(numbers_2d, numbers_1d, numbers_1d), fastmath=REGROUPED)
+def band_factors(U, excess, pivot):
+    """Star-mesh (GTH) elimination of a graph whose conductances lie in a band, in place and without subtraction.
+
+    U (N, b): U[k, j] = conductance between k and k + 1 + j; excess (N,): grounds. Afterwards U[k, j] = fraction of node k that
+    goes to k + 1 + j, pivot = 1/(sum of conductances + ground). The last rows must hold zeros beyond N.
+    """
+    N, b = U.shape
+    for k in range(N):
+        m = min(b, N - 1 - k)
+        row = U[k]
+        s = excess[k]
+        for j in range(m):
+            s += row[j]
+        s = 1 / s
+        pivot[k] = s
+        for i in range(m):
+            x = row[i] * s
+            if x > 0:
+                below = U[k + 1 + i, :m - 1 - i]
+                ahead = row[i + 1:m]
+                for j in range(below.size):
+                    below[j] += x * ahead[j]
+                excess[k + 1 + i] += x * excess[k]
+        for j in range(m):
+            row[j] *= s
+
+
+@kernel(types.void(numbers_2d, numbers_1d, numbers_1d), fastmath=REGROUPED)
+def band_solve(U, pivot, r):
+    """Solve with the factors of `band_factors`, r in place; r >= 0 gives a result >= 0 with full relative accuracy."""
+    N, b = U.shape
+    for k in range(N):
+        m = min(b, N - 1 - k)
+        row, x = U[k], r[k]
+        ahead = r[k + 1:k + 1 + m]
+        for j in range(m):
+            ahead[j] += row[j] * x
+    for k in range(N - 1, -1, -1):
+        m = min(b, N - 1 - k)
+        row = U[k]
+        ahead = r[k + 1:k + 1 + m]
+        s = pivot[k] * r[k]
+        for j in range(m):
+            s += row[j] * ahead[j]
+        r[k] = s
+
+
+@kernel(types.void(indices_1d, indices_1d, numbers_1d, numbers_1d, numbers_1d, flag))
+def gauss_seidel(indptr, indices, data, b, x, backward):
+    """One Gauss-Seidel sweep of A x = b in place, A in CSR form."""
+    n = b.size
+    for q in range(n):
+        i = n - 1 - q if backward else q
+        s, d = b[i], 1.0
+        for p in range(indptr[i], indptr[i + 1]):
+            if indices[p] == i:
+                d = data[p]
+            else:
+                s -= data[p] * x[indices[p]]
+        x[i] = s / d

@@ -1,0 +1,235 @@
+"""Solves on grids too large for elimination: iterations with multigrid, and what is nearly singular in closed form.
+
+One core, a single state, in each well. With q_a the committors of cores and regions, v = sum_a x_a q_a + u, where u and the q_a solve
+problems that vanish on the cores, which are well conditioned at any temperature, and x the small network of capacities by
+elimination without subtraction. Committors are sought as corrections to the indicators of basins, with right-hand sides from edge
+differences at the basins' edges only, so that they, and the capacities as products of edge differences, are not rounded in the wells.
+
+The consistent rows of cut cells, A = K + ground + R, are solved as they are. Tested with the symmetric committors Q_a, for which
+(K + ground) Q_a = 0 outside the cores, they change the network by small flows in the cut cells: Q_a' A v = Q_a' (K + ground) v + Q_a' R v.
+"""
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+
+TOLERANCE = 1e-11                          # of a residual
+REFUSED = 1e-6                             # residual of a solve that has not converged
+LIGHTEST = -300.0                          # log of the masses by which unknowns are scaled
+
+
+class Large:
+    """Solves (K + ground) v = b, like `Elimination`, and the same with the consistent rows."""
+
+    def __init__(self, out, c, ground):
+        self.out, self.c, self.ground = out, c, ground
+        self.cores = out.wells.nodes
+        self.free = np.ones(out.n, bool)
+        self.free[self.cores] = False
+        self.inner = _OnGrid(self) if out.chain_is_of_neighbours else _OnGraph(self)
+        self.basin = self._basins()
+        self.plain = _System(self, None)
+
+    @cached_property
+    def rowed(self):
+        """The system with the consistent rows; the symmetric one where there are none, or where they do not converge."""
+        if self.out.rows is None:
+            return self.plain
+        try:
+            return _System(self, self.out.rows)
+        except Unsolved:
+            return self.plain
+
+    def committor(self, k):
+        """Probability of reaching region k before the others from each state, by the consistent rows."""
+        return self.rowed.committor(k)
+
+    def solve(self, b, by_rows=False):
+        """v with (K + ground) v = b, for b (n,) or (p, n)."""
+        system = self.rowed if by_rows else self.plain
+        return np.array([system.solve(row) for row in np.atleast_2d(b)]).reshape(np.shape(b))
+
+    def _basins(self):
+        """Core, or region, that the best way from each state leads to."""
+        from ..discretisation.wells import ways
+        from ..discretisation.wells_kernels import gather
+        out, n, seeds = self.out, self.out.n, self.cores.size
+        I, J, _, order = ways(out)
+        label = np.full(n + len(out.log_grounds), -1)
+        label[self.cores] = np.arange(seeds)
+        for k, g in enumerate(out.log_grounds):
+            label[n + k] = -1 if g is None else seeds + k
+        gather(order, I, J, label)
+        return label[:n]
+
+
+class Unsolved(ValueError):
+    pass
+
+
+class _System:
+    """Committors of cores and regions, and the network of the cores, for the symmetric chain or for the consistent `rows`."""
+
+    def __init__(self, large, rows):
+        self.large, self.rows, out = large, rows, large.out
+        self.tests = self.Q = np.zeros((0, out.n))
+        cores = large.cores.size
+        if rows is None and cores:
+            self.tests = self.Q = np.array([self._lifted(a, core=a) for a in range(cores)])
+        elif cores:
+            self.tests = large.plain.Q
+            self.Q = np.array([q + self._correction(self._excess(q)) for q in self.tests])
+        self.C = np.zeros((cores, cores))
+        for i in range(cores):
+            for j in range(cores):
+                if i != j:
+                    self.C[i, j] = self._capacity(i, j)
+
+    @cached_property
+    def regions(self):
+        """Committor of each region from the states, 0 on the cores; None where nothing is absorbed."""
+        cores = self.large.cores.size
+        return [None if g is None else self._lifted(cores + k, region=k) for k, g in enumerate(self.large.out.grounds)]
+
+    @cached_property
+    def leaks(self):
+        """Flow of the committor of each core into each region."""
+        return [None if r is None else np.array([self._into(a, r, k) for a in self.tests]) for k, r in enumerate(self.regions)]
+
+    @cached_property
+    def leak(self):
+        dry = np.where(self.large.out.drained, 0.0, self.large.ground)
+        return sum((l for l in self.leaks if l is not None), self.tests @ dry)
+
+    def committor(self, k):
+        q = self.regions[k]
+        return q + network(self.C, self.leak, self.leaks[k]) @ self.Q if len(self.Q) else q
+
+    def solve(self, b):
+        v = self._correction(b)
+        if len(self.Q):
+            v = v + network(self.C, self.leak, self.tests @ (b + self._excess(v))) @ self.Q
+        return v
+
+    # -------------------------------------------------------------------------------------------------------------------
+    def _lifted(self, seed, region=None, core=None):
+        """Committor of a core or region as the indicator of its basin plus a correction."""
+        q = np.where(self.large.basin == seed, 1.0, 0.0)
+        q[self.large.cores] = 0.0
+        if core is not None:
+            q[self.large.cores[core]] = 1.0
+        return np.clip(q + self._correction(self._flow(q, region)), 0.0, 1.0)
+
+    def _correction(self, b):
+        return self.large.inner.solve(b, self.rows)
+
+    def _flow(self, v, region):
+        """Flow into each state when v is prescribed, 1 on the region: minus the residual, from differences."""
+        out, ground = self.large.out, self.large.ground
+        flow = self.large.c * (v[out.J] - v[out.I])
+        r = np.bincount(out.I, flow, out.n) - np.bincount(out.J, flow, out.n)
+        g = 0.0 if region is None else out.grounds[region]
+        return r + g * (1 - v) - (ground - g) * v + self._excess(v, region)
+
+    def _excess(self, v, region=None):
+        """The same for what the consistent rows have beyond the symmetric chain (n,); 0.0 without them."""
+        return 0.0 if self.rows is None else self.rows.flow(v, region)
+
+    def _capacity(self, i, j):
+        """Flow between two cores: minus the product of edge differences."""
+        out, a, b = self.large.out, self.tests[i], self.Q[j]
+        flow = -float((self.large.c * (a[out.J] - a[out.I])) @ (b[out.J] - b[out.I])) - float((self.large.ground * a) @ b)
+        return max(flow + float(np.sum(a * self._excess(b))), 0.0)
+
+    def _into(self, a, r, k):
+        """Flow of a core's committor into region k, whose committor is r."""
+        out, g, ground = self.large.out, self.large.out.grounds[k], self.large.ground
+        inside = float((g * a) @ (1 - r)) - float(((ground - g) * a) @ r)
+        flow = inside - float((self.large.c * (a[out.J] - a[out.I])) @ (r[out.J] - r[out.I]))
+        return max(flow + float(np.sum(a * self._excess(r, k))), 0.0)
+
+
+class _OnGrid:
+    """Solves outside the cores for a chain of neighbouring cells."""
+
+    def __init__(self, large):
+        from .multigrid import Stencil
+        out, grid = large.out, large.out.grid
+        self.out, self.free = out, large.free
+        links, ground = np.zeros((grid.ndim, grid.n_cells)), np.zeros(grid.n_cells)
+        ground[out.ids] = large.ground
+        a, b, c = out.ids[out.I], out.ids[out.J], np.array(large.c)
+        for near, far in ((out.I, b), (out.J, a)):               # a core is a place of value 0
+            at = ~large.free[near]
+            np.add.at(ground, far[at], c[at])
+            c[at] = 0.0
+        ground[out.ids[large.cores]] = 0.0
+        for axis, n in enumerate(grid.shape):
+            stride = int(np.prod(grid.shape[axis + 1:], dtype=int))
+            for step, start in ((stride, a), ((n - 1) * stride, b)):
+                at = np.flatnonzero(b - a == step)
+                links[axis, start[at]] = c[at]
+                if n == 2:
+                    break
+        self.stencil = Stencil(grid.shape, links, ground)
+
+    def solve(self, b, rows=None):
+        full = np.zeros(self.out.grid.n_cells)
+        full[self.out.ids] = np.where(self.free, b, 0.0)
+        x, reached = self.stencil.solve(full, TOLERANCE, None if rows is None else rows.on_cells(self.free))
+        return np.where(self.free, _checked(x, reached, self.out)[self.out.ids], 0.0)
+
+
+class _OnGraph:
+    """The same for any chain."""
+
+    def __init__(self, large):
+        from scipy.sparse import csr_matrix
+        from .aggregation import Hierarchy
+        out, c, ground = large.out, large.c, large.ground
+        self.out, self.free = out, large.free
+        n, I, J = out.n, out.I, out.J
+        root = np.exp(np.maximum(out.log_m - out.log_m.max(), LIGHTEST) / 2)
+        d = np.bincount(I, c, n) + np.bincount(J, c, n) + ground
+        off = -c / (root[I] * root[J])
+        k = np.arange(n)
+        A = csr_matrix((np.r_[off, off, d / root**2], (np.r_[I, J, k], np.r_[J, I, k])), shape=(n, n))
+        self.root = root[self.free]
+        self.scale = 1 / np.median(d / root**2)
+        self.A = (A[self.free][:, self.free] * self.scale).tocsr()
+        self.hierarchy = Hierarchy(self.A, self.root.copy(), out.ids[self.free], out.grid.shape)
+
+    def solve(self, b, rows=None):
+        r = b[self.free] / self.root * self.scale
+        x = self.hierarchy.solve(r, TOLERANCE)
+        size = np.linalg.norm(r)
+        v = np.zeros(self.out.n)
+        v[self.free] = _checked(x, np.linalg.norm(r - self.A @ x) / size if size > 0 else 0.0, self.out) / self.root
+        return v
+
+
+def _checked(x, reached, out):
+    if not reached <= REFUSED:
+        raise Unsolved(f"the iterative solver stopped at a residual of {reached:.1g} on {'x'.join(map(str, out.grid.shape))} cells: f changes by too many "
+                       "theta from cell to cell for it; refine the grid, leave out what lies high above the saddles, or raise theta.")
+    return x
+
+
+def network(C, leak, b):
+    """x with sum_j C_ij (x_i - x_j) + leak_i x_i = b_i, by elimination without subtraction."""
+    C, leak, b = C.copy(), leak.copy(), b.copy()
+    k = len(b)
+    s = np.zeros(k)
+    for i in range(k):
+        s[i] = C[i, i + 1:].sum() + leak[i]
+        for j in range(i + 1, k):
+            x = C[j, i] / s[i]
+            leak[j] += x * leak[i]
+            b[j] += x * b[i]
+            C[j, i + 1:] += x * C[i, i + 1:]
+            C[j, j] = 0.0
+    v = np.zeros(k)
+    for i in reversed(range(k)):
+        v[i] = (b[i] + C[i, i + 1:] @ v[i + 1:]) / s[i]
+    return v

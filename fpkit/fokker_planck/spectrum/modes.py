@@ -1,0 +1,114 @@
+"""Lowest eigenvalues of -L on one chain: slow ones from the wells without subtraction, the others by Lanczos on the inverse."""
+from __future__ import annotations
+
+import numpy as np
+
+from ..boundary_values.killed_chain import REACH, Outside
+
+LARGEST = {1: 2**31, 2: 1_200_000, 3: 120_000}          # states: elimination in 3D takes N^2 operations and N^(4/3) memory
+
+
+def lowest_modes(diffusion, k):
+    """log eigenvalues (k,), ascending, -inf for 0, and eigenfunctions (k, *grid.shape)."""
+    out = Outside(diffusion)
+    if out.n > LARGEST[diffusion.grid.ndim]:
+        raise ValueError(f"the spectrum of {out.n} states needs more memory than elimination may take (up to {LARGEST[diffusion.grid.ndim]}); "
+                         "coarsen the grid, or ask for exit_rate or rate, which large grids answer too.")
+    labels = out.labels
+    weight = np.bincount(labels, np.exp(out.log_m - out.log_m.max()))
+    logs, vectors = [], []
+    for part in np.argsort(-weight, kind="stable"):
+        here = labels == part
+        if len(logs) >= k and sum(l == -np.inf for l in logs) >= k:
+            break
+        l, v = part_modes(out, here, min(k, int(here.sum())))
+        logs += list(l)
+        vectors += list(v)
+    order = sorted(range(len(logs)), key=lambda i: logs[i])[:k]       # stable: the heaviest part first among zeros
+    p = np.exp(out.log_m - out.log_m.max())
+    p /= p.sum()
+    found = np.full((len(order), diffusion.grid.n_cells), np.nan)
+    absorbed = diffusion._space.inside.ravel() & ~out.chain.states
+    for row, i in enumerate(order):
+        v = vectors[i] / np.sqrt((p * vectors[i] ** 2).sum())
+        heaviest = np.argmax(p * v * v)
+        found[row, absorbed] = 0.0
+        found[row, out.ids] = v if v[heaviest] > 0 else -v
+    return np.array([logs[i] for i in order]), found.reshape(-1, *diffusion.grid.shape)
+
+
+def part_modes(out, part, k):
+    """log eigenvalues and vectors (k, n) of one connected part of the states."""
+    from ..solvers.elimination import Elimination
+    from .inverse_iteration import inverse_lanczos, signed
+    from .slow_modes import SlowModes
+    n_here = int(part.sum())
+    drained = bool(out.drained[part].any())
+    top = out.log_m[part].max()
+    m = np.where(part, np.exp(out.log_m - top), 0.0)
+    logs, vectors = [], []
+    if not drained:
+        logs, vectors = [-np.inf], [part / np.sqrt(m.sum())]
+    if len(logs) >= k or n_here <= 1 and not drained:
+        return logs[:k], vectors[:k]
+    if n_here <= 3:
+        return _few(out, part, m, top, k)
+    wells = out.wells
+    nodes = wells.nodes[part[wells.nodes]]
+    heaviest = np.flatnonzero(part)[np.argmax(out.log_m[part])]
+    slow = SlowModes(out, part, nodes if nodes.size else [heaviest])
+    if nodes.size > (0 if drained else 1):
+        logs, vectors = list(slow.log_values[:k]), list(slow.vectors[:k])
+    if len(logs) >= k:
+        return logs, vectors
+    rest = min(k - len(logs), n_here - len(logs) - 1)
+    if rest < 1:
+        return logs, vectors
+    if out.is_cut:
+        out = Outside(out.diffusion, reach=np.inf)
+    m = np.where(part, out.mode_mass(top), 0.0)
+    # (K + ground + shift m)^-1 m on what the slow modes leave; the shift is small against the fast eigenvalues
+    shift = 0.1 / slow.relaxation if out.reach == REACH else 1e-3
+    ground = np.where(part, np.where(out.drained, out.ground, 0.0) + shift * m, 1.0)
+    solver = Elimination(out.ordering, out.c, ground)
+    solve = lambda x: np.where(part, signed(lambda b: solver.solve(m * b), x), 0.0)
+    known = np.array(vectors).reshape(len(vectors), -1)
+
+    def project(x):
+        x = np.where(part, x, 0.0)
+        for _ in range(2):
+            x = x - known.T @ (known @ (m * x)) if len(known) else x
+        return x
+
+    start = project(np.random.default_rng(0).standard_normal(out.n))
+    values, found = inverse_lanczos(solve, m, rest, start, project, shift)
+    for mu, v in zip(values, found):
+        v = project(v)
+        energy = (out.c * (v[out.I] - v[out.J]) ** 2).sum() + (np.where(out.drained, out.ground, 0.0) * v * v).sum()
+        logs.append(float(np.log(energy / (m * v * v).sum())) + out.shift - top)
+        vectors.append(v)
+    return logs, vectors
+
+
+def _few(out, part, m, top, k):
+    """Parts of two or three states."""
+    from scipy.linalg import eigh
+    at = np.flatnonzero(part)
+    place = {i: a for a, i in enumerate(at)}
+    K = np.diag(np.where(out.drained, out.ground, 0.0)[at])
+    for i, j, c in zip(out.I, out.J, out.c):
+        if i in place and j in place:
+            a, b = place[i], place[j]
+            K[a, a] += c
+            K[b, b] += c
+            K[a, b] -= c
+            K[b, a] -= c
+    values, X = eigh(K, np.diag(m[at]))
+    logs, vectors = [], []
+    for q, (value, x) in enumerate(zip(values[:k], X.T)):
+        v = np.zeros(out.n)
+        v[at] = x
+        zero = q == 0 and not out.drained[at].any()
+        logs.append(-np.inf if zero or value <= 0 else float(np.log(value)) + out.shift - top)
+        vectors.append(v)
+    return logs, vectors

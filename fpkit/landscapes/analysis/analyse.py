@@ -1,0 +1,309 @@
+"""Analyse a loss landscape: wells, free energies, rates between wells, a density and paths from the start point."""
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from ...core import checks
+from .caveats import caveats
+from ..files.checked_hdf5 import LandscapeFormatError
+from ..surface.landscape import Landscape
+from .thermodynamics import THIN_WELL, Thermodynamics, crossover_temperatures, gibbs_risk, thermodynamics
+from ..surface.wells import REACH, default_temperatures, find_wells
+
+__all__ = ["analyse", "LandscapeReport"]
+
+N_CURVE = 121                        # temperatures of the curves in the figures
+
+
+def analyse(landscape, theta=None, start=None, seed=1, n_paths=400, allow_partial=False, directions=None, trajectory=None, lr=None, momentum=None, batch=None,
+            n_steps=None):
+    """Wells of a loss landscape, their free energies, the rates between them, and the diffusion from a start point.
+
+    Parameters
+    ----------
+    landscape : Landscape or path
+    theta : float or sequence of float, optional
+        Temperatures, in units of the loss. Default: a dozen, log-spaced from a tenth of the smallest depth of a well that counts to
+        a third of the largest; for a single well from a hundredth to a third of the height of the lower quartile of the surface.
+    start : (x, y), optional
+        Start of the density and of the paths. Default: the first point of the file's trajectory, else the origin of the plane,
+        else (with a warning) the valid cell nearest to them.
+    seed : int
+        Of the paths.
+    n_paths : int
+    allow_partial : bool
+        Analyse a surface that was not computed to the end.
+    directions : path, optional
+        File of the directions of the plane, for its Gram matrix: without that, and without one in the surface file, all times are in
+        arbitrary units, and the report says so.
+    trajectory : path, optional
+        Projection file with the optimiser's path. Both go to `read_landscape`, so they want a path as `landscape`.
+    lr, momentum, batch : float, optional
+        Learning rate, momentum and batch size of the optimiser. One step takes the time lr/(1 - momentum), and times are given in steps
+        too. Default: what the file tells.
+    n_steps : int, optional
+        Length of a training run: the report says what has happened by then. Needs `lr`.
+
+    Returns
+    -------
+    LandscapeReport
+
+    Raises
+    ------
+    LandscapeFormatError
+        When the file cannot be read, or may not be analysed.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from fpkit.landscapes.files.writing import write_landscape
+    >>> x, y = np.linspace(-1.5, 1.5, 25), np.linspace(-1, 1, 17)
+    >>> path = os.path.join(tempfile.mkdtemp(), "two_wells.h5")
+    >>> _ = write_landscape(path, x, y, {"train_loss": (x**2 - 1)**2 + 0.2*x + y[:, None]**2})
+    >>> report = fp.analyse(path, theta=[0.05, 0.1])
+    >>> [w.index for w in report.wells], report.occupation.shape
+    ([(8, 4), (8, 20)], (2, 2))
+    """
+    land = landscape
+    if not isinstance(land, Landscape):
+        from ..files.reading import read_landscape
+
+        if not isinstance(landscape, (str, os.PathLike)):
+            raise TypeError(f"analyse takes a Landscape or the path of a file, got {type(landscape).__name__}.")
+        land = read_landscape(landscape, allow_partial=allow_partial, directions=directions, trajectory=trajectory)
+        if not isinstance(land, Landscape):
+            raise LandscapeFormatError(os.fspath(landscape), None, "this is a network of minima and passes without a surface, so there is nothing to weigh")
+    elif directions is not None or trajectory is not None:
+        raise ValueError("directions and trajectory belong to a file that is still to be read; pass them to fpkit.read_landscape.")
+    refusal = land.refusal
+    if refusal and not (allow_partial and land.valid.any()):
+        raise LandscapeFormatError(land.path, land.key, refusal)
+    clock = Clock.of(land, lr, momentum, batch, n_steps)
+    tree = land.merge_tree()
+    thetas, theta_rule = _temperatures(land, tree, theta, clock)
+    wells, basins = find_wells(land, tree, thetas[0])
+    thermo = thermodynamics(land, wells, basins, thetas)
+    scanned = np.geomspace(thetas[0] / 100, thetas[-1], 80) if theta is None else np.geomspace(thetas[0], thetas[-1], 40) if thetas.size > 1 else thetas
+    crossings = crossover_temperatures(land, wells, basins, scanned)
+    fine = thetas if thetas.size == 1 else np.geomspace(min([thetas[0], *(c.theta / 2 for c in crossings)]), thetas[-1], N_CURVE)
+    curves = thermo if thetas.size == 1 else thermodynamics(land, wells, basins, fine, with_means=False)
+    x0, start_rule, warnings = _start(land, start)
+    from .dynamics import dynamics, plane_mobility
+    from .kinetics import kinetics
+    from .training import training_path
+
+    motion = dynamics(land, wells, basins, thetas, x0, seed, checks.whole("n_paths", n_paths, 2), reach=REACH * land.height(0.5))
+    rates = kinetics(land, wells, basins, thetas, x0, plane_mobility(land))
+    k = int(np.argmin(np.abs(thetas - clock.theta))) if clock.theta else thetas.size // 2
+    path = training_path(land, wells, basins, thetas[k], thermo.occupation[k])
+    found = caveats(land, wells, thermo, THIN_WELL, rates)
+    return LandscapeReport(land, thetas, theta_rule, wells, basins, thermo, crossings, x0, start_rule, motion, found, (*land.warnings, *warnings), seed, curves,
+                           rates, clock, gibbs_risk(land, fine), path)
+
+
+@dataclass(frozen=True)
+class Clock:
+    """What is known of the optimiser: how much time a step takes, and at which temperature its noise is.
+
+    Attributes
+    ----------
+    lr, momentum : float or None
+    n_steps : int or None
+    theta : float or None
+        Temperature of the SGD noise in the plane, trace(T)/ndim of the tensor in the file, scaled to the learning rate and batch asked for.
+    """
+    lr: float | None = None
+    momentum: float = 0.0
+    n_steps: int | None = None
+    theta: float | None = None
+
+    @classmethod
+    def of(cls, land, lr=None, momentum=None, batch=None, n_steps=None):
+        told = land.temperature or {}
+        lr_was, batch_was, momentum_was = (_positive(told.get(k)) for k in ("lr", "batch", "momentum"))
+        momentum_was = momentum_was or 0.0
+        lr = lr_was if lr is None else checks.number("lr", lr, positive=True)
+        momentum = momentum_was if momentum is None else checks.number("momentum", momentum)
+        if not 0 <= momentum < 1:
+            raise ValueError(f"momentum must be at least 0 and below 1, got {momentum:g}.")
+        batch = batch_was if batch is None else checks.number("batch", batch, positive=True)
+        if n_steps is not None:
+            n_steps = checks.whole("n_steps", n_steps, 1)
+            if lr is None:
+                raise ValueError("n_steps needs the learning rate, lr=... (--lr): a step takes the time lr/(1 - momentum).")
+        theta, tensor = None, told.get("tensor")
+        if tensor is not None and np.isfinite(np.asarray(tensor, float)).all():
+            theta = float(np.trace(np.atleast_2d(np.asarray(tensor, float)))) / land.ndim
+            if lr_was and lr:
+                theta *= (lr / (1 - momentum)) / (lr_was / (1 - momentum_was))
+            if batch_was and batch:
+                theta *= batch_was / batch
+        return cls(lr, momentum, n_steps, theta if theta and theta > 0 else None)
+
+    @property
+    def step(self):
+        """Time of one step, lr/(1 - momentum), or None."""
+        return None if self.lr is None else self.lr / (1 - self.momentum)
+
+    def to_dict(self):
+        return {"lr": self.lr, "momentum": self.momentum, "n_steps": self.n_steps, "time_per_step": self.step, "sgd_theta": self.theta}
+
+
+def _positive(value):
+    return float(value) if isinstance(value, (int, float)) and np.isfinite(value) and value > 0 else None
+
+
+def _temperatures(land, tree, theta, clock):
+    if theta is None:
+        thetas, said = default_temperatures(land, tree)
+        if clock.theta is not None and not np.isclose(thetas, clock.theta, rtol=1e-9).any():
+            thetas, said = np.sort(np.r_[thetas, clock.theta]), f"{said}, and the temperature of the SGD noise ({clock.theta:.3g})"
+        return thetas, said
+    given = np.atleast_1d(np.asarray(theta, float)) if not isinstance(theta, (str, bytes)) else None
+    if given is None or given.ndim != 1 or given.size == 0:
+        raise TypeError(f"theta must be a temperature or a list of them, got {checks.shown(theta)}.")
+    given = np.array(sorted({checks.number("theta", float(t), positive=True) for t in given}))
+    return given, "as asked"
+
+
+def _start(land, start):
+    """The start point, where it comes from, and warnings."""
+    if start is not None:
+        x0 = checks.points("start", np.atleast_1d(start), land.ndim)
+        index = land.index(x0)
+        if not land.valid[index]:
+            near = land.point(_nearest_valid(land, x0))
+            raise ValueError(f"the start {x0.tolist()} lies in a cell without a loss; the nearest one with a loss is at {near.tolist()}.")
+        return x0, "as asked", ()
+    wishes = []
+    if land.trajectory is not None:
+        wishes.append((land.trajectory[0], "the first point of the trajectory"))
+    wishes.append((np.zeros(land.ndim), "the origin of the plane" if land.ndim > 1 else "the origin of the line"))
+    for point, name in wishes:
+        try:
+            if land.valid[land.index(point)]:
+                return np.array(point, float), name, ()
+        except ValueError:
+            pass                                          # outside the box
+    point, name = wishes[0]
+    x0 = land.point(_nearest_valid(land, point))
+    return x0, f"the valid cell nearest to {name}", (f"{name[0].upper() + name[1:]} has no loss there, so the diffusion starts at the nearest valid "
+                                                      f"cell {np.round(x0, 6).tolist()}; give start=... (--start) for another.",)
+
+
+def _nearest_valid(land, point):
+    scale = np.array([a[-1] - a[0] for a in land.axes])
+    cells = np.argwhere(land.valid)
+    x = np.stack([a[i] for a, i in zip(land.axes, cells.T[::-1])], axis=-1)
+    return tuple(int(i) for i in cells[np.argmin((((x - point) / scale) ** 2).sum(axis=1))])
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class LandscapeReport:
+    """The analysis of one landscape; `save(folder)` writes the page, `to_dict()` is its JSON.
+
+    Attributes
+    ----------
+    landscape : Landscape
+    theta : ndarray (n_theta,)
+        Temperatures, ascending.
+    theta_rule : str
+        Where they come from.
+    wells : tuple of Well
+        Minima whose depth exceeds 3 theta at the lowest temperature, the lowest first.
+    basins : ndarray of int, shape of the landscape
+        Place in `wells` of the well that each cell belongs to; -1 for invalid cells.
+    thermodynamics : Thermodynamics
+        Occupation, E, F, S of each basin at each temperature.
+    crossovers : tuple of Crossover
+        Temperatures at which two wells are equally occupied while both exist.
+    start, start_rule
+        Where density and paths start, and why there.
+    dynamics : Dynamics or None
+        Density and paths at one temperature.
+    caveats : tuple of Caveat
+    warnings : tuple of str
+    seed : int
+    curves : Thermodynamics
+        The same as `thermodynamics` at many temperatures in between, for drawing.
+    rates : tuple of Rates
+        Rates, slow modes and first-passage times, one entry a temperature; empty where there is no dynamics.
+    clock : Clock
+        Time of a step and temperature of the optimiser, as far as known.
+    risk : Risk or None
+        Training and test loss against temperature.
+    training : TrainingPath or None
+        The optimiser's own path.
+    """
+    landscape: Landscape
+    theta: np.ndarray
+    theta_rule: str
+    wells: tuple
+    basins: np.ndarray
+    thermodynamics: Thermodynamics
+    crossovers: tuple
+    start: np.ndarray
+    start_rule: str
+    dynamics: object
+    caveats: tuple = ()
+    warnings: tuple = ()
+    seed: int = 1
+    curves: Thermodynamics | None = None
+    rates: tuple = ()
+    clock: Clock = Clock()
+    risk: object = None
+    training: object = None
+
+    @cached_property
+    def agreement(self):
+        """`Agreement` of the network of wells with the density over time; None where there is none of the two."""
+        from .kinetics import agreement
+
+        return None if self.dynamics is None else agreement(self.rates_at(self.dynamics.theta), self.dynamics, self.wells)
+
+    def rates_at(self, theta):
+        """`Rates` at one of the temperatures (the nearest); None where there are none."""
+        return min(self.rates, key=lambda r: abs(np.log(r.theta / theta))) if self.rates else None
+
+    @property
+    def occupation(self):
+        """Gibbs probability of each well, (n_theta, n_wells)."""
+        return self.thermodynamics.occupation
+
+    @property
+    def flags(self):
+        """Names of the caveats that apply."""
+        return tuple(c.name for c in self.caveats)
+
+    def to_dict(self):
+        """Plain dictionary of everything but pictures: strict JSON with stable keys (see `fpkit.landscapes.report.report`)."""
+        from ..report.report import as_dict
+
+        return as_dict(self)
+
+    def save(self, folder):
+        """Write index.html, report.json and the figures to a folder; returns the path of the page."""
+        from ..report.report import save
+
+        return save(self, folder)
+
+    def answers(self):
+        """The findings as plain sentences, the most important first."""
+        from ..report.findings import answers
+
+        return answers(self)
+
+    def findings(self):
+        """The same as `Finding`: topic, sentence, trust ("firm", "rough", "open") and why."""
+        from ..report.findings import findings
+
+        return findings(self)
+
+    def __repr__(self):
+        from ..report.findings import as_text
+
+        return as_text(self)

@@ -1,0 +1,219 @@
+"""Gibbs occupation, energy, free energy and entropy of the basins of a landscape, as exact sums over its samples."""
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..surface.cells import on_edge
+from ..surface.harmonic import harmonic_free_energy, quadratic_fit
+from ..surface.wells import WELL_FACTOR
+
+THIN_WELL = 0.25                     # share of a well in its lowest cell above which the cells are too coarse for it
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Thermodynamics:
+    """Wells against temperature; arrays are (n_theta,) or (n_theta, n_wells).
+
+    Attributes
+    ----------
+    theta : ndarray
+    occupation : ndarray
+        Gibbs probability of each basin. The basins are those of the lowest temperature, at all temperatures.
+    energy, free_energy, entropy : ndarray
+        E = <f>, F = -theta log sum(v exp(-f/theta)) with v the cell volumes, S = (E - F)/theta; exp(S) is the effective width of
+        the well, an area (a length on a line) in the coordinates of the plane. E and F in units of the loss.
+    is_well : ndarray of bool
+        The barrier of the basin still exceeds 3 theta.
+    lowest_cell : ndarray
+        Share of the basin's probability in its fullest cell; near one, the samples do not resolve the well.
+    edge_share : ndarray
+        Share of the basin's probability in cells at the border of the box.
+    harmonic, harmonic_error : ndarray
+        Free energy of the quadratic fit at the lowest sample, and what its curvature leaves open; NaN where there is no such fit.
+    edge_mass : ndarray, shape (n_theta,)
+        Probability of the cells at the border of the box.
+    mean_loss : dict of ndarray, shape (n_theta,)
+        Gibbs mean of every surface of the file (NaN where it has no value at cells of weight).
+    across : ndarray or None
+        Occupation with the curvature across the plane, from f + theta/2 log det H_perp, where the file holds log det H_perp: what the
+        directions that are not in the plane add to the entropy of each well, in the harmonic approximation.
+    """
+    theta: np.ndarray
+    occupation: np.ndarray
+    energy: np.ndarray
+    free_energy: np.ndarray
+    entropy: np.ndarray
+    is_well: np.ndarray
+    lowest_cell: np.ndarray
+    edge_share: np.ndarray
+    harmonic: np.ndarray
+    harmonic_error: np.ndarray
+    edge_mass: np.ndarray
+    mean_loss: dict
+    across: np.ndarray | None = None
+
+    @property
+    def width(self):
+        """exp(S), capped where it overflows."""
+        return np.exp(np.minimum(self.entropy, 700.0))
+
+    def to_dict(self):
+        lists = {name: _plain(getattr(self, name)) for name in ("theta", "occupation", "energy", "free_energy", "entropy", "is_well",
+                                                                "lowest_cell", "edge_share", "harmonic", "harmonic_error", "edge_mass")}
+        lists["width"] = _plain(self.width)
+        lists["across"] = None if self.across is None else _plain(self.across)
+        return lists | {"mean": {k: _plain(v) for k, v in self.mean_loss.items()}}
+
+
+def _plain(a):
+    return [_plain(row) for row in a] if a.ndim > 1 else a.item() if a.ndim == 0 else [None if isinstance(v, float) and not np.isfinite(v) else v for v in a.tolist()]
+
+
+def thermodynamics(land, wells, basins, thetas, with_means=True):
+    """Occupation, E, F and S of each basin at each temperature, summed over the samples.
+
+    The loss counts as constant in the cell around each sample; within that reading the sums are exact, and they stay
+    exact when exp(-f/theta) underflows, since only differences within a basin are exponentiated.
+    """
+    thetas = np.asarray(thetas, float)
+    n, m = thetas.size, len(wells)
+    energy, free, thin, occupation, at_edge, harmonic, harmonic_error = (np.full((n, m), np.nan) for _ in range(7))
+    volumes, edge = land.volumes, on_edge(land.shape)
+    members = [np.flatnonzero((basins == k).ravel()) for k in range(m)]
+    loss, volumes, edge = land.loss.ravel(), volumes.ravel(), edge.ravel()
+    lowest = np.array([loss[cells].min() for cells in members])
+    edge_mass = np.zeros(n)
+    with np.errstate(under="ignore", over="ignore"):
+        for i, theta in enumerate(thetas):
+            log_z = np.empty(m)
+            for k, cells in enumerate(members):
+                above = loss[cells] - lowest[k]
+                weight = np.exp(-(above / theta)) * volumes[cells]
+                total = weight.sum()
+                energy[i, k] = lowest[k] + (np.where(weight > 0, above, 0.0) * weight).sum() / total
+                log_z[k] = np.log(total)
+                free[i, k] = lowest[k] - theta * log_z[k]
+                thin[i, k] = weight.max() / total
+                at_edge[i, k] = weight[edge[cells]].sum() / total
+            log_p = log_z - (lowest - lowest.min()) / theta
+            p = np.exp(log_p - log_p.max())
+            occupation[i] = p / p.sum()
+            edge_mass[i] = (occupation[i] * at_edge[i]).sum()
+    if with_means:
+        for k, w in enumerate(wells):
+            fit, _ = quadratic_fit(land, w.index)
+            if fit is not None and fit.index == 0:
+                harmonic[:, k], harmonic_error[:, k] = harmonic_free_energy(fit, thetas)
+    means = {}
+    for name, values in land.surfaces.items():
+        if with_means and values.shape == land.shape:
+            means[name] = np.array([_mean(land, theta, name) for theta in thetas])
+    across = None
+    if with_means and np.shape(land.logdet_perp) == land.shape and np.isfinite(land.logdet_perp[land.valid]).all():
+        bent = lambda theta: replace(land, loss=land.loss + theta / 2 * land.logdet_perp, logdet_perp=None)
+        across = np.concatenate([thermodynamics(bent(theta), wells, basins, [theta], with_means=False).occupation for theta in thetas])
+    depth = np.array([w.persistence for w in wells])
+    return Thermodynamics(thetas, occupation, energy, free, (energy - free) / thetas[:, None], depth[None, :] > WELL_FACTOR * thetas[:, None], thin,
+                          at_edge, harmonic, harmonic_error, edge_mass, means, across)
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Risk:
+    """Training and test loss under the Gibbs distribution of the analysed loss, against temperature.
+
+    Attributes
+    ----------
+    theta, train, test, gap : ndarray (n,)
+        gap = test - train.
+    best_theta, best_test : float
+        Where the mean test loss is least.
+    is_at_end : bool
+        That temperature is the first or the last one considered, so the minimum lies beyond.
+    """
+    theta: np.ndarray
+    train: np.ndarray
+    test: np.ndarray
+    gap: np.ndarray
+    best_theta: float
+    best_test: float
+    is_at_end: bool
+
+    def to_dict(self):
+        return {name: _plain(np.asarray(v)) if isinstance(v, np.ndarray) else v for name, v in self.__dict__.items()}
+
+
+def gibbs_risk(land, thetas):
+    """`Risk` at each temperature; None without a training and a test loss of which the Gibbs means exist."""
+    if land.train_loss is None or land.test_loss is None or land.test_loss.shape != land.shape:
+        return None
+    thetas = np.asarray(thetas, float)
+    train, test = (np.array([_mean(land, t, name) for t in thetas]) for name in ("train_loss", "test_loss"))
+    known = np.isfinite(train) & np.isfinite(test)
+    if not known.any():
+        return None
+    k = int(np.nanargmin(np.where(known, test, np.inf)))
+    return Risk(thetas, train, test, test - train, float(thetas[k]), float(test[k]), k in (0, thetas.size - 1))
+
+
+def _mean(land, theta, name):
+    try:
+        return land.gibbs_mean(theta, of=name)
+    except ValueError:
+        return np.nan
+
+
+@dataclass(frozen=True)
+class Crossover:
+    """Two wells (numbers) that are equally occupied at temperature `theta`; above it `wider` holds more, below it `deeper`.
+
+    `occupation` is the probability that each of the two holds there; `is_resolved` is False where one cell holds a quarter of one
+    of them.
+    """
+    deeper: int
+    wider: int
+    theta: float
+    occupation: float
+    is_resolved: bool
+
+    def to_dict(self):
+        return {"deeper": self.deeper, "wider": self.wider, "theta": self.theta, "occupation": self.occupation, "is_resolved": self.is_resolved}
+
+
+def crossover_temperatures(land, wells, basins, scanned):
+    """All roots of F_i(theta) = F_j(theta) between the scanned temperatures, while both wells exist there (depth > 3 theta)."""
+    scanned = np.asarray(scanned, float)
+    found = []
+    if len(wells) < 2 or scanned.size < 2:
+        return ()
+    coarse = thermodynamics(land, wells, basins, scanned, with_means=False)
+    for i in range(len(wells)):
+        for j in range(i + 1, len(wells)):
+            gap = coarse.free_energy[:, i] - coarse.free_energy[:, j]
+            limit = min(wells[i].persistence, wells[j].persistence) / WELL_FACTOR
+            for k in np.flatnonzero(np.signbit(gap[:-1]) != np.signbit(gap[1:])):
+                if scanned[k] >= limit:
+                    continue
+                low, high, sign = scanned[k], scanned[k + 1], np.signbit(gap[k])
+                pair = [wells[i], wells[j]]
+                for _ in range(50):
+                    middle = np.sqrt(low * high)
+                    at = _pair(land, pair, basins, middle)
+                    if np.signbit(at.free_energy[0, 0] - at.free_energy[0, 1]) == sign:
+                        low = middle
+                    else:
+                        high = middle
+                if middle < limit:
+                    below, above = (i, j) if sign else (j, i)
+                    held = thermodynamics(land, wells, basins, [middle], with_means=False).occupation[0, i]
+                    found.append(Crossover(below + 1, above + 1, float(middle), float(held), bool((at.lowest_cell[0] < THIN_WELL).all())))
+    return tuple(sorted(found, key=lambda c: c.theta))
+
+
+def _pair(land, pair, basins, theta):
+    numbers = [w.number - 1 for w in pair]
+    local = np.full(basins.shape, -1)
+    for k, n in enumerate(numbers):
+        local[basins == n] = k
+    return thermodynamics(land, pair, local, [theta], with_means=False)

@@ -1,0 +1,84 @@
+"""Writing a landscape that was read: fpkit's schema, Landscaper's archive, VTK, topsearch's texts."""
+from __future__ import annotations
+
+import os
+
+import numpy as np
+
+from ...core.files import replacing
+from .directions import read_directions
+from .checked_hdf5 import LandscapeFormatError
+from .topsearch import network_of
+from ..surface.cells import NOT_FINITE, OK, PENDING
+from .writing import SURFACES, write_landscape
+
+KEPT = ("format", "format_version", "axis_order", "complete", "created_by", "n_params")       # attributes that are made anew
+
+
+def save(land, path):
+    """See `Landscape.save`."""
+    path = os.fspath(path)
+    ending = os.path.splitext(path)[1].lower()
+    writer = {".h5": _hdf5, ".hdf5": _hdf5, ".npz": _npz, ".vtk": _vtk, "": lambda land, path: network_of(land).write(path)}.get(ending)
+    if writer is None:
+        raise ValueError(f"a landscape is written as .h5, .npz, .vtk, or without ending as a folder of topsearch's texts; got {ending!r}.")
+    writer(land, path)
+    return path
+
+
+def _hdf5(land, path):
+    attributes = land.meta.get("attributes", {})
+    surfaces = {n: a for n, a in land.surfaces.items() if n in SURFACES}
+    if not {"train_loss", "test_loss"} & set(surfaces):
+        surfaces["train_loss"] = land.loss
+    status = np.select([land.unfinished, land.diverged], [PENDING, NOT_FINITE], OK)
+    own = {n[6:]: v for n, v in land.others.items() if n.startswith("fpkit/")}
+    own |= {n: v for n, v in (("loss_stderr", land.loss_stderr), ("origin_norm", land.origin_norm), ("hessian/logdet_perp", land.logdet_perp))
+            if v is not None}
+    own |= _directions(land)
+    own |= {f"temperature/{n}": v for n, v in (land.temperature or {}).items() if n != "theta"}
+    others = {n: v for n, v in land.others.items() if not n.startswith("fpkit/")}
+    others |= {n: a for n, a in land.surfaces.items() if n not in surfaces and n != land.key}
+    if land.meta.get("dir_file") is not None:
+        others["dir_file"] = land.meta["dir_file"]
+    trajectory = None
+    if land.trajectory is not None:
+        n = len(land.trajectory)
+        known = {"step": land.trajectory_steps, "loss": land.trajectory_loss, "residual": land.trajectory_residual}
+        trajectory = {**dict(zip("xyz", land.trajectory.T)), **{k: np.full(n, np.nan) if v is None else v for k, v in known.items()}}
+        trajectory["step"] = np.arange(n) if known["step"] is None else known["step"]
+    write_landscape(path, land.x, land.y, surfaces, land.gram, trajectory, land.meta.get("meta"), attributes.get("n_params"), z=land.z,
+                    status=status, others=others, own=own, attributes={n: v for n, v in attributes.items() if n not in KEPT},
+                    created_utc=attributes.get("created_utc", "now"))
+
+
+def _directions(land):
+    """The directions that stand in the file the landscape was read from; they are not kept in memory."""
+    if land.meta.get("format") != "fpkit-landscape":
+        return {}
+    try:
+        return {f"directions/{n}": v for n, v in zip("xyz", read_directions(land.path).vectors)}
+    except LandscapeFormatError:
+        return {}
+
+
+def _npz(land, path):
+    if len(set(land.shape)) > 1:
+        raise ValueError(f"Landscaper's layout knows one number of samples for all axes, and this landscape has {' x '.join(map(str, land.shape[::-1]))}.")
+    with replacing(path) as temporary, open(temporary, "wb") as stream:
+        np.savez(stream, loss=land.loss.T, coordinates=np.array(land.axes))
+
+
+def _vtk(land, path):
+    """Legacy VTK, a rectilinear grid: x runs fastest, as in the arrays here; NaN where a cell is not valid."""
+    numbers = lambda a: " ".join(f"{v:.17g}" for v in np.ravel(a).tolist())
+    axes = [*land.axes, *[np.zeros(1)] * (3 - land.ndim)]
+    lines = ["# vtk DataFile Version 3.0", f"{land.key} by fpkit", "ASCII", "DATASET RECTILINEAR_GRID",
+             "DIMENSIONS " + " ".join(str(a.size) for a in axes)]
+    for name, a in zip("XYZ", axes):
+        lines += [f"{name}_COORDINATES {a.size} double", numbers(a)]
+    lines.append(f"POINT_DATA {land.loss.size}")
+    for name, a in land.surfaces.items():
+        lines += [f"SCALARS {name} double 1", "LOOKUP_TABLE default", *(numbers(row) for row in a.reshape(-1, a.shape[-1]))]
+    with replacing(path) as temporary, open(temporary, "w", encoding="ascii") as stream:
+        stream.writelines(line + "\n" for line in lines)

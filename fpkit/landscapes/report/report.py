@@ -1,0 +1,155 @@
+"""The report of a landscape analysis on disk: index.html, report.json, report.h5 and the figures.
+
+report.json, stable keys (numbers that are not finite are null, nothing else is left out; log10_rate null means that there is no such
+transition, a mean first-passage time null that the place is out of reach):
+
+- fpkit, format ("fpkit-landscape-report"), format_version
+- landscape: file, key, surfaces, shape [ny, nx], cells {valid, unfinished, diverged}, x, y {low, high, samples, spacing}, minimum {value,
+  index [iy, ix], point}, maximum, components, minima {neighbours_8, neighbours_4}, gram, trajectory, meta, warnings
+- temperatures: theta, rule
+- clock: lr, momentum, n_steps, time_per_step, sgd_theta
+- wells: list of {number, index, point, minimum, saddle_index, saddle_point, saddle, joins, persistence, n_cells, flags}
+- thermodynamics: theta, and by [temperature][well] occupation, energy, free_energy, entropy, width, harmonic, harmonic_error, is_well, lowest_cell,
+  edge_share, across (null without log det H_perp); edge_mass, mean {dataset: [..]}
+- crossovers: list of {deeper, wider, theta, occupation, is_resolved}
+- rates: one entry a temperature {theta, wells, by [from][to] log10_rate, log10_rate_error, barrier, log10_eyring, verdict, log10_mfpt; sequence
+  {cells per sample and axis: log10_rate}, log10_mfpt_from_start, first, log10_modes, log10_modes_error, modes_method, status}
+- start: point, rule
+- dynamics: null, or theta, rule, time_unit, mobility, times, occupation [time][well], mean_loss, distance, mass, equilibrium, remarks, paths {n_paths,
+  dt, n_steps, scheme, acceptance, seed, times, occupation, occupation_error, expected, mean_loss, mean_loss_error, expected_loss}
+- agreement: null, or wells, times, network, density [time][well], from_time, largest
+- risk: null, or theta, train, test, gap, best_theta, best_test, is_at_end
+- training: null, or n_points, n_inside, wells, dwell, occupation, theta, exponent, exponent_error, word, loss_gap, residual, lags, displacement
+- findings: list of {topic, sentence, trust ("firm", "rough", "open"), why}; answers: the sentences alone
+- caveats [{name, sentence, wells}], warnings
+
+report.h5 holds the arrays: loss, basins [iy, ix], x, y; theta, occupation, free_energy, energy, entropy; density, gibbs, times, paths_end; and
+report.json as the text `json`.
+"""
+from __future__ import annotations
+
+import base64
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+
+from ...core.files import replacing
+
+FORMAT_VERSION = "1.1"
+
+
+def as_dict(report):
+    """The report as a plain dictionary that is strict JSON; the keys are listed at the top of this module."""
+    from ... import __version__
+
+    motion = report.dynamics
+    kept = lambda a: None if a is None else a.to_dict()
+    out = {"fpkit": __version__, "format": "fpkit-landscape-report", "format_version": FORMAT_VERSION, "landscape": report.landscape.to_dict(),
+           "temperatures": {"theta": report.theta, "rule": report.theta_rule}, "clock": report.clock.to_dict(), "wells": [w.to_dict() for w in report.wells],
+           "thermodynamics": report.thermodynamics.to_dict(), "crossovers": [c.to_dict() for c in report.crossovers],
+           "rates": [r.to_dict() for r in report.rates], "start": {"point": report.start, "rule": report.start_rule},
+           "dynamics": None if motion is None else _motion(motion, report.seed), "agreement": kept(report.agreement), "risk": kept(report.risk),
+           "training": kept(report.training), "findings": [f.to_dict() for f in report.findings()], "answers": report.answers(),
+           "caveats": [c.to_dict() for c in report.caveats], "warnings": list(report.warnings)}
+    return plain(out)
+
+
+def _motion(motion, seed):
+    out = {name: getattr(motion, name) for name in ("theta", "time_unit", "mobility", "times", "occupation", "mean_loss", "distance", "mass", "equilibrium")}
+    out |= {"rule": motion.theta_rule, "remarks": list(motion.remarks), "paths": None}
+    if motion.paths is not None:
+        out["paths"] = {"seed": seed} | {name: getattr(motion.paths, name) for name in (
+            "n_paths", "dt", "n_steps", "scheme", "acceptance", "times", "occupation", "occupation_error", "expected", "mean_loss", "mean_loss_error",
+            "expected_loss")}
+    return out
+
+
+def plain(a):
+    """Anything as what strict JSON knows: arrays become lists, numbers that are not finite None."""
+    if isinstance(a, dict):
+        return {str(k): plain(v) for k, v in a.items()}
+    if isinstance(a, np.ndarray):
+        return plain(a.tolist())
+    if isinstance(a, np.generic):
+        return plain(a.item())
+    if isinstance(a, (list, tuple)):
+        return [plain(v) for v in a]
+    if isinstance(a, float):
+        return a if math.isfinite(a) else None
+    return a if a is None or isinstance(a, (bool, int, str)) else str(a)
+
+
+def save(report, folder):
+    """Write index.html, report.json, report.h5 and the figures (PNG and SVG) to `folder`, made if missing. Returns the path of the page."""
+    from ...plotting.landscapes import figures_of
+    from .page import CAPTIONS, WIDE, html
+
+    folder = _made(folder)
+    images = []
+    for name, draw in figures_of(report).items():
+        images.append({"name": name, "caption": CAPTIONS[name], "is_wide": name in WIDE, "data": _drawn(draw(report), folder / name)})
+    text = _json(as_dict(report))
+    _write(folder / "report.json", text)
+    _write_arrays(report, folder / "report.h5", text)
+    page = folder / "index.html"
+    _write(page, html(report, images))
+    return page
+
+
+def save_comparison(both, folder, pages=()):
+    """Write the page, the JSON and the figure of a comparison; `pages` are (name, relative path) of the reports of the single landscapes."""
+    from ...plotting.landscape_rates import comparison_figure
+    from .page import comparison_html
+
+    folder = _made(folder)
+    image = _drawn(comparison_figure(both), folder / "comparison")
+    _write(folder / "report.json", _json(plain({"format": "fpkit-landscape-comparison", "format_version": FORMAT_VERSION, **both.to_dict()})))
+    page = folder / "index.html"
+    _write(page, comparison_html(both, image, pages))
+    return page
+
+
+def _made(folder):
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"{str(folder)!r} is a file; give a folder for the report.")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _drawn(figure, path):
+    """Write a figure as PNG and SVG; the PNG as base64 text."""
+    from ...plotting.style import save as save_figure
+
+    for ending in (".png", ".svg"):
+        save_figure(figure, path.with_name(path.name + ending))
+    return base64.b64encode(path.with_name(path.name + ".png").read_bytes()).decode("ascii")
+
+
+def _json(a):
+    return json.dumps(a, indent=1, allow_nan=False, ensure_ascii=True)
+
+
+def _write(path, text):
+    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _write_arrays(report, path, text):
+    import h5py
+
+    thermo, motion, land = report.thermodynamics, report.dynamics, report.landscape
+    arrays = {"loss": land.loss, "basins": report.basins, **dict(zip("xyz", land.axes)), "theta": report.theta}
+    arrays |= {name: getattr(thermo, name) for name in ("occupation", "free_energy", "energy", "entropy")}
+    if motion is not None:
+        arrays |= {"density": motion.density, "gibbs": motion.gibbs, "times": motion.times}
+        if motion.paths is not None:
+            arrays["paths_end"] = motion.paths.ends
+    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs["format"], file.attrs["format_version"] = "fpkit-landscape-report", FORMAT_VERSION
+        for name, values in arrays.items():
+            is_large = values.ndim > 0 and values.size > 1000
+            file.create_dataset(name, data=values, compression="gzip" if is_large else None)
+        file["json"] = text

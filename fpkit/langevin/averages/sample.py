@@ -1,0 +1,330 @@
+"""Averages along Langevin paths, streamed: no path is stored, the errors know the memory of the paths."""
+from __future__ import annotations
+
+import os
+import re
+import time
+import warnings
+from dataclasses import replace
+
+import numpy as np
+
+from ...core import checks
+from ...core.files import target
+from ...core.results import Estimate, Field, ResolutionWarning
+from ..runs.checkpoint import digest_of, load_state, save_state
+from ..dynamics.divergence import DivergenceError
+from ..runs.driving import drive
+from ..dynamics.ensemble import SCHEMES, Ensemble
+from .statistics import Statistics
+from .tally import Tally, check_observables, check_regions
+from .diagnostics import doubts
+
+ORDER = {"euler-maruyama": 1, "leimkuhler-matthews": 2, "heun": 2, "baoab": 2, "mala": None}   # of the invariant measure in dt
+
+
+def sample(potential, theta, x0, dt, n_steps, n_paths=None, scheme="leimkuhler-matthews", burn_in=None, every=None, histogram=None,
+           marginal=None, regions=None, observables=None, seed=1, walls=None, mobility=None, friction=None, n_threads=None, checkpoint=None,
+           checkpoint_every=60.0, resume=None, extrapolate=False, executor=None, progress=None, precision="auto", noise="gaussian"):
+    """Averages of the Gibbs distribution from Langevin paths: energy, moments, histogram, occupancies, each with its error.
+
+    The paths follow dX = -grad f dt + sqrt(2 theta) dW (or its underdamped form for "baoab"); their long-time law is
+    exp(-f/theta)/Z up to the bias of the scheme: of order dt for "euler-maruyama", dt^2 for "leimkuhler-matthews" [1]_ and
+    "baoab", none for "mala". Snapshots are summed while the paths run and then forgotten.
+
+    Parameters
+    ----------
+    potential : Potential
+    theta : float
+        Temperature, positive, in the units of f.
+    x0 : array (ndim,) or (n_paths, ndim)
+        Start.
+    dt : float
+        Time step.
+    n_steps : int
+        Steps of each path, the burn-in included.
+    n_paths : int, optional
+        Number of paths; default one a row of `x0`, or 1000.
+    scheme : {"leimkuhler-matthews", "euler-maruyama", "heun", "mala", "baoab"}
+    burn_in : int, optional
+        Steps thrown away at the start of each path; default a fifth of `n_steps`. Rounded up to a multiple of `every`.
+    every : int, optional
+        Steps between two snapshots; default 10, fewer when the run is shorter than 640 steps.
+    histogram : Grid, optional
+        Cells to count in; points outside are counted apart. A periodic axis takes points modulo its period.
+    marginal : sequence of int, optional
+        The coordinate that each axis of `histogram` shows, for example ``(0, 3)`` in ten dimensions; default: all of them.
+    regions : dict of str to Region, optional
+        Disjoint regions such as ``{"left": A, "right": B}``: their occupancies, and the transitions between them.
+    observables : dict of str to callable, optional
+        ``observable(points (n_paths, ndim)) -> (n_paths,)``.
+    seed : int
+    walls : Walls, Grid or list of (low, high), optional
+        Reflecting or periodic. Default: the potential's own box, if it has one.
+    mobility, friction, precision, noise
+        As in `fpkit.simulate`.
+    n_threads : int, optional
+        The bits of the result do not depend on it.
+    checkpoint : path, optional
+        File to which the state goes every `checkpoint_every` seconds, on Ctrl-C and at the end.
+    resume : bool, optional
+        True: go on from `checkpoint`, which must exist; False: start anew; None (default): go on if it exists. The end
+        is the same to the bit as without the interruption. `n_steps` may be larger than it was; `burn_in` and `every` stay
+        those of the first run, defaults included.
+    extrapolate : bool
+        Run once more with 2 dt (half the steps), extrapolate to dt = 0 with the order of the scheme, and add the size of
+        that correction to the errors. Without it the errors are statistical alone.
+    executor : concurrent.futures.Executor, optional
+        Shares the paths among its workers (processes must be spawned, not forked); the bits stay the same.
+    progress : bool, optional
+        Progress bar on standard error; default: on a terminal only.
+
+    Returns
+    -------
+    statistics : Statistics
+        Its `status` is "ok" or says what is doubtful, and a ResolutionWarning says the same. Ctrl-C returns what is done.
+
+    Raises
+    ------
+    ValueError, TypeError
+        One sentence. Diverging paths: DivergenceError, with a time step that would have helped.
+
+    Examples
+    --------
+    >>> V = fp.Potential("x**2/2")
+    >>> stats = fp.sample(V, theta=0.5, x0=[0.0], dt=0.1, n_steps=2000, n_paths=200, histogram=fp.Grid([(-3, 3)], shape=(12,)))
+    >>> bool(abs(stats.energy - 0.25) < stats.energy.error), stats.status      # theta/2
+    (True, 'ok')
+    >>> int(stats.counts.sum() + stats.overflow.sum()) == stats.n_samples
+    True
+
+    References
+    ----------
+    .. [1] B. Leimkuhler, C. Matthews, Appl. Math. Res. Express 2013, 34 (2013).
+    """
+    theta = _constant("theta", theta, "sample averages over time and needs one temperature; anneal with fpkit.simulate.")
+    if theta == 0:
+        raise ValueError("theta must be positive, got 0. The noise-free limit is fpkit.gradient_flow.")
+    dt = _constant("dt", dt, "sample weighs all snapshots alike and needs one time step; schedules are for fpkit.simulate.")
+    if getattr(potential, "is_time_dependent", False):
+        raise ValueError("the potential depends on t and has no stationary average; use fpkit.simulate with save_every.")
+    n_steps = checks.whole("n_steps", n_steps, 1)
+    x0 = checks.points("x0", np.atleast_1d(x0), potential.ndim)
+    if n_paths is None:
+        n_paths = len(x0) if x0.ndim == 2 else 1000
+    n_paths = checks.whole("n_paths", n_paths, 1)
+    checks.choice("scheme", scheme, SCHEMES)
+    regions, observables = check_regions(regions, potential.ndim), check_observables(observables)
+    marginal = _check_histogram(histogram, marginal, potential.ndim)
+    clock = checks.number("checkpoint_every", checkpoint_every, positive=True)
+    if resume and checkpoint is None:
+        raise ValueError("resume=True needs checkpoint=, the file to go on from.")
+    if executor is not None and checkpoint is not None:
+        raise ValueError("a run shared by an executor keeps no checkpoint; leave out one of the two.")
+    if checkpoint is not None and seed is None:
+        raise ValueError("a run with a checkpoint needs a seed that a later call can repeat; pass a whole number.")
+    given_every, given_burn_in = every, burn_in
+    every = max(1, min(10, n_steps // 64)) if every is None else checks.whole("every", every, 1)
+    burn_in = n_steps // 5 if burn_in is None else checks.whole("burn_in", burn_in, 0)
+    settings = {"theta": theta, "dt": dt, "scheme": scheme, "n_paths": n_paths, "seed": seed, "walls": walls, "mobility": mobility,
+                "friction": friction, "precision": precision, "noise": noise}
+    ensemble = Ensemble(potential, x0=x0, n_threads=n_threads, **settings)
+    if ensemble.has_absorbing:
+        raise ValueError("absorbing walls end the paths and leave no stationary average; use fpkit.simulate, or reflecting walls.")
+    tally = Tally(potential, n_paths, x0.reshape(-1, potential.ndim).mean(0), histogram, regions, observables, n_threads, marginal=marginal)
+    digest = None
+    if checkpoint is not None:
+        target(checkpoint)
+        digest = _digest(potential, settings, x0, histogram, marginal, regions, observables)
+        found = _resumed(checkpoint, resume, digest)
+        if found is not None:
+            ensemble.restore({name[9:]: value for name, value in found.items() if name.startswith("ensemble/")})
+            tally.restore({name[6:]: value for name, value in found.items() if name.startswith("tally/")})
+            if ensemble.step > n_steps:
+                raise ValueError(f"the checkpoint is at step {ensemble.step}, beyond n_steps = {n_steps}; ask for more steps or start anew with "
+                                 "resume=False.")
+            every, burn_in = _as_before(found, given_every, given_burn_in, every, burn_in)
+    burn_in = -(-burn_in // every) * every
+    if (n_steps - burn_in) // every < 1:
+        raise ValueError(f"n_steps = {n_steps} leaves no snapshot after a burn-in of {burn_in} steps with every = {every}; make the run longer.")
+    start = np.broadcast_to(x0, (n_paths, potential.ndim))
+    plan = {"n_steps": n_steps, "burn_in": burn_in, "every": every}
+    if executor is None:
+        def save():
+            state = {f"ensemble/{k}": v for k, v in ensemble.state().items()} | {f"tally/{k}": v for k, v in tally.state().items()}
+            save_state(checkpoint, digest, {**state, "burn_in": np.array(burn_in), "every": np.array(every)})
+        _drive(ensemble, tally, plan, save if checkpoint is not None else None, clock, progress)
+        done, end, accepted = ensemble.step, ensemble.x, ensemble.accepted
+    else:
+        from .sharing import shared
+        end, accepted = shared(executor, potential, x0, {**settings, "precision": ensemble.precision}, tally, plan, n_threads)
+        done = n_steps
+    inputs = {"potential": str(getattr(potential, "source", potential)), "theta": theta, "dt": dt, **plan, "n_paths": n_paths, "scheme": scheme,
+              "seed": ensemble.seed, "friction": friction, "walls": repr(ensemble.walls) if ensemble.walls is not None else None,
+              "marginal": None if marginal is None else list(marginal), "x0": x0.tolist() if x0.ndim == 1 else f"{len(x0)} points"}
+    acceptance = float(accepted.sum() / (n_paths * done)) if accepted.size and done else None
+    stats = _result(tally, inputs, acceptance, done, start, end, potential)
+    if extrapolate and tally.n_saved and ORDER[scheme] and done >= n_steps:
+        again = dict(burn_in=burn_in // 2, every=every, histogram=None, regions=regions, observables=observables, walls=walls,
+                     mobility=mobility, friction=friction, n_threads=n_threads, executor=executor, progress=progress, precision=precision,
+                     noise=noise, seed=int(np.random.SeedSequence([*np.atleast_1d(ensemble.key), 2]).generate_state(1, np.uint64)[0]))
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ResolutionWarning)
+                coarse = sample(potential, theta, x0, 2 * dt, max(n_steps // 2, again["burn_in"] + 2 * every), n_paths, scheme, **again)
+        except DivergenceError:
+            unknown = f"paths diverge at 2 dt = {2 * dt:g}, so the error of dt is not known; halve dt"
+            stats = replace(stats, status=unknown if stats.status == "ok" else f"{stats.status}; {unknown}")
+        else:
+            order = 1 if ensemble.walls is not None and ensemble.walls.has("reflecting") else ORDER[scheme]
+            stats = _extrapolated(stats, coarse, order)
+    if stats.status != "ok":
+        warnings.warn(stats.status, ResolutionWarning, stacklevel=2)
+    return stats
+
+
+def _drive(ensemble, tally, plan, save, seconds_between, progress):
+    """Run the ensemble to the end of the plan, or to Ctrl-C; what comes out does not depend on how the steps fall into chunks."""
+    saved_at = time.monotonic()
+    for end, every, label in ((plan["burn_in"], None, "burn-in"), (plan["n_steps"], plan["every"], "sampling")):
+        if ensemble.step >= end:
+            continue
+        chunks = drive(ensemble, end - ensemble.step, every, progress, label)
+        try:
+            for snapshots in chunks:
+                if snapshots is not None and len(snapshots):
+                    tally.add(snapshots)
+                if save is not None and time.monotonic() - saved_at > seconds_between:
+                    save()
+                    saved_at = time.monotonic()
+        finally:
+            chunks.close()                                  # gives Ctrl-C back
+        if ensemble.step < end:
+            break
+    if save is not None:
+        save()
+
+
+def _result(tally, inputs, acceptance, done, start, end, potential):
+    """The Statistics of what was summed."""
+    averages = tally.means.averages() if tally.n_saved else []
+    if not averages:
+        raise KeyboardInterrupt("interrupted before the end of the burn-in: there is nothing to average yet")
+    slowest = max(range(len(averages)), key=lambda q: averages[q].inefficiency)
+    interval = inputs["every"] * inputs["dt"]
+    n_effective = averages[slowest].n_effective
+    text = f"{inputs['scheme']}, 3 standard errors"
+
+    def estimate(q, is_share=False):
+        a = averages[q]
+        bound, error = a.bound, a.standard_error
+        if is_share and (a.mean in (0.0, 1.0) or a.variance == 0):   # never, or always, seen inside: rule of three
+            bound = 6.0 / max(n_effective, 1.0)
+        value = a.mean + (tally.shifts[q] if q <= tally.ndim else 0.0)
+        return Estimate(value, bound, text, inputs={**inputs, "standard_error": float(error), "n_effective": float(a.n_effective)})
+    d, n_regions = tally.ndim, len(tally.regions)
+    mean = tuple(estimate(k) for k in range(d))
+    occupancy = {name: estimate(d + 1 + k, True) for k, name in enumerate(tally.regions)}
+    own = {name: estimate(d + 1 + n_regions + k) for k, name in enumerate(tally.observables)}
+    names = list(tally.regions)
+    transitions = {(a, b): int(tally.transitions[i, j]) for i, a in enumerate(names) for j, b in enumerate(names) if i != j}
+    field = counts = overflow = standard = None
+    if tally.grid is not None:
+        counts, overflow, bound, error = tally.histogram()
+        volumes, inside = tally.grid.volumes, tally.grid.inside
+        values = np.where(inside, counts / (tally.n_paths * tally.n_saved) / volumes, np.nan)
+        field = Field(values, tally.grid, "density", bound / volumes, inputs=inputs)
+        standard = error / volumes
+    status = doubts(averages, tally, inputs, start, end, potential)
+    if done < inputs["n_steps"]:
+        status.insert(0, f"interrupted at step {done} of {inputs['n_steps']}: the averages are of what was done")
+    return Statistics(estimate(d), mean, tally.covariance(), field, standard, counts, overflow, occupancy, transitions, own,
+                      float(averages[slowest].inefficiency * interval / 2), float(n_effective), tally.n_paths * tally.n_saved, acceptance,
+                      "; ".join(status) if status else "ok", inputs)
+
+
+def _extrapolated(fine, coarse, order):
+    """Richardson's step from dt and 2 dt; the correction is added to the errors."""
+    factor = 2.0**order - 1
+
+    def corrected(a, b):
+        correction = (a.value - b.value) / factor
+        bound = float(np.hypot((1 + 1 / factor) * a.error, b.error / factor)) + abs(correction)
+        return Estimate(a.value + correction, bound, f"{a.method}, extrapolated from dt and 2 dt (order {order})",
+                        inputs={**a.inputs, "dt_error": abs(correction), "value_at_dt": a.value, "value_at_2dt": b.value})
+    status = fine.status if coarse.status == "ok" else "; ".join(
+        ([] if fine.status == "ok" else [fine.status]) + [f"at 2 dt: {coarse.status}"])
+    pick = lambda name: {k: corrected(v, getattr(coarse, name)[k]) for k, v in getattr(fine, name).items()}
+    return replace(fine, energy=corrected(fine.energy, coarse.energy), mean=tuple(map(corrected, fine.mean, coarse.mean)),
+                   occupancy=pick("occupancy"), observables=pick("observables"), status=status)
+
+
+def _constant(name, value, reason):
+    if callable(value) or np.ndim(value) > 0:
+        raise ValueError(f"{name} must be one number, got {checks.shown(value)}: {reason}")
+    return checks.number(name, value, positive=name == "dt", non_negative=True, hint="The noise-free limit is fpkit.gradient_flow." if name == "theta" else "")
+
+
+def _check_histogram(grid, marginal, ndim):
+    """The coordinates that the axes of the histogram show."""
+    if grid is None:
+        return None
+    if not hasattr(grid, "edges"):
+        raise TypeError(f"histogram must be a Grid (fpkit.Grid(bounds, shape)), got {checks.shown(grid)}.")
+    if marginal is None:
+        if grid.ndim != ndim:
+            raise ValueError(f"the histogram has {grid.ndim} axes and the potential {ndim} coordinates; give one axis each, or name the coordinates "
+                             "to show by marginal=.")
+        return tuple(range(ndim))
+    marginal = tuple(checks.whole("marginal", k) for k in np.atleast_1d(marginal))
+    if len(marginal) != grid.ndim or len(set(marginal)) != len(marginal) or max(marginal) >= ndim:
+        raise ValueError(f"marginal must name {grid.ndim} different coordinates from 0 to {ndim - 1}, one for each axis of the histogram, got {marginal}.")
+    return marginal
+
+
+# ---- resuming ----
+
+def _digest(potential, settings, x0, grid, marginal, regions, observables):
+    """Hash of all that the bits depend on, except the length of the run."""
+    parts = {name: value if isinstance(value, (int, float, str, type(None))) else _text(value) for name, value in settings.items()}
+    parts |= {"potential": potential.digest, "x0": np.asarray(x0, float)}
+    parts |= {f"region {name}": _text(region) for name, region in regions.items()}
+    parts |= {f"observable {name}": _text(observable) for name, observable in observables.items()}
+    if grid is not None:
+        parts |= {f"edges {k}": e for k, e in enumerate(grid.edges)} | {"periodic": grid.periodic, "inside": grid.inside, "marginal": marginal}
+    return digest_of(parts)
+
+
+def _text(value):
+    """What identifies a setting from one process to the next: numbers, code of a function, or its repr without addresses."""
+    if isinstance(value, (list, tuple, np.ndarray)):
+        array = np.asarray(value)
+        return f"{array.shape} {array.tolist()}"
+    code = getattr(value, "__code__", None)
+    if code is not None:
+        constants = [c for c in code.co_consts if isinstance(c, (int, float, str))]
+        return f"{value.__qualname__} {code.co_code.hex()} {constants} {code.co_names}"
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
+
+
+def _resumed(path, resume, digest):
+    """Arrays of the checkpoint to go on from, or None for a new run."""
+    exists = os.path.lexists(path)
+    if not exists and not resume:
+        return None
+    if resume is False:
+        try:
+            load_state(path)                                # only a checkpoint may be overwritten
+        except ValueError as error:
+            raise ValueError(f"{error} It was not overwritten.") from None
+        return None
+    return load_state(path, digest)
+
+
+def _as_before(found, given_every, given_burn_in, every, burn_in):
+    """`every` and `burn_in` of the run that is resumed; others that were asked for are refused."""
+    for name, given in (("every", given_every), ("burn_in", given_burn_in)):
+        then = int(found[name])
+        if given is not None and given != then and not (name == "burn_in" and -(-given // int(found["every"])) * int(found["every"]) == then):
+            raise ValueError(f"the checkpoint was made with {name}={then}, got {given}; leave it out or start anew with resume=False.")
+    return int(found["every"]), int(found["burn_in"])

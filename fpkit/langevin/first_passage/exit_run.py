@@ -1,0 +1,109 @@
+"""The run behind `exit_time`: paths 0 .. n_paths - 1, each from its start to a target, advanced in chunks."""
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from ..runs import driving
+from ..dynamics.ensemble import thread_count
+
+LANES = 64                                                       # walkers of one block: it stays in the first-level cache
+PATHS_PER_LANE = 8                                               # below that a block wastes its lanes on the longest paths
+BLOCKS_PER_THREAD = 2
+FIRST_STEPS = 256
+
+
+class ExitRun:
+    """Paths and results so far; `ensemble` holds the checked settings, `X0` (ndim, 1 or n_paths) the starts.
+
+    Attributes
+    ----------
+    when, wall, place : ndarray (n_paths,), (n_paths,), (ndim, n_paths)
+        Duration, wall met (RUNNING -1, CENSORED -2) and last place of every path; of a running one after `settle` the present ones.
+    """
+
+    def __init__(self, ensemble, targets, X0, n_paths, max_steps, n_threads):
+        self.ensemble, self.targets, self.X0, self.max_steps, self.n_threads = ensemble, targets, X0, max_steps, n_threads
+        self.dt, self.theta, self.n_paths, d = ensemble.schedule.dt, ensemble.schedule.theta, n_paths, ensemble.ndim
+        lanes = LANES if n_paths >= LANES * PATHS_PER_LANE else 32
+        n_blocks = int(np.clip(n_paths // (lanes * PATHS_PER_LANE), 1, BLOCKS_PER_THREAD * (n_threads or default_threads())))
+        cuts = np.arange(n_blocks + 1) * n_paths // n_blocks
+        self.cursor = np.ascontiguousarray(np.stack([cuts[:-1], cuts[1:]], axis=1))
+        # a lane without a path must hold a place at which the gradient is finite
+        self.Y = np.ascontiguousarray(np.broadcast_to(X0[:, :1], (n_blocks, d, lanes)))
+        self.V = np.zeros((n_blocks, d, lanes) if ensemble.scheme == "baoab" else (0, 0, 0))
+        self.S = np.ones((n_blocks, 4, lanes), np.uint32)
+        self.owner, self.born, self.clock = np.full((n_blocks, lanes), -1), np.zeros((n_blocks, lanes), np.int64), np.zeros(n_blocks, np.int64)
+        self.when, self.wall, self.place = np.full(n_paths, np.nan), np.full(n_paths, -1), np.full((d, n_paths), np.nan)
+
+    @property
+    def n_ended(self):
+        return int((self.wall != -1).sum())
+
+    def advance(self, n_steps):
+        """Make up to n_steps (even) steps in every block."""
+        e, V = self.ensemble, self.ensemble.potential
+        table = e.table if e.table.shape[1] else np.zeros((4, 0))
+        common = (self.owner, self.born, self.clock, self.cursor, self.X0, V.block("gradient"), V.p, self.dt, self.theta)
+        ends = (table, self.targets.atoms, self.targets.first, self.max_steps, n_steps, e.key, self.when, self.wall, self.place)
+        with thread_count(self.n_threads), np.errstate(over="ignore", invalid="ignore"):
+            if e.scheme == "baoab":
+                from .exit_kernels import underdamped_exits
+                underdamped_exits(self.Y, self.V, self.S, *common, e.friction, *ends)
+            else:
+                from .exit_kernels import exits
+                root = e.mobility.root
+                matrix = e.mobility.matrix
+                is_isotropic = bool((matrix == matrix[0, 0] * np.eye(e.ndim)).all())
+                exits(self.Y, self.S, *common, root, e.mobility.is_full, is_isotropic, float(np.linalg.eigvalsh(matrix)[-1]), *ends)
+
+    def check_finite(self):
+        """Raise DivergenceError when a path is no longer finite."""
+        lost = ~np.isfinite(self.Y).all(axis=1) & (self.owner >= 0)
+        jumped = (self.wall >= 0) & ~np.isfinite(self.when)
+        if lost.any() or jumped.any():
+            raise divergence(int(lost.sum() + jumped.sum()), self.n_paths, self.dt, self.ensemble)
+
+    def settle(self):
+        """Durations, and walls (-1 for every path that has not arrived), of the paths that were begun."""
+        when, place = self.when.copy(), self.place.copy()
+        for b, j in zip(*np.nonzero(self.owner >= 0)):
+            i = self.owner[b, j]
+            when[i], place[:, i] = (self.clock[b] - self.born[b, j]) * self.dt, self.Y[b, :, j]
+        begun = np.isfinite(when) & (when > 0)
+        return when[begun], np.maximum(self.wall[begun], -1), np.ascontiguousarray(place[:, begun].T)
+
+
+def divergence(count, n_paths, dt, ensemble):
+    """The error of an exit run whose paths stopped being finite."""
+    from ..dynamics.divergence import DivergenceError
+
+    helps = "a smaller dt, or walls= that keep the paths where the potential is defined"
+    return DivergenceError(f"{count} of {n_paths} paths stopped being finite before they reached the target, with dt = {dt:.3g} and scheme "
+                           f"{ensemble.scheme!r}: try {helps}.", count, np.nan, dt / 4)
+
+
+def default_threads():
+    """Threads that kernels use by default."""
+    import numba
+
+    return numba.get_num_threads()
+
+
+def drive(run, progress=None, label="passages"):
+    """Advance `run` until every path has ended; False when Ctrl-C came first (what is done stays). The chunks change no bit."""
+    n, done = FIRST_STEPS, 0
+    with driving.interruption() as is_pressed, driving.bar(run.n_paths, label, progress, "path") as shown:
+        while run.n_ended < run.n_paths:
+            if is_pressed():
+                return False
+            started = time.perf_counter()
+            run.advance(n)
+            run.check_finite()
+            elapsed = time.perf_counter() - started
+            if shown is not None:
+                shown.update(run.n_ended - done)
+            done = run.n_ended
+            n = 2 * max(1, int(n * min(max(driving.CHUNK_SECONDS / max(elapsed, 1e-6), 0.25), 8.0)) // 2)
+    return True

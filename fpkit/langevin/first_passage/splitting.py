@@ -1,0 +1,265 @@
+"""Mean passage times over high barriers, by adaptive multilevel splitting."""
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ...core import checks
+from ..runs import driving
+from ..dynamics.ensemble import Ensemble, thread_count
+from .exit_run import default_threads
+from .exit_time import another, constant
+from .results import PassageEstimate, limit_of_steps, student_factor
+from .targets import compiled_targets
+
+N_EXCURSIONS = 400                                               # of the pilot run
+QUANTILE = 0.9                                                   # one excursion in ten reaches Sigma
+MOST_STEPS = 100_000_000                                         # of one path
+HEAVY = 0.5                                                      # share of one repeat in the sum from which the error is not believed
+COLUMNS = 6                                                      # of the kernel's results
+
+
+class SplittingTime(PassageEstimate):
+    """Mean passage time by splitting, with its parts.
+
+    Attributes
+    ----------
+    value, error, interval, standard_error : float, float, (float, float), float
+        Mean time; `interval` is Student's of level 99.73 % for log(value), from the scatter of the independent repeats.
+    probability : Estimate
+        That a path from Sigma (the surface around the source) reaches the target before the source.
+    loop_time, reactive_time : Estimate
+        Mean times of a loop source -> Sigma -> source and of a path that arrives, counted from the source.
+    level : float
+        Value of the reaction coordinate on Sigma.
+    repeats : ndarray (n_repeats,)
+        The probability in each repeat.
+    n_steps : int
+        Time steps made, all repeats together.
+    direct_steps : float
+        Time steps that direct simulation would need for the same standard error (computed: exponential times).
+    levels : tuple of SplittingTime or None
+        With ``extrapolate=True``: the runs at dt and dt/2.
+    """
+
+    @property
+    def rate(self):
+        """1 / value, an Estimate."""
+        low, high = 1 / self.interval[1], (1 / self.interval[0] if self.interval[0] > 0 else math.inf)
+        return PassageEstimate(1 / self.value, (low, high), f"1 / {self.method}", -self.log10, self.status, self.inputs)
+
+    def to_dict(self):
+        return {**super().to_dict(), "probability": self.probability.to_dict(), "n_steps": self.n_steps, "direct_steps": self.direct_steps}
+
+
+def multilevel_splitting(potential, theta, source, target, dt, n_replicas=200, n_repeats=24, reaction_coordinate=None, x0=None, seed=1, level=None,
+                         extrapolate=False, walls=None, mobility=None, n_threads=None, progress=None):
+    """Mean first-passage time from a well to a target over a barrier of many theta, by adaptive multilevel splitting [1]_.
+
+    With loops source -> Sigma -> source around the well and p the probability to reach the target from Sigma before the source,
+
+        tau = (1/p - 1) E[loop] + E[reactive path]
+
+    and p = prod(1 - killed/N) over rounds in which all replicas with the lowest score die and copies of survivors take their place. p is
+    unbiased for the time-discrete paths and any reaction coordinate; its scatter, at best sqrt(-log p / N) a repeat, is not. The
+    error comes from the independent repeats alone.
+
+    Parameters
+    ----------
+    potential : Potential
+        Compiled, not depending on the time.
+    theta : float
+        Temperature, in the units of f. Worth it from barriers of about 6 theta.
+    source, target : Region
+        Balls, half-spaces, boxes and their unions, intersections and complements. The source should hold the bottom of the well, and no
+        other well should lie between: put it into the source or the target.
+    dt : float
+        Time step of Euler-Maruyama; the target is met with the Brownian bridge.
+    n_replicas, n_repeats : int
+        N and the number of independent runs, at least 4; the work grows with both.
+    reaction_coordinate : Field, (Grid, array), Potential, str or callable, optional
+        What tells progress: larger values nearer to the target, any scale. A Field or values on a grid of equal cells (a committor, say)
+        are interpolated; a function of the coordinates is traced like a potential. Default: d_A / (d_A + d_B) from the distances to
+        source and target.
+    x0 : array (ndim,), optional
+        Where the loops begin; default: the centre of a Ball source, else required.
+    seed : int, SeedSequence or None
+        The seed alone decides the numbers, whatever the number of threads.
+    level : float, optional
+        Value of the reaction coordinate on Sigma; default: the one that a tenth of the excursions from the source reaches.
+    extrapolate : bool
+        Run dt and dt/2 and extrapolate linearly; `error` then covers the correction as well.
+    walls, mobility, n_threads, progress
+        As in `fpkit.exit_time`.
+
+    Returns
+    -------
+    SplittingTime
+        An Estimate; `status` tells when no replica arrived or when one repeat makes most of the mean. Ctrl-C returns the repeats done.
+
+    Examples
+    --------
+    >>> V = fp.Potential("(x**2 - 1)**2")
+    >>> tau = fp.multilevel_splitting(V, 0.1, fp.HalfSpace([-1], 0.9), fp.HalfSpace([1], 0.9), 0.01, 100, 8, x0=[-1.0])
+    >>> bool(abs(tau - 25527) < tau.error), bool(tau.n_steps < 0.1 * tau.direct_steps)
+    (True, True)
+
+    References
+    ----------
+    .. [1] F. Cerou, A. Guyader, T. Lelievre, D. Pommier, J. Chem. Phys. 134, 054108 (2011).
+    """
+    theta = constant("theta", theta, "splitting needs one temperature")
+    dt = constant("dt", dt, "splitting needs one time step")
+    n_replicas, n_repeats = checks.whole("n_replicas", n_replicas, 2), checks.whole("n_repeats", n_repeats, 4)
+    sources, targets = compiled_targets("source", source, potential.ndim), compiled_targets("target", target, potential.ndim)
+    x0 = start_in(source, x0, potential.ndim)
+    if not sources.contains(x0) or targets.contains(x0):
+        raise ValueError(f"x0 = {x0.tolist()} must lie in the source and outside the target.")
+    shared = dict(theta=theta, walls=walls, mobility=mobility)
+    probe = compiled_ensemble("multilevel_splitting", potential, x0, dt, seed, shared)
+    plan = (sources, targets, _coordinate(reaction_coordinate, potential), n_replicas, n_repeats, level, n_threads, progress)
+    first = _one_run(probe, *plan)
+    if not extrapolate or first.status != "ok":
+        return first
+    finer = compiled_ensemble("multilevel_splitting", potential, x0, dt / 2, another(probe.key, 1), shared)
+    second = _one_run(finer, *plan)
+    value, interval, standard, shift = limit_of_steps(first, second, 1)
+    extras = {name: second.__dict__[name] for name in ("probability", "loop_time", "reactive_time", "level", "repeats")}
+    return SplittingTime(value, (max(interval[0], 0.0), interval[1]), f"{second.method}, extrapolated from dt = {dt:g} and {dt / 2:g}", None, second.status,
+                         {**second.inputs, "dt": dt, "dt_error": shift}, standard_error=standard, levels=(first, second), n_steps=first.n_steps + second.n_steps,
+                         direct_steps=3 * value / dt * (value / standard) ** 2 if standard > 0 else math.inf, **extras)
+
+
+def compiled_ensemble(caller, potential, x0, dt, seed, settings):
+    """Checked settings of paths that only compiled kernels can run."""
+    if getattr(potential, "is_time_dependent", False):
+        raise ValueError(f"the potential depends on t; {caller} needs a potential that does not, hold t fixed with with_params.")
+    probe = Ensemble(potential, x0=x0, dt=dt, seed=seed, precision="double", **settings)
+    if probe.has_absorbing:
+        raise ValueError("absorbing walls are targets here: give them as regions and leave those sides without a wall.")
+    if probe.is_whole:
+        raise ValueError(f"{caller} needs a compiled potential without holes in its domain and a constant mobility; fpkit.exit_time takes the others.")
+    return probe
+
+
+def start_in(source, x0, ndim):
+    """The start (ndim,): as given, or the centre of a ball."""
+    if x0 is None:
+        if not hasattr(source, "centre"):
+            raise ValueError(f"x0 is needed: a point of the well inside the source {source!r}.")
+        x0 = source.centre
+    x0 = checks.points("x0", np.atleast_1d(x0), ndim)
+    if x0.shape != (ndim,):
+        raise ValueError(f"x0 must be one point of shape ({ndim},), got {x0.shape}.")
+    return np.array(x0)
+
+
+def kernel_settings(e):
+    """Arguments that the kernels of walkers share: gradient, p, dt, theta, root, is_full, is_isotropic, widest, walls."""
+    matrix = e.mobility.matrix
+    is_isotropic = bool((matrix == matrix[0, 0] * np.eye(e.ndim)).all())
+    return (e.potential.block("gradient"), e.potential.p, e.schedule.dt, e.schedule.theta, e.mobility.root, e.mobility.is_full, is_isotropic,
+            float(np.linalg.eigvalsh(matrix)[-1]), e.table)
+
+
+def _coordinate(given, potential):
+    """kind, value function, its parameters, and the table (origin, inverse, shape, values) of a reaction coordinate."""
+    from ...potentials.potential import Potential
+    from .splitting_kernels import BY_DISTANCE, BY_FUNCTION, BY_TABLE
+
+    ndim = potential.ndim
+    table = (np.zeros(ndim), np.ones(ndim), np.full(ndim, 2), np.zeros(2**ndim))
+    if given is None:
+        return (BY_DISTANCE, potential.block("value"), potential.p, *table)
+    grid, values = (given.grid, given.values) if hasattr(given, "grid") and hasattr(given, "values") else given if isinstance(given, tuple) and len(given) == 2 else (None, None)
+    if grid is not None:
+        values = np.array(values, float)
+        if not hasattr(grid, "centres") or grid.ndim != ndim or values.shape != grid.shape:
+            raise ValueError(f"reaction_coordinate must be a Field or (Grid, values) with {ndim} axes and one value a cell, got {checks.shown(given)}.")
+        if not grid.is_uniform:
+            raise ValueError("reaction_coordinate needs a grid of equal cells; interpolate it onto one.")
+        if not np.isfinite(values).any():
+            raise ValueError("reaction_coordinate holds no finite value.")
+        values[~np.isfinite(values)] = np.nanmin(values[np.isfinite(values)])
+        origin = np.array([c[0] for c in grid.centres])
+        return BY_TABLE, potential.block("value"), potential.p, origin, 1 / grid.h, np.array(grid.shape), values.ravel()
+    if isinstance(given, Potential):
+        function = given
+    elif isinstance(given, str) or callable(given):
+        try:
+            function = Potential(given, ndim=ndim) if isinstance(given, str) else Potential(given)
+        except (ValueError, TypeError) as error:
+            raise type(error)(f"reaction_coordinate cannot be compiled ({error}) Give its values on a grid instead, as (Grid, values).") from None
+    else:
+        raise TypeError(f"reaction_coordinate must be a Field, (Grid, values), a Potential, a text or a function, got {checks.shown(given)}.")
+    if function.ndim != ndim:
+        raise ValueError(f"reaction_coordinate has {function.ndim} coordinates and the potential has {ndim}.")
+    if function.is_black_box:
+        raise ValueError("reaction_coordinate is a black box; give its values on a grid, as (Grid, values).")
+    return (BY_FUNCTION, function.block("value"), function.p, *table)
+
+
+def _one_run(e, sources, targets, coordinate, n_replicas, n_repeats, level, n_threads, progress):
+    """The SplittingTime at the time step of the ensemble `e`."""
+    from .splitting_kernels import excursions, repeats
+
+    dt = e.schedule.dt
+    common = (e.X[:, 0].copy(), *kernel_settings(e), sources.atoms, sources.first, targets.atoms, targets.first, *coordinate, e.key)
+    if level is None:
+        highest = np.zeros(N_EXCURSIONS)
+        excursions(MOST_STEPS, math.inf, *common, highest)
+        level = float(np.quantile(highest, QUANTILE, method="lower"))
+        if not math.isfinite(level):
+            raise ValueError(f"{100 * np.isinf(highest).mean():.0f} % of the excursions from the source arrive at once: there is no barrier to split, use "
+                             "fpkit.exit_time.")
+    else:
+        level = checks.number("level", level)
+    rows, batch = [], n_threads or default_threads()
+    with driving.interruption() as is_pressed, driving.bar(n_repeats, "splitting", progress, "repeat") as shown:
+        while len(rows) < n_repeats and not is_pressed():
+            part = np.zeros((min(batch, n_repeats - len(rows)), COLUMNS))
+            with thread_count(n_threads):
+                repeats(len(rows), n_replicas, MOST_STEPS, level, *common, part)
+            rows.extend(part)
+            if shown is not None:
+                shown.update(len(part))
+    inputs = {"potential": str(getattr(e.potential, "source", e.potential)), "theta": e.schedule.theta, "dt": dt, "n_replicas": n_replicas, "n_repeats": len(rows),
+              "seed": e.seed, "source": repr(sources.regions[0]), "target": repr(targets.regions[0])}
+    note = "" if len(rows) == n_repeats else f"stopped by Ctrl-C after {len(rows)} of {n_repeats} repeats"
+    return _result(np.array(rows).reshape(-1, COLUMNS), level, inputs, note)
+
+
+def _result(rows, level, inputs, note):
+    """Estimates from the rows of the kernel, one a repeat."""
+    from .splitting_kernels import DIRECT, FAILED, LOG_P, LOOP, REACTIVE, STEPS
+
+    n, n_steps = len(rows), int(rows[:, STEPS].sum())
+    method = f"multilevel splitting, {inputs['n_replicas']} replicas, {n} repeats, dt = {inputs['dt']:g}"
+    p, loop, reactive = np.exp(rows[:, LOG_P]), rows[:, LOOP], rows[:, REACTIVE]
+    failed = bool(rows[:, FAILED].any())
+    extras = dict(level=level, repeats=p, n_steps=n_steps, n_direct=int(rows[:, DIRECT].sum()), levels=None)
+    if n < 2 or failed or not p.any():
+        status = (f"a path made {MOST_STEPS:.0e} steps without meeting source or target: another well lies between them, make it a part of one" if failed else
+                  "no events: all replicas died before one arrived; take more replicas, or a better reaction coordinate" if n > 1 else note or "too few repeats")
+        none = PassageEstimate(math.nan, (0.0, math.inf), method, status=status, standard_error=math.inf)
+        return SplittingTime(math.nan, (0.0, math.inf), method, math.nan, status, inputs, standard_error=math.inf, probability=none, loop_time=none,
+                             reactive_time=none, direct_steps=math.inf, **extras)
+    t = student_factor(n)
+    mean = lambda a: PassageEstimate(a.mean(), (a.mean() - t * a.std(ddof=1) / math.sqrt(n), a.mean() + t * a.std(ddof=1) / math.sqrt(n)), method, inputs=inputs,
+                                     standard_error=a.std(ddof=1) / math.sqrt(n))
+
+    def time(keep):
+        return (1 / p[keep].mean() - 1) * loop[keep].mean() + reactive[keep][p[keep] > 0].mean() if p[keep].any() else math.inf
+    value = time(np.arange(n))
+    with np.errstate(divide="ignore"):
+        logs = np.log([time(np.delete(np.arange(n), k)) for k in range(n)])                # jackknife of log tau
+    spread = math.sqrt((n - 1) / n * float(((logs - logs.mean()) ** 2).sum())) if np.isfinite(logs).all() else math.inf
+    status = note or "ok"
+    if p.max() > HEAVY * p.sum():
+        status = f"one repeat of {n} makes {100 * p.max() / p.sum():.0f} % of the probability: the error cannot be trusted; take more replicas or a better reaction coordinate"
+    low, high = value * math.exp(-t * spread), value * math.exp(min(t * spread, 700.0))
+    standard = value * spread
+    direct = value / inputs["dt"] / spread**2 if spread > 0 else math.inf
+    return SplittingTime(value, (low, high), method, None, status, inputs, standard_error=standard, probability=mean(p), loop_time=mean(loop),
+                         reactive_time=mean(reactive), direct_steps=direct, **extras)
