@@ -1,4 +1,5 @@
-"""The command `fpkit`. Nothing heavy is imported before a command runs; errors are one sentence and exit code 2."""
+"""The command `fpkit`. Nothing heavy is imported before a command runs; errors are one sentence and exit code
+2."""
 from __future__ import annotations
 
 import argparse
@@ -11,7 +12,8 @@ __all__ = ["main", "demo_file"]
 
 
 def main(argv=None):
-    """Run one command. Returns the exit code: 0 done, 1 a validation failed, 2 refused with a sentence, 130 interrupted."""
+    """Run one command. Returns the exit code: 0 done, 1 a validation failed, 2 refused with a sentence, 130
+    interrupted."""
     argv = sys.argv[1:] if argv is None else list(argv)
     if argv[:1] == ["validate"]:                      # its own options, in validation/__main__.py
         return _guarded(lambda _: _validate(argv[1:]), argparse.Namespace(traceback="--traceback" in argv))
@@ -26,7 +28,8 @@ def _guarded(run, arguments):
 
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = lambda message, *_, **__: print(f"fpkit: warning: {message}", file=sys.stderr)
+            warnings.showwarning = lambda message, *_, **__: print(f"fpkit: warning: {message}",
+                                                                   file=sys.stderr)
             return run(arguments) or 0
     except KeyboardInterrupt:
         print("fpkit: interrupted", file=sys.stderr)
@@ -42,7 +45,8 @@ def _guarded(run, arguments):
 def _parser():
     from .commands import diffusion, export, landscapes, learn, rates
 
-    parser = argparse.ArgumentParser(prog="fpkit", description="Diffusion in a potential: densities, paths and loss landscapes.")
+    parser = argparse.ArgumentParser(prog="fpkit", description="Diffusion in a potential: densities, paths "
+                                     "and loss landscapes.")
     parser.add_argument("--version", action="store_true", help="print the version and leave")
     parser.set_defaults(run=_version_or_help, parser=parser, traceback=False)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")

@@ -24,7 +24,8 @@ def diffusion(**options):
 
 
 def paths(**options):
-    return fp.simulate(well(), **({"theta": 0.2, "x0": [0.0], "dt": 0.01, "n_steps": 10, "n_paths": 2} | options))
+    return fp.simulate(well(), **({"theta": 0.2, "x0": [0.0], "dt": 0.01, "n_steps": 10, "n_paths": 2}
+                                  | options))
 
 
 def branching(x):
@@ -48,22 +49,29 @@ CASES = [
     ("bounds without an end", lambda: fp.Grid([(0, math.inf)], 10), "finite"),
     ("shape of another length", lambda: fp.Grid(BOX, (10, 10)), "one number of cells an axis"),
     ("fractional number of cells", lambda: fp.Grid(BOX, 10.5), "whole number"),
-    ("mask that leaves nothing", lambda: fp.Grid(BOX, 10, mask=lambda p: np.zeros(p.shape[:-1], bool)), "no cell inside"),
+    ("mask that leaves nothing", lambda: fp.Grid(BOX, 10, mask=lambda p: np.zeros(p.shape[:-1], bool)),
+     "no cell inside"),
     ("mask of another shape", lambda: fp.Grid(BOX, 10, mask=np.ones(7, bool)), "shape"),
-    ("unknown scheme", lambda: diffusion(scheme="scharfeter-gummel"), "unknown.*Did you mean 'scharfetter-gummel'"),
-    ("potential that is not periodic", lambda: fp.FokkerPlanck(fp.Potential("x"), 0.2, fp.Grid(BOX, 10, periodic=True)), "periodic"),
-    ("potential NaN on the grid", lambda: fp.FokkerPlanck(fp.Potential("sqrt(x)"), 0.2, fp.Grid(BOX, 10)).gibbs, "nan|NaN|not finite"),
+    ("unknown scheme", lambda: diffusion(scheme="scharfeter-gummel"),
+     "unknown.*Did you mean 'scharfetter-gummel'"),
+    ("potential that is not periodic", lambda: fp.FokkerPlanck(fp.Potential("x"), 0.2,
+                                                               fp.Grid(BOX, 10, periodic=True)), "periodic"),
+    ("potential NaN on the grid", lambda: fp.FokkerPlanck(fp.Potential("sqrt(x)"), 0.2,
+                                                          fp.Grid(BOX, 10)).gibbs, "nan|NaN|not finite"),
     ("mobility that is not positive", lambda: diffusion(mobility=-1.0), "mobility"),
     ("mobility of another shape", lambda: diffusion(mobility=np.eye(3)), "mobility"),
-    ("mobility not symmetric", lambda: fp.FokkerPlanck(plane(), 0.2, fp.Grid(BOX * 2, (8, 8)), mobility=[[1, 1], [0, 1]]), "symmetric"),
+    ("mobility not symmetric", lambda: fp.FokkerPlanck(plane(), 0.2, fp.Grid(BOX * 2, (8, 8)),
+                                                       mobility=[[1, 1], [0, 1]]), "symmetric"),
     ("start outside the box", lambda: diffusion().evolve([5.0], [1.0]), "outside"),
     ("start of another shape", lambda: diffusion().evolve(np.ones(7), [1.0]), "shape"),
     ("start with negative values", lambda: diffusion().evolve(np.r_[-1.0, np.ones(39)], [1.0]), "negative"),
     ("times that decrease", lambda: diffusion().evolve([0.5], [2.0, 1.0]), "ascending|increasing|order"),
     ("negative time", lambda: diffusion().evolve([0.5], [-1.0]), "negative|positive"),
     ("tolerance zero", lambda: diffusion().evolve([0.5], [1.0], tol=0), "tol"),
-    ("region of another dimension", lambda: diffusion().probability(fp.Ball([0, 0], 1.0)), "dimension|coordinates|axes"),
-    ("region that selects nothing", lambda: diffusion().probability(fp.Ball([9.0], 0.1)), "no cell|nothing|outside|selects"),
+    ("region of another dimension", lambda: diffusion().probability(fp.Ball([0, 0], 1.0)),
+     "dimension|coordinates|axes"),
+    ("region that selects nothing", lambda: diffusion().probability(fp.Ball([9.0], 0.1)),
+     "no cell|nothing|outside|selects"),
     ("ball of negative radius", lambda: fp.Ball([0.0], -1.0), "radius"),
     ("half-space without a normal", lambda: fp.HalfSpace([0.0, 0.0], 1.0), "normal"),
     ("attribute in an expression", lambda: fp.Potential("x.__class__"), "."),
@@ -93,7 +101,8 @@ CASES = [
     ("time step too large", lambda: paths(dt=5.0, n_steps=2000, x0=[3.0]), "dt"),
     ("walls of another dimension", lambda: paths(walls=[(-1, 1), (-1, 1)]), "wall"),
     ("start outside the walls", lambda: paths(walls=[(-1, 1)], x0=[3.0]), "wall|outside"),
-    ("paths that do not fit in memory", lambda: paths(n_paths=10**6, n_steps=10**7, save_every=1), "sample|memory"),
+    ("paths that do not fit in memory", lambda: paths(n_paths=10**6, n_steps=10**7, save_every=1),
+     "sample|memory"),
     ("unknown catalogue name", lambda: fp.catalogue.get("duble_well"), "double_well"),
     ("missing file", lambda: fp.read_landscape("no_such_file.h5"), "no_such_file"),
     ("folder as a file", lambda: fp.read_landscape("."), "folder|directory|regular"),
@@ -104,9 +113,11 @@ COMMANDS = [
     ("missing file", ["analyse", "no_such_file.h5"], "no_such_file"),
     ("missing bounds", ["evolve", "x**2", "--theta", "1"], "--x LOW HIGH"),
     ("negative temperature", ["evolve", "x**2", "--x", "-1", "1", "--theta", "-1"], "theta"),
-    ("hostile expression", ["evolve", "__import__('os').system('true')", "--x", "-1", "1", "--theta", "1"], "."),
+    ("hostile expression", ["evolve", "__import__('os').system('true')", "--x", "-1", "1", "--theta", "1"],
+     "."),
     ("bad parameter", ["sample", "a*x**2", "--x", "-1", "1", "--theta", "1", "--set", "a=b"], "NAME=NUMBER"),
-    ("bounds for a missing axis", ["evolve", "x**2", "--x", "-1", "1", "--y", "-1", "1", "--theta", "1"], "--y"),
+    ("bounds for a missing axis", ["evolve", "x**2", "--x", "-1", "1", "--y", "-1", "1", "--theta", "1"],
+     "--y"),
 ]
 
 

@@ -19,7 +19,8 @@ BELOW["commands"] = set(BELOW)                # the command line stands on every
 
 
 def imported(text, home):
-    """(dotted name in parts, line) of every import in the text of a module of the folder `home`, also inside functions."""
+    """(dotted name in parts, line) of every import in the text of a module of the folder `home`, also inside
+    functions."""
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -52,6 +53,7 @@ def test_the_two_sides_do_not_know_each_other():
 
 
 def test_relative_and_absolute_imports_are_resolved():
-    assert next(imported("from ..potentials.potential import Potential", ["core"]))[0] == ["fpkit", "potentials", "potential"]
+    assert next(imported("from ..potentials.potential import Potential",
+                         ["core"]))[0] == ["fpkit", "potentials", "potential"]
     assert next(imported("from . import checks", ["core"]))[0] == ["fpkit", "core", "checks"]
     assert next(imported("import fpkit.langevin.simulate", ["core"]))[0] == ["fpkit", "langevin", "face"]

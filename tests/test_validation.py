@@ -19,7 +19,8 @@ MEASURED = {}
 
 
 def measured(name):
-    """Measurements and verdict of the quick form, made once for all tests; a claim without a quick form is skipped."""
+    """Measurements and verdict of the quick form, made once for all tests; a claim without a quick form is
+    skipped."""
     module = validation.load(name)
     if getattr(module, "SLOW", False):
         pytest.skip("has no quick form")
@@ -48,10 +49,11 @@ def test_the_quick_form_of_every_validation_does_not_fail(name):
 def test_contrary_numbers_flip_every_verdict(name):
     module, (found, verdict) = validation.load(name), measured(name)
     contrary = module.judge(module.contrary(found))
-    about_others = name.startswith("learning_")                      # there a claim may turn out false, or true, without a failure of ours
+    # there a claim may turn out false, or true, without a failure of ours
+    about_others = name.startswith("learning_")
     assert contrary.outcome != verdict.outcome if about_others else contrary.failed, f"\n{contrary}"
     assert contrary.reason
-    assert module.judge(found).outcome == verdict.outcome            # the rule is pure: contrary() left the data alone
+    assert module.judge(found).outcome == verdict.outcome  # the rule is pure: contrary() left the data alone
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -69,28 +71,40 @@ def test_every_verdict_is_json_and_a_figure(name, tmp_path):
 # ---- the rules of the Gibbs validations, number by number ----
 
 GOOD = {
-    "gibbs_stationary": [{"potential": "a", "ndim": 2, "cells": 9, "theta": 0.1, "smooth": True, "variation": 9.0, "error": 5e-15, "stated": 1e-14,
+    "gibbs_stationary": [{"potential": "a", "ndim": 2, "cells": 9, "theta": 0.1, "smooth": True,
+                          "variation": 9.0, "error": 5e-15, "stated": 1e-14,
                           "reference": 0.0, "mass": 0.0, "balance": 1.0}],
-    "gibbs_convergence": [{"potential": "a", "ndim": 1, "theta": 0.1, "cells": 9, "gap": 1.0, "distance_slope": 1.001, "entropy_slope": 0.999,
+    "gibbs_convergence": [{"potential": "a", "ndim": 1, "theta": 0.1, "cells": 9, "gap": 1.0,
+                           "distance_slope": 1.001, "entropy_slope": 0.999,
                            "distance_rise": 0.0, "entropy_rise": 0.0, "final": 1e-3, "time_error": 1e-7}],
-    "gibbs_paths": [{"kind": "time", "potential": "a", "ndim": 1, "theta": 0.1, "what": "entropy", "time": 1.0, "paths": 1.0, "density": 1.1, "error": 0.1,
+    "gibbs_paths": [{"kind": "time", "potential": "a", "ndim": 1, "theta": 0.1, "what": "entropy",
+                     "time": 1.0, "paths": 1.0, "density": 1.1, "error": 0.1,
                      "z": -1.0, "allowed": 4.6},
-                    {"kind": "long run", "potential": "a", "ndim": 10, "theta": 0.1, "what": "L1", "paths": 0.01, "density": 0.0, "error": 0.011, "ratio": 0.9,
+                    {"kind": "long run", "potential": "a", "ndim": 10, "theta": 0.1, "what": "L1",
+                     "paths": 0.01, "density": 0.0, "error": 0.011, "ratio": 0.9,
                      "worst": 2.5, "quantile": 4.9}],
-    "space_time_orders": [{"case": "a", "kind": "density, cell width", "sizes": [8, 16], "errors": [16e-6, 1e-6], "order": 4.0, "last_order": 4.0, "finest": 1e-6},
-                          {"case": "a", "kind": "gap, cell width", "sizes": [8, 16], "errors": [4e-4, 1e-4], "order": 2.0, "last_order": 2.0, "finest": 1e-4},
-                          {"case": "a", "kind": "density, time step", "sizes": [8, 16], "errors": [4e-5, 1e-5], "order": 2.0, "last_order": 2.0, "finest": 1e-5}],
+    "space_time_orders": [{"case": "a", "kind": "density, cell width", "sizes": [8, 16],
+                           "errors": [16e-6, 1e-6], "order": 4.0, "last_order": 4.0, "finest": 1e-6},
+                          {"case": "a", "kind": "gap, cell width", "sizes": [8, 16], "errors": [4e-4, 1e-4],
+                           "order": 2.0, "last_order": 2.0, "finest": 1e-4},
+                          {"case": "a", "kind": "density, time step", "sizes": [8, 16],
+                           "errors": [4e-5, 1e-5], "order": 2.0, "last_order": 2.0, "finest": 1e-5}],
 }
 
 
 @pytest.mark.parametrize("name, row, change", [
-    ("gibbs_stationary", 0, {"error": 2e-13}), ("gibbs_stationary", 0, {"balance": 5.0}), ("gibbs_stationary", 0, {"mass": 1e-12}),
-    ("gibbs_stationary", 0, {"error": 1e-11, "smooth": False}), ("gibbs_stationary", 0, {"error": 1e-9, "ndim": 3, "variation": 2.0}),
+    ("gibbs_stationary", 0, {"error": 2e-13}), ("gibbs_stationary", 0, {"balance": 5.0}),
+    ("gibbs_stationary", 0, {"mass": 1e-12}),
+    ("gibbs_stationary", 0, {"error": 1e-11, "smooth": False}),
+    ("gibbs_stationary", 0, {"error": 1e-9, "ndim": 3, "variation": 2.0}),
     ("gibbs_stationary", 0, {"error": np.nan}),
-    ("gibbs_convergence", 0, {"distance_slope": 0.985}), ("gibbs_convergence", 0, {"entropy_slope": 1.03}), ("gibbs_convergence", 0, {"entropy_rise": 1e-5}),
+    ("gibbs_convergence", 0, {"distance_slope": 0.985}), ("gibbs_convergence", 0, {"entropy_slope": 1.03}),
+    ("gibbs_convergence", 0, {"entropy_rise": 1e-5}),
     ("gibbs_convergence", 0, {"final": 0.1}), ("gibbs_convergence", 0, {"distance_slope": np.nan}),
-    ("gibbs_paths", 0, {"z": -5.0}), ("gibbs_paths", 1, {"ratio": 5.0}), ("gibbs_paths", 1, {"worst": 5.0}), ("gibbs_paths", 0, {"z": np.nan}),
-    ("space_time_orders", 0, {"order": 2.0}), ("space_time_orders", 0, {"finest": 1e-3}), ("space_time_orders", 1, {"order": 1.0}),
+    ("gibbs_paths", 0, {"z": -5.0}), ("gibbs_paths", 1, {"ratio": 5.0}), ("gibbs_paths", 1, {"worst": 5.0}),
+    ("gibbs_paths", 0, {"z": np.nan}),
+    ("space_time_orders", 0, {"order": 2.0}), ("space_time_orders", 0, {"finest": 1e-3}),
+    ("space_time_orders", 1, {"order": 1.0}),
     ("space_time_orders", 2, {"order": 1.0}), ("space_time_orders", 2, {"finest": np.nan}),
 ])
 def test_one_bad_number_is_enough_to_fail(name, row, change):
@@ -112,8 +126,10 @@ def test_rough_or_cold_cases_answer_for_their_stated_error():
 # ---- verdicts, tables and the command ----
 
 def test_a_table_prints_what_it_holds():
-    table = Table.of([{"a": np.float64(0.5), "b": "x", "c": True}, {"a": 2, "b": None}], {"a": "A (s)", "b": "B", "c": "C"})
-    assert str(table).splitlines() == ["A (s)  B    C", "-----  -  ---", "  0.5  x  yes", "    2  -    -"] and table.column("A (s)") == [0.5, 2]
+    table = Table.of([{"a": np.float64(0.5), "b": "x", "c": True}, {"a": 2, "b": None}],
+                     {"a": "A (s)", "b": "B", "c": "C"})
+    assert str(table).splitlines() == ["A (s)  B    C", "-----  -  ---", "  0.5  x  yes",
+                                       "    2  -    -"] and table.column("A (s)") == [0.5, 2]
     with pytest.raises(ValueError, match="3 columns"):
         Table(("a", "b", "c"), [(1, 2)])
 

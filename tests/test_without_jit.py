@@ -1,4 +1,5 @@
-"""Every kernel also runs as plain Python (NUMBA_DISABLE_JIT=1), slowly, with the same result up to rounding."""
+"""Every kernel also runs as plain Python (NUMBA_DISABLE_JIT=1), slowly, with the same result up to
+rounding."""
 import json
 import os
 import subprocess
@@ -66,7 +67,8 @@ def test_kernels_run_without_compilation(what):
     out = []
     for disabled in ("1", "0"):
         environment = dict(os.environ, NUMBA_DISABLE_JIT=disabled, PYTHONPATH=str(ROOT))
-        done = subprocess.run([sys.executable, "-c", SMALL, what], env=environment, capture_output=True, text=True)
+        done = subprocess.run([sys.executable, "-c", SMALL, what], env=environment, capture_output=True,
+                              text=True)
         assert done.returncode == 0, done.stderr[-2000:]
         out.append(json.loads(done.stdout.splitlines()[-1]))
     for plain, compiled in zip(*out):

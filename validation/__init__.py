@@ -7,7 +7,8 @@ Every module here that is neither `verdict` nor begins with an underscore is one
 - ``judge(measurements)``: a pure rule, returns a `verdict.Verdict`; fed with contrary numbers it flips;
 - ``run(quick=False)``: ``judge(measure(quick))``;
 - ``figure(verdict)``, optional: a matplotlib figure drawn from the verdict alone (imports matplotlib inside);
-- ``contrary(measurements)``: the same data made false (what would refute the claim): a test sees the verdict flip;
+- ``contrary(measurements)``: the same data made false (what would refute the claim): a test sees the verdict
+  flip;
 - ``SLOW = True``, optional: has no quick form of a few seconds, so the tests leave it out.
 """
 import importlib
@@ -16,7 +17,8 @@ import pkgutil
 
 def names():
     """Names of all validations, in alphabetical order."""
-    return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_") and m.name != "verdict")
+    return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_")
+                  and m.name != "verdict")
 
 
 def load(name):

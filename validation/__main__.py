@@ -1,4 +1,5 @@
-"""Run validations and print their verdicts: ``python -m validation [NAME ...] [--quick] [--figures DIR] [--json]``."""
+"""Run validations and print their verdicts: ``python -m validation [NAME ...] [--quick] [--figures DIR]
+[--json]``."""
 from __future__ import annotations
 
 import argparse
@@ -10,7 +11,8 @@ import time
 import traceback
 from pathlib import Path
 
-# before NumPy is imported: validations run several small problems at a time, and threads of the matrix products would only wait for one another
+# before NumPy is imported: validations run several small problems at a time, and threads of the matrix
+# products would only wait for one another
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from . import load, names                                   # noqa: E402
@@ -18,11 +20,16 @@ from .verdict import Table                              # noqa: E402
 
 
 def main(argv=None):
-    """Run the named validations (all by default); returns 0, 1 when one fails, 2 for a wrong call, 130 when interrupted."""
-    parser = argparse.ArgumentParser(prog="validation", description="Measure the claims of fpkit and judge each by its rule.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="validations to run, or the first word of several, such as learning (default: all)")
-    parser.add_argument("--quick", action="store_true", help="small sizes: seconds instead of minutes; validations without a quick form are skipped")
-    parser.add_argument("--figures", metavar="DIR", help="write one figure for each validation into this folder")
+    """Run the named validations (all by default); returns 0, 1 when one fails, 2 for a wrong call, 130 when
+    interrupted."""
+    parser = argparse.ArgumentParser(prog="validation",
+                                     description="Measure the claims of fpkit and judge each by its rule.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="validations to run, or the first word of "
+                        "several, such as learning (default: all)")
+    parser.add_argument("--quick", action="store_true", help="small sizes: seconds instead of minutes; "
+                        "validations without a quick form are skipped")
+    parser.add_argument("--figures", metavar="DIR", help="write one figure for each validation into this "
+                        "folder")
     parser.add_argument("--json", action="store_true", help="print one JSON object on standard output")
     parser.add_argument("--list", action="store_true", help="print the names and claims, run nothing")
     options = parser.parse_args(argv)
@@ -31,7 +38,8 @@ def main(argv=None):
     for name in options.names:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
-            print(f"validation {name!r} is unknown; known are {', '.join(known)}.{f' Did you mean {near[0]!r}?' if near else ''}", file=sys.stderr)
+            print(f"validation {name!r} is unknown; known are "
+                  f"{', '.join(known)}.{f' Did you mean {near[0]!r}?' if near else ''}", file=sys.stderr)
             return 2
     if options.list:
         for name in options.names or known:
@@ -43,11 +51,13 @@ def main(argv=None):
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as problem:
-            print(f"the folder {options.figures!r} for the figures cannot be made: {problem.strerror}.", file=sys.stderr)
+            print(f"the folder {options.figures!r} for the figures cannot be made: {problem.strerror}.",
+                  file=sys.stderr)
             return 2
     results, interrupted = run_all(options.names or known, options.quick, folder, talk=not options.json)
     if options.json:
-        print(json.dumps({"quick": options.quick, "interrupted": interrupted, "validations": {n: r["json"] for n, r in results.items()}}, allow_nan=False))
+        print(json.dumps({"quick": options.quick, "interrupted": interrupted,
+                          "validations": {n: r["json"] for n, r in results.items()}}, allow_nan=False))
     else:
         print(summary(results))
     if interrupted:
@@ -71,7 +81,7 @@ def run_all(chosen, quick, folder, talk):
         except KeyboardInterrupt:
             say("interrupted\n")
             return results, True
-        except Exception as problem:              # one broken validation must not hide the verdicts of the others
+        except Exception as problem:  # one broken validation must not hide the verdicts of the others
             traceback.print_exc()
             text = f"{type(problem).__name__}: {problem}"
             results[name] = {"outcome": "error", "reason": text, "json": {"outcome": "error", "reason": text}}
@@ -86,7 +96,8 @@ def run_one(name, quick, folder, talk):
     module = load(name)
     if quick and getattr(module, "SLOW", False):
         reason = "has no quick form"
-        return {"outcome": "not measured", "reason": reason, "json": {"outcome": "not measured", "reason": reason}}
+        return {"outcome": "not measured", "reason": reason,
+                "json": {"outcome": "not measured", "reason": reason}}
     verdict = module.run(quick)
     result = {"outcome": verdict.outcome, "reason": verdict.reason, "json": verdict.to_dict()}
     if talk:

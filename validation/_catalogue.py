@@ -3,16 +3,20 @@ from __future__ import annotations
 
 import numpy as np
 
-# f has a jump in some derivative: quadrature is not exponentially accurate there, so it answers for its stated error
+# f has a jump in some derivative: quadrature is not exponentially accurate there, so it answers for its
+# stated error
 ROUGH = {"flat_bottomed"}
 # one of each dimension a grid can have, beside what the catalogue gives by default
 MORE = {"ornstein_uhlenbeck_2d": ("ornstein_uhlenbeck", {"d": 2, "A": [[1.0, 0.6], [0.6, 1.5]]}),
-        "quartic_chain_2d": ("quartic_chain", {"d": 2}), "quartic_chain_3d": ("quartic_chain", {"d": 3}), "quartic_chain_10d": ("quartic_chain", {"d": 10}),
-        "coupled_double_well_3d": ("coupled_double_well", {"d": 3}), "ornstein_uhlenbeck_3d": ("ornstein_uhlenbeck", {"d": 3})}
+        "quartic_chain_2d": ("quartic_chain", {"d": 2}), "quartic_chain_3d": ("quartic_chain", {"d": 3}),
+        "quartic_chain_10d": ("quartic_chain", {"d": 10}),
+        "coupled_double_well_3d": ("coupled_double_well", {"d": 3}),
+        "ornstein_uhlenbeck_3d": ("ornstein_uhlenbeck", {"d": 3})}
 
 
 def entry(name):
-    """The catalogue potential of this name; `NAME_2d` and the like where an entry exists in several dimensions."""
+    """The catalogue potential of this name; `NAME_2d` and the like where an entry exists in several
+    dimensions."""
     import fpkit as fp
 
     base, parameters = MORE.get(name, (name, {}))
@@ -32,10 +36,11 @@ def is_smooth(name):
 
 
 def start_in_a_well(V, theta):
-    """Centre and width of a Gaussian start in the first minimum, off every symmetry axis, so that the slowest mode is excited.
+    """Centre and width of a Gaussian start in the first minimum, off every symmetry axis, so that the slowest
+    mode is excited.
 
-    It is narrower than the Gibbs density of the stiffest direction: else its L2(1/pi) distance does not exist in the
-    continuum and on a grid is made by cells far out that hold nothing.
+    It is narrower than the Gibbs density of the stiffest direction: else its L2(1/pi) distance does not exist
+    in the continuum and on a grid is made by cells far out that hold nothing.
     """
     x = np.asarray(V.minima[0].x, float)
     spread = np.sqrt(theta / np.linalg.eigvalsh(V.hessian(x)).max())
@@ -44,17 +49,19 @@ def start_in_a_well(V, theta):
 
 
 def chain_marginal(V, theta, grid, n_nodes=200, reach=3.2):
-    """Exact probabilities of the cells of a 1D grid for the first coordinate of the quartic chain, by its transfer operator.
+    """Exact probabilities of the cells of a 1D grid for the first coordinate of the quartic chain, by its
+    transfer operator.
 
-    f = sum_i (x_i^2 - 1)^2 + (coupling/2) sum_i (x_{i+1} - x_i)^2: the other coordinates are integrated one after the
-    other by Gauss-Legendre quadrature on [-reach, reach], beyond which exp(-f/theta) is below rounding.
+    f = sum_i (x_i^2 - 1)^2 + (coupling/2) sum_i (x_{i+1} - x_i)^2: the other coordinates are integrated one
+    after the other by Gauss-Legendre quadrature on [-reach, reach], beyond which exp(-f/theta) is below
+    rounding.
     """
     nodes, weights = np.polynomial.legendre.leggauss(n_nodes)
     x, w = reach * nodes, reach * weights
     coupling = V.params["coupling"]
     own = lambda y: np.exp(-((y * y - 1) ** 2) / theta)
     link = lambda a, b: np.exp(-0.5 * coupling * (a[:, None] - b) ** 2 / theta)
-    rest = np.ones(n_nodes)                            # what the coordinates to the right integrate to, as a function of x_i
+    rest = np.ones(n_nodes)  # what the coordinates to the right integrate to, as a function of x_i
     kernel = link(x, x)
     for _ in range(V.ndim - 2):
         rest = kernel @ (w * own(x) * rest)

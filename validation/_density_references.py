@@ -1,4 +1,5 @@
-"""Exact solutions and rivals of the density benchmark: spectral references, a scipy finite-volume code, scikit-fem Q2 elements."""
+"""Exact solutions and rivals of the density benchmark: spectral references, a scipy finite-volume code,
+scikit-fem Q2 elements."""
 import time
 
 import numpy as np
@@ -8,7 +9,8 @@ CENTRE = np.array([-0.9, 0.7, 0.5])
 WIDTH = 0.25
 # monomials of f: coefficient and exponents of x, y, z
 MONOMIALS = {2: [(1, 4, 0), (-2, 2, 0), (1, 0, 0), (2, 0, 2), (0.3, 1, 1)],
-             3: [(1, 4, 0, 0), (-2, 2, 0, 0), (1, 0, 0, 0), (2, 0, 2, 0), (0.3, 1, 1, 0), (1.5, 0, 0, 2), (0.2, 0, 1, 1)]}
+             3: [(1, 4, 0, 0), (-2, 2, 0, 0), (1, 0, 0, 0), (2, 0, 2, 0), (0.3, 1, 1, 0), (1.5, 0, 0, 2),
+                 (0.2, 0, 1, 1)]}
 TEXT = {2: "(x**2 - 1)**2 + 2*y**2 + 0.3*x*y", 3: "(x**2 - 1)**2 + 2*y**2 + 0.3*x*y + 1.5*z**2 + 0.2*y*z"}
 
 
@@ -46,7 +48,8 @@ def _product(a, b):
 
 
 def effective_potential(d):
-    """Monomials of |grad f|^2/(4 theta) - (laplacian f)/2, the potential of H = -theta laplacian + U in the variable u exp(f/(2 theta))."""
+    """Monomials of |grad f|^2/(4 theta) - (laplacian f)/2, the potential of H = -theta laplacian + U in the
+    variable u exp(f/(2 theta))."""
     U = {}
     for axis in range(d):
         g = _derivative(MONOMIALS[d], axis)
@@ -80,7 +83,8 @@ class Exact2D:
         return np.sin(k * np.pi * (x[:, None] + self.half) / (2 * self.half)) / np.sqrt(self.half)
 
     def cell_probabilities(self, t, n_cells, points=6):
-        """Probabilities of n_cells^2 cells of the box (-2.5, 2.5)^2 by `points` Gauss points an axis and cell."""
+        """Probabilities of n_cells^2 cells of the box (-2.5, 2.5)^2 by `points` Gauss points an axis and
+        cell."""
         C = (self.modes @ (np.exp(-np.maximum(self.energy, 0) * t) * self.first)).reshape(self.n, self.n)
         g, w = np.polynomial.legendre.leggauss(points)
         h = 2 * HALF / n_cells
@@ -100,7 +104,8 @@ class Exact3D:
         self.n, self.half = n, half
         x = -half + 2 * half * np.arange(1, n + 1) / (n + 1)
         points = np.stack(np.meshgrid(x, x, x, indexing="ij"), axis=-1)
-        U = sum(c * points[..., 0] ** i * points[..., 1] ** j * points[..., 2] ** k for (i, j, k), c in effective_potential(3).items())
+        U = sum(c * points[..., 0] ** i * points[..., 1] ** j * points[..., 2] ** k for (i, j, k),
+                c in effective_potential(3).items())
         k2 = (np.arange(1, n + 1) * np.pi / (2 * half)) ** 2
         K = THETA * (k2[:, None, None] + k2[:, None] + k2)
 
@@ -140,7 +145,8 @@ class Exact3D:
                 u = S @ np.tensordot(S[i * points + a], self.coefficients, 1) @ S.T
                 X = np.full_like(Y, x[i * points + a])
                 u *= np.exp(-potential(np.stack([X, Y, Z], -1)) / (2 * THETA))
-                total = total + w[a] * np.einsum("iajb,a,b->ij", u.reshape(n_cells, points, n_cells, points), w, w)
+                total = total + w[a] * np.einsum("iajb,a,b->ij", u.reshape(n_cells, points, n_cells, points),
+                                                 w, w)
             P[i] = total
         return P / P.sum()
 
@@ -151,7 +157,8 @@ def centres(n, d):
 
 
 def scipy_volumes(n, d, t, n_steps):
-    """Midpoint conductances, Crank-Nicolson, splu (2D) or BiCGStab (3D): (cell values, seconds of assembly, seconds of steps)."""
+    """Midpoint conductances, Crank-Nicolson, splu (2D) or BiCGStab (3D): (cell values, seconds of assembly,
+    seconds of steps)."""
     import scipy.sparse as sp
     import scipy.sparse.linalg as sla
     clock = time.thread_time()
@@ -174,7 +181,8 @@ def scipy_volumes(n, d, t, n_steps):
         values += [up, down]
         diagonal -= np.bincount(i, up, N) + np.bincount(j, down, N)
     k = np.arange(N)
-    Q = sp.csr_matrix((np.concatenate([*values, diagonal]), (np.concatenate([*rows, k]), np.concatenate([*columns, k]))), shape=(N, N))
+    Q = sp.csr_matrix((np.concatenate([*values, diagonal]),
+                       (np.concatenate([*rows, k]), np.concatenate([*columns, k]))), shape=(N, N))
     u = start(points).ravel()
     u /= u.sum()
     dt = t / n_steps
@@ -183,7 +191,8 @@ def scipy_volumes(n, d, t, n_steps):
     assembly = time.thread_time() - clock
     clock = time.thread_time()
     if d == 2:
-        lu = sla.splu(left, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options=dict(SymmetricMode=True))
+        lu = sla.splu(left, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0,
+                      options=dict(SymmetricMode=True))
         for _ in range(n_steps):
             u = lu.solve(right @ u)
     else:
@@ -225,7 +234,7 @@ def fem_q2(n, t, n_steps):
     lu = sla.splu(left, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options=dict(SymmetricMode=True))
     for _ in range(n_steps):
         u = lu.solve(right @ u)
-    values = (np.asarray(basis.interpolate(u)) * basis.dx).sum(axis=1)              # integrals over the elements
+    values = (np.asarray(basis.interpolate(u)) * basis.dx).sum(axis=1)  # integrals over the elements
     steps = time.thread_time() - clock
     middle = mesh.p[:, mesh.t].mean(axis=1)
     i, j = np.floor((middle + HALF) / (2 * HALF / n)).astype(int)

@@ -4,17 +4,18 @@ from __future__ import annotations
 import numpy as np
 from numpy.polynomial import legendre
 
-POINTS = {1: 10, 2: 8, 3: 6}                      # Gauss points a panel and axis; the rules of the package are lower and not adaptive
-LEVELS = {1: 16, 2: 8, 3: 4}                        # most halvings of a cell; reached only at kinks and in the cold
+# Gauss points a panel and axis; the rules of the package are lower and not adaptive
+POINTS = {1: 10, 2: 8, 3: 6}
+LEVELS = {1: 16, 2: 8, 3: 4}  # most halvings of a cell; reached only at kinks and in the cold
 CHUNK = 400_000                                    # points evaluated at once
 
 
 def cell_probabilities(V, theta, grid, tolerance=1e-16):
     """Integrals of exp(-f/theta) over the cells of a grid, normalised to sum one; shape grid.shape.
 
-    Every cell is cut into 2^level panels an axis until its contribution changes by less than `tolerance` of the total,
-    with 6 to 10-point Gauss-Legendre on each panel: exponentially accurate for smooth f, and where f has kinks the
-    remaining change is returned as the error.
+    Every cell is cut into 2^level panels an axis until its contribution changes by less than `tolerance` of
+    the total, with 6 to 10-point Gauss-Legendre on each panel: exponentially accurate for smooth f, and where
+    f has kinks the remaining change is returned as the error.
 
     Returns
     -------
@@ -24,7 +25,8 @@ def cell_probabilities(V, theta, grid, tolerance=1e-16):
     """
     starts = [np.asarray(e[:-1]) for e in grid.edges]
     widths = [np.diff(e) for e in grid.edges]
-    cells = np.stack(np.meshgrid(*[np.arange(n) for n in grid.shape], indexing="ij"), -1).reshape(-1, grid.ndim)
+    cells = np.stack(np.meshgrid(*[np.arange(n) for n in grid.shape], indexing="ij"),
+                     -1).reshape(-1, grid.ndim)
     keep = np.asarray(grid.inside).ravel()
     f0 = float(np.nanmin(V(grid.points)))
     value = np.zeros(len(cells))
@@ -84,10 +86,12 @@ def l2_distance(p, exact):
 
 
 def lowest_gap(generator, stationary):
-    """Spectral gap of a reversible generator (rows sum to zero): lowest positive eigenvalue of -L, by shifted Lanczos.
+    """Spectral gap of a reversible generator (rows sum to zero): lowest positive eigenvalue of -L, by shifted
+    Lanczos.
 
     L is made symmetric by the square roots of its stationary weights; cells that hold less than 1e-60 of the
-    heaviest one are left out: they change the gap by less than rounding, and their rates span hundreds of decades.
+    heaviest one are left out: they change the gap by less than rounding, and their rates span hundreds of
+    decades.
     """
     import scipy.sparse as sparse
     from scipy.sparse.linalg import eigsh

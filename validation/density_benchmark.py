@@ -1,4 +1,5 @@
-"""Speed and error of `evolve` beside a scipy finite-volume code and scikit-fem in the same run; order 4 at three grids."""
+"""Speed and error of `evolve` beside a scipy finite-volume code and scikit-fem in the same run; order 4 at
+three grids."""
 import time
 
 import numpy as np
@@ -8,12 +9,18 @@ import fpkit as fp
 from . import _density_references as references
 from .verdict import Table, ruled
 
-CLAIM = ("evolve reaches 1e-3 of the density in 2D in at least 50 times less CPU time (t = 0.1, 1; 20 times at t = 100) than the better of scipy and "
-         "scikit-fem, everything included, and the error of scipy at 128^3 in at least 30 times less; the order in space is 4.")
-SOURCE = ("Problems P2 and P3: f = (x^2-1)^2 + 2y^2 + 0.3xy (+ 1.5z^2 + 0.2yz), theta 0.2, (-2.5, 2.5)^d. Exact densities: sine-Galerkin eigenbasis, "
-          "in 3D Lanczos on sine collocation points; scipy in 3D is judged by its point values, where it is better.")
-CRITERION = ("Relative L1 error of cell probabilities at most 1e-3 for ours; errors fall at least 12-fold a halving of h at t = 0.1. Full form only: medians "
-             "of interleaved runs in CPU seconds of one thread, assembly, steps and cell averages included, against the targets.")
+CLAIM = ("evolve reaches 1e-3 of the density in 2D in at least 50 times less CPU time (t = 0.1, 1; 20 times "
+         "at t = 100) than the better of scipy and "
+         "scikit-fem, everything included, and the error of scipy at 128^3 in at least 30 times less; the "
+         "order in space is 4.")
+SOURCE = ("Problems P2 and P3: f = (x^2-1)^2 + 2y^2 + 0.3xy (+ 1.5z^2 + 0.2yz), theta 0.2, (-2.5, 2.5)^d. "
+          "Exact densities: sine-Galerkin eigenbasis, "
+          "in 3D Lanczos on sine collocation points; scipy in 3D is judged by its point values, where it is "
+          "better.")
+CRITERION = ("Relative L1 error of cell probabilities at most 1e-3 for ours; errors fall at least 12-fold a "
+             "halving of h at t = 0.1. Full form only: medians "
+             "of interleaved runs in CPU seconds of one thread, assembly, steps and cell averages included, "
+             "against the targets.")
 
 OWN = {0.1: (64, 8), 1.0: (64, 16), 100.0: (64, 128)}               # cells an axis, split steps
 RIVAL_STEPS = {0.1: 16, 1.0: 16, 100.0: 64}
@@ -22,7 +29,8 @@ ORDER = 12.0
 
 
 def own(n, d, t, n_steps):
-    """(cell probabilities, CPU seconds) from the potential to the cell averages; compilation and the potential itself are done before."""
+    """(cell probabilities, CPU seconds) from the potential to the cell averages; compilation and the
+    potential itself are done before."""
     V = _potential(d)
     clock = time.thread_time()
     D = fp.FokkerPlanck(V, references.THETA, fp.Grid([(-references.HALF, references.HALF)] * d, (n,) * d))
@@ -62,22 +70,27 @@ def _plane(quick):
     rows = []
     for n in (32, 64, 128):
         error = np.abs(own(n, 2, 0.1, 256)[0] - exact.cell_probabilities(0.1, n)).sum()
-        rows.append({"problem": "P2", "t": 0.1, "code": "order", "cells": n, "steps": 256, "error": float(error)})
+        rows.append({"problem": "P2", "t": 0.1, "code": "order", "cells": n, "steps": 256,
+                     "error": float(error)})
     for t, (n, n_steps) in OWN.items():
         repeats = 3 if quick else 7
         error = np.abs(own(n, 2, t, n_steps)[0] - exact.cell_probabilities(t, n)).sum()
         rivals = []
         if not quick:
-            for code, call, cells in (("scipy CN splu", lambda: references.scipy_volumes(256, 2, t, RIVAL_STEPS[t]), 256),
-                                      ("scikit-fem Q2 CN", lambda: references.fem_q2(64, t, RIVAL_STEPS[t]), 64)):
+            for code, call, cells in (("scipy CN splu",
+                                       lambda: references.scipy_volumes(256, 2, t, RIVAL_STEPS[t]), 256),
+                                      ("scikit-fem Q2 CN", lambda: references.fem_q2(64, t, RIVAL_STEPS[t]),
+                                       64)):
                 runs = [call() for _ in range(3)]
                 if runs[0] is None:
                     continue
                 rivals.append({"problem": "P2", "t": t, "code": code, "cells": cells, "steps": RIVAL_STEPS[t],
                                "error": float(np.abs(runs[0][0] - exact.cell_probabilities(t, cells)).sum()),
-                               "assembly": float(np.median([r[1] for r in runs])), "stepping": float(np.median([r[2] for r in runs]))})
+                               "assembly": float(np.median([r[1] for r in runs])),
+                               "stepping": float(np.median([r[2] for r in runs]))})
         whole, steps = _apart(n, 2, t, n_steps, repeats)
-        row = {"problem": "P2", "t": t, "code": "fpkit", "cells": n, "steps": n_steps, "error": float(error), "assembly": whole - steps, "stepping": steps}
+        row = {"problem": "P2", "t": t, "code": "fpkit", "cells": n, "steps": n_steps, "error": float(error),
+               "assembly": whole - steps, "stepping": steps}
         if rivals:
             best = min(r["assembly"] + r["stepping"] for r in rivals)
             row |= {"ratio": best / whole, "target": TARGET[t]}
@@ -95,14 +108,17 @@ def _space():
         own(16, 3, 0.1, 2)
         own(64, 3, 0.1, 2)
         P, assembly, stepping = references.scipy_volumes(128, 3, 0.1, 16)
-        rival = {"problem": "P3", "t": 0.1, "code": "scipy CN BiCGStab", "cells": 128, "steps": 16, "error": float(np.abs(P - exact.cell_probabilities(128, 1)).sum()),
+        rival = {"problem": "P3", "t": 0.1, "code": "scipy CN BiCGStab", "cells": 128, "steps": 16,
+                 "error": float(np.abs(P - exact.cell_probabilities(128, 1)).sum()),
                  "assembly": assembly, "stepping": stepping}
         rows = [rival]
         for n, n_steps, target in ((64, 4, 30.0), (128, 8, 8.0)):
             error = float(np.abs(own(n, 3, 0.1, n_steps)[0] - cells[n]).sum())
             whole, steps = _apart(n, 3, 0.1, n_steps, 3)
-            rows.append({"problem": "P3", "t": 0.1, "code": "fpkit", "cells": n, "steps": n_steps, "error": error, "assembly": whole - steps,
-                         "stepping": steps, "ratio": (assembly + stepping) / whole, "target": target, "limit": rival["error"]})
+            rows.append({"problem": "P3", "t": 0.1, "code": "fpkit", "cells": n, "steps": n_steps,
+                         "error": error, "assembly": whole - steps,
+                         "stepping": steps, "ratio": (assembly + stepping) / whole, "target": target,
+                         "limit": rival["error"]})
         return rows
     finally:
         numba.set_num_threads(threads)
@@ -119,13 +135,17 @@ def judge(rows):
             continue
         limit = r.get("limit", 1e-3)
         if not r["error"] <= limit:
-            misses.append(f"{r['problem']} at t = {r['t']:g}, {r['cells']} cells an axis: error {r['error']:.1e} above {limit:.1e}")
+            misses.append(f"{r['problem']} at t = {r['t']:g}, {r['cells']} cells an axis: error "
+                          f"{r['error']:.1e} above {limit:.1e}")
         if r.get("ratio") is not None and r["ratio"] < r["target"]:
-            misses.append(f"{r['problem']} at t = {r['t']:g}, {r['cells']} cells an axis: {r['ratio']:.0f} times less CPU time, {r['target']:.0f} were claimed")
-    columns = {"problem": "problem", "t": "t", "code": "code", "cells": "cells an axis", "steps": "steps", "error": "L1 error", "assembly": "assembly, s",
+            misses.append(f"{r['problem']} at t = {r['t']:g}, {r['cells']} cells an axis: {r['ratio']:.0f} "
+                          f"times less CPU time, {r['target']:.0f} were claimed")
+    columns = {"problem": "problem", "t": "t", "code": "code", "cells": "cells an axis", "steps": "steps",
+               "error": "L1 error", "assembly": "assembly, s",
                "stepping": "steps, s", "ratio": "best rival / ours", "target": "claimed"}
     used = {k: v for k, v in columns.items() if any(r.get(k) is not None for r in rows)}
-    reason = f"errors fall {gains[0]:.0f}- and {gains[1]:.0f}-fold" + ("" if "ratio" in used else "; speed is judged in the full form only")
+    reason = f"errors fall {gains[0]:.0f}- and {gains[1]:.0f}-fold" + ("" if "ratio" in used
+                                                                       else "; speed is judged in the full form only")
     return ruled(globals(), Table.of(rows, used), misses, reason, {"rows": rows})
 
 
@@ -145,7 +165,9 @@ def figure(verdict):
     rows = [r for r in verdict.numbers["rows"] if r.get("assembly") is not None]
     for k, code in enumerate(dict.fromkeys(r["code"] for r in rows)):
         mine = [r for r in rows if r["code"] == code]
-        ax.plot([r["assembly"] + r["stepping"] for r in mine], [r["error"] for r in mine], **(style.line_style(k) | {"linestyle": "none", "marker": "os^Dv"[k % 5]}), label=code)
-    ax.set(xscale="log", yscale="log", xlabel="CPU seconds, everything included", ylabel="L1 error of cell probabilities")
+        ax.plot([r["assembly"] + r["stepping"] for r in mine], [r["error"] for r in mine],
+                **(style.line_style(k) | {"linestyle": "none", "marker": "os^Dv"[k % 5]}), label=code)
+    ax.set(xscale="log", yscale="log", xlabel="CPU seconds, everything included",
+           ylabel="L1 error of cell probabilities")
     ax.legend()
     return fig

@@ -65,9 +65,9 @@ def measure(quick=False):
         while n_kills < kills:
             known = points_known(path, n_points)
             job = start(path, nx, ny, pause, 0.05)
-            if n_kills % 5 == 4:                                          # while it starts and takes up what is known
+            if n_kills % 5 == 4:  # while it starts and takes up what is known
                 time.sleep(float(rng.uniform(0, 1.0)))
-            else:                                                         # at random over its remaining life: computing, saving, replacing
+            else:  # at random over its remaining life: computing, saving, replacing
                 job.stdout.readline()
                 time.sleep(float(rng.exponential((n_points - known) * pause / max(1, kills - n_kills))))
             job.send_signal(signal.SIGKILL)
@@ -75,8 +75,9 @@ def measure(quick=False):
             n_kills += 1
             wrong += wrong_values(path, truth)
             after = points_known(path, n_points)
-            rows.append({"kill": n_kills, "known before": known, "known after": after, "lost": max(0, known - after)})
-            if after == n_points and n_kills < kills:                     # done before the kills were: begin anew
+            rows.append({"kill": n_kills, "known before": known, "known after": after,
+                         "lost": max(0, known - after)})
+            if after == n_points and n_kills < kills:  # done before the kills were: begin anew
                 n_finished += 1
                 for old in (path, Path(f"{path}.journal")):
                     old.unlink(missing_ok=True)
@@ -84,13 +85,15 @@ def measure(quick=False):
         is_equal = path.read_bytes() == calm.read_bytes()
         left = sorted(os.listdir(folder))
         evaluations = (Path(folder) / "run.h5.log").stat().st_size
-    return {"rows": rows, "equal": bool(is_equal), "wrong": int(wrong), "left": [n for n in left if "journal" in n or "part" in n], "evaluations": evaluations,
+    return {"rows": rows, "equal": bool(is_equal), "wrong": int(wrong),
+            "left": [n for n in left if "journal" in n or "part" in n], "evaluations": evaluations,
             "points": n_points, "computed twice": evaluations - n_points * (1 + n_finished)}
 
 
 def start(path, nx, ny, pause, every):
     """The export in a process of its own, which prints a line when it computes its first point."""
-    code = JOB.format(root=str(ROOT), path=str(path), log=f"{path}.log", nx=nx, ny=ny, pause=pause, every=every)
+    code = JOB.format(root=str(ROOT), path=str(path), log=f"{path}.log", nx=nx, ny=ny, pause=pause,
+                      every=every)
     return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
 
 
@@ -113,7 +116,8 @@ def wrong_values(path, truth):
         return 0
     land = fp.read_landscape(path)
     known = ~land.unfinished
-    return int((land.loss[known] != truth.loss[known]).sum() + (land.test_loss[known] != truth.test_loss[known]).sum())
+    return int((land.loss[known] != truth.loss[known]).sum()
+               + (land.test_loss[known] != truth.test_loss[known]).sum())
 
 
 def judge(found):
@@ -131,7 +135,8 @@ def judge(found):
     if found["left"]:
         misses.append(f"files were left over: {', '.join(found['left'])}")
     table = Table(("kills", "points", "computed twice", "points lost", "wrong values", "bit-equal"),
-                  ((len(found["rows"]), found["points"], found["computed twice"], lost, found["wrong"], found["equal"]),))
+                  ((len(found["rows"]), found["points"], found["computed twice"], lost, found["wrong"],
+                    found["equal"]),))
     return ruled(globals(), table, misses, f"{len(found['rows'])} kills, final file bit-equal")
 
 

@@ -1,4 +1,5 @@
-"""Escape with inertia: Kramers' formula at strong friction, the turnover at weak friction, beside simulated paths."""
+"""Escape with inertia: Kramers' formula at strong friction, the turnover at weak friction, beside simulated
+paths."""
 from __future__ import annotations
 
 import copy
@@ -6,11 +7,15 @@ import math
 
 from .verdict import Table, ruled
 
-CLAIM = ("The rate of an underdamped particle follows Kramers' spatial-diffusion formula from moderate friction on (Langer's in several dimensions), tends to the overdamped "
-         "rate divided by the friction, and falls again at weak friction as the Mel'nikov-Meshkov turnover formula says; where the first formula fails, its guard refuses.")
+CLAIM = ("The rate of an underdamped particle follows Kramers' spatial-diffusion formula from moderate "
+         "friction on (Langer's in several dimensions), tends to the overdamped "
+         "rate divided by the friction, and falls again at weak friction as the Mel'nikov-Meshkov turnover "
+         "formula says; where the first formula fails, its guard refuses.")
 SOURCE = "Kramers, Physica 7, 284 (1940); Langer, Ann. Phys. 54, 258 (1969); Mel'nikov and Meshkov, J. Chem. Phys. 85, 1018 (1986)."
-CRITERION = ("Exit times of baoab paths into the other well within their interval plus the stated error of the turnover formula at every friction; g k_Langer/k_EK - 1 falls "
-             "as 1/g^2 in 1D and 2D (slope -2 +- 0.05); the guard of the spatial formula refuses or warns wherever it is more than 30 % off the turnover formula.")
+CRITERION = ("Exit times of baoab paths into the other well within their interval plus the stated error of "
+             "the turnover formula at every friction; g k_Langer/k_EK - 1 falls "
+             "as 1/g^2 in 1D and 2D (slope -2 +- 0.05); the guard of the spatial formula refuses or warns "
+             "wherever it is more than 30 % off the turnover formula.")
 
 THETA = 0.2                                      # barrier of five theta
 FRICTIONS, QUICK_FRICTIONS = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0), (0.1, 3.0)
@@ -27,18 +32,25 @@ def measure(quick=False):
     for k, g in enumerate(QUICK_FRICTIONS if quick else FRICTIONS):
         turnover = fp.kramers_turnover(V, [-1], [0], THETA, g)
         spatial = fp.eyring_kramers(V, [-1], [0], THETA, friction=g)
-        # a Maxwell start in the well, the target deep in the other well: recrossings at weak friction are part of the rate
-        tau = fp.exit_time(V, THETA, [-1.0], fp.HalfSpace([1], 1.0), DT, n_paths=300 if quick else 1500, seed=11 + k, scheme="baoab", friction=g, progress=False)
-        rows.append({"friction": g, "paths": 1 / float(tau), "error": tau.error / float(tau) ** 2, "turnover": float(turnover), "stated": turnover.error,
-                     "spatial": float(spatial) if spatial.status == "ok" else None, "guard": spatial.guard.action})
+        # a Maxwell start in the well, the target deep in the other well: recrossings at weak friction are
+        # part of the rate
+        tau = fp.exit_time(V, THETA, [-1.0], fp.HalfSpace([1], 1.0), DT, n_paths=300 if quick else 1500,
+                           seed=11 + k, scheme="baoab", friction=g, progress=False)
+        rows.append({"friction": g, "paths": 1 / float(tau), "error": tau.error / float(tau) ** 2,
+                     "turnover": float(turnover), "stated": turnover.error,
+                     "spatial": float(spatial) if spatial.status == "ok" else None,
+                     "guard": spatial.guard.action})
     plane = fp.catalogue.coupled_double_well()
     limits = []
     for name, W, m, s in (("1D", V, [-1], [0]), ("2D", plane, plane.minima[0], plane.saddles[0])):
         overdamped = fp.eyring_kramers(W, m, s, 0.1)
-        misses = [abs(g * fp.eyring_kramers(W, m, s, 0.1, friction=g) / overdamped - 1) for g in (30.0, 300.0)]
+        misses = [abs(g * fp.eyring_kramers(W, m, s, 0.1, friction=g) / overdamped - 1)
+                  for g in (30.0, 300.0)]
         limits.append({"case": name, "miss": misses, "slope": math.log10(misses[1] / misses[0])})
-    curve = {"friction": CURVE, "turnover": [float(fp.kramers_turnover(V, [-1], [0], THETA, g)) for g in CURVE],
-             "spatial": [_spatial(V, g) for g in CURVE], "overdamped": [float(fp.eyring_kramers(V, [-1], [0], THETA)) / g for g in CURVE]}
+    curve = {"friction": CURVE, "turnover": [float(fp.kramers_turnover(V, [-1], [0], THETA, g))
+                                             for g in CURVE],
+             "spatial": [_spatial(V, g) for g in CURVE],
+             "overdamped": [float(fp.eyring_kramers(V, [-1], [0], THETA)) / g for g in CURVE]}
     return {"rows": rows, "limits": limits, "curve": curve}
 
 
@@ -52,15 +64,19 @@ def judge(found):
     misses = []
     for r in found["rows"]:
         if not abs(r["paths"] - r["turnover"]) <= r["error"] + r["stated"]:
-            misses.append(f"friction {r['friction']:g}: paths {r['paths']:.3e} +- {r['error']:.1e}, turnover {r['turnover']:.3e} +- {r['stated']:.1e}")
+            misses.append(f"friction {r['friction']:g}: paths {r['paths']:.3e} +- {r['error']:.1e}, turnover "
+                          f"{r['turnover']:.3e} +- {r['stated']:.1e}")
         if r["guard"] == "ok" and not abs(r["spatial"] / r["turnover"] - 1) < 0.3:
-            misses.append(f"friction {r['friction']:g}: the guard is silent although the formula is {r['spatial'] / r['turnover'] - 1:+.0%} off")
+            misses.append(f"friction {r['friction']:g}: the guard is silent although the formula is "
+                          f"{r['spatial'] / r['turnover'] - 1:+.0%} off")
     for r in found["limits"]:
         if not abs(r["slope"] + 2) <= 0.05:
             misses.append(f"{r['case']}: the overdamped limit is approached with slope {r['slope']:.2f}")
-    table = Table.of(found["rows"], {"friction": "friction", "paths": "paths (1/time)", "error": "+-", "turnover": "turnover", "stated": "stated error",
+    table = Table.of(found["rows"], {"friction": "friction", "paths": "paths (1/time)", "error": "+-",
+                                     "turnover": "turnover", "stated": "stated error",
                                      "spatial": "Kramers, spatial", "guard": "guard"})
-    return ruled(globals(), table, misses, f"{len(found['rows'])} frictions; overdamped limit with slope " + " and ".join(f"{r['slope']:.3f}" for r in found["limits"]), found)
+    return ruled(globals(), table, misses, f"{len(found['rows'])} frictions; overdamped limit with slope "
+                 + " and ".join(f"{r['slope']:.3f}" for r in found["limits"]), found)
 
 
 def run(quick=False):
@@ -79,5 +95,8 @@ def figure(verdict):
     from fpkit.plotting.rates import turnover_figure
 
     curve, rows = verdict.numbers["curve"], verdict.numbers["rows"]
-    return turnover_figure(curve["friction"], {"Mel'nikov-Meshkov": curve["turnover"], "Kramers, spatial diffusion": curve["spatial"], "overdamped / γ": curve["overdamped"]},
-                           [("baoab paths", [r["friction"] for r in rows], [r["paths"] for r in rows], [r["error"] for r in rows])])
+    return turnover_figure(curve["friction"], {"Mel'nikov-Meshkov": curve["turnover"],
+                                               "Kramers, spatial diffusion": curve["spatial"],
+                                               "overdamped / γ": curve["overdamped"]},
+                           [("baoab paths", [r["friction"] for r in rows], [r["paths"] for r in rows],
+                             [r["error"] for r in rows])])

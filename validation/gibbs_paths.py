@@ -6,28 +6,35 @@ import numpy as np
 from . import _exact
 from .verdict import Table, ruled
 
-CLAIM = ("The histogram of Langevin paths has, at every time, the same distance to the Gibbs distribution as the density of the Fokker-Planck "
-         "equation, and a long run reaches the Gibbs distribution, in ten dimensions as well: all within the statistical error.")
+CLAIM = ("The histogram of Langevin paths has, at every time, the same distance to the Gibbs distribution as "
+         "the density of the Fokker-Planck "
+         "equation, and a long run reaches the Gibbs distribution, in ten dimensions as well: all within the "
+         "statistical error.")
 SOURCE = "dX = -grad f dt + sqrt(2 theta) dW has the density of the Fokker-Planck equation (Ito) and the invariant density exp(-f/theta)/Z."
-CRITERION = ("In time: squared L2(1/pi) distance and relative entropy of the histogram, freed of the bias of finite counts, within 4.5 standard errors "
-             "(jackknife over 40 groups of paths) plus 0.5 % of those of the density. Long runs: the worst cell within the 1e-3 "
-             "quantile of Student's law over all cells (Bonferroni), and the L1 distance at most 4.6 times what the standard errors predict, the same "
+CRITERION = ("In time: squared L2(1/pi) distance and relative entropy of the histogram, freed of the bias of "
+             "finite counts, within 4.5 standard errors "
+             "(jackknife over 40 groups of paths) plus 0.5 % of those of the density. Long runs: the worst "
+             "cell within the 1e-3 "
+             "quantile of Student's law over all cells (Bonferroni), and the L1 distance at most 4.6 times "
+             "what the standard errors predict, the same "
              "quantile if one slow mode makes all of it. Accidents (seeds are fixed): below 1 in 1000 a run.")
 
 TIMES = (0.1, 0.3, 0.6, 1.0, 1.5, 2.0)             # in units of 1/gap
 GROUPS = 40
-Z_LIMIT, SLACK = 4.5, 0.005                        # SLACK: error of the integrator at the step used, measured at half the step
-ACCIDENT, FREEDOM = 1e-3, 31                       # chance of a false alarm a run; 32 independent strands give the standard errors
-L1_LIMIT = 4.6                                     # Student's 1e-3 quantile, 3.65, over the mean modulus .798 of a normal variable
-LEAST = 20                                         # expected counts of a cell; smaller ones are joined into one
+Z_LIMIT, SLACK = 4.5, 0.005  # SLACK: error of the integrator at the step used, measured at half the step
+ACCIDENT, FREEDOM = 1e-3, 31  # chance of a false alarm a run; 32 independent strands give the standard errors
+L1_LIMIT = 4.6  # Student's 1e-3 quantile, 3.65, over the mean modulus .798 of a normal variable
+LEAST = 20  # expected counts of a cell; smaller ones are joined into one
 
 
 def cases(quick):
     """Potential, temperature, cells of the density, cells of the histogram an axis."""
     from ._catalogue import entry
 
-    listed = [("double_well", 0.4, 192, 24), ("tilted_double_well", 0.4, 192, 24), ("triple_well", 0.4, 240, 24), ("ornstein_uhlenbeck_2d", 0.2, 64, 8),
-              ("three_hole", 0.5, 72, 8), ("wide_and_narrow", 0.4, (48, 144), 8), ("quartic_chain_3d", 0.5, 24, 6)]
+    listed = [("double_well", 0.4, 192, 24), ("tilted_double_well", 0.4, 192, 24),
+              ("triple_well", 0.4, 240, 24), ("ornstein_uhlenbeck_2d", 0.2, 64, 8),
+              ("three_hole", 0.5, 72, 8), ("wide_and_narrow", 0.4, (48, 144), 8),
+              ("quartic_chain_3d", 0.5, 24, 6)]
     for name, theta, n, bins in listed[:1] if quick else listed:
         yield name, entry(name), theta, n, bins
 
@@ -70,9 +77,12 @@ def in_time(name, V, theta, n, bins, n_paths, seed):
         counts = np.stack([join(histogram(part, coarse), cells) for part in np.array_split(x, GROUPS)])
         for what, of in (("L2 squared", squared), ("entropy", entropy)):
             value, error = jackknife(counts, weights, of)
-            truth = {"L2 squared": _exact.l2_distance(p, weights) ** 2, "entropy": _exact.relative_entropy(p, weights)}[what]
-            yield {"kind": "time", "potential": name, "ndim": V.ndim, "theta": theta, "what": what, "time": t * gap, "paths": value, "density": truth,
-                   "error": error, "z": (value - truth) / error, "allowed": Z_LIMIT + SLACK * abs(truth) / error, "dt": dt, "n_paths": n_paths}
+            truth = {"L2 squared": _exact.l2_distance(p, weights) ** 2,
+                     "entropy": _exact.relative_entropy(p, weights)}[what]
+            yield {"kind": "time", "potential": name, "ndim": V.ndim, "theta": theta, "what": what,
+                   "time": t * gap, "paths": value, "density": truth,
+                   "error": error, "z": (value - truth) / error, "allowed": Z_LIMIT + SLACK * abs(truth)
+                   / error, "dt": dt, "n_paths": n_paths}
 
 
 def step(V, theta, grid):
@@ -112,7 +122,8 @@ def aggregate(p, bins):
 
 def histogram(x, grid):
     """Counts in the cells; points beyond a wall count in the cell at the wall."""
-    inside = np.stack([np.clip(x[:, k], e[0], np.nextafter(e[-1], -np.inf)) for k, e in enumerate(grid.edges)], -1)
+    inside = np.stack([np.clip(x[:, k], e[0], np.nextafter(e[-1], -np.inf)) for k,
+                       e in enumerate(grid.edges)], -1)
     return np.histogramdd(inside, bins=list(grid.edges))[0]
 
 
@@ -149,8 +160,10 @@ def long_run(name, V, theta, n, bins, quick, seed):
     gap, _ = _exact.lowest_gap(D.generator, np.exp(D.log_mass - D.log_mass.max()))
     dt, n_paths = step(V, theta, grid), 256 if quick else 1024
     n_steps = int(np.ceil((20 if quick else 60) / gap / dt))
-    stats = fp.sample(V, theta, V.minima[0].x, dt, n_steps, n_paths, scheme="leimkuhler-matthews", histogram=grid, seed=seed)
-    return {"kind": "long run", "potential": name, "ndim": V.ndim, "theta": theta, "dt": dt, "n_paths": n_paths,
+    stats = fp.sample(V, theta, V.minima[0].x, dt, n_steps, n_paths, scheme="leimkuhler-matthews",
+                      histogram=grid, seed=seed)
+    return {"kind": "long run", "potential": name, "ndim": V.ndim, "theta": theta, "dt": dt,
+            "n_paths": n_paths,
             **against(stats.histogram.values * grid.volumes, stats.standard_error * grid.volumes, exact)}
 
 
@@ -164,21 +177,25 @@ def chain_run(d, quick, seed):
     grid = fp.Grid([(-2.0, 2.0)], (40,))
     exact = chain_marginal(V, theta, grid)
     n_paths, time = (256, 100.0) if quick else (1024, 400.0)
-    stats = fp.sample(V, theta, np.zeros(d), dt, int(time / dt), n_paths, scheme="leimkuhler-matthews", histogram=grid, marginal=(0,), seed=seed)
-    return {"kind": "long run", "potential": "quartic chain, first coordinate", "ndim": d, "theta": theta, "dt": dt, "n_paths": n_paths,
+    stats = fp.sample(V, theta, np.zeros(d), dt, int(time / dt), n_paths, scheme="leimkuhler-matthews",
+                      histogram=grid, marginal=(0,), seed=seed)
+    return {"kind": "long run", "potential": "quartic chain, first coordinate", "ndim": d, "theta": theta,
+            "dt": dt, "n_paths": n_paths,
             **against(stats.histogram.values * grid.volumes, stats.standard_error * grid.volumes, exact)}
 
 
 def against(p, sigma, exact):
-    """L1 distance beside what the standard errors of the cells predict, and the worst cell in standard errors."""
+    """L1 distance beside what the standard errors of the cells predict, and the worst cell in standard
+    errors."""
     from scipy.stats import t as student
 
-    some = exact > 1e-4                                # elsewhere a cell sees too few visits for a standard error
+    some = exact > 1e-4  # elsewhere a cell sees too few visits for a standard error
     l1 = float(np.abs(p - exact)[some].sum())
     predicted = float(np.sqrt(2 / np.pi) * sigma[some].sum())
     worst = float(np.max(np.abs(p - exact)[some] / sigma[some]))
     quantile = float(student.isf(ACCIDENT / (2 * some.sum()), FREEDOM))
-    return {"what": "L1", "paths": l1, "density": 0.0, "error": predicted, "ratio": l1 / predicted, "worst": worst, "quantile": quantile}
+    return {"what": "L1", "paths": l1, "density": 0.0, "error": predicted, "ratio": l1 / predicted,
+            "worst": worst, "quantile": quantile}
 
 
 def judge(rows):
@@ -187,17 +204,23 @@ def judge(rows):
         if r["kind"] == "time":
             worst_z = max(worst_z, abs(r["z"]))
             if not abs(r["z"]) <= r["allowed"]:
-                misses.append(f"{r['potential']} at time {r['time']:.1f}/gap: {r['what']} {r['z']:+.1f} standard errors from the density's")
+                misses.append(f"{r['potential']} at time {r['time']:.1f}/gap: {r['what']} {r['z']:+.1f} "
+                              "standard errors from the density's")
         else:
             worst_ratio = max(worst_ratio, r["ratio"])
             if not r["ratio"] <= L1_LIMIT:
-                misses.append(f"{r['potential']} ({r['ndim']}D): L1 distance {r['ratio']:.2f} times the statistical one")
+                misses.append(f"{r['potential']} ({r['ndim']}D): L1 distance {r['ratio']:.2f} times the "
+                              "statistical one")
             if not r["worst"] <= r["quantile"]:
-                misses.append(f"{r['potential']} ({r['ndim']}D): a cell is {r['worst']:.1f} standard errors off, {r['quantile']:.1f} allowed")
-    lines = [(r["potential"], r["ndim"], r["theta"], r["kind"] if r["kind"] != "time" else f"time {r['time']:.1f}/gap", r["what"], r["paths"], r["density"], r["error"],
+                misses.append(f"{r['potential']} ({r['ndim']}D): a cell is {r['worst']:.1f} standard errors "
+                              f"off, {r['quantile']:.1f} allowed")
+    lines = [(r["potential"], r["ndim"], r["theta"], r["kind"] if r["kind"] != "time"
+              else f"time {r['time']:.1f}/gap", r["what"], r["paths"], r["density"], r["error"],
               r["z"] if r["kind"] == "time" else r["ratio"]) for r in rows]
-    table = Table(("potential", "d", "theta", "when", "distance", "paths", "density", "standard (expected) error", "z, or ratio"), lines)
-    return ruled(globals(), table, misses, f"largest deviation {worst_z:.1f} standard errors in time, {worst_ratio:.2f} times the predicted L1 distance in long runs",
+    table = Table(("potential", "d", "theta", "when", "distance", "paths", "density",
+                   "standard (expected) error", "z, or ratio"), lines)
+    return ruled(globals(), table, misses, f"largest deviation {worst_z:.1f} standard errors in time, "
+                 f"{worst_ratio:.2f} times the predicted L1 distance in long runs",
                  {"rows": rows})
 
 
@@ -207,7 +230,8 @@ def run(quick=False):
 
 def contrary(rows):
     """A drift wrong by a few per cent: twenty standard errors."""
-    return [{**r, "z": 20.0, "ratio": 10.0, "worst": 16.0} if r["kind"] != "time" else {**r, "z": 20.0, "allowed": 5.0} for r in rows]
+    return [{**r, "z": 20.0, "ratio": 10.0, "worst": 16.0} if r["kind"] != "time"
+            else {**r, "z": 20.0, "allowed": 5.0} for r in rows]
 
 
 def figure(verdict):
@@ -220,7 +244,9 @@ def figure(verdict):
         some = [r for r in rows if r["potential"] == name]
         t, colour = [r["time"] for r in some], style.COLOURS[k % len(style.COLOURS)]
         axes.plot(t, [r["density"] for r in some], color=colour, label=f"{name} ({some[0]['ndim']}D)")
-        axes.errorbar(t, [r["paths"] for r in some], [2 * r["error"] for r in some], color=colour, ls="", marker=style.MARKERS[k % len(style.MARKERS)], capsize=2)
-    axes.set(yscale="log", xlabel="time x gap", ylabel="squared L2(1/pi) distance to Gibbs", title="Lines: density. Points: paths, two standard errors")
+        axes.errorbar(t, [r["paths"] for r in some], [2 * r["error"] for r in some], color=colour, ls="",
+                      marker=style.MARKERS[k % len(style.MARKERS)], capsize=2)
+    axes.set(yscale="log", xlabel="time x gap", ylabel="squared L2(1/pi) distance to Gibbs",
+             title="Lines: density. Points: paths, two standard errors")
     made.legend(loc="outside lower center", ncols=4, fontsize=7, frameon=False)
     return made

@@ -26,19 +26,23 @@ def measure(quick=False):
         evolution = D.evolve(V.minima[0].x, [1.0, 10.0, 100.0, 2000.0])
         run = fp.simulate(V, theta, V.minima[0].x, 0.02, 10_000, n_paths=n, seed=5, walls=grid)
         share, exact = float((run.x[:, 0] > 0).mean()), float(D.probability(fp.HalfSpace([1, 0], 0.0)))
-        rows.append({"theta": theta, "distance": float(evolution.distance[-1]), "exact": exact, "paths": share,
-                     "z": (share - exact) / float(np.sqrt(exact * (1 - exact) / n)), "times": evolution.times.tolist(),
+        rows.append({"theta": theta, "distance": float(evolution.distance[-1]), "exact": exact,
+                     "paths": share,
+                     "z": (share - exact) / float(np.sqrt(exact * (1 - exact) / n)),
+                     "times": evolution.times.tolist(),
                      "distances": [float(d) for d in evolution.distance]})
     return rows
 
 
 def judge(rows):
     """Holds when both sides arrive at Gibbs."""
-    columns = {"theta": "theta", "distance": "distance to Gibbs at t = 2000", "exact": "share of the wide well, exact", "paths": "paths at t = 200", "z": "z"}
+    columns = {"theta": "theta", "distance": "distance to Gibbs at t = 2000",
+               "exact": "share of the wide well, exact", "paths": "paths at t = 200", "z": "z"}
     bad = [r for r in rows if not (r["distance"] <= 1e-6 and abs(r["z"]) <= 4)]
     reason = f"at theta {bad[0]['theta']:g} the distance is {bad[0]['distance']:.2g} and z {bad[0]['z']:.1f}" if bad else "both sides agree with exp(-f/theta)/Z"
     return judged(globals(), Table.of(rows, columns), "fails" if bad else "holds", reason,
-                  {"times": [r["times"] for r in rows], "distances": [r["distances"] for r in rows], "theta": [r["theta"] for r in rows]})
+                  {"times": [r["times"] for r in rows], "distances": [r["distances"] for r in rows],
+                   "theta": [r["theta"] for r in rows]})
 
 
 def run(quick=False):
@@ -55,8 +59,10 @@ def figure(verdict):
     from fpkit.plotting.style import figure, line_style
 
     made, axes = figure(width=12, height=8)
-    for k, (t, d, theta) in enumerate(zip(verdict.numbers["times"], verdict.numbers["distances"], verdict.numbers["theta"])):
+    for k, (t, d, theta) in enumerate(zip(verdict.numbers["times"], verdict.numbers["distances"],
+                                          verdict.numbers["theta"])):
         axes.plot(t, [max(v, 1e-16) for v in d], label=f"θ = {theta:g}", **line_style(k))
-    axes.set(xscale="log", yscale="log", xlabel="time t (length²/energy)", ylabel="half the L1 distance to Gibbs", title="Convergence to Gibbs")
+    axes.set(xscale="log", yscale="log", xlabel="time t (length²/energy)",
+             ylabel="half the L1 distance to Gibbs", title="Convergence to Gibbs")
     axes.legend()
     return made

@@ -11,21 +11,26 @@ from .verdict import Table
 
 CLAIM = "With a proper Gibbs density (L2 confinement), thermal motion leads from memorising to generalising: the second law."
 SOURCE = f"{TALK}, \"Transition to generalization by the second law of thermodynamics\"; the confinement is ours."
-CRITERION = ("SGLD from M with L2 2e-4 (theta 3e-5) and 1e-3 (theta 1e-4) against the same without noise, mean of the last eighth over seeds: holds when noise ends at .9 or "
-             "more at both; conditional when it beats its noise-free control by .2 and two standard errors at one of them; else not supported.")
+CRITERION = ("SGLD from M with L2 2e-4 (theta 3e-5) and 1e-3 (theta 1e-4) against the same without noise, "
+             "mean of the last eighth over seeds: holds when noise ends at .9 or "
+             "more at both; conditional when it beats its noise-free control by .2 and two standard errors "
+             "at one of them; else not supported.")
 
 
 def measure(quick=False):
     found = walks(quick)
     chosen = [r for r in found.rows if r["l2"] > 0]
     return {"rows": chosen, "time": float(max(run.times[-1] for run in found.runs.values())),
-            "curves": {f"M, L2 {l2:g}, θ {theta:g}": [run.times.tolist(), run.history["test_acc"][:, 0].tolist()] for (l2, theta, seed), run in found.runs.items()
+            "curves": {f"M, L2 {l2:g}, θ {theta:g}": [run.times.tolist(),
+                                                      run.history["test_acc"][:, 0].tolist()]
+                                                      for (l2, theta, seed), run in found.runs.items()
                        if l2 > 0 and seed == 0}}
 
 
 def judge(found):
     rows = found["rows"]
-    late = lambda l2, hot: np.array([r["late"] for r in rows if r["l2"] == l2 and (r["theta"] > 0) == hot and r["start"] == "M"])
+    late = lambda l2, hot: np.array([r["late"] for r in rows if r["l2"] == l2 and (r["theta"] > 0) == hot
+                                     and r["start"] == "M"])
     gains, text = [], []
     for l2 in sorted({r["l2"] for r in rows}):
         hot, cold = late(l2, True), late(l2, False)
@@ -63,7 +68,9 @@ def figure(verdict):
 
     made, axes = figure(width=13, height=8)
     for k, (name, (t, values)) in enumerate(verdict.numbers["curves"].items()):
-        axes.plot(t, values, label=name, color=COLOURS[k], linestyle=line_style(k)["linestyle"], linewidth=1.3)
-    axes.set(ylim=(-0.03, 1.05), xlabel="time (learning rate × steps)", ylabel="test accuracy", title="SGLD from M with confinement, seed 0")
+        axes.plot(t, values, label=name, color=COLOURS[k], linestyle=line_style(k)["linestyle"],
+                  linewidth=1.3)
+    axes.set(ylim=(-0.03, 1.05), xlabel="time (learning rate × steps)", ylabel="test accuracy",
+             title="SGLD from M with confinement, seed 0")
     axes.legend(fontsize=7.5)
     return made

@@ -10,8 +10,10 @@ from .verdict import Table
 
 CLAIM = "Wide (flat) minima of the empirical risk generalise better than narrow (sharp) ones."
 SOURCE = f"{TALK}, after Hochreiter and Schmidhuber, Neural Computation 9, 1 (1997)."
-CRITERION = ("Digits and wine with 10 % wrong labels, one ReLU net, same start for each learner. Flatness: Hessian trace of the training risk. Over the seeds, wide minus sharp in test "
-             "accuracy: holds when positive by two standard errors on both data sets, conditional on one, false here when negative by as much on both, else not supported.")
+CRITERION = ("Digits and wine with 10 % wrong labels, one ReLU net, same start for each learner. Flatness: "
+             "Hessian trace of the training risk. Over the seeds, wide minus sharp in test "
+             "accuracy: holds when positive by two standard errors on both data sets, conditional on one, "
+             "false here when negative by as much on both, else not supported.")
 LEARNERS = {"sharp": (0.05, None), "large rate": (0.3, None), "small batch": (0.05, 8), "wide": (0.3, 8)}
 
 
@@ -22,37 +24,47 @@ def measure(quick=False):
     rows = []
     for name, make, n_steps in (("digits", digits, 1500), ("wine", wine, 3000)):
         for seed in range(2 if quick else 6):
-            problem = make(width=8 if quick else 16, label_noise=0.1, seed=seed, **({"n_train": 200} if quick and name == "digits" else {}))
+            problem = make(width=8 if quick else 16, label_noise=0.1, seed=seed,
+                           **({"n_train": 200} if quick and name == "digits" else {}))
             for learner in ("sharp", "wide") if quick else LEARNERS:
                 rate, batch = LEARNERS[learner]
-                run = train(problem, 600 if quick else n_steps, rate, optimiser="sgd", batch=batch, check_every=n_steps, seed=seed)
+                run = train(problem, 600 if quick else n_steps, rate, optimiser="sgd", batch=batch,
+                            check_every=n_steps, seed=seed)
                 H = problem.hessian(run.x)
-                rows.append({"data": name, "seed": seed, "learner": learner, "trace": float(np.trace(H)), **{k: float(v[-1]) for k, v in run.history.items()}})
+                rows.append({"data": name, "seed": seed, "learner": learner, "trace": float(np.trace(H)),
+                             **{k: float(v[-1]) for k, v in run.history.items()}})
     return rows
 
 
 def judge(rows):
-    value = lambda data, learner, key: np.array([r[key] for r in rows if r["data"] == data and r["learner"] == learner])
+    value = lambda data, learner, key: np.array([r[key] for r in rows if r["data"] == data
+                                                 and r["learner"] == learner])
     shown, signs, flatter, total = [], [], 0, 0
     for data in sorted({r["data"] for r in rows}):
         for learner in dict.fromkeys(r["learner"] for r in rows):
             gain = value(data, learner, "test_acc") - value(data, "sharp", "test_acc")
             trace = value(data, learner, "trace")
-            shown.append({"data": data, "learner": learner, "trace": trace.mean(), "train_loss": value(data, learner, "train_loss").mean(),
-                          "test_loss": value(data, learner, "test_loss").mean(), "test_acc": value(data, learner, "test_acc").mean(),
-                          "gain": gain.mean(), "error": gain.std(ddof=1) / np.sqrt(len(gain)), "better": f"{(gain > 0).sum()} of {len(gain)}"})
+            shown.append({"data": data, "learner": learner, "trace": trace.mean(),
+                          "train_loss": value(data, learner, "train_loss").mean(),
+                          "test_loss": value(data, learner, "test_loss").mean(),
+                          "test_acc": value(data, learner, "test_acc").mean(),
+                          "gain": gain.mean(), "error": gain.std(ddof=1) / np.sqrt(len(gain)),
+                          "better": f"{(gain > 0).sum()} of {len(gain)}"})
             if learner == "wide":
                 signs.append((gain.mean(), gain.std(ddof=1) / np.sqrt(len(gain))))
                 flatter += int((trace < value(data, "sharp", "trace")).sum())
                 total += len(trace)
-    table = Table.of(shown, {"data": "data", "learner": "learner", "trace": "Hessian trace", "train_loss": "train risk", "test_loss": "test risk", "test_acc": "test accuracy",
+    table = Table.of(shown, {"data": "data", "learner": "learner", "trace": "Hessian trace",
+                             "train_loss": "train risk", "test_loss": "test risk",
+                             "test_acc": "test accuracy",
                              "gain": "against sharp", "error": "+- (1 s.e.)", "better": "better"})
     wins, losses = sum(g > 2 * e for g, e in signs), sum(g < -2 * e for g, e in signs)
     outcome = "holds" if wins == len(signs) else "false here" if losses == len(signs) else "conditional" if wins else "not supported"
     text = ", ".join(f"{g:+.3f} +- {e:.3f}" for g, e in signs)
     if flatter < total / 2:
         outcome = "not measured"
-    return judged(globals(), table, outcome, f"wide is flatter in {flatter} of {total} runs; change of the test accuracy {text} ({', '.join(sorted({r['data'] for r in rows}))}, "
+    return judged(globals(), table, outcome, f"wide is flatter in {flatter} of {total} runs; change of the "
+                  f"test accuracy {text} ({', '.join(sorted({r['data'] for r in rows}))}, "
                   f"{total // len(signs)} seeds each)")
 
 
@@ -77,10 +89,13 @@ def figure(verdict):
     for k, data in enumerate(sorted(set(t.column("data")))):
         chosen = [i for i, d in enumerate(t.column("data")) if d == data]
         x, y = [t.column("Hessian trace")[i] for i in chosen], [t.column("against sharp")[i] for i in chosen]
-        axes.errorbar(x, y, [2 * t.column("+- (1 s.e.)")[i] for i in chosen], fmt=MARKERS[k], color=COLOURS[k], capsize=2, label=data)
+        axes.errorbar(x, y, [2 * t.column("+- (1 s.e.)")[i] for i in chosen], fmt=MARKERS[k],
+                      color=COLOURS[k], capsize=2, label=data)
         for i, a, b in zip(chosen, x, y):
-            axes.annotate(t.column("learner")[i], (a, b), fontsize=7, xytext=(4, 4), textcoords="offset points")
+            axes.annotate(t.column("learner")[i], (a, b), fontsize=7, xytext=(4, 4),
+                          textcoords="offset points")
     axes.axhline(0, color=INK, linewidth=0.7)
-    axes.set(xscale="log", xlabel="Hessian trace of the training risk", ylabel="test accuracy minus that of sharp", title="Flatness and its benefit (± 2 s.e.)")
+    axes.set(xscale="log", xlabel="Hessian trace of the training risk",
+             ylabel="test accuracy minus that of sharp", title="Flatness and its benefit (± 2 s.e.)")
     axes.legend()
     return made

@@ -8,14 +8,19 @@ import numpy as np
 from ._catalogue import entry
 from .verdict import Table, ruled
 
-CLAIM = ("The mean energy along Leimkuhler-Matthews paths is the exact Gibbs average over a decade of temperatures, for seven potentials in one, two and ten "
+CLAIM = ("The mean energy along Leimkuhler-Matthews paths is the exact Gibbs average over a decade of "
+         "temperatures, for seven potentials in one, two and ten "
          "dimensions, within the error that `sample` reports.")
 SOURCE = "Gibbs average <f> = int f exp(-f/theta) / int exp(-f/theta); in ten dimensions by the transfer operator of the chain."
-CRITERION = ("|paths - exact| is at most the reported bound (three standard errors, Student) plus 0.3 % of the thermal energy <f> - min f (bias of the time step, 0.2 over the "
-             "largest curvature within 12 theta of the minimum), at every temperature; the bound itself is at most 4 % (quick: 8 %) of the thermal energy; "
-             "the mean square deviation over all rows is at most 2.5 standard errors squared. By accident (seeds fixed): the first about 1 in 20 rows x 370, the last below 1 in 1000.")
+CRITERION = ("|paths - exact| is at most the reported bound (three standard errors, Student) plus 0.3 % of "
+             "the thermal energy <f> - min f (bias of the time step, 0.2 over the "
+             "largest curvature within 12 theta of the minimum), at every temperature; the bound itself is "
+             "at most 4 % (quick: 8 %) of the thermal energy; "
+             "the mean square deviation over all rows is at most 2.5 standard errors squared. By accident "
+             "(seeds fixed): the first about 1 in 20 rows x 370, the last below 1 in 1000.")
 
-DECADES = {"double_well": (0.05, 0.5), "tilted_double_well": (0.05, 0.5), "triple_well": (0.05, 0.5), "three_hole": (0.15, 1.5), "mueller_brown": (0.3, 3.0),
+DECADES = {"double_well": (0.05, 0.5), "tilted_double_well": (0.05, 0.5), "triple_well": (0.05, 0.5),
+           "three_hole": (0.15, 1.5), "mueller_brown": (0.3, 3.0),
            "wide_and_narrow": (0.05, 0.5), "quartic_chain_10d": (0.3, 3.0)}
 BIAS = 0.003                  # of the thermal energy
 BOUND = {False: 0.04, True: 0.08}
@@ -31,23 +36,28 @@ def measure(quick=False):
         V = entry(name)
         for k, theta in enumerate(np.geomspace(low, high, 2 if quick else 6)):
             theta = float(theta)
-            exact, thermal, error, start, curvature = (chain if V.ndim > 3 else plane)(V, theta, 2000 if quick else 12_000, seed=k)
+            exact, thermal, error, start, curvature = (chain if V.ndim > 3 else plane)(V, theta, 2000 if quick
+                                                                                       else 12_000, seed=k)
             dt = STEP / curvature
-            with warnings.catch_warnings():                    # that cold paths stay in their wells is known here: the starts follow the law
+            # that cold paths stay in their wells is known here: the starts follow the law
+            with warnings.catch_warnings():
                 warnings.simplefilter("ignore", fp.ResolutionWarning)
                 stats = fp.sample(V, theta, start, dt, 1500 if quick else 6000, len(start), seed=30 + k)
-            rows.append({"potential": name, "ndim": V.ndim, "theta": theta, "paths": stats.energy.value, "bound": stats.energy.error,
-                         "standard error": stats.energy.inputs["standard_error"], "exact": exact, "quadrature error": error, "thermal": thermal,
+            rows.append({"potential": name, "ndim": V.ndim, "theta": theta, "paths": stats.energy.value,
+                         "bound": stats.energy.error,
+                         "standard error": stats.energy.inputs["standard_error"], "exact": exact,
+                         "quadrature error": error, "thermal": thermal,
                          "dt": dt, "quick": quick})
     return rows
 
 
 def plane(V, theta, n_paths, seed):
-    """Exact mean energy in one or two dimensions by the trapezium rule, its change on half the points, starts drawn from the law,
-    and the largest curvature within 12 theta of the minimum.
+    """Exact mean energy in one or two dimensions by the trapezium rule, its change on half the points, starts
+    drawn from the law, and the largest curvature within 12 theta of the minimum.
 
-    The rule converges exponentially, since the integrand and all its derivatives vanish at the ends of the box, twice the
-    catalogue's. The starts spread over all wells as the law does: in the cold no path leaves its well in time.
+    The rule converges exponentially, since the integrand and all its derivatives vanish at the ends of the
+    box, twice the catalogue's. The starts spread over all wells as the law does: in the cold no path leaves
+    its well in time.
     """
     n = 20001 if V.ndim == 1 else 1001
     axes = []
@@ -71,8 +81,8 @@ def plane(V, theta, n_paths, seed):
 
 
 def chain(V, theta, n_paths, seed, n_nodes=200, reach=3.5):
-    """The same for the quartic chain: -d log Z / d beta by a complex step through the transfer operator, and the law drawn from
-    coordinate by coordinate."""
+    """The same for the quartic chain: -d log Z / d beta by a complex step through the transfer operator, and
+    the law drawn from coordinate by coordinate."""
     nodes, weights = np.polynomial.legendre.leggauss(n_nodes)
     x, w = reach * nodes, reach * weights
     own, link = (x * x - 1) ** 2, 0.5 * V.params["coupling"] * (x[:, None] - x) ** 2
@@ -89,11 +99,12 @@ def chain(V, theta, n_paths, seed, n_nodes=200, reach=3.5):
     start = np.empty((n_paths, V.ndim))
     for k in range(V.ndim):
         law = w * np.exp(-own / theta) * rest[V.ndim - 1 - k].real
-        law = np.broadcast_to(law, (n_paths, n_nodes)) if choice is None else law * np.exp(-link[choice] / theta)
+        law = np.broadcast_to(law, (n_paths, n_nodes)) if choice is None else law * np.exp(-link[choice]
+                                                                                           / theta)
         sums = np.cumsum(law, axis=1)
         choice = (rng.uniform(size=(n_paths, 1)) * sums[:, -1:] > sums).sum(1)
         start[:, k] = x[choice]
-    most = 1 + np.sqrt(12 * theta) ** 0.5                     # |x| beyond which one coordinate alone holds 12 theta
+    most = 1 + np.sqrt(12 * theta) ** 0.5  # |x| beyond which one coordinate alone holds 12 theta
     return exact, exact, 0.0, start, 12 * most**2 - 4 + 4 * V.params["coupling"]
 
 
@@ -109,13 +120,16 @@ def judge(rows):
             misses.append(f"{where}: off by {difference:.2g}, allowed {allowed:.2g}")
         if not r["bound"] <= BOUND[r["quick"]] * r["thermal"]:
             misses.append(f"{where}: the bound {r['bound']:.2g} is too wide to tell anything")
-        lines.append((r["potential"], r["ndim"], r["theta"], r["paths"], r["exact"], difference, r["bound"], 100 * difference / r["thermal"]))
+        lines.append((r["potential"], r["ndim"], r["theta"], r["paths"], r["exact"], difference, r["bound"],
+                      100 * difference / r["thermal"]))
     mean = float(np.mean(squares))
     if not mean <= SQUARE:
         misses.append(f"the mean square deviation is {mean:.1f} standard errors squared")
     worst = max(abs(r["paths"] - r["exact"]) / r["bound"] for r in rows)
-    table = Table(("potential", "d", "theta", "paths", "exact", "difference", "reported bound", "% of thermal energy"), lines)
-    return ruled(globals(), table, misses, f"largest deviation {worst:.2f} of the reported bound, mean square {mean:.2f}", {"rows": rows})
+    table = Table(("potential", "d", "theta", "paths", "exact", "difference", "reported bound",
+                   "% of thermal energy"), lines)
+    return ruled(globals(), table, misses, f"largest deviation {worst:.2f} of the reported bound, mean "
+                 f"square {mean:.2f}", {"rows": rows})
 
 
 def run(quick=False):
@@ -137,12 +151,17 @@ def figure(verdict):
         some = [r for r in rows if r["potential"] == name]
         theta = [r["theta"] for r in some]
         looks = style.line_style(k)
-        axes[0].plot(theta, [r["thermal"] / r["ndim"] for r in some], color=looks["color"], ls=looks["linestyle"])
-        axes[0].plot(theta, [(r["thermal"] + r["paths"] - r["exact"]) / r["ndim"] for r in some], color=looks["color"], ls="", marker=looks["marker"],
+        axes[0].plot(theta, [r["thermal"] / r["ndim"] for r in some], color=looks["color"],
+                     ls=looks["linestyle"])
+        axes[0].plot(theta, [(r["thermal"] + r["paths"] - r["exact"]) / r["ndim"] for r in some],
+                     color=looks["color"], ls="", marker=looks["marker"],
                      label=name.replace("_", " "))
-        axes[1].plot(theta, [(r["paths"] - r["exact"]) / r["bound"] for r in some], color=looks["color"], ls="", marker=looks["marker"])
-    axes[0].set(xscale="log", yscale="log", xlabel="temperature theta", ylabel="(mean f - min f) / dimension", title="Lines: exact. Points: paths")
+        axes[1].plot(theta, [(r["paths"] - r["exact"]) / r["bound"] for r in some], color=looks["color"],
+                     ls="", marker=looks["marker"])
+    axes[0].set(xscale="log", yscale="log", xlabel="temperature theta", ylabel="(mean f - min f) / dimension",
+                title="Lines: exact. Points: paths")
     axes[1].axhspan(-1, 1, color="#eeeeee", zorder=0)
-    axes[1].set(xscale="log", xlabel="temperature theta", ylabel="difference / reported bound", title="Within the bound")
+    axes[1].set(xscale="log", xlabel="temperature theta", ylabel="difference / reported bound",
+                title="Within the bound")
     axes[0].legend(fontsize=7)
     return made

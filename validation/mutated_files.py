@@ -21,22 +21,26 @@ SEED = 20251125
 
 
 def originals(folder):
-    """Name -> (bytes, coordinates to give) of one file of each kind: this project's planes, other programs' where they are at hand."""
+    """Name -> (bytes, coordinates to give) of one file of each kind: this project's planes, other programs'
+    where they are at hand."""
     import h5py
 
     import fpkit as fp
 
     root = Path(__file__).resolve().parents[1]
     found = {}
-    places = [*sorted((root / "data").glob("*.h5")), *sorted((root.parent / "shared" / "landscapes").glob("*.h5"))]
+    places = [*sorted((root / "data").glob("*.h5")),
+              *sorted((root.parent / "shared" / "landscapes").glob("*.h5"))]
     for path in places:
         found[path.name] = (path.read_bytes(), {})
     x, y = np.linspace(-1, 1, 7), np.linspace(0, 1, 5)
     sheet = (x - 0.2) ** 2 + y[:, None]
     given = {"x": (-1, 1), "y": (0, 1)}
     A, B = np.meshgrid(x, y)
-    small = {"goldstein.h5": {"xcoordinates": x, "ycoordinates": y, "train_loss": sheet.ravel().reshape(7, 5), "train_acc": np.full((7, 5), 9.0)},
-             "losscape.h5": {"X": A, "Y": B, "losses": sheet}, "points.h5": {f"loss_{i}_{j}": sheet[j, i] for i in range(7) for j in range(5)}}
+    small = {"goldstein.h5": {"xcoordinates": x, "ycoordinates": y, "train_loss": sheet.ravel().reshape(7, 5),
+                              "train_acc": np.full((7, 5), 9.0)},
+             "losscape.h5": {"X": A, "Y": B, "losses": sheet},
+             "points.h5": {f"loss_{i}_{j}": sheet[j, i] for i in range(7) for j in range(5)}}
     for name, datasets in small.items():
         with h5py.File(Path(folder) / name, "w") as f:
             for key, values in datasets.items():
@@ -53,7 +57,8 @@ def originals(folder):
 
 
 def mutated(data, rng):
-    """One mutation: bytes replaced (more often near the start, where the structure is), a cut, an insertion or a copied piece."""
+    """One mutation: bytes replaced (more often near the start, where the structure is), a cut, an insertion
+    or a copied piece."""
     data, n = bytearray(data), len(data)
     if not n:
         return bytes(data)
@@ -110,7 +115,8 @@ def measure(quick=False):
                         foreign = f"{type(error).__name__}: {error}"[:80]
                 slowest = max(slowest, time.process_time() - start)
             os.remove(path)
-            rows.append({"file": name, "mutations": each, **outcomes, "slowest s": slowest, "growth MB": memory() - before, "foreign": foreign or "none"})
+            rows.append({"file": name, "mutations": each, **outcomes, "slowest s": slowest,
+                         "growth MB": memory() - before, "foreign": foreign or "none"})
     return rows
 
 
@@ -132,7 +138,8 @@ def judge(rows):
         if row["growth MB"] > MEGABYTES:
             misses.append(f"{row['file']}: the process grew by {row['growth MB']:.0f} MB")
     n = sum(row["mutations"] for row in rows)
-    return ruled(globals(), Table.of(rows), misses, f"{n} mutations: {sum(r['read'] for r in rows)} read, {sum(r['refused'] for r in rows)} refused")
+    return ruled(globals(), Table.of(rows), misses, f"{n} mutations: {sum(r['read'] for r in rows)} read, "
+                 f"{sum(r['refused'] for r in rows)} refused")
 
 
 def run(quick=False):

@@ -1,15 +1,19 @@
-"""The temperature of SGD, measured from its gradients and from its path, is the exact one of a quadratic loss."""
+"""The temperature of SGD, measured from its gradients and from its path, is the exact one of a quadratic
+loss."""
 from __future__ import annotations
 
 import numpy as np
 
 from .verdict import Table, ruled
 
-CLAIM = ("The noise of SGD's gradients gives its temperature, over all parameters and as a tensor in a plane of any directions; a stationary "
+CLAIM = ("The noise of SGD's gradients gives its temperature, over all parameters and as a tensor in a plane "
+         "of any directions; a stationary "
          "run gives the same by equipartition, up to the finite learning rate.")
 SOURCE = ("w <- w - v, v <- mu v + lr (A w + noise of covariance C): the stationary <w_i (A w)_i> is "
-          "lr c_i (1 + mu) / ((1 - mu) (2 (1 + mu) - lr a_i)), exactly, and lr c_i / (2 (1 - mu)) to leading order.")
-CRITERION = ("At most two of nine estimates lie outside their stated error (two standard errors), none outside twice that, and no error exceeds "
+          "lr c_i (1 + mu) / ((1 - mu) (2 (1 + mu) - lr a_i)), exactly, and lr c_i / (2 (1 - mu)) to leading "
+          "order.")
+CRITERION = ("At most two of nine estimates lie outside their stated error (two standard errors), none "
+             "outside twice that, and no error exceeds "
              "10 % of the value.")
 
 CURVATURE = np.array([0.3, 0.5, 1.0, 1.5, 2.0, 3.0])
@@ -35,10 +39,13 @@ def measure(quick=False):
         scale = lr / (2 * (1 - momentum) * BATCH)
         root = inverse_root(plane.gram) @ plane.directions
         rows.append(row(lr, momentum, "all parameters", found.theta_noise, scale * (SPREAD**2).mean()))
-        rows.append(row(lr, momentum, "in the plane", found.theta, scale * np.trace(root @ np.diag(SPREAD**2) @ root.T) / 2))
+        rows.append(row(lr, momentum, "in the plane", found.theta,
+                        scale * np.trace(root @ np.diag(SPREAD**2) @ root.T) / 2))
         w = path(lr, momentum, n, rng)
-        exact = lr * SPREAD**2 / BATCH * (1 + momentum) / ((1 - momentum) * (2 * (1 + momentum) - lr * CURVATURE))
-        rows.append(row(lr, momentum, "equipartition", fp.equipartition_temperature(w, w * CURVATURE), exact.mean()))
+        exact = lr * SPREAD**2 / BATCH * (1 + momentum) / ((1 - momentum)
+                                                           * (2 * (1 + momentum) - lr * CURVATURE))
+        rows.append(row(lr, momentum, "equipartition", fp.equipartition_temperature(w, w * CURVATURE),
+                        exact.mean()))
     return rows
 
 
@@ -63,17 +70,22 @@ def inverse_root(gram):
 
 def row(lr, momentum, name, estimate, exact):
     """One line of the table."""
-    return {"learning rate": lr, "momentum": momentum, "temperature": name, "estimate": float(estimate), "error": estimate.error, "exact": float(exact),
+    return {"learning rate": lr, "momentum": momentum, "temperature": name, "estimate": float(estimate),
+            "error": estimate.error, "exact": float(exact),
             "errors off": abs(float(estimate) - float(exact)) / estimate.error}
 
 
 def judge(rows):
     """Within the error; one in 20 may lie beyond two standard errors by chance, none beyond four."""
-    misses = [f"{r['temperature']} at lr {r['learning rate']}, momentum {r['momentum']} is {r['errors off']:.1f} errors off" for r in rows if r["errors off"] > 2]
+    misses = [f"{r['temperature']} at lr {r['learning rate']}, momentum {r['momentum']} is "
+              f"{r['errors off']:.1f} errors off" for r in rows if r["errors off"] > 2]
     if sum(r["errors off"] > 1 for r in rows) > 2:
-        misses.append(f"{sum(r['errors off'] > 1 for r in rows)} of {len(rows)} estimates lie outside their error")
-    misses += [f"{r['temperature']}: the error is {r['error'] / r['exact']:.0%} of the value" for r in rows if r["error"] > 0.1 * r["exact"]]
-    return ruled(globals(), Table.of(rows), misses, f"the largest deviation is {max(r['errors off'] for r in rows):.2f} of the stated error")
+        misses.append(f"{sum(r['errors off'] > 1 for r in rows)} of {len(rows)} estimates lie outside their "
+                      "error")
+    misses += [f"{r['temperature']}: the error is {r['error'] / r['exact']:.0%} of the value" for r in rows
+               if r["error"] > 0.1 * r["exact"]]
+    return ruled(globals(), Table.of(rows), misses, "the largest deviation is "
+                 f"{max(r['errors off'] for r in rows):.2f} of the stated error")
 
 
 def run(quick=False):

@@ -12,7 +12,8 @@ from .verdict import Table, ruled
 
 CLAIM = "A new potential reaches its first density and first path within a second once the kernels are on disk."
 SOURCE = "Numba compiles each kernel once for all potentials; a new potential compiles only its own loops."
-CRITERION = ("warm: at most 1 second by the clock (of an idle machine) from fp.Potential(...) to the first density and the first path of a potential never seen before; "
+CRITERION = ("warm: at most 1 second by the clock (of an idle machine) from fp.Potential(...) to the first "
+             "density and the first path of a potential never seen before; "
              "`import fpkit` at most 1.5 times `import numpy` (medians of interleaved processes, CPU seconds)")
 SLOW = True                                    # a cold cache compiles every kernel anew
 
@@ -42,8 +43,10 @@ def _run(code, *arguments, caches=None):
     if (ROOT / "fpkit").is_dir():
         environment["PYTHONPATH"] = str(ROOT)
     if caches:
-        environment |= {"NUMBA_CACHE_DIR": os.path.join(caches, "numba"), "FPKIT_CACHE_DIR": os.path.join(caches, "fpkit")}
-    return subprocess.run([sys.executable, "-c", code, *arguments], env=environment, capture_output=True, text=True, check=True).stdout
+        environment |= {"NUMBA_CACHE_DIR": os.path.join(caches, "numba"),
+                        "FPKIT_CACHE_DIR": os.path.join(caches, "fpkit")}
+    return subprocess.run([sys.executable, "-c", code, *arguments], env=environment, capture_output=True,
+                          text=True, check=True).stdout
 
 
 def _import_seconds(module):
@@ -57,21 +60,25 @@ def measure(quick=False):
     own, reference = np.median(pairs, axis=0)
     rows = []
     with tempfile.TemporaryDirectory() as caches:
-        for what, slope in (("cold", "0.1"), ("warm, new potential", "0.2"), ("warm, new potential", "0.3"), ("warm, known potential", "0.3")):
+        for what, slope in (("cold", "0.1"), ("warm, new potential", "0.2"), ("warm, new potential", "0.3"),
+                            ("warm, known potential", "0.3")):
             made, density, path, all_ = json.loads(_run(FIRST_USE, slope, caches=caches).splitlines()[-1])
-            rows.append({"cache": what, "potential (s)": made[1], "first density (s)": density[1], "first path (s)": path[1],
+            rows.append({"cache": what, "potential (s)": made[1], "first density (s)": density[1],
+                         "first path (s)": path[1],
                          "CPU seconds in all": all_[1], "wall seconds in all": all_[0]})
     return {"rows": rows, "import fpkit (s)": own, "import numpy (s)": reference}
 
 
 def judge(measurements):
     rows = measurements["rows"]
-    misses = [f"{r['cache']}: {r['wall seconds in all']:.2f} seconds" for r in rows if r["cache"].startswith("warm") and r["wall seconds in all"] > 1]
+    misses = [f"{r['cache']}: {r['wall seconds in all']:.2f} seconds" for r in rows
+              if r["cache"].startswith("warm") and r["wall seconds in all"] > 1]
     ratio = measurements["import fpkit (s)"] / measurements["import numpy (s)"]
     if ratio > 1.5:
         misses.append(f"import fpkit takes {ratio:.2f} times import numpy")
     worst = max(r["wall seconds in all"] for r in rows if r["cache"].startswith("warm"))
-    return ruled(globals(), Table.of(rows), misses, f"warm at most {worst:.2f} s, import ratio {ratio:.2f}", {"import ratio": ratio})
+    return ruled(globals(), Table.of(rows), misses, f"warm at most {worst:.2f} s, import ratio {ratio:.2f}",
+                 {"import ratio": ratio})
 
 
 def contrary(measurements):

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-OUTCOMES = ("holds", "holds in the model", "conditional", "false here", "not supported", "open", "not measured", "fails")
+OUTCOMES = ("holds", "holds in the model", "conditional", "false here", "not supported", "open",
+            "not measured", "fails")
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,13 @@ class Table:
         object.__setattr__(self, "rows", tuple(tuple(plain(v) for v in row) for row in self.rows))
         for row in self.rows:
             if len(row) != len(self.columns):
-                raise ValueError(f"a row of {len(row)} entries in a table of {len(self.columns)} columns: {row}")
+                raise ValueError(f"a row of {len(row)} entries in a table of {len(self.columns)} columns: "
+                                 f"{row}")
 
     @classmethod
     def of(cls, rows, columns=None):
-        """Table of a list of dictionaries; `columns` picks and orders the keys (a dict maps key to header)."""
+        """Table of a list of dictionaries; `columns` picks and orders the keys (a dict maps key to
+        header)."""
         rows = list(rows)
         if columns is None:
             columns = list(dict.fromkeys(key for row in rows for key in row))
@@ -47,8 +50,10 @@ class Table:
     def __str__(self):
         cells = [list(self.columns)] + [[shown(v) for v in row] for row in self.rows]
         widths = [max(len(line[k]) for line in cells) for k in range(len(self.columns))]
-        right = [all(isinstance(row[k], numbers.Real) or row[k] is None for row in self.rows) for k in range(len(self.columns))]
-        lines = ["  ".join(c.rjust(w) if r else c.ljust(w) for c, w, r in zip(line, widths, right)).rstrip() for line in cells]
+        right = [all(isinstance(row[k], numbers.Real) or row[k] is None for row in self.rows)
+                 for k in range(len(self.columns))]
+        lines = ["  ".join(c.rjust(w) if r else c.ljust(w) for c, w, r in zip(line, widths, right)).rstrip()
+                 for line in cells]
         return "\n".join([lines[0], "  ".join("-" * w for w in widths), *lines[1:]])
 
 
@@ -63,8 +68,9 @@ class Verdict:
     table : Table
         What was measured.
     outcome : str
-        One of `OUTCOMES`; only "fails" counts as a failure. A claim of others that the measurement contradicts is "false here" (or
-        "not supported" where it is only not borne out): then the evidence is the result, and nothing of ours has failed.
+        One of `OUTCOMES`; only "fails" counts as a failure. A claim of others that the measurement
+        contradicts is "false here" (or "not supported" where it is only not borne out): then the evidence is
+        the result, and nothing of ours has failed.
     reason : str
         One sentence: which number decided, or under which condition the claim holds.
     numbers : dict
@@ -90,14 +96,17 @@ class Verdict:
 
     def __str__(self):
         verdict = f"Verdict: {self.outcome.upper()}" + (f" - {self.reason}" if self.reason else "")
-        return "\n".join([f"Claim: {self.claim}", f"Source: {self.source}", f"Criterion: {self.criterion}", "", str(self.table), "", verdict])
+        return "\n".join([f"Claim: {self.claim}", f"Source: {self.source}", f"Criterion: {self.criterion}",
+                          "", str(self.table), "", verdict])
 
     __repr__ = __str__
 
     def to_dict(self):
         """Plain dictionary for JSON; a number that is not finite becomes None."""
-        return finite({"claim": self.claim, "source": self.source, "criterion": self.criterion, "outcome": self.outcome,
-                       "reason": self.reason, "columns": list(self.table.columns), "rows": [list(r) for r in self.table.rows],
+        return finite({"claim": self.claim, "source": self.source, "criterion": self.criterion,
+                       "outcome": self.outcome,
+                       "reason": self.reason, "columns": list(self.table.columns),
+                       "rows": [list(r) for r in self.table.rows],
                        "numbers": self.numbers})
 
 
@@ -110,7 +119,8 @@ def ruled(module, table, misses, reason="", numbers=None):
     if misses:
         more = f" (and {len(misses) - 1} more)" if len(misses) > 1 else ""
         reason = f"{misses[0]}{more}"
-    return Verdict(module["CLAIM"], module["SOURCE"], module["CRITERION"], table, "fails" if misses else "holds", reason, numbers or {})
+    return Verdict(module["CLAIM"], module["SOURCE"], module["CRITERION"], table, "fails" if misses
+                   else "holds", reason, numbers or {})
 
 
 def slope(x, y):

@@ -1,4 +1,5 @@
-"""Wide wells against narrow ones: free energies decide occupation and escape, and a temperature where they change sides."""
+"""Wide wells against narrow ones: free energies decide occupation and escape, and a temperature where they
+change sides."""
 from __future__ import annotations
 
 import copy
@@ -8,11 +9,15 @@ import numpy as np
 
 from .verdict import Table, ruled
 
-CLAIM = ("A wide well holds exp(-(F_wide - F_narrow)/theta) times what a narrow one holds, with F = -theta log int exp(-f/theta) of each set; the rates of escape stand in the "
-         "inverse ratio; a narrow well that is deeper by dE wins below theta* = 2 dE/(d log(kappa_narrow/kappa_wide)), and the rate is exp(-(F1 - F0)/theta) exactly.")
+CLAIM = ("A wide well holds exp(-(F_wide - F_narrow)/theta) times what a narrow one holds, with F = -theta "
+         "log int exp(-f/theta) of each set; the rates of escape stand in the "
+         "inverse ratio; a narrow well that is deeper by dE wins below theta* = 2 dE/(d "
+         "log(kappa_narrow/kappa_wide)), and the rate is exp(-(F1 - F0)/theta) exactly.")
 SOURCE = "Kozyrev, Learning theory as physics, equation (3) and the statements on wide wells; exact as k = cap/Z_W (potential theory of metastability)."
-CRITERION = ("Occupation ratio by cell probabilities equals exp(-(F_w - F_n)/theta) to 1e-9; k_narrow/k_wide equals Z_wide/Z_narrow up to 3 beta b exp(-beta b); F = E - theta S; "
-             "exp(-(F1 - F0)/theta)/k = 1 to 1e-9; the harmonic ratio is off by O(theta); the measured crossover tends to theta* linearly: within 8 % at dE = 0.04.")
+CRITERION = ("Occupation ratio by cell probabilities equals exp(-(F_w - F_n)/theta) to 1e-9; k_narrow/k_wide "
+             "equals Z_wide/Z_narrow up to 3 beta b exp(-beta b); F = E - theta S; "
+             "exp(-(F1 - F0)/theta)/k = 1 to 1e-9; the harmonic ratio is off by O(theta); the measured "
+             "crossover tends to theta* linearly: within 8 % at dE = 0.04.")
 
 RATIO, HEIGHT = 50.0, 2.0
 THETAS, QUICK_THETAS = (0.08, 0.12, 0.18, 0.26), (0.1, 0.2)
@@ -35,17 +40,22 @@ def measure(quick=False):
         there, back = D.rate(A, B), D.rate(B, A)
         form = fp.free_energy_form(D, A, B)
         height = V.barriers[0, 1] / theta
-        rows.append({"theta": theta, "occupied": float(D.probability(wide) / D.probability(narrow)), "law": math.exp(-(w.free_energy - n.free_energy) / theta),
-                     "harmonic": math.sqrt(RATIO), "escape": float(there / back), "definition": 3 * height * math.exp(-height),
+        rows.append({"theta": theta, "occupied": float(D.probability(wide) / D.probability(narrow)),
+                     "law": math.exp(-(w.free_energy - n.free_energy) / theta),
+                     "harmonic": math.sqrt(RATIO), "escape": float(there / back),
+                     "definition": 3 * height * math.exp(-height),
                      "legendre": max(abs(s.energy - theta * s.entropy - s.free_energy) for s in (n, w)),
-                     "formula": math.expm1(-(form.gate - form.well) / theta - there.log10 * math.log(10)), "F1": float(form.gate), "F0": float(form.well)})
+                     "formula": math.expm1(-(form.gate - form.well) / theta - there.log10 * math.log(10)),
+                     "F1": float(form.gate), "F0": float(form.well)})
     crossings = []
     for deeper in DEEPER:
-        W = fp.Potential(lambda x, h=HEIGHT, s=math.log(RATIO) / math.sqrt(2.0), e=deeper: h * (x * x - 1) ** 2 * np.exp(-s * x / np.sqrt(1 + x * x)) + 0.5 * e * x)
+        W = fp.Potential(lambda x, h=HEIGHT, s=math.log(RATIO) / math.sqrt(2.0),
+                         e=deeper: h * (x * x - 1) ** 2 * np.exp(-s * x / np.sqrt(1 + x * x)) + 0.5 * e * x)
         wells = fp.find_wells(W, V.box)
         deep, flat = sorted(wells, key=lambda m: m.x[0])[:: len(wells) - 1]
         star = 2 * (flat.value - deep.value) / math.log(deep.eigenvalues[0] / flat.eigenvalues[0])
-        crossings.append({"dE": flat.value - deep.value, "star": star, "measured": _crossing(W, grid, narrow, wide, star)})
+        crossings.append({"dE": flat.value - deep.value, "star": star,
+                          "measured": _crossing(W, grid, narrow, wide, star)})
     return {"rows": rows, "crossings": crossings}
 
 
@@ -65,17 +75,22 @@ def judge(found):
     rows, misses = found["rows"], []
     for r in rows:
         where = f"theta {r['theta']:g}"
-        for name, miss, limit in (("occupation ratio", r["occupied"] / r["law"] - 1, 1e-9), ("escape ratio", r["escape"] / r["law"] - 1, r["definition"] + 1e-9),
-                                  ("F - (E - theta S)", r["legendre"], 1e-9), ("rate against exp(-(F1 - F0)/theta)", r["formula"], 1e-9),
+        for name, miss, limit in (("occupation ratio", r["occupied"] / r["law"] - 1, 1e-9),
+                                  ("escape ratio", r["escape"] / r["law"] - 1, r["definition"] + 1e-9),
+                                  ("F - (E - theta S)", r["legendre"], 1e-9),
+                                  ("rate against exp(-(F1 - F0)/theta)", r["formula"], 1e-9),
                                   ("harmonic ratio", (r["harmonic"] / r["law"] - 1) / r["theta"], 2.0)):
             if not abs(miss) <= limit:
                 misses.append(f"{where}: {name} off by {miss:.2e}")
     off = [c["measured"] / c["star"] - 1 for c in found["crossings"]]
     if not (abs(off[-1]) <= 0.08 and all(abs(b) < 0.7 * abs(a) for a, b in zip(off, off[1:]))):
         misses.append("crossover temperatures are off by " + ", ".join(f"{o:+.1%}" for o in off))
-    table = Table.of(rows, {"theta": "theta", "occupied": "wide/narrow", "law": "exp(-(F_w - F_n)/theta)", "harmonic": "sqrt(kappa_n/kappa_w)", "escape": "k_narrow/k_wide",
-                            "F1": "F1 = -theta log cap", "F0": "F0 = -theta log Z_W", "formula": "exp(-(F1 - F0)/theta)/k - 1"})
-    reason = "crossover against theta*: " + ", ".join(f"dE {c['dE']:.3f}: {c['measured']:.4f} against {c['star']:.4f}" for c in found["crossings"])
+    table = Table.of(rows, {"theta": "theta", "occupied": "wide/narrow", "law": "exp(-(F_w - F_n)/theta)",
+                            "harmonic": "sqrt(kappa_n/kappa_w)", "escape": "k_narrow/k_wide",
+                            "F1": "F1 = -theta log cap", "F0": "F0 = -theta log Z_W",
+                            "formula": "exp(-(F1 - F0)/theta)/k - 1"})
+    reason = "crossover against theta*: " + ", ".join(f"dE {c['dE']:.3f}: {c['measured']:.4f} against "
+                                                      f"{c['star']:.4f}" for c in found["crossings"])
     return ruled(globals(), table, misses, reason, found)
 
 
@@ -97,12 +112,16 @@ def figure(verdict):
     made, (axes, beside) = style.figure(1, 2, width=22, height=9.5)
     rows, crossings = verdict.numbers["rows"], verdict.numbers["crossings"]
     theta = [r["theta"] for r in rows]
-    for k, (name, key) in enumerate((("occupation wide/narrow", "occupied"), ("rates narrow/wide", "escape"), ("exp(−(F_w − F_n)/θ)", "law"), ("harmonic", "harmonic"))):
+    for k, (name, key) in enumerate((("occupation wide/narrow", "occupied"), ("rates narrow/wide", "escape"),
+                                     ("exp(−(F_w − F_n)/θ)", "law"), ("harmonic", "harmonic"))):
         axes.plot(theta, [r[key] for r in rows], label=name, **style.line_style(k))
     axes.set(xlabel="temperature θ (energy)", ylabel="ratio", title="Wide wells win by their free energy")
     axes.legend()
-    beside.plot([c["dE"] for c in crossings], [c["measured"] for c in crossings], label="both wells hold the same", **style.line_style(0))
-    beside.plot([c["dE"] for c in crossings], [c["star"] for c in crossings], label="θ* = 2 dE/(d log(κ_n/κ_w))", **style.line_style(1))
-    beside.set(xlabel="dE, by which the narrow well is deeper (energy)", ylabel="crossover temperature (energy)", title="Below it the narrow well wins")
+    beside.plot([c["dE"] for c in crossings], [c["measured"] for c in crossings],
+                label="both wells hold the same", **style.line_style(0))
+    beside.plot([c["dE"] for c in crossings], [c["star"] for c in crossings],
+                label="θ* = 2 dE/(d log(κ_n/κ_w))", **style.line_style(1))
+    beside.set(xlabel="dE, by which the narrow well is deeper (energy)",
+               ylabel="crossover temperature (energy)", title="Below it the narrow well wins")
     beside.legend()
     return made

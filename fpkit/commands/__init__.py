@@ -1,1 +1,2 @@
-"""The commands of `fpkit`, one module a family; each has `add(commands)` and imports what it needs when it runs."""
+"""The commands of `fpkit`, one module a family; each has `add(commands)` and imports what it needs when it
+runs."""

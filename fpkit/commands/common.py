@@ -4,24 +4,29 @@ from __future__ import annotations
 import json
 import math
 
-EXPRESSION = ("potential as a string, for example \"(x**2 - 1)**2 + a*y**2\" (coordinates x, y, z; every other name is a "
+EXPRESSION = ("potential as a string, for example \"(x**2 - 1)**2 + a*y**2\" (coordinates x, y, z; every "
+              "other name is a "
               "parameter, set by --set), or the name of a catalogue potential such as mueller_brown")
 
 
 def command(commands, name, run, text):
     c = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
     c.add_argument("--json", action="store_true", help="print one JSON object on standard output")
-    c.add_argument("--traceback", action="store_true", help="show where an error arose instead of one sentence")
+    c.add_argument("--traceback", action="store_true", help="show where an error arose instead of one "
+                   "sentence")
     c.set_defaults(run=run)
     return c
 
 
 def potential_options(c, box):
     c.add_argument("expression", help=EXPRESSION)
-    c.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="value of a parameter (repeatable)")
+    c.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
+                   help="value of a parameter (repeatable)")
     for name in "xyz":
-        c.add_argument(f"--{name}", type=float, nargs=2, metavar=("LOW", "HIGH"), help=f"bounds of the {name} axis")
-    c.add_argument("--cells", type=int, nargs="+", help="cells along each axis, one number for all or one an axis")
+        c.add_argument(f"--{name}", type=float, nargs=2, metavar=("LOW", "HIGH"),
+                       help=f"bounds of the {name} axis")
+    c.add_argument("--cells", type=int, nargs="+", help="cells along each axis, one number for all or one an "
+                   "axis")
     c.add_argument("--periodic", nargs="+", choices=list("xyz"), default=[], help="periodic axes")
 
 
@@ -57,7 +62,8 @@ def grid_of(arguments, V):
         raise ValueError(f"the bounds of the box are missing: give {' '.join(missing)}.")
     cells = arguments.cells or [{1: 400, 2: 128, 3: 48}[V.ndim]]
     cells = cells * V.ndim if len(cells) == 1 else cells
-    periodic = [("xyz"[k] in arguments.periodic) or bool((getattr(V, "periodic_axes", None) or [False] * V.ndim)[k]) for k in range(V.ndim)]
+    periodic = [("xyz"[k] in arguments.periodic)
+                or bool((getattr(V, "periodic_axes", None) or [False] * V.ndim)[k]) for k in range(V.ndim)]
     return fp.Grid(box, cells, periodic=periodic)
 
 
@@ -81,11 +87,15 @@ def start_of(arguments, V, grid):
 def reading_options(c):
     """Options of the commands that read landscape files."""
     c.add_argument("--key", help="dataset that is the potential (default: train_loss, else test_loss)")
-    c.add_argument("--layout", choices=("yx", "xy"), help="index order of a stored array that does not tell (default: yx)")
+    c.add_argument("--layout", choices=("yx", "xy"), help="index order of a stored array that does not tell "
+                   "(default: yx)")
     for name in "xyz":
-        c.add_argument(f"--{name}", type=float, nargs=2, metavar=("LOW", "HIGH"), help=f"range of the {name} coordinates, for files without")
-    c.add_argument("--fix-serpentine", action="store_true", help="undo the zig-zag of loss-landscapes' arrays")
-    c.add_argument("--every", type=int, default=1, help="keep each n-th sample: the coarse grid of an interrupted export (default: 1)")
+        c.add_argument(f"--{name}", type=float, nargs=2, metavar=("LOW", "HIGH"),
+                       help=f"range of the {name} coordinates, for files without")
+    c.add_argument("--fix-serpentine", action="store_true",
+                   help="undo the zig-zag of loss-landscapes' arrays")
+    c.add_argument("--every", type=int, default=1, help="keep each n-th sample: the coarse grid of an "
+                   "interrupted export (default: 1)")
     c.add_argument("--directions", metavar="FILE", help="direction file of the plane, for the metric")
     c.add_argument("--trajectory", metavar="FILE", help="projection file of the training's path")
 

@@ -9,27 +9,32 @@ def add(commands):
     potential_options(c, box=True)
     c.add_argument("--theta", type=float, required=True, help="temperature")
     c.add_argument("--start", type=float, nargs="+", help="start point (default: the first minimum found)")
-    c.add_argument("--times", type=float, nargs="+", default=[0.1, 1.0, 10.0, 100.0], help="output times (default: 0.1 1 10 100)")
-    c.add_argument("--tol", type=float, default=None, help="bound of the time error in L1 (default: 1e-6, with --positive 1e-3)")
+    c.add_argument("--times", type=float, nargs="+", default=[0.1, 1.0, 10.0, 100.0],
+                   help="output times (default: 0.1 1 10 100)")
+    c.add_argument("--tol", type=float, default=None, help="bound of the time error in L1 (default: 1e-6, "
+                   "with --positive 1e-3)")
     c.add_argument("--positive", action="store_true", help="strictly positive, first-order steps")
     c.add_argument("-o", "--output", help="HDF5 file for the densities")
     c.add_argument("--figure", help="picture of the densities (.png, .svg, .pdf)")
 
-    c = command(commands, "sample", _sample, "sample the Gibbs distribution by Langevin paths, beside the exact answer")
+    c = command(commands, "sample", _sample, "sample the Gibbs distribution by Langevin paths, beside the "
+                "exact answer")
     potential_options(c, box=True)
     c.add_argument("--theta", type=float, required=True, help="temperature")
     c.add_argument("--start", type=float, nargs="+", help="start point (default: the first minimum found)")
     c.add_argument("--dt", type=float, help="time step (default: 0.1 / largest curvature at the wells)")
     c.add_argument("--steps", type=int, default=10_000, help="steps of each path (default: 10000)")
     c.add_argument("--paths", type=int, default=1000, help="number of paths (default: 1000)")
-    c.add_argument("--scheme", default="leimkuhler-matthews", help="integrator (default: leimkuhler-matthews)")
+    c.add_argument("--scheme", default="leimkuhler-matthews",
+                   help="integrator (default: leimkuhler-matthews)")
     c.add_argument("--friction", type=float, help="friction, for the scheme baoab")
     c.add_argument("--seed", type=int, default=1, help="seed (default: 1)")
     c.add_argument("--checkpoint", help="HDF5 file to save the state to; an existing one is resumed")
     c.add_argument("-o", "--output", help="HDF5 file for the histogram and the moments")
     c.add_argument("--figure", help="picture of the histogram beside the exact density")
 
-    c = command(commands, "refine", _refine, "refinement table of a space scheme on your own potential: error, order, finest error")
+    c = command(commands, "refine", _refine, "refinement table of a space scheme on your own potential: "
+                "error, order, finest error")
     potential_options(c, box=True)
     c.add_argument("--theta", type=float, required=True, help="temperature")
     c.add_argument("--quantity", default="transient", help="what is refined (default: transient)")
@@ -51,9 +56,12 @@ def _evolve(arguments):
     if arguments.figure:
         fp.plot(evolution, arguments.figure)
     if arguments.json:
-        print_json({"potential": arguments.expression, "theta": arguments.theta, "start": np.asarray(start).tolist(),
-                     "times": evolution.times, "mass": evolution.mass, "distance_to_gibbs": evolution.distance,
-                     "free_energy": evolution.free_energy, "error": evolution.error, "status": evolution.status})
+        print_json({"potential": arguments.expression, "theta": arguments.theta,
+                    "start": np.asarray(start).tolist(),
+                     "times": evolution.times, "mass": evolution.mass,
+                     "distance_to_gibbs": evolution.distance,
+                     "free_energy": evolution.free_energy, "error": evolution.error,
+                     "status": evolution.status})
     else:
         print(evolution)
 
@@ -66,10 +74,12 @@ def _sample(arguments):
     V = potential_of(arguments)
     grid = grid_of(arguments, V) if V.ndim <= 3 else None
     start = start_of(arguments, V, grid)
-    walls = fp.Walls(grid.bounds, ["periodic" if p else "reflecting" for p in grid.periodic]) if grid is not None else None
+    walls = fp.Walls(grid.bounds, ["periodic" if p else "reflecting"
+                                   for p in grid.periodic]) if grid is not None else None
     resume = bool(arguments.checkpoint) and os.path.exists(arguments.checkpoint)
     dt = arguments.dt if arguments.dt is not None else time_step(V, grid, start)
-    stats = fp.sample(V, arguments.theta, start, dt, arguments.steps, n_paths=arguments.paths, scheme=arguments.scheme,
+    stats = fp.sample(V, arguments.theta, start, dt, arguments.steps, n_paths=arguments.paths,
+                      scheme=arguments.scheme,
                       friction=arguments.friction, seed=arguments.seed, histogram=grid, walls=walls,
                       checkpoint=arguments.checkpoint, resume=resume)
     if arguments.output:
@@ -105,5 +115,6 @@ def _refine(arguments):
 
     V = potential_of(arguments)
     options = {} if arguments.schemes is None else {"schemes": arguments.schemes}
-    table = fp.refinement_table(V, arguments.theta, grid_of(arguments, V), quantity=arguments.quantity, **options)
+    table = fp.refinement_table(V, arguments.theta, grid_of(arguments, V), quantity=arguments.quantity,
+                                **options)
     print_json(table.to_dict()) if arguments.json else print(table)

@@ -11,22 +11,30 @@ def add(commands):
     c = command(commands, "analyse", _analyse, "analyse exported loss landscapes and write a report")
     c.add_argument("file", nargs="+", help="file(s) of a loss landscape: HDF5 of any layout, .npz or .npy")
     c.add_argument("-o", "--output", default="report", help="folder for the report (default: report)")
-    c.add_argument("--theta", type=float, nargs="+", help="temperatures (default: from the depths of the wells)")
-    c.add_argument("--start", type=float, nargs="+", help="start point on the plane (default: the trajectory's first point, else the origin)")
-    c.add_argument("--lr", type=float, help="learning rate: times are then given in steps, one of them takes lr/(1 - momentum)")
-    c.add_argument("--momentum", type=float, help="momentum of the optimiser (default: what the file tells, else 0)")
-    c.add_argument("--batch", type=float, help="batch size; scales the temperature of the SGD noise that the file tells of")
-    c.add_argument("--n-steps", type=int, help="length of a training run: the report says where it is by then (needs --lr)")
+    c.add_argument("--theta", type=float, nargs="+", help="temperatures (default: from the depths of the "
+                   "wells)")
+    c.add_argument("--start", type=float, nargs="+", help="start point on the plane (default: the "
+                   "trajectory's first point, else the origin)")
+    c.add_argument("--lr", type=float, help="learning rate: times are then given in steps, one of them takes "
+                   "lr/(1 - momentum)")
+    c.add_argument("--momentum", type=float, help="momentum of the optimiser (default: what the file tells, "
+                   "else 0)")
+    c.add_argument("--batch", type=float, help="batch size; scales the temperature of the SGD noise that the "
+                   "file tells of")
+    c.add_argument("--n-steps", type=int, help="length of a training run: the report says where it is by "
+                   "then (needs --lr)")
     c.add_argument("--paths", type=int, default=400, help="number of paths (default: 400)")
     c.add_argument("--seed", type=int, default=1, help="seed of the paths (default: 1)")
-    c.add_argument("--allow-partial", action="store_true", help="analyse a file whose computation was not finished")
+    c.add_argument("--allow-partial", action="store_true", help="analyse a file whose computation was not "
+                   "finished")
     reading_options(c)
 
     c = command(commands, "demo", _demo, "analyse the landscape that comes with fpkit")
     c.add_argument("-o", "--output", default="report", help="folder for the report (default: report)")
 
     c = command(commands, "info", _info, "tell what a landscape file holds, without analysing it")
-    c.add_argument("file", help="landscape, direction or projection file in HDF5, .npz or .npy, or a folder of topsearch's texts")
+    c.add_argument("file", help="landscape, direction or projection file in HDF5, .npz or .npy, or a folder "
+                   "of topsearch's texts")
     reading_options(c)
 
 
@@ -37,7 +45,8 @@ def _analyse(arguments):
     from ..landscapes.analysis.comparison import same_plane
     from ..landscapes.report.report import save_comparison
 
-    options = {k: getattr(arguments, k) for k in ("theta", "start", "seed", "lr", "momentum", "batch", "n_steps")}
+    options = {k: getattr(arguments, k) for k in ("theta", "start", "seed", "lr", "momentum", "batch",
+                                                  "n_steps")}
     reports, pages, is_single = [], [], len(arguments.file) == 1
     for n, path in enumerate(arguments.file):
         land = reading_of(arguments, path, allow_partial=arguments.allow_partial)
@@ -60,8 +69,10 @@ def _analyse(arguments):
     elif not is_single and not arguments.json:
         print("no comparison: the landscapes are not sampled at the same points.")
     if arguments.json:
-        found = [{"file": path, "report": page, **r.to_dict()} for path, (_, page), r in zip(arguments.file, pages, reports)]
-        print_json(found[0] if is_single else {"reports": found, "comparison": None if both is None else both.to_dict()})
+        found = [{"file": path, "report": page, **r.to_dict()} for path, (_, page),
+                 r in zip(arguments.file, pages, reports)]
+        print_json(found[0] if is_single else {"reports": found, "comparison": None if both is None
+                                               else both.to_dict()})
 
 
 def _demo(arguments):

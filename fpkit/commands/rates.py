@@ -3,7 +3,8 @@ from __future__ import annotations
 
 from .common import command, grid_of, potential_of, potential_options, print_json
 
-PLACE = ("a point in a well, as its coordinates, or a region: ball X.. RADIUS, halfspace NORMAL.. OFFSET ({x : normal.x >= offset}), "
+PLACE = ("a point in a well, as its coordinates, or a region: ball X.. RADIUS, halfspace NORMAL.. OFFSET ({x "
+         ": normal.x >= offset}), "
          "box LOW HIGH (for each axis)")
 
 
@@ -11,9 +12,11 @@ def add(commands):
     c = command(commands, "rates", _rates, "rate of transitions between two wells or regions, by every route")
     potential_options(c, box=True)
     c.add_argument("--from", dest="source", nargs="+", required=True, metavar="PLACE", help=PLACE)
-    c.add_argument("--to", dest="target", nargs="+", required=True, metavar="PLACE", help="the same, for where it ends")
+    c.add_argument("--to", dest="target", nargs="+", required=True, metavar="PLACE",
+                   help="the same, for where it ends")
     c.add_argument("--theta", type=float, nargs="+", required=True, help="temperature(s)")
-    c.add_argument("--methods", nargs="+", help="columns of the table (default: all that the dimension allows)")
+    c.add_argument("--methods", nargs="+", help="columns of the table (default: all that the dimension "
+                   "allows)")
     c.add_argument("--refine", action="store_true", help="extrapolate the grid's answers over finer grids")
     c.add_argument("--paths", type=int, default=2000, help="number of simulated paths (default: 2000)")
     c.add_argument("--seed", type=int, default=1, help="seed of the paths (default: 1)")
@@ -30,8 +33,10 @@ def _rates(arguments):
             files.target(path)                       # said before the work, not after it
     V = potential_of(arguments)
     grid = grid_of(arguments, V) if V.ndim <= 3 else None
-    table = fp.compare_rates(V, place("--from", arguments.source, V.ndim), place("--to", arguments.target, V.ndim), arguments.theta,
-                             methods=arguments.methods, grid=grid, refine=arguments.refine, n_paths=arguments.paths, seed=arguments.seed)
+    table = fp.compare_rates(V, place("--from", arguments.source, V.ndim),
+                             place("--to", arguments.target, V.ndim), arguments.theta,
+                             methods=arguments.methods, grid=grid, refine=arguments.refine,
+                             n_paths=arguments.paths, seed=arguments.seed)
     if arguments.output:
         table.save(arguments.output)
     if arguments.figure:
@@ -52,7 +57,8 @@ def place(option, words, ndim):
         raise ValueError(f"{option} takes a point or one of ball, halfspace, box, got {kind!r}.")
     bad = [w for w in numbers if not _is_number(w)]
     if bad or len(numbers) != wanted[kind]:
-        raise ValueError(f"{option} {kind} takes {wanted[kind]} numbers for {ndim} coordinate(s), got {' '.join(numbers) or 'none'}.")
+        raise ValueError(f"{option} {kind} takes {wanted[kind]} numbers for {ndim} coordinate(s), got "
+                         f"{' '.join(numbers) or 'none'}.")
     v = [float(w) for w in numbers]
     if kind == "point":
         return v

@@ -1,7 +1,9 @@
-"""What everything stands on: results with errors, checks of arguments, the grid, logarithms, networks, compilation.
+"""What everything stands on: results with errors, checks of arguments, the grid, logarithms, networks,
+compilation.
 
-An `Estimate` is a number x with a bound e such that |x - truth| <= e; a `Field` is one number a cell of a `Grid`. This floor
-knows no potentials. Log sums: N. J. Higham, Accuracy and Stability of Numerical Algorithms, SIAM (2002).
+An `Estimate` is a number x with a bound e such that |x - truth| <= e; a `Field` is one number a cell of a
+`Grid`. This floor knows no potentials. Log sums: N. J. Higham, Accuracy and Stability of Numerical
+Algorithms, SIAM (2002).
 """
 from .lazy import lazy_names
 

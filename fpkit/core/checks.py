@@ -1,4 +1,5 @@
-"""Checks at the border of the package. Each failure is one sentence: what was given, what was expected, what helps."""
+"""Checks at the border of the package. Each failure is one sentence: what was given, what was expected, what
+helps."""
 import difflib
 import math
 import numbers
@@ -26,7 +27,8 @@ def number(name, value, positive=False, non_negative=False, hint=""):
 def whole(name, value, least=0, hint=""):
     """`value` as an int that is at least `least`."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (numbers.Integral, np.integer)):
-        if not (isinstance(value, numbers.Real) and float(value).is_integer()) or isinstance(value, (bool, np.bool_)):
+        if not (isinstance(value, numbers.Real)
+                and float(value).is_integer()) or isinstance(value, (bool, np.bool_)):
             raise TypeError(f"{name} must be a whole number, got {shown(value)}.{_tail(hint)}")
     value = int(value)
     if value < least:
@@ -51,15 +53,18 @@ def points(name, x, ndim):
     except (TypeError, ValueError):
         raise TypeError(f"{name} must be numbers of shape (..., {ndim}), got {shown(x)}.") from None
     if x.ndim == 0 or x.shape[-1] != ndim:
-        raise ValueError(f"{name} must have shape (..., {ndim}), got {x.shape}: the last index counts the coordinates.")
+        raise ValueError(f"{name} must have shape (..., {ndim}), got {x.shape}: the last index counts the "
+                         "coordinates.")
     if not np.isfinite(x).all():
-        raise ValueError(f"{name} holds {int((~np.isfinite(x)).sum())} values that are not finite; remove them first.")
+        raise ValueError(f"{name} holds {int((~np.isfinite(x)).sum())} values that are not finite; remove "
+                         "them first.")
     return x
 
 
 def shown(value, limit=60):
     """Short text of what was given, for messages."""
-    text = f"array of shape {value.shape}" if isinstance(value, np.ndarray) and value.size > 6 else " ".join(repr(value).split())
+    text = f"array of shape {value.shape}" if isinstance(value,
+                                                         np.ndarray) and value.size > 6 else " ".join(repr(value).split())
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 

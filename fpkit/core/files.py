@@ -19,14 +19,16 @@ def target(path):
 
 @contextlib.contextmanager
 def replacing(path):
-    """Name of a temporary file beside `path` that takes its place when the block ends well and vanishes otherwise.
+    """Name of a temporary file beside `path` that takes its place when the block ends well and vanishes
+    otherwise.
 
-    It is brought to the disk before the move: whoever reads `path`, even after a crash in the middle, finds the old file
-    or the new one. The mode of the file follows the umask.
+    It is brought to the disk before the move: whoever reads `path`, even after a crash in the middle, finds
+    the old file or the new one. The mode of the file follows the umask.
     """
     path = target(path)
     folder = os.path.dirname(path)
-    # one name for all: what a killed process left behind is written over (and HDF5 locks it against a second writer)
+    # one name for all: what a killed process left behind is written over (and HDF5 locks it against a second
+    # writer)
     temporary = os.path.join(folder, f".{os.path.basename(path)}.part")
     # made by open and not by tempfile: mkstemp would give the mode 0600 whatever the umask says
     os.close(os.open(temporary, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0), 0o666))
@@ -55,9 +57,11 @@ def _flush(path):
 
 
 def demo_file() -> Path:
-    """Path of the landscape that comes with fpkit, in a checkout (data/) or in an installation (fpkit/data/)."""
+    """Path of the landscape that comes with fpkit, in a checkout (data/) or in an installation
+    (fpkit/data/)."""
     here = Path(__file__).resolve().parents[1]
     for folder in (here / "data", here.parent / "data"):
         for path in sorted(folder.glob("modular_addition*.h5")):
             return path
-    raise FileNotFoundError("the demonstration file modular_addition*.h5 is missing from this installation; install fpkit again.")
+    raise FileNotFoundError("the demonstration file modular_addition*.h5 is missing from this installation; "
+                            "install fpkit again.")

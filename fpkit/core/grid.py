@@ -18,10 +18,11 @@ class Grid:
     shape : sequence of int
         Number of cells along each axis, at least 2.
     periodic : bool or sequence of bool
-        Whether opposite walls are the same wall, for all axes or one by one. A wall that is not periodic reflects.
+        Whether opposite walls are the same wall, for all axes or one by one. A wall that is not periodic
+        reflects.
     mask : callable, region or boolean array, optional
-        True inside the domain: ``mask(points)`` for points (..., ndim), or an array of shape `shape`, decided at the
-        cell centres. Cells outside are removed with their faces (no flux).
+        True inside the domain: ``mask(points)`` for points (..., ndim), or an array of shape `shape`, decided
+        at the cell centres. Cells outside are removed with their faces (no flux).
 
     Attributes
     ----------
@@ -46,15 +47,18 @@ class Grid:
             raise ValueError(f"bounds must be one (low, high) pair an axis, got {checks.shown(bounds)}.") from None
         counts = [shape] if np.isscalar(shape) else list(shape)
         if len(counts) != len(pairs):
-            raise ValueError(f"shape {tuple(counts)} has {len(counts)} axes and bounds have {len(pairs)}; give one number of cells an axis.")
+            raise ValueError(f"shape {tuple(counts)} has {len(counts)} axes and bounds have {len(pairs)}; "
+                             "give one number of cells an axis.")
         counts = [checks.whole(f"shape[{k}]", n, 2) for k, n in enumerate(counts)]
         for k, (low, high) in enumerate(pairs):
             if not (np.isfinite(low) and np.isfinite(high) and low < high):
-                raise ValueError(f"bounds of axis {k} must be finite with low < high, got ({low:g}, {high:g}).")
+                raise ValueError(f"bounds of axis {k} must be finite with low < high, got ({low:g}, "
+                                 f"{high:g}).")
         if np.prod([float(n) for n in counts]) > MAX_CELLS:
             raise ValueError(f"a grid of {tuple(counts)} has more than {MAX_CELLS:.1e} cells; coarsen it.")
         # the last edge is the bound itself and not its sum to rounding: a region may begin exactly there
-        edges = [np.append(low + (high - low) * np.arange(n) / n, high) for (low, high), n in zip(pairs, counts)]
+        edges = [np.append(low + (high - low) * np.arange(n) / n, high) for (low, high),
+                 n in zip(pairs, counts)]
         self._set(edges, periodic, mask, True)
 
     @classmethod
@@ -70,7 +74,8 @@ class Grid:
         for k, e in enumerate(edges):
             e = np.array(e, float)
             if e.ndim != 1 or e.size < 3 or not np.isfinite(e).all() or not (np.diff(e) > 0).all():
-                raise ValueError(f"edges of axis {k} must be at least three finite increasing numbers, got {checks.shown(e)}.")
+                raise ValueError(f"edges of axis {k} must be at least three finite increasing numbers, got "
+                                 f"{checks.shown(e)}.")
             arrays.append(e)
         self = object.__new__(cls)
         widths = [np.diff(e) for e in arrays]
@@ -79,7 +84,8 @@ class Grid:
 
     def _set(self, edges, periodic, mask, is_uniform):
         if not 1 <= len(edges) <= 3:
-            raise ValueError(f"a grid has one to three axes, got {len(edges)}; in higher dimension use paths (fpkit.simulate, fpkit.sample).")
+            raise ValueError(f"a grid has one to three axes, got {len(edges)}; in higher dimension use paths "
+                             "(fpkit.simulate, fpkit.sample).")
         self.ndim = len(edges)
         self.edges = tuple(edges)
         self.widths = tuple(np.diff(e) for e in edges)
@@ -90,7 +96,8 @@ class Grid:
         self.is_uniform = bool(is_uniform)
         flags = [periodic] * self.ndim if isinstance(periodic, (bool, np.bool_)) else list(periodic)
         if len(flags) != self.ndim or not all(isinstance(p, (bool, np.bool_)) for p in flags):
-            raise ValueError(f"periodic must be True, False or one of them an axis ({self.ndim}), got {checks.shown(periodic)}.")
+            raise ValueError(f"periodic must be True, False or one of them an axis ({self.ndim}), got "
+                             f"{checks.shown(periodic)}.")
         self.periodic = tuple(bool(p) for p in flags)
         self.mask = mask
         self._inside = None
@@ -128,18 +135,22 @@ class Grid:
                 rule = getattr(self.mask, "contains", self.mask)
                 inside = np.asarray(rule(self.points) if callable(rule) else rule)
                 if inside.shape != self.shape:
-                    raise ValueError(f"the mask gave shape {inside.shape}, expected {self.shape}: one truth value a cell.")
+                    raise ValueError(f"the mask gave shape {inside.shape}, expected {self.shape}: one truth "
+                                     "value a cell.")
                 inside = inside.astype(bool)
                 if not inside.any():
-                    raise ValueError("the mask leaves no cell inside; check its sign (True means inside) or refine the grid.")
+                    raise ValueError("the mask leaves no cell inside; check its sign (True means inside) or "
+                                     "refine the grid.")
             inside.setflags(write=False)
             self._inside = inside
         return self._inside
 
     def refined(self, factor=2):
-        """The same domain with every cell cut into `factor` parts along each axis (an array mask is repeated)."""
+        """The same domain with every cell cut into `factor` parts along each axis (an array mask is
+        repeated)."""
         factor = checks.whole("factor", factor, 1)
-        edges = [np.concatenate([(e[:-1, None] + np.diff(e)[:, None] * np.arange(factor) / factor).ravel(), e[-1:]]) for e in self.edges]
+        edges = [np.concatenate([(e[:-1, None] + np.diff(e)[:, None] * np.arange(factor) / factor).ravel(),
+                                 e[-1:]]) for e in self.edges]
         mask = self.mask
         if mask is not None and not callable(mask) and not hasattr(mask, "contains"):
             mask = np.asarray(mask)
@@ -152,7 +163,8 @@ class Grid:
     def locate(self, point):
         """Index of the cell that holds `point`; ValueError when it is outside the box."""
         x = self._wrapped(point)
-        return tuple(int(min(np.searchsorted(e, v, side="right") - 1, n - 1)) for e, v, n in zip(self.edges, x, self.shape))
+        return tuple(int(min(np.searchsorted(e, v, side="right") - 1, n - 1)) for e, v,
+                     n in zip(self.edges, x, self.shape))
 
     def _wrapped(self, point):
         x = checks.points("point", np.atleast_1d(point), self.ndim)
@@ -163,14 +175,16 @@ class Grid:
             if self.periodic[k]:
                 x[k] = low + (x[k] - low) % (high - low)
             elif not low <= x[k] <= high:
-                raise ValueError(f"the point {x.tolist()} is outside the grid: axis {k} covers {low:g} to {high:g}.")
+                raise ValueError(f"the point {x.tolist()} is outside the grid: axis {k} covers {low:g} to "
+                                 f"{high:g}.")
         return x
 
     def interpolation(self, point):
-        """Weights (2^ndim,), indices (2^ndim, ndim) of multilinear interpolation between cell centres, and an error rule.
+        """Weights (2^ndim,), indices (2^ndim, ndim) of multilinear interpolation between cell centres, and an
+        error rule.
 
-        Beyond the last centre the outermost two are extrapolated. The rule maps the array of values to the size of the
-        interpolation's own error, from the second differences around the point.
+        Beyond the last centre the outermost two are extrapolated. The rule maps the array of values to the
+        size of the interpolation's own error, from the second differences around the point.
         """
         x = self._wrapped(point)
         pairs, bends = [], []
@@ -186,7 +200,8 @@ class Grid:
                 i = min(max(int(np.searchsorted(c, x[k], side="right") - 1), 0), n - 2)
                 s = (x[k] - c[i]) / (c[i + 1] - c[i])
                 pairs.append(((i, 1 - s), (i + 1, s)))
-            bends.append(abs(s * (1 - s)) / 2 + 1 / 24)         # the last: a cell average is not the value at the centre
+            # the last: a cell average is not the value at the centre
+            bends.append(abs(s * (1 - s)) / 2 + 1 / 24)
         indices, weights = [], []
         for corner in np.ndindex(*(2,) * self.ndim):
             indices.append([pairs[k][b][0] for k, b in enumerate(corner)])
@@ -201,20 +216,24 @@ class Grid:
                 largest = 0.0
                 for i, _ in pairs[k]:                   # the larger of the second differences at both ends
                     i = i if self.periodic[k] else min(max(i, 1), n - 2)
-                    line = [values[tuple(home[:k]) + ((i + step) % n,) + tuple(home[k + 1:])] for step in (-1, 0, 1)]
+                    line = [values[tuple(home[:k]) + ((i + step) % n,) + tuple(home[k + 1:])]
+                            for step in (-1, 0, 1)]
                     bend = abs(line[0] - 2 * line[1] + line[2])
                     largest = max(largest, bend) if np.isfinite(bend) else largest
-                total += 1.5 * bends[k] * largest       # 1.5: cross terms and the change of the curvature between them
+                # 1.5: cross terms and the change of the curvature between them
+                total += 1.5 * bends[k] * largest
             return float(total)
         return weights, indices, curvature
 
     def __eq__(self, other):
         return (isinstance(other, Grid) and self.shape == other.shape and self.periodic == other.periodic
-                and all(np.array_equal(a, b) for a, b in zip(self.edges, other.edges)) and np.array_equal(self.inside, other.inside))
+                and all(np.array_equal(a, b) for a, b in zip(self.edges, other.edges))
+                and np.array_equal(self.inside, other.inside))
 
     __hash__ = None
 
     def __repr__(self):
-        axes = " x ".join(f"[{low:g}, {high:g}]{' periodic' if p else ''}" for (low, high), p in zip(self.bounds, self.periodic))
+        axes = " x ".join(f"[{low:g}, {high:g}]{' periodic' if p else ''}" for (low, high),
+                          p in zip(self.bounds, self.periodic))
         holes = "" if self.mask is None else f", {int(self.inside.sum())} of {self.n_cells} cells inside"
         return f"Grid {'x'.join(map(str, self.shape))} on {axes}{'' if self.is_uniform else ', non-uniform'}{holes}"

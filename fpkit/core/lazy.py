@@ -5,7 +5,8 @@ from typing import Any
 
 
 def lazy_names(package: str, homes: dict[str, str],
-               modules: tuple[str, ...] = ()) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
+               modules: tuple[str, ...] = ()) -> tuple[Callable[[str], Any], Callable[[], list[str]],
+                                                       list[str]]:
     """``__getattr__``, ``__dir__`` and ``__all__`` of a package whose names are loaded late.
 
     Parameters

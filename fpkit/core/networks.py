@@ -1,12 +1,12 @@
 """Networks of states by elimination without subtraction, everything in logarithms.
 
-A reversible network of n states has masses m_i and conductances c_ij = m_i k_ij = c_ji. Eliminating state e (graph transformation; Grassmann,
-Taksar, Heyman [1]_) with s_e = sum_j k_ej:
+A reversible network of n states has masses m_i and conductances c_ij = m_i k_ij = c_ji. Eliminating state e
+(graph transformation; Grassmann, Taksar, Heyman [1]_) with s_e = sum_j k_ej:
 
     k_ij += k_ie k_ej / s_e,        w_i += k_ie w_e / s_e.
 
-All terms are positive, so every result has full relative accuracy however disconnected the network is, and in logarithms no
-range of exponents is left to worry about.
+All terms are positive, so every result has full relative accuracy however disconnected the network is, and in
+logarithms no range of exponents is left to worry about.
 
 .. [1] W. K. Grassmann, M. I. Taksar, D. P. Heyman, Oper. Res. 33, 1107 (1985).
 """
@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 
 ORTHOGONAL = 1e-15                               # columns whose cosine is below it count as orthogonal
-SEPARATE = 35.0                                  # log of the ratio of two columns beyond which the larger one no longer changes
+SEPARATE = 35.0  # log of the ratio of two columns beyond which the larger one no longer changes
 N_SWEEPS = 60
 
 
@@ -49,7 +49,8 @@ def log_hitting(log_k, targets, log_source):
         for i in states[place + 1:]:
             share = log_k[i, e] - exits[e]
             w[i] = np.logaddexp(w[i], share + w[e])
-            log_k[i, rest] = np.where(np.array(rest) == i, -np.inf, np.logaddexp(log_k[i, rest], share + log_k[e, rest]))
+            log_k[i, rest] = np.where(np.array(rest) == i, -np.inf,
+                                      np.logaddexp(log_k[i, rest], share + log_k[e, rest]))
     t = np.where(reached, -np.inf, np.inf)
     for place in range(len(states) - 1, -1, -1):
         e, later = states[place], states[place + 1:]
@@ -72,11 +73,13 @@ def log_committor(log_k, sources, targets):
 def log_eigenvalues(log_c, log_m):
     """log of the nonzero eigenvalues of the network with conductances c_ij and masses m_i, ascending.
 
-    The matrix M^-1/2 (diag(sum c) - c) M^-1/2 is factorised as L D L^T by elimination without subtraction, largest pivot first, and the
-    columns of L D^1/2, kept as unit vectors times exp(scale), are made orthogonal by Jacobi rotations [1]_: L is well
-    conditioned, so each eigenvalue is accurate to a few ulp times n, whatever the spread (1e-21 or 1e-2000).
+    The matrix M^-1/2 (diag(sum c) - c) M^-1/2 is factorised as L D L^T by elimination without subtraction,
+    largest pivot first, and the columns of L D^1/2, kept as unit vectors times exp(scale), are made
+    orthogonal by Jacobi rotations [1]_: L is well conditioned, so each eigenvalue is accurate to a few ulp
+    times n, whatever the spread (1e-21 or 1e-2000).
 
-    .. [1] J. Demmel, M. Gu, S. Eisenstat, I. Slapnicar, K. Veselic, Z. Drmac, Linear Algebra Appl. 299, 21 (1999).
+    .. [1] J. Demmel, M. Gu, S. Eisenstat, I. Slapnicar, K. Veselic, Z. Drmac, Linear Algebra Appl. 299, 21
+    (1999).
     """
     log_c = np.array(log_c, float)
     np.fill_diagonal(log_c, -np.inf)
@@ -87,7 +90,7 @@ def log_eigenvalues(log_c, log_m):
         total = np.array([np.logaddexp.reduce(log_c[i, [j for j in left if j != i]]) for i in left])
         pick = int(np.argmax(total - log_m[left]))
         if total[pick] == -np.inf:
-            break                                                      # the rest is disconnected: further zero eigenvalues
+            break  # the rest is disconnected: further zero eigenvalues
         e = left.pop(pick)
         column = np.zeros(n)
         column[e] = 1.0
@@ -103,7 +106,8 @@ def log_eigenvalues(log_c, log_m):
 
 
 def _orthogonal_scales(u, scale):
-    """log lengths of the vectors u_k exp(scale_k) after they have been made orthogonal by rotations of pairs."""
+    """log lengths of the vectors u_k exp(scale_k) after they have been made orthogonal by rotations of
+    pairs."""
     length = np.linalg.norm(u, axis=1)
     u, scale = u / length[:, None], scale + np.log(length)
     for _ in range(N_SWEEPS):

@@ -43,7 +43,8 @@ class Estimate(float):
         self = super().__new__(cls, value)
         if log10 is None:
             log10 = math.log10(value) if value > 0 else (-math.inf if value == 0 else math.nan)
-        self.__dict__.update(value=float(value), error=float(error), method=method, log10=float(log10), status=status,
+        self.__dict__.update(value=float(value), error=float(error), method=method, log10=float(log10),
+                             status=status,
                              inputs=dict(inputs or {}))
         return self
 
@@ -55,7 +56,8 @@ class Estimate(float):
 
     @property
     def relative_error(self):
-        """error / |value|; where the value has left the range of floats, what `inputs["relative_error"]` says, else NaN."""
+        """error / |value|; where the value has left the range of floats, what `inputs["relative_error"]`
+        says, else NaN."""
         if 0 < abs(self.value) < math.inf:
             return self.error / abs(self.value)
         return float(self.inputs.get("relative_error", math.nan))
@@ -107,7 +109,8 @@ class Field:
     inputs : dict
         What made it.
     rule : callable or None
-        Point -> Estimate, for a field that knows its values between the cell centres; None: multilinear interpolation.
+        Point -> Estimate, for a field that knows its values between the cell centres; None: multilinear
+        interpolation.
     log10 : ndarray or None
         Decimal logarithms of positive values, where these may leave the range of floats.
     """
@@ -121,10 +124,11 @@ class Field:
     log10: Any = None
 
     def at(self, point):
-        """Value at one point as an Estimate: by the field's own `rule`, or by multilinear interpolation between cell centres.
+        """Value at one point as an Estimate: by the field's own `rule`, or by multilinear interpolation
+        between cell centres.
 
-        The error adds the interpolation's own (a cell average taken for a value included), judged from the second
-        differences around the point, to the field's. A point outside the grid or the mask is refused.
+        The error adds the interpolation's own (a cell average taken for a value included), judged from the
+        second differences around the point, to the field's. A point outside the grid or the mask is refused.
         """
         if self.rule is not None:
             return self.rule(point)
@@ -133,10 +137,12 @@ class Field:
         picked = values[tuple(indices.T)]
         known = np.isfinite(picked)
         if not known.any() or weights[known].sum() <= 0:
-            raise ValueError(f"{self.name} has no value at {np.asarray(point).tolist()}: the cell is outside the mask")
+            raise ValueError(f"{self.name} has no value at {np.asarray(point).tolist()}: the cell is outside "
+                             "the mask")
         w = np.where(known, weights, 0.0) / weights[known].sum()
         value = float(w @ np.where(known, picked, 0.0))
-        error = 0.0 if self.error is None else float(w @ np.broadcast_to(self.error, values.shape)[tuple(indices.T)])
+        error = 0.0 if self.error is None else float(w @ np.broadcast_to(self.error,
+                                                                         values.shape)[tuple(indices.T)])
         return Estimate(value, error + curvature(values), f"{self.name}, interpolated", inputs=self.inputs)
 
     def __array__(self, dtype=None, copy=None):

@@ -1,7 +1,7 @@
 """The density: reversible Markov chains on cells for du/dt = div[M exp(-beta f) theta grad(u exp(beta f))].
 
-A chain has masses m and conductances c, L_ij = c_ij/m_i, and the Gibbs cell probabilities are its stationary state.
-R. Eymard, T. Gallouet, R. Herbin, Finite Volume Methods, Handbook of Numerical Analysis 7 (2000).
+A chain has masses m and conductances c, L_ij = c_ij/m_i, and the Gibbs cell probabilities are its stationary
+state. R. Eymard, T. Gallouet, R. Herbin, Finite Volume Methods, Handbook of Numerical Analysis 7 (2000).
 """
 from ..core.lazy import lazy_names
 

@@ -1,4 +1,5 @@
-"""How fast a space scheme converges on a potential of one's own: errors on a sequence of grids, their order, the finest error."""
+"""How fast a space scheme converges on a potential of one's own: errors on a sequence of grids, their order,
+the finest error."""
 from __future__ import annotations
 
 import warnings
@@ -11,7 +12,7 @@ from ..core.grid import Grid
 from ..core.results import ResolutionWarning
 
 QUANTITIES = ("transient", "stationary", "mean energy", "gap")
-LEAST_GAP = 1e-7                   # of the largest rate: below, eigenvalues of the assembled matrix are rounding
+LEAST_GAP = 1e-7  # of the largest rate: below, eigenvalues of the assembled matrix are rounding
 MAX_CELLS = 600_000                # of the reference grid
 
 
@@ -43,21 +44,25 @@ class RefinementTable:
 
     def to_dict(self):
         clean = lambda a: [float(x) if np.isfinite(x) else None for x in a]
-        return {"quantity": self.quantity, "reference": self.reference, "shapes": [list(s) for s in self.shapes],
-                "errors": {s: clean(e) for s, e in self.errors.items()}, "orders": {s: clean(e) for s, e in self.orders.items()}, **self.inputs}
+        return {"quantity": self.quantity, "reference": self.reference,
+                "shapes": [list(s) for s in self.shapes],
+                "errors": {s: clean(e) for s, e in self.errors.items()},
+                "orders": {s: clean(e) for s, e in self.orders.items()}, **self.inputs}
 
     def __repr__(self):
         sizes = ["x".join(map(str, s)) for s in self.shapes]
         width = max(8, *(len(s) for s in sizes), *(9 for _ in sizes))
         first = max(len("scheme"), *(len(s) for s in self.errors))
-        lines = [f"{self.quantity}, error against {self.reference}", f"{'scheme':{first}}  " + "  ".join(f"{s:>{width}}" for s in sizes) + "   order"]
+        lines = [f"{self.quantity}, error against {self.reference}", f"{'scheme':{first}}  "
+                 + "  ".join(f"{s:>{width}}" for s in sizes) + "   order"]
         for s, e in self.errors.items():
             orders = ", ".join("-" if not np.isfinite(o) else f"{o:.2f}" for o in self.orders[s])
             lines.append(f"{s:{first}}  " + "  ".join(f"{x:{width}.1e}" for x in e) + f"   {orders}")
         return "\n".join(lines)
 
 
-def refinement_table(V, theta, grid, quantity="transient", schemes=("recommended",), n_grids=3, t=None, start=None, mobility=None):
+def refinement_table(V, theta, grid, quantity="transient", schemes=("recommended",), n_grids=3, t=None,
+                     start=None, mobility=None):
     """Errors of space schemes on `n_grids` grids, the finest about as fine as `grid`.
 
     Parameters
@@ -67,9 +72,10 @@ def refinement_table(V, theta, grid, quantity="transient", schemes=("recommended
     grid : Grid
         Bounds, periodic axes and mask, and the finest number of cells (rounded so that it can be halved).
     quantity : {"transient", "stationary", "mean energy", "gap"}
-        "transient": cell probabilities at time t against the order-4 evolution on twice as many cells, L1. "stationary": the
-        chain's own stationary probabilities against the exact ones, L1. "mean energy": of the chain's stationary state, against the exact
-        mean, relative to theta. "gap": lowest nonzero eigenvalue, relative, against the extrapolation of the recommended scheme.
+        "transient": cell probabilities at time t against the order-4 evolution on twice as many cells, L1.
+        "stationary": the chain's own stationary probabilities against the exact ones, L1. "mean energy": of
+        the chain's stationary state, against the exact mean, relative to theta. "gap": lowest nonzero
+        eigenvalue, relative, against the extrapolation of the recommended scheme.
     schemes : str or sequence of str
     n_grids : int
     t : float, optional
@@ -98,12 +104,14 @@ def refinement_table(V, theta, grid, quantity="transient", schemes=("recommended
         make(grids[0], s)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResolutionWarning)
-        rule = {"transient": _transient, "stationary": _stationary, "mean energy": _mean_energy, "gap": _gap}[quantity]
+        rule = {"transient": _transient, "stationary": _stationary, "mean energy": _mean_energy,
+                "gap": _gap}[quantity]
         errors, reference, inputs = rule(make, grids, schemes, t, start)
     with np.errstate(divide="ignore", invalid="ignore"):
         orders = {s: np.log2(np.array(e[:-1]) / np.array(e[1:])) for s, e in errors.items()}
     return RefinementTable(quantity, [g.shape for g in grids[:n_grids]], errors, orders, reference,
-                           {"theta": float(theta) if not callable(theta) else None, "potential": repr(V), **inputs})
+                           {"theta": float(theta) if not callable(theta) else None, "potential": repr(V),
+                            **inputs})
 
 
 def _grids(grid, n_grids):
@@ -111,12 +119,14 @@ def _grids(grid, n_grids):
     base = [max(3, round(n / 2 ** (n_grids - 1))) for n in grid.shape]
     largest = np.prod(base, dtype=float) * 2.0 ** (grid.ndim * n_grids)
     if largest > MAX_CELLS:
-        raise ValueError(f"the reference grid would have {largest:.2g} cells; give a coarser grid or fewer of them.")
+        raise ValueError(f"the reference grid would have {largest:.2g} cells; give a coarser grid or fewer "
+                         "of them.")
     if not grid.is_uniform:
         raise ValueError("refinement_table works on uniform grids; give Grid(bounds, shape).")
     mask = grid.mask
     if mask is not None and not callable(mask) and not hasattr(mask, "contains"):
-        raise ValueError("a mask given as an array cannot be refined; give it as a function of points or a region.")
+        raise ValueError("a mask given as an array cannot be refined; give it as a function of points or a "
+                         "region.")
     return [Grid(grid.bounds, [n * 2**k for n in base], grid.periodic, mask) for k in range(n_grids + 1)]
 
 
@@ -128,7 +138,8 @@ def _transient(make, grids, schemes, t, start):
         low = finest.points.reshape(-1, finest.ndim)[np.argmax(D.cell_log_mass)]
         centre = np.array([np.mean(b) for b in finest.bounds])
         start = low + np.where(low < centre, 0.15, -0.15) * extent, float(extent.min() / 12)
-    t = float(np.min(np.atleast_1d(start[1])) ** 2 / (2 * D._frozen_theta)) if t is None else checks.number("t", t, positive=True)
+    t = float(np.min(np.atleast_1d(start[1])) ** 2
+              / (2 * D._frozen_theta)) if t is None else checks.number("t", t, positive=True)
     run = lambda D: np.asarray(D.evolve(start, [t], tol=1e-9, progress=False).densities)[-1] * D.grid.volumes
     exact = run(D)
     errors = {s: [] for s in schemes}
@@ -136,7 +147,8 @@ def _transient(make, grids, schemes, t, start):
         joined = _joined(exact, g.shape)
         for s in schemes:
             errors[s].append(float(np.abs(run(make(g, s)) - joined).sum()))
-    return errors, f"order-4 evolution on {'x'.join(map(str, finest.shape))}", {"t": t, "start": [np.asarray(a).tolist() for a in start]}
+    return errors, f"order-4 evolution on {'x'.join(map(str, finest.shape))}", {"t": t,
+                                                                                "start": [np.asarray(a).tolist() for a in start]}
 
 
 def _joined(p, shape):
@@ -164,7 +176,8 @@ def _mean_energy(make, grids, schemes, t, start):
     from .gibbs.cell_masses import gibbs_mean
     D = make(grids[-2], "recommended")
     exact = gibbs_mean(D._frozen_potential, D._frozen_theta, grids[-2])
-    errors = {s: [abs(float(_chain_probabilities(D) @ np.where(D.inside, D._energies[0], 0.0).ravel()) - exact) / D._frozen_theta
+    errors = {s: [abs(float(_chain_probabilities(D) @ np.where(D.inside, D._energies[0], 0.0).ravel())
+                      - exact) / D._frozen_theta
                   for D in (make(g, s) for g in grids[:-1])] for s in schemes}
     return errors, f"the exact mean energy {float(exact):.6g}", {}
 
@@ -188,8 +201,10 @@ def spectral_gap(diffusion):
     heavy = log_mass[states] > -60
     scale = float(np.abs(S.diagonal()[heavy]).max())
     rng = np.random.default_rng(0)
-    values = np.sort(-eigsh(S, k=2, sigma=scale * 1e-9, which="LM", v0=s + 1e-3 * rng.standard_normal(s.size), return_eigenvectors=False))
+    values = np.sort(-eigsh(S, k=2, sigma=scale * 1e-9, which="LM", v0=s + 1e-3 * rng.standard_normal(s.size),
+                            return_eigenvectors=False))
     if values[1] < LEAST_GAP * scale:
-        raise ValueError(f"the gap, about {values[1]:.1g}, is below {LEAST_GAP:g} of the fastest rate: eigenvalues of the assembled matrix are "
+        raise ValueError(f"the gap, about {values[1]:.1g}, is below {LEAST_GAP:g} of the fastest rate: "
+                         "eigenvalues of the assembled matrix are "
                          "rounding there; raise theta or choose another quantity.")
     return float(values[1])

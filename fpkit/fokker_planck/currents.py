@@ -34,7 +34,8 @@ class Currents:
 
     @cached_property
     def divergence(self):
-        """Net outflow of each cell, probability per time, shape grid.shape: minus the rate of change of its probability."""
+        """Net outflow of each cell, probability per time, shape grid.shape: minus the rate of change of its
+        probability."""
         n = self.grid.n_cells
         out = np.bincount(self.edges[:, 0], self.flow, n) - np.bincount(self.edges[:, 1], self.flow, n)
         return out.reshape(self.grid.shape) + self.absorbed
@@ -48,12 +49,14 @@ class Currents:
         grid = self.grid
         i, j = self.edges.T
         steps = self._steps
-        moment = np.stack([np.bincount(i, self.flow * s, grid.n_cells) + np.bincount(j, self.flow * s, grid.n_cells) for s in steps], axis=-1)
+        moment = np.stack([np.bincount(i, self.flow * s, grid.n_cells)
+                           + np.bincount(j, self.flow * s, grid.n_cells) for s in steps], axis=-1)
         return moment.reshape(*grid.shape, grid.ndim) / (2 * grid.volumes[..., None])
 
     @cached_property
     def _steps(self):
-        """Vector from the first to the second cell of each edge, around the ring where that is shorter (ndim, n_edges)."""
+        """Vector from the first to the second cell of each edge, around the ring where that is shorter (ndim,
+        n_edges)."""
         grid = self.grid
         first, second = (np.unravel_index(c, grid.shape) for c in self.edges.T)
         out = []
@@ -70,11 +73,13 @@ class Currents:
         axis = checks.whole("axis", axis)
         if axis >= self.grid.ndim:
             raise ValueError(f"axis must be below {self.grid.ndim}, got {axis}.")
-        return Field(np.ascontiguousarray(self.vector[..., axis]), self.grid, f"current along axis {axis}", units="1/(time area)")
+        return Field(np.ascontiguousarray(self.vector[..., axis]), self.grid, f"current along axis {axis}",
+                     units="1/(time area)")
 
     @cached_property
     def faces(self):
-        """Current density through the faces normal to each axis: arrays with one more entry along that axis; 0 at reflecting walls.
+        """Current density through the faces normal to each axis: arrays with one more entry along that axis;
+        0 at reflecting walls.
 
         For chains of neighbours only; a full mobility tensor also has edges across corners.
         """
@@ -96,13 +101,15 @@ class Currents:
             if around.any():
                 for place in (0, n):
                     at[k] = np.full_like(first[k], place)
-                    field[tuple(a[around] for a in at)] = -self.flow[around]     # from the last cell to the first is forwards
+                    # from the last cell to the first is forwards
+                    field[tuple(a[around] for a in at)] = -self.flow[around]
             area = np.ones([1] * grid.ndim)
             for a in others:
                 area = area * grid.widths[a].reshape([-1 if b == a else 1 for b in range(grid.ndim)])
             out.append(field / area)
         if not used.all():
-            raise ValueError("the chain has edges across corners (full mobility tensor); use `vector` or `flow`.")
+            raise ValueError("the chain has edges across corners (full mobility tensor); use `vector` or "
+                             "`flow`.")
         return tuple(out)
 
     def __repr__(self):
@@ -117,7 +124,8 @@ def probabilities(diffusion, density, name="density"):
     except (TypeError, ValueError):
         raise TypeError(f"{name} must be a Field or an array of cell averages, got {checks.shown(density)}.") from None
     if values.shape != diffusion.grid.shape:
-        raise ValueError(f"{name} has shape {values.shape}, expected that of the grid, {diffusion.grid.shape}.")
+        raise ValueError(f"{name} has shape {values.shape}, expected that of the grid, "
+                         f"{diffusion.grid.shape}.")
     p = np.where(diffusion.inside, values, 0.0) * diffusion.grid.volumes
     if not np.isfinite(p).all():
         raise ValueError(f"{name} is not finite in {int((~np.isfinite(p)).sum())} cells.")
@@ -127,7 +135,8 @@ def probabilities(diffusion, density, name="density"):
 def currents(diffusion, density):
     """Currents of a density; zero to rounding for the Gibbs density.
 
-    With v = u/gibbs and conductances c the flow from cell i to j is c (v_i - v_j) / Z, which is what the chain does with v.
+    With v = u/gibbs and conductances c the flow from cell i to j is c (v_i - v_j) / Z, which is what the
+    chain does with v.
     """
     P = probabilities(diffusion, density)
     chain = diffusion.chain
@@ -142,18 +151,21 @@ def currents(diffusion, density):
         deep = np.isnan(flow)                            # one end has next to no Gibbs mass: in logarithms
         if deep.any():
             log_p = np.log(np.abs(P))
-            term = [np.where(P[k[deep]] == 0, 0.0, np.sign(P[k[deep]]) * np.exp(np.minimum(log_c[deep] + log_p[k[deep]] - log_g[k[deep]], 700.0)))
+            term = [np.where(P[k[deep]] == 0, 0.0, np.sign(P[k[deep]])
+                             * np.exp(np.minimum(log_c[deep] + log_p[k[deep]] - log_g[k[deep]], 700.0)))
                     for k in (i, j)]
             flow[deep] = term[0] - term[1]
         absorbed = np.zeros(P.size)
         if chain.log_ground is not None:
             at = np.isfinite(chain.log_ground)
-            absorbed[at] = P[at] * np.exp(np.minimum(chain.log_ground[at] + chain.shift - log_z - log_g[at], 700.0))
+            absorbed[at] = P[at] * np.exp(np.minimum(chain.log_ground[at] + chain.shift - log_z - log_g[at],
+                                                     700.0))
     return Currents(diffusion.grid, chain.edges, flow, absorbed.reshape(diffusion.grid.shape))
 
 
 def free_energy(diffusion, density):
-    """F = sum P (theta log P - theta log G) + f0 with the exact cell masses G: the free energy of the density that is Gibbs within cells."""
+    """F = sum P (theta log P - theta log G) + f0 with the exact cell masses G: the free energy of the density
+    that is Gibbs within cells."""
     P = probabilities(diffusion, density)
     _no_negative(P)
     at = P > 0
@@ -163,7 +175,8 @@ def free_energy(diffusion, density):
 
 
 def distance(diffusion, density, kind="l1"):
-    """Distance to the Gibbs density: "l1" int |u - g|, "tv" half of it, "chi2" sqrt(int (u/g - 1)^2 g), "entropy" int u log(u/g)."""
+    """Distance to the Gibbs density: "l1" int |u - g|, "tv" half of it, "chi2" sqrt(int (u/g - 1)^2 g),
+    "entropy" int u log(u/g)."""
     kind = checks.choice("kind", kind, KINDS)
     P = probabilities(diffusion, density)
     log_g = diffusion._cell_masses.log_mass - diffusion._cell_masses.log_total
@@ -172,7 +185,8 @@ def distance(diffusion, density, kind="l1"):
     if kind in ("l1", "tv"):
         return float(np.abs(P - G).sum()) * (0.5 if kind == "tv" else 1.0)
     if kind == "chi2":
-        with np.errstate(over="ignore", divide="ignore", under="ignore"):       # inf for mass where the Gibbs density underflows
+        # inf for mass where the Gibbs density underflows
+        with np.errstate(over="ignore", divide="ignore", under="ignore"):
             logs = np.where(np.isfinite(log_g), 2 * np.log(np.abs(P - G)) - log_g, -np.inf)
             return float(np.sqrt(np.exp(logs).sum()))
     _no_negative(P)
@@ -182,4 +196,5 @@ def distance(diffusion, density, kind="l1"):
 
 def _no_negative(P):
     if P.min() < -1e-9 * P.max():
-        raise ValueError(f"the density is negative in {int((P < 0).sum())} cells, so it has no entropy; evolve with positive=True.")
+        raise ValueError(f"the density is negative in {int((P < 0).sum())} cells, so it has no entropy; "
+                         "evolve with positive=True.")

@@ -1,4 +1,5 @@
-"""FokkerPlanck: a potential, a temperature and a grid, and every question about the density that can be asked of them."""
+"""FokkerPlanck: a potential, a temperature and a grid, and every question about the density that can be asked
+of them."""
 from __future__ import annotations
 
 from functools import cached_property
@@ -22,20 +23,24 @@ class FokkerPlanck:
     Parameters
     ----------
     potential : Potential
-        f, with as many coordinates as the grid has axes. Cells outside its `domain` are taken out, with no flux through their faces.
+        f, with as many coordinates as the grid has axes. Cells outside its `domain` are taken out, with no
+        flux through their faces.
     theta : float or callable
-        Temperature in the units of f, positive; ``theta(t)`` for annealing, and then the stationary quantities are those at time 0
-        (see `at`).
+        Temperature in the units of f, positive; ``theta(t)`` for annealing, and then the stationary
+        quantities are those at time 0 (see `at`).
     grid : Grid
     mobility : None, float, (ndim,), (ndim, ndim) or callable, optional
-        M: isotropic, diagonal, a constant symmetric positive definite matrix (uniform grids), or a function of points (..., ndim)
-        that gives (...) or (..., ndim). On a plane of directions with Gram matrix G it is the inverse of G.
+        M: isotropic, diagonal, a constant symmetric positive definite matrix (uniform grids), or a function
+        of points (..., ndim) that gives (...) or (..., ndim). On a plane of directions with Gram matrix G it
+        is the inverse of G.
     scheme : str
-        "recommended", or a named one for comparison: a rule for conductances and one for masses, "midpoint/cell" (see
-        `fpkit.fokker_planck.discretisation.schemes`). "recommended" is the exact chain of visits to the nodes in 1D, committor masses in 2D, face
-        quadrature with cell masses in 3D. `evolve` has its own scheme of order 4 behind "recommended".
+        "recommended", or a named one for comparison: a rule for conductances and one for masses,
+        "midpoint/cell" (see `fpkit.fokker_planck.discretisation.schemes`). "recommended" is the exact chain
+        of visits to the nodes in 1D, committor masses in 2D, face quadrature with cell masses in 3D. `evolve`
+        has its own scheme of order 4 behind "recommended".
     absorbing : Region, optional
-        Paths that reach it are gone. A region that meets the box only at a wall makes that wall absorbing there.
+        Paths that reach it are gone. A region that meets the box only at a wall makes that wall absorbing
+        there.
 
     Attributes
     ----------
@@ -58,12 +63,16 @@ class FokkerPlanck:
     def __init__(self, potential, theta, grid, mobility=None, scheme="recommended", absorbing=None):
         for name in ("ndim", "block"):
             if not hasattr(potential, name):
-                raise TypeError(f"potential must be a Potential, got {checks.shown(potential)}; make one with fp.Potential(...).")
+                raise TypeError(f"potential must be a Potential, got {checks.shown(potential)}; make one "
+                                "with fp.Potential(...).")
         if not hasattr(grid, "centres"):
-            raise TypeError(f"grid must be a Grid, got {checks.shown(grid)}; make one with fp.Grid(bounds, shape).")
+            raise TypeError(f"grid must be a Grid, got {checks.shown(grid)}; make one with fp.Grid(bounds, "
+                            "shape).")
         if potential.ndim != grid.ndim:
-            raise ValueError(f"the potential has {potential.ndim} coordinates and the grid {grid.ndim} axes; they must agree"
-                             + (", and in more than three dimensions use paths (fpkit.simulate, fpkit.sample)." if potential.ndim > 3 else "."))
+            raise ValueError(f"the potential has {potential.ndim} coordinates and the grid {grid.ndim} axes; "
+                             "they must agree"
+                             + (", and in more than three dimensions use paths (fpkit.simulate, "
+                                "fpkit.sample)." if potential.ndim > 3 else "."))
         if callable(theta):
             checks.number("theta(0)", theta(0.0), positive=True, hint=THETA_HINT)
         else:
@@ -81,7 +90,8 @@ class FokkerPlanck:
             from .discretisation.periodicity import check_periodic
             check_periodic(self._frozen_potential, grid)
 
-    # ------------------------------------------------------------------------------------------------------ at one moment
+    # ------------------------------------------------------------------------------------------------------
+    # at one moment
     @property
     def beta(self):
         """1/theta (at time 0 when theta moves)."""
@@ -106,7 +116,8 @@ class FokkerPlanck:
         0.2
         """
         t = checks.number("t", t, non_negative=True)
-        theta = checks.number(f"theta({t:g})", self.theta(t), positive=True, hint=THETA_HINT) if callable(self.theta) else self.theta
+        theta = checks.number(f"theta({t:g})", self.theta(t), positive=True,
+                              hint=THETA_HINT) if callable(self.theta) else self.theta
         V = self.potential
         if getattr(V, "is_time_dependent", False):
             V = V.with_params(t=t)
@@ -127,13 +138,15 @@ class FokkerPlanck:
         if callable(V.domain):
             inside &= V.domain(grid.points)
             if not inside.any():
-                raise ValueError("no cell of the grid lies in the domain of the potential; move the bounds of the grid.")
+                raise ValueError("no cell of the grid lies in the domain of the potential; move the bounds "
+                                 "of the grid.")
         points = grid.points
         f = Exponent(V, 1.0).energies(points.reshape(-1, grid.ndim).T).reshape(grid.shape)
         bad = inside & (np.isnan(f) | (f == -np.inf))
         if bad.any():
             where = ", ".join(str(np.round(p, 6).tolist()) for p in points[bad][:2])
-            raise ValueError(f"the potential is NaN or -inf in {int(bad.sum())} of {int(inside.sum())} cells, first at {where}; take them out "
+            raise ValueError(f"the potential is NaN or -inf in {int(bad.sum())} of {int(inside.sum())} "
+                             f"cells, first at {where}; take them out "
                              "with Grid(..., mask=...) or move the bounds.")
         inside &= f < np.inf                     # f = inf is a wall
         if not inside.any():
@@ -152,7 +165,8 @@ class FokkerPlanck:
         f, inside = self._energies
         return float(f[inside].min())
 
-    # ---------------------------------------------------------------------------------------------------- stationary state
+    # ----------------------------------------------------------------------------------------------------
+    # stationary state
     @cached_property
     def _cell_masses(self):
         if self._whole is not None:
@@ -163,11 +177,13 @@ class FokkerPlanck:
         bad = np.isnan(masses.log_mass)
         if bad.any():
             where = self.grid.points.reshape(-1, self.grid.ndim)[bad][0]
-            raise ValueError(f"the potential is NaN inside {int(bad.sum())} cells although not at their centres, first near "
+            raise ValueError(f"the potential is NaN inside {int(bad.sum())} cells although not at their "
+                             "centres, first near "
                              f"{np.round(where, 6).tolist()}; take them out with Grid(..., mask=...).")
         below = float((masses.log_mass - np.log(self.grid.volumes).ravel()).max())
         if below > DEEPEST_MISS:
-            raise ValueError(f"inside a cell f falls more than {below:.3g} theta below its smallest value at the cell centres: it has a pole "
+            raise ValueError(f"inside a cell f falls more than {below:.3g} theta below its smallest value at "
+                             "the cell centres: it has a pole "
                              "there, or a well far narrower than a cell; mask it out or refine the grid.")
         masses.log_mass.setflags(write=False)
         return masses
@@ -179,7 +195,8 @@ class FokkerPlanck:
 
     @cached_property
     def gibbs(self):
-        """The Gibbs density exp(-beta f)/Z as exact cell averages: ``values * grid.volumes`` are the cell probabilities.
+        """The Gibbs density exp(-beta f)/Z as exact cell averages: ``values * grid.volumes`` are the cell
+        probabilities.
 
         ``error`` bounds the error of each value; summed with the volumes it bounds the L1 error.
         """
@@ -187,7 +204,7 @@ class FokkerPlanck:
         w = np.exp(m.log_mass - m.log_mass.max())
         p = (w / w.sum()).reshape(self.grid.shape)
         density = p / self.grid.volumes
-        rounding = 2e-15 + 2.3e-16 * self.beta * abs(self.f0)           # of the sums, and of f itself times beta
+        rounding = 2e-15 + 2.3e-16 * self.beta * abs(self.f0)  # of the sums, and of f itself times beta
         error = density * (m.relative_error.reshape(self.grid.shape) + m.total_error / 2 + rounding)
         outside = ~self.inside
         if outside.any():
@@ -202,7 +219,8 @@ class FokkerPlanck:
     def probability(self, region, refine=False):
         """Gibbs probability of a region, as an Estimate.
 
-        Cells cut by the boundary are integrated up to it: in 1D between its exact crossings, in 2D and 3D by lines that end on it.
+        Cells cut by the boundary are integrated up to it: in 1D between its exact crossings, in 2D and 3D by
+        lines that end on it.
 
         Parameters
         ----------
@@ -213,7 +231,8 @@ class FokkerPlanck:
         from .gibbs.region_masses import probability
         return probability(self, region, refine)
 
-    # --------------------------------------------------------------------------------------------------------------- chain
+    # ---------------------------------------------------------------------------------------------------------------
+    # chain
     @cached_property
     def _space(self):
         if self._whole is not None:
@@ -221,12 +240,14 @@ class FokkerPlanck:
         from .gibbs.quadrature import Exponent
         from .discretisation.coefficients import Space
         f, inside = self._energies
-        space = Space(self.grid, inside, f, Exponent(self._frozen_potential, self.beta, self.f0), self._mobility)
+        space = Space(self.grid, inside, f, Exponent(self._frozen_potential, self.beta, self.f0),
+                      self._mobility)
         return space if self.absorbing is None else space.with_region(self.absorbing)
 
     @cached_property
     def chain(self):
-        """The reversible chain in raw logarithms (`fpkit.fokker_planck.discretisation.chain.Chain`), for work below exp(-640)."""
+        """The reversible chain in raw logarithms (`fpkit.fokker_planck.discretisation.chain.Chain`), for work
+        below exp(-640)."""
         from .discretisation.schemes import assemble
         return assemble(self._space, self.scheme, lambda: self._cell_masses.log_mass)
 
@@ -236,7 +257,8 @@ class FokkerPlanck:
 
     @cached_property
     def generator(self):
-        """Generator Q of the chain, a scipy CSR matrix (n_cells, n_cells) in 1/time; rows sum to zero, or to minus the rate of absorption.
+        """Generator Q of the chain, a scipy CSR matrix (n_cells, n_cells) in 1/time; rows sum to zero, or to
+        minus the rate of absorption.
 
         Cells that are not states have empty rows. A density moves with the transpose.
         """
@@ -246,8 +268,8 @@ class FokkerPlanck:
     def log_mass(self):
         """log of the masses of the chain (n_cells,), largest 0; -inf for cells that are not states.
 
-        ``np.exp(log_mass)`` is stationary for `generator`, with detailed balance to rounding. Values are floored at -640 (`chain`
-        holds the raw ones).
+        ``np.exp(log_mass)`` is stationary for `generator`, with detailed balance to rounding. Values are
+        floored at -640 (`chain` holds the raw ones).
         """
         return self._chain_in_range.log_mass
 
@@ -268,7 +290,8 @@ class FokkerPlanck:
 
     @cached_property
     def components(self):
-        """Connected parts of the chain: labels (grid.shape, -1 where there is no state) and the Gibbs probability of each part."""
+        """Connected parts of the chain: labels (grid.shape, -1 where there is no state) and the Gibbs
+        probability of each part."""
         from .gibbs.region_masses import components
         return components(self)
 
@@ -281,9 +304,11 @@ class FokkerPlanck:
         made._whole = self._whole or self
         return made
 
-    # ------------------------------------------------------------------------------------------------------------ densities
+    # ------------------------------------------------------------------------------------------------------------
+    # densities
     def evolve(self, u0, times, tol=None, positive=False, **options):
-        """Densities at the given times from the start u0; see `fpkit.fokker_planck.evolution.evolve.evolve`."""
+        """Densities at the given times from the start u0; see
+        `fpkit.fokker_planck.evolution.evolve.evolve`."""
         from .evolution.evolve import evolve
         return evolve(self, u0, times, tol=tol, positive=positive, **options)
 
@@ -293,26 +318,30 @@ class FokkerPlanck:
         return currents(self, density)
 
     def free_energy(self, density):
-        """F = int f u + theta int u log u of a density of cell averages; its minimum, -theta log Z, is reached by the Gibbs density."""
+        """F = int f u + theta int u log u of a density of cell averages; its minimum, -theta log Z, is
+        reached by the Gibbs density."""
         from .currents import free_energy
         return free_energy(self, density)
 
     def distance(self, density, kind="l1"):
-        """Distance of a density u to the Gibbs density g: "l1" (int |u - g|), "tv" (half of it, as in `Evolution.distance`), "chi2"
-        (square root of int (u/g - 1)^2 g) or "entropy" (int u log(u/g))."""
+        """Distance of a density u to the Gibbs density g: "l1" (int |u - g|), "tv" (half of it, as in
+        `Evolution.distance`), "chi2" (square root of int (u/g - 1)^2 g) or "entropy" (int u log(u/g))."""
         from .currents import distance
         return distance(self, density, kind)
 
-    # ------------------------------------------------------------------------------------------- spectrum and first passage
+    # ------------------------------------------------------------------------------------------- spectrum and
+    # first passage
     def spectrum(self, k=6, refine=False, exact=True):
-        """The k lowest eigenvalues of -L, ascending, the first 0 (unless paths are absorbed), with their eigenfunctions (`Spectrum`).
+        """The k lowest eigenvalues of -L, ascending, the first 0 (unless paths are absorbed), with their
+        eigenfunctions (`Spectrum`).
 
         Parameters
         ----------
         k : int
         refine : bool
-            Discretise anew on finer grids and extrapolate; the error is several times what these grids say apart about the limit. Without it
-            the error is several times what two or three coarser grids predict for this one.
+            Discretise anew on finer grids and extrapolate; the error is several times what these grids say
+            apart about the limit. Without it the error is several times what two or three coarser grids
+            predict for this one.
         exact : bool
             In one dimension the continuum answer of the interval, whatever the grid; False gives the chain's.
         """
@@ -321,16 +350,19 @@ class FokkerPlanck:
     def mfpt(self, target, refine=False, exact=True):
         """Mean first passage time tau(x) to a region, a Field: L tau = -1 outside, tau = 0 on the target.
 
-        ``tau.at(point)`` is an Estimate. Infinite where the target cannot be reached. `refine` and `exact` as in `spectrum`.
+        ``tau.at(point)`` is an Estimate. Infinite where the target cannot be reached. `refine` and `exact` as
+        in `spectrum`.
         """
         return self._ask("mfpt", target, refine=refine, exact=exact)
 
     def committor(self, source, target, refine=False, exact=True):
-        """Probability q(x) of reaching `target` before `source`, a Field: L q = 0 outside, q = 0 on the source, 1 on the target."""
+        """Probability q(x) of reaching `target` before `source`, a Field: L q = 0 outside, q = 0 on the
+        source, 1 on the target."""
         return self._ask("committor", source, target, refine=refine, exact=exact)
 
     def capacity(self, source, target, refine=False, exact=True, bracket=False):
-        """cap = theta int grad q . M grad q exp(-beta f), q the committor, as an Estimate; `log10` holds what underflows.
+        """cap = theta int grad q . M grad q exp(-beta f), q the committor, as an Estimate; `log10` holds what
+        underflows.
 
         Parameters
         ----------
@@ -338,8 +370,10 @@ class FokkerPlanck:
         refine, exact : bool
             As in `spectrum`.
         bracket : bool
-            Also bound it in the continuum, by the principles of Dirichlet and Thomson (`fpkit.fokker_planck.boundary_values.capacity_bounds`): ``inputs["bracket"]``
-            is (lower, upper), and ``inputs["bracket_log10"]`` where these underflow. The error is at most the distance to the farther one.
+            Also bound it in the continuum, by the principles of Dirichlet and Thomson
+            (`fpkit.fokker_planck.boundary_values.capacity_bounds`): ``inputs["bracket"]`` is (lower, upper),
+            and ``inputs["bracket_log10"]`` where these underflow. The error is at most the distance to the
+            farther one.
 
         Examples
         --------
@@ -353,14 +387,16 @@ class FokkerPlanck:
         return self._between("capacity", source, target, refine, exact, bracket)
 
     def reactive_flux(self, source, target, refine=False, exact=True, bracket=False):
-        """Reactive trajectories from `source` to `target` per unit time, nu = capacity / Z, as an Estimate; `bracket` as in `capacity`."""
+        """Reactive trajectories from `source` to `target` per unit time, nu = capacity / Z, as an Estimate;
+        `bracket` as in `capacity`."""
         return self._between("reactive_flux", source, target, refine, exact, bracket)
 
     def rate(self, source, target, refine=False, exact=True, bracket=False):
-        """Transitions per unit time spent coming from `source`: k = capacity / int (1 - q) exp(-beta f), as an Estimate.
+        """Transitions per unit time spent coming from `source`: k = capacity / int (1 - q) exp(-beta f), as
+        an Estimate.
 
-        1/k is exactly the mean first passage time to `target` from the last-exit distribution of `source`. `bracket` as in `capacity`,
-        widened by the stated error of the integral.
+        1/k is exactly the mean first passage time to `target` from the last-exit distribution of `source`.
+        `bracket` as in `capacity`, widened by the stated error of the integral.
         """
         return self._between("rate", source, target, refine, exact, bracket)
 
@@ -372,18 +408,21 @@ class FokkerPlanck:
         return bracketed(self, question, source, target, found)
 
     def exit_rate(self, target, refine=False, exact=True):
-        """Quasi-stationary rate of exit into a region: the lowest eigenvalue of -L with absorption there, as an Estimate."""
+        """Quasi-stationary rate of exit into a region: the lowest eigenvalue of -L with absorption there, as
+        an Estimate."""
         return self._ask("exit_rate", target, refine=refine, exact=exact)
 
     def quasi_stationary(self, target, refine=False, exact=True):
-        """Quasi-stationary distribution outside `target`, its exit rate, and where it exits (`QuasiStationary`)."""
+        """Quasi-stationary distribution outside `target`, its exit rate, and where it exits
+        (`QuasiStationary`)."""
         return self._ask("quasi_stationary", target, refine=refine, exact=exact)
 
     def effective_diffusion(self, refine=False, exact=True, force=0.0):
         """Diffusion at long times along the periodic axes: a list of Estimates, one an axis (0 along walls).
 
-        In one dimension Lifson and Jackson's theta L^2 / (int exp(beta f)/M int exp(-beta f)), and with a constant `force` along the axis
-        the formula of Reimann et al. [1]_; a list of one Estimate then, that converts to a float.
+        In one dimension Lifson and Jackson's theta L^2 / (int exp(beta f)/M int exp(-beta f)), and with a
+        constant `force` along the axis the formula of Reimann et al. [1]_; a list of one Estimate then, that
+        converts to a float.
 
         References
         ----------
@@ -397,11 +436,13 @@ class FokkerPlanck:
         """
         arguments = (checks.number("force", force),) if force else ()
         if arguments and self.grid.ndim > 1:
-            raise ValueError("a force is known to effective_diffusion in one dimension only; use paths (fpkit.simulate) in more.")
+            raise ValueError("a force is known to effective_diffusion in one dimension only; use paths "
+                             "(fpkit.simulate) in more.")
         return self._ask("effective_diffusion", *arguments, refine=refine, exact=exact)
 
     def velocity(self, force):
-        """Mean velocity on a one-dimensional ring whose potential is tilted by a constant force, as an Estimate (Stratonovich's formula).
+        """Mean velocity on a one-dimensional ring whose potential is tilted by a constant force, as an
+        Estimate (Stratonovich's formula).
 
         The potential on the ring is the periodic part; the drift is M (force - grad f).
 
@@ -416,7 +457,8 @@ class FokkerPlanck:
         return self._ask("velocity", checks.number("force", force), refine=False, exact=True)
 
     def mfpt_variance(self, target):
-        """Variance of the first passage time to a region as a Field, in one dimension: L v = -2 theta M (tau')^2, v = 0 on the target.
+        """Variance of the first passage time to a region as a Field, in one dimension: L v = -2 theta M
+        (tau')^2, v = 0 on the target.
 
         Examples
         --------
@@ -425,7 +467,8 @@ class FokkerPlanck:
         0.166666666667
         """
         if self.grid.ndim > 1:
-            raise ValueError("mfpt_variance is known in one dimension only; in more take it from fpkit.exit_time.")
+            raise ValueError("mfpt_variance is known in one dimension only; in more take it from "
+                             "fpkit.exit_time.")
         return self._ask("mfpt_variance", target, refine=False, exact=True)
 
     def _ask(self, question, *arguments, refine, exact):
@@ -445,10 +488,12 @@ class FokkerPlanck:
         if grid == self.grid:
             return self
         key = ("grid", grid.shape)
-        return self._remember(key, lambda: FokkerPlanck(self.potential, self.theta, grid, self.mobility, self.scheme, self.absorbing))
+        return self._remember(key, lambda: FokkerPlanck(self.potential, self.theta, grid, self.mobility,
+                                                        self.scheme, self.absorbing))
 
     def _remember(self, key, make):
-        """What `make` returned for this key; the last few are kept, since one question often follows from another."""
+        """What `make` returned for this key; the last few are kept, since one question often follows from
+        another."""
         kept = self.__dict__.setdefault("_kept", {})
         if key not in kept:
             made = make()
@@ -460,7 +505,8 @@ class FokkerPlanck:
     @property
     def _inputs(self):
         V = self.potential
-        return {"potential": repr(V), "theta": self._frozen_theta, "grid": repr(self.grid), "scheme": self.scheme}
+        return {"potential": repr(V), "theta": self._frozen_theta, "grid": repr(self.grid),
+                "scheme": self.scheme}
 
     def __repr__(self):
         theta = "theta(t)" if callable(self.theta) else f"theta = {self.theta:g}"

@@ -1,4 +1,5 @@
-"""Spectrum and first passage on the grid: each question asked of the chain on several grids, and what comes back with its error."""
+"""Spectrum and first passage on the grid: each question asked of the chain on several grids, and what comes
+back with its error."""
 from __future__ import annotations
 
 import math
@@ -15,15 +16,17 @@ from .results import PerAxis, QuasiStationary, Spectrum
 from .boundary_values.resampling import at_centres
 
 
-UNSEEN = 0.2                   # relative change between two grids, interpolated on both, above which it counts in full
+UNSEEN = 0.2  # relative change between two grids, interpolated on both, above which it counts in full
 
 
 def answer(diffusion, question, arguments, refine=False):
-    """One question about a diffusion on a grid: the chain's value with its error, or the extrapolation over finer grids."""
+    """One question about a diffusion on a grid: the chain's value with its error, or the extrapolation over
+    finer grids."""
     return QUESTIONS[question](diffusion, *arguments, refine=refine)
 
 
-# ------------------------------------------------------------------------------------------------------------------ numbers
+# ------------------------------------------------------------------------------------------------------------------
+# numbers
 def capacity(diffusion, source, target, refine=False):
     _no_leak(diffusion, "capacity")
     one = lambda D: pair(D, source, target).log_capacity - D.beta * D.f0
@@ -46,17 +49,19 @@ def rate(diffusion, source, target, refine=False):
 
 
 def bracketed(diffusion, question, source, target, found):
-    """`found` with inputs["bracket"], two numbers between which the truth lies: of the capacity, divided by Z or by the mass that is the
-    source's. Where they are nearer to the value than its error, they are the error.
+    """`found` with inputs["bracket"], two numbers between which the truth lies: of the capacity, divided by Z
+    or by the mass that is the source's. Where they are nearer to the value than its error, they are the
+    error.
     """
     from .boundary_values.capacity_bounds import log_bracket
     _no_leak(diffusion, question.replace("_", " "))
-    both, share = pair(diffusion, source, target), {"capacity": None, "reactive_flux": None, "rate": Pair.log_source_mass}[question]
+    both, share = pair(diffusion, source, target), {"capacity": None, "reactive_flux": None,
+                                                    "rate": Pair.log_source_mass}[question]
     low, high = log_bracket(diffusion, both)
     slack = diffusion._cell_masses.total_error
     if share is None:
         scale = diffusion.beta * diffusion.f0 if question == "capacity" else diffusion._cell_masses.log_total
-    else:                                      # this mass is no integral of known functions: its own change from grid to grid widens the bracket
+    else:  # this mass is no integral of known functions: its own change from grid to grid widens the bracket
         levels = ask(diffusion, lambda D: share(pair(D, source, target)) - D.beta * D.f0, False)
         scale, relative, _ = limit(levels, levels.answers)
         scale, slack = float(scale) + diffusion.beta * diffusion.f0, float(np.log1p(relative))
@@ -64,7 +69,8 @@ def bracketed(diffusion, question, source, target, found):
     with np.errstate(over="ignore"):
         ends = tuple(float(np.exp(l)) for l in logs)
     value = found.log10 * math.log(10)
-    farthest = float(np.expm1(min(max(logs[1] - value, value - logs[0]), 700.0))) if np.isfinite(logs).all() else math.inf
+    farthest = float(np.expm1(min(max(logs[1] - value, value - logs[0]),
+                                  700.0))) if np.isfinite(logs).all() else math.inf
     error = min(found.error, found.value * farthest) if found.value > 0 else found.error
     inputs = {**found.inputs, "bracket": ends, "bracket_log10": tuple(float(l) / math.log(10) for l in logs)}
     status = "ok" if found.status == UNRESOLVED and error <= HOPELESS * found.value else found.status
@@ -78,7 +84,8 @@ def exit_rate(diffusion, target, refine=False):
 def quasi_stationary(diffusion, target, refine=False):
     found = exit_rate(diffusion, target, refine)
     if found.status == UNREACHABLE:
-        raise ValueError(f"a part of the domain cannot reach {target!r}, so survival there lasts for ever; mask that part out.")
+        raise ValueError(f"a part of the domain cannot reach {target!r}, so survival there lasts for ever; "
+                         "mask that part out.")
     state = survivors(diffusion, target)
     points, p = state.exits()
     inputs = {**diffusion._inputs, "target": repr(target)}
@@ -89,7 +96,8 @@ def quasi_stationary(diffusion, target, refine=False):
 def effective_diffusion(diffusion, refine=False):
     from .boundary_values.effective_diffusion import log_effective
     if not any(diffusion.grid.periodic):
-        raise ValueError("effective diffusion needs a periodic axis: between walls no path spreads for ever; use Grid(..., periodic=True).")
+        raise ValueError("effective diffusion needs a periodic axis: between walls no path spreads for ever; "
+                         "use Grid(..., periodic=True).")
     levels = ask(diffusion, log_effective, refine)
     logs, errors, p = limit(levels, levels.answers)
     return PerAxis(number(l, e, order_text(p), diffusion._inputs) for l, e in zip(logs, errors))
@@ -108,32 +116,37 @@ def spectrum(diffusion, k=6, refine=False):
         values = np.exp(logs)
         errors = np.where(values > 0, values * relative, 0.0)
     method = "lowest eigenvalues of the chain" if p is None else f"{order_text(p)}: lowest eigenvalues"
-    return Spectrum(values, errors, logs / math.log(10), functions[:n], diffusion.grid, method, {**diffusion._inputs, "k": k})
+    return Spectrum(values, errors, logs / math.log(10), functions[:n], diffusion.grid, method,
+                    {**diffusion._inputs, "k": k})
 
 
 def _number(diffusion, one, refine, regions):
     levels = ask(diffusion, one, refine)
     log, relative, p = limit(levels, levels.answers)
     status = UNREACHABLE if log == -np.inf else "ok"
-    return number(float(log), relative, order_text(p), {**diffusion._inputs, **{k: repr(r) for k, r in regions.items()}}, status)
+    return number(float(log), relative, order_text(p),
+                  {**diffusion._inputs, **{k: repr(r) for k, r in regions.items()}}, status)
 
 
 def _no_leak(diffusion, name):
     if diffusion.absorbing is not None:
-        raise ValueError(f"a {name} between two regions needs a stationary flow, and paths are absorbed in {diffusion.absorbing!r}; "
+        raise ValueError(f"a {name} between two regions needs a stationary flow, and paths are absorbed in "
+                         f"{diffusion.absorbing!r}; "
                          "leave `absorbing` out or ask for the committor.")
 
 
 def pair(diffusion, source, target):
     """`Pair` of two regions on one grid, remembered."""
-    return diffusion._remember(("pair", source.digest, target.digest), lambda: Pair(diffusion, source, target))
+    return diffusion._remember(("pair", source.digest, target.digest),
+                               lambda: Pair(diffusion, source, target))
 
 
 def survivors(diffusion, target):
     return diffusion._remember(("survivors", target.digest), lambda: Survivors(diffusion, target))
 
 
-# ------------------------------------------------------------------------------------------------------------------- fields
+# -------------------------------------------------------------------------------------------------------------------
+# fields
 def mfpt(diffusion, target, refine=False):
     one = lambda D: D._remember(("mfpt", target.digest), lambda: passage_time(D, target))
     return _field(diffusion, one, refine, [(target, -np.inf)], "mfpt", "time", {"target": target})
@@ -148,7 +161,8 @@ def committor(diffusion, source, target, refine=False):
 
 
 class PointRule:
-    """Value of a field at a point: of the chain between its nodes, with the change from grid to grid as error.
+    """Value of a field at a point: of the chain between its nodes, with the change from grid to grid as
+    error.
 
     `exact`: pairs (region, log value) where the value is known.
     """
@@ -156,7 +170,8 @@ class PointRule:
     def __init__(self, levels, exact, name, inputs):
         self.levels, self.exact, self.name, self.inputs = levels, exact, name, inputs
         zero = reduce(or_, (region for region, log in exact if log == -np.inf))
-        self.interpolants = [Interpolant(v.diffusion.grid, v.log, v.smooth, ~np.isnan(v.log), zero) for v in levels.answers]
+        self.interpolants = [Interpolant(v.diffusion.grid, v.log, v.smooth, ~np.isnan(v.log), zero)
+                             for v in levels.answers]
 
     @cached_property
     def changes(self):
@@ -166,27 +181,34 @@ class PointRule:
     def logs(self, points):
         """log values (n,), relative errors (n,) and the order."""
         log, own = self.interpolants[-1](points)
-        if self.changes:                       # where the blocks do not see the field the values between the nodes change from grid to grid
-            raw = self.interpolants[-1](points, is_judged=False)[0], self.interpolants[-2](points, is_judged=False)[0]
+        # where the blocks do not see the field the values between the nodes change from grid to grid
+        if self.changes:
+            raw = self.interpolants[-1](points,
+                                        is_judged=False)[0], self.interpolants[-2](points, is_judged=False)[0]
         return self._limit(points, log, own, raw if self.changes else None)
 
     def at_nodes(self, at):
         """The same at the centres of flat cells `at` of the given grid."""
         grid = self.levels.diffusions[self.levels.base].grid
         points = grid.points.reshape(-1, grid.ndim)[at]
-        if not self.levels.is_refined and self.levels.base == len(self.levels.answers) - 1:        # nothing lies between its own nodes
+        # nothing lies between its own nodes
+        if not self.levels.is_refined and self.levels.base == len(self.levels.answers) - 1:
             return self._limit(points, self.levels.answers[-1].log.ravel()[at], 0.0, None)
         log, own = at_centres(self.interpolants[-1], grid, at, has_spread=True)
-        return self._limit(points, log, own, (log, at_centres(self.interpolants[-2], grid, at)[0]) if self.changes else None)
+        return self._limit(points, log, own, (log, at_centres(self.interpolants[-2], grid, at)[0])
+                           if self.changes else None)
 
     def _limit(self, points, log, own, raw):
-        """From the log of the finest grid, its error of interpolation, and the logs of the two finest where they are compared."""
+        """From the log of the finest grid, its error of interpolation, and the logs of the two finest where
+        they are compared."""
         changes, is_refined = self.changes, self.levels.is_refined
         with np.errstate(invalid="ignore"):    # inf - inf where no grid has a value
-            if is_refined and changes:         # a third of the last change is added, so that its interpolation counts
+            # a third of the last change is added, so that its interpolation counts
+            if is_refined and changes:
                 last = changes[-1 - self.levels.has_between]
                 own = own + np.abs(last(points, 3) - last(points)) / 3
-            log, error, p = limit(self.levels, [log - c(points, 3 if is_refined else 1) for c in changes] + [log])
+            log, error, p = limit(self.levels, [log - c(points, 3 if is_refined else 1) for c in changes]
+                                  + [log])
             error = error + np.expm1(np.minimum(own, 700.0))
             if raw is not None:
                 raw = np.abs(np.expm1(raw[0] - raw[1]))
@@ -210,7 +232,8 @@ class PointRule:
 
 
 class Change:
-    """Change of the logarithm of a field from one grid to a finer one, taken at the nodes of the coarser, where only the finer is interpolated."""
+    """Change of the logarithm of a field from one grid to a finer one, taken at the nodes of the coarser,
+    where only the finer is interpolated."""
 
     def __init__(self, values, finer):
         from scipy.ndimage import distance_transform_edt
@@ -224,14 +247,16 @@ class Change:
         if missing.all():
             change[:] = np.inf
         elif missing.any():                    # inside regions and walls: what the nearest cell says
-            change = change[tuple(distance_transform_edt(missing, return_distances=False, return_indices=True))]
+            change = change[tuple(distance_transform_edt(missing, return_distances=False,
+                                                         return_indices=True))]
         self.change = np.pad(change, [(1, 1) if p else (0, 0) for p in grid.periodic], "wrap")
 
     def __call__(self, points, order=1):
         """By splines of this order between the nodes, constant beyond the last: (n,)."""
         from scipy.ndimage import map_coordinates
         place = []
-        for x, c, n, (low, high), is_ring in zip(np.asarray(points).T, self.grid.centres, self.grid.shape, self.grid.bounds, self.grid.periodic):
+        for x, c, n, (low, high), is_ring in zip(np.asarray(points).T, self.grid.centres, self.grid.shape,
+                                                 self.grid.bounds, self.grid.periodic):
             c = np.r_[c[-1] - (high - low), c, c[0] + (high - low)] if is_ring else c
             place.append(np.interp(x, c, np.arange(c.size)))
         return map_coordinates(self.change, place, order=order, mode="nearest")
@@ -250,7 +275,8 @@ def _field(diffusion, one, refine, exact, name, units, regions):
     error[at] = _times(log.ravel()[at], relative)
     with np.errstate(over="ignore"):
         values = np.exp(log)
-    return Field(values, diffusion.grid, name, error.reshape(log.shape), units, inputs, rule, log / math.log(10))
+    return Field(values, diffusion.grid, name, error.reshape(log.shape), units, inputs, rule,
+                 log / math.log(10))
 
 
 def _times(log, relative):
@@ -258,4 +284,5 @@ def _times(log, relative):
         return np.nan_to_num(np.exp(log) * relative, nan=np.inf, posinf=np.inf)
 
 
-QUESTIONS = {f.__name__: f for f in (spectrum, mfpt, committor, capacity, reactive_flux, rate, exit_rate, quasi_stationary, effective_diffusion)}
+QUESTIONS = {f.__name__: f for f in (spectrum, mfpt, committor, capacity, reactive_flux, rate, exit_rate,
+                                     quasi_stationary, effective_diffusion)}

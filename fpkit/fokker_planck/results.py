@@ -13,19 +13,21 @@ from ..core.results import Estimate, Field, with_error
 class Spectrum:
     """Lowest eigenvalues of -L, L the generator, and their eigenfunctions.
 
-    ``spectrum[k]`` is eigenvalue k as an Estimate; ``spectrum[1]`` is the spectral gap of a diffusion without absorption.
+    ``spectrum[k]`` is eigenvalue k as an Estimate; ``spectrum[1]`` is the spectral gap of a diffusion without
+    absorption.
 
     Attributes
     ----------
     eigenvalues : ndarray (k,)
-        Ascending, in 1/time; the first is 0, once for each connected part, unless paths are absorbed. 0.0 where one underflows.
+        Ascending, in 1/time; the first is 0, once for each connected part, unless paths are absorbed. 0.0
+        where one underflows.
     errors : ndarray (k,)
         Bounds of their errors.
     log10 : ndarray (k,)
         Decimal logarithms, usable when an eigenvalue underflows; -inf for 0.
     eigenfunctions : ndarray (k, *grid.shape)
-        Values at the cell centres, NaN outside the domain and 0 where paths are absorbed; the Gibbs mean of each square is 1, the first
-        is 1, the heaviest sign is positive.
+        Values at the cell centres, NaN outside the domain and 0 where paths are absorbed; the Gibbs mean of
+        each square is 1, the first is 1, the heaviest sign is positive.
     grid : Grid
     method : str
     inputs : dict
@@ -42,7 +44,8 @@ class Spectrum:
         return len(self.eigenvalues)
 
     def __getitem__(self, k):
-        return Estimate(self.eigenvalues[k], self.errors[k], self.method, log10=self.log10[k], inputs=self.inputs)
+        return Estimate(self.eigenvalues[k], self.errors[k], self.method, log10=self.log10[k],
+                        inputs=self.inputs)
 
     @property
     def gap(self):
@@ -59,7 +62,8 @@ class Spectrum:
     def to_dict(self):
         """Plain dictionary for JSON."""
         clean = lambda a: [float(x) if np.isfinite(x) else None for x in a]
-        return {"eigenvalues": clean(self.eigenvalues), "errors": clean(self.errors), "log10": clean(self.log10), "method": self.method,
+        return {"eigenvalues": clean(self.eigenvalues), "errors": clean(self.errors),
+                "log10": clean(self.log10), "method": self.method,
                 **self.inputs}
 
     def __repr__(self):
@@ -72,7 +76,8 @@ class Spectrum:
 class QuasiStationary:
     """The distribution that survival outside a region leads to, and how it ends.
 
-    Started in it, the time of exit is exactly exponential with rate `rate` and independent of the place of exit.
+    Started in it, the time of exit is exactly exponential with rate `rate` and independent of the place of
+    exit.
 
     Attributes
     ----------
@@ -99,7 +104,8 @@ class QuasiStationary:
         """1/rate as an Estimate."""
         r = self.rate
         value = 1 / r.value if r.value > 0 else float("inf")
-        return Estimate(value, value * (r.error / r.value if r.value > 0 else 1.0), r.method, log10=-r.log10, inputs=r.inputs)
+        return Estimate(value, value * (r.error / r.value if r.value > 0 else 1.0), r.method, log10=-r.log10,
+                        inputs=r.inputs)
 
     def exit_probability(self, part):
         """Probability that the exit lies in `part`, a Region."""
@@ -110,7 +116,8 @@ class QuasiStationary:
 
 
 class PerAxis(list):
-    """Estimates, one an axis. Where there is one axis only the list stands for it: it converts to a float and has `value`, `error`, `log10`."""
+    """Estimates, one an axis. Where there is one axis only the list stands for it: it converts to a float and
+    has `value`, `error`, `log10`."""
 
     def _only(self):
         if len(self) != 1:
@@ -120,4 +127,5 @@ class PerAxis(list):
     def __float__(self):
         return float(self._only())
 
-    value, error, log10, method = (property(lambda self, name=name: getattr(self._only(), name)) for name in ("value", "error", "log10", "method"))
+    value, error, log10, method = (property(lambda self, name=name: getattr(self._only(), name))
+                                   for name in ("value", "error", "log10", "method"))

@@ -1,7 +1,7 @@
 """Loss landscapes of trained networks on a line, a plane or a box: read, export, analyse, report.
 
-On a plane w = w0 + x d1 + y d2 with Gram matrix G the diffusion has mobility G^-1; each valid cell weighs exp(-beta loss).
-H. Li et al., Visualizing the Loss Landscape of Neural Nets, NeurIPS (2018).
+On a plane w = w0 + x d1 + y d2 with Gram matrix G the diffusion has mobility G^-1; each valid cell weighs
+exp(-beta loss). H. Li et al., Visualizing the Loss Landscape of Neural Nets, NeurIPS (2018).
 """
 from ..core.lazy import lazy_names
 

@@ -1,7 +1,7 @@
 """Models of other libraries as functions of one parameter vector.
 
-Each adapter gives the vector of a model, the `Layout` that knows its tensors (for filter-normalised planes), and a function that
-puts a vector into the model. A loss for `export_landscape` is then two lines:
+Each adapter gives the vector of a model, the `Layout` that knows its tensors (for filter-normalised planes),
+and a function that puts a vector into the model. A loss for `export_landscape` is then two lines:
 
     vector, layout, load = torch_parameters(model)
 
@@ -11,8 +11,8 @@ puts a vector into the model. A loss for `export_landscape` is then two lines:
 
     fp.export_landscape("run.h5", loss, fp.Plane.random(vector, layout))
 
-No library is imported here: a model brings its own. Integer buffers stay as they are. Which statistics BatchNorm uses is a choice that
-changes the landscape: put it into `meta`.
+No library is imported here: a model brings its own. Integer buffers stay as they are. Which statistics
+BatchNorm uses is a choice that changes the landscape: put it into `meta`.
 """
 from __future__ import annotations
 
@@ -24,11 +24,13 @@ import numpy as np
 from ..core import checks
 from .files.tensors import flatten
 
-__all__ = ["problem_loss", "array_parameters", "sklearn_parameters", "torch_parameters", "keras_parameters", "jax_parameters"]
+__all__ = ["problem_loss", "array_parameters", "sklearn_parameters", "torch_parameters", "keras_parameters",
+           "jax_parameters"]
 
 
 def problem_loss(problem):
-    """Loss of one of fpkit's learning problems for `export_landscape`: its scores, accuracies in per cent as landscape files have them.
+    """Loss of one of fpkit's learning problems for `export_landscape`: its scores, accuracies in per cent as
+    landscape files have them.
 
     Examples
     --------
@@ -42,7 +44,8 @@ def problem_loss(problem):
 
 
 def _percent_scores(problem, w):
-    return {name: 100 * value if name.endswith("_acc") else value for name, value in problem.scores(w).items()}
+    return {name: 100 * value if name.endswith("_acc") else value for name,
+            value in problem.scores(w).items()}
 
 
 def array_parameters(arrays, filter_axis=0):
@@ -66,19 +69,22 @@ def array_parameters(arrays, filter_axis=0):
 
 
 def sklearn_parameters(model):
-    """Vector, layout and `load(vector)` of a fitted MLPClassifier or MLPRegressor, or of a linear model (coef_, intercept_).
+    """Vector, layout and `load(vector)` of a fitted MLPClassifier or MLPRegressor, or of a linear model
+    (coef_, intercept_).
 
     Examples
     --------
-    With scikit-learn at hand: ``vector, layout, load = sklearn_parameters(MLPClassifier().fit(X, y))``; after ``load(w)`` the
-    loss is ``log_loss(y, model.predict_proba(X))``.
+    With scikit-learn at hand: ``vector, layout, load = sklearn_parameters(MLPClassifier().fit(X, y))``; after
+    ``load(w)`` the loss is ``log_loss(y, model.predict_proba(X))``.
     """
     if hasattr(model, "coefs_"):
-        return array_parameters([*model.coefs_, *model.intercepts_], filter_axis=-1)      # coefs_ are (inputs, outputs)
+        # coefs_ are (inputs, outputs)
+        return array_parameters([*model.coefs_, *model.intercepts_], filter_axis=-1)
     if hasattr(model, "coef_"):
         model.coef_, model.intercept_ = np.atleast_1d(model.coef_), np.atleast_1d(model.intercept_)
         return array_parameters([model.coef_, model.intercept_])
-    raise TypeError(f"expected a fitted scikit-learn model with coefs_ or coef_, got {checks.shown(model)}; call its fit first.")
+    raise TypeError(f"expected a fitted scikit-learn model with coefs_ or coef_, got {checks.shown(model)}; "
+                    "call its fit first.")
 
 
 def torch_parameters(model, batchnorm="fixed", recalibrate=None):
@@ -88,10 +94,12 @@ def torch_parameters(model, batchnorm="fixed", recalibrate=None):
     ----------
     model : torch.nn.Module
     batchnorm : {"fixed", "interpolate"}
-        Running statistics of BatchNorm: those of the model as it is, or part of the vector, so that they are interpolated along
-        the plane like weights (tomgoldstein's 'states'). Counters of batches are never in the vector.
+        Running statistics of BatchNorm: those of the model as it is, or part of the vector, so that they are
+        interpolated along the plane like weights (tomgoldstein's 'states'). Counters of batches are never in
+        the vector.
     recalibrate : callable, optional
-        ``recalibrate(model)`` after each load: run the training data through in train mode, so that the statistics fit the weights.
+        ``recalibrate(model)`` after each load: run the training data through in train mode, so that the
+        statistics fit the weights.
     """
     checks.choice("batchnorm", batchnorm, ("fixed", "interpolate"))
     torch = sys.modules.get("torch")
@@ -120,9 +128,11 @@ def keras_parameters(model):
 
 
 def jax_parameters(tree):
-    """Vector, layout and `unflatten(vector)` of a pytree of arrays; `unflatten` gives the tree, for ``apply(tree, inputs)``.
+    """Vector, layout and `unflatten(vector)` of a pytree of arrays; `unflatten` gives the tree, for
+    ``apply(tree, inputs)``.
 
-    JAX's functions are pure, so there is no model to load into: ``loss = lambda w: float(mean_loss(unflatten(w), data))``.
+    JAX's functions are pure, so there is no model to load into: ``loss = lambda w:
+    float(mean_loss(unflatten(w), data))``.
     """
     jax = sys.modules.get("jax")
     if jax is None:

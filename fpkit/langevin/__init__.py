@@ -1,7 +1,7 @@
 """The path: dX = -M grad f dt + theta div M dt + sqrt(2 theta M) dW, and its second-order form with friction.
 
-X_{n+1} = X_n - dt grad f(X_n) + sqrt(2 theta dt) G_n, and better schemes; averages, passage times, rare events.
-B. Leimkuhler, C. Matthews, Molecular Dynamics, Springer (2015).
+X_{n+1} = X_n - dt grad f(X_n) + sqrt(2 theta dt) G_n, and better schemes; averages, passage times, rare
+events. B. Leimkuhler, C. Matthews, Molecular Dynamics, Springer (2015).
 """
 from ..core.lazy import lazy_names
 

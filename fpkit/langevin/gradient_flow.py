@@ -10,8 +10,8 @@ import numpy as np
 from ..core import checks
 from .dynamics.mobility import mobility_of
 
-LOST = 1e4                                                       # sizes of the start: a flow this far away does not come back
-MOST_STEPS = 50_000                                              # a blow-up in finite time would take steps without end
+LOST = 1e4  # sizes of the start: a flow this far away does not come back
+MOST_STEPS = 50_000  # a blow-up in finite time would take steps without end
 
 
 @dataclass(frozen=True, repr=False)
@@ -43,7 +43,8 @@ class Flow:
         n = 1 if self.x.ndim == 1 else len(self.x)
         start, end = np.atleast_2d(self.values)[0, [0, -1]]
         text = f"gradient flow of {n} point{'s' if n > 1 else ''} to t = {self.times[-1]:g}: f from {start:.6g} to {end:.6g}"
-        return text + (" (first point)" if n > 1 else "") + ("" if self.status == "ok" else f"; {self.status}")
+        return text + (" (first point)" if n > 1 else "") + ("" if self.status == "ok"
+                                                             else f"; {self.status}")
 
 
 def gradient_flow(potential, x0, t, mobility=None, tol=1e-9):
@@ -56,12 +57,13 @@ def gradient_flow(potential, x0, t, mobility=None, tol=1e-9):
     x0 : array (ndim,) or (n_paths, ndim)
         Starts.
     t : float or array (n_times,)
-        End time (the path is then given at 101 equal times from 0), or increasing times from 0 on; 0 is added when it is missing.
+        End time (the path is then given at 101 equal times from 0), or increasing times from 0 on; 0 is added
+        when it is missing.
     mobility : float, (ndim,), (ndim, ndim) or callable, optional
         M, as in `fpkit.simulate`.
     tol : float
-        Relative error of one step of the solver [1]_; absolute ``tol`` times the size of the start, at least 1e-3 of it. The error at time t
-        is of this order while the flow contracts.
+        Relative error of one step of the solver [1]_; absolute ``tol`` times the size of the start, at least
+        1e-3 of it. The error at time t is of this order while the flow contracts.
 
     Returns
     -------
@@ -77,18 +79,21 @@ def gradient_flow(potential, x0, t, mobility=None, tol=1e-9):
 
     References
     ----------
-    .. [1] L. Petzold, SIAM J. Sci. Stat. Comput. 4, 136 (1983): LSODA, which changes to implicit steps where the flow is stiff.
+    .. [1] L. Petzold, SIAM J. Sci. Stat. Comput. 4, 136 (1983): LSODA, which changes to implicit steps where
+    the flow is stiff.
     """
     x = checks.points("x0", np.atleast_1d(x0), potential.ndim)
     if x.ndim > 2:
-        raise ValueError(f"x0 must have shape ({potential.ndim},) or (n_paths, {potential.ndim}), got {x.shape}.")
+        raise ValueError(f"x0 must have shape ({potential.ndim},) or (n_paths, {potential.ndim}), got "
+                         f"{x.shape}.")
     tol = checks.number("tol", tol, positive=True)
     if np.ndim(t) == 0:
         times = np.linspace(0.0, checks.number("t", t, positive=True), 101)
     else:
         times = np.asarray(t, float).ravel()
         if times.size == 0 or not np.isfinite(times).all() or times[0] < 0 or (np.diff(times) <= 0).any():
-            raise ValueError("t must be a positive number, or increasing finite times that start at 0 or later.")
+            raise ValueError("t must be a positive number, or increasing finite times that start at 0 or "
+                             "later.")
         times = times if times[0] == 0 else np.concatenate([[0.0], times])
         if times.size < 2:
             raise ValueError("t must reach beyond 0.")
@@ -110,12 +115,15 @@ def gradient_flow(potential, x0, t, mobility=None, tol=1e-9):
     paths = np.array(ends)
     with np.errstate(over="ignore", invalid="ignore"):
         values = np.stack([np.asarray(at(s)(paths[:, j]), float) for j, s in enumerate(times)], axis=-1)
-    status = "ok" if not failed else (f"{len(failed)} of {len(starts)} points could not be followed to the end, the first (number "
-                                      f"{failed[0][0]}) only to t = {failed[0][1]:.3g}: f is not bounded below there, or its gradient is not finite")
+    status = "ok" if not failed else (f"{len(failed)} of {len(starts)} points could not be followed to the "
+                                      "end, the first (number "
+                                      f"{failed[0][0]}) only to t = {failed[0][1]:.3g}: f is not bounded "
+                                      "below there, or its gradient is not finite")
     if x.ndim == 1:
         paths, values = paths[0], values[0]
     inputs: Any = dict(potential=potential, x0=x, mobility=mobility, tol=tol)
-    return Flow(x=paths[..., -1, :].copy(), paths=paths, times=times, values=values, status=status, inputs=inputs)
+    return Flow(x=paths[..., -1, :].copy(), paths=paths, times=times, values=values, status=status,
+                inputs=inputs)
 
 
 def _followed(velocity, start, times, tol):
@@ -128,7 +136,7 @@ def _followed(velocity, start, times, tol):
     for _ in range(MOST_STEPS):
         if np.isfinite(velocity(solver.t, solver.y)).all():
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")                  # LSODA's own words on a blow-up; the status says it better
+                warnings.simplefilter("ignore")  # LSODA's own words on a blow-up; the status says it better
                 solver.step()
         if solver.status == "failed" or solver.t == solver.t_old or not np.isfinite(solver.y).all() or abs(solver.y).max() > LOST * scale:
             return path, times[at - 1]

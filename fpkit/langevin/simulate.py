@@ -12,19 +12,22 @@ from .dynamics.ensemble import Ensemble
 from .runs.paths import Paths
 from .averages.sample import sample  # noqa: F401  (a public name of this module)
 
-MEMORY_SHARE = 0.6                                               # of the free memory that saved paths may take
+MEMORY_SHARE = 0.6  # of the free memory that saved paths may take
 
 
-def simulate(potential, theta, x0, dt, n_steps, n_paths=None, scheme="euler-maruyama", seed=1, save_every=None, walls=None, mobility=None,
+def simulate(potential, theta, x0, dt, n_steps, n_paths=None, scheme="euler-maruyama", seed=1,
+             save_every=None, walls=None, mobility=None,
              friction=None, n_threads=None, precision="auto", noise="gaussian", velocity=None, progress=None):
     """Paths of the diffusion dX = -M grad f dt + theta div M dt + sqrt(2 theta M) dW.
 
     Parameters
     ----------
     potential : Potential
-        f. A parameter named ``t`` is the time: it is set to t_k, the start of each step (Heun and BAOAB: also to its end).
+        f. A parameter named ``t`` is the time: it is set to t_k, the start of each step (Heun and BAOAB: also
+        to its end).
     theta : float or callable
-        Temperature in the units of f, 0 allowed (Euler steps of the gradient flow); ``theta(t)`` is taken at t_k + dt/2.
+        Temperature in the units of f, 0 allowed (Euler steps of the gradient flow); ``theta(t)`` is taken at
+        t_k + dt/2.
     x0 : array (ndim,) or (n_paths, ndim)
         Starts.
     dt : float, array (n_steps,) or callable
@@ -34,27 +37,29 @@ def simulate(potential, theta, x0, dt, n_steps, n_paths=None, scheme="euler-maru
         Default: the rows of `x0`.
     scheme : str
         ``"euler-maruyama"``: weak order 1; paths and passage times.
-        ``"leimkuhler-matthews"``: the same cost, second order in the invariant measure [1]_; averages, not times.
-        ``"heun"``: stochastic Heun, two gradients a step, closer paths.
+        ``"leimkuhler-matthews"``: the same cost, second order in the invariant measure [1]_; averages, not
+        times. ``"heun"``: stochastic Heun, two gradients a step, closer paths.
         ``"mala"``: Metropolis-adjusted, exactly Gibbs at any dt; averages, not times.
         ``"baoab"``: underdamped with `friction` and unit mass, configurations of order 2 [2]_.
     seed : int, SeedSequence or None
-        The same seed gives the same paths for any number of threads, chunks and other paths; None draws one and stores it.
+        The same seed gives the same paths for any number of threads, chunks and other paths; None draws one
+        and stores it.
     save_every : int, optional
         Keep the places every so many steps (step 0 included). Without it only the ends are kept.
     walls : Walls, Grid, or list of (low, high)
-        A list means mirrors, a Grid its box (periodic where it is). A GridPotential has mirrors at its bounds by default,
-        and its NaN cells are walls too.
+        A list means mirrors, a Grid its box (periodic where it is). A GridPotential has mirrors at its bounds
+        by default, and its NaN cells are walls too.
     mobility : float, (ndim,), (ndim, ndim), text, Potential or callable
-        M, default 1. ``M(points)`` may be isotropic (n,) or diagonal (n, ndim); the Ito drift theta div M is added, from the
-        exact gradient of a text or Potential, from the second callable of ``(M, div_M)``, or by central differences.
+        M, default 1. ``M(points)`` may be isotropic (n,) or diagonal (n, ndim); the Ito drift theta div M is
+        added, from the exact gradient of a text or Potential, from the second callable of ``(M, div_M)``, or
+        by central differences.
     friction : float
         Damping rate for "baoab", in 1/time.
     n_threads : int, optional
         Default: all cores.
     precision : {"auto", "double", "single"}
-        "single" takes the drift in float32 (state 48 bits): faster, for coordinates of order one. "auto" compares the two at
-        the starts and near them, and takes "single" when they agree to 1e-5.
+        "single" takes the drift in float32 (state 48 bits): faster, for coordinates of order one. "auto"
+        compares the two at the starts and near them, and takes "single" when they agree to 1e-5.
     noise : {"gaussian", "three-point"}
         "three-point" is a coarser, faster law for averages with "leimkuhler-matthews".
     velocity : array (ndim,) or (n_paths, ndim), optional
@@ -65,14 +70,14 @@ def simulate(potential, theta, x0, dt, n_steps, n_paths=None, scheme="euler-maru
     Returns
     -------
     Paths
-        ``.x`` (n_paths, ndim), ``.paths`` (n_paths, n_times, ndim) or None, ``.times``, and what made them. Ctrl-C returns the run so far,
-        with the reason in ``.status``.
+        ``.x`` (n_paths, ndim), ``.paths`` (n_paths, n_times, ndim) or None, ``.times``, and what made them.
+        Ctrl-C returns the run so far, with the reason in ``.status``.
 
     Raises
     ------
     DivergenceError
-        An ArithmeticError: paths stopped being finite. It says how many, when first, and which dt would have helped; its ``run``
-        holds everything up to the last time at which all paths were finite.
+        An ArithmeticError: paths stopped being finite. It says how many, when first, and which dt would have
+        helped; its ``run`` holds everything up to the last time at which all paths were finite.
     MemoryError
         When the saved paths would not fit; `fpkit.sample` gathers statistics without them.
 
@@ -92,10 +97,13 @@ def simulate(potential, theta, x0, dt, n_steps, n_paths=None, scheme="euler-maru
     if save_every is not None:
         save_every = checks.whole("save_every", save_every, 1)
         if save_every > n_steps:
-            raise ValueError(f"save_every is {save_every} and there are {n_steps} steps; nothing would be saved. Take at most {n_steps}.")
-    ensemble = Ensemble(potential, theta, x0, dt, scheme, seed, n_paths, walls, mobility, friction, n_threads, precision, noise, velocity)
+            raise ValueError(f"save_every is {save_every} and there are {n_steps} steps; nothing would be "
+                             f"saved. Take at most {n_steps}.")
+    ensemble = Ensemble(potential, theta, x0, dt, scheme, seed, n_paths, walls, mobility, friction, n_threads,
+                        precision, noise, velocity)
     if n_steps > ensemble.schedule.n_steps:
-        raise ValueError(f"dt has {ensemble.schedule.n_steps} entries and n_steps is {n_steps}; give one entry a step.")
+        raise ValueError(f"dt has {ensemble.schedule.n_steps} entries and n_steps is {n_steps}; give one "
+                         "entry a step.")
     given = dict(theta=theta, dt=float(dt) if np.ndim(dt) == 0 and not callable(dt) else dt)
     n_saved = 0 if save_every is None else n_steps // save_every
     paths, times, at = None, None, 0
@@ -132,14 +140,19 @@ def simulate(potential, theta, x0, dt, n_steps, n_paths=None, scheme="euler-maru
 
 def _result(ensemble, paths, times, status, given):
     e = ensemble
-    inputs = dict(potential=e.potential, walls=e.walls, mobility=e.mobility, friction=e.friction, noise=e.noise_law, time=e.time,
+    inputs = dict(potential=e.potential, walls=e.walls, mobility=e.mobility, friction=e.friction,
+                  noise=e.noise_law, time=e.time,
                   n_threads=e.n_threads, key=e.key)
     has_winding = e.walls is not None and e.walls.has("periodic")
-    return Paths(x=e.x, paths=paths, times=np.array([e.time]) if times is None else times, theta=given["theta"], dt=given["dt"], scheme=e.scheme,
-                 seed=e.seed, n_steps=e.step, status=status, velocity=np.ascontiguousarray(e.velocity.T) if e.scheme == "baoab" else None,
+    return Paths(x=e.x, paths=paths, times=np.array([e.time]) if times is None else times,
+                 theta=given["theta"], dt=given["dt"], scheme=e.scheme,
+                 seed=e.seed, n_steps=e.step, status=status, velocity=np.ascontiguousarray(e.velocity.T)
+                 if e.scheme == "baoab" else None,
                  winding=e.turns.T.astype(np.int64) if has_winding else None,
-                 exit_time=e.exit_time.copy() if e.has_absorbing else None, exit_side=e.exit_side.copy() if e.has_absorbing else None,
-                 acceptance=float(e.accepted.mean() / max(e.step, 1)) if e.scheme == "mala" else None, precision=e.precision, inputs=inputs)
+                 exit_time=e.exit_time.copy() if e.has_absorbing else None, exit_side=e.exit_side.copy()
+                 if e.has_absorbing else None,
+                 acceptance=float(e.accepted.mean() / max(e.step, 1)) if e.scheme == "mala" else None,
+                 precision=e.precision, inputs=inputs)
 
 
 def _times(schedule, every, n_saved):
@@ -158,5 +171,7 @@ def _check_memory(ensemble, n_times):
     except (AttributeError, ValueError, OSError):
         free = 4 * 2**30
     if need > MEMORY_SHARE * free:
-        raise MemoryError(f"{ensemble.n_paths} paths at {n_times} times in {ensemble.ndim}-D take {need / 2**30:.3g} GiB and {free / 2**30:.3g} GiB are "
-                          "free; raise save_every, or use fpkit.sample, which gathers statistics and keeps no path.")
+        raise MemoryError(f"{ensemble.n_paths} paths at {n_times} times in {ensemble.ndim}-D take "
+                          f"{need / 2**30:.3g} GiB and {free / 2**30:.3g} GiB are "
+                          "free; raise save_every, or use fpkit.sample, which gathers statistics and keeps "
+                          "no path.")

@@ -1,4 +1,5 @@
-"""Networks with one hidden layer on data: classifiers of handwritten digits and of wines, and a student that learns a teacher."""
+"""Networks with one hidden layer on data: classifiers of handwritten digits and of wines, and a student that
+learns a teacher."""
 from __future__ import annotations
 
 from dataclasses import dataclass, field
@@ -11,13 +12,15 @@ from .problem import CrossEntropy, HalfSquaredError, LearningProblem, relu
 
 
 class _OneHiddenLayer(LearningProblem):
-    """out = g(X A + a) B + b with X (members, inputs); x holds A (inputs, width), a, B (width, outputs), b."""
+    """out = g(X A + a) B + b with X (members, inputs); x holds A (inputs, width), a, B (width, outputs),
+    b."""
 
     def _prepare(self, inputs, n_outputs, is_train):
         inputs = np.ascontiguousarray(inputs, float)
         inputs.setflags(write=False)
         for name, value in (("_inputs", inputs), ("_n_outputs", n_outputs), ("_cost", float(self.width)),
-                            ("_index", {"train": np.flatnonzero(is_train), "test": np.flatnonzero(~is_train)})):
+                            ("_index", {"train": np.flatnonzero(is_train),
+                                        "test": np.flatnonzero(~is_train)})):
             object.__setattr__(self, name, value)
 
     @property
@@ -26,13 +29,16 @@ class _OneHiddenLayer(LearningProblem):
         return (self._inputs.shape[1] + 1) * self.width + (self.width + 1) * self._n_outputs
 
     def layers(self, x):
-        """Views A (..., inputs, width), a (..., 1, width), B (..., width, outputs), b (..., 1, outputs) into parameter vectors."""
+        """Views A (..., inputs, width), a (..., 1, width), B (..., width, outputs), b (..., 1, outputs) into
+        parameter vectors."""
         i, w, o, lead = self._inputs.shape[1], self.width, self._n_outputs, x.shape[:-1]
         ends = np.cumsum([0, i * w, w, w * o, o])
-        return tuple(x[..., j:k].reshape(*lead, *shape) for j, k, shape in zip(ends, ends[1:], ((i, w), (1, w), (w, o), (1, o))))
+        return tuple(x[..., j:k].reshape(*lead, *shape) for j, k,
+                     shape in zip(ends, ends[1:], ((i, w), (1, w), (w, o), (1, o))))
 
     def start(self, scale=1.0):
-        """Random initial parameters: each layer scale * N(0, gain/(its inputs)), gain 2 for ReLU, 1 for tanh; no offsets."""
+        """Random initial parameters: each layer scale * N(0, gain/(its inputs)), gain 2 for ReLU, 1 for tanh;
+        no offsets."""
         x = np.random.default_rng([self.seed, 3]).normal(size=self.n_params) * scale
         A, a, B, b = self.layers(x)
         A *= np.sqrt((2.0 if self._is_relu else 1.0) / A.shape[0])
@@ -94,10 +100,13 @@ class Classifier(CrossEntropy, _OneHiddenLayer):
 
     def __post_init__(self):
         X, y = np.asarray(self.inputs, float), np.asarray(self.labels)
-        if X.ndim != 2 or y.shape != (len(X),) or not np.isfinite(X).all() or not (np.equal(y, y.astype(int)) & (y >= 0)).all():
-            raise ValueError(f"inputs must be finite of shape (n, k) and labels n whole numbers from 0, got shapes {X.shape} and {y.shape}.")
+        if X.ndim != 2 or y.shape != (len(X),) or not np.isfinite(X).all() or not (np.equal(y, y.astype(int))
+                                                                                   & (y >= 0)).all():
+            raise ValueError("inputs must be finite of shape (n, k) and labels n whole numbers from 0, got "
+                             f"shapes {X.shape} and {y.shape}.")
         checks.whole("width", self.width, 1)
-        n = len(X) // 2 if self.n_members_train is None else checks.whole("n_members_train", self.n_members_train, 1)
+        n = len(X) // 2 if self.n_members_train is None else checks.whole("n_members_train",
+                                                                          self.n_members_train, 1)
         if not 0 < n < len(X):
             raise ValueError(f"n_members_train must leave members in each sample, got {n} of {len(X)}.")
         noise = checks.number("label_noise", self.label_noise, non_negative=True)
@@ -112,7 +121,8 @@ class Classifier(CrossEntropy, _OneHiddenLayer):
         self._prepare(X, n_classes, is_train)
 
     def __repr__(self):
-        return (f"{self.name}: {self.n_train} training and {self.n_test} test members of {self._inputs.shape[1]} inputs and {self._n_outputs} classes, "
+        return (f"{self.name}: {self.n_train} training and {self.n_test} test members of "
+                f"{self._inputs.shape[1]} inputs and {self._n_outputs} classes, "
                 f"{self.width} ReLU units, {self.n_params} parameters, seed {self.seed}")
 
 
@@ -125,28 +135,34 @@ def _data_file(name):
 
 
 def digits(width=16, n_train=500, label_noise=0.0, seed=0):
-    """Classifier of the 1797 handwritten digits of 8 x 8 pixels (Alpaydin and Kaynak, UCI repository, 1998), pixels divided by 16.
+    """Classifier of the 1797 handwritten digits of 8 x 8 pixels (Alpaydin and Kaynak, UCI repository, 1998),
+    pixels divided by 16.
 
     Examples
     --------
     >>> from fpkit.learning.classifiers import digits
     >>> digits(width=8, seed=1)
-    digits: 500 training and 1297 test members of 64 inputs and 10 classes, 8 ReLU units, 610 parameters, seed 1
+    digits: 500 training and 1297 test members of 64 inputs and 10 classes, 8 ReLU units, 610 parameters, seed
+    1
     """
     table = np.loadtxt(_data_file("digits.csv.gz"), delimiter=",")
-    return Classifier(table[:, :-1] / 16, table[:, -1].astype(int), width, n_train, label_noise, seed, "digits")
+    return Classifier(table[:, :-1] / 16, table[:, -1].astype(int), width, n_train, label_noise, seed,
+                      "digits")
 
 
 def wine(width=16, n_train=89, label_noise=0.0, seed=0):
-    """Classifier of 178 wines of three cultivars by 13 measurements (Aeberhard and Forina, UCI repository, 1991), standardised."""
+    """Classifier of 178 wines of three cultivars by 13 measurements (Aeberhard and Forina, UCI repository,
+    1991), standardised."""
     table = np.loadtxt(_data_file("wine.csv"), delimiter=",", skiprows=1)
     X = table[:, :-1]
-    return Classifier((X - X.mean(0)) / X.std(0), table[:, -1].astype(int), width, n_train, label_noise, seed, "wine")
+    return Classifier((X - X.mean(0)) / X.std(0), table[:, -1].astype(int), width, n_train, label_noise, seed,
+                      "wine")
 
 
 @dataclass(frozen=True, repr=False)
 class Regression(HalfSquaredError, _OneHiddenLayer):
-    """A tanh network with one hidden layer and half the squared error on given data; the last `n_members_test` members are the test sample.
+    """A tanh network with one hidden layer and half the squared error on given data; the last
+    `n_members_test` members are the test sample.
 
     Parameters
     ----------
@@ -173,8 +189,10 @@ class Regression(HalfSquaredError, _OneHiddenLayer):
 
     def __post_init__(self):
         X, y = np.asarray(self.inputs, float), np.asarray(self.targets, float)
-        if X.ndim != 2 or y.ndim != 2 or len(X) != len(y) or not (np.isfinite(X).all() and np.isfinite(y).all()):
-            raise ValueError(f"inputs and targets must be finite of shapes (n, k) and (n, c), got {X.shape} and {y.shape}.")
+        if X.ndim != 2 or y.ndim != 2 or len(X) != len(y) or not (np.isfinite(X).all()
+                                                                  and np.isfinite(y).all()):
+            raise ValueError(f"inputs and targets must be finite of shapes (n, k) and (n, c), got {X.shape} "
+                             f"and {y.shape}.")
         checks.whole("width", self.width, 1)
         n_test = checks.whole("n_members_test", self.n_members_test, 1)
         if n_test >= len(X):
@@ -191,7 +209,8 @@ class Regression(HalfSquaredError, _OneHiddenLayer):
 
 @dataclass(frozen=True, repr=False)
 class TeacherStudent(HalfSquaredError, _OneHiddenLayer):
-    """A tanh network (student) that learns another one (teacher) from n examples with Gaussian inputs; half squared error.
+    """A tanh network (student) that learns another one (teacher) from n examples with Gaussian inputs; half
+    squared error.
 
     Parameters
     ----------
@@ -253,5 +272,6 @@ class TeacherStudent(HalfSquaredError, _OneHiddenLayer):
         return None
 
     def __repr__(self):
-        return (f"teacher of {self.teacher_width} and student of {self.width} tanh units, {self.n_inputs} inputs: {self.n_examples} training and "
+        return (f"teacher of {self.teacher_width} and student of {self.width} tanh units, {self.n_inputs} "
+                f"inputs: {self.n_examples} training and "
                 f"{self.n_tests} test members, {self.n_params} parameters, seed {self.seed}")

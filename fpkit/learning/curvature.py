@@ -1,4 +1,5 @@
-"""Curvature and gradient noise at a hypothesis: the largest eigenvalue, the spectrum, harmonic entropy, and local temperatures."""
+"""Curvature and gradient noise at a hypothesis: the largest eigenvalue, the spectrum, harmonic entropy, and
+local temperatures."""
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -12,8 +13,8 @@ from ..core.results import Estimate
 def largest_curvature(problem, x, n_iterations=60, tol=1e-6, seed=0):
     """Largest eigenvalue of the Hessian of the training risk at x by Lanczos iteration, as an Estimate.
 
-    The value is a lower bound that converges from below; `error` is the residual |Hv - lambda v| of its vector, within which an
-    eigenvalue lies. Gradient steps above 2/lambda leave the well.
+    The value is a lower bound that converges from below; `error` is the residual |Hv - lambda v| of its
+    vector, within which an eigenvalue lies. Gradient steps above 2/lambda leave the well.
 
     Examples
     --------
@@ -41,7 +42,8 @@ def largest_curvature(problem, x, n_iterations=60, tol=1e-6, seed=0):
         if beta[-1] * abs(vectors[-1, -1]) <= tol * abs(values[-1]):
             break
         Q.append(w / beta[-1])
-    return Estimate(values[-1], beta[-1] * abs(vectors[-1, -1]) + 1e-12 * abs(values[-1]), f"Lanczos, {len(alpha)} products")
+    return Estimate(values[-1], beta[-1] * abs(vectors[-1, -1]) + 1e-12 * abs(values[-1]),
+                    f"Lanczos, {len(alpha)} products")
 
 
 @dataclass(frozen=True, repr=False)
@@ -67,34 +69,42 @@ class Spectrum:
         return float(self.eigenvalues.sum())
 
     def harmonic_entropy(self, l2):
-        """-(1/2) sum log(lambda + l2), in nats: log of the harmonic volume up to what only theta and the dimension decide.
+        """-(1/2) sum log(lambda + l2), in nats: log of the harmonic volume up to what only theta and the
+        dimension decide.
 
-        It is the width of the well around this point, not the size of the zero-risk set. Eigenvalues below zero, which a point that
-        is not quite stationary has, count as zero.
+        It is the width of the well around this point, not the size of the zero-risk set. Eigenvalues below
+        zero, which a point that is not quite stationary has, count as zero.
         """
         l2 = checks.number("l2", l2, positive=True)
         return float(-0.5 * np.log(np.maximum(self.eigenvalues, 0.0) + l2).sum())
 
     def free_energy(self, theta, l2):
-        """Harmonic F = f + (l2/2)|x|^2 - theta (entropy + (d/2) log(2 pi theta)) of the well, in the units of f."""
+        """Harmonic F = f + (l2/2)|x|^2 - theta (entropy + (d/2) log(2 pi theta)) of the well, in the units of
+        f."""
         theta = checks.number("theta", theta, positive=True)
         d = len(self.eigenvalues)
-        return self.risk + 0.5 * l2 * float(self.x @ self.x) - theta * (self.harmonic_entropy(l2) + 0.5 * d * np.log(2 * np.pi * theta))
+        return self.risk + 0.5 * l2 * float(self.x @ self.x) - theta * (self.harmonic_entropy(l2)
+                                                                        + 0.5 * d * np.log(2 * np.pi * theta))
 
     def __repr__(self):
         e = self.eigenvalues
-        return (f"spectrum at risk {self.risk:.3g}: trace {self.trace:.4g}, largest {e[-1]:.4g}, smallest {e[0]:.3g}, "
-                f"{int((e > 1e-3 * e[-1]).sum())} of {len(e)} above a thousandth of the largest, |gradient| {self.gradient_norm:.2g}")
+        return (f"spectrum at risk {self.risk:.3g}: trace {self.trace:.4g}, largest {e[-1]:.4g}, smallest "
+                f"{e[0]:.3g}, "
+                f"{int((e > 1e-3 * e[-1]).sum())} of {len(e)} above a thousandth of the largest, |gradient| "
+                f"{self.gradient_norm:.2g}")
 
 
 def spectrum(problem, x):
-    """Full Hessian spectrum of the training risk at x: `n_params` gradients and one symmetric eigenproblem."""
+    """Full Hessian spectrum of the training risk at x: `n_params` gradients and one symmetric
+    eigenproblem."""
     x = checks.points("x", x, problem.n_params)
-    return Spectrum(x.copy(), float(problem.loss(x)), np.linalg.eigvalsh(problem.hessian(x)), float(np.linalg.norm(problem.gradient(x))))
+    return Spectrum(x.copy(), float(problem.loss(x)), np.linalg.eigvalsh(problem.hessian(x)),
+                    float(np.linalg.norm(problem.gradient(x))))
 
 
 def noise_temperature(problem, x, batch, learning_rate):
-    """Mean temperature of minibatch noise at x, (lr/2) tr Cov(g_B)/d, as an Estimate (exact for this sample; no error).
+    """Mean temperature of minibatch noise at x, (lr/2) tr Cov(g_B)/d, as an Estimate (exact for this sample;
+    no error).
 
     Cov(g_B) = Cov(g)/B (N - B)/(N - 1) for batches without repetition.
 
@@ -112,11 +122,13 @@ def noise_temperature(problem, x, batch, learning_rate):
     rate = checks.number("learning_rate", learning_rate, positive=True)
     G = problem.member_gradients(x)
     spread = ((G - G.mean(0)) ** 2).sum() / N
-    return Estimate(0.5 * rate * spread / B * (N - B) / max(N - 1, 1) / problem.n_params, 0.0, "covariance of the minibatch gradient")
+    return Estimate(0.5 * rate * spread / B * (N - B) / max(N - 1, 1) / problem.n_params, 0.0,
+                    "covariance of the minibatch gradient")
 
 
 def equipartition_temperature(positions, gradients):
-    """<(x - <x>) . grad f>/d over samples (n, d): equals theta in equilibrium, as an Estimate with its naive standard error.
+    """<(x - <x>) . grad f>/d over samples (n, d): equals theta in equilibrium, as an Estimate with its naive
+    standard error.
 
     Its agreement with the temperature of the noise is a test of equilibrium.
     """

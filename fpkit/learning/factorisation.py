@@ -4,9 +4,10 @@ A hypothesis is a pair U (rows, rank), V (columns, rank); each example is one en
 
     L(z, x) = (U_i . V_j - T_ij)^2/2.
 
-With rank 1 the observed entries are the edges of a graph between rows and columns. An edge that joins two parts of it is one new
-equation and takes one dimension from the zero-risk manifold; an edge inside a part only repeats what is known (the target has rank 1).
-Its dimension is therefore rows + columns - edges of a spanning forest, whatever the order of the examples.
+With rank 1 the observed entries are the edges of a graph between rows and columns. An edge that joins two
+parts of it is one new equation and takes one dimension from the zero-risk manifold; an edge inside a part
+only repeats what is known (the target has rank 1). Its dimension is therefore rows + columns - edges of a
+spanning forest, whatever the order of the examples.
 """
 from __future__ import annotations
 
@@ -28,8 +29,9 @@ class MatrixFactorisation(HalfSquaredError, LearningProblem):
     n_examples : int
         Entries of the training sample; the others are the test sample.
     order : {"path", "random"}
-        Order in which entries are observed: "path" walks down the two diagonals (0,0), (1,0), (1,1), (2,1), ... first, so that the first
-        rows + columns - 1 entries are independent, then takes the rest; "random" by the seed.
+        Order in which entries are observed: "path" walks down the two diagonals (0,0), (1,0), (1,1), (2,1),
+        ... first, so that the first rows + columns - 1 entries are independent, then takes the rest; "random"
+        by the seed.
     seed : int
         Decides the target, the random order and the start.
 
@@ -62,9 +64,11 @@ class MatrixFactorisation(HalfSquaredError, LearningProblem):
         else:
             steps = [(k // 2 + k % 2, k // 2) for k in range(2 * max(self.rows, self.columns))]
             path = [(i, j) for i, j in steps if i < self.rows and j < self.columns]
-            listed = path + [(i, j) for i in range(self.rows) for j in range(self.columns) if (i, j) not in path]
+            listed = path + [(i, j) for i in range(self.rows) for j in range(self.columns)
+                             if (i, j) not in path]
         i, j = np.array(listed).T
-        for name, value in (("_entries", (i, j)), ("_targets", target[i, j][:, None]), ("_cost", float(self.rank)),
+        for name, value in (("_entries", (i, j)), ("_targets", target[i, j][:, None]),
+                            ("_cost", float(self.rank)),
                             ("_index", {"train": np.arange(n), "test": np.arange(n, total)})):
             object.__setattr__(self, name, value)
 
@@ -76,7 +80,8 @@ class MatrixFactorisation(HalfSquaredError, LearningProblem):
     def layers(self, x):
         """Views U (..., rows, rank) and V (..., columns, rank) into parameter vectors."""
         n, lead = self.rows * self.rank, x.shape[:-1]
-        return x[..., :n].reshape(*lead, self.rows, self.rank), x[..., n:].reshape(*lead, self.columns, self.rank)
+        return x[..., :n].reshape(*lead, self.rows, self.rank), x[...,
+                                                                  n:].reshape(*lead, self.columns, self.rank)
 
     def start(self, scale=1.0):
         """Random initial parameters, scale * N(0, 1)."""
@@ -119,11 +124,13 @@ class MatrixFactorisation(HalfSquaredError, LearningProblem):
         return self.n_params - self.independent_examples()
 
     def log_evidence(self, beta, n_points=400):
-        """log Z_n(beta) = log E exp(-beta sum_l L(z_l, x)) over the prior x ~ N(0, 1), by exact summation along the path of entries.
+        """log Z_n(beta) = log E exp(-beta sum_l L(z_l, x)) over the prior x ~ N(0, 1), by exact summation
+        along the path of entries.
 
-        exp(log Z_n) is the share of the prior's volume that fits the first n entries to an accuracy of 1/sqrt(beta). For rank 1, order
-        "path" and at most rows + columns - 1 entries, where each entry couples the next coordinate to the one before: n one-dimensional
-        integrals by the trapezoidal rule in a transfer matrix (1e-8 with 400 points at beta = 100).
+        exp(log Z_n) is the share of the prior's volume that fits the first n entries to an accuracy of
+        1/sqrt(beta). For rank 1, order "path" and at most rows + columns - 1 entries, where each entry
+        couples the next coordinate to the one before: n one-dimensional integrals by the trapezoidal rule in
+        a transfer matrix (1e-8 with 400 points at beta = 100).
 
         Returns
         -------
@@ -132,12 +139,14 @@ class MatrixFactorisation(HalfSquaredError, LearningProblem):
         """
         beta = checks.number("beta", beta, non_negative=True)
         if self.rank != 1 or self.order != "path" or self.n_examples > self.independent_examples():
-            raise ValueError('log_evidence is exact for rank 1, order "path" and at most rows + columns - 1 entries; use `log_evidence` of '
+            raise ValueError('log_evidence is exact for rank 1, order "path" and at most rows + columns - 1 '
+                             'entries; use `log_evidence` of '
                              "fpkit.learning.manifold for others.")
         from scipy.special import logsumexp
 
-        # a uniform grid in each coordinate resolves the ridges exp(-beta (u v - t)^2/2) of width 1/(sqrt(beta) |u|); trapezoidal sums of
-        # smooth functions that vanish at the ends converge faster than any power
+        # a uniform grid in each coordinate resolves the ridges exp(-beta (u v - t)^2/2) of width
+        # 1/(sqrt(beta) |u|); trapezoidal sums of smooth functions that vanish at the ends converge faster
+        # than any power
         x = np.linspace(-6.5, 6.5, n_points | 1)
         log_w = np.log(x[1] - x[0]) - 0.5 * x * x - 0.5 * np.log(2 * np.pi)
         found, state = [0.0], log_w.copy()
@@ -148,5 +157,6 @@ class MatrixFactorisation(HalfSquaredError, LearningProblem):
         return np.array(found)
 
     def __repr__(self):
-        return (f"{self.rows} x {self.columns} matrix of rank {self.rank}: {self.n_train} training and {self.n_test} test entries, {self.n_params} parameters, "
+        return (f"{self.rows} x {self.columns} matrix of rank {self.rank}: {self.n_train} training and "
+                f"{self.n_test} test entries, {self.n_params} parameters, "
                 f"seed {self.seed}")

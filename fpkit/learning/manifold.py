@@ -1,11 +1,13 @@
-"""How much of the space of hypotheses fits a sample: the evidence by thermodynamic integration, and its cut by each example.
+"""How much of the space of hypotheses fits a sample: the evidence by thermodynamic integration, and its cut
+by each example.
 
 With the prior x ~ N(0, prior^2) and the sum of losses H_n(x) = sum_{l<=n} L(z_l, x),
 
     Z_n(beta) = E exp(-beta H_n(x)),      -log Z_n(beta) = int_0^beta <H_n>_b db,
 
-where <.>_b is the mean under the prior times exp(-b H_n). Z_n is the share of the prior's volume that fits the n examples to an accuracy
-of about 1/sqrt(beta): log Z_n is the entropy of the (thickened) zero-risk set relative to the prior's.
+where <.>_b is the mean under the prior times exp(-b H_n). Z_n is the share of the prior's volume that fits
+the n examples to an accuracy of about 1/sqrt(beta): log Z_n is the entropy of the (thickened) zero-risk set
+relative to the prior's.
 """
 from __future__ import annotations
 
@@ -18,13 +20,15 @@ WANTED_ACCEPTANCE = 0.6
 
 
 def log_evidence(problem, beta, n_examples=None, prior=1.0, n_levels=33, n_steps=200, n_paths=256, seed=1):
-    """log Z_n(beta) of the first `n_examples` members of the training sample, by thermodynamic integration, as an Estimate.
+    """log Z_n(beta) of the first `n_examples` members of the training sample, by thermodynamic integration,
+    as an Estimate.
 
-    Walkers drawn from the prior follow a ladder of b from 0 to beta, equal in log(1 + b/b0), with Metropolis-adjusted Langevin steps
-    (`fpkit.simulate`, "mala": exact at any step). Between two levels they are resampled by their weights exp(-(b' - b) H), which keeps
-    separate parts of the zero-risk set in proportion, and whose mean gives a second estimate of the same number (population annealing).
-    The integral is Simpson's; `error` adds two standard errors of the means over the walkers, the difference to Simpson's rule with every
-    second level, and the difference to the second estimate.
+    Walkers drawn from the prior follow a ladder of b from 0 to beta, equal in log(1 + b/b0), with
+    Metropolis-adjusted Langevin steps (`fpkit.simulate`, "mala": exact at any step). Between two levels they
+    are resampled by their weights exp(-(b' - b) H), which keeps separate parts of the zero-risk set in
+    proportion, and whose mean gives a second estimate of the same number (population annealing). The integral
+    is Simpson's; `error` adds two standard errors of the means over the walkers, the difference to Simpson's
+    rule with every second level, and the difference to the second estimate.
 
     Parameters
     ----------
@@ -55,11 +59,13 @@ def log_evidence(problem, beta, n_examples=None, prior=1.0, n_levels=33, n_steps
     beta, prior = checks.number("beta", beta, positive=True), checks.number("prior", prior, positive=True)
     n_levels = checks.whole("n_levels", n_levels, 5)
     if (n_levels - 1) % 4:
-        raise ValueError(f"n_levels must be 1 + a multiple of 4 (for the error of Simpson's rule), got {n_levels}.")
+        raise ValueError("n_levels must be 1 + a multiple of 4 (for the error of Simpson's rule), got "
+                         f"{n_levels}.")
     members = problem._index["train"][:n_examples]
     n = len(members)
     d = problem.n_params
-    total = lambda X: problem._each(X, lambda Y: problem._loss(problem._outputs(Y, members)[0], members)[0], members).sum(-1)
+    total = lambda X: problem._each(X, lambda Y: problem._loss(problem._outputs(Y, members)[0], members)[0],
+                                    members).sum(-1)
     slope = lambda X: n * problem._each(X, lambda Y: problem._gradient(Y, members), members)
     b0 = 0.1
     u = np.linspace(0.0, np.log1p(beta / b0), n_levels)
@@ -70,12 +76,14 @@ def log_evidence(problem, beta, n_examples=None, prior=1.0, n_levels=33, n_steps
     means, errors, stepwise = [float(H.mean())], [float(H.std(ddof=1) / np.sqrt(n_paths))], 0.0
     dt = 0.05 * prior**2
     for k, b in enumerate(levels[1:], 1):
-        log_w = -(b - levels[k - 1]) * H                         # to the next level: reweight, and resample so that no mode is lost
+        log_w = -(b - levels[k - 1]) * H  # to the next level: reweight, and resample so that no mode is lost
         largest = log_w.max()
         w = np.exp(log_w - largest)
         stepwise += largest + np.log(w.mean())
-        X = X[np.searchsorted(np.cumsum(w) / w.sum(), (np.arange(n_paths) + rng.random()) / n_paths).clip(max=n_paths - 1)]
-        V = Potential.black_box(lambda Y, b=b: b * total(Y) + 0.5 * (Y * Y).sum(-1) / prior**2, lambda Y, b=b: b * slope(Y) + Y / prior**2, d)
+        X = X[np.searchsorted(np.cumsum(w) / w.sum(), (np.arange(n_paths) + rng.random())
+                              / n_paths).clip(max=n_paths - 1)]
+        V = Potential.black_box(lambda Y, b=b: b * total(Y) + 0.5 * (Y * Y).sum(-1) / prior**2, lambda Y,
+                                b=b: b * slope(Y) + Y / prior**2, d)
         sums, count = np.zeros(n_paths), 0
         for part in range(10):
             ensemble = Ensemble(V, 1.0, X, dt, scheme="mala", seed=seed + 1000 * k + part)
@@ -87,7 +95,7 @@ def log_evidence(problem, beta, n_examples=None, prior=1.0, n_levels=33, n_steps
                     count += 1
             X = ensemble.x
             acceptance = ensemble.accepted.mean() / ensemble.step
-            if part < 5:                                         # the step is settled before anything is counted
+            if part < 5:  # the step is settled before anything is counted
                 dt *= np.exp(np.clip(acceptance - WANTED_ACCEPTANCE, -0.5, 0.3) * 2)
         walker = sums / count
         means.append(float(walker.mean()))
@@ -96,8 +104,10 @@ def log_evidence(problem, beta, n_examples=None, prior=1.0, n_levels=33, n_steps
     f, h = np.array(means) * weight, u[1] - u[0]
     fine, coarse = _simpson(f, h), _simpson(f[::2], 2 * h)
     noise = float(np.sqrt(_simpson_weights(n_levels, h)**2 @ (np.array(errors) * weight) ** 2))
-    return Estimate(-fine, 2 * noise + abs(fine - coarse) + abs(fine + stepwise), "thermodynamic integration", status="ok",
-                    inputs={"beta": beta, "n_examples": n, "prior": prior, "n_levels": n_levels, "n_steps": n_steps, "n_paths": n_paths, "seed": seed,
+    return Estimate(-fine, 2 * noise + abs(fine - coarse) + abs(fine + stepwise), "thermodynamic integration",
+                    status="ok",
+                    inputs={"beta": beta, "n_examples": n, "prior": prior, "n_levels": n_levels,
+                            "n_steps": n_steps, "n_paths": n_paths, "seed": seed,
                             "stepwise": stepwise})
 
 

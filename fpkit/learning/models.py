@@ -1,10 +1,12 @@
-"""Two small models of grokking, each solved three ways: paths, finite volumes, and the reduced motion along the slow coordinate.
+"""Two small models of grokking, each solved three ways: paths, finite volumes, and the reduced motion along
+the slow coordinate.
 
-Model A (`ravine`): a quick drift down to the floor of a ravine, then a slow walk along it. Model B (`chamber`): a roomy chamber
-before a narrow neck, entropy alone holds the walker and each training example cuts the chamber. They are models: nothing in them
-is a network.
+Model A (`ravine`): a quick drift down to the floor of a ravine, then a slow walk along it. Model B
+(`chamber`): a roomy chamber before a narrow neck, entropy alone holds the walker and each training example
+cuts the chamber. They are models: nothing in them is a network.
 
-The reduced motion along x has the free energy -theta log Z(x), Z(x) = int exp(-f(x, y)/theta) dy, and with a mirror at 0
+The reduced motion along x has the free energy -theta log Z(x), Z(x) = int exp(-f(x, y)/theta) dy, and with a
+mirror at 0
 
     t(L) = (1/theta) int_0^L dx/Z(x) int_0^x Z(z) dz.
 """
@@ -24,12 +26,14 @@ def _path_time(potential, theta, x0, target, walls, dt, n_paths, seed):
     """Mean first-passage time by paths, an Estimate whose error is one standard error."""
     from ..langevin.first_passage.exit_time import exit_time
 
-    found = exit_time(potential, theta, x0, target, dt, n_paths=n_paths, seed=seed, walls=walls, progress=False)
+    found = exit_time(potential, theta, x0, target, dt, n_paths=n_paths, seed=seed, walls=walls,
+                      progress=False)
     return Estimate(float(found), float(found.standard_error), "paths")
 
 
 def reduced_time(log_z, x, theta):
-    """(1/theta) int dx/Z int Z over samples of log Z at the points x (trapezoidal rule), from a mirror at x[0] to x[-1]."""
+    """(1/theta) int dx/Z int Z over samples of log Z at the points x (trapezoidal rule), from a mirror at
+    x[0] to x[-1]."""
     h = np.diff(x)
     log_trapezoid = np.logaddexp(log_z[1:], log_z[:-1]) + np.log(h / 2)
     inner = np.concatenate([[-np.inf], np.logaddexp.accumulate(log_trapezoid)])
@@ -38,7 +42,8 @@ def reduced_time(log_z, x, theta):
 
 
 def _fv_time(potential, theta, edges, target, start):
-    """Mean first-passage time by finite volumes on a grid with the given edges: the value of the cell that holds the start."""
+    """Mean first-passage time by finite volumes on a grid with the given edges: the value of the cell that
+    holds the start."""
     from scipy.sparse.linalg import spsolve
 
     from ..core.grid import Grid
@@ -72,35 +77,44 @@ class PassageTable:
         return np.array([float(row[name]) for row in self.rows])
 
     def exponent(self, of, against):
-        """Power p of t ~ L^p by least squares of the logarithms, as an Estimate with the standard error that the rows' errors give."""
+        """Power p of t ~ L^p by least squares of the logarithms, as an Estimate with the standard error that
+        the rows' errors give."""
         x, t = np.log(self.column(against)), self.column(of)
         error = np.array([getattr(row[of], "error", 0.0) for row in self.rows]) / t
         weights = (x - x.mean()) / ((x - x.mean()) ** 2).sum()
-        return Estimate(float(weights @ np.log(t)), float(np.sqrt((weights**2) @ error**2)), "least squares of logarithms")
+        return Estimate(float(weights @ np.log(t)), float(np.sqrt((weights**2) @ error**2)),
+                        "least squares of logarithms")
 
     def __repr__(self):
         keys = list(self.rows[0])
         lines = [[str(k) for k in keys]] + [[_cell(row[k]) for k in keys] for row in self.rows]
         widths = [max(len(line[k]) for line in lines) for k in range(len(keys))]
-        return "\n".join([self.model] + ["  ".join(c.rjust(w) for c, w in zip(line, widths)) for line in lines])
+        return "\n".join([self.model] + ["  ".join(c.rjust(w) for c, w in zip(line, widths))
+                                         for line in lines])
 
     def to_dict(self):
-        return {"model": self.model, "rows": [{k: v for k, v in row.items()} for row in self.rows], **self.inputs}
+        return {"model": self.model, "rows": [{k: v for k, v in row.items()} for row in self.rows],
+                **self.inputs}
 
 
 def _cell(value):
-    return f"{float(value):.5g} +- {value.error:.2g}" if isinstance(value, Estimate) else f"{value:.5g}" if isinstance(value, float) else str(value)
+    return f"{float(value):.5g} +- {value.error:.2g}" if isinstance(value,
+                                                                    Estimate) else f"{value:.5g}" if isinstance(value, float) else str(value)
 
 
-# ---------------------------------------------------------------------------------------------------------------- model A
-def ravine(lengths=(1.0, 2.0, 4.0, 8.0), kappa=0.0, g=1.0, w0=0.3, theta=0.01, n_paths=3000, dt=None, seed=1, finite_volumes=True):
-    """Times of model A: to the floor of the ravine (memorising) and along it to x = L (generalising), from (0, L).
+# ----------------------------------------------------------------------------------------------------------------
+# model A
+def ravine(lengths=(1.0, 2.0, 4.0, 8.0), kappa=0.0, g=1.0, w0=0.3, theta=0.01, n_paths=3000, dt=None, seed=1,
+           finite_volumes=True):
+    """Times of model A: to the floor of the ravine (memorising) and along it to x = L (generalising), from
+    (0, L).
 
         f(x, y) = g^2 w^2 (sqrt(1 + y^2/(g^2 w^4)) - 1),    w(x) = w0 exp(kappa x)
 
-    Far from the floor the slope is g: t_mem = L/g, a drift. On a floor of constant width t_grok = L^2/(2 theta), a walk; on one that
-    widens over many 1/kappa it is L/(kappa theta): an entropic force is again a drift. In steps of length dt the ratio k_grok/k_mem^2
-    is dt g^2/(2 theta), which is 1 only when drift and noise of one step are equal.
+    Far from the floor the slope is g: t_mem = L/g, a drift. On a floor of constant width t_grok = L^2/(2
+    theta), a walk; on one that widens over many 1/kappa it is L/(kappa theta): an entropic force is again a
+    drift. In steps of length dt the ratio k_grok/k_mem^2 is dt g^2/(2 theta), which is 1 only when drift and
+    noise of one step are equal.
 
     Parameters
     ----------
@@ -118,8 +132,8 @@ def ravine(lengths=(1.0, 2.0, 4.0, 8.0), kappa=0.0, g=1.0, w0=0.3, theta=0.01, n
     Returns
     -------
     PassageTable
-        Columns ``length, t_mem, drift`` (L/g), ``t_grok, finite_volumes, reduced, walk`` (L^2/(2 theta)), ``steps_ratio``
-        (k_grok/k_mem^2 as measured) and ``ratio_formula`` (dt g^2/(2 theta)).
+        Columns ``length, t_mem, drift`` (L/g), ``t_grok, finite_volumes, reduced, walk`` (L^2/(2 theta)),
+        ``steps_ratio`` (k_grok/k_mem^2 as measured) and ``ratio_formula`` (dt g^2/(2 theta)).
 
     Examples
     --------
@@ -142,29 +156,37 @@ def ravine(lengths=(1.0, 2.0, 4.0, 8.0), kappa=0.0, g=1.0, w0=0.3, theta=0.01, n
         V = grokking_drift(g=g, w0=w0, kappa=kappa, length=L)
         floor = _floor_edge(g, w0, theta)
         if floor >= L:
-            raise ValueError(f"the start y = {L:g} lies within the floor of the ravine (|y| < {floor:.3g}); give longer lengths.")
+            raise ValueError(f"the start y = {L:g} lies within the floor of the ravine (|y| < {floor:.3g}); "
+                             "give longer lengths.")
         mirror = Walls([(0.0, np.inf), (-np.inf, np.inf)], ["reflecting", "none"])
-        t_mem = _path_time(V, theta, [0.0, L], HalfSpace([0.0, -1.0], -floor), mirror, min(dt, 0.01 * L / g), n_paths, seed + 1000 * k)
-        t_grok = _path_time(V, theta, [0.0, L], HalfSpace([1.0, 0.0], L), mirror, dt, n_paths, seed + 1000 * k + 500)
+        t_mem = _path_time(V, theta, [0.0, L], HalfSpace([0.0, -1.0], -floor), mirror, min(dt, 0.01 * L / g),
+                           n_paths, seed + 1000 * k)
+        t_grok = _path_time(V, theta, [0.0, L], HalfSpace([1.0, 0.0], L), mirror, dt, n_paths, seed + 1000 * k
+                            + 500)
         row = {"length": L, "t_mem": t_mem, "drift": (L - floor) / g, "t_grok": t_grok}
         if finite_volumes:
-            y = _graded(4 * np.sqrt(theta) * w0 * np.exp(max(kappa, 0.0) * L), L + 30 * theta / g, 4 * theta / g)
-            row["finite_volumes"] = _fv_time(V, theta, [np.linspace(0, L, 81), y], HalfSpace([1.0, 0.0], L), [0.0, L])
+            y = _graded(4 * np.sqrt(theta) * w0 * np.exp(max(kappa, 0.0) * L), L + 30 * theta / g,
+                        4 * theta / g)
+            row["finite_volumes"] = _fv_time(V, theta, [np.linspace(0, L, 81), y], HalfSpace([1.0, 0.0], L),
+                                             [0.0, L])
         row |= {"reduced": _ravine_reduced(V, L, theta), "walk": L * L / (2 * theta),
-                "steps_ratio": float(t_grok) * dt / float(t_mem) ** 2, "ratio_formula": dt * g * g / (2 * theta)}
+                "steps_ratio": float(t_grok) * dt / float(t_mem) ** 2, "ratio_formula": dt * g * g
+                / (2 * theta)}
         rows.append(row)
     inputs = {"kappa": kappa, "g": g, "w0": w0, "theta": theta, "n_paths": n_paths, "dt": dt, "seed": seed}
-    return PassageTable(f"model A (ravine): kappa {kappa:g}, theta {theta:g}, {n_paths} paths a time", rows, inputs)
+    return PassageTable(f"model A (ravine): kappa {kappa:g}, theta {theta:g}, {n_paths} paths a time", rows,
+                        inputs)
 
 
 def ravine_story(length=4.0, n_paths=500, theta=0.01, n_times=60, seed=1):
-    """Mean way down and along in model A (kappa = 0) at logarithmically spaced times, for a picture of plateau and late arrival.
+    """Mean way down and along in model A (kappa = 0) at logarithmically spaced times, for a picture of
+    plateau and late arrival.
 
     Returns
     -------
     dict
-        ``times``; ``down``, the mean of 1 - |y|/L; ``along``, the mean of the farthest x/L at these times; ``arrived``, the share of
-        paths that have met x = L; ``t_mem`` = L/g and ``t_grok`` = L^2/(2 theta).
+        ``times``; ``down``, the mean of 1 - |y|/L; ``along``, the mean of the farthest x/L at these times;
+        ``arrived``, the share of paths that have met x = L; ``t_mem`` = L/g and ``t_grok`` = L^2/(2 theta).
     """
     from ..langevin.dynamics.ensemble import Ensemble
     from ..langevin.dynamics.walls import Walls
@@ -183,7 +205,8 @@ def ravine_story(length=4.0, n_paths=500, theta=0.01, n_times=60, seed=1):
         farthest = np.where(has_arrived, length, np.maximum(farthest, ensemble.X[0]))
         rows.append((1 - abs(ensemble.X[1]).mean() / length, farthest.mean() / length, has_arrived.mean()))
     down, along, arrived = np.array(rows).T
-    return {"times": steps * dt, "down": down, "along": along, "arrived": arrived, "t_mem": length / V.params["g"], "t_grok": t_grok}
+    return {"times": steps * dt, "down": down, "along": along, "arrived": arrived,
+            "t_mem": length / V.params["g"], "t_grok": t_grok}
 
 
 def _floor_edge(g, w0, theta):
@@ -211,15 +234,18 @@ def _ravine_reduced(V, L, theta):
     return reduced_time(log_z, x, theta)
 
 
-# ---------------------------------------------------------------------------------------------------------------- model B
-def chamber(n_samples=(0, 2, 4, 6, 8, 10, 12), entropy=5.0, per_sample=0.5, m=8, neck=0.3, theta=0.05, n_paths=1000, seed=1,
+# ----------------------------------------------------------------------------------------------------------------
+# model B
+def chamber(n_samples=(0, 2, 4, 6, 8, 10, 12), entropy=5.0, per_sample=0.5, m=8, neck=0.3, theta=0.05,
+            n_paths=1000, seed=1,
             finite_volumes=True):
-    """Times of model B: out of a chamber that each training example makes smaller, through a neck, without any barrier in f.
+    """Times of model B: out of a chamber that each training example makes smaller, through a neck, without
+    any barrier in f.
 
         f = sum_{i<=m} y_i^2/(2 w(x)^2),    log w = log neck + (S/m) h(x),   h = (1 - tanh((x - 1)/.15))/2,   S = entropy - per_sample n
 
-    Mirror at x = 0, start at the origin, exit at x = 2. log Z(x) = S h(x) + const, so log t grows by about one for every nat of S and
-    levels off at the diffusion time 2^2/(2 theta) when S goes to 0.
+    Mirror at x = 0, start at the origin, exit at x = 2. log Z(x) = S h(x) + const, so log t grows by about
+    one for every nat of S and levels off at the diffusion time 2^2/(2 theta) when S goes to 0.
 
     Parameters
     ----------
@@ -259,15 +285,20 @@ def chamber(n_samples=(0, 2, 4, 6, 8, 10, 12), entropy=5.0, per_sample=0.5, m=8,
         mirror = Walls([(0.0, np.inf)] + [(-np.inf, np.inf)] * m, ["reflecting"] + ["none"] * m)
         dt = 0.05 * neck**2 * np.exp(2 * min(S, 0.0) / m)
         target = HalfSpace([1.0] + [0.0] * m, CHAMBER_EXIT)
-        row = {"n": n, "entropy": S, "t_grok": _path_time(V, theta, np.zeros(m + 1), target, mirror, dt, n_paths, seed + 1000 * k)}
+        row = {"n": n, "entropy": S, "t_grok": _path_time(V, theta, np.zeros(m + 1), target, mirror, dt,
+                                                          n_paths, seed + 1000 * k)}
         if finite_volumes:
             radial = Potential("y**2*exp(-S/m*(1 - tanh((x - 1)/0.15)))/(2*neck**2) - theta*(m - 1)*log(y)",
                                S=S, m=float(m), neck=neck, theta=theta)
             widest = neck * np.exp(max(S, 0.0) / m) * np.sqrt(theta)
-            row["finite_volumes"] = _fv_time(radial, theta, [np.linspace(0, CHAMBER_EXIT, 161), np.linspace(1e-3 * widest, (np.sqrt(m) + 6) * widest, 121)],
+            row["finite_volumes"] = _fv_time(radial, theta,
+                                             [np.linspace(0, CHAMBER_EXIT, 161),
+                                              np.linspace(1e-3 * widest, (np.sqrt(m) + 6) * widest, 121)],
                                              HalfSpace([1.0, 0.0], CHAMBER_EXIT), [0.0, 0.0])
         x = np.linspace(0, CHAMBER_EXIT, 8001)
         row["reduced"] = reduced_time(S * (1 - np.tanh((x - 1) / 0.15)) / 2, x, theta)
         rows.append(row)
-    inputs = {"entropy": entropy, "per_sample": per_sample, "m": m, "neck": neck, "theta": theta, "n_paths": n_paths, "seed": seed}
-    return PassageTable(f"model B (chamber): {entropy:g} nats less {per_sample:g} a sample, theta {theta:g}, {n_paths} paths a time", rows, inputs)
+    inputs = {"entropy": entropy, "per_sample": per_sample, "m": m, "neck": neck, "theta": theta,
+              "n_paths": n_paths, "seed": seed}
+    return PassageTable(f"model B (chamber): {entropy:g} nats less {per_sample:g} a sample, theta {theta:g}, "
+                        f"{n_paths} paths a time", rows, inputs)

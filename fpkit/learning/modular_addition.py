@@ -1,12 +1,14 @@
 """Small networks that learn addition modulo p: they memorise early and generalise late ("grokking").
 
-`ModularAddition` has one hidden layer with a quadratic activation. With the rows U[a], V[b] of two embeddings,
+`ModularAddition` has one hidden layer with a quadratic activation. With the rows U[a], V[b] of two
+embeddings,
 
     out(a, b) = (U[a] + V[b])^2 W,    loss = |out(a, b) - e_{(a + b) mod p}|^2 / 2, averaged over a sample,
 
-where e_c is the one-hot vector. All p^2 pairs exist; a share of them, drawn by a seed, is the training sample and the
-rest the test sample. The model is that of A. Gromov, "Grokking modular arithmetic", arXiv:2301.02679 (2023), here with
-the embeddings as first layer. `ModularAdditionReLU` has one shared embedding and a ReLU layer instead.
+where e_c is the one-hot vector. All p^2 pairs exist; a share of them, drawn by a seed, is the training sample
+and the rest the test sample. The model is that of A. Gromov, "Grokking modular arithmetic", arXiv:2301.02679
+(2023), here with the embeddings as first layer. `ModularAdditionReLU` has one shared embedding and a ReLU
+layer instead.
 """
 from __future__ import annotations
 
@@ -29,31 +31,38 @@ class _Pairs(OneHotError, LearningProblem):
         fraction = checks.number("fraction", self.fraction)
         p, n = self.modulus, round(fraction * self.modulus**2)
         if not 0 < n < p**2:
-            raise ValueError(f"fraction must leave at least one pair in each sample (strictly between 0 and 1), got {fraction:g}.")
+            raise ValueError("fraction must leave at least one pair in each sample (strictly between 0 and "
+                             f"1), got {fraction:g}.")
         chosen = np.zeros(p**2, bool)
         chosen[np.random.default_rng(self.seed).permutation(p**2)[:n]] = True
         chosen.setflags(write=False)
         first, second = np.divmod(np.arange(p**2), p)
         one_hot = np.eye(p)
-        for name, value in (("is_train", chosen.reshape(p, p)), ("_index", {"train": np.flatnonzero(chosen), "test": np.flatnonzero(~chosen)}),
-                            ("_pairs", (first, second)), ("_labels", (first + second) % p), ("_cost", float(self.width)),
+        for name, value in (("is_train", chosen.reshape(p, p)),
+                            ("_index", {"train": np.flatnonzero(chosen), "test": np.flatnonzero(~chosen)}),
+                            ("_pairs", (first, second)), ("_labels", (first + second) % p),
+                            ("_cost", float(self.width)),
                             ("_onto", (one_hot[first].T.copy(), one_hot[second].T.copy()))):
             object.__setattr__(self, name, value)
 
     def _gathered(self, members):
-        """For the pairs of `members`: a, b, and the matrices (p, n) that sum over the pairs with a given a, and b."""
+        """For the pairs of `members`: a, b, and the matrices (p, n) that sum over the pairs with a given a,
+        and b."""
         if not hasattr(self, "_kept"):
-            object.__setattr__(self, "_kept", {name: tuple(self._gather(index)) for name, index in self._index.items()})
+            object.__setattr__(self, "_kept", {name: tuple(self._gather(index)) for name,
+                                               index in self._index.items()})
         for name, index in self._index.items():
             if members is index:
                 return self._kept[name]
         return self._gather(members)
 
     def _gather(self, members):
-        return self._pairs[0][members], self._pairs[1][members], self._onto[0][:, members].copy(), self._onto[1][:, members].copy()
+        return self._pairs[0][members], self._pairs[1][members], self._onto[0][:,
+                                                                               members].copy(), self._onto[1][:, members].copy()
 
     def __repr__(self):
-        return (f"a + b mod {self.modulus}: {self.n_train} training and {self.n_test} test pairs, {self.width} {self._unit} units, "
+        return (f"a + b mod {self.modulus}: {self.n_train} training and {self.n_test} test pairs, "
+                f"{self.width} {self._unit} units, "
                 f"{self.n_params} parameters, seed {self.seed}")
 
 
@@ -99,10 +108,13 @@ class ModularAddition(_Pairs):
         return 3 * self.modulus * self.width
 
     def layers(self, x):
-        """Views U (..., p, width), V (..., p, width), W (..., width, p) into parameter vectors (..., n_params)."""
+        """Views U (..., p, width), V (..., p, width), W (..., width, p) into parameter vectors (...,
+        n_params)."""
         p, w = self.modulus, self.width
         n, lead = p * w, x.shape[:-1]
-        return x[..., :n].reshape(*lead, p, w), x[..., n:2 * n].reshape(*lead, p, w), x[..., 2 * n:].reshape(*lead, w, p)
+        return x[..., :n].reshape(*lead, p, w), x[..., n:2 * n].reshape(*lead, p,
+                                                                        w), x[...,
+                                                                              2 * n:].reshape(*lead, w, p)
 
     def start(self, scale=1.0):
         """Random initial parameters: U, V ~ scale/2 N(0, 1), W ~ scale/sqrt(width) N(0, 1)."""
@@ -172,14 +184,16 @@ class ModularAdditionReLU(_Pairs):
         return self.modulus * self.depth + (2 * self.depth + 1) * self.width + self.width * self.modulus
 
     def layers(self, x):
-        """Views E (..., p, depth), A (..., 2 depth, width), c (..., 1, width), W (..., width, p) into parameter vectors."""
+        """Views E (..., p, depth), A (..., 2 depth, width), c (..., 1, width), W (..., width, p) into
+        parameter vectors."""
         p, w, d, lead = self.modulus, self.width, self.depth, x.shape[:-1]
         ends = np.cumsum([0, p * d, 2 * d * w, w, w * p])
         shapes = (p, d), (2 * d, w), (1, w), (w, p)
         return tuple(x[..., i:j].reshape(*lead, *shape) for i, j, shape in zip(ends, ends[1:], shapes))
 
     def start(self, scale=1.0):
-        """Random initial parameters: each layer N(0, 1)/sqrt(its inputs), the embedding N(0, 1)/sqrt(depth), c = 0."""
+        """Random initial parameters: each layer N(0, 1)/sqrt(its inputs), the embedding N(0, 1)/sqrt(depth),
+        c = 0."""
         x = np.random.default_rng([self.seed, 2]).normal(size=self.n_params) * scale
         E, A, c, W = self.layers(x)
         E /= np.sqrt(self.depth)
@@ -215,8 +229,8 @@ class ModularAdditionReLU(_Pairs):
 def frequency_share(embedding):
     """Share of the Fourier power over residues that lies in each hidden unit's best frequency, in [0, 1].
 
-    `embedding` has shape (modulus, width); the constant mode is left out. 1 means that every unit is one cosine of the
-    residue, so that the residues lie on a circle.
+    `embedding` has shape (modulus, width); the constant mode is left out. 1 means that every unit is one
+    cosine of the residue, so that the residues lie on a circle.
     """
     power = np.abs(np.fft.rfft(embedding, axis=0))[1:] ** 2
     return float(power.max(0).sum() / power.sum())
@@ -249,8 +263,8 @@ class Circle:
 def circle(embedding):
     """The embedding (modulus, width) projected on the plane of its strongest Fourier frequency.
 
-    With c_k = (2/p) sum_a E_a exp(2 pi i k a / p), the plane of frequency k is spanned by the real and imaginary parts of c_k in the
-    space of the units; k is the frequency with the largest power.
+    With c_k = (2/p) sum_a E_a exp(2 pi i k a / p), the plane of frequency k is spanned by the real and
+    imaginary parts of c_k in the space of the units; k is the frequency with the largest power.
 
     Examples
     --------
@@ -273,4 +287,5 @@ def circle(embedding):
     points = E @ axes.T
     spread = points.std(0)
     radii = np.hypot(*(points / np.where(spread > 0, spread, 1.0)).T)
-    return Circle(points, k, frequency_share(E), float((points**2).sum() / (E**2).sum()), float(radii.std() / radii.mean()))
+    return Circle(points, k, frequency_share(E), float((points**2).sum() / (E**2).sum()),
+                  float(radii.std() / radii.mean()))

@@ -1,14 +1,14 @@
 """Predator and prey in a space of hypotheses: OUR OWN minimal reading of "a GAN is a predator and its prey".
 
-The equations of the papers behind that sentence (arXiv:2412.10716, arXiv:2402.19035) are not known to us; this is not their model and
-says nothing about a trained network. Prey u (discriminators, 2402.19035) and predators v (generators) diffuse on a line, and a predator
-within range r eats:
+The equations of the papers behind that sentence (arXiv:2412.10716, arXiv:2402.19035) are not known to us;
+this is not their model and says nothing about a trained network. Prey u (discriminators, 2402.19035) and
+predators v (generators) diffuse on a line, and a predator within range r eats:
 
     du/dt = theta div[e^{-f/theta} grad(u e^{f/theta})] + u (b (1 - int u) - c K*v)
     dv/dt = theta_v lap v + v (e c K*u - m),        K(x) = exp(-x^2/(2 r^2))/(r sqrt(2 pi))
 
-f = -theta log of two equal Gaussians, one narrow and one wide: without predators the prey is that mixture. The question: does predation
-move the prey to the wide well?
+f = -theta log of two equal Gaussians, one narrow and one wide: without predators the prey is that mixture.
+The question: does predation move the prey to the wide well?
 """
 from __future__ import annotations
 
@@ -48,15 +48,18 @@ def landscape(theta=0.05, narrow=0.12, wide=0.6):
     """The potential f of the two wells, a `Potential` on a line, and the place of the saddle between them."""
     from ..potentials.potential import Potential
 
-    V = Potential("-theta*log(0.5*exp(-(x + d)**2/(2*narrow**2))/narrow + 0.5*exp(-(x - d)**2/(2*wide**2))/wide + 1e-12)",
+    V = Potential("-theta*log(0.5*exp(-(x + d)**2/(2*narrow**2))/narrow + 0.5*exp(-(x - "
+                  "d)**2/(2*wide**2))/wide + 1e-12)",
                   theta=theta, narrow=narrow, wide=wide, d=HALF_DISTANCE)
     x = np.linspace(-HALF_DISTANCE, HALF_DISTANCE, 4001)
     return V, float(x[np.argmax(V(x[:, None]))])
 
 
-def predation(range=0.1, attack=1.0, theta=0.05, narrow=0.12, wide=0.6, birth=1.0, efficiency=1.0, death=0.2, theta_v=0.05, t_end=400.0, dt=0.04,
+def predation(range=0.1, attack=1.0, theta=0.05, narrow=0.12, wide=0.6, birth=1.0, efficiency=1.0, death=0.2,
+              theta_v=0.05, t_end=400.0, dt=0.04,
               n_cells=160):
-    """Late mean of the mean-field equations: exact exponentials of the diffusion, then the reaction, step by step (first order in dt).
+    """Late mean of the mean-field equations: exact exponentials of the diffusion, then the reaction, step by
+    step (first order in dt).
 
     Parameters
     ----------
@@ -101,20 +104,24 @@ def predation(range=0.1, attack=1.0, theta=0.05, narrow=0.12, wide=0.6, birth=1.
     late, n = [], round(t_end / dt)
     for k in np.arange(n):
         u, v = step_u @ u, step_v @ v
-        u, v = u * np.exp(dt * (birth * (1 - u.sum() * h) - c * (K @ v))), v * np.exp(dt * (efficiency * c * (K @ u) - death))
+        u, v = u * np.exp(dt * (birth * (1 - u.sum() * h) - c
+                                * (K @ v))), v * np.exp(dt * (efficiency * c * (K @ u) - death))
         if k >= n // 2:
             late.append((u[is_wide].sum() / u.sum(), u.sum() * h, v.sum() * h))
     share, prey, predators = np.mean(late, axis=0)
     return Predation(float(share), undisturbed, float(prey), float(predators), r, c)
 
 
-def predation_by_particles(n_capacity=2000, range=0.1, attack=1.0, theta=0.05, narrow=0.12, wide=0.6, birth=1.0, efficiency=1.0, death=0.2,
+def predation_by_particles(n_capacity=2000, range=0.1, attack=1.0, theta=0.05, narrow=0.12, wide=0.6,
+                           birth=1.0, efficiency=1.0, death=0.2,
                            theta_v=0.05, t_end=200.0, dt=0.04, seed=1):
-    """The same as a branching process: `n_capacity` is the number of prey that the place carries; mean field when it is large.
+    """The same as a branching process: `n_capacity` is the number of prey that the place carries; mean field
+    when it is large.
 
-    Each prey diffuses in f, splits at rate birth (1 - N/n_capacity) (dies at that rate when negative) and is eaten at the rate
-    attack sum_j K(x - y_j)/n_capacity; each predator diffuses, splits at the rate efficiency attack sum_i K(x_i - y)/n_capacity and dies
-    at the rate death. Shares are means over the second half of the time.
+    Each prey diffuses in f, splits at rate birth (1 - N/n_capacity) (dies at that rate when negative) and is
+    eaten at the rate attack sum_j K(x - y_j)/n_capacity; each predator diffuses, splits at the rate
+    efficiency attack sum_i K(x_i - y)/n_capacity and dies at the rate death. Shares are means over the second
+    half of the time.
 
     Returns
     -------
@@ -131,18 +138,22 @@ def predation_by_particles(n_capacity=2000, range=0.1, attack=1.0, theta=0.05, n
     where = lambda z: np.clip(((z - low) / width).astype(int), 0, bins - 1)
     field = lambda z: (kernel @ np.bincount(where(z), minlength=bins))
     mirror = lambda z: np.clip(low + abs(z - low) - 2 * np.maximum(low + abs(z - low) - high, 0), low, high)
-    x = np.where(rng.random(N) < 0.5, -HALF_DISTANCE + narrow * rng.normal(size=N), HALF_DISTANCE + wide * rng.normal(size=N))
+    x = np.where(rng.random(N) < 0.5, -HALF_DISTANCE + narrow * rng.normal(size=N), HALF_DISTANCE
+                 + wide * rng.normal(size=N))
     x, y = mirror(x), rng.uniform(low, high, N // 10)
     late, n = [], round(t_end / dt)
-    inner = max(1, int(np.ceil(dt / (0.1 * narrow**2 / theta * theta))))                 # the narrow well has curvature theta/narrow^2
+    # the narrow well has curvature theta/narrow^2
+    inner = max(1, int(np.ceil(dt / (0.1 * narrow**2 / theta * theta))))
     for k in np.arange(n):
         for _ in np.arange(inner):
-            x = mirror(x - dt / inner * V.gradient(x[:, None])[:, 0] + np.sqrt(2 * theta * dt / inner) * rng.normal(size=x.size))
+            x = mirror(x - dt / inner * V.gradient(x[:, None])[:, 0] + np.sqrt(2 * theta * dt / inner)
+                       * rng.normal(size=x.size))
         y = mirror(y + np.sqrt(2 * theta_v * dt) * rng.normal(size=y.size))
         net, eaten, food = birth * (1 - x.size / N), field(y)[where(x)], field(x)[where(y)]
         born = rng.random(x.size) < dt * max(net, 0.0)
         lost = rng.random(x.size) < 1 - np.exp(-dt * (c * eaten + max(-net, 0.0)))
-        more, dead = rng.random(y.size) < 1 - np.exp(-dt * efficiency * c * food), rng.random(y.size) < 1 - np.exp(-dt * death)
+        more, dead = rng.random(y.size) < 1 - np.exp(-dt * efficiency * c
+                                                     * food), rng.random(y.size) < 1 - np.exp(-dt * death)
         x, y = np.concatenate([x[~lost], x[born & ~lost]]), np.concatenate([y[~dead], y[more & ~dead]])
         if x.size == 0:
             break
@@ -150,4 +161,5 @@ def predation_by_particles(n_capacity=2000, range=0.1, attack=1.0, theta=0.05, n
             late.append(((x > saddle).mean(), x.size / N, y.size / N))
     share, prey, predators = np.mean(late, axis=0) if late else (np.nan, 0.0, 0.0)
     weights = np.exp(-V(centres[:, None]) / theta)
-    return Predation(float(share), float(weights[centres > saddle].sum() / weights.sum()), float(prey), float(predators), r, c)
+    return Predation(float(share), float(weights[centres > saddle].sum() / weights.sum()), float(prey),
+                     float(predators), r, c)

@@ -1,11 +1,13 @@
 """The words of learning: sample, hypothesis, loss, empirical risk, and the potential that they make.
 
-A sample z_1 ... z_L, a hypothesis x (the parameters of a network, a point of R^d) and a loss L(z, x) >= 0 define
+A sample z_1 ... z_L, a hypothesis x (the parameters of a network, a point of R^d) and a loss L(z, x) >= 0
+define
 
     f(x) = (1/L) sum_l L(z_l, x)                                                             (empirical risk, (4) of the talk)
 
-f over the training sample is the potential in which the hypothesis moves; the same mean over the test sample is what one wants
-small, and their difference is the generalisation gap. Overfitting: low training risk, high test risk.
+f over the training sample is the potential in which the hypothesis moves; the same mean over the test sample
+is what one wants small, and their difference is the generalisation gap. Overfitting: low training risk, high
+test risk.
 """
 from __future__ import annotations
 
@@ -13,21 +15,21 @@ import numpy as np
 
 from ..core import checks
 
-COMPLEX_STEP = 1e-30                     # no difference is formed, so the step may be far below the rounding unit
-CHUNK = 2**21                            # numbers of one intermediate array when many hypotheses are asked at once
+COMPLEX_STEP = 1e-30  # no difference is formed, so the step may be far below the rounding unit
+CHUNK = 2**21  # numbers of one intermediate array when many hypotheses are asked at once
 SAMPLES = ("train", "test")
 
 
 class LearningProblem:
     """A training and a test sample, and the loss of a hypothesis on each of their members.
 
-    A concrete problem sets `n_params`, `_index` (member numbers by sample name), `_cost` (numbers of work for one hypothesis
-    and member) and two methods that take many hypotheses at once, real or complex:
+    A concrete problem sets `n_params`, `_index` (member numbers by sample name), `_cost` (numbers of work for
+    one hypothesis and member) and two methods that take many hypotheses at once, real or complex:
 
-    ``_outputs(X, members)``: outputs (k, n, c) for the hypotheses X (k, n_params), and a function that maps the derivative of a sum
-    with respect to the outputs, (k, n, c), to the one with respect to X, (k, n_params).
-    ``_loss(outputs, members)``: losses (k, n) and their derivatives with respect to the outputs (k, n, c).
-    ``_is_right(outputs, members)``: truth values (k, n), or None where the problem has no classes.
+    ``_outputs(X, members)``: outputs (k, n, c) for the hypotheses X (k, n_params), and a function that maps
+    the derivative of a sum with respect to the outputs, (k, n, c), to the one with respect to X, (k,
+    n_params). ``_loss(outputs, members)``: losses (k, n) and their derivatives with respect to the outputs
+    (k, n, c). ``_is_right(outputs, members)``: truth values (k, n), or None where the problem has no classes.
     """
 
     # ---- what a sample is ----
@@ -45,16 +47,19 @@ class LearningProblem:
         return self._index[checks.choice("sample", sample, SAMPLES)]
 
     def minibatch(self, size, step, seed=0):
-        """Member numbers of the minibatch of one step: `size` of the training sample without repetition, a function of (seed, step)."""
+        """Member numbers of the minibatch of one step: `size` of the training sample without repetition, a
+        function of (seed, step)."""
         size = checks.whole("batch", size, 1)
         if size > self.n_train:
             raise ValueError(f"a batch of {size} is larger than the training sample of {self.n_train}.")
-        return np.random.default_rng([seed, step]).choice(self._index["train"], size, replace=False, shuffle=False)
+        return np.random.default_rng([seed, step]).choice(self._index["train"], size, replace=False,
+                                                          shuffle=False)
 
     # ---- risks ----
     def losses(self, x, sample="train"):
         """Loss L(z_l, x) of every member of a sample, shape (..., n)."""
-        return self._each(x, lambda X: self._loss(self._outputs(X, self._members(sample))[0], self._members(sample))[0], self._members(sample))
+        return self._each(x, lambda X: self._loss(self._outputs(X, self._members(sample))[0],
+                                                  self._members(sample))[0], self._members(sample))
 
     def risk(self, x, sample="train"):
         """Empirical risk (equation 4): the mean loss over the "train" or the "test" sample, shape (...)."""
@@ -89,11 +94,13 @@ class LearningProblem:
             right = self._is_right(outputs, members)
             if right is not None:
                 found[f"{sample}_acc"] = float(right.mean())
-        return {key: found[key] for key in ("train_loss", "test_loss", "train_acc", "test_acc") if key in found}
+        return {key: found[key] for key in ("train_loss", "test_loss", "train_acc", "test_acc")
+                if key in found}
 
     # ---- derivatives ----
     def gradient(self, x, members=None):
-        """Exact gradient of the training risk, shape (..., n_params); `members` restricts the mean to a minibatch."""
+        """Exact gradient of the training risk, shape (..., n_params); `members` restricts the mean to a
+        minibatch."""
         members = self._index["train"] if members is None else members
         return self._each(x, lambda X: self._gradient(X, members), members)
 
@@ -104,8 +111,8 @@ class LearningProblem:
     def hessian_vector(self, x, v):
         """Hessian of the training risk at x times v, shape (..., n_params), exact to rounding.
 
-        It is the imaginary part of the gradient at x + i h v over h, with h so small that no second order is left [1]_; kinks (ReLU)
-        count as straight on either side.
+        It is the imaginary part of the gradient at x + i h v over h, with h so small that no second order is
+        left [1]_; kinks (ReLU) count as straight on either side.
 
         References
         ----------
@@ -113,39 +120,47 @@ class LearningProblem:
         """
         x, v = checks.points("x", x, self.n_params), checks.points("v", v, self.n_params)
         z = x + 1j * COMPLEX_STEP * v
-        return self._each(z, lambda X: self._gradient(X, self._index["train"]).imag / COMPLEX_STEP, self._index["train"])
+        return self._each(z, lambda X: self._gradient(X, self._index["train"]).imag / COMPLEX_STEP,
+                          self._index["train"])
 
     def hessian(self, x):
-        """Full symmetric Hessian of the training risk at one hypothesis, (n_params, n_params), column by column."""
+        """Full symmetric Hessian of the training risk at one hypothesis, (n_params, n_params), column by
+        column."""
         x = checks.points("x", x, self.n_params)
         H = self.hessian_vector(x, np.eye(self.n_params))
         return 0.5 * (H + H.T)
 
     def member_gradients(self, x):
-        """Gradient of the loss of every member of the training sample at one hypothesis, shape (n_train, n_params)."""
+        """Gradient of the loss of every member of the training sample at one hypothesis, shape (n_train,
+        n_params)."""
         x = checks.points("x", x, self.n_params)
-        return np.concatenate([self._gradient(x[None], self._index["train"][k:k + 1]) for k in range(self.n_train)])
+        return np.concatenate([self._gradient(x[None], self._index["train"][k:k + 1])
+                               for k in range(self.n_train)])
 
     def _each(self, x, function, members):
-        """`function` of all hypotheses x (..., n_params), so many at a time that intermediate arrays stay small."""
+        """`function` of all hypotheses x (..., n_params), so many at a time that intermediate arrays stay
+        small."""
         x = x if np.iscomplexobj(x) else checks.points("x", x, self.n_params)
         X = x.reshape(-1, self.n_params)
         most = max(1, int(CHUNK // (self._cost * max(len(members), 1))))
-        found = function(X) if len(X) <= most else np.concatenate([function(X[k:k + most]) for k in range(0, len(X), most)])
+        found = function(X) if len(X) <= most else np.concatenate([function(X[k:k + most])
+                                                                   for k in range(0, len(X), most)])
         return found.reshape(x.shape[:-1] + found.shape[1:])
 
     # ---- the diffusion ----
     def potential(self, l2=0.0, batch=None, learning_rate=None, seed=0):
-        """The training risk with confinement, f(x) + (l2/2) |x|^2, as a black-box `Potential` for `fpkit.simulate`.
+        """The training risk with confinement, f(x) + (l2/2) |x|^2, as a black-box `Potential` for
+        `fpkit.simulate`.
 
         Parameters
         ----------
         l2 : float
-            Strength of the confinement, in loss per squared weight. Without it the zero-risk set is unbounded and there is no
-            normalisable Gibbs density: say so beside every result.
+            Strength of the confinement, in loss per squared weight. Without it the zero-risk set is unbounded
+            and there is no normalisable Gibbs density: say so beside every result.
         batch : int, optional
-            The gradient is that of a minibatch, drawn anew in each step of length `learning_rate` (the dt of the paths); the value
-            stays that of the whole sample. Its noise adds (learning_rate/2) Cov to the temperature.
+            The gradient is that of a minibatch, drawn anew in each step of length `learning_rate` (the dt of
+            the paths); the value stays that of the whole sample. Its noise adds (learning_rate/2) Cov to the
+            temperature.
         learning_rate : float
             Needed with `batch`: what tells the step from the time.
         seed : int
@@ -164,10 +179,13 @@ class LearningProblem:
         l2 = checks.number("l2", l2, non_negative=True)
         value = lambda X, t=0.0: self.risk(X) + 0.5 * l2 * (X * X).sum(-1)
         if batch is None:
-            return Potential.black_box(lambda X: value(X), lambda X: self._each(X, lambda Y: self._gradient(Y, self._index["train"]),
-                                                                                 self._index["train"]) + l2 * X, self.n_params)
+            return Potential.black_box(lambda X: value(X),
+                                       lambda X: self._each(X,
+                                                            lambda Y: self._gradient(Y, self._index["train"]),
+                                                                                 self._index["train"])
+                                                                                 + l2 * X, self.n_params)
         rate = checks.number("learning_rate", learning_rate, positive=True)
-        self.minibatch(batch, 0, seed)                           # refuses a bad size here and not in the middle of a run
+        self.minibatch(batch, 0, seed)  # refuses a bad size here and not in the middle of a run
 
         def gradient(X, t=0.0):
             members = self.minibatch(batch, round(t / rate), seed)

@@ -1,4 +1,5 @@
-"""SGLD of a hypothesis: paths of its training risk at a temperature, with what one watches in learning streamed along the way."""
+"""SGLD of a hypothesis: paths of its training risk at a temperature, with what one watches in learning
+streamed along the way."""
 from __future__ import annotations
 
 import os
@@ -26,13 +27,16 @@ class SgldRun:
         Hypotheses at the end.
     steps : ndarray of int, shape (n_records,)
     history : dict of ndarray, shape (n_records, n_paths)
-        ``train_loss, test_loss``, with classes ``train_acc, test_acc``, ``norm`` |x|, and ``displacement`` |x - x0|^2, at `steps`.
+        ``train_loss, test_loss``, with classes ``train_acc, test_acc``, ``norm`` |x|, and ``displacement`` |x
+        - x0|^2, at `steps`.
     theta, l2, learning_rate, batch, seed
         As given.
     curvature : float
-        Largest eigenvalue of the Hessian of the confined risk over the starts; the step is stable below 2 over it.
+        Largest eigenvalue of the Hessian of the confined risk over the starts; the step is stable below 2
+        over it.
     noise_temperature : float
-        What the minibatches add to theta at the starts, (learning_rate/2) tr Cov/d, averaged; 0 for the full sample.
+        What the minibatches add to theta at the starts, (learning_rate/2) tr Cov/d, averaged; 0 for the full
+        sample.
     status : str
         "ok", or why it ended early.
     """
@@ -61,12 +65,15 @@ class SgldRun:
 
     def __repr__(self):
         end = ", ".join(f"{name} {values[-1].mean():.4g}" for name, values in self.history.items())
-        text = (f"SGLD, {len(self.x)} path{'s' if len(self.x) > 1 else ''} in {self.x.shape[1]}-D: theta {self.theta:g}, L2 {self.l2:g}, learning rate "
-                f"{self.learning_rate:g} (stable below {2 / self.curvature:.3g}), {int(self.steps[-1])} steps; at the end {end}")
+        text = (f"SGLD, {len(self.x)} path{'s' if len(self.x) > 1 else ''} in {self.x.shape[1]}-D: theta "
+                f"{self.theta:g}, L2 {self.l2:g}, learning rate "
+                f"{self.learning_rate:g} (stable below {2 / self.curvature:.3g}), {int(self.steps[-1])} "
+                f"steps; at the end {end}")
         return text if self.status == "ok" else f"{text}; {self.status}"
 
 
-def sgld(problem, theta, x0, learning_rate, n_steps, l2=0.0, batch=None, n_paths=None, record_every=100, seed=1, checkpoint=None,
+def sgld(problem, theta, x0, learning_rate, n_steps, l2=0.0, batch=None, n_paths=None, record_every=100,
+         seed=1, checkpoint=None,
          checkpoint_every=60.0, progress=None):
     """Stochastic gradient Langevin dynamics of the training risk.
 
@@ -82,7 +89,8 @@ def sgld(problem, theta, x0, learning_rate, n_steps, l2=0.0, batch=None, n_paths
         Temperature in the units of the loss; 0 is gradient descent.
     x0 : array (n_params,) or (n_paths, n_params)
     learning_rate : float
-        Refused above 1/(largest curvature at the starts), where the walk in stiff directions is no longer the diffusion's.
+        Refused above 1/(largest curvature at the starts), where the walk in stiff directions is no longer the
+        diffusion's.
     n_steps : int
     l2 : float
         Confinement (l2/2)|x|^2; without it there is no normalisable Gibbs density.
@@ -93,7 +101,8 @@ def sgld(problem, theta, x0, learning_rate, n_steps, l2=0.0, batch=None, n_paths
     seed : int
         The same seed gives the same run, also after an interruption.
     checkpoint : path, optional
-        File for the state, written every `checkpoint_every` seconds and at the end; an existing one of the same run is resumed.
+        File for the state, written every `checkpoint_every` seconds and at the end; an existing one of the
+        same run is resumed.
 
     Returns
     -------
@@ -119,17 +128,22 @@ def sgld(problem, theta, x0, learning_rate, n_steps, l2=0.0, batch=None, n_paths
     distinct = np.unique(starts, axis=0)
     curvature = max(float(c) + c.error for c in (largest_curvature(problem, x) for x in distinct)) + l2
     if rate * curvature > 1:
-        raise ValueError(f"learning_rate is {rate:g} and the largest curvature at the start {curvature:.3g}: above 1/{curvature:.3g} = {1 / curvature:.3g} the "
-                         "walk in the stiff directions is not that of the diffusion (and above twice that it leaves the well); take a smaller one.")
-    extra = 0.0 if batch is None else float(np.mean([noise_temperature(problem, x, batch, rate) for x in distinct]))
+        raise ValueError(f"learning_rate is {rate:g} and the largest curvature at the start {curvature:.3g}: "
+                         f"above 1/{curvature:.3g} = {1 / curvature:.3g} the "
+                         "walk in the stiff directions is not that of the diffusion (and above twice that it "
+                         "leaves the well); take a smaller one.")
+    extra = 0.0 if batch is None else float(np.mean([noise_temperature(problem, x, batch, rate)
+                                                     for x in distinct]))
     names = [*problem.scores(starts[0]), "norm", "displacement"]
     steps, table = [], {name: [] for name in names}
-    digest = digest_of({"problem": repr(problem), "sample": problem._index["train"], "theta": theta, "x0": starts, "rate": rate, "l2": float(l2),
+    digest = digest_of({"problem": repr(problem), "sample": problem._index["train"], "theta": theta,
+                        "x0": starts, "rate": rate, "l2": float(l2),
                         "batch": batch or 0, "every": every, "seed": seed})
     if checkpoint is not None and os.path.exists(checkpoint):
         state = load_state(checkpoint, digest)
         if int(state["step"]) > n_steps:
-            raise ValueError(f"the checkpoint is at step {int(state['step'])}, beyond n_steps = {n_steps}; ask for more steps or remove it.")
+            raise ValueError(f"the checkpoint is at step {int(state['step'])}, beyond n_steps = {n_steps}; "
+                             "ask for more steps or remove it.")
         ensemble.restore(state)
         steps = state["records/steps"].tolist()
         table = {name: list(state[f"records/{name}"]) for name in names}
@@ -165,5 +179,6 @@ def sgld(problem, theta, x0, learning_rate, n_steps, l2=0.0, batch=None, n_paths
                 saved = time.monotonic()
     save()
     status = "ok" if ensemble.step == n_steps else f"stopped by Ctrl-C after {ensemble.step} of {n_steps} steps"
-    return SgldRun(problem, ensemble.x, np.array(steps), {name: np.array(values) for name, values in table.items()}, theta, float(l2), rate, batch,
+    return SgldRun(problem, ensemble.x, np.array(steps),
+                   {name: np.array(values) for name, values in table.items()}, theta, float(l2), rate, batch,
                    seed, curvature, extra, status)

@@ -39,14 +39,17 @@ class Solutions:
 
     def __repr__(self):
         m, g = self.problem.scores(self.memorised), self.problem.scores(self.generalised)
-        return (f"{self.problem}\n  M: training risk {m['train_loss']:.2g}, test accuracy {m['test_acc']:.2f}, norm {np.linalg.norm(self.memorised):.3g}\n"
-                f"  G: training risk {g['train_loss']:.2g}, test accuracy {g['test_acc']:.2f}, norm {np.linalg.norm(self.generalised):.3g}")
+        return (f"{self.problem}\n  M: training risk {m['train_loss']:.2g}, test accuracy "
+                f"{m['test_acc']:.2f}, norm {np.linalg.norm(self.memorised):.3g}\n"
+                f"  G: training risk {g['train_loss']:.2g}, test accuracy {g['test_acc']:.2f}, norm "
+                f"{np.linalg.norm(self.generalised):.3g}")
 
 
 def solutions(modulus=13, width=64, fraction=0.7, seed=0, n_steps=12000, polish=3000):
     """Train one network twice from the same start: without decay to M, with decay and then without to G.
 
-    Raises ArithmeticError when the run with decay does not generalise within `n_steps`: another seed or a larger fraction helps.
+    Raises ArithmeticError when the run with decay does not generalise within `n_steps`: another seed or a
+    larger fraction helps.
 
     Examples
     --------
@@ -61,7 +64,8 @@ def solutions(modulus=13, width=64, fraction=0.7, seed=0, n_steps=12000, polish=
     memorised = train(problem, polish // 2, 3e-4, weight_decay=0.0, start=memorised.x)
     run = train(problem, n_steps, stop_after=200, save_every=20)
     if run.t_grokked is None:
-        raise ArithmeticError(f"the network did not generalise within {n_steps} steps; take another seed than {seed} or a fraction above {fraction:g}.")
+        raise ArithmeticError(f"the network did not generalise within {n_steps} steps; take another seed "
+                              f"than {seed} or a fraction above {fraction:g}.")
     polished = train(problem, polish // 2, 1e-3, weight_decay=0.0, start=run.x)
     polished = train(problem, polish // 2, 1e-4, weight_decay=0.0, start=polished.x)
     wanted = run.t_memorised + 2 * (run.t_grokked - run.t_memorised) / 3
@@ -76,9 +80,9 @@ class Walks:
     Attributes
     ----------
     rows : list of dict
-        One for each condition, seed and start: ``l2, theta, seed, start`` ("M" or "G"), the accuracy at the end of the run
-        (``late``: mean of its last eighth; ``reached``: first step at .99 or None), norms, mean risk (``risk``, last eighth), and
-        ``equipartition``, theta n p/(2 n) per member: see `walks`.
+        One for each condition, seed and start: ``l2, theta, seed, start`` ("M" or "G"), the accuracy at the
+        end of the run (``late``: mean of its last eighth; ``reached``: first step at .99 or None), norms,
+        mean risk (``risk``, last eighth), and ``equipartition``, theta n p/(2 n) per member: see `walks`.
     runs : dict
         (l2, theta, seed) to the `SgldRun` with the two paths.
     """
@@ -87,27 +91,34 @@ class Walks:
 
     def mean(self, name, l2, theta, start):
         """Mean over the seeds of one entry, and its standard error (0 with one seed)."""
-        v = np.array([r[name] for r in self.rows if (r["l2"], r["theta"], r["start"]) == (l2, theta, start)], float)
+        v = np.array([r[name] for r in self.rows if (r["l2"], r["theta"], r["start"]) == (l2, theta, start)],
+                     float)
         return float(v.mean()), float(v.std(ddof=1) / np.sqrt(len(v))) if len(v) > 1 else 0.0
 
     def __repr__(self):
         lines = ["    L2     theta  seed  start  test accuracy   late  norm       mean risk  equipartition"]
         for r in self.rows:
-            lines.append(f"{r['l2']:6.0e}  {r['theta']:8.0e}  {r['seed']:4d}  {r['start']:>5}  {r['first']:.2f} -> {r['last']:.2f}   {r['late']:.3f}  "
-                         f"{r['norm_first']:.1f} -> {r['norm_last']:.1f}  {r['risk']:.4f}  {r['equipartition']:.4f}")
+            lines.append(f"{r['l2']:6.0e}  {r['theta']:8.0e}  {r['seed']:4d}  {r['start']:>5}  "
+                         f"{r['first']:.2f} -> {r['last']:.2f}   {r['late']:.3f}  "
+                         f"{r['norm_first']:.1f} -> {r['norm_last']:.1f}  {r['risk']:.4f}  "
+                         f"{r['equipartition']:.4f}")
         return "\n".join(lines)
 
 
 # (l2, theta, steps at learning rate .02)
-CONDITIONS = ((0.0, 3e-5, 300_000), (2e-4, 3e-5, 500_000), (2e-4, 0.0, 500_000), (1e-3, 1e-4, 300_000), (1e-3, 0.0, 300_000))
+CONDITIONS = ((0.0, 3e-5, 300_000), (2e-4, 3e-5, 500_000), (2e-4, 0.0, 500_000), (1e-3, 1e-4, 300_000),
+              (1e-3, 0.0, 300_000))
 
 
-def walks(conditions=CONDITIONS, seeds=(0, 1, 2), learning_rate=0.02, modulus=13, width=64, fraction=0.7, n_processes=1):
-    """SGLD of the training risk from the memorising and the generalising hypothesis of each seed, with and without L2.
+def walks(conditions=CONDITIONS, seeds=(0, 1, 2), learning_rate=0.02, modulus=13, width=64, fraction=0.7,
+          n_processes=1):
+    """SGLD of the training risk from the memorising and the generalising hypothesis of each seed, with and
+    without L2.
 
-    On the zero-risk set of n samples with p outputs each every one of the n p residuals is a stiff direction; in equilibrium each
-    carries theta/2 of the SUM of losses' quadratic form, so that the mean risk is theta n p/2 when n p is below the number of
-    parameters (equipartition: f is quadratic in n p independent residuals).
+    On the zero-risk set of n samples with p outputs each every one of the n p residuals is a stiff direction;
+    in equilibrium each carries theta/2 of the SUM of losses' quadratic form, so that the mean risk is theta n
+    p/2 when n p is below the number of parameters (equipartition: f is quadratic in n p independent
+    residuals).
 
     Parameters
     ----------
@@ -118,15 +129,17 @@ def walks(conditions=CONDITIONS, seeds=(0, 1, 2), learning_rate=0.02, modulus=13
     modulus, width, fraction
         The network.
     n_processes : int
-        Walks at a time, the same bits for any number. Above 1 they run in processes of their own (the steps are small NumPy calls, which
-        threads would hold up for one another), and a script that calls this needs the line ``if __name__ == "__main__":``.
+        Walks at a time, the same bits for any number. Above 1 they run in processes of their own (the steps
+        are small NumPy calls, which threads would hold up for one another), and a script that calls this
+        needs the line ``if __name__ == "__main__":``.
 
     Returns
     -------
     Walks
     """
     found = [solutions(modulus, width, fraction, seed) for seed in seeds]
-    jobs = sorted(((c, s) for c in conditions for s in found), key=lambda job: -job[0][2])       # the longest first: none is left over at the end
+    # the longest first: none is left over at the end
+    jobs = sorted(((c, s) for c in conditions for s in found), key=lambda job: -job[0][2])
     if checks.whole("n_processes", n_processes, 1) == 1:
         runs = [_walk(job, learning_rate) for job in jobs]
     else:
@@ -137,10 +150,14 @@ def walks(conditions=CONDITIONS, seeds=(0, 1, 2), learning_rate=0.02, modulus=13
         for k, start in enumerate("MG"):
             acc = run.history["test_acc"][:, k]
             reached = np.flatnonzero(acc >= 0.99)
-            rows.append({"l2": l2, "theta": theta, "seed": s.problem.seed, "start": start, "first": float(acc[0]), "last": float(acc[-1]),
-                         "late": float(run.late_mean("test_acc", 0.125)[k]), "reached": int(run.steps[reached[0]]) if reached.size else None,
-                         "norm_first": float(run.history["norm"][0, k]), "norm_last": float(run.history["norm"][-1, k]),
-                         "risk": float(run.late_mean("train_loss", 0.125)[k]), "equipartition": theta * s.problem.n_train * modulus / 2,
+            rows.append({"l2": l2, "theta": theta, "seed": s.problem.seed, "start": start,
+                         "first": float(acc[0]), "last": float(acc[-1]),
+                         "late": float(run.late_mean("test_acc", 0.125)[k]),
+                         "reached": int(run.steps[reached[0]]) if reached.size else None,
+                         "norm_first": float(run.history["norm"][0, k]),
+                         "norm_last": float(run.history["norm"][-1, k]),
+                         "risk": float(run.late_mean("train_loss", 0.125)[k]),
+                         "equipartition": theta * s.problem.n_train * modulus / 2,
                          "curvature": run.curvature})
     return Walks(rows, {(l2, theta, s.problem.seed): run for ((l2, theta, _), s), run in zip(jobs, runs)})
 
@@ -149,4 +166,5 @@ def _walk(job, learning_rate):
     """The paths from M and from G of one network under one condition."""
     (l2, theta, n_steps), s = job
     starts = np.stack([s.memorised, s.generalised])
-    return sgld(s.problem, theta, starts, learning_rate, n_steps, l2=l2, record_every=max(1, n_steps // 200), seed=11 + s.problem.seed, progress=False)
+    return sgld(s.problem, theta, starts, learning_rate, n_steps, l2=l2, record_every=max(1, n_steps // 200),
+                seed=11 + s.problem.seed, progress=False)

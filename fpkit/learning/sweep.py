@@ -1,4 +1,5 @@
-"""When a network memorises and when it generalises, over seeds and one varied setting, and the laws that may connect the times."""
+"""When a network memorises and when it generalises, over seeds and one varied setting, and the laws that may
+connect the times."""
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
@@ -43,14 +44,18 @@ class Sweep:
 
     @property
     def delay(self):
-        """t_grokked - t_memorised of each run; infinite when censored, at least one step between two checks."""
+        """t_grokked - t_memorised of each run; infinite when censored, at least one step between two
+        checks."""
         with np.errstate(invalid="ignore"):
             d = self.t_grokked - self.t_memorised
         return np.where(np.isfinite(self.t_grokked), np.maximum(d, 1.0), np.inf)
 
     def medians(self, of="t_grokked"):
-        """Median over the seeds with censored runs counted as later than all others; infinite when half or more are."""
-        return np.sort(getattr(self, of), axis=1)[:, (self.t_grokked.shape[1] - 1) // 2:][:, 0] if self.t_grokked.shape[1] % 2 else np.median(getattr(self, of), axis=1)
+        """Median over the seeds with censored runs counted as later than all others; infinite when half or
+        more are."""
+        return np.sort(getattr(self, of), axis=1)[:, (self.t_grokked.shape[1] - 1)
+                                                  // 2:][:,
+                                                         0] if self.t_grokked.shape[1] % 2 else np.median(getattr(self, of), axis=1)
 
     @property
     def n_censored(self):
@@ -64,27 +69,32 @@ class Sweep:
         return float(np.polyfit(x[ok], y[ok], 1)[0]) if ok.sum() > 1 and np.ptp(x[ok]) > 0 else float("nan")
 
     def __repr__(self):
-        lines = [f"addition modulo {self.settings['modulus']}, {self.t_grokked.shape[1]} seeds, at most {self.n_steps} steps",
+        lines = [f"addition modulo {self.settings['modulus']}, {self.t_grokked.shape[1]} seeds, at most "
+                 f"{self.n_steps} steps",
                  f"{self.vary:>14}  n_train  median memorised  median generalised  not generalised"]
-        for v, n, m, g, c in zip(self.values, self.n_train, self.medians("t_memorised"), self.medians(), self.n_censored):
+        for v, n, m, g, c in zip(self.values, self.n_train, self.medians("t_memorised"), self.medians(),
+                                 self.n_censored):
             late = f"{g:.0f}" if np.isfinite(g) else f"> {self.n_steps}"
             lines.append(f"{v:14g}  {n:7d}  {m:16.0f}  {late:>18}  {c:15d}")
         return "\n".join(lines)
 
     def to_dict(self):
         known = lambda a: [[float(v) if np.isfinite(v) else None for v in row] for row in a]
-        return {"vary": self.vary, "values": self.values.tolist(), "n_train": self.n_train.tolist(), "t_memorised": known(self.t_memorised),
+        return {"vary": self.vary, "values": self.values.tolist(), "n_train": self.n_train.tolist(),
+                "t_memorised": known(self.t_memorised),
                 "t_grokked": known(self.t_grokked), "n_steps": self.n_steps, "settings": self.settings}
 
 
-def sweep(values=(0.8, 0.7, 0.6, 0.5, 0.45, 0.425, 0.4), vary="fraction", n_seeds=5, n_steps=8000, modulus=31, width=96, fraction=0.5,
+def sweep(values=(0.8, 0.7, 0.6, 0.5, 0.45, 0.425, 0.4), vary="fraction", n_seeds=5, n_steps=8000, modulus=31,
+          width=96, fraction=0.5,
           learning_rate=0.003, weight_decay=1.0, scale=1.0, n_threads=2):
     """Train addition modulo p by AdamW for each value of one setting and each seed.
 
     Parameters
     ----------
     values : sequence of float
-        Of the setting named by `vary`: "fraction", "learning_rate", "weight_decay", "scale" (of the start) or "width".
+        Of the setting named by `vary`: "fraction", "learning_rate", "weight_decay", "scale" (of the start) or
+        "width".
     n_seeds : int
         Seeds 0, 1, ...: each decides split and start.
     n_steps : int
@@ -92,9 +102,9 @@ def sweep(values=(0.8, 0.7, 0.6, 0.5, 0.45, 0.425, 0.4), vary="fraction", n_seed
     modulus, width, fraction, learning_rate, weight_decay, scale
         The settings held fixed.
     n_threads : int
-        Runs at once; the times do not depend on it. In a script of yours set the environment variable OPENBLAS_NUM_THREADS to 1 before
-        NumPy is imported (`fpkit learn` does): matrix products on several threads each make runs at once wait for one another, and a
-        sweep took up to four times as long.
+        Runs at once; the times do not depend on it. In a script of yours set the environment variable
+        OPENBLAS_NUM_THREADS to 1 before NumPy is imported (`fpkit learn` does): matrix products on several
+        threads each make runs at once wait for one another, and a sweep took up to four times as long.
 
     Returns
     -------
@@ -108,7 +118,8 @@ def sweep(values=(0.8, 0.7, 0.6, 0.5, 0.45, 0.425, 0.4), vary="fraction", n_seed
     (2, 2)
     """
     vary = checks.choice("vary", vary, VARIED)
-    fixed = {"modulus": modulus, "width": width, "fraction": fraction, "learning_rate": learning_rate, "weight_decay": weight_decay, "scale": scale}
+    fixed = {"modulus": modulus, "width": width, "fraction": fraction, "learning_rate": learning_rate,
+             "weight_decay": weight_decay, "scale": scale}
     n_seeds = checks.whole("n_seeds", n_seeds, 1)
     values = np.array([checks.number("values", v, non_negative=True) for v in values])
 
@@ -116,18 +127,23 @@ def sweep(values=(0.8, 0.7, 0.6, 0.5, 0.45, 0.425, 0.4), vary="fraction", n_seed
         value, seed = job
         s = fixed | {vary: int(value) if vary == "width" else float(value)}
         problem = ModularAddition(s["modulus"], s["width"], s["fraction"], seed)
-        return train(problem, n_steps, s["learning_rate"], s["weight_decay"], start=problem.start(s["scale"]), stop_after=n_steps // 20)
+        return train(problem, n_steps, s["learning_rate"], s["weight_decay"], start=problem.start(s["scale"]),
+                     stop_after=n_steps // 20)
 
     jobs = [(v, seed) for v in values for seed in range(n_seeds)]
     with ThreadPoolExecutor(n_threads) as pool:
         runs = list(pool.map(one, jobs))
-    times = lambda name: np.array([np.inf if getattr(r, name) is None else float(getattr(r, name)) for r in runs]).reshape(len(values), n_seeds)
+    times = lambda name: np.array([np.inf if getattr(r, name) is None else float(getattr(r, name))
+                                   for r in runs]).reshape(len(values), n_seeds)
     firsts = runs[::n_seeds]
-    return Sweep(vary, values, times("t_memorised"), times("t_grokked"), n_steps, np.array([r.problem.n_train for r in firsts]),
-                 {k: v for k, v in fixed.items() if k != vary}, [{"steps": r.steps, **r.history} for r in firsts])
+    return Sweep(vary, values, times("t_memorised"), times("t_grokked"), n_steps,
+                 np.array([r.problem.n_train for r in firsts]),
+                 {k: v for k, v in fixed.items() if k != vary},
+                 [{"steps": r.steps, **r.history} for r in firsts])
 
 
-# ------------------------------------------------------------------------------------------------------------------- laws
+# -------------------------------------------------------------------------------------------------------------------
+# laws
 @dataclass(frozen=True, repr=False)
 class Law:
     """A law fitted to the delay between memorising and generalising, log delay = g(fraction) + sigma N(0, 1).
@@ -165,7 +181,8 @@ class Law:
         if self.name == "exponential":
             return np.exp(self.a - self.b * fraction)
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(fraction > self.critical, np.exp(self.a - self.b * np.log(fraction - self.critical)), np.inf)
+            return np.where(fraction > self.critical,
+                            np.exp(self.a - self.b * np.log(fraction - self.critical)), np.inf)
 
     def __repr__(self):
         form = f"exp({self.a:.3g} - {self.b:.3g} fraction)" if self.name == "exponential" else (
@@ -175,11 +192,13 @@ class Law:
 
 
 def fit_laws(found, n_bootstrap=100, seed=0):
-    """The exponential and the power law with a critical fraction, fitted to the delays of a sweep over fractions.
+    """The exponential and the power law with a critical fraction, fitted to the delays of a sweep over
+    fractions.
 
-    Maximum likelihood on all runs: a censored run contributes the probability that its delay is longer than what was watched, so
-    none is dropped and none is taken for an arrival. The critical fraction may lie anywhere below the smallest one at which a run
-    generalised. Intervals are of a bootstrap over the seeds within each fraction.
+    Maximum likelihood on all runs: a censored run contributes the probability that its delay is longer than
+    what was watched, so none is dropped and none is taken for an arrival. The critical fraction may lie
+    anywhere below the smallest one at which a run generalised. Intervals are of a bootstrap over the seeds
+    within each fraction.
 
     Returns
     -------
@@ -188,14 +207,17 @@ def fit_laws(found, n_bootstrap=100, seed=0):
     """
     if found.vary != "fraction":
         raise ValueError(f"the laws are for a sweep over fractions, got one over {found.vary}.")
-    watched = np.where(np.isfinite(found.t_grokked), found.delay, np.maximum(found.n_steps - np.minimum(found.t_memorised, found.n_steps - 1), 1.0))
+    watched = np.where(np.isfinite(found.t_grokked), found.delay,
+                       np.maximum(found.n_steps - np.minimum(found.t_memorised, found.n_steps - 1), 1.0))
     known, median = np.isfinite(found.delay), found.medians("delay")
     fractions = np.repeat(found.values, found.delay.shape[1])
-    fits = {name: _fitted(name, fractions, np.log(watched).ravel(), known.ravel()) for name in ("exponential", "power")}
+    fits = {name: _fitted(name, fractions, np.log(watched).ravel(), known.ravel())
+            for name in ("exponential", "power")}
     rng, draws = np.random.default_rng(seed), {name: [] for name in fits}
     for _ in range(n_bootstrap):
         pick = rng.integers(0, known.shape[1], known.shape)
-        logs, seen = np.take_along_axis(np.log(watched), pick, 1).ravel(), np.take_along_axis(known, pick, 1).ravel()
+        logs, seen = np.take_along_axis(np.log(watched), pick,
+                                        1).ravel(), np.take_along_axis(known, pick, 1).ravel()
         for name in fits:
             draws[name].append(_fitted(name, fractions, logs, seen, fits[name][0])[0])
     laws = {}
@@ -203,10 +225,15 @@ def fit_laws(found, n_bootstrap=100, seed=0):
         mean = _mean_log(name, p, found.values)
         ok = np.isfinite(median)
         rest, total = np.log(median[ok]) - mean[ok], np.log(median[ok]) - np.log(median[ok]).mean()
-        interval = lambda k: None if not n_bootstrap else tuple(float(q) for q in np.nanquantile([d[k] for d in draws[name]], (0.05, 0.95)))
+        interval = lambda k: None if not n_bootstrap else tuple(float(q)
+                                                                for q
+                                                                in np.nanquantile([d[k] for d in draws[name]],
+                                                                                  (0.05, 0.95)))
         is_power = name == "power"
-        laws[name] = Law(name, float(p[0]), float(p[1]), float(p[2]) if is_power else None, float(np.exp(p[-1])), float(likelihood),
-                         float(2 * len(p) - 2 * likelihood), float(1 - (rest @ rest) / (total @ total)), interval(1), interval(2) if is_power else None)
+        laws[name] = Law(name, float(p[0]), float(p[1]), float(p[2]) if is_power else None,
+                         float(np.exp(p[-1])), float(likelihood),
+                         float(2 * len(p) - 2 * likelihood), float(1 - (rest @ rest) / (total @ total)),
+                         interval(1), interval(2) if is_power else None)
     return laws
 
 
@@ -237,6 +264,8 @@ def _fitted(name, fractions, logs, known, start=None):
     else:
         least = fractions[known].min()
         starts = [np.array([2.0, 1.0, least - gap, 0.0]) for gap in (0.003, 0.01, 0.03, 0.1)]
-    best = min((minimize(cost, s, method="Nelder-Mead", options={"maxiter": 4000, "maxfev": 4000, "xatol": 1e-5, "fatol": 1e-6}) for s in starts),
+    best = min((minimize(cost, s, method="Nelder-Mead",
+                         options={"maxiter": 4000, "maxfev": 4000, "xatol": 1e-5, "fatol": 1e-6})
+                         for s in starts),
                key=lambda r: r.fun)
     return best.x, -best.fun

@@ -1,4 +1,5 @@
-"""Learners without a temperature: gradient descent, SGD, AdamW. `fpkit.learning.sgld` has the one with a temperature."""
+"""Learners without a temperature: gradient descent, SGD, AdamW. `fpkit.learning.sgld` has the one with a
+temperature."""
 from __future__ import annotations
 
 from dataclasses import dataclass, field
@@ -21,8 +22,8 @@ class TrainingRun:
     x : ndarray, shape (n_params,)
         Final parameters.
     t_memorised, t_grokked : int or None
-        First checked step with training / test accuracy at `threshold`; None if it never came (a censored run, to be
-        counted as such and not dropped).
+        First checked step with training / test accuracy at `threshold`; None if it never came (a censored
+        run, to be counted as such and not dropped).
     steps : ndarray of int, shape (n_checks,)
     history : dict of ndarray, shape (n_checks,)
         ``train_loss, test_loss``, with classes ``train_acc, test_acc``, and ``norm``, at `steps`.
@@ -46,18 +47,23 @@ class TrainingRun:
         when = lambda t: "never" if t is None else f"at step {t}"
         name = self.recipe["optimiser"].split(",")[0]
         end = "" if "train_acc" not in self.history else (
-            f": memorised {when(self.t_memorised)}, generalised {when(self.t_grokked)} (of {int(self.steps[-1])})")
-        return (f"{self.problem}; {name}, learning rate {self.recipe['learning_rate']:g}, decay {self.recipe['weight_decay']:g}"
+            f": memorised {when(self.t_memorised)}, generalised {when(self.t_grokked)} (of "
+            f"{int(self.steps[-1])})")
+        return (f"{self.problem}; {name}, learning rate {self.recipe['learning_rate']:g}, decay "
+                f"{self.recipe['weight_decay']:g}"
                 f"{end or ': training risk %.3g, test risk %.3g' % (self.history['train_loss'][-1], self.history['test_loss'][-1])}")
 
 
-def train(problem, n_steps=2000, learning_rate=0.003, weight_decay=None, betas=(0.9, 0.98), start=None, check_every=10,
-          save_every=None, threshold=0.99, stop_after=None, optimiser="adamw", momentum=0.0, batch=None, seed=0, resume=None):
+def train(problem, n_steps=2000, learning_rate=0.003, weight_decay=None, betas=(0.9, 0.98), start=None,
+          check_every=10,
+          save_every=None, threshold=0.99, stop_after=None, optimiser="adamw", momentum=0.0, batch=None,
+          seed=0, resume=None):
     """Train a hypothesis and record when it memorises and generalises.
 
-    AdamW [1]_: m += (1 - b1)(g - m), v += (1 - b2)(g^2 - v), x *= 1 - lr decay, x -= lr m^ / (sqrt(v^) + 1e-8), with the
-    bias-corrected m^, v^. SGD: m = momentum m + g, x *= 1 - lr decay, x -= lr m; with the full batch that is gradient descent. The
-    decay is not part of the loss. Neither has a temperature: these runs test no Langevin statement.
+    AdamW [1]_: m += (1 - b1)(g - m), v += (1 - b2)(g^2 - v), x *= 1 - lr decay, x -= lr m^ / (sqrt(v^) +
+    1e-8), with the bias-corrected m^, v^. SGD: m = momentum m + g, x *= 1 - lr decay, x -= lr m; with the
+    full batch that is gradient descent. The decay is not part of the loss. Neither has a temperature: these
+    runs test no Langevin statement.
 
     Parameters
     ----------
@@ -73,7 +79,8 @@ def train(problem, n_steps=2000, learning_rate=0.003, weight_decay=None, betas=(
     check_every : int
         Steps between two checks of the accuracies.
     save_every : int, optional
-        Steps between two saved parameter vectors (the first and the last are always saved). Default: none between.
+        Steps between two saved parameter vectors (the first and the last are always saved). Default: none
+        between.
     threshold : float
         Accuracy that counts as memorised or generalised.
     stop_after : int, optional
@@ -107,7 +114,8 @@ def train(problem, n_steps=2000, learning_rate=0.003, weight_decay=None, betas=(
     check_every = checks.whole("check_every", check_every, 1)
     is_adam = checks.choice("optimiser", optimiser, OPTIMISERS) == "adamw"
     rate = checks.number("learning_rate", learning_rate, positive=True)
-    decay = checks.number("weight_decay", float(is_adam) if weight_decay is None else weight_decay, non_negative=True)
+    decay = checks.number("weight_decay", float(is_adam) if weight_decay is None else weight_decay,
+                          non_negative=True)
     b1, b2 = (checks.number("betas", b, non_negative=True) for b in betas)
     if max(b1, b2) >= 1:
         raise ValueError(f"betas must be below 1, got {tuple(betas)}.")
@@ -130,7 +138,8 @@ def train(problem, n_steps=2000, learning_rate=0.003, weight_decay=None, betas=(
         if (k % check_every == 0 or k == last) and (resume is None or k > first):
             scores = problem.scores(x) if np.isfinite(x).all() else {"train_loss": np.inf}
             if not np.isfinite(scores["train_loss"]):
-                raise ArithmeticError(f"training diverged before step {k}; take a learning rate below {rate:g}.")
+                raise ArithmeticError(f"training diverged before step {k}; take a learning rate below "
+                                      f"{rate:g}.")
             steps.append(k)
             history.append({**scores, "norm": float(np.linalg.norm(x))})
             if t_memorised is None and scores.get("train_acc", 0.0) >= threshold:
@@ -158,9 +167,12 @@ def train(problem, n_steps=2000, learning_rate=0.003, weight_decay=None, betas=(
     if not history:
         raise ValueError(f"the run to resume already ends at step {first}; give n_steps above it.")
     kind = "full batch" if batch is None else f"batch {batch}"
-    recipe = {"optimiser": f"{'AdamW' if is_adam else 'SGD'}, {kind}", "learning_rate": rate, "weight_decay": decay,
-              **({"betas": [b1, b2]} if is_adam else {"momentum": momentum}), "batch": batch, "threshold": float(threshold),
+    recipe = {"optimiser": f"{'AdamW' if is_adam else 'SGD'}, {kind}", "learning_rate": rate,
+              "weight_decay": decay,
+              **({"betas": [b1, b2]} if is_adam else {"momentum": momentum}), "batch": batch,
+              "threshold": float(threshold),
               "n_steps": int(steps[-1])}
     table = {key: np.array([row[key] for row in history]) for key in history[0]}
-    return TrainingRun(problem, x, t_memorised, t_grokked, np.array(steps), table, np.array(saved_steps), np.array(checkpoints), recipe,
+    return TrainingRun(problem, x, t_memorised, t_grokked, np.array(steps), table, np.array(saved_steps),
+                       np.array(checkpoints), recipe,
                        {"m": m, "v": v})

@@ -1,10 +1,12 @@
-"""A network so small that everything about two of its wells can be known: one tanh unit that must choose which side of a bump to fit.
+"""A network so small that everything about two of its wells can be known: one tanh unit that must choose
+which side of a bump to fit.
 
     out(u) = B tanh(A u + a) + b,      f = mean over 14 examples of (out(u) - y)^2/2 + (L2/2)|x|^2,      x = (A, a, B, b)
 
-The targets are 0 on the left, 1 in the middle and .1 on the right. One unit can fit the rise or the fall: two unequal wells, each with a mirror
-image under (A, a, B) -> -(A, a, B), which is the same function. Escape between them is predicted from a plane, from the full Hessian,
-and measured by SGLD; the occupation is known exactly, since f is quadratic in (B, b).
+The targets are 0 on the left, 1 in the middle and .1 on the right. One unit can fit the rise or the fall: two
+unequal wells, each with a mirror image under (A, a, B) -> -(A, a, B), which is the same function. Escape
+between them is predicted from a plane, from the full Hessian, and measured by SGLD; the occupation is known
+exactly, since f is quadratic in (B, b).
 """
 from __future__ import annotations
 
@@ -27,14 +29,16 @@ class BumpNetwork:
     ----------
     problem : Regression
     potential : Potential
-        f with the confinement, four coordinates, compiled: SGLD on it is ``fpkit.simulate`` with dt = learning rate.
+        f with the confinement, four coordinates, compiled: SGLD on it is ``fpkit.simulate`` with dt =
+        learning rate.
     l2 : float
     rise, fall : CriticalPoint
         The two wells.
     mirrors : list of ndarray
         The mirror images of rise and fall.
     saddles : list of CriticalPoint
-        All saddles next to the rise well. They lie close together around x = 0 in (A, a, B), where the unit does nothing.
+        All saddles next to the rise well. They lie close together around x = 0 in (A, a, B), where the unit
+        does nothing.
     """
     problem: Regression
     potential: Any
@@ -49,10 +53,11 @@ class BumpNetwork:
         return min(s.value for s in self.saddles) - self.rise.value
 
     def harmonic_rate(self, theta, directions=None):
-        """Eyring-Kramers rate out of the rise well through each of its saddles, from the Hessians, per unit time.
+        """Eyring-Kramers rate out of the rise well through each of its saddles, from the Hessians, per unit
+        time.
 
-        With `directions` (rows, orthonormal): the rates of the motion that keeps to their plane, where a saddle that is not unstable
-        within the plane counts zero.
+        With `directions` (rows, orthonormal): the rates of the motion that keeps to their plane, where a
+        saddle that is not unstable within the plane counts zero.
         """
         theta = checks.number("theta", theta, positive=True)
         D = np.eye(4) if directions is None else np.asarray(directions, float)
@@ -60,7 +65,8 @@ class BumpNetwork:
         rates = []
         for s in self.saddles:
             e = np.linalg.eigvalsh(D @ self.potential.hessian(s.x) @ D.T)
-            rates.append(max(-e[0], 0.0) / (2 * np.pi) * np.sqrt(well / abs(np.prod(e))) * np.exp(-(s.value - self.rise.value) / theta))
+            rates.append(max(-e[0], 0.0) / (2 * np.pi) * np.sqrt(well / abs(np.prod(e)))
+                         * np.exp(-(s.value - self.rise.value) / theta))
         return np.array(rates)
 
     def others(self, radius=0.8):
@@ -71,9 +77,11 @@ class BumpNetwork:
         return first | rest[0] | rest[1]
 
     def plane_directions(self):
-        """Origin and two directions of the plane that holds all four wells (b at the mean of its values there)."""
+        """Origin and two directions of the plane that holds all four wells (b at the mean of its values
+        there)."""
         flat = np.array([1.0, 1.0, 1.0, 0.0])
-        return np.array([0.0, 0.0, 0.0, 0.5 * (self.rise.x[3] + self.fall.x[3])]), [self.rise.x * flat, self.fall.x * flat]
+        return np.array([0.0, 0.0, 0.0, 0.5 * (self.rise.x[3] + self.fall.x[3])]), [self.rise.x * flat,
+                                                                                    self.fall.x * flat]
 
     def harmonic_share(self, theta):
         """Harmonic Gibbs probability of the two rising wells: weights exp(-E/theta)/sqrt(det H)."""
@@ -82,7 +90,8 @@ class BumpNetwork:
         return float(1 / (1 + np.exp(log_w[1] - log_w[0])))
 
     def exact_share(self, theta, n_points=400):
-        """Exact Gibbs probability of A B > 0 (a rising output): f is quadratic in (B, b), so two integrals are Gaussian and one an error function.
+        """Exact Gibbs probability of A B > 0 (a rising output): f is quadratic in (B, b), so two integrals
+        are Gaussian and one an error function.
 
         The remaining two, over A and a, are midpoint sums over +-8 prior lengths sqrt(theta/L2).
         """
@@ -108,7 +117,8 @@ class BumpNetwork:
         return float(1 / (1 + np.exp(falling - rising)))
 
     def __repr__(self):
-        return (f"{self.problem}, L2 {self.l2:g}: rise {self.rise.value:.5f}, fall {self.fall.value:.5f}, lowest saddle {min(s.value for s in self.saddles):.5f}")
+        return (f"{self.problem}, L2 {self.l2:g}: rise {self.rise.value:.5f}, fall {self.fall.value:.5f}, "
+                f"lowest saddle {min(s.value for s in self.saddles):.5f}")
 
 
 def bump_network(l2=0.003):
@@ -119,7 +129,8 @@ def bump_network(l2=0.003):
     >>> from fpkit.learning.wells import bump_network
     >>> net = bump_network()
     >>> net
-    tanh network of 1 units: 14 training and 1 test members, 4 parameters, L2 0.003: rise 0.08978, fall 0.09441, lowest saddle 0.10342
+    tanh network of 1 units: 14 training and 1 test members, 4 parameters, L2 0.003: rise 0.08978, fall
+    0.09441, lowest saddle 0.10342
     """
     from ..potentials.stationary.critical import critical_points
     from ..potentials.potential import Potential
@@ -145,7 +156,9 @@ def bump_network(l2=0.003):
         rise = next(p for p in wells if is_rising(p) and p.x[0] > 0)
         fall = next(p for p in wells if not is_rising(p) and p.x[0] > 0)
     except StopIteration:
-        raise ValueError(f"at L2 {l2:g} this network has no two kinds of wells; between .0005 and .004 it has.") from None
+        raise ValueError(f"at L2 {l2:g} this network has no two kinds of wells; between .0005 and .004 it "
+                         "has.") from None
     mirror = lambda x: x * np.array([-1.0, -1.0, -1.0, 1.0])
     k = next(k for k, p in enumerate(wells) if p is rise)
-    return BumpNetwork(problem, V, l2, rise, fall, [mirror(rise.x), mirror(fall.x)], [s for s in saddles if k in s.between])
+    return BumpNetwork(problem, V, l2, rise, fall, [mirror(rise.x), mirror(fall.x)],
+                       [s for s in saddles if k in s.between])

@@ -1,4 +1,5 @@
-"""Figures of results. The only place that imports matplotlib; it knows results by what they carry, not by their solvers."""
+"""Figures of results. The only place that imports matplotlib; it knows results by what they carry, not by
+their solvers."""
 
 
 def plot(result, path=None, **options):
@@ -6,12 +7,14 @@ def plot(result, path=None, **options):
 
     Parameters
     ----------
-    result : Potential, Field, Evolution, Paths (of `simulate`), Statistics (of `sample`), RatesTable, TransitionPicture, Landscape,
+    result : Potential, Field, Evolution, Paths (of `simulate`), Statistics (of `sample`), RatesTable,
+    TransitionPicture, Landscape,
         LandscapeReport, TrainingRun, Sweep, PassageTable or SgldRun
     path : str or path, optional
         Where to save it (.png, .svg, .pdf).
     **options
-        Potential: ``bounds=[(low, high), ...]`` where it does not know its box. Field: ``title``. Paths: ``axis``, the coordinate.
+        Potential: ``bounds=[(low, high), ...]`` where it does not know its box. Field: ``title``. Paths:
+        ``axis``, the coordinate.
 
     Returns
     -------
@@ -42,7 +45,8 @@ def plot(result, path=None, **options):
                 made = drawing.DRAWN[base.__name__](result, **options)
             break
     else:
-        raise TypeError(f"there is no figure of {kind.__name__}; known are {', '.join(sorted(drawing.DRAWN))}.")
+        raise TypeError(f"there is no figure of {kind.__name__}; known are "
+                        f"{', '.join(sorted(drawing.DRAWN))}.")
     if path is not None:
         save(made, path)
     return made

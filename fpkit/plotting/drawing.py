@@ -12,7 +12,8 @@ NAMES = "xyz"
 
 def field(result, title=None):
     """Cell values: steps in 1D, a map in 2D, the three two-axis sums in 3D."""
-    grid, values, label = result.grid, np.asarray(result.values), result.name + (f" ({result.units})" if result.units else "")
+    grid, values, label = result.grid, np.asarray(result.values), result.name + (f" ({result.units})"
+                                                                                 if result.units else "")
     if grid.ndim == 1:
         made, axes = figure(width=14, height=8)
         axes.stairs(values, grid.edges[0], color=COLOURS[0], linewidth=1.6, fill=False)
@@ -27,7 +28,8 @@ def field(result, title=None):
             kept = [k for k in range(3) if k != missing]
             weights = np.expand_dims(grid.widths[missing], [k for k in range(3) if k != missing])
             total = np.nansum(values * weights, axis=missing)
-            picture = axes.pcolormesh(*[grid.edges[k] for k in kept], total.T, cmap=DENSITY_MAP, rasterized=True)
+            picture = axes.pcolormesh(*[grid.edges[k] for k in kept], total.T, cmap=DENSITY_MAP,
+                                      rasterized=True)
             image_axes(axes).set(xlabel=NAMES[kept[0]], ylabel=NAMES[kept[1]])
             made.colorbar(picture, ax=axes, label=f"{label}, summed over {NAMES[missing]}")
     return made
@@ -36,7 +38,8 @@ def field(result, title=None):
 def density_map(axes, grid, values, made=None, label="", maximum=None):
     """A two-dimensional field on `axes`; cells outside the mask are hatched."""
     values = np.where(grid.inside, values, np.nan)
-    picture = axes.pcolormesh(*grid.edges, values.T, cmap=DENSITY_MAP, vmin=min(0.0, np.nanmin(values)), vmax=maximum, rasterized=True)
+    picture = axes.pcolormesh(*grid.edges, values.T, cmap=DENSITY_MAP, vmin=min(0.0, np.nanmin(values)),
+                              vmax=maximum, rasterized=True)
     mark_masked(axes, *grid.edges, ~grid.inside)
     image_axes(axes).set(xlabel=NAMES[0], ylabel=NAMES[1])
     if made is not None:
@@ -78,8 +81,10 @@ def evolution(result):
     floor = np.asarray(result.error, float)
     if np.ndim(floor) == 0:
         floor = np.full(len(times), float(floor))
-    below.plot(times[shown], np.maximum(floor[shown], 1e-17), color=FAINT, linewidth=1, linestyle=":", label="stated error")
-    below.set(xscale="log", yscale="log", xlabel="time t (length²/energy)", ylabel="half the L1 distance to Gibbs", title="Relaxation")
+    below.plot(times[shown], np.maximum(floor[shown], 1e-17), color=FAINT, linewidth=1, linestyle=":",
+               label="stated error")
+    below.set(xscale="log", yscale="log", xlabel="time t (length²/energy)",
+              ylabel="half the L1 distance to Gibbs", title="Relaxation")
     below.legend()
     return made
 
@@ -129,7 +134,8 @@ def potential(result, bounds=None, theta=None):
         if points:
             where = np.array([p.x for p in points])
             height = where[:, 1] if result.ndim == 2 else [p.value for p in points]
-            axes.plot(where[:, 0], height, marker, color="white", markeredgecolor=INK, markersize=8, label=name, linestyle="")
+            axes.plot(where[:, 0], height, marker, color="white", markeredgecolor=INK, markersize=8,
+                      label=name, linestyle="")
             axes.legend(loc="best")
     return made
 
@@ -138,14 +144,17 @@ def run(result, axis=0):
     """Saved paths against time, or the positions at the end when none were saved."""
     if result.paths is None:
         made, axes = figure(width=14, height=8)
-        axes.hist(result.x[:, axis], bins="auto", density=True, color=COLOURS[0], edgecolor="white", linewidth=0.3)
-        axes.set(xlabel=f"coordinate {axis + 1}", ylabel="density (1/length)", title=f"{result.x.shape[0]} paths at t = {result.times[-1]:.4g}")
+        axes.hist(result.x[:, axis], bins="auto", density=True, color=COLOURS[0], edgecolor="white",
+                  linewidth=0.3)
+        axes.set(xlabel=f"coordinate {axis + 1}", ylabel="density (1/length)",
+                 title=f"{result.x.shape[0]} paths at t = {result.times[-1]:.4g}")
         return made
     paths, times = result.paths, result.times
     made, axes = figure(width=16, height=8)
     for k in range(min(len(paths), 5)):
         axes.plot(times, paths[k, :, axis], linewidth=0.9, color=COLOURS[k % len(COLOURS)], alpha=0.9)
-    axes.set(xlabel="time t (length²/energy)", ylabel=f"coordinate {axis + 1}", title=f"{min(len(paths), 5)} of {len(paths)} paths")
+    axes.set(xlabel="time t (length²/energy)", ylabel=f"coordinate {axis + 1}",
+             title=f"{min(len(paths), 5)} of {len(paths)} paths")
     return made
 
 
@@ -158,7 +167,8 @@ def sampled(result):
     grid, values = result.histogram.grid, np.asarray(result.histogram.values)
     made, axes = figure(width=14, height=8)
     error = np.zeros_like(values) if result.histogram.error is None else np.broadcast_to(result.histogram.error, values.shape)
-    axes.fill_between(grid.centres[0], values - 2 * error, values + 2 * error, step="mid", color=COLOURS[4], alpha=0.5, label="± 2 standard errors")
+    axes.fill_between(grid.centres[0], values - 2 * error, values + 2 * error, step="mid", color=COLOURS[4],
+                      alpha=0.5, label="± 2 standard errors")
     axes.stairs(values, grid.edges[0], color=COLOURS[0], label="paths")
     axes.set(xlabel="x", ylabel="density (1/length)", title="Sampled density")
     axes.legend()
@@ -166,5 +176,6 @@ def sampled(result):
 
 
 DRAWN = {"Field": field, "Evolution": evolution, "Potential": potential, "Paths": run, "Statistics": sampled,
-         "RatesTable": arrhenius_figure, "TransitionPicture": transition_figure, "LandscapeReport": landscape_figure, "Landscape": surface_figure,
+         "RatesTable": arrhenius_figure, "TransitionPicture": transition_figure,
+         "LandscapeReport": landscape_figure, "Landscape": surface_figure,
          "LandscapeComparison": comparison_figure, **OF_LEARNING}

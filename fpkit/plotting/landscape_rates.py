@@ -1,4 +1,5 @@
-"""Figures of a landscape report beyond the surface: the tree of wells; occupation, rates, training and test loss against temperature; a comparison."""
+"""Figures of a landscape report beyond the surface: the tree of wells; occupation, rates, training and test
+loss against temperature; a comparison."""
 import numpy as np
 
 from .landscapes import _important, _name_ends, _theta_axis, styled, text_of
@@ -12,7 +13,8 @@ WIDE_RANGE = 300.0                    # of heights: beyond, the axis is logarith
 
 @styled
 def disconnectivity_figure(report):
-    """Disconnectivity graph: each well a leaf at its lowest loss, joined to the well it drains into at the height of its pass."""
+    """Disconnectivity graph: each well a leaf at its lowest loss, joined to the well it drains into at the
+    height of its pass."""
     wells = report.wells
     shown = sorted(wells, key=lambda w: -w.persistence)[:MOST_LEAVES]
     shown = sorted(shown, key=lambda w: w.number)
@@ -53,8 +55,10 @@ def disconnectivity_figure(report):
             while up not in numbers:
                 up = wells[up - 1].joins
             axes.plot([x, order[up]], [roof, roof], color=INK, linewidth=1.3)
-        axes.plot(x, base, "o", color="white", markeredgecolor=INK, markersize=13, markeredgewidth=0.9, zorder=5, clip_on=False)
-        axes.annotate(str(w.number), (x, base), ha="center", va="center_baseline", fontsize=8.2, fontweight="bold", zorder=6, annotation_clip=False)
+        axes.plot(x, base, "o", color="white", markeredgecolor=INK, markersize=13, markeredgewidth=0.9,
+                  zorder=5, clip_on=False)
+        axes.annotate(str(w.number), (x, base), ha="center", va="center_baseline", fontsize=8.2,
+                      fontweight="bold", zorder=6, annotation_clip=False)
     if is_log:
         axes.set_yscale("symlog", linthresh=min(heights))
         end *= 3
@@ -63,50 +67,61 @@ def disconnectivity_figure(report):
         if 3 * t > end:
             continue
         axes.axhline(3 * t, color=FAINT, linewidth=0.8, linestyle=(0, (2, 2)), zorder=0)
-        axes.annotate(f"3 theta at\ntheta = {text_of(t)}", (1.0, 3 * t), xycoords=("axes fraction", "data"), xytext=(4, 0), textcoords="offset points", va="center", fontsize=7.5,
+        axes.annotate(f"3 theta at\ntheta = {text_of(t)}", (1.0, 3 * t), xycoords=("axes fraction", "data"),
+                      xytext=(4, 0), textcoords="offset points", va="center", fontsize=7.5,
                       color="#555555", annotation_clip=False)
-    axes.set(xlim=(-0.7, len(order) - 0.3), ylim=(-0.06 * top if not is_log else -0.6 * min(heights), end), xticks=[], ylabel="loss above the lowest minimum")
+    axes.set(xlim=(-0.7, len(order) - 0.3), ylim=(-0.06 * top if not is_log else -0.6 * min(heights), end),
+             xticks=[], ylabel="loss above the lowest minimum")
     axes.spines["bottom"].set_visible(False)
     axes.set_title("Disconnectivity graph" if len(shown) > 1 else "One well")
     if len(wells) <= len(shown):
-        axes.set_title("leaves: wells; junctions: passes", loc="right", fontsize=8, fontweight="normal", color="#555555")
+        axes.set_title("leaves: wells; junctions: passes", loc="right", fontsize=8, fontweight="normal",
+                       color="#555555")
     else:
-        axes.set_title(f"the {len(shown)} deepest of {len(wells)} wells", loc="right", fontsize=8, fontweight="normal", color="#555555")
+        axes.set_title(f"the {len(shown)} deepest of {len(wells)} wells", loc="right", fontsize=8,
+                       fontweight="normal", color="#555555")
     return made
 
 
 @styled
 def occupation_figure(report):
-    """Gibbs probability of each well against temperature; free energies below. Hollow markers: the barrier is below 3 theta."""
+    """Gibbs probability of each well against temperature; free energies below. Hollow markers: the barrier is
+    below 3 theta."""
     thermo, thetas, fine = report.thermodynamics, report.theta, report.curves
     if len(report.wells) == 1:
         return _single_figure(report)
     made, (axes, below) = figure(2, 1, width=16, height=16, height_ratios=[1.15, 1], sharex=True)
     largest = thermo.occupation.max(axis=0)
-    is_log = np.sort(largest)[-2] < 0.02                       # one well has all: show how little the others have
+    is_log = np.sort(largest)[-2] < 0.02  # one well has all: show how little the others have
     top = _important(largest, 1e-12 if is_log else 1e-3)
     ends, ends_below = [], []
     reference = thermo.free_energy.min(axis=1)
     for n, k in enumerate(top):
         colour, exists = COLOURS[n], thermo.is_well[:, k]
         for panel, values, curve in ((axes, thermo.occupation[:, k], fine.occupation[:, k]),
-                                     (below, (thermo.free_energy[:, k] - reference) / thetas, (fine.free_energy[:, k] - fine.free_energy.min(axis=1)) / fine.theta)):
+                                     (below, (thermo.free_energy[:, k] - reference) / thetas,
+                                      (fine.free_energy[:, k] - fine.free_energy.min(axis=1)) / fine.theta)):
             panel.plot(fine.theta, curve, color=colour, linestyle=DASHES[n])
             panel.plot(thetas[exists], values[exists], MARKERS[n], color=colour)
-            panel.plot(thetas[~exists], values[~exists], MARKERS[n], markerfacecolor="white", markeredgecolor=colour)
+            panel.plot(thetas[~exists], values[~exists], MARKERS[n], markerfacecolor="white",
+                       markeredgecolor=colour)
         ends.append((thermo.occupation[-1, k], f"well {k + 1}", colour))
         ends_below.append(((thermo.free_energy[-1, k] - reference[-1]) / thetas[-1], f"well {k + 1}", colour))
     for c in report.crossovers:
         if fine.theta[0] <= c.theta <= thetas[-1] and c.deeper - 1 in top and c.wider - 1 in top:
             for panel in (axes, below):
                 panel.axvline(c.theta, color=FAINT, linewidth=0.9, linestyle=(0, (2, 2)), zorder=0)
-            axes.annotate(f"{c.deeper} and {c.wider} equal", (c.theta, 1.0), xytext=(4, -2), textcoords="offset points", fontsize=8, color="#555555", va="top")
+            axes.annotate(f"{c.deeper} and {c.wider} equal", (c.theta, 1.0), xytext=(4, -2),
+                          textcoords="offset points", fontsize=8, color="#555555", va="top")
     axes.set(xscale="log", ylabel="Gibbs probability", title="Occupation of the wells")
     axes.set(**({"yscale": "log", "ylim": (1e-13, 5)} if is_log else {"ylim": (-0.03, 1.04)}))
-    below.set(xlabel="temperature theta (units of the loss)", ylabel=r"free energy above the lowest / $\theta$")
-    below.set_ylim(-0.4, min(float(np.nanmax([(thermo.free_energy[:, k] - reference) / thetas for k in top])) * 1.05 + 0.3, 25))
+    below.set(xlabel="temperature theta (units of the loss)",
+              ylabel=r"free energy above the lowest / $\theta$")
+    below.set_ylim(-0.4, min(float(np.nanmax([(thermo.free_energy[:, k] - reference) / thetas for k in top]))
+                             * 1.05 + 0.3, 25))
     _theta_axis(below)
-    axes.set_title("filled: depth above 3 theta; hollow: no longer a well", loc="right", fontsize=8, fontweight="normal", color="#555555")
+    axes.set_title("filled: depth above 3 theta; hollow: no longer a well", loc="right", fontsize=8,
+                   fontweight="normal", color="#555555")
     _name_ends(axes, ends)
     _name_ends(below, [e for e in ends_below if e[0] < below.get_ylim()[1]])
     return made
@@ -120,9 +135,11 @@ def _single_figure(report):
     axes.plot(fine.theta, fine.energy[:, 0], color=COLOURS[0])
     axes.plot(thetas, thermo.energy[:, 0], MARKERS[0], color=COLOURS[0], label="mean loss")
     axes.axhline(report.wells[0].minimum, color=FAINT, linewidth=0.9, linestyle=(0, (2, 2)))
-    axes.annotate("minimum", (thetas[0], report.wells[0].minimum), xytext=(0, 4), textcoords="offset points", fontsize=8, color="#555555")
+    axes.annotate("minimum", (thetas[0], report.wells[0].minimum), xytext=(0, 4), textcoords="offset points",
+                  fontsize=8, color="#555555")
     if "test_loss" in thermo.mean_loss and report.landscape.key != "test_loss":
-        axes.plot(thetas, thermo.mean_loss["test_loss"], color=COLOURS[1], marker=MARKERS[1], linestyle=DASHES[1], label="mean test loss")
+        axes.plot(thetas, thermo.mean_loss["test_loss"], color=COLOURS[1], marker=MARKERS[1],
+                  linestyle=DASHES[1], label="mean test loss")
     axes.set(xscale="log", ylabel="loss", title="One well at all temperatures: mean loss and effective width")
     axes.legend()
     unit = "area" if report.landscape.ndim > 1 else "length"
@@ -130,15 +147,18 @@ def _single_figure(report):
     below.plot(thetas, np.exp(thermo.entropy[:, 0]), MARKERS[2], color=COLOURS[2])
     cell = float(np.prod(report.landscape.spacing))
     below.axhline(cell, color=FAINT, linewidth=0.9, linestyle=(0, (2, 2)))
-    below.annotate("one cell", (thetas[0], cell), xytext=(0, 4), textcoords="offset points", fontsize=8, color="#555555")
+    below.annotate("one cell", (thetas[0], cell), xytext=(0, 4), textcoords="offset points", fontsize=8,
+                   color="#555555")
     _theta_axis(below)
-    below.set(yscale="log", xlabel="temperature theta (units of the loss)", ylabel=f"exp(entropy), {unit} in the plane's units")
+    below.set(yscale="log", xlabel="temperature theta (units of the loss)",
+              ylabel=f"exp(entropy), {unit} in the plane's units")
     return made
 
 
 @styled
 def rates_figure(report):
-    """Rates between wells and slow modes against temperature: capacities with their resolution error, Eyring-Kramers hollow beside them."""
+    """Rates between wells and slow modes against temperature: capacities with their resolution error,
+    Eyring-Kramers hollow beside them."""
     rates, step = report.rates, report.clock.step
     shift = np.log10(step) if step and report.landscape.gram is not None else 0.0
     unit = "1/step" if step and report.landscape.gram is not None else "1/(learning rate x steps)" if report.landscape.gram is not None else "1/arbitrary time"
@@ -147,51 +167,66 @@ def rates_figure(report):
         for a, one in enumerate(r.wells):
             for b, two in enumerate(r.wells):
                 if np.isfinite(r.log10_rate[a, b]):
-                    pairs.setdefault((one, two), []).append((r.theta, r.log10_rate[a, b], r.log10_rate_error[a, b], r.log10_eyring[a, b]))
-    pairs = {p: rows for p, rows in pairs.items() if max(row[1] for row in rows) > FLOOR}          # not those behind walls
+                    pairs.setdefault((one, two), []).append((r.theta, r.log10_rate[a, b],
+                                                             r.log10_rate_error[a, b], r.log10_eyring[a, b]))
+    # not those behind walls
+    pairs = {p: rows for p, rows in pairs.items() if max(row[1] for row in rows) > FLOOR}
     best = sorted(pairs, key=lambda p: (-len(pairs[p]), -pairs[p][-1][1]))[:MOST_PAIRS]
-    made, (axes, below) = figure(2, 1, width=16, height=17 if best else 15, height_ratios=[1.35, 1], sharex=True)
+    made, (axes, below) = figure(2, 1, width=16, height=17 if best else 15, height_ratios=[1.35, 1],
+                                 sharex=True)
     ends = []
     for n, pair in enumerate(best):
         theta, value, error, eyring = np.array(pairs[pair]).T
         colour = COLOURS[n % len(COLOURS)]
-        axes.plot(theta, value + shift, color=colour, linestyle=DASHES[n % len(DASHES)], marker=MARKERS[n % len(MARKERS)])
+        axes.plot(theta, value + shift, color=colour, linestyle=DASHES[n % len(DASHES)],
+                  marker=MARKERS[n % len(MARKERS)])
         band = np.where(np.isfinite(error), error, 0.0)
-        axes.fill_between(theta, value + shift - band, value + shift + band, color=colour, alpha=0.18, linewidth=0)
-        axes.plot(theta, eyring + shift, MARKERS[n % len(MARKERS)], markerfacecolor="white", markeredgecolor=colour, markersize=5.5)
+        axes.fill_between(theta, value + shift - band, value + shift + band, color=colour, alpha=0.18,
+                          linewidth=0)
+        axes.plot(theta, eyring + shift, MARKERS[n % len(MARKERS)], markerfacecolor="white",
+                  markeredgecolor=colour, markersize=5.5)
         ends.append((value[-1] + shift, f"{pair[0]} to {pair[1]}", colour))
     if best:
         axes.set(ylabel=f"log$_{{10}}$ rate, {unit}", title="Transitions between wells")
-        axes.annotate("filled: capacity, band: resolution error\nhollow: Eyring-Kramers", (0.985, 0.03), xycoords="axes fraction", ha="right", fontsize=8, color="#555555")
+        axes.annotate("filled: capacity, band: resolution error\nhollow: Eyring-Kramers", (0.985, 0.03),
+                      xycoords="axes fraction", ha="right", fontsize=8, color="#555555")
         axes.margins(y=0.12)
         _cut(axes)
     else:
         axes.set(title="Transitions between wells", yticks=[])
-        axes.annotate("one well at every temperature: no transitions", (0.5, 0.5), xycoords="axes fraction", ha="center", color="#555555")
+        axes.annotate("one well at every temperature: no transitions", (0.5, 0.5), xycoords="axes fraction",
+                      ha="center", color="#555555")
     n_modes = max((r.log10_modes.size for r in rates), default=0)
-    modes = np.full((len(rates), n_modes, 2), np.nan)              # NaN where a temperature has no such mode, so that no line is drawn across
+    # NaN where a temperature has no such mode, so that no line is drawn across
+    modes = np.full((len(rates), n_modes, 2), np.nan)
     for i, r in enumerate(rates):
         modes[i, :r.log10_modes.size] = np.stack([r.log10_modes, r.log10_modes_error], axis=1)
     theta = np.array([r.theta for r in rates])
     living = [j for j in range(n_modes) if np.nanmax(modes[:, j, 0]) > FLOOR][:4]
     for n, j in enumerate(living):
         value, band = modes[:, j, 0], np.nan_to_num(modes[:, j, 1])
-        below.plot(theta, value + shift, color=COLOURS[n], linestyle=DASHES[n], marker=MARKERS[n], label=f"mode {j + 1}")
-        below.fill_between(theta, value + shift - band, value + shift + band, color=COLOURS[n], alpha=0.18, linewidth=0)
+        below.plot(theta, value + shift, color=COLOURS[n], linestyle=DASHES[n], marker=MARKERS[n],
+                   label=f"mode {j + 1}")
+        below.fill_between(theta, value + shift - band, value + shift + band, color=COLOURS[n], alpha=0.18,
+                           linewidth=0)
     if living:
         below.legend(loc="lower right", ncols=2)
         _cut(below)
     if report.clock.theta is not None and report.theta.size > 1:
         for panel in (axes, below):
             panel.axvline(report.clock.theta, color=FAINT, linewidth=0.9, linestyle=(0, (2, 2)), zorder=0)
-        below.annotate("SGD", (report.clock.theta, 0), xycoords=("data", "axes fraction"), xytext=(3, 3), textcoords="offset points", fontsize=8, color="#555555")
-    below.set(xscale="log", xlabel="temperature theta (units of the loss)", ylabel=f"log$_{{10}}$ rate, {unit}", title="Slowest relaxations on the surface")
+        below.annotate("SGD", (report.clock.theta, 0), xycoords=("data", "axes fraction"), xytext=(3, 3),
+                       textcoords="offset points", fontsize=8, color="#555555")
+    below.set(xscale="log", xlabel="temperature theta (units of the loss)",
+              ylabel=f"log$_{{10}}$ rate, {unit}", title="Slowest relaxations on the surface")
     if n_modes:
         below.legend(loc="lower right", ncols=2)
         _cut(below)
     if report.theta.size > 1:
-        seen = [t for p in best for t, v, *_ in pairs[p] if v + shift > FLOOR] + [t for t, row in zip(theta, modes[:, living, 0]) if (row + shift > FLOOR).any()]
-        low, high = report.theta[max(0, int(np.searchsorted(report.theta, min(seen, default=0.0))) - 1)], report.theta[-1]
+        seen = [t for p in best for t, v, *_ in pairs[p] if v + shift
+                > FLOOR] + [t for t, row in zip(theta, modes[:, living, 0]) if (row + shift > FLOOR).any()]
+        low, high = report.theta[max(0, int(np.searchsorted(report.theta, min(seen, default=0.0)))
+                                     - 1)], report.theta[-1]
         below.set_xlim(low / (high / low) ** 0.03, high * (high / low) ** 0.03)
         _theta_axis(below)
     _name_ends(axes, ends)
@@ -199,11 +234,13 @@ def rates_figure(report):
 
 
 def _cut(axes):
-    """End the axis of a logarithm at FLOOR: what happens more rarely than that happens never, and would flatten the rest."""
+    """End the axis of a logarithm at FLOOR: what happens more rarely than that happens never, and would
+    flatten the rest."""
     low, high = axes.get_ylim()
     if low < FLOOR < high:
         axes.set_ylim(FLOOR, high if high - low < 10 * abs(FLOOR) else max(5.0, axes.dataLim.y1 + 4))
-        axes.annotate(f"below: rates under $10^{{{FLOOR:.0f}}}$, in the report's table", (0.015, 0.02), xycoords="axes fraction", fontsize=7.5, color="#555555",
+        axes.annotate(f"below: rates under $10^{{{FLOOR:.0f}}}$, in the report's table", (0.015, 0.02),
+                      xycoords="axes fraction", fontsize=7.5, color="#555555",
                       bbox={"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 1.5})
 
 
@@ -213,12 +250,17 @@ def risk_figure(report):
     risk = report.risk
     made, (axes, below) = figure(2, 1, width=16, height=13, height_ratios=[1.5, 1], sharex=True)
     for n, (values, name) in enumerate(((risk.train, "training loss"), (risk.test, "test loss"))):
-        axes.plot(risk.theta, values, color=COLOURS[n], linestyle=DASHES[n], label=name, marker=MARKERS[n] if risk.theta.size < 5 else "")
-    axes.plot(risk.best_theta, risk.best_test, "o", markersize=9, markerfacecolor="white", markeredgecolor=COLOURS[1], markeredgewidth=1.6, zorder=5,
-              label="least test loss" + (", at the end of the range" if risk.is_at_end else f", theta = {text_of(risk.best_theta)}"))
-    axes.set(xscale="log", ylabel="mean loss", title="Training and test loss under the Gibbs distribution of the analysed loss")
+        axes.plot(risk.theta, values, color=COLOURS[n], linestyle=DASHES[n], label=name, marker=MARKERS[n]
+                  if risk.theta.size < 5 else "")
+    axes.plot(risk.best_theta, risk.best_test, "o", markersize=9, markerfacecolor="white",
+              markeredgecolor=COLOURS[1], markeredgewidth=1.6, zorder=5,
+              label="least test loss" + (", at the end of the range" if risk.is_at_end
+                                         else f", theta = {text_of(risk.best_theta)}"))
+    axes.set(xscale="log", ylabel="mean loss", title="Training and test loss under the Gibbs distribution of "
+             "the analysed loss")
     axes.legend()
-    below.plot(risk.theta, risk.gap, color=COLOURS[2], linestyle=DASHES[2], marker=MARKERS[2] if risk.theta.size < 5 else "")
+    below.plot(risk.theta, risk.gap, color=COLOURS[2], linestyle=DASHES[2], marker=MARKERS[2]
+               if risk.theta.size < 5 else "")
     below.set(ylabel="test − training", xlabel="temperature theta (units of the loss)")
     if risk.theta.size > 1:
         _theta_axis(below)
@@ -227,15 +269,19 @@ def risk_figure(report):
 
 @styled
 def comparison_figure(both):
-    """Mean of each loss under the first landscape's Gibbs distribution, and how far the distributions overlap."""
+    """Mean of each loss under the first landscape's Gibbs distribution, and how far the distributions
+    overlap."""
     made, (axes, below) = figure(2, 1, width=16, height=15, height_ratios=[1.3, 1], sharex=True)
     for j, name in enumerate(both.names[:len(COLOURS)]):
-        axes.plot(both.theta, both.mean[:, 0, j], color=COLOURS[j], linestyle=DASHES[j], marker=MARKERS[j], label=name)
+        axes.plot(both.theta, both.mean[:, 0, j], color=COLOURS[j], linestyle=DASHES[j], marker=MARKERS[j],
+                  label=name)
         if j:
-            below.plot(both.theta, both.overlap[:, 0, j], color=COLOURS[j], linestyle=DASHES[j], marker=MARKERS[j], label=name)
+            below.plot(both.theta, both.overlap[:, 0, j], color=COLOURS[j], linestyle=DASHES[j],
+                       marker=MARKERS[j], label=name)
     axes.set(xscale="log", ylabel="mean loss", title=f"Means under the Gibbs distribution of {both.names[0]}")
     axes.legend(fontsize=8)
-    below.set(ylabel="shared probability", xlabel="temperature theta (units of the loss)", ylim=(-0.03, 1.04), title="Overlap of the Gibbs distributions")
+    below.set(ylabel="shared probability", xlabel="temperature theta (units of the loss)", ylim=(-0.03, 1.04),
+              title="Overlap of the Gibbs distributions")
     if both.theta.size > 1:
         _theta_axis(below)
     return made

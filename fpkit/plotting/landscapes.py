@@ -32,7 +32,8 @@ def text_of(value):
 
 @styled
 def landscape_figure(report):
-    """The surface with numbered wells, outlined basins, passes, the start and paths; on a line the loss itself."""
+    """The surface with numbered wells, outlined basins, passes, the start and paths; on a line the loss
+    itself."""
     return (_line_figure, _plane_figure, _space_figure)[report.landscape.ndim - 1](report)
 
 
@@ -51,7 +52,8 @@ def surface_figure(land):
         bar = made.colorbar(surface(axes, land, scale), ax=axes, label=label, pad=0.015)
         _contours(axes, land, scale)
         _scale_ticks(bar, land, scale)
-        axes.set(xlabel="x, coefficient of the first direction", ylabel="y, coefficient of the second direction")
+        axes.set(xlabel="x, coefficient of the first direction",
+                 ylabel="y, coefficient of the second direction")
     axes.set_title(_word(land.key))
     return made
 
@@ -68,19 +70,26 @@ def _plane_figure(report):
         paths = motion.paths
         ends = np.asarray(paths.ends)
         for k, trace in enumerate(paths.traces[:2]):
-            axes.plot(trace[:, 0], trace[:, 1], color="white", linewidth=0.55, alpha=0.9, zorder=2.8, label="two paths, first steps" if k == 0 else None)
-        axes.plot(ends[:, 0], ends[:, 1], "o", color="white", markersize=2.6, markeredgecolor=INK, markeredgewidth=0.35, zorder=3, linestyle="none",
+            axes.plot(trace[:, 0], trace[:, 1], color="white", linewidth=0.55, alpha=0.9, zorder=2.8,
+                      label="two paths, first steps" if k == 0 else None)
+        axes.plot(ends[:, 0], ends[:, 1], "o", color="white", markersize=2.6, markeredgecolor=INK,
+                  markeredgewidth=0.35, zorder=3, linestyle="none",
                   label=f"{paths.n_paths} paths at t = {text_of(paths.times[-1])}")
     if land.trajectory is not None:
-        axes.plot(*np.asarray(land.trajectory).T[:2], color=COLOURS[1], linewidth=1.2, marker=".", markersize=3.5, zorder=3.5, label="trajectory in the file")
+        axes.plot(*np.asarray(land.trajectory).T[:2], color=COLOURS[1], linewidth=1.2, marker=".",
+                  markersize=3.5, zorder=3.5, label="trajectory in the file")
     drawn = [w for w in report.wells if w.saddle_x is not None]
     if drawn:
-        axes.plot(*np.array([w.saddle_x for w in drawn]).T[:2], "x", color=INK, markersize=6.5, markeredgewidth=2.6, zorder=4)
-        axes.plot(*np.array([w.saddle_x for w in drawn]).T[:2], "x", color="white", markersize=5.5, markeredgewidth=1.2, zorder=4, label="pass")
-    axes.plot(*report.start[:2], "*", color=COLOURS[1], markeredgecolor="white", markersize=15, markeredgewidth=0.9, zorder=4.8, label="start")
+        axes.plot(*np.array([w.saddle_x for w in drawn]).T[:2], "x", color=INK, markersize=6.5,
+                  markeredgewidth=2.6, zorder=4)
+        axes.plot(*np.array([w.saddle_x for w in drawn]).T[:2], "x", color="white", markersize=5.5,
+                  markeredgewidth=1.2, zorder=4, label="pass")
+    axes.plot(*report.start[:2], "*", color=COLOURS[1], markeredgecolor="white", markersize=15,
+              markeredgewidth=0.9, zorder=4.8, label="start")
     _numbers(axes, report)
     x, y = land.edges
-    axes.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]), xlabel="x, coefficient of the first direction", ylabel="y, coefficient of the second direction")
+    axes.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]), xlabel="x, coefficient of the first direction",
+             ylabel="y, coefficient of the second direction")
     axes.set_title(f"{_word(land.key)} with its wells")
     bar = made.colorbar(picture, ax=axes, label=label, pad=0.015)
     bar.outline.set_linewidth(0.6)
@@ -107,7 +116,8 @@ def _slices(land, index, title, draw=None):
         image_axes(axes)
         names = "xyz"
         axes.set(xlabel=names[kept[0]], ylabel=names[kept[1]])
-        axes.set_title(f"{title}, {names[across]} = {land.axes[across][index[axis]]:.3g}" if across == 2 else f"{names[across]} = {land.axes[across][index[axis]]:.3g}", fontsize=9.5)
+        axes.set_title(f"{title}, {names[across]} = {land.axes[across][index[axis]]:.3g}" if across == 2
+                       else f"{names[across]} = {land.axes[across][index[axis]]:.3g}", fontsize=9.5)
         if draw is not None:
             draw(axes, kept)
     bar = made.colorbar(picture, ax=list(row), label=label, pad=0.01)
@@ -121,11 +131,15 @@ def _space_figure(report):
 
     def draw(axes, kept):
         if motion is not None and motion.paths is not None:
-            axes.plot(*np.asarray(motion.paths.ends)[:, list(kept)].T, "o", color="white", markersize=2.2, markeredgecolor=INK, markeredgewidth=0.3, zorder=3)
-        axes.plot(*report.start[list(kept)], "*", color=COLOURS[1], markeredgecolor="white", markersize=13, zorder=4)
+            axes.plot(*np.asarray(motion.paths.ends)[:, list(kept)].T, "o", color="white", markersize=2.2,
+                      markeredgecolor=INK, markeredgewidth=0.3, zorder=3)
+        axes.plot(*report.start[list(kept)], "*", color=COLOURS[1], markeredgecolor="white", markersize=13,
+                  zorder=4)
         for w in report.wells[:12]:
-            axes.plot(*w.x[list(kept)], "o", color="white", markeredgecolor=INK, markersize=11, markeredgewidth=0.9, zorder=5, clip_on=False)
-            axes.annotate(str(w.number), w.x[list(kept)], ha="center", va="center_baseline", fontsize=7.5, fontweight="bold", zorder=6, annotation_clip=False)
+            axes.plot(*w.x[list(kept)], "o", color="white", markeredgecolor=INK, markersize=11,
+                      markeredgewidth=0.9, zorder=5, clip_on=False)
+            axes.annotate(str(w.number), w.x[list(kept)], ha="center", va="center_baseline", fontsize=7.5,
+                          fontweight="bold", zorder=6, annotation_clip=False)
 
     return _slices(land, land.minimum_index, _word(land.key), draw)
 
@@ -137,9 +151,11 @@ def loss_scale(land):
     if not top > lowest:
         return (lambda a: a * 0.0), "loss"
     heights = np.sort(f - lowest)
-    unit = float(heights[max(1, len(heights) // 50)]) or float(heights[heights > 0][0])       # the floor of the wells
+    # the floor of the wells
+    unit = float(heights[max(1, len(heights) // 50)]) or float(heights[heights > 0][0])
     unit = max(unit, 1e-300)
-    return (lambda a: np.log10(1 + (np.minimum(a - lowest, unit * 10.0**DECADES)) / unit)), "loss, logarithmic in its height above the minimum"
+    return (lambda a: np.log10(1 + (np.minimum(a - lowest, unit * 10.0**DECADES))
+                               / unit)), "loss, logarithmic in its height above the minimum"
 
 
 def surface(axes, land, scale):
@@ -187,7 +203,8 @@ def _contours(axes, land, scale):
     with np.errstate(invalid="ignore"):
         values = np.ma.masked_invalid(scale(land.loss))
     if values.max() > values.min():
-        axes.contour(*land.axes, values, levels=np.linspace(values.min(), values.max(), 16)[1:-1], colors=INK, linewidths=0.35, alpha=0.45, zorder=2)
+        axes.contour(*land.axes, values, levels=np.linspace(values.min(), values.max(), 16)[1:-1], colors=INK,
+                     linewidths=0.35, alpha=0.45, zorder=2)
 
 
 def _basins(axes, report):
@@ -203,14 +220,17 @@ def _basins(axes, report):
     for iy, ix in np.argwhere((b[1:] != b[:-1]) & (b[1:] >= 0) & (b[:-1] >= 0)):
         segments.append([(x[ix], y[iy + 1]), (x[ix + 1], y[iy + 1])])
     if segments:
-        axes.add_collection(LineCollection(segments, colors=INK, linewidths=1.1, alpha=0.75, linestyles=(0, (4, 1.5)), zorder=2.5, label="border of basins"))
+        axes.add_collection(LineCollection(segments, colors=INK, linewidths=1.1, alpha=0.75,
+                                           linestyles=(0, (4, 1.5)), zorder=2.5, label="border of basins"))
 
 
 def _numbers(axes, report):
     for w in report.wells[:20]:
         is_main = w.number <= MOST_CURVES
-        axes.plot(*w.x[:2], "o", color="white", markeredgecolor=INK, markersize=12 if is_main else 8, markeredgewidth=0.9, zorder=5, clip_on=False)
-        axes.annotate(str(w.number), w.x[:2], ha="center", va="center_baseline", fontsize=7.8 if is_main else 5.8, fontweight="bold" if is_main else "normal",
+        axes.plot(*w.x[:2], "o", color="white", markeredgecolor=INK, markersize=12 if is_main else 8,
+                  markeredgewidth=0.9, zorder=5, clip_on=False)
+        axes.annotate(str(w.number), w.x[:2], ha="center", va="center_baseline", fontsize=7.8 if is_main
+                      else 5.8, fontweight="bold" if is_main else "normal",
                       color=INK, zorder=7, annotation_clip=False)
 
 
@@ -218,7 +238,8 @@ def _line_figure(report):
     land, motion = report.landscape, report.dynamics
     x = land.axes[0]
     made, axes = figure(width=16, height=9.5)
-    axes.plot(x, land.loss, color=INK, linewidth=1.3, marker=".", markersize=3.5, label=_word(land.key), zorder=3)
+    axes.plot(x, land.loss, color=INK, linewidth=1.3, marker=".", markersize=3.5, label=_word(land.key),
+              zorder=3)
     if land.test_loss is not None and land.key != "test_loss":
         axes.plot(x, land.test_loss, color=COLOURS[1], linestyle=DASHES[1], label="test loss")
     f = land.loss[land.valid]
@@ -227,16 +248,21 @@ def _line_figure(report):
     _bands(axes, land, "no loss (diverged)")
     span = np.nanmax(land.loss) - np.nanmin(land.loss)
     for w in report.wells:
-        axes.annotate(str(w.number), (w.x[0], w.minimum), xytext=(0, -14), textcoords="offset points", ha="center", va="center", fontsize=8, fontweight="bold",
-                      bbox={"boxstyle": "circle,pad=0.2", "facecolor": "white", "edgecolor": INK, "linewidth": 0.8}, zorder=6)
+        axes.annotate(str(w.number), (w.x[0], w.minimum), xytext=(0, -14), textcoords="offset points",
+                      ha="center", va="center", fontsize=8, fontweight="bold",
+                      bbox={"boxstyle": "circle,pad=0.2", "facecolor": "white", "edgecolor": INK,
+                            "linewidth": 0.8}, zorder=6)
         if w.saddle_x is not None:
-            axes.plot(w.saddle_x[0], w.saddle, "x", color=COLOURS[1], markersize=7, markeredgewidth=1.8, zorder=5)
+            axes.plot(w.saddle_x[0], w.saddle, "x", color=COLOURS[1], markersize=7, markeredgewidth=1.8,
+                      zorder=5)
     index = land.index(report.start)
-    axes.plot(report.start[0], land.loss[index], "*", color=COLOURS[1], markeredgecolor="white", markersize=15, zorder=7, label="start")
+    axes.plot(report.start[0], land.loss[index], "*", color=COLOURS[1], markeredgecolor="white",
+              markersize=15, zorder=7, label="start")
     if motion is not None and motion.paths is not None:
         ends = np.asarray(motion.paths.ends)[:, 0]
         base = np.nanmin(land.loss) - 0.2 * (span if axes.get_yscale() == "linear" else np.nanmin(land.loss))
-        axes.plot(ends, np.full(ends.size, base), "|", color=COLOURS[0], markersize=7, alpha=0.5, label=f"{ends.size} paths at t = {text_of(motion.paths.times[-1])}")
+        axes.plot(ends, np.full(ends.size, base), "|", color=COLOURS[0], markersize=7, alpha=0.5,
+                  label=f"{ends.size} paths at t = {text_of(motion.paths.times[-1])}")
     axes.set(xlabel="x, coefficient of the direction", ylabel="loss")
     axes.set_title(f"{_word(land.key)} with its wells; crosses: passes")
     axes.legend(loc="best")
@@ -245,7 +271,8 @@ def _line_figure(report):
 
 @styled
 def density_figure(report):
-    """The density at a few times and in equilibrium, and the occupation of the wells over time beside the paths'."""
+    """The density at a few times and in equilibrium, and the occupation of the wells over time beside the
+    paths'."""
     motion, land = report.dynamics, report.landscape
     if motion is None:
         raise ValueError("the report has no density: the samples are not evenly spaced.")
@@ -253,9 +280,12 @@ def density_figure(report):
     if land.ndim == 1:
         made, (axes, below) = figure(2, 1, width=16, height=15, height_ratios=[1.25, 1])
         for n, k in enumerate(shown):
-            axes.stairs(motion.density[k], land.edges[0], color=COLOURS[n % len(COLOURS)], linestyle=DASHES[n % len(DASHES)], linewidth=1.5, label=f"t = {text_of(motion.times[k])}", baseline=None)
+            axes.stairs(motion.density[k], land.edges[0], color=COLOURS[n % len(COLOURS)],
+                        linestyle=DASHES[n % len(DASHES)], linewidth=1.5,
+                        label=f"t = {text_of(motion.times[k])}", baseline=None)
         axes.stairs(motion.gibbs, land.edges[0], color=INK, linewidth=0.9, label="equilibrium", baseline=None)
-        axes.set(xlabel="x", ylabel="probability / length", yscale="log", title=f"Density at theta = {motion.theta:.3g}")
+        axes.set(xlabel="x", ylabel="probability / length", yscale="log",
+                 title=f"Density at theta = {motion.theta:.3g}")
         top = np.nanmax(motion.density[shown])
         axes.set_ylim(1e-6 * top, 2 * top)
         _bands(axes, land)
@@ -267,7 +297,8 @@ def density_figure(report):
     made.clear()
     rows = made.subfigures(2, 1, height_ratios=[1, 0.95])
     row = rows[0].subplots(1, n, sharey=True)
-    pictures = [(f"t = {text_of(motion.times[k])}", motion.density[k]) for k in shown] + [("equilibrium", motion.gibbs)]
+    pictures = [(f"t = {text_of(motion.times[k])}", motion.density[k])
+                for k in shown] + [("equilibrium", motion.gibbs)]
     is_space = land.ndim == 3
     if is_space:                                       # seen along z
         pictures = [(title, np.nansum(values, axis=0) * land.spacing[2]) for title, values in pictures]
@@ -277,17 +308,20 @@ def density_figure(report):
         # each panel on the scale of the equilibrium: six decades of probability
         with np.errstate(divide="ignore", invalid="ignore", under="ignore"):
             logs = np.log10(np.maximum(values, 0) / top)
-        picture = axes.pcolormesh(*land.edges[:2], np.where(valid, np.clip(logs, -6, 0), np.nan), cmap=DENSITY_MAP, vmin=-6, vmax=0, rasterized=True)
+        picture = axes.pcolormesh(*land.edges[:2], np.where(valid, np.clip(logs, -6, 0), np.nan),
+                                  cmap=DENSITY_MAP, vmin=-6, vmax=0, rasterized=True)
         mark_masked(axes, *land.edges[:2], ~valid.T)
         image_axes(axes)
-        axes.plot(*motion.start[:2], "*", color=COLOURS[1], markeredgecolor="white", markersize=8, markeredgewidth=0.6)
+        axes.plot(*motion.start[:2], "*", color=COLOURS[1], markeredgecolor="white", markersize=8,
+                  markeredgewidth=0.6)
         axes.set_title(title, fontsize=9.5)
         axes.set_xlabel("x")
     row[0].set_ylabel("y")
     bar = rows[0].colorbar(picture, ax=list(row), pad=0.01, ticks=[-6, -4, -2, 0], aspect=14)
     bar.set_ticklabels(["$10^{-6}$", "$10^{-4}$", "$10^{-2}$", "1"])
     bar.set_label("density / highest\nequilibrium density")
-    rows[0].suptitle(f"Density{', summed over z,' if is_space else ''} at theta = {motion.theta:.3g}, t in {motion.time_unit}", fontsize=10.5, fontweight="bold", x=0.01, ha="left")
+    rows[0].suptitle(f"Density{', summed over z,' if is_space else ''} at theta = {motion.theta:.3g}, t in "
+                     f"{motion.time_unit}", fontsize=10.5, fontweight="bold", x=0.01, ha="left")
     _over_time(rows[1].subplots(), report)
     return made
 
@@ -296,12 +330,14 @@ def _bands(axes, land, name=None):
     """Grey hatched bands over the invalid samples of a line."""
     e = land.edges[0]
     for n, k in enumerate(np.flatnonzero(~land.valid)):
-        axes.axvspan(e[k], e[k + 1], facecolor="#d8d8d8", hatch="////", edgecolor="#b5b5b5", linewidth=0, zorder=0, label=name if n == 0 else None)
+        axes.axvspan(e[k], e[k + 1], facecolor="#d8d8d8", hatch="////", edgecolor="#b5b5b5", linewidth=0,
+                     zorder=0, label=name if n == 0 else None)
     axes.set_xlim(e[0], e[-1])
 
 
 def _panels(motion, n=4):
-    """Times to show: from where the density has spread over a few cells to where it stops changing, evenly in how far it has come."""
+    """Times to show: from where the density has spread over a few cells to where it stops changing, evenly in
+    how far it has come."""
     d = np.asarray(motion.distance)
     wanted = np.linspace(0.995 * d[0], max(d[-1], 0.02), n)
     picked = sorted({int(np.argmin(np.abs(d - w))) for w in wanted})
@@ -309,7 +345,8 @@ def _panels(motion, n=4):
 
 
 def _over_time(axes, report):
-    """Occupation of the wells over time: curves of the density, points with bars of the paths; mean loss where one well has all."""
+    """Occupation of the wells over time: curves of the density, points with bars of the paths; mean loss
+    where one well has all."""
     motion, both = report.dynamics, report.agreement
     t, paths = motion.times, motion.paths
     axes.set_xscale("log")
@@ -317,7 +354,8 @@ def _over_time(axes, report):
     if len(top) == 1:
         axes.plot(t, motion.mean_loss, color=COLOURS[0], label="density")
         if paths is not None:
-            axes.errorbar(paths.times, paths.mean_loss, 2 * paths.mean_loss_error, fmt="o", color=COLOURS[1], capsize=2.5, label="paths (bars: two standard errors)")
+            axes.errorbar(paths.times, paths.mean_loss, 2 * paths.mean_loss_error, fmt="o", color=COLOURS[1],
+                          capsize=2.5, label="paths (bars: two standard errors)")
         axes.set(ylabel="mean loss", title="Mean loss over time")
         axes.legend()
         drawn = motion.mean_loss[:, None] / max(np.ptp(motion.mean_loss), 1e-300)
@@ -327,15 +365,18 @@ def _over_time(axes, report):
             axes.plot(t, motion.occupation[:, k], color=COLOURS[n], linestyle=DASHES[n])
             ends.append((motion.occupation[-1, k], f"well {k + 1}", COLOURS[n]))
             if paths is not None:
-                axes.errorbar(paths.times, paths.occupation[:, k], 2 * paths.occupation_error[:, k], fmt=MARKERS[n], color=COLOURS[n], capsize=2.5, markersize=5)
+                axes.errorbar(paths.times, paths.occupation[:, k], 2 * paths.occupation_error[:, k],
+                              fmt=MARKERS[n], color=COLOURS[n], capsize=2.5, markersize=5)
         # where a curve's well is none of the network's any more, the two do not speak of the same
         has_network = both is not None and {k + 1 for k in top} <= set(both.wells)
         if has_network:
             for k, name in enumerate(both.wells):
                 if name - 1 in top:
-                    axes.plot(t, both.network[:, k], color=INK, linewidth=1.0, linestyle=(0, (1, 1.5)), zorder=1)
+                    axes.plot(t, both.network[:, k], color=INK, linewidth=1.0, linestyle=(0, (1, 1.5)),
+                              zorder=1)
         axes.set(ylabel="probability", ylim=(-0.03, 1.04), title="Occupation of the wells over time")
-        said = "curves: density" + ("; points: paths, two standard errors" if paths is not None else "") + ("; dots: network of wells" if has_network else "")
+        said = "curves: density" + ("; points: paths, two standard errors" if paths is not None
+                                    else "") + ("; dots: network of wells" if has_network else "")
         _name_ends(axes, ends)
         drawn = motion.occupation[:, top]
     axes.set_xlabel(f"t, {motion.time_unit}" + (f"\n{said}" if len(top) > 1 else ""))
@@ -351,10 +392,12 @@ def _important(largest, least=1e-3):
 
 
 def _name_ends(axes, ends):
-    """Names (value, name, colour) at the right ends of curves, moved apart so that they do not overlap. Call after the limits are set."""
+    """Names (value, name, colour) at the right ends of curves, moved apart so that they do not overlap. Call
+    after the limits are set."""
     low, high = axes.get_ylim()
     scaled = np.log if axes.get_yscale() == "log" else (lambda v: v)
-    slots = sorted(((scaled(max(v, low) if scaled is np.log else v) - scaled(low)) / (scaled(high) - scaled(low)), name, colour) for v, name, colour in ends)
+    slots = sorted(((scaled(max(v, low) if scaled is np.log else v) - scaled(low))
+                    / (scaled(high) - scaled(low)), name, colour) for v, name, colour in ends)
     heights, gap = [], 0.058
     for p, _, _ in slots:
         heights.append(max(p, heights[-1] + gap) if heights else p)
@@ -363,7 +406,8 @@ def _name_ends(axes, ends):
         for k in range(len(heights) - 2, -1, -1):
             heights[k] = min(heights[k], heights[k + 1] - gap)
     for (_, name, colour), h in zip(slots, heights):
-        axes.annotate(name, (1.0, h), xycoords="axes fraction", xytext=(6, 0), textcoords="offset points", color=colour, va="center", fontsize=8.8, fontweight="bold",
+        axes.annotate(name, (1.0, h), xycoords="axes fraction", xytext=(6, 0), textcoords="offset points",
+                      color=colour, va="center", fontsize=8.8, fontweight="bold",
                       annotation_clip=False)
 
 
@@ -373,7 +417,8 @@ def _theta_axis(axes):
 
     low, high = axes.get_xlim()
     decades = np.log10(high / low)
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if decades > 2.5 else (1.0, 2.0, 5.0) if decades > 0.9 else (1, 2, 3, 4, 5, 6, 7, 8, 9)))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if decades > 2.5 else (1.0, 2.0, 5.0) if decades > 0.9
+                                            else (1, 2, 3, 4, 5, 6, 7, 8, 9)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: text_of(v)))
 
@@ -386,7 +431,8 @@ def figures_of(report):
     """Name and drawing function of each figure that a report has."""
     from . import landscape_rates as more
 
-    found = {"landscape": landscape_figure, "disconnectivity": more.disconnectivity_figure, "occupation": more.occupation_figure}
+    found = {"landscape": landscape_figure, "disconnectivity": more.disconnectivity_figure,
+             "occupation": more.occupation_figure}
     if report.dynamics is not None:
         found["density"] = density_figure
     if report.rates:

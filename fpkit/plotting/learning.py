@@ -1,4 +1,5 @@
-"""Figures of learning: runs of a network, sweeps and their laws, the two models, embeddings, and walks of SGLD."""
+"""Figures of learning: runs of a network, sweeps and their laws, the two models, embeddings, and walks of
+SGLD."""
 import numpy as np
 
 from .style import COLOURS, FAINT, INK, figure, line_style
@@ -11,10 +12,12 @@ def _no_marker(k):
 
 
 def accuracies(axes, history, is_labelled=True):
-    """Training and test accuracy against the step on a logarithmic axis; step 0 is drawn at the first check."""
+    """Training and test accuracy against the step on a logarithmic axis; step 0 is drawn at the first
+    check."""
     steps = np.asarray(history["steps"], float)
     x = np.maximum(steps, steps[steps > 0].min() / 2)
-    axes.plot(x, history["train_acc"], color=TRAIN, linestyle=(0, (5, 1.5)), label="training sample" if is_labelled else None)
+    axes.plot(x, history["train_acc"], color=TRAIN, linestyle=(0, (5, 1.5)), label="training sample"
+              if is_labelled else None)
     axes.plot(x, history["test_acc"], color=TEST, linestyle="-", label="test sample" if is_labelled else None)
     axes.set(xscale="log", ylim=(-0.03, 1.05), xlabel="optimiser steps", ylabel="accuracy")
 
@@ -37,24 +40,29 @@ def training_run(run):
 
 
 def figure_one(data):
-    """Memorising early, generalising late: a network, and model A beside it (Figure 1 of the talk, from our own runs)."""
+    """Memorising early, generalising late: a network, and model A beside it (Figure 1 of the talk, from our
+    own runs)."""
     made, (left, right) = figure(1, 2, width=18, height=8)
     history, story = data["history"], data["story"]
     accuracies(left, history)
-    for t, name, colour in ((data["t_memorised"], "memorised", TRAIN), (data["t_grokked"], "generalised", TEST)):
+    for t, name, colour in ((data["t_memorised"], "memorised", TRAIN),
+                            (data["t_grokked"], "generalised", TEST)):
         if t is not None and np.isfinite(t):
             left.axvline(t, color=colour, linewidth=0.8, linestyle=":")
-            left.annotate(f"{name}: {t:.0f}", (t, 0.02), rotation=90, fontsize=7.5, ha="right", va="bottom", color=colour)
+            left.annotate(f"{name}: {t:.0f}", (t, 0.02), rotation=90, fontsize=7.5, ha="right", va="bottom",
+                          color=colour)
     left.set_title(f"a + b mod {data['modulus']}, {100 * data['fraction']:.0f} % of the pairs")
     times = np.asarray(story["times"])
-    right.plot(times, story["down"], color=TRAIN, linestyle=(0, (5, 1.5)), label="way down to the floor, 1 − |y|/L")
+    right.plot(times, story["down"], color=TRAIN, linestyle=(0, (5, 1.5)),
+               label="way down to the floor, 1 − |y|/L")
     right.plot(times, story["along"], color=TEST, linestyle="-", label="farthest along the floor, max x/L")
     right.plot(times, story["arrived"], color=INK, linestyle=":", label="share of paths that arrived")
     right.axvline(story["t_mem"], color=TRAIN, linewidth=0.8, linestyle=":")
     right.axvline(story["t_grok"], color=TEST, linewidth=0.8, linestyle=":")
     right.annotate("L/g", (story["t_mem"], 1.0), fontsize=8, ha="right", va="top", color=TRAIN)
     right.annotate("L²/2θ", (story["t_grok"], 0.02), fontsize=8, ha="right", va="bottom", color=TEST)
-    right.set(xscale="log", ylim=(-0.03, 1.05), xlabel="time t (length²/energy)", ylabel="mean over paths", title="Model A: drift, then a walk")
+    right.set(xscale="log", ylim=(-0.03, 1.05), xlabel="time t (length²/energy)", ylabel="mean over paths",
+              title="Model A: drift, then a walk")
     for axes, n in ((left, 2), (right, 1)):
         axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.2), ncols=n, fontsize=7.5)
     return made
@@ -66,33 +74,42 @@ def _sweep_points(axes, values, times, n_steps, style, label):
     t = np.ravel(np.array(times, float))
     known = np.isfinite(t)
     jitter = 1 + 0 * x
-    axes.plot(x[known] * jitter[known], t[known], linestyle="", markersize=4, markerfacecolor="none", markeredgewidth=1,
+    axes.plot(x[known] * jitter[known], t[known], linestyle="", markersize=4, markerfacecolor="none",
+              markeredgewidth=1,
               color=style["color"], marker=style["marker"], label=label)
     if (~known).any():
-        axes.plot(x[~known], np.full((~known).sum(), float(n_steps)), linestyle="", marker=r"$\uparrow$", markersize=9, color=style["color"],
+        axes.plot(x[~known], np.full((~known).sum(), float(n_steps)), linestyle="", marker=r"$\uparrow$",
+                  markersize=9, color=style["color"],
                   label="not within the run")
 
 
 def sweep_axes(axes, found, laws=None):
     """Times of a sweep against the varied setting, with fitted laws when there are some."""
-    _sweep_points(axes, found["values"], found["t_memorised"], found["n_steps"], {"color": TRAIN, "marker": "s"}, "memorised")
-    _sweep_points(axes, found["values"], found["t_grokked"], found["n_steps"], {"color": TEST, "marker": "o"}, "generalised")
+    _sweep_points(axes, found["values"], found["t_memorised"], found["n_steps"],
+                  {"color": TRAIN, "marker": "s"}, "memorised")
+    _sweep_points(axes, found["values"], found["t_grokked"], found["n_steps"], {"color": TEST, "marker": "o"},
+                  "generalised")
     if laws:
         x = np.linspace(min(found["values"]), max(found["values"]), 400)
-        memorised = np.interp(x, *zip(*sorted(zip(found["values"], np.median(np.array(found["t_memorised"], float), axis=1)))))
+        memorised = np.interp(x, *zip(*sorted(zip(found["values"],
+                                                  np.median(np.array(found["t_memorised"], float), axis=1)))))
         for law, colour, dash in ((laws["exponential"], FAINT, (0, (1, 1.2))), (laws["power"], INK, "-")):
             t = memorised + law.delay(x)
             shown = np.isfinite(t) & (t < 3 * found["n_steps"])
             what = "exponential" if law.name == "exponential" else f"power, critical {law.critical:.3f}"
-            axes.plot(x[shown], t[shown], color=colour, linestyle=dash, linewidth=1.2, label=f"{what}: R² {law.r_squared:.3f}")
-    axes.set(yscale="log", xlabel=found["vary"].replace("_", " ").replace("fraction", "training fraction"), ylabel="optimiser steps")
+            axes.plot(x[shown], t[shown], color=colour, linestyle=dash, linewidth=1.2,
+                      label=f"{what}: R² {law.r_squared:.3f}")
+    axes.set(yscale="log", xlabel=found["vary"].replace("_", " ").replace("fraction", "training fraction"),
+             ylabel="optimiser steps")
 
 
 def figure_two(data):
-    """Steps to 99 % test accuracy against the training fraction; model B beside it (Figure 2 of the talk, from our own runs)."""
+    """Steps to 99 % test accuracy against the training fraction; model B beside it (Figure 2 of the talk,
+    from our own runs)."""
     made, (left, right) = figure(1, 2, width=18, height=8.5)
     found = data["sweep"]
-    sweep_axes(left, {"values": found.values, "t_memorised": found.t_memorised, "t_grokked": found.t_grokked, "n_steps": found.n_steps, "vary": found.vary},
+    sweep_axes(left, {"values": found.values, "t_memorised": found.t_memorised, "t_grokked": found.t_grokked,
+                      "n_steps": found.n_steps, "vary": found.vary},
                data["laws"])
     left.set_title(f"Network: a + b mod {found.settings['modulus']}, {found.t_grokked.shape[1]} seeds")
     left.legend(fontsize=7)
@@ -102,12 +119,15 @@ def figure_two(data):
 
 
 def chamber_axes(axes, rows):
-    """Exit times of model B against the sample size, paths with two standard errors beside the exact curves."""
+    """Exit times of model B against the sample size, paths with two standard errors beside the exact
+    curves."""
     n = [row["n"] for row in rows]
-    axes.errorbar(n, [float(row["t_grok"]) for row in rows], [2 * row["t_grok"].error if hasattr(row["t_grok"], "error") else 0 for row in rows],
+    axes.errorbar(n, [float(row["t_grok"]) for row in rows],
+                  [2 * row["t_grok"].error if hasattr(row["t_grok"], "error") else 0 for row in rows],
                   fmt="o", color=TEST, markerfacecolor="none", capsize=2, label="paths, ± 2 standard errors")
     if "finite_volumes" in rows[0]:
-        axes.plot(n, [row["finite_volumes"] for row in rows], linestyle="", marker="x", color=TRAIN, label="finite volumes in (x, r)")
+        axes.plot(n, [row["finite_volumes"] for row in rows], linestyle="", marker="x", color=TRAIN,
+                  label="finite volumes in (x, r)")
     axes.plot(n, [row["reduced"] for row in rows], color=INK, linewidth=1, label="reduced motion")
     axes.set(yscale="log", xlabel="sample size n (each cuts half a nat)", ylabel="time t (length²/energy)")
     axes.legend(fontsize=7.5)
@@ -116,13 +136,17 @@ def chamber_axes(axes, rows):
 def ravine_axes(axes, rows):
     """Both times of model A against the length, with their laws."""
     L = np.array([row["length"] for row in rows])
-    for k, (name, exact, text) in enumerate((("t_mem", "drift", "to the floor"), ("t_grok", "walk", "along the floor"))):
+    for k, (name, exact, text) in enumerate((("t_mem", "drift", "to the floor"),
+                                             ("t_grok", "walk", "along the floor"))):
         style = {"color": (TRAIN, TEST)[k], "marker": "so"[k]}
-        axes.errorbar(L, [float(row[name]) for row in rows], [2 * getattr(row[name], "error", 0.0) for row in rows], fmt=style["marker"],
+        axes.errorbar(L, [float(row[name]) for row in rows],
+                      [2 * getattr(row[name], "error", 0.0) for row in rows], fmt=style["marker"],
                       color=style["color"], markerfacecolor="none", capsize=2, label=f"{text}: paths")
-        axes.plot(L, [row[exact] for row in rows], color=style["color"], linestyle=("--", "-")[k], linewidth=1, label=("L/g", "L²/2θ")[k])
+        axes.plot(L, [row[exact] for row in rows], color=style["color"], linestyle=("--", "-")[k],
+                  linewidth=1, label=("L/g", "L²/2θ")[k])
     if "finite_volumes" in rows[0]:
-        axes.plot(L, [row["finite_volumes"] for row in rows], linestyle="", marker="x", color=INK, label="along: finite volumes")
+        axes.plot(L, [row["finite_volumes"] for row in rows], linestyle="", marker="x", color=INK,
+                  label="along: finite volumes")
     axes.set(xscale="log", yscale="log", xlabel="length L", ylabel="time t (length²/energy)")
     axes.legend(fontsize=7.5)
 
@@ -138,7 +162,8 @@ def passage_table(result):
 def sweep_figure(result):
     """Times of a sweep."""
     made, axes = figure(width=12, height=9)
-    sweep_axes(axes, {"values": result.values, "t_memorised": result.t_memorised, "t_grokked": result.t_grokked, "n_steps": result.n_steps, "vary": result.vary})
+    sweep_axes(axes, {"values": result.values, "t_memorised": result.t_memorised,
+                      "t_grokked": result.t_grokked, "n_steps": result.n_steps, "vary": result.vary})
     if result.vary != "fraction":
         axes.set_xscale("symlog" if (result.values == 0).any() else "log")
     axes.legend(fontsize=7.5)
@@ -146,30 +171,36 @@ def sweep_figure(result):
 
 
 def circle_axes(axes, points, step, title=""):
-    """Residues in the plane of the strongest frequency, joined by adding `step`, marked by the residue modulo `step`."""
+    """Residues in the plane of the strongest frequency, joined by adding `step`, marked by the residue modulo
+    `step`."""
     points = np.asarray(points, float)
     p = len(points)
     for a in range(p):
         axes.plot(*points[[a, (a + step) % p]].T, color=FAINT, linewidth=0.7, zorder=1)
     for r in range(step):
         chosen = np.arange(r, p, step)
-        axes.scatter(*points[chosen].T, s=26, color=COLOURS[r % len(COLOURS)], marker="os^DvPXd"[r % 8], zorder=2, edgecolors="white", linewidths=0.4)
+        axes.scatter(*points[chosen].T, s=26, color=COLOURS[r % len(COLOURS)], marker="os^DvPXd"[r % 8],
+                     zorder=2, edgecolors="white", linewidths=0.4)
     for a in range(p):
-        axes.annotate(str(a), points[a], fontsize=6, ha="center", va="center", xytext=(0, 7), textcoords="offset points")
+        axes.annotate(str(a), points[a], fontsize=6, ha="center", va="center", xytext=(0, 7),
+                      textcoords="offset points")
     axes.set_aspect("equal", adjustable="datalim")
     axes.margins(0.12)
     axes.set(xlabel="first axis", ylabel="second axis", title=title)
 
 
 def figure_three(data):
-    """Residues on a circle: before, while memorising, after generalising (Figure 3 of the talk, from our own runs, without t-SNE)."""
+    """Residues on a circle: before, while memorising, after generalising (Figure 3 of the talk, from our own
+    runs, without t-SNE)."""
     moments = data["moments"]
     made, row = figure(1, len(moments), width=7 * len(moments), height=8)
     for axes, (title, c) in zip(np.atleast_1d(row), moments):
         circle_axes(axes, c.points, data["step"])
         axes.set_title(title, fontsize=9)
-        axes.set(xlabel=f"frequency {c.frequency}, first axis\nFourier share {c.share:.2f}; this plane holds {100 * c.plane_share:.0f} %", ylabel="second axis")
-    made.suptitle(f"Residues of the embedding; lines join a and a + {data['step']}, marks show a mod {data['step']}", fontsize=9)
+        axes.set(xlabel=f"frequency {c.frequency}, first axis\nFourier share {c.share:.2f}; this plane holds "
+                 f"{100 * c.plane_share:.0f} %", ylabel="second axis")
+    made.suptitle(f"Residues of the embedding; lines join a and a + {data['step']}, marks show a mod "
+                  f"{data['step']}", fontsize=9)
     return made
 
 
@@ -178,7 +209,8 @@ def norm_axes(axes, history, title, is_first=True, is_last=True):
     accuracies(axes, history, is_labelled=True)
     second = axes.twinx()
     steps = np.asarray(history["steps"], float)
-    second.plot(np.maximum(steps, steps[steps > 0].min() / 2), history["norm"], color=INK, linewidth=1.3, linestyle="-.", label="norm |x|")
+    second.plot(np.maximum(steps, steps[steps > 0].min() / 2), history["norm"], color=INK, linewidth=1.3,
+                linestyle="-.", label="norm |x|")
     second.grid(False)
     second.spines["right"].set_visible(True)
     second.set_ylim(15, 50)
@@ -191,19 +223,23 @@ def norm_axes(axes, history, title, is_first=True, is_last=True):
 
 
 def figure_four(data):
-    """Norm of the weights with both accuracies for several fractions and decays (Figure 4 of the talk, from our own runs)."""
+    """Norm of the weights with both accuracies for several fractions and decays (Figure 4 of the talk, from
+    our own runs)."""
     fractions, decays = data["fractions"], data["decays"]
-    made, grid = figure(len(fractions), len(decays), width=7 * len(decays), height=6.5 * len(fractions), squeeze=False)
+    made, grid = figure(len(fractions), len(decays), width=7 * len(decays), height=6.5 * len(fractions),
+                        squeeze=False)
     for row, fraction in zip(grid, fractions):
         for k, (axes, decay) in enumerate(zip(row, decays)):
-            second = norm_axes(axes, data["histories"][fraction, decay], f"fraction {fraction:g}, weight decay {decay:g}", k == 0, k == len(decays) - 1)
+            second = norm_axes(axes, data["histories"][fraction, decay],
+                               f"fraction {fraction:g}, weight decay {decay:g}", k == 0, k == len(decays) - 1)
     lines = [h for a in (grid[0][0], second) for h in a.get_legend_handles_labels()[0]]
     made.legend(lines, [h.get_label() for h in lines], fontsize=8, loc="outside lower center", ncols=3)
     return made
 
 
 def talk_figure(number, data, path):
-    """Draw Figure `number` of the talk from `fpkit.learning.figures.figure_data` and save it; returns the path."""
+    """Draw Figure `number` of the talk from `fpkit.learning.figures.figure_data` and save it; returns the
+    path."""
     import matplotlib
 
     from .style import RULES, save
@@ -216,20 +252,24 @@ def talk_figure(number, data, path):
 def walk_axes(axes, steps, curves, name):
     """Curves of a recorded quantity: (label, values) pairs."""
     for k, (label, values) in enumerate(curves):
-        axes.plot(steps, values, label=label, linewidth=1.2, color=COLOURS[k % len(COLOURS)], linestyle=line_style(k)["linestyle"])
+        axes.plot(steps, values, label=label, linewidth=1.2, color=COLOURS[k % len(COLOURS)],
+                  linestyle=line_style(k)["linestyle"])
     axes.set(xlabel="SGLD steps", ylabel=name)
 
 
 def sgld_run(run):
     """Risks, accuracy, norm and displacement of SGLD."""
     made, grid = figure(2, 2, width=17, height=12)
-    shown = [("train_loss", "training risk"), ("test_acc", "test accuracy") if "test_acc" in run.history else ("test_loss", "test risk"),
+    shown = [("train_loss", "training risk"), ("test_acc", "test accuracy") if "test_acc" in run.history
+             else ("test_loss", "test risk"),
              ("norm", "norm |x|"), ("displacement", "|x − x₀|²")]
     for axes, (key, name) in zip(grid.ravel(), shown):
         walk_axes(axes, run.steps, [(f"path {k + 1}", v) for k, v in enumerate(run.history[key].T[:6])], name)
     grid[0][0].legend(fontsize=7.5)
-    made.suptitle(f"SGLD at θ = {run.theta:g}, L2 {run.l2:g}, learning rate {run.learning_rate:g} (stable below {2 / run.curvature:.3g})", fontsize=9)
+    made.suptitle(f"SGLD at θ = {run.theta:g}, L2 {run.l2:g}, learning rate {run.learning_rate:g} (stable "
+                  f"below {2 / run.curvature:.3g})", fontsize=9)
     return made
 
 
-DRAWN = {"TrainingRun": training_run, "PassageTable": passage_table, "Sweep": sweep_figure, "SgldRun": sgld_run}
+DRAWN = {"TrainingRun": training_run, "PassageTable": passage_table, "Sweep": sweep_figure,
+         "SgldRun": sgld_run}

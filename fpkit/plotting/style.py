@@ -3,7 +3,8 @@ import os
 
 from matplotlib.figure import Figure
 
-# Okabe and Ito's palette, darkest first; lines differ in dash and marker too, so that colour is never the only sign
+# Okabe and Ito's palette, darkest first; lines differ in dash and marker too, so that colour is never the
+# only sign
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#8C6D00", "#000000")
 DASHES = ("-", (0, (5, 1.5)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)), (0, (3, 1, 1, 1, 1, 1)), (0, (8, 2)), "-")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -15,11 +16,16 @@ CENTIMETRE = 1 / 2.54
 RULES = {
     "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "font.size": 9.5,
     "axes.titlesize": 10.5, "axes.titleweight": "bold", "axes.titlelocation": "left", "axes.titlepad": 8,
-    "axes.labelsize": 9.5, "axes.edgecolor": INK, "axes.linewidth": 0.7, "axes.labelcolor": INK, "text.color": INK,
-    "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": "#e4e4e4", "grid.linewidth": 0.6,
-    "axes.axisbelow": True, "xtick.color": INK, "ytick.color": INK, "xtick.direction": "out", "ytick.direction": "out",
-    "xtick.major.width": 0.7, "ytick.major.width": 0.7, "legend.frameon": False, "legend.fontsize": 8.5, "lines.linewidth": 1.7,
-    "lines.markersize": 4.5, "figure.dpi": 110, "savefig.dpi": 200, "svg.fonttype": "none", "svg.hashsalt": "fpkit",
+    "axes.labelsize": 9.5, "axes.edgecolor": INK, "axes.linewidth": 0.7, "axes.labelcolor": INK,
+    "text.color": INK,
+    "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True, "xtick.color": INK, "ytick.color": INK, "xtick.direction": "out",
+    "ytick.direction": "out",
+    "xtick.major.width": 0.7, "ytick.major.width": 0.7, "legend.frameon": False, "legend.fontsize": 8.5,
+    "lines.linewidth": 1.7,
+    "lines.markersize": 4.5, "figure.dpi": 110, "savefig.dpi": 200, "svg.fonttype": "none",
+    "svg.hashsalt": "fpkit",
     "image.interpolation": "nearest",
 }
 
@@ -42,11 +48,13 @@ def figure(rows=1, columns=1, width=16.0, height=10.0, **keywords):
 
 def line_style(k):
     """Keywords of the k-th curve: colour, dash and marker."""
-    return {"color": COLOURS[k % len(COLOURS)], "linestyle": DASHES[k % len(DASHES)], "marker": MARKERS[k % len(MARKERS)]}
+    return {"color": COLOURS[k % len(COLOURS)], "linestyle": DASHES[k % len(DASHES)],
+            "marker": MARKERS[k % len(MARKERS)]}
 
 
 def save(made, path):
-    """Write the figure to `path` (.png, .svg or .pdf, by its ending); a byte-for-byte stable SVG. Returns the path."""
+    """Write the figure to `path` (.png, .svg or .pdf, by its ending); a byte-for-byte stable SVG. Returns the
+    path."""
     import matplotlib
 
     with matplotlib.rc_context(RULES):
@@ -70,6 +78,7 @@ def mark_masked(axes, edges_x, edges_y, is_masked):
     if not is_masked.any():
         return
     centres = [(e[1:] + e[:-1]) / 2 for e in (edges_x, edges_y)]
-    axes.pcolormesh(edges_x, edges_y, np.where(is_masked, 1.0, np.nan).T, cmap="Greys", vmin=0, vmax=4, rasterized=True)
+    axes.pcolormesh(edges_x, edges_y, np.where(is_masked, 1.0, np.nan).T, cmap="Greys", vmin=0, vmax=4,
+                    rasterized=True)
     if min(is_masked.shape) > 1:
         axes.contourf(*centres, is_masked.T.astype(float), levels=[0.5, 1.5], colors="none", hatches=["////"])

@@ -1,4 +1,5 @@
-"""Potentials f: R^d -> R with exact gradient and Hessian, their stationary points, regions, and the diffusion that they define.
+"""Potentials f: R^d -> R with exact gradient and Hessian, their stationary points, regions, and the diffusion
+that they define.
 
 dX = -M grad f dt + theta div M dt + sqrt(2 theta M) dW, with M the mobility and theta the temperature.
 G. A. Pavliotis, Stochastic Processes and Applications, Springer (2014), chapter 4.

@@ -20,7 +20,8 @@ class BlackBox(Potential):
         values = {name: checks.number(f"parameter {name}", v) for name, v in parameters.items()}
         self._value = value if batched else _PointByPoint(value)
         self._gradient = gradient if batched or gradient is None else _PointByPoint(gradient)
-        self._start(ndim, None, values, [], f"black box {getattr(value, '__name__', type(value).__name__)}(x[{ndim}])")
+        self._start(ndim, None, values, [],
+                    f"black box {getattr(value, '__name__', type(value).__name__)}(x[{ndim}])")
         self._described = "\n".join(described(f) for f in (value, gradient) if f is not None)
 
     @classmethod
@@ -34,7 +35,8 @@ class BlackBox(Potential):
         if extra is not None:
             from .symbolic.graph import Formula
             rest = object.__new__(Potential)
-            rest._start(terms[0][0].ndim, Formula(extra, terms[0][0].ndim, extra_values, text), extra_values, [], text)
+            rest._start(terms[0][0].ndim, Formula(extra, terms[0][0].ndim, extra_values, text), extra_values,
+                        [], text)
         self = object.__new__(cls)
         self._terms, self._rest = [(V, 1.0 if w is None else w) for V, w in terms], rest
         self._value, self._gradient = None, None
@@ -47,11 +49,13 @@ class BlackBox(Potential):
     def with_params(self, **changes):
         other = super().with_params(**changes)
         if self._value is None:
-            other._terms = [(V.with_params(**{k: v for k, v in changes.items() if k in V.params}), w) for V, w in self._terms]
+            other._terms = [(V.with_params(**{k: v for k, v in changes.items() if k in V.params}), w) for V,
+                            w in self._terms]
         return other
 
     def block(self, kind):
-        raise ValueError("a black-box potential has no compiled functions; evaluate it with V(x) and V.gradient(x).")
+        raise ValueError("a black-box potential has no compiled functions; evaluate it with V(x) and "
+                         "V.gradient(x).")
 
     @property
     def source(self):
@@ -60,7 +64,8 @@ class BlackBox(Potential):
     def _direct(self, kind, points):
         n, d = points.shape
         if self._value is None:
-            call = {"value": lambda V: V(points), "gradient": lambda V: V.gradient(points), "hessian": lambda V: V.hessian(points)}[kind]
+            call = {"value": lambda V: V(points), "gradient": lambda V: V.gradient(points),
+                    "hessian": lambda V: V.hessian(points)}[kind]
             total = sum(w * call(V) for V, w in self._terms)
             return total if self._rest is None else total + call(self._rest)
         if kind == "value":
@@ -75,7 +80,8 @@ class BlackBox(Potential):
     def _asked(self, function, points, shape, name):
         out = np.asarray(function(points.copy(), **self.params), float)
         if out.shape != shape:
-            raise ValueError(f"the black box's {name} returned shape {out.shape} for {len(points)} points of {self.ndim} coordinates, expected {shape}; "
+            raise ValueError(f"the black box's {name} returned shape {out.shape} for {len(points)} points of "
+                             f"{self.ndim} coordinates, expected {shape}; "
                              "a function of one point needs batched=False.")
         return out
 

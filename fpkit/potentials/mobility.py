@@ -52,9 +52,11 @@ def checked(mobility, grid):
         if isinstance(mobility, (bool, str)) or m.dtype == object:
             raise TypeError
     except (TypeError, ValueError):
-        raise TypeError(f"mobility must be a number, {d} numbers, a {d} x {d} matrix or a function of points, got {checks.shown(mobility)}.") from None
+        raise TypeError(f"mobility must be a number, {d} numbers, a {d} x {d} matrix or a function of "
+                        f"points, got {checks.shown(mobility)}.") from None
     if m.shape not in ((), (d,), (d, d)):
-        raise ValueError(f"mobility has shape {m.shape}, expected a number, ({d},) or ({d}, {d}) on a grid of {d} axes.")
+        raise ValueError(f"mobility has shape {m.shape}, expected a number, ({d},) or ({d}, {d}) on a grid "
+                         f"of {d} axes.")
     if not np.isfinite(m).all():
         raise ValueError("mobility must be finite.")
     if m.ndim < 2:
@@ -63,14 +65,17 @@ def checked(mobility, grid):
             raise ValueError(f"mobility must be positive, got {m.min():g}.")
         return Mobility(d, m)
     if np.abs(m - m.T).max() > 1e-12 * np.abs(m).max():
-        raise ValueError("mobility must be symmetric: give D with D[i, j] = D[j, i], for a plane the inverse of its Gram matrix.")
+        raise ValueError("mobility must be symmetric: give D with D[i, j] = D[j, i], for a plane the inverse "
+                         "of its Gram matrix.")
     m = (m + m.T) / 2
     if np.linalg.eigvalsh(m).min() <= 0:
-        raise ValueError(f"mobility must be positive definite, its smallest eigenvalue is {np.linalg.eigvalsh(m).min():.3g}.")
+        raise ValueError("mobility must be positive definite, its smallest eigenvalue is "
+                         f"{np.linalg.eigvalsh(m).min():.3g}.")
     if not np.count_nonzero(m - np.diag(np.diag(m))):
         return Mobility(d, np.diag(m).copy())
     if not grid.is_uniform:
-        raise ValueError("a mobility with off-diagonal entries needs a uniform grid: its stencil couples cells at fixed offsets; "
+        raise ValueError("a mobility with off-diagonal entries needs a uniform grid: its stencil couples "
+                         "cells at fixed offsets; "
                          "use Grid(bounds, shape).")
     return Mobility(d, tensor=m)
 
@@ -82,10 +87,12 @@ def evaluate(function, points, d):
     if values.ndim == 0:
         values = np.full(n, float(values))
     if values.shape == (n, d, d):
-        raise ValueError("a position-dependent mobility must be isotropic or diagonal, shape (...) or (..., ndim); full matrices "
+        raise ValueError("a position-dependent mobility must be isotropic or diagonal, shape (...) or (..., "
+                         "ndim); full matrices "
                          "that change with x are not supported.")
     if values.shape not in ((n,), (n, d)):
-        raise ValueError(f"the mobility gave shape {values.shape} for points of shape {points.shape}, expected ({n},) or ({n}, {d}).")
+        raise ValueError(f"the mobility gave shape {values.shape} for points of shape {points.shape}, "
+                         f"expected ({n},) or ({n}, {d}).")
     if not (np.isfinite(values).all() and (values > 0).all()):
         raise ValueError(f"the mobility must be positive and finite everywhere, got {values.min():g}.")
     return values
@@ -94,8 +101,8 @@ def evaluate(function, points, d):
 def selling(tensor, h):
     """Offsets and weights of a reversible stencil for a constant tensor.
 
-    sum_k w_k e_k e_k^T = diag(1/h) D diag(1/h) with integer offsets e_k and weights w_k >= 0, from an obtuse superbase of the
-    lattice [1]_.
+    sum_k w_k e_k e_k^T = diag(1/h) D diag(1/h) with integer offsets e_k and weights w_k >= 0, from an obtuse
+    superbase of the lattice [1]_.
 
     Parameters
     ----------

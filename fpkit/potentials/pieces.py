@@ -1,6 +1,7 @@
 """Parts of a potential that are not recorded formulas: sampled splines and point-by-point compiled functions.
 
-A piece writes the source of a block function and brings an array of numbers, which ends up behind the parameters in p.
+A piece writes the source of a block function and brings an array of numbers, which ends up behind the
+parameters in p.
 """
 import hashlib
 import inspect
@@ -9,8 +10,9 @@ import numpy as np
 
 from . import spline
 
-# Central differences: with h = eps^(1/3) the error of a first derivative is about h^2 |f'''|/6 + eps |f|/h, some 1e-10 for
-# functions of order one; with h = eps^(1/4) that of a second derivative from values is about 1e-8.
+# Central differences: with h = eps^(1/3) the error of a first derivative is about h^2 |f'''|/6 + eps |f|/h,
+# some 1e-10 for functions of order one; with h = eps^(1/4) that of a second derivative from values is about
+# 1e-8.
 FIRST_STEP, SECOND_STEP = 6.0554544523933395e-06, 1.220703125e-04
 
 
@@ -32,25 +34,29 @@ class SplinePiece:
 
 
 class CompiledPiece:
-    """Point functions value(x, *parameters), gradient(x, *parameters), hessian(x, *parameters) of one point x (ndim,)."""
+    """Point functions value(x, *parameters), gradient(x, *parameters), hessian(x, *parameters) of one point x
+    (ndim,)."""
 
     def __init__(self, ndim, value, gradient, hessian, parameters):
         self.ndim, self.parameters, self.data = ndim, tuple(parameters), np.empty(0)
         self.value, self.gradient, self.hessian = value, gradient, hessian
         key = f"{id(self):x}"
         self._name = {"value": f"value_{key}", "gradient": f"gradient_{key}", "hessian": f"hessian_{key}"}
-        self.names = {self._name[k]: f for k, f in (("value", value), ("gradient", gradient), ("hessian", hessian)) if f is not None}
+        self.names = {self._name[k]: f for k, f in (("value", value), ("gradient", gradient),
+                                                    ("hessian", hessian)) if f is not None}
 
     def source(self, kind, name, index):
         d, arguments = self.ndim, "".join(f", p[{index[q]}]" for q in self.parameters)
-        lines = [f"y = np.empty({d})", "for j in range(X.shape[1]):", f"    for i in range({d}):", "        y[i] = X[i, j]"]
+        lines = [f"y = np.empty({d})", "for j in range(X.shape[1]):", f"    for i in range({d}):",
+                 "        y[i] = X[i, j]"]
         call = lambda of: f"{self._name[of]}(y{arguments})"
         if kind == "value":
             lines += [f"    out[j] = {call('value')}"]
         elif kind == "gradient" and self.gradient is not None:
             lines += [f"    g = {call('gradient')}", *(f"    out[{i}, j] = g[{i}]" for i in range(d))]
         elif kind == "hessian" and self.hessian is not None:
-            lines += [f"    H = {call('hessian')}", *(f"    out[{i}, {k}, j] = H[{i}][{k}]" for i in range(d) for k in range(d))]
+            lines += [f"    H = {call('hessian')}", *(f"    out[{i}, {k}, j] = H[{i}][{k}]" for i in range(d)
+                                                      for k in range(d))]
         elif kind == "gradient":
             for k in range(d):
                 lines += [f"    h = {FIRST_STEP!r} * max(1.0, abs(X[{k}, j]))",
@@ -63,35 +69,43 @@ class CompiledPiece:
                           f"    y[{k}] = X[{k}, j] + h", f"    a, g = y[{k}], {call('gradient')}",
                           *(f"    out[{i}, {k}, j] = g[{i}]" for i in range(d)),
                           f"    y[{k}] = X[{k}, j] - h", f"    b, g = y[{k}], {call('gradient')}",
-                          *(f"    out[{i}, {k}, j] = (out[{i}, {k}, j] - g[{i}]) / (a - b)" for i in range(d)),
+                          *(f"    out[{i}, {k}, j] = (out[{i}, {k}, j] - g[{i}]) / (a - b)"
+                            for i in range(d)),
                           f"    y[{k}] = X[{k}, j]"]
             lines += [line for i in range(d) for k in range(i) for line in
-                      (f"    out[{i}, {k}, j] = 0.5 * (out[{i}, {k}, j] + out[{k}, {i}, j])", f"    out[{k}, {i}, j] = out[{i}, {k}, j]")]
+                      (f"    out[{i}, {k}, j] = 0.5 * (out[{i}, {k}, j] + out[{k}, {i}, j])",
+                       f"    out[{k}, {i}, j] = out[{i}, {k}, j]")]
         else:
             lines += [f"    middle = {call('value')}"]
             steps = [f"    h{k} = {SECOND_STEP!r} * max(1.0, abs(X[{k}, j]))" for k in range(d)]
             lines += steps
             for k in range(d):
-                lines += [f"    y[{k}] = X[{k}, j] + h{k}", f"    up = {call('value')}", f"    y[{k}] = X[{k}, j] - h{k}",
-                          f"    down = {call('value')}", f"    y[{k}] = X[{k}, j]", f"    out[{k}, {k}, j] = (up - 2.0 * middle + down) / (h{k} * h{k})"]
+                lines += [f"    y[{k}] = X[{k}, j] + h{k}", f"    up = {call('value')}",
+                          f"    y[{k}] = X[{k}, j] - h{k}",
+                          f"    down = {call('value')}", f"    y[{k}] = X[{k}, j]",
+                          f"    out[{k}, {k}, j] = (up - 2.0 * middle + down) / (h{k} * h{k})"]
             for i in range(d):
                 for k in range(i):
                     lines += ["    cross = 0.0"]
                     for si in (1, -1):
                         for sk in (1, -1):
-                            lines += [f"    y[{i}] = X[{i}, j] + {si}.0 * h{i}", f"    y[{k}] = X[{k}, j] + {sk}.0 * h{k}",
+                            lines += [f"    y[{i}] = X[{i}, j] + {si}.0 * h{i}",
+                                      f"    y[{k}] = X[{k}, j] + {sk}.0 * h{k}",
                                       f"    cross += {si * sk}.0 * {call('value')}"]
-                    lines += [f"    y[{i}] = X[{i}, j]", f"    y[{k}] = X[{k}, j]", f"    out[{i}, {k}, j] = cross / (4.0 * h{i} * h{k})",
+                    lines += [f"    y[{i}] = X[{i}, j]", f"    y[{k}] = X[{k}, j]",
+                              f"    out[{i}, {k}, j] = cross / (4.0 * h{i} * h{k})",
                               f"    out[{k}, {i}, j] = out[{i}, {k}, j]"]
         return "\n    ".join([f"def {name}(X, p, out):", *lines]) + "\n"
 
     @property
     def text(self):
-        return "compiled " + " ".join(described(f) for f in (self.value, self.gradient, self.hessian) if f is not None)
+        return "compiled " + " ".join(described(f) for f in (self.value, self.gradient, self.hessian)
+                                      if f is not None)
 
 
 def described(function):
-    """Text that changes when the function does, for provenance: its source, or its code when there is none."""
+    """Text that changes when the function does, for provenance: its source, or its code when there is
+    none."""
     body = getattr(function, "py_func", function)
     try:
         return inspect.getsource(body).strip()

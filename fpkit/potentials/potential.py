@@ -1,4 +1,5 @@
-"""The potential f(x; parameters): however it was given, block functions for the kernels and plain calls for people."""
+"""The potential f(x; parameters): however it was given, block functions for the kernels and plain calls for
+people."""
 import hashlib
 
 import numpy as np
@@ -16,18 +17,20 @@ class Potential:
     Parameters
     ----------
     function : callable or str
-        - A NumPy-style function of the coordinates, ``lambda x, y, a=1.0: a*(x**2 - 1)**2 + np.sin(y)``. It is called once with
-          symbols; gradient and Hessian are derived from what it does, so they are exact.
-        - With `ndim`, a function of one array, ``lambda x: np.sum((x**2 - 1)**2)`` with ``x[0] .. x[ndim - 1]``.
-        - A string in x, y, z, e.g. ``"(x**2 - 1)**2 + a*y**2"``, with exp log sqrt sin cos tan sinh cosh tanh abs where minimum
-          maximum, pi and e; other names are parameters. Strings are parsed, never executed.
+        - A NumPy-style function of the coordinates, ``lambda x, y, a=1.0: a*(x**2 - 1)**2 + np.sin(y)``. It
+          is called once with symbols; gradient and Hessian are derived from what it does, so they are exact.
+        - With `ndim`, a function of one array, ``lambda x: np.sum((x**2 - 1)**2)`` with ``x[0] .. x[ndim -
+          1]``.
+        - A string in x, y, z, e.g. ``"(x**2 - 1)**2 + a*y**2"``, with exp log sqrt sin cos tan sinh cosh tanh
+          abs where minimum maximum, pi and e; other names are parameters. Strings are parsed, never executed.
         - A SymPy expression, when SymPy is installed.
     ndim : int, optional
-        Number of coordinates, for functions of one array. Long sums over coordinates are written out: recording suits about 64
-        coordinates for paths, 16 where Hessians are needed; beyond that see `compiled` and `black_box`.
+        Number of coordinates, for functions of one array. Long sums over coordinates are written out:
+        recording suits about 64 coordinates for paths, 16 where Hessians are needed; beyond that see
+        `compiled` and `black_box`.
     **parameters
-        Values of named parameters; numbers given as defaults in the function are parameters too. Changing them later with
-        `with_params` compiles nothing. A parameter called ``t`` is the time.
+        Values of named parameters; numbers given as defaults in the function are parameters too. Changing
+        them later with `with_params` compiles nothing. A parameter called ``t`` is the time.
 
     Attributes
     ----------
@@ -75,21 +78,26 @@ class Potential:
         elif hasattr(function, "free_symbols") and not callable(getattr(function, "py_func", None)):
             formula = _from_sympy(function, ndim, parameters)
         elif isinstance(function, Potential):
-            raise TypeError("this is a Potential already; use it as it is, or with_params for other parameters.")
+            raise TypeError("this is a Potential already; use it as it is, or with_params for other "
+                            "parameters.")
         elif callable(function):
             formula = tracing.formula_of(getattr(function, "py_func", function), ndim, parameters)
         else:
-            raise TypeError(f"a potential is a function or a string, got {checks.shown(function)}; samples on a grid go to GridPotential(axes, values).")
+            raise TypeError(f"a potential is a function or a string, got {checks.shown(function)}; samples "
+                            "on a grid go to GridPotential(axes, values).")
         values = {name: checks.number(f"parameter {name}", v) for name, v in formula.defaults.items()}
         self._start(formula.ndim, formula, values, [], formula.text)
-        self._node, self._xs              # recorded now, so that what cannot be is refused here and not at the first call
+        self._node, self._xs  # recorded now, so that what cannot be is refused here and not at the first call
 
     def _start(self, ndim, formula, values, pieces, text):
-        self.ndim, self._formula, self._values, self._pieces, self._text = ndim, formula, {k: float(v) for k, v in values.items()}, list(pieces), text
+        self.ndim, self._formula, self._values, self._pieces, self._text = ndim, formula, {k: float(v) for k,
+                                                                                           v
+                                                                                           in values.items()}, list(pieces), text
         self._blocks, self._recorded, self._data = {}, None, None
         self._layout()
 
-    # ------------------------------------------------------------------------------------------------ other constructors
+    # ------------------------------------------------------------------------------------------------ other
+    # constructors
     @staticmethod
     def compiled(value, gradient=None, ndim=None, hessian=None, **parameters):
         """Potential from point-by-point functions with control flow, compiled by Numba.
@@ -97,12 +105,13 @@ class Potential:
         Parameters
         ----------
         value : callable
-            ``value(x, *parameters) -> float`` for one point x of shape (ndim,), in the subset of Python that Numba compiles
-            (or already decorated with ``numba.njit``).
+            ``value(x, *parameters) -> float`` for one point x of shape (ndim,), in the subset of Python that
+            Numba compiles (or already decorated with ``numba.njit``).
         gradient, hessian : callable, optional
-            ``gradient(x, *parameters)`` returns ndim numbers (array or tuple), ``hessian`` ndim x ndim. Without a gradient
-            central differences take its place, error about 1e-10 (1 + |f|) for functions of order one in curvature; the Hessian
-            comes by differences of the gradient (1e-10), or of the value (1e-7) when both are missing.
+            ``gradient(x, *parameters)`` returns ndim numbers (array or tuple), ``hessian`` ndim x ndim.
+            Without a gradient central differences take its place, error about 1e-10 (1 + |f|) for functions
+            of order one in curvature; the Hessian comes by differences of the gradient (1e-10), or of the
+            value (1e-7) when both are missing.
         ndim : int
         **parameters
             Run-time parameters, in the order in which the functions take them after x.
@@ -130,16 +139,17 @@ class Potential:
 
     @staticmethod
     def black_box(value, gradient=None, ndim=None, *, batched=True, **parameters):
-        """Potential that is never compiled, e.g. the loss of a network: finite volumes evaluate it once, paths step in NumPy.
+        """Potential that is never compiled, e.g. the loss of a network: finite volumes evaluate it once,
+        paths step in NumPy.
 
         Parameters
         ----------
         value : callable
-            ``value(points, **parameters)`` for points (n, ndim), returns (n,). With ``batched=False`` it gets one point (ndim,)
-            and returns a number.
+            ``value(points, **parameters)`` for points (n, ndim), returns (n,). With ``batched=False`` it gets
+            one point (ndim,) and returns a number.
         gradient : callable, optional
-            Returns (n, ndim), or (ndim,) when not batched. Without it: central differences, 2 ndim evaluations, error about
-            1e-10 (1 + |f|). The Hessian is made by differences of the gradient.
+            Returns (n, ndim), or (ndim,) when not batched. Without it: central differences, 2 ndim
+            evaluations, error about 1e-10 (1 + |f|). The Hessian is made by differences of the gradient.
         ndim : int
 
         Examples
@@ -151,7 +161,8 @@ class Potential:
         from .black_box import BlackBox
         return BlackBox(value, gradient, ndim, batched, parameters)
 
-    # --------------------------------------------------------------------------------------------------------- parameters
+    # ---------------------------------------------------------------------------------------------------------
+    # parameters
     @property
     def params(self):
         return {k: v for k, v in self._values.items() if not k.startswith("#")}
@@ -189,7 +200,8 @@ class Potential:
         return list(self._values).index("t") if "t" in self._values else None
 
     def _layout(self):
-        """p = [values, one offset a piece, data of the pieces]; at least one number. A lone piece: its data alone."""
+        """p = [values, one offset a piece, data of the pieces]; at least one number. A lone piece: its data
+        alone."""
         numbers = list(self._values.values())
         if self._is_lone and not numbers:
             self._p = self._pieces[0][1].data
@@ -199,7 +211,9 @@ class Potential:
                 for _, piece in self._pieces:
                     offsets.append(at)
                     at += piece.data.size
-                self._data = np.concatenate([offsets, *(piece.data for _, piece in self._pieces)]) if self._pieces else np.empty(0)
+                self._data = np.concatenate([offsets,
+                                             *(piece.data for _,
+                                               piece in self._pieces)]) if self._pieces else np.empty(0)
             self._p = np.concatenate([numbers, self._data]).astype(float)
         if self._p.size == 0:
             self._p = np.zeros(1)
@@ -208,7 +222,8 @@ class Potential:
     def _is_lone(self):
         return self._formula is None and len(self._pieces) == 1 and self._pieces[0][0] is None
 
-    # --------------------------------------------------------------------------------------------------- block functions
+    # ---------------------------------------------------------------------------------------------------
+    # block functions
     @property
     def has_single_gradient(self):
         """Whether block("gradient_single") exists: for potentials that were recorded."""
@@ -217,8 +232,9 @@ class Potential:
     def block(self, kind):
         """The compiled block function, compiled or loaded when first asked for.
 
-        ``value(X[d, n], p, out[n])``, ``gradient(X, p, out[d, n])``, ``hessian(X, p, out[d, d, n])``, and for recorded potentials
-        ``gradient_single`` in float32, for drifts (relative error about 1e-5). `out` must not overlap `X`; p is `V.p`.
+        ``value(X[d, n], p, out[n])``, ``gradient(X, p, out[d, n])``, ``hessian(X, p, out[d, d, n])``, and for
+        recorded potentials ``gradient_single`` in float32, for drifts (relative error about 1e-5). `out` must
+        not overlap `X`; p is `V.p`.
 
         Examples
         --------
@@ -247,21 +263,25 @@ class Potential:
     def _source(self, kind):
         checks.choice("kind", kind, SIGNATURES)
         if kind == "gradient_single" and not self.has_single_gradient:
-            raise ValueError("there is no float32 gradient of a sampled or compiled potential; use precision='double'.")
+            raise ValueError("there is no float32 gradient of a sampled or compiled potential; use "
+                             "precision='double'.")
         lines = None if self._formula is None else sources.loop(self._node, self._xs, kind)
         if not self._pieces:
             return sources.function(kind, lines)
         index = {name: k for k, name in enumerate(self._values)}
-        if self._is_lone and not self._values or self._is_lone and isinstance(self._pieces[0][1], CompiledPiece):
+        if self._is_lone and not self._values or self._is_lone and isinstance(self._pieces[0][1],
+                                                                              CompiledPiece):
             return self._pieces[0][1].source(kind, kind, index)
         parts = []
         for number, (weight, piece) in enumerate(self._pieces):
             name = f"{type(piece).__name__}{number if piece.parameters or piece.names else ''}"
             data = "p" if piece.parameters or not piece.data.size else f"p[int(p[{len(index) + number}]):]"
-            parts.append((piece.source(kind, name, index), name, data, "1.0" if weight is None else f"p[{index[weight]}]"))
+            parts.append((piece.source(kind, name, index), name, data, "1.0" if weight is None
+                          else f"p[{index[weight]}]"))
         return sources.composite(kind, self.ndim, lines, parts)
 
-    # -------------------------------------------------------------------------------------------------------------- calls
+    # --------------------------------------------------------------------------------------------------------------
+    # calls
     def __call__(self, x):
         """f at points (..., ndim), shape (...)."""
         return self._evaluated("value", x, ())
@@ -298,7 +318,8 @@ class Potential:
             raise ValueError(f"points must have shape (..., {self.ndim}), got {x.shape}{hint}.")
         return x
 
-    # ---------------------------------------------------------------------------------------------------------- operators
+    # ----------------------------------------------------------------------------------------------------------
+    # operators
     def __add__(self, other): return operators.add(self, other)
     def __radd__(self, other): return operators.add(self, other)
     def __sub__(self, other): return operators.subtract(self, other)
@@ -329,15 +350,19 @@ class Potential:
         """
         return operators.confine(self, stiffness, centre)
 
-    # --------------------------------------------------------------------------------------------------------- provenance
-    def __getstate__(self):               # compiled functions are found again in the cache of the process that unpickles
+    # ---------------------------------------------------------------------------------------------------------
+    # provenance
+    def __getstate__(self):  # compiled functions are found again in the cache of the process that unpickles
         return {**self.__dict__, "_blocks": {}, "_recorded": None}
 
     @property
     def source(self):
-        """Text that determines the function: its formula as generated code, and what its pieces are made of."""
+        """Text that determines the function: its formula as generated code, and what its pieces are made
+        of."""
         pieces = "\n".join(f"+ {weight or 1} * {piece.text}" for weight, piece in self._pieces)
-        text = self._text if self._formula is None else sources.function("value", sources.loop(self._node, self._xs, "value"))
+        text = self._text if self._formula is None else sources.function("value",
+                                                                         sources.loop(self._node, self._xs,
+                                                                                      "value"))
         return f"# {self._text}\n{text}\n{pieces}".rstrip() + "\n"
 
     @property
@@ -360,16 +385,21 @@ def _from_sympy(expression, ndim, parameters):
     names = sorted(s.name for s in expression.free_symbols)
     used = [c for c in expressions.COORDINATES if c in names]
     if not used and ndim is None:
-        raise tracing.TraceError(f"the SymPy expression {str(expression)[:60]} contains none of the symbols x, y, z.")
+        raise tracing.TraceError(f"the SymPy expression {str(expression)[:60]} contains none of the symbols "
+                                 "x, y, z.")
     count = ndim or expressions.COORDINATES.index(used[-1]) + 1
     coordinates = list(expressions.COORDINATES[:count])
     missing = [n for n in names if n not in coordinates and n not in parameters and n != "t"]
     if missing:
-        raise tracing.TraceError(f"the SymPy expression needs a value for {', '.join(missing)}: Potential(..., {missing[0]}=1.0).")
+        raise tracing.TraceError(f"the SymPy expression needs a value for {', '.join(missing)}: "
+                                 f"Potential(..., {missing[0]}=1.0).")
     free = [n for n in names if n not in coordinates]
     unknown = [n for n in parameters if n not in free]
     if unknown:
         raise TypeError(f"the parameter {', '.join(unknown)} does not occur in the SymPy expression.")
-    function = sympy.lambdify([sympy.Symbol(n) for n in coordinates + free] if all(s == sympy.Symbol(s.name) for s in expression.free_symbols)
-                              else [next((s for s in expression.free_symbols if s.name == n), sympy.Symbol(n)) for n in coordinates + free], expression, modules="numpy")
-    return tracing.Formula(lambda xs, values: function(*xs, *(values[n] for n in free)), count, {n: float(parameters.get(n, 0.0)) for n in free}, str(expression))
+    function = sympy.lambdify([sympy.Symbol(n) for n in coordinates + free]
+                              if all(s == sympy.Symbol(s.name) for s in expression.free_symbols)
+                              else [next((s for s in expression.free_symbols if s.name == n), sympy.Symbol(n))
+                                    for n in coordinates + free], expression, modules="numpy")
+    return tracing.Formula(lambda xs, values: function(*xs, *(values[n] for n in free)), count,
+                           {n: float(parameters.get(n, 0.0)) for n in free}, str(expression))

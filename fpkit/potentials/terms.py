@@ -1,10 +1,11 @@
 """Sums, multiples, tilts and confinement of potentials.
 
-Recorded parts are merged into one formula and stay exact and fast; sampled and compiled parts keep their own block functions and
-are added up. Numbers that come in (the 2 of 2*V, a tilt) are hidden run-time parameters, named "#0", "#1", ..: a sweep over
-tilts compiles once.
+Recorded parts are merged into one formula and stay exact and fast; sampled and compiled parts keep their own
+block functions and are added up. Numbers that come in (the 2 of 2*V, a tilt) are hidden run-time parameters,
+named "#0", "#1", ..: a sweep over tilts compiles once.
 
-Equal parameter names with equal values are one shared parameter; equal names with different values are refused.
+Equal parameter names with equal values are one shared parameter; equal names with different values are
+refused.
 """
 import numbers
 
@@ -22,14 +23,16 @@ def _fresh(values):
 
 
 def _renamed(values, taken):
-    """Names under which the values of a second potential live beside those taken; clashes of visible names are refused."""
+    """Names under which the values of a second potential live beside those taken; clashes of visible names
+    are refused."""
     renaming, result = {}, dict(taken)
     for name, value in values.items():
         if name.startswith("#"):
             renaming[name] = _fresh(result)
         else:
             if name in result and result[name] != value:
-                raise ValueError(f"both potentials have a parameter {name!r}, {result[name]:g} in one and {value:g} in the other; rename it in one, "
+                raise ValueError(f"both potentials have a parameter {name!r}, {result[name]:g} in one and "
+                                 f"{value:g} in the other; rename it in one, "
                                  "or give both the same value to share it.")
             renaming[name] = name
         result[renaming[name]] = value
@@ -37,7 +40,8 @@ def _renamed(values, taken):
 
 
 def _combined(terms, extra, extra_values, text):
-    """Potential sum_k weight_k V_k + extra. terms: (V, weight or None); extra: rule(xs, values) or None over extra_values."""
+    """Potential sum_k weight_k V_k + extra. terms: (V, weight or None); extra: rule(xs, values) or None over
+    extra_values."""
     from .black_box import BlackBox
     from .potential import Potential
     if any(V.is_black_box for V, _ in terms):
@@ -53,7 +57,7 @@ def _combined(terms, extra, extra_values, text):
             rules.append((V._formula, renaming, name))
         for own, piece in V._pieces:
             own = renaming.get(own)
-            if own is not None and name is not None:                 # weight of a weight: their product as one more number
+            if own is not None and name is not None:  # weight of a weight: their product as one more number
                 product = _fresh(values)
                 values[product] = values[own] * weight
                 pieces.append((product, piece))
@@ -100,7 +104,8 @@ def _common_bounds(boxes):
         return None
     low, high = np.max(np.array(boxes)[..., 0], 0), np.min(np.array(boxes)[..., 1], 0)
     if (low >= high).any():
-        raise ValueError(f"the boxes of the two sampled potentials do not overlap: {', '.join(map(str, boxes))}.")
+        raise ValueError("the boxes of the two sampled potentials do not overlap: "
+                         f"{', '.join(map(str, boxes))}.")
     return [(float(a), float(b)) for a, b in zip(low, high)]
 
 
@@ -121,7 +126,9 @@ class _Everywhere:
 
 
 def _is_number(a):
-    return isinstance(a, numbers.Real) and not isinstance(a, bool) or isinstance(a, np.ndarray) and a.ndim == 0 and a.dtype.kind in "fiu"
+    return isinstance(a, numbers.Real) and not isinstance(a,
+                                                          bool) or isinstance(a,
+                                                                              np.ndarray) and a.ndim == 0 and a.dtype.kind in "fiu"
 
 
 def _short(V):
@@ -135,8 +142,10 @@ def add(V, other):
         return _combined([(V, None), (other, None)], None, {}, f"{_short(V)} + {_short(other)}")
     if _is_number(other):
         constant = checks.number("the constant", other)
-        return _combined([(V, None)], lambda xs, v: v["#c"] + 0.0, {"#c": constant}, f"{_short(V)} + {constant:g}")
-    raise TypeError(f"a potential can be added to a potential or a number, got {checks.shown(other)}; wrap a function first: Potential(f).")
+        return _combined([(V, None)], lambda xs, v: v["#c"] + 0.0, {"#c": constant},
+                         f"{_short(V)} + {constant:g}")
+    raise TypeError(f"a potential can be added to a potential or a number, got {checks.shown(other)}; wrap a "
+                    "function first: Potential(f).")
 
 
 def subtract(V, other):
@@ -152,7 +161,8 @@ def subtract(V, other):
 def scale(V, factor):
     from .potential import Potential
     if isinstance(factor, Potential):
-        raise TypeError("the product of two potentials is not defined; write one function of the coordinates instead.")
+        raise TypeError("the product of two potentials is not defined; write one function of the coordinates "
+                        "instead.")
     if not _is_number(factor):
         raise TypeError(f"a potential can be multiplied by a number, got {checks.shown(factor)}.")
     factor = checks.number("the factor", factor)
@@ -171,7 +181,8 @@ def divide(V, divisor):
 def tilt(V, slope):
     slope = _vector("slope", slope, V.ndim)
     rule = lambda xs, v: sum((v[f"#s{i}"] * x for i, x in enumerate(xs)), 0.0)
-    return _combined([(V, None)], rule, {f"#s{i}": s for i, s in enumerate(slope)}, f"{_short(V)} + {slope.tolist()}.x")
+    return _combined([(V, None)], rule, {f"#s{i}": s for i, s in enumerate(slope)},
+                     f"{_short(V)} + {slope.tolist()}.x")
 
 
 def confine(V, stiffness, centre=None):
@@ -191,4 +202,5 @@ def _vector(name, value, ndim):
 
 def _same_dimension(V, W):
     if V.ndim != W.ndim:
-        raise ValueError(f"potentials of {V.ndim} and {W.ndim} coordinates cannot be added; both need the same dimension (name unused coordinates in the function).")
+        raise ValueError(f"potentials of {V.ndim} and {W.ndim} coordinates cannot be added; both need the "
+                         "same dimension (name unused coordinates in the function).")

@@ -1,4 +1,5 @@
-"""Escape rates by every route side by side: Eyring-Kramers and its next order, free energies, networks of wells.
+"""Escape rates by every route side by side: Eyring-Kramers and its next order, free energies, networks of
+wells.
 
 k = |lambda_-|/(2 pi) sqrt(det H_min/|det H_saddle|) exp(-beta (f_saddle - f_min)).
 H. Eyring, J. Chem. Phys. 3, 107 (1935); P. Hanggi, P. Talkner, M. Borkovec, Rev. Mod. Phys. 62, 251 (1990).

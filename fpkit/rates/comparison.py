@@ -12,40 +12,47 @@ from .routes import ROUTES, Question
 from .table import RatesTable
 from .wells_of import Places
 
-WITH_GRID = ("rate", "mfpt", "gap", "exit-rate", "free-energy", "eyring-kramers", "next-order", "network", "paths", "splitting")
+WITH_GRID = ("rate", "mfpt", "gap", "exit-rate", "free-energy", "eyring-kramers", "next-order", "network",
+             "paths", "splitting")
 WITHOUT_GRID = ("eyring-kramers", "next-order", "network", "paths", "splitting")
 CELLS = {1: 400, 2: 128, 3: 40}
 
 
-def compare_rates(V, source, target, theta, methods=None, grid=None, mobility=None, refine=False, points=None, n_paths=2000, dt=None, seed=1):
+def compare_rates(V, source, target, theta, methods=None, grid=None, mobility=None, refine=False, points=None,
+                  n_paths=2000, dt=None, seed=1):
     """One-way rate from a source to a target by every route, as a table: rows theta, columns methods.
 
     Methods and what exactly they are (each as a rate, 1/time; cap is the capacity, q the committor):
 
-    - "rate": cap/int (1 - q) exp(-f/theta), transitions per time spent coming from the source; in 1D by quadrature, else on the grid
+    - "rate": cap/int (1 - q) exp(-f/theta), transitions per time spent coming from the source; in 1D by
+      quadrature, else on the grid
     - "mfpt": 1/mean first passage time from the source point to the target
     - "gap": spectral gap times the share of the target, k = lambda_2 k/(k + k'); for two wells only
     - "exit-rate": quasi-stationary rate of exit into the target
-    - "free-energy": theta/(int_B exp(F/theta) int_W exp(-F/theta)) along the straight coordinate from source to target
-    - "eyring-kramers", "next-order", "resummed", "integral": the harmonic formula over the gates of the source well and its refinements
+    - "free-energy": theta/(int_B exp(F/theta) int_W exp(-F/theta)) along the straight coordinate from source
+      to target
+    - "eyring-kramers", "next-order", "resummed", "integral": the harmonic formula over the gates of the
+      source well and its refinements
     - "network": 1/mfpt between the two wells in the Eyring-Kramers network of all wells
     - "paths": 1/mean exit time of simulated paths, extrapolated in dt; for barriers up to 6 theta
     - "splitting": 1/mfpt by adaptive multilevel splitting; for barriers from 4 to 20 theta
 
-    They agree in the limit of low theta; at a barrier of b theta their definitions differ by about b exp(-b). A method that cannot answer leaves
-    its reason in its cell, and the table goes on.
+    They agree in the limit of low theta; at a barrier of b theta their definitions differ by about b exp(-b).
+    A method that cannot answer leaves its reason in its cell, and the table goes on.
 
     Parameters
     ----------
     V : Potential
     source, target : array_like (ndim,), CriticalPoint or Region
-        A point stands for the well it lies in: in one dimension the half-line from its bottom outwards, else a ball around its bottom.
+        A point stands for the well it lies in: in one dimension the half-line from its bottom outwards, else
+        a ball around its bottom.
     theta : float or sequence of float
         Temperatures.
     methods : sequence of str, optional
         Default: all that the dimension allows, without "resummed" and "integral".
     grid : Grid, optional
-        Default: the box of V with 400, 128 x 128 or 40 x 40 x 40 cells. In one dimension the answers do not depend on it.
+        Default: the box of V with 400, 128 x 128 or 40 x 40 x 40 cells. In one dimension the answers do not
+        depend on it.
     mobility : None, float, (ndim,) or (ndim, ndim), optional
     refine : bool
         Grid answers extrapolated over finer grids.
@@ -76,11 +83,13 @@ def compare_rates(V, source, target, theta, methods=None, grid=None, mobility=No
         checks.number("theta", t, positive=True)
     if methods is None:
         methods = WITH_GRID if V.ndim <= 3 else WITHOUT_GRID
-    methods = tuple(checks.choice("method", m, ROUTES) for m in ([methods] if isinstance(methods, str) else methods))
+    methods = tuple(checks.choice("method", m, ROUTES)
+                    for m in ([methods] if isinstance(methods, str) else methods))
     if grid is None:
         grid = default_grid(V)
     elif grid.ndim != V.ndim:
-        raise ValueError(f"the potential has {V.ndim} coordinates and the grid {grid.ndim} axes; they must agree.")
+        raise ValueError(f"the potential has {V.ndim} coordinates and the grid {grid.ndim} axes; they must "
+                         "agree.")
     places = Places(V, source, target, grid, points)
     cells, guards = {m: [] for m in methods}, []
     for t in temperatures:
@@ -90,9 +99,11 @@ def compare_rates(V, source, target, theta, methods=None, grid=None, mobility=No
         guards.append(question.guard)
     heights = places.barrier / temperatures
     definition = np.where(np.isfinite(heights), np.minimum([definition_error(h) for h in heights], 1.0), 0.05)
-    inputs = {"potential": repr(V), "source": places.source_name, "target": places.target_name, "grid": repr(grid) if grid is not None else None,
+    inputs = {"potential": repr(V), "source": places.source_name, "target": places.target_name,
+              "grid": repr(grid) if grid is not None else None,
               "refine": bool(refine), "seed": seed}
-    return RatesTable(temperatures, methods, {m: tuple(c) for m, c in cells.items()}, {m: ROUTES[m].quantity for m in methods}, float(places.barrier),
+    return RatesTable(temperatures, methods, {m: tuple(c) for m, c in cells.items()},
+                      {m: ROUTES[m].quantity for m in methods}, float(places.barrier),
                       tuple(guards), definition, inputs=inputs)
 
 
@@ -108,10 +119,12 @@ def default_grid(V):
 def _answer(method, question):
     """The Estimate of one method, or one without value whose status says why."""
     try:
-        with np.errstate(all="ignore"):          # what overflows on the way ends as a cell without number, below
+        with np.errstate(all="ignore"):  # what overflows on the way ends as a cell without number, below
             found = ROUTES[method].ask(question)
-    except (ValueError, TypeError, ArithmeticError, NotImplementedError, np.linalg.LinAlgError, MemoryError) as error:
-        return Estimate(math.nan, math.nan, method, status=" ".join(str(error).split()) or type(error).__name__)
+    except (ValueError, TypeError, ArithmeticError, NotImplementedError, np.linalg.LinAlgError,
+            MemoryError) as error:
+        return Estimate(math.nan, math.nan, method, status=" ".join(str(error).split())
+                        or type(error).__name__)
     if found.status == "ok" and not math.isfinite(found.log10):
         return Estimate(math.nan, math.nan, method, status="the number left every range of floats")
     return found

@@ -1,4 +1,5 @@
-"""The Eyring-Kramers rate: harmonic wells and saddles, mobility, friction, several gates, and the next order in theta."""
+"""The Eyring-Kramers rate: harmonic wells and saddles, mobility, friction, several gates, and the next order
+in theta."""
 from __future__ import annotations
 
 import math
@@ -14,17 +15,20 @@ from .friction import low_friction
 from .points import square_root, stationary_point
 
 ORDERS = ("leading", "next", "resummed", "integral")
-SOFT = 3.0                                       # a saddle is soft if h < SOFT sqrt(theta f4): its quartic term is no small correction
-SECOND_ORDER = 6.0                               # times Correction.square theta^2 bounds what the first correction leaves, over the catalogue
-UNKNOWN = 0.5                                    # relative error where no correction could be computed: no evidence
+SOFT = 3.0  # a saddle is soft if h < SOFT sqrt(theta f4): its quartic term is no small correction
+# times Correction.square theta^2 bounds what the first correction leaves, over the catalogue
+SECOND_ORDER = 6.0
+UNKNOWN = 0.5  # relative error where no correction could be computed: no evidence
 
 
 def eyring_kramers(V, minimum, saddle, theta, mobility=None, order="leading", friction=None):
-    """Rate of escape from a well over a saddle, k = |lambda_-|/(2 pi) sqrt(det H_min/|det H_saddle|) exp(-(f_saddle - f_min)/theta).
+    """Rate of escape from a well over a saddle, k = |lambda_-|/(2 pi) sqrt(det H_min/|det H_saddle|)
+    exp(-(f_saddle - f_min)/theta).
 
-    lambda_- is the negative eigenvalue of M H_saddle, M the mobility [1]_; 1/k is the mean first passage time into the well beyond.
-    The relative error of the formula is c theta + O(theta^2) with a constant c of the landscape; it is computed (see
-    `fpkit.rates.expansions`) and stated as the error, and ``order="next"`` takes it off.
+    lambda_- is the negative eigenvalue of M H_saddle, M the mobility [1]_; 1/k is the mean first passage time
+    into the well beyond. The relative error of the formula is c theta + O(theta^2) with a constant c of the
+    landscape; it is computed (see `fpkit.rates.expansions`) and stated as the error, and ``order="next"``
+    takes it off.
 
     Parameters
     ----------
@@ -32,25 +36,26 @@ def eyring_kramers(V, minimum, saddle, theta, mobility=None, order="leading", fr
     minimum : CriticalPoint or array_like, shape (ndim,)
         The well; coordinates are polished by Newton and must be close to a minimum.
     saddle : CriticalPoint or array_like, shape (ndim,), or a sequence of them
-        Saddle of index 1. Several are gates beside each other (parallel): their rates add. Gates one after the other belong to
-        `well_network`.
+        Saddle of index 1. Several are gates beside each other (parallel): their rates add. Gates one after
+        the other belong to `well_network`.
     theta : float
         Temperature in the units of f.
     mobility : None, float, (ndim,) or (ndim, ndim), optional
         M of dX = -M grad f dt + sqrt(2 theta M) dW.
     order : {"leading", "next", "resummed", "integral"}
-        "next": times (1 - c theta); "resummed": over (1 + c theta), better at low barriers. "integral": for soft and degenerate saddles, the
-        Gaussian of the softest direction is replaced by the integral over the profile of f along it (quartic tops,
-        pitchforks, two saddles close together) [2]_.
+        "next": times (1 - c theta); "resummed": over (1 + c theta), better at low barriers. "integral": for
+        soft and degenerate saddles, the Gaussian of the softest direction is replaced by the integral over
+        the profile of f along it (quartic tops, pitchforks, two saddles close together) [2]_.
     friction : float, optional
-        g of dx = v dt, dv = -grad f dt - g v dt + sqrt(2 g theta) dW (unit mass): Kramers' spatial diffusion, in several dimensions
-        Langer's formula, with |lambda_-| replaced by sqrt(g^2/4 + |lambda_-|) - g/2 [1]_ [3]_. Right from moderate friction on; at
-        low friction the rate falls again (`kramers_turnover`).
+        g of dx = v dt, dv = -grad f dt - g v dt + sqrt(2 g theta) dW (unit mass): Kramers' spatial diffusion,
+        in several dimensions Langer's formula, with |lambda_-| replaced by sqrt(g^2/4 + |lambda_-|) - g/2
+        [1]_ [3]_. Right from moderate friction on; at low friction the rate falls again (`kramers_turnover`).
 
     Returns
     -------
     k : RateEstimate
-        1/time, with `guard`: "ok", "warn" or "refuse" with machine-readable reasons. Refused numbers are NaN and `status` says why.
+        1/time, with `guard`: "ok", "warn" or "refuse" with machine-readable reasons. Refused numbers are NaN
+        and `status` says why.
 
     Examples
     --------
@@ -64,7 +69,8 @@ def eyring_kramers(V, minimum, saddle, theta, mobility=None, order="leading", fr
 
     References
     ----------
-    .. [1] J. S. Langer, Ann. Phys. 54, 258 (1969); A. Bovier, M. Eckhoff, V. Gayrard, M. Klein, J. Eur. Math. Soc. 6, 399 (2004).
+    .. [1] J. S. Langer, Ann. Phys. 54, 258 (1969); A. Bovier, M. Eckhoff, V. Gayrard, M. Klein, J. Eur. Math.
+    Soc. 6, 399 (2004).
     .. [2] N. Berglund, B. Gentz, Markov Processes Relat. Fields 16, 549 (2010).
     .. [3] H. A. Kramers, Physica 7, 284 (1940).
     """
@@ -82,9 +88,12 @@ def eyring_kramers(V, minimum, saddle, theta, mobility=None, order="leading", fr
     lowest = min(g.value for g in gates)
     if not lowest > well.value:
         raise ValueError(f"the saddle (f = {lowest:.6g}) must lie above the minimum (f = {well.value:.6g}).")
-    method = "eyring-kramers" + ("" if order == "leading" else f", {order}") + ("" if friction is None else f", friction {friction:g}")
-    inputs = {"theta": theta, "minimum": well.x.tolist(), "saddle": [g.x.tolist() for g in gates], "order": order}
-    guard = Guard(tuple([*barrier_reasons(lowest - well.value, theta), *well_reasons(well), *wall_reasons(V, well, "minimum")]))
+    method = "eyring-kramers" + ("" if order == "leading"
+                                 else f", {order}") + ("" if friction is None else f", friction {friction:g}")
+    inputs = {"theta": theta, "minimum": well.x.tolist(), "saddle": [g.x.tolist() for g in gates],
+              "order": order}
+    guard = Guard(tuple([*barrier_reasons(lowest - well.value, theta), *well_reasons(well),
+                         *wall_reasons(V, well, "minimum")]))
     guard += _same_gate(V, gates, theta, order)
     parts = [one_gate(V, well, g, theta, root, order, friction) for g in gates]
     guard = sum((p[2] for p in parts), guard)
@@ -92,7 +101,8 @@ def eyring_kramers(V, minimum, saddle, theta, mobility=None, order="leading", fr
         return rate_estimate(math.nan, math.nan, method, guard, inputs)
     logs = np.array([p[0] for p in parts])
     log_rate = float(np.logaddexp.reduce(logs))
-    error = float(np.exp(logs - log_rate) @ np.array([p[1] for p in parts])) + definition_error((lowest - well.value) / theta)
+    error = float(np.exp(logs - log_rate)
+                  @ np.array([p[1] for p in parts])) + definition_error((lowest - well.value) / theta)
     return rate_estimate(log_rate, error, method, guard, inputs)
 
 
@@ -112,11 +122,13 @@ def one_gate(V, well, gate, theta, root, order="leading", friction=None):
     log_mass, (c_well, square_well) = log_well_mass_with_error(V, well, theta, root)
     if order == "integral":
         try:
-            log_cap, missing = saddle_profiles.log_capacity(V, gate, theta, root, soft_axis(V, gate, theta, root))
+            log_cap, missing = saddle_profiles.log_capacity(V, gate, theta, root,
+                                                            soft_axis(V, gate, theta, root))
         except saddle_profiles.SoftDirectionError as error:
             return math.nan, math.nan, guard + Guard((Reason(REFUSE, "flat-saddle", f"no integral over the saddle: {error}; ask for the rate of the grid"),))
         missing += abs(c_well) * theta + SECOND_ORDER * square_well * theta ** 2
-        if soft_direction(V, gate, theta, root) is None:             # a plain saddle: the first correction is what the integral may miss
+        # a plain saddle: the first correction is what the integral may miss
+        if soft_direction(V, gate, theta, root) is None:
             missing += abs(_correction(expansions.saddle_correction, V, gate, theta, root)[0]) * theta
         return log_cap - log_mass, missing, guard
     log_cap, (c_gate, square_gate), verdict = log_capacity(V, gate, theta, root)
@@ -133,30 +145,37 @@ def one_gate(V, well, gate, theta, root, order="leading", friction=None):
         return log_rate, abs(c) * theta + left + extra, guard
     factor = 1 - c * theta if order == "next" else 1 / (1 + c * theta)
     if not 0.2 < factor < 5:
-        return log_rate, math.inf, guard + Guard((Reason(REFUSE, "soft-saddle", f"the correction {-c * theta:+.2g} is as large as the rate itself; "
+        return log_rate, math.inf, guard + Guard((Reason(REFUSE, "soft-saddle",
+                                                         f"the correction {-c * theta:+.2g} is as large as "
+                                                         "the rate itself; "
                                                          "lower theta or take order='integral'"),))
     return log_rate + math.log(factor), left / factor, guard
 
 
 def log_capacity(V, gate, theta, root):
-    """log of the capacity of one saddle, theta sqrt(mu/(2 pi theta)) prod sqrt(2 pi theta/h_i) exp(-f_s/theta), the (c, square) of its first
-    correction (cap shrinks by 1 - c theta), and the guard's verdict."""
+    """log of the capacity of one saddle, theta sqrt(mu/(2 pi theta)) prod sqrt(2 pi theta/h_i)
+    exp(-f_s/theta), the (c, square) of its first correction (cap shrinks by 1 - c theta), and the guard's
+    verdict."""
     w = np.linalg.eigvalsh(root.T @ V.hessian(gate.x) @ root)
-    if gate.degenerate or not -w[0] > FLAT * np.abs(w).max() or (len(w) > 1 and not w[1] > FLAT * np.abs(w).max()):
+    if gate.degenerate or not -w[0] > FLAT * np.abs(w).max() or (len(w) > 1 and not w[1] > FLAT
+                                                                 * np.abs(w).max()):
         return math.nan, (math.nan, math.nan), Guard((Reason(
-            REFUSE, "flat-saddle", "an eigenvalue of the Hessian at the saddle is zero: the harmonic formula does not apply; order='integral' takes "
+            REFUSE, "flat-saddle", "an eigenvalue of the Hessian at the saddle is zero: the harmonic formula "
+            "does not apply; order='integral' takes "
             "the profile of f along that direction, and the grid gives the rate without any formula"),))
     guard, soft = Guard(), soft_direction(V, gate, theta, root)
     if soft is not None:
-        guard = Guard((Reason(WARN, "soft-saddle", f"the saddle is soft (eigenvalue {soft[1]:.3g} against a quartic term of {soft[2]:.3g}): "
+        guard = Guard((Reason(WARN, "soft-saddle", f"the saddle is soft (eigenvalue {soft[1]:.3g} against a "
+                              f"quartic term of {soft[2]:.3g}): "
                               "its next order is no small correction, order='integral' integrates over it"),))
-    log_cap = math.log(-w[0] / (2 * math.pi)) + 0.5 * np.log(2 * np.pi * theta / np.abs(w)).sum() - gate.value / theta
+    log_cap = math.log(-w[0] / (2 * math.pi)) + 0.5 * np.log(2 * np.pi * theta
+                                                             / np.abs(w)).sum() - gate.value / theta
     return float(log_cap), _correction(expansions.saddle_correction, V, gate, theta, root), guard
 
 
 def log_well_mass_with_error(V, well, theta, root):
-    """log of the Gaussian integral of exp(-f/theta) over a well, in the coordinates in which the mobility is one, and the (c, square) of its first
-    correction (the mass grows by 1 + c theta). NaN for a flat well."""
+    """log of the Gaussian integral of exp(-f/theta) over a well, in the coordinates in which the mobility is
+    one, and the (c, square) of its first correction (the mass grows by 1 + c theta). NaN for a flat well."""
     w = np.linalg.eigvalsh(root.T @ V.hessian(well.x) @ root)
     if well_is_flat(well):
         return math.nan, (math.nan, math.nan)
@@ -165,7 +184,8 @@ def log_well_mass_with_error(V, well, theta, root):
 
 
 def _correction(expansion, V, point, theta, root):
-    """(c, square) of the first correction; where it cannot be computed, (0, a square that makes the result no evidence)."""
+    """(c, square) of the first correction; where it cannot be computed, (0, a square that makes the result no
+    evidence)."""
     unknown = 0.0, UNKNOWN / SECOND_ORDER / theta ** 2
     if V.ndim > expansions.LARGEST_DIMENSION:
         return unknown
@@ -179,7 +199,8 @@ def well_is_flat(well):
 
 
 def soft_axis(V, gate, theta, root):
-    """Axis over which order="integral" integrates: the soft one, else the one with the smaller of the two softest eigenvalues."""
+    """Axis over which order="integral" integrates: the soft one, else the one with the smaller of the two
+    softest eigenvalues."""
     soft = soft_direction(V, gate, theta, root)
     if soft is not None:
         return soft[0]
@@ -188,10 +209,11 @@ def soft_axis(V, gate, theta, root):
 
 
 def soft_direction(V, gate, theta, root):
-    """(axis, eigenvalue, SOFT sqrt(theta f4)) of a direction at the saddle whose quartic term is no small correction, or None.
+    """(axis, eigenvalue, SOFT sqrt(theta f4)) of a direction at the saddle whose quartic term is no small
+    correction, or None.
 
-    f4 is the quartic coefficient along the axis, f_iiii/24, with the bending of the valley taken off (the relaxed profile of a pitchfork:
-    f_iiii/24 - sum_j f_iij^2/(8 h_j), j over the other axes).
+    f4 is the quartic coefficient along the axis, f_iiii/24, with the bending of the valley taken off (the
+    relaxed profile of a pitchfork: f_iiii/24 - sum_j f_iij^2/(8 h_j), j over the other axes).
     """
     w, third, fourth = expansions.derivatives(V, gate.x, theta, root)
     flat = FLAT * np.abs(w).max()
@@ -212,5 +234,6 @@ def _same_gate(V, gates, theta, order):
                 least = min(least, float(np.ptp(V(a.x + np.linspace(0, 1, 33)[:, None] * (b.x - a.x)))))
     if least >= SAME_HEIGHT * theta or order == "integral":
         return Guard()
-    return Guard((Reason(WARN, "second-saddle", f"f varies by only {least / theta:.2g} theta between two of the saddles: they are one gate; order='integral' at "
+    return Guard((Reason(WARN, "second-saddle", f"f varies by only {least / theta:.2g} theta between two of "
+                         "the saddles: they are one gate; order='integral' at "
                          "one of them, or the rate of the grid, takes it as a whole"),))

@@ -4,8 +4,8 @@ The rate out of a well W is exactly
 
     k = cap(A, B)/Z_W = exp(-(F1 - F0)/theta),   F0 = -theta log Z_W,   F1 = -theta log cap(A, B),   Z_W = int q_A exp(-f/theta),
 
-with q_A the probability of reaching A before B. F0 is the free energy of a set; F1, the free energy of the gate, belongs to no set
-(one of zero thickness has none without a width) and is defined by the capacity.
+with q_A the probability of reaching A before B. F0 is the free energy of a set; F1, the free energy of the
+gate, belongs to no set (one of zero thickness has none without a width) and is defined by the capacity.
 """
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from .estimates import definition_error, rate_estimate
 from .guard import Guard, Reason, WARN
 from .points import square_root
 
-DIFFERENCE = 0.01                                # relative step in theta for S = -dF/dtheta, extrapolated once
+DIFFERENCE = 0.01  # relative step in theta for S = -dF/dtheta, extrapolated once
 ORDER = 8                                        # of the Gauss rule in each panel
 N_PANELS = {1: 400, 2: 120, 3: 60}               # along the coordinate
 N_PANELS_ACROSS = {2: 12, 3: 6}                  # across it, inside the window that counts
 N_SEARCH = {2: 400, 3: 40}                       # points an axis to find that window
 WINDOW = 40.0                                    # theta above the least value of the section
-DIP = 3.0                                        # theta: a dip of F on the way that counts as a well of its own
-TRANSVERSE = 1.5                                 # times the estimated loss of the straight coordinate: its stated error
+DIP = 3.0  # theta: a dip of F on the way that counts as a well of its own
+TRANSVERSE = 1.5  # times the estimated loss of the straight coordinate: its stated error
 
 
 @dataclass(frozen=True, repr=False)
@@ -53,17 +53,19 @@ class SetFreeEnergy:
     region: Any = None
 
     def to_dict(self):
-        return {"theta": self.theta, "free_energy": self.free_energy.to_dict(), "energy": self.energy.to_dict(), "entropy": self.entropy.to_dict()}
+        return {"theta": self.theta, "free_energy": self.free_energy.to_dict(),
+                "energy": self.energy.to_dict(), "entropy": self.entropy.to_dict()}
 
     def __repr__(self):
         return f"F = {self.free_energy.value:.8g}, E = {self.energy.value:.8g}, S = {self.entropy.value:.8g} at theta = {self.theta:g}"
 
 
 def free_energy(V, theta, region, grid):
-    """Free energy F = -theta log int_U exp(-f/theta) of a region, with its energy and entropy: F = E - theta S.
+    """Free energy F = -theta log int_U exp(-f/theta) of a region, with its energy and entropy: F = E - theta
+    S.
 
-    The integral is the Gibbs probability of the region times the partition function of the grid's box; S = -dF/dtheta by differences in
-    theta, E = F + theta S.
+    The integral is the Gibbs probability of the region times the partition function of the grid's box; S =
+    -dF/dtheta by differences in theta, E = F + theta S.
 
     Parameters
     ----------
@@ -85,7 +87,8 @@ def free_energy(V, theta, region, grid):
     """
     theta = checks.number("theta", theta, positive=True)
     F, relative = _log_weight(V, theta, region, grid)
-    steps = {k: _log_weight(V, theta * (1 + k * DIFFERENCE), region, grid)[0] * (1 + k * DIFFERENCE) for k in (-2, -1, 1, 2)}
+    steps = {k: _log_weight(V, theta * (1 + k * DIFFERENCE), region, grid)[0] * (1 + k * DIFFERENCE)
+             for k in (-2, -1, 1, 2)}
     scaled = lambda k: -theta * steps[k]
     near, far = (scaled(1) - scaled(-1)) / 2, (scaled(2) - scaled(-2)) / 4
     slope = (4 * near - far) / 3 / (theta * DIFFERENCE)
@@ -94,7 +97,8 @@ def free_energy(V, theta, region, grid):
     error_S = abs(far - near) / 3 / (theta * DIFFERENCE) * 0.1 + 2 * error_F / (theta * DIFFERENCE)
     inputs = {"theta": theta, "region": repr(region), "grid": repr(grid)}
     return SetFreeEnergy(Estimate(value, error_F, "Gibbs weight of the set", inputs=inputs),
-                         Estimate(value + theta * entropy, error_F + theta * error_S, "F + theta S", inputs=inputs),
+                         Estimate(value + theta * entropy, error_F + theta * error_S, "F + theta S",
+                                  inputs=inputs),
                          Estimate(entropy, error_S, "-dF/dtheta", inputs=inputs), theta, region)
 
 
@@ -110,7 +114,8 @@ def _log_weight(V, theta, region, grid):
 
 @dataclass(frozen=True, repr=False)
 class FreeEnergyForm:
-    """A rate as exp(-(F1 - F0)/theta), exactly: F0 = -theta log Z_W of the well, F1 = -theta log cap of the gate.
+    """A rate as exp(-(F1 - F0)/theta), exactly: F0 = -theta log Z_W of the well, F1 = -theta log cap of the
+    gate.
 
     Attributes
     ----------
@@ -128,7 +133,8 @@ class FreeEnergyForm:
     inputs: dict = field(default_factory=dict)
 
     def to_dict(self):
-        return {"theta": self.theta, "rate": self.rate.to_dict(), "capacity": self.capacity.to_dict(), "F1": self.gate.to_dict(), "F0": self.well.to_dict()}
+        return {"theta": self.theta, "rate": self.rate.to_dict(), "capacity": self.capacity.to_dict(),
+                "F1": self.gate.to_dict(), "F0": self.well.to_dict()}
 
     def __repr__(self):
         return f"k = {self.rate!r} = exp(-(F1 - F0)/theta), F1 = {self.gate.value:.8g}, F0 = {self.well.value:.8g}, theta = {self.theta:g}"
@@ -157,17 +163,21 @@ def free_energy_form(D, source, target, refine=False):
     theta = 1 / D.beta
     gate, well = -theta * capacity.log10 * math.log(10), -theta * (capacity.log10 - rate.log10) * math.log(10)
     inputs = {"theta": theta, "source": repr(source), "target": repr(target)}
-    return FreeEnergyForm(rate, capacity, Estimate(gate, theta * capacity.relative_error, "-theta log capacity", inputs=inputs),
-                          Estimate(well, theta * (capacity.relative_error + rate.relative_error), "-theta log Z_W", inputs=inputs), theta, inputs)
+    return FreeEnergyForm(rate, capacity, Estimate(gate, theta * capacity.relative_error,
+                                                   "-theta log capacity", inputs=inputs),
+                          Estimate(well, theta * (capacity.relative_error + rate.relative_error),
+                                   "-theta log Z_W", inputs=inputs), theta, inputs)
 
 
 def free_energy_rate(V, theta, source, target, bounds=None, direction=None, mobility=None):
-    """Rate along a reaction coordinate, k = theta / (int_B exp(F/theta) ds int_W exp(-F/theta) ds), F(s) = -theta log int exp(-f/theta) across.
+    """Rate along a reaction coordinate, k = theta / (int_B exp(F/theta) ds int_W exp(-F/theta) ds), F(s) =
+    -theta log int exp(-f/theta) across.
 
-    No curvature is needed: it covers flat wells, soft saddles and gates of entropy alone. The first integral runs from well to well, the second
-    over the side of the source up to the top of F between them. s is a straight coordinate, so in one dimension the formula is exact up to
-    exp(-barrier/theta), and above it is an upper bound of the capacity, typically by 1 to 5 %: the valley should not turn much. The
-    loss is estimated from the fluctuation of the mean force across the valley and stated as the error.
+    No curvature is needed: it covers flat wells, soft saddles and gates of entropy alone. The first integral
+    runs from well to well, the second over the side of the source up to the top of F between them. s is a
+    straight coordinate, so in one dimension the formula is exact up to exp(-barrier/theta), and above it is
+    an upper bound of the capacity, typically by 1 to 5 %: the valley should not turn much. The loss is
+    estimated from the fluctuation of the mean force across the valley and stated as the error.
 
     Parameters
     ----------
@@ -194,7 +204,8 @@ def free_energy_rate(V, theta, source, target, bounds=None, direction=None, mobi
     """
     theta = checks.number("theta", theta, positive=True)
     if not 1 <= V.ndim <= 3:
-        raise ValueError(f"the integral across the coordinate is done in one to three dimensions, this potential has {V.ndim}; use paths or eyring_kramers.")
+        raise ValueError("the integral across the coordinate is done in one to three dimensions, this "
+                         f"potential has {V.ndim}; use paths or eyring_kramers.")
     bounds = bounds if bounds is not None else V.bounds if V.bounds is not None else getattr(V, "box", None)
     if bounds is None:
         raise ValueError(f"bounds are needed: one (low, high) pair for each of the {V.ndim} coordinates.")
@@ -221,14 +232,18 @@ def free_energy_rate(V, theta, source, target, bounds=None, direction=None, mobi
     loss = float((share * fluctuation[between]).sum())
     guard = Guard()
     if height < 3:
-        guard = Guard((Reason(WARN, "low-barrier", f"the barrier of free energy is {height:.3g} theta: there is no sharply defined rate"),))
+        guard = Guard((Reason(WARN, "low-barrier", f"the barrier of free energy is {height:.3g} theta: there "
+                              "is no sharply defined rate"),))
     error = TRANSVERSE * loss + definition_error(max(height, 0.0)) + 1e-9
     before, after = F[between & (s <= top)], F[between & (s >= top)][::-1]
     dip = max(float((np.maximum.accumulate(side) - side).max(initial=0.0)) for side in (before, after))
     if dip > DIP:
-        guard += Guard((Reason(WARN, "series", f"the way leads through another well, {dip:.3g} theta deep: its mass is left out, ask the grid or the network"),))
+        guard += Guard((Reason(WARN, "series", f"the way leads through another well, {dip:.3g} theta deep: "
+                               "its mass is left out, ask the grid or the network"),))
         error += 1.0
-    return rate_estimate(log_rate, error, "free energy", guard, {"theta": theta, "direction": frame[0].tolist(), "barrier_of_free_energy": theta * height})
+    return rate_estimate(log_rate, error, "free energy", guard,
+                         {"theta": theta, "direction": frame[0].tolist(), "barrier_of_free_energy": theta
+                          * height})
 
 
 def _frame(n):
@@ -255,10 +270,12 @@ def _log_sum(exponent, weight):
 
 
 def _across(V, theta, bounds, frame, s, low, high):
-    """log int exp(-f/theta) over the section at each s, and the relative loss of capacity from the fluctuating force there.
+    """log int exp(-f/theta) over the section at each s, and the relative loss of capacity from the
+    fluctuating force there.
 
-    The straight coordinate misses, to second order, the part of the force along s that fluctuates across the section: with g = f_s - F'
-    and the transverse relaxation rate theta/var(y), the loss of capacity is var(g) var(y)/theta^2, weighted with exp(F/theta).
+    The straight coordinate misses, to second order, the part of the force along s that fluctuates across the
+    section: with g = f_s - F' and the transverse relaxation rate theta/var(y), the loss of capacity is var(g)
+    var(y)/theta^2, weighted with exp(F/theta).
     """
     d = len(bounds)
     if d == 1:

@@ -11,22 +11,25 @@ from .estimates import definition_error, rate_estimate
 from .guard import REFUSE, WARN, Guard, Reason, barrier_reasons, well_reasons
 from .points import stationary_point
 
-N_NODES = 200                                    # Gauss-Legendre: integrands are smooth after the substitutions
-N_STEPS = 4000                                   # of the search for a turning point, each 1/200 of the way from minimum to top
-DEPOPULATION_ERROR = 0.15                        # the formula's own relative error near its maximum, against simulation (validation/friction.py)
+N_NODES = 200  # Gauss-Legendre: integrands are smooth after the substitutions
+N_STEPS = 4000  # of the search for a turning point, each 1/200 of the way from minimum to top
+# the formula's own relative error near its maximum, against simulation (validation/friction.py)
+DEPOPULATION_ERROR = 0.15
 
 
 def kramers_turnover(V, minimum, saddle, theta, friction):
-    """Rate of escape of dx = v dt, dv = -f' dt - g v dt + sqrt(2 g theta) dW over a top in one dimension, at any friction g.
+    """Rate of escape of dx = v dt, dv = -f' dt - g v dt + sqrt(2 g theta) dW over a top in one dimension, at
+    any friction g.
 
     Kramers' spatial-diffusion rate times the depopulation factor of Mel'nikov and Meshkov [1]_,
 
-        k = (sqrt(g^2/4 + w_b^2) - g/2)/w_b * w_0/(2 pi) exp(-(f_top - f_min)/theta) * A(D_1) A(D_2)/A(D_1 + D_2),
-        log A(D) = (1/2 pi) int log(1 - exp(-D (x^2 + 1/4))) / (x^2 + 1/4) dx,
+        k = (sqrt(g^2/4 + w_b^2) - g/2)/w_b * w_0/(2 pi) exp(-(f_top - f_min)/theta) * A(D_1) A(D_2)/A(D_1 +
+        D_2), log A(D) = (1/2 pi) int log(1 - exp(-D (x^2 + 1/4))) / (x^2 + 1/4) dx,
 
-    D = g S/theta the energy lost on one swing at the height of the top in units of theta, S = int p dx over the swing in each of the two wells (the
-    second factor is left out when the other side never returns). At weak friction k = g S/theta w_0/(2 pi) exp(...) for a single well
-    (energy diffusion), at strong friction A = 1.
+    D = g S/theta the energy lost on one swing at the height of the top in units of theta, S = int p dx over
+    the swing in each of the two wells (the second factor is left out when the other side never returns). At
+    weak friction k = g S/theta w_0/(2 pi) exp(...) for a single well (energy diffusion), at strong friction A
+    = 1.
 
     Parameters
     ----------
@@ -54,7 +57,8 @@ def kramers_turnover(V, minimum, saddle, theta, friction):
     .. [1] V. I. Mel'nikov, S. V. Meshkov, J. Chem. Phys. 85, 1018 (1986).
     """
     if V.ndim != 1:
-        raise ValueError(f"the turnover is known in one dimension only, this potential has {V.ndim}; eyring_kramers(..., friction=) gives Langer's formula.")
+        raise ValueError(f"the turnover is known in one dimension only, this potential has {V.ndim}; "
+                         "eyring_kramers(..., friction=) gives Langer's formula.")
     theta = checks.number("theta", theta, positive=True)
     friction = checks.number("friction", friction, positive=True)
     well, top = stationary_point(V, minimum, 0, "minimum"), stationary_point(V, saddle, 1, "saddle")
@@ -62,17 +66,22 @@ def kramers_turnover(V, minimum, saddle, theta, friction):
     guard = Guard(tuple([*barrier_reasons(barrier, theta), *well_reasons(well)]))
     w0, wb = math.sqrt(well.eigenvalues[0]), math.sqrt(-top.eigenvalues[0])
     spatial = (math.sqrt(friction ** 2 / 4 + wb ** 2) - friction / 2) / wb
-    here, beyond = (_action(V, top, side) for side in (math.copysign(1, well.x[0] - top.x[0]), math.copysign(1, top.x[0] - well.x[0])))
+    here, beyond = (_action(V, top, side) for side in (math.copysign(1, well.x[0] - top.x[0]),
+                                                       math.copysign(1, top.x[0] - well.x[0])))
     if here is None:
-        raise ValueError("the well does not return to the height of its top on the far side; take a potential that is bounded there.")
+        raise ValueError("the well does not return to the height of its top on the far side; take a "
+                         "potential that is bounded there.")
     loss = friction * here / theta
     log_factor = _log_depopulation(loss)
     if beyond is not None:
         other = friction * beyond / theta
         log_factor += _log_depopulation(other) - _log_depopulation(loss + other)
     log_rate = math.log(spatial * w0 / (2 * math.pi)) - barrier / theta + log_factor
-    error = DEPOPULATION_ERROR * (1 - math.exp(2 * log_factor)) + theta / barrier / 2 + definition_error(barrier / theta)
-    return rate_estimate(log_rate, error, f"kramers turnover, friction {friction:g}", guard, {"theta": theta, "friction": friction})
+    error = DEPOPULATION_ERROR * (1 - math.exp(2
+                                               * log_factor)) + theta / barrier / 2 + definition_error(barrier
+                                                                                                       / theta)
+    return rate_estimate(log_rate, error, f"kramers turnover, friction {friction:g}", guard,
+                         {"theta": theta, "friction": friction})
 
 
 @lru_cache(1)
@@ -82,7 +91,8 @@ def _rule():
 
 
 def _action(V, top, side):
-    """S = int p dx of one swing at the height of the top, from the top to the turning point on one side and back; None if there is none."""
+    """S = int p dx of one swing at the height of the top, from the top to the turning point on one side and
+    back; None if there is none."""
     width = 0.05 * math.sqrt(max(abs(top.value), 1.0) / -top.eigenvalues[0])
     x = top.x[0] + side * width * np.arange(1, N_STEPS + 1)
     with np.errstate(all="ignore"):
@@ -97,7 +107,7 @@ def _action(V, top, side):
     t, w = _rule()
     t, w = (t + 1) / 2, w / 2
     length = top.x[0] - low
-    x = low + length * t * t                     # the square takes the root at the turning point out of the integrand
+    x = low + length * t * t  # the square takes the root at the turning point out of the integrand
     p = np.sqrt(np.maximum(2 * (top.value - V(x[:, None])), 0.0))
     return float(2 * abs((w * p * 2 * t * length).sum()))
 
@@ -105,12 +115,13 @@ def _action(V, top, side):
 def low_friction(friction, barrier, curvature, theta):
     """Relative error of the spatial-diffusion formula from weak friction, and the guard's verdict.
 
-    A swing at the height of the top loses about D = 2 pi g barrier/w in units of theta (a parabola of curvature w^2); the rate is too large
-    by about 1/A(D).
+    A swing at the height of the top loses about D = 2 pi g barrier/w in units of theta (a parabola of
+    curvature w^2); the rate is too large by about 1/A(D).
     """
     loss = 2 * math.pi * friction * barrier / (math.sqrt(curvature) * theta)
     factor = math.exp(_log_depopulation(loss))
-    text = (f"at this friction a swing loses only about {loss:.2g} theta: escape is limited by the supply of energy and the formula is too large by about a "
+    text = (f"at this friction a swing loses only about {loss:.2g} theta: escape is limited by the supply of "
+            "energy and the formula is too large by about a "
             f"factor {1 / factor:.2g}; fpkit.kramers_turnover holds in one dimension")
     if factor < 0.5:
         return math.inf, Guard((Reason(REFUSE, "low-friction", text),))
@@ -121,4 +132,5 @@ def _log_depopulation(loss):
     """log A(D), by the substitution x = tan(phi)/2, which turns the weight dx/(x^2 + 1/4) into 2 dphi."""
     t, w = _rule()
     phi = math.pi / 2 * t
-    return float((w * math.pi / 2 * 2 * np.log(-np.expm1(-loss / (4 * np.cos(phi) ** 2)))).sum() / (2 * math.pi))
+    return float((w * math.pi / 2 * 2 * np.log(-np.expm1(-loss / (4 * np.cos(phi) ** 2)))).sum()
+                 / (2 * math.pi))

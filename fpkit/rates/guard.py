@@ -19,8 +19,8 @@ class Reason:
     ----------
     action : {"warn", "refuse"}
     code : str
-        For programs: "low-barrier", "soft-saddle", "flat-saddle", "flat-well", "second-saddle", "equal-heights", "on-wall",
-        "shallow-well", "low-friction".
+        For programs: "low-barrier", "soft-saddle", "flat-saddle", "flat-well", "second-saddle",
+        "equal-heights", "on-wall", "shallow-well", "low-friction".
     text : str
         One sentence with the numbers and the way out.
     """
@@ -74,20 +74,24 @@ class Guard:
         return Guard(tuple(sorted(known, key=lambda r: r.action != REFUSE)))
 
     def to_dict(self):
-        return {"action": self.action, "reasons": [{"action": r.action, "code": r.code, "text": r.text} for r in self.reasons]}
+        return {"action": self.action, "reasons": [{"action": r.action, "code": r.code, "text": r.text}
+                                                   for r in self.reasons]}
 
     def __repr__(self):
-        return "ok" if not self.reasons else "; ".join(f"{r.action}: {r.code} ({r.text})" for r in self.reasons)
+        return "ok" if not self.reasons else "; ".join(f"{r.action}: {r.code} ({r.text})"
+                                                       for r in self.reasons)
 
 
 def barrier_reasons(barrier, theta):
     """The barrier in units of theta: below 3 there is no rate, below 5 the formula is rough."""
     height = barrier / theta
     if height < LEAST_BARRIER * (1 - 1e-9):
-        yield Reason(REFUSE, "low-barrier", f"the barrier is {height:.3g} theta, below {LEAST_BARRIER:g} there is no rate of escape: "
+        yield Reason(REFUSE, "low-barrier", f"the barrier is {height:.3g} theta, below {LEAST_BARRIER:g} "
+                     "there is no rate of escape: "
                      "lower theta, or ask for the mfpt of the grid")
     elif height < GOOD_BARRIER * (1 - 1e-9):
-        yield Reason(WARN, "low-barrier", f"the barrier is {height:.3g} theta: expect an error of 10 % and more")
+        yield Reason(WARN, "low-barrier", f"the barrier is {height:.3g} theta: expect an error of 10 % and "
+                     "more")
 
 
 def wall_reasons(V, point, name):
@@ -97,7 +101,8 @@ def wall_reasons(V, point, name):
         return
     for k, (low, high) in enumerate(bounds):
         if min(point.x[k] - low, high - point.x[k]) <= 1e-9 * (high - low):
-            yield Reason(REFUSE, "on-wall", f"the {name} lies on the edge of the box (axis {k + 1}): half of its Gaussian is missing, "
+            yield Reason(REFUSE, "on-wall", f"the {name} lies on the edge of the box (axis {k + 1}): half of "
+                         "its Gaussian is missing, "
                          "so take a larger box or the rate of the grid")
 
 
@@ -105,5 +110,6 @@ def well_reasons(well):
     """A well without curvature in some direction."""
     w = well.eigenvalues
     if well.degenerate or not w[0] > FLAT * abs(w[-1]):
-        yield Reason(REFUSE, "flat-well", "the well is flat (its Hessian is singular): Eyring-Kramers does not apply here, the free-energy "
+        yield Reason(REFUSE, "flat-well", "the well is flat (its Hessian is singular): Eyring-Kramers does "
+                     "not apply here, the free-energy "
                      "form does (fpkit.free_energy_rate, or the rate of the grid)")

@@ -1,4 +1,5 @@
-"""The network of wells: Eyring-Kramers rates between all minima, solved by elimination without subtraction."""
+"""The network of wells: Eyring-Kramers rates between all minima, solved by elimination without
+subtraction."""
 from __future__ import annotations
 
 import math
@@ -20,8 +21,9 @@ from .points import square_root
 class WellNetwork:
     """Wells as states of a reversible Markov chain with Eyring-Kramers rates.
 
-    States are the wells deeper than 3 theta; a shallower one is merged with its neighbour and the guard says so. Every number is an
-    Estimate; its error is that of the formula (the next order in theta and what it leaves), not of the elimination, which is exact to rounding.
+    States are the wells deeper than 3 theta; a shallower one is merged with its neighbour and the guard says
+    so. Every number is an Estimate; its error is that of the formula (the next order in theta and what it
+    leaves), not of the elimination, which is exact to rounding.
 
     Attributes
     ----------
@@ -32,7 +34,8 @@ class WellNetwork:
     log_mass : ndarray (n,)
         log of int exp(-f/theta) over each state.
     log_conductance : ndarray (n, n)
-        log of mass times rate between two states, symmetric; parallel saddles added, -inf where no saddle joins them.
+        log of mass times rate between two states, symmetric; parallel saddles added, -inf where no saddle
+        joins them.
     guard : Guard
     grid_spectrum : Spectrum or None
         The lowest eigenvalues of the grid, when a grid was given.
@@ -57,7 +60,8 @@ class WellNetwork:
 
     @property
     def log_rates(self):
-        """log k_ij (n, n), rate from state i to state j; -inf on the diagonal and where no saddle joins them."""
+        """log k_ij (n, n), rate from state i to state j; -inf on the diagonal and where no saddle joins
+        them."""
         return self.log_conductance - self.log_mass[:, None]
 
     @property
@@ -84,7 +88,8 @@ class WellNetwork:
     def mfpt(self, i, j):
         """Mean first passage time from the state of well i to that of well j, by whatever way."""
         a, b = self._two(i, j)
-        return self._estimate(lambda n: elimination.log_hitting(n.log_rates, [b], np.zeros(n.n_states))[a], "network mfpt")
+        return self._estimate(lambda n: elimination.log_hitting(n.log_rates, [b], np.zeros(n.n_states))[a],
+                              "network mfpt")
 
     def escape_rate(self, i, j):
         """1/mfpt(i, j)."""
@@ -96,20 +101,25 @@ class WellNetwork:
     def committor(self, i, source, target):
         """Probability of reaching well `target` before well `source`, from well i, as an Estimate."""
         a, (s, t) = self.state_of(i), self._two(source, target)
-        return self._estimate(lambda n: elimination.log_committor(n.log_rates, [s], [t])[a], "network committor")
+        return self._estimate(lambda n: elimination.log_committor(n.log_rates, [s], [t])[a],
+                              "network committor")
 
     @property
     def eigenvalues(self):
-        """The nonzero eigenvalues of the network, ascending, as Estimates (1/time): the slow eigenvalues of -L."""
+        """The nonzero eigenvalues of the network, ascending, as Estimates (1/time): the slow eigenvalues of
+        -L."""
         n = self.n_states - 1
-        return tuple(self._estimate(lambda N, k=k: elimination.log_eigenvalues(N.log_conductance, N.log_mass)[k], "network eigenvalue") for k in range(n))
+        return tuple(self._estimate(lambda N,
+                                    k=k: elimination.log_eigenvalues(N.log_conductance, N.log_mass)[k],
+                                    "network eigenvalue") for k in range(n))
 
     @property
     def hierarchy(self):
-        """For every state but the deepest: (state, state of a deeper minimum, barrier, rate into the deeper ones), slowest first.
+        """For every state but the deepest: (state, state of a deeper minimum, barrier, rate into the deeper
+        ones), slowest first.
 
-        The barrier is the communication height to any deeper state minus the minimum. Well below the differences of these heights the
-        rates are the slow eigenvalues [1]_.
+        The barrier is the communication height to any deeper state minus the minimum. Well below the
+        differences of these heights the rates are the slow eigenvalues [1]_.
 
         .. [1] A. Bovier, V. Gayrard, M. Klein, J. Eur. Math. Soc. 7, 69 (2005).
         """
@@ -120,7 +130,8 @@ class WellNetwork:
             if not deeper:
                 continue
             near = min(deeper, key=lambda j: heights[i, j])
-            rate = self._estimate(lambda n: -elimination.log_hitting(n.log_rates, deeper, np.zeros(n.n_states))[i], "network")
+            rate = self._estimate(lambda n: -elimination.log_hitting(n.log_rates, deeper,
+                                                                     np.zeros(n.n_states))[i], "network")
             rows.append((i, near, float(heights[i, near] - value[i]), rate))
         return tuple(sorted(rows, key=lambda r: r[3].log10))
 
@@ -139,29 +150,38 @@ class WellNetwork:
     def _two(self, i, j):
         a, b = self.state_of(i), self.state_of(j)
         if a == b:
-            raise ValueError(f"wells {i} and {j} are one state at theta = {self.theta:g}: the barrier between them is below {LEAST_BARRIER:g} theta.")
+            raise ValueError(f"wells {i} and {j} are one state at theta = {self.theta:g}: the barrier "
+                             f"between them is below {LEAST_BARRIER:g} theta.")
         return a, b
 
     def _estimate(self, log_of, method):
-        """log_of(network) with the error: the change when the next order is taken in, and what that leaves."""
+        """log_of(network) with the error: the change when the next order is taken in, and what that
+        leaves."""
         if self.guard.action == REFUSE:
             return rate_estimate(math.nan, math.nan, method, self.guard, self.inputs)
         log_value = float(log_of(self))
-        corrected = replace(self, log_mass=self.log_mass + self.mass_correction, log_conductance=self.log_conductance + self.conductance_correction)
+        corrected = replace(self, log_mass=self.log_mass + self.mass_correction,
+                            log_conductance=self.log_conductance + self.conductance_correction)
         change = abs(math.expm1(float(log_of(corrected)) - log_value)) if math.isfinite(log_value) else 0.0
         if not math.isfinite(log_value):
             value = math.inf if log_value > 0 else 0.0
-            return RateEstimate(value, 0.0, method, log10=log_value, inputs={**self.inputs, "guard": self.guard, "relative_error": 0.0})
+            return RateEstimate(value, 0.0, method, log10=log_value,
+                                inputs={**self.inputs, "guard": self.guard, "relative_error": 0.0})
         return rate_estimate(log_value, change + self.left_error, method, self.guard, self.inputs)
 
     def to_dict(self):
         values = [e.to_dict() for e in self.eigenvalues]
-        return {"theta": self.theta, "minima": [{"x": m.x.tolist(), "value": m.value} for m in self.minima], "states": [list(s) for s in self.states],
-                "stationary": self.stationary.tolist(), "log10_rates": np.where(np.isfinite(self.log_rates), self.log_rates / math.log(10), np.nan).tolist(),
-                "eigenvalues": values, "grid_eigenvalues": None if self.grid_spectrum is None else self.grid_spectrum.to_dict(), "guard": self.guard.to_dict()}
+        return {"theta": self.theta, "minima": [{"x": m.x.tolist(), "value": m.value} for m in self.minima],
+                "states": [list(s) for s in self.states],
+                "stationary": self.stationary.tolist(),
+                "log10_rates": np.where(np.isfinite(self.log_rates), self.log_rates / math.log(10),
+                                        np.nan).tolist(),
+                "eigenvalues": values, "grid_eigenvalues": None if self.grid_spectrum is None
+                else self.grid_spectrum.to_dict(), "guard": self.guard.to_dict()}
 
     def __repr__(self):
-        rows = [f"network of {self.n_states} wells at theta = {self.theta:g}, guard: {self.guard.action}", f"{'':>3} {'f':>12} {'share':>10}  wells at"]
+        rows = [f"network of {self.n_states} wells at theta = {self.theta:g}, guard: {self.guard.action}",
+                f"{'':>3} {'f':>12} {'share':>10}  wells at"]
         for k, s in enumerate(self.states):
             places = "; ".join("(" + ", ".join(f"{v:.4g}" for v in self.minima[w].x) + ")" for w in s)
             rows.append(f"{k:>3} {self.minima[s[0]].value:>12.6g} {self.stationary[k]:>10.4g}  {places}")
@@ -170,7 +190,8 @@ class WellNetwork:
             for j in range(self.n_states):
                 if np.isfinite(self.log_conductance[i, j]):
                     rows.append(f"  {i} -> {j}  10^{self.log_rates[i, j] / math.log(10):.4f}")
-        rows.append(f"{'slow eigenvalues':<18} {'network':>24}" + (f" {'grid':>14} {'network/grid - 1':>18}" if self.grid_spectrum is not None else ""))
+        rows.append(f"{'slow eigenvalues':<18} {'network':>24}"
+                    + (f" {'grid':>14} {'network/grid - 1':>18}" if self.grid_spectrum is not None else ""))
         for k, e in enumerate(self.eigenvalues):
             line = f"{k + 2:>18} {_shown(e):>24}"
             if self.grid_spectrum is not None and k + 1 < len(self.grid_spectrum):
@@ -190,11 +211,13 @@ def _shown(e):
 
 
 def well_network(V, theta, grid=None, mobility=None, points=None, order="leading"):
-    """Network of all wells of a potential in a box, with Eyring-Kramers rates, beside the spectrum of the grid.
+    """Network of all wells of a potential in a box, with Eyring-Kramers rates, beside the spectrum of the
+    grid.
 
-    k_ij = sum over the saddles between i and j of cap_s/Z_i: in parallel capacities add, in series the elimination adds their
-    inverses. Detailed balance holds by construction. Mean first passage times, committors and shares come by elimination without subtraction in
-    logarithms, the slow eigenvalues by a factorisation without subtraction and Jacobi rotations (`fpkit.core.networks`).
+    k_ij = sum over the saddles between i and j of cap_s/Z_i: in parallel capacities add, in series the
+    elimination adds their inverses. Detailed balance holds by construction. Mean first passage times,
+    committors and shares come by elimination without subtraction in logarithms, the slow eigenvalues by a
+    factorisation without subtraction and Jacobi rotations (`fpkit.core.networks`).
 
     Parameters
     ----------
@@ -204,7 +227,8 @@ def well_network(V, theta, grid=None, mobility=None, points=None, order="leading
         The box to search, and the grid whose spectrum stands beside. Without it the box of V is searched.
     mobility : None, float, (ndim,) or (ndim, ndim), optional
     points : CriticalPoints, optional
-        The stationary points, where they are known already. Default: those of the catalogue, else `critical_points`.
+        The stationary points, where they are known already. Default: those of the catalogue, else
+        `critical_points`.
     order : {"leading", "next"}
         "next": wells and saddles with their first correction, as factors exp(-c theta).
 
@@ -252,16 +276,20 @@ def well_network(V, theta, grid=None, mobility=None, points=None, order="leading
     with np.errstate(invalid="ignore"):
         change = np.nan_to_num(gather(gather(corrected, 0), 1).T - conductance, nan=0.0)
     np.fill_diagonal(conductance, -np.inf)
-    left = SECOND_ORDER * theta ** 2 * (max([s for _, s in mass_parts], default=0.0) + max(gate_squares, default=0.0))
-    network = WellNetwork(minima, saddles, states, theta, log_mass, conductance, mass_change, change, left, Guard(),
+    left = SECOND_ORDER * theta ** 2 * (max([s for _, s in mass_parts], default=0.0)
+                                        + max(gate_squares, default=0.0))
+    network = WellNetwork(minima, saddles, states, theta, log_mass, conductance, mass_change, change, left,
+                          Guard(),
                           inputs={"theta": theta, "potential": repr(V), "order": order})
     if not any(r.action == REFUSE for r in reasons):
         reasons += _alike(network)
     barriers = _depths(network)
-    network = replace(network, left_error=left + (definition_error(min(barriers) / theta) if barriers else 0.0), guard=Guard() + Guard(tuple(reasons)))
+    network = replace(network, left_error=left + (definition_error(min(barriers) / theta) if barriers
+                                                  else 0.0), guard=Guard() + Guard(tuple(reasons)))
     if order == "next":
         network = replace(network, log_mass=log_mass + mass_change, log_conductance=conductance + change,
-                          mass_correction=np.zeros_like(mass_change), conductance_correction=np.zeros_like(change))
+                          mass_correction=np.zeros_like(mass_change),
+                          conductance_correction=np.zeros_like(change))
     if grid is not None:
         network = replace(network, grid_spectrum=_spectrum(V, theta, grid, mobility, network.n_states))
     return network
@@ -280,7 +308,8 @@ def _points(V, grid, points):
         return tuple(V.minima), tuple(V.saddles)
     found = critical_points(V, None if grid is None else grid.bounds, None if grid is None else grid.periodic)
     if not found.minima:
-        raise ValueError("no minimum was found in the box; take a larger one, or give points=fpkit.critical_points(...).")
+        raise ValueError("no minimum was found in the box; take a larger one, or give "
+                         "points=fpkit.critical_points(...).")
     return tuple(found.minima), tuple(found.saddles)
 
 
@@ -299,15 +328,18 @@ def _merged(minima, saddles, theta):
                 bottom = min(minima[k].value for k in range(len(minima)) if group[k] == high)
                 other = min(minima[k].value for k in range(len(minima)) if group[k] == low)
                 depth = value - bottom
-                if depth < LEAST_BARRIER * theta * (1 - 1e-9) and bottom >= other and (best is None or depth < best[0]):
+                if depth < LEAST_BARRIER * theta * (1 - 1e-9) and bottom >= other and (best is None
+                                                                                       or depth < best[0]):
                     best = (depth, high, low)
         if best is None:
             break
         depth, high, low = best
-        reasons.append(Reason(WARN, "shallow-well", f"well {high} is only {depth / theta:.2g} theta deep and was merged with well {low}: "
+        reasons.append(Reason(WARN, "shallow-well", f"well {high} is only {depth / theta:.2g} theta deep and "
+                              f"was merged with well {low}: "
                               "for a state of its own lower theta"))
         group = [low if g == high else g for g in group]
-    states = sorted({tuple(k for k in range(len(minima)) if group[k] == g) for g in group}, key=lambda s: (minima[s[0]].value, s[0]))
+    states = sorted({tuple(k for k in range(len(minima)) if group[k] == g) for g in group},
+                    key=lambda s: (minima[s[0]].value, s[0]))
     return tuple(states), reasons
 
 
@@ -323,7 +355,8 @@ def _alike(network):
     """The hierarchy is no guide when two communication heights are close."""
     depths = sorted(b for _, _, b, _ in network.hierarchy) if network.n_states > 2 else []
     if any(b - a < SAME_HEIGHT * network.theta for a, b in zip(depths, depths[1:])):
-        return [Reason(WARN, "equal-heights", f"two barriers of the hierarchy differ by less than {SAME_HEIGHT:g} theta: read the eigenvalues of the "
+        return [Reason(WARN, "equal-heights", "two barriers of the hierarchy differ by less than "
+                       f"{SAME_HEIGHT:g} theta: read the eigenvalues of the "
                        "whole network, not the hierarchy")]
     return []
 

@@ -49,7 +49,8 @@ class TransitionPicture:
 
 
 def transition_picture(V, theta, source, target, grid=None, points=None):
-    """Committor, reactive current, minimum-energy path and saddles of a transition in the plane; `fpkit.plot` draws it.
+    """Committor, reactive current, minimum-energy path and saddles of a transition in the plane; `fpkit.plot`
+    draws it.
 
     Parameters
     ----------
@@ -78,10 +79,12 @@ def transition_picture(V, theta, source, target, grid=None, points=None):
     path = None
     if places.source_well is not None and places.target_well is not None:
         try:
-            path = minimum_energy_path(V, places.minima[places.source_well], places.minima[places.target_well], grid.bounds, grid.periodic)
+            path = minimum_energy_path(V, places.minima[places.source_well],
+                                       places.minima[places.target_well], grid.bounds, grid.periodic)
         except ValueError:
-            pass                                 # one of the ends is a flat floor: the picture goes without a path
+            pass  # one of the ends is a flat floor: the picture goes without a path
     with np.errstate(invalid="ignore"):
         energy = np.where(D.inside, V(grid.points), np.nan)
-    return TransitionPicture(q, theta * D.gibbs.values * slope, D.rate(places.source, places.target), path, CriticalPoints(places.points), energy,
+    return TransitionPicture(q, theta * D.gibbs.values * slope, D.rate(places.source, places.target), path,
+                             CriticalPoints(places.points), energy,
                              places.source, places.target, theta, {"potential": repr(V)})

@@ -1,4 +1,5 @@
-"""Stationary points as the rate formulas take them: given as CriticalPoint or as coordinates, polished and described."""
+"""Stationary points as the rate formulas take them: given as CriticalPoint or as coordinates, polished and
+described."""
 from __future__ import annotations
 
 import numpy as np
@@ -10,11 +11,12 @@ from ..potentials.stationary.newton import polish
 
 FLAT = 1e-8                                      # |eigenvalue| below this times the largest counts as zero
 FARTHEST = 0.05                                  # of the length scale: how far Newton may move a given point
-SMALL_GRADIENT = 1e-5                            # |grad f| times the length scale over the stiffness: still a stationary point
+SMALL_GRADIENT = 1e-5  # |grad f| times the length scale over the stiffness: still a stationary point
 
 
 def stationary_point(V, given, index, name):
-    """The stationary point of index 0 or 1 nearest to `given`, as a CriticalPoint; a point that is none is refused.
+    """The stationary point of index 0 or 1 nearest to `given`, as a CriticalPoint; a point that is none is
+    refused.
 
     Up to `FLAT` an eigenvalue counts as zero, and such a point is `degenerate`, whatever its index.
     """
@@ -31,7 +33,8 @@ def stationary_point(V, given, index, name):
         return found
     if found.index != index:
         kinds = {0: "a minimum", 1: "a saddle of index 1"}
-        raise ValueError(f"the {name} at {_place(found.x)} must be {kinds[index]}, but its Hessian has {found.index} negative eigenvalues; "
+        raise ValueError(f"the {name} at {_place(found.x)} must be {kinds[index]}, but its Hessian has "
+                         f"{found.index} negative eigenvalues; "
                          "fpkit.critical_points lists the stationary points.")
     return found
 
@@ -44,11 +47,14 @@ def described(V, x, name):
     gradient = np.linalg.norm(surface.gradient(y[None])[0])
     w = np.linalg.eigvalsh(surface.hessian(y[None])[0])
     stiffness = max(abs(w[0]), abs(w[-1]))
-    if np.linalg.norm(y - x) > FARTHEST * length or not gradient <= SMALL_GRADIENT * length * max(stiffness, 1e-300) + 1e-12:
-        raise ValueError(f"the {name} {_place(x)} is no stationary point: |grad f| = {np.linalg.norm(surface.gradient(x[None])[0]):.3g} there; "
+    if np.linalg.norm(y - x) > FARTHEST * length or not gradient <= SMALL_GRADIENT * length * max(stiffness,
+                                                                                                  1e-300) + 1e-12:
+        raise ValueError(f"the {name} {_place(x)} is no stationary point: |grad f| = "
+                         f"{np.linalg.norm(surface.gradient(x[None])[0]):.3g} there; "
                          "fpkit.critical_points(V, bounds) lists them.")
     flat = np.abs(w) <= FLAT * stiffness
-    return CriticalPoint(y, float(V(y)), w, int(((w < 0) & ~flat).sum()), degenerate=bool(flat.any() or stiffness == 0))
+    return CriticalPoint(y, float(V(y)), w, int(((w < 0) & ~flat).sum()),
+                         degenerate=bool(flat.any() or stiffness == 0))
 
 
 def _length_scale(V, x):
@@ -68,13 +74,16 @@ def square_root(mobility, ndim):
     if mobility is None:
         return np.eye(ndim)
     if callable(mobility):
-        raise ValueError("the mobility must be constant for Eyring-Kramers (a number, a diagonal or a matrix); a field goes to the rate of the grid.")
+        raise ValueError("the mobility must be constant for Eyring-Kramers (a number, a diagonal or a "
+                         "matrix); a field goes to the rate of the grid.")
     m = np.asarray(mobility, float)
     if m.ndim == 0:
         m = m * np.eye(ndim)
     elif m.shape == (ndim,):
         m = np.diag(m)
-    if m.shape != (ndim, ndim) or not np.isfinite(m).all() or not np.allclose(m, m.T, rtol=1e-12, atol=0) or np.linalg.eigvalsh(m)[0] <= 0:
-        raise ValueError(f"mobility must be a positive number, {ndim} positive numbers or a symmetric positive definite {ndim} x {ndim} matrix, "
+    if m.shape != (ndim, ndim) or not np.isfinite(m).all() or not np.allclose(m, m.T, rtol=1e-12,
+                                                                              atol=0) or np.linalg.eigvalsh(m)[0] <= 0:
+        raise ValueError(f"mobility must be a positive number, {ndim} positive numbers or a symmetric "
+                         f"positive definite {ndim} x {ndim} matrix, "
                          f"got {checks.shown(mobility)}.")
     return np.linalg.cholesky(m)

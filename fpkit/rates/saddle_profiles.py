@@ -1,14 +1,16 @@
 """Saddles that are no parabolas: integrals along the soft direction in place of a Gaussian.
 
-Along a direction v of the saddle the other coordinates are relaxed: for each u the point x(u) = x_s + u v + rest where the gradient has no
-component across v, with the rise g(u) = f(x(u)) - f_s and the Hessian across v, with eigenvalues -mu(u) (if v is stable) and h_i(u). Then [1]_
+Along a direction v of the saddle the other coordinates are relaxed: for each u the point x(u) = x_s + u v +
+rest where the gradient has no component across v, with the rise g(u) = f(x(u)) - f_s and the Hessian across
+v, with eigenvalues -mu(u) (if v is stable) and h_i(u). Then [1]_
 
     v stable:    cap = theta exp(-f_s/theta) int du exp(-g/theta) sqrt(mu/(2 pi theta)) prod sqrt(2 pi theta/h_i)
     v unstable:  1/cap = exp(f_s/theta)/theta int du exp(g/theta) / prod sqrt(2 pi theta/h_i).
 
-With g a parabola both are the Eyring-Kramers formula. For a quartic top, g = -c u^4, the second integral is Gamma(1/4)/(2 (beta c)^(1/4)); for a
-pitchfork, g = h u^2/2 + c u^4, the first one is a Bessel function of order 1/4. Here any g is integrated numerically. In one dimension the
-second form is exact up to exp(-barrier/theta); above, the error is of the order of sqrt(theta).
+With g a parabola both are the Eyring-Kramers formula. For a quartic top, g = -c u^4, the second integral is
+Gamma(1/4)/(2 (beta c)^(1/4)); for a pitchfork, g = h u^2/2 + c u^4, the first one is a Bessel function of
+order 1/4. Here any g is integrated numerically. In one dimension the second form is exact up to
+exp(-barrier/theta); above, the error is of the order of sqrt(theta).
 
 .. [1] N. Berglund, B. Gentz, Markov Processes Relat. Fields 16, 549 (2010).
 """
@@ -16,7 +18,7 @@ from __future__ import annotations
 
 import numpy as np
 
-N_POINTS = 81                                    # Simpson's rule; the integrand is smooth and at its ends below e^-30
+N_POINTS = 81  # Simpson's rule; the integrand is smooth and at its ends below e^-30
 DEEP = 30.0                                      # theta: where the profile counts as finished
 NEWTON_STEPS = 30
 
@@ -26,10 +28,11 @@ class SoftDirectionError(ValueError):
 
 
 def log_capacity(V, saddle, theta, root, soft):
-    """log of the capacity of a saddle, with the profile along the `soft` axis of the Hessian (0: the unstable one).
+    """log of the capacity of a saddle, with the profile along the `soft` axis of the Hessian (0: the unstable
+    one).
 
-    Returns the logarithm and a relative error: what replacing the stiff directions along the profile by their values at the
-    saddle would change, which is of the order of the terms left out.
+    Returns the logarithm and a relative error: what replacing the stiff directions along the profile by their
+    values at the saddle would change, which is of the order of the terms left out.
     """
     h = root.T @ V.hessian(saddle.x) @ root
     w, axes = np.linalg.eigh(h)
@@ -45,7 +48,8 @@ def log_capacity(V, saddle, theta, root, soft):
         unstable, stable = others[:, 0], others[:, 1:]
         if (unstable >= 0).any() or (stable <= 0).any():
             raise SoftDirectionError("the ridge is lost along it")
-        log_rest = 0.5 * np.log(-unstable / (2 * np.pi * theta)) + 0.5 * np.log(2 * np.pi * theta / stable).sum(1)
+        log_rest = 0.5 * np.log(-unstable / (2 * np.pi * theta)) + 0.5 * np.log(2 * np.pi * theta
+                                                                                / stable).sum(1)
         sign = -1.0
     weight = _simpson(u)
     log_integral = _log_sum(sign * rise / theta + log_rest, weight)
@@ -54,7 +58,8 @@ def log_capacity(V, saddle, theta, root, soft):
 
 
 def _profile(V, saddle, to_x, w, theta, soft):
-    """Points u on both sides until g has changed by DEEP theta: u (n,), g(u) - f_s (n,), eigenvalues of the Hessian across (n, d - 1)."""
+    """Points u on both sides until g has changed by DEEP theta: u (n,), g(u) - f_s (n,), eigenvalues of the
+    Hessian across (n, d - 1)."""
     keep = [k for k in range(len(w)) if k != soft]
     scale = np.sqrt(theta / max(np.abs(w[keep]).max() if keep else np.abs(w).max(), 1e-300))
     up = -1.0 if soft == 0 else 1.0

@@ -1,4 +1,5 @@
-"""The table of rates: rows theta, columns methods, every number an Estimate judged against the best of its row."""
+"""The table of rates: rows theta, columns methods, every number an Estimate judged against the best of its
+row."""
 from __future__ import annotations
 
 import json
@@ -12,9 +13,10 @@ from ..core.results import Estimate, with_error
 from .estimates import RateEstimate
 from .guard import Guard, Reason
 
-NO_EVIDENCE = 0.3                                # relative error beyond which a number neither supports nor contradicts
-DISAGREES = 1.0                                  # stated errors (their sum) beyond which two bounds contradict each other
-FORMULAS = ("eyring-kramers", "next-order", "resummed", "integral", "network")      # never the reference of a row if anything else is there
+NO_EVIDENCE = 0.3  # relative error beyond which a number neither supports nor contradicts
+DISAGREES = 1.0  # stated errors (their sum) beyond which two bounds contradict each other
+# never the reference of a row if anything else is there
+FORMULAS = ("eyring-kramers", "next-order", "resummed", "integral", "network")
 
 
 @dataclass(frozen=True, repr=False)
@@ -24,7 +26,8 @@ class ArrheniusFit:
     Attributes
     ----------
     barrier : Estimate
-        E, in the units of f; its error is the change when a term linear in theta is fitted too, and the spread of the data.
+        E, in the units of f; its error is the change when a term linear in theta is fitted too, and the
+        spread of the data.
     prefactor : Estimate
         A, in 1/time.
     method : str
@@ -43,10 +46,12 @@ class ArrheniusFit:
         return self.prefactor.log10 * math.log(10) - self.barrier.value / np.asarray(theta, float)
 
     def to_dict(self):
-        return {"method": self.method, "barrier": self.barrier.to_dict(), "prefactor": self.prefactor.to_dict(), "residuals": self.residuals.tolist()}
+        return {"method": self.method, "barrier": self.barrier.to_dict(),
+                "prefactor": self.prefactor.to_dict(), "residuals": self.residuals.tolist()}
 
     def __repr__(self):
-        return (f"Arrhenius fit of {self.method}: barrier {with_error(self.barrier.value, self.barrier.error)}, "
+        return (f"Arrhenius fit of {self.method}: barrier "
+                f"{with_error(self.barrier.value, self.barrier.error)}, "
                 f"prefactor {with_error(self.prefactor.value, self.prefactor.error)}")
 
 
@@ -59,7 +64,8 @@ class RatesTable:
     theta : ndarray (n_theta,)
     methods : tuple of str
     cells : dict
-        Method -> tuple of Estimates, one a theta; a method that refused has the value NaN and the reason in `status`.
+        Method -> tuple of Estimates, one a theta; a method that refused has the value NaN and the reason in
+        `status`.
     quantities : dict
         Method -> exactly what was computed.
     barrier : float
@@ -67,8 +73,8 @@ class RatesTable:
     guards : tuple of Guard
         Verdict of the Eyring-Kramers guard, one a theta.
     definition : ndarray (n_theta,)
-        Relative size by which two exact definitions of the rate differ at this theta (of the order of beta barrier exp(-beta barrier)); it
-        is part of the yardstick of `agreement`.
+        Relative size by which two exact definitions of the rate differ at this theta (of the order of beta
+        barrier exp(-beta barrier)); it is part of the yardstick of `agreement`.
     inputs : dict
 
     Examples
@@ -93,16 +99,19 @@ class RatesTable:
             raise KeyError(f"the table has no method {method!r}; it has {', '.join(self.methods)}.")
         return self.cells[method]
 
-    # ---------------------------------------------------------------------------------------------------------- as arrays
+    # ----------------------------------------------------------------------------------------------------------
+    # as arrays
     @cached_property
     def log10(self):
         """Decimal logarithms (n_theta, n_methods); NaN where a method refused."""
-        return np.array([[self.cells[m][k].log10 if self.cells[m][k].status == "ok" else np.nan for m in self.methods] for k in range(len(self.theta))])
+        return np.array([[self.cells[m][k].log10 if self.cells[m][k].status == "ok" else np.nan
+                          for m in self.methods] for k in range(len(self.theta))])
 
     @cached_property
     def relative_errors(self):
         """Stated relative errors (n_theta, n_methods); NaN where a method refused."""
-        return np.array([[self.cells[m][k].relative_error if self.cells[m][k].status == "ok" else np.nan for m in self.methods] for k in range(len(self.theta))])
+        return np.array([[self.cells[m][k].relative_error if self.cells[m][k].status == "ok" else np.nan
+                          for m in self.methods] for k in range(len(self.theta))])
 
     @property
     def evidence(self):
@@ -111,11 +120,12 @@ class RatesTable:
 
     @cached_property
     def references(self):
-        """The method each row is measured against: a stated error within ten times the smallest, the first column that has it, formulas
-        last; None in a row without evidence."""
+        """The method each row is measured against: a stated error within ten times the smallest, the first
+        column that has it, formulas last; None in a row without evidence."""
         chosen = []
         for errors, good in zip(self.relative_errors, self.evidence):
-            ranks = [(m in FORMULAS, e, k) for k, (m, e, g) in enumerate(zip(self.methods, errors, good)) if g]
+            ranks = [(m in FORMULAS, e, k) for k, (m, e, g) in enumerate(zip(self.methods, errors, good))
+                     if g]
             if not ranks:
                 chosen.append(None)
                 continue
@@ -130,12 +140,14 @@ class RatesTable:
         for k, name in enumerate(self.references):
             if name is not None:
                 with np.errstate(over="ignore"):
-                    found[k] = np.expm1((self.log10[k] - self.log10[k, self.methods.index(name)]) * math.log(10))
+                    found[k] = np.expm1((self.log10[k] - self.log10[k, self.methods.index(name)])
+                                        * math.log(10))
         return found
 
     @cached_property
     def agreement(self):
-        """log(k/k_reference) in units of the sum of the stated errors and `definition` (n_theta, n_methods); NaN without evidence."""
+        """log(k/k_reference) in units of the sum of the stated errors and `definition` (n_theta, n_methods);
+        NaN without evidence."""
         found = np.full(self.log10.shape, np.nan)
         for k, name in enumerate(self.references):
             if name is None:
@@ -151,7 +163,8 @@ class RatesTable:
         """Whether all evidence of each row agrees within the stated errors (n_theta,)."""
         return np.array([bool((np.abs(row[np.isfinite(row)]) <= DISAGREES).all()) for row in self.agreement])
 
-    # ------------------------------------------------------------------------------------------------------------ readings
+    # ------------------------------------------------------------------------------------------------------------
+    # readings
     @cached_property
     def best_method(self):
         """The reference of most rows."""
@@ -160,7 +173,8 @@ class RatesTable:
 
     @cached_property
     def arrhenius(self):
-        """The Arrhenius fit of the references (`ArrheniusFit`), or None with fewer than two rows of evidence."""
+        """The Arrhenius fit of the references (`ArrheniusFit`), or None with fewer than two rows of
+        evidence."""
         if self.best_method is None:
             return None
         j = self.methods.index(self.best_method)
@@ -171,48 +185,61 @@ class RatesTable:
         noise = np.maximum(self.relative_errors[use, j], 1e-15)
         fit, spread = _least_squares(np.stack([np.ones_like(x), -1 / x], 1), y, noise)
         change = np.abs(spread)
-        if len(set(x)) >= 3:                     # the prefactor's own slope with theta, which a straight line takes for barrier
+        if len(set(x)) >= 3:  # the prefactor's own slope with theta, which a straight line takes for barrier
             wider, more = _least_squares(np.stack([np.ones_like(x), -1 / x, x], 1), y, noise)
             change = np.abs(wider[:2] - fit) + more[:2]
         residuals = self.log10[:, j] * math.log(10) - (fit[0] - fit[1] / self.theta)
         value = math.exp(fit[0]) if abs(fit[0]) < 700 else math.inf
         return ArrheniusFit(Estimate(fit[1], float(change[1]), "Arrhenius fit"),
-                            Estimate(value, value * float(np.expm1(min(change[0], 50.0))), "Arrhenius fit", log10=fit[0] / math.log(10)), self.best_method, residuals)
+                            Estimate(value, value * float(np.expm1(min(change[0], 50.0))), "Arrhenius fit",
+                                     log10=fit[0] / math.log(10)), self.best_method, residuals)
 
     @cached_property
     def slope(self):
-        """(k_EK/k - 1)/theta, one a theta: bounded where Eyring-Kramers holds; NaN where one of the two is missing or no evidence."""
+        """(k_EK/k - 1)/theta, one a theta: bounded where Eyring-Kramers holds; NaN where one of the two is
+        missing or no evidence."""
         if "eyring-kramers" not in self.methods:
             return np.full(len(self.theta), np.nan)
         e = self.methods.index("eyring-kramers")
-        measured = [r is not None and r not in FORMULAS and good for r, good in zip(self.references, self.evidence[:, e])]
+        measured = [r is not None and r not in FORMULAS and good for r,
+                    good in zip(self.references, self.evidence[:, e])]
         return np.where(measured, self.difference[:, e] / self.theta, np.nan)
 
     @cached_property
     def slope_at_zero(self):
-        """The limit of `slope` for theta -> 0 from its three coldest rows, as an Estimate: the coefficient c of k = k_EK (1 - c theta).
+        """The limit of `slope` for theta -> 0 from its three coldest rows, as an Estimate: the coefficient c
+        of k = k_EK (1 - c theta).
 
         NaN with the reason in `status` with fewer than three.
         """
         use = np.flatnonzero(np.isfinite(self.slope))
         use = use[np.argsort(self.theta[use])][:3]
         if len(use) < 3:
-            return Estimate(math.nan, math.nan, "measured slope", status="three temperatures with a measured rate and an Eyring-Kramers rate are needed")
+            return Estimate(math.nan, math.nan, "measured slope",
+                            status="three temperatures with a measured rate and an Eyring-Kramers rate are "
+                            "needed")
         x, y = self.theta[use], self.slope[use]
         line, parabola = np.polyfit(x, y, 1)[-1], np.polyfit(x, y, 2)[-1]
         j = [self.methods.index(self.references[k]) for k in use]
         noise = max(self.relative_errors[k, i] / self.theta[k] for k, i in zip(use, j))
         return Estimate(line, abs(line - parabola) + 3 * noise, "measured slope")
 
-    # -------------------------------------------------------------------------------------------------------- in and out
+    # --------------------------------------------------------------------------------------------------------
+    # in and out
     def to_dict(self):
         """Plain dictionary for JSON."""
-        return {"theta": self.theta.tolist(), "methods": list(self.methods), "quantities": self.quantities, "barrier": _finite(self.barrier),
-                "cells": {m: [c.to_dict() for c in self.cells[m]] for m in self.methods}, "references": list(self.references),
-                "relative_errors": _finite(self.relative_errors), "difference": _finite(self.difference), "agreement": _finite(self.agreement),
-                "agrees": self.agrees.tolist(), "definition": self.definition.tolist(), "guards": [g.to_dict() for g in self.guards],
-                "arrhenius": None if self.arrhenius is None else self.arrhenius.to_dict(), "slope": _finite(self.slope),
-                "slope_at_zero": self.slope_at_zero.to_dict(), "inputs": {k: v for k, v in self.inputs.items()}}
+        return {"theta": self.theta.tolist(), "methods": list(self.methods), "quantities": self.quantities,
+                "barrier": _finite(self.barrier),
+                "cells": {m: [c.to_dict() for c in self.cells[m]] for m in self.methods},
+                "references": list(self.references),
+                "relative_errors": _finite(self.relative_errors), "difference": _finite(self.difference),
+                "agreement": _finite(self.agreement),
+                "agrees": self.agrees.tolist(), "definition": self.definition.tolist(),
+                "guards": [g.to_dict() for g in self.guards],
+                "arrhenius": None if self.arrhenius is None else self.arrhenius.to_dict(),
+                "slope": _finite(self.slope),
+                "slope_at_zero": self.slope_at_zero.to_dict(),
+                "inputs": {k: v for k, v in self.inputs.items()}}
 
     def save(self, path):
         """Write the table to an HDF5 file, whole or not at all; `RatesTable.load` reads it back."""
@@ -221,13 +248,16 @@ class RatesTable:
         from ..core import files
         with files.replacing(path) as temporary, h5py.File(temporary, "w") as f:
             f.attrs["fpkit"] = "rates table"
-            f.attrs["table"] = json.dumps({"methods": self.methods, "quantities": self.quantities, "inputs": self.inputs,
+            f.attrs["table"] = json.dumps({"methods": self.methods, "quantities": self.quantities,
+                                           "inputs": self.inputs,
                                            "guards": [g.to_dict() for g in self.guards],
-                                           "cells": {m: [[c.method, c.status] for c in self.cells[m]] for m in self.methods}})
+                                           "cells": {m: [[c.method, c.status] for c in self.cells[m]]
+                                                     for m in self.methods}})
             f.attrs["barrier"] = self.barrier
             f["theta"], f["definition"] = self.theta, self.definition
             for name in ("value", "error", "log10", "relative_error"):
-                f[name] = np.array([[getattr(self.cells[m][k], name) for m in self.methods] for k in range(len(self.theta))], float)
+                f[name] = np.array([[getattr(self.cells[m][k], name) for m in self.methods]
+                                    for k in range(len(self.theta))], float)
 
     @classmethod
     def load(cls, path):
@@ -244,10 +274,13 @@ class RatesTable:
         cells = {}
         for j, m in enumerate(text["methods"]):
             kind = RateEstimate if m in FORMULAS else Estimate
-            cells[m] = tuple(kind(arrays["value"][k, j], arrays["error"][k, j], method, arrays["log10"][k, j], status,
-                                  {"relative_error": arrays["relative_error"][k, j], **({"guard": guards[k]} if kind is RateEstimate else {})})
+            cells[m] = tuple(kind(arrays["value"][k, j], arrays["error"][k, j], method, arrays["log10"][k, j],
+                                  status,
+                                  {"relative_error": arrays["relative_error"][k, j],
+                                   **({"guard": guards[k]} if kind is RateEstimate else {})})
                              for k, (method, status) in enumerate(text["cells"][m]))
-        return cls(theta, tuple(text["methods"]), cells, text["quantities"], barrier, guards, definition, text["inputs"])
+        return cls(theta, tuple(text["methods"]), cells, text["quantities"], barrier, guards, definition,
+                   text["inputs"])
 
     def __repr__(self):
         from .table_text import table_text

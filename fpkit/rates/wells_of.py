@@ -10,8 +10,8 @@ from ..potentials.stationary.critical import CriticalPoint, critical_points
 from ..potentials.stationary.descent import Surface, descend
 from ..potentials.regions import Ball, HalfSpace, Region
 
-CORE = 0.3                                       # radius of a ball around a bottom, in units of the distance to the nearest saddle
-LEVEL_SHARE = 0.25                               # f may rise by this share of the lowest barrier inside such a ball
+CORE = 0.3  # radius of a ball around a bottom, in units of the distance to the nearest saddle
+LEVEL_SHARE = 0.25  # f may rise by this share of the lowest barrier inside such a ball
 
 
 class Places:
@@ -34,10 +34,13 @@ class Places:
         self.source_well, source_region, self.source_name = self._read("source", source)
         self.target_well, target_region, self.target_name = self._read("target", target)
         if self.source_well is not None and self.source_well == self.target_well and source_region is None and target_region is None:
-            raise ValueError(f"source and target lie in the same well, at {_place(self.minima[self.source_well].x)}; give two different wells.")
+            raise ValueError("source and target lie in the same well, at "
+                             f"{_place(self.minima[self.source_well].x)}; give two different wells.")
         self._given_source = source_region
-        self.source = source_region if source_region is not None else self._core(self.source_well, self.target_well)
-        self.target = target_region if target_region is not None else self._core(self.target_well, self.source_well)
+        self.source = source_region if source_region is not None else self._core(self.source_well,
+                                                                                 self.target_well)
+        self.target = target_region if target_region is not None else self._core(self.target_well,
+                                                                                 self.source_well)
 
     def _search(self):
         V = self.V
@@ -55,10 +58,12 @@ class Places:
             return self._well_in(given), given, repr(given)
         x = given.x if isinstance(given, CriticalPoint) else checks.points(name, given, self.V.ndim)
         if x.ndim != 1:
-            raise ValueError(f"{name} must be one point of shape ({self.V.ndim},) or a Region, got shape {x.shape}.")
+            raise ValueError(f"{name} must be one point of shape ({self.V.ndim},) or a Region, got shape "
+                             f"{x.shape}.")
         well = self._well_of(x)
         if well is None:
-            raise ValueError(f"the {name} {_place(x)} leads by descent to no minimum in the box; give a point in a well, or a Region.")
+            raise ValueError(f"the {name} {_place(x)} leads by descent to no minimum in the box; give a "
+                             "point in a well, or a Region.")
         return well, None, _place(self.minima[well].x)
 
     @property
@@ -83,11 +88,13 @@ class Places:
         away = distance(end)
         if min(away) < 1e-2:
             return int(np.argmin(away))
-        flat = [k for k, m in enumerate(self.minima) if m.degenerate and abs(float(self.V(end)) - m.value) < 1e-6 * (1 + abs(m.value))]
+        flat = [k for k, m in enumerate(self.minima) if m.degenerate and abs(float(self.V(end)) - m.value)
+                < 1e-6 * (1 + abs(m.value))]
         return min(flat, key=lambda k: away[k]) if flat else None
 
     def _well_in(self, region):
-        """The lowest minimum inside a region; where there is none, the well into which its lowest point descends."""
+        """The lowest minimum inside a region; where there is none, the well into which its lowest point
+        descends."""
         inside = [k for k, m in enumerate(self.minima) if region.contains(m.x)]
         if inside:
             return min(inside, key=lambda k: self.minima[k].value)
@@ -101,7 +108,8 @@ class Places:
         return self._well_of(points[np.argmin(values)]) if np.isfinite(values).any() else None
 
     def _core(self, well, other):
-        """A region that stands for a well: in one dimension the half-line outwards from its bottom, else a ball around it."""
+        """A region that stands for a well: in one dimension the half-line outwards from its bottom, else a
+        ball around it."""
         m = self.minima[well]
         if self.V.ndim == 1 and other is not None and not (self.grid is not None and self.grid.periodic[0]):
             outwards = 1.0 if m.x[0] > self.minima[other].x[0] else -1.0
@@ -117,14 +125,16 @@ class Places:
 
     @property
     def wide_source(self):
-        """A source with the bottom of its well inside: that of the user, or the core, in one dimension widened towards the target."""
+        """A source with the bottom of its well inside: that of the user, or the core, in one dimension
+        widened towards the target."""
         if not (isinstance(self.source, HalfSpace) and self.V.ndim == 1 and self._given_source is None):
             return self.source
         x, near = float(self.minima[self.source_well].x[0]), [abs(float(s.x[0]) - float(self.minima[self.source_well].x[0])) for s in self.saddles]
         outwards = float(self.source.normal[0])
         return HalfSpace([outwards], outwards * x - CORE * min(near))
 
-    # ------------------------------------------------------------------------------------------------------------- gates
+    # -------------------------------------------------------------------------------------------------------------
+    # gates
     @cached_property
     def barrier(self):
         height = self._height
@@ -145,22 +155,26 @@ class Places:
         return None
 
     def gates(self, theta, reach):
-        """Saddles on the border of the source's valley that lie at most reach theta above the height of the way to the target.
+        """Saddles on the border of the source's valley that lie at most reach theta above the height of the
+        way to the target.
 
         The valley is what saddles below that height join to the source. Also the other wells in it.
         """
         height = self._height
         if height is None:
-            raise ValueError("no chain of saddles leads from the source to the target; Eyring-Kramers has nothing to say, ask the grid.")
+            raise ValueError("no chain of saddles leads from the source to the target; Eyring-Kramers has "
+                             "nothing to say, ask the grid.")
         group = list(range(len(self.minima)))
         for s in self.saddles:
             if s.between and None not in s.between and s.value < height:
                 a, b = (group[w] for w in s.between)
                 group = [a if g == b else g for g in group]
         home = group[self.source_well]
-        border = [s for s in self.saddles if s.between and None not in s.between and s.value <= height + reach * theta
+        border = [s for s in self.saddles if s.between and None not in s.between and s.value <= height
+                  + reach * theta
                   and (group[s.between[0]] == home) != (group[s.between[1]] == home)]
-        return tuple(border), tuple(k for k in range(len(self.minima)) if group[k] == home and k != self.source_well)
+        return tuple(border), tuple(k for k in range(len(self.minima)) if group[k] == home
+                                    and k != self.source_well)
 
 
 def _place(x):

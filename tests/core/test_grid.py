@@ -5,8 +5,10 @@ import fpkit as fp
 
 
 def test_volumes_add_up_to_the_box():
-    for grid in (fp.Grid([(-1, 3)], 7), fp.Grid([(0, 1), (0, 2), (0, 3)], (3, 4, 5)), fp.Grid.from_edges([[0, 1, 4], [0, 0.5, 2, 3]])):
-        assert np.isclose(grid.volumes.sum(), np.prod([b - a for a, b in grid.bounds])) and grid.volumes.shape == grid.shape
+    for grid in (fp.Grid([(-1, 3)], 7), fp.Grid([(0, 1), (0, 2), (0, 3)], (3, 4, 5)),
+                 fp.Grid.from_edges([[0, 1, 4], [0, 0.5, 2, 3]])):
+        assert np.isclose(grid.volumes.sum(),
+                          np.prod([b - a for a, b in grid.bounds])) and grid.volumes.shape == grid.shape
 
 
 def test_refining_keeps_the_box_and_the_mask():

@@ -28,11 +28,13 @@ def test_an_estimate_keeps_a_value_that_underflows():
 def test_an_estimate_survives_pickling_and_json():
     a = pickle.loads(pickle.dumps(fp.Estimate(2.0, 0.5, "test", inputs={"seed": 1})))
     assert a == 2 and a.error == 0.5 and a.inputs == {"seed": 1}
-    assert json.loads(json.dumps(fp.Estimate(math.nan, math.inf, "test").to_dict(), allow_nan=False))["value"] is None
+    assert json.loads(json.dumps(fp.Estimate(math.nan, math.inf, "test").to_dict(),
+                                 allow_nan=False))["value"] is None
 
 
 @pytest.mark.parametrize("value, error, text", [
-    (1.23456, 0.0123, "1.235 +- 0.012"), (0.5, 1e-15, "0.5 +- 1.0e-15"), (3e-20, 2e-22, "3.000e-20 +- 2.0e-22"),
+    (1.23456, 0.0123, "1.235 +- 0.012"), (0.5, 1e-15, "0.5 +- 1.0e-15"),
+    (3e-20, 2e-22, "3.000e-20 +- 2.0e-22"),
     (12345.0, 30.0, "12345 +- 30"), (0.0, 0.2, "0.00 +- 0.20"), (2.0, 0.0, "2 +- 0")])
 def test_a_number_is_shown_to_the_place_of_its_error(value, error, text):
     assert with_error(value, error) == text

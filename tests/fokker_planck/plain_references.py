@@ -3,16 +3,19 @@ import numpy as np
 
 
 def cell_probabilities(f, edges, theta, parts=4, points=20, breaks=()):
-    """Exact cell probabilities by high-order Gauss on `parts` pieces of every cell; f takes one array a coordinate."""
+    """Exact cell probabilities by high-order Gauss on `parts` pieces of every cell; f takes one array a
+    coordinate."""
     x, w = np.polynomial.legendre.leggauss(points)
     X, W, owners = [], [], []
     for k, e in enumerate(edges):
-        fine = np.union1d(np.concatenate([np.linspace(a, b, parts + 1) for a, b in zip(e[:-1], e[1:])]), [c for c in breaks if e[0] < c < e[-1]])
+        fine = np.union1d(np.concatenate([np.linspace(a, b, parts + 1) for a, b in zip(e[:-1], e[1:])]),
+                          [c for c in breaks if e[0] < c < e[-1]])
         fine = fine[np.r_[True, np.diff(fine) > 1e-13]]
         h = np.diff(fine)
         X.append((fine[:-1, None] + h[:, None] * (x + 1) / 2).ravel())
         W.append((h[:, None] * w / 2).ravel())
-        owners.append(np.repeat(np.clip(np.searchsorted(e, (fine[1:] + fine[:-1]) / 2) - 1, 0, len(e) - 2), points))
+        owners.append(np.repeat(np.clip(np.searchsorted(e, (fine[1:] + fine[:-1]) / 2) - 1, 0, len(e) - 2),
+                                points))
     F = np.asarray(f(*np.meshgrid(*X, indexing="ij", sparse=True)))
     P = np.exp(-(F - F.min()) / theta)
     for k, e in enumerate(edges):

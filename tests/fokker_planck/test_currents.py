@@ -28,7 +28,8 @@ def test_the_divergence_is_minus_the_rate_of_change_of_the_chain():
         p = np.exp(D.chain.log_mass + D.chain.shift - D._cell_masses.log_total) * v.ravel()
         change = (D.generator.T @ p).reshape(GRID.shape)
         states = np.isfinite(D.log_mass).reshape(GRID.shape)
-        np.testing.assert_allclose(D.currents(u).divergence[states], -change[states], atol=1e-12 * np.abs(change).max())
+        np.testing.assert_allclose(D.currents(u).divergence[states], -change[states],
+                                   atol=1e-12 * np.abs(change).max())
 
 
 def test_a_current_through_flat_ground_is_minus_theta_times_the_gradient():
@@ -36,7 +37,8 @@ def test_a_current_through_flat_ground_is_minus_theta_times_the_gradient():
     D = fp.FokkerPlanck(fp.Potential("0*x + 0*y"), 0.5, grid, mobility=(2.0, 1.0))
     u = 1 + 0.3 * grid.points[..., 0] - 0.2 * grid.points[..., 1]
     J = D.currents(u)
-    np.testing.assert_allclose(J.vector[1:-1, 1:-1], np.broadcast_to([-0.5 * 2 * 0.3, 0.5 * 0.2], (8, 10, 2)), rtol=1e-12)
+    np.testing.assert_allclose(J.vector[1:-1, 1:-1], np.broadcast_to([-0.5 * 2 * 0.3, 0.5 * 0.2], (8, 10, 2)),
+                               rtol=1e-12)
     assert (J.faces[0][[0, -1]] == 0).all() and (J.faces[1][:, [0, -1]] == 0).all()
     np.testing.assert_allclose(J.faces[0][1:-1], -0.3, rtol=1e-12)
     assert J.component(1).grid == grid
@@ -58,7 +60,8 @@ def test_a_tensor_current_has_the_direction_of_the_tensor():
     grid = fp.Grid([(-1, 1)] * 2, (12, 12))
     D = fp.FokkerPlanck(fp.Potential("0*x + 0*y"), 0.5, grid, mobility=M)
     J = D.currents(1 + grid.points @ [0.3, -0.2])
-    np.testing.assert_allclose(J.vector[3:-3, 3:-3], np.broadcast_to(-0.5 * M @ [0.3, -0.2], (6, 6, 2)), rtol=1e-10)
+    np.testing.assert_allclose(J.vector[3:-3, 3:-3], np.broadcast_to(-0.5 * M @ [0.3, -0.2], (6, 6, 2)),
+                               rtol=1e-10)
     with pytest.raises(ValueError, match="corners"):
         J.faces
 
@@ -67,7 +70,8 @@ def test_the_gibbs_density_has_the_least_free_energy():
     D = fp.FokkerPlanck(fp.Potential(PLANE), 0.3, GRID)
     least = D.free_energy(D.gibbs)
     assert least == pytest.approx(-0.3 * D.log_partition, abs=1e-12)
-    assert D.free_energy(bump(GRID)) - least == pytest.approx(0.3 * D.distance(bump(GRID), "entropy"), rel=1e-9)
+    assert D.free_energy(bump(GRID)) - least == pytest.approx(0.3 * D.distance(bump(GRID), "entropy"),
+                                                              rel=1e-9)
     for kind in ("l1", "tv", "chi2", "entropy"):
         assert D.distance(D.gibbs, kind) < 1e-7 < D.distance(bump(GRID), kind)
     assert D.distance(bump(GRID)) == 2 * D.distance(bump(GRID), "tv")
@@ -81,7 +85,8 @@ def test_a_density_far_up_where_gibbs_underflows_has_finite_currents():
     assert np.isfinite(J.flow).all() and J.divergence[1] > 0 and D.distance(u, "chi2") == np.inf
 
 
-@pytest.mark.parametrize("density, words", [(np.ones(7), "shape"), ("u", "Field or an array"), (np.full(GRID.shape, np.nan), "not finite")])
+@pytest.mark.parametrize("density, words", [(np.ones(7), "shape"), ("u", "Field or an array"),
+                                            (np.full(GRID.shape, np.nan), "not finite")])
 def test_a_wrong_density_is_refused(density, words):
     with pytest.raises((ValueError, TypeError), match=words):
         fp.FokkerPlanck(fp.Potential(PLANE), 0.3, GRID).currents(density)

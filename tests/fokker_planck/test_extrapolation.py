@@ -10,13 +10,16 @@ from fpkit.fokker_planck.extrapolation import Levels, ask, limit
 
 def levels(sizes, base, is_refined, error, has_corners=False):
     """Levels of the logs error(h), whose truth is 0."""
-    diffusions = [SimpleNamespace(grid=fp.Grid([(0, 1)], n), inside=np.arange(n) > (0 if has_corners else -1)) for n in sizes]
+    diffusions = [SimpleNamespace(grid=fp.Grid([(0, 1)], n), inside=np.arange(n) > (0 if has_corners else -1))
+                  for n in sizes]
     found = Levels(diffusions, [], base, is_refined, is_refined and len(sizes) > 3)
     return found, [error(1 / n) for n in sizes]
 
 
-MODELS = {"order two": lambda h: 3 * h**2, "two orders": lambda h: 3 * h**2 - 400 * h**4, "they cancel on one grid": lambda h: 3 * h**2 - 3 * h**4 * 30**2,
-          "order four": lambda h: 200 * h**4, "a corner": lambda h: 0.1 * h ** (4 / 3) + h**2, "erratic": lambda h: 5 * h**2 * np.sin(300 * h)}
+MODELS = {"order two": lambda h: 3 * h**2, "two orders": lambda h: 3 * h**2 - 400 * h**4,
+          "they cancel on one grid": lambda h: 3 * h**2 - 3 * h**4 * 30**2,
+          "order four": lambda h: 200 * h**4, "a corner": lambda h: 0.1 * h ** (4 / 3) + h**2,
+          "erratic": lambda h: 5 * h**2 * np.sin(300 * h)}
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -48,8 +51,10 @@ def test_zeros_and_values_beyond_floats_are_compared():
 
 def test_grids_between_halves_are_asked_where_they_can_be():
     V = fp.Potential("x**2 + y**2")
-    shapes = lambda grid, refine: [D.grid.shape for D in ask(fp.FokkerPlanck(V, 0.5, grid), lambda D: 0.0, refine).diffusions]
+    shapes = lambda grid, refine: [D.grid.shape for D in ask(fp.FokkerPlanck(V, 0.5, grid), lambda D: 0.0,
+                                                             refine).diffusions]
     assert shapes(fp.Grid([(-1, 1)] * 2, (48, 30)), False) == [(12, 7), (24, 15), (32, 20), (48, 30)]
-    assert shapes(fp.Grid([(-1, 1)] * 2, (24, 12)), True) == [(24, 12), (48, 24), (96, 48), (144, 72), (192, 96)]
+    assert shapes(fp.Grid([(-1, 1)] * 2, (24, 12)), True) == [(24, 12), (48, 24), (96, 48), (144, 72),
+                                                              (192, 96)]
     mask = np.ones((48, 32), bool)
     assert shapes(fp.Grid([(-1, 1)] * 2, (48, 32), mask=mask), False) == [(12, 8), (24, 16), (48, 32)]

@@ -11,7 +11,8 @@ WELL = "(x**2 - 1)**2 + 0.3*x"
 def test_probabilities_of_regions_are_exact_in_one_dimension():
     f = lambda x: (x**2 - 1)**2 + 0.3 * x
     D = fp.FokkerPlanck(fp.Potential(WELL), 0.1, fp.Grid([(-2, 2)], 37))
-    for region, low, high in ((fp.HalfSpace([1], 0.123), 0.123, 2), (fp.Ball([0.8], 0.05), 0.75, 0.85), (fp.HalfSpace([1], 1.9), 1.9, 2)):
+    for region, low, high in ((fp.HalfSpace([1], 0.123), 0.123, 2), (fp.Ball([0.8], 0.05), 0.75, 0.85),
+                              (fp.HalfSpace([1], 1.9), 1.9, 2)):
         exact = cell_probabilities(f, [np.unique([-2, low, high, 2])], 0.1, parts=40)
         exact = exact[np.flatnonzero(np.isclose(np.unique([-2, low, high, 2]), low))[0]]
         p = D.probability(region)
@@ -88,7 +89,8 @@ def test_the_domain_of_a_sampled_potential_is_a_wall():
 
 
 def test_infinite_energy_is_a_wall():
-    D = fp.FokkerPlanck(fp.Potential(lambda x: np.where(np.abs(x) < 1.0, x**2, np.inf)), 0.2, fp.Grid([(-2, 2)], 20))
+    D = fp.FokkerPlanck(fp.Potential(lambda x: np.where(np.abs(x) < 1.0, x**2, np.inf)), 0.2,
+                        fp.Grid([(-2, 2)], 20))
     assert D.inside.sum() == 10
     assert D.probability(fp.HalfSpace([1], 0.0)) == pytest.approx(0.5, abs=1e-14)
 
@@ -100,7 +102,9 @@ def test_moving_temperature_and_potential_are_frozen_at_a_time():
     frozen = D.at(2.0)
     plain = fp.FokkerPlanck(fp.Potential("x**2 + 2*x"), 0.2 / 3, fp.Grid([(-3, 3)], 80))
     np.testing.assert_allclose(frozen.gibbs.values, plain.gibbs.values, rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(D.gibbs.values, fp.FokkerPlanck(fp.Potential("x**2"), 0.2, fp.Grid([(-3, 3)], 80)).gibbs.values, rtol=1e-12)
+    np.testing.assert_allclose(D.gibbs.values,
+                               fp.FokkerPlanck(fp.Potential("x**2"), 0.2,
+                                               fp.Grid([(-3, 3)], 80)).gibbs.values, rtol=1e-12)
 
 
 def test_log_partition_is_that_of_an_oscillator():
@@ -114,13 +118,15 @@ def test_a_periodic_potential_passes_on_a_ring():
         assert D.edges.shape == (30, 2)
 
 
-@pytest.mark.parametrize("text, words", [("x", "not periodic on axis 0.*jumps by 6.28"), ("(x - pi)**2", "slope jumps"), ("cos(x) + 1e-3*x", "not periodic")])
+@pytest.mark.parametrize("text, words", [("x", "not periodic on axis 0.*jumps by 6.28"),
+                                         ("(x - pi)**2", "slope jumps"), ("cos(x) + 1e-3*x", "not periodic")])
 def test_a_potential_that_is_not_periodic_is_refused_on_a_ring(text, words):
     with pytest.raises(ValueError, match=words):
         fp.FokkerPlanck(fp.Potential(text), 0.5, fp.Grid([(0, 2 * np.pi)], 30, periodic=True))
 
 
-@pytest.mark.parametrize("theta, words", [(-0.1, "theta must be positive.*gradient_flow"), (0, "theta must be positive"), (np.nan, "finite"),
+@pytest.mark.parametrize("theta, words", [(-0.1, "theta must be positive.*gradient_flow"),
+                                          (0, "theta must be positive"), (np.nan, "finite"),
                                           ("warm", "number"), (True, "number"), (lambda t: -1.0, "positive")])
 def test_a_wrong_temperature_is_refused(theta, words):
     with pytest.raises((ValueError, TypeError), match=words):
@@ -130,7 +136,8 @@ def test_a_wrong_temperature_is_refused(theta, words):
 def test_a_potential_that_is_no_number_somewhere_is_refused_with_the_place():
     with pytest.raises(ValueError, match=r"NaN or -inf in 5 of 10 cells, first at \[-1.8\]"):
         fp.FokkerPlanck(fp.Potential("sqrt(x)"), 0.2, fp.Grid([(-2, 2)], 10)).gibbs
-    masked = fp.FokkerPlanck(fp.Potential("sqrt(x)"), 0.2, fp.Grid([(-2, 2)], 10, mask=lambda p: p[..., 0] > 0))
+    masked = fp.FokkerPlanck(fp.Potential("sqrt(x)"), 0.2,
+                             fp.Grid([(-2, 2)], 10, mask=lambda p: p[..., 0] > 0))
     assert abs((masked.gibbs.values * masked.grid.volumes).sum() - 1) < 1e-14
 
 
@@ -141,5 +148,6 @@ def test_a_coarse_grid_warns_before_an_evolution_and_names_the_cells_that_help()
 
 
 def test_the_repr_fits_on_a_line():
-    D = fp.FokkerPlanck(fp.Potential(WELL), 0.1, fp.Grid([(-2, 2)], 30), mobility=2.0, absorbing=fp.HalfSpace([1], 1.5))
+    D = fp.FokkerPlanck(fp.Potential(WELL), 0.1, fp.Grid([(-2, 2)], 30), mobility=2.0,
+                        absorbing=fp.HalfSpace([1], 1.5))
     assert "theta = 0.1" in repr(D) and "\n" not in repr(D) and "absorbed in HalfSpace" in repr(D)

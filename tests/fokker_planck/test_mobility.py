@@ -35,7 +35,8 @@ def test_a_skewed_oscillator_has_the_exact_slowest_rate_to_order_two():
     V = fp.Potential("0.5*x**2 + 0.3*x*y + 0.75*y**2")
     errors = []
     for n in (20, 40, 80):
-        gap = lowest(fp.FokkerPlanck(V, 0.1, fp.Grid([(-2, 2)] * 2, (n, n)), mobility=D, scheme="scharfetter-gummel"), 2)[1]
+        gap = lowest(fp.FokkerPlanck(V, 0.1, fp.Grid([(-2, 2)] * 2, (n, n)), mobility=D,
+                                     scheme="scharfetter-gummel"), 2)[1]
         errors.append(abs(gap / exact - 1))
     assert errors[-1] < 1e-2 and np.log2(errors[0] / errors[1]) > 1.8 and np.log2(errors[1] / errors[2]) > 1.8
 
@@ -44,31 +45,37 @@ def test_a_skewed_oscillator_in_three_dimensions_has_the_exact_slowest_rate_to_o
     M = np.array([[2, 0.7, 0.3], [0.7, 1, -0.2], [0.3, -0.2, 1.5]])
     exact = np.linalg.eigvals(M @ np.diag([1.0, 1.5, 2.0])).real.min()
     V = fp.Potential("0.5*x**2 + 0.75*y**2 + z**2")
-    errors = [abs(lowest(fp.FokkerPlanck(V, 0.3, fp.Grid([(-3, 3), (-2.5, 2.5), (-2.2, 2.2)], (n, n, n)), mobility=M, scheme="midpoint/cell"), 2)[1] / exact - 1)
+    errors = [abs(lowest(fp.FokkerPlanck(V, 0.3, fp.Grid([(-3, 3), (-2.5, 2.5), (-2.2, 2.2)], (n, n, n)),
+                                         mobility=M, scheme="midpoint/cell"), 2)[1] / exact - 1)
               for n in (8, 16)]
     assert errors[1] < 0.05 and np.log2(errors[0] / errors[1]) > 1.6
 
 
-@pytest.mark.parametrize("theta, low, high", [(0.02, 5.15e-11, 6.0e-11), (0.05, 5.78e-7, 5.82e-7), (0.1, 2.05e-5, 2.12e-5)])
+@pytest.mark.parametrize("theta, low, high", [(0.02, 5.15e-11, 6.0e-11), (0.05, 5.78e-7, 5.82e-7),
+                                              (0.1, 2.05e-5, 2.12e-5)])
 def test_the_digits_plane_has_its_known_slow_eigenvalue(shared_landscapes, theta, low, high):
     h5py = pytest.importorskip("h5py")
     with h5py.File(shared_landscapes / "own_digits_mlp_three_minima_41x41.h5", "r") as file:
         axes = [file[name][()] for name in ("xcoordinates", "ycoordinates")]
         loss = file["train_loss"][()].T
     h = [a[1] - a[0] for a in axes]
-    grid = fp.Grid([(a[0] - d / 2, a[-1] + d / 2) for a, d in zip(axes, h)], loss.shape)          # the samples are the nodes
+    # the samples are the nodes
+    grid = fp.Grid([(a[0] - d / 2, a[-1] + d / 2) for a, d in zip(axes, h)], loss.shape)
     V = fp.GridPotential(axes, loss)
-    D = fp.FokkerPlanck(V, theta, grid, mobility=np.linalg.inv([[1375.0, 581.0], [581.0, 997.0]]), scheme="quadrature/node")
+    D = fp.FokkerPlanck(V, theta, grid, mobility=np.linalg.inv([[1375.0, 581.0], [581.0, 997.0]]),
+                        scheme="quadrature/node")
     if callable(V.domain):
         pytest.skip("the file has holes")
     S, states = symmetric(D)
-    # full relative accuracy: the graph Laplacian between the two sides of a cut is not formed; the matrix is small enough for dense GTH-free LAPACK
+    # full relative accuracy: the graph Laplacian between the two sides of a cut is not formed; the matrix is
+    # small enough for dense GTH-free LAPACK
     gap = gap_by_elimination(D)
     assert low * 0.97 <= gap <= high * 1.03
 
 
 def gap_by_elimination(D):
-    """Lowest nonzero eigenvalue by inverse iteration with subtraction-free (GTH) banded elimination; cells numbered along the short axis."""
+    """Lowest nonzero eigenvalue by inverse iteration with subtraction-free (GTH) banded elimination; cells
+    numbered along the short axis."""
     n = D.grid.n_cells
     c = np.zeros((n, n))
     i, j = D.edges.T
@@ -109,13 +116,15 @@ def test_the_gibbs_density_does_not_see_the_mobility_and_balance_holds(mobility)
     plain = fp.FokkerPlanck(fp.Potential(PLANE), 0.2, GRID)
     for scheme in ("recommended", "face/cell", "scharfetter-gummel"):
         for region in (None, fp.Ball([1.0, 0.1], 0.5)):
-            D = fp.FokkerPlanck(fp.Potential(PLANE), 0.2, GRID, mobility=mobility, scheme=scheme, absorbing=region)
+            D = fp.FokkerPlanck(fp.Potential(PLANE), 0.2, GRID, mobility=mobility, scheme=scheme,
+                                absorbing=region)
             assert imbalance(D) <= 4
             np.testing.assert_array_equal(D.gibbs.values, plain.gibbs.values)
 
 
 def test_a_scalar_mobility_scales_time():
-    a, b = (fp.FokkerPlanck(fp.Potential(PLANE), 0.2, GRID, mobility=m).generator.toarray() for m in (None, 2.5))
+    a, b = (fp.FokkerPlanck(fp.Potential(PLANE), 0.2, GRID, mobility=m).generator.toarray()
+            for m in (None, 2.5))
     np.testing.assert_allclose(b, 2.5 * a, rtol=1e-12)
 
 
@@ -127,8 +136,10 @@ def test_a_constant_function_is_the_constant():
 
 
 def test_a_position_dependent_mobility_gives_the_exact_mean_time_in_one_dimension():
-    # tau' = -(1/theta) exp(beta f)/M int exp(-beta f): the milestoning chain keeps it exact with M(x) = 1 + x^2
-    D = fp.FokkerPlanck(fp.Potential("x**2/2"), 0.3, fp.Grid([(-2, 1)], 12), mobility=lambda p: 1 + p[..., 0]**2, absorbing=fp.HalfSpace([1], 1.0))
+    # tau' = -(1/theta) exp(beta f)/M int exp(-beta f): the milestoning chain keeps it exact with M(x) = 1 +
+    # x^2
+    D = fp.FokkerPlanck(fp.Potential("x**2/2"), 0.3, fp.Grid([(-2, 1)], 12), mobility=lambda p: 1
+                        + p[..., 0]**2, absorbing=fp.HalfSpace([1], 1.0))
     tau = np.linalg.solve(-D.generator.toarray(), np.ones(12))
     x, w = np.polynomial.legendre.leggauss(60)
     inner = lambda s: ((np.exp(-(-2 + (s + 2) * (x + 1) / 2)**2 / 0.6)) @ w) * (s + 2) / 2
@@ -142,14 +153,18 @@ def test_corner_edges_do_not_leak_through_a_diagonal_wall():
     mask = lambda p: np.abs(p[..., 0] - p[..., 1]) > 0.05           # the diagonal cells only
     grid = fp.Grid([(-1, 1)] * 2, (12, 12), mask=mask)
     for sign in (1, -1):
-        D = fp.FokkerPlanck(fp.Potential("x**2 + y**2"), 1.0, grid, mobility=[[1.0, 0.6 * sign], [0.6 * sign, 1.0]], scheme="scharfetter-gummel")
+        D = fp.FokkerPlanck(fp.Potential("x**2 + y**2"), 1.0, grid,
+                            mobility=[[1.0, 0.6 * sign], [0.6 * sign, 1.0]], scheme="scharfetter-gummel")
         assert D.components.n == 2
 
 
 @pytest.mark.parametrize("mobility, words", [
-    (-1.0, "mobility must be positive"), (0.0, "mobility must be positive"), ((1.0, -2.0), "mobility must be positive"),
-    ([[1, 2], [2, 1]], "mobility must be positive definite"), ([[1, 1], [0, 1]], "symmetric"), (np.eye(3), "mobility has shape"),
-    ((1.0, 2.0, 3.0), "mobility has shape"), (np.nan, "finite"), ("fast", "mobility must be"), (lambda p: -np.ones(p.shape[:-1]), "positive"),
+    (-1.0, "mobility must be positive"), (0.0, "mobility must be positive"),
+    ((1.0, -2.0), "mobility must be positive"),
+    ([[1, 2], [2, 1]], "mobility must be positive definite"), ([[1, 1], [0, 1]], "symmetric"),
+    (np.eye(3), "mobility has shape"),
+    ((1.0, 2.0, 3.0), "mobility has shape"), (np.nan, "finite"), ("fast", "mobility must be"),
+    (lambda p: -np.ones(p.shape[:-1]), "positive"),
     (lambda p: np.ones((*p.shape, 2)), "isotropic or diagonal"), (lambda p: np.ones(7), "shape"),
 ])
 def test_a_wrong_mobility_gets_one_sentence(mobility, words):

@@ -32,14 +32,18 @@ def test_keras_models_keep_their_weights_in_order_and_type():
     model = Model()
     vector, layout, load = keras_parameters(model)
     load(vector * 2)
-    assert model.weights[0].dtype == np.float32 and np.array_equal(model.weights[0].ravel(), 2 * vector[:12].astype("f4")) and layout.filter_axis == -1
+    assert model.weights[0].dtype == np.float32 and np.array_equal(model.weights[0].ravel(),
+                                                                   2
+                                                                   * vector[:12].astype("f4")) and layout.filter_axis == -1
 
 
 def test_pytrees_come_back_in_their_structure(monkeypatch):
-    tree_util = types.SimpleNamespace(tree_flatten=lambda t: (list(t.values()), list(t)), tree_unflatten=lambda s, leaves: dict(zip(s, leaves)))
+    tree_util = types.SimpleNamespace(tree_flatten=lambda t: (list(t.values()), list(t)),
+                                      tree_unflatten=lambda s, leaves: dict(zip(s, leaves)))
     monkeypatch.setitem(sys.modules, "jax", types.SimpleNamespace(tree_util=tree_util))
     vector, layout, unflatten = jax_parameters({"kernel": np.ones((2, 2)), "bias": np.zeros(2)})
-    assert unflatten(vector + 1)["kernel"].tolist() == [[2, 2], [2, 2]] and unflatten(vector)["bias"].shape == (2,)
+    assert unflatten(vector + 1)["kernel"].tolist() == [[2, 2],
+                                                        [2, 2]] and unflatten(vector)["bias"].shape == (2,)
 
 
 @pytest.mark.parametrize("adapter", [sklearn_parameters, torch_parameters, keras_parameters])
@@ -67,7 +71,8 @@ def test_a_scikit_learn_network_is_exported(tmp_path):
     def loss(w):
         load(w)
         return {"train_loss": log_loss(y[:600], model.predict_proba(X[:600]), labels=range(10)),
-                "test_loss": log_loss(y[600:], model.predict_proba(X[600:]), labels=range(10)), "test_acc": 100 * model.score(X[600:], y[600:])}
+                "test_loss": log_loss(y[600:], model.predict_proba(X[600:]), labels=range(10)),
+                "test_acc": 100 * model.score(X[600:], y[600:])}
 
     plane = fp.Plane.random(vector, layout, seed=1)
     land = fp.export_landscape(tmp_path / "a.h5", loss, plane, x=(-4, 4, 9), y=(-4, 4, 11))
@@ -80,7 +85,8 @@ def test_a_scikit_learn_network_is_exported(tmp_path):
 def test_a_torch_network_with_batchnorm_is_exported(tmp_path):
     torch = pytest.importorskip("torch")
     torch.manual_seed(0)
-    model = torch.nn.Sequential(torch.nn.Conv2d(1, 3, 3), torch.nn.BatchNorm2d(3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(3 * 16, 4))
+    model = torch.nn.Sequential(torch.nn.Conv2d(1, 3, 3), torch.nn.BatchNorm2d(3), torch.nn.ReLU(),
+                                torch.nn.Flatten(), torch.nn.Linear(3 * 16, 4))
     inputs, labels = torch.randn(64, 1, 6, 6), torch.randint(4, (64,))
     model(inputs)                                         # running statistics and the counter move
     model.eval()

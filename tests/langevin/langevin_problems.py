@@ -4,7 +4,8 @@ import numpy as np
 import fpkit as fp
 
 WELL = "(x**2 - 1)**2"
-SCHEMES = {"euler-maruyama": {}, "leimkuhler-matthews": {}, "heun": {}, "mala": {}, "baoab": {"friction": 1.5}}
+SCHEMES = {"euler-maruyama": {}, "leimkuhler-matthews": {}, "heun": {}, "mala": {},
+           "baoab": {"friction": 1.5}}
 
 
 def double_well():

@@ -47,7 +47,8 @@ def test_a_flow_that_cannot_go_on_says_so(text):
     assert "only to t = " in flow.status and "only to t" in repr(flow) and np.isnan(flow.x).all() and np.isfinite(flow.paths[0]).all()
 
 
-@pytest.mark.parametrize("x0, t, message", [([0.0, 1.0], 1.0, "x0 must have shape"), ([0.0], -1.0, "t must be positive"), ([0.0], [0.0], "beyond 0"),
+@pytest.mark.parametrize("x0, t, message", [([0.0, 1.0], 1.0, "x0 must have shape"),
+                                            ([0.0], -1.0, "t must be positive"), ([0.0], [0.0], "beyond 0"),
                                             ([0.0], [1.0, 0.5], "increasing"), ([np.nan], 1.0, "not finite")])
 def test_wrong_calls_get_a_sentence(x0, t, message):
     with pytest.raises(ValueError, match=message):

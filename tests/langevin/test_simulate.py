@@ -15,7 +15,8 @@ V = double_well()
 
 def test_shapes_and_times_are_as_promised():
     run = fp.simulate(V, 0.2, [-1.0], 0.01, 103, 7, save_every=10)
-    assert run.x.shape == (7, 1) and run.paths.shape == (7, 11, 1) and abs(run.times - 0.1 * np.arange(11)).max() < 1e-12
+    assert run.x.shape == (7, 1) and run.paths.shape == (7, 11, 1) and abs(run.times - 0.1
+                                                                           * np.arange(11)).max() < 1e-12
     assert (run.paths[:, 0] == -1).all() and abs(run.time - 1.03) < 1e-12 and run.status == "ok"
     assert np.array_equal(fp.simulate(V, 0.2, [-1.0], 0.01, 100, 7, save_every=100).x, run.paths[:, -1])
     alone = fp.simulate(V, 0.2, [[-1.0], [1.0]], 0.01, 5)
@@ -37,12 +38,13 @@ def test_a_seed_that_was_drawn_is_stored_and_repeats_the_run():
 
 
 def test_fewer_paths_are_the_first_of_many():
-    assert np.array_equal(fp.simulate(V, 0.2, [-1.0], 0.01, 50, 5).x, fp.simulate(V, 0.2, [-1.0], 0.01, 50, 300, n_threads=1).x[:5])
+    assert np.array_equal(fp.simulate(V, 0.2, [-1.0], 0.01, 50, 5).x,
+                          fp.simulate(V, 0.2, [-1.0], 0.01, 50, 300, n_threads=1).x[:5])
 
 
 def test_precision_is_single_only_where_both_drifts_agree():
     assert fp.simulate(V, 0.2, [-1.0], 0.01, 5).precision == "single"
-    far = fp.Potential("cos(5000*x) + x**2")                     # 24 bits of the place are not enough for this one
+    far = fp.Potential("cos(5000*x) + x**2")  # 24 bits of the place are not enough for this one
     assert fp.simulate(far, 0.2, [3.0], 1e-6, 5).precision == "double"
     assert fp.simulate(V, 0.2, [-1.0], 0.01, 5, walls=[(-2, 2)]).precision == "double"
     with pytest.raises(ValueError, match="without walls"):
@@ -51,7 +53,8 @@ def test_precision_is_single_only_where_both_drifts_agree():
 
 @pytest.mark.parametrize("precision", ["double", "single"])
 def test_divergence_tells_how_many_when_and_which_step_would_have_helped(precision):
-    with pytest.raises(DivergenceError, match=r"100 of 100 paths stopped being finite, the first at t = .* with dt = 0.3: the curvature along the path "
+    with pytest.raises(DivergenceError, match=r"100 of 100 paths stopped being finite, the first at t = .* "
+                       r"with dt = 0.3: the curvature along the path "
                                               r"reaches .*Try dt = ") as caught:
         fp.simulate(V, 0.2, [-1.0], 0.3, 5000, 100, save_every=1, precision=precision)
     error = caught.value
@@ -109,12 +112,15 @@ def test_progress_stays_silent_without_a_terminal(capfd):
 
 
 BAD = {
-    "negative theta": (dict(theta=-0.1), ValueError, "theta must not be negative, got -0.1. The noise-free limit"),
+    "negative theta": (dict(theta=-0.1), ValueError, "theta must not be negative, got -0.1. The noise-free "
+                       "limit"),
     "theta of text": (dict(theta="hot"), TypeError, "theta must be a number"),
     "nan theta": (dict(theta=np.nan), ValueError, "theta must be finite"),
-    "theta(t) below zero": (dict(theta=lambda t: -1.0), ValueError, r"theta\(t\) must be finite and not negative"),
+    "theta(t) below zero": (dict(theta=lambda t: -1.0), ValueError,
+                            r"theta\(t\) must be finite and not negative"),
     "zero dt": (dict(dt=0.0), ValueError, "dt must be positive"),
-    "bad dt in a schedule": (dict(dt=[0.1, -0.1, 0.1]), ValueError, "dt must be positive and finite, got -0.1 at step 1"),
+    "bad dt in a schedule": (dict(dt=[0.1, -0.1, 0.1]), ValueError,
+                             "dt must be positive and finite, got -0.1 at step 1"),
     "short schedule": (dict(dt=[0.1, 0.1]), ValueError, "dt has 2 entries and n_steps is 5"),
     "no steps": (dict(n_steps=0), ValueError, "n_steps must be at least 1"),
     "half a step": (dict(n_steps=2.5), TypeError, "n_steps must be a whole number"),
@@ -124,7 +130,8 @@ BAD = {
     "unknown scheme": (dict(scheme="euler-maruyma"), ValueError, "Did you mean 'euler-maruyama'"),
     "no friction": (dict(scheme="baoab"), ValueError, "needs friction="),
     "friction elsewhere": (dict(friction=1.0), ValueError, 'friction is for scheme "baoab"'),
-    "mobility of baoab": (dict(scheme="baoab", friction=1.0, mobility=2.0), ValueError, "mobility is for overdamped"),
+    "mobility of baoab": (dict(scheme="baoab", friction=1.0, mobility=2.0), ValueError,
+                          "mobility is for overdamped"),
     "cold mala": (dict(scheme="mala", theta=0), ValueError, 'theta must be positive for "mala"'),
     "three points elsewhere": (dict(noise="three-point"), ValueError, '"three-point" is for averages'),
     "velocity elsewhere": (dict(velocity=[1.0]), ValueError, 'velocity is for scheme "baoab"'),

@@ -16,17 +16,20 @@ from fpkit.learning.wells import bump_network
 def test_reduced_time_of_a_flat_floor_is_the_walks():
     x = np.linspace(0, 3, 2001)
     assert reduced_time(0 * x, x, 0.25) == pytest.approx(9 / 0.5, rel=1e-6)
-    assert reduced_time(0 * x + 500.0, x, 0.25) == pytest.approx(9 / 0.5, rel=1e-6)                # log Z is known up to a constant only
+    # log Z is known up to a constant only
+    assert reduced_time(0 * x + 500.0, x, 0.25) == pytest.approx(9 / 0.5, rel=1e-6)
 
 
 def test_model_a_by_paths_finite_volumes_and_formula():
     """Three standard errors: each of the two comparisons fails by accident with probability .003."""
     table = ravine((1.0, 2.0), n_paths=400)
     for row in table.rows:
-        assert row["finite_volumes"] == pytest.approx(row["walk"], rel=2e-3) and row["reduced"] == pytest.approx(row["walk"], rel=1e-4)
+        assert row["finite_volumes"] == pytest.approx(row["walk"],
+                                                      rel=2e-3) and row["reduced"] == pytest.approx(row["walk"], rel=1e-4)
         assert abs(row["t_grok"] - row["walk"]) < 3 * row["t_grok"].error
     widening = ravine((2.0,), kappa=0.5, n_paths=50).rows[0]
-    assert widening["finite_volumes"] == pytest.approx(widening["reduced"], rel=0.02) and widening["reduced"] < 0.8 * widening["walk"]
+    assert widening["finite_volumes"] == pytest.approx(widening["reduced"],
+                                                       rel=0.02) and widening["reduced"] < 0.8 * widening["walk"]
 
 
 def test_model_b_by_paths_finite_volumes_and_reduced_form():
@@ -45,7 +48,8 @@ def made_up(law, spread, n_steps=8000, seed=0):
     rng = np.random.default_rng(seed)
     t_mem = np.full((7, 5), 300.0)
     t = t_mem + law(fractions)[:, None] * np.exp(spread * rng.normal(size=(7, 5)))
-    return Sweep("fraction", fractions, t_mem, np.where(t > n_steps, np.inf, t), n_steps, np.zeros(7, int), {"modulus": 31}, [])
+    return Sweep("fraction", fractions, t_mem, np.where(t > n_steps, np.inf, t), n_steps, np.zeros(7, int),
+                 {"modulus": 31}, [])
 
 
 def test_each_law_is_recognised_with_censored_runs():
@@ -61,7 +65,10 @@ def test_each_law_is_recognised_with_censored_runs():
 def test_censored_runs_count_as_late_in_medians():
     found = made_up(lambda f: 0 * f + 100, 0.0)
     found.t_grokked[0, :3] = np.inf
-    assert np.isinf(found.medians()[0]) and found.medians()[1] == 400 and found.n_censored.tolist() == [3, 0, 0, 0, 0, 0, 0]
+    assert np.isinf(found.medians()[0]) and found.medians()[1] == 400 and found.n_censored.tolist() == [3, 0,
+                                                                                                        0, 0,
+                                                                                                        0, 0,
+                                                                                                        0]
     assert "> 8000" in repr(found)
 
 
@@ -71,14 +78,17 @@ def test_a_sweep_does_not_depend_on_its_threads():
 
 
 def test_predators_that_do_not_eat_leave_gibbs_and_blind_ones_leave_lotka_and_volterra():
-    assert predation(attack=0.0, t_end=40.0).share == pytest.approx(predation(attack=0.0, t_end=40.0).undisturbed, abs=1e-9)
+    assert predation(attack=0.0, t_end=40.0).share == pytest.approx(predation(attack=0.0,
+                                                                              t_end=40.0).undisturbed,
+                                                                              abs=1e-9)
     blind = predation(range=20.0, attack=50.0, t_end=80.0, n_cells=80)
     assert blind.prey == pytest.approx(0.2 / (50 / (20 * np.sqrt(2 * np.pi))), rel=0.02)
 
 
 def test_particles_approach_the_mean_field():
     mean, particles = predation(0.1, 1.0, t_end=80.0), predation_by_particles(600, 0.1, 1.0, t_end=60.0)
-    assert particles.share == pytest.approx(mean.share, abs=0.06) and particles.prey == pytest.approx(mean.prey, rel=0.1)
+    assert particles.share == pytest.approx(mean.share,
+                                            abs=0.06) and particles.prey == pytest.approx(mean.prey, rel=0.1)
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +99,8 @@ def net():
 def test_the_compiled_risk_of_the_bump_network_is_the_problems(net):
     z = np.random.default_rng(0).normal(size=(6, 4))
     V = net.problem.potential(net.l2)
-    assert net.potential(z) == pytest.approx(V(z), rel=1e-13) and net.potential.gradient(z) == pytest.approx(V.gradient(z), rel=1e-11, abs=1e-14)
+    assert net.potential(z) == pytest.approx(V(z),
+                                             rel=1e-13) and net.potential.gradient(z) == pytest.approx(V.gradient(z), rel=1e-11, abs=1e-14)
 
 
 def test_its_wells_are_minima_and_mirror_images_are_too(net):
@@ -101,12 +112,15 @@ def test_its_wells_are_minima_and_mirror_images_are_too(net):
 def test_the_exact_share_converges_and_approaches_the_harmonic_one_when_cold(net):
     assert net.exact_share(0.003, 200) == pytest.approx(net.exact_share(0.003, 400), abs=2e-4)
     assert net.exact_share(0.0008) == pytest.approx(net.harmonic_share(0.0008), abs=3e-3)
-    assert abs(net.exact_share(0.003) - net.harmonic_share(0.003)) > abs(net.exact_share(0.0015) - net.harmonic_share(0.0015))
+    assert abs(net.exact_share(0.003) - net.harmonic_share(0.003)) > abs(net.exact_share(0.0015)
+                                                                         - net.harmonic_share(0.0015))
 
 
 @pytest.mark.parametrize("arguments", [
-    ["grokking", "--modulus", "7", "--hidden", "16", "--fraction", "0.8", "--steps", "200"], ["ravine", "--lengths", "0.5", "1", "--paths", "20"],
-    ["chamber", "--samples", "10", "12", "--paths", "20"], ["sweep", "--values", "0.9", "0.8", "--seeds", "1", "--steps", "200", "--modulus", "7", "--hidden", "16"],
+    ["grokking", "--modulus", "7", "--hidden", "16", "--fraction", "0.8", "--steps", "200"],
+    ["ravine", "--lengths", "0.5", "1", "--paths", "20"],
+    ["chamber", "--samples", "10", "12", "--paths", "20"],
+    ["sweep", "--values", "0.9", "0.8", "--seeds", "1", "--steps", "200", "--modulus", "7", "--hidden", "16"],
     ["sgld", "--start", "random", "--modulus", "5", "--hidden", "4", "--steps", "50"],
 ], ids=lambda a: a[0])
 def test_learn_prints_text_json_and_a_figure(arguments, capsys, tmp_path):
@@ -118,14 +132,16 @@ def test_learn_prints_text_json_and_a_figure(arguments, capsys, tmp_path):
 
 
 def test_learn_refuses_in_one_sentence(capsys):
-    assert main(["learn", "sgld", "--start", "random", "--modulus", "5", "--hidden", "4", "--rate", "9", "--steps", "5"]) == 2
+    assert main(["learn", "sgld", "--start", "random", "--modulus", "5", "--hidden", "4", "--rate", "9",
+                 "--steps", "5"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert main(["learn", "sweep", "--vary", "width"]) == 2
     assert "give the --values" in capsys.readouterr().err
 
 
 def test_the_talks_figures_are_drawn_from_our_runs(tmp_path, capsys, monkeypatch):
-    small = figures.QUICK | {"modulus": 11, "width": 32, "fractions": (0.9, 0.85, 0.8, 0.75), "shown": 0.8, "n_seeds": 1, "n_steps": 600, "norm_fractions": (0.8,),
+    small = figures.QUICK | {"modulus": 11, "width": 32, "fractions": (0.9, 0.85, 0.8, 0.75), "shown": 0.8,
+                             "n_seeds": 1, "n_steps": 600, "norm_fractions": (0.8,),
                              "n_paths": 20, "n_samples": (10, 12)}
     monkeypatch.setattr(figures, "QUICK", small)
     assert main(["learn", "figures", "--quick", "-o", str(tmp_path / "f")]) == 0
@@ -141,6 +157,7 @@ def test_results_of_learning_have_figures():
 
 def test_walks_in_two_processes_are_those_of_one():
     from fpkit.learning.solutions import walks
-    one, two = (walks([(2e-4, 3e-5, 40), (0.0, 0.0, 80)], (0,), modulus=11, width=32, fraction=0.75, n_processes=n) for n in (1, 2))
+    one, two = (walks([(2e-4, 3e-5, 40), (0.0, 0.0, 80)], (0,), modulus=11, width=32, fraction=0.75,
+                      n_processes=n) for n in (1, 2))
     assert one.rows == two.rows and all(np.array_equal(one.runs[key].x, two.runs[key].x) for key in one.runs)
     assert [r["theta"] for r in one.rows] == [0.0, 0.0, 3e-5, 3e-5]                       # the longest first

@@ -56,7 +56,8 @@ def test_noise_temperature_is_that_of_sampled_minibatches():
     x = problem.start()
     drawn = np.array([problem.gradient(x, problem.minibatch(8, k)) for k in range(4000)])
     measured = 0.5 * 0.1 * drawn.var(0).sum() / problem.n_params
-    assert float(noise_temperature(problem, x, 8, 0.1)) == pytest.approx(measured, rel=0.08)          # 4000 draws: 3 standard errors
+    # 4000 draws: 3 standard errors
+    assert float(noise_temperature(problem, x, 8, 0.1)) == pytest.approx(measured, rel=0.08)
     assert float(noise_temperature(problem, x, problem.n_train, 0.1)) == 0
 
 
@@ -116,8 +117,9 @@ def test_sgld_resumes_from_its_checkpoint_with_the_same_bits(tmp_path):
 
 
 def test_sgld_reaches_the_exact_mean_risk_of_a_confined_factorisation():
-    """A problem whose Gibbs mean is known by quadrature; 8 standard-error-like units of slack, chance of failing below 1e-4."""
-    problem = MatrixFactorisation(1, 2, n_examples=1)                     # x = (u, v0, v1); one entry, u v0 = t
+    """A problem whose Gibbs mean is known by quadrature; 8 standard-error-like units of slack, chance of
+    failing below 1e-4."""
+    problem = MatrixFactorisation(1, 2, n_examples=1)  # x = (u, v0, v1); one entry, u v0 = t
     t, theta, l2 = problem._targets[0, 0], 0.2, 1.0
     g = np.linspace(-6, 6, 601)
     u, v = np.meshgrid(g, g)
@@ -126,4 +128,5 @@ def test_sgld_reaches_the_exact_mean_risk_of_a_confined_factorisation():
     exact = float((f * w).sum() / w.sum())
     run = sgld(problem, theta, problem.start(), 0.02, 1500, l2=l2, n_paths=4000, record_every=500)
     late = run.history["train_loss"][-1]
-    assert abs(late.mean() - exact) < 5 * late.std() / np.sqrt(late.size) + 0.02 * exact           # Euler's bias at this step is below 2 %
+    # Euler's bias at this step is below 2 %
+    assert abs(late.mean() - exact) < 5 * late.std() / np.sqrt(late.size) + 0.02 * exact

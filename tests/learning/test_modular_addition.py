@@ -35,7 +35,7 @@ def test_gradient_is_the_slope_of_the_training_loss(seed):
     problem = ModularAddition(7, 5, 0.5, seed=seed)
     x = problem.start()
     d = np.random.default_rng(1).normal(size=x.size)
-    h = 1e-5                                              # the loss is a polynomial of degree 6: the error is O(h^2)
+    h = 1e-5  # the loss is a polynomial of degree 6: the error is O(h^2)
     slope = (problem.loss(x + h * d) - problem.loss(x - h * d)) / (2 * h)
     assert problem.gradient(x) @ d == pytest.approx(slope, rel=1e-7)
 

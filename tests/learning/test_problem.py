@@ -1,4 +1,5 @@
-"""Laws of every learning problem: risks are means of losses, gradients are slopes, Hessian products are slopes of gradients."""
+"""Laws of every learning problem: risks are means of losses, gradients are slopes, Hessian products are
+slopes of gradients."""
 import numpy as np
 import pytest
 
@@ -7,8 +8,10 @@ from fpkit.learning.factorisation import MatrixFactorisation
 from fpkit.learning.modular_addition import ModularAddition, ModularAdditionReLU, circle
 
 u = np.linspace(-1, 1, 9)[:, None]
-PROBLEMS = [ModularAddition(7, 5, 0.5, 1), ModularAdditionReLU(7, 5, 0.5, 1, depth=3), wine(4, label_noise=0.1), TeacherStudent(), Regression(u, u**2),
-            MatrixFactorisation(3, 4, rank=2, n_examples=6, order="random"), MatrixFactorisation(3, 3, n_examples=5)]
+PROBLEMS = [ModularAddition(7, 5, 0.5, 1), ModularAdditionReLU(7, 5, 0.5, 1, depth=3),
+            wine(4, label_noise=0.1), TeacherStudent(), Regression(u, u**2),
+            MatrixFactorisation(3, 4, rank=2, n_examples=6, order="random"),
+            MatrixFactorisation(3, 3, n_examples=5)]
 
 
 @pytest.fixture(params=PROBLEMS, ids=lambda p: type(p).__name__)
@@ -23,7 +26,8 @@ def test_risk_is_the_mean_loss_and_the_gap_their_difference(case):
     assert problem.risk(x) == pytest.approx(problem.losses(x).mean(), rel=1e-14)
     assert problem.gap(x) == pytest.approx(problem.risk(x, "test") - problem.risk(x), rel=1e-12)
     scores = problem.scores(x)
-    assert scores["train_loss"] == pytest.approx(problem.loss(x), rel=1e-12) and scores["test_loss"] == pytest.approx(problem.risk(x, "test"), rel=1e-12)
+    assert scores["train_loss"] == pytest.approx(problem.loss(x),
+                                                 rel=1e-12) and scores["test_loss"] == pytest.approx(problem.risk(x, "test"), rel=1e-12)
 
 
 def test_gradient_is_the_slope_of_the_risk(case):
@@ -39,7 +43,8 @@ def test_hessian_products_are_exact_and_symmetric(case):
     h = 1e-5
     slope = (problem.gradient(x + h * d) - problem.gradient(x - h * d)) / (2 * h)
     assert problem.hessian_vector(x, d) == pytest.approx(slope, rel=1e-5, abs=1e-6)
-    assert e @ problem.hessian_vector(x, d) == pytest.approx(d @ problem.hessian_vector(x, e), rel=1e-9, abs=1e-12)
+    assert e @ problem.hessian_vector(x, d) == pytest.approx(d @ problem.hessian_vector(x, e), rel=1e-9,
+                                                             abs=1e-12)
     assert problem.hessian(x) @ d == pytest.approx(problem.hessian_vector(x, d), rel=1e-9, abs=1e-12)
 
 
@@ -56,7 +61,8 @@ def test_many_hypotheses_at_once_are_each_alone(case, monkeypatch):
 def test_the_mean_of_the_members_gradients_is_the_gradient(case):
     problem, x, _ = case
     G = problem.member_gradients(x)
-    assert G.shape == (problem.n_train, problem.n_params) and G.mean(0) == pytest.approx(problem.gradient(x), rel=1e-10, abs=1e-13)
+    assert G.shape == (problem.n_train, problem.n_params) and G.mean(0) == pytest.approx(problem.gradient(x),
+                                                                                         rel=1e-10, abs=1e-13)
     members = problem.minibatch(3, 5, 1)
     assert set(members) <= set(problem._index["train"]) and len(set(members)) == 3
     assert problem.gradient(x, members) == pytest.approx(G[np.searchsorted(problem._index["train"], members)].mean(0), rel=1e-9, abs=1e-12)
@@ -66,7 +72,8 @@ def test_the_potential_is_the_confined_risk(case):
     problem, x, d = case
     V = problem.potential(l2=0.3)
     assert V(x) == pytest.approx(problem.loss(x) + 0.15 * x @ x, rel=1e-13)
-    assert V.gradient(np.stack([x, d]))[1] == pytest.approx(problem.gradient(d) + 0.3 * d, rel=1e-12, abs=1e-14)
+    assert V.gradient(np.stack([x, d]))[1] == pytest.approx(problem.gradient(d) + 0.3 * d, rel=1e-12,
+                                                            abs=1e-14)
 
 
 def test_minibatches_depend_on_seed_and_step_alone_and_are_unbiased():
@@ -87,7 +94,7 @@ def test_the_zero_risk_set_of_a_factorisation_is_invariant_and_has_the_stated_di
     assert problem.zero_risk_dimension() == 2
     x = np.zeros(8)
     U, V = problem.layers(x)
-    U[0] = 1.3                                            # follow the path of entries: each one fixes the next coordinate
+    U[0] = 1.3  # follow the path of entries: each one fixes the next coordinate
     for i, j, t in zip(*(e[:6] for e in problem._entries), problem._targets[:6, 0]):
         if V[j, 0] == 0:
             V[j] = t / U[i]
@@ -104,13 +111,16 @@ def test_the_zero_risk_set_of_a_factorisation_is_invariant_and_has_the_stated_di
 
 
 def test_implied_entries_take_no_dimension():
-    assert [MatrixFactorisation(3, 3, n_examples=n).zero_risk_dimension() for n in range(1, 9)] == [5, 4, 3, 2, 1, 1, 1, 1]
+    assert [MatrixFactorisation(3, 3, n_examples=n).zero_risk_dimension()
+            for n in range(1, 9)] == [5, 4, 3, 2, 1, 1, 1, 1]
 
 
 def test_the_evidence_of_one_entry_is_the_known_integral():
     problem = MatrixFactorisation(2, 2, n_examples=1)
     t, beta = problem._targets[0, 0], 3.0
-    v = np.linspace(-9, 9, 4001)                          # given v, u is Gaussian: E exp(-beta (u v - t)^2/2) = exp(-beta t^2/(2 (1 + beta v^2)))/sqrt(1 + beta v^2)
+    # given v, u is Gaussian: E exp(-beta (u v - t)^2/2) = exp(-beta t^2/(2 (1 + beta v^2)))/sqrt(1 + beta
+    # v^2)
+    v = np.linspace(-9, 9, 4001)
     s = 1 + beta * v * v
     exact = np.trapezoid(np.exp(-0.5 * beta * t * t / s - 0.5 * v * v) / np.sqrt(2 * np.pi * s), v)
     assert problem.log_evidence(beta)[1] == pytest.approx(np.log(exact), abs=1e-9)
@@ -130,7 +140,8 @@ def test_a_circle_is_recognised():
     c = circle(np.stack([np.cos(2 * np.pi * 3 * a / 13 + 0.3), np.sin(2 * np.pi * 3 * a / 13 + 0.3)], 1))
     assert c.frequency == 3 and c.plane_share == pytest.approx(1) and c.roundness < 1e-12
     angle = np.unwrap(np.arctan2(*c.points.T[::-1]))
-    assert abs(np.diff(angle)) == pytest.approx(abs(np.diff(angle))[0])            # adding one is a shift along the circle
+    # adding one is a shift along the circle
+    assert abs(np.diff(angle)) == pytest.approx(abs(np.diff(angle))[0])
 
 
 @pytest.mark.parametrize("call, words", [

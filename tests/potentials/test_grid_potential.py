@@ -24,7 +24,8 @@ def sampled(d, n, hole=None):
 
 def errors(V, points):
     W = EXACT[V.ndim]
-    return np.array([abs(V(points) - W(points)).max(), abs(V.gradient(points) - W.gradient(points)).max(), abs(V.hessian(points) - W.hessian(points)).max()])
+    return np.array([abs(V(points) - W(points)).max(), abs(V.gradient(points) - W.gradient(points)).max(),
+                     abs(V.hessian(points) - W.hessian(points)).max()])
 
 
 @pytest.mark.parametrize("d, sizes", [(1, (16, 32, 64, 128)), (2, (16, 32, 64)), (3, (10, 20, 40))])
@@ -44,8 +45,10 @@ def test_the_spline_passes_through_the_samples_and_reproduces_cubics(d):
     V = fp.GridPotential(axes, cubic)
     points = np.stack(mesh, -1)
     assert V(points) == pytest.approx(cubic, abs=1e-12)
-    x = np.random.default_rng(0).uniform(-0.5, 1.5, (50, d))          # outside the box the outermost polynomial continues
-    assert V(x) == pytest.approx(sum((k + 1) * x[:, k]**3 - x[:, k]**2 for k in range(d)) + x.prod(1), abs=1e-11)
+    # outside the box the outermost polynomial continues
+    x = np.random.default_rng(0).uniform(-0.5, 1.5, (50, d))
+    assert V(x) == pytest.approx(sum((k + 1) * x[:, k]**3 - x[:, k]**2 for k in range(d)) + x.prod(1),
+                                 abs=1e-11)
 
 
 def disc(x, y): return (x - 0.2) ** 2 + (y + 0.1) ** 2 < 0.35**2

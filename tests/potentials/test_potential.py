@@ -14,11 +14,13 @@ from numba import config, njit
 import fpkit as fp
 from fpkit.core.compilation import SIGNATURES
 
-MUELLER = np.array([[-200, -100, -170, 15], [-1, -1, -6.5, 0.7], [0, 0, 11, 0.6], [-10, -10, -6.5, 0.7], [1, 0, -0.5, -1], [0, 0.5, 1.5, 1]])
+MUELLER = np.array([[-200, -100, -170, 15], [-1, -1, -6.5, 0.7], [0, 0, 11, 0.6], [-10, -10, -6.5, 0.7],
+                    [1, 0, -0.5, -1], [0, 0.5, 1.5, 1]])
 
 
 def mueller_brown(x, y, scale=0.05):
-    return scale * sum(A * np.exp(a * (x - u) ** 2 + b * (x - u) * (y - v) + c * (y - v) ** 2) for A, a, b, c, u, v in MUELLER.T)
+    return scale * sum(A * np.exp(a * (x - u) ** 2 + b * (x - u) * (y - v) + c * (y - v) ** 2) for A, a, b, c,
+                       u, v in MUELLER.T)
 
 
 def chain(x, k=0.5):
@@ -28,11 +30,13 @@ def chain(x, k=0.5):
 V1, V2 = fp.Potential("(x**2 - 1)**2"), fp.Potential(mueller_brown)
 
 
-# ------------------------------------------------------------------------------------------------------------------ shapes
+# ------------------------------------------------------------------------------------------------------------------
+# shapes
 @pytest.mark.parametrize("shape", [(), (1,), (5,), (0,), (3, 4), (2, 0, 3)])
 def test_points_of_any_shape(shape):
     x = np.random.default_rng(0).uniform(-1, 1, shape + (2,))
-    assert np.shape(V2(x)) == shape and V2.gradient(x).shape == shape + (2,) and V2.hessian(x).shape == shape + (2, 2)
+    assert np.shape(V2(x)) == shape and V2.gradient(x).shape == shape + (2,
+                                                                         ) and V2.hessian(x).shape == shape + (2, 2)
     if V2(x).size:
         i = (0,) * len(shape)
         assert np.asarray(V2(x))[i] == V2(x[i]) and np.array_equal(V2.gradient(x)[i], V2.gradient(x[i]))
@@ -45,7 +49,8 @@ def test_one_coordinate_may_be_a_plain_number():
 
 
 @pytest.mark.parametrize("V, x, words", [
-    (V1, np.zeros(7), r"x\[:, None\]"), (V2, 0.5, r"shape \(\.\.\., 2\)"), (V2, np.zeros((2, 3)), "last index counts the coordinates"),
+    (V1, np.zeros(7), r"x\[:, None\]"), (V2, 0.5, r"shape \(\.\.\., 2\)"),
+    (V2, np.zeros((2, 3)), "last index counts the coordinates"),
     (V2, "ab", "numbers"), (V2, [[1, 2], [3]], "numbers"), (V2, None, "shape|numbers"),
 ])
 def test_points_of_a_wrong_shape_get_one_sentence(V, x, words):
@@ -76,7 +81,8 @@ def test_a_nan_coordinate_gives_nan():
     assert np.isnan(W(np.nan)) and W(100.0) == pytest.approx(1e4) and not W(1e300) < 1e299
 
 
-# -------------------------------------------------------------------------------------------------------------- parameters
+# --------------------------------------------------------------------------------------------------------------
+# parameters
 def test_a_new_parameter_changes_the_numbers_and_shares_the_code():
     W = V2.with_params(scale=1.0)
     assert W.params == {"scale": 1.0} and V2.params == {"scale": 0.05}
@@ -90,7 +96,9 @@ def test_the_parameter_array_is_a_copy():
     assert V2.p[0] == 0.05 and p.dtype == np.float64 and p.flags.c_contiguous and V1.p.size >= 1
 
 
-@pytest.mark.parametrize("changes, words", [({"b": 1.0}, "no parameter 'b'; it has scale"), ({"scale": "x"}, "must be a number"), ({"scale": math.nan}, "finite")])
+@pytest.mark.parametrize("changes, words", [({"b": 1.0}, "no parameter 'b'; it has scale"),
+                                            ({"scale": "x"}, "must be a number"),
+                                            ({"scale": math.nan}, "finite")])
 def test_wrong_parameters_get_one_sentence(changes, words):
     with pytest.raises((TypeError, ValueError), match=words):
         V2.with_params(**changes)
@@ -100,11 +108,13 @@ def test_subclasses_keep_their_class_with_new_parameters():
     class Special(fp.Potential):
         pass
     V = Special("a*x**2", a=1.0)
-    assert type(V.with_params(a=2.0)) is Special and type(V + 1.0) is fp.Potential and type(copy.copy(V)) is Special
+    assert type(V.with_params(a=2.0)) is Special and type(V
+                                                          + 1.0) is fp.Potential and type(copy.copy(V)) is Special
     assert V.minima is None and V.bounds is None and V.domain is None
 
 
-# ---------------------------------------------------------------------------------------------------------- block functions
+# ----------------------------------------------------------------------------------------------------------
+# block functions
 @pytest.mark.parametrize("kind", ["value", "gradient", "hessian"])
 def test_block_functions_fill_the_columns(kind):
     X = np.random.default_rng(0).uniform(-1, 1, (2, 130))
@@ -114,8 +124,11 @@ def test_block_functions_fill_the_columns(kind):
     assert np.array_equal(np.moveaxis(out, -1, 0), expected)
 
 
-@pytest.mark.parametrize("V, scale", [(V2, 1.5), (fp.Potential(chain, ndim=4), 1.5), (fp.Potential(lambda x, y: abs(x) ** 2.5 + np.tanh(y) * np.arctan2(y, x)), 1.0),
-                                      (fp.Potential("where(x > 0, sin(3*x), sqrt(1 + y*y)) + a*logaddexp(x, y)", a=0.7), 2.0)], ids=range(4))
+@pytest.mark.parametrize("V, scale", [(V2, 1.5), (fp.Potential(chain, ndim=4), 1.5),
+                                      (fp.Potential(lambda x, y: abs(x) ** 2.5
+                                                    + np.tanh(y) * np.arctan2(y, x)), 1.0),
+                                      (fp.Potential("where(x > 0, sin(3*x), sqrt(1 + y*y)) + a*logaddexp(x, "
+                                                    "y)", a=0.7), 2.0)], ids=range(4))
 def test_the_single_precision_gradient_has_single_precision(V, scale):
     X = np.random.default_rng(0).uniform(-scale, scale, (V.ndim, 500))
     S, out = X.astype(np.float32), np.empty((V.ndim, 500), np.float32)
@@ -132,7 +145,9 @@ def test_an_unknown_kind_is_refused():
 
 
 @pytest.mark.skipif(bool(config.DISABLE_JIT), reason="looks at compiled code")
-@pytest.mark.parametrize("V, kinds", [(V2, SIGNATURES), (fp.Potential(chain, ndim=10), ["value", "gradient", "gradient_single"])], ids=["2", "10"])
+@pytest.mark.parametrize("V, kinds", [(V2, SIGNATURES),
+                                      (fp.Potential(chain, ndim=10),
+                                       ["value", "gradient", "gradient_single"])], ids=["2", "10"])
 def test_lane_loops_become_vector_code(V, kinds):
     import llvmlite.binding as llvm
     if not llvm.get_host_cpu_features().get("avx2") or config.CPU_NAME:
@@ -155,13 +170,15 @@ def _assembly(V, kind):
 
 def test_source_and_digest_tell_potentials_apart_and_nothing_else():
     assert V1.digest == fp.Potential("(x**2 - 1)**2").digest and len(V1.digest) == 64
-    assert len({V1.digest, fp.Potential("(x**2 - 1)**2", ndim=2).digest, fp.Potential("(x**2 - 2)**2").digest, V2.digest}) == 4
+    assert len({V1.digest, fp.Potential("(x**2 - 1)**2", ndim=2).digest, fp.Potential("(x**2 - 2)**2").digest,
+                V2.digest}) == 4
     assert "(x**2 - 1)**2" in V1.source and "def value" in V1.source
 
 
 def test_the_digest_is_the_same_in_every_process():
     code = "import fpkit as fp; print(fp.Potential('a*exp(x)*cos(y) + where(x > y, x, y)', a=2.0).digest)"
-    seen = {subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).resolve().parents[2], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True,
+    seen = {subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).resolve().parents[2],
+                           env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True,
                            text=True, check=True).stdout.strip() for seed in "12"}
     assert seen == {fp.Potential("a*exp(x)*cos(y) + where(x > y, x, y)", a=2.0).digest}
 
@@ -180,7 +197,8 @@ def test_functions_of_many_coordinates():
     assert V.gradient(x[0]) == pytest.approx(numeric, abs=1e-7)
 
 
-# ------------------------------------------------------------------------------------------------- compiled and black boxes
+# ------------------------------------------------------------------------------------------------- compiled
+# and black boxes
 def staircase(x, depth, rate):
     s = 0.0
     k = 0
@@ -206,10 +224,12 @@ def staircase_hessian(x, depth, rate):
     return np.array([[s, 0.0], [0.0, rate**2 * math.exp(rate * x[1])]])
 
 
-TRACED = fp.Potential(lambda x, y, depth=1.0, rate=0.5: depth * sum(np.where(x > k, x - k, 0.0) ** 3 for k in range(3)) + np.exp(rate * y))
+TRACED = fp.Potential(lambda x, y, depth=1.0, rate=0.5: depth * sum(np.where(x > k, x - k, 0.0) ** 3
+                                                                    for k in range(3)) + np.exp(rate * y))
 
 
-@pytest.mark.parametrize("parts, bounds", [((), (1e-8, 2e-5)), ((staircase_gradient,), (1e-14, 1e-8)), ((staircase_gradient, staircase_hessian), (1e-14, 1e-14))],
+@pytest.mark.parametrize("parts, bounds", [((), (1e-8, 2e-5)), ((staircase_gradient,), (1e-14, 1e-8)),
+                                           ((staircase_gradient, staircase_hessian), (1e-14, 1e-14))],
                          ids=["differences", "gradient given", "all given"])
 def test_a_compiled_potential_is_the_function_with_the_error_stated(parts, bounds):
     gradient, hessian = (*parts, None, None)[:2]
@@ -231,13 +251,17 @@ def test_a_compiled_potential_of_a_decorated_function_travels():
     (lambda: fp.Potential.compiled(staircase), "needs ndim"),
     (lambda: fp.Potential.compiled(staircase, ndim=2), "cannot be compiled or called.*black_box"),
     (lambda: fp.Potential.compiled(lambda x: x, ndim=2), r"shape \(2,\) for one point, expected \(\)"),
-    (lambda: fp.Potential.compiled(lambda x: x[0], lambda x: x[0], ndim=2), r"gradient function returned shape \(\)"),
+    (lambda: fp.Potential.compiled(lambda x: x[0], lambda x: x[0], ndim=2),
+     r"gradient function returned shape \(\)"),
     (lambda: fp.Potential.compiled(3.0, ndim=2), "must be a function"),
-    (lambda: fp.Potential.compiled(lambda x: undefined(x), ndim=2), "cannot be compiled or called"),      # noqa: F821
+    # noqa: F821
+    (lambda: fp.Potential.compiled(lambda x: undefined(x), ndim=2), "cannot be compiled or called"),
     (lambda: fp.Potential.black_box(lambda x: x[:, 0]), "needs ndim"),
     (lambda: fp.Potential.black_box(3.0, ndim=1), "must be functions"),
-    (lambda: fp.Potential.black_box(lambda x: 1.0, ndim=2)(np.zeros((3, 2))), "expected \\(3,\\).*batched=False"),
-    (lambda: fp.Potential.black_box(lambda x: x[:, 0], lambda x: x[:, 0], ndim=2).gradient(np.zeros((3, 2))), "gradient returned shape"),
+    (lambda: fp.Potential.black_box(lambda x: 1.0, ndim=2)(np.zeros((3, 2))),
+     "expected \\(3,\\).*batched=False"),
+    (lambda: fp.Potential.black_box(lambda x: x[:, 0], lambda x: x[:, 0], ndim=2).gradient(np.zeros((3, 2))),
+     "gradient returned shape"),
     (lambda: fp.Potential.black_box(lambda x: x[:, 0], ndim=2).block("value"), "black-box.*V.gradient"),
     (lambda: fp.Potential(V1), "already"),
     (lambda: fp.Potential("x", ndim=0), "at least 1"),
@@ -256,12 +280,15 @@ def network(w, scale=1.0):
 
 def test_a_black_box_of_one_point_or_of_many():
     one = fp.Potential.black_box(network, ndim=3, batched=False, scale=2.0)
-    many = fp.Potential.black_box(lambda x, scale=1.0: scale * (np.tanh(x) * x).sum(1), lambda x, scale=1.0: scale * (np.tanh(x) + x / np.cosh(x) ** 2), ndim=3, scale=2.0)
+    many = fp.Potential.black_box(lambda x, scale=1.0: scale * (np.tanh(x) * x).sum(1), lambda x,
+                                  scale=1.0: scale * (np.tanh(x) + x / np.cosh(x) ** 2), ndim=3, scale=2.0)
     x = np.random.default_rng(0).uniform(-1, 1, (4, 5, 3))
     assert one(x) == pytest.approx(many(x), rel=1e-14) and one(x).shape == (4, 5)
     assert one.gradient(x) == pytest.approx(many.gradient(x), abs=1e-9)
-    assert many.hessian(x).shape == (4, 5, 3, 3) and one.hessian(x[0]) == pytest.approx(many.hessian(x[0]), abs=2e-5)
-    assert one.with_params(scale=1.0)(x) == pytest.approx(many(x) / 2) and one.is_black_box and not one.has_single_gradient
+    assert many.hessian(x).shape == (4, 5, 3, 3) and one.hessian(x[0]) == pytest.approx(many.hessian(x[0]),
+                                                                                        abs=2e-5)
+    assert one.with_params(scale=1.0)(x) == pytest.approx(many(x)
+                                                          / 2) and one.is_black_box and not one.has_single_gradient
     assert pickle.loads(pickle.dumps(one)).digest == one.digest
 
 

@@ -27,7 +27,8 @@ def make(kind):
     if kind == "samples":
         return fp.GridPotential(AXES, np.sin(AXES[0])[:, None] * AXES[1] ** 2)
     if kind == "compiled":
-        return fp.Potential.compiled(corner, lambda x, a: (2 * a * x[0], 1.0 if x[1] > 0 else 0.0), ndim=2, a=0.5)
+        return fp.Potential.compiled(corner, lambda x, a: (2 * a * x[0], 1.0 if x[1] > 0 else 0.0), ndim=2,
+                                     a=0.5)
     return fp.Potential.black_box(box, lambda x, b=1.0: 4 * b * x**3, ndim=2, b=2.0)
 
 
@@ -46,7 +47,8 @@ def same(V, value, gradient, hessian=None, tolerance=1e-12):
 def test_combinations_are_the_combinations_of_the_functions(first, second):
     V, W = MADE[first], MADE[second]
     total = (2 * V - W / 4).tilted([1.0, -2.0]) + 3.0
-    same(total, 2 * V(POINTS) - W(POINTS) / 4 + POINTS @ [1.0, -2.0] + 3, 2 * V.gradient(POINTS) - W.gradient(POINTS) / 4 + [1.0, -2.0])
+    same(total, 2 * V(POINTS) - W(POINTS) / 4 + POINTS @ [1.0, -2.0] + 3,
+         2 * V.gradient(POINTS) - W.gradient(POINTS) / 4 + [1.0, -2.0])
     assert total.is_black_box == ("black box" in (first, second))
 
 
@@ -55,7 +57,8 @@ def test_the_hessian_of_a_sum_is_the_sum_of_hessians(kind):
     V = MADE[kind]
     total = (-V).confined(3.0, [0.5, -0.5])
     d = POINTS - [0.5, -0.5]
-    same(total, -V(POINTS) + 1.5 * (d**2).sum(1), -V.gradient(POINTS) + 3 * d, -V.hessian(POINTS) + 3 * np.eye(2), 1e-7 if kind in ("compiled", "black box") else 1e-12)
+    same(total, -V(POINTS) + 1.5 * (d**2).sum(1), -V.gradient(POINTS) + 3 * d, -V.hessian(POINTS)
+         + 3 * np.eye(2), 1e-7 if kind in ("compiled", "black box") else 1e-12)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -73,7 +76,8 @@ def test_numbers_from_the_left():
 
 def test_two_landscapes_of_one_dimension_add():
     other = fp.GridPotential(AXES, np.cos(AXES[0])[:, None] + AXES[1])
-    same(MADE["samples"] + other * 2.0, MADE["samples"](POINTS) + 2 * other(POINTS), MADE["samples"].gradient(POINTS) + 2 * other.gradient(POINTS))
+    same(MADE["samples"] + other * 2.0, MADE["samples"](POINTS) + 2 * other(POINTS),
+         MADE["samples"].gradient(POINTS) + 2 * other.gradient(POINTS))
 
 
 def test_the_same_landscape_twice_is_one_with_the_sum_of_the_weights():
@@ -100,7 +104,8 @@ def test_parameters_stay_parameters_in_a_sum():
     assert V.params == {"a": 0.5, "c": 2.0, "t": 0.0}
     W = V.with_params(a=2.0, t=1.0)
     expected = sum(w * MADE[k].with_params(**p)(POINTS) for k, w, p in
-                   (("recorded", 1, {"a": 2.0}), ("compiled", 3, {"a": 2.0}), ("string", 1, {"t": 1.0}), ("samples", 1, {})))
+                   (("recorded", 1, {"a": 2.0}), ("compiled", 3, {"a": 2.0}), ("string", 1, {"t": 1.0}),
+                    ("samples", 1, {})))
     assert W(POINTS) == pytest.approx(expected, rel=1e-13)
     p = V.p
     p[V.time_index] = 1.0
@@ -113,13 +118,15 @@ def test_parameters_of_black_boxes_in_a_sum():
     V = 2 * MADE["black box"] + MADE["recorded"]
     assert V.params == {"b": 2.0, "a": 0.5}
     W = V.with_params(b=1.0, a=1.0)
-    assert W(POINTS) == pytest.approx(2 * MADE["black box"].with_params(b=1.0)(POINTS) + MADE["recorded"].with_params(a=1.0)(POINTS))
+    assert W(POINTS) == pytest.approx(2 * MADE["black box"].with_params(b=1.0)(POINTS)
+                                      + MADE["recorded"].with_params(a=1.0)(POINTS))
 
 
 def test_equal_names_are_shared_when_equal_and_refused_otherwise():
     V, W = fp.Potential("a*x**2", a=1.0), fp.Potential("a*cos(x)", a=1.0)
     assert (V + W).with_params(a=3.0)([0.0]) == 3.0
-    with pytest.raises(ValueError, match="both potentials have a parameter 'a', 1 in one and 2 in the other; rename"):
+    with pytest.raises(ValueError, match="both potentials have a parameter 'a', 1 in one and 2 in the other; "
+                       "rename"):
         V + W.with_params(a=2.0)
 
 
@@ -136,7 +143,8 @@ def test_the_box_and_the_domain_of_samples_are_inherited():
 
 
 def test_sums_travel_to_other_processes():
-    for V in (MADE["recorded"] + 2 * MADE["samples"], MADE["string"].tilted([1, 2]), (2 * MADE["samples"]).confined(1.0)):
+    for V in (MADE["recorded"] + 2 * MADE["samples"], MADE["string"].tilted([1, 2]),
+              (2 * MADE["samples"]).confined(1.0)):
         W = pickle.loads(pickle.dumps(V))
         assert W.digest == V.digest and np.array_equal(W(POINTS), V(POINTS))
 

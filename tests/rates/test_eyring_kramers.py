@@ -24,26 +24,31 @@ def test_the_formula_is_the_formula():
     assert float(k) == pytest.approx(math.sqrt(8 * 4) / (2 * math.pi) * math.exp(-20), rel=1e-14)
 
 
-@pytest.mark.parametrize("order, errors", [("leading", (0.12, 0.11, 0.045, 0.021, 0.0045)), ("next", (0.03, 0.025, 0.006, 0.0015, 5e-5)),
+@pytest.mark.parametrize("order, errors", [("leading", (0.12, 0.11, 0.045, 0.021, 0.0045)),
+                                           ("next", (0.03, 0.025, 0.006, 0.0015, 5e-5)),
                                            ("resummed", (0.02, 0.03, 0.006, 0.0015, 7e-5))])
 def test_the_error_shrinks_as_the_order_says_and_stays_within_the_stated_one(order, errors):
     V = fp.catalogue.double_well()
     for height, bound in zip((3, 5, 10, 20, 90), errors):
         k = fp.eyring_kramers(V, [-1], [0], 1 / height, order=order)
-        gap = fp.FokkerPlanck(V, theta=1 / height, grid=fp.Grid(V.box, 100)).spectrum(2)[1].log10 * LOG10 - math.log(2)
+        gap = fp.FokkerPlanck(V, theta=1 / height,
+                              grid=fp.Grid(V.box, 100)).spectrum(2)[1].log10 * LOG10 - math.log(2)
         miss = abs(math.expm1(k.log10 * LOG10 - gap))
         assert miss < bound and miss < k.relative_error < 30 * miss + 1e-6
 
 
-@pytest.mark.parametrize("V, source, target", [(fp.catalogue.double_well(), -1, 1), (fp.catalogue.tilted_double_well(), -1.035578, 0.96015),
+@pytest.mark.parametrize("V, source, target", [(fp.catalogue.double_well(), -1, 1),
+                                               (fp.catalogue.tilted_double_well(), -1.035578, 0.96015),
                                                (fp.catalogue.sharp_and_wide(ratio=9.0), -1, 1)])
 def test_the_slope_of_the_error_is_the_next_order(V, source, target):
     saddle = V.saddles[0]
     well = min(V.minima, key=lambda m: abs(m.x[0] - source))
-    slopes = [math.expm1(fp.eyring_kramers(V, well, saddle, theta).log10 * LOG10 - exact_rate(V, theta, source, target)) / theta
+    slopes = [math.expm1(fp.eyring_kramers(V, well, saddle, theta).log10 * LOG10
+                         - exact_rate(V, theta, source, target)) / theta
               for theta in (0.02, 0.01)]
     root = np.eye(1)
-    c = expansions.well_correction(V, well.x, 0.01, root).c + expansions.saddle_correction(V, saddle.x, 0.01, root).c
+    c = expansions.well_correction(V, well.x, 0.01,
+                                   root).c + expansions.saddle_correction(V, saddle.x, 0.01, root).c
     assert 2 * slopes[1] - slopes[0] == pytest.approx(c, abs=0.01)
 
 
@@ -61,8 +66,11 @@ def test_separable_directions_add_to_the_saddle_as_gates_of_a_mass():
     x_only = fp.Potential("-x**2 + 0.2*x**3 + 0.5*x**4")
     both = fp.Potential("-x**2 + 0.2*x**3 + 0.5*x**4 + y**2 + 0.4*y**3 + y**4")
     line = fp.Potential("x**2 + 0.4*x**3 + x**4")
-    sum_of = expansions.saddle_correction(x_only, np.zeros(1), 0.01, np.eye(1)).c - expansions.well_correction(line, np.zeros(1), 0.01, np.eye(1)).c
-    assert expansions.saddle_correction(both, np.zeros(2), 0.01, np.eye(2)).c == pytest.approx(sum_of, rel=1e-6)
+    sum_of = expansions.saddle_correction(x_only, np.zeros(1), 0.01,
+                                          np.eye(1)).c - expansions.well_correction(line, np.zeros(1), 0.01,
+                                                                                    np.eye(1)).c
+    assert expansions.saddle_correction(both, np.zeros(2), 0.01,
+                                        np.eye(2)).c == pytest.approx(sum_of, rel=1e-6)
 
 
 def turned(c, s):
@@ -90,12 +98,14 @@ def test_scaling_f_and_theta_together_scales_the_rate():
 def test_mobility_is_a_change_of_coordinates():
     # x = A y turns M = A A^T into one; and M -> s M gives s k
     V, A = fp.catalogue.coupled_double_well(), np.array([[1.2, 0.0], [0.5, 0.8]])
-    stretched = fp.Potential(lambda u, v: (((1.2 * u) ** 2 - 1) ** 2 + 2 * (0.5 * u + 0.8 * v) ** 2 + 0.3 * 1.2 * u * (0.5 * u + 0.8 * v)))
+    stretched = fp.Potential(lambda u, v: (((1.2 * u) ** 2 - 1) ** 2 + 2 * (0.5 * u + 0.8 * v) ** 2
+                                           + 0.3 * 1.2 * u * (0.5 * u + 0.8 * v)))
     for order in ("leading", "next"):
         k = fp.eyring_kramers(V, V.minima[0], V.saddles[0], 0.05, mobility=A @ A.T, order=order)
         same = fp.eyring_kramers(stretched, np.linalg.solve(A, V.minima[0].x), [0, 0], 0.05, order=order)
         assert k.log10 == pytest.approx(same.log10, abs=1e-9)
-        assert fp.eyring_kramers(V, V.minima[0], V.saddles[0], 0.05, mobility=3 * A @ A.T, order=order) == pytest.approx(3 * k, rel=1e-12)
+        assert fp.eyring_kramers(V, V.minima[0], V.saddles[0], 0.05, mobility=3 * A @ A.T,
+                                 order=order) == pytest.approx(3 * k, rel=1e-12)
 
 
 def test_equal_gates_beside_each_other_add():
@@ -107,7 +117,9 @@ def test_equal_gates_beside_each_other_add():
 def test_tiny_rates_keep_their_logarithm():
     V = fp.catalogue.double_well()
     k = fp.eyring_kramers(V, [-1], [0], 1e-5)
-    assert float(k) == 0.0 and k.log10 == pytest.approx(-1e5 / LOG10 + math.log10(math.sqrt(32) / (2 * math.pi)), rel=1e-12)
+    assert float(k) == 0.0 and k.log10 == pytest.approx(-1e5 / LOG10
+                                                        + math.log10(math.sqrt(32) / (2 * math.pi)),
+                                                        rel=1e-12)
     assert 0 < k.relative_error < 1e-4 and "10^-43429" in repr(k)
 
 
@@ -129,14 +141,17 @@ def test_flat_wells_and_flat_tops_are_refused_with_the_way_out():
 
 
 def test_a_quartic_top_has_its_gamma_function():
-    # 1/k0 = int e^{f/theta} int e^{-f/theta}/theta with int exp(-c x^4/theta) = Gamma(1/4)/(2 (c/theta)^(1/4))
+    # 1/k0 = int e^{f/theta} int e^{-f/theta}/theta with int exp(-c x^4/theta) = Gamma(1/4)/(2
+    # (c/theta)^(1/4))
     V, theta = fp.Potential("x**6 - 1.5*x**4"), 0.005
     (top,) = [c for c in fp.critical_points(V, [(-1.5, 1.5)]) if c.degenerate]
     log_cap, _ = log_capacity(V, top, theta, np.eye(1), 0)
     gate = math.gamma(0.25) / (2 * (1.5 / theta) ** 0.25)
-    assert log_cap == pytest.approx(math.log(theta / gate), abs=0.03)         # the sextic term is a correction of order sqrt(theta)
+    # the sextic term is a correction of order sqrt(theta)
+    assert log_cap == pytest.approx(math.log(theta / gate), abs=0.03)
     k = fp.eyring_kramers(V, [-1], top, theta, order="integral")
-    exact = fp.FokkerPlanck(V, theta=theta, grid=fp.Grid([(-1.6, 1.6)], 100)).rate(fp.HalfSpace([-1], 1.0), fp.HalfSpace([1], 1.0))
+    exact = fp.FokkerPlanck(V, theta=theta, grid=fp.Grid([(-1.6, 1.6)], 100)).rate(fp.HalfSpace([-1], 1.0),
+                                                                                   fp.HalfSpace([1], 1.0))
     assert abs(math.expm1((k.log10 - exact.log10) * LOG10)) < k.relative_error < 0.05
 
 
@@ -149,7 +164,8 @@ def test_a_pitchfork_is_taken_as_a_whole():
         log_cap, _ = log_capacity(V, saddle, theta, np.eye(2), 1)
         y = np.linspace(-2, 2, 40001)
         width = np.trapezoid(np.exp(-(h * y**2 / 2 + y**4) / theta), y)
-        assert log_cap == pytest.approx(math.log(theta * math.sqrt(1 / (2 * math.pi * theta)) * width), abs=1e-6)
+        assert log_cap == pytest.approx(math.log(theta * math.sqrt(1 / (2 * math.pi * theta)) * width),
+                                        abs=1e-6)
 
 
 def test_points_that_are_no_stationary_points_get_one_sentence():
@@ -158,7 +174,8 @@ def test_points_that_are_no_stationary_points_get_one_sentence():
                            (lambda: fp.eyring_kramers(V, [0], [0], 0.1), "must be a minimum"),
                            (lambda: fp.eyring_kramers(V, [-1], [1], 0.1), "must be a saddle"),
                            (lambda: fp.eyring_kramers(V, [-1], [0], -0.1), "theta must be positive"),
-                           (lambda: fp.eyring_kramers(V, [-1], [0], 0.1, order="third"), "order 'third' is unknown"),
+                           (lambda: fp.eyring_kramers(V, [-1], [0], 0.1, order="third"),
+                            "order 'third' is unknown"),
                            (lambda: fp.eyring_kramers(V, [-1, 0], [0], 0.1), "minimum must have shape"),
                            (lambda: fp.eyring_kramers(V, [-1], [0], 0.1, mobility=-1.0), "mobility must be"),
                            (lambda: fp.eyring_kramers("x**2", [-1], [0], 0.1), "V must be a Potential")):
@@ -170,15 +187,20 @@ def test_points_that_are_no_stationary_points_get_one_sentence():
 def test_strong_friction_is_overdamped_and_weak_friction_is_refused():
     V = fp.catalogue.coupled_double_well()
     overdamped = fp.eyring_kramers(V, V.minima[0], V.saddles[0], 0.1)
-    misses = [abs(g * fp.eyring_kramers(V, V.minima[0], V.saddles[0], 0.1, friction=g) / overdamped - 1) for g in (10.0, 100.0)]
-    assert misses[1] < 1e-3 and misses[0] / misses[1] == pytest.approx(100, rel=0.2)            # the approach is quadratic in 1/g
-    assert fp.eyring_kramers(V, V.minima[0], V.saddles[0], 0.1, friction=1e-3).guard.codes == ("low-friction",)
+    misses = [abs(g * fp.eyring_kramers(V, V.minima[0], V.saddles[0], 0.1, friction=g) / overdamped - 1)
+              for g in (10.0, 100.0)]
+    # the approach is quadratic in 1/g
+    assert misses[1] < 1e-3 and misses[0] / misses[1] == pytest.approx(100, rel=0.2)
+    assert fp.eyring_kramers(V, V.minima[0], V.saddles[0], 0.1,
+                             friction=1e-3).guard.codes == ("low-friction",)
 
 
 def test_the_turnover_has_both_its_limits():
     V, theta = fp.catalogue.double_well(), 0.05
-    action = 2 * np.trapezoid(np.sqrt(2 * np.maximum(1 - (np.linspace(-math.sqrt(2), 0, 200001) ** 2 - 1) ** 2, 0)), dx=math.sqrt(2) / 200000)
-    weak = 1e-5 * action / theta * math.sqrt(8) / (2 * math.pi) * math.exp(-1 / theta) / 2       # half: it settles in either well
+    action = 2 * np.trapezoid(np.sqrt(2 * np.maximum(1 - (np.linspace(-math.sqrt(2), 0, 200001) ** 2
+                                                          - 1) ** 2, 0)), dx=math.sqrt(2) / 200000)
+    # half: it settles in either well
+    weak = 1e-5 * action / theta * math.sqrt(8) / (2 * math.pi) * math.exp(-1 / theta) / 2
     assert fp.kramers_turnover(V, [-1], [0], theta, 1e-5) == pytest.approx(weak, rel=0.02)
     strong = fp.eyring_kramers(V, [-1], [0], theta, friction=50.0)
     assert fp.kramers_turnover(V, [-1], [0], theta, 50.0) == pytest.approx(strong, rel=1e-9)

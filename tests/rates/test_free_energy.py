@@ -14,7 +14,9 @@ def line(V, theta, a, b):
     return D, fp.HalfSpace([-1], -a), fp.HalfSpace([1], b)
 
 
-@pytest.mark.parametrize("name, ends, heights", [("double_well", (-1, 1), (10, 40)), ("flat_bottomed", (-1.25, 1.25), (10, 40)), ("sharp_and_wide", (-1, 1), (10, 40)),
+@pytest.mark.parametrize("name, ends, heights",
+                         [("double_well", (-1, 1), (10, 40)), ("flat_bottomed", (-1.25, 1.25), (10, 40)),
+                          ("sharp_and_wide", (-1, 1), (10, 40)),
                                                 ("rugged", None, (10, 20))])
 def test_in_one_dimension_the_form_is_within_a_tenth_of_a_percent_from_ten_theta_on(name, ends, heights):
     V = fp.catalogue.get(name)
@@ -33,8 +35,11 @@ def test_the_form_with_capacity_and_mass_is_exact():
     form = fp.free_energy_form(D, A, B)
     assert math.exp(-(form.gate - form.well) / 0.1) == pytest.approx(form.rate, rel=1e-12)
     assert "F1" in repr(form) and form.to_dict()["F0"]["value"] == form.well.value
-    shifted = fp.free_energy_form(fp.FokkerPlanck(fp.catalogue.double_well() + 5.0, theta=0.1, grid=D.grid), A, B)
-    assert shifted.well - form.well == pytest.approx(5.0, abs=1e-10) and shifted.rate == pytest.approx(form.rate, rel=1e-10)
+    shifted = fp.free_energy_form(fp.FokkerPlanck(fp.catalogue.double_well() + 5.0, theta=0.1, grid=D.grid),
+                                  A, B)
+    assert shifted.well - form.well == pytest.approx(5.0,
+                                                     abs=1e-10) and shifted.rate == pytest.approx(form.rate,
+                                                                                                  rel=1e-10)
 
 
 def test_a_parabola_has_the_free_energy_energy_and_entropy_of_the_textbook():
@@ -43,7 +48,8 @@ def test_a_parabola_has_the_free_energy_energy_and_entropy_of_the_textbook():
     F = -theta * math.log(2 * math.pi * theta / 2)
     assert whole.free_energy == pytest.approx(F, abs=1e-9) and whole.energy == pytest.approx(theta, abs=1e-6)
     assert whole.free_energy == pytest.approx(whole.energy - theta * whole.entropy, abs=1e-12)
-    assert abs(whole.energy - theta) <= whole.energy.error and abs(whole.entropy - (theta - F) / theta) <= whole.entropy.error
+    assert abs(whole.energy - theta) <= whole.energy.error and abs(whole.entropy - (theta - F)
+                                                                   / theta) <= whole.entropy.error
 
 
 def test_wide_wells_win_by_their_entropy():
@@ -60,17 +66,20 @@ def test_wide_wells_win_by_their_entropy():
 def test_turning_the_plane_changes_nothing():
     c, s = math.cos(0.6), math.sin(0.6)
     V = fp.catalogue.coupled_double_well()
-    W = fp.Potential(lambda x, y: (((c * x - s * y)) ** 2 - 1) ** 2 + 2 * (s * x + c * y) ** 2 + 0.3 * (c * x - s * y) * (s * x + c * y))
+    W = fp.Potential(lambda x, y: (((c * x - s * y)) ** 2 - 1) ** 2 + 2 * (s * x + c * y) ** 2
+                     + 0.3 * (c * x - s * y) * (s * x + c * y))
     back = np.array([[c, s], [-s, c]])
     a, b = V.minima[0].x, V.minima[1].x
     k = fp.free_energy_rate(V, 0.1, a, b)
-    assert fp.free_energy_rate(W, 0.1, back @ a, back @ b, bounds=[(-2.5, 2.5)] * 2) == pytest.approx(k, rel=1e-6)
+    assert fp.free_energy_rate(W, 0.1, back @ a, back @ b,
+                               bounds=[(-2.5, 2.5)] * 2) == pytest.approx(k, rel=1e-6)
 
 
 @pytest.mark.parametrize("make, sentence", [
     (lambda V: fp.free_energy_rate(V, 0.1, [-1], [-1]), "must point from the source to the target"),
     (lambda V: fp.free_energy_rate(fp.Potential("(x**2-1)**2"), 0.1, [-1], [1]), "bounds are needed"),
-    (lambda V: fp.free_energy_rate(fp.catalogue.quartic_chain(d=4), 0.1, -np.ones(4), np.ones(4)), "one to three dimensions"),
+    (lambda V: fp.free_energy_rate(fp.catalogue.quartic_chain(d=4), 0.1, -np.ones(4), np.ones(4)),
+     "one to three dimensions"),
     (lambda V: fp.free_energy(V, -1, fp.HalfSpace([1], 0.0), fp.Grid(V.box, 10)), "theta must be positive")])
 def test_wrong_questions_get_one_sentence(make, sentence):
     with pytest.raises((ValueError, TypeError), match=sentence):

@@ -40,7 +40,8 @@ def laplacian(mp, log_c, log_m):
 def test_eigenvalues_of_any_spread_agree_with_extended_precision(mp, n, spread):
     for seed in range(3):
         log_c, log_m = random_network(seed, n, spread)
-        exact = [float(mp.log(e)) for e in sorted(mp.eigsy(laplacian(mp, log_c, log_m), eigvals_only=True))[1:]]
+        exact = [float(mp.log(e)) for e in sorted(mp.eigsy(laplacian(mp, log_c, log_m),
+                                                           eigvals_only=True))[1:]]
         np.testing.assert_allclose(elimination.log_eigenvalues(log_c, log_m), exact, rtol=0, atol=3e-13)
 
 
@@ -83,10 +84,12 @@ def four_wells():
     return V, fp.critical_points(V, [(-1.5, 1.5)] * 2)
 
 
-@pytest.mark.parametrize("theta, slopes", [(0.2, (0.389, 0.543)), (0.025, (0.323, 0.478)), (0.008, (0.317, 0.465))])
+@pytest.mark.parametrize("theta, slopes", [(0.2, (0.389, 0.543)), (0.025, (0.323, 0.478)),
+                                           (0.008, (0.317, 0.465))])
 def test_the_four_well_network_has_the_known_error_over_theta(four_wells, theta, slopes):
     V, points = four_wells
-    gaps = [fp.FokkerPlanck(fp.Potential(f), theta=theta, grid=fp.Grid([(-2, 2)], 60)).spectrum(2)[1].log10 * LOG10
+    gaps = [fp.FokkerPlanck(fp.Potential(f), theta=theta, grid=fp.Grid([(-2, 2)], 60)).spectrum(2)[1].log10
+            * LOG10
             for f in ("(x**2 - 1)**2 + 0.3*x", "1.3*(x**2 - 1)**2 - 0.2*x")]
     exact = sorted([*gaps, float(np.logaddexp(*gaps))])
     for order, bounds in (("leading", slopes), ("next", (0.08, 0.08))):
@@ -106,7 +109,7 @@ def test_the_network_obeys_its_laws(four_wells):
     assert N.n_states == 4 and N.stationary.sum() == pytest.approx(1, rel=1e-14)
     pi = np.exp(N.log_mass)
     k = np.exp(N.log_rates)
-    np.testing.assert_allclose(pi[:, None] * k, (pi[:, None] * k).T, rtol=1e-13)                  # detailed balance
+    np.testing.assert_allclose(pi[:, None] * k, (pi[:, None] * k).T, rtol=1e-13)  # detailed balance
     there, back = N.committor(1, 0, 3), N.committor(1, 3, 0)
     assert there + back == pytest.approx(1, abs=1e-12)
     assert N.mfpt(0, 3) == pytest.approx(1 / N.escape_rate(0, 3), rel=1e-12)
@@ -118,7 +121,8 @@ def test_the_network_obeys_its_laws(four_wells):
 def test_wells_shallower_than_three_theta_are_merged_and_named():
     V = fp.catalogue.rugged()
     N = fp.well_network(V, 0.1)
-    assert N.n_states == 2 and "shallow-well" in N.guard.codes and sum(len(s) for s in N.states) == len(V.minima)
+    assert N.n_states == 2 and "shallow-well" in N.guard.codes and sum(len(s)
+                                                                       for s in N.states) == len(V.minima)
     with pytest.raises(ValueError, match="one state"):
         N.rate(0, N.states[0][1])
 
@@ -134,16 +138,19 @@ def test_two_gates_in_series_halve_and_two_beside_each_other_double():
     V, theta = fp.catalogue.triple_well(), 0.05
     N = fp.well_network(V, theta)
     one = N.rate(0, 1)
-    # from the left to the right over a middle well of half the width: 1/cap adds, so half of the way back is lost
+    # from the left to the right over a middle well of half the width: 1/cap adds, so half of the way back is
+    # lost
     assert N.escape_rate(0, 2) == pytest.approx(1 / (2 / one + 1 / N.rate(1, 2)), rel=0.5)
-    exact = 1 / fp.FokkerPlanck(V, theta=theta, grid=fp.Grid(V.box, 60)).mfpt(fp.HalfSpace([1], 1.0)).at([-1.0])
+    exact = 1 / fp.FokkerPlanck(V, theta=theta,
+                                grid=fp.Grid(V.box, 60)).mfpt(fp.HalfSpace([1], 1.0)).at([-1.0])
     k = N.escape_rate(0, 2)
     assert abs(k / exact - 1) < k.relative_error
 
 
 @pytest.mark.parametrize("make, sentence", [
     (lambda N, V: N.rate(0, 9), "there are 4 wells"), (lambda N, V: N.rate(0, 0), "one state"),
-    (lambda N, V: fp.well_network(V, 0.0), "theta must be positive"), (lambda N, V: fp.well_network(V, 0.1), "bounds are needed"),
+    (lambda N, V: fp.well_network(V, 0.0), "theta must be positive"),
+    (lambda N, V: fp.well_network(V, 0.1), "bounds are needed"),
     (lambda N, V: fp.well_network(V, 0.1, order="third"), "order 'third' is unknown")])
 def test_wrong_questions_get_one_sentence(four_wells, make, sentence):
     V, points = four_wells

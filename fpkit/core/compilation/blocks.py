@@ -20,7 +20,8 @@ _numbers = itertools.count()
 def _block_names():
     """Names that the source of a block function may use."""
     names = {k: getattr(special, k) for k in special.FOR_BLOCKS}
-    names |= {"load": lanes.load, "store": lanes.store, "np": np, "helper": helper, "apart": numba.njit(**special.options), "F": special.F, "inf": np.inf, "nan": np.nan}
+    names |= {"load": lanes.load, "store": lanes.store, "np": np, "helper": helper,
+              "apart": numba.njit(**special.options), "F": special.F, "inf": np.inf, "nan": np.nan}
     return names
 
 
@@ -32,14 +33,16 @@ def load(kind, source, names=None, signature=None):
     kind : str
         A key of `SIGNATURES`, and the name of the function in the text.
     source : str
-        Python source. It may use the functions of `special.FOR_BLOCKS`, load, store, np, helper, F, inf and nan.
+        Python source. It may use the functions of `special.FOR_BLOCKS`, load, store, np, helper, F, inf and
+        nan.
     names : dict, optional
-        More names, e.g. a user's compiled functions. The result is then not cached on disk, since what they stand
-        for cannot be hashed.
+        More names, e.g. a user's compiled functions. The result is then not cached on disk, since what they
+        stand for cannot be hashed.
 
     Returns
     -------
-    A dispatcher with the one signature of `kind`, to be passed to kernels; with NUMBA_DISABLE_JIT a Python function.
+    A dispatcher with the one signature of `kind`, to be passed to kernels; with NUMBA_DISABLE_JIT a Python
+    function.
     """
     known = _block_names()
     key = "\0".join([kind, source, *(source_text(m.__name__) for m in (special, lanes))])
@@ -51,13 +54,15 @@ def load(kind, source, names=None, signature=None):
     module = ModuleType(name)
     module.__dict__.update(known)
     module.__dict__.update(names or {})
-    linecache.cache[f"<{name}>"] = (len(source), None, source.splitlines(True), f"<{name}>")   # for tracebacks and debuggers
+    # for tracebacks and debuggers
+    linecache.cache[f"<{name}>"] = (len(source), None, source.splitlines(True), f"<{name}>")
     exec(compile(source, f"<{name}>", "exec"), module.__dict__)
     function = getattr(module, kind)
     if config.DISABLE_JIT:
         module.block = _quiet(function)
     else:
-        sys.modules[name] = module           # before compiling: else Numba stores it as '<dynamic>' and cannot read it back
+        # before compiling: else Numba stores it as '<dynamic>' and cannot read it back
+        sys.modules[name] = module
         module.block = compiled(function, signature or SIGNATURES[kind], None if names else key)
     sys.modules[name] = module
     return module.block

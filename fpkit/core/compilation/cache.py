@@ -1,10 +1,11 @@
 """The cache of compiled functions on disk, which cannot go stale.
 
-Numba's own index looks at the date of ONE source file and does not see that an imported helper changed. Here each
-compiled function is one file, named by the hash of: the text of its module and of every fpkit module that it imports (directly
-or through others), its name, signature and options, the processor, and the versions of Numba, NumPy, llvmlite and Python. Files
-are written to a temporary name and moved, and start with a checksum of the rest, since damaged machine code would not
-raise but crash. A cache that fails in any way is not used; the function is then compiled in memory.
+Numba's own index looks at the date of ONE source file and does not see that an imported helper changed. Here
+each compiled function is one file, named by the hash of: the text of its module and of every fpkit module
+that it imports (directly or through others), its name, signature and options, the processor, and the versions
+of Numba, NumPy, llvmlite and Python. Files are written to a temporary name and moved, and start with a
+checksum of the rest, since damaged machine code would not raise but crash. A cache that fails in any way is
+not used; the function is then compiled in memory.
 """
 import hashlib
 import importlib.util
@@ -47,7 +48,8 @@ class DiskCache:
 
     def _path(self, signature, codegen):
         text = "\0".join([self._key, str(signature), repr(codegen.magic_tuple()), VERSIONS])
-        return os.path.join(self.cache_path, f"{self._name}-{hashlib.sha256(text.encode()).hexdigest()[:32]}.fpk")
+        return os.path.join(self.cache_path,
+                            f"{self._name}-{hashlib.sha256(text.encode()).hexdigest()[:32]}.fpk")
 
     def load_overload(self, signature, target_context):
         try:
@@ -58,7 +60,8 @@ class DiskCache:
                 return None
             from numba.core.compiler import CompileResult
             return CompileResult._rebuild(target_context, *pickle.loads(content[32:]))
-        except Exception:                    # no file, another Numba, a full disk: a cache is a convenience, never a reason to fail
+        # no file, another Numba, a full disk: a cache is a convenience, never a reason to fail
+        except Exception:
             return None
 
     def save_overload(self, signature, result):
@@ -87,15 +90,18 @@ class DiskCache:
 
 
 def cache_folder():
-    """The first usable of FPKIT_CACHE_DIR, the user's cache folder and a private folder for temporary files; else None.
+    """The first usable of FPKIT_CACHE_DIR, the user's cache folder and a private folder for temporary files;
+    else None.
 
-    The files in it hold code, so a folder that belongs to somebody else, or that others may write to, is not used.
+    The files in it hold code, so a folder that belongs to somebody else, or that others may write to, is not
+    used.
     """
     owner = os.getuid() if hasattr(os, "getuid") else None
     who = owner if owner is not None else re.sub(r"\W", "", os.environ.get("USERNAME", "user"))
     version = f"numba-{numba.__version__}"
     home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    for folder in (os.environ.get("FPKIT_CACHE_DIR"), os.path.join(home, "fpkit"), os.path.join(tempfile.gettempdir(), f"fpkit-{who}")):
+    for folder in (os.environ.get("FPKIT_CACHE_DIR"), os.path.join(home, "fpkit"),
+                   os.path.join(tempfile.gettempdir(), f"fpkit-{who}")):
         if not folder:
             continue
         folder = os.path.join(os.path.abspath(folder), version)
@@ -113,7 +119,8 @@ def cache_folder():
     return None
 
 
-# Imports at the top of a module only: those inside functions may or may not have happened yet, and the key must not depend on that.
+# Imports at the top of a module only: those inside functions may or may not have happened yet, and the key
+# must not depend on that.
 _IMPORTS = re.compile(r"^from\s+(\.*[\w.]*)\s+import\s+(\([^)]*\)|[^\n#]*)|^import\s+([\w.]+)", re.MULTILINE)
 _texts = {}
 
@@ -131,7 +138,8 @@ def _text_and_imports(name):
         package, found = getattr(module, "__package__", None) or "", set()
         for origin, items, plain in _IMPORTS.findall(text):
             try:
-                target = importlib.util.resolve_name(origin, package) if origin.startswith(".") else origin or plain
+                target = importlib.util.resolve_name(origin,
+                                                     package) if origin.startswith(".") else origin or plain
             except ImportError:
                 continue
             found.add(target)
@@ -142,7 +150,8 @@ def _text_and_imports(name):
 
 
 def source_text(name):
-    """Text of a module and of all modules of this package that it reaches: what a compiled function of it may depend on."""
+    """Text of a module and of all modules of this package that it reaches: what a compiled function of it may
+    depend on."""
     seen, waiting = {}, [name]
     while waiting:
         module = waiting.pop()

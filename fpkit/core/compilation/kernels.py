@@ -1,4 +1,5 @@
-"""Compilation of kernels: functions of this package with explicit signatures, built or loaded when first called.
+"""Compilation of kernels: functions of this package with explicit signatures, built or loaded when first
+called.
 
 How to write a kernel (any package, in a file named ``*kernels*.py``)::
 
@@ -16,13 +17,15 @@ How to write a kernel (any package, in a file named ``*kernels*.py``)::
 
     march(X, V.block("gradient"), V.p, 1e-3, 100)
 
-- The signature is explicit, so there is one version, and it is compiled (or read from disk) at the FIRST CALL, never at
-  import. Arrays in it are C-contiguous. Return types may be anything: ``number(number, numbers_1d)``.
-- Kernels get `special.options` (contract, nsz, arcp; NumPy's division rules; no bounds checks). ``kernel(sig, fastmath=False)``
-  and the like override them.
-- A kernel may be called from another kernel or helper. Functions for inner use without a signature: `helper` (inlined) or
-  plain ``numba.njit(**options)``.
-- Parallel kernels run under `PARALLEL_LOCK`: Numba's thread pools abort when two Python threads enter them at once.
+- The signature is explicit, so there is one version, and it is compiled (or read from disk) at the FIRST
+  CALL, never at import. Arrays in it are C-contiguous. Return types may be anything: ``number(number,
+  numbers_1d)``.
+- Kernels get `special.options` (contract, nsz, arcp; NumPy's division rules; no bounds checks). ``kernel(sig,
+  fastmath=False)`` and the like override them.
+- A kernel may be called from another kernel or helper. Functions for inner use without a signature: `helper`
+  (inlined) or plain ``numba.njit(**options)``.
+- Parallel kernels run under `PARALLEL_LOCK`: Numba's thread pools abort when two Python threads enter them at
+  once.
 - With NUMBA_DISABLE_JIT=1 the Python body runs (under ``np.errstate(all="ignore")``).
 """
 import functools
@@ -52,7 +55,8 @@ SIGNATURES = {
 FUNCTION = {kind: types.FunctionType(signature) for kind, signature in SIGNATURES.items()}
 
 
-# ------------------------------------------------------------------------------------------------------------- kernels
+# -------------------------------------------------------------------------------------------------------------
+# kernels
 class Kernel:
     """A compiled function that is built when first called. `py_func` is its Python body."""
 
@@ -68,7 +72,8 @@ class Kernel:
         if self._built is None:
             with self._lock:
                 if self._built is None:
-                    key = "\0".join([self.py_func.__module__, self.py_func.__qualname__, _options_text(self.options),
+                    key = "\0".join([self.py_func.__module__, self.py_func.__qualname__,
+                                     _options_text(self.options),
                                      source_text(self.py_func.__module__)])
                     self._built = compiled(self.py_func, self.signature, key, self.options)
         return self._built

@@ -1,9 +1,9 @@
 """Loads and stores that tell LLVM which rows cannot overlap, so that a lane loop over many rows vectorises.
 
-LLVM guards a vector loop by comparing the address ranges of all rows at run time, and gives up when there are more than a few
-(10 rows in, 10 out: scalar code). Here each access carries a scope number: different scopes are promised not to overlap (LLVM
-metadata alias.scope and noalias), and the comparisons disappear. Rows of one contiguous (d, n) array keep the promise; two
-arrays in one loop must not overlap.
+LLVM guards a vector loop by comparing the address ranges of all rows at run time, and gives up when there are
+more than a few (10 rows in, 10 out: scalar code). Here each access carries a scope number: different scopes
+are promised not to overlap (LLVM metadata alias.scope and noalias), and the comparisons disappear. Rows of
+one contiguous (d, n) array keep the promise; two arrays in one loop must not overlap.
 
     for j in range(X.shape[1]):
         a = load(X, (0, j), 0, 3)              # array, index, scope, number of scopes: the last two literal integers
@@ -19,14 +19,16 @@ from numba.extending import intrinsic
 
 def _mark(module, instruction, scope, n_scopes):
     domain = module.add_metadata([ir.MetaDataString(module, "fpkit lanes")])
-    scopes = [module.add_metadata([ir.MetaDataString(module, f"fpkit row {k}"), domain]) for k in range(n_scopes)]
+    scopes = [module.add_metadata([ir.MetaDataString(module, f"fpkit row {k}"), domain])
+              for k in range(n_scopes)]
     instruction.set_metadata("alias.scope", module.add_metadata([scopes[scope]]))
     instruction.set_metadata("noalias", module.add_metadata([s for k, s in enumerate(scopes) if k != scope]))
 
 
 def _pointer(context, builder, kind, array, indices, index_types):
     wide = [context.cast(builder, v, t, types.intp) for v, t in zip(indices, index_types)]
-    return cgutils.get_item_pointer(context, builder, kind, context.make_array(kind)(context, builder, array), wide, wraparound=False)
+    return cgutils.get_item_pointer(context, builder, kind, context.make_array(kind)(context, builder, array),
+                                    wide, wraparound=False)
 
 
 @intrinsic(prefer_literal=True)

@@ -1,10 +1,13 @@
-"""exp, log, log1p, sin, cos, tanh in float64 (and a short float32 exp) that inline and vectorise without SVML.
+"""exp, log, log1p, sin, cos, tanh in float64 (and a short float32 exp) that inline and vectorise without
+SVML.
 
-Branch-free: every case is computed and the right one selected, so a lane loop that calls them becomes AVX2 code.
-Compile callers with the SAFE flags: full fastmath deletes the rounding trick (k + MAGIC) and the NaN cases.
+Branch-free: every case is computed and the right one selected, so a lane loop that calls them becomes AVX2
+code. Compile callers with the SAFE flags: full fastmath deletes the rounding trick (k + MAGIC) and the NaN
+cases.
 
-Errors against mpmath in units of the last place: exp 1.1 (exact overflow to inf, gradual underflow), log 0.8, log1p 1.1,
-tanh 1.3, sin and cos 1.4 for |x| < 10 and 2.1 up to 1.6e6; beyond 1e15 sin and cos are nan. math.exp and math.log take
+Errors against mpmath in units of the last place: exp 1.1 (exact overflow to inf, gradual underflow), log 0.8,
+log1p 1.1, tanh 1.3, sin and cos 1.4 for |x| < 10 and 2.1 up to 1.6e6; beyond 1e15 sin and cos are nan.
+math.exp and math.log take
 2.4 to 5.4 times as long in the same loop, math.sin and math.cos 6 to 11, math.tanh 5 to 6 times.
 """
 import math
@@ -43,14 +46,16 @@ def _signed_to_single():
 
     @intrinsic
     def convert(typingctx, a):
-        return types.float32(types.uint32), lambda ctx, builder, sig, args: builder.sitofp(args[0], ir.FloatType())
+        return types.float32(types.uint32), lambda ctx, builder, sig, args: builder.sitofp(args[0],
+                                                                                           ir.FloatType())
     return convert
 
 
-to_float = _signed_to_single()                 # uint32 read as signed: one AVX2 instruction, the unsigned conversion is several
+# uint32 read as signed: one AVX2 instruction, the unsigned conversion is several
+to_float = _signed_to_single()
 
 U, F = np.uint64, np.float32
-MAGIC = 6755399441055744.0                     # 1.5 * 2^52: adding it leaves the nearest integer in the low bits
+MAGIC = 6755399441055744.0  # 1.5 * 2^52: adding it leaves the nearest integer in the low bits
 LN2_HIGH, LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
 ONE_BITS, S52 = U(0x3FF0000000000000), U(52)
 
@@ -91,7 +96,8 @@ def log(x):
     s = f / (2.0 + f)
     z = s * s
     r = z * (6.666666666666735130e-01 + z * (3.999999999940941908e-01 + z * (2.857142874366239149e-01 + z * (
-        2.222219843214978396e-01 + z * (1.818357216161805012e-01 + z * (1.531383769920937332e-01 + z * 1.479819860511658591e-01))))))
+        2.222219843214978396e-01 + z * (1.818357216161805012e-01
+                                        + z * (1.531383769920937332e-01 + z * 1.479819860511658591e-01))))))
     h = 0.5 * f * f
     value = k * LN2_HIGH - ((h - (s * (h + r) + k * LN2_LOW)) - f)
     value = value if x < math.inf else x       # inf and nan
@@ -113,7 +119,8 @@ def power(x, b):
     return exp(b * log(x))
 
 
-PIO2_1, PIO2_2, PIO2_3 = 1.57079632673412561417, 6.07710050630396597660e-11, 2.02226624879595063154e-21   # 33 + 33 + 53 bits
+# 33 + 33 + 53 bits
+PIO2_1, PIO2_2, PIO2_3 = 1.57079632673412561417, 6.07710050630396597660e-11, 2.02226624879595063154e-21
 ONE, TWO, S62 = U(1), U(2), U(62)
 
 
@@ -124,9 +131,11 @@ def _quadrant(x):
     k = np.rint(x * 0.6366197723675814)
     y = ((x - k * PIO2_1) - k * PIO2_2) - k * PIO2_3
     z = y * y
-    s = y + y * z * (-1.66666666666666324348e-01 + z * (8.33333333332248946124e-03 + z * (-1.98412698298579493134e-04 + z * (
+    s = y + y * z * (-1.66666666666666324348e-01
+                     + z * (8.33333333332248946124e-03 + z * (-1.98412698298579493134e-04 + z * (
         2.75573137070700676789e-06 + z * (-2.50507602534068634195e-08 + z * 1.58969099521155010221e-10)))))
-    c = 1.0 - (0.5 * z - z * z * (4.16666666666666019037e-02 + z * (-1.38888888888741095749e-03 + z * (2.48015872894767294178e-05 + z * (
+    c = 1.0 - (0.5 * z - z * z * (4.16666666666666019037e-02
+                                  + z * (-1.38888888888741095749e-03 + z * (2.48015872894767294178e-05 + z * (
         -2.75573143513906633035e-07 + z * (2.08757232129817482790e-09 + z * -1.13596475577881948265e-11))))))
     return bits_of(k + MAGIC), s, c
 
@@ -153,8 +162,10 @@ def tanh(x):
     z = x * x
     small = a < 0.625
     e = exp(2.0 * (a if a < 22.0 else 22.0))
-    top = z * a * ((-9.64399179425052238628e-1 * z - 9.92877231001918586564e1) * z - 1.61468768441708447952e3) if small else -2.0
-    low = ((z + 1.12811678491632931402e2) * z + 2.23548839060100448583e3) * z + 4.84406305325125486048e3 if small else e + 1.0
+    top = z * a * ((-9.64399179425052238628e-1 * z - 9.92877231001918586564e1) * z
+                   - 1.61468768441708447952e3) if small else -2.0
+    low = ((z + 1.12811678491632931402e2) * z
+           + 2.23548839060100448583e3) * z + 4.84406305325125486048e3 if small else e + 1.0
     y = (a if small else 1.0) + top / low
     y = math.copysign(y, x)
     return y if x == x else x
@@ -172,13 +183,16 @@ def exp_single(x):
     return single_of(np.uint32(bits_of_single(F(F(1) + (r + r * r * q))) + np.uint32(n << np.uint32(23))))
 
 
-# Scalar functions without a vector form here. Without the JIT, NumPy's: they give inf and nan where math.* raises.
+# Scalar functions without a vector form here. Without the JIT, NumPy's: they give inf and nan where math.*
+# raises.
 _scalar = np if config.DISABLE_JIT else math
 _spelling = (lambda n: n) if config.DISABLE_JIT else (lambda n: n.replace("arc", "a"))
 sqrt, sinh, cosh, expm1, arctan, arcsin, arccos, arcsinh, arccosh, arctanh, arctan2 = (
-    getattr(_scalar, _spelling(n)) for n in "sqrt sinh cosh expm1 arctan arcsin arccos arcsinh arccosh arctanh arctan2".split())
+    getattr(_scalar, _spelling(n)) for n in "sqrt sinh cosh expm1 arctan arcsin arccos arcsinh arccosh "
+    "arctanh arctan2".split())
 floor, ceil, rint = np.floor, np.ceil, np.rint          # math.floor is an integer, and wrong beyond 2^63
 erf, erfc = math.erf, math.erfc
 
-FOR_BLOCKS = ("exp log log1p sin cos tanh power exp_single sqrt sinh cosh expm1 arctan arcsin arccos arcsinh arccosh arctanh arctan2 "
+FOR_BLOCKS = ("exp log log1p sin cos tanh power exp_single sqrt sinh cosh expm1 arctan arcsin arccos arcsinh "
+              "arccosh arctanh arctan2 "
               "floor ceil rint erf erfc").split()

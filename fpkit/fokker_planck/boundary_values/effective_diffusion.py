@@ -9,15 +9,15 @@ from .killed_chain import Outside
 def log_effective(diffusion):
     """log of the effective diffusion along each axis (ndim,), -inf along walls.
 
-    D_k = (1 / sum m) sum over edges of c (dx_k + d chi)^2, chi periodic, the least possible; as a flow: the sum of c (dx_k + d chi)
-    over the edges that cross a section, times the period. The section with the smallest conductance is taken, where the differences are
-    largest and nothing cancels.
+    D_k = (1 / sum m) sum over edges of c (dx_k + d chi)^2, chi periodic, the least possible; as a flow: the
+    sum of c (dx_k + d chi) over the edges that cross a section, times the period. The section with the
+    smallest conductance is taken, where the differences are largest and nothing cancels.
     """
     out = Outside(diffusion)
     grid = diffusion.grid
     labels, total = out.labels, np.exp(out.log_m - out.log_m.max())
     ground = np.zeros(out.n)
-    for part in range(labels.max() + 1):              # one fixed state in each part: chi is known up to a constant
+    for part in range(labels.max() + 1):  # one fixed state in each part: chi is known up to a constant
         at = np.flatnonzero(labels == part)
         heaviest = at[np.argmax(out.log_m[at])]
         ground[heaviest] = max(float((out.c * ((out.I == heaviest) | (out.J == heaviest))).sum()), 1.0)

@@ -1,4 +1,5 @@
-"""Committors, capacities, passage times and quasi-stationary states of one chain, by sums of positive numbers only."""
+"""Committors, capacities, passage times and quasi-stationary states of one chain, by sums of positive numbers
+only."""
 from __future__ import annotations
 
 from dataclasses import dataclass, field
@@ -35,7 +36,8 @@ class Pair:
     Attributes
     ----------
     q_source, q_target : ndarray (n,)
-        Probabilities of reaching A before B, and B before A, from each state, each with full relative accuracy.
+        Probabilities of reaching A before B, and B before A, from each state, each with full relative
+        accuracy.
     """
 
     def __init__(self, diffusion, source, target):
@@ -70,7 +72,8 @@ class Pair:
             return float(np.log(max(flows))) + out.shift
 
     def _flow(self, k, q):
-        """Flow of q into region k: through the edges that lead to the cells it cuts, whose rows all other cells agree with."""
+        """Flow of q into region k: through the edges that lead to the cells it cuts, whose rows all other
+        cells agree with."""
         out = self.out
         beside = out.grounds[k] > 0
         if out.rows is None or (beside & (out.grounds[1 - k] > 0)).any():
@@ -89,21 +92,25 @@ class Pair:
     def log_source_mass(self):
         """log of int (probability of reaching A before B) exp(-beta (f - f0)).
 
-        Between A and the nodes beside it the probability follows the hats of the rows of the chain: exact in one dimension, and where
-        f is separable and the boundary lies along an axis.
+        Between A and the nodes beside it the probability follows the hats of the rows of the chain: exact in
+        one dimension, and where f is separable and the boundary lies along an axis.
         """
         D, out = self.diffusion, self.out
         if D.grid.ndim == 1 and out.chain.notes.get("scheme") == "quadrature/committor":
-            return log_sum(np.concatenate([_up_to_the_nodes(D, out.regions[0]), out.log_m + _log(self.q_source)]))
+            return log_sum(np.concatenate([_up_to_the_nodes(D, out.regions[0]), out.log_m
+                                           + _log(self.q_source)]))
         held = D._cell_masses.log_mass[out.held[0].ravel()]
         kept = out.log_outside(0)
         if out.rows is None:
-            sliver = np.where(kept < 0, out.log_m + _log(-np.expm1(kept)) - kept, -np.inf)       # of cells with their centre outside A
+            # of cells with their centre outside A
+            sliver = np.where(kept < 0, out.log_m + _log(-np.expm1(kept)) - kept, -np.inf)
             return log_sum(np.concatenate([held, sliver, out.log_m + _log(self.q_source)]))
-        # a cell beside A counts whole, less what its hat takes away from it; a cell beside B counts what its hat keeps
+        # a cell beside A counts whole, less what its hat takes away from it; a cell beside B counts what its
+        # hat keeps
         hat, whole = np.exp(out.rows.log_mass_factor), out.log_m - out._log_open
         beside_a, beside_b = (np.isfinite(g) for g in out.log_grounds[:2])
-        share = np.where(beside_a, np.maximum(1 - hat * self.q_target, self.q_source), np.where(beside_b, hat, 1.0) * self.q_source)
+        share = np.where(beside_a, np.maximum(1 - hat * self.q_target, self.q_source),
+                         np.where(beside_b, hat, 1.0) * self.q_source)
         return log_sum(np.concatenate([held, whole + _log(share)]))
 
 
@@ -113,7 +120,8 @@ def _log(values):
 
 
 def _up_to_the_nodes(diffusion, region):
-    """1D: logs of the masses of a region by cells, and of the hats of its boundary that end at the nodes beside it."""
+    """1D: logs of the masses of a region by cells, and of the hats of its boundary that end at the nodes
+    beside it."""
     from ..discretisation.edge_integrals import hats
     from ..gibbs.region_masses import region_masses
     from ..discretisation.schemes import line_cuts
@@ -126,13 +134,14 @@ def _up_to_the_nodes(diffusion, region):
 def passage_time(diffusion, target):
     """log tau as `Values`: (K + ground) tau = m."""
     if diffusion.absorbing is not None:
-        raise ValueError(f"paths are absorbed in {diffusion.absorbing!r} and need not reach {target!r}; ask for the committor between the two.")
+        raise ValueError(f"paths are absorbed in {diffusion.absorbing!r} and need not reach {target!r}; ask "
+                         "for the committor between the two.")
     out = Outside(diffusion, [target])
     reached = out.touched(0)
     top = out.log_m.max()
     with np.errstate(divide="ignore"):
         tau = np.log(out.passage_time(out.factors(), top)) + top - out.shift
-    if out.is_cut:                              # times as short as those inside wells whose conductances were cut are not known
+    if out.is_cut:  # times as short as those inside wells whose conductances were cut are not known
         tau[tau < top - out.largest + UNCERTAIN] = np.nan
     log = np.full(diffusion.grid.n_cells, np.nan)
     log[out.ids] = np.where(reached, tau, np.inf)

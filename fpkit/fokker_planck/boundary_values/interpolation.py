@@ -1,7 +1,9 @@
-"""Values between the cell centres of a positive field: polynomials of degree 5 on blocks of cells that the field fills.
+"""Values between the cell centres of a positive field: polynomials of degree 5 on blocks of cells that the
+field fills.
 
-Of the field or of its logarithm, whichever has the smaller remainder: a passage time is flat in a well and a committor grows like
-exp(beta f) below a barrier. Blocks do not reach into regions and walls, where the field has a kink.
+Of the field or of its logarithm, whichever has the smaller remainder: a passage time is flat in a well and a
+committor grows like exp(beta f) below a barrier. Blocks do not reach into regions and walls, where the field
+has a kink.
 """
 from __future__ import annotations
 
@@ -10,8 +12,10 @@ from itertools import product
 import numpy as np
 
 AT_ONCE = 2_000_000                # values held at a time
-SAFETY = 10.0                      # of the estimated error of a polynomial, which in nine cases of ten lies between a tenth and 3 times the true one
-REACH = 5.0                        # cells from where the field vanishes within which the distance to it is made use of
+# of the estimated error of a polynomial, which in nine cases of ten lies between a tenth and 3 times the true
+# one
+SAFETY = 10.0
+REACH = 5.0  # cells from where the field vanishes within which the distance to it is made use of
 FACTORIAL = {4: 12.0, 6: 720.0, 8: 40320.0}    # of the number of nodes, half of it for small blocks
 
 
@@ -40,7 +44,8 @@ class Interpolant:
             self.reach = REACH * max(w.max() for w in grid.widths)
 
     def __call__(self, points, is_judged=True):
-        """log of the values at points (n, ndim) and the estimated error of the logarithm, a rough one where it is not to be judged."""
+        """log of the values at points (n, ndim) and the estimated error of the logarithm, a rough one where
+        it is not to be judged."""
         points = np.atleast_2d(np.asarray(points, float))
         out, error = np.full(len(points), np.nan), np.full(len(points), np.inf)
         step = max(1, AT_ONCE // 6 ** self.grid.ndim)
@@ -113,15 +118,16 @@ class Interpolant:
         return w
 
     def _polynomial(self, x, start, size, is_judged):
-        """log of the best polynomial, and the estimated error of the logarithm: through values or logarithms, near where the field vanishes
-        also of the field over the distance to that place.
+        """log of the best polynomial, and the estimated error of the logarithm: through values or logarithms,
+        near where the field vanishes also of the field over the distance to that place.
         """
         value, error = np.empty(len(x)), np.empty(len(x))
         near = np.zeros(len(x), bool) if self.zero is None else self.zero.signed_distance(x) < self.reach
         for is_near in (False, True):
             rows = np.flatnonzero(near == is_near)
             if rows.size:
-                value[rows], error[rows] = self._best(x[rows], [s[rows] for s in start], size, is_near, is_judged)
+                value[rows], error[rows] = self._best(x[rows], [s[rows] for s in start], size, is_near,
+                                                      is_judged)
         return value, error
 
     def _best(self, x, start, size, is_near, is_judged):
@@ -131,7 +137,8 @@ class Interpolant:
         value, error = values[best, every], rest[best, every]
         if not is_judged:
             return value, error
-        # where two more nodes fit their polynomial is nearer to the truth: the change to it and its own remainder bound the error
+        # where two more nodes fit their polynomial is nearer to the truth: the change to it and its own
+        # remainder bound the error
         todo = every
         for shift in product((1, 0, 2), repeat=self.grid.ndim):
             wider, fits = [s[todo] - k for s, k in zip(start, shift)], np.ones(todo.size, bool)
@@ -160,7 +167,8 @@ class Interpolant:
             return logs, rest
         with np.errstate(all="ignore"):
             over, spread = self._two(block - self._block(self.log_distance, start, size), w, x, start, size)
-            return np.concatenate([logs, over + np.log(self.zero.signed_distance(x))]), np.concatenate([rest, spread])
+            return np.concatenate([logs, over
+                                   + np.log(self.zero.signed_distance(x))]), np.concatenate([rest, spread])
 
     def _two(self, block, w, x, start, size):
         """Polynomials through exp(block) and through block: their logs and remainders (2, n)."""
@@ -170,14 +178,16 @@ class Interpolant:
             values = np.exp(block - top[:, None])
             plain = (w * values).sum(1)
             logs = np.stack([top + np.log(np.maximum(plain, 0.0)), (w * block).sum(1)])
-            rest = np.stack([self._remainder(values, x, start, size) / np.maximum(plain, 0.0), self._remainder(block, x, start, size)])
+            rest = np.stack([self._remainder(values, x, start, size) / np.maximum(plain, 0.0),
+                             self._remainder(block, x, start, size)])
         return logs, np.where(np.isfinite(logs), np.nan_to_num(rest, nan=np.inf), np.inf)
 
     def _remainder(self, block, x, start, size):
-        """Estimated error of the polynomials through blocks (n, size^d): the first derivative that they lack is guessed from the differences.
+        """Estimated error of the polynomials through blocks (n, size^d): the first derivative that they lack
+        is guessed from the differences.
 
-        Of the differences of the last two orders and of the two before the larger ones count, and of all lines of a block along an axis:
-        one alone may vanish by accident.
+        Of the differences of the last two orders and of the two before the larger ones count, and of all
+        lines of a block along an axis: one alone may vanish by accident.
         """
         d, total = self.grid.ndim, 0.0
         cube = block.reshape((len(x),) + (size,) * d)
@@ -187,10 +197,12 @@ class Interpolant:
                 lines = np.diff(lines, axis=2)
                 largest.append(np.abs(lines).max((1, 2)))
             lacking = np.maximum(largest[-1], largest[-2])
-            if size > 4:                       # a small block lies beside a boundary, and x often beyond its nodes: no decay is counted on
+            # a small block lies beside a boundary, and x often beyond its nodes: no decay is counted on
+            if size > 4:
                 before = np.maximum(largest[-3], largest[-4])
                 lacking = np.where(before > 0, lacking * lacking / before, 0.0)
-            total = total + np.abs(np.prod(self._places(k, x[:, k], start[k], size), axis=1)) / FACTORIAL[size] * lacking
+            total = total + np.abs(np.prod(self._places(k, x[:, k], start[k], size),
+                                           axis=1)) / FACTORIAL[size] * lacking
         return SAFETY * total
 
     def _places(self, axis, x, start, size):

@@ -1,4 +1,5 @@
-"""The chain outside regions: what is left of it, how each region takes from it, and conductances brought into the range of floats."""
+"""The chain outside regions: what is left of it, how each region takes from it, and conductances brought into
+the range of floats."""
 from __future__ import annotations
 
 from functools import cached_property
@@ -6,9 +7,9 @@ from functools import cached_property
 import numpy as np
 
 LARGEST, SMALLEST = 620.0, -680.0          # logs of conductances handed to the solvers
-REACH = 640.0                              # how far above the bottleneck conductances are kept: beyond, they are as good as infinite
+REACH = 640.0  # how far above the bottleneck conductances are kept: beyond, they are as good as infinite
 ELIMINATED = {1: 2**31, 2: 1_200_000, 3: 50_000}          # states up to which elimination is used
-STEEP = 2.0                                # log of mass over value at the centre times volume: 8 theta across a cell
+STEEP = 2.0  # log of mass over value at the centre times volume: 8 theta across a cell
 DEAD = 1e-6                                # Gibbs probability of parts that may be left out in silence
 
 
@@ -21,8 +22,8 @@ class Outside:
     regions : sequence of Region
         Disjoint; may be empty.
     reach : float
-        Conductances further above the bottleneck are cut to it, which changes what passes there by exp(-reach) and keeps every
-        probability in the range of floats.
+        Conductances further above the bottleneck are cut to it, which changes what passes there by
+        exp(-reach) and keeps every probability in the range of floats.
 
     Attributes
     ----------
@@ -33,7 +34,8 @@ class Outside:
     log_m : ndarray (n,)
         log masses, cut by the regions.
     log_grounds : list of ndarray (n,)
-        log of the rate times mass at which each region takes; the last is the absorbing set of the diffusion, or None.
+        log of the rate times mass at which each region takes; the last is the absorbing set of the diffusion,
+        or None.
     """
 
     def __init__(self, diffusion, regions=(), reach=REACH):
@@ -44,7 +46,9 @@ class Outside:
             for q in range(k):
                 both = int((self.held[k] & self.held[q]).sum())
                 if both or _touch(diffusion, self.regions[q], r):
-                    raise ValueError(f"{self.regions[q]!r} and {r!r} overlap" + (f" in {both} cells of {'x'.join(map(str, grid.shape))}" if both else "")
+                    raise ValueError(f"{self.regions[q]!r} and {r!r} overlap"
+                                     + (f" in {both} cells of {'x'.join(map(str, grid.shape))}" if both
+                                        else "")
                                      + "; shrink one of them or refine the grid.")
         killed = diffusion
         for r in self.regions:
@@ -65,18 +69,21 @@ class Outside:
         self.log_grounds = [None if g is None else np.logaddexp.reduce(g, axis=0) for g in by_axis]
 
     def _grounds_of(self, chain, region, is_alone):
-        """log of the rate times mass at which a region takes along each axis (ndim, n); all under the first axis where the axes do not matter."""
+        """log of the rate times mass at which a region takes along each axis (ndim, n); all under the first
+        axis where the axes do not matter."""
         from ..discretisation.absorbing_boundary import ground
         from ..discretisation.schemes import RECOMMENDED, _milestones, parsed
         D = self.diffusion
         if self.is_symmetric and is_alone:
             full = chain.log_ground
-            return np.full((1, self.ids.size), -np.inf) if full is None else full[None, self.ids] + chain.shift
+            return np.full((1, self.ids.size),
+                           -np.inf) if full is None else full[None, self.ids] + chain.shift
         space = D._space.with_region(region)
         conductance, mass = parsed(D.scheme, self.grid.ndim)
         if self.grid.ndim == 1 and (conductance, mass) == RECOMMENDED[1]:
             one = _milestones(space, {})
-            return np.full((1, self.ids.size), -np.inf) if one.log_ground is None else one.log_ground[None, self.ids] + one.shift
+            return np.full((1, self.ids.size),
+                           -np.inf) if one.log_ground is None else one.log_ground[None, self.ids] + one.shift
         return ground(space, conductance, {}, by_axis=True)[:, self.ids]
 
     @property
@@ -86,9 +93,9 @@ class Outside:
     def mode_mass(self, top):
         """Masses of the states over exp(top) (n,), in which no cell looks like a trap that is none.
 
-        Where f is steep on the scale of a cell its mass lies at its lower face, but leaves over its centre: what exceeds exp(`STEEP`) times the
-        mass by the value at the centre is that of the next lower cell, or of a region beside it. Far above the ways between the wells no state
-        may hold a mode.
+        Where f is steep on the scale of a cell its mass lies at its lower face, but leaves over its centre:
+        what exceeds exp(`STEEP`) times the mass by the value at the centre is that of the next lower cell, or
+        of a region beside it. Far above the ways between the wells no state may hold a mode.
         """
         space = self.diffusion._space
         B, log_m = space.B[self.ids], self.log_m
@@ -125,7 +132,8 @@ class Outside:
 
     @cached_property
     def log_source(self):
-        """log masses on the right-hand side of a passage time (n,): those of the rows of cut cells where they differ."""
+        """log masses on the right-hand side of a passage time (n,): those of the rows of cut cells where they
+        differ."""
         if self.rows is None:
             return self.log_m
         return np.where(self.rows.cut, self.log_m - self._log_open + self.rows.log_mass_factor, self.log_m)
@@ -155,7 +163,8 @@ class Outside:
             return np.zeros(self.n)              # the hats of the exact chain end at the boundary
         return outside_fractions(self.diffusion._space.with_region(self.regions[k]))[self.ids]
 
-    # ------------------------------------------------------------------------------------------------------------ connection
+    # ------------------------------------------------------------------------------------------------------------
+    # connection
     @cached_property
     def labels(self):
         """Connected part of each state (n,)."""
@@ -186,10 +195,12 @@ class Outside:
         w = np.exp(self.log_m - self.log_m.max())
         return float(w[~kept].sum() / w.sum())
 
-    # ----------------------------------------------------------------------------------------------------------------- range
+    # -----------------------------------------------------------------------------------------------------------------
+    # range
     @cached_property
     def _window(self):
-        """(shift, largest): logs minus the shift lie in the range of floats where they matter; those above `largest` are cut to it."""
+        """(shift, largest): logs minus the shift lie in the range of floats where they matter; those above
+        `largest` are cut to it."""
         every = np.concatenate([self.log_c, *(g[np.isfinite(g)] for g in self.log_grounds if g is not None)])
         if not every.size:
             return 0.0, 0.0
@@ -221,7 +232,8 @@ class Outside:
         """exp(log - shift), kept in range; 0 stays 0."""
         shift, largest = self._window
         with np.errstate(invalid="ignore"):
-            return np.where(np.isfinite(log), np.exp(np.maximum(np.minimum(log, largest) - shift, SMALLEST)), 0.0)
+            return np.where(np.isfinite(log), np.exp(np.maximum(np.minimum(log, largest) - shift, SMALLEST)),
+                            0.0)
 
     @cached_property
     def c(self):
@@ -255,7 +267,8 @@ class Outside:
         return Ordering(self.X, self.I, self.J)
 
     def factors(self):
-        """Factors of K + ground: `solve(b)` gives v with (K + ground) v = b for b >= 0. Not kept here: they are large."""
+        """Factors of K + ground: `solve(b)` gives v with (K + ground) v = b for b >= 0. Not kept here: they
+        are large."""
         if self.is_large:
             from ..solvers.deflation import Large
             return Large(self, self.c, self.ground)
@@ -271,12 +284,14 @@ class Outside:
         return self.n > ELIMINATED[self.grid.ndim]
 
     def committors(self, factors):
-        """Probabilities of reaching the first and the second region before the others (2, n), by the consistent rows."""
+        """Probabilities of reaching the first and the second region before the others (2, n), by the
+        consistent rows."""
         if self.is_large:
             return np.stack([factors.committor(0), factors.committor(1)])
         grounds = np.stack(self.grounds[:2])
         q = factors.solve(grounds)
-        return q if self.rows is None else self.rows.improved(factors, q, np.stack(self.rows.grounds[:2]) - grounds)
+        return q if self.rows is None else self.rows.improved(factors, q, np.stack(self.rows.grounds[:2])
+                                                              - grounds)
 
 
 def _held(diffusion, region):
@@ -290,7 +305,8 @@ def _touch(diffusion, first, second):
     grid = diffusion.grid
     for axis in range(grid.ndim):
         for low in (0, -1):
-            points = grid.points[tuple(low if k == axis else slice(None) for k in range(grid.ndim))].reshape(-1, grid.ndim).copy()
+            points = grid.points[tuple(low if k == axis else slice(None)
+                                       for k in range(grid.ndim))].reshape(-1, grid.ndim).copy()
             points[:, axis] = grid.edges[axis][low]
             if (first.contains(points) & second.contains(points)).any():
                 return True

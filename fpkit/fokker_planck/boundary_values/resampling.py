@@ -1,7 +1,8 @@
 """A field at the centres of all cells of another grid, by polynomials along one axis after the other.
 
-The same blocks of six cells as `Interpolant` takes around single points, which costs six times the number of axes for each cell and
-not six to their power. Of logarithms only; blocks that reach into a region or a wall are left to the interpolant.
+The same blocks of six cells as `Interpolant` takes around single points, which costs six times the number of
+axes for each cell and not six to their power. Of logarithms only; blocks that reach into a region or a wall
+are left to the interpolant.
 """
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ WIDE, NARROW = 6, 4
 
 
 def at_centres(interpolant, grid, at, has_spread=False):
-    """log of the field at the centres of the flat cells `at` of a grid in the same box, and how far two degrees differ (0 unless asked for)."""
+    """log of the field at the centres of the flat cells `at` of a grid in the same box, and how far two
+    degrees differ (0 unless asked for)."""
     log, spread = np.full(at.size, np.nan), np.zeros(at.size)
     if min(interpolant.grid.shape) >= WIDE:
         values, is_smooth = _along_axes(interpolant, grid, WIDE)
@@ -20,7 +22,8 @@ def at_centres(interpolant, grid, at, has_spread=False):
             spread = np.abs(log - _along_axes(interpolant, grid, NARROW)[0].ravel()[at])
     missing = np.flatnonzero(np.isnan(log))
     if missing.size:
-        log[missing], spread[missing] = interpolant(grid.points.reshape(-1, grid.ndim)[at[missing]], is_judged=False)
+        log[missing], spread[missing] = interpolant(grid.points.reshape(-1, grid.ndim)[at[missing]],
+                                                    is_judged=False)
     return log, spread
 
 
@@ -35,7 +38,8 @@ def _along_axes(interpolant, grid, size):
         for k in range(size):
             cells = (start + k) % n
             shape = [-1 if a == axis else 1 for a in range(own.ndim)]
-            with np.errstate(invalid="ignore"):            # inf - inf where values left the range of floats; such cells go to the interpolant
+            # inf - inf where values left the range of floats; such cells go to the interpolant
+            with np.errstate(invalid="ignore"):
                 total = total + weights[:, k].reshape(shape) * np.take(values, cells, axis)
             every = every & np.take(is_smooth, cells, axis)
         values, is_smooth = total, every

@@ -1,4 +1,5 @@
-"""From f, theta and M on a grid to a reversible chain: what one edge conducts, where walls and regions cut it.
+"""From f, theta and M on a grid to a reversible chain: what one edge conducts, where walls and regions cut
+it.
 
 c = theta M A / (integral of exp(beta f) along the edge), the Scharfetter-Gummel rule where f is linear.
 D. L. Scharfetter, H. K. Gummel, IEEE Trans. Electron Devices 16, 64 (1969).

@@ -1,7 +1,7 @@
 """Absorbing sets and walls: edges shortened to the boundary, cell masses cut by it.
 
-An edge that crosses the boundary at the fraction s of its length becomes killing with the conductance of the part outside. The
-mass of a cell is the part outside the set. Symmetric, positive, and of order 2 in h.
+An edge that crosses the boundary at the fraction s of its length becomes killing with the conductance of the
+part outside. The mass of a cell is the part outside the set. Symmetric, positive, and of order 2 in h.
 """
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ import numpy as np
 from ...core import checks
 from ...potentials.mobility import selling
 
-LEAST_FRACTION = 1e-3          # of an edge and of a cell: a boundary through a node must not make an infinite rate
+LEAST_FRACTION = 1e-3  # of an edge and of a cell: a boundary through a node must not make an infinite rate
 
 
 def check_region(region, grid, name):
     """Refuse what is no region of this dimension."""
     if not (hasattr(region, "contains") and hasattr(region, "crossing")):
-        raise TypeError(f"{name} must be a Region such as fp.Ball or fp.HalfSpace, got {checks.shown(region)}.")
+        raise TypeError(f"{name} must be a Region such as fp.Ball or fp.HalfSpace, got "
+                        f"{checks.shown(region)}.")
     if region.ndim != grid.ndim:
-        raise ValueError(f"{name} has {region.ndim} coordinates and the grid {grid.ndim} axes; they must agree in dimension.")
+        raise ValueError(f"{name} has {region.ndim} coordinates and the grid {grid.ndim} axes; they must "
+                         "agree in dimension.")
 
 
 def check_selection(space):
@@ -26,11 +28,13 @@ def check_selection(space):
     if not space.states.any():
         raise ValueError("the absorbing region covers every cell; nothing is left to diffuse.")
     if not space.absorbed.any() and not any(face[0].size for face in wall_faces(space)):
-        raise ValueError(f"{space.region!r} selects no cell centre and no wall of the grid; enlarge it or refine the grid.")
+        raise ValueError(f"{space.region!r} selects no cell centre and no wall of the grid; enlarge it or "
+                         "refine the grid.")
 
 
 def outside_fractions(space):
-    """log of the part of the Gibbs mass of each cell that lies outside the absorbing set (n_cells,), at least log(1e-3)."""
+    """log of the part of the Gibbs mass of each cell that lies outside the absorbing set (n_cells,), at least
+    log(1e-3)."""
     from ..gibbs.cell_masses import integrate
     from ..gibbs.region_masses import _boxes_of, region_masses
     out = np.zeros(space.grid.n_cells)
@@ -49,7 +53,8 @@ def outside_fractions(space):
 
 
 def wall_faces(space):
-    """For each axis and direction: flat states whose face on that side is a wall (or the edge of the domain) inside the region."""
+    """For each axis and direction: flat states whose face on that side is a wall (or the edge of the domain)
+    inside the region."""
     grid, states = space.grid, space.states
     points = None
     for axis in range(grid.ndim):
@@ -71,7 +76,8 @@ def wall_faces(space):
 
 
 def axis_cuts(space):
-    """For each axis and direction (axis, sign, flat states, distance to the boundary): edges and walls that the region cuts."""
+    """For each axis and direction (axis, sign, flat states, distance to the boundary): edges and walls that
+    the region cuts."""
     states, absorbed = space.states.ravel(), space.absorbed.ravel()
     for axis, e in enumerate(space.axis_edges):
         for here, there, sign in ((e.a, e.b, 1.0), (e.b, e.a, -1.0)):
@@ -82,7 +88,8 @@ def axis_cuts(space):
     for flat, axis, sign in wall_faces(space):
         if flat.size:
             place = np.unravel_index(flat, space.grid.shape)
-            yield axis, float(sign), flat, _distance(space, axis, flat, sign * space.grid.widths[axis][place[axis]] / 2)
+            yield axis, float(sign), flat, _distance(space, axis, flat,
+                                                     sign * space.grid.widths[axis][place[axis]] / 2)
 
 
 def _distance(space, axis, flat, length):
@@ -93,7 +100,8 @@ def _distance(space, axis, flat, length):
 
 
 def ground(space, conductance, notes, by_axis=False):
-    """log of killing rate times mass (n_cells,); -inf where nothing is absorbed. `by_axis`: the part of each axis (ndim, n_cells)."""
+    """log of killing rate times mass (n_cells,); -inf where nothing is absorbed. `by_axis`: the part of each
+    axis (ndim, n_cells)."""
     check_selection(space)
     d = space.grid.ndim
     out = np.full((d, space.grid.n_cells), -np.inf)
@@ -114,7 +122,8 @@ def ground(space, conductance, notes, by_axis=False):
             for k in range(d):
                 if k != axis:
                     area = area * space.grid.widths[k][place[k]]
-            _add(space, out[axis], conductance, axis, flat, sign * space.grid.widths[axis][place[axis]] / 2, area)
+            _add(space, out[axis], conductance, axis, flat, sign * space.grid.widths[axis][place[axis]] / 2,
+                 area)
     return out if by_axis else np.logaddexp.reduce(out, axis=0)
 
 
@@ -137,8 +146,11 @@ def _add(space, out, conductance, axis, flat, length, area):
     step, Bw = _shortened(space, start, step)
     rule = "quadrature" if conductance in ("face", "committor") else conductance
     if space.mobility.tensor is not None:
-        c = log_conductance(space, rule, None, start, step, np.abs(step[axis]), area * space.mobility.tensor[axis, axis], space.B[flat], Bw) \
-            if rule != "quadrature" else _line(space, start, step, space.theta * space.mobility.tensor[axis, axis] * area / np.abs(step[axis]))
+        c = log_conductance(space, rule, None, start, step, np.abs(step[axis]),
+                            area * space.mobility.tensor[axis, axis], space.B[flat], Bw) \
+            if rule != "quadrature" else _line(space, start, step,
+                                               space.theta * space.mobility.tensor[axis, axis] * area
+                                               / np.abs(step[axis]))
     else:
         c = log_conductance(space, rule, axis, start, step, np.abs(step[axis]), area, space.B[flat], Bw)
     np.logaddexp.at(out, flat, c)
@@ -177,7 +189,8 @@ def _add_tensor(space, out, conductance):
 
 
 def exit_points(diffusion, region, cells):
-    """For each cell with killing the point of the boundary at the end of its shortest cut edge or wall (k, ndim)."""
+    """For each cell with killing the point of the boundary at the end of its shortest cut edge or wall (k,
+    ndim)."""
     grid, space = diffusion.grid, diffusion._space
     region = region if diffusion.absorbing is None else diffusion.absorbing | region
     centres = _centres(space, cells).T

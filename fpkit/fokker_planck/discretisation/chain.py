@@ -1,8 +1,10 @@
-"""The reversible Markov chain of a discretised diffusion: masses of cells, conductances of edges, killing, all as logarithms.
+"""The reversible Markov chain of a discretised diffusion: masses of cells, conductances of edges, killing,
+all as logarithms.
 
-Rates q_ij = c_ij / m_i. For any positive c and m detailed balance holds, m / sum m is stationary and every rate is positive:
-nothing can go wrong that has not gone wrong in c or m. Factors (1 + d) in c and m change every eigenvalue by a factor
-1 + O(d), so tiny rates are well conditioned here; they are lost by forming the diagonal -sum_j q_ij.
+Rates q_ij = c_ij / m_i. For any positive c and m detailed balance holds, m / sum m is stationary and every
+rate is positive: nothing can go wrong that has not gone wrong in c or m. Factors (1 + d) in c and m change
+every eigenvalue by a factor 1 + O(d), so tiny rates are well conditioned here; they are lost by forming the
+diagonal -sum_j q_ij.
 """
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-FLOOR = -640.0                # logs of masses below this are lifted to it: exp(-640) = 1e-278 keeps c, m and c/m in range
+FLOOR = -640.0  # logs of masses below this are lifted to it: exp(-640) = 1e-278 keeps c, m and c/m in range
 LEAST_CONDUCTANCE = -670.0    # a conductance of 0 would give 0/0
 LARGEST_RATE = 650.0          # log; midpoint and the like give rates exp(|df|/(2 theta)) on steep edges
 
@@ -41,7 +43,8 @@ class Chain:
 
     @staticmethod
     def of(log_mass, edges, log_cond, log_ground=None, notes=None):
-        """Chain from raw logarithms: edges sorted, pairs joined, loops and edges of cells without mass left out, largest log_mass 0."""
+        """Chain from raw logarithms: edges sorted, pairs joined, loops and edges of cells without mass left
+        out, largest log_mass 0."""
         edges = np.asarray(edges, np.int64).reshape(-1, 2)
         keep = (edges[:, 0] != edges[:, 1]) & np.isfinite(log_mass[edges]).all(1) & np.isfinite(log_cond)
         edges, log_cond = np.sort(edges[keep], axis=1), np.asarray(log_cond, float)[keep]
@@ -51,7 +54,7 @@ class Chain:
             order = np.argsort(key, kind="stable")
             key, edges, log_cond = key[order], edges[order], log_cond[order]
             first = np.flatnonzero(np.r_[True, np.diff(key) > 0])
-            if first.size < key.size:                 # two edges between the same cells: a periodic axis with two cells
+            if first.size < key.size:  # two edges between the same cells: a periodic axis with two cells
                 top = np.maximum.reduceat(log_cond, first)
                 part = np.exp(log_cond - np.repeat(top, np.diff(np.r_[first, key.size])))
                 log_cond, edges = top + np.log(np.add.reduceat(part, first)), edges[first]
@@ -76,26 +79,28 @@ class Chain:
     def in_range(self):
         """The same chain with every number inside the range of floats.
 
-        A cell with log m below -640 gets mass exp(-640) and its edges are lifted with it, so that it still empties at its
-        own rate; what this changes is below 1e-270 of the total mass.
+        A cell with log m below -640 gets mass exp(-640) and its edges are lifted with it, so that it still
+        empties at its own rate; what this changes is below 1e-270 of the total mass.
         """
         lift = np.where(self.states, np.maximum(FLOOR - self.log_mass, 0.0), 0.0)
         mass = np.where(self.states, np.maximum(self.log_mass, FLOOR), -np.inf)
         largest = mass[self.edges].min(1, initial=0.0) + LARGEST_RATE
-        cond = np.clip(self.log_cond + lift[self.edges].max(1, initial=0.0), LEAST_CONDUCTANCE, np.maximum(largest, LEAST_CONDUCTANCE))
+        cond = np.clip(self.log_cond + lift[self.edges].max(1, initial=0.0), LEAST_CONDUCTANCE,
+                       np.maximum(largest, LEAST_CONDUCTANCE))
         if not lift.any() and np.array_equal(cond, self.log_cond):
             return self
         ground = self.log_ground
         if ground is not None:
             at = np.isfinite(ground)
-            ground = np.where(at, np.clip(ground + lift, LEAST_CONDUCTANCE, np.where(at, mass, 0.0) + LARGEST_RATE), -np.inf)
+            ground = np.where(at, np.clip(ground + lift, LEAST_CONDUCTANCE, np.where(at, mass, 0.0)
+                                          + LARGEST_RATE), -np.inf)
         return replace(self, log_mass=mass, log_cond=cond, log_ground=ground)
 
     def generator(self):
         """Generator Q as a CSR matrix (n_cells, n_cells): rows sum to zero, or to minus the killing rate.
 
-        Call it on a chain `in_range`. The off-diagonal entries are exp(log_cond) / exp(log_mass), hence detailed balance to
-        4 ulp in ``np.exp(log_mass)[i] * Q[i, j]``.
+        Call it on a chain `in_range`. The off-diagonal entries are exp(log_cond) / exp(log_mass), hence
+        detailed balance to 4 ulp in ``np.exp(log_mass)[i] * Q[i, j]``.
         """
         from scipy.sparse import csr_matrix
         n = self.n_cells
@@ -104,13 +109,15 @@ class Chain:
         forth, back = c / m[i], c / m[j]
         diagonal = np.bincount(i, forth, n) + np.bincount(j, back, n)
         if self.log_ground is not None:
-            diagonal = diagonal + np.where(self.states, np.exp(self.log_ground) / np.where(self.states, m, 1.0), 0.0)
+            diagonal = diagonal + np.where(self.states,
+                                           np.exp(self.log_ground) / np.where(self.states, m, 1.0), 0.0)
         kept = np.flatnonzero(self.states)
         return csr_matrix((np.concatenate([forth, back, -diagonal[kept]]),
                            (np.concatenate([i, j, kept]), np.concatenate([j, i, kept]))), shape=(n, n))
 
     def components(self):
-        """Label of the connected part of each cell (n_cells,), -1 for cells that are not states, and the number of parts."""
+        """Label of the connected part of each cell (n_cells,), -1 for cells that are not states, and the
+        number of parts."""
         from scipy.sparse import coo_matrix
         from scipy.sparse.csgraph import connected_components
         n = self.n_cells

@@ -1,4 +1,5 @@
-"""What every space scheme starts from: the cells that are states, the exponent, the mobility, and the edges between neighbours."""
+"""What every space scheme starts from: the cells that are states, the exponent, the mobility, and the edges
+between neighbours."""
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
@@ -67,7 +68,8 @@ class Space:
 
     @cached_property
     def rim(self):
-        """beta (f - f0) above which the landscape has no weight in any rate: `ABOVE` beyond the highest way between two wells."""
+        """beta (f - f0) above which the landscape has no weight in any rate: `ABOVE` beyond the highest way
+        between two wells."""
         if self.whole is not None:
             return self.whole.rim
         from .wells import highest_way
@@ -108,7 +110,8 @@ class Space:
 
 @dataclass(frozen=True, eq=False)
 class AxisEdges:
-    """Edges along one axis: flat cells a and b = the next one; what follows from them is computed when it is asked for."""
+    """Edges along one axis: flat cells a and b = the next one; what follows from them is computed when it is
+    asked for."""
     grid: object
     axis: int
     a: np.ndarray
@@ -154,7 +157,8 @@ class AxisEdges:
     @cached_property
     def across(self):
         """Widths of the face along each axis (ndim, n), 0 along its own."""
-        return np.stack([w[p] if k != self.axis else np.zeros(p.size) for k, (w, p) in enumerate(zip(self.grid.widths, self.place))])
+        return np.stack([w[p] if k != self.axis else np.zeros(p.size) for k,
+                         (w, p) in enumerate(zip(self.grid.widths, self.place))])
 
     @property
     def step(self):

@@ -1,7 +1,9 @@
-"""Contributions of the patches of a plane to the committor masses: line hats, quadrant masses and conductances.
+"""Contributions of the patches of a plane to the committor masses: line hats, quadrant masses and
+conductances.
 
-L patches go together and their number is the last index of every buffer, so that all loops over it are vector code. The points of a
-patch are its product points (x outermost), then those of its middle line along y, then those of the one along x.
+L patches go together and their number is the last index of every buffer, so that all loops over it are vector
+code. The points of a patch are its product points (x outermost), then those of its middle line along y, then
+those of the one along x.
 """
 import numpy as np
 from numba import njit, prange, types
@@ -13,10 +15,12 @@ from ...core.compilation.special import exp, log, options
 
 @njit(**options)
 def _hats(L, B, first, stride, h, s0, s1, w, C, low, high, log_r, r, room):
-    """Hats of the two ends of one line of 2 h points in each patch, and log_r[r:], the logarithm of its resistance.
+    """Hats of the two ends of one line of 2 h points in each patch, and log_r[r:], the logarithm of its
+    resistance.
 
-    The points are B[first + i stride:]; `low` and `high` are filled at the same places. s0, s1: widths of the sub-intervals in the two
-    halves; w (g,), C (g, g): weights of a sub-interval and integrals to its points, g even. room: g + 2 rows.
+    The points are B[first + i stride:]; `low` and `high` are filled at the same places. s0, s1: widths of the
+    sub-intervals in the two halves; w (g,), C (g, g): weights of a sub-interval and integrals to its points,
+    g even. room: g + 2 rows.
     """
     n, g = 2 * h, w.size
     top, run = room[g * L:g * L + L], room[g * L + L:g * L + 2 * L]
@@ -29,7 +33,8 @@ def _hats(L, B, first, stride, h, s0, s1, w, C, low, high, log_r, r, room):
     for i in range(n):                                   # `low` holds the integrands until its own turn
         at, s = first + i * stride, s0 if i < h else s1
         for l in range(L):
-            store(low, (at + l,), exp(load(B, (at + l,), 0, 4) - load(top, (l,), 1, 4)) * load(s, (l,), 2, 4), 3, 4)
+            store(low, (at + l,), exp(load(B, (at + l,), 0, 4) - load(top, (l,), 1, 4)) * load(s, (l,), 2, 4),
+                  3, 4)
     for c in range(0, n, g):
         at = first + c * stride
         for a in range(g):
@@ -39,7 +44,8 @@ def _hats(L, B, first, stride, h, s0, s1, w, C, low, high, log_r, r, room):
             for b in range(0, g, 2):
                 x, y, p, q = C[a, b], C[a, b + 1], at + b * stride, at + (b + 1) * stride
                 for l in range(L):
-                    store(high, (to + l,), load(high, (to + l,), 0, 2) + x * load(low, (p + l,), 1, 2) + y * load(low, (q + l,), 1, 2), 0, 2)
+                    store(high, (to + l,), load(high, (to + l,), 0, 2) + x * load(low, (p + l,), 1, 2)
+                          + y * load(low, (q + l,), 1, 2), 0, 2)
         for b in range(g):
             p, x = at + b * stride, w[b]
             for l in range(L):
@@ -61,7 +67,8 @@ def _hats(L, B, first, stride, h, s0, s1, w, C, low, high, log_r, r, room):
             for b in range(0, g, 2):
                 x, y, p, q = w[b] - C[a, b], w[b + 1] - C[a, b + 1], b * L, (b + 1) * L
                 for l in range(L):
-                    store(low, (to + l,), load(low, (to + l,), 0, 2) + x * load(room, (p + l,), 1, 2) + y * load(room, (q + l,), 1, 2), 0, 2)
+                    store(low, (to + l,), load(low, (to + l,), 0, 2) + x * load(room, (p + l,), 1, 2)
+                          + y * load(room, (q + l,), 1, 2), 0, 2)
             for l in range(L):
                 u, v, scale = load(low, (to + l,), 0, 3), load(high, (to + l,), 1, 3), load(top, (l,), 2, 3)
                 store(low, (to + l,), (0.0 if u < 0.0 else u) * scale, 0, 3)
@@ -90,7 +97,8 @@ def _conductance(L, log_r, l, there, both, side, h, weights, hat, theta):
 
 @njit(**options)
 def _line(L, ends, which, first, n_last, k, u, w, points, s0, s1, weights):
-    """Points (2 h, L) of patches along one axis, the widths of the sub-intervals of the two halves, and the weights of the points."""
+    """Points (2 h, L) of patches along one axis, the widths of the sub-intervals of the two halves, and the
+    weights of the points."""
     h = u.size
     for l in range(L):
         q = which[min(first + l, n_last - 1)]
@@ -102,7 +110,8 @@ def _line(L, ends, which, first, n_last, k, u, w, points, s0, s1, weights):
 
 
 @njit(**options)
-def _patches(L, value, p, beta, f0, B_given, Bx_given, By_given, log_mx, log_my, theta, xs, ys, P, Q, corner, kx, ky, ux, uy, w, C, n_first, n_last, out):
+def _patches(L, value, p, beta, f0, B_given, Bx_given, By_given, log_mx, log_my, theta, xs, ys, P, Q, corner,
+             kx, ky, ux, uy, w, C, n_first, n_last, out):
     g = w.size
     hx, hy = ux.size, uy.size
     nx, ny = 2 * hx, 2 * hy
@@ -111,7 +120,8 @@ def _patches(L, value, p, beta, f0, B_given, Bx_given, By_given, log_mx, log_my,
     is_given, is_bent = B_given.shape[0] > 0, Bx_given.shape[0] > 0
     X, E = np.empty((2, m)), np.empty(m)
     Ex, Ey = (np.empty(m), np.empty(m)) if is_bent else (E, E)
-    x_low, x_high, y_low, y_high = np.empty(m), np.empty(m), np.empty(m), np.empty(m)        # the middle lines in their places
+    # the middle lines in their places
+    x_low, x_high, y_low, y_high = np.empty(m), np.empty(m), np.empty(m), np.empty(m)
     log_rx, log_ry, unused = np.empty(ny * L), np.empty(nx * L), np.empty(L)
     x, y, weight_x, weight_y = np.empty(nx * L), np.empty(ny * L), np.empty(nx * L), np.empty(ny * L)
     sx0, sx1, sy0, sy1, room = np.empty(L), np.empty(L), np.empty(L), np.empty(L), np.empty((g + 2) * L)
@@ -158,7 +168,8 @@ def _patches(L, value, p, beta, f0, B_given, Bx_given, By_given, log_mx, log_my,
                 least[l] = min(least[l], E[i * L + l])
         for a in range(2):
             for b in range(2):                           # the quadrant of cell (a, b)
-                # along x the two cells of the row of the point, along y those of its column, must both be states to share
+                # along x the two cells of the row of the point, along y those of its column, must both be
+                # states to share
                 for l in range(L):
                     c = corner[min(first + l, n_last - 1)]
                     row[l] = 1.0 if (c >> b) & (c >> (2 + b)) & 1 else 0.0
@@ -170,7 +181,10 @@ def _patches(L, value, p, beta, f0, B_given, Bx_given, By_given, log_mx, log_my,
                     for j in range(b * hy, b * hy + hy):
                         at = (i * ny + j) * L
                         for l in range(L):
-                            v = exp(load(least, (l,), 0, 10) - load(E, (at + l,), 1, 10)) * load(weight_x, (i * L + l,), 2, 10) * load(weight_y, (j * L + l,), 3, 10)
+                            v = exp(load(least, (l,), 0, 10)
+                                    - load(E, (at + l,), 1, 10)) * load(weight_x, (i * L + l,), 2,
+                                                                        10) * load(weight_y, (j * L + l,), 3,
+                                                                                   10)
                             share = load(row, (l,), 4, 10) > 0.0
                             v0 = v * (load(x_low, (at + l,), 5, 10) if share else low_x)
                             v1 = v * (load(x_high, (at + l,), 6, 10) if share else high_x)
@@ -184,7 +198,7 @@ def _patches(L, value, p, beta, f0, B_given, Bx_given, By_given, log_mx, log_my,
                 for l in range(L):
                     c = corner[min(first + l, n_last - 1)]
                     if c >> (2 * a + b) & 1:
-                        for q in range(4):               # the hat of a node that is not there falls to the cell itself
+                        for q in range(4):  # the hat of a node that is not there falls to the cell itself
                             mass[q if c >> q & 1 else 2 * a + b, l] += sums[q * L + l]
         for l in range(min(L, n_last - first)):
             k = first + l
@@ -192,31 +206,42 @@ def _patches(L, value, p, beta, f0, B_given, Bx_given, By_given, log_mx, log_my,
             for q in range(4):
                 out[k, q] = log(mass[q, l]) - least[l] if corner[k] >> q & 1 else -np.inf
             every = c00 and c01 and c10 and c11
-            out[k, 4] = _conductance(L, log_rx, l, c00 and c10, every, 0, hy, weight_y, y_low[n * L:], theta) + log_mx
-            out[k, 5] = _conductance(L, log_rx, l, c01 and c11, every, 1, hy, weight_y, y_high[n * L:], theta) + log_mx
-            out[k, 6] = _conductance(L, log_ry, l, c00 and c01, every, 0, hx, weight_x, x_low[(n + ny) * L:], theta) + log_my
-            out[k, 7] = _conductance(L, log_ry, l, c10 and c11, every, 1, hx, weight_x, x_high[(n + ny) * L:], theta) + log_my
+            out[k, 4] = _conductance(L, log_rx, l, c00 and c10, every, 0, hy, weight_y, y_low[n * L:],
+                                     theta) + log_mx
+            out[k, 5] = _conductance(L, log_rx, l, c01 and c11, every, 1, hy, weight_y, y_high[n * L:],
+                                     theta) + log_mx
+            out[k, 6] = _conductance(L, log_ry, l, c00 and c01, every, 0, hx, weight_x, x_low[(n + ny) * L:],
+                                     theta) + log_my
+            out[k, 7] = _conductance(L, log_ry, l, c10 and c11, every, 1, hx, weight_x, x_high[(n + ny) * L:],
+                                     theta) + log_my
 
 
-_signature = types.void(integer, FUNCTION["value"], numbers_1d, number, number, numbers_2d, numbers_2d, numbers_2d, number, number, number, numbers_2d, numbers_2d,
-                        integers_1d, integers_1d, integers_1d, integer, integer, numbers_1d, numbers_1d, numbers_1d, numbers_2d, numbers_2d)
+_signature = types.void(integer, FUNCTION["value"], numbers_1d, number, number, numbers_2d, numbers_2d,
+                        numbers_2d, number, number, number, numbers_2d, numbers_2d,
+                        integers_1d, integers_1d, integers_1d, integer, integer, numbers_1d, numbers_1d,
+                        numbers_1d, numbers_2d, numbers_2d)
 
 
 @kernel(_signature)
-def patches(lanes, value, p, beta, f0, B, Bx, By, log_mx, log_my, theta, xs, ys, P, Q, corner, kx, ky, ux, uy, w, C, out):
-    """out (n, 8): logarithms of the masses of patches (P, Q) for cells (0, 0), (0, 1), (1, 0), (1, 1), and of the conductances along x on
-    the low and high side of y and along y on the low and high side of x.
+def patches(lanes, value, p, beta, f0, B, Bx, By, log_mx, log_my, theta, xs, ys, P, Q, corner, kx, ky, ux, uy,
+            w, C, out):
+    """out (n, 8): logarithms of the masses of patches (P, Q) for cells (0, 0), (0, 1), (1, 0), (1, 1), and of
+    the conductances along x on the low and high side of y and along y on the low and high side of x.
 
-    B (n, points): beta (f - f0); with no rows it is asked of `value`. Bx, By: the same minus the log mobility of each axis where that changes
-    with the place (else no rows, and log_mx, log_my are its logarithms). xs, ys (3, n_patches): low end, face and high end; corner: bit
-    2 a + b says that cell (a, b) is a state; kx, ky sub-intervals a half with points ux, uy. lanes: patches that go together.
+    B (n, points): beta (f - f0); with no rows it is asked of `value`. Bx, By: the same minus the log mobility
+    of each axis where that changes with the place (else no rows, and log_mx, log_my are its logarithms). xs,
+    ys (3, n_patches): low end, face and high end; corner: bit 2 a + b says that cell (a, b) is a state; kx,
+    ky sub-intervals a half with points ux, uy. lanes: patches that go together.
     """
-    _patches(lanes, value, p, beta, f0, B, Bx, By, log_mx, log_my, theta, xs, ys, P, Q, corner, kx, ky, ux, uy, w, C, 0, P.size, out)
+    _patches(lanes, value, p, beta, f0, B, Bx, By, log_mx, log_my, theta, xs, ys, P, Q, corner, kx, ky, ux,
+             uy, w, C, 0, P.size, out)
 
 
 @kernel(_signature, parallel=True)
-def patches_parallel(lanes, value, p, beta, f0, B, Bx, By, log_mx, log_my, theta, xs, ys, P, Q, corner, kx, ky, ux, uy, w, C, out):
+def patches_parallel(lanes, value, p, beta, f0, B, Bx, By, log_mx, log_my, theta, xs, ys, P, Q, corner, kx,
+                     ky, ux, uy, w, C, out):
     n_jobs = min(P.size, 64)
     for job in prange(n_jobs):
-        _patches(lanes, value, p, beta, f0, B, Bx, By, log_mx, log_my, theta, xs, ys, P, Q, corner, kx, ky, ux, uy, w, C,
+        _patches(lanes, value, p, beta, f0, B, Bx, By, log_mx, log_my, theta, xs, ys, P, Q, corner, kx, ky,
+                 ux, uy, w, C,
                  job * P.size // n_jobs, (job + 1) * P.size // n_jobs, out)

@@ -1,4 +1,5 @@
-"""Integrals of exp(+beta f)/M along edges, in logarithms: the resistance between two nodes, and the hats that follow it."""
+"""Integrals of exp(+beta f)/M along edges, in logarithms: the resistance between two nodes, and the hats that
+follow it."""
 from __future__ import annotations
 
 import numpy as np
@@ -43,7 +44,8 @@ def log_mean_resistance(space, start, step, axis, n_points=4):
 def hats(space, start, step, axis=0, n_points=8):
     """Resistances of intervals and the masses of the two hats on each, for the exact chain in one dimension.
 
-    The hat of the left end is 1 there, 0 at the right end and follows int exp(beta f)/M between: it is the committor of the interval.
+    The hat of the left end is 1 there, 0 at the right end and follows int exp(beta f)/M between: it is the
+    committor of the interval.
 
     Returns
     -------
@@ -60,10 +62,12 @@ def hats(space, start, step, axis=0, n_points=8):
         per = max(1, CHUNK // s.size)
         for k in range(0, pick.size, per):
             at = pick[k:k + per]
-            B = space.exponent((start[:, at, None] + step[:, at, None] * s).reshape(d, -1)).reshape(at.size, pieces, n_points)
+            B = space.exponent((start[:, at, None] + step[:, at, None]
+                                * s).reshape(d, -1)).reshape(at.size, pieces, n_points)
             R = B
             if axis is not None and space.mobility.function is not None:
-                R = B - space.mobility.log_along(axis, (start[:, at, None] + step[:, at, None] * s).reshape(d, -1)).reshape(B.shape)
+                R = B - space.mobility.log_along(axis, (start[:, at, None] + step[:, at, None]
+                                                        * s).reshape(d, -1)).reshape(B.shape)
             elif axis is not None:
                 R = B - space.mobility.log_along(axis, None)
             top, low = R.max((1, 2)), B.min((1, 2))
@@ -71,7 +75,8 @@ def hats(space, start, step, axis=0, n_points=8):
             full = e @ w
             none = np.zeros((at.size, 1))
             before = np.hstack([none, np.cumsum(full, 1)[:, :-1]])
-            after = np.hstack([np.cumsum(full[:, ::-1], 1)[:, ::-1][:, 1:], none])         # from the other end: never 1 - right
+            # from the other end: never 1 - right
+            after = np.hstack([np.cumsum(full[:, ::-1], 1)[:, ::-1][:, 1:], none])
             total = full.sum(1)
             right = np.maximum(before[:, :, None] + e @ C.T, 0)
             left = np.maximum(after[:, :, None] + e @ (w[None] - C).T, 0)
@@ -95,7 +100,8 @@ def _exponents(space, start, step, s, axis):
 
 
 def _by_pieces(space, start, step, least=1):
-    """Groups (n_pieces, indices): sub-intervals, a power of two, so that beta f changes by at most STEP on each."""
+    """Groups (n_pieces, indices): sub-intervals, a power of two, so that beta f changes by at most STEP on
+    each."""
     probes = np.linspace(0, 1, 5)
     B = _exponents(space, start, step, probes, None)
     change = np.abs(np.diff(B, axis=0)).max(0) * 4

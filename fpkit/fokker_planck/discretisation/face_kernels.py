@@ -1,4 +1,5 @@
-"""Conductances of edges in three dimensions as means over lines through the face, exponents evaluated on the way."""
+"""Conductances of edges in three dimensions as means over lines through the face, exponents evaluated on the
+way."""
 import numpy as np
 from numba import njit, prange, types
 
@@ -79,23 +80,28 @@ def _means(grid, shape, axis, value, p, beta, f0, a, x, w, lines, step, coarse, 
                     for l in range(L):
                         e = beta * (V[l] - f0)
                         e = (LARGEST if e > LARGEST else e) - top[l]
-                        acc[l] += v * exp(600.0 if e > 600.0 else e)       # finite where f peaks between the probes
+                        # finite where f peaks between the probes
+                        acc[l] += v * exp(600.0 if e > 600.0 else e)
             for l in range(L):
                 total[l] += weight / (1e-290 if acc[l] < 1e-290 else acc[l])
         for l in range(m):
             out[start + l] = log(total[l]) - top[l]
 
 
-@kernel(types.void(numbers_2d, integers_1d, integer, FUNCTION["value"], numbers_1d, number, number, integers_1d, numbers_1d, numbers_1d, numbers_2d,
+@kernel(types.void(numbers_2d, integers_1d, integer, FUNCTION["value"], numbers_1d, number, number,
+                   integers_1d, numbers_1d, numbers_1d, numbers_2d,
                    number, number, integer, number, numbers_1d), parallel=True)
 def face_means(grid, shape, axis, value, p, beta, f0, a, x, w, lines, step, coarse, most, rim, out):
-    """out (n,): log of the mean over lines through the face of 1 / (mean of exp(beta (f - f0)) along the line), of the edges that leave cells a (n,) along `axis`.
+    """out (n,): log of the mean over lines through the face of 1 / (mean of exp(beta (f - f0)) along the
+    line), of the edges that leave cells a (n,) along `axis`.
 
-    grid (3, sum of shape): centres, widths and distances to the next centre of all axes, one axis after the other. x, w: Gauss rule on a
-    piece of a line; lines (2, q): that of the lines, on each axis of the face. An edge is cut in pieces, a power of two and at most `most`,
-    on which beta f changes by at most `step`, or `coarse` where all of it lies above the rim.
+    grid (3, sum of shape): centres, widths and distances to the next centre of all axes, one axis after the
+    other. x, w: Gauss rule on a piece of a line; lines (2, q): that of the lines, on each axis of the face.
+    An edge is cut in pieces, a power of two and at most `most`, on which beta f changes by at most `step`, or
+    `coarse` where all of it lies above the rim.
     """
     n = a.size
     n_jobs = max(1, min(n // (4 * LANES), 64))
     for job in prange(n_jobs):
-        _means(grid, shape, axis, value, p, beta, f0, a, x, w, lines, step, coarse, most, rim, job * n // n_jobs, (job + 1) * n // n_jobs, out)
+        _means(grid, shape, axis, value, p, beta, f0, a, x, w, lines, step, coarse, most, rim,
+               job * n // n_jobs, (job + 1) * n // n_jobs, out)

@@ -3,7 +3,8 @@ from __future__ import annotations
 
 import numpy as np
 
-JUMP, GRADIENT_JUMP = 1e-6, 1e-2          # of the range of f, and of the largest gradient, on the walls and the middle
+# of the range of f, and of the largest gradient, on the walls and the middle
+JUMP, GRADIENT_JUMP = 1e-6, 1e-2
 SAMPLES = 9
 
 
@@ -13,7 +14,8 @@ def check_periodic(potential, grid):
         if not grid.periodic[axis]:
             continue
         lines = [np.linspace(low, high, SAMPLES + 2)[1:-1] for low, high in grid.bounds]
-        lines[axis] = np.array([grid.bounds[axis][0], np.mean(grid.bounds[axis]), grid.bounds[axis][0] * 0.7 + grid.bounds[axis][1] * 0.3,
+        lines[axis] = np.array([grid.bounds[axis][0], np.mean(grid.bounds[axis]), grid.bounds[axis][0] * 0.7
+                                + grid.bounds[axis][1] * 0.3,
                                 grid.bounds[axis][1]])
         points = np.moveaxis(np.stack(np.meshgrid(*lines, indexing="ij"), axis=-1), axis, 0)
         with np.errstate(all="ignore"):
@@ -25,14 +27,19 @@ def check_periodic(potential, grid):
         jump = np.abs(f[-1] - f[0])[pair].max()
         scale = np.ptp(f[usable])
         if jump > JUMP * scale + 1e-12 * np.abs(f[usable]).max():
-            raise ValueError(f"the potential is not periodic on axis {axis}: it jumps by {jump:.3g} between the walls at {grid.bounds[axis][0]:g} and "
-                             f"{grid.bounds[axis][1]:g}; correct the bounds to one period or use periodic=False.")
+            raise ValueError(f"the potential is not periodic on axis {axis}: it jumps by {jump:.3g} between "
+                             f"the walls at {grid.bounds[axis][0]:g} and "
+                             f"{grid.bounds[axis][1]:g}; correct the bounds to one period or use "
+                             "periodic=False.")
         if potential.is_black_box:
             continue
         with np.errstate(all="ignore"):
             g = np.asarray(potential.gradient(points), float)[..., axis]
         kink = np.abs(g[-1] - g[0])[pair & np.isfinite(g[0]) & np.isfinite(g[-1])]
         largest = np.abs(g[np.isfinite(g)]).max(initial=0.0)
-        if kink.size and kink.max() > GRADIENT_JUMP * largest and largest * (grid.bounds[axis][1] - grid.bounds[axis][0]) > 1e-9 * (scale + 1e-300):
-            raise ValueError(f"the potential is not periodic on axis {axis}: its slope jumps by {kink.max():.3g} between the walls at "
-                             f"{grid.bounds[axis][0]:g} and {grid.bounds[axis][1]:g}; correct the bounds to one period or use periodic=False.")
+        if kink.size and kink.max() > GRADIENT_JUMP * largest and largest * (grid.bounds[axis][1]
+                                                                             - grid.bounds[axis][0]) > 1e-9 * (scale + 1e-300):
+            raise ValueError(f"the potential is not periodic on axis {axis}: its slope jumps by "
+                             f"{kink.max():.3g} between the walls at "
+                             f"{grid.bounds[axis][0]:g} and {grid.bounds[axis][1]:g}; correct the bounds to "
+                             "one period or use periodic=False.")

@@ -1,11 +1,12 @@
 """Space schemes by name: a rule for the conductance of an edge and a rule for the mass of a cell.
 
 Conductances on an edge of length h with face area A, d = beta (f_b - f_a), B(d) = d/(e^d - 1):
-scharfetter-gummel theta A/h e^{-beta f_a} B(d); sqra theta A/h e^{-beta (f_a + f_b)/2}; midpoint theta A/h e^{-beta f_mid};
-harmonic 2 theta A/h / (e^{beta f_a} + e^{beta f_b}); arithmetic theta A/h (e^{-beta f_a} + e^{-beta f_b})/2;
-quadrature theta A / int exp(beta f) along the edge; face the mean of that over lines through the face; committor (2D) lines
-weighted by the transverse hat. Masses: node volume * exp(-beta f(x_i)); cell int exp(-beta f) over the cell; committor
-int hat_i exp(-beta f), the hat 1 at the node, 0 at its neighbours, following int exp(beta f) between them.
+scharfetter-gummel theta A/h e^{-beta f_a} B(d); sqra theta A/h e^{-beta (f_a + f_b)/2}; midpoint theta A/h
+e^{-beta f_mid}; harmonic 2 theta A/h / (e^{beta f_a} + e^{beta f_b}); arithmetic theta A/h (e^{-beta f_a} +
+e^{-beta f_b})/2; quadrature theta A / int exp(beta f) along the edge; face the mean of that over lines
+through the face; committor (2D) lines weighted by the transverse hat. Masses: node volume * exp(-beta
+f(x_i)); cell int exp(-beta f) over the cell; committor int hat_i exp(-beta f), the hat 1 at the node, 0 at
+its neighbours, following int exp(beta f) between them.
 """
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ from .chain import Chain
 from .edge_integrals import hats, log_mean_resistance
 from ..gibbs.quadrature import gauss
 
-CONDUCTANCES = ("scharfetter-gummel", "sqra", "midpoint", "harmonic", "arithmetic", "quadrature", "face", "committor")
+CONDUCTANCES = ("scharfetter-gummel", "sqra", "midpoint", "harmonic", "arithmetic", "quadrature", "face",
+                "committor")
 MASSES = ("node", "cell", "committor")
 RECOMMENDED = {1: ("quadrature", "committor"), 2: ("committor", "committor"), 3: ("face", "cell")}
 ALIASES = {"sg": "scharfetter-gummel"}
@@ -24,7 +26,8 @@ FACE_LINES = {2: 4, 3: 3}                 # Gauss lines through a face, on each 
 
 
 def names(ndim=2):
-    """Names accepted as `scheme` in `ndim` dimensions: "recommended", a conductance (with node masses), or conductance/mass."""
+    """Names accepted as `scheme` in `ndim` dimensions: "recommended", a conductance (with node masses), or
+    conductance/mass."""
     conductances = [c for c in CONDUCTANCES if ndim > 1 or c not in ("face", "committor")]
     conductances = [c for c in conductances if ndim < 3 or c != "committor"]
     masses = [m for m in MASSES if ndim < 3 or m != "committor"]
@@ -97,12 +100,15 @@ def axis_conductances(space, axis, conductance):
     e = space.pairs(axis)
     edges = np.stack([e.a, e.b], axis=1)
     if conductance == "face" and space.grid.ndim == 3 and space.exponent.is_compiled and space.mobility.diagonal is not None:
-        return edges, np.log(space.theta * space.mobility.diagonal[axis] * e.area / e.length) + _face_means(space, e)
-    return edges, log_conductance(space, conductance, axis, e.start, e.step, e.length, e.area, space.B[e.a], space.B[e.b], e.across)
+        return edges, np.log(space.theta * space.mobility.diagonal[axis] * e.area
+                             / e.length) + _face_means(space, e)
+    return edges, log_conductance(space, conductance, axis, e.start, e.step, e.length, e.area, space.B[e.a],
+                                  space.B[e.b], e.across)
 
 
 def log_conductance(space, conductance, axis, start, step, length, area, Ba, Bb, across=None):
-    """log of the conductance of segments along an axis (or of any direction, axis None and mobility left out).
+    """log of the conductance of segments along an axis (or of any direction, axis None and mobility left
+    out).
 
     Parameters
     ----------
@@ -138,7 +144,8 @@ def log_weight(space, conductance, start, step, Ba, Bb):
 def log_bernoulli(d):
     """log of d / (exp(d) - 1), for any d."""
     size = np.maximum(np.abs(d), 1e-9)
-    return np.where(np.abs(d) < 1e-5, -d / 2 - d * d / 24, np.log(size) - np.log(-np.expm1(-size)) - np.maximum(d, 0))
+    return np.where(np.abs(d) < 1e-5, -d / 2 - d * d / 24, np.log(size) - np.log(-np.expm1(-size))
+                    - np.maximum(d, 0))
 
 
 def _face_mean(space, axis, start, step, across):
@@ -164,19 +171,22 @@ def _face_means(space, e):
     from .edge_integrals import ABOVE_RIM, MAX_PIECES, STEP
     from .coefficients import spacings
     grid, exponent = space.grid, space.exponent
-    lines = np.stack([np.concatenate(part) for part in (grid.centres, grid.widths, [spacings(grid, k) for k in range(grid.ndim)])])
+    lines = np.stack([np.concatenate(part) for part in (grid.centres, grid.widths,
+                                                        [spacings(grid, k) for k in range(grid.ndim)])])
     out = np.empty(e.a.size)
     if out.size:
         x, w = gauss(4)
-        face_kernels.face_means(lines, np.array(grid.shape), e.axis, exponent.potential.block("value"), exponent.potential.p, exponent.beta, exponent.f0,
-                                np.ascontiguousarray(e.a), x.copy(), w.copy(), np.stack(gauss(FACE_LINES[grid.ndim])), STEP, ABOVE_RIM, MAX_PIECES,
+        face_kernels.face_means(lines, np.array(grid.shape), e.axis, exponent.potential.block("value"),
+                                exponent.potential.p, exponent.beta, exponent.f0,
+                                np.ascontiguousarray(e.a), x.copy(), w.copy(),
+                                np.stack(gauss(FACE_LINES[grid.ndim])), STEP, ABOVE_RIM, MAX_PIECES,
                                 space.rim, out)
     return out
 
 
 def _milestones(space, notes):
-    """The exact chain of visits to the nodes in one dimension: stationary mass, committors, capacities and mean passage times between
-    nodes are those of the continuum, on any mesh and at any temperature.
+    """The exact chain of visits to the nodes in one dimension: stationary mass, committors, capacities and
+    mean passage times between nodes are those of the continuum, on any mesh and at any temperature.
     """
     grid, n = space.grid, space.grid.n_cells
     e, states, theta = space.axis_edges[0], space.states, space.theta
@@ -204,7 +214,8 @@ def _milestones(space, notes):
 
 
 def _walls(space, absorbing):
-    """1D: (states, steps to the wall or the edge of the domain beside them) on either side, where the region reaches the wall or where it does not."""
+    """1D: (states, steps to the wall or the edge of the domain beside them) on either side, where the region
+    reaches the wall or where it does not."""
     e, n = space.axis_edges[0], space.grid.n_cells
     linked = np.zeros((2, n), bool)                      # has an inside neighbour before, after it
     linked[1, e.a] = linked[0, e.b] = True
@@ -217,7 +228,8 @@ def _walls(space, absorbing):
 
 
 def line_cuts(space):
-    """1D: (states, steps to the boundary of the region beside them), for each direction, where an edge or the way to a wall meets it."""
+    """1D: (states, steps to the boundary of the region beside them), for each direction, where an edge or the
+    way to a wall meets it."""
     e, centre = space.axis_edges[0], space.grid.centres[0]
     for i, step in _walls(space, absorbing=True):
         yield i, _crossing(space.region, centre[i], step)

@@ -1,11 +1,13 @@
 """Cells beside a curved boundary, made consistent: the Shortley-Weller rows of the chain.
 
-The chain itself takes a cut edge as it is, with the full width of its strip, and the open part of the cell as its mass. That is
-symmetric, but off by a finite amount in the cells that are cut, and the error of order h^2 that comes of it changes erratically with
-the place of the boundary between the nodes. With a_k = the mass that the hat along axis k keeps over the mass it would have, the
-row with edges along axis k weighted by the a of the other axes and with mass m a_x a_y (a_z) is consistent to order h [1]_: the error
-is then h^2 times a constant, and refinement can be extrapolated. For boundaries along the axes it is the tensor product of the exact scheme
-in one dimension. The rows are not symmetric; they are solved by steps of the symmetric chain, whose correction touches the cut cells only.
+The chain itself takes a cut edge as it is, with the full width of its strip, and the open part of the cell as
+its mass. That is symmetric, but off by a finite amount in the cells that are cut, and the error of order h^2
+that comes of it changes erratically with the place of the boundary between the nodes. With a_k = the mass
+that the hat along axis k keeps over the mass it would have, the row with edges along axis k weighted by the a
+of the other axes and with mass m a_x a_y (a_z) is consistent to order h [1]_: the error is then h^2 times a
+constant, and refinement can be extrapolated. For boundaries along the axes it is the tensor product of the
+exact scheme in one dimension. The rows are not symmetric; they are solved by steps of the symmetric chain,
+whose correction touches the cut cells only.
 
 References
 ----------
@@ -16,8 +18,9 @@ from __future__ import annotations
 import numpy as np
 
 AGREED, STEPS = 1e-13, 60         # what repeated solves can agree to, and how many are cheap
-ROUGH = 1e-6                      # relative change after which steps that shrink no more have reached rounding
-KEPT = np.log(0.4), np.log(1.25)     # bounds of a: (1/2, 1) where f changes little in a cell, and steps that converge anywhere
+ROUGH = 1e-6  # relative change after which steps that shrink no more have reached rounding
+# bounds of a: (1/2, 1) where f changes little in a cell, and steps that converge anywhere
+KEPT = np.log(0.4), np.log(1.25)
 
 
 class CutRows:
@@ -36,7 +39,8 @@ class CutRows:
         from scipy.sparse import csr_matrix
         d = out.grid.ndim
         log_a = _kept(space, out)
-        others = np.array([log_a.sum(0) - log_a[k] for k in range(d)])         # log weight of the edges along each axis
+        # log weight of the edges along each axis
+        others = np.array([log_a.sum(0) - log_a[k] for k in range(d)])
         self.cut = (log_a != 0).any(0)
         self.log_mass_factor = log_a.sum(0)
         excess = np.expm1(others)
@@ -52,9 +56,12 @@ class CutRows:
             self.grounds.append(None if g is None else (scaled * np.exp(others)).sum(0))
             self.excess_grounds.append(None if g is None else (scaled * excess).sum(0))
         h = sum((g for g in self.excess_grounds if g is not None), np.zeros(out.n))
-        nodes = self.nodes = np.unique(np.concatenate([np.flatnonzero(self.cut), np.flatnonzero(h != 0), self.rows, self.columns]))
+        nodes = self.nodes = np.unique(np.concatenate([np.flatnonzero(self.cut), np.flatnonzero(h != 0),
+                                                       self.rows, self.columns]))
         self._ids, self._h = out.ids, h[nodes]
-        self._row, self._column, k = np.searchsorted(nodes, self.rows), np.searchsorted(nodes, self.columns), np.arange(nodes.size)
+        self._row, self._column, k = np.searchsorted(nodes,
+                                                     self.rows), np.searchsorted(nodes,
+                                                                                 self.columns), np.arange(nodes.size)
         data = np.concatenate([self.excess, -self.excess, self._h])
         at = np.concatenate([self._row, self._row, k]), np.concatenate([self._row, self._column, k])
         self.R = csr_matrix((data, at), shape=(nodes.size, nodes.size))
@@ -73,16 +80,19 @@ class CutRows:
 
         def product(x):
             out, v = np.zeros(x.size), x[cells]
-            flow = np.bincount(self._row, self.excess * (v[self._row] - v[self._column]), v.size) + self._h * v
+            flow = np.bincount(self._row, self.excess * (v[self._row] - v[self._column]),
+                               v.size) + self._h * v
             out[cells] = np.where(is_row, flow, 0.0)
             return out
         return product
 
     def improved(self, factors, v, extra):
-        """v with (K + ground + R) v = b + extra, from the v with (K + ground) v = b: (p, n), by steps of the symmetric chain.
+        """v with (K + ground + R) v = b + extra, from the v with (K + ground) v = b: (p, n), by steps of the
+        symmetric chain.
 
-        The steps are taken at the cells beside the boundary alone: a step over v is largest there, since b >= 0 elsewhere. v is given
-        back as it is where the steps do not converge: where f changes by many theta in a cell and the boundary lies there.
+        The steps are taken at the cells beside the boundary alone: a step over v is largest there, since b >=
+        0 elsewhere. v is given back as it is where the steps do not converge: where f changes by many theta
+        in a cell and the boundary lies there.
         """
         at, solve, last = v[:, self.nodes], factors.near(self.nodes), np.inf
         r, total = extra[:, self.nodes] - (self.R @ at.T).T, np.zeros(v.shape)
@@ -93,7 +103,7 @@ class CutRows:
             if not np.isfinite(step).all():
                 return v
             total[:, self.nodes] += r
-            if change < AGREED or change < ROUGH and change > last / 2:            # what no longer shrinks is rounding
+            if change < AGREED or change < ROUGH and change > last / 2:  # what no longer shrinks is rounding
                 break
             last, r = change, -(self.R @ step.T).T
         found = v + factors.solve_signed(total)
@@ -101,7 +111,8 @@ class CutRows:
 
 
 def _kept(space, out):
-    """log of the mass that the hat along each axis keeps, over the mass it has without the region (d, n); 0 where nothing is cut."""
+    """log of the mass that the hat along each axis keeps, over the mass it has without the region (d, n); 0
+    where nothing is cut."""
     from .absorbing_boundary import axis_cuts
     grid = space.grid
     d = grid.ndim

@@ -1,4 +1,5 @@
-"""Edges of a constant mobility tensor with off-diagonal entries: a reversible stencil with non-negative weights (Selling)."""
+"""Edges of a constant mobility tensor with off-diagonal entries: a reversible stencil with non-negative
+weights (Selling)."""
 from __future__ import annotations
 
 import numpy as np
@@ -44,11 +45,13 @@ def neighbours(grid, states, offset):
         n = 4 * int(np.abs(offset).max())
         for t in np.arange(1, n) / n:
             ok &= _is_open(grid, states, index, t * offset, offset)
-    return (np.ravel_multi_index(tuple(index[:, ok]), grid.shape), np.ravel_multi_index(tuple(there[:, ok]), grid.shape))
+    return (np.ravel_multi_index(tuple(index[:, ok]), grid.shape),
+            np.ravel_multi_index(tuple(there[:, ok]), grid.shape))
 
 
 def _is_open(grid, states, index, place, offset):
-    """Whether a point of the edge lies in a state; where it is on a face or corner, one of the other cells that meet there is enough."""
+    """Whether a point of the edge lies in a state; where it is on a face or corner, one of the other cells
+    that meet there is enough."""
     corners = [sorted({int(np.floor(x + 0.5 - 1e-9)), int(np.floor(x + 0.5 + 1e-9))}) for x in place]
     cells = [c for c in np.stack(np.meshgrid(*corners, indexing="ij"), -1).reshape(-1, grid.ndim)]
     others = [c for c in cells if c.any() and (c != offset).any()]

@@ -18,9 +18,11 @@ class Wells:
     nodes : int ndarray (k,)
         Heaviest state of each.
     depths : ndarray (k,)
-        How far below the way out, in units of theta; inf for the heaviest well of a part that touches no region.
+        How far below the way out, in units of theta; inf for the heaviest well of a part that touches no
+        region.
     bottleneck : float
-        log of the least conductance on the best ways between wells and regions; inf if there is one well only.
+        log of the least conductance on the best ways between wells and regions; inf if there is one well
+        only.
     """
     nodes: np.ndarray
     depths: np.ndarray
@@ -28,9 +30,11 @@ class Wells:
 
 
 def wells(outside, least=SLOW):
-    """Wells of the states outside the regions, by the energies at the nodes; a region is a place of infinite depth.
+    """Wells of the states outside the regions, by the energies at the nodes; a region is a place of infinite
+    depth.
 
-    Energies and not masses: where f is steep on the scale of a cell, the mass of a cell lies at its lower face and looks trapped.
+    Energies and not masses: where f is steep on the scale of a cell, the mass of a cell lies at its lower
+    face and looks trapped.
     """
     from .wells_kernels import join
     n, (I, J, log_c, order) = outside.n, ways(outside)
@@ -48,7 +52,7 @@ def wells(outside, least=SLOW):
     labels = outside.labels
     dry = np.flatnonzero(~outside.drained)
     if dry.size:
-        is_ended = np.zeros(depth.size, bool)              # of two wells of the same depth one ends at the other
+        is_ended = np.zeros(depth.size, bool)  # of two wells of the same depth one ends at the other
         is_ended[top] = True
         by_part = dry[np.lexsort((is_ended[dry], -depth[dry], labels[dry]))]
         first = by_part[np.r_[True, np.diff(labels[by_part]) > 0]]
@@ -58,7 +62,8 @@ def wells(outside, least=SLOW):
 
 
 def ways(outside):
-    """Edges of the chain, those to region k ending in n + k: I, J, log_c, and their order by the energy of the higher end, lowest first."""
+    """Edges of the chain, those to region k ending in n + k: I, J, log_c, and their order by the energy of
+    the higher end, lowest first."""
     from .wells_kernels import by_rank
     n, rank = outside.n, outside.diffusion._space.rank[outside.ids]
     edges = [(outside.I, outside.J, outside.log_c)]

@@ -14,12 +14,14 @@ def _root(parent, a):
     return a
 
 
-@kernel(integer(integers_1d, integers_1d, integers_1d, numbers_1d, numbers_1d, number, integers_1d, integers_1d, integers_1d))
+@kernel(integer(integers_1d, integers_1d, integers_1d, numbers_1d, numbers_1d, number, integers_1d,
+                integers_1d, integers_1d))
 def join(order, I, J, log_c, log_m, least, top, elder, edge):
-    """Join nodes along the edges in `order`, largest log_c first; the well with the lighter heaviest node ends (elder rule).
+    """Join nodes along the edges in `order`, largest log_c first; the well with the lighter heaviest node
+    ends (elder rule).
 
-    A well counts when log_m of its heaviest node minus log_c of the edge that ends it exceeds `least`. Fills, for each that counts, its
-    heaviest node, that of the well it joins, and the edge. Returns their number.
+    A well counts when log_m of its heaviest node minus log_c of the edge that ends it exceeds `least`. Fills,
+    for each that counts, its heaviest node, that of the well it joins, and the edge. Returns their number.
     """
     n = log_m.size
     parent, heaviest = top.copy(), top.copy()
@@ -42,8 +44,8 @@ def join(order, I, J, log_c, log_m, least, top, elder, edge):
 
 @kernel(types.void(integers_1d, integers_1d, integers_1d, integers_1d))
 def gather(order, I, J, label):
-    """Basins: join nodes along the edges in `order`, but never two that hold different seeds. label[n]: -1, or the seed; all are filled
-    that are connected to a seed.
+    """Basins: join nodes along the edges in `order`, but never two that hold different seeds. label[n]: -1,
+    or the seed; all are filled that are connected to a seed.
     """
     n = label.size
     parent, seed = label.copy(), label.copy()
@@ -63,9 +65,11 @@ def gather(order, I, J, label):
 
 @kernel(number(integers_1d, numbers_1d, integers_1d, integers_1d, number))
 def flood(order, B, shape, periodic, least):
-    """Highest B at which two wells of the cells of a grid meet that are both deeper than `least`; 0 if none do.
+    """Highest B at which two wells of the cells of a grid meet that are both deeper than `least`; 0 if none
+    do.
 
-    Cells rise out of the water in `order`, lowest B first, and join those of their neighbours that are there already.
+    Cells rise out of the water in `order`, lowest B first, and join those of their neighbours that are there
+    already.
     """
     parent = np.full(B.size, -1)
     highest = 0.0
@@ -87,7 +91,7 @@ def flood(order, B, shape, periodic, least):
                 low, b = _root(parent, i), _root(parent, j)
                 if low == b:
                     continue
-                if B[b] < B[low]:                         # a root is the lowest cell of its well: the shallower well ends
+                if B[b] < B[low]:  # a root is the lowest cell of its well: the shallower well ends
                     low, b = b, low
                 if B[i] - B[b] > least:
                     highest = B[i]

@@ -10,8 +10,9 @@ from .split_operator import CLIP, PARALLEL_CELLS, Lines, positions
 def assemble(diffusion, time=0.0, order=4):
     """Lines of `diffusion` at one time.
 
-    c_e = theta A m / int exp(beta f) along the edge (A face, m mobility): Simpson where beta f changes by less than 1/4, else
-    composite Gauss. Order 4 needs uniform axes and a constant diagonal mobility; elsewhere the same formulas are of order 2.
+    c_e = theta A m / int exp(beta f) along the edge (A face, m mobility): Simpson where beta f changes by
+    less than 1/4, else composite Gauss. Order 4 needs uniform axes and a constant diagonal mobility;
+    elsewhere the same formulas are of order 2.
     """
     grid, potential = diffusion.grid, diffusion.potential
     theta = temperature(diffusion.theta, time)
@@ -59,9 +60,11 @@ def assemble(diffusion, time=0.0, order=4):
         if inside is not None:
             _close(field, inside.reshape(grid.shape), axis, is_ring)
         C.append(c)
-        # the correction of order 4 assumes equal edges and one mobility; on other lines it would only cost positivity
+        # the correction of order 4 assumes equal edges and one mobility; on other lines it would only cost
+        # positivity
         is_uniform_axis = np.ptp(lengths[:-1]) <= 1e-9 * lengths[0]
-        delta.append(lengths**2 / (12 * theta * mobility[axis]) if order == 4 and is_constant and is_uniform_axis
+        delta.append(lengths**2 / (12 * theta * mobility[axis]) if order == 4 and is_constant
+                     and is_uniform_axis
                      else np.zeros(lengths.size))
     if inside is not None:
         W[~inside] = 0.0
@@ -72,11 +75,14 @@ def temperature(theta, time):
     """theta at one moment, positive."""
     if not callable(theta):
         return float(theta)
-    return checks.number(f"theta({time:g})", theta(time), positive=True, hint="Annealing may approach zero but not reach it; the limit is `fpkit.gradient_flow`.")
+    return checks.number(f"theta({time:g})", theta(time), positive=True,
+                         hint="Annealing may approach zero but not reach it; the limit is "
+                         "`fpkit.gradient_flow`.")
 
 
 def softened(b):
-    """beta (f - f0) that rises logarithmically above CLIP, so that exp(+-b) and their products stay in range."""
+    """beta (f - f0) that rises logarithmically above CLIP, so that exp(+-b) and their products stay in
+    range."""
     return np.where(b > CLIP, CLIP + np.log1p(np.minimum(np.maximum(b, CLIP), 1e30) - CLIP), b)
 
 
@@ -95,7 +101,8 @@ def domain(diffusion):
 
 
 def axis_mobility(diffusion):
-    """Mobility of each axis: (numbers (ndim,), True), or (function of points, False). A full tensor is refused here."""
+    """Mobility of each axis: (numbers (ndim,), True), or (function of points, False). A full tensor is
+    refused here."""
     mobility, ndim = diffusion.mobility, diffusion.grid.ndim
     if mobility is None:
         return np.ones(ndim), True
@@ -145,7 +152,8 @@ class _Compiled:
     def nodes(self):
         from . import assembly_kernels as kernels
         f = np.empty(self.grid.n_cells)
-        (kernels.node_values_parallel if self.is_parallel else kernels.node_values)(self.joined, self.shape, self.value, self.p, f)
+        (kernels.node_values_parallel if self.is_parallel else kernels.node_values)(self.joined, self.shape,
+                                                                                    self.value, self.p, f)
         return f
 
     def edges(self, axis, beta, f0, W, scale):
@@ -159,7 +167,8 @@ class _Compiled:
 
 
 class _BlackBox:
-    """The same for a potential that is only a Python function: three values an edge, a parabola between them."""
+    """The same for a potential that is only a Python function: three values an edge, a parabola between
+    them."""
 
     def __init__(self, potential, grid):
         self.potential, self.grid, self.x = potential, grid, positions(grid)

@@ -1,6 +1,8 @@
-"""Potential on the nodes, conductances of the edges between them, means over cells: loops over blocks of points.
+"""Potential on the nodes, conductances of the edges between them, means over cells: loops over blocks of
+points.
 
-The potential comes as a block function value(X[d, m], p, out[m]) (see core.compilation), so these kernels compile once for all.
+The potential comes as a block function value(X[d, m], p, out[m]) (see core.compilation), so these kernels
+compile once for all.
 """
 import numpy as np
 from numba import boolean, int64, njit, prange, types
@@ -9,13 +11,15 @@ from ...core.compilation import SIGNATURES, kernel
 from ...core.compilation.special import exp, log1p, options
 
 BLOCK = 64
-STEEP = 0.25                               # largest change of beta f on an edge for Simpson's rule (its error there: 1e-6)
+STEEP = 0.25  # largest change of beta f on an edge for Simpson's rule (its error there: 1e-6)
 EXP_STEEP = float(np.exp(STEEP))
-# Gauss points on a piece of an edge, and the change of beta f on the piece that they take with an error of 1e-6
+# Gauss points on a piece of an edge, and the change of beta f on the piece that they take with an error of
+# 1e-6
 RULES = np.array([[4, 2.2], [6, 5.0]])
 MAX_PIECES = 64
-NO_MASS = 1e-20                            # of a total of one: there the mean over the cell is not worth a logarithm
-GAUSS = np.array([[np.pad(a, (0, 6 - int(q))) for a in np.polynomial.legendre.leggauss(int(q))] for q, _ in RULES])
+NO_MASS = 1e-20  # of a total of one: there the mean over the cell is not worth a logarithm
+GAUSS = np.array([[np.pad(a, (0, 6 - int(q))) for a in np.polynomial.legendre.leggauss(int(q))] for q,
+                  _ in RULES])
 
 _vector = types.Array(types.float64, 1, "C")
 _counts = types.Array(types.int64, 1, "C")
@@ -24,7 +28,8 @@ _value = types.FunctionType(SIGNATURES["value"])
 
 @njit(**options)
 def _place(x, shape, row, axis, X, stop):
-    """Coordinates of a row of the last axis. x: node positions, n_a + 1 entries an axis. On `axis` rows count edges."""
+    """Coordinates of a row of the last axis. x: node positions, n_a + 1 entries an axis. On `axis` rows count
+    edges."""
     d = shape.size
     q, first, at, stride = row, 0, 0, shape[d - 1]
     for a in range(d):
@@ -62,7 +67,8 @@ def _values(x, shape, value, p, first_row, last_row, out):
 
 @kernel(types.void(_vector, _counts, _value, _vector, _vector))
 def node_values(x, shape, value, p, out):
-    """out (N,) = f on all nodes; x: positions of the nodes of each axis, each followed by one more (the next period or the wall)."""
+    """out (N,) = f on all nodes; x: positions of the nodes of each axis, each followed by one more (the next
+    period or the wall)."""
     _values(x, shape, value, p, 0, out.size // shape[shape.size - 1], out)
 
 
@@ -88,7 +94,8 @@ def _exponents(F, beta, f0, clip):
 
 @njit(**options)
 def _edges(x, shape, axis, is_ring, value, p, beta, f0, clip, W, scale, first_row, last_row, out):
-    """out_e = scale / int exp(beta (f - f0)) over the edge: Simpson where beta |df| < STEEP in the block, else composite Gauss."""
+    """out_e = scale / int exp(beta (f - f0)) over the edge: Simpson where beta |df| < STEEP in the block,
+    else composite Gauss."""
     d = shape.size
     stop = shape[axis] if is_ring else shape[axis] - 1
     n = stop if axis == d - 1 else shape[d - 1]
@@ -116,8 +123,10 @@ def _edges(x, shape, axis, is_ring, value, p, beta, f0, clip, W, scale, first_ro
                     length[k] = x[begin + e + 1] - base[k]
                     X[axis, k] = base[k] + 0.5 * length[k]
             else:
-                here, there = W[at + start:at + start + m], at + start + stride - (ring if position + 1 == shape[axis] else 0)
-                beyond, low, size = W[there:there + m], x[begin + position], x[begin + position + 1] - x[begin + position]
+                here, there = W[at + start:at + start + m], at + start + stride - (ring if position
+                                                                                   + 1 == shape[axis] else 0)
+                beyond, low, size = W[there:there + m], x[begin + position], x[begin + position
+                                                                               + 1] - x[begin + position]
                 for k in range(m):
                     left[k], right[k] = here[k], beyond[k]
                     X[d - 1, k] = x[tail + start + k]
@@ -139,7 +148,8 @@ def _edges(x, shape, axis, is_ring, value, p, beta, f0, clip, W, scale, first_ro
             if steep < STEEP:
                 _exponents(F, beta, f0, clip)
                 for k in range(m):
-                    out[row * n + start + k] = 6 * scale / (length[k] * (1 / left[k] + 4 * exp(F[k]) + 1 / right[k]))
+                    out[row * n + start + k] = 6 * scale / (length[k]
+                                                            * (1 / left[k] + 4 * exp(F[k]) + 1 / right[k]))
                 continue
             rule = 0 if steep <= RULES[0, 1] else 1
             q, reach = int(RULES[rule, 0]), RULES[rule, 1]
@@ -161,20 +171,24 @@ def _edges(x, shape, axis, is_ring, value, p, beta, f0, clip, W, scale, first_ro
                 out[row * n + start + k] = scale * top[k] / (length[k] * acc[k])
 
 
-@kernel(types.void(_vector, _counts, int64, boolean, _value, _vector, types.float64, types.float64, types.float64, _vector,
+@kernel(types.void(_vector, _counts, int64, boolean, _value, _vector, types.float64, types.float64,
+                   types.float64, _vector,
                    types.float64, _vector))
 def edge_conductances(x, shape, axis, is_ring, value, p, beta, f0, clip, W, scale, out):
-    """out (..., n_axis - 1 or n_axis, ...) = scale / int exp(beta (f - f0)) over each edge along `axis`, logarithmic above clip; W = exp(-beta (f - f0)) on nodes."""
+    """out (..., n_axis - 1 or n_axis, ...) = scale / int exp(beta (f - f0)) over each edge along `axis`,
+    logarithmic above clip; W = exp(-beta (f - f0)) on nodes."""
     _edges(x, shape, axis, is_ring, value, p, beta, f0, clip, W, scale, 0, _rows(shape, axis, is_ring), out)
 
 
-@kernel(types.void(_vector, _counts, int64, boolean, _value, _vector, types.float64, types.float64, types.float64, _vector,
+@kernel(types.void(_vector, _counts, int64, boolean, _value, _vector, types.float64, types.float64,
+                   types.float64, _vector,
                    types.float64, _vector), parallel=True)
 def edge_conductances_parallel(x, shape, axis, is_ring, value, p, beta, f0, clip, W, scale, out):
     rows = _rows(shape, axis, is_ring)
     n_jobs = min(rows, 64)
     for job in prange(n_jobs):
-        _edges(x, shape, axis, is_ring, value, p, beta, f0, clip, W, scale, job * rows // n_jobs, (job + 1) * rows // n_jobs, out)
+        _edges(x, shape, axis, is_ring, value, p, beta, f0, clip, W, scale, job * rows // n_jobs,
+               (job + 1) * rows // n_jobs, out)
 
 
 @njit(**options)
@@ -194,7 +208,8 @@ def _log_mean(z):
 
 @njit(**options)
 def _means(V, W, x, width, is_ring, n, inner, first, last, out):
-    # factors of one line: second difference, first difference (right and left), widths over distances (two-sided, right, left)
+    # factors of one line: second difference, first difference (right and left), widths over distances
+    # (two-sided, right, left)
     T = np.empty((7, n))
     for k in range(n):
         right = x[k + 1] - x[k] if k < n - 1 or is_ring else width[k]
@@ -214,13 +229,13 @@ def _means(V, W, x, width, is_ring, n, inner, first, last, out):
                 out[m] = 0.0
                 continue
             if max(abs(V[m]), abs(V[a]), abs(V[c])) * max(W[m], W[a], W[c]) <= NO_MASS:
-                out[m] = V[m]                                                   # bounds what the three cells hold, and that is nothing
+                out[m] = V[m]  # bounds what the three cells hold, and that is nothing
                 continue
             down = a if W[a] > 0 else m
             up = c if W[c] > 0 else m
             y = (W[up] - W[down]) / (W[up] + W[down])
             per = (T[4, k] if down != m else T[5, k]) if up != m else T[6, k]
-            steep = 2 * (y + y * y * y / 3) * per                            # d log W per cell, by atanh to third order
+            steep = 2 * (y + y * y * y / 3) * per  # d log W per cell, by atanh to third order
             if abs(y) > 0.46:
                 steep = np.log(W[up] / W[down]) * per
             slope = (1.0 if steep > 1.0 else steep) if steep > -1.0 else -1.0
@@ -229,31 +244,35 @@ def _means(V, W, x, width, is_ring, n, inner, first, last, out):
             low = 0.0 if low < 0.0 else low
             out[m] = V[m] + high * (V[up] - V[m]) + low * (V[down] - V[m])
             if abs(steep) > 1.0:
-                # v and W as exponentials across the cell: where the density is smooth and W is steep, v undoes W
+                # v and W as exponentials across the cell: where the density is smooth and W is steep, v
+                # undoes W
                 if V[m] > 0 and V[m] * max(W[m], W[up], W[down]) <= NO_MASS:
-                    out[m] = V[m]                                               # bounds what the cell may hold, and that is nothing
+                    out[m] = V[m]  # bounds what the cell may hold, and that is nothing
                     continue
                 part, here, size = min(abs(steep) - 1.0, 1.0), V[m] * W[m], _log_mean(steep)
                 if V[m] > 0 and V[up] > 0 and V[down] > 0:
                     rise = np.log(V[up] / V[down]) * per
-                    # u lies between its neighbours (rounding far up a wall must not be carried down it), except in
-                    # equilibrium, where v hardly rises and the cell holds its Gibbs mass times v however narrow the well is
+                    # u lies between its neighbours (rounding far up a wall must not be carried down it),
+                    # except in equilibrium, where v hardly rises and the cell holds its Gibbs mass times v
+                    # however narrow the well is
                     bound = max(here, V[up] * W[up], V[down] * W[down]) / here
                     own = np.exp(min(size, 690.0))
                     bound += max(0.0, 1.0 - abs(rise)) * max(0.0, own - bound)
                     value = V[m] * min(np.exp(min(_log_mean(rise + steep), 690.0)), bound) / own
                 else:
-                    value = V[m] * np.exp(-size)                                # no slope: the node's own value stands for the cell
+                    value = V[m] * np.exp(-size)  # no slope: the node's own value stands for the cell
                 out[m] = (1 - part) * out[m] + part * value
 
 
 @kernel(types.void(_vector, _vector, _vector, _vector, boolean, int64, int64, int64, _vector))
 def cell_mean(V, W, x, width, is_ring, outer, n, inner, out):
-    """out = mean of v over each cell along the middle axis, weighted by exp(-beta f): weights >= 0 that sum to one.
+    """out = mean of v over each cell along the middle axis, weighted by exp(-beta f): weights >= 0 that sum
+    to one.
 
-    From the parabola through three nodes and the slope of log W (atanh to third order), beta f's change per cell being clipped at one:
-    mean = v + (w^2/24) v'' + (w^2/12) (log W)' v'. Beyond, with both v and W as exponentials. A neighbour with W <= 0 is outside the domain and counts as a wall (v' = 0).
-    x: n + 1 node positions (the last one a period on), width: n cell widths.
+    From the parabola through three nodes and the slope of log W (atanh to third order), beta f's change per
+    cell being clipped at one: mean = v + (w^2/24) v'' + (w^2/12) (log W)' v'. Beyond, with both v and W as
+    exponentials. A neighbour with W <= 0 is outside the domain and counts as a wall (v' = 0). x: n + 1 node
+    positions (the last one a period on), width: n cell widths.
     """
     _means(V, W, x, width, is_ring, n, inner, 0, outer * n, out)
 

@@ -1,7 +1,9 @@
-"""Evolution on the chain of a diffusion as it is: named schemes, full mobility tensors, absorbing sets, chains made elsewhere.
+"""Evolution on the chain of a diffusion as it is: named schemes, full mobility tensors, absorbing sets,
+chains made elsewhere.
 
-Where every edge joins neighbours along an axis the chain becomes lines and keeps the split steps; with the stencil of a full
-tensor only steps of the whole grid are left. Order 2 in space (with absorbing sets the order-4 mass is kept away from them).
+Where every edge joins neighbours along an axis the chain becomes lines and keeps the split steps; with the
+stencil of a full tensor only steps of the whole grid are left. Order 2 in space (with absorbing sets the
+order-4 mass is kept away from them).
 """
 from __future__ import annotations
 
@@ -28,9 +30,10 @@ class GraphLines(Lines):
 def chain_lines(diffusion, order=4):
     """`Lines` of the chain (log_mass, edges, log_conductance, ground) of a diffusion."""
     chain, is_ours = diffusion, getattr(diffusion, "scheme", "") == "recommended"
-    if is_ours:                                # point masses: committor and cell masses are slow in strong drift
+    if is_ours:  # point masses: committor and cell masses are slow in strong drift
         from ..fokker_planck import FokkerPlanck
-        chain = FokkerPlanck(diffusion.potential, diffusion.theta, diffusion.grid, diffusion.mobility, "quadrature/node", diffusion.absorbing)
+        chain = FokkerPlanck(diffusion.potential, diffusion.theta, diffusion.grid, diffusion.mobility,
+                             "quadrature/node", diffusion.absorbing)
     grid, theta = diffusion.grid, float(diffusion.theta)
     log_mass = np.asarray(chain.log_mass, float).ravel()
     inside = np.isfinite(log_mass)
@@ -56,7 +59,8 @@ def chain_lines(diffusion, order=4):
         mobility = np.broadcast_to(np.diag(m) if m.ndim == 2 else m, (grid.ndim,)).astype(float)
     if is_ours and order == 4 and not callable(diffusion.mobility) and grid.is_uniform:
         has_order_4 = True
-    delta = [np.full(n, h**2 / (12 * theta * m) if has_order_4 else 0.0) for n, h, m in zip(grid.shape, grid.h, mobility)]
+    delta = [np.full(n, h**2 / (12 * theta * m) if has_order_4 else 0.0) for n, h,
+             m in zip(grid.shape, grid.h, mobility)]
     lines = Lines(grid, W, C, delta, ground, theta, inside, order=4 if has_order_4 else 2, mobility=mobility)
     lines.nodes_are_cells = getattr(diffusion, "nodes_are_cells", False)
     return lines
@@ -73,7 +77,9 @@ def _along_axes(grid, pairs, c):
     for axis, n in enumerate(grid.shape):
         is_ring = grid.periodic[axis]
         field = np.zeros([k - (1 if j == axis and not is_ring else 0) for j, k in enumerate(grid.shape)])
-        for size, place in ((1, a[axis]), (-1, b[axis]), *(((n - 1, np.full(a.shape[1], n - 1)), (1 - n, np.full(a.shape[1], n - 1))) if is_ring and n > 2 else ())):
+        for size, place in ((1, a[axis]), (-1, b[axis]),
+                            *(((n - 1, np.full(a.shape[1], n - 1)), (1 - n, np.full(a.shape[1], n - 1)))
+                              if is_ring and n > 2 else ())):
             pick = step[axis] == size
             at = a[:, pick].copy()
             at[axis] = place[pick]

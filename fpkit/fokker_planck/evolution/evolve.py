@@ -19,35 +19,39 @@ from .initial import kind_of, node_start
 
 COARSE_CELLS = 300_000                     # above, the grid error is not estimated by a second run
 LEAST_POSITIVE_TOL = 1e-5
-STEEPEST = 2.0                             # beta |df| between neighbours: there the numerical temperature |f'| h/2 equals theta
-LIVING = 4.0                               # beta (f - f0) up to which most of the density lives (exp(-4) = 0.02)
+STEEPEST = 2.0  # beta |df| between neighbours: there the numerical temperature |f'| h/2 equals theta
+LIVING = 4.0  # beta (f - f0) up to which most of the density lives (exp(-4) = 0.02)
 
 
 def evolve(diffusion, u0, times, tol=None, positive=False, n_steps=None, order=4, progress=None):
     """Densities at the given times, from du/dt = theta div[m exp(-beta f) grad(u exp(beta f))].
 
-    Split steps of order 4 in space and 2 in time (lines solved without subtraction), then, at times beyond the local
-    relaxation, implicit steps of the whole grid that grow without limit [1]_ [2]_.
+    Split steps of order 4 in space and 2 in time (lines solved without subtraction), then, at times beyond
+    the local relaxation, implicit steps of the whole grid that grow without limit [1]_ [2]_.
 
     Parameters
     ----------
     diffusion : FokkerPlanck
     u0 : point (ndim,), (mean, std), array of grid.shape, Field or callable
-        The start. A point is shared among the 2^ndim nearest cell centres so that its mean is exact (its variance is too large by
-        at most h^2/4 an axis). ``(mean, std)`` is a Gaussian, std one number or one an axis. An array or Field holds cell
-        averages, a callable ``density(points)`` takes points (..., ndim). The start is normalised to mass one.
+        The start. A point is shared among the 2^ndim nearest cell centres so that its mean is exact (its
+        variance is too large by at most h^2/4 an axis). ``(mean, std)`` is a Gaussian, std one number or one
+        an axis. An array or Field holds cell averages, a callable ``density(points)`` takes points (...,
+        ndim). The start is normalised to mass one.
     times : float or increasing sequence
         When to read the density, in units of time, each >= 0. The start is at time 0.
     tol : float, optional
-        L1 error of the cell probabilities that the time steps may make; default 1e-6, and 1e-3 in positive mode.
+        L1 error of the cell probabilities that the time steps may make; default 1e-6, and 1e-3 in positive
+        mode.
     positive : bool
-        Backward Euler on the chain of order 2: no negative value at any step and a relative entropy that never rises, but of
-        order 1 in time (tol below 1e-5 is refused). Otherwise sharp starts may leave negative values of 1e-5 of the peak at early times.
+        Backward Euler on the chain of order 2: no negative value at any step and a relative entropy that
+        never rises, but of order 1 in time (tol below 1e-5 is refused). Otherwise sharp starts may leave
+        negative values of 1e-5 of the peak at early times.
     n_steps : int, optional
-        This many equal split steps from each time to the next in place of automatic steps; the time error is then not known (NaN).
+        This many equal split steps from each time to the next in place of automatic steps; the time error is
+        then not known (NaN).
     order : {4, 2}
-        Order in space. Non-uniform axes and position-dependent mobility have order 2 in any case; with a full mobility tensor
-        or a named scheme the chain of the diffusion is used.
+        Order in space. Non-uniform axes and position-dependent mobility have order 2 in any case; with a full
+        mobility tensor or a named scheme the chain of the diffusion is used.
     progress : bool, optional
         Progress bar on the standard error stream; default: when that is a terminal.
 
@@ -66,20 +70,25 @@ def evolve(diffusion, u0, times, tol=None, positive=False, n_steps=None, order=4
 
     References
     ----------
-    .. [1] W. K. Grassmann, M. I. Taksar, D. P. Heyman, Oper. Res. 33, 1107 (1985): elimination without subtraction.
+    .. [1] W. K. Grassmann, M. I. Taksar, D. P. Heyman, Oper. Res. 33, 1107 (1985): elimination without
+    subtraction.
     .. [2] R. Alexander, SIAM J. Numer. Anal. 14, 1006 (1977): L-stable implicit Runge-Kutta (SDIRK2).
     """
     times = _times(times)
-    tol = (1e-3 if positive else 1e-6) if tol is None else checks.number("tol", tol, positive=True, hint="It bounds the L1 error of the time steps; 1e-6 is a good start.")
+    tol = (1e-3 if positive else 1e-6) if tol is None else checks.number("tol", tol, positive=True,
+                                                                         hint="It bounds the L1 error of the time steps; 1e-6 is a good start.")
     if tol >= 1:
         raise ValueError(f"tol must be below 1, got {tol:g}: L1 distances of densities are at most 2.")
     if positive and tol < LEAST_POSITIVE_TOL and n_steps is None:
-        raise ValueError(f"positive=True is of order 1 in time, tol = {tol:g} would take about {1 / tol:.0e} steps; ask for tol >= 1e-4 or leave it out.")
+        raise ValueError(f"positive=True is of order 1 in time, tol = {tol:g} would take about {1 / tol:.0e} "
+                         "steps; ask for tol >= 1e-4 or leave it out.")
     if n_steps is not None:
         n_steps = checks.whole("n_steps", n_steps, 1)
     order = checks.choice("order", order, (4, 2))
     if positive:
-        order = 2                          # the order-4 mass gives no M-matrix at small steps; capped there it would be another chain at each step
+        # the order-4 mass gives no M-matrix at small steps; capped there it would be another chain at each
+        # step
+        order = 2
     problem = Problem(diffusion)
     kind = kind_of(u0, diffusion.grid)
     run = _Run(problem, kind, tol, bool(positive), n_steps, order, reads_start=times[0] == 0)
@@ -128,7 +137,8 @@ class _Run:
         warn_if_coarse(self.lines)
         stuck = self.lines.W <= np.exp(-CLIP) * (1 + 1e-9)
         if stuck.any() and self.start[stuck].sum() > self.tol:
-            warnings.warn(f"part of u0 lies where beta f is more than {CLIP:g} above its minimum; there the drift is too slow, so start lower "
+            warnings.warn(f"part of u0 lies where beta f is more than {CLIP:g} above its minimum; there the "
+                          "drift is too slow, so start lower "
                           "or raise theta.", ResolutionWarning, stacklevel=5)
 
     def go(self, times, bar):
@@ -154,7 +164,8 @@ class _Run:
         self.stepper.counts.strang += self.n_steps
         if not self.lines.is_split:
             return self.stepper.coupled_steps(v, dt, self.n_steps)
-        chunk = max(1, min(self.n_steps, 50_000_000 // self.lines.W.size))      # about a second, so that Ctrl-C is heard
+        # about a second, so that Ctrl-C is heard
+        chunk = max(1, min(self.n_steps, 50_000_000 // self.lines.W.size))
         while done < self.n_steps:
             m = min(chunk, self.n_steps - done)
             v = self.lines.strang(v.copy() if done == 0 and s > 0 else v, dt, m, self.stepper.mode)
@@ -164,7 +175,8 @@ class _Run:
 
     def _node_values(self, lines, v):
         """v = u/D from the node masses u that are carried while the chain moves."""
-        return v if not self.problem.is_moving else np.divide(v, lines.mass, out=np.zeros_like(v), where=lines.mass > 0)
+        return v if not self.problem.is_moving else np.divide(v, lines.mass, out=np.zeros_like(v),
+                                                              where=lines.mass > 0)
 
     def keep(self, v, t):
         """Read the density at time t and its functionals."""
@@ -203,20 +215,27 @@ class _Run:
         rounding = 0.0 if fixed else self.stepper.rounding_rate
         time_error = np.full(n, np.nan) if fixed else np.minimum(self.tol + rounding * times[:n], 2.0)
         counts = self.stepper.counts.as_dict()
-        return Evolution(times=times[:n].copy(), densities=densities, grid=grid, theta=problem.theta_text(times[:n]),
-                         gibbs=gibbs.reshape(grid.shape), mass=np.array(self.mass), free_energy=facts[:, 0], relative_entropy=facts[:, 1],
+        return Evolution(times=times[:n].copy(), densities=densities, grid=grid,
+                         theta=problem.theta_text(times[:n]),
+                         gibbs=gibbs.reshape(grid.shape), mass=np.array(self.mass), free_energy=facts[:, 0],
+                         relative_entropy=facts[:, 1],
                          distance=facts[:, 2], time_error=time_error, space_error=space_error[:n],
-                         start=self.start.reshape(grid.shape), steps=counts, resolution=float(problem.resolution(self.lines)),
-                         status=self.status, inputs={**problem.provenance(), "tol": self.tol, "positive": self.positive,
-                                                     "n_steps": self.n_steps, "order": space_order(self.lines),
-                                                     "start": self.kind[0], "start_data": None if self.kind[0] in ("array", "function") else self.kind[1]})
+                         start=self.start.reshape(grid.shape), steps=counts,
+                         resolution=float(problem.resolution(self.lines)),
+                         status=self.status, inputs={**problem.provenance(), "tol": self.tol,
+                                                     "positive": self.positive,
+                                                     "n_steps": self.n_steps,
+                                                     "order": space_order(self.lines),
+                                                     "start": self.kind[0], "start_data": None if self.kind[0]
+                                                     in ("array", "function") else self.kind[1]})
 
 
 def _space_error(problem, kind, times, tol, positive, order, run):
-    """L1 error of the grid from a second run with about twice the cell width: the difference over r^p - 1, r the ratio of widths.
+    """L1 error of the grid from a second run with about twice the cell width: the difference over r^p - 1, r
+    the ratio of widths.
 
-    p = 4 or 2, the order in space; a quarter of the gain only where the difference is large (the order is not seen yet) and no gain
-    beside an absorbing set, whose cut cells err irregularly.
+    p = 4 or 2, the order in space; a quarter of the gain only where the difference is large (the order is not
+    seen yet) and no gain beside an absorbing set, whose cut cells err irregularly.
     """
     grid = problem.grid
     missing = np.full(times.size, np.nan)
@@ -231,7 +250,8 @@ def _space_error(problem, kind, times, tol, positive, order, run):
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            second = _Run(problem.on(coarse), (name, data), tol, positive, None, order, times[0] == 0, is_second=True)
+            second = _Run(problem.on(coarse), (name, data), tol, positive, None, order, times[0] == 0,
+                          is_second=True)
             second.go(times, lambda x: None)
     except ValueError:                      # e.g. the start lies in a cell that the coarse mask removes
         return missing
@@ -239,12 +259,14 @@ def _space_error(problem, kind, times, tol, positive, order, run):
         return missing
     ratio = max(coarse.h / grid.h)
     gain = max(ratio ** space_order(run.lines) - 1, 1.0) if problem.absorbing is None else 1.0
-    gaps = [np.abs(_regridded(P.reshape(grid.shape), grid, coarse) - Q.reshape(coarse.shape)).sum() for P, Q in zip(run.P, second.P)]
+    gaps = [np.abs(_regridded(P.reshape(grid.shape), grid, coarse) - Q.reshape(coarse.shape)).sum() for P,
+            Q in zip(run.P, second.P)]
     return np.array([min(gap / (gain if gap < 0.03 else max(gain / 4, 1.0)), 2.0) for gap in gaps])
 
 
 def grid_of_half(grid):
-    """The same domain with half the cells an axis (rounded up); None for a mask given as an array on an odd number of cells.
+    """The same domain with half the cells an axis (rounded up); None for a mask given as an array on an odd
+    number of cells.
 
     Such a mask keeps a pair of cells when both are inside.
     """
@@ -256,11 +278,13 @@ def grid_of_half(grid):
         mask = joined(grid.inside.astype(float), grid.shape) == 2**grid.ndim
     if grid.is_uniform:
         return Grid(grid.bounds, [(n + 1) // 2 for n in grid.shape], grid.periodic, mask)
-    return Grid.from_edges([e[::2] if e.size % 2 else np.append(e[::2], e[-1]) for e in grid.edges], grid.periodic, mask)
+    return Grid.from_edges([e[::2] if e.size % 2 else np.append(e[::2], e[-1]) for e in grid.edges],
+                           grid.periodic, mask)
 
 
 def _regridded(P, grid, coarse):
-    """Cell probabilities on the coarse cells: sums of pairs, or a cubic spline through the cumulative sums where cells are cut."""
+    """Cell probabilities on the coarse cells: sums of pairs, or a cubic spline through the cumulative sums
+    where cells are cut."""
     if all(n == 2 * m for n, m in zip(grid.shape, coarse.shape)):
         return joined(P, grid.shape)
     from scipy.interpolate import CubicSpline
@@ -271,7 +295,8 @@ def _regridded(P, grid, coarse):
 
 
 def warn_if_coarse(lines):
-    """A ResolutionWarning that names the axis and the number of cells that would help, where beta f changes too fast between nodes."""
+    """A ResolutionWarning that names the axis and the number of cells that would help, where beta f changes
+    too fast between nodes."""
     worst, worst_axis = 1.0, 0
     W = lines.W.reshape(lines.shape)
     for axis, n in enumerate(lines.shape):
@@ -287,8 +312,10 @@ def warn_if_coarse(lines):
     if change > STEEPEST:
         n = lines.shape[worst_axis] * change / STEEPEST
         digits = 10.0 ** max(np.floor(np.log10(n)) - 1, 0)
-        warnings.warn(f"f changes by {change:.1f} theta between neighbouring cells on axis {worst_axis} where the density lives; it will be too wide "
-                      f"and slow drift may be off. About {int(np.ceil(n / digits) * digits)} cells on that axis would bring this below {STEEPEST:g}.",
+        warnings.warn(f"f changes by {change:.1f} theta between neighbouring cells on axis {worst_axis} "
+                      "where the density lives; it will be too wide "
+                      f"and slow drift may be off. About {int(np.ceil(n / digits) * digits)} cells on that "
+                      f"axis would bring this below {STEEPEST:g}.",
                       ResolutionWarning, stacklevel=6)
 
 

@@ -1,7 +1,8 @@
 """Implicit solves of the whole grid, for times at which split steps are held back by the local relaxation.
 
-(D + tau (K + ground)) v = r on the graph of nodes. Three ways, chosen by size: elimination without subtraction in a band (exact
-at any tau: what metastable times need), sparse LU, and conjugate gradients with an aggregation multigrid.
+(D + tau (K + ground)) v = r on the graph of nodes. Three ways, chosen by size: elimination without
+subtraction in a band (exact at any tau: what metastable times need), sparse LU, and conjugate gradients with
+an aggregation multigrid.
 """
 from __future__ import annotations
 
@@ -10,10 +11,11 @@ import numpy as np
 from .split_operator import dot
 from .sweep_kernels import GAMMA, KAPPA
 
-BAND_ENTRIES = 4_000_000                   # N times bandwidth up to which elimination in a band is the quickest
+BAND_ENTRIES = 4_000_000  # N times bandwidth up to which elimination in a band is the quickest
 LU_NODES_2D, LU_NODES_3D = 512**2, 22**3
 MAX_FACTORS = 3
-LU_OPTIONS = dict(permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options=dict(SymmetricMode=True))   # half the fill
+# half the fill
+LU_OPTIONS = dict(permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options=dict(SymmetricMode=True))
 
 
 class Graph:
@@ -45,7 +47,8 @@ class Graph:
         place = np.full(n, -1)
         place[ids] = np.arange(ids.size)
         i, j = place[I], place[J]
-        graph = coo_matrix((np.ones(2 * i.size, np.int8), (np.r_[i, j], np.r_[j, i])), shape=(ids.size, ids.size)).tocsr()
+        graph = coo_matrix((np.ones(2 * i.size, np.int8), (np.r_[i, j], np.r_[j, i])),
+                           shape=(ids.size, ids.size)).tocsr()
         return ids[reverse_cuthill_mckee(graph, symmetric_mode=True)]
 
     @property
@@ -72,9 +75,11 @@ class Graph:
         from scipy.sparse import csr_matrix
         root = np.sqrt(self.D)
         g = tau * self.c / (root[self.I] * root[self.J])
-        d = self.excess(tau) / self.D + tau * (np.bincount(self.I, self.c, self.N) + np.bincount(self.J, self.c, self.N)) / self.D
+        d = self.excess(tau) / self.D + tau * (np.bincount(self.I, self.c, self.N)
+                                               + np.bincount(self.J, self.c, self.N)) / self.D
         k = np.arange(self.N)
-        return csr_matrix((np.r_[-g, -g, d], (np.r_[self.I, self.J, k], np.r_[self.J, self.I, k])), shape=(self.N, self.N)), root
+        return csr_matrix((np.r_[-g, -g, d], (np.r_[self.I, self.J, k], np.r_[self.J, self.I, k])),
+                          shape=(self.N, self.N)), root
 
 
 class _Band:
@@ -125,8 +130,9 @@ class _Multigrid:
 class Coupled:
     """Unsplit steps. Factors are kept by step size, so that steps on a ladder reuse them.
 
-    Order 4: dv/dt = -A v, A = sum over the axes of M^-1 K, the same operator as in the split steps. It lies between D^-1 K and
-    3 D^-1 K, so the solve with D + tau K is a preconditioner with a spectrum in [1, 3]: a few conjugate residual steps.
+    Order 4: dv/dt = -A v, A = sum over the axes of M^-1 K, the same operator as in the split steps. It lies
+    between D^-1 K and 3 D^-1 K, so the solve with D + tau K is a preconditioner with a spectrum in [1, 3]: a
+    few conjugate residual steps.
     """
 
     def __init__(self, graph, operator=None, positive=False):
@@ -142,13 +148,15 @@ class Coupled:
         return self.kept[tau]
 
     def step(self, v, dt, accuracy, D):
-        """One SDIRK2 step (backward Euler when positive); D: node masses, 0 outside; `accuracy`: L1 error allowed in a solve."""
+        """One SDIRK2 step (backward Euler when positive); D: node masses, 0 outside; `accuracy`: L1 error
+        allowed in a solve."""
         before = dot(D, v)
         if self.positive:
             new = self._solve(v, dt, accuracy, D)
         else:
             y = self._solve(v, GAMMA * dt, accuracy, D)
-            # S w with w = v + KAPPA (y - v) as the difference of two solves of positive data: S v = y is known already
+            # S w with w = v + KAPPA (y - v) as the difference of two solves of positive data: S v = y is
+            # known already
             new = (1 - KAPPA) * y + KAPPA * self._solve(y, GAMMA * dt, accuracy, D)
         if self.graph.ground is None and before != 0:
             kept = dot(D, new) / before
@@ -157,7 +165,8 @@ class Coupled:
         return new
 
     def _solve(self, b, tau, accuracy, D):
-        """(1 + tau A)^-1 b by conjugate residuals, preconditioned and measured by the solve with D + tau K."""
+        """(1 + tau A)^-1 b by conjugate residuals, preconditioned and measured by the solve with D + tau
+        K."""
         factors = self._factors(tau)
         x = factors.solve(D * b)
         self.n_solves += 1
@@ -170,7 +179,8 @@ class Coupled:
         for _ in range(25):
             weighted = D * r
             size = np.sqrt(dot(weighted, r))
-            if np.abs(weighted).sum() <= accuracy or not size < 0.8 * last:       # what no longer shrinks is rounding
+            # what no longer shrinks is rounding
+            if np.abs(weighted).sum() <= accuracy or not size < 0.8 * last:
                 break
             last = size
             p = r.copy()

@@ -1,7 +1,9 @@
-"""Lines of any kind: periodic, with killing, on any spacing; and the operator M^-1 K of a line. Slower than the panels, more general.
+"""Lines of any kind: periodic, with killing, on any spacing; and the operator M^-1 K of a line. Slower than
+the panels, more general.
 
-On a ring, eliminating node k joins its neighbour k + 1 to the last node, so one extra conductance `a` is carried along; killing
-adds tau * ground to the excess. Both stay free of subtraction wherever g = tau c - mu >= 0.
+On a ring, eliminating node k joins its neighbour k + 1 to the last node, so one extra conductance `a` is
+carried along; killing adds tau * ground to the excess. Both stay free of subtraction wherever g = tau c - mu
+>= 0.
 """
 import numpy as np
 from numba import boolean, int64, njit, prange, types
@@ -90,7 +92,8 @@ def _line(n, is_ring, tau, mode, delta, d, c, ground, mu, e, x, z, s, r, v):
 
 @njit(**options)
 def _lines(V, D, C, ground, delta, is_ring, outer, n, inner, first, last, dt, mode):
-    """Lines first..last along the middle axis of V, D, ground (outer, n, inner); C (outer, n or n-1, inner)."""
+    """Lines first..last along the middle axis of V, D, ground (outer, n, inner); C (outer, n or n-1,
+    inner)."""
     tau = GAMMA * dt if mode == 1 else dt
     d, c, gr, mu, e = np.empty(n), np.zeros(n), np.zeros(n), np.zeros(n), np.empty(n)
     x, z, s, r, v = np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n)
@@ -111,15 +114,19 @@ def _lines(V, D, C, ground, delta, is_ring, outer, n, inner, first, last, dt, mo
             V[b + k * inner] = v[k]
 
 
-@kernel(types.void(_vector, _vector, _vector, _vector, _vector, boolean, int64, int64, int64, types.float64, int64))
+@kernel(types.void(_vector, _vector, _vector, _vector, _vector, boolean, int64, int64, int64, types.float64,
+                   int64))
 def lines(V, D, C, ground, delta, is_ring, outer, n, inner, dt, mode):
-    """One step on every line along the middle axis, or V = M^-1 K V (mode OPERATOR); ground of size 1 means none."""
+    """One step on every line along the middle axis, or V = M^-1 K V (mode OPERATOR); ground of size 1 means
+    none."""
     _lines(V, D, C, ground, delta, is_ring, outer, n, inner, 0, outer * inner, dt, mode)
 
 
-@kernel(types.void(_vector, _vector, _vector, _vector, _vector, boolean, int64, int64, int64, types.float64, int64), parallel=True)
+@kernel(types.void(_vector, _vector, _vector, _vector, _vector, boolean, int64, int64, int64, types.float64,
+                   int64), parallel=True)
 def lines_parallel(V, D, C, ground, delta, is_ring, outer, n, inner, dt, mode):
     n_lines = outer * inner
     n_jobs = min(n_lines, 64)
     for job in prange(n_jobs):
-        _lines(V, D, C, ground, delta, is_ring, outer, n, inner, job * n_lines // n_jobs, (job + 1) * n_lines // n_jobs, dt, mode)
+        _lines(V, D, C, ground, delta, is_ring, outer, n, inner, job * n_lines // n_jobs,
+               (job + 1) * n_lines // n_jobs, dt, mode)

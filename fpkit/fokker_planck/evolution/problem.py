@@ -1,4 +1,5 @@
-"""What an evolution needs to know of a diffusion: its lines, exact cell masses and functionals, also at other times and on other grids."""
+"""What an evolution needs to know of a diffusion: its lines, exact cell masses and functionals, also at other
+times and on other grids."""
 from __future__ import annotations
 
 import numpy as np
@@ -23,18 +24,21 @@ class Problem:
     @property
     def inside(self):
         """Cells of the domain; None when neither a mask nor the potential's domain can exclude any."""
-        if self.grid.mask is None and not callable(getattr(self.potential, "domain", None)) and hasattr(self.diffusion, "absorbing"):
+        if self.grid.mask is None and not callable(getattr(self.potential, "domain",
+                                                           None)) and hasattr(self.diffusion, "absorbing"):
             return None
         return self.diffusion.inside
 
     @property
     def energies(self):
         """f at the cell centres, if the diffusion holds it already and f does not move; else None."""
-        return None if getattr(self.potential, "is_time_dependent", False) else self.diffusion.__dict__.get("_energies", (None,))[0]
+        return None if getattr(self.potential, "is_time_dependent",
+                               False) else self.diffusion.__dict__.get("_energies", (None,))[0]
 
     @property
     def is_split(self):
-        """True when the chain is our own of order 4: the recommended scheme, nothing absorbed, a mobility without off-diagonal entries."""
+        """True when the chain is our own of order 4: the recommended scheme, nothing absorbed, a mobility
+        without off-diagonal entries."""
         if getattr(self.diffusion, "scheme", "recommended") != "recommended" or self.absorbing is not None:
             return False
         try:
@@ -45,7 +49,7 @@ class Problem:
 
     @property
     def can_coarsen(self):
-        return hasattr(self.diffusion, "absorbing")              # ours, and not a chain that exists on one grid only
+        return hasattr(self.diffusion, "absorbing")  # ours, and not a chain that exists on one grid only
 
     def on(self, grid):
         """The same diffusion on another grid; half as many cells an axis take over the masses of this one."""
@@ -74,7 +78,8 @@ class Problem:
         return temperature(self.theta, time)
 
     def _quick(self, lines, time):
-        """Masses in one compiled pass, where that is good enough for the sum and nothing better is there already."""
+        """Masses in one compiled pass, where that is good enough for the sum and nothing better is there
+        already."""
         self._wait = time, lines
         self._of_masses = None
 
@@ -83,7 +88,9 @@ class Problem:
         if self._of_masses is not None and (not self.is_moving or self._of_masses[0] == time):
             return self._of_masses[1]
         found = None
-        if self.parent is not None and not self.is_moving and all(n == 2 * m for n, m in zip(self.parent.grid.shape, self.grid.shape)):
+        if self.parent is not None and not self.is_moving and all(n == 2 * m for n,
+                                                                  m in zip(self.parent.grid.shape,
+                                                                           self.grid.shape)):
             logs, f0, _ = self.parent._masses(time)
             top = logs.max()
             with np.errstate(divide="ignore"):
@@ -118,10 +125,12 @@ class Problem:
         return logs, lines.f0, error
 
     def is_rough(self, P):
-        """True, once, when the quick masses are not good enough where the density P lives; the next ones are exact."""
+        """True, once, when the quick masses are not good enough where the density P lives; the next ones are
+        exact."""
         error = None if self._of_masses is None else self._of_masses[1][2]
         from ..gibbs.quick_masses import LOCAL_ERROR
-        if error is None or not sum(dot(P[part], error[part].astype(float)) for part in chunks(P.size)) > LOCAL_ERROR[self.grid.ndim]:
+        if error is None or not sum(dot(P[part], error[part].astype(float))
+                                    for part in chunks(P.size)) > LOCAL_ERROR[self.grid.ndim]:
             return False
         self._of_masses = self._wait = None
         return True
@@ -142,7 +151,8 @@ class Problem:
         space = self.frozen(time)._space
         return np.where(space.states.ravel(), logs + outside_fractions(space), -np.inf)
 
-    # functionals ----------------------------------------------------------------------------------------------------
+    # functionals
+    # ----------------------------------------------------------------------------------------------------
     def equilibrium(self, time, reading, masses):
         """Exact cell probabilities of the equilibrium, each connected part with its own mass."""
         return reading.scaled(reading.G, masses)
@@ -158,12 +168,14 @@ class Problem:
                 p, q = P[part][at], Q[part][at]
                 logs = np.log(p)
                 gap += float(np.abs(P[part] - Q[part]).sum())
-                entropy += float((p * (logs - np.log(q))).sum())          # inf where Q underflows and P does not
+                entropy += float((p * (logs - np.log(q))).sum())  # inf where Q underflows and P does not
                 own += float((p * (logs - log_mass[part][at])).sum())
-        return f0 * float(P.sum()) + theta * own, (max(entropy, 0.0) if self.absorbing is None else entropy), 0.5 * gap
+        return f0 * float(P.sum()) + theta * own, (max(entropy, 0.0) if self.absorbing is None
+                                                   else entropy), 0.5 * gap
 
     def resolution(self, lines):
-        """|sum D / sum G - 1|: how far the nodes' sum of exp(-beta f) is from its integral over the domain; NaN when f moves."""
+        """|sum D / sum G - 1|: how far the nodes' sum of exp(-beta f) is from its integral over the domain;
+        NaN when f moves."""
         if self.is_moving or not self.is_split:
             return np.nan
         logs = self.log_mass(0.0)
@@ -182,12 +194,16 @@ class Problem:
         V, D = self.potential, self.diffusion
         from ... import __version__
         mobility, params = self.mobility, getattr(V, "params", None)
-        return {"version": __version__, "potential": str(getattr(V, "source", V)), "digest": str(getattr(V, "digest", "")),
+        return {"version": __version__, "potential": str(getattr(V, "source", V)),
+                "digest": str(getattr(V, "digest", "")),
                 "params": {k: float(v) for k, v in params.items()} if isinstance(params, dict) else {},
-                "theta": repr(D.theta) if callable(D.theta) else float(D.theta), "scheme": str(getattr(D, "scheme", "recommended")),
-                "mobility": None if mobility is None else repr(mobility) if callable(mobility) else np.asarray(mobility).tolist(),
+                "theta": repr(D.theta) if callable(D.theta) else float(D.theta),
+                "scheme": str(getattr(D, "scheme", "recommended")),
+                "mobility": None if mobility is None else repr(mobility) if callable(mobility)
+                else np.asarray(mobility).tolist(),
                 "absorbing": None if self.absorbing is None else repr(self.absorbing),
-                "shape": list(self.grid.shape), "bounds": [list(b) for b in self.grid.bounds], "periodic": list(self.grid.periodic)}
+                "shape": list(self.grid.shape), "bounds": [list(b) for b in self.grid.bounds],
+                "periodic": list(self.grid.periodic)}
 
 
 def joined(values, shape):

@@ -1,7 +1,8 @@
 """Cell probabilities from node values and back.
 
-P_i = G_i * (weighted mean of v over cell i), G_i the exact Gibbs mass of the cell: in equilibrium (v constant) the exact cell
-probabilities, whatever the chain. The weights are non-negative, so positivity is kept.
+P_i = G_i * (weighted mean of v over cell i), G_i the exact Gibbs mass of the cell: in equilibrium (v
+constant) the exact cell probabilities, whatever the chain. The weights are non-negative, so positivity is
+kept.
 """
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ def chunks(n, size=1 << 16):
 class Reading:
     """Turns node values v = u exp(beta f) of `lines` into cell probabilities.
 
-    `log_mass`: logarithms of the exact integrals of exp(-beta f) over the cells, shape grid.shape, any constant added.
+    `log_mass`: logarithms of the exact integrals of exp(-beta f) over the cells, shape grid.shape, any
+    constant added.
     """
 
     def __init__(self, lines, log_mass, parts=None):
@@ -39,14 +41,16 @@ class Reading:
     def means(self, v):
         """Mean of v over every cell, weighted by exp(-beta f), of order 4 on uniform axes."""
         lines = self.lines
-        if getattr(lines, "nodes_are_cells", False):         # samples: the potential is known at the nodes alone, one value a cell
+        # samples: the potential is known at the nodes alone, one value a cell
+        if getattr(lines, "nodes_are_cells", False):
             return v.copy()
         from .assembly_kernels import cell_mean, cell_mean_parallel
         spare = None
         for axis in range(len(lines.shape)):
             out = np.empty_like(v) if spare is None else spare
             (cell_mean_parallel if lines.is_parallel else cell_mean)(
-                v, lines.W, lines.x[axis], lines.grid.widths[axis], lines.periodic[axis], *lines._around(axis), out)
+                v, lines.W, lines.x[axis], lines.grid.widths[axis], lines.periodic[axis],
+                *lines._around(axis), out)
             v, spare = out, v if axis else None                  # the argument itself stays as it is
         return v
 
@@ -60,7 +64,7 @@ class Reading:
     def probabilities(self, v, masses):
         """Cell probabilities (N,) whose sum over each connected part is `masses`."""
         P = self.means(v)
-        for part in chunks(P.size):                          # no array of the masses is held: in 3D each is 17 MB
+        for part in chunks(P.size):  # no array of the masses is held: in 3D each is 17 MB
             P[part] *= np.exp(self.log_mass[part] - self.top)
         if self.lines.inside is not None:
             P[~self.lines.inside] = 0.0
@@ -80,11 +84,15 @@ class Reading:
 
     def node_values(self, P):
         """Node values v >= 0 whose reading is P to order 4: v = m^2 / mean(m) with m = P/G."""
-        G = np.exp(np.maximum(self.log_mass - self.top, -CLIP))              # as high as the chain goes, so that P/G stays finite
+        # as high as the chain goes, so that P/G stays finite
+        G = np.exp(np.maximum(self.log_mass - self.top, -CLIP))
         m = P / G if self.lines.inside is None else np.where(self.lines.inside, P / G, 0.0)
         mean = self.means(m)
-        v = m * np.divide(m, mean, out=np.zeros_like(m), where=mean > 0)     # m^2 may overflow high above the minimum
-        masses = np.bincount(self.part[self.part >= 0], P[self.part >= 0], self.n_parts) if self.n_parts > 1 else np.array([P.sum()])
+        # m^2 may overflow high above the minimum
+        v = m * np.divide(m, mean, out=np.zeros_like(m), where=mean > 0)
+        masses = np.bincount(self.part[self.part >= 0], P[self.part >= 0],
+                             self.n_parts) if self.n_parts > 1 else np.array([P.sum()])
         now = self.part_masses(v)
         factor = np.divide(masses, now, out=np.zeros(self.n_parts), where=now > 0)
-        return v * factor[0] if self.n_parts == 1 else np.where(self.part >= 0, v * factor[np.maximum(self.part, 0)], 0.0)
+        return v * factor[0] if self.n_parts == 1 else np.where(self.part >= 0,
+                                                                v * factor[np.maximum(self.part, 0)], 0.0)

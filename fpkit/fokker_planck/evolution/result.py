@@ -13,7 +13,8 @@ from ...core.grid import Grid
 from ...core.results import Field
 
 FORMAT = "fpkit evolution 1"
-ARRAYS = ("times", "densities", "gibbs", "mass", "free_energy", "relative_entropy", "distance", "time_error", "space_error", "start")
+ARRAYS = ("times", "densities", "gibbs", "mass", "free_energy", "relative_entropy", "distance", "time_error",
+          "space_error", "start")
 
 
 @dataclass(frozen=True, repr=False)
@@ -25,16 +26,19 @@ class Evolution:
     times : ndarray (n_times,)
         The times reached; fewer than asked for when `status` is not "ok".
     densities : ndarray (n_times, *grid.shape)
-        Cell averages: ``densities[k] * grid.volumes`` are cell probabilities and sum to one (to `mass` with absorption).
+        Cell averages: ``densities[k] * grid.volumes`` are cell probabilities and sum to one (to `mass` with
+        absorption).
     gibbs : ndarray, shape grid.shape
-        Cell averages of the equilibrium that is approached (each connected part with the mass it started with).
+        Cell averages of the equilibrium that is approached (each connected part with the mass it started
+        with).
     mass : ndarray (n_times,)
         Mass that the steps themselves kept, before the densities were normalised: 1 up to rounding.
     free_energy, relative_entropy, distance : ndarray (n_times,)
         E - theta S in the units of f; sum P log(P/Gibbs); half the L1 distance to `gibbs`.
     time_error, space_error, error : ndarray (n_times,)
-        L1 errors of the cell probabilities: of the time steps (the tolerance, or NaN for a fixed number of steps), of the grid
-        (from a grid of half the cells an axis; NaN where there is none), and their sum without what is not known.
+        L1 errors of the cell probabilities: of the time steps (the tolerance, or NaN for a fixed number of
+        steps), of the grid (from a grid of half the cells an axis; NaN where there is none), and their sum
+        without what is not known.
     start : ndarray, shape grid.shape
         Cell averages at time 0; point values unless they were given or time 0 was asked for.
     steps : dict
@@ -72,7 +76,8 @@ class Evolution:
         values = self.densities[k]
         inside = self.grid.inside
         values = values if inside.all() else np.where(inside, values, np.nan)
-        return Field(values, self.grid, f"density at t = {self.times[k]:g}", units="1/volume", inputs=self.inputs)
+        return Field(values, self.grid, f"density at t = {self.times[k]:g}", units="1/volume",
+                     inputs=self.inputs)
 
     def probabilities(self, k=-1):
         """Cell probabilities at times[k], shape grid.shape."""
@@ -89,8 +94,9 @@ class Evolution:
                 file[f"grid/edges_{k}"] = edges
             file["grid/periodic"] = np.array(self.grid.periodic)
             file["grid/inside"] = self.grid.inside
-            facts = {"theta": self.theta, "steps": self.steps, "resolution": self.resolution, "status": self.status, "inputs": self.inputs}
-            file["facts"] = json.dumps(facts, default=_plain)                 # a dataset: attributes end at 64 KB
+            facts = {"theta": self.theta, "steps": self.steps, "resolution": self.resolution,
+                     "status": self.status, "inputs": self.inputs}
+            file["facts"] = json.dumps(facts, default=_plain)  # a dataset: attributes end at 64 KB
 
     @classmethod
     def load(cls, path):
@@ -111,22 +117,28 @@ class Evolution:
         except OSError as error:
             raise ValueError(f"{path!r} is no HDF5 file that can be read ({error}).") from None
         except KeyError as error:
-            raise ValueError(f"{path!r} is damaged: {error.args[0] if error.args else 'something is missing'}.") from None
+            raise ValueError(f"{path!r} is damaged: "
+                             f"{error.args[0] if error.args else 'something is missing'}.") from None
         grid = Grid.from_edges(edges, periodic, None if inside.all() else inside)
         if arrays["densities"].shape != (arrays["times"].size, *grid.shape):
-            raise ValueError(f"{path!r} is damaged: densities of shape {arrays['densities'].shape} on a grid of {grid.shape}.")
-        return cls(grid=grid, theta=facts["theta"], steps=facts["steps"], resolution=facts["resolution"], status=facts["status"],
+            raise ValueError(f"{path!r} is damaged: densities of shape {arrays['densities'].shape} on a grid "
+                             f"of {grid.shape}.")
+        return cls(grid=grid, theta=facts["theta"], steps=facts["steps"], resolution=facts["resolution"],
+                   status=facts["status"],
                    inputs=facts["inputs"], **arrays)
 
     def __repr__(self):
         cells = "x".join(map(str, self.grid.shape))
         theta = f"{self.theta:g}" if isinstance(self.theta, (int, float)) else str(self.theta)
         n = self.steps.get("strang", 0) + self.steps.get("coupled", 0)
-        lines = [f"density on {cells} cells, theta {theta}, {n} steps ({self.steps.get('coupled', 0)} coupled): {self.status}",
+        lines = [f"density on {cells} cells, theta {theta}, {n} steps ({self.steps.get('coupled', 0)} "
+                 f"coupled): {self.status}",
                  f"{'time':>12} {'distance':>10} {'free energy':>12} {'mass - 1':>10} {'error <=':>9}"]
         many = self.times.size > 14
-        for k in (range(self.times.size) if not many else [*range(7), *range(self.times.size - 6, self.times.size)]):
-            lines.append(f"{self.times[k]:12.6g} {self.distance[k]:10.3e} {self.free_energy[k]:12.6g} {self.mass[k] - 1:+10.0e} {self.error[k]:9.1e}")
+        for k in (range(self.times.size) if not many
+                  else [*range(7), *range(self.times.size - 6, self.times.size)]):
+            lines.append(f"{self.times[k]:12.6g} {self.distance[k]:10.3e} {self.free_energy[k]:12.6g} "
+                         f"{self.mass[k] - 1:+10.0e} {self.error[k]:9.1e}")
         return "\n".join(lines)
 
 

@@ -1,14 +1,16 @@
-"""The reversible chain of a grid as lines: node weights, conductances axis by axis, and steps split into lines.
+"""The reversible chain of a grid as lines: node weights, conductances axis by axis, and steps split into
+lines.
 
-This is the evolution scheme of order 4 (NUMERICS of the project, "line quadrature, point masses, order-4 mass"): every axis
-shares the node masses D, so that axes split without cross terms and sum D v is kept by every sub-step.
+This is the evolution scheme of order 4 (NUMERICS of the project, "line quadrature, point masses, order-4
+mass"): every axis shares the node masses D, so that axes split without cross terms and sum D v is kept by
+every sub-step.
 """
 from __future__ import annotations
 
 import numpy as np
 
-CLIP = 600.0                               # beta (f - f0) rises logarithmically above: exp(+-600) and their products stay in range
-PARALLEL_CELLS = 100_000                   # below, a barrier between threads costs more than the second thread gives
+CLIP = 600.0  # beta (f - f0) rises logarithmically above: exp(+-600) and their products stay in range
+PARALLEL_CELLS = 100_000  # below, a barrier between threads costs more than the second thread gives
 
 
 def dot(a, b):
@@ -25,7 +27,8 @@ class Lines:
     W : ndarray (N,)
         exp(-beta (f - f0)) on the nodes (cell centres), 0 outside the domain.
     D : ndarray (N,)
-        Node masses: W times the cell volume over the mean volume, 1 outside the domain (where every conductance is 0).
+        Node masses: W times the cell volume over the mean volume, 1 outside the domain (where every
+        conductance is 0).
     C : list of ndarray
         Conductances of axis a, flat from shape (..., n_a - 1, ...) or, on a periodic axis, (..., n_a, ...).
     delta : list of ndarray (n_a,)
@@ -40,7 +43,8 @@ class Lines:
 
     is_split = True
 
-    def __init__(self, grid, W, C, delta, ground=None, theta=1.0, inside=None, f0=0.0, order=4, mobility=None):
+    def __init__(self, grid, W, C, delta, ground=None, theta=1.0, inside=None, f0=0.0, order=4,
+                 mobility=None):
         self.mobility = np.ones(grid.ndim) if mobility is None else mobility
         self.grid, self.shape, self.periodic = grid, grid.shape, grid.periodic
         self.W, self.C, self.delta, self.theta, self.f0, self.order = W, C, delta, theta, f0, order
@@ -62,7 +66,8 @@ class Lines:
         """The same chain with the plain node masses (order 2), or itself."""
         if order == self.order:
             return self
-        return Lines(self.grid, self.W, self.C, [np.zeros_like(d) for d in self.delta], self.ground, self.theta, self.inside, self.f0, order, self.mobility)
+        return Lines(self.grid, self.W, self.C, [np.zeros_like(d) for d in self.delta], self.ground,
+                     self.theta, self.inside, self.f0, order, self.mobility)
 
     def _around(self, axis):
         return int(np.prod(self.shape[:axis])), self.shape[axis], int(np.prod(self.shape[axis + 1:]))
@@ -78,10 +83,12 @@ class Lines:
         kernel = lines_kernels.lines_parallel if self.is_parallel else lines_kernels.lines
         ground = None if self.ground is None else self.ground[axis]
         ground = np.zeros(1) if ground is None else ground
-        kernel(v, self.D, self.C[axis], ground, self.delta[axis], self.periodic[axis], outer, n, inner, dt, mode)
+        kernel(v, self.D, self.C[axis], ground, self.delta[axis], self.periodic[axis], outer, n, inner, dt,
+               mode)
 
     def strang(self, v, dt, n_steps=1, mode=1):
-        """n_steps symmetric split steps of length dt on v (N,), in place; mode 1: SDIRK2, 0: backward Euler (positive)."""
+        """n_steps symmetric split steps of length dt on v (N,), in place; mode 1: SDIRK2, 0: backward Euler
+        (positive)."""
         if self.is_plain and not self.is_parallel:
             from .sweep_kernels import strang
             if self._joined is None:
@@ -105,7 +112,8 @@ class Lines:
             self.sweep(v, 1, dt, mode)
         elif self.is_plain:
             from .sweep_kernels import planes_parallel
-            planes_parallel(v, self.D, self.C[1], self.C[2], self.delta[1], self.delta[2], *self.shape, dt, mode)
+            planes_parallel(v, self.D, self.C[1], self.C[2], self.delta[1], self.delta[2], *self.shape, dt,
+                            mode)
         else:
             self.sweep(v, 1, dt / 2, mode)
             self.sweep(v, 2, dt, mode)

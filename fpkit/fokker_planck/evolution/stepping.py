@@ -1,8 +1,10 @@
-"""Automatic time steps: step doubling in L1, split steps first, one solve of the whole grid a step once the splitting holds back.
+"""Automatic time steps: step doubling in L1, split steps first, one solve of the whole grid a step once the
+splitting holds back.
 
-A step is accepted when the L1 difference of one step and two half steps, divided by 2^order - 1, is below a fixed fraction of the
-tolerance. No sum over the steps is kept: the flow is a contraction in L1 and forgets early errors, and budgets that add up took
-ten times the steps. The fractions are measured, not proved (tests/fokker_planck/test_control.py says where).
+A step is accepted when the L1 difference of one step and two half steps, divided by 2^order - 1, is below a
+fixed fraction of the tolerance. No sum over the steps is kept: the flow is a contraction in L1 and forgets
+early errors, and budgets that add up took ten times the steps. The fractions are measured, not proved
+(tests/fokker_planck/test_control.py says where).
 """
 from __future__ import annotations
 
@@ -17,9 +19,9 @@ from .split_operator import dot
 def allowed_step(tol, kind):
     """Largest L1 difference that a step may show, for an error of at most `tol` at the end.
 
-    Unsplit steps and single lines go on from the extrapolated value, one order better than what is compared: a fraction of tol.
-    Split steps gain nothing from it (order reduction): n ~ allowed^(-1/3) of them add up, so allowed falls as tol^(4/3) below 1e-4.
-    Backward Euler adds up n ~ allowed^(-1/2) steps: tol^2.
+    Unsplit steps and single lines go on from the extrapolated value, one order better than what is compared:
+    a fraction of tol. Split steps gain nothing from it (order reduction): n ~ allowed^(-1/3) of them add up,
+    so allowed falls as tol^(4/3) below 1e-4. Backward Euler adds up n ~ allowed^(-1/2) steps: tol^2.
     """
     if kind == "line":
         return tol
@@ -31,7 +33,7 @@ def allowed_step(tol, kind):
 
 
 MAX_GROWTH = 4.0
-REACH, LEAST_REACH = 2.0, 0.02             # longest split step in local relaxation times, and what it shrinks to
+REACH, LEAST_REACH = 2.0, 0.02  # longest split step in local relaxation times, and what it shrinks to
 
 
 @dataclass
@@ -42,7 +44,7 @@ class Counts:
     rejected: int = 0
     factors: int = 0
     solves: int = 0
-    local_error: float = 0.0               # largest local error accepted, after extrapolation one order better
+    local_error: float = 0.0  # largest local error accepted, after extrapolation one order better
 
     def as_dict(self):
         return {k: v for k, v in self.__dict__.items()}
@@ -57,7 +59,7 @@ class Stepper:
     graph: object = None                   # given alone (no split steps) for chains that are not lines
     counts: Counts = field(default_factory=Counts)
     dt: float = 0.0
-    stalled: int = 0                       # split steps in a row that hardly grew; coupled ones since the switch
+    stalled: int = 0  # split steps in a row that hardly grew; coupled ones since the switch
     retry: float = 0.0                     # time before which unsplit steps are not tried again
     split_dt: float = 0.0                  # the split step that unsplit ones have to beat (0: never go back)
     is_coupled: bool = False
@@ -70,7 +72,7 @@ class Stepper:
         self.D = lines.mass
         if self.dt == 0.0:
             self.dt = 2 * float(min(np.min(w) for w in lines.grid.widths)) ** 2 / lines.theta
-        self.is_exact_in_lines = len(lines.shape) == 1        # one axis: nothing is split, steps may grow for ever
+        self.is_exact_in_lines = len(lines.shape) == 1  # one axis: nothing is split, steps may grow for ever
         if not lines.is_split:
             self.solver, self.is_coupled = self._make_solver(), True
 
@@ -80,7 +82,8 @@ class Stepper:
 
     @property
     def rounding_rate(self):
-        """L1 error a unit of time that rounding may add: eps times the largest rate, where a solve is not free of subtraction."""
+        """L1 error a unit of time that rounding may add: eps times the largest rate, where a solve is not
+        free of subtraction."""
         return 0.0 if self.solver is None or self.solver.graph.method == "band" else 2.2e-16 * self.solver.graph.largest_rate
 
     def advance(self, v, start, stop, report=lambda s: None):
@@ -112,7 +115,8 @@ class Stepper:
         one = self.lines.strang(v.copy(), dt, 1, self.mode)
         two = self.lines.strang(v.copy(), dt / 2, 2, self.mode)
         error = self._difference(one, two)
-        allowed = allowed_step(self.tol, "euler" if self.positive else "line" if self.is_exact_in_lines else "strang")
+        allowed = allowed_step(self.tol, "euler" if self.positive else "line" if self.is_exact_in_lines
+                               else "strang")
         if is_slow and self._adds_up(s, dt, error):
             self.counts.rejected += 1
             return v, s
@@ -130,7 +134,10 @@ class Stepper:
             self.dt = max(self.dt, dt * factor) if dt < self.dt and factor > 0.5 else dt * max(factor, 0.5)
         self.stalled = 0 if factor > 1.3 and not is_slow else self.stalled + 1
         now = min(self.dt, cap)
-        if self.stalled >= 3 and not self.is_exact_in_lines and (is_slow or s >= self.retry) and (self.horizon - s - dt) / now > 5 * self.price:
+        if self.stalled >= 3 and not self.is_exact_in_lines and (is_slow
+                                                                 or s
+                                                                 >= self.retry) and (self.horizon - s
+                                                                                     - dt) / now > 5 * self.price:
             self._switch(now, is_slow)
         return v, s + dt
 
@@ -157,10 +164,12 @@ class Stepper:
         self.dt = dt * min(self.price, 16.0)
 
     def _relaxation(self, v):
-        """Local relaxation time, ndim/<laplacian f> by parts = ndim/(theta <|grad log W|^2>), at most that of free diffusion across a line.
+        """Local relaxation time, ndim/<laplacian f> by parts = ndim/(theta <|grad log W|^2>), at most that of
+        free diffusion across a line.
 
-        Split steps beyond it act as a heat bath: they look converged (one step and two halves agree) and cross barriers at a wrong
-        rate. In local equilibrium the mean over the present density is the mean curvature of the wells that hold it.
+        Split steps beyond it act as a heat bath: they look converged (one step and two halves agree) and
+        cross barriers at a wrong rate. In local equilibrium the mean over the present density is the mean
+        curvature of the wells that hold it.
         """
         if self._slopes is None:
             self._slopes, self._across = slopes(self.lines)
@@ -188,7 +197,8 @@ class Stepper:
         self.dt = max(self.dt, dt * factor) if dt < self.dt and factor >= 1 else dt * factor
         self.stalled += 1
         if self.lines.is_split and self.stalled >= 3 and factor <= 1.0 and self.dt < self.price * self.split_dt:
-            # accuracy and not the splitting holds the step back: go on with the cheaper kind, and look again later
+            # accuracy and not the splitting holds the step back: go on with the cheaper kind, and look again
+            # later
             self.is_coupled, self.dt, self.stalled = False, self.split_dt, 0
             self.retry = s + dt + 5 * self.price * self.split_dt
         return self._taken(one, two), s + dt
@@ -200,7 +210,8 @@ class Stepper:
             self.solver = self.solver or self._make_solver()
             graph = self.solver.graph
             b = graph.band
-            self._price = {"band": 10 + 0.7 * b + 0.005 * b * b, "lu": 250.0, "multigrid": 1500.0}[graph.method] / (3 if self.positive else 1)
+            self._price = {"band": 10 + 0.7 * b + 0.005 * b * b, "lu": 250.0,
+                           "multigrid": 1500.0}[graph.method] / (3 if self.positive else 1)
         return self._price
 
     def _difference(self, one, two):
@@ -220,7 +231,8 @@ class Stepper:
 
 
 def slopes(lines):
-    """theta mobility |grad log W|^2 on the nodes (N,) and the time of free diffusion across the shortest of the mean chords."""
+    """theta mobility |grad log W|^2 on the nodes (N,) and the time of free diffusion across the shortest of
+    the mean chords."""
     logs = np.log(np.where(lines.W > 0, lines.W, 1.0)).reshape(lines.shape)
     total, across = np.zeros(lines.shape), np.inf
     for axis, x in enumerate(lines.x):
@@ -228,7 +240,8 @@ def slopes(lines):
         m = n if lines.periodic[axis] else n - 1
         c = lines.C[axis].reshape([m if a == axis else k for a, k in enumerate(lines.shape)])
         lengths = np.diff(x)[:m].reshape([-1 if a == axis else 1 for a in range(len(lines.shape))])
-        rise = np.where(c > 0, (np.take(np.roll(logs, -1, axis), range(m), axis) - np.take(logs, range(m), axis)) / lengths, 0.0)
+        rise = np.where(c > 0, (np.take(np.roll(logs, -1, axis), range(m), axis)
+                                - np.take(logs, range(m), axis)) / lengths, 0.0)
         weight = lines.mobility[axis] * lines.theta
         half = 0.5 * weight * rise**2
         np.add(total[_part(axis, 0, m)], half, out=total[_part(axis, 0, m)])

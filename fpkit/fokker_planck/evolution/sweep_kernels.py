@@ -1,13 +1,14 @@
 """Implicit steps on all lines of a grid, sixteen lines at a time, without subtraction (GTH-Thomas).
 
-State v = u exp(beta f). Along one axis M dv/dt = -K v: K is the graph Laplacian of the conductances c, M = D minus the graph
-Laplacian of mu, mu_e = min(delta_e c_e, D_i/6, D_j/6), delta = h^2/(12 theta) (order 4) or 0 (order 2). A step solves
-(M + tau K) v' = M v. Its graph has conductances g = tau c - mu and grounds D, and star-mesh elimination carries the grounds
-("excess") explicitly, so that sum D v is kept to rounding at any tau and no diagonal is ever formed.
+State v = u exp(beta f). Along one axis M dv/dt = -K v: K is the graph Laplacian of the conductances c, M = D
+minus the graph Laplacian of mu, mu_e = min(delta_e c_e, D_i/6, D_j/6), delta = h^2/(12 theta) (order 4) or 0
+(order 2). A step solves (M + tau K) v' = M v. Its graph has conductances g = tau c - mu and grounds D, and
+star-mesh elimination carries the grounds ("excess") explicitly, so that sum D v is kept to rounding at any
+tau and no diagonal is ever formed.
 
-The lane loops vectorise only as they stand: division without checks (error_model="numpy"), min as a conditional expression, one
-flat buffer with constant offsets (more arrays exceed LLVM's alias checks) and a lane count known at run time only (a constant
-one is unrolled before the vectoriser sees it).
+The lane loops vectorise only as they stand: division without checks (error_model="numpy"), min as a
+conditional expression, one flat buffer with constant offsets (more arrays exceed LLVM's alias checks) and a
+lane count known at run time only (a constant one is unrolled before the vectoriser sees it).
 """
 import math
 
@@ -29,15 +30,17 @@ _counts = types.Array(types.int64, 1, "C")
 
 @njit(**options)
 def _panel(flat, lanes, n, tau, delta, mode):
-    """One step on `lanes` lines in place. flat holds for node k the rows D, c (edge k, k+1), v, factor, pivot, right-hand side."""
+    """One step on `lanes` lines in place. flat holds for node k the rows D, c (edge k, k+1), v, factor,
+    pivot, right-hand side."""
     L = LANES
     largest = tau if mode == BACKWARD_EULER else 1e300
-    lowest = 0.0 if mode == BACKWARD_EULER else -1e300         # a fused tau c - mu is not exactly 0 where mu was capped at tau c
+    # a fused tau c - mu is not exactly 0 where mu was capped at tau c
+    lowest = 0.0 if mode == BACKWARD_EULER else -1e300
     w = flat[:ROWS]
     for l in range(lanes):
         w[l + 4 * L] = w[l + 0 * L]
         w[l + 5 * L] = w[l + 0 * L] * w[l + 2 * L]
-    for k in range(n - 1):                 # mu, r = M v, factors and forward elimination in one pass; row 4 holds the excess
+    for k in range(n - 1):  # mu, r = M v, factors and forward elimination in one pass; row 4 holds the excess
         w = flat[k * ROWS:(k + 2) * ROWS]
         length = delta[k]
         for l in range(lanes):
@@ -99,7 +102,8 @@ def _panel(flat, lanes, n, tau, delta, mode):
 
 @njit(**options)
 def _panels(V, D, C, delta, outer, n, inner, first_panel, last_panel, dt, mode):
-    """Step along the middle axis of V, D (outer, n, inner) with conductances C (outer, n-1, inner), for a range of panels."""
+    """Step along the middle axis of V, D (outer, n, inner) with conductances C (outer, n-1, inner), for a
+    range of panels."""
     L = LANES
     tau = dt if mode == BACKWARD_EULER else GAMMA * dt
     lanes = min(L, outer * L)              # always L, but not a constant
@@ -156,14 +160,17 @@ def _one_sweep(V, D, C, delta, shape, axis, dt, mode):
         elif a > axis:
             inner *= shape[a]
     n = shape[axis]
-    _panels(V, D, C[c_first:], delta[d_first:], outer, n, inner, 0, (outer * inner + LANES - 1) // LANES, dt, mode)
+    _panels(V, D, C[c_first:], delta[d_first:], outer, n, inner, 0, (outer * inner + LANES - 1) // LANES, dt,
+            mode)
 
 
 @kernel(types.void(_vector, _vector, _vector, _vector, _counts, types.float64, int64, int64))
 def strang(V, D, C, delta, shape, dt, n_steps, mode):
-    """n_steps symmetric steps of length dt on V in place; the first-axis half sweeps of neighbouring steps are merged.
+    """n_steps symmetric steps of length dt on V in place; the first-axis half sweeps of neighbouring steps
+    are merged.
 
-    V, D (N,); C: conductances of all axes one after the other, axis a of shape (..., n_a - 1, ...); delta: n_a entries an axis.
+    V, D (N,); C: conductances of all axes one after the other, axis a of shape (..., n_a - 1, ...); delta:
+    n_a entries an axis.
     """
     d = shape.size
     if d == 1:
@@ -180,22 +187,30 @@ def strang(V, D, C, delta, shape, dt, n_steps, mode):
         _one_sweep(V, D, C, delta, shape, 0, dt if k < n_steps - 1 else dt / 2, mode)
 
 
-@kernel(types.void(_vector, _vector, _vector, _vector, int64, int64, int64, types.float64, int64), parallel=True)
+@kernel(types.void(_vector, _vector, _vector, _vector, int64, int64, int64, types.float64, int64),
+        parallel=True)
 def sweep_parallel(V, D, C, delta, outer, n, inner, dt, mode):
-    """One sweep along the middle axis on all threads. Panels are independent: the bits do not depend on the threads."""
+    """One sweep along the middle axis on all threads. Panels are independent: the bits do not depend on the
+    threads."""
     n_panels = (outer * inner + LANES - 1) // LANES
     n_jobs = min(n_panels, 64)
     for job in prange(n_jobs):
-        _panels(V, D, C, delta, outer, n, inner, job * n_panels // n_jobs, (job + 1) * n_panels // n_jobs, dt, mode)
+        _panels(V, D, C, delta, outer, n, inner, job * n_panels // n_jobs, (job + 1) * n_panels // n_jobs, dt,
+                mode)
 
 
-@kernel(types.void(_vector, _vector, _vector, _vector, _vector, _vector, int64, int64, int64, types.float64, int64), parallel=True)
+@kernel(types.void(_vector, _vector, _vector, _vector, _vector, _vector, int64, int64, int64, types.float64,
+                   int64), parallel=True)
 def planes_parallel(V, D, C_middle, C_last, delta_middle, delta_last, n_planes, n_middle, n_last, dt, mode):
-    """Half a step along the middle axis, a step along the last and half a step along the middle one, plane by plane while each is in the cache."""
+    """Half a step along the middle axis, a step along the last and half a step along the middle one, plane by
+    plane while each is in the cache."""
     size, links_middle, links_last = n_middle * n_last, (n_middle - 1) * n_last, n_middle * (n_last - 1)
     for i in prange(n_planes):
         v, d = V[i * size:(i + 1) * size], D[i * size:(i + 1) * size]
-        c_middle, c_last = C_middle[i * links_middle:(i + 1) * links_middle], C_last[i * links_last:(i + 1) * links_last]
-        _panels(v, d, c_middle, delta_middle, 1, n_middle, n_last, 0, (n_last + LANES - 1) // LANES, dt / 2, mode)
+        c_middle, c_last = C_middle[i * links_middle:(i + 1)
+                                    * links_middle], C_last[i * links_last:(i + 1) * links_last]
+        _panels(v, d, c_middle, delta_middle, 1, n_middle, n_last, 0, (n_last + LANES - 1) // LANES, dt / 2,
+                mode)
         _panels(v, d, c_last, delta_last, n_middle, n_last, 1, 0, (n_middle + LANES - 1) // LANES, dt, mode)
-        _panels(v, d, c_middle, delta_middle, 1, n_middle, n_last, 0, (n_last + LANES - 1) // LANES, dt / 2, mode)
+        _panels(v, d, c_middle, delta_middle, 1, n_middle, n_last, 0, (n_last + LANES - 1) // LANES, dt / 2,
+                mode)

@@ -1,4 +1,5 @@
-"""Steps while theta(t) or f(x, t) changes: the chain is rebuilt for every step at its middle time (order 2)."""
+"""Steps while theta(t) or f(x, t) changes: the chain is rebuilt for every step at its middle time (order
+2)."""
 from __future__ import annotations
 
 import math
@@ -59,12 +60,15 @@ class MovingStepper(Stepper):
             self.counts.strang += 1
             u = two if self.positive else two + (two - one) / 3
             s += dt
-            self.dt = max(self.dt, dt * min(MAX_GROWTH, 0.9 * ratio)) if dt < self.dt else dt * min(MAX_GROWTH, max(0.5, 0.9 * ratio))
+            self.dt = max(self.dt, dt * min(MAX_GROWTH,
+                                            0.9 * ratio)) if dt < self.dt else dt * min(MAX_GROWTH,
+                                                                                        max(0.5, 0.9 * ratio))
             report(s)
         return u
 
     def _take(self, u, s, dt):
-        """One step by the chain at the middle time: split where it resolves the local relaxation, of the whole grid beyond."""
+        """One step by the chain at the middle time: split where it resolves the local relaxation, of the
+        whole grid beyond."""
         lines = self.at(s + dt / 2)
         mass = lines.mass
         v = np.divide(u, mass, out=np.zeros_like(u), where=mass > 0)

@@ -6,12 +6,14 @@ from ...core.compilation import FUNCTION, kernel, number, numbers_1d, numbers_2d
 from ...core.compilation.special import exp, log
 
 
-@kernel(types.void(numbers_2d, numbers_2d, FUNCTION["value"], numbers_1d, number, number, numbers_2d, numbers_2d, numbers_2d))
+@kernel(types.void(numbers_2d, numbers_2d, FUNCTION["value"], numbers_1d, number, number, numbers_2d,
+                   numbers_2d, numbers_2d))
 def box_sums(lower, width, value, p, beta, f0, high, low, out):
     """log of int exp(-beta (f - f0)) over boxes, by two product rules.
 
-    lower, width (d, n): the boxes. high, low (d + 1, m): nodes on the unit cube and, last, the weights. out (2, n): the logarithm by
-    the rule `high`, and |low - high| / high. The sums over points run inside loops over boxes, which vectorise.
+    lower, width (d, n): the boxes. high, low (d + 1, m): nodes on the unit cube and, last, the weights. out
+    (2, n): the logarithm by the rule `high`, and |low - high| / high. The sums over points run inside loops
+    over boxes, which vectorise.
     """
     d, n = lower.shape
     mh, ml = high.shape[1], low.shape[1]
@@ -33,13 +35,14 @@ def box_sums(lower, width, value, p, beta, f0, high, low, out):
                     x[j] = low_corner[a, j] + u * size[a, j]
         value(X, p, V)
         for j in range(lanes):
-            top[j], S[j], R[j] = -1e300, 0.0, 0.0          # finite, so that f = inf everywhere gives log 0 and not nan
+            # finite, so that f = inf everywhere gives log 0 and not nan
+            top[j], S[j], R[j] = -1e300, 0.0, 0.0
         for k in range(m):
             v = V[k * lanes:(k + 1) * lanes]
             for j in range(lanes):
                 e = -beta * (v[j] - f0)
                 v[j] = e
-                if k < mh:                                  # not the edges: a value far above all others would leave S = 0
+                if k < mh:  # not the edges: a value far above all others would leave S = 0
                     top[j] = top[j] if e <= top[j] else e   # a NaN is kept
         for k in range(mh):
             w = high[d, k]

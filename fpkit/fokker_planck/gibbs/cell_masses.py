@@ -1,9 +1,10 @@
 """Exact Gibbs masses of cells: integrals of exp(-beta (f - f0)) over boxes by adaptive product Gauss rules.
 
-Each box is probed at its centre and at the centres of its faces. Slope and bend of beta f along each axis fix the smallest rule
-whose error, for the exponential of a quadratic, stays below the share of that box: a box that carries no mass only needs a
-relative accuracy, one with beta f changing by tens is cut into parts. Then two rules, one of which sees the edges, are compared; boxes where they differ more
-than the model allows (a kink, a narrow well) are cut in halves and go round again. What remains is reported as the error.
+Each box is probed at its centre and at the centres of its faces. Slope and bend of beta f along each axis fix
+the smallest rule whose error, for the exponential of a quadratic, stays below the share of that box: a box
+that carries no mass only needs a relative accuracy, one with beta f changing by tens is cut into parts. Then
+two rules, one of which sees the edges, are compared; boxes where they differ more than the model allows (a
+kink, a narrow well) are cut in halves and go round again. What remains is reported as the error.
 """
 from __future__ import annotations
 
@@ -14,20 +15,21 @@ import numpy as np
 
 from .quadrature import Exponent, lobatto, tensor_rule
 
-RULES = (2, 3, 4, 6, 8)                        # Gauss points an axis; the check is Lobatto's, which sees the edges of the box:
-                                               # two Gauss rules agree when a kink lies beyond their last points
+RULES = (2, 3, 4, 6, 8)  # Gauss points an axis; the check is Lobatto's, which sees the edges of the box:
+                                               # two Gauss rules agree when a kink lies beyond their last
+                                               # points
 # relative error of the q-point rule for exp(-c s) on [-1, 1] is GAIN[q] c^(2q) to leading order
 GAIN = {q: 2.0 ** (2 * q) * factorial(q) ** 4 / ((2 * q + 1) * factorial(2 * q) ** 3) for q in range(1, 9)}
-CHECK_GAIN = 0.01                              # the Gauss rule errs by less than this part of the difference when f is smooth
-STATED_GAIN = 0.03                             # the part that is reported: 0.015 was seen on a chain of three at theta = 1
+CHECK_GAIN = 0.01  # the Gauss rule errs by less than this part of the difference when f is smooth
+STATED_GAIN = 0.03  # the part that is reported: 0.015 was seen on a chain of three at theta = 1
 CHUNK = 16384                                  # boxes treated at a time
 TOLERANCE = {1: 2e-14, 2: 1e-13, 3: 5e-11}     # of the total mass
 RELATIVE = {1: 1e-8, 2: 1e-6, 3: 1e-3}         # of each cell that carries next to no mass
 MAX_DEPTH = {1: 45, 2: 14, 3: 8}
 MAX_DEPTH_AT_A_JUMP = {1: 45, 2: 5, 3: 3}
 JUMP = 1e4                                     # stands for an infinite change of beta f
-BUDGET = 4_000_000, 40                         # points that may go into boxes cut in parts: at least, and for each box
-REMOTE = 30.0                                  # boxes lighter than their share by more than exp(-30) need two digits
+BUDGET = 4_000_000, 40  # points that may go into boxes cut in parts: at least, and for each box
+REMOTE = 30.0  # boxes lighter than their share by more than exp(-30) need two digits
 NEGLIGIBLE = 400.0                             # exp(-400) of the total: not worth a second look
 
 
@@ -49,7 +51,8 @@ class Masses:
         if not np.isfinite(top):
             return 0.0
         w = np.exp(self.log_mass - top)
-        # the normalisation errs by as much as the sum does, hence 2; plus the rounding of beta (f - f0) and of the sum
+        # the normalisation errs by as much as the sum does, hence 2; plus the rounding of beta (f - f0) and
+        # of the sum
         return float(2 * (w * self.relative_error).sum() / w.sum()) + 1e-15
 
 
@@ -73,7 +76,8 @@ def integrate(exponent, boxes, n_owners, log_scale=None, n_boxes=None):
     n_owners : int
         Owners are 0 to n_owners - 1 (cells, usually).
     log_scale : float, optional
-        log of the mass against which errors count. Default: that of the boxes themselves, estimated from their centres.
+        log of the mass against which errors count. Default: that of the boxes themselves, estimated from
+        their centres.
     n_boxes : int, optional
         How many boxes there are; needed with `log_scale`, when they are not to be held all at once.
 
@@ -92,7 +96,8 @@ def integrate(exponent, boxes, n_owners, log_scale=None, n_boxes=None):
     for lower, width, owner in boxes:
         for k in range(0, owner.size, CHUNK):
             part = slice(k, k + CHUNK)
-            work.run(np.ascontiguousarray(lower[:, part]), np.ascontiguousarray(width[:, part]), owner[part], None, np.zeros(owner[part].size, bool), 0)
+            work.run(np.ascontiguousarray(lower[:, part]), np.ascontiguousarray(width[:, part]), owner[part],
+                     None, np.zeros(owner[part].size, bool), 0)
     while work.waiting:
         depth, *rest = work.next_round()
         work.run(*rest, depth)
@@ -125,25 +130,29 @@ class _Work:
         return (group[0][0], *(np.concatenate([g[k] for g in group], axis=-1) for k in (1, 2, 3, 4, 5)))
 
     def run(self, lower, width, owner, log_allowed, doubt, depth):
-        """One round: probe, choose the rule or cut, integrate, compare. In `doubt` are the parts of boxes where the model failed."""
+        """One round: probe, choose the rule or cut, integrate, compare. In `doubt` are the parts of boxes
+        where the model failed."""
         d, n = lower.shape
         slope, bend, log_size = self.probe(lower, width)
-        reach = (slope + 2.5 * np.sqrt(bend))                     # (d, n): beta f over half a box, curvature counted in
+        reach = (slope + 2.5 * np.sqrt(bend))  # (d, n): beta f over half a box, curvature counted in
         worst = reach.max(0)
-        if log_allowed is None:                                   # absolute error that each box may leave, as a logarithm
+        if log_allowed is None:  # absolute error that each box may leave, as a logarithm
             log_allowed = np.minimum(self.log_share, log_size + self.log_relative(log_size))
-        else:                                                     # the parent's guess of its own mass may have been far too small
-            log_allowed = np.minimum(self.log_share - 3, np.maximum(log_allowed, log_size + self.log_relative(log_size)))
+        else:  # the parent's guess of its own mass may have been far too small
+            log_allowed = np.minimum(self.log_share - 3,
+                                     np.maximum(log_allowed, log_size + self.log_relative(log_size)))
         allowed = np.exp(np.clip(log_allowed - log_size, -35.0, 0.0))
         rule = np.zeros(n, int)
         with np.errstate(over="ignore"):
             for q in reversed(RULES):
                 # where the model failed before, the check itself must be good enough
-                rule[worst <= np.where(doubt, (allowed / GAIN[q - 1]) ** (0.5 / (q - 1)), (allowed / GAIN[q]) ** (0.5 / q))] = q
+                rule[worst <= np.where(doubt, (allowed / GAIN[q - 1]) ** (0.5 / (q - 1)),
+                                       (allowed / GAIN[q]) ** (0.5 / q))] = q
         rule[log_size < self.log_share - NEGLIGIBLE] = RULES[0]
         # a jump to infinity is never resolved: stop at slivers, and before the coordinates run out of digits
         hard = (slope >= JUMP).any(0)
-        end = hard & ((log_size < self.log_share - 3) | (depth >= MAX_DEPTH_AT_A_JUMP[d])) | (width <= 1e-14 * np.abs(lower)).any(0)
+        end = hard & ((log_size < self.log_share - 3)
+                      | (depth >= MAX_DEPTH_AT_A_JUMP[d])) | (width <= 1e-14 * np.abs(lower)).any(0)
         rule[end & (rule == 0)] = RULES[-1]
         steep = rule == 0
         if steep.any():
@@ -151,7 +160,8 @@ class _Work:
                 bound = (allowed[steep] / GAIN[RULES[-1]]) ** (0.5 / RULES[-1])
                 n_parts = np.clip(np.ceil(reach[:, steep] / bound), 1, 8 if d == 1 else 4).astype(int)
                 self.budget -= int(n_parts.prod(0).sum()) * 2 ** d
-                self.cut(lower[:, steep], width[:, steep], owner[steep], log_allowed[steep], doubt[steep], n_parts, depth)
+                self.cut(lower[:, steep], width[:, steep], owner[steep], log_allowed[steep], doubt[steep],
+                         n_parts, depth)
             else:
                 rule[steep], steep = RULES[-1], np.zeros(n, bool)
         for q in RULES:
@@ -162,19 +172,23 @@ class _Work:
             logs, gap = self.sums(*box, q)
             with np.errstate(all="ignore"):
                 gap = np.where(gap <= 1.0, gap, 1.0)                # also NaN: f is no number at the edge
-                # the difference is that of the weaker rule; where it is as large as the model says, the better one is far better
+                # the difference is that of the weaker rule; where it is as large as the model says, the
+                # better one is far better
                 smooth = (gap <= 10 * GAIN[q - 1] * worst[pick] ** (2 * q - 2) + 1e-15) & ~doubt[pick]
                 error = np.where(smooth, STATED_GAIN * gap, gap)
                 # of the box as it turned out, which may hold far more than its probe suggested
-                allowed_now = np.exp(np.clip(np.minimum(log_allowed[pick], self.log_share) - logs, -35.0, 0.0))
-            again = ~end[pick] & (np.where(doubt[pick], gap, CHECK_GAIN * gap) > allowed_now + 2e-16) & (logs > self.log_share - NEGLIGIBLE)
+                allowed_now = np.exp(np.clip(np.minimum(log_allowed[pick], self.log_share) - logs, -35.0,
+                                             0.0))
+            again = ~end[pick] & (np.where(doubt[pick], gap, CHECK_GAIN * gap) > allowed_now
+                                  + 2e-16) & (logs > self.log_share - NEGLIGIBLE)
             if depth >= MAX_DEPTH[d] or self.budget <= 0:
                 again[:] = False
             if again.any():
                 chosen = pick[again]
                 self.budget -= chosen.size * 2 ** d * (q ** d)
                 n_parts = np.where(reach[:, chosen] >= 0.3 * worst[chosen], 2, 1)
-                self.cut(lower[:, chosen], width[:, chosen], owner[chosen], log_allowed[chosen], np.ones(chosen.size, bool), n_parts, depth)
+                self.cut(lower[:, chosen], width[:, chosen], owner[chosen], log_allowed[chosen],
+                         np.ones(chosen.size, bool), n_parts, depth)
             keep = ~again
             self.done.append((owner[pick[keep]], logs[keep], error[keep]))
 
@@ -183,7 +197,8 @@ class _Work:
         return np.where(log_size > self.log_share - REMOTE, np.log(RELATIVE[self.d]), np.log(1e-2))
 
     def probe(self, lower, width):
-        """beta |df| over half a box and beta |d2f|/2 along each axis (d, n), and the estimated log of the mass (n,)."""
+        """beta |df| over half a box and beta |d2f|/2 along each axis (d, n), and the estimated log of the
+        mass (n,)."""
         d, n = lower.shape
         X = np.empty((d, (2 * d + 1) * n))
         X.reshape(d, 2 * d + 1, n)[:] = (lower + width / 2)[:, None]
@@ -196,15 +211,18 @@ class _Work:
             slope = np.maximum(abs(left - centre), abs(right - centre))
             bend = abs(left + right - 2 * centre) / 2
             s = np.where(np.isfinite(slope), np.minimum(slope, 300.0), 0.0)
-            slope, bend = (np.where(np.isfinite(a), a, JUMP) for a in (slope, bend))    # inf at a wall: cut until it is a sliver
+            # inf at a wall: cut until it is a sliver
+            slope, bend = (np.where(np.isfinite(a), a, JUMP) for a in (slope, bend))
             log_size = np.log(width).sum(0) - centre + np.log(np.sinh(s + 1e-3) / (s + 1e-3)).sum(0)
             log_size = np.where(np.isfinite(log_size), log_size, self.log_share - 60.0)
         return slope, bend, log_size
 
     def sums(self, lower, width, q):
-        """log of the integral over each box by q points an axis, and its relative difference from the check."""
+        """log of the integral over each box by q points an axis, and its relative difference from the
+        check."""
         d, n = lower.shape
-        high, low = (np.ascontiguousarray(np.vstack([nodes.T, weights])) for nodes, weights in (tensor_rule(q, d), tensor_rule(q, d, lobatto)))
+        high, low = (np.ascontiguousarray(np.vstack([nodes.T, weights])) for nodes,
+                     weights in (tensor_rule(q, d), tensor_rule(q, d, lobatto)))
         e = self.exponent
         if e.is_compiled:
             from .box_kernels import box_sums
@@ -229,8 +247,10 @@ class _Work:
             offsets = np.array(list(np.ndindex(*kind))).T                    # (d, parts)
             low = lower[:, pick, None] + offsets[:, None, :] * w[:, :, None]
             parts = offsets.shape[1]
-            self.waiting.append((depth + 1, low.reshape(self.d, -1), np.repeat(w, parts, axis=1), np.repeat(owner[pick], parts),
-                                 np.repeat(log_allowed[pick] - np.log(parts), parts), np.repeat(doubt[pick], parts)))
+            self.waiting.append((depth + 1, low.reshape(self.d, -1), np.repeat(w, parts, axis=1),
+                                 np.repeat(owner[pick], parts),
+                                 np.repeat(log_allowed[pick] - np.log(parts), parts),
+                                 np.repeat(doubt[pick], parts)))
 
     def gathered(self, n_owners):
         """Sum of the parts of each owner."""
@@ -250,7 +270,8 @@ class _Work:
 
 
 def cell_boxes(grid, inside, knots=None):
-    """Chunks of (lower, width, owner) for the inside cells; cells are cut at `knots` (per axis), where f is less smooth."""
+    """Chunks of (lower, width, owner) for the inside cells; cells are cut at `knots` (per axis), where f is
+    less smooth."""
     edges, owners = [], []
     for k in range(grid.ndim):
         e = grid.edges[k]
@@ -274,7 +295,8 @@ def cell_boxes(grid, inside, knots=None):
         if not is_all:
             pick = flat_inside[owner]
             owner, index = owner[pick], [i[pick] for i in index]
-        yield (np.stack([e[i] for e, i in zip(edges, index)]), np.stack([w[i] for w, i in zip(widths, index)]), owner)
+        yield (np.stack([e[i] for e, i in zip(edges, index)]),
+               np.stack([w[i] for w, i in zip(widths, index)]), owner)
 
 
 def cell_masses(potential, theta, grid, inside, f0=None, energies=None):
@@ -294,7 +316,8 @@ def cell_masses(potential, theta, grid, inside, f0=None, energies=None):
         ``log_mass`` has one entry a cell (flat), -inf outside.
     """
     if energies is None:
-        energies = Exponent(potential, 1 / theta).energies(grid.points.reshape(-1, grid.ndim).T).reshape(grid.shape)
+        energies = Exponent(potential, 1
+                            / theta).energies(grid.points.reshape(-1, grid.ndim).T).reshape(grid.shape)
     f0 = float(energies[inside].min()) if f0 is None else f0
     exponent = Exponent(potential, 1 / theta, f0)
     with np.errstate(all="ignore"):
@@ -356,4 +379,5 @@ def gibbs_mean(potential, theta, grid, function=None):
     best, check = sums[:, 0] / sums[:, 1]
     scale, zero = (theta, D.f0) if function is None else (1.0, 0.0)
     rounding = 4e-15 * (abs(scale * best) + abs(zero) + scale)
-    return Estimate(zero + scale * best, scale * abs(best - check) + rounding, "Gauss quadrature over the cells", inputs=D._inputs)
+    return Estimate(zero + scale * best, scale * abs(best - check) + rounding,
+                    "Gauss quadrature over the cells", inputs=D._inputs)

@@ -1,4 +1,5 @@
-"""Integrals of exp(-beta f) over all cells of a grid in one pass: product Gauss rules whose order follows the slope of each block of cells."""
+"""Integrals of exp(-beta f) over all cells of a grid in one pass: product Gauss rules whose order follows the
+slope of each block of cells."""
 import numpy as np
 from numba import njit, prange, types
 
@@ -6,12 +7,13 @@ from ...core.compilation import FUNCTION, integers_1d, kernel, number, numbers_1
 from ...core.compilation.special import exp, inlined, log, options
 
 LANES = 16
-REMOTE = 40.0                                    # theta above the minimum: cells of weight exp(-40) are not integrated
+REMOTE = 40.0  # theta above the minimum: cells of weight exp(-40) are not integrated
 
 
 @inlined
 def _wider(reach, up, down):
-    """The larger of `reach` and the change over half a cell, curvature counted in, between differences to the two neighbours."""
+    """The larger of `reach` and the change over half a cell, curvature counted in, between differences to the
+    two neighbours."""
     r = max(abs(up), abs(down)) / 2 + 1.5 * np.sqrt(abs(up - down) / 8)
     r = r if r < 1e6 else 1e6                                # also nan
     return r if r > reach else reach
@@ -19,7 +21,8 @@ def _wider(reach, up, down):
 
 @njit(**options)
 def _reaches(B, shape, row, start, m, out):
-    """Largest change of beta f over half a cell along any axis of the cells (row, start ... start + m - 1); at a wall the inner difference counts twice."""
+    """Largest change of beta f over half a cell along any axis of the cells (row, start ... start + m - 1);
+    at a wall the inner difference counts twice."""
     d = shape.size
     n = shape[d - 1]
     base, q, stride = row * n + start, row, n
@@ -41,7 +44,8 @@ def _reaches(B, shape, row, start, m, out):
             down, is_down = (stride, 1.0) if i > 0 else (-stride, -1.0)
             for j in range(m):
                 here = B[base + j]
-                out[j] = _wider(out[j], is_up * (B[base + j + up] - here), is_down * (here - B[base + j - down]))
+                out[j] = _wider(out[j], is_up * (B[base + j + up] - here),
+                                is_down * (here - B[base + j - down]))
         stride *= shape[a]
 
 
@@ -70,12 +74,16 @@ def _masses(edges, shape, value, p, beta, f0, B, share, least, rules, nodes, fir
             for j in range(m):
                 lower[d - 1, j] = edges[tail + start + j]
                 width[d - 1, j] = edges[tail + start + j + 1] - edges[tail + start + j]
-                top[j] = B[base + j]                     # the exponent at the node: the sum is of order one or larger
+                top[j] = B[base + j]  # the exponent at the node: the sum is of order one or larger
                 lowest = min(lowest, top[j])
             _reaches(B, shape, row, start, m, worst)
             for j in range(m, L):                        # lanes beyond the end repeat the last one
-                lower[d - 1, j], width[d - 1, j], top[j], worst[j] = lower[d - 1, m - 1], width[d - 1, m - 1], top[m - 1], worst[m - 1]
-            if lowest > REMOTE:                          # the node's value, wrong by at most the change of f within the cell
+                lower[d - 1, j], width[d - 1, j], top[j], worst[j] = lower[d - 1,
+                                                                           m - 1], width[d - 1,
+                                                                                         m
+                                                                                         - 1], top[m
+                                                                                                   - 1], worst[m - 1]
+            if lowest > REMOTE:  # the node's value, wrong by at most the change of f within the cell
                 for j in range(m):
                     volume = width[0, j]
                     for a in range(1, d):
@@ -85,7 +93,8 @@ def _masses(edges, shape, value, p, beta, f0, B, share, least, rules, nodes, fir
                 continue
             for j in range(L):
                 size[j] = log(worst[j] + 1e-30)
-                # a cell of weight below 1e-15 is roughly right (1e-1); the caller looks whether the density is there
+                # a cell of weight below 1e-15 is roughly right (1e-1); the caller looks whether the density
+                # is there
                 R[j] = min(max(share + top[j], least), -9.2 if top[j] < 35.0 else -2.3)
             rule = 0
             while rule < rules.shape[0] - 1:             # the first rule that is good enough for all
@@ -106,7 +115,8 @@ def _masses(edges, shape, value, p, beta, f0, B, share, least, rules, nodes, fir
                         line[j] = lower[a, j] + u * width[a, j]
             value(X, p, V)
             for j in range(L):
-                S[j], R[j] = 0.0, 1.0 if low == 0 else 0.0       # the check of one point is the node, where the exponent is known
+                # the check of one point is the node, where the exponent is known
+                S[j], R[j] = 0.0, 1.0 if low == 0 else 0.0
             for k in range(high):
                 w, line = nodes[rule, d, k], V[k * L:k * L + L]
                 for j in range(L):
@@ -122,25 +132,32 @@ def _masses(edges, shape, value, p, beta, f0, B, share, least, rules, nodes, fir
                     volume *= width[a, j]
                 S[j] = log(volume * S[j]) - top[j]
             for j in range(m):
-                # the difference is that of the weaker rule; where it is as large as the slope says, the better one is far better
+                # the difference is that of the weaker rule; where it is as large as the slope says, the
+                # better one is far better
                 out[base + j] = S[j]
-                error[base + j] = 0.01 * R[j] if R[j] <= 10 * exp(rules[rule, 4] + rules[rule, 5] * size[j]) + 1e-15 else R[j]
+                error[base + j] = 0.01 * R[j] if R[j] <= 10 * exp(rules[rule, 4] + rules[rule, 5]
+                                                                  * size[j]) + 1e-15 else R[j]
 
 
-@kernel(types.void(numbers_1d, integers_1d, FUNCTION["value"], numbers_1d, number, number, numbers_1d, number, number, numbers_2d, numbers_3d, numbers_1d, numbers_1d))
+@kernel(types.void(numbers_1d, integers_1d, FUNCTION["value"], numbers_1d, number, number, numbers_1d, number,
+                   number, numbers_2d, numbers_3d, numbers_1d, numbers_1d))
 def grid_masses(edges, shape, value, p, beta, f0, B, share, least, rules, nodes, out, error):
     """out (N,): log of int exp(-beta (f - f0)) over each cell; error (N,): an estimate of its relative error.
 
-    edges: faces of all axes one after the other; B (N,) = beta (f - f0) on the nodes; share: relative error allowed to a cell of
-    weight one, `least` to any (both as logarithms); rules and nodes: see `masses._tables`.
+    edges: faces of all axes one after the other; B (N,) = beta (f - f0) on the nodes; share: relative error
+    allowed to a cell of weight one, `least` to any (both as logarithms); rules and nodes: see
+    `masses._tables`.
     """
-    _masses(edges, shape, value, p, beta, f0, B, share, least, rules, nodes, 0, B.size // shape[shape.size - 1], out, error)
+    _masses(edges, shape, value, p, beta, f0, B, share, least, rules, nodes, 0,
+            B.size // shape[shape.size - 1], out, error)
 
 
-@kernel(types.void(numbers_1d, integers_1d, FUNCTION["value"], numbers_1d, number, number, numbers_1d, number, number, numbers_2d, numbers_3d, numbers_1d, numbers_1d),
+@kernel(types.void(numbers_1d, integers_1d, FUNCTION["value"], numbers_1d, number, number, numbers_1d, number,
+                   number, numbers_2d, numbers_3d, numbers_1d, numbers_1d),
         parallel=True)
 def grid_masses_parallel(edges, shape, value, p, beta, f0, B, share, least, rules, nodes, out, error):
     rows = B.size // shape[shape.size - 1]
     n_jobs = min(rows, 64)
     for job in prange(n_jobs):
-        _masses(edges, shape, value, p, beta, f0, B, share, least, rules, nodes, job * rows // n_jobs, (job + 1) * rows // n_jobs, out, error)
+        _masses(edges, shape, value, p, beta, f0, B, share, least, rules, nodes, job * rows // n_jobs,
+                (job + 1) * rows // n_jobs, out, error)

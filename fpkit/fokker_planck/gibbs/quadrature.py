@@ -1,4 +1,5 @@
-"""Gauss rules, and the exponent beta (f - f0) of one potential at one temperature, evaluated on many points at a call."""
+"""Gauss rules, and the exponent beta (f - f0) of one potential at one temperature, evaluated on many points
+at a call."""
 from __future__ import annotations
 
 from functools import lru_cache
@@ -20,7 +21,8 @@ def gauss(n):
 
 @lru_cache(maxsize=None)
 def cumulative(n):
-    """Matrix C with (C g)_i = integral from 0 to node i of the polynomial through the values g at the Gauss nodes of [0, 1]."""
+    """Matrix C with (C g)_i = integral from 0 to node i of the polynomial through the values g at the Gauss
+    nodes of [0, 1]."""
     from numpy.polynomial.legendre import legint, legval, legvander
     x = 2 * gauss(n)[0] - 1
     integrals = np.array([legval(x, legint(row, lbnd=-1)) for row in np.eye(n)]).T
@@ -29,7 +31,8 @@ def cumulative(n):
 
 @lru_cache(maxsize=None)
 def lobatto(n):
-    """Nodes and weights of the n-point Lobatto rule on [0, 1], ends included: as exact as n - 1 Gauss points, and it sees the edges."""
+    """Nodes and weights of the n-point Lobatto rule on [0, 1], ends included: as exact as n - 1 Gauss points,
+    and it sees the edges."""
     from numpy.polynomial.legendre import Legendre
     P = Legendre.basis(n - 1)
     x = np.concatenate([[-1.0], np.sort(P.deriv().roots().real) if n > 2 else [], [1.0]])

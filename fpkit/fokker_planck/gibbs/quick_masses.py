@@ -1,4 +1,5 @@
-"""Masses of all cells for the reading of an evolution, in one compiled pass, with an error that says when they are not good enough."""
+"""Masses of all cells for the reading of an evolution, in one compiled pass, with an error that says when
+they are not good enough."""
 from __future__ import annotations
 
 import re
@@ -9,17 +10,21 @@ import numpy as np
 from .cell_masses import GAIN
 from .quadrature import tensor_rule
 
-RULES = {1: ((3, 2), (4, 3), (6, 4), (8, 6)), 2: ((3, 2), (4, 3), (6, 4), (8, 6)), 3: ((0, 1), (4, 2), (6, 4))}    # points an axis: rule and check
+# points an axis: rule and check
+RULES = {1: ((3, 2), (4, 3), (6, 4), (8, 6)), 2: ((3, 2), (4, 3), (6, 4), (8, 6)),
+         3: ((0, 1), (4, 2), (6, 4))}
 TOTAL_ERROR = {1: 2e-14, 2: 2e-14, 3: 1e-7}        # of the sum, as the slopes promise it
-SUM_ERROR = {1: 1e-9, 2: 1e-9, 3: 1e-3}            # a hundredth of what the weaker check rules show; above, the adaptive masses are taken
+# a hundredth of what the weaker check rules show; above, the adaptive masses are taken
+SUM_ERROR = {1: 1e-9, 2: 1e-9, 3: 1e-3}
 LOCAL_ERROR = {1: 1e-8, 2: 1e-8, 3: 1e-3}          # the same, where the density is
 NOT_SMOOTH = re.compile(r"\b(abs|where|maximum|minimum|max|min|if|sqrt|sign|floor|ceil)\b")
 
 
 @lru_cache(maxsize=None)
 def _tables(ndim):
-    """rules (n_rules, 6): points of rule and check, log constant and exponent of their errors; nodes (n_rules, ndim + 1, points): on
-    the unit cube, last row the weights. Rule 0 is the one of degree 5 with 14 points on the cube [1]_.
+    """rules (n_rules, 6): points of rule and check, log constant and exponent of their errors; nodes
+    (n_rules, ndim + 1, points): on the unit cube, last row the weights. Rule 0 is the one of degree 5 with 14
+    points on the cube [1]_.
 
     References
     ----------
@@ -29,7 +34,8 @@ def _tables(ndim):
     for k, (q, check) in enumerate(RULES[ndim]):
         x, w = tensor_rule(q, ndim) if q else _irons()
         y, v = tensor_rule(check, ndim) if check > 1 else (np.zeros((0, ndim)), np.zeros(0))
-        rules[k] = (w.size, v.size, np.log((10 if ndim < 3 else 1) * GAIN[q or 3]), 2 * (q or 3), np.log(GAIN[check]), 2 * check)
+        rules[k] = (w.size, v.size, np.log((10 if ndim < 3 else 1) * GAIN[q or 3]), 2 * (q or 3),
+                    np.log(GAIN[check]), 2 * check)
         tables.append(np.vstack([np.hstack([x.T, y.T]), np.r_[w, v]]))
     nodes = np.zeros((len(tables), ndim + 1, max(t.shape[1] for t in tables)))
     for k, t in enumerate(tables):
@@ -45,14 +51,16 @@ def _irons():
 
 
 def is_smooth(potential):
-    """False when the text of a potential names what may have kinks: two rules agree when a kink lies beyond their last points."""
+    """False when the text of a potential names what may have kinks: two rules agree when a kink lies beyond
+    their last points."""
     return NOT_SMOOTH.search(str(getattr(potential, "source", ""))) is None
 
 
 def quick_masses(potential, p, beta, grid, f0, B, weight):
     """log of int exp(-beta (f - f0)) over the cells (N,) and the relative error of each (N,).
 
-    B = beta (f - f0) on the nodes, weight = sum exp(-B). Nothing is refined: the caller looks at the errors and falls back on `cell_masses`.
+    B = beta (f - f0) on the nodes, weight = sum exp(-B). Nothing is refined: the caller looks at the errors
+    and falls back on `cell_masses`.
     """
     from ..evolution.split_operator import PARALLEL_CELLS
     from . import mass_kernels
@@ -60,5 +68,6 @@ def quick_masses(potential, p, beta, grid, f0, B, weight):
     out, error = np.empty(B.size), np.empty(B.size)
     run = mass_kernels.grid_masses_parallel if B.size >= PARALLEL_CELLS else mass_kernels.grid_masses
     run(np.concatenate(grid.edges), np.array(grid.shape), potential.block("value"), p, beta, f0, B,
-        np.log(TOTAL_ERROR[grid.ndim] * weight / B.size), np.log(TOTAL_ERROR[grid.ndim]), rules, nodes, out, error)
+        np.log(TOTAL_ERROR[grid.ndim] * weight / B.size), np.log(TOTAL_ERROR[grid.ndim]), rules, nodes, out,
+        error)
     return out, error.astype(np.float32)

@@ -14,7 +14,7 @@ LEVELS = {2: 5, 3: 3}                     # halvings of the cells at the boundar
 MAX_BOXES = {2: 40_000, 3: 60_000}
 POINTS_IN_1D = 33
 LINES, ALONG = 3, 4                       # Gauss points across and along the lines that end on the boundary
-SMALL = math.log(1e-3)                    # less probable regions are integrated anew to their own relative accuracy
+SMALL = math.log(1e-3)  # less probable regions are integrated anew to their own relative accuracy
 
 
 @dataclass(frozen=True, repr=False)
@@ -46,7 +46,8 @@ def components(diffusion):
 
 @dataclass(frozen=True)
 class RegionMasses:
-    """Cells of the domain that lie wholly in a region, and the masses of the region in the cells that its boundary cuts."""
+    """Cells of the domain that lie wholly in a region, and the masses of the region in the cells that its
+    boundary cuts."""
     whole: np.ndarray          # bool (n_cells,)
     cut: np.ndarray            # flat indices
     masses: Masses             # of the region in the cut cells
@@ -77,13 +78,16 @@ def probability(diffusion, region, refine=False):
     else:
         relative = cells.relative_error[parts.whole]
     p = math.exp(log_p)
-    error = float((np.exp(whole - total) * relative).sum()) + float(parts.absolute_error.sum()) * math.exp(parts.scale - total)
+    error = float((np.exp(whole - total)
+                   * relative).sum()) + float(parts.absolute_error.sum()) * math.exp(parts.scale - total)
     error += p * (cells.total_error / 2 + 4e-16 * (1 + abs(log_p)))
-    return Estimate(min(p, 1.0), error, method, log10=log_p / math.log(10), inputs={**diffusion._inputs, "region": repr(region)})
+    return Estimate(min(p, 1.0), error, method, log10=log_p / math.log(10),
+                    inputs={**diffusion._inputs, "region": repr(region)})
 
 
 def region_masses(space, region, extra=0):
-    """Which cells lie in the region, and int exp(-beta (f - f0)) over the region in the cells that its boundary cuts."""
+    """Which cells lie in the region, and int exp(-beta (f - f0)) over the region in the cells that its
+    boundary cuts."""
     grid = space.grid
     flat = np.flatnonzero(space.inside)
     lower, width, _ = _boxes_of(grid, flat)
@@ -114,7 +118,8 @@ def _boxes_of(grid, flat):
 
 
 def _classified(region, lower, width):
-    """1: box in the region, -1: outside, 0: its boundary passes or may pass; and whether any point that was tried lies in the region."""
+    """1: box in the region, -1: outside, 0: its boundary passes or may pass; and whether any point that was
+    tried lies in the region."""
     d, n = lower.shape
     state, near = np.zeros(n, int), np.arange(n)
     if region.has_distance and region.is_distance_bound:
@@ -129,7 +134,8 @@ def _classified(region, lower, width):
         hit = region.contains((lower + u[:, None] * width).T)
         count += hit
         touched |= bool(hit.any())
-    if not (region.has_distance and region.is_distance_exact):           # else the boundary may pass where no point shows it
+    # else the boundary may pass where no point shows it
+    if not (region.has_distance and region.is_distance_exact):
         state[near] = np.where(count == fractions.shape[1], 1, np.where(count == 0, -1, 0))
     return state, touched
 
@@ -148,20 +154,22 @@ def _in_line(space, region, lower, width, extra):
         points = np.concatenate([x[i, :1], cross[at == i], x[i, -1:]])
         state = hit[i, 0]
         for a, b in zip(points[:-1], points[1:]):
-            if state and b - a > 1e-13 * width[0, i]:        # not the rounding of a boundary at the end of the cell
+            if state and b - a > 1e-13 * width[0, i]:  # not the rounding of a boundary at the end of the cell
                 low.append(a)
                 high.append(b)
                 owner.append(i)
             state = not state
     low, high = np.array(low), np.array(high)
-    masses = integrate(space.exponent, [(low[None], (high - low)[None], np.array(owner, int))], n) if low.size else Masses(np.full(n, -np.inf), np.zeros(n), 0.0)
+    masses = integrate(space.exponent, [(low[None], (high - low)[None], np.array(owner, int))],
+                       n) if low.size else Masses(np.full(n, -np.inf), np.zeros(n), 0.0)
     scale = float(masses.log_mass.max()) if low.size else 0.0
     scale = scale if np.isfinite(scale) else 0.0
     return masses, np.exp(masses.log_mass - scale) * masses.relative_error, scale
 
 
 def _in_cells(space, region, lower, width, extra):
-    """2D and 3D: halve the cut boxes, then integrate on lines that end on the boundary; two depths are compared."""
+    """2D and 3D: halve the cut boxes, then integrate on lines that end on the boundary; two depths are
+    compared."""
     d, n = lower.shape
     levels = LEVELS[d] + extra if region.has_distance else 1 + extra
     while levels > 1 and n * 2 ** ((d - 1) * levels) > MAX_BOXES[d] * 2 ** ((d - 1) * extra):
@@ -171,7 +179,8 @@ def _in_cells(space, region, lower, width, extra):
     totals = []
     for level in range(levels + 1):
         if level >= levels - 2:
-            part = _on_lines(space, region, *boxes, owner, n) if region.has_distance else _on_points(space, region, *boxes, owner, n)
+            part = _on_lines(space, region, *boxes, owner,
+                             n) if region.has_distance else _on_points(space, region, *boxes, owner, n)
             totals.append(part + (list(whole),))
         if level == levels:
             break
@@ -194,7 +203,8 @@ def _in_cells(space, region, lower, width, extra):
     best, body, blur = sums[-1]
     scale = float(best.max())
     scale = scale if np.isfinite(scale) else 0.0
-    # the errors of the depths have random signs, so one small change proves nothing: the change before counts by half
+    # the errors of the depths have random signs, so one small change proves nothing: the change before counts
+    # by half
     steps = [np.abs(np.exp(b[0] - scale) - np.exp(a[0] - scale)) for a, b in zip(sums[:-1], sums[1:])]
     change = np.exp(best - scale) if not steps else np.maximum(steps[-1], steps[0] / 2)
     error = change + np.exp(body.log_mass - scale) * body.relative_error + np.exp(blur - scale)
@@ -212,7 +222,8 @@ def _sums(log_terms, owner, n):
 
 
 def _on_lines(space, region, lower, width, owner, n):
-    """log of the integral over the region in boxes, on Gauss lines along the axis that is steepest for the distance; (n,) by owner."""
+    """log of the integral over the region in boxes, on Gauss lines along the axis that is steepest for the
+    distance; (n,) by owner."""
     d = lower.shape[0]
     none = np.full(n, -np.inf)
     if not owner.size:
@@ -252,7 +263,8 @@ def _on_lines(space, region, lower, width, owner, n):
 
 
 def _on_points(space, region, lower, width, owner, n):
-    """The same for regions of which only membership is known: Gauss points that lie in the region; the blur is what a row of points weighs."""
+    """The same for regions of which only membership is known: Gauss points that lie in the region; the blur
+    is what a row of points weighs."""
     d = lower.shape[0]
     none = np.full(n, -np.inf)
     if not owner.size:
@@ -263,4 +275,5 @@ def _on_points(space, region, lower, width, owner, n):
     B = space.exponent(X.reshape(d, -1)).reshape(hit.shape)
     with np.errstate(divide="ignore"):
         logs = np.log(weights)[:, None] - B + np.log(width.prod(0))
-        return _sums(np.where(hit, logs, -np.inf).ravel(), np.tile(owner, weights.size), n), _sums(logs.ravel(), np.tile(owner, weights.size), n) - np.log(4)
+        return _sums(np.where(hit, logs, -np.inf).ravel(), np.tile(owner, weights.size),
+                     n), _sums(logs.ravel(), np.tile(owner, weights.size), n) - np.log(4)

@@ -1,8 +1,10 @@
-"""Continuum answers of a diffusion in one dimension: spectrum, first passage, exit and effective diffusion, whatever the grid.
+"""Continuum answers of a diffusion in one dimension: spectrum, first passage, exit and effective diffusion,
+whatever the grid.
 
-Each is an integral of positive functions on adaptive Gauss panels, or an eigenvalue of a chain that is exact on any panels
-(`interval_passage`, `interval_spectrum`). Nothing is formed by subtraction and all is kept in logarithms, so rates of 1e-60 or 1e-10000
-come with their full relative accuracy. The grid gives the domain (bounds, walls, mask) and the points where fields are drawn.
+Each is an integral of positive functions on adaptive Gauss panels, or an eigenvalue of a chain that is exact
+on any panels (`interval_passage`, `interval_spectrum`). Nothing is formed by subtraction and all is kept in
+logarithms, so rates of 1e-60 or 1e-10000 come with their full relative accuracy. The grid gives the domain
+(bounds, walls, mask) and the points where fields are drawn.
 """
 from __future__ import annotations
 
@@ -21,15 +23,19 @@ from ..results import PerAxis, QuasiStationary, Spectrum
 
 QUADRATURE = "log-space quadrature in 1D"
 ELEMENTS = "spectral elements in 1D"
-RING = 3e-12                    # relative error that eigenvalues of a ring may have beside it: nearly double ones are the least sharp
+# relative error that eigenvalues of a ring may have beside it: nearly double ones are the least sharp
+RING = 3e-12
 TIE = 1e-9                      # relative distance of equal exit rates
 
 
-# ------------------------------------------------------------------------------------------------------- numbers and errors
+# -------------------------------------------------------------------------------------------------------
+# numbers and errors
 def _relative_error(D, logs, x=None, span=0.0):
-    """Relative error of exp(logs): what the panels leave, and the rounding of beta f over the range that the answer spans.
+    """Relative error of exp(logs): what the panels leave, and the rounding of beta f over the range that the
+    answer spans.
 
-    `x` are the points where the answer is taken, which may lie high on a wall; `span` is a range of beta f beside that of f."""
+    `x` are the points where the answer is taken, which may lie high on a wall; `span` is a range of beta f
+    beside that of f."""
     level = 0.0
     if x is not None:
         with np.errstate(invalid="ignore"):
@@ -43,18 +49,22 @@ def _estimate(D, log_value, method=QUADRATURE, x=None, span=0.0):
     """exp(log_value) as an Estimate; inf when it leaves the range of floats, and log10 still holds it."""
     with np.errstate(over="ignore"):
         value = float(np.exp(log_value))
-    error = value * float(np.max(_relative_error(D, log_value, x, span))) if np.isfinite(value) else (math.inf if value == math.inf else math.nan)
+    error = value * float(np.max(_relative_error(D, log_value, x, span))) if np.isfinite(value) else (math.inf
+                                                                                                      if value
+                                                                                                      == math.inf else math.nan)
     return Estimate(value, error, method, log10=float(log_value) / math.log(10), inputs=D._inputs)
 
 
 def _field(D, name, log_at, units, nowhere):
-    """Field of exp(log_at(x)): NaN of log_at is outside the domain, +inf is where the answer is `nowhere` = (value, sentence)."""
+    """Field of exp(log_at(x)): NaN of log_at is outside the domain, +inf is where the answer is `nowhere` =
+    (value, sentence)."""
     value, sentence = nowhere
     x = D.grid.centres[0]
     logs = log_at(x)
     with np.errstate(over="ignore"):
         values = np.where(logs == np.inf, value, np.exp(logs))
-    log10 = np.where(logs == np.inf, math.log10(value) if value > 0 and value < math.inf else value, logs / math.log(10))
+    log10 = np.where(logs == np.inf, math.log10(value) if value > 0 and value < math.inf else value,
+                     logs / math.log(10))
 
     def rule(point):
         at = D.grid._wrapped(point)
@@ -71,7 +81,8 @@ def _field(D, name, log_at, units, nowhere):
 
 
 def _on_lines(parts, of_piece, of_region):
-    """Function x -> log value: `of_piece(piece)` gives a function of points or a number, `of_region[label]` a number; NaN off the lines."""
+    """Function x -> log value: `of_piece(piece)` gives a function of points or a number, `of_region[label]` a
+    number; NaN off the lines."""
     pieces = [(part.line, [(p, of_piece(p)) for p in part.pieces], part.within) for part in parts]
 
     def log_at(x):
@@ -95,23 +106,28 @@ def _with_absorbing(D, region):
 
 def _no_leak(D, what):
     if D.absorbing is not None:
-        raise ValueError(f"{what} needs paths that are never lost, and here they are absorbed in {D.absorbing!r}; leave `absorbing` out or ask "
+        raise ValueError(f"{what} needs paths that are never lost, and here they are absorbed in "
+                         f"{D.absorbing!r}; leave `absorbing` out or ask "
                          "for the committor.")
 
 
-# ------------------------------------------------------------------------------------------------------------ first passage
+# ------------------------------------------------------------------------------------------------------------
+# first passage
 def _passage(D, target, of_piece, name, units):
     _no_leak(D, f"the {name}")
     parts = marked(D, {"target": target})
     unreachable = lambda piece: piece.left is None and piece.right is None
-    log_at = _on_lines(parts, lambda piece: np.inf if unreachable(piece) else of_piece(piece), {"target": -np.inf})
-    return _field(D, name, log_at, units, (math.inf, "the target cannot be reached from here; mind the mask and the walls of the potential"))
+    log_at = _on_lines(parts, lambda piece: np.inf if unreachable(piece) else of_piece(piece),
+                       {"target": -np.inf})
+    return _field(D, name, log_at, units, (math.inf, "the target cannot be reached from here; mind the mask "
+                                           "and the walls of the potential"))
 
 
 def mfpt(D, target):
     """Mean first passage time to a region; infinite where it cannot be reached.
 
-    tau(x) = (1/theta) int_x^b exp(beta f(y))/M int_a^y exp(-beta f(z)) dz dy with a reflecting end a, Green's function with two absorbing ones.
+    tau(x) = (1/theta) int_x^b exp(beta f(y))/M int_a^y exp(-beta f(z)) dz dy with a reflecting end a, Green's
+    function with two absorbing ones.
     """
     return _passage(D, target, mean_time, "mfpt", "time")
 
@@ -124,11 +140,13 @@ def mfpt_variance(D, target):
 def mfpt_moment(D, target, n):
     """Mean of the n-th power of the first passage time: L tau_n = -n tau_{n-1}."""
     n = checks.whole("n", n, 1)
-    return _passage(D, target, lambda piece: mean_time(piece, n), f"moment {n} of the first passage time", f"time^{n}")
+    return _passage(D, target, lambda piece: mean_time(piece, n), f"moment {n} of the first passage time",
+                    f"time^{n}")
 
 
 def _between(D, source, target):
-    """The lines cut at source and target; what absorbs elsewhere counts as the source, since paths there never reach the target."""
+    """The lines cut at source and target; what absorbs elsewhere counts as the source, since paths there
+    never reach the target."""
     if D.absorbing is not None:
         marked(D, {"source": source, "target": target})
     return marked(D, {"source": _with_absorbing(D, source), "target": target})
@@ -145,12 +163,14 @@ def committor(D, source, target):
         return log_splitting(piece)[0 if piece.right == "target" else 1]
 
     log_at = _on_lines(_between(D, source, target), of_piece, {"source": -np.inf, "target": 0.0})
-    return _field(D, "committor", log_at, "", (math.nan, "neither source nor target can be reached from here"))
+    return _field(D, "committor", log_at, "",
+                  (math.nan, "neither source nor target can be reached from here"))
 
 
 def _log_capacity(D, parts):
     """log of cap exp(beta f0): resistances in parallel."""
-    gates = [-p.panels.resistance.log_total for part in parts for p in part.pieces if {p.left, p.right} == {"source", "target"}]
+    gates = [-p.panels.resistance.log_total for part in parts for p in part.pieces if {p.left, p.right}
+             == {"source", "target"}]
     return np.logaddexp.reduce(gates) if gates else -np.inf
 
 
@@ -180,13 +200,16 @@ def rate(D, source, target):
                 logs.append(p.panels.mass.log_total)
             elif ends == {"source", "target"}:
                 logs.append(log_committor_mass(p, of_right=p.right == "source"))
-        logs += [panels.mass.log_total for _, _, label, panels in part.within if label == "source" and panels is not None]
+        logs += [panels.mass.log_total for _, _, label, panels in part.within if label == "source"
+                 and panels is not None]
     if not logs:
-        raise ValueError("the source is a point without room beside it: no time is spent coming from it; enlarge it.")
+        raise ValueError("the source is a point without room beside it: no time is spent coming from it; "
+                         "enlarge it.")
     return _estimate(D, _log_capacity(D, parts) - np.logaddexp.reduce(logs))
 
 
-# ----------------------------------------------------------------------------------------------------------------- spectrum
+# -----------------------------------------------------------------------------------------------------------------
+# spectrum
 def spectrum(D, k):
     """The k lowest eigenvalues of -L over all parts of the domain."""
     regions = {} if D.absorbing is None else {"absorbing region": D.absorbing}
@@ -217,7 +240,8 @@ def _modes(D, line, panels, k, is_ring, is_free_left, is_free_right):
 
 
 def _eigenfunction(D, modes, i, line, is_conservative):
-    """Eigenfunction at the cell centres, its square of Gibbs mean 1 over the whole domain; NaN where floats cannot hold it."""
+    """Eigenfunction at the cell centres, its square of Gibbs mean 1 over the whole domain; NaN where floats
+    cannot hold it."""
     if modes.functions[i] is None:
         return np.full(D.grid.shape, np.nan)
     nodes = modes.nodes(modes.functions[i], i)
@@ -237,7 +261,8 @@ def _eigenfunction(D, modes, i, line, is_conservative):
 
 
 def _outside(D, target):
-    """Modes of the pieces outside a region from which it can be reached, as (log rate, modes, piece, line), the slowest first."""
+    """Modes of the pieces outside a region from which it can be reached, as (log rate, modes, piece, line),
+    the slowest first."""
     if D.absorbing is not None:
         marked(D, {"target": target})
     found = []
@@ -257,7 +282,8 @@ def exit_rate(D, target):
 
 
 def quasi_stationary(D, target):
-    """From the slowest piece outside the target; of several equally slow ones, as the Gibbs density would be left on them."""
+    """From the slowest piece outside the target; of several equally slow ones, as the Gibbs density would be
+    left on them."""
     found = _outside(D, target)
     slowest = [item for item in found if item[0] - found[0][0] < TIE]
     edges, period = D.grid.edges[0], D.grid.bounds[0][1] - D.grid.bounds[0][0]
@@ -269,10 +295,12 @@ def quasi_stationary(D, target):
         scale = math.log(float((modes.weights * nodes).sum()) / float((modes.weights * nodes ** 2).sum()))
         with np.errstate(divide="ignore"):
             for lap in (0.0, period) if D.grid.periodic[0] else (0.0,):
-                cells = log_cell_masses(modes.panels, line.function, edges + lap, lambda x: np.log(np.maximum(interpolated(modes.panels, nodes, x), 0)))
+                cells = log_cell_masses(modes.panels, line.function, edges + lap,
+                                        lambda x: np.log(np.maximum(interpolated(modes.panels, nodes, x), 0)))
                 masses = np.logaddexp(masses, scale + cells)
             log_r = modes.chain.log_resistance(modes.values[0])
-            for end, label, psi_in, k in ((modes.panels.edges[0], piece.left, psi[1], 0), (modes.panels.edges[-1], piece.right, psi[-2], -1)):
+            for end, label, psi_in, k in ((modes.panels.edges[0], piece.left, psi[1], 0),
+                                          (modes.panels.edges[-1], piece.right, psi[-2], -1)):
                 if label is not None:
                     points.append([float(line.wrapped(end))])
                     flows.append(scale + np.log(psi_in) - log_r[k])
@@ -282,7 +310,8 @@ def quasi_stationary(D, target):
     density = share / D.grid.volumes
     rate = _estimate(D, found[0][0], ELEMENTS)
     error = density * 10 * float(_relative_error(D, found[0][0]))
-    return QuasiStationary(rate, Field(density, D.grid, "quasi-stationary density", error, "1/volume", D._inputs), np.array(points), flows / flows.sum(),
+    return QuasiStationary(rate, Field(density, D.grid, "quasi-stationary density", error, "1/volume",
+                                       D._inputs), np.array(points), flows / flows.sum(),
                            target, D._inputs)
 
 
@@ -290,13 +319,15 @@ def _ring(D, what):
     """The ring, or None where a wall or a mask cuts it."""
     _no_leak(D, f"the {what}")
     if not D.grid.periodic[0]:
-        raise ValueError(f"the {what} at long times needs a periodic axis: between walls no path spreads for ever; use Grid(..., periodic=True).")
+        raise ValueError(f"the {what} at long times needs a periodic axis: between walls no path spreads for "
+                         "ever; use Grid(..., periodic=True).")
     line = lines(D)[0]
     return line if line.is_ring else None
 
 
 def effective_diffusion(D, force=0.0):
-    """Lifson and Jackson: theta L^2 / (int exp(beta f)/M int exp(-beta f)) over the period, 0 across a wall; with a force `interval_tilt`."""
+    """Lifson and Jackson: theta L^2 / (int exp(beta f)/M int exp(-beta f)) over the period, 0 across a wall;
+    with a force `interval_tilt`."""
     line = _ring(D, "effective diffusion")
     if line is None:
         return PerAxis([Estimate(0.0, 0.0, QUADRATURE, inputs=D._inputs)])

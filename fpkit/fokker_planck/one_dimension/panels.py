@@ -1,9 +1,11 @@
-"""Adaptive Gauss panels of a line, on which exp(+-beta f) are polynomials to rounding, and running integrals in logarithms.
+"""Adaptive Gauss panels of a line, on which exp(+-beta f) are polynomials to rounding, and running integrals
+in logarithms.
 
-A panel is accepted when the exponent B = beta (f - f0) changes by at most VARIATION on it and its last Legendre coefficients are
-rounding; then exp(B), exp(-B) and their running integrals are polynomials of the order of the rule to about 1e-14. A kink or a jump
-is closed in by halving until the panel that holds it is as narrow as the numbers are fine. What the last coefficients are is kept as
-the error of the panel: it shows truncation and the noise of f alike.
+A panel is accepted when the exponent B = beta (f - f0) changes by at most VARIATION on it and its last
+Legendre coefficients are rounding; then exp(B), exp(-B) and their running integrals are polynomials of the
+order of the rule to about 1e-14. A kink or a jump is closed in by halving until the panel that holds it is as
+narrow as the numbers are fine. What the last coefficients are is kept as the error of the panel: it shows
+truncation and the noise of f alike.
 """
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ from ..gibbs.quadrature import cumulative, gauss
 
 ORDER = 20                     # Gauss points of a panel
 VARIATION = 5.0                # of beta f on a panel: exp(B) is then a polynomial of degree 19 to 1e-16
-HIGHEST = 1.5e5                # beta (f - f0) above which f is a wall: exp(-150000) is no mass and nothing crosses it
+HIGHEST = 1.5e5  # beta (f - f0) above which f is a wall: exp(-150000) is no mass and nothing crosses it
 MOST_NODES = 12_000_000
 NOISE = 8 * np.finfo(float).eps        # of a Legendre coefficient, in units of beta |f|
 SMOOTH = 2e-14                 # smallest last coefficients that are asked for
@@ -26,7 +28,8 @@ NOISY = 1e-4                   # last coefficients that may be taken for the noi
 
 @lru_cache(maxsize=None)
 def legendre(n=ORDER):
-    """Matrix (n, n) from values at the Gauss nodes to Legendre coefficients on [-1, 1], to the last digit (the weights are not)."""
+    """Matrix (n, n) from values at the Gauss nodes to Legendre coefficients on [-1, 1], to the last digit
+    (the weights are not)."""
     V = np.polynomial.legendre.legvander(2 * gauss(n)[0] - 1, n - 1)
     inverse = np.linalg.inv(V)
     return inverse + inverse @ (np.eye(n) - V @ inverse)
@@ -68,7 +71,8 @@ class Panels:
 
     def part(self, first, last):
         """Panels first to last - 1."""
-        return Panels(self.edges[first:last + 1], self.B[first:last], self.log_r[first:last], self.error[first:last])
+        return Panels(self.edges[first:last + 1], self.B[first:last], self.log_r[first:last],
+                      self.error[first:last])
 
     def rotated(self, first, period):
         """The ring opened at the left edge of panel `first`."""
@@ -116,11 +120,13 @@ class Panels:
 
     @cached_property
     def _errors(self):
-        """Levels of B, ascending, and the largest error of a panel below each; each weighed by the panel's share among its neighbours."""
+        """Levels of B, ascending, and the largest error of a panel below each; each weighed by the panel's
+        share among its neighbours."""
         weighed = self.error.copy()
         for p in np.flatnonzero(self.error > 1e-12):
-            near = slice(max(0, p - 60), p + 61)                     # a jump is closed in by some fifty halvings
-            share = max(np.exp(t[p] - t[near].max()) for t in (self.mass.log_whole, self.resistance.log_whole))
+            near = slice(max(0, p - 60), p + 61)  # a jump is closed in by some fifty halvings
+            share = max(np.exp(t[p] - t[near].max())
+                        for t in (self.mass.log_whole, self.resistance.log_whole))
             weighed[p] = min(weighed[p], 1.0) * share
         levels = self.B.min(1)
         order = np.argsort(levels)
@@ -135,13 +141,15 @@ class Panels:
         return float(self.B[min(first, last):max(first, last) + 1].max())
 
     def relative_error(self, level=0.0):
-        """Bound of the relative error of integrals of exp(+-B) over the panels that matter: between the minima, and up to `level`."""
+        """Bound of the relative error of integrals of exp(+-B) over the panels that matter: between the
+        minima, and up to `level`."""
         levels, worst = self._errors
         return worst[np.maximum(np.searchsorted(levels, np.maximum(level, self.inner_level + REMOTE)) - 1, 0)]
 
 
 class Running:
-    """Integral of exp(log_g) from the left end and from the right end of a line, as logarithms, at the nodes and at any point.
+    """Integral of exp(log_g) from the left end and from the right end of a line, as logarithms, at the nodes
+    and at any point.
 
     Attributes
     ----------
@@ -173,7 +181,8 @@ class Running:
     def _inside(self, backwards):
         C = cumulative(ORDER)
         with np.errstate(divide="ignore"):
-            return self.scale[:, None] + np.log(np.maximum(self.g @ (C[::-1, ::-1] if backwards else C).T, 0.0))
+            return self.scale[:, None] + np.log(np.maximum(self.g @ (C[::-1, ::-1] if backwards else C).T,
+                                                           0.0))
 
     @cached_property
     def nodes_left(self):
@@ -190,7 +199,8 @@ class Running:
         return self.g @ legendre().T
 
     def _partial(self, p, t, backwards):
-        """Share of panel p on its own scale: the integral from its left edge to t, or from t to its right edge."""
+        """Share of panel p on its own scale: the integral from its left edge to t, or from t to its right
+        edge."""
         n = ORDER
         before, P = np.ones_like(t), t
         a = self._coefficients[p]
@@ -234,19 +244,23 @@ def adaptive(function, edges, beta, f0):
     while low.size:
         n_nodes += low.size * ORDER
         if n_nodes > MOST_NODES:
-            raise ValueError(f"more than {MOST_NODES} points would be needed to integrate exp(f/theta) on [{edges[0]:g}, {edges[-1]:g}]: f is rough "
+            raise ValueError(f"more than {MOST_NODES} points would be needed to integrate exp(f/theta) on "
+                             f"[{edges[0]:g}, {edges[-1]:g}]: f is rough "
                              "or spans too many theta; narrow the grid, or ask for exact=False.")
         width = high - low
-        points = np.column_stack([low[:, None] + width[:, None] * gauss(ORDER)[0], low + BESIDE * width, high - BESIDE * width])
+        points = np.column_stack([low[:, None] + width[:, None] * gauss(ORDER)[0], low + BESIDE * width,
+                                  high - BESIDE * width])
         B, log_r = (a.reshape(points.shape) for a in function(points.ravel()))
         _check(B[:, :ORDER], points)
-        B = np.where(np.isnan(B) | (B == -np.inf), np.nan, B)             # at an edge f may be no number, as sin(x)/x is not at 0
+        # at an edge f may be no number, as sin(x)/x is not at 0
+        B = np.where(np.isnan(B) | (B == -np.inf), np.nan, B)
         is_wall = B > HIGHEST
         has_wall = is_wall.any(1)
         B, log_r = np.where(is_wall, HIGHEST, B), np.where(is_wall, HIGHEST, log_r)
         variation = np.nanmax(B, axis=1) - np.nanmin(B, axis=1)
         tail, middle, miss = _resolution(B, B - log_r)
-        rounding = NOISE * (np.abs(B[:, :ORDER] + beta * f0).max(1) + np.abs(B[:, :ORDER]).max(1)) + 2e-16 * np.abs(points).max(1) * variation / width
+        rounding = NOISE * (np.abs(B[:, :ORDER] + beta * f0).max(1)
+                            + np.abs(B[:, :ORDER]).max(1)) + 2e-16 * np.abs(points).max(1) * variation / width
         # f hides nothing between the last nodes and the edges when its polynomial meets it there
         is_resolved = (tail <= SMOOTH + rounding) & (miss <= 100 * (SMOOTH + rounding))
         # a kink or a jump spoils one part of a panel, noise all of them, and its coefficients do not decay
@@ -257,7 +271,8 @@ def adaptive(function, edges, beta, f0):
         accepted = ~has_wall & ((variation <= VARIATION) & (is_resolved | is_noise) | is_tiny)
         dropped = is_wall.all(1) | (has_wall & is_tiny)
         if accepted.any():
-            done.append((low[accepted], high[accepted], B[accepted, :ORDER], log_r[accepted, :ORDER], tail[accepted]))
+            done.append((low[accepted], high[accepted], B[accepted, :ORDER], log_r[accepted, :ORDER],
+                         tail[accepted]))
         more = ~(accepted | dropped)
         parts = np.where(has_wall, 2, np.clip(np.ceil(variation / (0.8 * VARIATION)), 2, 8)).astype(int)[more]
         low, high, family = _subdivided(low[more], high[more], parts)
@@ -267,20 +282,24 @@ def adaptive(function, edges, beta, f0):
     order = np.argsort(low)
     low, high, B, log_r, error = (a[order] for a in (low, high, B, log_r, error))
     starts = np.r_[0, np.flatnonzero(low[1:] != high[:-1]) + 1, low.size]
-    return [Panels(np.append(low[i:j], high[j - 1]), B[i:j], log_r[i:j], error[i:j]) for i, j in zip(starts[:-1], starts[1:])]
+    return [Panels(np.append(low[i:j], high[j - 1]), B[i:j], log_r[i:j], error[i:j]) for i,
+            j in zip(starts[:-1], starts[1:])]
 
 
 def _check(B, points):
     bad = np.isnan(B) | (B == -np.inf)
     if bad.any():
-        raise ValueError(f"the potential is NaN or -inf at {points[bad][0]:.6g}, between cell centres; take that place out with Grid(..., mask=...).")
+        raise ValueError(f"the potential is NaN or -inf at {points[bad][0]:.6g}, between cell centres; take "
+                         "that place out with Grid(..., mask=...).")
     if B.min() < -HIGHEST:
-        raise ValueError(f"the potential has a pole near {points.ravel()[B.argmin()]:.6g}: it falls without bound; take that place out with "
+        raise ValueError(f"the potential has a pole near {points.ravel()[B.argmin()]:.6g}: it falls without "
+                         "bound; take that place out with "
                          "Grid(..., mask=...).")
 
 
 def _resolution(*exponents):
-    """Largest of the last Legendre coefficients, largest in the middle, and how far the polynomial is from the values at the two ends."""
+    """Largest of the last Legendre coefficients, largest in the middle, and how far the polynomial is from
+    the values at the two ends."""
     tail = middle = miss = 0.0
     for values in exponents:
         c = values[:, :ORDER] @ legendre().T
@@ -292,8 +311,10 @@ def _resolution(*exponents):
 
 
 def _subdivided(low, high, parts):
-    """Panels cut into `parts` equal ones, and the first part of each; neighbours share their edge to the last bit."""
+    """Panels cut into `parts` equal ones, and the first part of each; neighbours share their edge to the last
+    bit."""
     family = np.cumsum(parts) - parts
     k = np.arange(parts.sum()) - np.repeat(family, parts)
     low, high, n = (np.repeat(a, parts) for a in (low, high, parts))
-    return low + (high - low) * (k / n), np.where(k + 1 == n, high, low + (high - low) * ((k + 1) / n)), family
+    return low + (high - low) * (k / n), np.where(k + 1 == n, high,
+                                                  low + (high - low) * ((k + 1) / n)), family

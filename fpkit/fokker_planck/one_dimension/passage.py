@@ -1,6 +1,7 @@
 """First passage on one piece of a line, by integrals of positive functions in logarithms.
 
-With r = exp(beta f)/(theta M), m = exp(-beta f), S(x, y) = int_x^y r, a solution of -theta (M exp(-beta f) u')' = s m, s >= 0, is
+With r = exp(beta f)/(theta M), m = exp(-beta f), S(x, y) = int_x^y r, a solution of -theta (M exp(-beta f)
+u')' = s m, s >= 0, is
 
     u(x) = int_x^b r(y) int_a^y s m         a reflects, b absorbs
     u(x) = [S(x, b) int_a^x S(a, z) s m dz + S(a, x) int_x^b S(z, b) s m dz] / S(a, b)     both absorb
@@ -21,7 +22,8 @@ NONE = -np.inf
 
 
 class Green:
-    """log u for one source, log_source = log (s m) at the nodes of the piece; the left, the right or both ends absorb."""
+    """log u for one source, log_source = log (s m) at the nodes of the piece; the left, the right or both
+    ends absorb."""
 
     def __init__(self, piece, log_source):
         p = piece.panels
@@ -46,7 +48,8 @@ class Green:
         if self.absorbs == (True, False):
             return self.outer.nodes_left
         r = self.panels.resistance
-        return np.logaddexp(r.nodes_right + self.from_left.nodes_left, r.nodes_left + self.from_right.nodes_right) - r.log_total
+        return np.logaddexp(r.nodes_right + self.from_left.nodes_left, r.nodes_left
+                            + self.from_right.nodes_right) - r.log_total
 
     @property
     def log_flux(self):
@@ -66,11 +69,13 @@ class Green:
         if self.absorbs == (True, False):
             return self.outer.at_left(*at)
         r = self.panels.resistance
-        return np.logaddexp(r.at_right(*at) + self.from_left.at_left(*at), r.at_left(*at) + self.from_right.at_right(*at)) - r.log_total
+        return np.logaddexp(r.at_right(*at) + self.from_left.at_left(*at), r.at_left(*at)
+                            + self.from_right.at_right(*at)) - r.log_total
 
 
 def mean_time(piece, moment=1):
-    """log of the mean of the `moment`-th power of the time to the absorbing ends: the source of the n-th is n times the one before."""
+    """log of the mean of the `moment`-th power of the time to the absorbing ends: the source of the n-th is n
+    times the one before."""
     g = Green(piece, -piece.panels.B)
     for n in range(2, moment + 1):
         g = Green(piece, np.log(n) + g.nodes - piece.panels.B)
@@ -78,7 +83,8 @@ def mean_time(piece, moment=1):
 
 
 def variance(piece):
-    """log of the variance of that time: its source is 2 theta M (tau')^2, so that it is not the difference of two moments."""
+    """log of the variance of that time: its source is 2 theta M (tau')^2, so that it is not the difference of
+    two moments."""
     tau = Green(piece, -piece.panels.B)
     return Green(piece, np.log(2) + 2 * tau.log_flux + piece.panels.log_r)
 
@@ -86,11 +92,13 @@ def variance(piece):
 def log_splitting(piece):
     """Functions log q and log (1 - q), q the probability to end at the right one of two absorbing ends."""
     r = piece.panels.resistance
-    return (lambda x: r.at_left(*piece.panels.place(x)) - r.log_total), (lambda x: r.at_right(*piece.panels.place(x)) - r.log_total)
+    return (lambda x: r.at_left(*piece.panels.place(x))
+            - r.log_total), (lambda x: r.at_right(*piece.panels.place(x)) - r.log_total)
 
 
 def log_committor_mass(piece, of_right):
-    """log of int q m over a piece between two absorbing ends, q the probability to end at the right (or left) one."""
+    """log of int q m over a piece between two absorbing ends, q the probability to end at the right (or left)
+    one."""
     p, r = piece.panels, piece.panels.resistance
     q = r.nodes_left if of_right else r.nodes_right
     return Running(p, q - r.log_total - p.B).log_total

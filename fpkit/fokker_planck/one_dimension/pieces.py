@@ -49,11 +49,13 @@ class Line:
         return np.where(x > high, low + (x - high), x) if is_periodic else x
 
     def own(self, x):
-        """Points in the coordinates of this line, and whether they lie on it (to rounding: a wall is as sharp as its last digit)."""
+        """Points in the coordinates of this line, and whether they lie on it (to rounding: a wall is as sharp
+        as its last digit)."""
         low, high, is_periodic = self.domain
         near = NEAR * (self.high - self.low)
         if is_periodic:
-            x = np.where(x < self.low - near, x + (high - low), np.where(x > self.high + near, x - (high - low), x))
+            x = np.where(x < self.low - near, x + (high - low),
+                         np.where(x > self.high + near, x - (high - low), x))
         on = (x >= self.low - near) & (x <= self.high + near)
         return np.where(on, np.clip(x, self.low, self.high), x), on
 
@@ -68,7 +70,8 @@ class Piece:
 
 @dataclass(frozen=True, eq=False)
 class Marked:
-    """A line with regions on it: `pieces` outside them, `within` the (low, high, label, panels or None) inside them."""
+    """A line with regions on it: `pieces` outside them, `within` the (low, high, label, panels or None)
+    inside them."""
     line: Line
     pieces: list
     within: list
@@ -105,12 +108,14 @@ def _lines(D):
             special = [*special, high, *(k + period for k in special)]
         special = np.array([k for k in special if left < k < right])
         if special.size:
-            edges = edges[np.abs(edges[:, None] - special[None]).min(1) > NEAR * period] if special.size < 4000 else edges[[0, -1]]
+            edges = edges[np.abs(edges[:, None] - special[None]).min(1) > NEAR
+                          * period] if special.size < 4000 else edges[[0, -1]]
             edges = np.union1d(np.union1d(edges, special), [left, right])
         parts = adaptive(function, edges, beta, f0)
         is_ring = is_ring and len(parts) == 1 and parts[0].edges[0] == left and parts[0].edges[-1] == right
         if not is_ring and is_periodic and n_cells == grid.n_cells and len(parts) > 1 and parts[0].edges[0] == left and parts[-1].edges[-1] == right:
-            parts = parts[1:-1] + [_joined(parts[-1], parts[0], period)]         # a wall elsewhere on the ring: the seam is none
+            # a wall elsewhere on the ring: the seam is none
+            parts = parts[1:-1] + [_joined(parts[-1], parts[0], period)]
         found += [Line(p, is_ring, function, (low, high, is_periodic)) for p in parts]
     if not found:
         raise ValueError("the potential is infinite in every cell; move the bounds of the grid.")
@@ -129,14 +134,17 @@ def _refuse_poles(found):
         p = line.panels
         for k in np.flatnonzero(p.width <= 1e-14 * max(np.abs(p.edges).max(), p.edges[-1] - p.edges[0])):
             mass, resistance = (np.exp(r.log_whole[k] - r.log_total) for r in (p.mass, p.resistance))
-            at_an_end = min(p.edges[k] - p.edges[0], p.edges[-1] - p.edges[k + 1]) <= NEAR * (p.edges[-1] - p.edges[0])
+            at_an_end = min(p.edges[k] - p.edges[0],
+                            p.edges[-1] - p.edges[k + 1]) <= NEAR * (p.edges[-1] - p.edges[0])
             if mass > SLIVER or (resistance > SLIVER and not at_an_end):
-                raise ValueError(f"the potential has a pole near {p.edges[k]:.6g}: exp({'-' if mass > SLIVER else ''}f/theta) has no finite integral "
+                raise ValueError(f"the potential has a pole near {p.edges[k]:.6g}: "
+                                 f"exp({'-' if mass > SLIVER else ''}f/theta) has no finite integral "
                                  "there; take that place out with Grid(..., mask=...).")
 
 
 def _runs(grid, V):
-    """(left, right, number of cells) of each run of inside cells; walls between two cell centres are found by bisection."""
+    """(left, right, number of cells) of each run of inside cells; walls between two cell centres are found by
+    bisection."""
     low, high = grid.bounds[0]
     edges, centres, n, is_periodic = grid.edges[0], grid.centres[0], grid.n_cells, grid.periodic[0]
     rules = [r for r in (getattr(grid.mask, "contains", grid.mask), V.domain) if callable(r)]
@@ -160,7 +168,8 @@ def _runs(grid, V):
 
 
 def _wall(allowed, inner, outer, face):
-    """Where the domain ends between a point inside it and one outside; the face where the rules allow both."""
+    """Where the domain ends between a point inside it and one outside; the face where the rules allow
+    both."""
     if not allowed(inner) or allowed(outer):
         return face
     a, b = inner, outer
@@ -170,7 +179,8 @@ def _wall(allowed, inner, outer, face):
     return face if abs(a - face) <= 1e-9 * abs(outer - inner) else a
 
 
-# -------------------------------------------------------------------------------------------------------------- regions
+# --------------------------------------------------------------------------------------------------------------
+# regions
 def marked(diffusion, regions):
     """Each line with the regions {label: Region} on it, cut at their boundaries.
 
@@ -210,7 +220,8 @@ def _ends(region):
 
 
 def _spans(region: Region, line, grid):
-    """Intervals of a region on a line, in its coordinates; a single point, or a wall that only touches it, has length 0."""
+    """Intervals of a region on a line, in its coordinates; a single point, or a wall that only touches it,
+    has length 0."""
     low, high, is_periodic = line.domain
     near = NEAR * (line.high - line.low)
     special = np.array(_ends(region), float)
@@ -218,9 +229,12 @@ def _spans(region: Region, line, grid):
     if is_periodic:
         ticks = np.concatenate([ticks, ticks + (high - low)])
         special = np.concatenate([special, special + (high - low)])
-    special = np.concatenate([special[(special > line.low - near) & (special < line.high + near)], [line.low, line.high]])
-    special[np.abs(special - line.low) <= near], special[np.abs(special - line.high) <= near] = line.low, line.high
-    ticks = np.unique(np.concatenate([ticks[(ticks > line.low + near) & (ticks < line.high - near)], special]))
+    special = np.concatenate([special[(special > line.low - near) & (special < line.high + near)],
+                              [line.low, line.high]])
+    special[np.abs(special - line.low) <= near], special[np.abs(special - line.high)
+                                                         <= near] = line.low, line.high
+    ticks = np.unique(np.concatenate([ticks[(ticks > line.low + near) & (ticks < line.high - near)],
+                                      special]))
     x = np.sort(np.concatenate([ticks, (ticks[1:] + ticks[:-1]) / 2]))
     hit = region.contains(line.wrapped(x)[:, None])
     change = np.flatnonzero(hit[1:] != hit[:-1])
@@ -285,4 +299,5 @@ def _refuse_overlap(spans):
     """Regions of different labels may not share a point."""
     for (a, b, name), (c, d, other) in zip(spans[:-1], spans[1:]):
         if c <= b and name != other:
-            raise ValueError(f"the {name} and the {other} {'touch' if c == b else 'overlap'} at {c:.6g}; shrink one of them.")
+            raise ValueError(f"the {name} and the {other} {'touch' if c == b else 'overlap'} at {c:.6g}; "
+                             "shrink one of them.")

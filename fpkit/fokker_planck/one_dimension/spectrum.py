@@ -1,4 +1,5 @@
-"""Eigenvalues and eigenfunctions of -L on a line or a ring, each with full relative accuracy; see `interval_kernels`."""
+"""Eigenvalues and eigenfunctions of -L on a line or a ring, each with full relative accuracy; see
+`interval_kernels`."""
 from __future__ import annotations
 
 from functools import cached_property
@@ -12,7 +13,8 @@ from ..gibbs.quadrature import cumulative, gauss
 TERMS = 6                      # of the power series in lambda of a panel
 PHASE = 0.1                    # largest lambda R m of a panel: the seventh term is then below 1e-15
 SAME = 1e-6                    # distance of a null vector of a ring from what inverse iteration finds
-CLUSTER = 1e-8                 # relative distance below which eigenvalues count as equal when their functions are made orthogonal
+# relative distance below which eigenvalues count as equal when their functions are made orthogonal
+CLUSTER = 1e-8
 
 
 class Chain:
@@ -24,7 +26,7 @@ class Chain:
         self.panels = panels
         top, least = panels.log_r.max(1), panels.B.min(1)
         r, m = np.exp(panels.log_r - top[:, None]), np.exp(least[:, None] - panels.B)
-        time = np.exp(2 * np.log(panels.width) + top - least)            # of the panel: no large exponent is left in it
+        time = np.exp(2 * np.log(panels.width) + top - least)  # of the panel: no large exponent is left in it
         P = len(panels)
         self._powers = powers = time[:, None] ** np.arange(TERMS)
         self.rho, self.left, self.right = (np.zeros((P, TERMS)) for _ in range(3))
@@ -107,7 +109,7 @@ class Modes:
             bisect(n_zero, low, top, is_ring, *self.free, *self._series(chain), bases, factors)
             self.bases[n_zero:], self.factors[n_zero:] = bases, factors
             if is_ring:
-                self.functions                                      # finding them takes the eigenvalues to the last digits
+                self.functions  # finding them takes the eigenvalues to the last digits
 
     def _series(self, chain):
         return (chain.log_R, *chain.series[1:]) if self.is_ring else chain.series
@@ -122,8 +124,9 @@ class Modes:
 
     @cached_property
     def functions(self):
-        """Eigenfunctions at the edges of the panels, one (P + 1,) a mode, orthogonal where eigenvalues are equal. None for one whose
-        values leave the range of floats: at a barrier of 1500 theta those of its own mode do."""
+        """Eigenfunctions at the edges of the panels, one (P + 1,) a mode, orthogonal where eigenvalues are
+        equal. None for one whose values leave the range of floats: at a barrier of 1500 theta those of its
+        own mode do."""
         logs, out, i = self.log, [], 0
         while i < len(logs):
             j = i + 1
@@ -150,14 +153,16 @@ class Modes:
             psi = self._orthogonal(self._ring_candidates(i, turn % len(self.panels)), i, j - i)
             if all(f is not None for f in psi):
                 own = np.array(psi)[:, :-1].T / scale[:, None]
-                off = np.linalg.norm(own - symmetric @ (symmetric.T @ own), axis=0) / np.linalg.norm(own, axis=0)
+                off = np.linalg.norm(own - symmetric @ (symmetric.T @ own),
+                                     axis=0) / np.linalg.norm(own, axis=0)
                 if off.max() < SAME:
                     return psi
         psi = symmetric.T * scale
         return self._orthogonal((self._normalised(np.append(f, f[0]), i) for f in psi), i, j - i)
 
     def _orthogonal(self, candidates, i, n):
-        """The first n of the candidates that are not combinations of those before, orthonormal; None for what is missing."""
+        """The first n of the candidates that are not combinations of those before, orthonormal; None for what
+        is missing."""
         found = []
         for psi in candidates:
             nodes = self.nodes(psi, i)
@@ -173,21 +178,24 @@ class Modes:
         return [psi for psi, _ in found] + [None] * (n - len(found))
 
     def _candidates(self, i):
-        """Normalised solutions for the eigenvalue, each from another node where both halves are joined: the best first."""
+        """Normalised solutions for the eigenvalue, each from another node where both halves are joined: the
+        best first."""
         base, x = self.bases[i], self.factors[i]
         P, c = len(self.panels), self.chain
         a, b = np.empty((4, P)), np.empty((4, P))
         sweep(base, x, self.free[0], *c.series, a)
         sweep(base, x, self.free[1], *c.mirrored(), b)
-        sign, log = b[2, ::-1], b[3, ::-1]                         # psi_j / psi_{j+1} of the sweep from the right
+        sign, log = b[2, ::-1], b[3, ::-1]  # psi_j / psi_{j+1} of the sweep from the right
         # what is left of the balance at node j when both sweeps meet there, in units of lambda times its mass
         flow = np.zeros(P)
         with np.errstate(invalid="ignore", over="ignore"):
-            right = np.where(np.isinf(b[3]), 0.0, b[1] - b[3])[::-1]          # log of z/(1 + z) of the mirrored sweep, nodes 1..P
+            # log of z/(1 + z) of the mirrored sweep, nodes 1..P
+            right = np.where(np.isinf(b[3]), 0.0, b[1] - b[3])[::-1]
             sign_right = (b[0] * b[2])[::-1]
             top = np.maximum(a[1], right)
             rest = np.abs(a[0] * np.exp(a[1] - top) + sign_right * np.exp(right - top))
-            flow = top + np.log(np.maximum(rest, 1e-30)) - np.log(c.left[:, 0] + np.r_[0.0, c.right[:-1, 0] * c.ratio[1:]])
+            flow = top + np.log(np.maximum(rest, 1e-30)) - np.log(c.left[:, 0]
+                                                                  + np.r_[0.0, c.right[:-1, 0] * c.ratio[1:]])
         if not self.free[0]:
             flow[0] = np.inf
         tried = np.zeros(P, bool)
@@ -196,7 +204,9 @@ class Modes:
             ups, downs = np.zeros(P + 1), np.ones(P + 1)
             ups[node + 1:], downs[node + 1:] = np.cumsum(-log[node:]), np.cumprod(sign[node:])
             if node:
-                ups[:node], downs[:node] = np.cumsum(-a[3, :node][::-1])[::-1], np.cumprod(a[2, :node][::-1])[::-1]
+                ups[:node], downs[:node] = np.cumsum(-a[3,
+                                                        :node][::-1])[::-1], np.cumprod(a[2,
+                                                                                          :node][::-1])[::-1]
             psi = downs * np.exp(np.nan_to_num(ups - ups.max(), neginf=-745.0))
             if not self.free[0]:
                 psi[0] = 0.0
@@ -227,14 +237,16 @@ class Modes:
         return psi / np.sqrt(size) if size > 0 else None
 
     def _by_inverse_iteration(self, i, n):
-        """sqrt(m) psi (P, n) of the modes from i on, 1/sqrt(m) at the nodes, and the relative changes that their Rayleigh-Ritz values make."""
+        """sqrt(m) psi (P, n) of the modes from i on, 1/sqrt(m) at the nodes, and the relative changes that
+        their Rayleigh-Ritz values make."""
         from scipy.sparse import coo_matrix
         from scipy.sparse.linalg import splu
         c, lam, P = self.chain, self.values[i], len(self.panels)
         d, e, ahead, behind = (np.empty(P) for _ in range(4))
         ring_matrix(lam, *self._series(c), d, e, ahead, behind)
         here, there = np.arange(P), np.roll(np.arange(P), -1)
-        matrix = coo_matrix((np.concatenate([d - 1e-9 * lam, e, e]), (np.concatenate([here, here, there]), np.concatenate([here, there, here]))))
+        matrix = coo_matrix((np.concatenate([d - 1e-9 * lam, e, e]),
+                             (np.concatenate([here, here, there]), np.concatenate([here, there, here]))))
         solve = splu(matrix.tocsc()).solve
         v = np.random.default_rng(0).normal(size=(P, n))
         for _ in range(4):
@@ -250,18 +262,24 @@ class Modes:
         return sum((-lam) ** k * series[:, k] for k in range(TERMS))
 
     def _ring_candidates(self, i, turn):
-        """Null vectors of the 2 x 2 matrix of `_ring_count`, carried along both arcs of the ring opened `turn` nodes on."""
+        """Null vectors of the 2 x 2 matrix of `_ring_count`, carried along both arcs of the ring opened
+        `turn` nodes on."""
         P = len(self.panels)
         there, back = np.empty((12, P + 1)), np.empty((12, P + 1))
-        ring_arcs(self.bases[i], self.factors[i], *(np.ascontiguousarray(np.roll(a, -turn, 0)) for a in self._series(self.chain)), there, back)
+        ring_arcs(self.bases[i], self.factors[i], *(np.ascontiguousarray(np.roll(a, -turn, 0))
+                                                    for a in self._series(self.chain)), there, back)
         quality = np.minimum(there[7, 1:P], back[7, 1:P])
         good = 1 + np.flatnonzero(quality > quality.max() - 1.1)
-        c = int(good[np.abs(good - P / 2).argmin()])                # far from node 0, else both null vectors are nearly the same
+        # far from node 0, else both null vectors are nearly the same
+        c = int(good[np.abs(good - P / 2).argmin()])
         top = max(there[[1, 3, 5], c].max(), back[[1, 3, 5], c].max())
-        m0, mc, b = (there[k, c] * np.exp(there[k + 1, c] - top) + back[k, c] * np.exp(back[k + 1, c] - top) for k in (0, 2, 4))
+        m0, mc, b = (there[k, c] * np.exp(there[k + 1, c] - top) + back[k, c] * np.exp(back[k + 1, c] - top)
+                     for k in (0, 2, 4))
         # both rows of [[b - m0, -b], [-b, b - mc]] give it; the one that cancels less gives it better
-        null = (b, b - m0) if abs(b - m0) * (abs(b) + abs(mc)) >= abs(b - mc) * (abs(b) + abs(m0)) else (b - mc, b)
-        for ends in (null, (1.0, 0.0), (0.0, 1.0)):                # the last two: the matrix of a double eigenvalue vanishes
+        null = (b, b - m0) if abs(b - m0) * (abs(b)
+                                             + abs(mc)) >= abs(b - mc) * (abs(b) + abs(m0)) else (b - mc, b)
+        # the last two: the matrix of a double eigenvalue vanishes
+        for ends in (null, (1.0, 0.0), (0.0, 1.0)):
             psi = np.empty(P + 1)
             psi[0] = psi[P] = ends[0]
             psi[c] = ends[1]
@@ -273,8 +291,8 @@ class Modes:
 
 
 def _opened(panels, function):
-    """The ring opened where a panel holds most mass, at a place that no symmetry of the ring maps to an edge: the arcs of `_ring_count`
-    then resonate between nodes."""
+    """The ring opened where a panel holds most mass, at a place that no symmetry of the ring maps to an edge:
+    the arcs of `_ring_count` then resonate between nodes."""
     k = int(panels.mass.log_whole.argmax())
     panels = panels.cut_at(np.array([panels.edges[k] + 0.382 * panels.width[k]]), function)
     return panels.rotated(k + 1, panels.edges[-1] - panels.edges[0])
@@ -287,7 +305,8 @@ def interpolated(panels, values, x):
 
 
 def log_cell_masses(panels, function, edges, log_weight):
-    """log of int weight m over the cells between `edges`, with log_weight (points) -> log of the weight; -inf off the line."""
+    """log of int weight m over the cells between `edges`, with log_weight (points) -> log of the weight; -inf
+    off the line."""
     fine = panels.cut_at(edges, function)
     whole = Running(fine, log_weight(fine.nodes.ravel()).reshape(fine.B.shape) - fine.B).log_whole
     middle = (fine.edges[1:] + fine.edges[:-1]) / 2

@@ -1,13 +1,15 @@
 """Sums of exponentials and Sturm counts of a line of panels, for any range of exponents.
 
-A panel with reflecting or absorbing neighbours acts, for an eigenvalue lambda below the first one it has between two absorbing ends,
-as a spring of resistance R(lambda) with a mass at either end: the solution of psi' = r J, J' = -lambda m psi passes it as
+A panel with reflecting or absorbing neighbours acts, for an eigenvalue lambda below the first one it has
+between two absorbing ends, as a spring of resistance R(lambda) with a mass at either end: the solution of
+psi' = r J, J' = -lambda m psi passes it as
 
     J -= lambda mL psi;   psi += R J;   J -= lambda mR psi.
 
-At lambda = 0 these are the resistance of the panel and the masses of its two committor hats; the power series in lambda corrects them,
-so that the chain is exact at every lambda. R, mL, mR are positive, and the sweep below is the stationary qd algorithm in z = R J/psi:
-each rounding is a small relative change of some R or m, hence each eigenvalue, however small, comes out with full relative accuracy.
+At lambda = 0 these are the resistance of the panel and the masses of its two committor hats; the power series
+in lambda corrects them, so that the chain is exact at every lambda. R, mL, mR are positive, and the sweep
+below is the stationary qd algorithm in z = R J/psi: each rounding is a small relative change of some R or m,
+hence each eigenvalue, however small, comes out with full relative accuracy.
 """
 import math
 
@@ -17,8 +19,8 @@ from numba import njit, types
 from ...core.compilation import flag, helper, integer, kernel, number, numbers_1d, numbers_2d
 from ...core.compilation.special import exp, log, log1p, options
 
-SHIFT = 256.0                      # z is held as a number times exp(shift), shift a multiple of SHIFT beside log lambda
-FLAT = 1e-9                        # lambda over the fastest rates of a ring, below which matrices in floats do not see it
+SHIFT = 256.0  # z is held as a number times exp(shift), shift a multiple of SHIFT beside log lambda
+FLAT = 1e-9  # lambda over the fastest rates of a ring, below which matrices in floats do not see it
 PLAIN = -200.0                     # above exp(PLAIN) shift is 0
 
 
@@ -50,14 +52,15 @@ def _series(a, i, x):
 def _count(base, x, is_free_left, is_free_right, ratio, rho, left, right):
     """Eigenvalues below lambda = exp(base) x of a line with reflecting ("free") or absorbing ends.
 
-    ratio[i] = R_i / R_{i-1} at lambda = 0; rho, left, right (P, K): power series of R / R(0), R mL and R mR in -lambda.
+    ratio[i] = R_i / R_{i-1} at lambda = 0; rho, left, right (P, K): power series of R / R(0), R mL and R mR
+    in -lambda.
     """
     P, n = ratio.size, 0
     lam = exp(base) * x
     shift, unit = 0.0, lam
     if is_free_left and base < PLAIN:
         shift, unit = base, x
-    ceiling = exp(min(SHIFT, -150.0 - shift))             # beyond it a scaled z is rescaled: 1 + z = 1 must hold
+    ceiling = exp(min(SHIFT, -150.0 - shift))  # beyond it a scaled z is rescaled: 1 + z = 1 must hold
     z = -unit * _series(left, 0, lam)
     here = _series(rho, 0, lam)
     for i in range(P):
@@ -136,9 +139,10 @@ def _one_plus(s, a):
 def _arcs(lnlam, backwards, log_R, rho, left, right, out):
     """Arcs of a ring from node 0 to each node i = 1 .. P - 1 on one way round, their inner nodes eliminated.
 
-    Eliminating node i joins node 0 to node i + 1: R' becomes R' (1 + z), its mass mu goes by mu q/(1 + z) and mu/(1 + z) to the two
-    ends, with q = R_i/R', z = q - lambda R_i mu. out (12, P + 1): sign and log of lambda times the mass at node 0, the same at node i,
-    1/R', then the number of negative pivots 1 + z and the log of the smallest; and for node i eliminated, sign and log of q and of 1 + z.
+    Eliminating node i joins node 0 to node i + 1: R' becomes R' (1 + z), its mass mu goes by mu q/(1 + z) and
+    mu/(1 + z) to the two ends, with q = R_i/R', z = q - lambda R_i mu. out (12, P + 1): sign and log of
+    lambda times the mass at node 0, the same at node i, 1/R', then the number of negative pivots 1 + z and
+    the log of the smallest; and for node i eliminated, sign and log of q and of 1 + z.
     """
     P = log_R.size
     lam = exp(lnlam)
@@ -151,7 +155,8 @@ def _arcs(lnlam, backwards, log_R, rho, left, right, out):
     n, smallest = 0, 0.0
     for step in range(1, P):
         node = P - step if backwards else step
-        # everything is in units of 1/R of the last panel: q = R/R', k = lambda R m at node i, sm exp(lm) at node 0
+        # everything is in units of 1/R of the last panel: q = R/R', k = lambda R m at node i, sm exp(lm) at
+        # node 0
         out[0, node], out[1, node] = sm, lm - lr
         out[2, node], out[3, node] = sk, lk - lr
         out[4, node], out[5, node] = sq, lq - lr
@@ -184,10 +189,11 @@ def _arcs(lnlam, backwards, log_R, rho, left, right, out):
 
 @njit(**options)
 def _determinant_sign(d, e):
-    """Sign of the determinant of a symmetric matrix with diagonal d, e[i] between i and i + 1 and e[-1] in the corners, by rotations."""
+    """Sign of the determinant of a symmetric matrix with diagonal d, e[i] between i and i + 1 and e[-1] in
+    the corners, by rotations."""
     P = d.size
     x, y, w = d[0], e[0], e[P - 1]
-    l0, l1, l2, lz = e[P - 1], 0.0, 0.0, d[P - 1]              # the last row, in columns i, i + 1, i + 2 and P - 1
+    l0, l1, l2, lz = e[P - 1], 0.0, 0.0, d[P - 1]  # the last row, in columns i, i + 1, i + 2 and P - 1
     far = e[P - 2]                                             # and in column P - 2 beyond them
     if P == 3:
         l1, far = far, 0.0
@@ -211,9 +217,11 @@ def _determinant_sign(d, e):
     return 1.0 if x * lz - w * l0 > 0.0 else -1.0
 
 
-@kernel(types.void(number, numbers_1d, numbers_2d, numbers_2d, numbers_2d, numbers_1d, numbers_1d, numbers_1d, numbers_1d))
+@kernel(types.void(number, numbers_1d, numbers_2d, numbers_2d, numbers_2d, numbers_1d, numbers_1d, numbers_1d,
+                   numbers_1d))
 def ring_matrix(lam, log_R, rho, left, right, d, e, ahead, behind):
-    """The ring as the symmetric matrix M^-1/2 K M^-1/2 - lambda, and 1/sqrt(R_i m_i), 1/sqrt(R_i m_{i+1}). Only ratios of neighbours enter."""
+    """The ring as the symmetric matrix M^-1/2 K M^-1/2 - lambda, and 1/sqrt(R_i m_i), 1/sqrt(R_i m_{i+1}).
+    Only ratios of neighbours enter."""
     _ring_matrix(lam, log_R, rho, left, right, d, e, ahead, behind)
 
 
@@ -222,8 +230,9 @@ def _ring_matrix(lam, log_R, rho, left, right, d, e, ahead, behind):
     P = log_R.size
     for i in range(P):
         j = i - 1 if i else P - 1
-        q = exp(min(max(log_R[i] - log_R[j], -690.0), 690.0)) * _series(rho, i, lam) / _series(rho, j, lam)       # R_i / R_{i-1}
-        mass = _series(left, i, lam) + q * _series(right, j, lam)                                                   # R_i m_i
+        # R_i / R_{i-1}
+        q = exp(min(max(log_R[i] - log_R[j], -690.0), 690.0)) * _series(rho, i, lam) / _series(rho, j, lam)
+        mass = _series(left, i, lam) + q * _series(right, j, lam)  # R_i m_i
         d[i] = (1.0 + q) / mass - lam
         ahead[i] = 1.0 / math.sqrt(mass)
         behind[j] = math.sqrt(q / mass)
@@ -235,8 +244,9 @@ def _ring_matrix(lam, log_R, rho, left, right, d, e, ahead, behind):
 def _ring_count(base, x, log_R, rho, left, right):
     """Eigenvalues below lambda of a ring, zero included.
 
-    With node 0 held there are n of them, by the sweep of a line, and with it free n or n + 1: the sign of a determinant says which. It
-    is right unless lambda is within rounding of the fastest rates of an eigenvalue. Below FLAT of those, the 2 x 2 matrix decides.
+    With node 0 held there are n of them, by the sweep of a line, and with it free n or n + 1: the sign of a
+    determinant says which. It is right unless lambda is within rounding of the fastest rates of an
+    eigenvalue. Below FLAT of those, the 2 x 2 matrix decides.
     """
     P = log_R.size
     lam = exp(base) * x
@@ -256,8 +266,9 @@ def _ring_count(base, x, log_R, rho, left, right):
 
 @njit(**options)
 def _flat_ring_count(base, x, log_R, rho, left, right):
-    """The same: negative pivots of both arcs between node 0 and a node c, and negative eigenvalues of the 2 x 2 matrix that is left. c is
-    where no pivot is small: one arc alone would lose half the digits of a double eigenvalue, at which its last pivot vanishes."""
+    """The same: negative pivots of both arcs between node 0 and a node c, and negative eigenvalues of the 2 x
+    2 matrix that is left. c is where no pivot is small: one arc alone would lose half the digits of a double
+    eigenvalue, at which its last pivot vanishes."""
     P = log_R.size
     lnlam = base + log(x)
     there, back = np.empty((12, P + 1)), np.empty((12, P + 1))
@@ -289,10 +300,11 @@ def n_below(base, x, is_ring, is_free_left, is_free_right, ratio, rho, left, rig
     return _count(base, x, is_free_left, is_free_right, ratio, rho, left, right)
 
 
-@kernel(types.void(integer, number, number, flag, flag, flag, numbers_1d, numbers_2d, numbers_2d, numbers_2d, numbers_1d, numbers_1d))
+@kernel(types.void(integer, number, number, flag, flag, flag, numbers_1d, numbers_2d, numbers_2d, numbers_2d,
+                   numbers_1d, numbers_1d))
 def bisect(first, low, high, is_ring, is_free_left, is_free_right, ratio, rho, left, right, bases, factors):
-    """Eigenvalues number first, first + 1, ... (from 0) between exp(low) and exp(high), as exp(bases) * factors: the factor holds the
-    digits that a large logarithm cannot."""
+    """Eigenvalues number first, first + 1, ... (from 0) between exp(low) and exp(high), as exp(bases) *
+    factors: the factor holds the digits that a large logarithm cannot."""
     for j in range(bases.size):
         a, b = low, high
         while b - a > 1e-3:
@@ -320,7 +332,8 @@ def bisect(first, low, high, is_ring, is_free_left, is_free_right, ratio, rho, l
 
 @kernel(types.void(number, number, flag, numbers_1d, numbers_2d, numbers_2d, numbers_2d, numbers_2d))
 def sweep(base, x, is_free_left, ratio, rho, left, right, out):
-    """The sweep of `_count` in signed logarithms: out (4, P) holds sign and log of z_i and of 1 + z_i = psi_{i+1}/psi_i."""
+    """The sweep of `_count` in signed logarithms: out (4, P) holds sign and log of z_i and of 1 + z_i =
+    psi_{i+1}/psi_i."""
     P = ratio.size
     lnlam = base + log(x)
     lam = exp(lnlam)
@@ -353,7 +366,8 @@ def ring_arcs(base, x, log_R, rho, left, right, there, back):
 
 @kernel(types.void(integer, numbers_2d, numbers_2d, numbers_1d))
 def ring_fill(c, there, back, psi):
-    """psi (P + 1,) on a ring from its values at the nodes 0 = P and c: psi_i (1 + z_i) = psi_{i+1} + q_i psi_0 along either arc."""
+    """psi (P + 1,) on a ring from its values at the nodes 0 = P and c: psi_i (1 + z_i) = psi_{i+1} + q_i
+    psi_0 along either arc."""
     P = psi.size - 1
     for i in range(c - 1, 0, -1):
         psi[i] = (psi[i + 1] + there[8, i] * exp(there[9, i]) * psi[0]) * there[10, i] * exp(-there[11, i])

@@ -1,8 +1,9 @@
 """Conjugate gradients with an aggregation multigrid for (D + tau K) v = r on large grids.
 
-In the scaled unknown sqrt(D) v, 2^d cells become one with a prolongation that is piecewise constant in v, so that every coarse
-level is again a reversible chain, the lumped one. Gauss-Seidel forward before and backward after; on the coarse level two steps
-of flexible conjugate gradients (K-cycle [1]_): the number of iterations then does not grow with the grid.
+In the scaled unknown sqrt(D) v, 2^d cells become one with a prolongation that is piecewise constant in v, so
+that every coarse level is again a reversible chain, the lumped one. Gauss-Seidel forward before and backward
+after; on the coarse level two steps of flexible conjugate gradients (K-cycle [1]_): the number of iterations
+then does not grow with the grid.
 
 References
 ----------
@@ -19,7 +20,8 @@ MAX_ITERATIONS = 200
 
 
 class Hierarchy:
-    """Levels of the matrix A (CSR, symmetric, scaled by `root` = sqrt(D)); `ids`: flat indices of the unknowns on a grid of `shape`."""
+    """Levels of the matrix A (CSR, symmetric, scaled by `root` = sqrt(D)); `ids`: flat indices of the
+    unknowns on a grid of `shape`."""
 
     def __init__(self, A, root, ids, shape):
         from scipy.sparse import csr_matrix
@@ -32,7 +34,8 @@ class Hierarchy:
             if ids.size > 0.9 * A.shape[0]:
                 break                          # scattered unknowns that do not aggregate
             norm = np.maximum(np.sqrt(np.bincount(parent, root**2)), 1e-300)
-            P = csr_matrix((root / norm[parent], (np.arange(parent.size), parent)), shape=(parent.size, ids.size))
+            P = csr_matrix((root / norm[parent], (np.arange(parent.size), parent)),
+                           shape=(parent.size, ids.size))
             R = P.T.tocsr()
             A.sort_indices()
             self.levels.append((A, P, R))

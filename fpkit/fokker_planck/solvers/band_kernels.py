@@ -1,4 +1,5 @@
-"""Solves on the whole graph: banded elimination without subtraction, Gauss-Seidel sweeps, products with sparse matrices."""
+"""Solves on the whole graph: banded elimination without subtraction, Gauss-Seidel sweeps, products with
+sparse matrices."""
 from numba import types
 
 from ...core.compilation import special
@@ -12,10 +13,12 @@ indices_1d = types.Array(types.int32, 1, "C")
 
 @kernel(types.void(numbers_2d, numbers_1d, numbers_1d), fastmath=REGROUPED)
 def band_factors(U, excess, pivot):
-    """Star-mesh (GTH) elimination of a graph whose conductances lie in a band, in place and without subtraction.
+    """Star-mesh (GTH) elimination of a graph whose conductances lie in a band, in place and without
+    subtraction.
 
-    U (N, b): U[k, j] = conductance between k and k + 1 + j; excess (N,): grounds. Afterwards U[k, j] = fraction of node k that
-    goes to k + 1 + j, pivot = 1/(sum of conductances + ground). The last rows must hold zeros beyond N.
+    U (N, b): U[k, j] = conductance between k and k + 1 + j; excess (N,): grounds. Afterwards U[k, j] =
+    fraction of node k that goes to k + 1 + j, pivot = 1/(sum of conductances + ground). The last rows must
+    hold zeros beyond N.
     """
     N, b = U.shape
     for k in range(N):
@@ -40,7 +43,8 @@ def band_factors(U, excess, pivot):
 
 @kernel(types.void(numbers_2d, numbers_1d, numbers_1d), fastmath=REGROUPED)
 def band_solve(U, pivot, r):
-    """Solve with the factors of `band_factors`, r in place; r >= 0 gives a result >= 0 with full relative accuracy."""
+    """Solve with the factors of `band_factors`, r in place; r >= 0 gives a result >= 0 with full relative
+    accuracy."""
     N, b = U.shape
     for k in range(N):
         m = min(b, N - 1 - k)

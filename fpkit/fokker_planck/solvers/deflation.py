@@ -1,12 +1,15 @@
-"""Solves on grids too large for elimination: iterations with multigrid, and what is nearly singular in closed form.
+"""Solves on grids too large for elimination: iterations with multigrid, and what is nearly singular in closed
+form.
 
-One core, a single state, in each well. With q_a the committors of cores and regions, v = sum_a x_a q_a + u, where u and the q_a solve
-problems that vanish on the cores, which are well conditioned at any temperature, and x the small network of capacities by
-elimination without subtraction. Committors are sought as corrections to the indicators of basins, with right-hand sides from edge
-differences at the basins' edges only, so that they, and the capacities as products of edge differences, are not rounded in the wells.
+One core, a single state, in each well. With q_a the committors of cores and regions, v = sum_a x_a q_a + u,
+where u and the q_a solve problems that vanish on the cores, which are well conditioned at any temperature,
+and x the small network of capacities by elimination without subtraction. Committors are sought as corrections
+to the indicators of basins, with right-hand sides from edge differences at the basins' edges only, so that
+they, and the capacities as products of edge differences, are not rounded in the wells.
 
-The consistent rows of cut cells, A = K + ground + R, are solved as they are. Tested with the symmetric committors Q_a, for which
-(K + ground) Q_a = 0 outside the cores, they change the network by small flows in the cut cells: Q_a' A v = Q_a' (K + ground) v + Q_a' R v.
+The consistent rows of cut cells, A = K + ground + R, are solved as they are. Tested with the symmetric
+committors Q_a, for which (K + ground) Q_a = 0 outside the cores, they change the network by small flows in
+the cut cells: Q_a' A v = Q_a' (K + ground) v + Q_a' R v.
 """
 from __future__ import annotations
 
@@ -33,7 +36,8 @@ class Large:
 
     @cached_property
     def rowed(self):
-        """The system with the consistent rows; the symmetric one where there are none, or where they do not converge."""
+        """The system with the consistent rows; the symmetric one where there are none, or where they do not
+        converge."""
         if self.out.rows is None:
             return self.plain
         try:
@@ -69,7 +73,8 @@ class Unsolved(ValueError):
 
 
 class _System:
-    """Committors of cores and regions, and the network of the cores, for the symmetric chain or for the consistent `rows`."""
+    """Committors of cores and regions, and the network of the cores, for the symmetric chain or for the
+    consistent `rows`."""
 
     def __init__(self, large, rows):
         self.large, self.rows, out = large, rows, large.out
@@ -90,12 +95,14 @@ class _System:
     def regions(self):
         """Committor of each region from the states, 0 on the cores; None where nothing is absorbed."""
         cores = self.large.cores.size
-        return [None if g is None else self._lifted(cores + k, region=k) for k, g in enumerate(self.large.out.grounds)]
+        return [None if g is None else self._lifted(cores + k, region=k) for k,
+                g in enumerate(self.large.out.grounds)]
 
     @cached_property
     def leaks(self):
         """Flow of the committor of each core into each region."""
-        return [None if r is None else np.array([self._into(a, r, k) for a in self.tests]) for k, r in enumerate(self.regions)]
+        return [None if r is None else np.array([self._into(a, r, k) for a in self.tests]) for k,
+                r in enumerate(self.regions)]
 
     @cached_property
     def leak(self):
@@ -125,7 +132,8 @@ class _System:
         return self.large.inner.solve(b, self.rows)
 
     def _flow(self, v, region):
-        """Flow into each state when v is prescribed, 1 on the region: minus the residual, from differences."""
+        """Flow into each state when v is prescribed, 1 on the region: minus the residual, from
+        differences."""
         out, ground = self.large.out, self.large.ground
         flow = self.large.c * (v[out.J] - v[out.I])
         r = np.bincount(out.I, flow, out.n) - np.bincount(out.J, flow, out.n)
@@ -139,7 +147,8 @@ class _System:
     def _capacity(self, i, j):
         """Flow between two cores: minus the product of edge differences."""
         out, a, b = self.large.out, self.tests[i], self.Q[j]
-        flow = -float((self.large.c * (a[out.J] - a[out.I])) @ (b[out.J] - b[out.I])) - float((self.large.ground * a) @ b)
+        flow = -float((self.large.c * (a[out.J] - a[out.I]))
+                      @ (b[out.J] - b[out.I])) - float((self.large.ground * a) @ b)
         return max(flow + float(np.sum(a * self._excess(b))), 0.0)
 
     def _into(self, a, r, k):
@@ -205,14 +214,17 @@ class _OnGraph:
         x = self.hierarchy.solve(r, TOLERANCE)
         size = np.linalg.norm(r)
         v = np.zeros(self.out.n)
-        v[self.free] = _checked(x, np.linalg.norm(r - self.A @ x) / size if size > 0 else 0.0, self.out) / self.root
+        v[self.free] = _checked(x, np.linalg.norm(r - self.A @ x) / size if size > 0 else 0.0,
+                                self.out) / self.root
         return v
 
 
 def _checked(x, reached, out):
     if not reached <= REFUSED:
-        raise Unsolved(f"the iterative solver stopped at a residual of {reached:.1g} on {'x'.join(map(str, out.grid.shape))} cells: f changes by too many "
-                       "theta from cell to cell for it; refine the grid, leave out what lies high above the saddles, or raise theta.")
+        raise Unsolved(f"the iterative solver stopped at a residual of {reached:.1g} on "
+                       f"{'x'.join(map(str, out.grid.shape))} cells: f changes by too many "
+                       "theta from cell to cell for it; refine the grid, leave out what lies high above the "
+                       "saddles, or raise theta.")
     return x
 
 

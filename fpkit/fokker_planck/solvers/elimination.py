@@ -1,8 +1,9 @@
-"""Solves with graph Laplacians by elimination without subtraction (GTH, star-mesh [1]_) along a nested dissection of the grid [2]_.
+"""Solves with graph Laplacians by elimination without subtraction (GTH, star-mesh [1]_) along a nested
+dissection of the grid [2]_.
 
-(K + ground) v = b with K v_i = sum_j c_ij (v_i - v_j): the input is only c >= 0 and ground >= 0, the diagonal is never formed and nothing
-is subtracted, so that the factors, and the solution for b >= 0, have full relative accuracy entry by entry, however small a
-conductance is. N^1.5 operations in two dimensions.
+(K + ground) v = b with K v_i = sum_j c_ij (v_i - v_j): the input is only c >= 0 and ground >= 0, the diagonal
+is never formed and nothing is subtracted, so that the factors, and the solution for b >= 0, have full
+relative accuracy entry by entry, however small a conductance is. N^1.5 operations in two dimensions.
 
 References
 ----------
@@ -17,7 +18,8 @@ LEAF = 40                                  # nodes that are not halved any more
 
 
 class Ordering:
-    """Order of elimination and fronts of a graph on cells: depends on which conductances there are and not on their values.
+    """Order of elimination and fronts of a graph on cells: depends on which conductances there are and not on
+    their values.
 
     Parameters
     ----------
@@ -34,8 +36,10 @@ class Ordering:
         graph = csr_matrix((np.ones(2 * I.size, np.int8), (np.r_[I, J], np.r_[J, I])), shape=(n, n))
         room = 4 * n + 8
         order, start, stop, parent = np.empty(n, np.int64), *(np.empty(room, np.int64) for _ in range(3))
-        count = dissect(X, graph.indptr.astype(np.int64), graph.indices.astype(np.int64), LEAF, order, start, stop, parent, np.empty(2 * n, np.int64))
-        # parents come before children, and a child's pivots before its parent's: by the end of the pivots, the deeper first where it is the same
+        count = dissect(X, graph.indptr.astype(np.int64), graph.indices.astype(np.int64), LEAF, order, start,
+                        stop, parent, np.empty(2 * n, np.int64))
+        # parents come before children, and a child's pivots before its parent's: by the end of the pivots,
+        # the deeper first where it is the same
         rank = np.lexsort((-np.arange(count), stop[:count]))
         place = np.empty(count, np.int64)
         place[rank] = np.arange(count)
@@ -56,7 +60,8 @@ class Ordering:
         self.ptr, room = np.zeros(count + 1, np.int64), 16 * n + 64
         while True:
             self.border = np.empty(room, np.int64)
-            used = borders(self.indptr, self.indices, self.start, self.stop, self.first_child, self.next_child, self.ptr, self.border)
+            used = borders(self.indptr, self.indices, self.start, self.stop, self.first_child,
+                           self.next_child, self.ptr, self.border)
             if used >= 0:
                 break
             room *= 2
@@ -64,7 +69,7 @@ class Ordering:
         n_border = np.diff(self.ptr)
         n_pivots = self.stop - self.start
         self.largest = int((n_border + n_pivots).max())
-        self.base = np.r_[0, np.cumsum(n_pivots * (n_border + n_pivots))]          # of each front in the factors
+        self.base = np.r_[0, np.cumsum(n_pivots * (n_border + n_pivots))]  # of each front in the factors
         self.stack = _depth(self.first_child, self.next_child, n_border)
         self.cost = float((n_pivots * (n_border + n_pivots).astype(float) ** 2).sum())
 
@@ -99,7 +104,8 @@ class Elimination:
         from .elimination_kernels import eliminate
         o = self.ordering = ordering
         self.pivot, self.L = np.empty(o.n), np.zeros(o.base[-1])
-        eliminate(o.indptr, o.indices, np.ascontiguousarray(c)[o.edge], o.start, o.stop, o.first_child, o.next_child, o.ptr, o.border,
+        eliminate(o.indptr, o.indices, np.ascontiguousarray(c)[o.edge], o.start, o.stop, o.first_child,
+                  o.next_child, o.ptr, o.border,
                   np.ascontiguousarray(ground[o.order]), self.pivot, self.L, np.empty(o.stack), o.largest)
 
     def solve_signed(self, b):

@@ -1,7 +1,7 @@
 """Elimination without subtraction along a nested dissection: order, fronts, factors, solves.
 
-Positions are places in the order of elimination. A front is one node of the tree of separators: its pivots are the positions
-start[t]..stop[t]-1, its border the later positions that they reach.
+Positions are places in the order of elimination. A front is one node of the tree of separators: its pivots
+are the positions start[t]..stop[t]-1, its border the later positions that they reach.
 """
 import numpy as np
 from numba import types
@@ -10,19 +10,23 @@ from ...core.compilation import integer, integers_1d, integers_2d, kernel, numbe
 from .band_kernels import REGROUPED
 
 
-@kernel(integer(integers_2d, integers_1d, integers_1d, integer, integers_1d, integers_1d, integers_1d, integers_1d, integers_1d))
+@kernel(integer(integers_2d, integers_1d, integers_1d, integer, integers_1d, integers_1d, integers_1d,
+                integers_1d, integers_1d))
 def dissect(X, indptr, indices, leaf, order, start, stop, parent, scratch):
-    """Halve the nodes along their longest axis, the nodes between the halves last, until at most `leaf` are left.
+    """Halve the nodes along their longest axis, the nodes between the halves last, until at most `leaf` are
+    left.
 
-    X (d, n): cell indices of the nodes; graph in CSR form. Fills order (n,), and for each tree node its pivots start:stop (places in
-    `order`) and parent (-1 at the top). scratch (2 n). Returns the number of tree nodes, parents before children.
+    X (d, n): cell indices of the nodes; graph in CSR form. Fills order (n,), and for each tree node its
+    pivots start:stop (places in `order`) and parent (-1 at the top). scratch (2 n). Returns the number of
+    tree nodes, parents before children.
     """
     d, n = X.shape
     owner, kind = scratch[:n], scratch[n:]
     for i in range(n):
         order[i] = i
         owner[i] = 0
-    low, high, above = np.empty(4 * n + 8, np.int64), np.empty(4 * n + 8, np.int64), np.empty(4 * n + 8, np.int64)
+    low, high, above = np.empty(4 * n + 8, np.int64), np.empty(4 * n + 8,
+                                                               np.int64), np.empty(4 * n + 8, np.int64)
     low[0], high[0], above[0] = 0, n, -1
     height, count, stamp = 1, 0, 0
     part = np.empty(n, np.int64)
@@ -81,9 +85,11 @@ def dissect(X, indptr, indices, leaf, order, start, stop, parent, scratch):
     return count
 
 
-@kernel(integer(integers_1d, integers_1d, integers_1d, integers_1d, integers_1d, integers_1d, integers_1d, integers_1d))
+@kernel(integer(integers_1d, integers_1d, integers_1d, integers_1d, integers_1d, integers_1d, integers_1d,
+                integers_1d))
 def borders(indptr, indices, start, stop, first_child, next_child, ptr, border):
-    """Borders of the fronts, children first: ptr (n_fronts + 1), border filled as far as it reaches. Returns the room needed.
+    """Borders of the fronts, children first: ptr (n_fronts + 1), border filled as far as it reaches. Returns
+    the room needed.
 
     Graph in CSR form of positions.
     """
@@ -118,14 +124,17 @@ def borders(indptr, indices, start, stop, first_child, next_child, ptr, border):
     return used
 
 
-@kernel(types.void(integers_1d, integers_1d, numbers_1d, integers_1d, integers_1d, integers_1d, integers_1d, integers_1d, integers_1d, numbers_1d,
+@kernel(types.void(integers_1d, integers_1d, numbers_1d, integers_1d, integers_1d, integers_1d, integers_1d,
+                   integers_1d, integers_1d, numbers_1d,
                    numbers_1d, numbers_1d, numbers_1d, integer), fastmath=REGROUPED)
-def eliminate(indptr, indices, c, start, stop, first_child, next_child, ptr, border, excess, pivot, L, stack, largest):
+def eliminate(indptr, indices, c, start, stop, first_child, next_child, ptr, border, excess, pivot, L, stack,
+              largest):
     """Star-mesh (GTH) elimination front by front: only sums of positive numbers.
 
-    Graph of positions in CSR form with conductances c; excess (n,): grounds, changed in place. Fills pivot = 1/(sum of conductances +
-    ground) and L: for each front (n_pivots, n_front) fractions of a pivot that go to the later nodes of the front. `stack` holds the
-    conductances that eliminated fronts leave between the nodes of their borders.
+    Graph of positions in CSR form with conductances c; excess (n,): grounds, changed in place. Fills pivot =
+    1/(sum of conductances + ground) and L: for each front (n_pivots, n_front) fractions of a pivot that go to
+    the later nodes of the front. `stack` holds the conductances that eliminated fronts leave between the
+    nodes of their borders.
     """
     n_fronts, n = start.size, pivot.size
     place = np.zeros(n, np.int64)
@@ -178,7 +187,9 @@ def eliminate(indptr, indices, c, start, stop, first_child, next_child, ptr, bor
                         below[j] += x * ahead[j]
             if width == 4:
                 r0, r1, r2, r3 = F[k0], F[k0 + 1], F[k0 + 2], F[k0 + 3]
-                s0, s1, s2, s3 = pivot[start[t] + k0], pivot[start[t] + k0 + 1], pivot[start[t] + k0 + 2], pivot[start[t] + k0 + 3]
+                s0, s1, s2, s3 = pivot[start[t] + k0], pivot[start[t] + k0
+                                                             + 1], pivot[start[t] + k0
+                                                                         + 2], pivot[start[t] + k0 + 3]
                 for i in range(k0 + 4, m):
                     x0, x1, x2, x3 = r0[i] * s0, r1[i] * s1, r2[i] * s2, r3[i] * s3
                     if x0 + x1 + x2 + x3 > 0:
@@ -212,12 +223,14 @@ def eliminate(indptr, indices, c, start, stop, first_child, next_child, ptr, bor
         top += n_border * n_border
 
 
-@kernel(types.void(integers_1d, integers_1d, integers_1d, integers_1d, integers_1d, integers_1d, numbers_1d, numbers_1d, numbers_2d, integer), fastmath=REGROUPED)
+@kernel(types.void(integers_1d, integers_1d, integers_1d, integers_1d, integers_1d, integers_1d, numbers_1d,
+                   numbers_1d, numbers_2d, integer), fastmath=REGROUPED)
 def substitute(fronts, base, start, stop, ptr, border, pivot, L, R, largest):
-    """Solve with the factors of `eliminate`, the rows of R (p, n) in place; R >= 0 gives a result >= 0 with full relative accuracy.
+    """Solve with the factors of `eliminate`, the rows of R (p, n) in place; R >= 0 gives a result >= 0 with
+    full relative accuracy.
 
-    fronts: all of them, or those that hold the entries of R that are not 0 with all above them; the result is then known in these.
-    base: where the entries of each front begin in L.
+    fronts: all of them, or those that hold the entries of R that are not 0 with all above them; the result is
+    then known in these. base: where the entries of each front begin in L.
     """
     local = np.empty(largest)
     for f in range(fronts.size):

@@ -1,9 +1,11 @@
-"""Solves with chains of neighbouring cells on large grids: flexible conjugate gradients with an aggregation multigrid.
+"""Solves with chains of neighbouring cells on large grids: flexible conjugate gradients with an aggregation
+multigrid.
 
-Blocks of 2^d cells become one, with the sums of their links and grounds: every level is again a chain of neighbours on a grid. One
-Gauss-Seidel sweep forward before and one backward after; on the coarse levels two steps of flexible conjugate gradients (K-cycle [1]_),
-so that the number of iterations does not grow with the grid. The rows of cut cells (`cut_rows`) make the system slightly
-unsymmetric; they enter the residual and not the levels.
+Blocks of 2^d cells become one, with the sums of their links and grounds: every level is again a chain of
+neighbours on a grid. One Gauss-Seidel sweep forward before and one backward after; on the coarse levels two
+steps of flexible conjugate gradients (K-cycle [1]_), so that the number of iterations does not grow with the
+grid. The rows of cut cells (`cut_rows`) make the system slightly unsymmetric; they enter the residual and not
+the levels.
 
 References
 ----------
@@ -52,7 +54,8 @@ class Stencil:
         self._last = self._factors()
 
     def _factors(self):
-        """Elimination of the last level without subtraction: blocks may hang together by links that are any number of decades apart."""
+        """Elimination of the last level without subtraction: blocks may hang together by links that are any
+        number of decades apart."""
         from .elimination import Elimination, Ordering
         shape, c, g, weights = self.levels[-1]
         index, edges = np.arange(g.size).reshape(shape), []
@@ -72,7 +75,8 @@ class Stencil:
         return out
 
     def solve(self, b, tolerance, excess=None):
-        """x with |b - A x| <= tolerance |b|, and the residual that was reached over |b|; norms weighted by the inverse diagonal.
+        """x with |b - A x| <= tolerance |b|, and the residual that was reached over |b|; norms weighted by
+        the inverse diagonal.
 
         `excess(x)` is what else the rows have, added to A x.
         """
@@ -86,7 +90,8 @@ class Stencil:
             q = self.product(p)
             if excess is not None:
                 q += excess(p)
-            # the direction before this one sees nothing of it: what it took out of the residual stays out, also when A is unsymmetric
+            # the direction before this one sees nothing of it: what it took out of the residual stays out,
+            # also when A is unsymmetric
             curvature = kernels.clear(kernels.inner(before, q) / curvature, before, q_before, p, q)
             if not curvature > 0 or not np.isfinite(curvature):
                 break

@@ -1,8 +1,9 @@
-"""Multigrid on a box of cells linked to their neighbours along the axes: smoothing, residuals, and the steps from level to level.
+"""Multigrid on a box of cells linked to their neighbours along the axes: smoothing, residuals, and the steps
+from level to level.
 
-A level is a grid of shape (n0, n1, n2), C order, with links c[a, i] >= 0 from cell i to the next cell along axis a (around the ring from
-the last; 0 at walls), grounds g[i] >= 0, and weights[i] = 1 / (sum of the links of i + g[i]), 0 for cells that take no part: (A x)_i =
-sum_j c_ij (x_i - x_j) + g_i x_i.
+A level is a grid of shape (n0, n1, n2), C order, with links c[a, i] >= 0 from cell i to the next cell along
+axis a (around the ring from the last; 0 at walls), grounds g[i] >= 0, and weights[i] = 1 / (sum of the links
+of i + g[i]), 0 for cells that take no part: (A x)_i = sum_j c_ij (x_i - x_j) + g_i x_i.
 """
 import numpy as np
 from numba import njit, types
@@ -16,7 +17,8 @@ REGROUPED = SAFE | {"reassoc"}
 
 @njit(**options)
 def _rows(shape, row):
-    """First cells of the rows of the last axis beside a row: after and before along axis 0, after and before along axis 1."""
+    """First cells of the rows of the last axis beside a row: after and before along axis 0, after and before
+    along axis 1."""
     n0, n1, n2 = shape[0], shape[1], shape[2]
     i, j = row // n1, row % n1
     up0 = ((i + 1 if i + 1 < n0 else 0) * n1 + j) * n2
@@ -34,7 +36,14 @@ def diagonal(shape, c, g, weights):
         up0, down0, up1, down1 = _rows(shape, row)
         at = row * n
         for k in range(n):
-            d = c[0, at + k] + c[0, down0 + k] + c[1, at + k] + c[1, down1 + k] + c[2, at + k] + c[2, at + (k - 1 if k > 0 else n - 1)] + g[at + k]
+            d = c[0, at + k] + c[0, down0 + k] + c[1, at + k] + c[1,
+                                                                  down1
+                                                                  + k] + c[2,
+                                                                           at
+                                                                           + k] + c[2,
+                                                                                    at
+                                                                                    + (k - 1 if k > 0 else n
+                                                                                       - 1)] + g[at + k]
             weights[at + k] = 1 / d if d > 0 else 0.0
 
 
@@ -77,7 +86,8 @@ def smooth_from_zero(shape, c, weights, b, x):
 
 @kernel(types.void(integers_1d, numbers_2d, numbers_1d, integers_1d, numbers_1d))
 def restrict_after(shape, c, x, coarse, out):
-    """Residual after `smooth_from_zero`, summed over the cells of each block: what the cells that came later have added since."""
+    """Residual after `smooth_from_zero`, summed over the cells of each block: what the cells that came later
+    have added since."""
     n = shape[2]
     r = np.empty(n)
     out[:] = 0.0
@@ -127,7 +137,15 @@ def correct_and_smooth(shape, c, weights, b, coarse, e, x):
         at = row * n
         w, y = weights[at:at + n], x[at:at + n]
         for k in range(n):
-            t[k] = b[at + k] + c[0, at + k] * x[up0 + k] + c[0, down0 + k] * x[down0 + k] + c[1, at + k] * x[up1 + k] + c[1, down1 + k] * x[down1 + k]
+            t[k] = b[at + k] + c[0, at + k] * x[up0 + k] + c[0,
+                                                             down0
+                                                             + k] * x[down0
+                                                                      + k] + c[1,
+                                                                               at
+                                                                               + k] * x[up1
+                                                                                        + k] + c[1,
+                                                                                                 down1
+                                                                                                 + k] * x[down1 + k]
         for k in range(1, n):
             t[k] += c[2, at + k - 1] * y[k - 1]
         t[n - 1] += c[2, at + n - 1] * y[0] if n > 1 else 0.0
@@ -152,7 +170,8 @@ def product(shape, c, g, x, out):
         at = row * n
         y, o = x[at:at + n], out[at:at + n]
         for k in range(n):
-            o[k] = g[at + k] * y[k] + c[0, at + k] * (y[k] - x[up0 + k]) + c[0, down0 + k] * (y[k] - x[down0 + k]) \
+            o[k] = g[at + k] * y[k] + c[0, at + k] * (y[k] - x[up0 + k]) + c[0, down0
+                                                                             + k] * (y[k] - x[down0 + k]) \
                 + c[1, at + k] * (y[k] - x[up1 + k]) + c[1, down1 + k] * (y[k] - x[down1 + k])
         for k in range(n - 1):
             flow = c[2, at + k] * (y[k] - y[k + 1])
@@ -165,7 +184,8 @@ def product(shape, c, g, x, out):
 
 @kernel(types.void(integers_1d, numbers_2d, numbers_1d, integers_1d, numbers_2d, numbers_1d))
 def coarsen(shape, c, g, coarse, C, G):
-    """Links and grounds between blocks of two cells along each axis, sums of those of the cells; C and G are 0 before."""
+    """Links and grounds between blocks of two cells along each axis, sums of those of the cells; C and G are
+    0 before."""
     n0, n1, n2 = shape[0], shape[1], shape[2]
     m0, m1, m2 = coarse[0], coarse[1], coarse[2]
     for i in range(n0):

@@ -19,7 +19,8 @@ def lowest(out):
     rate, v, is_found = _inverse_steps(solve, m, v, STEPS)
     if not is_found:
         _, vectors = inverse_lanczos(lambda x: signed(solve, x), m, 1, v)
-        rate, v, _ = _inverse_steps(solve, m, np.abs(vectors[0]) / np.abs(vectors[0]).max(), 3)      # positive entry by entry again
+        # positive entry by entry again
+        rate, v, _ = _inverse_steps(solve, m, np.abs(vectors[0]) / np.abs(vectors[0]).max(), 3)
     if out.rows is not None:
         extra = np.where(m > 0, np.exp(out.log_source - top) - np.exp(out.log_m - top), 0.0)
         consistent = lambda v: np.where(out.drained, out.consistent(factors, m * v, extra * v), 0.0)
@@ -60,6 +61,7 @@ def inverse_lanczos(solve, m, k, start, project=None, shift=0.0):
     n = m.size
     k = min(k, n - 2)
     z0 = root * clean(np.asarray(start, float))
-    values, vectors = eigsh(LinearOperator((n, n), matvec=apply, dtype=float), k=k, which="LA", v0=z0, ncv=min(n - 1, max(2 * k + 8, 20)), tol=1e-13)
+    values, vectors = eigsh(LinearOperator((n, n), matvec=apply, dtype=float), k=k, which="LA", v0=z0,
+                            ncv=min(n - 1, max(2 * k + 8, 20)), tol=1e-13)
     order = np.argsort(-values)
     return values[order], (vectors[:, order] / root[:, None]).T

@@ -1,18 +1,21 @@
-"""Lowest eigenvalues of -L on one chain: slow ones from the wells without subtraction, the others by Lanczos on the inverse."""
+"""Lowest eigenvalues of -L on one chain: slow ones from the wells without subtraction, the others by Lanczos
+on the inverse."""
 from __future__ import annotations
 
 import numpy as np
 
 from ..boundary_values.killed_chain import REACH, Outside
 
-LARGEST = {1: 2**31, 2: 1_200_000, 3: 120_000}          # states: elimination in 3D takes N^2 operations and N^(4/3) memory
+# states: elimination in 3D takes N^2 operations and N^(4/3) memory
+LARGEST = {1: 2**31, 2: 1_200_000, 3: 120_000}
 
 
 def lowest_modes(diffusion, k):
     """log eigenvalues (k,), ascending, -inf for 0, and eigenfunctions (k, *grid.shape)."""
     out = Outside(diffusion)
     if out.n > LARGEST[diffusion.grid.ndim]:
-        raise ValueError(f"the spectrum of {out.n} states needs more memory than elimination may take (up to {LARGEST[diffusion.grid.ndim]}); "
+        raise ValueError(f"the spectrum of {out.n} states needs more memory than elimination may take (up to "
+                         f"{LARGEST[diffusion.grid.ndim]}); "
                          "coarsen the grid, or ask for exit_rate or rate, which large grids answer too.")
     labels = out.labels
     weight = np.bincount(labels, np.exp(out.log_m - out.log_m.max()))
@@ -24,7 +27,7 @@ def lowest_modes(diffusion, k):
         l, v = part_modes(out, here, min(k, int(here.sum())))
         logs += list(l)
         vectors += list(v)
-    order = sorted(range(len(logs)), key=lambda i: logs[i])[:k]       # stable: the heaviest part first among zeros
+    order = sorted(range(len(logs)), key=lambda i: logs[i])[:k]  # stable: the heaviest part first among zeros
     p = np.exp(out.log_m - out.log_m.max())
     p /= p.sum()
     found = np.full((len(order), diffusion.grid.n_cells), np.nan)
@@ -67,7 +70,8 @@ def part_modes(out, part, k):
     if out.is_cut:
         out = Outside(out.diffusion, reach=np.inf)
     m = np.where(part, out.mode_mass(top), 0.0)
-    # (K + ground + shift m)^-1 m on what the slow modes leave; the shift is small against the fast eigenvalues
+    # (K + ground + shift m)^-1 m on what the slow modes leave; the shift is small against the fast
+    # eigenvalues
     shift = 0.1 / slow.relaxation if out.reach == REACH else 1e-3
     ground = np.where(part, np.where(out.drained, out.ground, 0.0) + shift * m, 1.0)
     solver = Elimination(out.ordering, out.c, ground)
@@ -84,7 +88,8 @@ def part_modes(out, part, k):
     values, found = inverse_lanczos(solve, m, rest, start, project, shift)
     for mu, v in zip(values, found):
         v = project(v)
-        energy = (out.c * (v[out.I] - v[out.J]) ** 2).sum() + (np.where(out.drained, out.ground, 0.0) * v * v).sum()
+        energy = (out.c * (v[out.I] - v[out.J]) ** 2).sum() + (np.where(out.drained, out.ground, 0.0) * v
+                                                               * v).sum()
         logs.append(float(np.log(energy / (m * v * v).sum())) + out.shift - top)
         vectors.append(v)
     return logs, vectors

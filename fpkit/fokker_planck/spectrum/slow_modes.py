@@ -1,14 +1,15 @@
-"""Slow eigenvalues of a chain with several wells, each with full relative accuracy, however far apart they are.
+"""Slow eigenvalues of a chain with several wells, each with full relative accuracy, however far apart they
+are.
 
-One core, a single state, in each well. An eigenfunction with values x on the cores is psi = (1 - lambda T)^-1 Q x, Q the committors of
-the cores and T = (K outside the cores)^-1 M. Hence exactly
+One core, a single state, in each well. An eigenfunction with values x on the cores is psi = (1 - lambda T)^-1
+Q x, Q the committors of the cores and T = (K outside the cores)^-1 M. Hence exactly
 
     C x = lambda (M_0 + lambda M_1 + lambda^2 M_2 + ...) x,      M_j = Q' M T^j Q,
 
-with C the Laplacian of the capacities between cores (flows into cores). Every entry is a sum of positive terms; lambda is well
-conditioned in them. M_0 alone is the well network with consistent masses, an upper bound [1]_; the series converges like (lambda /
-lowest eigenvalue with absorption at the cores)^j. The small problem is solved in decimal arithmetic with as many digits as the
-spread of the capacities asks for.
+with C the Laplacian of the capacities between cores (flows into cores). Every entry is a sum of positive
+terms; lambda is well conditioned in them. M_0 alone is the well network with consistent masses, an upper
+bound [1]_; the series converges like (lambda / lowest eigenvalue with absorption at the cores)^j. The small
+problem is solved in decimal arithmetic with as many digits as the spread of the capacities asks for.
 
 References
 ----------
@@ -28,7 +29,8 @@ LONGEST = 1e30                   # times between visits to the cores, in units o
 
 
 class SlowModes:
-    """Slow eigenpairs of the states `part` of `out` (an `Outside`) with cores at `nodes` (places among all states).
+    """Slow eigenpairs of the states `part` of `out` (an `Outside`) with cores at `nodes` (places among all
+    states).
 
     Attributes
     ----------
@@ -57,18 +59,20 @@ class SlowModes:
         Q[:, nodes] = np.eye(k)
         top = out.log_m[part].max()
         m = np.where(part, out.mode_mass(top), 0.0)
-        flows = to_core @ np.where(is_core, 0.0, Q).T   # flow of committor b into core a, over at least one other state
+        # flow of committor b into core a, over at least one other state
+        flows = to_core @ np.where(is_core, 0.0, Q).T
         for a in range(k):
             flows[a] += to_core[a][nodes]               # neighbouring cores
         C = (flows + flows.T) / 2
         leak = Q @ own_ground                           # into the absorbing regions
         chain, unit = [Q], 1.0
-        for j in range(0 if out.is_cut else POWERS):    # where conductances are cut, all that lives beyond the first term is far faster
+        # where conductances are cut, all that lives beyond the first term is far faster
+        for j in range(0 if out.is_cut else POWERS):
             b = m * chain[-1]
             b[:, nodes] = 0.0
-            with np.errstate(over="ignore"):            # times on the rim, where there is no mass, may be anything
+            with np.errstate(over="ignore"):  # times on the rim, where there is no mass, may be anything
                 chain.append(np.where(is_core | ~part, 0.0, np.minimum(solver.solve(b) / unit, LONGEST)))
-            if j == 0:                                  # time in units of the relaxation between visits to the cores: powers stay in range
+            if j == 0:  # time in units of the relaxation between visits to the cores: powers stay in range
                 unit = float((m * chain[1]).sum() / (m * Q).sum())
                 chain[1] = np.minimum(chain[1] / unit, LONGEST)
         # T is symmetric in the product sum m x y, and vanishes on the cores
@@ -77,7 +81,7 @@ class SlowModes:
             a, b = chain[j // 2], chain[j - j // 2]
             M = (a * m) @ b.T
             moments.append((M + M.T) / 2)
-        self.relaxation = unit                          # about 1 / lowest eigenvalue with absorption at the cores
+        self.relaxation = unit  # about 1 / lowest eigenvalue with absorption at the cores
         log_scale = out.shift - top - np.log(unit)
         with np.errstate(under="ignore"):
             found = _eigenvalues(C, leak, moments, unit)
@@ -106,7 +110,8 @@ def _eigenvalues(C, leak, moments, unit):
         D = lambda A: [[Decimal(float(a)) for a in row] for row in A]
         laplacian = [[-a * Decimal(unit) for a in row] for row in D(C)]
         for i in range(k):
-            laplacian[i][i] = -sum((laplacian[i][j] for j in range(k) if j != i), Decimal(0)) + Decimal(float(leak[i])) * Decimal(unit)
+            laplacian[i][i] = -sum((laplacian[i][j] for j in range(k) if j != i),
+                                   Decimal(0)) + Decimal(float(leak[i])) * Decimal(unit)
         decimal_moments = [D(M) for M in moments]
         out = []
         first, vectors = _pencil(laplacian, decimal_moments[0])
@@ -130,7 +135,8 @@ def _eigenvalues(C, leak, moments, unit):
 
 
 def _pencil(A, B):
-    """Eigenvalues (ascending) and vectors of A x = lambda B x, symmetric, B positive definite, in the current decimal context."""
+    """Eigenvalues (ascending) and vectors of A x = lambda B x, symmetric, B positive definite, in the current
+    decimal context."""
     k = len(A)
     L = [[Decimal(0)] * k for _ in range(k)]
     for i in range(k):

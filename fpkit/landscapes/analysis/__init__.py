@@ -1,4 +1,5 @@
-"""What a landscape says at a temperature: occupation, free energies, rates, a density and paths, train and test loss.
+"""What a landscape says at a temperature: occupation, free energies, rates, a density and paths, train and
+test loss.
 
 P(well) = sum over its cells of exp(-beta loss) / Z; rates from the reversible chain of the cells.
 D. J. Wales, Energy Landscapes, Cambridge (2003).

@@ -1,4 +1,5 @@
-"""Analyse a loss landscape: wells, free energies, rates between wells, a density and paths from the start point."""
+"""Analyse a loss landscape: wells, free energies, rates between wells, a density and paths from the start
+point."""
 from __future__ import annotations
 
 import os
@@ -19,32 +20,36 @@ __all__ = ["analyse", "LandscapeReport"]
 N_CURVE = 121                        # temperatures of the curves in the figures
 
 
-def analyse(landscape, theta=None, start=None, seed=1, n_paths=400, allow_partial=False, directions=None, trajectory=None, lr=None, momentum=None, batch=None,
+def analyse(landscape, theta=None, start=None, seed=1, n_paths=400, allow_partial=False, directions=None,
+            trajectory=None, lr=None, momentum=None, batch=None,
             n_steps=None):
-    """Wells of a loss landscape, their free energies, the rates between them, and the diffusion from a start point.
+    """Wells of a loss landscape, their free energies, the rates between them, and the diffusion from a start
+    point.
 
     Parameters
     ----------
     landscape : Landscape or path
     theta : float or sequence of float, optional
-        Temperatures, in units of the loss. Default: a dozen, log-spaced from a tenth of the smallest depth of a well that counts to
-        a third of the largest; for a single well from a hundredth to a third of the height of the lower quartile of the surface.
+        Temperatures, in units of the loss. Default: a dozen, log-spaced from a tenth of the smallest depth of
+        a well that counts to a third of the largest; for a single well from a hundredth to a third of the
+        height of the lower quartile of the surface.
     start : (x, y), optional
-        Start of the density and of the paths. Default: the first point of the file's trajectory, else the origin of the plane,
-        else (with a warning) the valid cell nearest to them.
+        Start of the density and of the paths. Default: the first point of the file's trajectory, else the
+        origin of the plane, else (with a warning) the valid cell nearest to them.
     seed : int
         Of the paths.
     n_paths : int
     allow_partial : bool
         Analyse a surface that was not computed to the end.
     directions : path, optional
-        File of the directions of the plane, for its Gram matrix: without that, and without one in the surface file, all times are in
-        arbitrary units, and the report says so.
+        File of the directions of the plane, for its Gram matrix: without that, and without one in the surface
+        file, all times are in arbitrary units, and the report says so.
     trajectory : path, optional
-        Projection file with the optimiser's path. Both go to `read_landscape`, so they want a path as `landscape`.
+        Projection file with the optimiser's path. Both go to `read_landscape`, so they want a path as
+        `landscape`.
     lr, momentum, batch : float, optional
-        Learning rate, momentum and batch size of the optimiser. One step takes the time lr/(1 - momentum), and times are given in steps
-        too. Default: what the file tells.
+        Learning rate, momentum and batch size of the optimiser. One step takes the time lr/(1 - momentum),
+        and times are given in steps too. Default: what the file tells.
     n_steps : int, optional
         Length of a training run: the report says what has happened by then. Needs `lr`.
 
@@ -73,12 +78,17 @@ def analyse(landscape, theta=None, start=None, seed=1, n_paths=400, allow_partia
         from ..files.reading import read_landscape
 
         if not isinstance(landscape, (str, os.PathLike)):
-            raise TypeError(f"analyse takes a Landscape or the path of a file, got {type(landscape).__name__}.")
-        land = read_landscape(landscape, allow_partial=allow_partial, directions=directions, trajectory=trajectory)
+            raise TypeError("analyse takes a Landscape or the path of a file, got "
+                            f"{type(landscape).__name__}.")
+        land = read_landscape(landscape, allow_partial=allow_partial, directions=directions,
+                              trajectory=trajectory)
         if not isinstance(land, Landscape):
-            raise LandscapeFormatError(os.fspath(landscape), None, "this is a network of minima and passes without a surface, so there is nothing to weigh")
+            raise LandscapeFormatError(os.fspath(landscape), None,
+                                       "this is a network of minima and passes without a surface, so there "
+                                       "is nothing to weigh")
     elif directions is not None or trajectory is not None:
-        raise ValueError("directions and trajectory belong to a file that is still to be read; pass them to fpkit.read_landscape.")
+        raise ValueError("directions and trajectory belong to a file that is still to be read; pass them to "
+                         "fpkit.read_landscape.")
     refusal = land.refusal
     if refusal and not (allow_partial and land.valid.any()):
         raise LandscapeFormatError(land.path, land.key, refusal)
@@ -87,21 +97,26 @@ def analyse(landscape, theta=None, start=None, seed=1, n_paths=400, allow_partia
     thetas, theta_rule = _temperatures(land, tree, theta, clock)
     wells, basins = find_wells(land, tree, thetas[0])
     thermo = thermodynamics(land, wells, basins, thetas)
-    scanned = np.geomspace(thetas[0] / 100, thetas[-1], 80) if theta is None else np.geomspace(thetas[0], thetas[-1], 40) if thetas.size > 1 else thetas
+    scanned = np.geomspace(thetas[0] / 100, thetas[-1],
+                           80) if theta is None else np.geomspace(thetas[0], thetas[-1],
+                                                                  40) if thetas.size > 1 else thetas
     crossings = crossover_temperatures(land, wells, basins, scanned)
-    fine = thetas if thetas.size == 1 else np.geomspace(min([thetas[0], *(c.theta / 2 for c in crossings)]), thetas[-1], N_CURVE)
+    fine = thetas if thetas.size == 1 else np.geomspace(min([thetas[0], *(c.theta / 2 for c in crossings)]),
+                                                        thetas[-1], N_CURVE)
     curves = thermo if thetas.size == 1 else thermodynamics(land, wells, basins, fine, with_means=False)
     x0, start_rule, warnings = _start(land, start)
     from .dynamics import dynamics, plane_mobility
     from .kinetics import kinetics
     from .training import training_path
 
-    motion = dynamics(land, wells, basins, thetas, x0, seed, checks.whole("n_paths", n_paths, 2), reach=REACH * land.height(0.5))
+    motion = dynamics(land, wells, basins, thetas, x0, seed, checks.whole("n_paths", n_paths, 2),
+                      reach=REACH * land.height(0.5))
     rates = kinetics(land, wells, basins, thetas, x0, plane_mobility(land))
     k = int(np.argmin(np.abs(thetas - clock.theta))) if clock.theta else thetas.size // 2
     path = training_path(land, wells, basins, thetas[k], thermo.occupation[k])
     found = caveats(land, wells, thermo, THIN_WELL, rates)
-    return LandscapeReport(land, thetas, theta_rule, wells, basins, thermo, crossings, x0, start_rule, motion, found, (*land.warnings, *warnings), seed, curves,
+    return LandscapeReport(land, thetas, theta_rule, wells, basins, thermo, crossings, x0, start_rule, motion,
+                           found, (*land.warnings, *warnings), seed, curves,
                            rates, clock, gibbs_risk(land, fine), path)
 
 
@@ -114,7 +129,8 @@ class Clock:
     lr, momentum : float or None
     n_steps : int or None
     theta : float or None
-        Temperature of the SGD noise in the plane, trace(T)/ndim of the tensor in the file, scaled to the learning rate and batch asked for.
+        Temperature of the SGD noise in the plane, trace(T)/ndim of the tensor in the file, scaled to the
+        learning rate and batch asked for.
     """
     lr: float | None = None
     momentum: float = 0.0
@@ -134,7 +150,8 @@ class Clock:
         if n_steps is not None:
             n_steps = checks.whole("n_steps", n_steps, 1)
             if lr is None:
-                raise ValueError("n_steps needs the learning rate, lr=... (--lr): a step takes the time lr/(1 - momentum).")
+                raise ValueError("n_steps needs the learning rate, lr=... (--lr): a step takes the time "
+                                 "lr/(1 - momentum).")
         theta, tensor = None, told.get("tensor")
         if tensor is not None and np.isfinite(np.asarray(tensor, float)).all():
             theta = float(np.trace(np.atleast_2d(np.asarray(tensor, float)))) / land.ndim
@@ -150,7 +167,8 @@ class Clock:
         return None if self.lr is None else self.lr / (1 - self.momentum)
 
     def to_dict(self):
-        return {"lr": self.lr, "momentum": self.momentum, "n_steps": self.n_steps, "time_per_step": self.step, "sgd_theta": self.theta}
+        return {"lr": self.lr, "momentum": self.momentum, "n_steps": self.n_steps, "time_per_step": self.step,
+                "sgd_theta": self.theta}
 
 
 def _positive(value):
@@ -161,7 +179,8 @@ def _temperatures(land, tree, theta, clock):
     if theta is None:
         thetas, said = default_temperatures(land, tree)
         if clock.theta is not None and not np.isclose(thetas, clock.theta, rtol=1e-9).any():
-            thetas, said = np.sort(np.r_[thetas, clock.theta]), f"{said}, and the temperature of the SGD noise ({clock.theta:.3g})"
+            thetas, said = np.sort(np.r_[thetas,
+                                         clock.theta]), f"{said}, and the temperature of the SGD noise ({clock.theta:.3g})"
         return thetas, said
     given = np.atleast_1d(np.asarray(theta, float)) if not isinstance(theta, (str, bytes)) else None
     if given is None or given.ndim != 1 or given.size == 0:
@@ -177,12 +196,14 @@ def _start(land, start):
         index = land.index(x0)
         if not land.valid[index]:
             near = land.point(_nearest_valid(land, x0))
-            raise ValueError(f"the start {x0.tolist()} lies in a cell without a loss; the nearest one with a loss is at {near.tolist()}.")
+            raise ValueError(f"the start {x0.tolist()} lies in a cell without a loss; the nearest one with a "
+                             f"loss is at {near.tolist()}.")
         return x0, "as asked", ()
     wishes = []
     if land.trajectory is not None:
         wishes.append((land.trajectory[0], "the first point of the trajectory"))
-    wishes.append((np.zeros(land.ndim), "the origin of the plane" if land.ndim > 1 else "the origin of the line"))
+    wishes.append((np.zeros(land.ndim), "the origin of the plane" if land.ndim > 1
+                   else "the origin of the line"))
     for point, name in wishes:
         try:
             if land.valid[land.index(point)]:
@@ -191,8 +212,10 @@ def _start(land, start):
             pass                                          # outside the box
     point, name = wishes[0]
     x0 = land.point(_nearest_valid(land, point))
-    return x0, f"the valid cell nearest to {name}", (f"{name[0].upper() + name[1:]} has no loss there, so the diffusion starts at the nearest valid "
-                                                      f"cell {np.round(x0, 6).tolist()}; give start=... (--start) for another.",)
+    return x0, f"the valid cell nearest to {name}", (f"{name[0].upper() + name[1:]} has no loss there, so "
+                                                     "the diffusion starts at the nearest valid "
+                                                      f"cell {np.round(x0, 6).tolist()}; give start=... "
+                                                      "(--start) for another.",)
 
 
 def _nearest_valid(land, point):
@@ -260,10 +283,12 @@ class LandscapeReport:
 
     @cached_property
     def agreement(self):
-        """`Agreement` of the network of wells with the density over time; None where there is none of the two."""
+        """`Agreement` of the network of wells with the density over time; None where there is none of the
+        two."""
         from .kinetics import agreement
 
-        return None if self.dynamics is None else agreement(self.rates_at(self.dynamics.theta), self.dynamics, self.wells)
+        return None if self.dynamics is None else agreement(self.rates_at(self.dynamics.theta), self.dynamics,
+                                                            self.wells)
 
     def rates_at(self, theta):
         """`Rates` at one of the temperatures (the nearest); None where there are none."""
@@ -280,7 +305,8 @@ class LandscapeReport:
         return tuple(c.name for c in self.caveats)
 
     def to_dict(self):
-        """Plain dictionary of everything but pictures: strict JSON with stable keys (see `fpkit.landscapes.report.report`)."""
+        """Plain dictionary of everything but pictures: strict JSON with stable keys (see
+        `fpkit.landscapes.report.report`)."""
         from ..report.report import as_dict
 
         return as_dict(self)

@@ -1,4 +1,5 @@
-"""Two or more landscapes on one plane: whose wells are whose, how their Gibbs distributions overlap, and what one costs under the other."""
+"""Two or more landscapes on one plane: whose wells are whose, how their Gibbs distributions overlap, and what
+one costs under the other."""
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -21,9 +22,11 @@ class LandscapeComparison:
     mean : ndarray (n_theta, n, n)
         mean[t, i, j]: mean of loss j over the Gibbs distribution of landscape i.
     overlap : ndarray (n_theta, n, n)
-        sum over cells of min(p_i, p_j): one where the two distributions are equal, zero where they do not meet.
+        sum over cells of min(p_i, p_j): one where the two distributions are equal, zero where they do not
+        meet.
     matches : tuple of dict
-        For each landscape but the first: well number of the first -> well of the other whose basin holds its lowest cell.
+        For each landscape but the first: well number of the first -> well of the other whose basin holds its
+        lowest cell.
     best_theta : ndarray (n,)
         Temperature of the first landscape's Gibbs distribution at which the mean of loss j is least.
     """
@@ -42,8 +45,10 @@ class LandscapeComparison:
         return comparison_answers(self)
 
     def to_dict(self):
-        return {"names": list(self.names), "theta": self.theta, "mean": self.mean, "overlap": self.overlap, "best_theta": self.best_theta,
-                "matches": [{str(a): b for a, b in m.items()} for m in self.matches], "answers": self.answers()}
+        return {"names": list(self.names), "theta": self.theta, "mean": self.mean, "overlap": self.overlap,
+                "best_theta": self.best_theta,
+                "matches": [{str(a): b for a, b in m.items()} for m in self.matches],
+                "answers": self.answers()}
 
     def save(self, folder):
         """Write index.html, report.json and the figure to a folder; returns the path of the page."""
@@ -52,7 +57,8 @@ class LandscapeComparison:
         return save_comparison(self, folder)
 
     def __repr__(self):
-        return "\n".join([f"{len(self.names)} landscapes on one plane: {', '.join(self.names)}", *(f"- {a}" for a in self.answers())])
+        return "\n".join([f"{len(self.names)} landscapes on one plane: {', '.join(self.names)}",
+                          *(f"- {a}" for a in self.answers())])
 
 
 def compare_landscapes(reports, theta=None):
@@ -90,7 +96,8 @@ def compare_landscapes(reports, theta=None):
     lands = [r.landscape for r in reports]
     for r in lands[1:]:
         if not same_plane(lands[0], r):
-            raise ValueError(f"{lands[0].name} and {r.name} are not on the same axes ({_axes(lands[0])} and {_axes(r)}), so they cannot be compared cell by cell.")
+            raise ValueError(f"{lands[0].name} and {r.name} are not on the same axes ({_axes(lands[0])} and "
+                             f"{_axes(r)}), so they cannot be compared cell by cell.")
     theta = reports[0].theta if theta is None else np.array(sorted(float(t) for t in np.atleast_1d(theta)))
     n = len(lands)
     mean, overlap = np.full((theta.size, n, n), np.nan), np.empty((theta.size, n, n))
@@ -104,13 +111,15 @@ def compare_landscapes(reports, theta=None):
                 except ValueError:
                     pass                                   # weight on cells where the other has no value
     matches = tuple({w.number: int(r.basins[w.index]) + 1 for w in reports[0].wells} for r in reports[1:])
-    best = np.array([theta[int(np.nanargmin(mean[:, 0, j]))] if np.isfinite(mean[:, 0, j]).any() else np.nan for j in range(n)])
+    best = np.array([theta[int(np.nanargmin(mean[:, 0, j]))] if np.isfinite(mean[:, 0, j]).any() else np.nan
+                     for j in range(n)])
     return LandscapeComparison(reports, tuple(a.name for a in lands), theta, mean, overlap, matches, best)
 
 
 def same_plane(a, b):
     """Whether two landscapes are sampled at the same points."""
-    return a.shape == b.shape and all(np.allclose(p, q, rtol=1e-9, atol=1e-12) for p, q in zip(a.axes, b.axes))
+    return a.shape == b.shape and all(np.allclose(p, q, rtol=1e-9, atol=1e-12) for p,
+                                      q in zip(a.axes, b.axes))
 
 
 def _axes(land):

@@ -1,4 +1,5 @@
-"""A density and an ensemble of paths from the start point of a landscape, at one temperature, beside each other."""
+"""A density and an ensemble of paths from the start point of a landscape, at one temperature, beside each
+other."""
 from __future__ import annotations
 
 import warnings
@@ -19,7 +20,7 @@ STEP_OF_CURVATURE = 0.1              # time step times the curvature of nine ten
 STEP_OF_CELL = 0.5                   # spread of one time step in cells
 ACCEPTED = 0.9                       # share of Metropolis steps below which the time step is cut to a third
 STEPS, WORK = 100_000, 40_000_000    # of one path, and of all paths together
-STEPS_WITH_HOLES, WORK_WITH_HOLES = 8_000, 8_000_000      # the same in NumPy, where holes have to be looked up
+STEPS_WITH_HOLES, WORK_WITH_HOLES = 8_000, 8_000_000  # the same in NumPy, where holes have to be looked up
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -102,7 +103,8 @@ class PathEnsemble:
 
     @property
     def deviation(self):
-        """Largest difference of an occupation from the density's, over the times: (difference, in standard errors)."""
+        """Largest difference of an occupation from the density's, over the times: (difference, in standard
+        errors)."""
         gap = np.abs(self.occupation - self.expected)
         with np.errstate(divide="ignore", invalid="ignore"):
             z = np.where(gap > 0, gap / self.occupation_error, 0.0)
@@ -111,7 +113,8 @@ class PathEnsemble:
 
 
 def chosen_temperature(wells, thetas, reach):
-    """The temperature of the dynamics and why: the highest at which two wells within reach exist, else the middle one."""
+    """The temperature of the dynamics and why: the highest at which two wells within reach exist, else the
+    middle one."""
     depths = [w.persistence for w in wells if np.isinf(w.persistence) or w.persistence <= reach]
     for k in range(thetas.size - 1, -1, -1):
         if sum(d > WELL_FACTOR * thetas[k] for d in depths) > 1:
@@ -127,7 +130,8 @@ def plane_mobility(land):
 
 
 def dynamics(land, wells, basins, thetas, start, seed, n_paths, reach):
-    """Density and paths from `start`; None when the landscape allows no dynamics (its axes are not evenly spaced)."""
+    """Density and paths from `start`; None when the landscape allows no dynamics (its axes are not evenly
+    spaced)."""
     if not land.is_uniform or min(land.shape) < 2:
         return None
     theta, rule = chosen_temperature(wells, thetas, reach)
@@ -137,9 +141,11 @@ def dynamics(land, wells, basins, thetas, start, seed, n_paths, reach):
     here = part == part[land.index(start)]
     remarks = []
     if not (here | ~land.valid).all():
-        remarks.append(f"The start lies in a part of {int(here.sum())} of {land.n_valid} valid cells that no other part exchanges probability with.")
+        remarks.append(f"The start lies in a part of {int(here.sum())} of {land.n_valid} valid cells that no "
+                       "other part exchanges probability with.")
     if (land.loss[land.index(start)] - chain.f0) / theta > HIGHEST:
-        remarks.append(f"The start lies more than {HIGHEST:.0f} theta above the lowest sample; up there the descent is slower than it would be.")
+        remarks.append(f"The start lies more than {HIGHEST:.0f} theta above the lowest sample; up there the "
+                       "descent is slower than it would be.")
     crossing = 1 / (2 * theta * float(np.max(np.diag(mobility) / np.asarray(land.spacing) ** 2)))
     plan = _path_plan(land, here, theta, mobility, start, n_paths, remarks)
     wanted = np.empty(0) if plan is None else plan.times
@@ -151,24 +157,29 @@ def dynamics(land, wells, basins, thetas, start, seed, n_paths, reach):
     last = len(times)
     remarks.extend(said)
     if distance.min() > EQUILIBRIUM:
-        remarks.append(f"By t = {times[-1]:.3g} the density has not come within {EQUILIBRIUM} of equilibrium; the wells of the start's part are cut off from each other "
+        remarks.append(f"By t = {times[-1]:.3g} the density has not come within {EQUILIBRIUM} of "
+                       "equilibrium; the wells of the start's part are cut off from each other "
                        "at this temperature.")
-    share = np.stack([(probability * (basins == k)).reshape(last, -1).sum(axis=1) for k in range(len(wells))], axis=1)
+    share = np.stack([(probability * (basins == k)).reshape(last, -1).sum(axis=1) for k in range(len(wells))],
+                     axis=1)
     loss = np.where(land.valid, land.loss, 0.0)
     with np.errstate(under="ignore"):
         mean = np.array([(np.where(p > 0, loss, 0.0) * p).sum() for p in probability])
     density = np.where(land.valid, probability / land.volumes, np.nan)
-    paths = None if plan is None else _followed(plan, land, wells, basins, theta, mobility, start, seed, times, share, mean, remarks)
+    paths = None if plan is None else _followed(plan, land, wells, basins, theta, mobility, start, seed,
+                                                times, share, mean, remarks)
     unit = "learning rate x steps" if land.gram is not None else "arbitrary units (the file has no metric)"
-    return Dynamics(theta, rule, start, mobility, unit, times, density, np.where(land.valid, gibbs / land.volumes, np.nan), share, mean, distance, mass,
+    return Dynamics(theta, rule, start, mobility, unit, times, density,
+                    np.where(land.valid, gibbs / land.volumes, np.nan), share, mean, distance, mass,
                     np.array([gibbs[basins == k].sum() for k in range(len(wells))]), paths, tuple(remarks))
 
 
 def _evolved(chain, here, start, crossing, wanted, gibbs):
-    """Times, probabilities (n_times, *shape), mass and distance to `gibbs`, until that is small and all `wanted` times are there.
+    """Times, probabilities (n_times, *shape), mass and distance to `gibbs`, until that is small and all
+    `wanted` times are there.
 
-    In stages of three decades from a hundredth of the time in which a cell is crossed, so that nothing is spent on waiting
-    in equilibrium.
+    In stages of three decades from a hundredth of the time in which a cell is crossed, so that nothing is
+    spent on waiting in equilibrium.
     """
     from ...fokker_planck.evolution.evolve import evolve
 
@@ -186,17 +197,20 @@ def _evolved(chain, here, start, crossing, wanted, gibbs):
         p = evolution.densities * volumes
         p = p.transpose(0, *range(p.ndim - 1, 0, -1))
         found.append((times, p, evolution.mass, 0.5 * np.abs(p - gibbs).reshape(len(times), -1).sum(axis=1)))
-        reached, u0 = times[-1], np.maximum(evolution.densities[-1], 0)       # steps of second order dip below zero by rounding
+        # steps of second order dip below zero by rounding
+        reached, u0 = times[-1], np.maximum(evolution.densities[-1], 0)
         if found[-1][3][-1] < EQUILIBRIUM and (not wanted.size or reached >= wanted[-1]):
             break
     times, p, mass, distance = (np.concatenate(parts) for parts in zip(*found))
     enough = np.flatnonzero(distance < EQUILIBRIUM)
-    last = max(enough[0] + 1 if enough.size else times.size, np.searchsorted(times, wanted[-1]) + 1 if wanted.size else 0)
+    last = max(enough[0] + 1 if enough.size else times.size, np.searchsorted(times, wanted[-1]) + 1
+               if wanted.size else 0)
     return times[:last], p[:last], mass[:last], distance[:last], said
 
 
 def point_start(chain, here, start):
-    """Cell averages of a unit mass at a point, shared among the nearest centres so that the mean is right; `here` (nx, ny) takes all of it."""
+    """Cell averages of a unit mass at a point, shared among the nearest centres so that the mean is right;
+    `here` (nx, ny) takes all of it."""
     u0 = np.zeros(chain.grid.shape)
     per_axis = []
     for x, c, h in zip(start, chain.grid.centres, chain.grid.h):
@@ -252,7 +266,8 @@ def _path_plan(land, here, theta, mobility, start, n_paths, remarks):
         level = at_start + 10 * theta
     capped = compressed(np.where(here, land.loss, np.nan), level)
     if (land.loss[here] > level).any():
-        remarks.append(f"For the paths, losses above {level:.4g} ({(level - lowest) / theta:.0f} theta above the lowest) are compressed logarithmically: a spline "
+        remarks.append(f"For the paths, losses above {level:.4g} ({(level - lowest) / theta:.0f} theta above "
+                       "the lowest) are compressed logarithmically: a spline "
                        "cannot follow cliffs, and no path gets there.")
     from ...potentials.grid_potential import GridPotential
 
@@ -260,7 +275,8 @@ def _path_plan(land, here, theta, mobility, start, n_paths, remarks):
     has_holes = not here.all()
     V.domain = NearestSample(land, here) if has_holes else None
     dt = _time_step(V, land, here, theta, mobility, max(lowest + REACHED * theta, at_start))
-    n_steps = max(64, min(STEPS_WITH_HOLES, WORK_WITH_HOLES // n_paths) if has_holes else min(STEPS, WORK // n_paths))
+    n_steps = max(64, min(STEPS_WITH_HOLES, WORK_WITH_HOLES // n_paths) if has_holes
+                  else min(STEPS, WORK // n_paths))
     every = max(1, n_steps // 64)
     n_steps = every * (n_steps // every)
     marks = np.unique(np.round(np.geomspace(1, n_steps // every, 5)).astype(int)) * every
@@ -268,19 +284,22 @@ def _path_plan(land, here, theta, mobility, start, n_paths, remarks):
 
 
 def _time_step(V, land, here, theta, mobility, level):
-    """A step that follows the curvature below `level` and stays within a cell, cut until Metropolis accepts it in equilibrium."""
+    """A step that follows the curvature below `level` and stays within a cell, cut until Metropolis accepts
+    it in equilibrium."""
     reached = np.nonzero(here & (land.loss <= level))
     points = np.stack([a[i] for a, i in zip(land.axes, reached[::-1])], axis=-1)
     root = np.linalg.cholesky(mobility)
     curvatures = np.abs(np.linalg.eigvalsh(root.T @ V.hessian(points) @ root)).max(axis=-1)
     spread = float(np.min(np.asarray(land.spacing) ** 2 / np.diag(mobility)))
-    dt = min(STEP_OF_CURVATURE / max(float(np.quantile(curvatures, 0.9)), 1e-300), STEP_OF_CELL**2 * spread / (2 * theta))
+    dt = min(STEP_OF_CURVATURE / max(float(np.quantile(curvatures, 0.9)), 1e-300),
+             STEP_OF_CELL**2 * spread / (2 * theta))
     from ...langevin.simulate import simulate
 
     weights = np.exp(-(land.loss[reached] - land.loss[reached].min()) / theta)
     starts = points[np.random.default_rng(0).choice(len(points), 200, p=weights / weights.sum())]
     for _ in range(6):
-        pilot = simulate(V, theta, starts, dt, 60, scheme="mala", seed=0, walls=_walls(land), mobility=mobility, precision="double", progress=False)
+        pilot = simulate(V, theta, starts, dt, 60, scheme="mala", seed=0, walls=_walls(land),
+                         mobility=mobility, precision="double", progress=False)
         if pilot.acceptance >= ACCEPTED:
             break
         dt /= 3
@@ -296,11 +315,15 @@ def _walls(land):
 def _followed(plan, land, wells, basins, theta, mobility, start, seed, times, share, mean, remarks):
     from ...langevin.simulate import simulate
 
-    # Metropolis steps: rejection is the no-flux wall for skew metrics and holes too, and small steps keep the dynamics
-    common = dict(dt=plan.dt, scheme="mala", seed=seed, walls=_walls(land), mobility=mobility, precision="double", progress=False)
+    # Metropolis steps: rejection is the no-flux wall for skew metrics and holes too, and small steps keep the
+    # dynamics
+    common = dict(dt=plan.dt, scheme="mala", seed=seed, walls=_walls(land), mobility=mobility,
+                  precision="double", progress=False)
     try:
-        run = simulate(plan.potential, theta, start, n_steps=plan.n_steps, n_paths=plan.n_paths, save_every=plan.every, **common)
-        traces = simulate(plan.potential, theta, start, n_steps=min(plan.n_steps, 400), n_paths=2, save_every=1, **common)
+        run = simulate(plan.potential, theta, start, n_steps=plan.n_steps, n_paths=plan.n_paths,
+                       save_every=plan.every, **common)
+        traces = simulate(plan.potential, theta, start, n_steps=min(plan.n_steps, 400), n_paths=2,
+                          save_every=1, **common)
     except ArithmeticError as error:
         remarks.append(f"No paths: {error}")
         return None
@@ -314,9 +337,12 @@ def _followed(plan, land, wells, basins, theta, mobility, start, seed, times, sh
         losses.append(land.loss[index])
     at = np.searchsorted(times, plan.times * (1 - 1e-9))
     expected = share[at]
-    # the error of a count is judged by the prediction, with a floor of one path so that rare wells are not infinitely far off
+    # the error of a count is judged by the prediction, with a floor of one path so that rare wells are not
+    # infinitely far off
     p = np.clip(expected, 1 / plan.n_paths, 1 - 1 / plan.n_paths)
     losses = np.array(losses)
-    return PathEnsemble(plan.n_paths, plan.dt, plan.n_steps, "mala", float(run.acceptance), plan.times, np.array(counted),
-                        np.sqrt(p * (1 - p) / plan.n_paths), losses.mean(axis=1), losses.std(axis=1, ddof=1) / np.sqrt(plan.n_paths), expected, mean[at],
+    return PathEnsemble(plan.n_paths, plan.dt, plan.n_steps, "mala", float(run.acceptance), plan.times,
+                        np.array(counted),
+                        np.sqrt(p * (1 - p) / plan.n_paths), losses.mean(axis=1), losses.std(axis=1, ddof=1)
+                        / np.sqrt(plan.n_paths), expected, mean[at],
                         run.paths[:, -1].copy(), traces.paths)

@@ -15,11 +15,12 @@ def log_sum(a, b):
 
 @kernel(types.void(numbers_2d, numbers_2d, numbers_2d, numbers_1d, numbers_1d))
 def eliminate(band, border, kept, mass, kept_mass):
-    """Star-mesh elimination of cells 0, 1, ..., n - 1: c_ij += c_ik c_jk / s_k and m_j += m_k c_jk / s_k, s_k = sum_j c_kj.
+    """Star-mesh elimination of cells 0, 1, ..., n - 1: c_ij += c_ik c_jk / s_k and m_j += m_k c_jk / s_k, s_k
+    = sum_j c_kj.
 
     All arguments are logarithms and change in place; what is absent is very small (-1e300), not -inf.
-    band[n, b]: conductance between cell k and cell k + 1 + p. border[n, w]: between cell k and the kept node a.
-    kept[w, w]: between kept nodes, the upper triangle. mass[n], kept_mass[w].
+    band[n, b]: conductance between cell k and cell k + 1 + p. border[n, w]: between cell k and the kept node
+    a. kept[w, w]: between kept nodes, the upper triangle. mass[n], kept_mass[w].
     """
     n, b = band.shape
     w = border.shape[1]

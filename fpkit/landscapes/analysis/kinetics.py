@@ -1,4 +1,5 @@
-"""Rates between the wells of a landscape at each temperature, slow modes and first-passage times, with their resolution errors."""
+"""Rates between the wells of a landscape at each temperature, slow modes and first-passage times, with their
+resolution errors."""
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -12,17 +13,19 @@ from .sampled_chain import SampledDiffusion
 from .thermodynamics import thermodynamics
 from ..surface.wells import WELL_FACTOR
 
-ABOVE = 50.0                         # theta above the highest pass in use: cells up there carry shares of 1e-20
-CORE = 1.0                           # theta above its lowest sample: up to there the cells of a well are its core
-SAFETY = 2.0                         # over the step to the smooth refinement, 4/3 of which is the error of a scheme of order 2
+ABOVE = 50.0  # theta above the highest pass in use: cells up there carry shares of 1e-20
+CORE = 1.0  # theta above its lowest sample: up to there the cells of a well are its core
+SAFETY = 2.0  # over the step to the smooth refinement, 4/3 of which is the error of a scheme of order 2
 MOST_WELLS = 24                      # in the network; beyond, the deepest
 SMOOTH = "smooth"                    # two cells a sample, by the smooth rule of `refined`
 LEVELS = (1, 2, SMOOTH, 4)           # cells per sample and axis
-WORK, WORK_REFINED = 2e9, 4e8        # inner steps of one elimination, about 6 ns each: on the samples, and on a finer grid
+# inner steps of one elimination, about 6 ns each: on the samples, and on a finer grid
+WORK, WORK_REFINED = 2e9, 4e8
 N_MODES = 6
 MODE_CELLS, MODE_CELLS_REFINED = 60_000, 12_000      # of the sparse factorisation
-LEAST_MODE = 1e-9                    # of the largest rate of the chain: smaller eigenvalues come from the network
-NOT_QUADRATIC = 0.3                  # |log| of exact over harmonic weight of a well from which on its quadratic form is no guide
+LEAST_MODE = 1e-9  # of the largest rate of the chain: smaller eigenvalues come from the network
+# |log| of exact over harmonic weight of a well from which on its quadratic form is no guide
+NOT_QUADRATIC = 0.3
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -33,16 +36,19 @@ class Rates:
     ----------
     theta : float
     wells : tuple of int
-        Numbers of the wells, in the order of all arrays. Each has a core: the cells of its basin within theta of its lowest sample.
+        Numbers of the wells, in the order of all arrays. Each has a core: the cells of its basin within theta
+        of its lowest sample.
     log10_rate : ndarray (n, n)
-        k_ab = capacity(a, b) / mass(a), direct transitions from core to core on the samples; -inf where there are none.
+        k_ab = capacity(a, b) / mass(a), direct transitions from core to core on the samples; -inf where there
+        are none.
     log10_rate_error : ndarray (n, n)
         Decades by which it may be wrong, from refinement; NaN where it was not refined.
     sequence : dict of ndarray
-        log10 of the rates with 1, 2 and 4 cells per sample and axis, linear between the samples, and with 2 by the smooth rule ("smooth"), as
-        far as they were computed.
+        log10 of the rates with 1, 2 and 4 cells per sample and axis, linear between the samples, and with 2
+        by the smooth rule ("smooth"), as far as they were computed.
     barrier : ndarray (n, n)
-        Loss at the lowest direct pass between two basins above the minimum of the first; inf where they do not touch.
+        Loss at the lowest direct pass between two basins above the minimum of the first; inf where they do
+        not touch.
     log10_eyring : ndarray (n, n)
         Eyring-Kramers rate over that pass, NaN where it was refused.
     verdict : list of list of str
@@ -53,10 +59,12 @@ class Rates:
     first : ndarray (n,)
         Probability that the start reaches the core of a first.
     log10_modes : ndarray
-        Slowest relaxation rates (eigenvalues of -L but the zero one) of the part of the landscape that holds the start.
+        Slowest relaxation rates (eigenvalues of -L but the zero one) of the part of the landscape that holds
+        the start.
     log10_modes_error : ndarray
     modes_method : tuple of str
-        "chain": the eigenvalue of all cells; "network": that of the wells, where the chain's is below what doubles resolve.
+        "chain": the eigenvalue of all cells; "network": that of the wells, where the chain's is below what
+        doubles resolve.
     status : str
         "ok", or why there is nothing.
     network : WellNetwork or None
@@ -85,12 +93,15 @@ class Rates:
 
     def to_dict(self):
         return {name: getattr(self, name) for name in (
-            "theta", "wells", "log10_rate", "log10_rate_error", "barrier", "log10_eyring", "verdict", "log10_mfpt", "log10_mfpt_from_start", "first",
-            "log10_modes", "log10_modes_error", "modes_method", "status")} | {"sequence": {str(k): v for k, v in self.sequence.items()}}
+            "theta", "wells", "log10_rate", "log10_rate_error", "barrier", "log10_eyring", "verdict",
+            "log10_mfpt", "log10_mfpt_from_start", "first",
+            "log10_modes", "log10_modes_error", "modes_method",
+            "status")} | {"sequence": {str(k): v for k, v in self.sequence.items()}}
 
 
 def kinetics(land, wells, basins, thetas, start, mobility):
-    """`Rates` at each temperature; an empty tuple where the axes are not evenly spaced or have fewer than three samples."""
+    """`Rates` at each temperature; an empty tuple where the axes are not evenly spaced or have fewer than
+    three samples."""
     if not land.is_uniform or min(land.shape) < 3:
         return ()
     fine = {1: land}
@@ -98,7 +109,8 @@ def kinetics(land, wells, basins, thetas, start, mobility):
 
 
 def _at(land, wells, basins, theta, start, mobility, fine):
-    chosen = sorted((w for w in wells if w.persistence > WELL_FACTOR * theta), key=lambda w: -w.persistence)[:MOST_WELLS]
+    chosen = sorted((w for w in wells if w.persistence > WELL_FACTOR * theta),
+                    key=lambda w: -w.persistence)[:MOST_WELLS]
     chosen = sorted(chosen, key=lambda w: w.number)
     numbers, n = tuple(w.number for w in chosen), len(chosen)
     home = merged(wells, basins, numbers)
@@ -113,22 +125,25 @@ def _at(land, wells, basins, theta, start, mobility, fine):
             break
         found[level] = (*problem[:2], reduced(problem[0], problem[1], problem[2]), problem[3])
         if n < 2 and level == SMOOTH:
-            break                                      # no transitions: two refinements for the modes are enough
+            break  # no transitions: two refinements for the modes are enough
     nothing = np.full((n, n), np.nan)
     if 1 not in found:
-        return Rates(theta, numbers, nothing, nothing, {}, barrier, log10_eyring, verdict, nothing, nothing[:, 0], nothing[:, 0], np.empty(0), np.empty(0), (),
+        return Rates(theta, numbers, nothing, nothing, {}, barrier, log10_eyring, verdict, nothing,
+                     nothing[:, 0], nothing[:, 0], np.empty(0), np.empty(0), (),
                      status)
     nets = {level: _of_wells(net, place, n) for level, (_, _, net, place) in found.items()}
     sequence = {level: net.log_rate / LOG10 for level, (net, _, _) in nets.items()}
     network, first, from_start = nets[1]
     times = np.stack([network.log_mfpt(b) for b in range(n)], axis=1) / LOG10
     modes = _modes(found, nets)
-    return Rates(theta, numbers, sequence[1], _refinement_error(sequence), sequence, barrier, log10_eyring, verdict, times, from_start / LOG10, first, *modes,
+    return Rates(theta, numbers, sequence[1], _refinement_error(sequence), sequence, barrier, log10_eyring,
+                 verdict, times, from_start / LOG10, first, *modes,
                  status, network)
 
 
 def merged(wells, basins, numbers):
-    """Basins of the wells with these numbers (places in `numbers`, -1 outside): shallower ones belong to the well that they join."""
+    """Basins of the wells with these numbers (places in `numbers`, -1 outside): shallower ones belong to the
+    well that they join."""
     of = np.full(len(wells) + 1, -1)
     for k, w in enumerate(wells):
         up = w
@@ -139,7 +154,8 @@ def merged(wells, basins, numbers):
 
 
 def direct_passes(land, wells, home):
-    """(barriers (n, n) above the minimum of the first, {(a, b): [iy, ix] of the lowest pass}) between basins that touch."""
+    """(barriers (n, n) above the minimum of the first, {(a, b): [iy, ix] of the lowest pass}) between basins
+    that touch."""
     from ..surface.cells import offsets
 
     n = len(wells)
@@ -179,7 +195,8 @@ def _eyring(land, wells, home, passes, theta, mobility):
 
 
 def _problem(land, wells, home, theta, start, mobility, level, fine):
-    """(chain, groups, number of kept nodes, place of the start among them: the last one unless it lies in a core)."""
+    """(chain, groups, number of kept nodes, place of the start among them: the last one unless it lies in a
+    core)."""
     if level not in fine:
         fine[level] = refined(land, 2, is_smooth=True) if level == SMOOTH else refined(land, level)
     surface, level = fine[level], 2 if level == SMOOTH else level
@@ -209,7 +226,8 @@ def _flat(index, land):
 
 
 def _highest_pass(chain, groups, loss):
-    """Lowest level below which the kept cells are as connected as on the whole surface (at least the highest kept cell)."""
+    """Lowest level below which the kept cells are as connected as on the whole surface (at least the highest
+    kept cell)."""
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
@@ -221,7 +239,8 @@ def _highest_pass(chain, groups, loss):
         graph = coo_matrix((np.ones(len(edges), np.int8), edges.T), shape=(loss.size,) * 2)
         label = connected_components(graph, directed=False)[1][kept]
         # cells of one group are one node however they are connected
-        graph = coo_matrix((np.ones(kept.size, np.int8), (groups[kept], label + groups.max() + 1)), shape=(groups.max() + 2 + label.max(),) * 2)
+        graph = coo_matrix((np.ones(kept.size, np.int8), (groups[kept], label + groups.max() + 1)),
+                           shape=(groups.max() + 2 + label.max(),) * 2)
         nodes = connected_components(graph, directed=False)[1][:groups.max() + 1]
         return len(set(nodes.tolist()))
 
@@ -239,7 +258,8 @@ def _highest_pass(chain, groups, loss):
 
 
 def _of_wells(network, place, n_wells):
-    """(network of the wells alone, probabilities of the first core from the start, log of the mean times from the start)."""
+    """(network of the wells alone, probabilities of the first core from the start, log of the mean times from
+    the start)."""
     n = network.size
     times = np.array([network.log_mfpt(b)[place] for b in range(n)])
     if place < n_wells:
@@ -253,15 +273,18 @@ def _of_wells(network, place, n_wells):
 def _refinement_error(sequence):
     """Decades by which the samples' own value may be wrong, from the values on finer grids.
 
-    Linear refinement holds the loss down to the samples and adds what lies between them: its last step and its distance from the samples.
-    On it the errors of chain and interpolation may cancel, so the smooth one is asked too: of order 2, its step is 3/4 of the error.
+    Linear refinement holds the loss down to the samples and adds what lies between them: its last step and
+    its distance from the samples. On it the errors of chain and interpolation may cancel, so the smooth one
+    is asked too: of order 2, its step is 3/4 of the error.
     """
     linear = [sequence[k] for k in sorted(k for k in sequence if k != SMOOTH)]
     if len(sequence) < 2:
         return np.full_like(sequence[1], np.nan)
     with np.errstate(invalid="ignore"):
-        error = np.abs(linear[-1] - linear[-2]) + np.abs(linear[-1] - linear[0]) if len(linear) > 1 else np.zeros_like(linear[0])
-        return np.fmax(error, SAFETY * np.abs(sequence[SMOOTH] - sequence[1])) if SMOOTH in sequence else error
+        error = np.abs(linear[-1] - linear[-2]) + np.abs(linear[-1]
+                                                         - linear[0]) if len(linear) > 1 else np.zeros_like(linear[0])
+        return np.fmax(error, SAFETY * np.abs(sequence[SMOOTH]
+                                              - sequence[1])) if SMOOTH in sequence else error
 
 
 def _modes(found, nets):
@@ -293,7 +316,8 @@ def _modes(found, nets):
 
 
 def _chain_modes(chain, groups, level, place, slow):
-    """log10 of the slowest eigenvalues of the part that holds the start; None where there are too many cells, or modes below what doubles resolve."""
+    """log10 of the slowest eigenvalues of the part that holds the start; None where there are too many cells,
+    or modes below what doubles resolve."""
     from scipy.sparse import diags
     from scipy.sparse.csgraph import connected_components
     from scipy.sparse.linalg import ArpackError, eigsh
@@ -313,7 +337,8 @@ def _chain_modes(chain, groups, level, place, slow):
     if slow.size and slow[0] < np.log10(LEAST_MODE * scale):
         return None                                     # Lanczos would look for copies of zero
     try:
-        values = np.sort(eigsh(-S + diags(np.full(n, 1e-13 * scale)), k=k, sigma=0, which="LM", return_eigenvectors=False, v0=np.ones(n), maxiter=200))[1:]
+        values = np.sort(eigsh(-S + diags(np.full(n, 1e-13 * scale)), k=k, sigma=0, which="LM",
+                               return_eigenvectors=False, v0=np.ones(n), maxiter=200))[1:]
     except (ArpackError, RuntimeError):
         return None
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -330,7 +355,8 @@ class Agreement:
     times : ndarray (n_times,)
     network, density : ndarray (n_times, n_wells)
     from_time : float
-        From then on the density has settled within the wells (five relaxation times of the slowest mode inside them).
+        From then on the density has settled within the wells (five relaxation times of the slowest mode
+        inside them).
     largest : float
         Largest difference of a probability after that.
     """
@@ -346,15 +372,18 @@ class Agreement:
 
 
 def agreement(rates, motion, wells):
-    """`Agreement` of the rates at the temperature of the density with that density; None where there are not two wells."""
+    """`Agreement` of the rates at the temperature of the density with that density; None where there are not
+    two wells."""
     if rates is None or motion is None or rates.network is None or len(rates.wells) < 2 or not np.isfinite(rates.first).all():
         return None
     every = merged(wells, np.arange(len(wells)), rates.wells)
-    density = np.stack([motion.occupation[:, every == k].sum(axis=1) for k in range(len(rates.wells))], axis=1)
+    density = np.stack([motion.occupation[:, every == k].sum(axis=1) for k in range(len(rates.wells))],
+                       axis=1)
     with np.errstate(divide="ignore"):
         network = rates.network.occupation(rates.first, np.log(motion.times))
     inner = rates.log10_modes[len(rates.wells) - 1:]
     settled = 5 / 10.0 ** inner[0] if inner.size else np.inf
     later = motion.times >= settled
     gap = np.abs(network - density)[later]
-    return Agreement(rates.wells, motion.times, network, density, float(settled), float(gap.max()) if gap.size else np.nan)
+    return Agreement(rates.wells, motion.times, network, density, float(settled), float(gap.max()) if gap.size
+                     else np.nan)

@@ -1,12 +1,14 @@
-"""The network of wells of a reversible chain: exact capacities and masses by elimination of all other cells, in logarithms.
+"""The network of wells of a reversible chain: exact capacities and masses by elimination of all other cells,
+in logarithms.
 
 Eliminating cell k from L q = 0 and L tau = -1 changes conductances and masses of the rest as
 
     c_ij += c_ik c_jk / s_k,    m_j += m_k c_jk / s_k,    s_k = sum_j c_kj,
 
-sums of positive terms only [1]_. What remains between the cores of the wells are their capacities cap_ab, the flux of the
-committor of a into b; the mass of a core becomes sum_i m_i q_a(i). So committors, capacities and mean first-passage times
-between cores are those of the chain itself, to rounding, at any temperature: nothing is exponentiated but ratios.
+sums of positive terms only [1]_. What remains between the cores of the wells are their capacities cap_ab, the
+flux of the committor of a into b; the mass of a core becomes sum_i m_i q_a(i). So committors, capacities and
+mean first-passage times between cores are those of the chain itself, to rounding, at any temperature: nothing
+is exponentiated but ratios.
 
 .. [1] W. K. Grassmann, M. I. Taksar, D. P. Heyman, Oper. Res. 33, 1107 (1985).
 """
@@ -18,7 +20,8 @@ import numpy as np
 
 ABSENT = -1e300                      # log of nothing: finite, so that differences of two stay numbers
 ELIMINATED, LEFT_OUT = -1, -2        # in the array of groups
-TRUSTED = 1e-8                       # eigenvalues below this share of the largest are taken from the network without its fast states
+# eigenvalues below this share of the largest are taken from the network without its fast states
+TRUSTED = 1e-8
 LOG10 = np.log(10.0)
 
 
@@ -56,15 +59,18 @@ class WellNetwork:
         out = self.log_capacity[node, others]
         total = _log_sum(out)
         if total == -np.inf:
-            return WellNetwork(self.log_mass[others], self.log_capacity[np.ix_(others, others)]), np.full(others.size, np.nan)
+            return WellNetwork(self.log_mass[others],
+                               self.log_capacity[np.ix_(others, others)]), np.full(others.size, np.nan)
         share = out - total
         capacity = np.logaddexp(self.log_capacity[np.ix_(others, others)], out[:, None] + share[None, :])
         np.fill_diagonal(capacity, -np.inf)
         with np.errstate(under="ignore"):
-            return WellNetwork(np.logaddexp(self.log_mass[others], self.log_mass[node] + share), capacity), np.exp(share)
+            return WellNetwork(np.logaddexp(self.log_mass[others], self.log_mass[node] + share),
+                               capacity), np.exp(share)
 
     def log_mfpt(self, target):
-        """log of the mean first-passage time from each state to the core `target`; -inf there, +inf where it is out of reach."""
+        """log of the mean first-passage time from each state to the core `target`; -inf there, +inf where it
+        is out of reach."""
         log_tau = np.full(self.size, np.inf)
         log_tau[target] = -np.inf
         part = self.part(target)
@@ -101,8 +107,9 @@ class WellNetwork:
     def log_eigenvalues(self):
         """Logarithms of the eigenvalues of -K, ascending; -inf once a part of the network.
 
-        Eigenvalues within eight decades of the largest come from the symmetrised matrix; then that many of the fastest states
-        are eliminated and the rest is solved in the same way, a relative error of 1e-8 at a step.
+        Eigenvalues within eight decades of the largest come from the symmetrised matrix; then that many of
+        the fastest states are eliminated and the rest is solved in the same way, a relative error of 1e-8 at
+        a step.
         """
         network, found = self, []
         while network.size > 1:
@@ -111,7 +118,8 @@ class WellNetwork:
             if top == -np.inf:
                 break
             with np.errstate(under="ignore", invalid="ignore"):
-                matrix = -np.exp(network.log_capacity - (network.log_mass[:, None] + network.log_mass) / 2 - top)
+                matrix = -np.exp(network.log_capacity - (network.log_mass[:, None] + network.log_mass) / 2
+                                 - top)
                 np.fill_diagonal(matrix, np.exp(exits - top))
             values = np.linalg.eigvalsh(matrix)[::-1]
             count = min(max(1, int((values > TRUSTED * values[0]).sum())), network.size - 1)
@@ -121,7 +129,8 @@ class WellNetwork:
         return np.sort(np.r_[np.full(self.size - len(found), -np.inf), found])
 
     def occupation(self, start, log_times):
-        """Probabilities (n_times, n) from the probabilities `start` (n,): start exp(K t), by squaring a matrix without negative entries."""
+        """Probabilities (n_times, n) from the probabilities `start` (n,): start exp(K t), by squaring a
+        matrix without negative entries."""
         log_rate, exits = self.log_rate, self.log_exit
         top = exits.max()
         out = np.empty((len(log_times), self.size))
@@ -157,7 +166,8 @@ def _log_sum(a):
 
 
 def bandwidth(groups, edges, shape):
-    """(order of the eliminated cells, half bandwidth): cells are eliminated slab by slab along the longest axis."""
+    """(order of the eliminated cells, half bandwidth): cells are eliminated slab by slab along the longest
+    axis."""
     axes = sorted(range(len(shape)), key=lambda k: -shape[k])
     where = np.arange(groups.size).reshape(shape).transpose(axes).ravel()
     order = where[groups[where] == ELIMINATED]

@@ -1,8 +1,10 @@
-"""The reversible Markov chain on the samples of a landscape: what `FokkerPlanck` is for a function, for values known at points alone.
+"""The reversible Markov chain on the samples of a landscape: what `FokkerPlanck` is for a function, for
+values known at points alone.
 
-Each valid sample is a cell of constant loss; no value is ever interpolated, so cliffs of 1e35 beside a well of depth one do no
-harm, and the stationary state is exp(-f/theta) over the cells (but for cells of weight below 1e-260). The edges carry Scharfetter-Gummel conductances, the metric
-of the plane enters by Selling's decomposition of the mobility into a non-negative stencil.
+Each valid sample is a cell of constant loss; no value is ever interpolated, so cliffs of 1e35 beside a well
+of depth one do no harm, and the stationary state is exp(-f/theta) over the cells (but for cells of weight
+below 1e-260). The edges carry Scharfetter-Gummel conductances, the metric of the plane enters by Selling's
+decomposition of the mobility into a non-negative stencil.
 """
 from __future__ import annotations
 
@@ -10,11 +12,12 @@ import numpy as np
 
 from ...core.grid import Grid
 
-HIGHEST = 600.0                      # theta above the lowest sample from which on the loss rises only logarithmically
+HIGHEST = 600.0  # theta above the lowest sample from which on the loss rises only logarithmically
 
 
 class SampledDiffusion:
-    """du/dt = theta div[M exp(-beta f) grad(u exp(beta f))] on the cells around the samples, no flux through box and holes.
+    """du/dt = theta div[M exp(-beta f) grad(u exp(beta f))] on the cells around the samples, no flux through
+    box and holes.
 
     Parameters
     ----------
@@ -24,8 +27,9 @@ class SampledDiffusion:
     mobility : ndarray (ndim, ndim), optional
         M, the inverse Gram matrix of the plane; default the unit matrix.
     highest : float
-        Height above the lowest sample, in theta, from which on the loss rises only logarithmically. The default keeps exp(-beta f) a
-        double, which `evolve` needs; with infinity the chain is the one of the samples, for work in logarithms.
+        Height above the lowest sample, in theta, from which on the loss rises only logarithmically. The
+        default keeps exp(-beta f) a double, which `evolve` needs; with infinity the chain is the one of the
+        samples, for work in logarithms.
 
     Attributes
     ----------
@@ -37,7 +41,8 @@ class SampledDiffusion:
         Pairs of flat cell indices and log c; the rate from a to b is c / mass[a].
     """
     scheme = "samples"
-    nodes_are_cells = True               # evolve: a cell probability is node mass times node value, nothing is averaged in between
+    # evolve: a cell probability is node mass times node value, nothing is averaged in between
+    nodes_are_cells = True
     ground = None
 
     def __init__(self, land, theta, mobility=None, highest=HIGHEST):
@@ -47,15 +52,18 @@ class SampledDiffusion:
         self.potential = land
         self.mobility = np.eye(land.ndim) if mobility is None else np.asarray(mobility, float)
         valid, loss = land.valid.T, land.loss.T
-        self.grid = Grid([(e[0], e[-1]) for e in land.edges], valid.shape, mask=None if valid.all() else np.ascontiguousarray(valid))
+        self.grid = Grid([(e[0], e[-1]) for e in land.edges], valid.shape, mask=None if valid.all()
+                         else np.ascontiguousarray(valid))
         self.inside = self.grid.inside
         self.f0 = float(land.loss[land.minimum_index])
         volume = float(np.prod(self.grid.h))
         with np.errstate(over="ignore"):
             scaled = np.where(valid, (loss - self.f0) / self.theta, np.inf)
-            # beyond, the weight is below 1e-260 and exp() would underflow; the slope keeps its sign, so nothing gets stuck up there
+            # beyond, the weight is below 1e-260 and exp() would underflow; the slope keeps its sign, so
+            # nothing gets stuck up there
             if np.isfinite(highest):
-                scaled = np.where(valid & (scaled > highest), highest + np.log1p(np.clip(scaled, highest, 1e300) - highest), scaled)
+                scaled = np.where(valid & (scaled > highest),
+                                  highest + np.log1p(np.clip(scaled, highest, 1e300) - highest), scaled)
             scaled = scaled.ravel()
         self.log_mass = np.log(volume) - scaled
         self.cell_log_mass = self.log_mass.reshape(self.grid.shape)
@@ -67,7 +75,8 @@ class SampledDiffusion:
             is_edge = (valid[low] & valid[high]).ravel()
             a, b = flat[low].ravel()[is_edge], flat[high].ravel()[is_edge]
             pairs.append(np.stack([a, b], axis=1))
-            logs.append(np.log(self.theta * volume * weight) - scaled[a] + log_bernoulli(scaled[b] - scaled[a]))
+            logs.append(np.log(self.theta * volume * weight) - scaled[a]
+                        + log_bernoulli(scaled[b] - scaled[a]))
         self.edges, self.log_conductance = np.concatenate(pairs), np.concatenate(logs)
 
     def parts(self):
@@ -81,7 +90,8 @@ class SampledDiffusion:
         return np.where(self.inside, part, -1)
 
     def symmetric_generator(self, cells=None):
-        """S = D^1/2 L D^-1/2 of the generator L (rows of L sum to zero), a symmetric sparse matrix over the cells inside, and their indices.
+        """S = D^1/2 L D^-1/2 of the generator L (rows of L sum to zero), a symmetric sparse matrix over the
+        cells inside, and their indices.
 
         Given flat indices of `cells`, over these alone, all other cells and their edges left out.
         """
@@ -98,7 +108,8 @@ class SampledDiffusion:
             out += np.bincount(place[b], np.exp(log_c - self.log_mass[b]), inside.size)
         k = np.arange(inside.size)
         i, j = place[a], place[b]
-        return coo_matrix((np.r_[off, off, -out], (np.r_[i, j, k], np.r_[j, i, k])), shape=(inside.size,) * 2).tocsc(), inside
+        return coo_matrix((np.r_[off, off, -out], (np.r_[i, j, k], np.r_[j, i, k])),
+                          shape=(inside.size,) * 2).tocsc(), inside
 
 
 def log_bernoulli(d):
@@ -112,10 +123,12 @@ def log_bernoulli(d):
 
 
 def stencil(mobility, h):
-    """Offsets to neighbours and their weights >= 0 with sum w e e' = diag(1/h) M diag(1/h): Selling's decomposition.
+    """Offsets to neighbours and their weights >= 0 with sum w e e' = diag(1/h) M diag(1/h): Selling's
+    decomposition.
 
-    In the plane the superbase is reduced by Lagrange and Gauss and the offsets are its vectors turned by a right angle; in space it is
-    reduced by Selling's own steps, and the offset of a pair is the cross product of the other two vectors.
+    In the plane the superbase is reduced by Lagrange and Gauss and the offsets are its vectors turned by a
+    right angle; in space it is reduced by Selling's own steps, and the offset of a pair is the cross product
+    of the other two vectors.
     """
     E = np.asarray(mobility, float) / np.outer(h, h)
     if len(h) == 1:

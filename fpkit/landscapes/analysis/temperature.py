@@ -1,4 +1,5 @@
-"""The temperature of SGD: from the noise of its gradients, in a plane and over all parameters, and from equipartition."""
+"""The temperature of SGD: from the noise of its gradients, in a plane and over all parameters, and from
+equipartition."""
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -50,7 +51,8 @@ class SGDTemperature:
 
     def entries(self):
         """What a landscape file stores in /fpkit/temperature."""
-        found = {"lr": self.lr, "momentum": self.momentum, "source": self.source, "basis": self.basis, "theta_noise": float(self.theta_noise),
+        found = {"lr": self.lr, "momentum": self.momentum, "source": self.source, "basis": self.basis,
+                 "theta_noise": float(self.theta_noise),
                  "n_gradients": self.n_gradients}
         if self.tensor is not None:
             found |= {"tensor": self.tensor, "stderr": float(self.theta.error)}
@@ -58,29 +60,33 @@ class SGDTemperature:
 
     def to_dict(self):
         """Plain dictionary."""
-        return {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in self.entries().items()} | {"theta": float(self.theta)}
+        return {k: v.tolist() if isinstance(v, np.ndarray) else v for k,
+                v in self.entries().items()} | {"theta": float(self.theta)}
 
     def __repr__(self):
         where = "over all parameters" if self.tensor is None else f"in the plane (anisotropy {self.anisotropy:.3g})"
         return f"SGD temperature {float(self.theta):.4g} +- {self.theta.error:.1g} {where}; mean over all parameters {float(self.theta_noise):.4g}"
 
 
-def sgd_temperature(gradients, lr, plane=None, momentum=0.0, batch=None, n_data=None, replacement=True, injected=0.0):
+def sgd_temperature(gradients, lr, plane=None, momentum=0.0, batch=None, n_data=None, replacement=True,
+                    injected=0.0):
     """Temperature of SGD from the covariance of its gradients at one point.
 
-    With the update w <- w - lr g_B and the time lr a step, the noise is that of the diffusion at temperature lr Cov(g_B)/2 [1]_;
-    momentum replaces lr by lr/(1 - momentum) to leading order, and noise of variance s^2 added to each update contributes s^2/(2 lr):
+    With the update w <- w - lr g_B and the time lr a step, the noise is that of the diffusion at temperature
+    lr Cov(g_B)/2 [1]_; momentum replaces lr by lr/(1 - momentum) to leading order, and noise of variance s^2
+    added to each update contributes s^2/(2 lr):
 
         T = (lr G^-1/2 D Cov(g_B) D' G^-1/2 + s^2/lr) / (2 (1 - momentum)),    theta = trace(T)/ndim,
 
-    with D the directions of the plane and G = D D'. The raw tensor D Cov D' of directions that are not orthonormal is no
-    temperature. SGD is not a Gibbs sampler: `anisotropy` tells how far one number is from the truth.
+    with D the directions of the plane and G = D D'. The raw tensor D Cov D' of directions that are not
+    orthonormal is no temperature. SGD is not a Gibbs sampler: `anisotropy` tells how far one number is from
+    the truth.
 
     Parameters
     ----------
     gradients : ndarray (n, n_params), or iterable of vectors
-        At one point, without weight decay's part being noise: of single samples when `batch` is given, of minibatches otherwise.
-        An iterable is read once and one vector is kept at a time.
+        At one point, without weight decay's part being noise: of single samples when `batch` is given, of
+        minibatches otherwise. An iterable is read once and one vector is kept at a time.
     lr : float
         Learning rate.
     plane : Plane, optional
@@ -109,7 +115,8 @@ def sgd_temperature(gradients, lr, plane=None, momentum=0.0, batch=None, n_data=
 
     References
     ----------
-    .. [1] S. Mandt, M. D. Hoffman, D. M. Blei, "Stochastic gradient descent as approximate Bayesian inference", JMLR 18 (2017), section 3.
+    .. [1] S. Mandt, M. D. Hoffman, D. M. Blei, "Stochastic gradient descent as approximate Bayesian
+    inference", JMLR 18 (2017), section 3.
     """
     lr = checks.number("lr", lr, positive=True)
     momentum = checks.number("momentum", momentum, non_negative=True)
@@ -120,7 +127,8 @@ def sgd_temperature(gradients, lr, plane=None, momentum=0.0, batch=None, n_data=
     if plane is not None and not isinstance(plane, Plane):
         raise TypeError(f"plane must be a fpkit.Plane, got {checks.shown(plane)}.")
     root = None if plane is None else _inverse_root(plane.gram)
-    # away from the mean of a few: no cancellation when the noise is small beside the gradient, and squares that spread little
+    # away from the mean of a few: no cancellation when the noise is small beside the gradient, and squares
+    # that spread little
     gradients = _checked(gradients, plane)
     head = list(islice(gradients, HEAD))
     centre = sum(head) / max(1, len(head))
@@ -137,24 +145,27 @@ def sgd_temperature(gradients, lr, plane=None, momentum=0.0, batch=None, n_data=
     scale = lr * share / (2 * (1 - momentum))
     added = injected**2 / (2 * lr * (1 - momentum))
     total = n / (n - 1) * (np.mean(squares) - inner(mean, mean))
-    noise = _estimate(scale * total / mean.size + added, scale * np.std(squares, ddof=1) / np.sqrt(n) / mean.size)
+    noise = _estimate(scale * total / mean.size + added, scale * np.std(squares, ddof=1) / np.sqrt(n)
+                      / mean.size)
     if plane is None:
-        return SGDTemperature(noise, None, "all parameters", noise, None, lr, momentum, batch, n, "gradient noise")
+        return SGDTemperature(noise, None, "all parameters", noise, None, lr, momentum, batch, n,
+                              "gradient noise")
     z = np.array(inside) @ root                          # coordinates in the orthonormal basis G^-1/2 D
     z = z - z.mean(axis=0)
     tensor = scale * (z.T @ z) / (n - 1) + added * np.eye(plane.ndim)
     powers = np.linalg.eigvalsh(tensor)
     lengths = (z**2).sum(axis=1) / plane.ndim
     theta = _estimate(np.trace(tensor) / plane.ndim, scale * lengths.std(ddof=1) / np.sqrt(n))
-    return SGDTemperature(theta, tensor, "G^-1/2 D", noise, float(powers[-1] / powers[0]) if powers[0] > 0 else np.inf, lr, momentum, batch, n,
+    return SGDTemperature(theta, tensor, "G^-1/2 D", noise, float(powers[-1] / powers[0]) if powers[0] > 0
+                          else np.inf, lr, momentum, batch, n,
                           "gradient noise")
 
 
 def equipartition_temperature(positions, gradients):
     """Temperature of a stationary run from <(w - <w>) . grad f> = theta d, an Estimate.
 
-    It holds for the Gibbs density whatever f is, so agreement with `SGDTemperature.theta_noise` is a test of equilibrium. Positions
-    are centred: without that the ratio to the noise was 0.65 to 1.60 in trials.
+    It holds for the Gibbs density whatever f is, so agreement with `SGDTemperature.theta_noise` is a test of
+    equilibrium. Positions are centred: without that the ratio to the noise was 0.65 to 1.60 in trials.
 
     Parameters
     ----------
@@ -168,7 +179,8 @@ def equipartition_temperature(positions, gradients):
     """
     w, g = np.asarray(positions, float), np.asarray(gradients, float)
     if w.ndim != 2 or w.shape != g.shape or len(w) < 2 * BLOCKS:
-        raise ValueError(f"positions and gradients must have one shape (n, n_params) with n of at least {2 * BLOCKS}, got {w.shape} and {g.shape}.")
+        raise ValueError("positions and gradients must have one shape (n, n_params) with n of at least "
+                         f"{2 * BLOCKS}, got {w.shape} and {g.shape}.")
     products = ((w - w.mean(axis=0)) * g).sum(axis=1) / w.shape[1]
     means = np.array([b.mean() for b in np.array_split(products, BLOCKS)])
     return Estimate(float(products.mean()), float(2 * means.std(ddof=1) / np.sqrt(BLOCKS)), "equipartition")
@@ -181,7 +193,8 @@ def _checked(gradients, plane):
         g = np.asarray(g, float)
         size = g.size if size is None else size
         if g.shape != (size,):
-            raise ValueError(f"gradient {n} has shape {g.shape}, expected ({size},): all parameters in one vector.")
+            raise ValueError(f"gradient {n} has shape {g.shape}, expected ({size},): all parameters in one "
+                             "vector.")
         if not np.isfinite(g).all():
             raise ValueError(f"gradient {n} is not finite.")
         yield g
@@ -191,13 +204,15 @@ def _share(batch, n_data, replacement):
     """Cov(g_B) over the covariance of the gradients given."""
     if batch is None:
         if n_data is not None or not replacement:
-            raise ValueError("n_data and replacement=False concern gradients of single samples; give batch as well.")
+            raise ValueError("n_data and replacement=False concern gradients of single samples; give batch "
+                             "as well.")
         return 1.0
     batch = checks.whole("batch", batch, 1)
     if replacement:
         return 1 / batch
     if n_data is None or checks.whole("n_data", n_data, 2) < batch:
-        raise ValueError("minibatches without replacement need n_data, the size of the data set, at least batch.")
+        raise ValueError("minibatches without replacement need n_data, the size of the data set, at least "
+                         "batch.")
     return (n_data - batch) / (n_data - 1) / batch
 
 

@@ -1,4 +1,5 @@
-"""Gibbs occupation, energy, free energy and entropy of the basins of a landscape, as exact sums over its samples."""
+"""Gibbs occupation, energy, free energy and entropy of the basins of a landscape, as exact sums over its
+samples."""
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
@@ -9,7 +10,7 @@ from ..surface.cells import on_edge
 from ..surface.harmonic import harmonic_free_energy, quadratic_fit
 from ..surface.wells import WELL_FACTOR
 
-THIN_WELL = 0.25                     # share of a well in its lowest cell above which the cells are too coarse for it
+THIN_WELL = 0.25  # share of a well in its lowest cell above which the cells are too coarse for it
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -22,8 +23,9 @@ class Thermodynamics:
     occupation : ndarray
         Gibbs probability of each basin. The basins are those of the lowest temperature, at all temperatures.
     energy, free_energy, entropy : ndarray
-        E = <f>, F = -theta log sum(v exp(-f/theta)) with v the cell volumes, S = (E - F)/theta; exp(S) is the effective width of
-        the well, an area (a length on a line) in the coordinates of the plane. E and F in units of the loss.
+        E = <f>, F = -theta log sum(v exp(-f/theta)) with v the cell volumes, S = (E - F)/theta; exp(S) is the
+        effective width of the well, an area (a length on a line) in the coordinates of the plane. E and F in
+        units of the loss.
     is_well : ndarray of bool
         The barrier of the basin still exceeds 3 theta.
     lowest_cell : ndarray
@@ -31,14 +33,16 @@ class Thermodynamics:
     edge_share : ndarray
         Share of the basin's probability in cells at the border of the box.
     harmonic, harmonic_error : ndarray
-        Free energy of the quadratic fit at the lowest sample, and what its curvature leaves open; NaN where there is no such fit.
+        Free energy of the quadratic fit at the lowest sample, and what its curvature leaves open; NaN where
+        there is no such fit.
     edge_mass : ndarray, shape (n_theta,)
         Probability of the cells at the border of the box.
     mean_loss : dict of ndarray, shape (n_theta,)
         Gibbs mean of every surface of the file (NaN where it has no value at cells of weight).
     across : ndarray or None
-        Occupation with the curvature across the plane, from f + theta/2 log det H_perp, where the file holds log det H_perp: what the
-        directions that are not in the plane add to the entropy of each well, in the harmonic approximation.
+        Occupation with the curvature across the plane, from f + theta/2 log det H_perp, where the file holds
+        log det H_perp: what the directions that are not in the plane add to the entropy of each well, in the
+        harmonic approximation.
     """
     theta: np.ndarray
     occupation: np.ndarray
@@ -60,26 +64,33 @@ class Thermodynamics:
         return np.exp(np.minimum(self.entropy, 700.0))
 
     def to_dict(self):
-        lists = {name: _plain(getattr(self, name)) for name in ("theta", "occupation", "energy", "free_energy", "entropy", "is_well",
-                                                                "lowest_cell", "edge_share", "harmonic", "harmonic_error", "edge_mass")}
+        lists = {name: _plain(getattr(self, name)) for name in ("theta", "occupation", "energy",
+                                                                "free_energy", "entropy", "is_well",
+                                                                "lowest_cell", "edge_share", "harmonic",
+                                                                "harmonic_error", "edge_mass")}
         lists["width"] = _plain(self.width)
         lists["across"] = None if self.across is None else _plain(self.across)
         return lists | {"mean": {k: _plain(v) for k, v in self.mean_loss.items()}}
 
 
 def _plain(a):
-    return [_plain(row) for row in a] if a.ndim > 1 else a.item() if a.ndim == 0 else [None if isinstance(v, float) and not np.isfinite(v) else v for v in a.tolist()]
+    return [_plain(row) for row in a] if a.ndim > 1 else a.item() if a.ndim == 0 else [None
+                                                                                       if isinstance(v, float)
+                                                                                       and not np.isfinite(v)
+                                                                                       else v
+                                                                                       for v in a.tolist()]
 
 
 def thermodynamics(land, wells, basins, thetas, with_means=True):
     """Occupation, E, F and S of each basin at each temperature, summed over the samples.
 
-    The loss counts as constant in the cell around each sample; within that reading the sums are exact, and they stay
-    exact when exp(-f/theta) underflows, since only differences within a basin are exponentiated.
+    The loss counts as constant in the cell around each sample; within that reading the sums are exact, and
+    they stay exact when exp(-f/theta) underflows, since only differences within a basin are exponentiated.
     """
     thetas = np.asarray(thetas, float)
     n, m = thetas.size, len(wells)
-    energy, free, thin, occupation, at_edge, harmonic, harmonic_error = (np.full((n, m), np.nan) for _ in range(7))
+    energy, free, thin, occupation, at_edge, harmonic, harmonic_error = (np.full((n, m), np.nan)
+                                                                         for _ in range(7))
     volumes, edge = land.volumes, on_edge(land.shape)
     members = [np.flatnonzero((basins == k).ravel()) for k in range(m)]
     loss, volumes, edge = land.loss.ravel(), volumes.ravel(), edge.ravel()
@@ -113,9 +124,11 @@ def thermodynamics(land, wells, basins, thetas, with_means=True):
     across = None
     if with_means and np.shape(land.logdet_perp) == land.shape and np.isfinite(land.logdet_perp[land.valid]).all():
         bent = lambda theta: replace(land, loss=land.loss + theta / 2 * land.logdet_perp, logdet_perp=None)
-        across = np.concatenate([thermodynamics(bent(theta), wells, basins, [theta], with_means=False).occupation for theta in thetas])
+        across = np.concatenate([thermodynamics(bent(theta), wells, basins, [theta],
+                                                with_means=False).occupation for theta in thetas])
     depth = np.array([w.persistence for w in wells])
-    return Thermodynamics(thetas, occupation, energy, free, (energy - free) / thetas[:, None], depth[None, :] > WELL_FACTOR * thetas[:, None], thin,
+    return Thermodynamics(thetas, occupation, energy, free, (energy - free) / thetas[:, None],
+                          depth[None, :] > WELL_FACTOR * thetas[:, None], thin,
                           at_edge, harmonic, harmonic_error, edge_mass, means, across)
 
 
@@ -141,7 +154,8 @@ class Risk:
     is_at_end: bool
 
     def to_dict(self):
-        return {name: _plain(np.asarray(v)) if isinstance(v, np.ndarray) else v for name, v in self.__dict__.items()}
+        return {name: _plain(np.asarray(v)) if isinstance(v, np.ndarray) else v for name,
+                v in self.__dict__.items()}
 
 
 def gibbs_risk(land, thetas):
@@ -154,7 +168,8 @@ def gibbs_risk(land, thetas):
     if not known.any():
         return None
     k = int(np.nanargmin(np.where(known, test, np.inf)))
-    return Risk(thetas, train, test, test - train, float(thetas[k]), float(test[k]), k in (0, thetas.size - 1))
+    return Risk(thetas, train, test, test - train, float(thetas[k]), float(test[k]),
+                k in (0, thetas.size - 1))
 
 
 def _mean(land, theta, name):
@@ -166,10 +181,11 @@ def _mean(land, theta, name):
 
 @dataclass(frozen=True)
 class Crossover:
-    """Two wells (numbers) that are equally occupied at temperature `theta`; above it `wider` holds more, below it `deeper`.
+    """Two wells (numbers) that are equally occupied at temperature `theta`; above it `wider` holds more,
+    below it `deeper`.
 
-    `occupation` is the probability that each of the two holds there; `is_resolved` is False where one cell holds a quarter of one
-    of them.
+    `occupation` is the probability that each of the two holds there; `is_resolved` is False where one cell
+    holds a quarter of one of them.
     """
     deeper: int
     wider: int
@@ -178,11 +194,13 @@ class Crossover:
     is_resolved: bool
 
     def to_dict(self):
-        return {"deeper": self.deeper, "wider": self.wider, "theta": self.theta, "occupation": self.occupation, "is_resolved": self.is_resolved}
+        return {"deeper": self.deeper, "wider": self.wider, "theta": self.theta,
+                "occupation": self.occupation, "is_resolved": self.is_resolved}
 
 
 def crossover_temperatures(land, wells, basins, scanned):
-    """All roots of F_i(theta) = F_j(theta) between the scanned temperatures, while both wells exist there (depth > 3 theta)."""
+    """All roots of F_i(theta) = F_j(theta) between the scanned temperatures, while both wells exist there
+    (depth > 3 theta)."""
     scanned = np.asarray(scanned, float)
     found = []
     if len(wells) < 2 or scanned.size < 2:
@@ -207,7 +225,8 @@ def crossover_temperatures(land, wells, basins, scanned):
                 if middle < limit:
                     below, above = (i, j) if sign else (j, i)
                     held = thermodynamics(land, wells, basins, [middle], with_means=False).occupation[0, i]
-                    found.append(Crossover(below + 1, above + 1, float(middle), float(held), bool((at.lowest_cell[0] < THIN_WELL).all())))
+                    found.append(Crossover(below + 1, above + 1, float(middle), float(held),
+                                           bool((at.lowest_cell[0] < THIN_WELL).all())))
     return tuple(sorted(found, key=lambda c: c.theta))
 
 

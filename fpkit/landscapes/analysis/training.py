@@ -1,4 +1,5 @@
-"""The optimiser's own path on the landscape, held against the diffusion: where it dwelt, and whether it drifted or diffused."""
+"""The optimiser's own path on the landscape, held against the diffusion: where it dwelt, and whether it
+drifted or diffused."""
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -6,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 FEWEST = 8                           # points of a path that allow an exponent
-DRIFT, BROWNIAN = 1.6, 1.25          # exponents of the mean square displacement above and below which the words are used
+# exponents of the mean square displacement above and below which the words are used
+DRIFT, BROWNIAN = 1.6, 1.25
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -20,12 +22,14 @@ class TrainingPath:
     wells : tuple of int
         Well (number) of each point, 0 outside.
     dwell : ndarray (n_wells,)
-        Share of the training steps spent in the basin of each well (each point stands for half the way to its neighbours).
+        Share of the training steps spent in the basin of each well (each point stands for half the way to its
+        neighbours).
     occupation : ndarray (n_wells,)
         Gibbs occupation at `theta`.
     theta : float
     exponent, exponent_error : float
-        a of <|w(t + s) - w(t)|^2> ~ s^a, in the metric of the plane: 1 for Brownian motion, 2 for a drift; NaN with too few points.
+        a of <|w(t + s) - w(t)|^2> ~ s^a, in the metric of the plane: 1 for Brownian motion, 2 for a drift;
+        NaN with too few points.
     word : str
         "drift", "Brownian", "between drift and Brownian", or "too few points".
     loss_gap : float or None
@@ -58,7 +62,8 @@ def training_path(land, wells, basins, theta, occupation):
     if land.trajectory is None:
         return None
     points = np.asarray(land.trajectory, float)
-    steps = np.arange(len(points)) if land.trajectory_steps is None else np.asarray(land.trajectory_steps, float)
+    steps = np.arange(len(points)) if land.trajectory_steps is None else np.asarray(land.trajectory_steps,
+                                                                                    float)
     home, below = [], []
     for p in points:
         try:
@@ -75,14 +80,18 @@ def training_path(land, wells, basins, theta, occupation):
     exponent, error = _exponent(lags, displacement) if len(points) >= FEWEST else (np.nan, np.nan)
     word = "too few points" if not np.isfinite(exponent) else "drift" if exponent > DRIFT else "Brownian" if exponent < BROWNIAN else "between drift and Brownian"
     losses = np.asarray([] if land.trajectory_loss is None else land.trajectory_loss)
-    gap = float(np.nanmedian(losses - below)) if losses.size == len(points) and np.isfinite(losses - below).any() else None
+    gap = float(np.nanmedian(losses - below)) if losses.size == len(points) and np.isfinite(losses
+                                                                                            - below).any() else None
     residuals = np.asarray([] if land.trajectory_residual is None else land.trajectory_residual)
-    return TrainingPath(len(points), int((home > 0).sum()), tuple(home.tolist()), dwell, np.asarray(occupation), float(theta), exponent, error, word, gap,
-                        float(np.nanmedian(residuals)) if np.isfinite(residuals).any() else None, lags, displacement)
+    return TrainingPath(len(points), int((home > 0).sum()), tuple(home.tolist()), dwell,
+                        np.asarray(occupation), float(theta), exponent, error, word, gap,
+                        float(np.nanmedian(residuals)) if np.isfinite(residuals).any() else None, lags,
+                        displacement)
 
 
 def _displacement(points, steps, metric):
-    """Mean square displacement against the lag in steps, over all pairs, at log-spaced lags up to a quarter of the path."""
+    """Mean square displacement against the lag in steps, over all pairs, at log-spaced lags up to a quarter
+    of the path."""
     n = len(points)
     lags, found = [], []
     for k in np.unique(np.geomspace(1, max(3, n // 4), 24).round().astype(int)):
@@ -94,12 +103,14 @@ def _displacement(points, steps, metric):
 
 
 def _exponent(lags, displacement):
-    """Slope of log MSD against log lag, each lag weighed by how many independent pairs it has, and half the difference of the slopes of both halves."""
+    """Slope of log MSD against log lag, each lag weighed by how many independent pairs it has, and half the
+    difference of the slopes of both halves."""
     usable = (lags > 0) & (displacement > 0)
     x, y = np.log(lags[usable]), np.log(displacement[usable])
     if x.size < 3:
         return np.nan, np.nan
     slope = lambda a, b: float(np.polyfit(a, b, 1, w=np.exp(-a / 2))[0])
     half = (x.size + 1) // 2
-    halves = abs(slope(x[:half], y[:half]) - slope(x[half - 1:], y[half - 1:])) / 2 if half >= 2 and x.size - half + 1 >= 2 else np.nan
+    halves = abs(slope(x[:half], y[:half])
+                 - slope(x[half - 1:], y[half - 1:])) / 2 if half >= 2 and x.size - half + 1 >= 2 else np.nan
     return slope(x, y), halves

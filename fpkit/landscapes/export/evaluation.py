@@ -19,15 +19,18 @@ def potential_of(names):
 
 
 def values_of(answer):
-    """What a loss returned, as a dict of floats; a loss given as an array of minibatch losses becomes mean and standard error."""
+    """What a loss returned, as a dict of floats; a loss given as an array of minibatch losses becomes mean
+    and standard error."""
     answer = dict(answer) if hasattr(answer, "items") else {"train_loss": answer}
     if not {"train_loss", "test_loss"} & set(answer):
         names = ", ".join(map(str, answer)) or "none"
-        raise ValueError(f"the loss must return a number, or a dict with train_loss or test_loss, got the names {names}.")
+        raise ValueError("the loss must return a number, or a dict with train_loss or test_loss, got the "
+                         f"names {names}.")
     main, found = potential_of(answer), {}
     for name, value in answer.items():
         if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z]\w{0,63}", name) or name in RESERVED:
-            raise ValueError(f"the loss returned a value named {checks.shown(name)}; names are letters, digits and underscores, "
+            raise ValueError(f"the loss returned a value named {checks.shown(name)}; names are letters, "
+                             "digits and underscores, "
                              "and none of the file's own.")
         try:
             a = np.asarray(value, float)
@@ -40,7 +43,8 @@ def values_of(answer):
             if name == main:
                 found.setdefault("loss_stderr", float(a.std(ddof=1) / np.sqrt(a.size)))
         else:
-            raise ValueError(f"the loss returned an array of shape {a.shape} as {name}, expected a number (or losses of minibatches, one axis).")
+            raise ValueError(f"the loss returned an array of shape {a.shape} as {name}, expected a number "
+                             "(or losses of minibatches, one axis).")
     return found
 
 
@@ -65,11 +69,13 @@ def evaluated(loss, tasks, workers=1, executor=None, on_error="raise"):
         yield from _windowed(lambda vector: executor.submit(evaluate, loss, vector, on_error), tasks, 2 * n)
     else:
         with _processes(loss, workers) as pool:
-            yield from _windowed(lambda vector: pool.submit(_evaluate_here, vector, on_error), tasks, 2 * workers)
+            yield from _windowed(lambda vector: pool.submit(_evaluate_here, vector, on_error), tasks,
+                                 2 * workers)
 
 
 def _windowed(submit, tasks, n_open):
-    """Keep `n_open` tasks under way and yield results as they arrive; what is open is given up when the reader leaves."""
+    """Keep `n_open` tasks under way and yield results as they arrive; what is open is given up when the
+    reader leaves."""
     open_tasks, tasks = {}, iter(tasks)
     try:
         while True:
@@ -81,7 +87,8 @@ def _windowed(submit, tasks, n_open):
             for future in sorted(done, key=open_tasks.get):
                 yield open_tasks.pop(future), future.result()
     except BrokenProcessPool:
-        raise ValueError("a worker process died before it answered. In a script, the call belongs below `if __name__ == \"__main__\":`; "
+        raise ValueError("a worker process died before it answered. In a script, the call belongs below `if "
+                         "__name__ == \"__main__\":`; "
                          "otherwise memory may have run out: take fewer workers.") from None
     finally:
         for future in open_tasks:
@@ -100,9 +107,11 @@ def _processes(loss, workers):
     try:
         pickle.dumps(loss)
     except Exception as error:
-        raise ValueError(f"the loss cannot be sent to worker processes ({' '.join(str(error).split())[:120]}); define it at the top of a "
+        raise ValueError("the loss cannot be sent to worker processes "
+                         f"({' '.join(str(error).split())[:120]}); define it at the top of a "
                          "module, or give executor=ThreadPoolExecutor(...).") from None
-    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_begin, initargs=(loss,))
+    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_begin,
+                               initargs=(loss,))
 
 
 def _begin(loss):

@@ -1,4 +1,5 @@
-"""Export a loss landscape: evaluate a network's loss on a plane, so that a kill at any moment loses next to nothing."""
+"""Export a loss landscape: evaluate a network's loss on a plane, so that a kill at any moment loses next to
+nothing."""
 from __future__ import annotations
 
 import contextlib
@@ -21,53 +22,63 @@ from ..files.writing import SURFACES, write_landscape
 
 __all__ = ["export_landscape", "coarse_to_fine"]
 
-DIRECTIONS_UP_TO = 100_000           # parameters: the directions of larger networks are stored only when asked for
+DIRECTIONS_UP_TO = 100_000  # parameters: the directions of larger networks are stored only when asked for
 DEFAULT_SAMPLES = 51
-OWN_PLACES = {"loss_stderr": "loss_stderr", "logdet_perp": "hessian/logdet_perp", "hessian_trace": "hessian/trace"}       # in /fpkit
+# in /fpkit
+OWN_PLACES = {"loss_stderr": "loss_stderr", "logdet_perp": "hessian/logdet_perp",
+              "hessian_trace": "hessian/trace"}
 
 
-def export_landscape(path, loss, plane, x=None, y=None, z=None, *, trajectory=None, steps=None, workers=1, executor=None,
-                     share=None, save_every=60.0, on_error="raise", overwrite=False, temperature=None, meta=None,
+def export_landscape(path, loss, plane, x=None, y=None, z=None, *, trajectory=None, steps=None, workers=1,
+                     executor=None,
+                     share=None, save_every=60.0, on_error="raise", overwrite=False, temperature=None,
+                     meta=None,
                      store_directions=None, created_utc="today", progress=None):
     """Landscape of a loss on a line, a plane or a space of parameters, computed and written to an HDF5 file.
 
-    Points are computed from a coarse grid to finer ones, so that an interrupted job is a usable landscape of fewer samples
-    (``read_landscape(path, every=4)``). Each value goes into a journal beside the file at once and the file is replaced whole from
-    time to time. The same call again goes on where a killed one stopped, to the same bits as if it had not been disturbed.
+    Points are computed from a coarse grid to finer ones, so that an interrupted job is a usable landscape of
+    fewer samples (``read_landscape(path, every=4)``). Each value goes into a journal beside the file at once
+    and the file is replaced whole from time to time. The same call again goes on where a killed one stopped,
+    to the same bits as if it had not been disturbed.
 
     Parameters
     ----------
     path : str or path
         The file, in fpkit's schema 1.0, which the plotters of tomgoldstein/loss-landscape read as well.
     loss : callable
-        ``loss(vector)`` for a float64 vector of shape (n_params,): a number, the training loss; or a dict with train_loss and/or
-        test_loss, train_acc, test_acc (in per cent), loss_stderr, logdet_perp (log det of the Hessian across the plane),
-        hessian_trace, and further numbers under other names. A loss may be an array of losses of equal minibatches: their mean is
-        stored, and its standard error in /fpkit/loss_stderr.
+        ``loss(vector)`` for a float64 vector of shape (n_params,): a number, the training loss; or a dict
+        with train_loss and/or test_loss, train_acc, test_acc (in per cent), loss_stderr, logdet_perp (log det
+        of the Hessian across the plane), hessian_trace, and further numbers under other names. A loss may be
+        an array of losses of equal minibatches: their mean is stored, and its standard error in
+        /fpkit/loss_stderr.
     plane : Plane
     x, y, z : (low, high, n), or ndarray of coordinates
         Default: 51 samples over ``plane.box()``.
     trajectory : ndarray (n_checkpoints, n_params), or list of vectors or of lists of tensors, optional
-        Checkpoints of a training, projected by G^-1 D (v - origin), with their distance from the plane and their loss.
+        Checkpoints of a training, projected by G^-1 D (v - origin), with their distance from the plane and
+        their loss.
     steps : array of int, optional
         Steps of the checkpoints; default 0, 1, 2, ...
     workers : int
         Processes on this machine; the loss must then be importable (no lambda).
     executor : concurrent.futures.Executor, optional
-        Where points are computed instead: threads, processes, MPI, dask. Its pickled tasks hold the loss and one vector.
+        Where points are computed instead: threads, processes, MPI, dask. Its pickled tasks hold the loss and
+        one vector.
     share : (k, n), optional
-        Compute only every n-th point from the k-th on into a journal of its own: n independent jobs share an export without
-        knowing each other. Call once more without `share` to gather them. Returns None.
+        Compute only every n-th point from the k-th on into a journal of its own: n independent jobs share an
+        export without knowing each other. Call once more without `share` to gather them. Returns None.
     save_every : float
         Seconds between two replacements of the file.
     on_error : {"raise", "record"}
-        What an exception in the loss does: it ends the job (nothing is lost), or the point is marked as failed.
+        What an exception in the loss does: it ends the job (nothing is lost), or the point is marked as
+        failed.
     overwrite : bool
         Throw away a file or journal of another job under this name; otherwise they are refused.
     temperature : SGDTemperature, optional
         From `sgd_temperature`, stored with the plane.
     meta : dict, optional
-        What the file shall tell: data set, model, seed, weight decay, BatchNorm mode. Part of the job's identity.
+        What the file shall tell: data set, model, seed, weight decay, BatchNorm mode. Part of the job's
+        identity.
     store_directions : bool, optional
         Store the directions of the plane; default up to 100,000 parameters.
     created_utc : str or None
@@ -82,8 +93,9 @@ def export_landscape(path, loss, plane, x=None, y=None, z=None, *, trajectory=No
 
     Notes
     -----
-    A job is known by the hash of the plane, the coordinates, the trajectory, `temperature` and `meta`. The loss itself cannot be
-    hashed: let `meta` name it. A value that is not finite is a result and is not computed again.
+    A job is known by the hash of the plane, the coordinates, the trajectory, `temperature` and `meta`. The
+    loss itself cannot be hashed: let `meta` name it. A value that is not finite is a result and is not
+    computed again.
 
     Examples
     --------
@@ -127,7 +139,8 @@ def export_landscape(path, loss, plane, x=None, y=None, z=None, *, trajectory=No
 
 
 def coarse_to_fine(shape):
-    """Flat indices of a grid, those of the coarsest nested grid first: all multiples of 2^k, then of 2^(k-1), ...
+    """Flat indices of a grid, those of the coarsest nested grid first: all multiples of 2^k, then of 2^(k-1),
+    ...
 
     Examples
     --------
@@ -138,23 +151,26 @@ def coarse_to_fine(shape):
     for axis, n in enumerate(shape):
         i = np.arange(n)
         zeros = np.where(i > 0, np.log2(np.maximum(i & -i, 1)).astype(int), 64)
-        zeros[zeros >= (n - 1).bit_length() - 1] = 64    # the coarsest grid of this axis is in every coarse grid
+        # the coarsest grid of this axis is in every coarse grid
+        zeros[zeros >= (n - 1).bit_length() - 1] = 64
         level = np.minimum(level, zeros.reshape([-1 if a == axis else 1 for a in range(len(shape))]))
     return np.argsort(-level.ravel(), kind="stable")
 
 
 def _compute(job, loss, pending, name, created, save_every, workers, executor, on_error, progress):
-    """Evaluate the pending points, each into the journal at once; the file is replaced every `save_every` seconds."""
+    """Evaluate the pending points, each into the journal at once; the file is replaced every `save_every`
+    seconds."""
     book, saved = None, time.monotonic()
     try:
         with _bar(len(pending), progress) as bar:
             tasks = ((i, job.vector(i)) for i in pending)
             for index, found in evaluated(loss, tasks, workers, executor, on_error):
                 status, values = job.record(index, found)
-                if values is None:                       # the first result names the values; a failure before it has to wait
+                if values is None:  # the first result names the values; a failure before it has to wait
                     continue
                 if book is None:
-                    book = journal.Journal(name, {"fpkit_journal": 1, "config": job.config, "names": list(job.names), "created": created})
+                    book = journal.Journal(name, {"fpkit_journal": 1, "config": job.config,
+                                                  "names": list(job.names), "created": created})
                     for early in job.early:
                         book.append(early, FAILED, [np.nan] * len(job.names))
                 book.append(index, status, values)
@@ -176,7 +192,8 @@ def _compute(job, loss, pending, name, created, save_every, workers, executor, o
 
 
 class _Job:
-    """What is to be computed, what is known, and how it becomes a file. Point i < n_cells is a cell, the rest are checkpoints."""
+    """What is to be computed, what is known, and how it becomes a file. Point i < n_cells is a cell, the rest
+    are checkpoints."""
 
     def __init__(self, path, plane, axes, trajectory, steps, temperature, meta, store_directions):
         self.path, self.plane, self.meta, self.temperature = path, plane, dict(meta or {}), temperature
@@ -187,12 +204,14 @@ class _Job:
         self.places, self.residuals = plane.project(self.checkpoints)
         self.steps = np.arange(len(self.places)) if steps is None else np.asarray(steps)
         if self.steps.shape != (len(self.places),) or (len(self.steps) and self.steps.dtype.kind not in "iu"):
-            raise ValueError(f"steps must be {len(self.places)} whole numbers, one a checkpoint of the trajectory, got {checks.shown(steps)}.")
+            raise ValueError(f"steps must be {len(self.places)} whole numbers, one a checkpoint of the "
+                             f"trajectory, got {checks.shown(steps)}.")
         self.has_directions = plane.n_params <= DIRECTIONS_UP_TO if store_directions is None else bool(store_directions)
         self.order = np.r_[coarse_to_fine(self.shape), self.n_cells + np.arange(len(self.places))]
         self.results, self.names, self.early, self.first_failure = {}, None, [], None
         try:
-            self.text = json.dumps({"export": self.meta, "plane": plane.describe()}, allow_nan=False, sort_keys=True)
+            self.text = json.dumps({"export": self.meta, "plane": plane.describe()}, allow_nan=False,
+                                   sort_keys=True)
         except (TypeError, ValueError) as error:
             raise ValueError(f"meta must hold what JSON can hold ({error}).") from None
         self.config = self._hash()
@@ -200,10 +219,12 @@ class _Job:
     def _hash(self):
         h = hashlib.sha256(b"fpkit export 1\n")
         h.update(self.text.encode())
-        for a in (self.plane.origin, self.plane.directions, *self.axes, self.places, self.residuals, self.steps):
+        for a in (self.plane.origin, self.plane.directions, *self.axes, self.places, self.residuals,
+                  self.steps):
             a = np.ascontiguousarray(a, "<f8")
             h.update(repr(a.shape).encode() + a.tobytes())
-        h.update(json.dumps(None if self.temperature is None else self.temperature.to_dict(), sort_keys=True, default=float).encode())
+        h.update(json.dumps(None if self.temperature is None else self.temperature.to_dict(), sort_keys=True,
+                            default=float).encode())
         h.update(str(self.has_directions).encode())
         return h.hexdigest()
 
@@ -215,24 +236,29 @@ class _Job:
         return self.plane.at([a[k] for a, k in zip(self.axes, index)])
 
     def record(self, index, found):
-        """Keep a result; its status and values in the order of `names` (values None while no names are known)."""
+        """Keep a result; its status and values in the order of `names` (values None while no names are
+        known)."""
         if isinstance(found, str):
             self.first_failure = self.first_failure or found
             status, values = FAILED, None if self.names is None else [np.nan] * len(self.names)
             if values is None:
                 self.early.append(index)
         else:
-            names = tuple(sorted(found, key=lambda n: (SURFACES.index(n) if n in SURFACES else len(SURFACES), n)))
+            names = tuple(sorted(found, key=lambda n: (SURFACES.index(n) if n in SURFACES else len(SURFACES),
+                                                       n)))
             if self.names is None:
                 self.names = names
             if names != self.names:
-                raise ValueError(f"the loss returned {', '.join(names)} after {', '.join(self.names)}; it must return the same names everywhere.")
-            status, values = OK if np.isfinite(found[potential_of(names)]) else NOT_FINITE, [found[n] for n in names]
+                raise ValueError(f"the loss returned {', '.join(names)} after {', '.join(self.names)}; it "
+                                 "must return the same names everywhere.")
+            status, values = OK if np.isfinite(found[potential_of(names)]) else NOT_FINITE, [found[n]
+                                                                                             for n in names]
         self.results[index] = status, values
         return status, values
 
     def resume(self, created):
-        """Take over what an earlier call computed; whether all is done, and the day on which the job was begun."""
+        """Take over what an earlier call computed; whether all is done, and the day on which the job was
+        begun."""
         is_complete = False
         if os.path.lexists(self.path):
             is_complete, created = self._resume_file(created)
@@ -258,19 +284,23 @@ class _Job:
                 if is_ours and not attributes.get("complete"):
                     names = tuple(json.loads(file.text("fpkit/names")))
                     status = file.array("fpkit/status", shapes={self.shape}).ravel().astype(int)
-                    columns = [file.array(f"fpkit/{OWN_PLACES[n]}" if n in OWN_PLACES else n, shapes={self.shape}).ravel() for n in names]
+                    columns = [file.array(f"fpkit/{OWN_PLACES[n]}" if n in OWN_PLACES else n,
+                                          shapes={self.shape}).ravel() for n in names]
         except LandscapeFormatError as error:
-            raise ValueError(f"{self.path!r} is there and cannot be resumed ({error.reason}); take another name, or overwrite=True.") from None
+            raise ValueError(f"{self.path!r} is there and cannot be resumed ({error.reason}); take another "
+                             "name, or overwrite=True.") from None
         if not is_ours:
             self._refuse(self.path)
         if not columns:
             return True, created
         self.names = names
-        self.results = {int(i): (int(status[i]), [float(c[i]) for c in columns]) for i in np.flatnonzero(status)}
+        self.results = {int(i): (int(status[i]), [float(c[i]) for c in columns])
+                        for i in np.flatnonzero(status)}
         return False, created
 
     def _refuse(self, name):
-        raise ValueError(f"{name!r} belongs to another export (another plane, other coordinates, another trajectory or meta); "
+        raise ValueError(f"{name!r} belongs to another export (another plane, other coordinates, another "
+                         "trajectory or meta); "
                          "take another name, or overwrite=True to throw it away.")
 
     def save(self, created):
@@ -282,7 +312,8 @@ class _Job:
             if values is not None:
                 columns[:, index] = values
         table = {n: c[:self.n_cells].reshape(self.shape) for n, c in zip(self.names, columns)}
-        own = {"config": self.config, "names": json.dumps(self.names), "origin_norm": np.sqrt((self.plane.origin**2).sum())}
+        own = {"config": self.config, "names": json.dumps(self.names),
+               "origin_norm": np.sqrt((self.plane.origin**2).sum())}
         own |= {place: table.pop(name) for name, place in OWN_PLACES.items() if name in table}
         if self.has_directions:
             own |= {f"directions/{n}": d for n, d in zip("xyz", self.plane.directions)}
@@ -291,13 +322,17 @@ class _Job:
         path_of = None
         if len(self.places):
             losses = columns[self.names.index(potential_of(self.names)), self.n_cells:]
-            path_of = {**dict(zip("xyz", self.places.T)), "step": self.steps, "loss": losses, "residual": self.residuals}
+            path_of = {**dict(zip("xyz", self.places.T)), "step": self.steps, "loss": losses,
+                       "residual": self.residuals}
         surfaces = {n: table.pop(n) for n in SURFACES if n in table}
         ratio = self.plane.facts.get("explained_variance_ratio")
-        others = {**table, **({} if ratio is None or path_of is None else {"explained_variance_ratio_": np.array(ratio)})}
+        others = {**table, **({} if ratio is None or path_of is None
+                              else {"explained_variance_ratio_": np.array(ratio)})}
         axes = dict(zip("xyz", self.axes))
-        write_landscape(self.path, axes["x"], axes.get("y"), surfaces, self.plane.gram, path_of, {**self.meta, "plane": self.plane.describe()},
-                        self.plane.n_params, created_utc=created, z=axes.get("z"), status=status[:self.n_cells].reshape(self.shape),
+        write_landscape(self.path, axes["x"], axes.get("y"), surfaces, self.plane.gram, path_of,
+                        {**self.meta, "plane": self.plane.describe()},
+                        self.plane.n_params, created_utc=created, z=axes.get("z"),
+                        status=status[:self.n_cells].reshape(self.shape),
                         others=others, own=own,
                         is_complete=len(self.results) == len(self.order))
 
@@ -315,14 +350,18 @@ def _axes(given, plane):
         spec = (*box, DEFAULT_SAMPLES) if spec is None else spec
         if isinstance(spec, tuple):
             if len(spec) != 3:
-                raise ValueError(f"{name} must be (low, high, number of samples) or an array of coordinates, got {checks.shown(spec)}.")
-            low, high, n = checks.number(name, spec[0]), checks.number(name, spec[1]), checks.whole(f"the number of samples of {name}", spec[2], 2)
+                raise ValueError(f"{name} must be (low, high, number of samples) or an array of coordinates, "
+                                 f"got {checks.shown(spec)}.")
+            low, high, n = checks.number(name, spec[0]), checks.number(name,
+                                                                       spec[1]), checks.whole(f"the number of samples of {name}", spec[2], 2)
             if not low < high:
-                raise ValueError(f"{name} must run from a lower to a higher coordinate, got {low:g} to {high:g}.")
+                raise ValueError(f"{name} must run from a lower to a higher coordinate, got {low:g} to "
+                                 f"{high:g}.")
             spec = np.linspace(low, high, n)
         a = np.array(spec, "<f8")
         if a.ndim != 1 or a.size < 2 or not np.isfinite(a).all() or not (np.diff(a) > 0).all():
-            raise ValueError(f"{name} must be at least two finite increasing coordinates, got {checks.shown(spec)}.")
+            raise ValueError(f"{name} must be at least two finite increasing coordinates, got "
+                             f"{checks.shown(spec)}.")
         axes.append(a)
     return axes
 

@@ -1,11 +1,12 @@
-"""The journal of an export: what was computed, on the disk before anything else happens, and readable after a kill at any moment.
+"""The journal of an export: what was computed, on the disk before anything else happens, and readable after a
+kill at any moment.
 
 A journal is one JSON line (the hash of the job and the names of the values), then records of fixed length:
 
     index (uint64), status (uint64), the values (float64 each), crc32 of all before (uint64), little-endian
 
-Each record is ONE write on a descriptor opened for appending. A kill can cut off the last record; a damaged one ends the
-reading, and its cells are computed again.
+Each record is ONE write on a descriptor opened for appending. A kill can cut off the last record; a damaged
+one ends the reading, and its cells are computed again.
 """
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ class Journal:
 
     def __init__(self, path, header):
         self.path, self.n_values = path, len(header["names"])
-        self.handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0), 0o666)
+        self.handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
+                              | getattr(os, "O_CLOEXEC", 0), 0o666)
         try:
             _lock(self.handle, path)
             whole = _whole_bytes(path, self.n_values)
@@ -35,7 +37,8 @@ class Journal:
                 os.write(self.handle, (json.dumps(header, sort_keys=True) + "\n").encode())
                 os.fsync(self.handle)
             else:
-                os.ftruncate(self.handle, whole)          # a record that a kill cut off must not shift those that follow
+                # a record that a kill cut off must not shift those that follow
+                os.ftruncate(self.handle, whole)
         except BaseException:
             os.close(self.handle)
             raise
@@ -61,7 +64,8 @@ class Journal:
 
 
 def read(path):
-    """Header and records [(index, status, values)] of a journal up to the first bad one; (None, []) when there is no header."""
+    """Header and records [(index, status, values)] of a journal up to the first bad one; (None, []) when
+    there is no header."""
     try:
         with open(path, "rb") as stream:
             line = stream.readline(MAX_HEADER)
@@ -110,6 +114,7 @@ def _lock(handle, path):
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise ValueError(f"another process is writing {path!r}; wait for it, or give this one its own share=(k, n).") from None
+        raise ValueError(f"another process is writing {path!r}; wait for it, or give this one its own "
+                         "share=(k, n).") from None
     except OSError:
         pass                                              # some network file systems know no locks

@@ -10,7 +10,7 @@ from ..files.tensors import NORMALISATIONS, flatten, is_list_of_tensors, normali
 
 __all__ = ["Plane"]
 
-DEPENDENT = 1e-8                # of its own length: what a direction must keep after the part along the others is taken off
+DEPENDENT = 1e-8  # of its own length: what a direction must keep after the part along the others is taken off
 
 
 def inner(a, b):
@@ -20,11 +20,13 @@ def inner(a, b):
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Plane:
-    """The points w = origin + sum_k c_k d_k of parameter space, c the coordinates of a landscape: a line, a plane or a space.
+    """The points w = origin + sum_k c_k d_k of parameter space, c the coordinates of a landscape: a line, a
+    plane or a space.
 
-    Make one with `Plane.random`, `through`, `line`, `pca`, `hessian` or `from_directions`. Unless told ``orthonormal=False`` the
-    directions are orthonormal (Gram-Schmidt, the first one keeps its direction), so that coordinates are distances in
-    parameter space and the metric is the identity; the map back to the directions that were given is kept.
+    Make one with `Plane.random`, `through`, `line`, `pca`, `hessian` or `from_directions`. Unless told
+    ``orthonormal=False`` the directions are orthonormal (Gram-Schmidt, the first one keeps its direction), so
+    that coordinates are distances in parameter space and the metric is the identity; the map back to the
+    directions that were given is kept.
 
     Attributes
     ----------
@@ -62,7 +64,8 @@ class Plane:
     # ---- ways to make one ----
 
     @classmethod
-    def from_directions(cls, origin, *directions, orthonormal=True, kind="given directions", points=None, facts=None):
+    def from_directions(cls, origin, *directions, orthonormal=True, kind="given directions", points=None,
+                        facts=None):
         """Plane of one to three given directions.
 
         Parameters
@@ -90,7 +93,8 @@ class Plane:
         return cls(origin, basis, given, kind, points, {**(facts or {}), "orthonormal": bool(orthonormal)})
 
     @classmethod
-    def random(cls, origin, layout=None, ndim=2, normalisation=None, one_dimensional="zero", seed=0, orthonormal=True):
+    def random(cls, origin, layout=None, ndim=2, normalisation=None, one_dimensional="zero", seed=0,
+               orthonormal=True):
         """Plane of random Gaussian directions, scaled against the weights.
 
         Parameters
@@ -101,20 +105,21 @@ class Plane:
             From `fpkit.landscapes.files.tensors.flatten` or an adapter.
         ndim : {1, 2, 3}
         normalisation : {"filter", "layer", "weight", "dfilter", "dlayer", "none"}, optional
-            See `fpkit.landscapes.files.tensors.normalise`. Default: "filter" when the tensors are known, else "layer" with the whole
-            vector as one layer.
+            See `fpkit.landscapes.files.tensors.normalise`. Default: "filter" when the tensors are known, else
+            "layer" with the whole vector as one layer.
         one_dimensional : {"zero", "copy", "random"}
             What biases and other 1-D tensors become.
         seed : int
         orthonormal : bool
-            The default spans the same plane by orthonormal directions; ``plane.coordinates([a, b])`` leads from coefficients of
-            the normalised directions to coordinates.
+            The default spans the same plane by orthonormal directions; ``plane.coordinates([a, b])`` leads
+            from coefficients of the normalised directions to coordinates.
         """
         origin, found = parameter_vector("origin", origin)
         layout = layout or found
         if layout is None:
             if normalisation in ("filter", "dfilter"):
-                raise ValueError(f"normalisation={normalisation!r} needs the tensors: give them as origin, or their layout "
+                raise ValueError(f"normalisation={normalisation!r} needs the tensors: give them as origin, "
+                                 "or their layout "
                                  "(fpkit.landscapes.files.tensors.flatten returns it).")
             normalisation, one_dimensional = normalisation or "layer", "random"
             layout = flatten([origin])[1]
@@ -126,20 +131,25 @@ class Plane:
         vectors = [normalise(rng.standard_normal(origin.size), origin, layout, normalisation, one_dimensional)
                    for _ in range(checks.whole("ndim", ndim, 1))]
         facts = {"seed": int(seed), "normalisation": normalisation, "one_dimensional": one_dimensional}
-        return cls.from_directions(origin, vectors, orthonormal=orthonormal, kind="random directions", facts=facts)
+        return cls.from_directions(origin, vectors, orthonormal=orthonormal, kind="random directions",
+                                   facts=facts)
 
     @classmethod
     def through(cls, *solutions, orthonormal=True):
         """Line, plane or space through two, three or four solutions; the first is the origin.
 
-        With ``orthonormal=False`` the others lie at (1, 0), (0, 1); by default at their distances, see `points`.
+        With ``orthonormal=False`` the others lie at (1, 0), (0, 1); by default at their distances, see
+        `points`.
         """
         if not 2 <= len(solutions) <= 4:
-            raise ValueError(f"a plane goes through two (a line) to four (a space) solutions, got {len(solutions)}.")
+            raise ValueError("a plane goes through two (a line) to four (a space) solutions, got "
+                             f"{len(solutions)}.")
         origin, _ = parameter_vector("solution 0", solutions[0])
-        vectors = [parameter_vector(f"solution {k}", s, origin.size)[0] - origin for k, s in enumerate(solutions[1:], 1)]
+        vectors = [parameter_vector(f"solution {k}", s, origin.size)[0] - origin for k,
+                   s in enumerate(solutions[1:], 1)]
         points = np.vstack([np.zeros(len(vectors)), np.eye(len(vectors))])
-        return cls.from_directions(origin, vectors, orthonormal=orthonormal, kind=f"through {len(solutions)} solutions", points=points)
+        return cls.from_directions(origin, vectors, orthonormal=orthonormal,
+                                   kind=f"through {len(solutions)} solutions", points=points)
 
     @classmethod
     def line(cls, start, end, orthonormal=True):
@@ -150,7 +160,8 @@ class Plane:
     def pca(cls, checkpoints, origin=None, ndim=2, orthonormal=True):
         """Plane of the principal components of checkpoints of one training.
 
-        The components come from the Gram matrix of the checkpoints, n x n, never from a matrix of n_params x n_params.
+        The components come from the Gram matrix of the checkpoints, n x n, never from a matrix of n_params x
+        n_params.
 
         Parameters
         ----------
@@ -161,9 +172,11 @@ class Plane:
         rows = [parameter_vector(f"checkpoint {k}", c)[0] for k, c in enumerate(checkpoints)]
         ndim = checks.whole("ndim", ndim, 1)
         if len({r.size for r in rows}) > 1:
-            raise ValueError(f"the checkpoints have different numbers of parameters: {sorted({r.size for r in rows})}.")
+            raise ValueError("the checkpoints have different numbers of parameters: "
+                             f"{sorted({r.size for r in rows})}.")
         if len(rows) <= ndim:
-            raise ValueError(f"{ndim} principal components need at least {ndim + 1} checkpoints, got {len(rows)}.")
+            raise ValueError(f"{ndim} principal components need at least {ndim + 1} checkpoints, got "
+                             f"{len(rows)}.")
         origin = rows[-1] if origin is None else parameter_vector("origin", origin, rows[0].size)[0]
         centre = sum(rows) / len(rows)
         away = [r - centre for r in rows]
@@ -171,26 +184,31 @@ class Plane:
         powers, mixtures = np.linalg.eigh(K)
         powers, mixtures = powers[::-1], mixtures[:, ::-1]
         if not powers[ndim - 1] > 1e-12 * powers[0]:
-            raise ValueError(f"the checkpoints span fewer than {ndim} dimensions; take others, or ndim={max(1, ndim - 1)}.")
+            raise ValueError(f"the checkpoints span fewer than {ndim} dimensions; take others, or "
+                             f"ndim={max(1, ndim - 1)}.")
         vectors = []
         for k in range(ndim):
             d = sum(m * a for m, a in zip(mixtures[:, k], away)) / np.sqrt(powers[k])
-            vectors.append(d if inner(d, rows[0] - origin) >= 0 else -d)       # the first checkpoint at positive coordinates
+            # the first checkpoint at positive coordinates
+            vectors.append(d if inner(d, rows[0] - origin) >= 0 else -d)
         total = powers[powers > 0].sum()
         facts = {"explained_variance_ratio": (powers[:ndim] / total).tolist(), "n_checkpoints": len(rows)}
-        plane = cls.from_directions(origin, vectors, orthonormal=orthonormal, kind="principal components of checkpoints", facts=facts)
+        plane = cls.from_directions(origin, vectors, orthonormal=orthonormal,
+                                    kind="principal components of checkpoints", facts=facts)
         points, _ = plane.project(rows)
         return cls(plane.origin, plane.directions, plane.given, plane.kind, points, plane.facts)
 
     @classmethod
-    def hessian(cls, origin, gradient=None, product=None, ndim=2, which="largest", step=None, seed=0, tol=1e-6, orthonormal=True):
+    def hessian(cls, origin, gradient=None, product=None, ndim=2, which="largest", step=None, seed=0,
+                tol=1e-6, orthonormal=True):
         """Plane of eigenvectors of the Hessian, by Lanczos iteration on products with vectors.
 
         Parameters
         ----------
         origin : vector or tensors
         gradient : callable, optional
-            ``gradient(vector) -> (n_params,)``; products are then central differences (g(w + h v) - g(w - h v)) / 2h.
+            ``gradient(vector) -> (n_params,)``; products are then central differences (g(w + h v) - g(w - h
+            v)) / 2h.
         product : callable, optional
             ``product(vector) -> H @ vector`` at the origin, when an exact one is at hand.
         which : {"largest", "smallest"}
@@ -213,20 +231,23 @@ class Plane:
             def product(v):
                 length = np.sqrt(inner(v, v)) or 1.0
                 e = v * (h / length)
-                return (np.asarray(gradient(origin + e), float) - np.asarray(gradient(origin - e), float)) * (length / (2 * h))
+                return (np.asarray(gradient(origin + e), float)
+                        - np.asarray(gradient(origin - e), float)) * (length / (2 * h))
         if origin.size <= ndim + 1:
             H = np.array([product(e) for e in np.eye(origin.size)])
             values, vectors = np.linalg.eigh((H + H.T) / 2)
         else:
             start = np.random.default_rng(seed).standard_normal(origin.size)
-            operator = LinearOperator((origin.size,) * 2, matvec=lambda v: np.asarray(product(np.ravel(v)), float), dtype=float)
+            operator = LinearOperator((origin.size,) * 2,
+                                      matvec=lambda v: np.asarray(product(np.ravel(v)), float), dtype=float)
             values, vectors = eigsh(operator, k=ndim, which=which, v0=start, tol=tol)
         order = np.argsort(values)[::-1 if which == "LA" else 1][:ndim]
         values, vectors = values[order], [vectors[:, k] for k in order]
         vectors = [v if v[np.abs(v).argmax()] > 0 else -v for v in vectors]
         residuals = [float(np.linalg.norm(product(v) - value * v)) for v, value in zip(vectors, values)]
         facts = {"eigenvalues": values.tolist(), "residuals": residuals, "seed": int(seed)}
-        return cls.from_directions(origin, vectors, orthonormal=orthonormal, kind="eigenvectors of the Hessian", facts=facts)
+        return cls.from_directions(origin, vectors, orthonormal=orthonormal,
+                                   kind="eigenvectors of the Hessian", facts=facts)
 
     # ---- what it is ----
 
@@ -251,12 +272,14 @@ class Plane:
     def at(self, coordinates):
         """Parameter vector at the coordinates (ndim,); exactly the origin at zero."""
         vector = self.origin.copy()
-        for c, d in zip(np.ravel(checks.points("coordinates", np.atleast_1d(coordinates), self.ndim)), self.directions):
+        for c, d in zip(np.ravel(checks.points("coordinates", np.atleast_1d(coordinates), self.ndim)),
+                        self.directions):
             vector += c * d
         return vector
 
     def project(self, vectors):
-        """Coordinates of the nearest points of the plane, G^-1 D (v - origin), and how far the vectors are off it.
+        """Coordinates of the nearest points of the plane, G^-1 D (v - origin), and how far the vectors are
+        off it.
 
         Parameters
         ----------
@@ -287,7 +310,8 @@ class Plane:
         return np.linalg.solve(self.given.T, np.asarray(coordinates, float)[..., None])[..., 0]
 
     def box(self, margin=0.25):
-        """Range (low, high) of each coordinate that holds the points the plane was made of, and a margin; else one given direction each way."""
+        """Range (low, high) of each coordinate that holds the points the plane was made of, and a margin;
+        else one given direction each way."""
         if len(self.points):
             low, high = self.points.min(axis=0), self.points.max(axis=0)
             room = margin * (high - low).max()
@@ -297,7 +321,8 @@ class Plane:
 
     def describe(self):
         """What was done, as a dictionary for the file."""
-        return {"kind": self.kind, **self.facts, "directions_as_given": self.given.tolist(), "points": self.points[:100].tolist()}
+        return {"kind": self.kind, **self.facts, "directions_as_given": self.given.tolist(),
+                "points": self.points[:100].tolist()}
 
     def __repr__(self):
         noun = {1: "line", 2: "plane", 3: "space"}[self.ndim]
@@ -326,16 +351,19 @@ def parameter_vector(name, values, size=None):
     try:
         vector = np.array(values, float)
     except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a vector of parameters or a list of tensors, got {checks.shown(values)}.") from None
+        raise TypeError(f"{name} must be a vector of parameters or a list of tensors, got "
+                        f"{checks.shown(values)}.") from None
     if vector.ndim != 1 or (size is not None and vector.size != size):
-        raise ValueError(f"{name} has shape {vector.shape}, expected {f'({size},)' if size else 'one axis'}: all parameters in one vector.")
+        raise ValueError(f"{name} has shape {vector.shape}, expected {f'({size},)' if size else 'one axis'}: "
+                         "all parameters in one vector.")
     if not np.isfinite(vector).all():
         raise ValueError(f"{name} holds {int((~np.isfinite(vector)).sum())} values that are not finite.")
     return vector, layout
 
 
 def _gram_schmidt(vectors):
-    """Orthonormal rows and the lower triangular matrix that leads from them back to the vectors; two passes, so exact to rounding."""
+    """Orthonormal rows and the lower triangular matrix that leads from them back to the vectors; two passes,
+    so exact to rounding."""
     basis, given = [], np.zeros((len(vectors),) * 2)
     for k, v in enumerate(vectors):
         rest, length = v.copy(), np.sqrt(inner(v, v))

@@ -1,8 +1,8 @@
 """Opening HDF5 files that come from strangers: every doubt is settled before a byte of data is read.
 
-h5py follows external links, external storage and virtual datasets into other files without a word, and allocates
-what a header declares. So each name is checked as a hard link, each dataset for type, filters, layout and size, in
-that order, and every failure of any kind becomes one `LandscapeFormatError`.
+h5py follows external links, external storage and virtual datasets into other files without a word, and
+allocates what a header declares. So each name is checked as a hard link, each dataset for type, filters,
+layout and size, in that order, and every failure of any kind becomes one `LandscapeFormatError`.
 """
 from __future__ import annotations
 
@@ -19,18 +19,21 @@ from .heap_text import REFERENCE, attribute_references, heap_text
 
 MAX_FILE_BYTES = 2**30
 MAX_CELLS = 50_000_000           # of all that is read from one file,
-FREE_CELLS = 4_000_000           # and beyond this no more than the file has bytes: what is large must be large on the disk
+# and beyond this no more than the file has bytes: what is large must be large on the disk
+FREE_CELLS = 4_000_000
 MAX_EXPANSION = 10_000           # logical bytes for each stored byte: beyond, a compression bomb
 TENSOR_EXPANSION = 20            # of the tensors of a direction file, which are random numbers
 MAX_CHUNKS = 20_000              # each costs a look-up and an unpacking
 MAX_TEXT = 65_536
 MAX_NAMES = 1000                 # names listed of one group
-SEARCHED = 64 * 2**20            # bytes of a file that is searched for every text attribute; in larger ones for those that decide
+# bytes of a file that is searched for every text attribute; in larger ones for those that decide
+SEARCHED = 64 * 2**20
 DECIDING = ("format", "format_version", "axis_order")
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32, h5py.h5z.FILTER_LZF}
 # what h5py was seen to raise on damaged files
-H5PY_ERRORS = (OSError, RuntimeError, KeyError, ValueError, AttributeError, TypeError, IndexError, OverflowError,
+H5PY_ERRORS = (OSError, RuntimeError, KeyError, ValueError, AttributeError, TypeError, IndexError,
+               OverflowError,
                MemoryError, UnicodeError, NotImplementedError)
 
 
@@ -56,7 +59,8 @@ class LandscapeFormatError(ValueError):
 
 @contextmanager
 def open_checked(path):
-    """The file at `path` as a `CheckedFile`, closed on leaving; LandscapeFormatError for whatever is wrong with it."""
+    """The file at `path` as a `CheckedFile`, closed on leaving; LandscapeFormatError for whatever is wrong
+    with it."""
     try:
         path = os.fspath(path)
         if isinstance(path, bytes):
@@ -69,24 +73,28 @@ def open_checked(path):
     try:
         handle = h5py.File(path, "r")
     except BlockingIOError:
-        raise LandscapeFormatError(path, None, "the file is locked, so it is still being written; wait for its writer or copy it") from None
+        raise LandscapeFormatError(path, None, "the file is locked, so it is still being written; wait for "
+                                   "its writer or copy it") from None
     except H5PY_ERRORS as error:
-        raise LandscapeFormatError(path, None, f"HDF5 cannot open it ({short(error)}); it is damaged or cut off") from None
+        raise LandscapeFormatError(path, None, f"HDF5 cannot open it ({short(error)}); it is damaged or cut "
+                                   "off") from None
     try:
         yield CheckedFile(handle, path, size)
     except LandscapeFormatError:
         raise
     except H5PY_ERRORS as error:
-        raise LandscapeFormatError(path, None, f"reading failed ({short(error)}); the file is damaged") from None
+        raise LandscapeFormatError(path, None,
+                                   f"reading failed ({short(error)}); the file is damaged") from None
     finally:
         try:
             handle.close()
         except H5PY_ERRORS:
-            pass                                 # a damaged file may fail to close as well; nothing was written
+            pass  # a damaged file may fail to close as well; nothing was written
 
 
 def content_of(path):
-    """What the first bytes of a file say it is ("hdf5", "npz", "npy", "pickle", "empty", "other") and its size in bytes.
+    """What the first bytes of a file say it is ("hdf5", "npz", "npy", "pickle", "empty", "other") and its
+    size in bytes.
 
     The checks before any reading: it is there, a regular file, not too large.
     """
@@ -100,12 +108,13 @@ def content_of(path):
     if not stat.S_ISREG(status.st_mode):         # opening a FIFO would wait for ever
         raise LandscapeFormatError(path, None, "this is not a regular file")
     if status.st_size > MAX_FILE_BYTES:
-        raise LandscapeFormatError(path, None, f"{status.st_size / 2**30:.1f} GiB is more than a landscape of the allowed 1 GiB")
+        raise LandscapeFormatError(path, None, f"{status.st_size / 2**30:.1f} GiB is more than a landscape "
+                                   "of the allowed 1 GiB")
     try:
         with open(path, "rb") as stream:
             first = head = stream.read(512)
             offset = 0
-            while head[:8] != SIGNATURE:         # a user block of 512, 1024, 2048, ... bytes may stand before it
+            while head[:8] != SIGNATURE:  # a user block of 512, 1024, 2048, ... bytes may stand before it
                 offset = max(512, 2 * offset)
                 if offset >= status.st_size:
                     return _content_of_start(first, os.fspath(path)), status.st_size
@@ -124,7 +133,8 @@ def _content_of_start(first, path):
     if first[:6] == b"\x93NUMPY":
         return "npy"
     name = os.fsdecode(path).lower()
-    if (first[:1] == b"\x80" and first[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05")) or name.endswith((".p", ".pkl", ".pickle")):
+    if (first[:1] == b"\x80" and first[1:2] in (b"\x02", b"\x03", b"\x04",
+                                                b"\x05")) or name.endswith((".p", ".pkl", ".pickle")):
         return "pickle"
     return "other"
 
@@ -170,7 +180,8 @@ class CheckedFile:
         here, parts = self.handle, key.strip("/").split("/")
         for depth, name in enumerate(parts):
             try:
-                link = here.get(name, getlink=True) if name in here.keys() or self._is_linked(here, name) else None
+                link = here.get(name, getlink=True) if name in here.keys() or self._is_linked(here,
+                                                                                              name) else None
             except H5PY_ERRORS as error:
                 self.fail(key, f"its link cannot be read ({short(error)})")
             if link is None:
@@ -214,7 +225,8 @@ class CheckedFile:
         return isinstance(self._object(key), h5py.Group)
 
     def dataset(self, key):
-        """The dataset at `key` after the checks of link, kind, layout and external storage; nothing is read."""
+        """The dataset at `key` after the checks of link, kind, layout and external storage; nothing is
+        read."""
         found = self._object(key)
         if not isinstance(found, h5py.Dataset):
             self.fail(key, "it is a group, expected a dataset")
@@ -243,12 +255,13 @@ class CheckedFile:
             self.fail(key, f"its shape {tuple(shape)} does not fit the coordinates, expected {allowed}")
         cells = d.size
         if self.n_read + cells > most_cells(self.size):
-            self.fail(key, f"{self.n_read + cells} values in all are more than the allowed {most_cells(self.size)} of a file of {self.size} bytes")
+            self.fail(key, f"{self.n_read + cells} values in all are more than the allowed "
+                      f"{most_cells(self.size)} of a file of {self.size} bytes")
         if cells == 0 or not self._is_stored(key, d, MAX_EXPANSION):
             return None
         self.n_read += cells
         try:
-            with np.errstate(over="ignore", invalid="ignore"):        # a long double may exceed what a double holds
+            with np.errstate(over="ignore", invalid="ignore"):  # a long double may exceed what a double holds
                 return np.array(d[()], dtype=np.float64)
         except H5PY_ERRORS as error:
             self.fail(key, f"its values cannot be read ({short(error)})")
@@ -302,7 +315,8 @@ class CheckedFile:
         return True
 
     def text(self, key):
-        """Text of a scalar string dataset, cut at MAX_TEXT; None when absent or no text. Never evaluated or followed."""
+        """Text of a scalar string dataset, cut at MAX_TEXT; None when absent or no text. Never evaluated or
+        followed."""
         if not self.has(key):
             return None
         d = self.dataset(key)
@@ -318,7 +332,8 @@ class CheckedFile:
         return texts[0] if texts else None
 
     def attributes(self, limit=64):
-        """Plain attributes of the root: numbers (scalars and short arrays) and strings; others are left out."""
+        """Plain attributes of the root: numbers (scalars and short arrays) and strings; others are left
+        out."""
         found = {}
         for name in itertools.islice(self.handle.attrs, limit):
             try:
@@ -331,16 +346,19 @@ class CheckedFile:
                     found[str(name)] = value.item() if value.ndim == 0 else value.tolist()
                 elif shape == () and kind is not None and kind.length is not None and kind.length <= MAX_TEXT:
                     found[str(name)] = self._decoded(self.handle.attrs[name])
-                elif shape == () and kind is not None and kind.length is None and (self.size <= SEARCHED or name in DECIDING):
+                elif shape == () and kind is not None and kind.length is None and (self.size <= SEARCHED
+                                                                                   or name in DECIDING):
                     texts = self._heap_texts(lambda data: attribute_references(data, name))
-                    if texts:                     # several: other objects have it too, or it was written over; all are sound to read
+                    # several: other objects have it too, or it was written over; all are sound to read
+                    if texts:
                         found[str(name)] = texts[0] if len(set(texts)) == 1 else self._decoded(self.handle.attrs[name])
             except H5PY_ERRORS:
                 continue                          # an attribute that cannot be read decides nothing
         return found
 
     def _heap_texts(self, references):
-        """Texts behind the references that a function finds in the bytes of the file; none unless all lead to one in a sound heap."""
+        """Texts behind the references that a function finds in the bytes of the file; none unless all lead to
+        one in a sound heap."""
         with open(self.path, "rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
             found = [heap_text(data, self.handle.userblock_size, r, MAX_TEXT) for r in references(data)]
         return [] if None in found else [self._decoded(text) for text in found]

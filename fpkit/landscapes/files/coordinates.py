@@ -6,13 +6,16 @@ import numpy as np
 from ...core import checks
 
 UNIFORM = 1e-6                                     # of the mean spacing
-SINGLE = 2 * float(np.finfo(np.float32).eps)       # of the largest coordinate: what rounding to single precision does
+# of the largest coordinate: what rounding to single precision does
+SINGLE = 2 * float(np.finfo(np.float32).eps)
 EXCHANGE = ' (layout="xy" or "yx" exchanges the axes)'
-ORDERS = {"yx": "yx", "y,x": "yx", "xy": "xy", "x,y": "xy", "zyx": "yx", "z,y,x": "yx", "xyz": "xy", "x,y,z": "xy", "x": "yx"}
+ORDERS = {"yx": "yx", "y,x": "yx", "xy": "xy", "x,y": "xy", "zyx": "yx", "z,y,x": "yx", "xyz": "xy",
+          "x,y,z": "xy", "x": "yx"}
 
 
 def order_named(text):
-    """"yx" (x runs fastest) or "xy" (x runs slowest) for an attribute such as "yx", "[y, x]" or "zyx"; None for others."""
+    """"yx" (x runs fastest) or "xy" (x runs slowest) for an attribute such as "yx", "[y, x]" or "zyx"; None
+    for others."""
     return ORDERS.get("".join(text.lower().split()).strip("[]()"))
 
 
@@ -50,11 +53,13 @@ def given_axis(name, spec, n):
     if isinstance(spec, (tuple, list)) and len(spec) in (2, 3) and len(spec) != n:
         low, high = checks.number(name, spec[0]), checks.number(name, spec[1])
         if len(spec) == 3 and checks.whole(f"the number of samples of {name}", spec[2], 2) != n:
-            raise ValueError(f"{name} was given {spec[2]} samples and the file has {n} on that axis{EXCHANGE}.")
+            raise ValueError(f"{name} was given {spec[2]} samples and the file has {n} on that "
+                             f"axis{EXCHANGE}.")
         return np.linspace(low, high, n)
     a = np.asarray(spec, float)
     if a.shape != (n,):
-        raise ValueError(f"{name} was given {a.size} coordinates and the file has {n} samples on that axis{EXCHANGE}.")
+        raise ValueError(f"{name} was given {a.size} coordinates and the file has {n} samples on that "
+                         f"axis{EXCHANGE}.")
     return a
 
 
@@ -69,15 +74,16 @@ def check_shape(fail, key, shape, sizes, order):
             fits = fits or (len(sizes) == 2 and shape == slow) or shape == (int(np.prod(sizes)),)
     if not fits:
         hint = " (layout=\"xy\" reads an array whose first index counts x)" if shape == slow and order != "xy" else ""
-        fail(key, f"its shape {tuple(shape)} does not fit the coordinates, expected {slow if order == 'xy' else natural}{hint}")
+        fail(key, f"its shape {tuple(shape)} does not fit the coordinates, expected "
+             f"{slow if order == 'xy' else natural}{hint}")
 
 
 def arranged(fail, key, values, sizes, order, flips):
     """Values as an array (nz, ny, nx), (ny, nx) or (nx,) along rising coordinates.
 
-    `sizes` is (nx,), (nx, ny) or (nx, ny, nz). `order` is "yx" (x runs fastest), "xy" (x runs slowest) or "declared": as
-    tomgoldstein's writer does, which declares (nx, ny) but fills it with x running fastest, so that for nx != ny only
-    ``flat.reshape(ny, nx)`` is right.
+    `sizes` is (nx,), (nx, ny) or (nx, ny, nz). `order` is "yx" (x runs fastest), "xy" (x runs slowest) or
+    "declared": as tomgoldstein's writer does, which declares (nx, ny) but fills it with x running fastest, so
+    that for nx != ny only ``flat.reshape(ny, nx)`` is right.
     """
     check_shape(fail, key, values.shape, sizes, order)
     values = values.T if order == "xy" else values.reshape(sizes[::-1])

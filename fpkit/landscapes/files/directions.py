@@ -42,7 +42,8 @@ class Directions:
     def vectors(self):
         """The directions, arrays of shape (n_params,), read when first asked for."""
         with open_checked(self.path) as file:
-            return [np.concatenate([block for key in keys for block in file.blocks(key)]) for keys in self.keys]
+            return [np.concatenate([block for key in keys for block in file.blocks(key)])
+                    for keys in self.keys]
 
     @property
     def norms(self):
@@ -56,20 +57,23 @@ class Directions:
 
     def to_dict(self):
         """Plain dictionary of the facts."""
-        return {"directions": self.ndim, "n_params": self.n_params, "norms": self.norms.tolist(), "cosine": self.cosine,
+        return {"directions": self.ndim, "n_params": self.n_params, "norms": self.norms.tolist(),
+                "cosine": self.cosine,
                 "gram": self.gram.tolist(), "left_out": list(self.left_out)[:100]}
 
     def __repr__(self):
         angle = "" if self.cosine is None else f", cosine {self.cosine:.3g}"
-        return (f"{self.ndim} directions in {self.n_params} parameters, norms {', '.join(f'{n:.4g}' for n in self.norms)}{angle}; "
+        return (f"{self.ndim} directions in {self.n_params} parameters, norms "
+                f"{', '.join(f'{n:.4g}' for n in self.norms)}{angle}; "
                 f"{len(self.left_out)} integer or 0-d tensors left out")
 
 
 def read_directions(path):
-    """Directions and their Gram matrix from a direction file, or from a landscape of fpkit's own that stores its directions.
+    """Directions and their Gram matrix from a direction file, or from a landscape of fpkit's own that stores
+    its directions.
 
-    Tensors are read piece by piece, so networks of any size fit. A real file of a network with BatchNorm has the norm 81538 with
-    its counters of batches and 186.2 without them: they are left out.
+    Tensors are read piece by piece, so networks of any size fit. A real file of a network with BatchNorm has
+    the norm 81538 with its counters of batches and 186.2 without them: they are left out.
 
     Returns
     -------
@@ -84,7 +88,8 @@ def read_directions(path):
         keys, left_out = _keys(file)
         sizes = [[file.numbers(key).size for key in group] for group in keys]
         if sizes.count(sizes[0]) < len(sizes) or not sum(sizes[0]):
-            file.fail("ydirection" if sum(sizes[0]) else "xdirection", "the directions do not hold the same float tensors")
+            file.fail("ydirection" if sum(sizes[0]) else "xdirection",
+                      "the directions do not hold the same float tensors")
         if sum(sizes[0]) > MAX_PARAMETERS:
             file.fail("xdirection", f"{sum(sizes[0])} parameters are more than the allowed {MAX_PARAMETERS}")
         gram = np.zeros((len(keys), len(keys)))
@@ -105,7 +110,8 @@ def _keys(file):
         file.fail(None, "there are no directions in this file (groups xdirection, ydirection)")
     keys, left_out = [], []
     for group in (g for g in GROUPS if file.has(g)):
-        names = sorted(file.names(group, MAX_TENSORS), key=lambda n: (not n.isdecimal(), int(n) if n.isdecimal() and len(n) < 10 else 0, n))
+        names = sorted(file.names(group, MAX_TENSORS),
+                       key=lambda n: (not n.isdecimal(), int(n) if n.isdecimal() and len(n) < 10 else 0, n))
         floats = [n for n in names if _is_float_tensor(file, f"{group}/{n}")]
         keys.append(tuple(f"{group}/{n}" for n in floats))
         left_out = left_out or [n for n in names if n not in set(floats)]

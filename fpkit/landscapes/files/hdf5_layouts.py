@@ -13,11 +13,13 @@ from .checked_hdf5 import LandscapeFormatError
 
 SURFACES = ("train_loss", "test_loss", "train_acc", "test_acc")
 AXES = ("xcoordinates", "ycoordinates", "zcoordinates")
-LOSSES = ("train_loss", "test_loss", "loss", "losses", "val_loss", "valid_loss")     # the first one present is the potential
+# the first one present is the potential
+LOSSES = ("train_loss", "test_loss", "loss", "losses", "val_loss", "valid_loss")
 POINT = re.compile(r"(?:(train|test)_)?(loss|acc)_(\d{1,4})_(\d{1,4})")
 MAX_POINTS = 40_000
 MAX_OTHERS = 100
-OWN_KEYS = ("status", "gram", "loss_stderr", "meta", "origin_norm", "directions", "trajectory", "temperature", "hessian")
+OWN_KEYS = ("status", "gram", "loss_stderr", "meta", "origin_norm", "directions", "trajectory", "temperature",
+            "hessian")
 
 
 @dataclass
@@ -80,17 +82,20 @@ def _goldstein(file, key, layout):
     if key not in stored:
         file.fail(key, "it was declared and never written: the surface was set up, never computed")
     if order == "declared" and len(sizes) == 2 and tuple(file.numbers(key).shape) == tuple(sizes) != tuple(sizes[::-1]):
-        warnings.append(f"The matrix is declared as ({sizes[0]}, {sizes[1]}) but filled with x running fastest, as tomgoldstein's writer does; "
+        warnings.append(f"The matrix is declared as ({sizes[0]}, {sizes[1]}) but filled with x running "
+                        "fastest, as tomgoldstein's writer does; "
                         f"it is read as ({sizes[1]}, {sizes[0]}), loss[y, x].")
     status = surface("fpkit/status") if is_own and file.has("fpkit/status") else None
     extra = _own_extras(file, len(axes), surface, warnings) if is_own else {}
     extra |= trajectory_of(file, len(axes), warnings)
-    meta = {"format": "fpkit-landscape" if is_own else "tomgoldstein", "attributes": attributes, "dir_file": dir_file(file),
+    meta = {"format": "fpkit-landscape" if is_own else "tomgoldstein", "attributes": attributes,
+            "dir_file": dir_file(file),
             **({"meta": extra.pop("meta")} if "meta" in extra else {}), **name_hints(file.path)}
     others = _others(file, {*names, *AXES}, is_own, surface, warnings)
     if any("/" not in n for n in others):
         meta["other_keys"] = [n for n in others if "/" not in n]
-    return Parts(meta["format"], axes, stored, key, warnings, meta, is_own, bool(attributes.get("complete", 1)), is_assumed,
+    return Parts(meta["format"], axes, stored, key, warnings, meta, is_own,
+                 bool(attributes.get("complete", 1)), is_assumed,
                  is_key_given, status, None, extra, others)
 
 
@@ -98,13 +103,15 @@ def _is_own_format(file, attributes):
     if attributes.get("format") != "fpkit-landscape":
         return False
     if str(attributes.get("format_version", "1.0")).split(".")[0] != "1":
-        file.fail("format_version", f"version {str(attributes['format_version'])[:20]} of the format is newer than this program; update fpkit")
+        file.fail("format_version", f"version {str(attributes['format_version'])[:20]} of the format is "
+                  "newer than this program; update fpkit")
     return True
 
 
 def _version_warnings(attributes):
     version = str(attributes.get("format_version", "1.0"))[:20]
-    return [] if version == "1.0" else [f"The file is of format version {version}, this program knows 1.0; newer keys are kept and not used."]
+    return [] if version == "1.0" else [f"The file is of format version {version}, this program knows 1.0; "
+                                        "newer keys are kept and not used."]
 
 
 def _no_surface(file):
@@ -120,13 +127,15 @@ def _no_surface(file):
 def _chosen_key(file, key, names, losses):
     if key is not None:
         if not isinstance(key, str) or not file.has(key):
-            file.fail(str(key)[:60], f"there is no such dataset; surfaces in this file: {', '.join(names) or 'none'}")
+            file.fail(str(key)[:60], "there is no such dataset; surfaces in this file: "
+                      f"{', '.join(names) or 'none'}")
         return key
     if losses:
         return losses[0]
     others = [n for n in file.names() if n not in (*AXES, *SURFACES, "dir_file", "dir_path")][:5]
     more = f" (it holds {', '.join(o[:40] for o in others)}; key=... analyses another dataset)" if others else ""
-    file.fail("train_loss", f"the surface was set up, never computed: the file holds coordinates and no loss{more}")
+    file.fail("train_loss", "the surface was set up, never computed: the file holds coordinates and no "
+              f"loss{more}")
 
 
 def axes_of(file, warnings):
@@ -153,7 +162,8 @@ def _order(file, attributes, axes, layout, is_own, warnings):
         if order is None:
             file.fail("axis_order", f"the order {named[:40]!r} is not known; expected \"yx\" or \"xy\"")
         if layout not in (None, order):
-            warnings.append(f"The file names its index order \"{order}\", which wins over layout=\"{layout}\".")
+            warnings.append(f"The file names its index order \"{order}\", which wins over "
+                            f"layout=\"{layout}\".")
         return order, False
     if len(axes) == 1:
         return "declared", False
@@ -163,7 +173,8 @@ def _order(file, attributes, axes, layout, is_own, warnings):
         return ("xy" if layout == "xy" else "declared"), False
     is_assumed = len({a.size for a in axes}) < len(axes)
     if is_assumed:
-        warnings.append("The stored matrix is square and the file does not name its index order; it is read as loss[y, x], "
+        warnings.append("The stored matrix is square and the file does not name its index order; it is read "
+                        "as loss[y, x], "
                         "the order of tomgoldstein's writer (layout=\"xy\" for the other).")
     return "declared", is_assumed
 
@@ -185,7 +196,8 @@ def _own_extras(file, n, surface, warnings):
             extra["gram"] = (gram + gram.T) / 2
         elif gram is not None:
             warnings.append("The Gram matrix in the file is not symmetric positive definite and is not used.")
-    for field_name, key in (("loss_stderr", "fpkit/loss_stderr"), ("logdet_perp", "fpkit/hessian/logdet_perp")):
+    for field_name, key in (("loss_stderr", "fpkit/loss_stderr"),
+                            ("logdet_perp", "fpkit/hessian/logdet_perp")):
         if file.has(key):
             values = file.array(key)
             if values is not None:
@@ -199,7 +211,8 @@ def _own_extras(file, n, surface, warnings):
             for name in file.names("fpkit/temperature"):
                 key = f"fpkit/temperature/{name}"
                 if name != "tensor":
-                    found[name] = _scalar(file, key) if file.dataset(key).dtype.kind in "fiu" else file.text(key)
+                    found[name] = _scalar(file,
+                                          key) if file.dataset(key).dtype.kind in "fiu" else file.text(key)
             extra["temperature"] = {k: v for k, v in found.items() if v is not None}
         else:
             warnings.append("The temperature in the file is not finite and is not used.")
@@ -216,7 +229,8 @@ def _own_extras(file, n, surface, warnings):
 def is_metric(gram):
     """Finite, symmetric, positive definite."""
     with np.errstate(over="ignore", invalid="ignore"):
-        return bool(np.isfinite(gram).all() and np.allclose(gram, gram.T, rtol=1e-9, atol=0) and (np.linalg.eigvalsh(gram) > 0).all())
+        return bool(np.isfinite(gram).all() and np.allclose(gram, gram.T, rtol=1e-9, atol=0)
+                    and (np.linalg.eigvalsh(gram) > 0).all())
 
 
 def _scalar(file, key):
@@ -245,14 +259,17 @@ def trajectory_of(file, ndim, warnings):
         if not all(file.has(k) for k in names[:ndim]):
             continue
         columns = [file.array(k, ndim=1) for k in names[:ndim]]
-        if any(c is None for c in columns) or len({c.size for c in columns}) != 1 or not np.isfinite(columns).all():
+        if any(c is None for c in columns) or len({c.size
+                                                   for c in columns}) != 1 or not np.isfinite(columns).all():
             warnings.append("The trajectory in the file is incomplete or not finite and is left out.")
             return {}
         found = {"trajectory": np.stack(columns, axis=-1)}
-        for field_name, name in (("trajectory_steps", "step"), ("trajectory_loss", "loss"), ("trajectory_residual", "residual")):
+        for field_name, name in (("trajectory_steps", "step"), ("trajectory_loss", "loss"),
+                                 ("trajectory_residual", "residual")):
             key = f"fpkit/trajectory/{name}"
             values = file.array(key, ndim=1) if names[0].startswith("fpkit") and file.has(key) else None
-            if values is not None and values.size == columns[0].size and (name == "loss" or np.isfinite(values).all()):
+            if values is not None and values.size == columns[0].size and (name == "loss"
+                                                                          or np.isfinite(values).all()):
                 found[field_name] = values
         return found
     return {}
@@ -271,16 +288,19 @@ def dir_file(file):
 
 
 def name_hints(path):
-    """What the file name of tomgoldstein's writer tells: kind of directions, what was left out, their norm."""
+    """What the file name of tomgoldstein's writer tells: kind of directions, what was left out, their
+    norm."""
     name = os.path.basename(path)
-    hints = {k: m.group(1) for k in ("xignore", "yignore", "xnorm", "ynorm") if (m := re.search(rf"{k}=([A-Za-z0-9]+)", name))}
+    hints = {k: m.group(1) for k in ("xignore", "yignore", "xnorm", "ynorm")
+             if (m := re.search(rf"{k}=([A-Za-z0-9]+)", name))}
     if (m := re.search(r"_(states|weights)(?=[_.])", name)):
         hints["direction_kind"] = m.group(1)
     return {"name_hints": hints} if hints else {}
 
 
 def _others(file, known, is_own, surface, warnings):
-    """Numbers and texts under names that no schema here knows: kept as they are for a rewrite, surfaces as (ny, nx)."""
+    """Numbers and texts under names that no schema here knows: kept as they are for a rewrite, surfaces as
+    (ny, nx)."""
     found = {}
     known = {*known, "fpkit", "dir_file", "dir_path", "proj_xcoord", "proj_ycoord", "proj_zcoord"}
     groups = [("", [n for n in file.names() if n not in known])]
@@ -329,9 +349,11 @@ def _losscape(file, key, layout):
     if values is None:
         file.fail(key, "it was declared and never written: the surface was set up, never computed")
     if layout not in (None, order):
-        warnings.append(f"The grids X and Y name the index order \"{order}\", which wins over layout=\"{layout}\".")
+        warnings.append(f"The grids X and Y name the index order \"{order}\", which wins over "
+                        f"layout=\"{layout}\".")
     values = arranged(file.fail, key, values, [x.size, y.size], order, (falls_x, falls_y))
-    return Parts("losscape", [x, y], {key: values}, key, warnings, {"format": "losscape", "attributes": file.attributes()})
+    return Parts("losscape", [x, y], {key: values}, key, warnings,
+                 {"format": "losscape", "attributes": file.attributes()})
 
 
 # ---- one dataset a point: loss_i_j ----
@@ -350,7 +372,8 @@ def _points(file, layout, given):
     order = layout or "xy"                               # the writer counts x first
     sizes = shape if order == "xy" else shape[::-1]
     if given.get("x") is None or given.get("y") is None:
-        file.fail(None, f"the file holds losses by number ({shape[0]} x {shape[1]}) and no coordinates; give x=(low, high) and y=(low, high)")
+        file.fail(None, f"the file holds losses by number ({shape[0]} x {shape[1]}) and no coordinates; give "
+                  "x=(low, high) and y=(low, high)")
     axes, flips = [], []
     for name, n in zip("xy", sizes):
         a, is_falling = ascending(file.fail, f"{name}coordinates", given_axis(name, given[name], n), warnings)
@@ -367,5 +390,6 @@ def _points(file, layout, given):
                     pending[index] = False
         stored[surface_name] = arranged(file.fail, surface_name, values, sizes, order, flips)
     pending = arranged(file.fail, key, pending, sizes, order, flips)
-    return Parts("one dataset a point", axes, stored, key, warnings, {"format": "one dataset a point", "attributes": file.attributes()},
+    return Parts("one dataset a point", axes, stored, key, warnings,
+                 {"format": "one dataset a point", "attributes": file.attributes()},
                  pending=pending)

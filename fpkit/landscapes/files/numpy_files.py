@@ -1,7 +1,8 @@
-"""Arrays of .npy and .npz files that come from strangers: plain numbers only, and nothing larger than it looks.
+"""Arrays of .npy and .npz files that come from strangers: plain numbers only, and nothing larger than it
+looks.
 
-NumPy's own reader evaluates the header as a Python literal and allocates what it declares; here the header must have the
-one form that NumPy writes, and its size must be that of the data.
+NumPy's own reader evaluates the header as a Python literal and allocates what it declares; here the header
+must have the one form that NumPy writes, and its size must be that of the data.
 """
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ class _NotNumbers(LandscapeFormatError):
 
 
 def read_arrays(path):
-    """Arrays of the file as float64, by name (a bare .npy: ""); LandscapeFormatError for whatever is wrong with it.
+    """Arrays of the file as float64, by name (a bare .npy: ""); LandscapeFormatError for whatever is wrong
+    with it.
 
     Members of an archive that are no plain numbers are left out, unread.
     """
@@ -36,9 +38,11 @@ def read_arrays(path):
         return _members(path, size)
     except LandscapeFormatError:
         raise
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, KeyError, IndexError, struct.error, NotImplementedError,
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, KeyError, IndexError, struct.error,
+            NotImplementedError,
             RuntimeError, OverflowError, MemoryError, UnicodeError, TypeError, AttributeError) as error:
-        raise LandscapeFormatError(path, None, f"reading failed ({short(error)}); the file is damaged") from None
+        raise LandscapeFormatError(path, None,
+                                   f"reading failed ({short(error)}); the file is damaged") from None
 
 
 def _members(path, size):
@@ -46,22 +50,27 @@ def _members(path, size):
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
         if len(members) > MAX_MEMBERS:
-            raise LandscapeFormatError(path, None, f"the archive holds {len(members)} members, more than the allowed {MAX_MEMBERS}")
+            raise LandscapeFormatError(path, None, f"the archive holds {len(members)} members, more than the "
+                                       f"allowed {MAX_MEMBERS}")
         for member in members:
             name = member.filename[:-4] if member.filename.endswith(".npy") else member.filename
             shown = name[:60]
             if member.filename.endswith(".pkl"):
                 raise LandscapeFormatError(path, shown, PICKLE)
             if not member.filename.endswith(".npy") or len(name) > 200:
-                raise LandscapeFormatError(path, shown, "this archive holds something else than arrays, so it is no .npz of a landscape")
+                raise LandscapeFormatError(path, shown, "this archive holds something else than arrays, so "
+                                           "it is no .npz of a landscape")
             if member.flag_bits & 1 or member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                raise LandscapeFormatError(path, shown, "it is encrypted or packed in a way that NumPy does not write")
+                raise LandscapeFormatError(path, shown, "it is encrypted or packed in a way that NumPy does "
+                                           "not write")
             total += member.file_size
             if total > most:
-                raise LandscapeFormatError(path, shown, f"it would unpack to {member.file_size} bytes, more than the allowed {most} "
+                raise LandscapeFormatError(path, shown, f"it would unpack to {member.file_size} bytes, more "
+                                           f"than the allowed {most} "
                                            f"of a file of {size}")
             if member.file_size > MAX_EXPANSION * max(1, member.compress_size):
-                raise LandscapeFormatError(path, shown, f"{member.compress_size} stored bytes claim to be {member.file_size}: a compression bomb")
+                raise LandscapeFormatError(path, shown, f"{member.compress_size} stored bytes claim to be "
+                                           f"{member.file_size}: a compression bomb")
             if name in found:
                 raise LandscapeFormatError(path, shown, "the archive holds it twice")
             with archive.open(member) as stream:
@@ -83,14 +92,16 @@ def _array(path, key, stream, size):
     raw = stream.read(width)
     length = int.from_bytes(raw, "little")
     if length > MAX_HEADER or len(raw) < width:
-        raise LandscapeFormatError(path, key or None, f"its header of {length} bytes is none that NumPy writes for numbers")
+        raise LandscapeFormatError(path, key or None, f"its header of {length} bytes is none that NumPy "
+                                   "writes for numbers")
     header = stream.read(length)
     m = HEADER.fullmatch(header)
     if m is None:
         raise _NotNumbers(path, key or None, "its header is not that of an array of plain numbers")
     dtype = np.dtype(m[1].decode())
     if dtype.kind == "O":
-        raise _NotNumbers(path, key or None, "it holds Python objects, which only unpickling could read; save plain numbers")
+        raise _NotNumbers(path, key or None, "it holds Python objects, which only unpickling could read; "
+                          "save plain numbers")
     if dtype.kind not in "fiu":
         raise _NotNumbers(path, key or None, f"its type {str(dtype)[:40]!r} is not plain numbers")
     shape = tuple(int(n) for n in m[3].split(b",") if n.strip())
@@ -99,9 +110,11 @@ def _array(path, key, stream, size):
         count *= n
     there = size - 8 - width - length
     if count > most_cells(size):
-        raise LandscapeFormatError(path, key or None, f"{count} values are more than the allowed {most_cells(size)} of {size} bytes")
+        raise LandscapeFormatError(path, key or None, f"{count} values are more than the allowed "
+                                   f"{most_cells(size)} of {size} bytes")
     if count * dtype.itemsize != there:
-        raise LandscapeFormatError(path, key or None, f"its header declares {count * dtype.itemsize} bytes of numbers and {there} follow")
+        raise LandscapeFormatError(path, key or None, f"its header declares {count * dtype.itemsize} bytes "
+                                   f"of numbers and {there} follow")
     data = stream.read(there)
     if len(data) != there or stream.read(1):
         raise LandscapeFormatError(path, key or None, "it is cut off")

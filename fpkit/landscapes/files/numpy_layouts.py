@@ -1,4 +1,5 @@
-"""Landscapes in NumPy files: Landscaper's archive, archives with named arrays, and bare arrays with the caller's coordinates."""
+"""Landscapes in NumPy files: Landscaper's archive, archives with named arrays, and bare arrays with the
+caller's coordinates."""
 from __future__ import annotations
 
 import numpy as np
@@ -8,7 +9,8 @@ from .hdf5_layouts import LOSSES, SURFACES, Parts, refuse_given
 from .checked_hdf5 import LandscapeFormatError
 from .numpy_files import read_arrays
 
-COORDINATES = {"x": ("xcoordinates", "x", "xs", "x_coords", "x_coordinates", "X"), "y": ("ycoordinates", "y", "ys", "y_coords", "y_coordinates", "Y"),
+COORDINATES = {"x": ("xcoordinates", "x", "xs", "x_coords", "x_coordinates", "X"),
+               "y": ("ycoordinates", "y", "ys", "y_coords", "y_coordinates", "Y"),
                "z": ("zcoordinates", "z", "zs", "z_coords", "z_coordinates")}
 VALUES = (*LOSSES, "Z", "z", "loss_grid", "losses_grid", "loss_surface", "surface")
 
@@ -37,7 +39,8 @@ def read_numpy(path, key, layout, given, fix_serpentine=False):
     is_assumed = values.ndim > 1 and layout is None and order == "yx" and len(set(values.shape)) < values.ndim
     order = order or layout or _order_of(values.shape, axes)
     if is_assumed:
-        warnings.append("The array is square and does not tell its index order; it is read as loss[y, x] (layout=\"xy\" for the other).")
+        warnings.append("The array is square and does not tell its index order; it is read as loss[y, x] "
+                        "(layout=\"xy\" for the other).")
     if values.ndim > 1 and layout is None and order == "xy":
         warnings.append("The shape fits the coordinates with x as first index; it is read as loss[x, y].")
     named = {key if key in SURFACES else "train_loss" if key not in LOSSES else key: values}
@@ -49,20 +52,26 @@ def read_numpy(path, key, layout, given, fix_serpentine=False):
     rising = list(rising)
     if fix_serpentine:
         rising, stored = _without_serpentine(fail, rising, stored, order, warnings)
-    return Parts("NumPy", rising, stored, key, warnings, {"format": "NumPy", "attributes": {}}, is_assumed=is_assumed, is_key_given=is_key_given)
+    return Parts("NumPy", rising, stored, key, warnings, {"format": "NumPy", "attributes": {}},
+                 is_assumed=is_assumed, is_key_given=is_key_given)
 
 
 def _landscaper(fail, arrays, layout, warnings):
     """Landscaper's archive: loss[i0, i1, ..] = f(c0[i0], c1[i1], ..)."""
     coordinates, values = np.atleast_2d(arrays["coordinates"]), arrays["loss"]
-    if coordinates.ndim != 2 or not 1 <= values.ndim <= 3 or values.shape != (coordinates.shape[1],) * len(coordinates):
-        fail("loss", f"its shape {values.shape} does not fit the coordinates {coordinates.shape}, one row an axis")
+    if coordinates.ndim != 2 or not 1 <= values.ndim <= 3 or values.shape != (coordinates.shape[1],
+                                                                              ) * len(coordinates):
+        fail("loss", f"its shape {values.shape} does not fit the coordinates {coordinates.shape}, one row an "
+             "axis")
     rising, flips = zip(*(ascending(fail, "coordinates", a, warnings) for a in coordinates))
     order = "yx" if values.ndim == 1 else layout or "xy"
     values = arranged(fail, "loss", values, [a.size for a in rising], order, flips)
-    warnings.append("Landscaper's coordinates are labels of distance, not distances in parameter space, and it replaces values that are not "
-                    "finite (NaN by the mean, infinity by the maximum) and adds noise to the maxima: its high values are not data.")
-    return Parts("Landscaper", list(rising), {"train_loss": values}, "train_loss", warnings, {"format": "Landscaper", "attributes": {}})
+    warnings.append("Landscaper's coordinates are labels of distance, not distances in parameter space, and "
+                    "it replaces values that are not "
+                    "finite (NaN by the mean, infinity by the maximum) and adds noise to the maxima: its "
+                    "high values are not data.")
+    return Parts("Landscaper", list(rising), {"train_loss": values}, "train_loss", warnings,
+                 {"format": "Landscaper", "attributes": {}})
 
 
 def _chosen(fail, arrays, key):
@@ -88,7 +97,8 @@ def _listed(arrays):
 
 def _stored_axes(fail, arrays, values, key, given, layout):
     """Coordinates that the archive holds, and the order that grids X and Y imply; (None, None) without."""
-    found = [next((arrays[k] for k in COORDINATES[n] if k in arrays and k != key), None) for n in "xyz"[:values.ndim]]
+    found = [next((arrays[k] for k in COORDINATES[n] if k in arrays and k != key), None)
+             for n in "xyz"[:values.ndim]]
     if any(a is None for a in found):
         return None, None
     refuse_given(given)
@@ -102,7 +112,8 @@ def _callers_axes(fail, sizes, given, key):
     named = "xyz"[:len(sizes)]
     if any(given.get(n) is None for n in named):
         wanted = " and ".join(f"{n}=(low, high)" for n in named)
-        fail(key or None, f"an array of shape {tuple(sizes[::-1])} has no coordinates; give {wanted}, and layout=\"xy\" if its first index counts x")
+        fail(key or None, f"an array of shape {tuple(sizes[::-1])} has no coordinates; give {wanted}, and "
+             "layout=\"xy\" if its first index counts x")
     return [given_axis(n, given[n], size) for n, size in zip(named, sizes)]
 
 
@@ -115,8 +126,8 @@ def _order_of(shape, axes):
 def _without_serpentine(fail, axes, stored, order, warnings):
     """Undo the zig-zag of loss-landscapes 3.0.6.
 
-    Its loop moves before it measures: rows 0, 2, 4, ... along the first direction hold the positions 1 .. n of the second,
-    rows 1, 3, ... the positions 0 .. n - 1. The positions 1 .. n - 1 are in all rows.
+    Its loop moves before it measures: rows 0, 2, 4, ... along the first direction hold the positions 1 .. n
+    of the second, rows 1, 3, ... the positions 0 .. n - 1. The positions 1 .. n - 1 are in all rows.
     """
     if len(axes) != 2:
         fail(None, f"fix_serpentine is about planes, and this landscape has {len(axes)} axis(es)")
@@ -124,8 +135,9 @@ def _without_serpentine(fail, axes, stored, order, warnings):
     slow_is_x = order == "xy"
     fixed = {}
     for name, values in stored.items():
-        rows = values.T if slow_is_x else values             # rows[i, j]: i counts the first direction of that program
+        rows = values.T if slow_is_x else values  # rows[i, j]: i counts the first direction of that program
         straight = np.where(np.arange(len(rows))[:, None] % 2 == 0, rows[:, :-1], rows[:, 1:])
         fixed[name] = np.ascontiguousarray(straight.T if slow_is_x else straight)
-    warnings.append("The zig-zag of loss-landscapes was undone: rows are aligned and the first position along the second direction is left out.")
+    warnings.append("The zig-zag of loss-landscapes was undone: rows are aligned and the first position "
+                    "along the second direction is left out.")
     return ([x, y[1:]] if slow_is_x else [x[1:], y]), fixed

@@ -1,4 +1,5 @@
-"""Read a loss landscape that this or another program exported: HDF5, NumPy files, networks of stationary points."""
+"""Read a loss landscape that this or another program exported: HDF5, NumPy files, networks of stationary
+points."""
 from __future__ import annotations
 
 import os
@@ -16,13 +17,17 @@ from .topsearch import is_network, read_network
 __all__ = ["read_landscape", "describe", "Landscape", "LandscapeFormatError"]
 
 
-def read_landscape(path, key=None, layout=None, allow_partial=False, *, x=None, y=None, z=None, fix_serpentine=False, every=1,
+def read_landscape(path, key=None, layout=None, allow_partial=False, *, x=None, y=None, z=None,
+                   fix_serpentine=False, every=1,
                    directions=None, trajectory=None):
-    """Loss landscape of a file, told by its content; nothing in it is executed, no link or path in it is followed, no size is trusted.
+    """Loss landscape of a file, told by its content; nothing in it is executed, no link or path in it is
+    followed, no size is trusted.
 
-    ========================  ==========================================================================================
+    ========================
+    ==========================================================================================
     layout                    what is read
-    ========================  ==========================================================================================
+    ========================
+    ==========================================================================================
     tomgoldstein's HDF5       xcoordinates, ycoordinates, train_loss, test_loss, train_acc, test_acc (also of its forks)
     fpkit's HDF5              the same with metric, status, trajectory, temperature and description in /fpkit
     losscape's HDF5           X, Y, losses
@@ -30,7 +35,8 @@ def read_landscape(path, key=None, layout=None, allow_partial=False, *, x=None, 
     Landscaper's .npz         loss, coordinates
     other .npz, .npy          coordinates under common names, or x and y
     topsearch's texts         min.data, min.coords, ts.data, ts.coords: a folder, or its min.data; gives a `Network`
-    ========================  ==========================================================================================
+    ========================
+    ==========================================================================================
 
     Pickles are refused: loading one runs its code.
 
@@ -40,8 +46,8 @@ def read_landscape(path, key=None, layout=None, allow_partial=False, *, x=None, 
     key : str, optional
         The dataset to analyse as potential. Default: "train_loss", else "test_loss".
     layout : {"yx", "xy"}, optional
-        Index order of the stored array, for files that do not say: "yx" is loss[i, j] = f(x_j, y_i), the default;
-        "xy" is loss[i, j] = f(x_i, y_j). An attribute `axis_order` in the file wins.
+        Index order of the stored array, for files that do not say: "yx" is loss[i, j] = f(x_j, y_i), the
+        default; "xy" is loss[i, j] = f(x_i, y_j). An attribute `axis_order` in the file wins.
     allow_partial : bool
         Let `analyse` work on a surface that was not computed to the end.
     x, y, z : (low, high) or ndarray, optional
@@ -53,8 +59,9 @@ def read_landscape(path, key=None, layout=None, allow_partial=False, *, x=None, 
     directions : str or path, optional
         Direction file of the plane: its Gram matrix becomes the metric.
     trajectory : str or path, optional
-        Projection file (proj_xcoord, proj_ycoord) of tomgoldstein's program, or a landscape with a trajectory. With `directions`
-        its 'cos' projection, an arc length along each direction, is turned into coordinates by G^-1.
+        Projection file (proj_xcoord, proj_ycoord) of tomgoldstein's program, or a landscape with a
+        trajectory. With `directions` its 'cos' projection, an arc length along each direction, is turned into
+        coordinates by G^-1.
 
     Returns
     -------
@@ -67,8 +74,9 @@ def read_landscape(path, key=None, layout=None, allow_partial=False, *, x=None, 
 
     Notes
     -----
-    tomgoldstein's writer declares the shape (nx, ny) but fills it with x running fastest. For nx == ny the matrix is
-    therefore right as it stands, [y, x]; for nx != ny it is scrambled, and only ``flat.reshape(ny, nx)`` is right.
+    tomgoldstein's writer declares the shape (nx, ny) but fills it with x running fastest. For nx == ny the
+    matrix is therefore right as it stands, [y, x]; for nx != ny it is scrambled, and only ``flat.reshape(ny,
+    nx)`` is right.
     """
     if layout is not None:
         checks.choice("layout", layout, ("yx", "xy"))
@@ -104,11 +112,14 @@ def _path_of(path):
 def _add_directions(parts, path):
     found, n = read_directions(path), len(parts.axes)
     if found.ndim != n:
-        raise LandscapeFormatError(path, None, f"{found.ndim} direction(s) do not belong to a landscape with {n} axis(es)")
+        raise LandscapeFormatError(path, None, f"{found.ndim} direction(s) do not belong to a landscape with "
+                                   f"{n} axis(es)")
     if "gram" in parts.extra and not np.allclose(parts.extra["gram"], found.gram, rtol=1e-6):
-        parts.warnings.append("The metric in the landscape file differs from that of the direction file, which is used.")
+        parts.warnings.append("The metric in the landscape file differs from that of the direction file, "
+                              "which is used.")
     if found.left_out:
-        parts.warnings.append(f"{len(found.left_out)} integer or 0-d tensors of the directions are left out of the metric.")
+        parts.warnings.append(f"{len(found.left_out)} integer or 0-d tensors of the directions are left out "
+                              "of the metric.")
     parts.extra["gram"] = found.gram
     parts.meta["directions"] = found.to_dict()
 
@@ -125,8 +136,10 @@ def _add_trajectory(parts, path):
             norms = np.sqrt(np.diag(gram))
             found["trajectory"] = np.linalg.solve(gram, (found["trajectory"] * norms).T).T
         else:
-            parts.warnings.append("The trajectory is a 'cos' projection, arc lengths along the directions: they are coordinates of the plane "
-                                  "only if the directions are orthonormal. The direction file (directions=...) would settle it.")
+            parts.warnings.append("The trajectory is a 'cos' projection, arc lengths along the directions: "
+                                  "they are coordinates of the plane "
+                                  "only if the directions are orthonormal. The direction file "
+                                  "(directions=...) would settle it.")
     for name in [n for n in parts.extra if n.startswith("trajectory")]:
         del parts.extra[name]
     parts.extra |= found
@@ -144,13 +157,16 @@ def _landscape(path, parts, allow_partial, every):
     elif key == "test_loss" and "train_loss" not in stored:
         warnings.append("The potential is test_loss: the file holds no training loss.")
     elif key != "train_loss":
-        warnings.append(f"The potential is {key}" + (", as asked." if parts.is_key_given else ": the file holds no train_loss."))
+        warnings.append(f"The potential is {key}"
+                        + (", as asked." if parts.is_key_given else ": the file holds no train_loss."))
     masked = {name: np.where(classes[name][0], values, np.nan) if name in classes
-              else np.where(np.isfinite(values) & (values != -1), values, np.nan) for name, values in stored.items()}
+              else np.where(np.isfinite(values) & (values != -1), values, np.nan) for name,
+              values in stored.items()}
     valid, unfinished, diverged, remarks = classes[key]
     warnings.extend(remarks)
     if diverged.any():
-        warnings.append(f"{int(diverged.sum())} of {valid.size} cells diverged (NaN, infinite, or what a parallel maximum left of NaN); "
+        warnings.append(f"{int(diverged.sum())} of {valid.size} cells diverged (NaN, infinite, or what a "
+                        "parallel maximum left of NaN); "
                         "they are outside the domain, behind walls that let nothing through.")
     if unfinished.any():
         warnings.append(f"{int(unfinished.sum())} of {valid.size} cells were never computed.")
@@ -158,11 +174,14 @@ def _landscape(path, parts, allow_partial, every):
         warnings.append("The surface has no valid cell.")
     elif (masked[key][valid] < 0).all():
         warnings.append("All losses are negative; they are read as they stand.")
-    land = Landscape(path=path, key=key, axes=tuple(parts.axes), loss=masked[key], surfaces=masked, stored=stored, valid=valid,
-                     unfinished=unfinished, diverged=diverged, others=parts.others, meta=parts.meta, axis_order_assumed=parts.is_assumed,
+    land = Landscape(path=path, key=key, axes=tuple(parts.axes), loss=masked[key], surfaces=masked,
+                     stored=stored, valid=valid,
+                     unfinished=unfinished, diverged=diverged, others=parts.others, meta=parts.meta,
+                     axis_order_assumed=parts.is_assumed,
                      allow_partial=bool(allow_partial), **parts.extra)
     if valid.any() and (n := land.n_components()) > 1:
-        warnings.append(f"The valid cells fall into {n} parts that do not touch; each is a landscape of its own.")
+        warnings.append(f"The valid cells fall into {n} parts that do not touch; each is a landscape of its "
+                        "own.")
     object.__setattr__(land, "warnings", tuple(dict.fromkeys(warnings)))
     for array in (*stored.values(), *masked.values(), *parts.axes, valid, unfinished, diverged):
         array.setflags(write=False)
@@ -173,7 +192,8 @@ def _classes(parts, name):
     """Masks valid, unfinished, diverged of one loss, and remarks."""
     values = parts.stored[name]
     accuracy = parts.stored.get(name.replace("loss", "acc"))
-    valid, unfinished, diverged, remarks = classify(values, accuracy, parts.is_own, parts.status, parts.is_complete)
+    valid, unfinished, diverged, remarks = classify(values, accuracy, parts.is_own, parts.status,
+                                                    parts.is_complete)
     if parts.pending is not None and parts.pending.shape == values.shape:
         unfinished = unfinished | (parts.pending & np.isnan(values))
         diverged = diverged & ~unfinished
@@ -186,7 +206,8 @@ def _thin(path, parts, every):
     shape = next(iter(parts.stored.values())).shape
     cut = (slice(None, None, every),) * len(shape)
     if min(len(range(0, n, every)) for n in shape) < 2:
-        raise LandscapeFormatError(path, None, f"every={every} leaves fewer than two samples of {' x '.join(map(str, shape[::-1]))}")
+        raise LandscapeFormatError(path, None, f"every={every} leaves fewer than two samples of "
+                                   f"{' x '.join(map(str, shape[::-1]))}")
     thinned = lambda a: np.ascontiguousarray(a[cut]) if isinstance(a, np.ndarray) and a.shape == shape else a
     parts.axes = [a[::every].copy() for a in parts.axes]
     for table in (parts.stored, parts.others, parts.extra):
@@ -201,8 +222,9 @@ def _thin(path, parts, every):
 def describe(path, read=None, key=None, **options):
     """What a file of a loss landscape holds, as a plain dictionary; `fpkit info` prints it.
 
-    Surfaces, trajectories, direction files, networks and surfaces that were set up but never computed are told apart by their
-    content. Files that may not be read raise LandscapeFormatError. `options` are those of `read_landscape`, or `read` reads.
+    Surfaces, trajectories, direction files, networks and surfaces that were set up but never computed are
+    told apart by their content. Files that may not be read raise LandscapeFormatError. `options` are those of
+    `read_landscape`, or `read` reads.
 
     Examples
     --------
@@ -236,17 +258,20 @@ def _other_kind(file, key):
             return None
         axes, _ = axes_of(file, [])
         found = {"kind": "set up, never computed", "shape": [a.size for a in axes[::-1]],
-                 **{n: [float(a[0]), float(a[-1])] for n, a in zip("xyz", axes)}, "analysis": "refused: the file holds coordinates and no loss"}
+                 **{n: [float(a[0]), float(a[-1])] for n, a in zip("xyz", axes)},
+                 "analysis": "refused: the file holds coordinates and no loss"}
     elif file.has("proj_xcoord"):
         names = [f"proj_{n}coord" for n in "xyz" if file.has(f"proj_{n}coord")]
         columns = [file.array(n, ndim=1) for n in names]
         if any(c is None for c in columns) or len({c.size for c in columns}) > 1 or not columns[0].size:
             file.fail("proj_xcoord", "the coordinates of the trajectory do not fit together")
         points = np.stack(columns, axis=-1)
-        found = {"kind": "trajectory", "points": len(points), "first": points[0].tolist(), "last": points[-1].tolist(),
+        found = {"kind": "trajectory", "points": len(points), "first": points[0].tolist(),
+                 "last": points[-1].tolist(),
                  "analysis": "refused: a trajectory without a surface"}
     elif file.has("xdirection"):
-        found = {"kind": "directions", "tensors": len(file.names("xdirection")), **read_directions(file.path).to_dict(),
+        found = {"kind": "directions", "tensors": len(file.names("xdirection")),
+                 **read_directions(file.path).to_dict(),
                  "analysis": "refused: directions without a surface"}
     else:
         return None

@@ -12,16 +12,19 @@ from .topsearch import network_of
 from ..surface.cells import NOT_FINITE, OK, PENDING
 from .writing import SURFACES, write_landscape
 
-KEPT = ("format", "format_version", "axis_order", "complete", "created_by", "n_params")       # attributes that are made anew
+# attributes that are made anew
+KEPT = ("format", "format_version", "axis_order", "complete", "created_by", "n_params")
 
 
 def save(land, path):
     """See `Landscape.save`."""
     path = os.fspath(path)
     ending = os.path.splitext(path)[1].lower()
-    writer = {".h5": _hdf5, ".hdf5": _hdf5, ".npz": _npz, ".vtk": _vtk, "": lambda land, path: network_of(land).write(path)}.get(ending)
+    writer = {".h5": _hdf5, ".hdf5": _hdf5, ".npz": _npz, ".vtk": _vtk, "": lambda land,
+              path: network_of(land).write(path)}.get(ending)
     if writer is None:
-        raise ValueError(f"a landscape is written as .h5, .npz, .vtk, or without ending as a folder of topsearch's texts; got {ending!r}.")
+        raise ValueError("a landscape is written as .h5, .npz, .vtk, or without ending as a folder of "
+                         f"topsearch's texts; got {ending!r}.")
     writer(land, path)
     return path
 
@@ -33,7 +36,8 @@ def _hdf5(land, path):
         surfaces["train_loss"] = land.loss
     status = np.select([land.unfinished, land.diverged], [PENDING, NOT_FINITE], OK)
     own = {n[6:]: v for n, v in land.others.items() if n.startswith("fpkit/")}
-    own |= {n: v for n, v in (("loss_stderr", land.loss_stderr), ("origin_norm", land.origin_norm), ("hessian/logdet_perp", land.logdet_perp))
+    own |= {n: v for n, v in (("loss_stderr", land.loss_stderr), ("origin_norm", land.origin_norm),
+                              ("hessian/logdet_perp", land.logdet_perp))
             if v is not None}
     own |= _directions(land)
     own |= {f"temperature/{n}": v for n, v in (land.temperature or {}).items() if n != "theta"}
@@ -44,11 +48,15 @@ def _hdf5(land, path):
     trajectory = None
     if land.trajectory is not None:
         n = len(land.trajectory)
-        known = {"step": land.trajectory_steps, "loss": land.trajectory_loss, "residual": land.trajectory_residual}
-        trajectory = {**dict(zip("xyz", land.trajectory.T)), **{k: np.full(n, np.nan) if v is None else v for k, v in known.items()}}
+        known = {"step": land.trajectory_steps, "loss": land.trajectory_loss,
+                 "residual": land.trajectory_residual}
+        trajectory = {**dict(zip("xyz", land.trajectory.T)),
+                      **{k: np.full(n, np.nan) if v is None else v for k, v in known.items()}}
         trajectory["step"] = np.arange(n) if known["step"] is None else known["step"]
-    write_landscape(path, land.x, land.y, surfaces, land.gram, trajectory, land.meta.get("meta"), attributes.get("n_params"), z=land.z,
-                    status=status, others=others, own=own, attributes={n: v for n, v in attributes.items() if n not in KEPT},
+    write_landscape(path, land.x, land.y, surfaces, land.gram, trajectory, land.meta.get("meta"),
+                    attributes.get("n_params"), z=land.z,
+                    status=status, others=others, own=own,
+                    attributes={n: v for n, v in attributes.items() if n not in KEPT},
                     created_utc=attributes.get("created_utc", "now"))
 
 
@@ -64,13 +72,15 @@ def _directions(land):
 
 def _npz(land, path):
     if len(set(land.shape)) > 1:
-        raise ValueError(f"Landscaper's layout knows one number of samples for all axes, and this landscape has {' x '.join(map(str, land.shape[::-1]))}.")
+        raise ValueError("Landscaper's layout knows one number of samples for all axes, and this landscape "
+                         f"has {' x '.join(map(str, land.shape[::-1]))}.")
     with replacing(path) as temporary, open(temporary, "wb") as stream:
         np.savez(stream, loss=land.loss.T, coordinates=np.array(land.axes))
 
 
 def _vtk(land, path):
-    """Legacy VTK, a rectilinear grid: x runs fastest, as in the arrays here; NaN where a cell is not valid."""
+    """Legacy VTK, a rectilinear grid: x runs fastest, as in the arrays here; NaN where a cell is not
+    valid."""
     numbers = lambda a: " ".join(f"{v:.17g}" for v in np.ravel(a).tolist())
     axes = [*land.axes, *[np.zeros(1)] * (3 - land.ndim)]
     lines = ["# vtk DataFile Version 3.0", f"{land.key} by fpkit", "ASCII", "DATASET RECTILINEAR_GRID",
@@ -79,6 +89,7 @@ def _vtk(land, path):
         lines += [f"{name}_COORDINATES {a.size} double", numbers(a)]
     lines.append(f"POINT_DATA {land.loss.size}")
     for name, a in land.surfaces.items():
-        lines += [f"SCALARS {name} double 1", "LOOKUP_TABLE default", *(numbers(row) for row in a.reshape(-1, a.shape[-1]))]
+        lines += [f"SCALARS {name} double 1", "LOOKUP_TABLE default",
+                  *(numbers(row) for row in a.reshape(-1, a.shape[-1]))]
     with replacing(path) as temporary, open(temporary, "w", encoding="ascii") as stream:
         stream.writelines(line + "\n" for line in lines)

@@ -10,8 +10,8 @@ import numpy as np
 class Layout:
     """How a vector splits into the tensors of a network.
 
-    Integer tensors (counters such as BatchNorm's num_batches_tracked) and 0-d tensors are no directions of a weight space:
-    they are not in the vector, and `tensors` hands them back unchanged.
+    Integer tensors (counters such as BatchNorm's num_batches_tracked) and 0-d tensors are no directions of a
+    weight space: they are not in the vector, and `tensors` hands them back unchanged.
 
     Attributes
     ----------
@@ -21,7 +21,8 @@ class Layout:
     fixed : dict of ndarray
         The tensors left out, by their place in the list.
     filter_axis : int
-        Axis that counts the outputs of a dense or convolutional tensor: 0 for PyTorch, -1 for scikit-learn, Keras and JAX.
+        Axis that counts the outputs of a dense or convolutional tensor: 0 for PyTorch, -1 for scikit-learn,
+        Keras and JAX.
     """
     names: tuple
     shapes: tuple
@@ -47,7 +48,8 @@ class Layout:
         """List of the tensors, in their own types, with the entries of `vector`, shape (n_params,)."""
         vector = np.asarray(vector)
         if vector.shape != (self.n_params,):
-            raise ValueError(f"the vector has shape {vector.shape}, expected ({self.n_params},) as the tensors hold.")
+            raise ValueError(f"the vector has shape {vector.shape}, expected ({self.n_params},) as the "
+                             "tensors hold.")
         found = [self.fixed.get(k) for k in range(len(self.shapes))]
         for k, part in self.slices():
             found[k] = vector[part].reshape(self.shapes[k]).astype(self.dtypes[k])
@@ -75,13 +77,15 @@ def flatten(tensors, filter_axis=0):
     >>> vector.shape, [t.shape for t in layout.tensors(2 * vector)], int(layout.tensors(vector)[2])
     ((9,), [(2, 3), (3,), ()], 7)
     """
-    items = list(tensors.items()) if hasattr(tensors, "items") else [(str(k), t) for k, t in enumerate(tensors)]
+    items = list(tensors.items()) if hasattr(tensors, "items") else [(str(k), t) for k,
+                                                                     t in enumerate(tensors)]
     arrays = [np.asarray(t) for _, t in items]
     for (name, _), a in zip(items, arrays):
         if a.dtype.kind not in "fiub":
             raise TypeError(f"the tensor {name} has type {a.dtype}, expected real numbers.")
     fixed = {k: a for k, a in enumerate(arrays) if a.dtype.kind != "f" or a.ndim == 0}
-    layout = Layout(tuple(str(name) for name, _ in items), tuple(a.shape for a in arrays), tuple(a.dtype for a in arrays), fixed, filter_axis)
+    layout = Layout(tuple(str(name) for name, _ in items), tuple(a.shape for a in arrays),
+                    tuple(a.dtype for a in arrays), fixed, filter_axis)
     parts = [a.ravel().astype(np.float64) for k, a in enumerate(arrays) if k not in fixed]
     if not parts:
         raise ValueError("there is no float tensor with at least one axis among the parameters.")
@@ -90,7 +94,8 @@ def flatten(tensors, filter_axis=0):
 
 def is_list_of_tensors(values):
     """True for a dict, or a list of arrays; False for one flat vector."""
-    return hasattr(values, "items") or (isinstance(values, (list, tuple)) and len(values) > 0 and all(hasattr(v, "shape") for v in values))
+    return hasattr(values, "items") or (isinstance(values, (list, tuple)) and len(values) > 0
+                                        and all(hasattr(v, "shape") for v in values))
 
 
 # ---- normalisation of a random direction against the weights ----
@@ -106,16 +111,18 @@ def normalise(direction, weights, layout, normalisation="filter", one_dimensiona
     direction, weights : ndarray, shape (n_params,)
     layout : Layout
     normalisation : str
-        "filter": every filter (the weights of one output) gets the norm of the weights' filter [1]_; "layer": every tensor gets
-        the norm of the weights' tensor; "weight": entries are multiplied by the weights; "dfilter", "dlayer": filters or
-        tensors get norm one; "none".
+        "filter": every filter (the weights of one output) gets the norm of the weights' filter [1]_; "layer":
+        every tensor gets the norm of the weights' tensor; "weight": entries are multiplied by the weights;
+        "dfilter", "dlayer": filters or tensors get norm one; "none".
     one_dimensional : {"zero", "copy", "random"}
-        What 1-D tensors (biases, BatchNorm's scales) become: zero; equal to the weights, as tomgoldstein's program does unless
-        told ignore=biasbn; or random with the norm of the weights' tensor ("none", "weight" and the d-forms as for the others).
+        What 1-D tensors (biases, BatchNorm's scales) become: zero; equal to the weights, as tomgoldstein's
+        program does unless told ignore=biasbn; or random with the norm of the weights' tensor ("none",
+        "weight" and the d-forms as for the others).
 
     References
     ----------
-    .. [1] H. Li, Z. Xu, G. Taylor, C. Studer, T. Goldstein, "Visualizing the loss landscape of neural nets", NeurIPS 2018, section 4.
+    .. [1] H. Li, Z. Xu, G. Taylor, C. Studer, T. Goldstein, "Visualizing the loss landscape of neural nets",
+    NeurIPS 2018, section 4.
     """
     result = np.array(direction, float)
     for k, part in layout.slices():
@@ -128,6 +135,7 @@ def normalise(direction, weights, layout, normalisation="filter", one_dimensiona
             by_filter = normalisation in ("filter", "dfilter") and d.ndim > 1
             axes = tuple(a for a in range(d.ndim) if a != layout.filter_axis % d.ndim) if by_filter else None
             length = np.sqrt((d * d).sum(axis=axes, keepdims=True))
-            wanted = np.sqrt((w * w).sum(axis=axes, keepdims=True)) if normalisation in ("filter", "layer") else 1.0
+            wanted = np.sqrt((w * w).sum(axis=axes, keepdims=True)) if normalisation in ("filter",
+                                                                                         "layer") else 1.0
             d *= np.where(length > 0, wanted / np.where(length > 0, length, 1.0), 0.0)
     return result

@@ -1,4 +1,5 @@
-"""Networks of minima and saddles in the text files of topsearch: the bridge to disconnectivity graphs of other programs."""
+"""Networks of minima and saddles in the text files of topsearch: the bridge to disconnectivity graphs of
+other programs."""
 from __future__ import annotations
 
 import os
@@ -40,7 +41,8 @@ class Network:
     path: str = ""
 
     key = "min.data"
-    refusal = ("this is a network of minima and saddles without a surface, so there is nothing to integrate over; "
+    refusal = ("this is a network of minima and saddles without a surface, so there is nothing to integrate "
+               "over; "
                "its depths and barriers are in read_landscape(...).merge_tree()")
 
     @property
@@ -48,7 +50,8 @@ class Network:
         return self.points.shape[1]
 
     def merge_tree(self):
-        """Merge tree by the elder rule: branches with `.index` (minimum,), `.minimum`, `.death`, `.saddle_index` (saddle,)."""
+        """Merge tree by the elder rule: branches with `.index` (minimum,), `.minimum`, `.death`,
+        `.saddle_index` (saddle,)."""
         rank = np.empty(self.energies.size, int)
         order = np.argsort(self.energies, kind="stable")
         rank[order] = np.arange(order.size)
@@ -66,30 +69,36 @@ class Network:
                 old, young = (a, b) if rank[a] < rank[b] else (b, a)
                 home[young] = old
                 ends[young] = (float(self.saddle_energies[k]), (int(k),), int(rank[old]))
-        branches = [Branch((int(i),), float(self.energies[i]), *ends.get(int(i), (None, None, None))) for i in order]
+        branches = [Branch((int(i),), float(self.energies[i]), *ends.get(int(i), (None, None, None)))
+                    for i in order]
         return MergeTree(branches, None, None)
 
     def to_dict(self):
         """Plain dictionary of the facts."""
         tree = self.merge_tree()
-        return {"kind": "network", "file": os.path.basename(os.path.normpath(self.path)) if self.path else "", "minima": self.energies.size,
+        return {"kind": "network", "file": os.path.basename(os.path.normpath(self.path)) if self.path else "",
+                "minima": self.energies.size,
                 "saddles": self.saddle_energies.size, "ndim": self.ndim, "components": len(tree.roots),
-                "lowest": {"value": tree[0].minimum, "index": tree[0].index[0], "point": self.points[tree[0].index[0]].tolist()},
+                "lowest": {"value": tree[0].minimum, "index": tree[0].index[0],
+                           "point": self.points[tree[0].index[0]].tolist()},
                 "analysis": f"refused: {self.refusal}"}
 
     def write(self, folder):
-        """Write topsearch's text files (min.data, min.coords, ts.data, ts.coords, pairlist) into a folder; its path."""
+        """Write topsearch's text files (min.data, min.coords, ts.data, ts.coords, pairlist) into a folder;
+        its path."""
         folder = os.fspath(folder)
         with suppress(FileExistsError):
             os.mkdir(folder)
-        numbered = lambda energies, *columns: [" ".join([*map(str, row), f"{e:.17g}"]) for *row, e in zip(*columns, energies.tolist())]
+        numbered = lambda energies, *columns: [" ".join([*map(str, row), f"{e:.17g}"]) for *row,
+                                               e in zip(*columns, energies.tolist())]
         tables = {"min.data": numbered(self.energies, range(self.energies.size)),
                   "min.coords": _rows(self.points),
                   "ts.data": numbered(self.saddle_energies, *self.pairs.T.tolist()),
                   "ts.coords": _rows(self.saddle_points),
                   "pairlist": [f"{a} {b}" for a, b in np.sort(self.pairs, axis=1).tolist()]}
         for name, lines in tables.items():
-            with replacing(os.path.join(folder, name)) as temporary, open(temporary, "w", encoding="ascii") as stream:
+            with replacing(os.path.join(folder, name)) as temporary, open(temporary, "w",
+                                                                          encoding="ascii") as stream:
                 stream.writelines(line + "\n" for line in lines)
         return folder
 
@@ -98,7 +107,8 @@ class Network:
 
 
 def network_of(landscape, persistence=0.0, neighbours=8):
-    """Network of the grid minima of a landscape whose persistence exceeds the given one, each joined at its saddle to the elder minimum.
+    """Network of the grid minima of a landscape whose persistence exceeds the given one, each joined at its
+    saddle to the elder minimum.
 
     Its disconnectivity graph is that of the landscape.
     """
@@ -117,7 +127,8 @@ def network_of(landscape, persistence=0.0, neighbours=8):
 def is_network(path):
     """Whether `path` is a folder with a min.data, or a file of that name (a suffix may follow)."""
     name = os.path.basename(os.path.normpath(path))
-    return name.startswith("min.data") or (os.path.isdir(path) and os.path.lexists(os.path.join(path, "min.data")))
+    return name.startswith("min.data") or (os.path.isdir(path)
+                                           and os.path.lexists(os.path.join(path, "min.data")))
 
 
 def read_network(path):
@@ -136,13 +147,15 @@ def read_network(path):
     if minima is None or minima.ndim != 2 or minima.shape[1] != 2:
         fail("min.data", "expected lines of a number and an energy")
     labels = minima[:, 0]
-    if not np.isfinite(minima).all() or (labels != np.floor(labels)).any() or len(set(labels.tolist())) != len(labels):
+    if not np.isfinite(minima).all() or (labels
+                                         != np.floor(labels)).any() or len(set(labels.tolist())) != len(labels):
         fail("min.data", "the minima are not numbered by different whole numbers with finite energies")
     saddles = np.empty((0, 3)) if saddles is None else saddles
     if saddles.shape[1] != 3:
         fail("ts.data", "expected lines of two numbers of minima and an energy")
     place = {int(n): k for k, n in enumerate(labels)}
-    if not np.isfinite(saddles).all() or not all(a in place and b in place for a, b in saddles[:, :2].tolist()):
+    if not np.isfinite(saddles).all() or not all(a in place and b in place for a,
+                                                 b in saddles[:, :2].tolist()):
         fail("ts.data", "a saddle names a minimum that is not in min.data, or has no finite energy")
     points = _points(fail, "min.coords", tables["min.coords"], len(minima), None)
     saddle_points = _points(fail, "ts.coords", tables["ts.coords"], len(saddles), points.shape[1])
@@ -171,11 +184,13 @@ def _table(folder, name):
             raise LandscapeFormatError(path, None, "there is no such file") from None
         return None
     except OSError:
-        raise LandscapeFormatError(path, None, "it cannot be opened as a file of this folder (a link is not followed)") from None
+        raise LandscapeFormatError(path, None, "it cannot be opened as a file of this folder (a link is not "
+                                   "followed)") from None
     with open(handle, "rb") as stream:
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
-            raise LandscapeFormatError(path, None, f"expected a regular text file of at most {MAX_BYTES} bytes")
+            raise LandscapeFormatError(path, None, f"expected a regular text file of at most {MAX_BYTES} "
+                                       "bytes")
         lines = [line.split(b"#")[0].split() for line in stream.read(MAX_BYTES).splitlines()]
     rows = [line for line in lines if line]
     if not rows:

@@ -16,13 +16,14 @@ SURFACES = ("train_loss", "train_acc", "test_loss", "test_acc")
 MAX_CHUNK = 2**20                                    # bytes
 
 
-def write_landscape(path, x, y, surfaces, gram=None, trajectory=None, meta=None, n_params=None, is_pending=None, created_by=None,
+def write_landscape(path, x, y, surfaces, gram=None, trajectory=None, meta=None, n_params=None,
+                    is_pending=None, created_by=None,
                     created_utc="now", z=None, status=None, others=None, own=None, attributes=None,
                     is_complete=True):
     """Write a plane (or a line, or a space) of loss values to an HDF5 file.
 
-    The file is written under a temporary name in the same folder, brought to the disk and then renamed: a kill leaves
-    the old file or the new one, never half a file.
+    The file is written under a temporary name in the same folder, brought to the disk and then renamed: a
+    kill leaves the old file or the new one, never half a file.
 
     Parameters
     ----------
@@ -31,13 +32,15 @@ def write_landscape(path, x, y, surfaces, gram=None, trajectory=None, meta=None,
     x, y, z : ndarray, shapes (nx,), (ny,), (nz,)
         Increasing coordinates; ``y=None`` for a line, ``z=None`` unless the landscape has three axes.
     surfaces : dict
-        ``train_loss``, ``train_acc``, ``test_loss``, ``test_acc`` (at least one loss) of shape (ny, nx), index [iy, ix]
-        (a line: (nx,); a space: (nz, ny, nx)); NaN where the value is missing or not finite. Accuracies in per cent, as in the
-        files of tomgoldstein/loss-landscape, whose plotters read this layout.
+        ``train_loss``, ``train_acc``, ``test_loss``, ``test_acc`` (at least one loss) of shape (ny, nx),
+        index [iy, ix] (a line: (nx,); a space: (nz, ny, nx)); NaN where the value is missing or not finite.
+        Accuracies in per cent, as in the files of tomgoldstein/loss-landscape, whose plotters read this
+        layout.
     gram : ndarray, shape (ndim, ndim), optional
         Inner products of the directions: the metric, without which times are in arbitrary units.
     trajectory : dict, optional
-        ``x, y, step, loss, residual``, arrays of one length: projected checkpoints, with residual = |v - Pv| / |v|.
+        ``x, y, step, loss, residual``, arrays of one length: projected checkpoints, with residual = |v - Pv|
+        / |v|.
     meta : dict, optional
         Anything JSON can hold: data set, model, seed, recipe, kind of plane, weight decay.
     n_params : int, optional
@@ -51,9 +54,11 @@ def write_landscape(path, x, y, surfaces, gram=None, trajectory=None, meta=None,
     status : ndarray of int, optional
         0 pending, 1 computed, 2 not finite, 3 failed; default from the values and `is_pending`.
     others : dict, optional
-        Further arrays for the root of the file, under names that are not the schema's (min_eig, adversarial_loss).
+        Further arrays for the root of the file, under names that are not the schema's (min_eig,
+        adversarial_loss).
     own : dict, optional
-        Further entries of the group /fpkit, arrays or texts: loss_stderr, origin_norm, temperature/tensor, hessian/logdet_perp.
+        Further entries of the group /fpkit, arrays or texts: loss_stderr, origin_norm, temperature/tensor,
+        hessian/logdet_perp.
     attributes : dict, optional
         Further attributes of the root.
     is_complete : bool
@@ -87,8 +92,10 @@ def write_landscape(path, x, y, surfaces, gram=None, trajectory=None, meta=None,
         extra["gram"] = _gram(gram, len(axes))
     if trajectory is not None:
         extra |= {f"trajectory/{key}": values for key, values in _trajectory(trajectory, tuple(axes)).items()}
-    described = {**(attributes or {}), "format": FORMAT, "format_version": FORMAT_VERSION, "axis_order": "zyx" if len(axes) == 3 else "yx",
-                 "created_by": created_by or _this_program(), "complete": np.uint8(is_complete and (status != PENDING).all())}
+    described = {**(attributes or {}), "format": FORMAT, "format_version": FORMAT_VERSION, "axis_order": "zyx"
+                 if len(axes) == 3 else "yx",
+                 "created_by": created_by or _this_program(),
+                 "complete": np.uint8(is_complete and (status != PENDING).all())}
     if n_params is not None:
         described["n_params"] = checks.whole("n_params", n_params, 1)
     if created_utc is not None:
@@ -120,12 +127,14 @@ def write_landscape(path, x, y, surfaces, gram=None, trajectory=None, meta=None,
 
 def _write_surface(file, name, values):
     # a chunk that was never written must read as missing and not as a perfect minimum
-    file.create_dataset(name, data=values, chunks=_chunks(values.shape), compression="gzip", fletcher32=True, fillvalue=np.nan)
+    file.create_dataset(name, data=values, chunks=_chunks(values.shape), compression="gzip", fletcher32=True,
+                        fillvalue=np.nan)
 
 
 def _coordinates(name, values):
     values = np.asarray(values, "<f8")
-    if values.ndim != 1 or values.size < 2 or not np.isfinite(values).all() or not (np.diff(values) > 0).all():
+    if values.ndim != 1 or values.size < 2 or not np.isfinite(values).all() or not (np.diff(values)
+                                                                                    > 0).all():
         raise ValueError(f"{name} must be at least two finite increasing numbers, got {checks.shown(values)}.")
     return values
 
@@ -152,21 +161,26 @@ def _status(arrays, shape, is_pending, status):
 
 def _gram(gram, ndim):
     gram = np.asarray(gram, "<f8")
-    if gram.shape != (ndim, ndim) or not np.allclose(gram, gram.T, rtol=1e-12) or not (np.linalg.eigvalsh(gram) > 0).all():
-        raise ValueError(f"gram must be the symmetric positive {ndim}x{ndim} matrix of inner products of the directions, "
+    if gram.shape != (ndim, ndim) or not np.allclose(gram, gram.T,
+                                                     rtol=1e-12) or not (np.linalg.eigvalsh(gram) > 0).all():
+        raise ValueError(f"gram must be the symmetric positive {ndim}x{ndim} matrix of inner products of the "
+                         "directions, "
                          f"got {checks.shown(gram)}.")
     return gram
 
 
 def _trajectory(trajectory, axes):
-    found = {key: np.asarray(trajectory[key], "<i8" if key == "step" else "<f8") for key in (*axes, "step", "loss", "residual")}
+    found = {key: np.asarray(trajectory[key], "<i8" if key == "step" else "<f8")
+             for key in (*axes, "step", "loss", "residual")}
     if len({a.shape for a in found.values()}) != 1:
-        raise ValueError(f"the arrays of the trajectory must have one length, got shapes {sorted({a.shape for a in found.values()})}.")
+        raise ValueError("the arrays of the trajectory must have one length, got shapes "
+                         f"{sorted({a.shape for a in found.values()})}.")
     return found
 
 
 def _chunks(shape):
-    """The whole array as one chunk while it fits in 1 MiB, else as many leading rows as do (or, of huge rows, pieces)."""
+    """The whole array as one chunk while it fits in 1 MiB, else as many leading rows as do (or, of huge rows,
+    pieces)."""
     chunk, room = [], MAX_CHUNK // 8
     for n in shape[::-1]:
         chunk.append(max(1, min(n, room)))

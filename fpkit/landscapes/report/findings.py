@@ -1,4 +1,5 @@
-"""The findings of a landscape analysis in plain sentences with numbers, each with a mark of how far it can be trusted."""
+"""The findings of a landscape analysis in plain sentences with numbers, each with a mark of how far it can be
+trusted."""
 from __future__ import annotations
 
 import os
@@ -68,7 +69,8 @@ def power(log10):
 
 
 def lasting(report, log10_time):
-    """A time for people: in steps where learning rate and metric are known, else a plain time whose unit `unit_of_time` tells."""
+    """A time for people: in steps where learning rate and metric are known, else a plain time whose unit
+    `unit_of_time` tells."""
     if log10_time == np.inf:
         return "for ever"
     if report.landscape.gram is not None and report.clock.step:
@@ -92,15 +94,18 @@ def answers(report):
 
 def findings(report):
     """All findings, the most important first."""
-    found = [_wells(report), *_equilibrium(report), *_crossings(report), *_rates(report), *_start(report), *_horizon(report), *_risk(report), *_training(report)]
+    found = [_wells(report), *_equilibrium(report), *_crossings(report), *_rates(report), *_start(report),
+             *_horizon(report), *_risk(report), *_training(report)]
     return [f for f in found if f is not None]
 
 
 def _wells(report):
     wells, thermo, thetas, first = report.wells, report.thermodynamics, report.theta, report.wells[0]
-    doubts = [w for w in wells if "touches_edge" in w.flags or "touches_invalid" in w.flags or "within_noise" in w.flags]
+    doubts = [w for w in wells if "touches_edge" in w.flags or "touches_invalid" in w.flags or "within_noise"
+              in w.flags]
     trust, why = (FIRM, "every minimum has samples on all sides") if not doubts else \
-        (ROUGH, f"{_named(doubts)} {'lies' if len(doubts) == 1 else 'lie'} at the end of the data or within the noise of the loss")
+        (ROUGH, f"{_named(doubts)} {'lies' if len(doubts) == 1 else 'lie'} at the end of the data or within "
+         "the noise of the loss")
     if len(wells) == 1:
         text = f"At every temperature considered there is one well: its lowest sample lies at {place(first.x)} with a loss of {number(first.minimum, 4)}."
     else:
@@ -117,7 +122,10 @@ def _wells(report):
 
 
 def _named(wells):
-    return ("well " if len(wells) == 1 else "wells ") + ", ".join(str(w.number) for w in wells[:5]) + (" and others" if len(wells) > 5 else "")
+    return ("well " if len(wells) == 1 else "wells ") + ", ".join(str(w.number)
+                                                                  for w in wells[:5]) + (" and others"
+                                                                                         if len(wells) > 5
+                                                                                         else "")
 
 
 def _equilibrium(report):
@@ -127,21 +135,25 @@ def _equilibrium(report):
     thin = bool((thermo.lowest_cell[-1] > 0.25).any())
     edge = float(thermo.edge_mass[-1])
     trust, why = (FIRM, "sums over the samples, and no cell holds a quarter of a well at the warm end") if not thin and edge < 0.01 else \
-        (ROUGH, "one cell holds a quarter of a well or more" if thin else f"the border of the box holds {percent(edge)} at the warm end")
+        (ROUGH, "one cell holds a quarter of a well or more" if thin
+         else f"the border of the box holds {percent(edge)} at the warm end")
     low, high = (int(np.argmax(thermo.occupation[i])) for i in (0, -1))
     named = sorted(range(len(wells)), key=lambda k: -thermo.occupation[-1, k])[:3]
     share = ", ".join(f"well {k + 1} {percent(thermo.occupation[-1, k])}" for k in named)
     if thetas.size == 1:
         text = f"In equilibrium at theta = {number(thetas[0])}: {share}."
     elif low == high:
-        text = (f"In equilibrium well {low + 1} holds the most probability at all temperatures considered: {percent(thermo.occupation[0, low])} at theta = "
+        text = (f"In equilibrium well {low + 1} holds the most probability at all temperatures considered: "
+                f"{percent(thermo.occupation[0, low])} at theta = "
                 f"{number(thetas[0])}; at theta = {number(thetas[-1])} the largest shares are {share}.")
     else:
-        text = (f"In equilibrium most probability lies in well {low + 1} when cold ({percent(thermo.occupation[0, low])} at theta = {number(thetas[0])}) and in "
+        text = (f"In equilibrium most probability lies in well {low + 1} when cold "
+                f"({percent(thermo.occupation[0, low])} at theta = {number(thetas[0])}) and in "
                 f"well {high + 1} when warm (at theta = {number(thetas[-1])}: {share}).")
     if thermo.across is not None:
         k = int(np.argmax(thermo.across[-1]))
-        text += (f" With the curvature across the {_kind(report)}, which the file holds, well {k + 1} has the most at theta = {number(thetas[-1])}: {percent(thermo.across[-1, k])} instead "
+        text += (f" With the curvature across the {_kind(report)}, which the file holds, well {k + 1} has "
+                 f"the most at theta = {number(thetas[-1])}: {percent(thermo.across[-1, k])} instead "
                  f"of {percent(thermo.occupation[-1, k])}.")
     return [Finding("occupation", text, trust, why)]
 
@@ -153,9 +165,11 @@ def _kind(report):
 def _crossings(report):
     found = []
     for c in [c for c in report.crossovers if c.occupation > 1e-3][:3]:
-        found.append(Finding("crossover", f"Wells {c.deeper} and {c.wider} are equally occupied at theta = {number(c.theta, 4)}: below it the deeper well {c.deeper} holds more, "
+        found.append(Finding("crossover", f"Wells {c.deeper} and {c.wider} are equally occupied at theta = "
+                             f"{number(c.theta, 4)}: below it the deeper well {c.deeper} holds more, "
                              f"above it the wider well {c.wider}.", FIRM if c.is_resolved else ROUGH,
-                             "the samples resolve both wells there" if c.is_resolved else "one cell holds a quarter of a well there, so the temperature is rough"))
+                             "the samples resolve both wells there" if c.is_resolved
+                             else "one cell holds a quarter of a well there, so the temperature is rough"))
     return found
 
 
@@ -166,11 +180,13 @@ def rate_trust(error):
     factor = power(error)
     if error < ROUGH_RATE:
         return FIRM, f"within a factor {factor} when cells are added between the samples"
-    return (ROUGH if error < DOUBTFUL_RATE else OPEN), f"it moves by up to a factor {factor} when cells are added between the samples"
+    return (ROUGH if error < DOUBTFUL_RATE
+            else OPEN), f"it moves by up to a factor {factor} when cells are added between the samples"
 
 
 def _rates(report):
-    """Leaving times of the fullest wells, at the temperature of the SGD noise or of the density, and at the coldest one."""
+    """Leaving times of the fullest wells, at the temperature of the SGD noise or of the density, and at the
+    coldest one."""
     several = [r for r in report.rates if len(r.wells) > 1 and r.network is not None]
     sgd, motion = report.clock.theta, report.dynamics
     wanted = [t for t in (sgd, None if motion is None else motion.theta, report.theta[0]) if t is not None]
@@ -187,7 +203,8 @@ def _rates(report):
             if not np.isfinite(rates).any():
                 continue
             b = int(np.argmax(rates))
-            leaving.append(f"well {w} after {lasting(report, -float(r.network.log_exit[a]) / np.log(10))}, mostly to well {r.wells[b]}")
+            leaving.append(f"well {w} after {lasting(report, -float(r.network.log_exit[a]) / np.log(10))}, "
+                           f"mostly to well {r.wells[b]}")
             errors.append(r.log10_rate_error[a, b])
         if not leaving:
             continue
@@ -200,7 +217,8 @@ def _rates(report):
         elif slow.size:
             text += f" The slowest relaxation takes {lasting(report, -slow[0])}, apart from wells behind walls that this noise does not cross."
         text += _eyring_sentence(r)
-        found.append(Finding("rates", text, *rate_trust(max(errors) if np.isfinite(errors).all() else np.nan)))
+        found.append(Finding("rates", text, *rate_trust(max(errors) if np.isfinite(errors).all()
+                                                        else np.nan)))
     return found
 
 
@@ -210,20 +228,24 @@ def _eyring_sentence(r):
     if usable.size:
         k = usable[int(np.argmax(np.abs(usable)))]
         return f" The Eyring-Kramers formula, where it can be used, gives rates up to {power(abs(k))} times too {'large' if k > 0 else 'small'}."
-    return " The Eyring-Kramers formula does not apply to these wells." if any("refused" in v for row in r.verdict for v in row) else ""
+    return " The Eyring-Kramers formula does not apply to these wells." if any("refused" in v
+                                                                               for row in r.verdict
+                                                                               for v in row) else ""
 
 
 def _start(report):
     motion = report.dynamics
     if motion is None:
-        return [Finding("start", "No density, no rates and no paths: the samples are not evenly spaced.", OPEN, "the dynamics needs even spacing")]
+        return [Finding("start", "No density, no rates and no paths: the samples are not evenly spaced.",
+                        OPEN, "the dynamics needs even spacing")]
     found = []
     home = report.basins[report.landscape.index(motion.start)] + 1
     arrived = np.flatnonzero(motion.distance < 0.01)
     text = f"Started at {place(motion.start)}, {report.start_rule}, in the basin of well {home}, the density at theta = {number(motion.theta)} "
     if len(report.wells) > 1:
         most = sorted(range(len(report.wells)), key=lambda k: -motion.equilibrium[k])[:3]
-        goal = ", ".join(f"well {k + 1} {percent(motion.equilibrium[k])}" for k in most if motion.equilibrium[k] > 1e-6)
+        goal = ", ".join(f"well {k + 1} {percent(motion.equilibrium[k])}" for k in most
+                         if motion.equilibrium[k] > 1e-6)
         text += f"tends to {goal}"
         text += f", and is within 1 % of that after {lasting(report, np.log10(motion.times[arrived[0]]))}" if arrived.size else \
             f"; by {lasting(report, np.log10(motion.times[-1]))} it is still {percent(motion.distance[-1])} away"
@@ -237,7 +259,8 @@ def _start(report):
         why = f"density and network of wells agree within {number(both.largest, 2)} of a probability"
         trust = FIRM if both.largest < 0.02 else ROUGH
     if rates is not None and len(rates.wells) > 1 and np.isfinite(rates.log10_mfpt_from_start).any():
-        goals = [f"of well {w} {lasting(report, t)}" for w, t in zip(rates.wells, rates.log10_mfpt_from_start) if -np.inf < t < NEVER and w != home]
+        goals = [f"of well {w} {lasting(report, t)}" for w, t in zip(rates.wells, rates.log10_mfpt_from_start)
+                 if -np.inf < t < NEVER and w != home]
         if goals:
             text += f" The mean time from there to the bottom {', '.join(goals[:4])}."
     found.append(Finding("start", text, trust, why))
@@ -248,18 +271,21 @@ def _start(report):
         text = f"{paths.n_paths} paths beside it, up to {lasting(report, np.log10(paths.times[-1]))}: "
         if len(report.wells) > 1:
             ends = sorted(range(len(report.wells)), key=lambda k: -paths.occupation[-1, k])[:3]
-            text += "they end in " + ", ".join(f"well {k + 1} ({percent(paths.occupation[-1, k])})" for k in ends if paths.occupation[-1, k] > 0)
+            text += "they end in " + ", ".join(f"well {k + 1} ({percent(paths.occupation[-1, k])})"
+                                               for k in ends if paths.occupation[-1, k] > 0)
             text += f"; the shares of the wells differ from the density's by at most {gap:.3f} ({z:.1f} standard errors); "
         text += f"their mean loss is {number(paths.mean_loss[-1], 4)} +- {number(paths.mean_loss_error[-1], 2)}, the density's {number(paths.expected_loss[-1], 4)}."
         is_off = (len(report.wells) > 1 and z > 4 and gap > 0.02) or loss_gap > 4 * paths.mean_loss_error[-1]
         if is_off:
             text += " The difference is more than chance: the samples are too coarse for the two to agree."
-        found.append(Finding("paths", text, ROUGH if is_off else FIRM, "paths on a spline against a density on the cells: two independent programs"))
+        found.append(Finding("paths", text, ROUGH if is_off else FIRM,
+                             "paths on a spline against a density on the cells: two independent programs"))
     return found
 
 
 def _horizon(report):
-    """What has happened after the number of steps that was asked for, at the temperature of the SGD or of the density."""
+    """What has happened after the number of steps that was asked for, at the temperature of the SGD or of the
+    density."""
     clock, motion = report.clock, report.dynamics
     if clock.n_steps is None or motion is None:
         return []
@@ -270,7 +296,8 @@ def _horizon(report):
     p = r.network.occupation(r.first, [np.log(clock.n_steps * clock.step)])[0]
     named = sorted(range(len(r.wells)), key=lambda k: -p[k])[:3]
     text = (f"After {number(clock.n_steps, 4)} steps at theta = {number(r.theta)} the run is in "
-            + ", ".join(f"well {r.wells[k]} with probability {percent(p[k])}" for k in named if p[k] > 1e-6) + ".")
+            + ", ".join(f"well {r.wells[k]} with probability {percent(p[k])}" for k in named if p[k] > 1e-6)
+            + ".")
     error = r.log10_rate_error[np.isfinite(r.log10_rate_error)]
     return [Finding("horizon", text, *rate_trust(float(error.max()) if error.size else np.nan))]
 
@@ -281,15 +308,19 @@ def _risk(report):
         return []
     known = np.isfinite(risk.test)
     low, high = np.flatnonzero(known)[[0, -1]]
-    text = (f"The Gibbs mean of the test loss is {number(risk.test[low])} at theta = {number(risk.theta[low])} and {number(risk.test[high])} at {number(risk.theta[high])}; that of the "
-            f"training loss {number(risk.train[low])} and {number(risk.train[high])}, so the gap goes from {number(risk.gap[low])} to {number(risk.gap[high])}. ")
+    text = (f"The Gibbs mean of the test loss is {number(risk.test[low])} at theta = "
+            f"{number(risk.theta[low])} and {number(risk.test[high])} at {number(risk.theta[high])}; that of "
+            "the "
+            f"training loss {number(risk.train[low])} and {number(risk.train[high])}, so the gap goes from "
+            f"{number(risk.gap[low])} to {number(risk.gap[high])}. ")
     if low == high:
         text = f"The Gibbs mean of the test loss is {number(risk.test[low])} at theta = {number(risk.theta[low])}, that of the training loss {number(risk.train[low])}."
     elif risk.is_at_end:
         text += f"The test loss is least at the {'coldest' if risk.best_theta == risk.theta[0] else 'warmest'} temperature considered, so its minimum may lie beyond."
     else:
         text += f"The test loss is least at theta = {number(risk.best_theta)} ({number(risk.best_test)})."
-    return [Finding("test loss", text, FIRM if known.all() else ROUGH, f"sums over the samples; it speaks of this {_kind(report)}, not of the whole network")]
+    return [Finding("test loss", text, FIRM if known.all() else ROUGH,
+                    f"sums over the samples; it speaks of this {_kind(report)}, not of the whole network")]
 
 
 def _training(report):
@@ -297,15 +328,18 @@ def _training(report):
     if t is None:
         return []
     kept = [k for k in np.argsort(-t.dwell) if t.dwell[k] > 0.005][:3]
-    where = ", ".join(f"{percent(t.dwell[k])} in the basin of well {k + 1} (equilibrium at theta = {number(t.theta)}: {percent(t.occupation[k])})" for k in kept)
+    where = ", ".join(f"{percent(t.dwell[k])} in the basin of well {k + 1} (equilibrium at theta = "
+                      f"{number(t.theta)}: {percent(t.occupation[k])})" for k in kept)
     text = f"The optimiser's path of {t.n_points} checkpoints spent {where}." if kept else f"None of the {t.n_points} checkpoints of the optimiser lies on the surface."
     if np.isfinite(t.exponent):
         text += f" Its mean square displacement grows with the lag to the power {number(t.exponent, 2)}: " + {
-            "drift": "a drift (2), not Brownian motion (1).", "Brownian": "as Brownian motion (1) does, or slower.",
+            "drift": "a drift (2), not Brownian motion (1).",
+            "Brownian": "as Brownian motion (1) does, or slower.",
             "between drift and Brownian": "between Brownian motion (1) and a drift (2)."}[t.word]
     if t.loss_gap is not None:
         text += f" The checkpoints' own losses are {number(abs(t.loss_gap))} {'above' if t.loss_gap > 0 else 'below'} the surface (median), since they lie beside it."
-    trust, why = (ROUGH, "few checkpoints, on a projection") if t.n_points < 50 else (FIRM, f"{t.n_points} checkpoints, on a projection")
+    trust, why = (ROUGH, "few checkpoints, on a projection") if t.n_points < 50 else (FIRM,
+                                                                                      f"{t.n_points} checkpoints, on a projection")
     return [Finding("training path", text, trust, why)]
 
 
@@ -316,11 +350,15 @@ def comparison_answers(both):
     for j, name in enumerate(names[1:], start=1):
         pairs = ", ".join(f"{a} -> {b}" for a, b in list(both.matches[j - 1].items())[:8])
         said.append(f"Wells of {names[0]} -> wells of {name} that their lowest cells belong to: {pairs}.")
-        said.append(f"Their Gibbs distributions share {percent(both.overlap[cold, 0, j])} at theta = {number(theta[cold])} and {percent(both.overlap[warm, 0, j])} at {number(theta[warm])}.")
+        said.append(f"Their Gibbs distributions share {percent(both.overlap[cold, 0, j])} at theta = "
+                    f"{number(theta[cold])} and {percent(both.overlap[warm, 0, j])} at {number(theta[warm])}.")
         own, other = both.mean[:, 0, 0], both.mean[:, 0, j]
         if np.isfinite(other[[cold, warm]]).all():
-            said.append(f"Under the Gibbs distribution of {names[0]}, the mean loss of {name} goes from {number(other[cold], 4)} to {number(other[warm], 4)} and its difference to the "
-                        f"own loss from {number(other[cold] - own[cold])} to {number(other[warm] - own[warm])}; it is least at theta = {number(both.best_theta[j])}.")
+            said.append(f"Under the Gibbs distribution of {names[0]}, the mean loss of {name} goes from "
+                        f"{number(other[cold], 4)} to {number(other[warm], 4)} and its difference to the "
+                        f"own loss from {number(other[cold] - own[cold])} to "
+                        f"{number(other[warm] - own[warm])}; it is least at theta = "
+                        f"{number(both.best_theta[j])}.")
     return said
 
 
@@ -330,7 +368,8 @@ def as_text(report):
     """The report as a table for a terminal."""
     land, thermo = report.landscape, report.thermodynamics
     shown = sorted({0, len(report.theta) // 2, len(report.theta) - 1})
-    lines = [f"{os.path.basename(land.path)}: {land.key}, {' x '.join(str(n) for n in land.shape[::-1])} samples; "
+    lines = [f"{os.path.basename(land.path)}: {land.key}, {' x '.join(str(n) for n in land.shape[::-1])} "
+             "samples; "
              + ", ".join(f"{n} {k}" for k, n in land.counts.items() if n)]
     head = "well  point" + " " * 17 + "loss        depth       cells  " + "".join(f"p({number(report.theta[i])})".ljust(13) for i in shown) + "flags"
     lines.append(head)

@@ -1,30 +1,36 @@
 """The report of a landscape analysis on disk: index.html, report.json, report.h5 and the figures.
 
-report.json, stable keys (numbers that are not finite are null, nothing else is left out; log10_rate null means that there is no such
-transition, a mean first-passage time null that the place is out of reach):
+report.json, stable keys (numbers that are not finite are null, nothing else is left out; log10_rate null
+means that there is no such transition, a mean first-passage time null that the place is out of reach):
 
 - fpkit, format ("fpkit-landscape-report"), format_version
-- landscape: file, key, surfaces, shape [ny, nx], cells {valid, unfinished, diverged}, x, y {low, high, samples, spacing}, minimum {value,
-  index [iy, ix], point}, maximum, components, minima {neighbours_8, neighbours_4}, gram, trajectory, meta, warnings
+- landscape: file, key, surfaces, shape [ny, nx], cells {valid, unfinished, diverged}, x, y {low, high,
+  samples, spacing}, minimum {value, index [iy, ix], point}, maximum, components, minima {neighbours_8,
+  neighbours_4}, gram, trajectory, meta, warnings
 - temperatures: theta, rule
 - clock: lr, momentum, n_steps, time_per_step, sgd_theta
-- wells: list of {number, index, point, minimum, saddle_index, saddle_point, saddle, joins, persistence, n_cells, flags}
-- thermodynamics: theta, and by [temperature][well] occupation, energy, free_energy, entropy, width, harmonic, harmonic_error, is_well, lowest_cell,
-  edge_share, across (null without log det H_perp); edge_mass, mean {dataset: [..]}
+- wells: list of {number, index, point, minimum, saddle_index, saddle_point, saddle, joins, persistence,
+  n_cells, flags}
+- thermodynamics: theta, and by [temperature][well] occupation, energy, free_energy, entropy, width, harmonic,
+  harmonic_error, is_well, lowest_cell, edge_share, across (null without log det H_perp); edge_mass, mean
+  {dataset: [..]}
 - crossovers: list of {deeper, wider, theta, occupation, is_resolved}
-- rates: one entry a temperature {theta, wells, by [from][to] log10_rate, log10_rate_error, barrier, log10_eyring, verdict, log10_mfpt; sequence
-  {cells per sample and axis: log10_rate}, log10_mfpt_from_start, first, log10_modes, log10_modes_error, modes_method, status}
+- rates: one entry a temperature {theta, wells, by [from][to] log10_rate, log10_rate_error, barrier,
+  log10_eyring, verdict, log10_mfpt; sequence {cells per sample and axis: log10_rate}, log10_mfpt_from_start,
+  first, log10_modes, log10_modes_error, modes_method, status}
 - start: point, rule
-- dynamics: null, or theta, rule, time_unit, mobility, times, occupation [time][well], mean_loss, distance, mass, equilibrium, remarks, paths {n_paths,
-  dt, n_steps, scheme, acceptance, seed, times, occupation, occupation_error, expected, mean_loss, mean_loss_error, expected_loss}
+- dynamics: null, or theta, rule, time_unit, mobility, times, occupation [time][well], mean_loss, distance,
+  mass, equilibrium, remarks, paths {n_paths, dt, n_steps, scheme, acceptance, seed, times, occupation,
+  occupation_error, expected, mean_loss, mean_loss_error, expected_loss}
 - agreement: null, or wells, times, network, density [time][well], from_time, largest
 - risk: null, or theta, train, test, gap, best_theta, best_test, is_at_end
-- training: null, or n_points, n_inside, wells, dwell, occupation, theta, exponent, exponent_error, word, loss_gap, residual, lags, displacement
+- training: null, or n_points, n_inside, wells, dwell, occupation, theta, exponent, exponent_error, word,
+  loss_gap, residual, lags, displacement
 - findings: list of {topic, sentence, trust ("firm", "rough", "open"), why}; answers: the sentences alone
 - caveats [{name, sentence, wells}], warnings
 
-report.h5 holds the arrays: loss, basins [iy, ix], x, y; theta, occupation, free_energy, energy, entropy; density, gibbs, times, paths_end; and
-report.json as the text `json`.
+report.h5 holds the arrays: loss, basins [iy, ix], x, y; theta, occupation, free_energy, energy, entropy;
+density, gibbs, times, paths_end; and report.json as the text `json`.
 """
 from __future__ import annotations
 
@@ -46,22 +52,30 @@ def as_dict(report):
 
     motion = report.dynamics
     kept = lambda a: None if a is None else a.to_dict()
-    out = {"fpkit": __version__, "format": "fpkit-landscape-report", "format_version": FORMAT_VERSION, "landscape": report.landscape.to_dict(),
-           "temperatures": {"theta": report.theta, "rule": report.theta_rule}, "clock": report.clock.to_dict(), "wells": [w.to_dict() for w in report.wells],
-           "thermodynamics": report.thermodynamics.to_dict(), "crossovers": [c.to_dict() for c in report.crossovers],
-           "rates": [r.to_dict() for r in report.rates], "start": {"point": report.start, "rule": report.start_rule},
-           "dynamics": None if motion is None else _motion(motion, report.seed), "agreement": kept(report.agreement), "risk": kept(report.risk),
-           "training": kept(report.training), "findings": [f.to_dict() for f in report.findings()], "answers": report.answers(),
+    out = {"fpkit": __version__, "format": "fpkit-landscape-report", "format_version": FORMAT_VERSION,
+           "landscape": report.landscape.to_dict(),
+           "temperatures": {"theta": report.theta, "rule": report.theta_rule},
+           "clock": report.clock.to_dict(), "wells": [w.to_dict() for w in report.wells],
+           "thermodynamics": report.thermodynamics.to_dict(),
+           "crossovers": [c.to_dict() for c in report.crossovers],
+           "rates": [r.to_dict() for r in report.rates],
+           "start": {"point": report.start, "rule": report.start_rule},
+           "dynamics": None if motion is None else _motion(motion, report.seed),
+           "agreement": kept(report.agreement), "risk": kept(report.risk),
+           "training": kept(report.training), "findings": [f.to_dict() for f in report.findings()],
+           "answers": report.answers(),
            "caveats": [c.to_dict() for c in report.caveats], "warnings": list(report.warnings)}
     return plain(out)
 
 
 def _motion(motion, seed):
-    out = {name: getattr(motion, name) for name in ("theta", "time_unit", "mobility", "times", "occupation", "mean_loss", "distance", "mass", "equilibrium")}
+    out = {name: getattr(motion, name) for name in ("theta", "time_unit", "mobility", "times", "occupation",
+                                                    "mean_loss", "distance", "mass", "equilibrium")}
     out |= {"rule": motion.theta_rule, "remarks": list(motion.remarks), "paths": None}
     if motion.paths is not None:
         out["paths"] = {"seed": seed} | {name: getattr(motion.paths, name) for name in (
-            "n_paths", "dt", "n_steps", "scheme", "acceptance", "times", "occupation", "occupation_error", "expected", "mean_loss", "mean_loss_error",
+            "n_paths", "dt", "n_steps", "scheme", "acceptance", "times", "occupation", "occupation_error",
+            "expected", "mean_loss", "mean_loss_error",
             "expected_loss")}
     return out
 
@@ -82,14 +96,16 @@ def plain(a):
 
 
 def save(report, folder):
-    """Write index.html, report.json, report.h5 and the figures (PNG and SVG) to `folder`, made if missing. Returns the path of the page."""
+    """Write index.html, report.json, report.h5 and the figures (PNG and SVG) to `folder`, made if missing.
+    Returns the path of the page."""
     from ...plotting.landscapes import figures_of
     from .page import CAPTIONS, WIDE, html
 
     folder = _made(folder)
     images = []
     for name, draw in figures_of(report).items():
-        images.append({"name": name, "caption": CAPTIONS[name], "is_wide": name in WIDE, "data": _drawn(draw(report), folder / name)})
+        images.append({"name": name, "caption": CAPTIONS[name], "is_wide": name in WIDE,
+                       "data": _drawn(draw(report), folder / name)})
     text = _json(as_dict(report))
     _write(folder / "report.json", text)
     _write_arrays(report, folder / "report.h5", text)
@@ -99,13 +115,15 @@ def save(report, folder):
 
 
 def save_comparison(both, folder, pages=()):
-    """Write the page, the JSON and the figure of a comparison; `pages` are (name, relative path) of the reports of the single landscapes."""
+    """Write the page, the JSON and the figure of a comparison; `pages` are (name, relative path) of the
+    reports of the single landscapes."""
     from ...plotting.landscape_rates import comparison_figure
     from .page import comparison_html
 
     folder = _made(folder)
     image = _drawn(comparison_figure(both), folder / "comparison")
-    _write(folder / "report.json", _json(plain({"format": "fpkit-landscape-comparison", "format_version": FORMAT_VERSION, **both.to_dict()})))
+    _write(folder / "report.json", _json(plain({"format": "fpkit-landscape-comparison",
+                                                "format_version": FORMAT_VERSION, **both.to_dict()})))
     page = folder / "index.html"
     _write(page, comparison_html(both, image, pages))
     return page
@@ -141,7 +159,8 @@ def _write_arrays(report, path, text):
     import h5py
 
     thermo, motion, land = report.thermodynamics, report.dynamics, report.landscape
-    arrays = {"loss": land.loss, "basins": report.basins, **dict(zip("xyz", land.axes)), "theta": report.theta}
+    arrays = {"loss": land.loss, "basins": report.basins, **dict(zip("xyz", land.axes)),
+              "theta": report.theta}
     arrays |= {name: getattr(thermo, name) for name in ("occupation", "free_energy", "energy", "entropy")}
     if motion is not None:
         arrays |= {"density": motion.density, "gibbs": motion.gibbs, "times": motion.times}

@@ -3,7 +3,8 @@ from __future__ import annotations
 
 import numpy as np
 
-FINFO_MINS = (np.finfo(float).min, float(np.finfo(np.float32).min))     # what MPI Reduce(MAX) leaves where the loss was NaN
+# what MPI Reduce(MAX) leaves where the loss was NaN
+FINFO_MINS = (np.finfo(float).min, float(np.finfo(np.float32).min))
 PENDING, OK, NOT_FINITE, FAILED = 0, 1, 2, 3         # /fpkit/status
 
 
@@ -29,9 +30,10 @@ def classify(loss, accuracy=None, is_own_format=False, status=None, is_complete=
 
     Notes
     -----
-    The writer of tomgoldstein's layout fills loss and accuracy with -1 before it computes. "Loss <= 0 is unfinished", the
-    rule of its scheduler, would throw away a legal surface of negative losses; "-1 is unfinished" would hide a cell that
-    diverged, where an MPI maximum over NaN left the loss at -1 beside a real accuracy.
+    The writer of tomgoldstein's layout fills loss and accuracy with -1 before it computes. "Loss <= 0 is
+    unfinished", the rule of its scheduler, would throw away a legal surface of negative losses; "-1 is
+    unfinished" would hide a cell that diverged, where an MPI maximum over NaN left the loss at -1 beside a
+    real accuracy.
     """
     loss = np.asarray(loss, float)
     remarks = []
@@ -51,13 +53,15 @@ def classify(loss, accuracy=None, is_own_format=False, status=None, is_complete=
         unfinished = is_start_value
         lost = np.zeros_like(unfinished)
         if others_negative and unfinished.any():
-            remarks.append(f"{int(unfinished.sum())} cells hold exactly -1 and count as unfinished, but other losses are negative "
+            remarks.append(f"{int(unfinished.sum())} cells hold exactly -1 and count as unfinished, but "
+                           "other losses are negative "
                            "and there is no accuracy to tell them apart.")
     else:
         unfinished = is_start_value & (accuracy == -1)
         lost = is_start_value & ~unfinished
         if lost.any() and others_negative and not from_reduction.any():
-            remarks.append(f"{int(lost.sum())} cells hold exactly -1 beside a computed accuracy; other losses are negative too, "
+            remarks.append(f"{int(lost.sum())} cells hold exactly -1 beside a computed accuracy; other "
+                           "losses are negative too, "
                            "so they count as valid.")
             lost = np.zeros_like(lost)
     diverged = not_finite | from_reduction | lost
@@ -65,7 +69,8 @@ def classify(loss, accuracy=None, is_own_format=False, status=None, is_complete=
 
 
 def neighbourhood(mask, neighbours=8):
-    """Cells that have a neighbour in `mask` (4 or 8 neighbours in the plane, 2 on a line); the mask's own cells may be among them."""
+    """Cells that have a neighbour in `mask` (4 or 8 neighbours in the plane, 2 on a line); the mask's own
+    cells may be among them."""
     near = np.zeros_like(mask)
     for step in offsets(mask.ndim, neighbours):
         near[tuple(slice(max(0, -s), n - max(0, s)) for s, n in zip(step, mask.shape))] |= \
@@ -74,7 +79,8 @@ def neighbourhood(mask, neighbours=8):
 
 
 def offsets(ndim, neighbours=8):
-    """Steps to the neighbours of a cell, array (n, ndim): 8 or 4 in the plane, 2 on a line (26 or 6 in space)."""
+    """Steps to the neighbours of a cell, array (n, ndim): 8 or 4 in the plane, 2 on a line (26 or 6 in
+    space)."""
     if neighbours not in (4, 8):
         raise ValueError(f"neighbours must be 4 or 8, got {neighbours!r}.")
     steps = np.array([s for s in np.ndindex(*(3,) * ndim)]) - 1
@@ -92,7 +98,8 @@ def on_edge(shape):
 
 
 def components(valid, neighbours=8):
-    """Labels of the connected sets of valid cells (-1 elsewhere), numbered in the order of their first cell."""
+    """Labels of the connected sets of valid cells (-1 elsewhere), numbered in the order of their first
+    cell."""
     from scipy import ndimage
 
     structure = np.zeros((3,) * valid.ndim, bool)

@@ -1,11 +1,13 @@
-"""Minima and passes in the harmonic approximation: quadratic fits to the samples, and the Eyring-Kramers rate beside its guard."""
+"""Minima and passes in the harmonic approximation: quadratic fits to the samples, and the Eyring-Kramers rate
+beside its guard."""
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
 
-WEAK, REFUSED = 5.0, 3.0             # barriers in theta: below the first the formula is off by 10 % and more, below the second it is no rate
+# barriers in theta: below the first the formula is off by 10 % and more, below the second it is no rate
+WEAK, REFUSED = 5.0, 3.0
 WITHIN = 1.0                         # cells: how far the stationary point of a fit may lie from its sample
 
 
@@ -20,7 +22,8 @@ class QuadraticFit:
     point : ndarray (ndim,)
     hessian : ndarray (ndim, ndim)
     error : float
-        |log |det H| from differences over h minus the same over 2 h|: how far the fit can be trusted; inf where 2 h leaves the data.
+        |log |det H| from differences over h minus the same over 2 h|: how far the fit can be trusted; inf
+        where 2 h leaves the data.
     index : int
         Number of negative eigenvalues.
     """
@@ -36,7 +39,8 @@ class QuadraticFit:
 
 
 def quadratic_fit(land, index):
-    """Fit through the sample [iy, ix] and its neighbours by central differences; (fit, None) or (None, reason)."""
+    """Fit through the sample [iy, ix] and its neighbours by central differences; (fit, None) or (None,
+    reason)."""
     if not land.is_uniform:
         return None, "the samples are not evenly spaced"
     near = _derivatives(land, index, 1)
@@ -52,11 +56,13 @@ def quadratic_fit(land, index):
     with np.errstate(divide="ignore"):
         error = np.inf if wide is None else abs(np.linalg.slogdet(hessian)[1] - np.linalg.slogdet(wide[1])[1])
     value = float(land.loss[index] + gradient @ step / 2)
-    return QuadraticFit(value, land.point(index) + step, hessian, float(error), int((np.linalg.eigvalsh(hessian) < 0).sum())), None
+    return QuadraticFit(value, land.point(index) + step, hessian, float(error),
+                        int((np.linalg.eigvalsh(hessian) < 0).sum())), None
 
 
 def _derivatives(land, index, reach):
-    """(gradient, Hessian) at a sample by central differences over `reach` cells; None where a sample is missing."""
+    """(gradient, Hessian) at a sample by central differences over `reach` cells; None where a sample is
+    missing."""
     d, h = land.ndim, reach * np.asarray(land.spacing)
     centre = np.array(index[::-1])                       # order x, y, z
     sizes = np.array(land.shape[::-1])
@@ -69,23 +75,27 @@ def _derivatives(land, index, reach):
         gradient[i] = (at(e[i]) - at(-e[i])) / (2 * h[i])
         hessian[i, i] = (at(e[i]) - 2 * at(0 * e[i]) + at(-e[i])) / h[i] ** 2
         for j in range(i):
-            hessian[i, j] = hessian[j, i] = (at(e[i], e[j]) - at(e[i], -e[j]) - at(-e[i], e[j]) + at(-e[i], -e[j])) / (4 * h[i] * h[j])
+            hessian[i, j] = hessian[j, i] = (at(e[i], e[j]) - at(e[i], -e[j]) - at(-e[i], e[j])
+                                             + at(-e[i], -e[j])) / (4 * h[i] * h[j])
     return (gradient, hessian) if np.isfinite(hessian).all() and np.isfinite(gradient).all() else None
 
 
 def harmonic_free_energy(fit, theta):
-    """F = f - theta (d/2 log(2 pi theta) - log(det H)/2), and the error that its curvature leaves; in units of the loss."""
+    """F = f - theta (d/2 log(2 pi theta) - log(det H)/2), and the error that its curvature leaves; in units
+    of the loss."""
     d = len(fit.point)
     return fit.value - theta * (d / 2 * np.log(2 * np.pi * theta) - fit.log_det / 2), theta * fit.error / 2
 
 
 def eyring_kramers(minimum, saddle, theta, mobility):
-    """(log rate, verdict) over one pass: k = |lambda_-|/(2 pi) sqrt(det H_min/|det H_saddle|) exp(-(f_saddle - f_min)/theta).
+    """(log rate, verdict) over one pass: k = |lambda_-|/(2 pi) sqrt(det H_min/|det H_saddle|) exp(-(f_saddle
+    - f_min)/theta).
 
-    lambda_- is the negative eigenvalue of M H_saddle, M the mobility [1]_. The verdict is "ok", or starts with "rough" (the
-    number stands, with a reason) or "refused" (NaN).
+    lambda_- is the negative eigenvalue of M H_saddle, M the mobility [1]_. The verdict is "ok", or starts
+    with "rough" (the number stands, with a reason) or "refused" (NaN).
 
-    .. [1] J. S. Langer, Ann. Phys. 54, 258 (1969); P. Haenggi, P. Talkner, M. Borkovec, Rev. Mod. Phys. 62, 251 (1990).
+    .. [1] J. S. Langer, Ann. Phys. 54, 258 (1969); P. Haenggi, P. Talkner, M. Borkovec, Rev. Mod. Phys. 62,
+    251 (1990).
     """
     if minimum[0] is None:
         return np.nan, f"refused: at the minimum, {minimum[1]}"

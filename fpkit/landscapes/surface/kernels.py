@@ -1,7 +1,7 @@
 """Compiled flooding of a sampled surface: merge tree and steepest-descent basins.
 
-All kernels take the surface flattened with a border of cells that never take part, so that a neighbour is one addition
-of a flat offset, and the valid cells in ascending order of (value, index).
+All kernels take the surface flattened with a border of cells that never take part, so that a neighbour is one
+addition of a flat offset, and the valid cells in ascending order of (value, index).
 """
 from numba import types
 
@@ -12,9 +12,10 @@ from ...core.compilation import integers_1d, kernel, numbers_1d
 def flood(values, order, steps, birth, death, elder):
     """Merge tree by ascending union-find with the elder rule.
 
-    values[n]: padded surface; order[m]: valid cells, ascending by (value, index); steps[k]: flat offsets of the neighbours.
-    birth[n], -1 on entry: 0 where a branch was born. death[n]: cell whose arrival ended the branch born at that cell, -1 for
-    a root. elder[n]: birth cell of the branch it was merged into. Cells equal in value that meet end no branch.
+    values[n]: padded surface; order[m]: valid cells, ascending by (value, index); steps[k]: flat offsets of
+    the neighbours. birth[n], -1 on entry: 0 where a branch was born. death[n]: cell whose arrival ended the
+    branch born at that cell, -1 for a root. elder[n]: birth cell of the branch it was merged into. Cells
+    equal in value that meet end no branch.
     """
     n, m = values.size, order.size
     parent = birth.copy()                        # -1: not flooded yet
@@ -55,10 +56,11 @@ def flood(values, order, steps, birth, death, elder):
 
 @kernel(types.void(numbers_1d, integers_1d, integers_1d, integers_1d))
 def descend(values, order, steps, label):
-    """Basins of steepest descent: label[i] = first cell of the minimum that the walk to the lowest neighbour ends in.
+    """Basins of steepest descent: label[i] = first cell of the minimum that the walk to the lowest neighbour
+    ends in.
 
-    label[n], -1 on entry, stays -1 off the valid cells. A plateau is left through its cells that have a lower neighbour, in
-    the order of a breadth-first search from them; a plateau without such cells is one minimum.
+    label[n], -1 on entry, stays -1 off the valid cells. A plateau is left through its cells that have a lower
+    neighbour, in the order of a breadth-first search from them; a plateau without such cells is one minimum.
     """
     m = order.size
     taken = label.copy()                         # -2: valid cell
@@ -77,7 +79,8 @@ def descend(values, order, steps, label):
             best = -1
             for k in range(steps.size):
                 j = i + steps[k]
-                if taken[j] == -2 and values[j] < level and (best < 0 or values[j] < values[best] or (values[j] == values[best] and j < best)):
+                if taken[j] == -2 and values[j] < level and (best < 0 or values[j] < values[best]
+                                                             or (values[j] == values[best] and j < best)):
                     best = j
             if best >= 0:
                 label[i] = label[best]

@@ -1,4 +1,5 @@
-"""A loss landscape that was read: its surfaces, the classes of its cells, and what follows from the samples alone."""
+"""A loss landscape that was read: its surfaces, the classes of its cells, and what follows from the samples
+alone."""
 from __future__ import annotations
 
 import os
@@ -12,7 +13,8 @@ from .cells import components, neighbourhood
 
 MAX_UNFINISHED = 0.1                 # of all cells; beyond, an analysis would be about a torso
 MISSING_WEIGHT = 1e-12               # Gibbs weight of cells without a value that a mean may leave out
-SPLINE_RANGE = 1e8                   # a spline through doubles keeps the small values while the large ones stay below this many times
+# a spline through doubles keeps the small values while the large ones stay below this many times
+SPLINE_RANGE = 1e8
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -38,11 +40,13 @@ class Landscape:
     trajectory : ndarray (n_points, ndim) or None
         The optimiser's path on the plane.
     trajectory_steps, trajectory_loss, trajectory_residual : ndarray (n_points,) or None
-        Steps of its points, the loss at the checkpoints themselves, and their distance from the plane, |v - Pv|/|v|.
+        Steps of its points, the loss at the checkpoints themselves, and their distance from the plane, |v -
+        Pv|/|v|.
     loss_stderr : ndarray or None
         Standard error of the loss, of the shape of `loss`.
     temperature : dict or None
-        The optimiser's temperature: theta, its tensor (ndim, ndim) in the orthonormal basis G^-1/2 of the plane, lr, batch, source.
+        The optimiser's temperature: theta, its tensor (ndim, ndim) in the orthonormal basis G^-1/2 of the
+        plane, lr, batch, source.
     logdet_perp : ndarray or None
         log det of the Hessian across the plane.
     origin_norm : float or None
@@ -134,7 +138,8 @@ class Landscape:
 
     @cached_property
     def edges(self):
-        """Faces of the cells whose centres are the samples: half way between them, and as far beyond the outermost."""
+        """Faces of the cells whose centres are the samples: half way between them, and as far beyond the
+        outermost."""
         faces = []
         for a, h in zip(self.axes, self.spacing):
             if self.is_uniform:
@@ -162,7 +167,8 @@ class Landscape:
         found = []
         for k, (e, v) in enumerate(zip(self.edges, point)):
             if not e[0] <= v <= e[-1]:
-                raise ValueError(f"the point {point.tolist()} is outside the landscape: axis {'xyz'[k]} covers {e[0]:g} to {e[-1]:g}.")
+                raise ValueError(f"the point {point.tolist()} is outside the landscape: axis {'xyz'[k]} "
+                                 f"covers {e[0]:g} to {e[-1]:g}.")
             found.append(int(min(np.searchsorted(e, v, side="right") - 1, e.size - 2)))
         return tuple(found[::-1])
 
@@ -171,7 +177,8 @@ class Landscape:
     @cached_property
     def counts(self):
         """Number of valid, unfinished and diverged cells."""
-        return {"valid": int(self.valid.sum()), "unfinished": int(self.unfinished.sum()), "diverged": int(self.diverged.sum())}
+        return {"valid": int(self.valid.sum()), "unfinished": int(self.unfinished.sum()),
+                "diverged": int(self.diverged.sum())}
 
     n_valid = property(lambda self: self.counts["valid"])
     n_unfinished = property(lambda self: self.counts["unfinished"])
@@ -198,14 +205,17 @@ class Landscape:
         share = self.n_unfinished / self.loss.size
         reasons = []
         if share > MAX_UNFINISHED:
-            reasons.append(f"{self.n_unfinished} of {self.loss.size} cells ({100 * share:.0f} %) were never computed")
+            reasons.append(f"{self.n_unfinished} of {self.loss.size} cells ({100 * share:.0f} %) were never "
+                           "computed")
         lowest = self.valid & (self.loss == self.loss[self.minimum_index])
         if (neighbourhood(self.unfinished) & lowest).any():
             where = list(self.minimum_index)
-            reasons.append(f"the lowest cell {where} touches cells that were never computed, so the minimum itself may be missing")
+            reasons.append(f"the lowest cell {where} touches cells that were never computed, so the minimum "
+                           "itself may be missing")
         if not reasons:
             return None
-        coarse = next((k for k in (2, 4, 8, 16) if not self.unfinished[(slice(None, None, k),) * self.ndim].any()), None)
+        coarse = next((k for k in (2, 4, 8, 16)
+                       if not self.unfinished[(slice(None, None, k),) * self.ndim].any()), None)
         remedy = "" if coarse is None else f", or read each {coarse}th sample (every={coarse}), which are all there"
         return " and ".join(reasons) + f"; finish the computation, or pass allow_partial=True (--allow-partial) to analyse what is there{remedy}"
 
@@ -229,8 +239,8 @@ class Landscape:
     def merge_tree(self, neighbours=8):
         """Merge tree of the sublevel sets (elder rule), a sequence of branches, lowest first.
 
-        Each branch has `.index` (iy, ix), `.minimum`, `.death` and `.saddle_index` (None for the root of a component) and
-        `.persistence`. Values are samples of the file, bit for bit.
+        Each branch has `.index` (iy, ix), `.minimum`, `.death` and `.saddle_index` (None for the root of a
+        component) and `.persistence`. Values are samples of the file, bit for bit.
         """
         from .merge_tree import merge_tree
 
@@ -260,8 +270,8 @@ class Landscape:
         theta : float
             Temperature, in units of the loss.
         of : str, ndarray or Landscape, optional
-            What is averaged: a dataset of the file ("test_loss"), an array of the same shape, or another landscape on the
-            same axes. Default: the analysed loss itself.
+            What is averaged: a dataset of the file ("test_loss"), an array of the same shape, or another
+            landscape on the same axes. Default: the analysed loss itself.
 
         Returns
         -------
@@ -277,7 +287,8 @@ class Landscape:
         known = np.isfinite(values)
         missing = float(weights[~known].sum())
         if missing > MISSING_WEIGHT:
-            raise ValueError(f"a Gibbs weight of {missing:.2g} lies on cells without a value; the mean would be about something else.")
+            raise ValueError(f"a Gibbs weight of {missing:.2g} lies on cells without a value; the mean would "
+                             "be about something else.")
         with np.errstate(under="ignore", over="ignore"):
             picked = weights[known]
             return float((np.where(picked > 0, values[known], 0.0) * picked).sum() / picked.sum())
@@ -294,7 +305,8 @@ class Landscape:
             return of.loss
         values = np.asarray(of, float)
         if values.shape != self.shape:
-            raise ValueError(f"the values have shape {values.shape}, expected {self.shape} as the landscape (index [iy, ix]).")
+            raise ValueError(f"the values have shape {values.shape}, expected {self.shape} as the landscape "
+                             "(index [iy, ix]).")
         return values
 
     def height(self, share):
@@ -303,27 +315,31 @@ class Landscape:
         return float(np.quantile(f, share) - f.min())
 
     def potential(self, ceiling=None):
-        """The loss as a `GridPotential` on axes (x, y): a C2 spline through the samples, transposed to index [ix, iy].
+        """The loss as a `GridPotential` on axes (x, y): a C2 spline through the samples, transposed to index
+        [ix, iy].
 
         Parameters
         ----------
         ceiling : float, optional
-            Above it the loss is compressed, f -> c + a log(1 + (f - c)/a) with a the ceiling's height above the minimum.
-            Default: none, except that a surface whose largest value is more than 1e8 times its median height (real ones
-            reach 1e35) is compressed above 1000 times the height of its lower quartile, since a spline in double precision
-            would otherwise lose the small values altogether.
+            Above it the loss is compressed, f -> c + a log(1 + (f - c)/a) with a the ceiling's height above
+            the minimum. Default: none, except that a surface whose largest value is more than 1e8 times its
+            median height (real ones reach 1e35) is compressed above 1000 times the height of its lower
+            quartile, since a spline in double precision would otherwise lose the small values altogether.
 
         Notes
         -----
-        Invalid cells are NaN, walls of the potential. Below the ceiling the samples are met to rounding; between them the
-        spline is a guess of order h^4, and it may swing below its samples at the foot of a cliff.
+        Invalid cells are NaN, walls of the potential. Below the ceiling the samples are met to rounding;
+        between them the spline is a guess of order h^4, and it may swing below its samples at the foot of a
+        cliff.
         """
         from ...potentials.grid_potential import GridPotential
 
         if not self.is_uniform:
-            raise ValueError("the coordinates are not evenly spaced, and a spline potential needs even spacing; resample the surface.")
+            raise ValueError("the coordinates are not evenly spaced, and a spline potential needs even "
+                             "spacing; resample the surface.")
         f = self.loss
-        if ceiling is None and self.height(0.25) > 0 and (np.nanmax(f) - np.nanmin(f)) > SPLINE_RANGE * self.height(0.5):
+        if ceiling is None and self.height(0.25) > 0 and (np.nanmax(f)
+                                                          - np.nanmin(f)) > SPLINE_RANGE * self.height(0.5):
             ceiling = np.nanmin(f) + 1000 * self.height(0.25)
         return GridPotential(self.axes, np.ascontiguousarray(compressed(f, ceiling).T))
 
@@ -332,9 +348,10 @@ class Landscape:
     def save(self, path):
         """Write the landscape to a file, the kind told by the ending; its path.
 
-        .h5, .hdf5: fpkit's schema 1.0, with everything that was read, also under names that fpkit does not know;
-        .npz: Landscaper's layout, `loss` with its first index along x, and `coordinates`; .vtk: a rectilinear grid for ParaView;
-        a name without ending: a folder of topsearch's text files with the minima and saddles.
+        .h5, .hdf5: fpkit's schema 1.0, with everything that was read, also under names that fpkit does not
+        know; .npz: Landscaper's layout, `loss` with its first index along x, and `coordinates`; .vtk: a
+        rectilinear grid for ParaView; a name without ending: a folder of topsearch's text files with the
+        minima and saddles.
         """
         from ..files.saving import save
 
@@ -345,32 +362,39 @@ class Landscape:
     def to_dict(self):
         """Plain dictionary (strict JSON) of what is in the file."""
         counts, out = self.counts, {}
-        out |= {"file": self.path, "key": self.key, "surfaces": sorted(self.surfaces), "shape": list(self.shape), "cells": counts}
+        out |= {"file": self.path, "key": self.key, "surfaces": sorted(self.surfaces),
+                "shape": list(self.shape), "cells": counts}
         for name, a, h in zip("xyz", self.axes, self.spacing):
             out[name] = {"low": float(a[0]), "high": float(a[-1]), "samples": int(a.size), "spacing": h}
         if self.valid.any():
             f = self.loss[self.valid]
-            out["minimum"] = {"value": float(f.min()), "index": list(self.minimum_index), "point": self.point(self.minimum_index).tolist()}
+            out["minimum"] = {"value": float(f.min()), "index": list(self.minimum_index),
+                              "point": self.point(self.minimum_index).tolist()}
             out["maximum"] = float(f.max())
             out["components"] = self.n_components()
             out["minima"] = {"neighbours_8": len(self.merge_tree(8)), "neighbours_4": len(self.merge_tree(4))}
         out["gram"] = None if self.gram is None else self.gram.tolist()
         out["trajectory"] = None if self.trajectory is None else {
-            "points": len(self.trajectory), "first": self.trajectory[0].tolist(), "last": self.trajectory[-1].tolist()}
+            "points": len(self.trajectory), "first": self.trajectory[0].tolist(),
+            "last": self.trajectory[-1].tolist()}
         if self.temperature is not None:
-            out["temperature"] = {k: v.tolist() if hasattr(v, "tolist") else v for k, v in self.temperature.items()}
+            out["temperature"] = {k: v.tolist() if hasattr(v, "tolist") else v for k,
+                                  v in self.temperature.items()}
         out["meta"], out["warnings"] = self.meta, list(self.warnings)
         return out
 
     def summary(self):
         """The facts of the file as a few lines of text."""
         c = self.counts
-        lines = [f"{os.path.basename(self.path)}: {self.key} on {' x '.join(str(n) for n in self.shape[::-1])} samples, "
+        lines = [f"{os.path.basename(self.path)}: {self.key} on "
+                 f"{' x '.join(str(n) for n in self.shape[::-1])} samples, "
                  + ", ".join(f"{n} {a[0]:g} to {a[-1]:g}" for n, a in zip("xyz", self.axes))]
         lines.append(f"  cells: {c['valid']} valid, {c['unfinished']} unfinished, {c['diverged']} diverged")
         if self.valid.any():
-            lines.append(f"  loss: {np.nanmin(self.loss):.6g} at {list(self.minimum_index)} to {np.nanmax(self.loss):.6g}; "
-                         f"{len(self.merge_tree(8))} minima (8 neighbours), {len(self.merge_tree(4))} (4 neighbours)")
+            lines.append(f"  loss: {np.nanmin(self.loss):.6g} at {list(self.minimum_index)} to "
+                         f"{np.nanmax(self.loss):.6g}; "
+                         f"{len(self.merge_tree(8))} minima (8 neighbours), {len(self.merge_tree(4))} (4 "
+                         "neighbours)")
         lines.append(f"  metric: {'Gram matrix of the directions in the file' if self.gram is not None else 'none, times in arbitrary units'}")
         lines += [f"  - {w}" for w in self.warnings]
         return "\n".join(lines)
@@ -379,7 +403,8 @@ class Landscape:
 
 
 def compressed(loss, ceiling):
-    """`loss` with everything above the ceiling replaced by c + a log(1 + (f - c)/a), slope one at c; NaN stays."""
+    """`loss` with everything above the ceiling replaced by c + a log(1 + (f - c)/a), slope one at c; NaN
+    stays."""
     if ceiling is None:
         return loss
     a = ceiling - np.nanmin(loss)

@@ -1,8 +1,10 @@
-"""Merge tree of the sublevel sets of a sampled surface, and its basins: the minima, and the saddle where each is absorbed.
+"""Merge tree of the sublevel sets of a sampled surface, and its basins: the minima, and the saddle where each
+is absorbed.
 
-A minimum is a plateau-connected set of valid cells none of whose valid neighbours is strictly lower. Cells are flooded in
-ascending order of (value, index); where two components meet, the one with the lower minimum survives (the elder rule; on a
-tie the smaller index). Only comparisons and one subtraction are made, so every number is a sample, bit for bit.
+A minimum is a plateau-connected set of valid cells none of whose valid neighbours is strictly lower. Cells
+are flooded in ascending order of (value, index); where two components meet, the one with the lower minimum
+survives (the elder rule; on a tie the smaller index). Only comparisons and one subtraction are made, so every
+number is a sample, bit for bit.
 """
 from __future__ import annotations
 
@@ -86,9 +88,11 @@ class MergeTree(Sequence):
         return tuple(self.branches[k] for k in self.kept(factor * theta))
 
     def basins(self, persistence=0.0):
-        """Array of the landscape's shape with the place in the tree of the well that each cell descends to; -1 outside.
+        """Array of the landscape's shape with the place in the tree of the well that each cell descends to;
+        -1 outside.
 
-        Steepest descent to the lowest neighbour, then merged up the tree into branches of more than this persistence.
+        Steepest descent to the lowest neighbour, then merged up the tree into branches of more than this
+        persistence.
         """
         survivors = set(self.kept(persistence))
         home = np.arange(len(self) + 1)
@@ -101,9 +105,11 @@ class MergeTree(Sequence):
         return home[self._basins]
 
     def minima(self, landscape):
-        """The minima of the tree as `Minimum`, with flags for the edge of the box and for invalid neighbours."""
+        """The minima of the tree as `Minimum`, with flags for the edge of the box and for invalid
+        neighbours."""
         edge, beside = on_edge(landscape.shape), neighbourhood(~landscape.valid)
-        return tuple(Minimum(b.index, b.minimum, landscape.point(b.index), b.persistence, bool(edge[b.index]), bool(beside[b.index]))
+        return tuple(Minimum(b.index, b.minimum, landscape.point(b.index), b.persistence, bool(edge[b.index]),
+                             bool(beside[b.index]))
                      for b in self.branches)
 
     def __repr__(self):
@@ -152,7 +158,8 @@ def merge_tree(loss, valid=None, neighbours=8):
     place_of = {int(cell): k for k, cell in enumerate(born)}
     index_of = lambda cell: tuple(int(i) - 1 for i in np.unravel_index(cell, padded.shape))
     branches = [Branch(index_of(c), float(values[c]), None if death[c] < 0 else float(values[death[c]]),
-                       None if death[c] < 0 else index_of(death[c]), None if death[c] < 0 else place_of[int(elder[c])]) for c in born]
+                       None if death[c] < 0 else index_of(death[c]), None if death[c] < 0
+                       else place_of[int(elder[c])]) for c in born]
     lookup = np.full(values.size + 1, -1)               # label -1 reads the last entry
     lookup[born] = np.arange(born.size)
     inner = (slice(1, -1),) * loss.ndim

@@ -7,11 +7,13 @@ import numpy as np
 
 
 def refined(land, factor, is_smooth=False):
-    """The analysed surface with `factor - 1` samples more in each interval; the samples stay, bit for bit, and a hole stays a hole.
+    """The analysed surface with `factor - 1` samples more in each interval; the samples stay, bit for bit,
+    and a hole stays a hole.
 
-    Linear between the samples, so that no new value lies outside the range of its corners and cliffs of 1e35 or walls of NaN do no
-    harm (a spline would swing). Smooth: bent in each interval by the harmonic mean of the second differences at its ends, where these
-    have one sign; of order 4 for smooth surfaces, and the smaller of the two rules beside a cliff.
+    Linear between the samples, so that no new value lies outside the range of its corners and cliffs of 1e35
+    or walls of NaN do no harm (a spline would swing). Smooth: bent in each interval by the harmonic mean of
+    the second differences at its ends, where these have one sign; of order 4 for smooth surfaces, and the
+    smaller of the two rules beside a cliff.
     """
     loss, axes = land.loss, []
     for k, a in enumerate(land.axes):
@@ -30,11 +32,13 @@ def refined(land, factor, is_smooth=False):
             loss = np.where(s == 0, one, np.where(s == 1, two, between))
     valid = np.isfinite(loss)
     none = np.zeros(loss.shape, bool)
-    return replace(land, axes=tuple(axes), loss=loss, surfaces={}, stored={}, valid=valid, unfinished=none, diverged=~valid, loss_stderr=None, logdet_perp=None)
+    return replace(land, axes=tuple(axes), loss=loss, surfaces={}, stored={}, valid=valid, unfinished=none,
+                   diverged=~valid, loss_stderr=None, logdet_perp=None)
 
 
 def _bend(loss, axis):
-    """Limited second difference of each interval along an axis; where one end has none, that of the other; 0 where neither has."""
+    """Limited second difference of each interval along an axis; where one end has none, that of the other; 0
+    where neither has."""
     f = np.moveaxis(loss, axis, -1)
     ends = np.full(f.shape, np.nan)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):

@@ -1,4 +1,5 @@
-"""Wells of a landscape: which minima count, their saddles, their basins, and what the samples can say about them."""
+"""Wells of a landscape: which minima count, their saddles, their basins, and what the samples can say about
+them."""
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from .cells import neighbourhood, on_edge
 N_TEMPERATURES = 12
 WELL_FACTOR = 3.0                    # a minimum is a well while its persistence exceeds this many theta
 REACH = 2.0                          # times the median height of the surface: higher barriers are walls
-DENT = 1e-3                          # of the largest persistence that counts: shallower minima are dents in a well
+DENT = 1e-3  # of the largest persistence that counts: shallower minima are dents in a well
 RESOLVED_CELLS = 9                   # fewer cells than a 3 x 3 block say nothing about a width
 
 
@@ -33,8 +34,9 @@ class Well:
     n_cells : int
         Cells of its basin (steepest descent, dents merged into it).
     flags : tuple of str
-        "touches_edge", "touches_invalid": the lowest cell lies beside the end of the data, so the true minimum may be further
-        out. "n_cells<9": its width is not resolved. "within_noise": its depth is below three standard errors of the loss.
+        "touches_edge", "touches_invalid": the lowest cell lies beside the end of the data, so the true
+        minimum may be further out. "n_cells<9": its width is not resolved. "within_noise": its depth is below
+        three standard errors of the loss.
     """
     number: int
     index: tuple
@@ -49,17 +51,21 @@ class Well:
     flags: tuple
 
     def to_dict(self):
-        return {"number": self.number, "index": list(self.index), "point": self.x.tolist(), "minimum": self.minimum,
+        return {"number": self.number, "index": list(self.index), "point": self.x.tolist(),
+                "minimum": self.minimum,
                 "saddle_index": None if self.saddle_index is None else list(self.saddle_index),
-                "saddle_point": None if self.saddle_x is None else self.saddle_x.tolist(), "saddle": self.saddle, "joins": self.joins,
-                "persistence": None if np.isinf(self.persistence) else self.persistence, "n_cells": self.n_cells, "flags": list(self.flags)}
+                "saddle_point": None if self.saddle_x is None else self.saddle_x.tolist(),
+                "saddle": self.saddle, "joins": self.joins,
+                "persistence": None if np.isinf(self.persistence) else self.persistence,
+                "n_cells": self.n_cells, "flags": list(self.flags)}
 
 
 def counted_depths(land, tree):
     """Finite persistences that say something about temperature, ascending.
 
-    Left out are barriers above twice the median height of the surface (on real surfaces the loss grows to 1e8 and 1e35 at the rim,
-    where a hollow is 'deep' at no temperature of interest), minima above that height, and dents of less than a thousandth of the rest.
+    Left out are barriers above twice the median height of the surface (on real surfaces the loss grows to 1e8
+    and 1e35 at the rim, where a hollow is 'deep' at no temperature of interest), minima above that height,
+    and dents of less than a thousandth of the rest.
     """
     reach = REACH * land.height(0.5)
     lowest = tree[0].minimum if len(tree) else 0.0
@@ -81,9 +87,11 @@ def default_temperatures(land, tree):
 
 
 def find_wells(land, tree, theta):
-    """Wells at temperature `theta` and the basin of each: (wells, array with the place of the well of each cell, -1 outside).
+    """Wells at temperature `theta` and the basin of each: (wells, array with the place of the well of each
+    cell, -1 outside).
 
-    Wells are the branches with persistence above 3 theta; shallower ones belong to the well that they drain into.
+    Wells are the branches with persistence above 3 theta; shallower ones belong to the well that they drain
+    into.
     """
     kept = tree.kept(WELL_FACTOR * theta)
     place = {k: n for n, k in enumerate(kept)}
@@ -109,6 +117,8 @@ def find_wells(land, tree, theta):
             if np.isfinite(noise) and b.persistence < 3 * noise:
                 flags.append("within_noise")
         has_saddle = b.death is not None
-        wells.append(Well(n + 1, b.index, land.point(b.index), b.minimum, b.saddle_index, land.point(b.saddle_index) if has_saddle else None,
-                          b.death, place[b.parent] + 1 if has_saddle else None, b.persistence, int(sizes[n]), tuple(flags)))
+        wells.append(Well(n + 1, b.index, land.point(b.index), b.minimum, b.saddle_index,
+                          land.point(b.saddle_index) if has_saddle else None,
+                          b.death, place[b.parent] + 1 if has_saddle else None, b.persistence, int(sizes[n]),
+                          tuple(flags)))
     return tuple(wells), basins

@@ -1,20 +1,23 @@
-"""Standard errors and correlation times of time averages, from groups of independent walkers and from batches of time."""
+"""Standard errors and correlation times of time averages, from groups of independent walkers and from batches
+of time."""
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
 
-N_BATCHES = 64           # batches of time kept; when they are full, neighbours are joined and the next ones are twice as long
+# batches of time kept; when they are full, neighbours are joined and the next ones are twice as long
+N_BATCHES = 64
 MANY = 16                # as many independent groups make batches of time unnecessary
 LEVEL = 0.99865          # one-sided: 99.73 % two-sided, three standard errors of a normal law
 
 
 class BatchMeans:
-    """Sums of `n_quantities` over time for each group of walkers, in at most `N_BATCHES` batches of equal length.
+    """Sums of `n_quantities` over time for each group of walkers, in at most `N_BATCHES` batches of equal
+    length.
 
-    The length doubles by joining neighbours when all are full, so that neither the number of snapshots need be known
-    nor does it matter in which portions they come: the batches depend on the snapshots alone.
+    The length doubles by joining neighbours when all are full, so that neither the number of snapshots need
+    be known nor does it matter in which portions they come: the batches depend on the snapshots alone.
     """
 
     def __init__(self, sizes, n_quantities):
@@ -30,7 +33,8 @@ class BatchMeans:
         return self.n_full * self.length + self.n_open
 
     def add(self, sums, squares):
-        """Take the sums (n_snapshots, n_groups, n_quantities) over the walkers of each group, and those of squares."""
+        """Take the sums (n_snapshots, n_groups, n_quantities) over the walkers of each group, and those of
+        squares."""
         self.squares = _added(self.squares, squares)
         begin = 0
         while begin < len(sums):
@@ -58,7 +62,8 @@ class BatchMeans:
         """Go on from `state`."""
         if state["table"].shape != self.table.shape or not np.array_equal(state["sizes"], self.sizes):
             raise ValueError("the saved statistics have another shape; they belong to another run.")
-        self.table, self.open, self.squares = (np.array(state[name], float) for name in ("table", "open", "squares"))
+        self.table, self.open, self.squares = (np.array(state[name], float)
+                                               for name in ("table", "open", "squares"))
         self.length, self.n_full, self.n_open = (int(n) for n in state["counters"])
 
     def averages(self):
@@ -77,11 +82,12 @@ class BatchMeans:
             error, dof, length = *_spread(totals / (self.sizes * saved), weights), saved
             half = self.n_full // 2
             if half:
-                change = (table[half: 2 * half].sum(0) - table[:half].sum(0)) / (self.sizes * half * self.length)
+                change = (table[half: 2 * half].sum(0) - table[:half].sum(0)) / (self.sizes * half
+                                                                                 * self.length)
                 size = _spread(change, weights)[0]
                 drift = float(weights @ change / size) if size > 0 else 0.0
         else:
-            joined = 1                      # batches as long as possible, but at least 20 pieces of groups and time together
+            joined = 1  # batches as long as possible, but at least 20 pieces of groups and time together
             while self.n_full // (2 * joined) * self.sizes.size >= 20:
                 joined *= 2
             n_pieces = self.n_full // joined
@@ -92,15 +98,16 @@ class BatchMeans:
         scale = mean**2 + variance
         if variance <= 1e-14 * scale:       # nothing moves: rounding of the sums of squares
             variance = 0.0
-        inefficiency = max(n * saved * error**2 / variance, 1.0) if variance > 0 and np.isfinite(error) else 1.0
+        inefficiency = max(n * saved * error**2 / variance,
+                           1.0) if variance > 0 and np.isfinite(error) else 1.0
         return Average(mean, error, dof, variance, inefficiency, n * saved / inefficiency, length, drift)
 
 
 @dataclass(frozen=True)
 class Average:
-    """A time average: mean, its standard error and degrees of freedom, the variance of one sample, the statistical
-    inefficiency (samples worth one independent one), the effective number, the snapshots of one independent piece,
-    and the change from the first to the second half in its standard errors."""
+    """A time average: mean, its standard error and degrees of freedom, the variance of one sample, the
+    statistical inefficiency (samples worth one independent one), the effective number, the snapshots of one
+    independent piece, and the change from the first to the second half in its standard errors."""
     mean: float
     standard_error: float
     dof: int
@@ -124,7 +131,8 @@ def bound_factor(dof):
 
 
 def _added(start, rows):
-    """start + rows[0] + rows[1] + ... strictly in this order: a plain sum would pair them differently for every number of rows."""
+    """start + rows[0] + rows[1] + ... strictly in this order: a plain sum would pair them differently for
+    every number of rows."""
     return np.add.accumulate(np.concatenate([start[None], rows]), axis=0)[-1].copy()
 
 

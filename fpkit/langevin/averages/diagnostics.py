@@ -13,7 +13,8 @@ def doubts(averages, tally, inputs, start, end, potential):
     """Sentences on what is doubtful, most important first; empty when nothing is."""
     out = []
     if tally.regions and len(tally.regions) > 1 and not tally.transitions.any():
-        out.append(f"no transition was seen between the regions {', '.join(map(repr, tally.regions))}: their occupancies are those of the "
+        out.append(f"no transition was seen between the regions {', '.join(map(repr, tally.regions))}: their "
+                   "occupancies are those of the "
                    "start; run longer, raise theta, or start in all of them")
     elif not tally.regions:
         out += _wells(tally, inputs, start, end, potential)
@@ -22,13 +23,17 @@ def doubts(averages, tally, inputs, start, end, potential):
     interval = inputs["every"] * inputs["dt"]
     if a.length < LONG_ENOUGH * a.inefficiency / 2 and tally.n_saved > 1:
         what = "each path" if a.length == tally.n_saved else "a batch of time"
-        n = int(np.ceil(LONG_ENOUGH * a.inefficiency / 2 * inputs["every"] * (1 if a.length == tally.n_saved else inputs["n_steps"] / (
+        n = int(np.ceil(LONG_ENOUGH * a.inefficiency / 2 * inputs["every"]
+                        * (1 if a.length == tally.n_saved else inputs["n_steps"] / (
             a.length * inputs["every"])) / 1000) * 1000)
-        out.append(f"{what} is only {2 * a.length / a.inefficiency:.2g} correlation times of {name} long ({a.inefficiency * interval / 2:.3g} each): "
-                   f"the start may still show and the error be too small; n_steps of about {max(n, 2 * inputs['n_steps'])} would do")
+        out.append(f"{what} is only {2 * a.length / a.inefficiency:.2g} correlation times of {name} long "
+                   f"({a.inefficiency * interval / 2:.3g} each): "
+                   "the start may still show and the error be too small; n_steps of about "
+                   f"{max(n, 2 * inputs['n_steps'])} would do")
     q = max(range(len(averages)), key=lambda q: abs(averages[q].drift))
     if abs(averages[q].drift) > DRIFT and not out:
-        out.append(f"{tally.names[q]} still drifts: its two halves differ by {abs(averages[q].drift):.3g} standard errors; use a longer burn_in")
+        out.append(f"{tally.names[q]} still drifts: its two halves differ by {abs(averages[q].drift):.3g} "
+                   "standard errors; use a longer burn_in")
     return out
 
 
@@ -48,17 +53,20 @@ def _wells(tally, inputs, start, end, potential):
     changed = int((nearest(start) != nearest(end)).sum())
     if changed >= FEW_CHANGES * len(end):
         return []
-    return [f"{changed if changed else 'none'} of {len(end)} paths ended in another well than they started in, though {len(minima)} are known: the "
+    return [f"{changed if changed else 'none'} of {len(end)} paths ended in another well than they started "
+            f"in, though {len(minima)} are known: the "
             "shares of the wells are those of the start; run longer, raise theta, or start in all wells"]
 
 
 def known_minima(potential, grid):
-    """(x, f) of the minima that are known or easily found: the catalogue's, or those in the histogram's box."""
+    """(x, f) of the minima that are known or easily found: the catalogue's, or those in the histogram's
+    box."""
     minima = getattr(potential, "minima", None)
-    if minima is None and grid is not None and grid.ndim <= 2 and not getattr(potential, "is_black_box", False):
+    if minima is None and grid is not None and grid.ndim <= 2 and not getattr(potential, "is_black_box",
+                                                                              False):
         from ...potentials.stationary.critical import find_wells
         try:
             minima = find_wells(potential, grid.bounds)
-        except ValueError:                     # a box that the potential does not fill: no advice is given then
+        except ValueError:  # a box that the potential does not fill: no advice is given then
             minima = None
     return [(np.atleast_1d(m.x), float(m.value)) for m in minima or ()]

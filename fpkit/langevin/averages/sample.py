@@ -20,17 +20,23 @@ from .statistics import Statistics
 from .tally import Tally, check_observables, check_regions
 from .diagnostics import doubts
 
-ORDER = {"euler-maruyama": 1, "leimkuhler-matthews": 2, "heun": 2, "baoab": 2, "mala": None}   # of the invariant measure in dt
+# of the invariant measure in dt
+ORDER = {"euler-maruyama": 1, "leimkuhler-matthews": 2, "heun": 2, "baoab": 2, "mala": None}
 
 
-def sample(potential, theta, x0, dt, n_steps, n_paths=None, scheme="leimkuhler-matthews", burn_in=None, every=None, histogram=None,
-           marginal=None, regions=None, observables=None, seed=1, walls=None, mobility=None, friction=None, n_threads=None, checkpoint=None,
-           checkpoint_every=60.0, resume=None, extrapolate=False, executor=None, progress=None, precision="auto", noise="gaussian"):
-    """Averages of the Gibbs distribution from Langevin paths: energy, moments, histogram, occupancies, each with its error.
+def sample(potential, theta, x0, dt, n_steps, n_paths=None, scheme="leimkuhler-matthews", burn_in=None,
+           every=None, histogram=None,
+           marginal=None, regions=None, observables=None, seed=1, walls=None, mobility=None, friction=None,
+           n_threads=None, checkpoint=None,
+           checkpoint_every=60.0, resume=None, extrapolate=False, executor=None, progress=None,
+           precision="auto", noise="gaussian"):
+    """Averages of the Gibbs distribution from Langevin paths: energy, moments, histogram, occupancies, each
+    with its error.
 
-    The paths follow dX = -grad f dt + sqrt(2 theta) dW (or its underdamped form for "baoab"); their long-time law is
-    exp(-f/theta)/Z up to the bias of the scheme: of order dt for "euler-maruyama", dt^2 for "leimkuhler-matthews" [1]_ and
-    "baoab", none for "mala". Snapshots are summed while the paths run and then forgotten.
+    The paths follow dX = -grad f dt + sqrt(2 theta) dW (or its underdamped form for "baoab"); their long-time
+    law is exp(-f/theta)/Z up to the bias of the scheme: of order dt for "euler-maruyama", dt^2 for
+    "leimkuhler-matthews" [1]_ and "baoab", none for "mala". Snapshots are summed while the paths run and then
+    forgotten.
 
     Parameters
     ----------
@@ -47,15 +53,18 @@ def sample(potential, theta, x0, dt, n_steps, n_paths=None, scheme="leimkuhler-m
         Number of paths; default one a row of `x0`, or 1000.
     scheme : {"leimkuhler-matthews", "euler-maruyama", "heun", "mala", "baoab"}
     burn_in : int, optional
-        Steps thrown away at the start of each path; default a fifth of `n_steps`. Rounded up to a multiple of `every`.
+        Steps thrown away at the start of each path; default a fifth of `n_steps`. Rounded up to a multiple of
+        `every`.
     every : int, optional
         Steps between two snapshots; default 10, fewer when the run is shorter than 640 steps.
     histogram : Grid, optional
         Cells to count in; points outside are counted apart. A periodic axis takes points modulo its period.
     marginal : sequence of int, optional
-        The coordinate that each axis of `histogram` shows, for example ``(0, 3)`` in ten dimensions; default: all of them.
+        The coordinate that each axis of `histogram` shows, for example ``(0, 3)`` in ten dimensions; default:
+        all of them.
     regions : dict of str to Region, optional
-        Disjoint regions such as ``{"left": A, "right": B}``: their occupancies, and the transitions between them.
+        Disjoint regions such as ``{"left": A, "right": B}``: their occupancies, and the transitions between
+        them.
     observables : dict of str to callable, optional
         ``observable(points (n_paths, ndim)) -> (n_paths,)``.
     seed : int
@@ -68,12 +77,12 @@ def sample(potential, theta, x0, dt, n_steps, n_paths=None, scheme="leimkuhler-m
     checkpoint : path, optional
         File to which the state goes every `checkpoint_every` seconds, on Ctrl-C and at the end.
     resume : bool, optional
-        True: go on from `checkpoint`, which must exist; False: start anew; None (default): go on if it exists. The end
-        is the same to the bit as without the interruption. `n_steps` may be larger than it was; `burn_in` and `every` stay
-        those of the first run, defaults included.
+        True: go on from `checkpoint`, which must exist; False: start anew; None (default): go on if it
+        exists. The end is the same to the bit as without the interruption. `n_steps` may be larger than it
+        was; `burn_in` and `every` stay those of the first run, defaults included.
     extrapolate : bool
-        Run once more with 2 dt (half the steps), extrapolate to dt = 0 with the order of the scheme, and add the size of
-        that correction to the errors. Without it the errors are statistical alone.
+        Run once more with 2 dt (half the steps), extrapolate to dt = 0 with the order of the scheme, and add
+        the size of that correction to the errors. Without it the errors are statistical alone.
     executor : concurrent.futures.Executor, optional
         Shares the paths among its workers (processes must be spawned, not forked); the bits stay the same.
     progress : bool, optional
@@ -82,7 +91,8 @@ def sample(potential, theta, x0, dt, n_steps, n_paths=None, scheme="leimkuhler-m
     Returns
     -------
     statistics : Statistics
-        Its `status` is "ok" or says what is doubtful, and a ResolutionWarning says the same. Ctrl-C returns what is done.
+        Its `status` is "ok" or says what is doubtful, and a ResolutionWarning says the same. Ctrl-C returns
+        what is done.
 
     Raises
     ------
@@ -102,12 +112,15 @@ def sample(potential, theta, x0, dt, n_steps, n_paths=None, scheme="leimkuhler-m
     ----------
     .. [1] B. Leimkuhler, C. Matthews, Appl. Math. Res. Express 2013, 34 (2013).
     """
-    theta = _constant("theta", theta, "sample averages over time and needs one temperature; anneal with fpkit.simulate.")
+    theta = _constant("theta", theta, "sample averages over time and needs one temperature; anneal with "
+                      "fpkit.simulate.")
     if theta == 0:
         raise ValueError("theta must be positive, got 0. The noise-free limit is fpkit.gradient_flow.")
-    dt = _constant("dt", dt, "sample weighs all snapshots alike and needs one time step; schedules are for fpkit.simulate.")
+    dt = _constant("dt", dt, "sample weighs all snapshots alike and needs one time step; schedules are for "
+                   "fpkit.simulate.")
     if getattr(potential, "is_time_dependent", False):
-        raise ValueError("the potential depends on t and has no stationary average; use fpkit.simulate with save_every.")
+        raise ValueError("the potential depends on t and has no stationary average; use fpkit.simulate with "
+                         "save_every.")
     n_steps = checks.whole("n_steps", n_steps, 1)
     x0 = checks.points("x0", np.atleast_1d(x0), potential.ndim)
     if n_paths is None:
@@ -122,56 +135,72 @@ def sample(potential, theta, x0, dt, n_steps, n_paths=None, scheme="leimkuhler-m
     if executor is not None and checkpoint is not None:
         raise ValueError("a run shared by an executor keeps no checkpoint; leave out one of the two.")
     if checkpoint is not None and seed is None:
-        raise ValueError("a run with a checkpoint needs a seed that a later call can repeat; pass a whole number.")
+        raise ValueError("a run with a checkpoint needs a seed that a later call can repeat; pass a whole "
+                         "number.")
     given_every, given_burn_in = every, burn_in
     every = max(1, min(10, n_steps // 64)) if every is None else checks.whole("every", every, 1)
     burn_in = n_steps // 5 if burn_in is None else checks.whole("burn_in", burn_in, 0)
-    settings = {"theta": theta, "dt": dt, "scheme": scheme, "n_paths": n_paths, "seed": seed, "walls": walls, "mobility": mobility,
+    settings = {"theta": theta, "dt": dt, "scheme": scheme, "n_paths": n_paths, "seed": seed, "walls": walls,
+                "mobility": mobility,
                 "friction": friction, "precision": precision, "noise": noise}
     ensemble = Ensemble(potential, x0=x0, n_threads=n_threads, **settings)
     if ensemble.has_absorbing:
-        raise ValueError("absorbing walls end the paths and leave no stationary average; use fpkit.simulate, or reflecting walls.")
-    tally = Tally(potential, n_paths, x0.reshape(-1, potential.ndim).mean(0), histogram, regions, observables, n_threads, marginal=marginal)
+        raise ValueError("absorbing walls end the paths and leave no stationary average; use fpkit.simulate, "
+                         "or reflecting walls.")
+    tally = Tally(potential, n_paths, x0.reshape(-1, potential.ndim).mean(0), histogram, regions, observables,
+                  n_threads, marginal=marginal)
     digest = None
     if checkpoint is not None:
         target(checkpoint)
         digest = _digest(potential, settings, x0, histogram, marginal, regions, observables)
         found = _resumed(checkpoint, resume, digest)
         if found is not None:
-            ensemble.restore({name[9:]: value for name, value in found.items() if name.startswith("ensemble/")})
+            ensemble.restore({name[9:]: value for name, value in found.items()
+                              if name.startswith("ensemble/")})
             tally.restore({name[6:]: value for name, value in found.items() if name.startswith("tally/")})
             if ensemble.step > n_steps:
-                raise ValueError(f"the checkpoint is at step {ensemble.step}, beyond n_steps = {n_steps}; ask for more steps or start anew with "
+                raise ValueError(f"the checkpoint is at step {ensemble.step}, beyond n_steps = {n_steps}; "
+                                 "ask for more steps or start anew with "
                                  "resume=False.")
             every, burn_in = _as_before(found, given_every, given_burn_in, every, burn_in)
     burn_in = -(-burn_in // every) * every
     if (n_steps - burn_in) // every < 1:
-        raise ValueError(f"n_steps = {n_steps} leaves no snapshot after a burn-in of {burn_in} steps with every = {every}; make the run longer.")
+        raise ValueError(f"n_steps = {n_steps} leaves no snapshot after a burn-in of {burn_in} steps with "
+                         f"every = {every}; make the run longer.")
     start = np.broadcast_to(x0, (n_paths, potential.ndim))
     plan = {"n_steps": n_steps, "burn_in": burn_in, "every": every}
     if executor is None:
         def save():
-            state = {f"ensemble/{k}": v for k, v in ensemble.state().items()} | {f"tally/{k}": v for k, v in tally.state().items()}
+            state = {f"ensemble/{k}": v for k, v in ensemble.state().items()} | {f"tally/{k}": v for k,
+                                                                                 v in tally.state().items()}
             save_state(checkpoint, digest, {**state, "burn_in": np.array(burn_in), "every": np.array(every)})
         _drive(ensemble, tally, plan, save if checkpoint is not None else None, clock, progress)
         done, end, accepted = ensemble.step, ensemble.x, ensemble.accepted
     else:
         from .sharing import shared
-        end, accepted = shared(executor, potential, x0, {**settings, "precision": ensemble.precision}, tally, plan, n_threads)
+        end, accepted = shared(executor, potential, x0, {**settings, "precision": ensemble.precision}, tally,
+                               plan, n_threads)
         done = n_steps
-    inputs = {"potential": str(getattr(potential, "source", potential)), "theta": theta, "dt": dt, **plan, "n_paths": n_paths, "scheme": scheme,
-              "seed": ensemble.seed, "friction": friction, "walls": repr(ensemble.walls) if ensemble.walls is not None else None,
-              "marginal": None if marginal is None else list(marginal), "x0": x0.tolist() if x0.ndim == 1 else f"{len(x0)} points"}
+    inputs = {"potential": str(getattr(potential, "source", potential)), "theta": theta, "dt": dt, **plan,
+              "n_paths": n_paths, "scheme": scheme,
+              "seed": ensemble.seed, "friction": friction, "walls": repr(ensemble.walls) if ensemble.walls
+              is not None else None,
+              "marginal": None if marginal is None else list(marginal), "x0": x0.tolist() if x0.ndim == 1
+              else f"{len(x0)} points"}
     acceptance = float(accepted.sum() / (n_paths * done)) if accepted.size and done else None
     stats = _result(tally, inputs, acceptance, done, start, end, potential)
     if extrapolate and tally.n_saved and ORDER[scheme] and done >= n_steps:
-        again = dict(burn_in=burn_in // 2, every=every, histogram=None, regions=regions, observables=observables, walls=walls,
-                     mobility=mobility, friction=friction, n_threads=n_threads, executor=executor, progress=progress, precision=precision,
-                     noise=noise, seed=int(np.random.SeedSequence([*np.atleast_1d(ensemble.key), 2]).generate_state(1, np.uint64)[0]))
+        again = dict(burn_in=burn_in // 2, every=every, histogram=None, regions=regions,
+                     observables=observables, walls=walls,
+                     mobility=mobility, friction=friction, n_threads=n_threads, executor=executor,
+                     progress=progress, precision=precision,
+                     noise=noise, seed=int(np.random.SeedSequence([*np.atleast_1d(ensemble.key),
+                                                                   2]).generate_state(1, np.uint64)[0]))
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ResolutionWarning)
-                coarse = sample(potential, theta, x0, 2 * dt, max(n_steps // 2, again["burn_in"] + 2 * every), n_paths, scheme, **again)
+                coarse = sample(potential, theta, x0, 2 * dt, max(n_steps // 2, again["burn_in"] + 2 * every),
+                                n_paths, scheme, **again)
         except DivergenceError:
             unknown = f"paths diverge at 2 dt = {2 * dt:g}, so the error of dt is not known; halve dt"
             stats = replace(stats, status=unknown if stats.status == "ok" else f"{stats.status}; {unknown}")
@@ -184,9 +213,11 @@ def sample(potential, theta, x0, dt, n_steps, n_paths=None, scheme="leimkuhler-m
 
 
 def _drive(ensemble, tally, plan, save, seconds_between, progress):
-    """Run the ensemble to the end of the plan, or to Ctrl-C; what comes out does not depend on how the steps fall into chunks."""
+    """Run the ensemble to the end of the plan, or to Ctrl-C; what comes out does not depend on how the steps
+    fall into chunks."""
     saved_at = time.monotonic()
-    for end, every, label in ((plan["burn_in"], None, "burn-in"), (plan["n_steps"], plan["every"], "sampling")):
+    for end, every, label in ((plan["burn_in"], None, "burn-in"),
+                              (plan["n_steps"], plan["every"], "sampling")):
         if ensemble.step >= end:
             continue
         chunks = drive(ensemble, end - ensemble.step, every, progress, label)
@@ -218,16 +249,19 @@ def _result(tally, inputs, acceptance, done, start, end, potential):
     def estimate(q, is_share=False):
         a = averages[q]
         bound, error = a.bound, a.standard_error
-        if is_share and (a.mean in (0.0, 1.0) or a.variance == 0):   # never, or always, seen inside: rule of three
+        # never, or always, seen inside: rule of three
+        if is_share and (a.mean in (0.0, 1.0) or a.variance == 0):
             bound = 6.0 / max(n_effective, 1.0)
         value = a.mean + (tally.shifts[q] if q <= tally.ndim else 0.0)
-        return Estimate(value, bound, text, inputs={**inputs, "standard_error": float(error), "n_effective": float(a.n_effective)})
+        return Estimate(value, bound, text, inputs={**inputs, "standard_error": float(error),
+                                                    "n_effective": float(a.n_effective)})
     d, n_regions = tally.ndim, len(tally.regions)
     mean = tuple(estimate(k) for k in range(d))
     occupancy = {name: estimate(d + 1 + k, True) for k, name in enumerate(tally.regions)}
     own = {name: estimate(d + 1 + n_regions + k) for k, name in enumerate(tally.observables)}
     names = list(tally.regions)
-    transitions = {(a, b): int(tally.transitions[i, j]) for i, a in enumerate(names) for j, b in enumerate(names) if i != j}
+    transitions = {(a, b): int(tally.transitions[i, j]) for i, a in enumerate(names) for j,
+                   b in enumerate(names) if i != j}
     field = counts = overflow = standard = None
     if tally.grid is not None:
         counts, overflow, bound, error = tally.histogram()
@@ -237,9 +271,12 @@ def _result(tally, inputs, acceptance, done, start, end, potential):
         standard = error / volumes
     status = doubts(averages, tally, inputs, start, end, potential)
     if done < inputs["n_steps"]:
-        status.insert(0, f"interrupted at step {done} of {inputs['n_steps']}: the averages are of what was done")
-    return Statistics(estimate(d), mean, tally.covariance(), field, standard, counts, overflow, occupancy, transitions, own,
-                      float(averages[slowest].inefficiency * interval / 2), float(n_effective), tally.n_paths * tally.n_saved, acceptance,
+        status.insert(0, f"interrupted at step {done} of {inputs['n_steps']}: the averages are of what was "
+                      "done")
+    return Statistics(estimate(d), mean, tally.covariance(), field, standard, counts, overflow, occupancy,
+                      transitions, own,
+                      float(averages[slowest].inefficiency * interval / 2), float(n_effective),
+                      tally.n_paths * tally.n_saved, acceptance,
                       "; ".join(status) if status else "ok", inputs)
 
 
@@ -250,19 +287,23 @@ def _extrapolated(fine, coarse, order):
     def corrected(a, b):
         correction = (a.value - b.value) / factor
         bound = float(np.hypot((1 + 1 / factor) * a.error, b.error / factor)) + abs(correction)
-        return Estimate(a.value + correction, bound, f"{a.method}, extrapolated from dt and 2 dt (order {order})",
-                        inputs={**a.inputs, "dt_error": abs(correction), "value_at_dt": a.value, "value_at_2dt": b.value})
+        return Estimate(a.value + correction, bound, f"{a.method}, extrapolated from dt and 2 dt (order "
+                        f"{order})",
+                        inputs={**a.inputs, "dt_error": abs(correction), "value_at_dt": a.value,
+                                "value_at_2dt": b.value})
     status = fine.status if coarse.status == "ok" else "; ".join(
         ([] if fine.status == "ok" else [fine.status]) + [f"at 2 dt: {coarse.status}"])
     pick = lambda name: {k: corrected(v, getattr(coarse, name)[k]) for k, v in getattr(fine, name).items()}
-    return replace(fine, energy=corrected(fine.energy, coarse.energy), mean=tuple(map(corrected, fine.mean, coarse.mean)),
+    return replace(fine, energy=corrected(fine.energy, coarse.energy),
+                   mean=tuple(map(corrected, fine.mean, coarse.mean)),
                    occupancy=pick("occupancy"), observables=pick("observables"), status=status)
 
 
 def _constant(name, value, reason):
     if callable(value) or np.ndim(value) > 0:
         raise ValueError(f"{name} must be one number, got {checks.shown(value)}: {reason}")
-    return checks.number(name, value, positive=name == "dt", non_negative=True, hint="The noise-free limit is fpkit.gradient_flow." if name == "theta" else "")
+    return checks.number(name, value, positive=name == "dt", non_negative=True,
+                         hint="The noise-free limit is fpkit.gradient_flow." if name == "theta" else "")
 
 
 def _check_histogram(grid, marginal, ndim):
@@ -273,12 +314,14 @@ def _check_histogram(grid, marginal, ndim):
         raise TypeError(f"histogram must be a Grid (fpkit.Grid(bounds, shape)), got {checks.shown(grid)}.")
     if marginal is None:
         if grid.ndim != ndim:
-            raise ValueError(f"the histogram has {grid.ndim} axes and the potential {ndim} coordinates; give one axis each, or name the coordinates "
+            raise ValueError(f"the histogram has {grid.ndim} axes and the potential {ndim} coordinates; give "
+                             "one axis each, or name the coordinates "
                              "to show by marginal=.")
         return tuple(range(ndim))
     marginal = tuple(checks.whole("marginal", k) for k in np.atleast_1d(marginal))
     if len(marginal) != grid.ndim or len(set(marginal)) != len(marginal) or max(marginal) >= ndim:
-        raise ValueError(f"marginal must name {grid.ndim} different coordinates from 0 to {ndim - 1}, one for each axis of the histogram, got {marginal}.")
+        raise ValueError(f"marginal must name {grid.ndim} different coordinates from 0 to {ndim - 1}, one "
+                         f"for each axis of the histogram, got {marginal}.")
     return marginal
 
 
@@ -286,17 +329,21 @@ def _check_histogram(grid, marginal, ndim):
 
 def _digest(potential, settings, x0, grid, marginal, regions, observables):
     """Hash of all that the bits depend on, except the length of the run."""
-    parts = {name: value if isinstance(value, (int, float, str, type(None))) else _text(value) for name, value in settings.items()}
+    parts = {name: value if isinstance(value, (int, float, str, type(None))) else _text(value) for name,
+             value in settings.items()}
     parts |= {"potential": potential.digest, "x0": np.asarray(x0, float)}
     parts |= {f"region {name}": _text(region) for name, region in regions.items()}
     parts |= {f"observable {name}": _text(observable) for name, observable in observables.items()}
     if grid is not None:
-        parts |= {f"edges {k}": e for k, e in enumerate(grid.edges)} | {"periodic": grid.periodic, "inside": grid.inside, "marginal": marginal}
+        parts |= {f"edges {k}": e for k, e in enumerate(grid.edges)} | {"periodic": grid.periodic,
+                                                                        "inside": grid.inside,
+                                                                        "marginal": marginal}
     return digest_of(parts)
 
 
 def _text(value):
-    """What identifies a setting from one process to the next: numbers, code of a function, or its repr without addresses."""
+    """What identifies a setting from one process to the next: numbers, code of a function, or its repr
+    without addresses."""
     if isinstance(value, (list, tuple, np.ndarray)):
         array = np.asarray(value)
         return f"{array.shape} {array.tolist()}"
@@ -325,6 +372,8 @@ def _as_before(found, given_every, given_burn_in, every, burn_in):
     """`every` and `burn_in` of the run that is resumed; others that were asked for are refused."""
     for name, given in (("every", given_every), ("burn_in", given_burn_in)):
         then = int(found[name])
-        if given is not None and given != then and not (name == "burn_in" and -(-given // int(found["every"])) * int(found["every"]) == then):
-            raise ValueError(f"the checkpoint was made with {name}={then}, got {given}; leave it out or start anew with resume=False.")
+        if given is not None and given != then and not (name == "burn_in" and -(-given // int(found["every"]))
+                                                        * int(found["every"]) == then):
+            raise ValueError(f"the checkpoint was made with {name}={then}, got {given}; leave it out or "
+                             "start anew with resume=False.")
     return int(found["every"]), int(found["burn_in"])

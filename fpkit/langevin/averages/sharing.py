@@ -11,22 +11,27 @@ from ..runs.driving import drive
 from ..dynamics.ensemble import Ensemble
 from .tally import Tally
 
-ALONG_GROUPS = {"counts": 1, "outside": 0, "products": 0, "last_region": 0, "means/table": 1, "means/open": 0, "means/squares": 0, "means/sizes": 0}
+ALONG_GROUPS = {"counts": 1, "outside": 0, "products": 0, "last_region": 0, "means/table": 1, "means/open": 0,
+                "means/squares": 0, "means/sizes": 0}
 
 
 def shared(executor, potential, x0, settings, tally, plan, n_threads):
-    """Run the plan in parts (whole strands of `tally`), fill `tally` with the sums; (last places, accepted proposals) of all paths.
+    """Run the plan in parts (whole strands of `tally`), fill `tally` with the sums; (last places, accepted
+    proposals) of all paths.
 
-    The random streams belong to the trajectories and the strands stay whole, so that nothing depends on the number of parts.
+    The random streams belong to the trajectories and the strands stay whole, so that nothing depends on the
+    number of parts.
     """
     n_parts = min(tally.n_strands, getattr(executor, "_max_workers", None) or os.cpu_count() or 1)
     cuts = np.arange(n_parts + 1) * tally.n_strands // n_parts
-    common = (potential, settings, (tally.shifts[:-1], tally.grid, tally.regions, tally.observables), tally.marginal, plan, n_threads or 1)
+    common = (potential, settings, (tally.shifts[:-1], tally.grid, tally.regions, tally.observables),
+              tally.marginal, plan, n_threads or 1)
     try:
         if not isinstance(executor, ThreadPoolExecutor):        # threads share the objects themselves
             pickle.dumps(common)
     except Exception as error:
-        raise TypeError(f"an executor needs arguments that can be sent to other processes ({error}); define functions at the top of a module.") from None
+        raise TypeError(f"an executor needs arguments that can be sent to other processes ({error}); define "
+                        "functions at the top of a module.") from None
     jobs, firsts = [], tally.groups[tally.strands]
     for a, b in zip(cuts, cuts[1:]):
         paths = np.arange(firsts[a], firsts[b])
@@ -45,7 +50,8 @@ def shared(executor, potential, x0, settings, tally, plan, n_threads):
 def work(common, start, paths, strands, n_paths):
     """One part, in a worker."""
     potential, settings, what, marginal, plan, n_threads = common
-    ensemble = Ensemble(potential, x0=start, n_threads=n_threads, trajectories=paths, **{**settings, "n_paths": len(paths)})
+    ensemble = Ensemble(potential, x0=start, n_threads=n_threads, trajectories=paths,
+                        **{**settings, "n_paths": len(paths)})
     tally = Tally(potential, n_paths, *what, n_threads, strands=strands, marginal=marginal)
     for end, every in ((plan["burn_in"], None), (plan["n_steps"], plan["every"])):
         for snapshots in drive(ensemble, end - ensemble.step, every, False):

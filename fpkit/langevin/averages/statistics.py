@@ -18,8 +18,9 @@ KIND = "fpkit statistics"
 class Statistics:
     """Time and ensemble averages along Langevin paths.
 
-    The `.error` of each Estimate is the half width of an interval that misses the expectation of the scheme once in 370
-    times (three standard errors, widened by Student's factor); the standard error itself is in ``.inputs["standard_error"]``.
+    The `.error` of each Estimate is the half width of an interval that misses the expectation of the scheme
+    once in 370 times (three standard errors, widened by Student's factor); the standard error itself is in
+    ``.inputs["standard_error"]``.
 
     Attributes
     ----------
@@ -30,13 +31,15 @@ class Statistics:
     covariance : ndarray (ndim, ndim)
         Of the coordinates; NaN beside the diagonal above 32 coordinates.
     histogram : Field or None
-        Density as cell averages: counts/(n_samples * volume). Its `.error` is a bound of the same kind, cell by cell.
+        Density as cell averages: counts/(n_samples * volume). Its `.error` is a bound of the same kind, cell
+        by cell.
     standard_error : ndarray or None
         Standard error of the values of the histogram.
     counts : ndarray of int64 or None
         Points in each cell (half-open, the last one of each axis closed).
     overflow : ndarray of int64 (grid.ndim, 2) or None
-        Points below and above the box, on the first axis that they leave. ``counts.sum() + overflow.sum() == n_samples``.
+        Points below and above the box, on the first axis that they leave. ``counts.sum() + overflow.sum() ==
+        n_samples``.
     occupancy : dict of str to Estimate
         Share of the samples in each region.
     transitions : dict of (str, str) to int
@@ -44,8 +47,8 @@ class Statistics:
     observables : dict of str to Estimate
         Means of the user's own observables.
     autocorrelation_time : float
-        Integrated autocorrelation time of the slowest of these quantities, in units of time; at least half the time
-        between two samples.
+        Integrated autocorrelation time of the slowest of these quantities, in units of time; at least half
+        the time between two samples.
     n_effective : float
         Number of independent samples that would give the same standard error for the slowest quantity.
     n_samples : int
@@ -83,23 +86,27 @@ class Statistics:
         if len(shown) < len(self.mean):
             lines.append(f"{'':<14} ... {len(self.mean)} coordinates")
         if self.transitions:
-            lines.append(f"{'transitions':<14} " + ", ".join(f"{a} -> {b}: {n}" for (a, b), n in self.transitions.items()))
+            lines.append(f"{'transitions':<14} " + ", ".join(f"{a} -> {b}: {n}" for (a, b),
+                                                             n in self.transitions.items()))
         if self.histogram is not None:
             share = self.overflow.sum() / max(self.n_samples, 1)
             lines.append(f"{'histogram':<14} {self.histogram!r}; {share:.3g} of the samples outside")
         if self.acceptance is not None:
             lines.append(f"{'acceptance':<14} {self.acceptance:.3f}")
         head = f"{self.inputs.get('scheme', 'paths')}, theta {self.inputs.get('theta', math.nan):g}, dt {self.inputs.get('dt', math.nan):g}"
-        lines.append(f"{'samples':<14} {self.n_samples} ({head}), {self.n_effective:.3g} of them independent; "
+        lines.append(f"{'samples':<14} {self.n_samples} ({head}), {self.n_effective:.3g} of them "
+                     "independent; "
                      f"correlation time {self.autocorrelation_time:.3g}")
         lines.append(f"{'status':<14} {self.status}")
         return "\n".join(lines)
 
     def compare(self, gibbs):
-        """Distance of the histogram from exact cell probabilities, beside the distance that chance alone explains.
+        """Distance of the histogram from exact cell probabilities, beside the distance that chance alone
+        explains.
 
-        Both are taken as probabilities inside the histogram's box. With independent errors of standard deviation s_i the
-        expected L1 distance is sum_i s_i sqrt(2/pi); s_i is the measured standard error of each cell.
+        Both are taken as probabilities inside the histogram's box. With independent errors of standard
+        deviation s_i the expected L1 distance is sum_i s_i sqrt(2/pi); s_i is the measured standard error of
+        each cell.
 
         Parameters
         ----------
@@ -109,8 +116,8 @@ class Statistics:
         Returns
         -------
         comparison : Comparison
-            ``l1``, ``expected_l1``, ``ratio``, ``relative_entropy`` (of the histogram to Gibbs), ``n_effective``
-            (independent samples that would show the measured errors).
+            ``l1``, ``expected_l1``, ``ratio``, ``relative_entropy`` (of the histogram to Gibbs),
+            ``n_effective`` (independent samples that would show the measured errors).
 
         Examples
         --------
@@ -126,7 +133,8 @@ class Statistics:
         grid = self.histogram.grid
         exact = np.asarray(getattr(gibbs, "values", gibbs), float)
         if exact.shape != grid.shape:
-            raise ValueError(f"the exact values have shape {exact.shape}, the histogram {grid.shape}; take both on one grid.")
+            raise ValueError(f"the exact values have shape {exact.shape}, the histogram {grid.shape}; take "
+                             "both on one grid.")
         if getattr(gibbs, "grid", None) is not None:
             exact = exact * grid.volumes
         exact = np.where(grid.inside, np.nan_to_num(exact), 0.0)
@@ -142,34 +150,45 @@ class Statistics:
             entropy = float((p[used] * (np.log(p[used]) - np.log(exact[used]))).sum())
         total = float((s**2).sum())
         n_effective = float((p * (1 - p)).sum() / total) if total > 0 else math.nan
-        return Comparison(float(abs(p - exact).sum()), float(s.sum() * math.sqrt(2 / math.pi)), entropy, n_effective, 1 - float(inside))
+        return Comparison(float(abs(p - exact).sum()), float(s.sum() * math.sqrt(2 / math.pi)), entropy,
+                          n_effective, 1 - float(inside))
 
     def to_dict(self):
         """Plain dictionary for JSON: averages and counts, without the covariance's and histogram's arrays."""
-        out = {"energy": self.energy.to_dict(), "mean": [m.to_dict() for m in self.mean], "n_samples": self.n_samples,
+        out = {"energy": self.energy.to_dict(), "mean": [m.to_dict() for m in self.mean],
+               "n_samples": self.n_samples,
                "occupancy": {k: v.to_dict() for k, v in self.occupancy.items()},
                "transitions": {f"{a} -> {b}": n for (a, b), n in self.transitions.items()},
                "observables": {k: v.to_dict() for k, v in self.observables.items()},
-               "autocorrelation_time": self.autocorrelation_time, "n_effective": self.n_effective, "acceptance": self.acceptance,
-               "covariance": self.covariance.tolist() if len(self.mean) <= 10 else None, "status": self.status, "inputs": _plain(self.inputs)}
+               "autocorrelation_time": self.autocorrelation_time, "n_effective": self.n_effective,
+               "acceptance": self.acceptance,
+               "covariance": self.covariance.tolist() if len(self.mean) <= 10 else None,
+               "status": self.status, "inputs": _plain(self.inputs)}
         if self.counts is not None:
-            out["histogram"] = {"shape": list(self.counts.shape), "bounds": [list(b) for b in self.histogram.grid.bounds],
+            out["histogram"] = {"shape": list(self.counts.shape),
+                                "bounds": [list(b) for b in self.histogram.grid.bounds],
                                 "inside": int(self.counts.sum()), "overflow": self.overflow.tolist()}
         return out
 
     def save(self, path):
-        """Write everything to an HDF5 file (whole or not at all); `Statistics.load` reads it. Returns the path."""
+        """Write everything to an HDF5 file (whole or not at all); `Statistics.load` reads it. Returns the
+        path."""
         from ..runs.checkpoint import save_state
 
-        meta = {"estimates": _packed(self), "autocorrelation_time": self.autocorrelation_time, "n_effective": self.n_effective,
-                "n_samples": self.n_samples, "acceptance": self.acceptance, "status": self.status, "inputs": _plain(self.inputs),
+        meta = {"estimates": _packed(self), "autocorrelation_time": self.autocorrelation_time,
+                "n_effective": self.n_effective,
+                "n_samples": self.n_samples, "acceptance": self.acceptance, "status": self.status,
+                "inputs": _plain(self.inputs),
                 "transitions": [[a, b, n] for (a, b), n in self.transitions.items()]}
         arrays = {"meta": np.frombuffer(json.dumps(meta).encode(), np.uint8), "covariance": self.covariance}
         if self.histogram is not None:
             grid = self.histogram.grid
-            arrays |= {"density": self.histogram.values, "error": self.histogram.error, "standard_error": self.standard_error,
-                       "counts": self.counts, "overflow": self.overflow, "periodic": np.array(grid.periodic), "inside": grid.inside,
-                       "is_uniform": np.array(grid.is_uniform), **{f"edges/{k}": e for k, e in enumerate(grid.edges)}}
+            arrays |= {"density": self.histogram.values, "error": self.histogram.error,
+                       "standard_error": self.standard_error,
+                       "counts": self.counts, "overflow": self.overflow, "periodic": np.array(grid.periodic),
+                       "inside": grid.inside,
+                       "is_uniform": np.array(grid.is_uniform),
+                       **{f"edges/{k}": e for k, e in enumerate(grid.edges)}}
         save_state(path, "", arrays, kind=KIND)
         return path
 
@@ -202,12 +221,16 @@ class Statistics:
                 else:
                     grid = Grid.from_edges(edges, periodic, mask)
                 histogram = Field(arrays["density"], grid, "density", arrays["error"], inputs=meta["inputs"])
-            return cls(unpack["energy"], tuple(unpack["mean"]), arrays["covariance"], histogram, arrays.get("standard_error"),
-                       arrays.get("counts"), arrays.get("overflow"), unpack["occupancy"], {(a, b): n for a, b, n in meta["transitions"]},
-                       unpack["observables"], meta["autocorrelation_time"], meta["n_effective"], meta["n_samples"], meta["acceptance"],
+            return cls(unpack["energy"], tuple(unpack["mean"]), arrays["covariance"], histogram,
+                       arrays.get("standard_error"),
+                       arrays.get("counts"), arrays.get("overflow"), unpack["occupancy"],
+                       {(a, b): n for a, b, n in meta["transitions"]},
+                       unpack["observables"], meta["autocorrelation_time"], meta["n_effective"],
+                       meta["n_samples"], meta["acceptance"],
                        meta["status"], meta["inputs"])
         except (KeyError, TypeError, ValueError, RecursionError, AttributeError) as error:
-            raise ValueError(f"{str(path)!r} cannot be read as a {KIND} ({type(error).__name__}); it is damaged or foreign.") from None
+            raise ValueError(f"{str(path)!r} cannot be read as a {KIND} ({type(error).__name__}); it is "
+                             "damaged or foreign.") from None
 
 
 @dataclass(frozen=True, repr=False)
@@ -239,7 +262,8 @@ class Comparison:
         return self.l1 / self.expected_l1 if self.expected_l1 > 0 else math.inf
 
     def __repr__(self):
-        return (f"L1 distance {self.l1:.3g}, by chance alone {self.expected_l1:.3g} ({self.n_effective:.3g} independent samples); "
+        return (f"L1 distance {self.l1:.3g}, by chance alone {self.expected_l1:.3g} ({self.n_effective:.3g} "
+                "independent samples); "
                 f"relative entropy {self.relative_entropy:.3g}")
 
 
@@ -247,7 +271,8 @@ def _packed(stats):
     """Estimates of the result as plain JSON, with everything they carry."""
     def pack(a):
         if isinstance(a, Estimate):
-            return {"value": a.value, "error": a.error, "method": a.method, "log10": a.log10, "status": a.status, "inputs": _plain(a.inputs)}
+            return {"value": a.value, "error": a.error, "method": a.method, "log10": a.log10,
+                    "status": a.status, "inputs": _plain(a.inputs)}
         return {k: pack(v) for k, v in a.items()} if isinstance(a, dict) else [pack(v) for v in a]
     return {name: pack(getattr(stats, name)) for name in ("energy", "mean", "occupancy", "observables")}
 

@@ -14,10 +14,11 @@ MAX_COORDINATES = 32          # covariances above this many coordinates would co
 
 
 class Tally:
-    """Sums over snapshots (n_snapshots, ndim, n_paths): histogram, moments, energy, regions, transitions, own observables.
+    """Sums over snapshots (n_snapshots, ndim, n_paths): histogram, moments, energy, regions, transitions, own
+    observables.
 
-    The bits depend on the snapshots alone, not on threads or on the portions they come in. Walkers are taken as
-    independent chains; `BatchMeans` keeps groups of them, and batches of time when there are few.
+    The bits depend on the snapshots alone, not on threads or on the portions they come in. Walkers are taken
+    as independent chains; `BatchMeans` keeps groups of them, and batches of time when there are few.
 
     Parameters
     ----------
@@ -39,12 +40,14 @@ class Tally:
         Only these strands of the `n_paths`: the share of one worker of many.
     """
 
-    def __init__(self, potential, n_paths, shift, grid=None, regions=None, observables=None, n_threads=None, strands=None, marginal=None):
+    def __init__(self, potential, n_paths, shift, grid=None, regions=None, observables=None, n_threads=None,
+                 strands=None, marginal=None):
         self.potential, self.n_paths, self.grid = potential, n_paths, grid
         self.ndim = potential.ndim
         self.regions, self.observables = dict(regions or {}), dict(observables or {})
         self.n_threads = n_threads
-        n_groups = min(n_paths, max(GROUPS // 2, min(GROUPS, n_paths // 32)))     # larger groups cost less a walker
+        # larger groups cost less a walker
+        n_groups = min(n_paths, max(GROUPS // 2, min(GROUPS, n_paths // 32)))
         self.groups = np.arange(n_groups + 1) * n_paths // n_groups
         self.lanes = int(min(LANES, np.diff(self.groups).max()))
         n_cells = grid.n_cells if grid is not None else 0
@@ -66,7 +69,9 @@ class Tally:
         shift = np.asarray(shift, float)
         level = float(np.asarray(potential(shift)))
         self.shifts = np.append(shift, level if np.isfinite(level) else 0.0)
-        self.names = [f"x{k}" for k in range(self.ndim)] + ["energy"] + [f"in {name}" for name in self.regions] + list(self.observables)
+        self.names = [f"x{k}" for k in range(self.ndim)] + ["energy"] + [f"in {name}"
+                                                                         for name
+                                                                         in self.regions] + list(self.observables)
         self.means = BatchMeans(np.diff(self.groups), len(self.names))
         self.last_region = np.full(n_paths if self.regions else 0, -1, np.int64)
         self.transitions = np.zeros((len(self.regions),) * 2, np.int64)
@@ -106,7 +111,8 @@ class Tally:
         squares = np.empty_like(sums)
         block = no_value.dispatcher if is_black_box else self.potential.block("value")
         with thread_count(self.n_threads):
-            accumulate(S, block, self.potential.p, not is_black_box, energies, self.shifts, self.lanes, self.groups, self.strands,
+            accumulate(S, block, self.potential.p, not is_black_box, energies, self.shifts, self.lanes,
+                       self.groups, self.strands,
                        *self._layout, sums, squares, self.products, self.counts[self.slot], self.outside)
         if self.regions or self.observables:
             extra = [self._extra(x.T) for x in S]
@@ -126,9 +132,11 @@ class Tally:
         for name, observable in self.observables.items():
             value = np.asarray(observable(points), float)
             if value.shape != (self.n_paths,):
-                raise ValueError(f"the observable {name!r} gave shape {value.shape}, expected ({self.n_paths},): one number a point.")
+                raise ValueError(f"the observable {name!r} gave shape {value.shape}, expected "
+                                 f"({self.n_paths},): one number a point.")
             if not np.isfinite(value).all():
-                raise ValueError(f"the observable {name!r} gave {int((~np.isfinite(value)).sum())} values that are not finite.")
+                raise ValueError(f"the observable {name!r} gave {int((~np.isfinite(value)).sum())} values "
+                                 "that are not finite.")
             rows.append(value)
         rows = np.stack(rows)
         starts = self.groups[:-1]
@@ -138,11 +146,13 @@ class Tally:
         overlap = inside.sum(0) > 1
         if overlap.any():
             pair = [name for name, hit in zip(self.regions, inside[:, np.flatnonzero(overlap)[0]]) if hit]
-            raise ValueError(f"the regions {pair[0]!r} and {pair[1]!r} overlap: {int(overlap.sum())} points are in both; shrink one of them.")
+            raise ValueError(f"the regions {pair[0]!r} and {pair[1]!r} overlap: {int(overlap.sum())} points "
+                             "are in both; shrink one of them.")
         now = np.where(inside.any(0), inside.argmax(0), -1)
         moved = (now >= 0) & (self.last_region >= 0) & (now != self.last_region)
         n = len(self.regions)
-        self.transitions += np.bincount(self.last_region[moved] * n + now[moved], minlength=n * n).reshape(n, n)
+        self.transitions += np.bincount(self.last_region[moved] * n + now[moved],
+                                        minlength=n * n).reshape(n, n)
         self.last_region = np.where(now >= 0, now, self.last_region)
 
     def _advance_slot(self, n):
@@ -161,7 +171,8 @@ class Tally:
     # ---- what comes out ----
 
     def covariance(self):
-        """Covariance matrix (ndim, ndim) of the coordinates, NaN beside the diagonal when there are too many of them."""
+        """Covariance matrix (ndim, ndim) of the coordinates, NaN beside the diagonal when there are too many
+        of them."""
         n, d = self.n_paths * self.n_saved, self.ndim
         averages = self.means.averages()[:d]
         mean = np.array([a.mean for a in averages])
@@ -174,10 +185,12 @@ class Tally:
         return C
 
     def histogram(self):
-        """(counts, overflow (n_axes, 2), bound of the error of each probability, standard error of it) over the cells.
+        """(counts, overflow (n_axes, 2), bound of the error of each probability, standard error of it) over
+        the cells.
 
-        The standard error comes from the spread between independent strands (and slots of time). It is not taken below
-        that of the counts plus one, enlarged by the mean statistical inefficiency of the cells: an empty cell has an error.
+        The standard error comes from the spread between independent strands (and slots of time). It is not
+        taken below that of the counts plus one, enlarged by the mean statistical inefficiency of the cells:
+        an empty cell has an error.
         """
         shape = self.grid.shape
         n = self.n_paths * self.n_saved
@@ -210,7 +223,8 @@ class Tally:
     def state(self):
         """Everything that was summed, as arrays."""
         state = {f"means/{name}": value for name, value in self.means.state().items()}
-        return {**state, "counts": self.counts, "outside": self.outside, "products": self.products, "shifts": self.shifts,
+        return {**state, "counts": self.counts, "outside": self.outside, "products": self.products,
+                "shifts": self.shifts,
                 "last_region": self.last_region, "transitions": self.transitions,
                 "slots": np.array([self.slot, self.slot_length, self.slot_filled])}
 
@@ -219,16 +233,20 @@ class Tally:
         for name in ("counts", "outside", "products", "shifts", "last_region", "transitions"):
             mine, saved = getattr(self, name), state[name]
             if mine.shape != saved.shape or mine.dtype != saved.dtype:
-                raise ValueError(f"the saved statistics have {name} of shape {saved.shape}, expected {mine.shape}; they belong to another run.")
+                raise ValueError(f"the saved statistics have {name} of shape {saved.shape}, expected "
+                                 f"{mine.shape}; they belong to another run.")
             setattr(self, name, np.ascontiguousarray(saved).copy())
-        self.means.restore({name: state[f"means/{name}"] for name in ("table", "open", "squares", "sizes", "counters")})
+        self.means.restore({name: state[f"means/{name}"]
+                            for name in ("table", "open", "squares", "sizes", "counters")})
         self.slot, self.slot_length, self.slot_filled = (int(n) for n in state["slots"])
 
 
 def _layout(grid, marginal):
-    """Arrays that describe the cells to the kernel: coordinates, faces, number of cells, inverse widths, periodic axes."""
+    """Arrays that describe the cells to the kernel: coordinates, faces, number of cells, inverse widths,
+    periodic axes."""
     if grid is None:
-        return np.zeros(1, np.int64), np.zeros((1, 1)), np.zeros(1, np.int64), np.zeros(1), np.zeros(1, np.int64)
+        return np.zeros(1, np.int64), np.zeros((1, 1)), np.zeros(1,
+                                                                 np.int64), np.zeros(1), np.zeros(1, np.int64)
     edges = np.zeros((grid.ndim, max(grid.shape) + 1))
     scale = np.zeros(grid.ndim)
     for a, e in enumerate(grid.edges):
@@ -237,7 +255,8 @@ def _layout(grid, marginal):
         # faces off by less than a millionth of a cell: the kernel's guess is then right where it trusts it
         if abs(e - (e[0] + (e[-1] - e[0]) * np.arange(e.size) / (e.size - 1))).max() < 1e-7 * w.min():
             scale[a] = (e.size - 1) / (e[-1] - e[0])
-    return np.array(marginal, np.int64), edges, np.array(grid.shape, np.int64), scale, np.array(grid.periodic, np.int64)
+    return np.array(marginal, np.int64), edges, np.array(grid.shape,
+                                                         np.int64), scale, np.array(grid.periodic, np.int64)
 
 
 def check_regions(regions, ndim):
@@ -245,10 +264,12 @@ def check_regions(regions, ndim):
     if regions is None:
         return {}
     if not isinstance(regions, dict):
-        raise TypeError(f'regions must be a dictionary such as {{"left": region, "right": region}}, got {checks.shown(regions)}.')
+        raise TypeError(f'regions must be a dictionary such as {{"left": region, "right": region}}, got '
+                        f'{checks.shown(regions)}.')
     for name, region in regions.items():
         if not hasattr(region, "contains"):
-            raise TypeError(f"the region {name!r} must be a Region (fpkit.Ball, fpkit.HalfSpace, ...), got {checks.shown(region)}.")
+            raise TypeError(f"the region {name!r} must be a Region (fpkit.Ball, fpkit.HalfSpace, ...), got "
+                            f"{checks.shown(region)}.")
         if getattr(region, "ndim", None) not in (None, ndim):
             raise ValueError(f"the region {name!r} has {region.ndim} coordinates and the potential {ndim}.")
     return dict(regions)
@@ -259,5 +280,6 @@ def check_observables(observables):
     if observables is None:
         return {}
     if not isinstance(observables, dict) or not all(callable(a) for a in observables.values()):
-        raise TypeError(f'observables must be a dictionary of functions such as {{"radius": lambda points: ...}}, got {checks.shown(observables)}.')
+        raise TypeError(f'observables must be a dictionary of functions such as {{"radius": lambda points: '
+                        f'...}}, got {checks.shown(observables)}.')
     return dict(observables)

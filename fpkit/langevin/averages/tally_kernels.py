@@ -1,8 +1,8 @@
 """Sums over walkers in a fixed order: histogram, moments and energy of snapshots of an ensemble.
 
-The walkers are cut into groups (contiguous, decided by their number alone) and the groups into strands. A strand is
-summed by one thread in the order of its walkers, so that every bit is independent of the number of threads; the groups
-stay apart in the result, since independent groups are what the errors are computed from.
+The walkers are cut into groups (contiguous, decided by their number alone) and the groups into strands. A
+strand is summed by one thread in the order of its walkers, so that every bit is independent of the number of
+threads; the groups stay apart in the result, since independent groups are what the errors are computed from.
 """
 import math
 
@@ -21,7 +21,8 @@ NEAR = 1e-6                          # of a cell: points closer to a face are co
 
 @numba.njit(**options)
 def count_one(Y, j, axes, edges, shape, scale, is_periodic, counts, outside):
-    """Count the point Y[:, j] in its cell (half-open, the last one closed), or as outside on the first axis that it leaves."""
+    """Count the point Y[:, j] in its cell (half-open, the last one closed), or as outside on the first axis
+    that it leaves."""
     flat = 0
     for a in range(shape.size):
         x, cells = Y[axes[a], j], shape[a]
@@ -54,8 +55,10 @@ def count_one(Y, j, axes, edges, shape, scale, is_periodic, counts, outside):
     counts[flat] += 1
 
 
-@kernel(types.void(numbers_3d, FUNCTION["value"], numbers_1d, flag, numbers_2d, numbers_1d, integer, integers_1d, integers_1d,
-                   integers_1d, numbers_2d, integers_1d, numbers_1d, integers_1d, numbers_3d, numbers_3d, numbers_2d, integers_2d, integers_3d), parallel=True)
+@kernel(types.void(numbers_3d, FUNCTION["value"], numbers_1d, flag, numbers_2d, numbers_1d, integer,
+                   integers_1d, integers_1d,
+                   integers_1d, numbers_2d, integers_1d, numbers_1d, integers_1d, numbers_3d, numbers_3d,
+                   numbers_2d, integers_2d, integers_3d), parallel=True)
 def accumulate(S, value, p, calls_value, energies, shifts, lanes, groups, strands,
                axes, edges, shape, scale, is_periodic, sums, squares, products, counts, outside):
     """Add the snapshots S (n_snapshots, d, n) to the sums of each group.
@@ -70,7 +73,8 @@ def accumulate(S, value, p, calls_value, energies, shifts, lanes, groups, strand
                     scale (n_axes,) one over the cell width of a uniform axis, else 0; is_periodic (n_axes,)
     sums, squares   out, (n_snapshots, n_groups, d + 1): sums of coordinates and energy, of their squares
     products        added to, (n_groups, n_products): sums of x_i x_j, i < j, in the order of the pairs; 0 columns: skipped
-    counts, outside added to, (n_strands, n_cells) and (n_strands, n_axes, 2): walkers in each cell (half-open, the last
+    counts, outside added to, (n_strands, n_cells) and (n_strands, n_axes, 2): walkers in each cell
+    (half-open, the last
                     one closed), and below or above the box on the first axis that they leave
     """
     d = S.shape[1]
@@ -117,7 +121,8 @@ def accumulate(S, value, p, calls_value, energies, shifts, lanes, groups, strand
                                     product[pair, j] += (Y[i, j] - shifts[i]) * (Y[m, j] - shifts[m])
                                 pair += 1
                     if has_histogram:
-                        # in lanes: the cell by multiplication, trusted when the point is clearly inside one cell of uniform axes
+                        # in lanes: the cell by multiplication, trusted when the point is clearly inside one
+                        # cell of uniform axes
                         for j in range(n):
                             cell[j], is_clear[j] = 0, is_uniform
                         for a in range(n_axes if is_uniform else 0):
@@ -135,7 +140,8 @@ def accumulate(S, value, p, calls_value, energies, shifts, lanes, groups, strand
                             if is_clear[j]:
                                 counts[strand, cell[j]] += 1
                             else:
-                                count_one(Y, j, axes, edges, shape, scale, is_periodic, counts[strand], outside[strand])
+                                count_one(Y, j, axes, edges, shape, scale, is_periodic, counts[strand],
+                                          outside[strand])
                 for i in range(d + 1):
                     s, q = 0.0, 0.0
                     for j in range(used):

@@ -1,4 +1,5 @@
-"""What went wrong when a path is no longer finite: how many, when first, and the time step that would have helped."""
+"""What went wrong when a path is no longer finite: how many, when first, and the time step that would have
+helped."""
 from __future__ import annotations
 
 import numpy as np
@@ -7,8 +8,9 @@ MOST_REPLAYED, PIECE = 4096, 64
 
 
 class DivergenceError(ArithmeticError):
-    """Paths stopped being finite. `run` is the result up to the last time at which all were, `count` and `time` say how many and when
-    first, `dt` is the time step that the curvature along the path asks for (NaN when the step is not the cause)."""
+    """Paths stopped being finite. `run` is the result up to the last time at which all were, `count` and
+    `time` say how many and when first, `dt` is the time step that the curvature along the path asks for (NaN
+    when the step is not the cause)."""
 
     def __init__(self, message, count=0, time=np.nan, dt=np.nan, run=None):
         super().__init__(message)
@@ -38,7 +40,8 @@ def diverged(ensemble):
     dt = _dt_at(ensemble, step, start)
     gradient = np.asarray(ensemble.potential.gradient(path[-1]), float)
     if not np.isfinite(gradient).all() and abs(path[-1]).max() < 1e6:
-        return DivergenceError(f"{count}: the gradient of the potential is not finite at {np.round(path[-1], 6).tolist()}. Keep the paths where "
+        return DivergenceError(f"{count}: the gradient of the potential is not finite at "
+                               f"{np.round(path[-1], 6).tolist()}. Keep the paths where "
                                "it is defined, with walls=.", bad.size, time)
     stable, curvature = _stable_dt(ensemble, path, dt)
     helps = "a smaller dt, walls=, or scheme \"mala\"" if ensemble.scheme != "baoab" else "a smaller dt or walls="
@@ -46,7 +49,8 @@ def diverged(ensemble):
         return DivergenceError(f"{count} with dt = {dt:.3g}: try {helps}.", bad.size, time, dt / 4)
     law = "2/sqrt(curvature)" if ensemble.scheme == "baoab" else "2/curvature"
     advised = min(stable / 2, dt / 2)
-    return DivergenceError(f"{count} with dt = {dt:.3g}: the curvature along the path reaches {curvature:.3g}, and a step is stable below {law} "
+    return DivergenceError(f"{count} with dt = {dt:.3g}: the curvature along the path reaches "
+                           f"{curvature:.3g}, and a step is stable below {law} "
                            f"= {stable:.2g}. Try dt = {advised:.2g} or smaller.", bad.size, time, advised)
 
 
@@ -74,18 +78,20 @@ def _time_of(ensemble, step, start):
 
 
 def _stable_dt(ensemble, path, dt):
-    """(largest stable dt, curvature): the eigenvalues of A'HA over the living paths, and along the path until it was lost."""
+    """(largest stable dt, curvature): the eigenvalues of A'HA over the living paths, and along the path until
+    it was lost."""
     try:
         typical = ensemble.before["X"][:, :256].T
         root = ensemble.mobility.root if ensemble.mobility.is_constant else np.eye(ensemble.ndim)
         with np.errstate(all="ignore"):
-            curvature = lambda x: np.linalg.eigvalsh(root.T @ np.asarray(ensemble.potential.hessian(x), float) @ root)[..., -1]
+            curvature = lambda x: np.linalg.eigvalsh(root.T @ np.asarray(ensemble.potential.hessian(x), float)
+                                                     @ root)[..., -1]
             known = curvature(typical[np.isfinite(typical).all(axis=1)])
             along = curvature(path)
     except (NotImplementedError, TypeError, ValueError, np.linalg.LinAlgError):
         return np.nan, np.nan
     limit = (2 / dt) ** 2 if ensemble.scheme == "baoab" else 2 / dt
-    lost = np.flatnonzero(along > limit)                         # from here on the path is the scheme's, not the potential's
+    lost = np.flatnonzero(along > limit)  # from here on the path is the scheme's, not the potential's
     known = np.concatenate([known, along[: lost[0] + 1] if lost.size else along])
     known = known[np.isfinite(known)]
     if known.size == 0 or known.max() <= 0:

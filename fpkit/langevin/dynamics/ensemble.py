@@ -14,7 +14,7 @@ from .walls import walls_of
 SCHEMES = ("euler-maruyama", "leimkuhler-matthews", "heun", "mala", "baoab")
 OVERDAMPED = SCHEMES[:3]                                          # the position is the code in the kernel
 LARGEST_TABLE = 16384                                             # rows of a table of steps at once
-SINGLE_TOLERANCE = 1e-5                                           # of max(1, |gradient|), between float32 and float64 drifts
+SINGLE_TOLERANCE = 1e-5  # of max(1, |gradient|), between float32 and float64 drifts
 
 
 @contextlib.contextmanager
@@ -35,13 +35,14 @@ def thread_count(n_threads):
 class Ensemble:
     """Paths of dX = -M grad f dt + theta div M dt + sqrt(2 theta M) dW, or of underdamped dynamics.
 
-    The state depends on seed, trajectory and step alone: not on the number of threads, the chunks of `advance`, the lanes, or the
-    other trajectories. Parameters as in `fpkit.simulate`; besides
+    The state depends on seed, trajectory and step alone: not on the number of threads, the chunks of
+    `advance`, the lanes, or the other trajectories. Parameters as in `fpkit.simulate`; besides
 
     Parameters
     ----------
     trajectories : array of int (n_paths,), optional
-        Numbers of the random streams; default 0, 1, 2, ... Machines that share an ensemble take disjoint numbers.
+        Numbers of the random streams; default 0, 1, 2, ... Machines that share an ensemble take disjoint
+        numbers.
     lanes : int, optional
         Walkers of one block, a multiple of 32. Changes the speed alone.
 
@@ -53,14 +54,17 @@ class Ensemble:
         Steps done, and the time.
     """
 
-    def __init__(self, potential, theta, x0, dt, scheme="euler-maruyama", seed=1, n_paths=None, walls=None, mobility=None, friction=None,
-                 n_threads=None, precision="auto", noise="gaussian", velocity=None, trajectories=None, lanes=None):
+    def __init__(self, potential, theta, x0, dt, scheme="euler-maruyama", seed=1, n_paths=None, walls=None,
+                 mobility=None, friction=None,
+                 n_threads=None, precision="auto", noise="gaussian", velocity=None, trajectories=None,
+                 lanes=None):
         self.potential, self.ndim = potential, potential.ndim
         self.scheme = checks.choice("scheme", scheme, SCHEMES)
         self.noise_law = checks.choice("noise", noise, ("gaussian", "three-point"))
         self.friction = friction
         self.walls = walls_of(walls, potential)
-        self.table = np.zeros((4, 0)) if self.walls is None else self.walls.table.copy()   # the kernels take writable arrays
+        # the kernels take writable arrays
+        self.table = np.zeros((4, 0)) if self.walls is None else self.walls.table.copy()
         self.has_absorbing = self.walls is not None and self.walls.has("absorbing")
         self.mobility = mobility_of(mobility, self.ndim)
         self._check_scheme(theta, mobility)
@@ -69,7 +73,8 @@ class Ensemble:
         self.n_threads = None if n_threads is None else checks.whole("n_threads", n_threads, 1)
         self._start(x0, n_paths, trajectories)
         self.lanes = self._lanes(lanes)
-        self.is_whole = bool(potential.is_black_box or not self.mobility.is_constant or getattr(potential, "domain", None) is not None)
+        self.is_whole = bool(potential.is_black_box or not self.mobility.is_constant
+                             or getattr(potential, "domain", None) is not None)
         self._arrays(velocity)
         self.precision = self._precision(checks.choice("precision", precision, ("auto", "double", "single")))
         if self.precision == "single":
@@ -84,21 +89,28 @@ class Ensemble:
         scheme = self.scheme
         if scheme == "baoab":
             if self.friction is None:
-                raise ValueError('scheme "baoab" needs friction=, the damping rate in 1/time; large friction approaches overdamped dynamics.')
+                raise ValueError('scheme "baoab" needs friction=, the damping rate in 1/time; large friction '
+                                 'approaches overdamped dynamics.')
             checks.number("friction", self.friction, positive=True)
             if mobility is not None:
-                raise ValueError('mobility is for overdamped schemes; "baoab" has unit mass and takes friction= alone.')
+                raise ValueError('mobility is for overdamped schemes; "baoab" has unit mass and takes '
+                                 'friction= alone.')
         elif self.friction is not None:
             raise ValueError(f'friction is for scheme "baoab"; "{scheme}" is overdamped and takes mobility=.')
         if not self.mobility.is_constant and scheme != "euler-maruyama":
-            raise ValueError(f'a mobility that depends on the place needs scheme "euler-maruyama" (Ito), got "{scheme}".')
+            raise ValueError('a mobility that depends on the place needs scheme "euler-maruyama" (Ito), got '
+                             f'"{scheme}".')
         if scheme == "mala" and isinstance(theta, numbers.Real) and theta == 0:
-            raise ValueError('theta must be positive for "mala", got 0. The noise-free limit is fpkit.gradient_flow.')
+            raise ValueError('theta must be positive for "mala", got 0. The noise-free limit is '
+                             'fpkit.gradient_flow.')
         if self.noise_law == "three-point" and scheme != "leimkuhler-matthews":
-            raise ValueError(f'noise "three-point" is for averages with "leimkuhler-matthews", got scheme "{scheme}".')
-        if self.has_absorbing and (scheme in ("leimkuhler-matthews", "mala") or not self.mobility.is_constant):
+            raise ValueError('noise "three-point" is for averages with "leimkuhler-matthews", got scheme '
+                             f'"{scheme}".')
+        if self.has_absorbing and (scheme in ("leimkuhler-matthews", "mala")
+                                   or not self.mobility.is_constant):
             what = f'"{scheme}"' if self.mobility.is_constant else "a mobility that depends on the place"
-            raise ValueError(f'absorbing walls need true passage times, which {what} has not; use "euler-maruyama" or "heun" with a '
+            raise ValueError(f'absorbing walls need true passage times, which {what} has not; use '
+                             '"euler-maruyama" or "heun" with a '
                              'constant mobility, or "baoab".')
 
     def _start(self, x0, n_paths, trajectories):
@@ -107,7 +119,8 @@ class Ensemble:
             raise ValueError(f"x0 must have shape ({self.ndim},) or (n_paths, {self.ndim}), got {x.shape}.")
         n = None if n_paths is None else checks.whole("n_paths", n_paths, 1)
         if x.ndim == 2 and n is not None and len(x) != n:
-            raise ValueError(f"x0 has {len(x)} rows and n_paths is {n}; give one start for all, or one a path.")
+            raise ValueError(f"x0 has {len(x)} rows and n_paths is {n}; give one start for all, or one a "
+                             "path.")
         if x.ndim == 2 and len(x) == 0:
             raise ValueError("x0 has no rows; give at least one path.")
         self.n_paths = n = (1 if x.ndim == 1 else len(x)) if n is None else n
@@ -122,12 +135,14 @@ class Ensemble:
                     continue
                 bad = ~((self.X[k] >= low) & (self.X[k] <= high))
                 if bad.any():
-                    raise ValueError(f"x0 starts {int(bad.sum())} of {n} paths outside the walls: axis {k} covers {low:g} to {high:g}, "
+                    raise ValueError(f"x0 starts {int(bad.sum())} of {n} paths outside the walls: axis {k} "
+                                     f"covers {low:g} to {high:g}, "
                                      f"got {self.X[k][bad][0]:g}.")
         domain = getattr(self.potential, "domain", None)
         if domain is not None and not np.asarray(domain(self.X.T), bool).all():
             bad = ~np.asarray(domain(self.X.T), bool)
-            raise ValueError(f"x0 starts {int(bad.sum())} of {n} paths outside the domain of the potential, first at "
+            raise ValueError(f"x0 starts {int(bad.sum())} of {n} paths outside the domain of the potential, "
+                             "first at "
                              f"{self.X[:, bad][:, 0].tolist()}.")
 
     def _lanes(self, lanes):
@@ -149,8 +164,11 @@ class Ensemble:
             fold_all(self.X, self.table, np.ones((d, n)), self.turns)
         self.S, self.noise = np.empty((4, n), np.uint32), np.zeros((2, d, n), np.float32)
         noise.seed_states(self.S, self.trajectories, noise.PATH, self.key)
-        self.exit_time, self.exit_side = np.full(n if self.has_absorbing else 0, np.nan), np.full(n if self.has_absorbing else 0, -1)
-        self.velocity, self.U, self.accepted, self.halves = np.zeros((0, 0)), np.zeros((4, 0), np.uint32), np.zeros(0, np.int64), None
+        self.exit_time, self.exit_side = np.full(n if self.has_absorbing else 0,
+                                                 np.nan), np.full(n if self.has_absorbing else 0, -1)
+        self.velocity, self.U, self.accepted, self.halves = np.zeros((0, 0)), np.zeros((4, 0),
+                                                                                       np.uint32), np.zeros(0,
+                                                                                                            np.int64), None
 
         def drawn(purpose, is_three_point=False):
             """d numbers of a stream of their own for every trajectory."""
@@ -160,13 +178,14 @@ class Ensemble:
             return out[:d]
 
         if self.scheme == "leimkuhler-matthews":
-            self.noise[0] = self.mobility.root @ drawn(noise.MEMORY, self.noise_law == "three-point") if self.mobility.is_full else \
+            self.noise[0] = self.mobility.root @ drawn(noise.MEMORY, self.noise_law
+                                                       == "three-point") if self.mobility.is_full else \
                 drawn(noise.MEMORY, self.noise_law == "three-point")
         if self.scheme == "mala":
             self.U, self.accepted = np.empty((4, n), np.uint32), np.zeros(n, np.int64)
             noise.seed_states(self.U, self.trajectories, noise.ACCEPTANCE, self.key)
         if self.scheme == "baoab":
-            if velocity is None:                                  # Maxwell's distribution at the first temperature
+            if velocity is None:  # Maxwell's distribution at the first temperature
                 theta = self.schedule.theta(0.0) if callable(self.schedule.theta) else self.schedule.theta
                 self.velocity = np.sqrt(theta) * drawn(noise.VELOCITY).astype(float)
             else:
@@ -182,14 +201,17 @@ class Ensemble:
             return "double"
         if wanted == "single":
             if not can:
-                raise ValueError('precision "single" is for "euler-maruyama" and "leimkuhler-matthews" with a compiled potential, without '
+                raise ValueError('precision "single" is for "euler-maruyama" and "leimkuhler-matthews" with '
+                                 'a compiled potential, without '
                                  'walls and with a diagonal mobility; use "auto" or "double".')
             return "single"
-        is_noise_free = isinstance(self.schedule.theta, float) and self.schedule.theta == 0      # nothing hides a rounding then
+        # nothing hides a rounding then
+        is_noise_free = isinstance(self.schedule.theta, float) and self.schedule.theta == 0
         return "single" if not is_noise_free and self._single_agrees() else "double"
 
     def _single_agrees(self):
-        """Whether float32 and float64 drifts agree on the starts and on clouds of the size of 1, 30 and 1000 steps around them."""
+        """Whether float32 and float64 drifts agree on the starts and on clouds of the size of 1, 30 and 1000
+        steps around them."""
         try:
             single, double = self.potential.block("gradient_single"), self.potential.block("gradient")
         except (NotImplementedError, KeyError, ValueError, TypeError):
@@ -197,14 +219,16 @@ class Ensemble:
         steps, P, _ = self.schedule.rows(0, 1, 0.0)
         z = np.random.default_rng(0).standard_normal((4, self.ndim, min(self.n_paths, 64)))
         x = self.X[:, :z.shape[2]]
-        X = np.concatenate([x] + [x + steps[0, 1] * np.sqrt(m) * z[i] for i, m in enumerate((1, 30, 1000))], axis=1)
+        X = np.concatenate([x] + [x + steps[0, 1] * np.sqrt(m) * z[i] for i, m in enumerate((1, 30, 1000))],
+                           axis=1)
         G, H = np.empty(X.shape), np.empty(X.shape, np.float32)
         with np.errstate(over="ignore", invalid="ignore"):
             double(np.ascontiguousarray(X), P[0], G)
             single(X.astype(np.float32), P[0], H)
         size = np.maximum(1.0, abs(G).max(axis=0))
         # the place itself is rounded to 24 bits: that much is felt as a shift, not as an error of the drift
-        return bool((abs(H - G).max(axis=0) <= SINGLE_TOLERANCE * size * np.maximum(1.0, abs(X).max(axis=0))).all())
+        return bool((abs(H - G).max(axis=0) <= SINGLE_TOLERANCE * size
+                     * np.maximum(1.0, abs(X).max(axis=0))).all())
 
     # ---- stepping ----
     @property
@@ -213,7 +237,8 @@ class Ensemble:
         return np.ascontiguousarray(self.X.T)
 
     def advance(self, n_steps, every=None):
-        """Make `n_steps` steps. With `every`: places at the steps divisible by it, (n_saved, ndim, n_paths)."""
+        """Make `n_steps` steps. With `every`: places at the steps divisible by it, (n_saved, ndim,
+        n_paths)."""
         self.before = self.state()
         saved = None
         if every:
@@ -240,24 +265,32 @@ class Ensemble:
         with thread_count(self.n_threads), np.errstate(over="ignore", invalid="ignore"):
             if self.scheme == "mala":
                 from .metropolis_kernels import metropolis
-                metropolis(self.X, self.noise, self.S, self.U, self.turns, self.accepted, V.block("value"), V.block("gradient"), P, steps,
+                metropolis(self.X, self.noise, self.S, self.U, self.turns, self.accepted, V.block("value"),
+                           V.block("gradient"), P, steps,
                            self.step, n, root, self.mobility.is_full, walls, self.lanes, saved, every)
             elif self.scheme == "baoab":
                 from .underdamped_kernels import underdamped
-                underdamped(self.X, self.velocity, self.noise, self.S, self.turns, self.exit_time, self.exit_side, self.trajectories,
-                            V.block("gradient"), P, steps, self.step, n, walls, self.has_absorbing, self.key, self.lanes, saved, every)
+                underdamped(self.X, self.velocity, self.noise, self.S, self.turns, self.exit_time,
+                            self.exit_side, self.trajectories,
+                            V.block("gradient"), P, steps, self.step, n, walls, self.has_absorbing, self.key,
+                            self.lanes, saved, every)
             elif self.precision == "single":
                 from .single_kernels import overdamped_single
-                overdamped_single(self.X, self.halves, self.noise, self.S, V.block("gradient_single"), P, steps, self.step, n, root,
-                                  self.lanes, SCHEMES.index(self.scheme), self.noise_law == "three-point", saved, every)
+                overdamped_single(self.X, self.halves, self.noise, self.S, V.block("gradient_single"), P,
+                                  steps, self.step, n, root,
+                                  self.lanes, SCHEMES.index(self.scheme), self.noise_law == "three-point",
+                                  saved, every)
             elif self.walls is None and self.scheme != "heun":
                 from .overdamped_kernels import overdamped
-                overdamped(self.X, self.noise, self.S, V.block("gradient"), P, steps, self.step, n, root, self.mobility.is_full, self.lanes,
+                overdamped(self.X, self.noise, self.S, V.block("gradient"), P, steps, self.step, n, root,
+                           self.mobility.is_full, self.lanes,
                            SCHEMES.index(self.scheme), self.noise_law == "three-point", saved, every)
             else:
                 from .walled_kernels import walled
-                walled(self.X, self.noise, self.S, self.turns, self.exit_time, self.exit_side, self.trajectories, V.block("gradient"),
-                           P, steps, self.step, n, root, self.mobility.is_full, walls, mirrors, self.has_absorbing, self.key, self.lanes,
+                walled(self.X, self.noise, self.S, self.turns, self.exit_time, self.exit_side,
+                       self.trajectories, V.block("gradient"),
+                           P, steps, self.step, n, root, self.mobility.is_full, walls, mirrors,
+                           self.has_absorbing, self.key, self.lanes,
                            SCHEMES.index(self.scheme), self.noise_law == "three-point", saved, every)
 
     # ---- state ----
@@ -269,24 +302,28 @@ class Ensemble:
         return state | {"step": np.int64(self.step), "time": np.float64(self.time)}
 
     def restore(self, state):
-        """Go back to a `state()` of an ensemble made with the same arguments; the steps that follow are the same to the bit."""
+        """Go back to a `state()` of an ensemble made with the same arguments; the steps that follow are the
+        same to the bit."""
         for name in self._STATE:
             mine = getattr(self, name)
             if mine is None and name not in state:
                 continue
             given = np.asarray(state[name])
             if mine is None or given.shape != mine.shape or given.dtype != mine.dtype:
-                raise ValueError(f"this state does not fit the ensemble: {name} is {given.dtype} {given.shape}; it was made with other settings.")
+                raise ValueError(f"this state does not fit the ensemble: {name} is {given.dtype} "
+                                 f"{given.shape}; it was made with other settings.")
             mine[...] = given
         self.step, self.time = int(state["step"]), float(state["time"])
 
     def part(self, which):
-        """An ensemble of the same settings that holds only the trajectories `which` (indices), in their present state."""
+        """An ensemble of the same settings that holds only the trajectories `which` (indices), in their
+        present state."""
         other = object.__new__(Ensemble)
         other.__dict__.update(self.__dict__)
         for name in self._STATE:
             array = getattr(self, name)
-            setattr(other, name, array if array is None or array.shape[-1] != self.n_paths else np.ascontiguousarray(array[..., which]))
+            setattr(other, name, array if array is None or array.shape[-1] != self.n_paths
+                    else np.ascontiguousarray(array[..., which]))
         other.trajectories = np.ascontiguousarray(self.trajectories[which])
         other.n_paths, other.before = other.trajectories.size, None
         other.lanes = 32

@@ -1,11 +1,12 @@
 """The Metropolis-adjusted Langevin algorithm on blocks of walkers: exactly Gibbs at any time step.
 
-Proposal y = x - dt M g(x) + sigma A z with M = A A', sigma = sqrt(2 theta dt); accepted with probability min(1, exp(r)),
+Proposal y = x - dt M g(x) + sigma A z with M = A A', sigma = sqrt(2 theta dt); accepted with probability
+min(1, exp(r)),
 
     r = -(f(y) - f(x)) / theta - (|dt A'(g(x) + g(y)) - sigma z|^2 - sigma^2 |z|^2) / (4 theta dt)        [1]_
 
-which is the Metropolis-Hastings ratio of the two Gaussian proposals. A proposal beyond a mirror has no Gibbs weight and is
-refused, so the walls are exact too; on a periodic axis the walk is that on the line, wrapped.
+which is the Metropolis-Hastings ratio of the two Gaussian proposals. A proposal beyond a mirror has no Gibbs
+weight and is refused, so the walls are exact too; on a periodic axis the walk is that on the line, wrapped.
 
 .. [1] G. Roberts, R. Tweedie, Bernoulli 2, 341 (1996).
 """
@@ -24,10 +25,14 @@ value_t, gradient_t = FUNCTION["value"], FUNCTION["gradient"]
 
 
 @numba.njit(**options)
-def _advance(first, count, X, noise, S, U, turns, accepted, value, gradient, P, steps, start, n_steps, root, is_full, walls, lanes,
+def _advance(first, count, X, noise, S, U, turns, accepted, value, gradient, P, steps, start, n_steps, root,
+             is_full, walls, lanes,
              saved, every):
     d = X.shape[0]
-    Y, G, N, K, D = np.empty((d, lanes)), np.empty((d, lanes)), np.empty((d, lanes)), np.empty((d, lanes)), np.empty((d, lanes))
+    Y, G, N, K, D = np.empty((d, lanes)), np.empty((d,
+                                                    lanes)), np.empty((d,
+                                                                       lanes)), np.empty((d,
+                                                                                          lanes)), np.empty((d, lanes))
     f, h, r, taken = np.empty(lanes), np.empty(lanes), np.empty(lanes), np.zeros(lanes, np.int64)
     W, u = np.empty((2 * d, lanes), np.float32), np.empty((1, lanes), np.float32)
     s, v, out = np.empty((4, lanes), np.uint32), np.empty((4, lanes), np.uint32), np.zeros(lanes, np.int64)
@@ -46,7 +51,7 @@ def _advance(first, count, X, noise, S, U, turns, accepted, value, gradient, P, 
         if P.shape[0] > 1:
             for i in range(p.size):
                 p[i] = P[k - start, i]
-        if P.shape[0] > 1 or k == start:                         # f and its gradient at x; later they come with the last proposal
+        if P.shape[0] > 1 or k == start:  # f and its gradient at x; later they come with the last proposal
             value(Y, p, f)
             gradient(Y, p, G)
         for i in range(d):                                       # D = A z, then the proposal N
@@ -70,7 +75,7 @@ def _advance(first, count, X, noise, S, U, turns, accepted, value, gradient, P, 
             for i in range(d):
                 for j in range(lanes):
                     T[i, j] = 0.0
-            fold(N, walls, sign, T)                              # before f is asked: the next chunk will ask there too
+            fold(N, walls, sign, T)  # before f is asked: the next chunk will ask there too
         value(N, p, h)
         gradient(N, p, K)
         for i in range(d):
@@ -115,12 +120,16 @@ def _advance(first, count, X, noise, S, U, turns, accepted, value, gradient, P, 
                 turns[i, first + j] += wound[i, j]
 
 
-@kernel(types.void(rows_t, noise_t, words_t, words_t, rows_t, sides_t, value_t, gradient_t, rows_t, rows_t, types.int64, types.int64,
+@kernel(types.void(rows_t, noise_t, words_t, words_t, rows_t, sides_t, value_t, gradient_t, rows_t, rows_t,
+                   types.int64, types.int64,
                    rows_t, types.boolean, rows_t, types.int64, saved_t, types.int64), parallel=True)
-def metropolis(X, noise, S, U, turns, accepted, value, gradient, P, steps, start, n_steps, root, is_full, walls, lanes, saved, every):
-    """Advance X (d, n) in place; U (4, n) are the states of the acceptance streams, accepted (n,) counts; the rest as in `overdamped`."""
+def metropolis(X, noise, S, U, turns, accepted, value, gradient, P, steps, start, n_steps, root, is_full,
+               walls, lanes, saved, every):
+    """Advance X (d, n) in place; U (4, n) are the states of the acceptance streams, accepted (n,) counts; the
+    rest as in `overdamped`."""
     n = X.shape[1]
     for block in prange((n + lanes - 1) // lanes):
         first = block * lanes
-        _advance(first, min(lanes, n - first), X, noise, S, U, turns, accepted, value, gradient, P, steps, start, n_steps, root,
+        _advance(first, min(lanes, n - first), X, noise, S, U, turns, accepted, value, gradient, P, steps,
+                 start, n_steps, root,
                  is_full, walls, lanes, saved, every)

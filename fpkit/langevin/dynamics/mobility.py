@@ -21,7 +21,8 @@ class ConstantMobility:
         return self.root @ self.root.T if self.is_full else np.diag(self.diagonal)
 
     def applied(self, g):
-        """M g for g (ndim, n); a diagonal costs no product of matrices, which in the thousands of coordinates of a network matters."""
+        """M g for g (ndim, n); a diagonal costs no product of matrices, which in the thousands of coordinates
+        of a network matters."""
         return self.root @ (self.root.T @ g) if self.is_full else self.diagonal[:, None] * g
 
     def rooted(self, z):
@@ -43,18 +44,21 @@ class VariableMobility:
         if m.shape == (n,):
             m = np.broadcast_to(m[:, None], points.shape)
         if m.shape != points.shape:
-            raise ValueError(f"the mobility gave shape {m.shape} for {n} points; expected ({n},) or ({n}, {self.ndim}).")
+            raise ValueError(f"the mobility gave shape {m.shape} for {n} points; expected ({n},) or ({n}, "
+                             f"{self.ndim}).")
         if not (m > 0).all():
             bad = np.flatnonzero(~(m > 0).all(axis=1))[0]
             raise ValueError(f"the mobility must be positive, got {m[bad].min():g} at {points[bad].tolist()}.")
         return m
 
     def divergence(self, points):
-        """(div M)_i = d M_ii / d x_i at points (n, ndim): given, or by central differences (relative error about 1e-10)."""
+        """(div M)_i = d M_ii / d x_i at points (n, ndim): given, or by central differences (relative error
+        about 1e-10)."""
         if self._divergence is not None:
             g = np.asarray(self._divergence(points), float)
             if g.shape != points.shape:
-                raise ValueError(f"the divergence of the mobility gave shape {g.shape}, expected {points.shape}.")
+                raise ValueError(f"the divergence of the mobility gave shape {g.shape}, expected "
+                                 f"{points.shape}.")
             return g
         g = np.empty(points.shape)
         for i in range(self.ndim):
@@ -67,7 +71,8 @@ class VariableMobility:
 
 
 def mobility_of(mobility, ndim):
-    """The `mobility=` argument: None, a number, (ndim,), (ndim, ndim), a text or potential, callable M, or (M, div M)."""
+    """The `mobility=` argument: None, a number, (ndim,), (ndim, ndim), a text or potential, callable M, or
+    (M, div M)."""
     if mobility is None:
         return ConstantMobility(np.eye(ndim))
     if isinstance(mobility, (ConstantMobility, VariableMobility)):
@@ -86,7 +91,8 @@ def mobility_of(mobility, ndim):
     try:
         m = np.array(mobility, float)
     except (TypeError, ValueError):
-        raise TypeError(f"mobility must be a number, a diagonal, a matrix or a function M(points), got {checks.shown(mobility)}.") from None
+        raise TypeError("mobility must be a number, a diagonal, a matrix or a function M(points), got "
+                        f"{checks.shown(mobility)}.") from None
     if not np.isfinite(m).all():
         raise ValueError("mobility holds values that are not finite.")
     if m.ndim == 0:
@@ -98,8 +104,10 @@ def mobility_of(mobility, ndim):
     if m.shape != (ndim, ndim):
         raise ValueError(f"mobility must be a number, ({ndim},) or ({ndim}, {ndim}), got shape {m.shape}.")
     if not np.allclose(m, m.T, rtol=1e-12, atol=0):
-        raise ValueError("a mobility matrix must be symmetric; an antisymmetric part would break detailed balance.")
+        raise ValueError("a mobility matrix must be symmetric; an antisymmetric part would break detailed "
+                         "balance.")
     try:
         return ConstantMobility(np.linalg.cholesky(m))
     except np.linalg.LinAlgError:
-        raise ValueError(f"a mobility matrix must be positive definite; its smallest eigenvalue is {np.linalg.eigvalsh(m)[0]:.3g}.") from None
+        raise ValueError("a mobility matrix must be positive definite; its smallest eigenvalue is "
+                         f"{np.linalg.eigvalsh(m)[0]:.3g}.") from None

@@ -1,14 +1,17 @@
 """Random streams in lanes: Philox4x32-10 gives the states, xoshiro128++ the words, Box-Muller the normals.
 
-Every trajectory owns one stream for each purpose. Its 128-bit state is Philox(counter = (trajectory, purpose), key = seed)
-[1]_; Philox is a bijection for each seed, so no two streams of one seed share a state, and the numbers depend on nothing but
-seed, trajectory and purpose: not on threads, lanes, chunks or the number of paths. The stream runs on by xoshiro128++ [2]_.
+Every trajectory owns one stream for each purpose. Its 128-bit state is Philox(counter = (trajectory,
+purpose), key = seed) [1]_; Philox is a bijection for each seed, so no two streams of one seed share a state,
+and the numbers depend on nothing but seed, trajectory and purpose: not on threads, lanes, chunks or the
+number of paths. The stream runs on by xoshiro128++ [2]_.
 
-The normals have float32 accuracy: |z| <= 6.56 and a variance wrong by less than 1e-6 (the polynomials' error: r^2 9e-7, sine
+The normals have float32 accuracy: |z| <= 6.56 and a variance wrong by less than 1e-6 (the polynomials' error:
+r^2 9e-7, sine
 1.2e-6, cosine 5e-8), far below what one time step does to a path.
 
 .. [1] J. Salmon, M. Moraes, R. Dror, D. Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC11 (2011).
-.. [2] D. Blackman, S. Vigna, "Scrambled linear pseudorandom number generators", ACM Trans. Math. Software 47, 36 (2021).
+.. [2] D. Blackman, S. Vigna, "Scrambled linear pseudorandom number generators", ACM Trans. Math. Software 47,
+36 (2021).
 """
 import math
 
@@ -22,7 +25,8 @@ from ...core.compilation.special import bits_of_single, options, single_of, to_f
 
 u32, u64, f32 = np.uint32, np.uint64, np.float32
 
-# What a stream is used for. A number once given to a purpose is never given to another: switching one on must not shift another.
+# What a stream is used for. A number once given to a purpose is never given to another: switching one on must
+# not shift another.
 PATH, MEMORY, ACCEPTANCE, BRIDGE, VELOCITY, START, CHOICE, EXIT, BRANCH, PILOT, WALKER = range(11)
 
 words_t = types.Array(types.uint32, 2, "C")
@@ -46,7 +50,8 @@ def words_of(trajectory, purpose, part, counter, seed):
     """Four random words. `trajectory` and `counter` (a step) below 2^48, `part` (a wall) below 2^24."""
     i, n, k = u64(trajectory), u64(counter), u64(seed)
     mask, s32 = u64(0xFFFFFFFF), u64(32)
-    return philox(i & mask, (i >> s32) | ((n >> s32) << u64(16)), u64(purpose) | (u64(part) << u64(8)), n & mask, k & mask, k >> s32)
+    return philox(i & mask, (i >> s32) | ((n >> s32) << u64(16)), u64(purpose) | (u64(part) << u64(8)),
+                  n & mask, k & mask, k >> s32)
 
 
 @numba.njit(error_model="numpy")
@@ -84,17 +89,20 @@ def _next(a, b, c, d):
 
 @numba.njit(**options)
 def fill_normals(s, out):
-    """Fill out (m, lanes) float32, m even, with independent normals; s (4, lanes) moves on by m words a lane."""
+    """Fill out (m, lanes) float32, m even, with independent normals; s (4, lanes) moves on by m words a
+    lane."""
     for k in range(0, out.shape[0], 2):
         for j in range(out.shape[1]):
-            a, b, c, d = load(s, (0, j), 0, 6), load(s, (1, j), 1, 6), load(s, (2, j), 2, 6), load(s, (3, j), 3, 6)
+            a, b, c, d = load(s, (0, j), 0, 6), load(s, (1, j), 1,
+                                                     6), load(s, (2, j), 2, 6), load(s, (3, j), 3, 6)
             w1, a, b, c, d = _next(a, b, c, d)
             w2, a, b, c, d = _next(a, b, c, d)
             store(s, (0, j), a, 0, 6)
             store(s, (1, j), b, 1, 6)
             store(s, (2, j), c, 2, 6)
             store(s, (3, j), d, 3, 6)
-            # radius: an odd 31-bit integer u, log(u 2^-31) = (e - 31) log 2 + log(1 + m), m in [sqrt(1/2) - 1, sqrt(2) - 1]
+            # radius: an odd 31-bit integer u, log(u 2^-31) = (e - 31) log 2 + log(1 + m), m in [sqrt(1/2) -
+            # 1, sqrt(2) - 1]
             v = to_float(u32(u32(w1 >> u32(1)) | u32(1)))
             e = u32(u32(bits_of_single(v) - u32(0x3F3504F3)) >> u32(23))
             m = single_of(u32(bits_of_single(v) - u32(e << u32(23)))) - f32(1)
@@ -128,18 +136,22 @@ THREE_POINT = f32(1.7253410434353986)                # sqrt(256 / 86): unit vari
 
 @numba.njit(**options)
 def fill_three_points(s, out):
-    """Fill out (m, lanes), m even, with {-a, 0, a}: mean 0, variance 1, kurtosis 2.98. Two values from one word's bytes."""
+    """Fill out (m, lanes), m even, with {-a, 0, a}: mean 0, variance 1, kurtosis 2.98. Two values from one
+    word's bytes."""
     for k in range(0, out.shape[0], 2):
         for j in range(out.shape[1]):
-            a, b, c, d = load(s, (0, j), 0, 6), load(s, (1, j), 1, 6), load(s, (2, j), 2, 6), load(s, (3, j), 3, 6)
+            a, b, c, d = load(s, (0, j), 0, 6), load(s, (1, j), 1,
+                                                     6), load(s, (2, j), 2, 6), load(s, (3, j), 3, 6)
             w, a, b, c, d = _next(a, b, c, d)
             store(s, (0, j), a, 0, 6)
             store(s, (1, j), b, 1, 6)
             store(s, (2, j), c, 2, 6)
             store(s, (3, j), d, 3, 6)
             first, second = u32(u32(w >> u32(16)) & u32(255)), u32(w >> u32(24))
-            store(out, (k, j), THREE_POINT if first < u32(43) else (-THREE_POINT if first > u32(212) else f32(0)), 4, 6)
-            store(out, (k + 1, j), THREE_POINT if second < u32(43) else (-THREE_POINT if second > u32(212) else f32(0)), 5, 6)
+            store(out, (k, j), THREE_POINT if first < u32(43)
+                  else (-THREE_POINT if first > u32(212) else f32(0)), 4, 6)
+            store(out, (k + 1, j), THREE_POINT if second < u32(43)
+                  else (-THREE_POINT if second > u32(212) else f32(0)), 5, 6)
 
 
 @numba.njit(**options)
@@ -156,7 +168,8 @@ def fill_uniforms(s, out):
     """Fill out (m, lanes) float32 with uniforms in (0, 1), multiples of 2^-24."""
     for k in range(out.shape[0]):
         for j in range(out.shape[1]):
-            a, b, c, d = load(s, (0, j), 0, 5), load(s, (1, j), 1, 5), load(s, (2, j), 2, 5), load(s, (3, j), 3, 5)
+            a, b, c, d = load(s, (0, j), 0, 5), load(s, (1, j), 1,
+                                                     5), load(s, (2, j), 2, 5), load(s, (3, j), 3, 5)
             w, a, b, c, d = _next(a, b, c, d)
             store(s, (0, j), a, 0, 5)
             store(s, (1, j), b, 1, 5)

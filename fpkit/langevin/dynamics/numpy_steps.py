@@ -1,5 +1,6 @@
-"""The same schemes step by step in NumPy, for what cannot be compiled: black-box potentials, mobilities that are functions of the
-place, and domains with holes (a step that would leave the domain is not made: the no-flux wall).
+"""The same schemes step by step in NumPy, for what cannot be compiled: black-box potentials, mobilities that
+are functions of the place, and domains with holes (a step that would leave the domain is not made: the
+no-flux wall).
 
 The noise is the one of the kernels: the same trajectory gets the same normals on both ways.
 """
@@ -27,7 +28,8 @@ def advance_whole(ensemble, steps, P, start, n_steps, saved, every):
         if len(steps) == 1:
             row[TIME] = k * row[DT]
         now, after = (P[k - start], P[k - start + 1]) if len(P) > 1 else (None, None)
-        with np.errstate(over="ignore", invalid="ignore"):       # a diverging path is found and reported at the end of the chunk
+        # a diverging path is found and reported at the end of the chunk
+        with np.errstate(over="ignore", invalid="ignore"):
             step(ensemble, W[half:half + d], row, now, after, k)
         if every and (k + 1) % every == 0:
             saved[(k + 1) // every - start // every - 1] = ensemble.X
@@ -61,7 +63,7 @@ def _overdamped_step(ensemble, z, row, p, after, k):
     noise = rooted(z.astype(float))
     sign = np.ones(X.shape)
     if ensemble.scheme == "leimkuhler-matthews":
-        is_full = ensemble.mobility.is_full                      # the memory holds A z for a matrix, z itself for a diagonal
+        is_full = ensemble.mobility.is_full  # the memory holds A z for a matrix, z itself for a diagonal
         last = ensemble.noise[0].astype(float)
         Y = X + (0.5 * sigma * (noise + (last if is_full else rooted(last))) + dt * drift)
         ensemble.noise[0] = noise if is_full else z
@@ -73,7 +75,8 @@ def _overdamped_step(ensemble, z, row, p, after, k):
         second = sign * _drift_free(ensemble, sign, Y, after)
         Y = X + (sigma * noise + 0.5 * dt * (drift + second))
         sign[:] = 1.0
-    _finish(ensemble, X.copy(), Y, row, k, sign, ensemble.mobility.diagonal * sigma**2 if ensemble.mobility.is_constant else None)
+    _finish(ensemble, X.copy(), Y, row, k, sign, ensemble.mobility.diagonal * sigma**2
+            if ensemble.mobility.is_constant else None)
     ensemble.noise[0] *= sign.astype(np.float32)
 
 
@@ -96,7 +99,8 @@ def _finish(ensemble, O, Y, row, k, sign, variance):
     if ensemble.has_absorbing:
         if variance is None:                                     # M(x): the noise of this step, at its start
             raise NotImplementedError("absorbing walls need a constant mobility")
-        absorb_all(O, Y, ensemble.table, np.ascontiguousarray(variance), ensemble.exit_time, ensemble.exit_side, ensemble.trajectories,
+        absorb_all(O, Y, ensemble.table, np.ascontiguousarray(variance), ensemble.exit_time,
+                   ensemble.exit_side, ensemble.trajectories,
                    k, row[TIME], row[DT], ensemble.key)
     if ensemble.walls is not None:
         ensemble.turns += wound

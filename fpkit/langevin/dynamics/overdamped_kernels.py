@@ -5,8 +5,9 @@ With a constant mobility M = A A' (A lower triangular), sigma = sqrt(2 theta dt)
     Euler-Maruyama        x' = x - dt M g(x) + sigma A z_k
     Leimkuhler-Matthews   x' = x - dt M g(x) + sigma A (z_k + z_{k+1}) / 2
 
-A block is `lanes` walkers, a structure of arrays that stays in the first-level cache. A step has phases, each a loop over lanes
-that vectorises: fill the normals (of two steps at a time, since Box-Muller makes pairs), call the block gradient, update.
+A block is `lanes` walkers, a structure of arrays that stays in the first-level cache. A step has phases, each
+a loop over lanes that vectorises: fill the normals (of two steps at a time, since Box-Muller makes pairs),
+call the block gradient, update.
 """
 import numba
 import numpy as np
@@ -25,7 +26,8 @@ gradient_t = FUNCTION["gradient"]
 
 @numba.njit(**options)
 def take(X, first, count, Y):
-    """Y = the columns first..first+count of X; the lanes left over repeat the first walker and are never given back."""
+    """Y = the columns first..first+count of X; the lanes left over repeat the first walker and are never
+    given back."""
     for i in range(Y.shape[0]):
         for j in range(count):
             Y[i, j] = X[i, first + j]
@@ -43,7 +45,8 @@ def give(Y, X, first, count, row):
 
 @numba.njit(**options)
 def through(root, Z, row):
-    """Rows row.. of Z times the lower triangular root, in place: the last row first, so that no copy is needed."""
+    """Rows row.. of Z times the lower triangular root, in place: the last row first, so that no copy is
+    needed."""
     d = root.shape[0]
     for i in range(d - 1, -1, -1):
         for j in range(Z.shape[1]):
@@ -66,7 +69,8 @@ def through_transpose(root, G):
 
 
 @numba.njit(**options)
-def _advance(first, count, X, noise, S, gradient, P, steps, start, n_steps, root, is_full, lanes, scheme, is_three_point, saved, every):
+def _advance(first, count, X, noise, S, gradient, P, steps, start, n_steps, root, is_full, lanes, scheme,
+             is_three_point, saved, every):
     d = X.shape[0]
     Y, G, W = np.empty((d, lanes)), np.empty((d, lanes)), np.empty((2 * d, lanes), np.float32)
     last, s = np.empty((d, lanes), np.float32), np.empty((4, lanes), np.uint32)
@@ -112,17 +116,22 @@ def _advance(first, count, X, noise, S, gradient, P, steps, start, n_steps, root
     give(W[d:], noise[1], first, count, 0)
 
 
-@kernel(types.void(rows_t, types.Array(types.float32, 3, "C"), words_t, gradient_t, rows_t, rows_t, types.int64, types.int64, rows_t,
-                   types.boolean, types.int64, types.int64, types.boolean, saved_t, types.int64), parallel=True)
-def overdamped(X, noise, S, gradient, P, steps, start, n_steps, root, is_full, lanes, scheme, is_three_point, saved, every):
+@kernel(types.void(rows_t, types.Array(types.float32, 3, "C"), words_t, gradient_t, rows_t, rows_t,
+                   types.int64, types.int64, rows_t,
+                   types.boolean, types.int64, types.int64, types.boolean, saved_t, types.int64),
+                   parallel=True)
+def overdamped(X, noise, S, gradient, P, steps, start, n_steps, root, is_full, lanes, scheme, is_three_point,
+               saved, every):
     """Advance X (d, n) in place by n_steps from step `start`, without walls.
 
-    noise (2, d, n): the z of the last step (for Leimkuhler-Matthews), and the second half of a pair when `start` is odd.
-    S (4, n) generator states; gradient with P (1 or n_steps + 1, n_parameters); steps (1 or n_steps, 5): dt, sigma, theta, time at the
-    start of the step, damping; root (d, d) of the mobility; saved (m, d, n) gets X at each step divisible by `every`.
+    noise (2, d, n): the z of the last step (for Leimkuhler-Matthews), and the second half of a pair when
+    `start` is odd. S (4, n) generator states; gradient with P (1 or n_steps + 1, n_parameters); steps (1 or
+    n_steps, 5): dt, sigma, theta, time at the start of the step, damping; root (d, d) of the mobility; saved
+    (m, d, n) gets X at each step divisible by `every`.
     """
     n = X.shape[1]
     for block in prange((n + lanes - 1) // lanes):
         first = block * lanes
-        _advance(first, min(lanes, n - first), X, noise, S, gradient, P, steps, start, n_steps, root, is_full, lanes, scheme,
+        _advance(first, min(lanes, n - first), X, noise, S, gradient, P, steps, start, n_steps, root, is_full,
+                 lanes, scheme,
                  is_three_point, saved, every)

@@ -29,13 +29,14 @@ class Schedule:
     """dt_k, theta(t_k + dt_k/2) and the parameters p(t_k), row by row.
 
     dt : number, array (one entry a step) or callable dt(k); theta : number or callable theta(t).
-    Without anything that varies a table has one row. Callables are asked one number at a time, so that no chunking
-    changes a bit.
+    Without anything that varies a table has one row. Callables are asked one number at a time, so that no
+    chunking changes a bit.
     """
 
     def __init__(self, potential, theta, dt, friction=0.0):
         self.potential, self.friction = potential, friction
-        self.theta = theta if callable(theta) else checks.number("theta", theta, non_negative=True, hint=NOISE_FREE)
+        self.theta = theta if callable(theta) else checks.number("theta", theta, non_negative=True,
+                                                                 hint=NOISE_FREE)
         if callable(dt):
             self.dt = dt
         elif np.ndim(dt) == 0:
@@ -52,18 +53,22 @@ class Schedule:
         return self.dt.size if isinstance(self.dt, np.ndarray) else math.inf
 
     def rows(self, start, n, time):
-        """steps (1 or n, 5) = dt, sqrt(2 theta dt), theta, t_k, exp(-friction dt); P (1 or n + 1, k); the time after them."""
+        """steps (1 or n, 5) = dt, sqrt(2 theta dt), theta, t_k, exp(-friction dt); P (1 or n + 1, k); the
+        time after them."""
         if not self.has_varying_dt:
             end = (start + n) * self.dt
         if not self.is_varying:
-            return self._steps(np.array([self.dt]), np.array([self.theta]), np.array([time])), self.potential.p[None].copy(), end
+            return self._steps(np.array([self.dt]), np.array([self.theta]),
+                               np.array([time])), self.potential.p[None].copy(), end
         if self.has_varying_dt:
             if callable(self.dt):
-                dt = self._checked("dt", np.array([self.dt(k) for k in range(start, start + n)], float), start)
+                dt = self._checked("dt", np.array([self.dt(k) for k in range(start, start + n)], float),
+                                   start)
             else:
                 dt = self.dt[start:start + n]
                 if dt.size < n:
-                    raise ValueError(f"dt has {self.dt.size} entries and step {start + n} was asked for; give one entry a step.")
+                    raise ValueError(f"dt has {self.dt.size} entries and step {start + n} was asked for; "
+                                     "give one entry a step.")
             times = np.cumsum(np.concatenate([[time], dt]))
             end = float(times[-1])
         else:
@@ -72,14 +77,16 @@ class Schedule:
         theta = np.full(n, self.theta) if isinstance(self.theta, float) else np.array(
             [self.theta(float(t)) for t in times[:-1] + dt / 2], float)
         if not (np.isfinite(theta).all() and (theta >= 0).all()):
-            raise ValueError(f"theta(t) must be finite and not negative, got {theta[~(theta >= 0)][:1] or theta[~np.isfinite(theta)][:1]} "
+            raise ValueError("theta(t) must be finite and not negative, got "
+                             f"{theta[~(theta >= 0)][:1] or theta[~np.isfinite(theta)][:1]} "
                              f"between t = {times[0]:g} and {times[-1]:g}.")
         P = self.potential.p[None].copy()
         if self.is_time_dependent:
             P = np.repeat(P, n + 1, axis=0)
             P[:, self.potential.time_index] = times
         steps = self._steps(dt, theta, times[:-1])
-        return np.repeat(steps, 2, axis=0) if n == 1 else steps, P, end      # one row alone would mean: the same at every step
+        # one row alone would mean: the same at every step
+        return np.repeat(steps, 2, axis=0) if n == 1 else steps, P, end
 
     def _steps(self, dt, theta, times):
         return np.stack([dt, np.sqrt(2 * theta * dt), theta, times, np.exp(-self.friction * dt)], axis=1)
@@ -88,5 +95,6 @@ class Schedule:
     def _checked(name, values, start):
         bad = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
         if bad.size:
-            raise ValueError(f"{name} must be positive and finite, got {values[bad[0]]:g} at step {start + bad[0]}.")
+            raise ValueError(f"{name} must be positive and finite, got {values[bad[0]]:g} at step "
+                             f"{start + bad[0]}.")
         return values

@@ -1,8 +1,9 @@
-"""Euler-Maruyama and Leimkuhler-Matthews with the drift in float32: twice the lanes an instruction, no conversions.
+"""Euler-Maruyama and Leimkuhler-Matthews with the drift in float32: twice the lanes an instruction, no
+conversions.
 
-The state is an unevaluated difference high - low of two float32 (48 bits, Kahan's sum), the drift that of `high`. With the same
-noise the path stays within 1e-8 of the float64 one (median, S1 to S3) as long as coordinates are of order one.
-The flags must not hold `reassoc`: (t - high) - y has to stay.
+The state is an unevaluated difference high - low of two float32 (48 bits, Kahan's sum), the drift that of
+`high`. With the same noise the path stays within 1e-8 of the float64 one (median, S1 to S3) as long as
+coordinates are of order one. The flags must not hold `reassoc`: (t - high) - y has to stay.
 """
 import numba
 import numpy as np
@@ -28,10 +29,13 @@ def _joined(H, C, X, first, count):
 
 
 @numba.njit(**options)
-def _advance(first, count, X, halves, noise, S, gradient, P, steps, start, n_steps, root, lanes, scheme, is_three_point, saved, every):
+def _advance(first, count, X, halves, noise, S, gradient, P, steps, start, n_steps, root, lanes, scheme,
+             is_three_point, saved, every):
     d = X.shape[0]
-    H, C, G = np.empty((d, lanes), np.float32), np.empty((d, lanes), np.float32), np.empty((d, lanes), np.float32)
-    W, last, s = np.empty((2 * d, lanes), np.float32), np.empty((d, lanes), np.float32), np.empty((4, lanes), np.uint32)
+    H, C, G = np.empty((d, lanes), np.float32), np.empty((d, lanes),
+                                                         np.float32), np.empty((d, lanes), np.float32)
+    W, last, s = np.empty((2 * d, lanes), np.float32), np.empty((d, lanes),
+                                                                np.float32), np.empty((4, lanes), np.uint32)
     p = P[0].copy()
     take(halves[0], first, count, H)
     take(halves[1], first, count, C)
@@ -75,15 +79,19 @@ def _advance(first, count, X, halves, noise, S, gradient, P, steps, start, n_ste
     _joined(H, C, X, first, count)
 
 
-@kernel(types.void(rows_t, halves_t, halves_t, words_t, gradient_t, rows_t, rows_t, types.int64, types.int64, rows_t, types.int64,
+@kernel(types.void(rows_t, halves_t, halves_t, words_t, gradient_t, rows_t, rows_t, types.int64, types.int64,
+                   rows_t, types.int64,
                    types.int64, types.boolean, saved_t, types.int64), parallel=True)
-def overdamped_single(X, halves, noise, S, gradient, P, steps, start, n_steps, root, lanes, scheme, is_three_point, saved, every):
-    """Advance halves (2, d, n) = (high, low) by n_steps and write X (d, n) = high - low; the rest as in `overdamped`.
+def overdamped_single(X, halves, noise, S, gradient, P, steps, start, n_steps, root, lanes, scheme,
+                      is_three_point, saved, every):
+    """Advance halves (2, d, n) = (high, low) by n_steps and write X (d, n) = high - low; the rest as in
+    `overdamped`.
 
     The mobility is diagonal, root (d, d) its square root; there are no walls.
     """
     n = X.shape[1]
     for block in prange((n + lanes - 1) // lanes):
         first = block * lanes
-        _advance(first, min(lanes, n - first), X, halves, noise, S, gradient, P, steps, start, n_steps, root, lanes, scheme,
+        _advance(first, min(lanes, n - first), X, halves, noise, S, gradient, P, steps, start, n_steps, root,
+                 lanes, scheme,
                  is_three_point, saved, every)

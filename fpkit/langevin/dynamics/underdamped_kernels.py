@@ -2,8 +2,9 @@
 
     dx = v dt,   dv = -g(x) dt - friction v dt + sqrt(2 friction theta) dW
 
-One step: kick v by -g dt/2, drift x by v dt/2, the exact Ornstein-Uhlenbeck step v = c v + sqrt(theta (1 - c^2)) z with
-c = exp(-friction dt), drift, kick [1]_. Mirrors act after each drift and turn the velocity with the place.
+One step: kick v by -g dt/2, drift x by v dt/2, the exact Ornstein-Uhlenbeck step v = c v + sqrt(theta (1 -
+c^2)) z with c = exp(-friction dt), drift, kick [1]_. Mirrors act after each drift and turn the velocity with
+the place.
 
 .. [1] B. Leimkuhler, C. Matthews, Appl. Math. Res. eXpress 2013, 34 (2013).
 """
@@ -38,7 +39,8 @@ def drift(Y, V, h, walls, sign, wound):
 
 
 @numba.njit(**options)
-def _advance(first, count, X, velocity, noise, S, turns, exit_time, exit_side, ids, gradient, P, steps, start, n_steps, walls,
+def _advance(first, count, X, velocity, noise, S, turns, exit_time, exit_side, ids, gradient, P, steps, start,
+             n_steps, walls,
              has_absorbing, seed, lanes, saved, every):
     d = X.shape[0]
     Y, V, G, O = np.empty((d, lanes)), np.empty((d, lanes)), np.empty((d, lanes)), np.empty((d, lanes))
@@ -100,13 +102,18 @@ def _advance(first, count, X, velocity, noise, S, turns, exit_time, exit_side, i
             exit_time[first + j], exit_side[first + j] = when[j], side[j]
 
 
-@kernel(types.void(rows_t, rows_t, noise_t, words_t, rows_t, vector_t, sides_t, ids_t, gradient_t, rows_t, rows_t, types.int64,
-                   types.int64, rows_t, types.boolean, types.uint64, types.int64, saved_t, types.int64), parallel=True)
-def underdamped(X, velocity, noise, S, turns, exit_time, exit_side, ids, gradient, P, steps, start, n_steps, walls, has_absorbing, seed,
+@kernel(types.void(rows_t, rows_t, noise_t, words_t, rows_t, vector_t, sides_t, ids_t, gradient_t, rows_t,
+                   rows_t, types.int64,
+                   types.int64, rows_t, types.boolean, types.uint64, types.int64, saved_t, types.int64),
+                   parallel=True)
+def underdamped(X, velocity, noise, S, turns, exit_time, exit_side, ids, gradient, P, steps, start, n_steps,
+                walls, has_absorbing, seed,
                 lanes, saved, every):
-    """Advance X and velocity (d, n) in place; steps (.., 5) holds exp(-friction dt) too; the rest as in `overdamped`."""
+    """Advance X and velocity (d, n) in place; steps (.., 5) holds exp(-friction dt) too; the rest as in
+    `overdamped`."""
     n = X.shape[1]
     for block in prange((n + lanes - 1) // lanes):
         first = block * lanes
-        _advance(first, min(lanes, n - first), X, velocity, noise, S, turns, exit_time, exit_side, ids, gradient, P, steps, start,
+        _advance(first, min(lanes, n - first), X, velocity, noise, S, turns, exit_time, exit_side, ids,
+                 gradient, P, steps, start,
                  n_steps, walls, has_absorbing, seed, lanes, saved, every)

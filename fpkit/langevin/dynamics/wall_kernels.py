@@ -1,6 +1,7 @@
 """Walls of a box on blocks of walkers: mirrors, periodic axes with their winding number, and absorbing sides.
 
-`walls` is (4, d): the kind of the lower and of the upper side of each axis, then their places (infinite where there is none).
+`walls` is (4, d): the kind of the lower and of the upper side of each axis, then their places (infinite where
+there is none).
 """
 import math
 
@@ -13,7 +14,7 @@ from ...core.compilation.special import options
 from .noise_kernels import BRIDGE, ids_t, uniform_of
 
 NONE, REFLECTING, PERIODIC, ABSORBING = range(4)
-NEAR = 30.0                                      # exp(-30) = 1e-13: a bridge that far from the wall does not touch it
+NEAR = 30.0  # exp(-30) = 1e-13: a bridge that far from the wall does not touch it
 
 rows_t = types.Array(types.float64, 2, "C")
 vector_t = types.Array(types.float64, 1, "C")
@@ -22,10 +23,11 @@ sides_t = types.Array(types.int64, 1, "C")
 
 @numba.njit(**options)
 def fold(Y, walls, sign, turns):
-    """Bring Y (d, lanes) back inside mirrors and periods. sign *= -1 where an axis was mirrored an odd number of times.
+    """Bring Y (d, lanes) back inside mirrors and periods. sign *= -1 where an axis was mirrored an odd number
+    of times.
 
-    turns (d, lanes) counts the periods that were taken off, so that Y + turns * period is the path on the line.
-    Points inside keep their bits.
+    turns (d, lanes) counts the periods that were taken off, so that Y + turns * period is the path on the
+    line. Points inside keep their bits.
     """
     d, lanes = Y.shape
     for i in range(d):
@@ -76,11 +78,13 @@ def is_outside(Y, walls, out):
 
 @numba.njit(**options)
 def absorb(O, Y, walls, spread, exit_time, exit_side, trajectories, step, time, dt, seed):
-    """End the paths that met an absorbing side during the step from O to Y (d, lanes); returns how many go on.
+    """End the paths that met an absorbing side during the step from O to Y (d, lanes); returns how many go
+    on.
 
-    A step with both ends inside at distances s, s' of a side touched it with probability exp(-2 s s' / variance), the Brownian
-    bridge of the step's noise; spread (d,) is its variance (2 theta dt M_ii; 0: ends only). The walker rests on the wall, at the
-    fraction s / (s + |s'|) of the step; the time is the middle of the step. Ended paths (exit_side >= 0) stay where they are.
+    A step with both ends inside at distances s, s' of a side touched it with probability exp(-2 s s' /
+    variance), the Brownian bridge of the step's noise; spread (d,) is its variance (2 theta dt M_ii; 0: ends
+    only). The walker rests on the wall, at the fraction s / (s + |s'|) of the step; the time is the middle of
+    the step. Ended paths (exit_side >= 0) stay where they are.
     """
     d, lanes = Y.shape
     near, n_alive = 0, 0
@@ -98,7 +102,7 @@ def absorb(O, Y, walls, spread, exit_time, exit_side, trajectories, step, time, 
         for i in range(d):
             for j in range(lanes):
                 Y[i, j] = Y[i, j] if exit_side[j] < 0 else O[i, j]
-    if near == 0:                                # the rule: scalar work only for a block with a walker near a side
+    if near == 0:  # the rule: scalar work only for a block with a walker near a side
         return n_alive
     for j in range(lanes):
         if exit_side[j] >= 0:
@@ -136,7 +140,8 @@ def is_outside_all(Y, walls, out):
     is_outside(Y, walls, out)
 
 
-@kernel(types.int64(rows_t, rows_t, rows_t, vector_t, vector_t, sides_t, ids_t, types.int64, types.float64, types.float64, types.uint64))
+@kernel(types.int64(rows_t, rows_t, rows_t, vector_t, vector_t, sides_t, ids_t, types.int64, types.float64,
+                    types.float64, types.uint64))
 def absorb_all(O, Y, walls, spread, exit_time, exit_side, trajectories, step, time, dt, seed):
     """The rule of `absorb` on a whole ensemble."""
     return absorb(O, Y, walls, spread, exit_time, exit_side, trajectories, step, time, dt, seed)

@@ -16,7 +16,8 @@ from .wall_kernels import absorb, fold, rows_t, sides_t, vector_t
 
 
 @numba.njit(**options)
-def _advance(first, count, X, noise, S, turns, exit_time, exit_side, ids, gradient, P, steps, start, n_steps, root, is_full, walls,
+def _advance(first, count, X, noise, S, turns, exit_time, exit_side, ids, gradient, P, steps, start, n_steps,
+             root, is_full, walls,
              has_mirror, has_absorbing, seed, lanes, scheme, is_three_point, saved, every):
     d = X.shape[0]
     Y, G, O, K = np.empty((d, lanes)), np.empty((d, lanes)), np.empty((d, lanes)), np.empty((d, lanes))
@@ -69,7 +70,7 @@ def _advance(first, count, X, noise, S, turns, exit_time, exit_side, ids, gradie
                     for j in range(lanes):
                         Y[i, j] += b * np.float64(W[half + i, j]) - a * G[i, j]
             if scheme == HEUN:
-                if has_walls:                                    # the mirrored potential beyond the wall: fold, ask, flip
+                if has_walls:  # the mirrored potential beyond the wall: fold, ask, flip
                     fold(Y, walls, sign, K)
                 if P.shape[0] > 1:
                     for i in range(p.size):
@@ -117,18 +118,22 @@ def _advance(first, count, X, noise, S, turns, exit_time, exit_side, ids, gradie
             exit_time[first + j], exit_side[first + j] = when[j], side[j]
 
 
-@kernel(types.void(rows_t, types.Array(types.float32, 3, "C"), words_t, rows_t, vector_t, sides_t, ids_t, gradient_t, rows_t, rows_t,
-                   types.int64, types.int64, rows_t, types.boolean, rows_t, types.boolean, types.boolean, types.uint64, types.int64,
+@kernel(types.void(rows_t, types.Array(types.float32, 3, "C"), words_t, rows_t, vector_t, sides_t, ids_t,
+                   gradient_t, rows_t, rows_t,
+                   types.int64, types.int64, rows_t, types.boolean, rows_t, types.boolean, types.boolean,
+                   types.uint64, types.int64,
                    types.int64, types.boolean, saved_t, types.int64), parallel=True)
-def walled(X, noise, S, turns, exit_time, exit_side, ids, gradient, P, steps, start, n_steps, root, is_full, walls, has_mirror,
+def walled(X, noise, S, turns, exit_time, exit_side, ids, gradient, P, steps, start, n_steps, root, is_full,
+           walls, has_mirror,
                has_absorbing, seed, lanes, scheme, is_three_point, saved, every):
     """Advance X (d, n) in place by n_steps from step `start`.
 
-    turns (d, n) windings; walls (4, d) or (4, 0); exit_time, exit_side (n,) and ids for absorbing sides; the rest as in `overdamped`
-    (P has one row more than n_steps, for Heun).
+    turns (d, n) windings; walls (4, d) or (4, 0); exit_time, exit_side (n,) and ids for absorbing sides; the
+    rest as in `overdamped` (P has one row more than n_steps, for Heun).
     """
     n = X.shape[1]
     for block in prange((n + lanes - 1) // lanes):
         first = block * lanes
-        _advance(first, min(lanes, n - first), X, noise, S, turns, exit_time, exit_side, ids, gradient, P, steps, start, n_steps, root,
+        _advance(first, min(lanes, n - first), X, noise, S, turns, exit_time, exit_side, ids, gradient, P,
+                 steps, start, n_steps, root,
                  is_full, walls, has_mirror, has_absorbing, seed, lanes, scheme, is_three_point, saved, every)

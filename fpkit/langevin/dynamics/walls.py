@@ -21,10 +21,11 @@ class Walls:
     bounds : sequence of (low, high)
         One pair an axis, in the units of the coordinates; ``-inf`` or ``inf`` for a side without a wall.
     kind : str, or one entry an axis
-        ``"reflecting"``: the path is mirrored (weak order 1 for normal reflection [1]_), repeatedly until inside.
-        ``"periodic"``: the two sides are one; the winding number is kept.
-        ``"absorbing"``: the path ends there; exit time and side are recorded, with the Brownian-bridge test inside a step.
-        An entry may be a pair for the lower and the upper side: ``("reflecting", "absorbing")``.
+        ``"reflecting"``: the path is mirrored (weak order 1 for normal reflection [1]_), repeatedly until
+        inside. ``"periodic"``: the two sides are one; the winding number is kept.
+        ``"absorbing"``: the path ends there; exit time and side are recorded, with the Brownian-bridge test
+        inside a step. An entry may be a pair for the lower and the upper side: ``("reflecting",
+        "absorbing")``.
 
     Examples
     --------
@@ -46,17 +47,21 @@ class Walls:
             raise ValueError(f"bounds must be one (low, high) pair an axis, got {checks.shown(self.bounds)}.") from None
         kinds = [self.kind] * len(pairs) if isinstance(self.kind, str) else list(self.kind)
         if len(kinds) != len(pairs):
-            raise ValueError(f"kind names {len(kinds)} axes and bounds have {len(pairs)}; give one kind an axis, or one for all.")
+            raise ValueError(f"kind names {len(kinds)} axes and bounds have {len(pairs)}; give one kind an "
+                             "axis, or one for all.")
         table, named = np.zeros((4, len(pairs))), []
         for k, ((low, high), entry) in enumerate(zip(pairs, kinds)):
             sides = (entry, entry) if isinstance(entry, str) else tuple(entry)
             if len(sides) != 2:
-                raise ValueError(f"kind of axis {k} must be one word or a pair (lower, upper), got {checks.shown(entry)}.")
+                raise ValueError(f"kind of axis {k} must be one word or a pair (lower, upper), got "
+                                 f"{checks.shown(entry)}.")
             sides = tuple(checks.choice("the kind of wall", side, KINDS) for side in sides)
             if math.isnan(low) or math.isnan(high) or not low < high:
                 raise ValueError(f"bounds of axis {k} must have low < high, got ({low:g}, {high:g}).")
-            if "periodic" in sides and (sides[0] != sides[1] or not (math.isfinite(low) and math.isfinite(high))):
-                raise ValueError(f"axis {k} is periodic only when both its sides are and both bounds are finite, got {sides} on "
+            if "periodic" in sides and (sides[0] != sides[1]
+                                        or not (math.isfinite(low) and math.isfinite(high))):
+                raise ValueError(f"axis {k} is periodic only when both its sides are and both bounds are "
+                                 f"finite, got {sides} on "
                                  f"({low:g}, {high:g}).")
             for side, place in enumerate((low, high)):
                 table[side, k] = KINDS.index(sides[side]) if math.isfinite(place) else 0
@@ -81,17 +86,20 @@ class Walls:
 
 
 def walls_of(walls, potential):
-    """The `walls=` argument as Walls or None: Walls, a Grid, a list of (low, high); without one, the potential's own box."""
+    """The `walls=` argument as Walls or None: Walls, a Grid, a list of (low, high); without one, the
+    potential's own box."""
     if walls is None:
         bounds = getattr(potential, "bounds", None)
         return None if bounds is None else Walls(tuple(map(tuple, bounds)), "reflecting")
     if isinstance(walls, Grid):
         if walls.mask is not None:
-            raise ValueError("walls from a grid take its box; its mask cannot bound a path. Pass Walls(grid.bounds), and give the "
+            raise ValueError("walls from a grid take its box; its mask cannot bound a path. Pass "
+                             "Walls(grid.bounds), and give the "
                              "domain as a GridPotential with NaN outside.")
         walls = Walls(walls.bounds, ["periodic" if p else "reflecting" for p in walls.periodic])
     if not isinstance(walls, Walls):
         walls = Walls(tuple(walls) if isinstance(walls, (list, tuple, np.ndarray)) else walls)
     if walls.ndim != potential.ndim:
-        raise ValueError(f"walls have {walls.ndim} axes and the potential has {potential.ndim} coordinates; give one (low, high) each.")
+        raise ValueError(f"walls have {walls.ndim} axes and the potential has {potential.ndim} coordinates; "
+                         "give one (low, high) each.")
     return walls

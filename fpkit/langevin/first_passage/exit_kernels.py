@@ -1,13 +1,15 @@
-"""Paths from their starts to a target, on blocks of lanes: a lane whose path has ended takes the next one at once.
+"""Paths from their starts to a target, on blocks of lanes: a lane whose path has ended takes the next one at
+once.
 
-Every path has its own number, streams and clock, so that its passage depends neither on the lane nor on the block, and the list of
-passage times is the same for any number of threads and any chunks. Overdamped steps are Euler-Maruyama's with the Brownian bridge of
-`target_kernels`. Underdamped paths are BAOAB's: polylines with corners at the half steps, whose crossings are all found, so there
-is no bridge.
+Every path has its own number, streams and clock, so that its passage depends neither on the lane nor on the
+block, and the list of passage times is the same for any number of threads and any chunks. Overdamped steps
+are Euler-Maruyama's with the Brownian bridge of `target_kernels`. Underdamped paths are BAOAB's: polylines
+with corners at the half steps, whose crossings are all found, so there is no bridge.
 
-State of a block, all of it in slices of shared arrays: Y (d, lanes) places, V velocities, s (4, lanes) generators, owner (lanes,) the
-path of each lane (-1: none), born (lanes,) the step of the block at which it began, clock the steps of the block, cursor (2,) the next
-path and the end of the block's list. Results, one column a path: when (n,), wall (n,), place (d, n).
+State of a block, all of it in slices of shared arrays: Y (d, lanes) places, V velocities, s (4, lanes)
+generators, owner (lanes,) the path of each lane (-1: none), born (lanes,) the step of the block at which it
+began, clock the steps of the block, cursor (2,) the next path and the end of the block's list. Results, one
+column a path: when (n,), wall (n,), place (d, n).
 """
 import math
 
@@ -62,7 +64,8 @@ def _expire(Y, owner, born, clock, max_steps, dt, when, wall, place):
 
 
 @numba.njit(**options)
-def _advance(Y, s, owner, born, clock, cursor, X0, gradient, p, dt, theta, root, is_full, is_isotropic, widest, walls, atoms, firsts,
+def _advance(Y, s, owner, born, clock, cursor, X0, gradient, p, dt, theta, root, is_full, is_isotropic,
+             widest, walls, atoms, firsts,
              max_steps, n_steps, seed, when, wall, place):
     """Make up to n_steps (even) Euler-Maruyama steps of one block; returns the clock."""
     d, lanes = Y.shape
@@ -136,19 +139,25 @@ def _advance(Y, s, owner, born, clock, cursor, X0, gradient, p, dt, theta, root,
     return clock
 
 
-@kernel(types.void(numbers_3d, words_3d, integers_2d, integers_2d, integers_1d, integers_2d, numbers_2d, FUNCTION["gradient"], numbers_1d,
-                   number, number, numbers_2d, flag, flag, number, numbers_2d, numbers_2d, integers_1d, integer, integer, unsigned,
+@kernel(types.void(numbers_3d, words_3d, integers_2d, integers_2d, integers_1d, integers_2d, numbers_2d,
+                   FUNCTION["gradient"], numbers_1d,
+                   number, number, numbers_2d, flag, flag, number, numbers_2d, numbers_2d, integers_1d,
+                   integer, integer, unsigned,
                    numbers_1d, integers_1d, numbers_2d), parallel=True)
-def exits(Y, S, owner, born, clock, cursor, X0, gradient, p, dt, theta, root, is_full, is_isotropic, widest, walls, atoms, firsts,
+def exits(Y, S, owner, born, clock, cursor, X0, gradient, p, dt, theta, root, is_full, is_isotropic, widest,
+          walls, atoms, firsts,
           max_steps, n_steps, seed, when, wall, place):
-    """Advance all blocks by up to n_steps (even): Y (n_blocks, d, lanes), S (n_blocks, 4, lanes), clock (n_blocks,), and so on.
+    """Advance all blocks by up to n_steps (even): Y (n_blocks, d, lanes), S (n_blocks, 4, lanes), clock
+    (n_blocks,), and so on.
 
-    X0 (d, 1 or n) starts; root (d, d) of the mobility and its largest eigenvalue `widest`; walls (4, d) or (4, 0) of the box; atoms,
-    firsts of the targets; max_steps even, 0 for none.
+    X0 (d, 1 or n) starts; root (d, d) of the mobility and its largest eigenvalue `widest`; walls (4, d) or
+    (4, 0) of the box; atoms, firsts of the targets; max_steps even, 0 for none.
     """
     for block in prange(Y.shape[0]):
-        clock[block] = _advance(Y[block], S[block], owner[block], born[block], clock[block], cursor[block], X0, gradient, p, dt, theta,
-                                root, is_full, is_isotropic, widest, walls, atoms, firsts, max_steps, n_steps, seed, when, wall, place)
+        clock[block] = _advance(Y[block], S[block], owner[block], born[block], clock[block], cursor[block],
+                                X0, gradient, p, dt, theta,
+                                root, is_full, is_isotropic, widest, walls, atoms, firsts, max_steps, n_steps,
+                                seed, when, wall, place)
 
 
 @numba.njit(**options)
@@ -162,7 +171,8 @@ def _flight(Y, V, h, O, walls, sign, wound):
 
 @numba.njit(**options)
 def _crossings(O, Y, before, after, owner, born, clock, half, dt, when, wall, place):
-    """End the paths whose straight piece from O to Y crosses a wall; returns how many. `half` is 0 or 0.5, the start of the piece."""
+    """End the paths whose straight piece from O to Y crosses a wall; returns how many. `half` is 0 or 0.5,
+    the start of the piece."""
     ended = 0
     for j in range(owner.size):
         u, hit = 2.0, -1
@@ -180,7 +190,8 @@ def _crossings(O, Y, before, after, owner, born, clock, half, dt, when, wall, pl
 
 
 @numba.njit(**options)
-def _advance_underdamped(Y, V, s, owner, born, clock, cursor, X0, gradient, p, dt, theta, friction, walls, atoms, firsts, max_steps,
+def _advance_underdamped(Y, V, s, owner, born, clock, cursor, X0, gradient, p, dt, theta, friction, walls,
+                         atoms, firsts, max_steps,
                          n_steps, seed, when, wall, place):
     """Make up to n_steps (even) BAOAB steps of one block; returns the clock."""
     d, lanes = Y.shape
@@ -223,7 +234,8 @@ def _advance_underdamped(Y, V, s, owner, born, clock, cursor, X0, gradient, p, d
                     for j in range(lanes):
                         near += 1 if after[w, j] <= 0.0 else 0
                 if near > 0:
-                    idle += _crossings(O, Y, before, after, owner, born, clock, 0.5 * piece, dt, when, wall, place)
+                    idle += _crossings(O, Y, before, after, owner, born, clock, 0.5 * piece, dt, when, wall,
+                                       place)
                     for j in range(lanes):       # a lane without a path waits where it is
                         if owner[j] < 0:
                             for k in range(d):
@@ -245,13 +257,19 @@ def _advance_underdamped(Y, V, s, owner, born, clock, cursor, X0, gradient, p, d
     return clock
 
 
-@kernel(types.void(numbers_3d, numbers_3d, words_3d, integers_2d, integers_2d, integers_1d, integers_2d, numbers_2d, FUNCTION["gradient"],
-                   numbers_1d, number, number, number, numbers_2d, numbers_2d, integers_1d, integer, integer, unsigned, numbers_1d,
+@kernel(types.void(numbers_3d, numbers_3d, words_3d, integers_2d, integers_2d, integers_1d, integers_2d,
+                   numbers_2d, FUNCTION["gradient"],
+                   numbers_1d, number, number, number, numbers_2d, numbers_2d, integers_1d, integer, integer,
+                   unsigned, numbers_1d,
                    integers_1d, numbers_2d), parallel=True)
-def underdamped_exits(Y, V, S, owner, born, clock, cursor, X0, gradient, p, dt, theta, friction, walls, atoms, firsts, max_steps,
+def underdamped_exits(Y, V, S, owner, born, clock, cursor, X0, gradient, p, dt, theta, friction, walls, atoms,
+                      firsts, max_steps,
                       n_steps, seed, when, wall, place):
-    """Advance all blocks by up to n_steps (even) of BAOAB: V (n_blocks, d, lanes) velocities, unit mass; the rest as in `exits`."""
+    """Advance all blocks by up to n_steps (even) of BAOAB: V (n_blocks, d, lanes) velocities, unit mass; the
+    rest as in `exits`."""
     for block in prange(Y.shape[0]):
-        clock[block] = _advance_underdamped(Y[block], V[block], S[block], owner[block], born[block], clock[block], cursor[block], X0,
-                                            gradient, p, dt, theta, friction, walls, atoms, firsts, max_steps, n_steps, seed, when,
+        clock[block] = _advance_underdamped(Y[block], V[block], S[block], owner[block], born[block],
+                                            clock[block], cursor[block], X0,
+                                            gradient, p, dt, theta, friction, walls, atoms, firsts, max_steps,
+                                            n_steps, seed, when,
                                             wall, place)

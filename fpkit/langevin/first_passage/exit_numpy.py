@@ -1,9 +1,9 @@
-"""Exit runs step by step in NumPy, for what cannot be compiled: black boxes, domains with holes, mobilities that are functions of
-the place, and targets that follow a potential (sublevel sets, basins).
+"""Exit runs step by step in NumPy, for what cannot be compiled: black boxes, domains with holes, mobilities
+that are functions of the place, and targets that follow a potential (sublevel sets, basins).
 
-All paths start together and those that have ended are left out of the next steps. The noise is that of the compiled route. The exit
-point lies on the straight line of the step. A target without a distance has no bridge: its crossings inside a step are missed, a
-bias of order sqrt(dt).
+All paths start together and those that have ended are left out of the next steps. The noise is that of the
+compiled route. The exit point lies on the straight line of the step. A target without a distance has no
+bridge: its crossings inside a step are missed, a bias of order sqrt(dt).
 """
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ class WholeExitRun:
     def __init__(self, ensemble, targets, n_paths, max_steps):
         self.ensemble, self.targets, self.max_steps, self.n_paths = ensemble, targets, max_steps, n_paths
         self.dt, self.theta = ensemble.schedule.dt, ensemble.schedule.theta
-        self.when, self.wall, self.place = np.full(n_paths, np.nan), np.full(n_paths, -1), np.full((ensemble.ndim, n_paths), np.nan)
+        self.when, self.wall, self.place = np.full(n_paths,
+                                                   np.nan), np.full(n_paths,
+                                                                    -1), np.full((ensemble.ndim, n_paths),
+                                                                                 np.nan)
         self.before = self._distances(ensemble.X)
 
     @property
@@ -31,7 +34,8 @@ class WholeExitRun:
         """(n_walls, n) signed distances; without them -1 inside and +1 outside."""
         if self.targets.is_compiled:
             D = np.empty((self.targets.first.size - 1, X.shape[1]))
-            target_distances(np.ascontiguousarray(X), self.targets.atoms, self.targets.first, D, np.empty(X.shape[1]))
+            target_distances(np.ascontiguousarray(X), self.targets.atoms, self.targets.first, D,
+                             np.empty(X.shape[1]))
             return D
         points = X.T
         if self.targets.has_distance:
@@ -39,7 +43,8 @@ class WholeExitRun:
         return np.stack([np.where(r.contains(points), -1.0, 1.0) for r in self.targets.regions])
 
     def _variance(self, o, y, s, t, w):
-        """2 theta dt n'Mn of the wall w, the normal by central differences at the nearer end; 0 (no bridge) without a distance."""
+        """2 theta dt n'Mn of the wall w, the normal by central differences at the nearer end; 0 (no bridge)
+        without a distance."""
         e = self.ensemble
         if not self.targets.has_distance or e.scheme == "baoab":
             return 0.0
@@ -51,7 +56,8 @@ class WholeExitRun:
         return 2 * self.theta * self.dt * normal @ M @ normal
 
     def _reach(self, X):
-        """Largest s t that a bridge may cross: distances that are not exact may change by four times the step."""
+        """Largest s t that a bridge may cross: distances that are not exact may change by four times the
+        step."""
         e = self.ensemble
         if not self.targets.has_distance or e.scheme == "baoab":
             return 0.0
@@ -91,12 +97,14 @@ class WholeExitRun:
             elif self.ensemble.scheme == "baoab":
                 u = s / (s - t) if t <= 0 else 2.0
             else:
-                u = bridge_hit(s, t, max(self._variance(o, y, s, t, w), 1e-300), i, w, step, np.uint64(self.ensemble.key))
+                u = bridge_hit(s, t, max(self._variance(o, y, s, t, w), 1e-300), i, w, step,
+                               np.uint64(self.ensemble.key))
             if u < fraction:
                 wall, fraction = w, u
         if wall < 0:
             return False
-        self.when[i], self.wall[i], self.place[:, i] = (step + fraction) * self.dt, wall, o + fraction * (y - o)
+        self.when[i], self.wall[i], self.place[:, i] = (step
+                                                        + fraction) * self.dt, wall, o + fraction * (y - o)
         return True
 
     def check_finite(self):
@@ -110,4 +118,5 @@ class WholeExitRun:
         e = self.ensemble
         self.when[e.trajectories], self.place[:, e.trajectories] = e.step * self.dt, e.X
         begun = self.when > 0
-        return self.when[begun], np.maximum(self.wall[begun], -1), np.ascontiguousarray(self.place[:, begun].T)
+        return self.when[begun], np.maximum(self.wall[begun],
+                                            -1), np.ascontiguousarray(self.place[:, begun].T)

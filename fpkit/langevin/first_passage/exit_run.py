@@ -8,8 +8,8 @@ import numpy as np
 from ..runs import driving
 from ..dynamics.ensemble import thread_count
 
-LANES = 64                                                       # walkers of one block: it stays in the first-level cache
-PATHS_PER_LANE = 8                                               # below that a block wastes its lanes on the longest paths
+LANES = 64  # walkers of one block: it stays in the first-level cache
+PATHS_PER_LANE = 8  # below that a block wastes its lanes on the longest paths
 BLOCKS_PER_THREAD = 2
 FIRST_STEPS = 256
 
@@ -20,22 +20,28 @@ class ExitRun:
     Attributes
     ----------
     when, wall, place : ndarray (n_paths,), (n_paths,), (ndim, n_paths)
-        Duration, wall met (RUNNING -1, CENSORED -2) and last place of every path; of a running one after `settle` the present ones.
+        Duration, wall met (RUNNING -1, CENSORED -2) and last place of every path; of a running one after
+        `settle` the present ones.
     """
 
     def __init__(self, ensemble, targets, X0, n_paths, max_steps, n_threads):
         self.ensemble, self.targets, self.X0, self.max_steps, self.n_threads = ensemble, targets, X0, max_steps, n_threads
         self.dt, self.theta, self.n_paths, d = ensemble.schedule.dt, ensemble.schedule.theta, n_paths, ensemble.ndim
         lanes = LANES if n_paths >= LANES * PATHS_PER_LANE else 32
-        n_blocks = int(np.clip(n_paths // (lanes * PATHS_PER_LANE), 1, BLOCKS_PER_THREAD * (n_threads or default_threads())))
+        n_blocks = int(np.clip(n_paths // (lanes * PATHS_PER_LANE), 1,
+                               BLOCKS_PER_THREAD * (n_threads or default_threads())))
         cuts = np.arange(n_blocks + 1) * n_paths // n_blocks
         self.cursor = np.ascontiguousarray(np.stack([cuts[:-1], cuts[1:]], axis=1))
         # a lane without a path must hold a place at which the gradient is finite
         self.Y = np.ascontiguousarray(np.broadcast_to(X0[:, :1], (n_blocks, d, lanes)))
         self.V = np.zeros((n_blocks, d, lanes) if ensemble.scheme == "baoab" else (0, 0, 0))
         self.S = np.ones((n_blocks, 4, lanes), np.uint32)
-        self.owner, self.born, self.clock = np.full((n_blocks, lanes), -1), np.zeros((n_blocks, lanes), np.int64), np.zeros(n_blocks, np.int64)
-        self.when, self.wall, self.place = np.full(n_paths, np.nan), np.full(n_paths, -1), np.full((d, n_paths), np.nan)
+        self.owner, self.born, self.clock = np.full((n_blocks, lanes),
+                                                    -1), np.zeros((n_blocks, lanes),
+                                                                  np.int64), np.zeros(n_blocks, np.int64)
+        self.when, self.wall, self.place = np.full(n_paths,
+                                                   np.nan), np.full(n_paths,
+                                                                    -1), np.full((d, n_paths), np.nan)
 
     @property
     def n_ended(self):
@@ -45,8 +51,10 @@ class ExitRun:
         """Make up to n_steps (even) steps in every block."""
         e, V = self.ensemble, self.ensemble.potential
         table = e.table if e.table.shape[1] else np.zeros((4, 0))
-        common = (self.owner, self.born, self.clock, self.cursor, self.X0, V.block("gradient"), V.p, self.dt, self.theta)
-        ends = (table, self.targets.atoms, self.targets.first, self.max_steps, n_steps, e.key, self.when, self.wall, self.place)
+        common = (self.owner, self.born, self.clock, self.cursor, self.X0, V.block("gradient"), V.p, self.dt,
+                  self.theta)
+        ends = (table, self.targets.atoms, self.targets.first, self.max_steps, n_steps, e.key, self.when,
+                self.wall, self.place)
         with thread_count(self.n_threads), np.errstate(over="ignore", invalid="ignore"):
             if e.scheme == "baoab":
                 from .exit_kernels import underdamped_exits
@@ -56,7 +64,8 @@ class ExitRun:
                 root = e.mobility.root
                 matrix = e.mobility.matrix
                 is_isotropic = bool((matrix == matrix[0, 0] * np.eye(e.ndim)).all())
-                exits(self.Y, self.S, *common, root, e.mobility.is_full, is_isotropic, float(np.linalg.eigvalsh(matrix)[-1]), *ends)
+                exits(self.Y, self.S, *common, root, e.mobility.is_full, is_isotropic,
+                      float(np.linalg.eigvalsh(matrix)[-1]), *ends)
 
     def check_finite(self):
         """Raise DivergenceError when a path is no longer finite."""
@@ -80,7 +89,8 @@ def divergence(count, n_paths, dt, ensemble):
     from ..dynamics.divergence import DivergenceError
 
     helps = "a smaller dt, or walls= that keep the paths where the potential is defined"
-    return DivergenceError(f"{count} of {n_paths} paths stopped being finite before they reached the target, with dt = {dt:.3g} and scheme "
+    return DivergenceError(f"{count} of {n_paths} paths stopped being finite before they reached the target, "
+                           f"with dt = {dt:.3g} and scheme "
                            f"{ensemble.scheme!r}: try {helps}.", count, np.nan, dt / 4)
 
 
@@ -92,7 +102,8 @@ def default_threads():
 
 
 def drive(run, progress=None, label="passages"):
-    """Advance `run` until every path has ended; False when Ctrl-C came first (what is done stays). The chunks change no bit."""
+    """Advance `run` until every path has ended; False when Ctrl-C came first (what is done stays). The chunks
+    change no bit."""
     n, done = FIRST_STEPS, 0
     with driving.interruption() as is_pressed, driving.bar(run.n_paths, label, progress, "path") as shown:
         while run.n_ended < run.n_paths:

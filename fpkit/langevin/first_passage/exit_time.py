@@ -14,16 +14,19 @@ from .results import exit_time_of, extrapolated
 from .targets import Targets
 
 SCHEMES = ("euler-maruyama", "baoab")
-COARSE = 0.5                                                     # dt times the largest curvature: beyond it the scheme is far from the diffusion
+COARSE = 0.5  # dt times the largest curvature: beyond it the scheme is far from the diffusion
 
 
-def exit_time(potential, theta, x0, target, dt, n_paths=1000, seed=1, scheme="euler-maruyama", extrapolate=False, t_max=None, walls=None,
+def exit_time(potential, theta, x0, target, dt, n_paths=1000, seed=1, scheme="euler-maruyama",
+              extrapolate=False, t_max=None, walls=None,
               mobility=None, friction=None, n_threads=None, progress=None):
-    """Mean first-passage time from `x0` to a target, from paths of the diffusion dX = -M grad f dt + sqrt(2 theta M) dW.
+    """Mean first-passage time from `x0` to a target, from paths of the diffusion dX = -M grad f dt + sqrt(2
+    theta M) dW.
 
-    Every path of the list 0 .. n_paths - 1 runs from its start to a target (or to `t_max`); a lane whose path has ended takes the next one
-    at once. The Brownian bridge finds the crossings inside a step and their times: exact for a flat wall and a constant drift at any dt,
-    weak order 1 for curved walls [1]_. What remains is the bias of Euler's drift, proportional to dt; `extrapolate` removes it.
+    Every path of the list 0 .. n_paths - 1 runs from its start to a target (or to `t_max`); a lane whose path
+    has ended takes the next one at once. The Brownian bridge finds the crossings inside a step and their
+    times: exact for a flat wall and a constant drift at any dt, weak order 1 for curved walls [1]_. What
+    remains is the bias of Euler's drift, proportional to dt; `extrapolate` removes it.
 
     Parameters
     ----------
@@ -34,10 +37,11 @@ def exit_time(potential, theta, x0, target, dt, n_paths=1000, seed=1, scheme="eu
     x0 : array (ndim,) or (n_paths, ndim)
         Start, or one a path; outside the target.
     target : Region, list or dict of Region
-        Where a path ends. With several, the first one met counts: `probabilities` says which. An interval (a, b) in one dimension is left
-        through ``[fpkit.HalfSpace([-1], -a), fpkit.HalfSpace([1], b)]`` or ``~fpkit.Box([(a, b)])``. Balls, half-spaces and boxes
-        (with ``|``, ``&``, ``~``) are compiled; sublevel sets and basins are decided step by step in NumPy, slowly, and a basin has no
-        distance and therefore no bridge: there the bias is of order sqrt(dt).
+        Where a path ends. With several, the first one met counts: `probabilities` says which. An interval (a,
+        b) in one dimension is left through ``[fpkit.HalfSpace([-1], -a), fpkit.HalfSpace([1], b)]`` or
+        ``~fpkit.Box([(a, b)])``. Balls, half-spaces and boxes (with ``|``, ``&``, ``~``) are compiled;
+        sublevel sets and basins are decided step by step in NumPy, slowly, and a basin has no distance and
+        therefore no bridge: there the bias is of order sqrt(dt).
     dt : float
         Time step; f's largest curvature times dt should stay well below 1.
     n_paths : int
@@ -45,14 +49,16 @@ def exit_time(potential, theta, x0, target, dt, n_paths=1000, seed=1, scheme="eu
     seed : int, SeedSequence or None
         The seed alone decides the numbers, whatever the number of threads.
     scheme : {"euler-maruyama", "baoab"}
-        "baoab" is underdamped with unit mass and `friction`, started with Maxwell's velocities. Its paths are straight between the half steps
-        and all their crossings are found, so there is no bridge; the bias is that of the scheme, of order dt.
+        "baoab" is underdamped with unit mass and `friction`, started with Maxwell's velocities. Its paths are
+        straight between the half steps and all their crossings are found, so there is no bridge; the bias is
+        that of the scheme, of order dt.
     extrapolate : bool
-        Run dt and dt/2 (three times the work) and extrapolate linearly; `error` then covers the statistical part and the whole correction.
-        Without it `error` is statistical, about the scheme at this dt.
+        Run dt and dt/2 (three times the work) and extrapolate linearly; `error` then covers the statistical
+        part and the whole correction. Without it `error` is statistical, about the scheme at this dt.
     t_max : float, optional
-        Give a path up after this time (rounded up to an even number of steps). Such paths are censored: their time counts as exposure and
-        the estimate is exposure / hits. By default every path runs until it arrives, however long that takes.
+        Give a path up after this time (rounded up to an even number of steps). Such paths are censored: their
+        time counts as exposure and the estimate is exposure / hits. By default every path runs until it
+        arrives, however long that takes.
     walls, mobility
         As in `fpkit.simulate`; absorbing walls are given as targets.
     friction : float
@@ -63,8 +69,9 @@ def exit_time(potential, theta, x0, target, dt, n_paths=1000, seed=1, scheme="eu
     Returns
     -------
     ExitTime
-        An Estimate with `interval`, `hits`, `exposure`, `n_censored`, `variance`, `times`, `exit_points`, `exit_sides`, `probabilities` and
-        `survival()`. Ctrl-C returns what is done: the paths under way are censored, and `status` says so.
+        An Estimate with `interval`, `hits`, `exposure`, `n_censored`, `variance`, `times`, `exit_points`,
+        `exit_sides`, `probabilities` and `survival()`. Ctrl-C returns what is done: the paths under way are
+        censored, and `status` says so.
 
     Raises
     ------
@@ -88,14 +95,17 @@ def exit_time(potential, theta, x0, target, dt, n_paths=1000, seed=1, scheme="eu
     dt = constant("dt", dt, "passage times need one time step")
     n_paths = checks.whole("n_paths", n_paths, 1)
     if getattr(potential, "is_time_dependent", False):
-        raise ValueError("the potential depends on t; exit_time needs a potential that does not, hold t fixed with with_params.")
+        raise ValueError("the potential depends on t; exit_time needs a potential that does not, hold t "
+                         "fixed with with_params.")
     targets = Targets(target, potential.ndim)
     max_steps = 0 if t_max is None else 2 * math.ceil(checks.number("t_max", t_max, positive=True) / (2 * dt))
-    settings = dict(theta=theta, x0=x0, scheme=scheme, walls=walls, mobility=mobility, friction=friction, n_threads=n_threads)
+    settings = dict(theta=theta, x0=x0, scheme=scheme, walls=walls, mobility=mobility, friction=friction,
+                    n_threads=n_threads)
     first = one_run(potential, targets, dt, n_paths, seed, max_steps, progress, settings)
     if not extrapolate or "Ctrl-C" in first.status:
         return first
-    second = one_run(potential, targets, dt / 2, n_paths, another(first.inputs["key"], 1), 2 * max_steps, progress, settings)
+    second = one_run(potential, targets, dt / 2, n_paths, another(first.inputs["key"], 1), 2 * max_steps,
+                     progress, settings)
     order = 1 if targets.has_distance else 0.5
     return extrapolated(first, second, order)
 
@@ -104,31 +114,40 @@ def one_run(potential, targets, dt, n_paths, seed, max_steps, progress, settings
     """The ExitTime at one dt."""
     x0 = settings["x0"]
     is_many = np.ndim(x0) == 2
-    probe = Ensemble(potential, dt=dt, seed=seed, n_paths=n_paths if is_many else None, precision="double", **settings)   # checks and tables
+    # checks and tables
+    probe = Ensemble(potential, dt=dt, seed=seed, n_paths=n_paths if is_many else None, precision="double",
+                     **settings)
     if probe.has_absorbing:
-        raise ValueError("absorbing walls are targets here: give them as target=[fpkit.HalfSpace(...), ...] and leave those sides without a wall.")
+        raise ValueError("absorbing walls are targets here: give them as target=[fpkit.HalfSpace(...), ...] "
+                         "and leave those sides without a wall.")
     inside = targets.contains(probe.x)
     if inside.any():
-        raise ValueError(f"x0 lies inside the target ({int(inside.sum())} of {len(inside)} starts): the passage time is zero there. Start outside.")
+        raise ValueError(f"x0 lies inside the target ({int(inside.sum())} of {len(inside)} starts): the "
+                         "passage time is zero there. Start outside.")
     if targets.is_compiled and not probe.is_whole:
         run = exit_runs.ExitRun(probe, targets, probe.X, n_paths, max_steps, settings["n_threads"])
         labels = targets.labels
     else:
         from .exit_numpy import WholeExitRun
-        whole = probe if is_many else Ensemble(potential, dt=dt, seed=seed, n_paths=n_paths, precision="double", **settings)
+        whole = probe if is_many else Ensemble(potential, dt=dt, seed=seed, n_paths=n_paths,
+                                               precision="double", **settings)
         run = WholeExitRun(whole, targets, n_paths, max_steps)
         labels = targets.labels if targets.is_compiled else np.arange(len(targets.regions))
     is_whole_list = exit_runs.drive(run, progress)
     durations, walls, places = run.settle()
     sides = np.where(walls >= 0, labels[walls], -1)
-    inputs = {"potential": str(getattr(potential, "source", potential)), "theta": probe.schedule.theta, "dt": dt, "n_paths": n_paths, "scheme": probe.scheme,
-              "seed": probe.seed, "key": probe.key, "friction": settings["friction"], "t_max": max_steps * dt if max_steps else None,
-              "target": [repr(r) for r in targets.regions], "walls": None if probe.walls is None else repr(probe.walls),
+    inputs = {"potential": str(getattr(potential, "source", potential)), "theta": probe.schedule.theta,
+              "dt": dt, "n_paths": n_paths, "scheme": probe.scheme,
+              "seed": probe.seed, "key": probe.key, "friction": settings["friction"], "t_max": max_steps * dt
+              if max_steps else None,
+              "target": [repr(r) for r in targets.regions], "walls": None if probe.walls is None
+              else repr(probe.walls),
               "x0": probe.x[0].tolist() if not is_many else f"{n_paths} points"}
     detection = "" if probe.scheme == "baoab" else "Brownian bridge, " if targets.has_distance else "no bridge, "
     method = f"{probe.scheme}, {detection}dt = {dt:g}, {int((sides >= 0).sum())} arrivals"
     note = "" if is_whole_list else f"stopped by Ctrl-C: {int((sides >= 0).sum())} of {n_paths} paths had arrived, those under way are censored"
-    _check_step(potential, probe, np.concatenate([probe.x[:64], places[np.isfinite(places).all(axis=1)][:192]]))
+    _check_step(potential, probe, np.concatenate([probe.x[:64],
+                                                  places[np.isfinite(places).all(axis=1)][:192]]))
     return exit_time_of(durations, sides, places, targets.names, method, inputs, note)
 
 
@@ -137,13 +156,15 @@ def _check_step(potential, ensemble, points):
     try:
         root = ensemble.mobility.root if ensemble.mobility.is_constant else np.eye(ensemble.ndim)
         with np.errstate(all="ignore"):
-            curvature = np.linalg.eigvalsh(root.T @ np.asarray(potential.hessian(points), float) @ root)[..., -1].max(initial=0.0)
+            curvature = np.linalg.eigvalsh(root.T @ np.asarray(potential.hessian(points), float)
+                                           @ root)[..., -1].max(initial=0.0)
     except (NotImplementedError, TypeError, ValueError, np.linalg.LinAlgError):
         return
     dt = ensemble.schedule.dt
     rate = math.sqrt(max(curvature, 0.0)) if ensemble.scheme == "baoab" else curvature
     if rate * dt > COARSE:
-        warnings.warn(f"dt = {dt:g} is coarse: the curvature {curvature:.3g} makes the dynamics as fast as {1 / rate:.2g}; take dt = {0.1 / rate:.2g} or "
+        warnings.warn(f"dt = {dt:g} is coarse: the curvature {curvature:.3g} makes the dynamics as fast as "
+                      f"{1 / rate:.2g}; take dt = {0.1 / rate:.2g} or "
                       "extrapolate=True.", ResolutionWarning, stacklevel=4)
 
 
@@ -151,7 +172,8 @@ def constant(name, value, reason):
     """One positive number, or a sentence."""
     if callable(value) or np.ndim(value) > 0:
         raise ValueError(f"{name} must be one number, got {checks.shown(value)}: {reason}.")
-    return checks.number(name, value, positive=True, hint="The noise-free limit is fpkit.gradient_flow." if name == "theta" else "")
+    return checks.number(name, value, positive=True, hint="The noise-free limit is fpkit.gradient_flow."
+                         if name == "theta" else "")
 
 
 def another(key, k):

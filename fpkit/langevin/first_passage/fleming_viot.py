@@ -14,20 +14,23 @@ from .results import PassageEstimate, interval_of_mean, interval_of_share, limit
 from .splitting import compiled_ensemble, kernel_settings, start_in
 from .targets import compiled_targets
 
-N_BATCHES = 20                                                   # parts of the time in which arrivals are counted
+N_BATCHES = 20  # parts of the time in which arrivals are counted
 MOST_EXITS = 4096                                                # exit points kept of one system
-BIAS = 1.0                                                       # relative bias of a finite system: BIAS/N is allowed, 0.1/N was measured where exits are as fast as mixing
-UNSETTLED = 4.0                                                  # standard errors between the two halves of the run
+# relative bias of a finite system: BIAS/N is allowed, 0.1/N was measured where exits are as fast as mixing
+BIAS = 1.0
+UNSETTLED = 4.0  # standard errors between the two halves of the run
 
 
 class QuasiStationaryRate(PassageEstimate):
-    """Exit rate from the quasi-stationary distribution: the principal Dirichlet eigenvalue of -L outside the target.
+    """Exit rate from the quasi-stationary distribution: the principal Dirichlet eigenvalue of -L outside the
+    target.
 
     Attributes
     ----------
     value, error, interval, standard_error : float, float, (float, float), float
-        Rate, 1/time. The interval (99.73 %) is Student's from the independent systems, or Poisson's where that is wider, with the
-        bias O(1/N) of a finite system beside it. No arrival: `value` is NaN, and `interval` ends at 3 / exposure (95 %).
+        Rate, 1/time. The interval (99.73 %) is Student's from the independent systems, or Poisson's where
+        that is wider, with the bias O(1/N) of a finite system beside it. No arrival: `value` is NaN, and
+        `interval` ends at 3 / exposure (95 %).
     hits : int
         Arrivals counted.
     exposure : float
@@ -46,16 +49,20 @@ class QuasiStationaryRate(PassageEstimate):
     """
 
     def to_dict(self):
-        return {**super().to_dict(), "hits": self.hits, "exposure": self.exposure, "probabilities": {str(k): v.to_dict() for k, v in self.probabilities.items()}}
+        return {**super().to_dict(), "hits": self.hits, "exposure": self.exposure,
+                "probabilities": {str(k): v.to_dict() for k, v in self.probabilities.items()}}
 
 
-def fleming_viot(potential, theta, target, x0, dt, n_walkers=500, t=None, n_systems=16, burn_in=None, seed=1, extrapolate=False, walls=None, mobility=None,
+def fleming_viot(potential, theta, target, x0, dt, n_walkers=500, t=None, n_systems=16, burn_in=None, seed=1,
+                 extrapolate=False, walls=None, mobility=None,
                  n_threads=None, progress=None):
-    """Principal Dirichlet eigenvalue of the diffusion killed at a target: the exit rate of the quasi-stationary distribution.
+    """Principal Dirichlet eigenvalue of the diffusion killed at a target: the exit rate of the
+    quasi-stationary distribution.
 
-    N walkers move independently; one that meets the target takes the place of one of the others, chosen at random [1]_. Their distribution
-    tends to the quasi-stationary one, in which the exit time is exponential with rate lambda and independent of the exit point; with the
-    share L of walkers that survive a step, lambda = -log(L)/dt. A finite system has a bias of order 1/N, relative.
+    N walkers move independently; one that meets the target takes the place of one of the others, chosen at
+    random [1]_. Their distribution tends to the quasi-stationary one, in which the exit time is exponential
+    with rate lambda and independent of the exit point; with the share L of walkers that survive a step,
+    lambda = -log(L)/dt. A finite system has a bias of order 1/N, relative.
 
     Parameters
     ----------
@@ -63,7 +70,8 @@ def fleming_viot(potential, theta, target, x0, dt, n_walkers=500, t=None, n_syst
         Compiled, not depending on the time.
     theta : float
     target : Region, list or dict of Region
-        Where walkers are killed; of a domain D give ``~D``. Balls, half-spaces, boxes and what is made of them.
+        Where walkers are killed; of a domain D give ``~D``. Balls, half-spaces, boxes and what is made of
+        them.
     x0 : array (ndim,)
         Where all walkers start, inside the domain.
     dt : float
@@ -82,7 +90,8 @@ def fleming_viot(potential, theta, target, x0, dt, n_walkers=500, t=None, n_syst
     Returns
     -------
     QuasiStationaryRate
-        An Estimate; `status` says when nobody arrived, when the two halves of the run disagree, and after Ctrl-C.
+        An Estimate; `status` says when nobody arrived, when the two halves of the run disagree, and after
+        Ctrl-C.
 
     Examples
     --------
@@ -104,24 +113,30 @@ def fleming_viot(potential, theta, target, x0, dt, n_walkers=500, t=None, n_syst
     t = checks.number("t", t, positive=True)
     burn_in = t / 4 if burn_in is None else checks.number("burn_in", burn_in, non_negative=True)
     if t - burn_in < 2 * N_BATCHES * dt:
-        raise ValueError(f"t = {t:g} leaves less than {2 * N_BATCHES} steps after a burn-in of {burn_in:g}; make it longer or dt shorter.")
+        raise ValueError(f"t = {t:g} leaves less than {2 * N_BATCHES} steps after a burn-in of {burn_in:g}; "
+                         "make it longer or dt shorter.")
     x0 = start_in(target, x0, potential.ndim)
     if targets.contains(x0):
-        raise ValueError(f"x0 = {x0.tolist()} lies inside the target: walkers there are killed at once. Start outside.")
+        raise ValueError(f"x0 = {x0.tolist()} lies inside the target: walkers there are killed at once. "
+                         "Start outside.")
     plan = (targets, n_walkers, n_systems, t, burn_in, n_threads, progress)
     shared = dict(theta=theta, walls=walls, mobility=mobility)
     probe = compiled_ensemble("fleming_viot", potential, x0, dt, seed, shared)
     first = _one_run(probe, *plan)
     if not extrapolate or not math.isfinite(first.value) or "Ctrl-C" in first.status:
         return first
-    second = _one_run(compiled_ensemble("fleming_viot", potential, x0, dt / 2, another(probe.key, 1), shared), *plan)
+    second = _one_run(compiled_ensemble("fleming_viot", potential, x0, dt / 2, another(probe.key, 1), shared),
+                      *plan)
     if not math.isfinite(second.value):
         return second
     value, interval, standard, shift = limit_of_steps(first, second, 1)
     names = ("exit_points", "exit_sides", "probabilities", "walkers", "systems")
-    return QuasiStationaryRate(value, (max(interval[0], 0.0), interval[1]), f"{second.method}, extrapolated from dt = {dt:g} and {dt / 2:g}", None,
-                               second.status if second.status != "ok" else first.status, {**second.inputs, "dt": dt, "dt_error": shift}, standard_error=standard,
-                               hits=first.hits + second.hits, exposure=first.exposure + second.exposure, levels=(first, second),
+    return QuasiStationaryRate(value, (max(interval[0], 0.0), interval[1]),
+                               f"{second.method}, extrapolated from dt = {dt:g} and {dt / 2:g}", None,
+                               second.status if second.status != "ok" else first.status,
+                               {**second.inputs, "dt": dt, "dt_error": shift}, standard_error=standard,
+                               hits=first.hits + second.hits, exposure=first.exposure + second.exposure,
+                               levels=(first, second),
                                **{name: second.__dict__[name] for name in names})
 
 
@@ -151,12 +166,15 @@ def _one_run(e, targets, n_walkers, n_systems, t, burn_in, n_threads, progress):
             done += n
             if shown is not None:
                 shown.update(n)
-            n = 2 * max(1, int(n * min(max(driving.CHUNK_SECONDS / max(time.perf_counter() - started, 1e-6), 0.25), 8.0)) // 2)
+            n = 2 * max(1, int(n * min(max(driving.CHUNK_SECONDS / max(time.perf_counter() - started, 1e-6),
+                                           0.25), 8.0)) // 2)
     counted = max(done - burn, 0)
-    inputs = {"potential": str(getattr(e.potential, "source", e.potential)), "theta": e.schedule.theta, "dt": dt, "n_walkers": n_walkers, "n_systems": n_systems,
+    inputs = {"potential": str(getattr(e.potential, "source", e.potential)), "theta": e.schedule.theta,
+              "dt": dt, "n_walkers": n_walkers, "n_systems": n_systems,
               "t": t, "burn_in": burn * dt, "seed": e.seed, "target": [repr(r) for r in targets.regions]}
     note = "" if done == burn + length else f"stopped by Ctrl-C after {done} of {burn + length} steps"
-    return _result(targets, kills, places, hits, np.ascontiguousarray(Y.transpose(0, 2, 1)), counted, dt, inputs, note)
+    return _result(targets, kills, places, hits, np.ascontiguousarray(Y.transpose(0, 2, 1)), counted, dt,
+                   inputs, note)
 
 
 def _result(targets, kills, places, hits, walkers, counted, dt, inputs, note):
@@ -167,24 +185,30 @@ def _result(targets, kills, places, hits, walkers, counted, dt, inputs, note):
     method = f"Fleming-Viot, {n_systems} systems of {n_walkers} walkers, dt = {dt:g}, {total} arrivals"
     kept = np.minimum(each, MOST_EXITS)
     points = np.concatenate([places[k, :m] for k, m in enumerate(kept)])
-    sides = targets.labels[np.concatenate([hits[k, :m] for k, m in enumerate(kept)])] if total else np.zeros(0, np.int64)
+    sides = targets.labels[np.concatenate([hits[k, :m] for k,
+                                           m in enumerate(kept)])] if total else np.zeros(0, np.int64)
     probabilities = {}
     for k, name in enumerate(targets.names):
         count = int((sides == k).sum())
         interval = interval_of_share(count, len(sides)) if total else (0.0, 1.0)
         share = count / len(sides) if total else math.nan
-        probabilities[name] = PassageEstimate(share, interval, f"{method}, share", inputs=inputs, status="ok" if total else "no events",
-                                              standard_error=math.sqrt(share * (1 - share) / len(sides)) if total else math.inf)
-    extras = dict(hits=total, exposure=exposure, exit_points=points, exit_sides=sides, probabilities=probabilities, walkers=walkers, levels=None)
+        probabilities[name] = PassageEstimate(share, interval, f"{method}, share", inputs=inputs, status="ok"
+                                              if total else "no events",
+                                              standard_error=math.sqrt(share * (1 - share) / len(sides))
+                                              if total else math.inf)
+    extras = dict(hits=total, exposure=exposure, exit_points=points, exit_sides=sides,
+                  probabilities=probabilities, walkers=walkers, levels=None)
     if total == 0 or counted == 0:
         bound = 3 / exposure if exposure > 0 else math.inf
         status = f"no events: nobody arrived in a total time of {exposure:.4g}, so the rate is below {bound:.3g} with probability 95 %; make t longer, or use fpkit.multilevel_splitting"
-        return QuasiStationaryRate(math.nan, (0.0, bound), method, math.nan, note or status, inputs, standard_error=math.inf, systems=np.zeros(n_systems), **extras)
+        return QuasiStationaryRate(math.nan, (0.0, bound), method, math.nan, note or status, inputs,
+                                   standard_error=math.inf, systems=np.zeros(n_systems), **extras)
     systems = -np.log1p(-each / (n_walkers * counted)) / dt
     value = float(systems.mean())
     standard = float(systems.std(ddof=1)) / math.sqrt(n_systems)
     width = student_factor(n_systems) * standard
-    poisson = [value**2 / v for v in interval_of_mean(value, 1 / total, total)][::-1]          # a rate: the reciprocal of a mean time
+    # a rate: the reciprocal of a mean time
+    poisson = [value**2 / v for v in interval_of_mean(value, 1 / total, total)][::-1]
     low, high = min(value - width, poisson[0]), max(value + width, poisson[1])
     bias = BIAS / n_walkers * value
     halves = kills[:, :N_BATCHES // 2].sum(1) - kills[:, N_BATCHES // 2:].sum(1)
@@ -192,5 +216,6 @@ def _result(targets, kills, places, hits, walkers, counted, dt, inputs, note):
     status = note or "ok"
     if not note and abs(halves.sum()) > UNSETTLED * scatter:
         status = f"the halves of the run differ by {abs(halves.sum()) / scatter:.1f} standard errors: the transient is not over, make t and burn_in longer"
-    return QuasiStationaryRate(value, (max(low - bias, 0.0), high + bias), method, None, status, inputs, standard_error=max(standard, value / math.sqrt(total)),
+    return QuasiStationaryRate(value, (max(low - bias, 0.0), high + bias), method, None, status, inputs,
+                               standard_error=max(standard, value / math.sqrt(total)),
                                systems=systems, **extras)

@@ -1,4 +1,5 @@
-"""Fleming-Viot systems: walkers in a block; one that meets the target takes the place of another one of the survivors [1]_.
+"""Fleming-Viot systems: walkers in a block; one that meets the target takes the place of another one of the
+survivors [1]_.
 
 .. [1] K. Burdzy, R. Holyst, P. March, Commun. Math. Phys. 214, 679 (2000).
 """
@@ -20,7 +21,8 @@ u32 = np.uint32
 
 
 @numba.njit(**options)
-def _evolve(system, Y, s, gradient, p, dt, theta, root, is_full, is_isotropic, widest, walls, atoms, firsts, start, n_steps, burn_in, length, seed,
+def _evolve(system, Y, s, gradient, p, dt, theta, root, is_full, is_isotropic, widest, walls, atoms, firsts,
+            start, n_steps, burn_in, length, seed,
             kills, places, hits):
     """Make n_steps (even) steps of one system of walkers Y (d, n) from step `start`."""
     d, n = Y.shape
@@ -72,7 +74,8 @@ def _evolve(system, Y, s, gradient, p, dt, theta, root, is_full, is_isotropic, w
                     if k >= burn_in:
                         at = kills[system].sum()
                         if at < hits.shape[1]:
-                            hit_place(o, y, u, atoms, firsts[hit], firsts[hit + 1], root, scale, walker, k, seed, x)
+                            hit_place(o, y, u, atoms, firsts[hit], firsts[hit + 1], root, scale, walker, k,
+                                      seed, x)
                             hits[system, at] = hit
                             for i in range(d):
                                 places[system, at, i] = x[i]
@@ -84,7 +87,8 @@ def _evolve(system, Y, s, gradient, p, dt, theta, root, is_full, is_isotropic, w
                     Y[i, j] = O[i, j]
             all_distances(Y, atoms, firsts, after, scratch)
         elif n_lost > 0:
-            for m in range(n_lost):              # the lost are in ascending order: the pick-th survivor by counting past them
+            # the lost are in ascending order: the pick-th survivor by counting past them
+            for m in range(n_lost):
                 pick = min(int(uniform_of(system, CHOICE, m, k, seed) * (n - n_lost)), n - n_lost - 1)
                 for q in range(n_lost):
                     pick += 1 if lost[q] <= pick else 0
@@ -95,17 +99,22 @@ def _evolve(system, Y, s, gradient, p, dt, theta, root, is_full, is_isotropic, w
         before, after = after, before
 
 
-@kernel(types.void(numbers_3d, words_3d, FUNCTION["gradient"], numbers_1d, number, number, numbers_2d, flag, flag, number, numbers_2d, numbers_2d,
-                   integers_1d, integer, integer, integer, integer, unsigned, integers_2d, numbers_3d, integers_2d), parallel=True)
-def fleming_viot_systems(Y, S, gradient, p, dt, theta, root, is_full, is_isotropic, widest, walls, atoms, firsts, start, n_steps, burn_in, length,
+@kernel(types.void(numbers_3d, words_3d, FUNCTION["gradient"], numbers_1d, number, number, numbers_2d, flag,
+                   flag, number, numbers_2d, numbers_2d,
+                   integers_1d, integer, integer, integer, integer, unsigned, integers_2d, numbers_3d,
+                   integers_2d), parallel=True)
+def fleming_viot_systems(Y, S, gradient, p, dt, theta, root, is_full, is_isotropic, widest, walls, atoms,
+                         firsts, start, n_steps, burn_in, length,
                          seed, kills, places, hits):
-    """Advance all systems Y (n_systems, d, n), S (n_systems, 4, n) by n_steps (even) from step `start` (even).
+    """Advance all systems Y (n_systems, d, n), S (n_systems, 4, n) by n_steps (even) from step `start`
+    (even).
 
-    kills (n_systems, n_batches) counts arrivals in each part of the `length` steps after `burn_in`; places (n_systems, most, d) and hits
-    (n_systems, most) keep the first of them: where, and at which wall.
+    kills (n_systems, n_batches) counts arrivals in each part of the `length` steps after `burn_in`; places
+    (n_systems, most, d) and hits (n_systems, most) keep the first of them: where, and at which wall.
     """
     for system in prange(Y.shape[0]):
-        _evolve(system, Y[system], S[system], gradient, p, dt, theta, root, is_full, is_isotropic, widest, walls, atoms, firsts, start, n_steps,
+        _evolve(system, Y[system], S[system], gradient, p, dt, theta, root, is_full, is_isotropic, widest,
+                walls, atoms, firsts, start, n_steps,
                 burn_in, length, seed, kills, places, hits)
 
 

@@ -16,7 +16,7 @@ from .targets import compiled_targets
 N_EXCURSIONS = 400                                               # of the pilot run
 QUANTILE = 0.9                                                   # one excursion in ten reaches Sigma
 MOST_STEPS = 100_000_000                                         # of one path
-HEAVY = 0.5                                                      # share of one repeat in the sum from which the error is not believed
+HEAVY = 0.5  # share of one repeat in the sum from which the error is not believed
 COLUMNS = 6                                                      # of the kernel's results
 
 
@@ -26,7 +26,8 @@ class SplittingTime(PassageEstimate):
     Attributes
     ----------
     value, error, interval, standard_error : float, float, (float, float), float
-        Mean time; `interval` is Student's of level 99.73 % for log(value), from the scatter of the independent repeats.
+        Mean time; `interval` is Student's of level 99.73 % for log(value), from the scatter of the
+        independent repeats.
     probability : Estimate
         That a path from Sigma (the surface around the source) reaches the target before the source.
     loop_time, reactive_time : Estimate
@@ -38,7 +39,8 @@ class SplittingTime(PassageEstimate):
     n_steps : int
         Time steps made, all repeats together.
     direct_steps : float
-        Time steps that direct simulation would need for the same standard error (computed: exponential times).
+        Time steps that direct simulation would need for the same standard error (computed: exponential
+        times).
     levels : tuple of SplittingTime or None
         With ``extrapolate=True``: the runs at dt and dt/2.
     """
@@ -47,23 +49,28 @@ class SplittingTime(PassageEstimate):
     def rate(self):
         """1 / value, an Estimate."""
         low, high = 1 / self.interval[1], (1 / self.interval[0] if self.interval[0] > 0 else math.inf)
-        return PassageEstimate(1 / self.value, (low, high), f"1 / {self.method}", -self.log10, self.status, self.inputs)
+        return PassageEstimate(1 / self.value, (low, high), f"1 / {self.method}", -self.log10, self.status,
+                               self.inputs)
 
     def to_dict(self):
-        return {**super().to_dict(), "probability": self.probability.to_dict(), "n_steps": self.n_steps, "direct_steps": self.direct_steps}
+        return {**super().to_dict(), "probability": self.probability.to_dict(), "n_steps": self.n_steps,
+                "direct_steps": self.direct_steps}
 
 
-def multilevel_splitting(potential, theta, source, target, dt, n_replicas=200, n_repeats=24, reaction_coordinate=None, x0=None, seed=1, level=None,
+def multilevel_splitting(potential, theta, source, target, dt, n_replicas=200, n_repeats=24,
+                         reaction_coordinate=None, x0=None, seed=1, level=None,
                          extrapolate=False, walls=None, mobility=None, n_threads=None, progress=None):
-    """Mean first-passage time from a well to a target over a barrier of many theta, by adaptive multilevel splitting [1]_.
+    """Mean first-passage time from a well to a target over a barrier of many theta, by adaptive multilevel
+    splitting [1]_.
 
-    With loops source -> Sigma -> source around the well and p the probability to reach the target from Sigma before the source,
+    With loops source -> Sigma -> source around the well and p the probability to reach the target from Sigma
+    before the source,
 
         tau = (1/p - 1) E[loop] + E[reactive path]
 
-    and p = prod(1 - killed/N) over rounds in which all replicas with the lowest score die and copies of survivors take their place. p is
-    unbiased for the time-discrete paths and any reaction coordinate; its scatter, at best sqrt(-log p / N) a repeat, is not. The
-    error comes from the independent repeats alone.
+    and p = prod(1 - killed/N) over rounds in which all replicas with the lowest score die and copies of
+    survivors take their place. p is unbiased for the time-discrete paths and any reaction coordinate; its
+    scatter, at best sqrt(-log p / N) a repeat, is not. The error comes from the independent repeats alone.
 
     Parameters
     ----------
@@ -72,22 +79,23 @@ def multilevel_splitting(potential, theta, source, target, dt, n_replicas=200, n
     theta : float
         Temperature, in the units of f. Worth it from barriers of about 6 theta.
     source, target : Region
-        Balls, half-spaces, boxes and their unions, intersections and complements. The source should hold the bottom of the well, and no
-        other well should lie between: put it into the source or the target.
+        Balls, half-spaces, boxes and their unions, intersections and complements. The source should hold the
+        bottom of the well, and no other well should lie between: put it into the source or the target.
     dt : float
         Time step of Euler-Maruyama; the target is met with the Brownian bridge.
     n_replicas, n_repeats : int
         N and the number of independent runs, at least 4; the work grows with both.
     reaction_coordinate : Field, (Grid, array), Potential, str or callable, optional
-        What tells progress: larger values nearer to the target, any scale. A Field or values on a grid of equal cells (a committor, say)
-        are interpolated; a function of the coordinates is traced like a potential. Default: d_A / (d_A + d_B) from the distances to
-        source and target.
+        What tells progress: larger values nearer to the target, any scale. A Field or values on a grid of
+        equal cells (a committor, say) are interpolated; a function of the coordinates is traced like a
+        potential. Default: d_A / (d_A + d_B) from the distances to source and target.
     x0 : array (ndim,), optional
         Where the loops begin; default: the centre of a Ball source, else required.
     seed : int, SeedSequence or None
         The seed alone decides the numbers, whatever the number of threads.
     level : float, optional
-        Value of the reaction coordinate on Sigma; default: the one that a tenth of the excursions from the source reaches.
+        Value of the reaction coordinate on Sigma; default: the one that a tenth of the excursions from the
+        source reaches.
     extrapolate : bool
         Run dt and dt/2 and extrapolate linearly; `error` then covers the correction as well.
     walls, mobility, n_threads, progress
@@ -96,7 +104,8 @@ def multilevel_splitting(potential, theta, source, target, dt, n_replicas=200, n
     Returns
     -------
     SplittingTime
-        An Estimate; `status` tells when no replica arrived or when one repeat makes most of the mean. Ctrl-C returns the repeats done.
+        An Estimate; `status` tells when no replica arrived or when one repeat makes most of the mean. Ctrl-C
+        returns the repeats done.
 
     Examples
     --------
@@ -112,34 +121,44 @@ def multilevel_splitting(potential, theta, source, target, dt, n_replicas=200, n
     theta = constant("theta", theta, "splitting needs one temperature")
     dt = constant("dt", dt, "splitting needs one time step")
     n_replicas, n_repeats = checks.whole("n_replicas", n_replicas, 2), checks.whole("n_repeats", n_repeats, 4)
-    sources, targets = compiled_targets("source", source, potential.ndim), compiled_targets("target", target, potential.ndim)
+    sources, targets = compiled_targets("source", source,
+                                        potential.ndim), compiled_targets("target", target, potential.ndim)
     x0 = start_in(source, x0, potential.ndim)
     if not sources.contains(x0) or targets.contains(x0):
         raise ValueError(f"x0 = {x0.tolist()} must lie in the source and outside the target.")
     shared = dict(theta=theta, walls=walls, mobility=mobility)
     probe = compiled_ensemble("multilevel_splitting", potential, x0, dt, seed, shared)
-    plan = (sources, targets, _coordinate(reaction_coordinate, potential), n_replicas, n_repeats, level, n_threads, progress)
+    plan = (sources, targets, _coordinate(reaction_coordinate, potential), n_replicas, n_repeats, level,
+            n_threads, progress)
     first = _one_run(probe, *plan)
     if not extrapolate or first.status != "ok":
         return first
     finer = compiled_ensemble("multilevel_splitting", potential, x0, dt / 2, another(probe.key, 1), shared)
     second = _one_run(finer, *plan)
     value, interval, standard, shift = limit_of_steps(first, second, 1)
-    extras = {name: second.__dict__[name] for name in ("probability", "loop_time", "reactive_time", "level", "repeats")}
-    return SplittingTime(value, (max(interval[0], 0.0), interval[1]), f"{second.method}, extrapolated from dt = {dt:g} and {dt / 2:g}", None, second.status,
-                         {**second.inputs, "dt": dt, "dt_error": shift}, standard_error=standard, levels=(first, second), n_steps=first.n_steps + second.n_steps,
-                         direct_steps=3 * value / dt * (value / standard) ** 2 if standard > 0 else math.inf, **extras)
+    extras = {name: second.__dict__[name] for name in ("probability", "loop_time", "reactive_time", "level",
+                                                       "repeats")}
+    return SplittingTime(value, (max(interval[0], 0.0), interval[1]),
+                         f"{second.method}, extrapolated from dt = {dt:g} and {dt / 2:g}", None,
+                         second.status,
+                         {**second.inputs, "dt": dt, "dt_error": shift}, standard_error=standard,
+                         levels=(first, second), n_steps=first.n_steps + second.n_steps,
+                         direct_steps=3 * value / dt * (value / standard) ** 2 if standard > 0 else math.inf,
+                         **extras)
 
 
 def compiled_ensemble(caller, potential, x0, dt, seed, settings):
     """Checked settings of paths that only compiled kernels can run."""
     if getattr(potential, "is_time_dependent", False):
-        raise ValueError(f"the potential depends on t; {caller} needs a potential that does not, hold t fixed with with_params.")
+        raise ValueError(f"the potential depends on t; {caller} needs a potential that does not, hold t "
+                         "fixed with with_params.")
     probe = Ensemble(potential, x0=x0, dt=dt, seed=seed, precision="double", **settings)
     if probe.has_absorbing:
-        raise ValueError("absorbing walls are targets here: give them as regions and leave those sides without a wall.")
+        raise ValueError("absorbing walls are targets here: give them as regions and leave those sides "
+                         "without a wall.")
     if probe.is_whole:
-        raise ValueError(f"{caller} needs a compiled potential without holes in its domain and a constant mobility; fpkit.exit_time takes the others.")
+        raise ValueError(f"{caller} needs a compiled potential without holes in its domain and a constant "
+                         "mobility; fpkit.exit_time takes the others.")
     return probe
 
 
@@ -156,15 +175,18 @@ def start_in(source, x0, ndim):
 
 
 def kernel_settings(e):
-    """Arguments that the kernels of walkers share: gradient, p, dt, theta, root, is_full, is_isotropic, widest, walls."""
+    """Arguments that the kernels of walkers share: gradient, p, dt, theta, root, is_full, is_isotropic,
+    widest, walls."""
     matrix = e.mobility.matrix
     is_isotropic = bool((matrix == matrix[0, 0] * np.eye(e.ndim)).all())
-    return (e.potential.block("gradient"), e.potential.p, e.schedule.dt, e.schedule.theta, e.mobility.root, e.mobility.is_full, is_isotropic,
+    return (e.potential.block("gradient"), e.potential.p, e.schedule.dt, e.schedule.theta, e.mobility.root,
+            e.mobility.is_full, is_isotropic,
             float(np.linalg.eigvalsh(matrix)[-1]), e.table)
 
 
 def _coordinate(given, potential):
-    """kind, value function, its parameters, and the table (origin, inverse, shape, values) of a reaction coordinate."""
+    """kind, value function, its parameters, and the table (origin, inverse, shape, values) of a reaction
+    coordinate."""
     from ...potentials.potential import Potential
     from .splitting_kernels import BY_DISTANCE, BY_FUNCTION, BY_TABLE
 
@@ -172,11 +194,14 @@ def _coordinate(given, potential):
     table = (np.zeros(ndim), np.ones(ndim), np.full(ndim, 2), np.zeros(2**ndim))
     if given is None:
         return (BY_DISTANCE, potential.block("value"), potential.p, *table)
-    grid, values = (given.grid, given.values) if hasattr(given, "grid") and hasattr(given, "values") else given if isinstance(given, tuple) and len(given) == 2 else (None, None)
+    grid, values = (given.grid, given.values) if hasattr(given,
+                                                         "grid") and hasattr(given,
+                                                                             "values") else given if isinstance(given, tuple) and len(given) == 2 else (None, None)
     if grid is not None:
         values = np.array(values, float)
         if not hasattr(grid, "centres") or grid.ndim != ndim or values.shape != grid.shape:
-            raise ValueError(f"reaction_coordinate must be a Field or (Grid, values) with {ndim} axes and one value a cell, got {checks.shown(given)}.")
+            raise ValueError(f"reaction_coordinate must be a Field or (Grid, values) with {ndim} axes and "
+                             f"one value a cell, got {checks.shown(given)}.")
         if not grid.is_uniform:
             raise ValueError("reaction_coordinate needs a grid of equal cells; interpolate it onto one.")
         if not np.isfinite(values).any():
@@ -190,9 +215,11 @@ def _coordinate(given, potential):
         try:
             function = Potential(given, ndim=ndim) if isinstance(given, str) else Potential(given)
         except (ValueError, TypeError) as error:
-            raise type(error)(f"reaction_coordinate cannot be compiled ({error}) Give its values on a grid instead, as (Grid, values).") from None
+            raise type(error)(f"reaction_coordinate cannot be compiled ({error}) Give its values on a grid "
+                              "instead, as (Grid, values).") from None
     else:
-        raise TypeError(f"reaction_coordinate must be a Field, (Grid, values), a Potential, a text or a function, got {checks.shown(given)}.")
+        raise TypeError("reaction_coordinate must be a Field, (Grid, values), a Potential, a text or a "
+                        f"function, got {checks.shown(given)}.")
     if function.ndim != ndim:
         raise ValueError(f"reaction_coordinate has {function.ndim} coordinates and the potential has {ndim}.")
     if function.is_black_box:
@@ -205,18 +232,21 @@ def _one_run(e, sources, targets, coordinate, n_replicas, n_repeats, level, n_th
     from .splitting_kernels import excursions, repeats
 
     dt = e.schedule.dt
-    common = (e.X[:, 0].copy(), *kernel_settings(e), sources.atoms, sources.first, targets.atoms, targets.first, *coordinate, e.key)
+    common = (e.X[:, 0].copy(), *kernel_settings(e), sources.atoms, sources.first, targets.atoms,
+              targets.first, *coordinate, e.key)
     if level is None:
         highest = np.zeros(N_EXCURSIONS)
         excursions(MOST_STEPS, math.inf, *common, highest)
         level = float(np.quantile(highest, QUANTILE, method="lower"))
         if not math.isfinite(level):
-            raise ValueError(f"{100 * np.isinf(highest).mean():.0f} % of the excursions from the source arrive at once: there is no barrier to split, use "
+            raise ValueError(f"{100 * np.isinf(highest).mean():.0f} % of the excursions from the source "
+                             "arrive at once: there is no barrier to split, use "
                              "fpkit.exit_time.")
     else:
         level = checks.number("level", level)
     rows, batch = [], n_threads or default_threads()
-    with driving.interruption() as is_pressed, driving.bar(n_repeats, "splitting", progress, "repeat") as shown:
+    with driving.interruption() as is_pressed, driving.bar(n_repeats, "splitting", progress,
+                                                           "repeat") as shown:
         while len(rows) < n_repeats and not is_pressed():
             part = np.zeros((min(batch, n_repeats - len(rows)), COLUMNS))
             with thread_count(n_threads):
@@ -224,7 +254,8 @@ def _one_run(e, sources, targets, coordinate, n_replicas, n_repeats, level, n_th
             rows.extend(part)
             if shown is not None:
                 shown.update(len(part))
-    inputs = {"potential": str(getattr(e.potential, "source", e.potential)), "theta": e.schedule.theta, "dt": dt, "n_replicas": n_replicas, "n_repeats": len(rows),
+    inputs = {"potential": str(getattr(e.potential, "source", e.potential)), "theta": e.schedule.theta,
+              "dt": dt, "n_replicas": n_replicas, "n_repeats": len(rows),
               "seed": e.seed, "source": repr(sources.regions[0]), "target": repr(targets.regions[0])}
     note = "" if len(rows) == n_repeats else f"stopped by Ctrl-C after {len(rows)} of {n_repeats} repeats"
     return _result(np.array(rows).reshape(-1, COLUMNS), level, inputs, note)
@@ -240,20 +271,25 @@ def _result(rows, level, inputs, note):
     failed = bool(rows[:, FAILED].any())
     extras = dict(level=level, repeats=p, n_steps=n_steps, n_direct=int(rows[:, DIRECT].sum()), levels=None)
     if n < 2 or failed or not p.any():
-        status = (f"a path made {MOST_STEPS:.0e} steps without meeting source or target: another well lies between them, make it a part of one" if failed else
-                  "no events: all replicas died before one arrived; take more replicas, or a better reaction coordinate" if n > 1 else note or "too few repeats")
+        status = (f"a path made {MOST_STEPS:.0e} steps without meeting source or target: another well lies "
+                  "between them, make it a part of one" if failed else
+                  "no events: all replicas died before one arrived; take more replicas, or a better reaction "
+                  "coordinate" if n > 1 else note or "too few repeats")
         none = PassageEstimate(math.nan, (0.0, math.inf), method, status=status, standard_error=math.inf)
-        return SplittingTime(math.nan, (0.0, math.inf), method, math.nan, status, inputs, standard_error=math.inf, probability=none, loop_time=none,
+        return SplittingTime(math.nan, (0.0, math.inf), method, math.nan, status, inputs,
+                             standard_error=math.inf, probability=none, loop_time=none,
                              reactive_time=none, direct_steps=math.inf, **extras)
     t = student_factor(n)
-    mean = lambda a: PassageEstimate(a.mean(), (a.mean() - t * a.std(ddof=1) / math.sqrt(n), a.mean() + t * a.std(ddof=1) / math.sqrt(n)), method, inputs=inputs,
+    mean = lambda a: PassageEstimate(a.mean(), (a.mean() - t * a.std(ddof=1) / math.sqrt(n), a.mean()
+                                                + t * a.std(ddof=1) / math.sqrt(n)), method, inputs=inputs,
                                      standard_error=a.std(ddof=1) / math.sqrt(n))
 
     def time(keep):
-        return (1 / p[keep].mean() - 1) * loop[keep].mean() + reactive[keep][p[keep] > 0].mean() if p[keep].any() else math.inf
+        return (1 / p[keep].mean() - 1) * loop[keep].mean() + reactive[keep][p[keep]
+                                                                             > 0].mean() if p[keep].any() else math.inf
     value = time(np.arange(n))
     with np.errstate(divide="ignore"):
-        logs = np.log([time(np.delete(np.arange(n), k)) for k in range(n)])                # jackknife of log tau
+        logs = np.log([time(np.delete(np.arange(n), k)) for k in range(n)])  # jackknife of log tau
     spread = math.sqrt((n - 1) / n * float(((logs - logs.mean()) ** 2).sum())) if np.isfinite(logs).all() else math.inf
     status = note or "ok"
     if p.max() > HEAVY * p.sum():
@@ -261,5 +297,6 @@ def _result(rows, level, inputs, note):
     low, high = value * math.exp(-t * spread), value * math.exp(min(t * spread, 700.0))
     standard = value * spread
     direct = value / inputs["dt"] / spread**2 if spread > 0 else math.inf
-    return SplittingTime(value, (low, high), method, None, status, inputs, standard_error=standard, probability=mean(p), loop_time=mean(loop),
+    return SplittingTime(value, (low, high), method, None, status, inputs, standard_error=standard,
+                         probability=mean(p), loop_time=mean(loop),
                          reactive_time=mean(reactive), direct_steps=direct, **extras)

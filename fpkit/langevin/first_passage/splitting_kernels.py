@@ -1,12 +1,15 @@
-"""Adaptive multilevel splitting [1]_, one repeat a thread: Euler-Maruyama paths one by one, with the Brownian bridge at the target.
+"""Adaptive multilevel splitting [1]_, one repeat a thread: Euler-Maruyama paths one by one, with the Brownian
+bridge at the target.
 
-A repeat first runs loops source -> Sigma -> source and keeps the places at which Sigma = {coordinate > level} is first met. From each of
-N such places a replica runs until it returns to the source or arrives; its score is the largest coordinate on its path (infinite at
-the target). Then, again and again, all replicas with the lowest score die; each is replaced by a copy of a survivor up to the first step
-at which that one's coordinate was strictly greater, which goes on from there with a stream of its own. A path is kept as its
-*ladder*, the steps at which the coordinate rose to a new maximum: only they can be such first passages.
+A repeat first runs loops source -> Sigma -> source and keeps the places at which Sigma = {coordinate > level}
+is first met. From each of N such places a replica runs until it returns to the source or arrives; its score
+is the largest coordinate on its path (infinite at the target). Then, again and again, all replicas with the
+lowest score die; each is replaced by a copy of a survivor up to the first step at which that one's coordinate
+was strictly greater, which goes on from there with a stream of its own. A path is kept as its *ladder*, the
+steps at which the coordinate rose to a new maximum: only they can be such first passages.
 
-.. [1] F. Cerou, A. Guyader, Stoch. Anal. Appl. 25, 417 (2007); discrete time and ties: C.-E. Brehier et al., Ann. Appl. Probab. 26, 3559 (2016).
+.. [1] F. Cerou, A. Guyader, Stoch. Anal. Appl. 25, 417 (2007); discrete time and ties: C.-E. Brehier et al.,
+Ann. Appl. Probab. 26, 3559 (2016).
 """
 import math
 
@@ -49,7 +52,8 @@ def _smallest(X, atoms, firsts, D, scratch):
 
 @numba.njit(**options)
 def _in_table(X, origin, inverse, shape, values):
-    """Multilinear interpolation of values (flat, C order) on the nodes origin + k / inverse; constant beyond the outer ones."""
+    """Multilinear interpolation of values (flat, C order) on the nodes origin + k / inverse; constant beyond
+    the outer ones."""
     d, total = shape.size, 0.0
     for corner in range(1 << d):
         weight, at = 1.0, 0
@@ -65,7 +69,8 @@ def _in_table(X, origin, inverse, shape, values):
 
 @numba.njit(**options)
 def coordinate(X, kind, value, q, origin, inverse, shape, table, to_source, to_target, out):
-    """Reaction coordinate of X (d, 1): d_A / (d_A + d_B) from the two distances, a table, or a block function with parameters q."""
+    """Reaction coordinate of X (d, 1): d_A / (d_A + d_B) from the two distances, a table, or a block function
+    with parameters q."""
     if kind == BY_TABLE:
         return _in_table(X, origin, inverse, shape, table)
     if kind == BY_FUNCTION:
@@ -104,7 +109,8 @@ def _step(X, G, W, s, step, gradient, p, dt, sigma, root, is_full, walls, sign, 
 
 @numba.njit(**options)
 def _arrived(o, X, b, a, atoms, firsts, root, scale, reach, is_isotropic, trajectory, step, seed):
-    """Whether the step from o (d,) to X (d, 1) met the target; b (n_walls,), a (n_walls, 1) distances before and after."""
+    """Whether the step from o (d,) to X (d, 1) met the target; b (n_walls,), a (n_walls, 1) distances before
+    and after."""
     near = False
     for w in range(b.size):
         near |= b[w] * a[w, 0] < reach
@@ -117,12 +123,15 @@ def _arrived(o, X, b, a, atoms, firsts, root, scale, reach, is_isotropic, trajec
 
 
 @numba.njit(**options)
-def _travel(X, s, W, at, trajectory, limit, gradient, p, dt, theta, root, is_full, is_isotropic, widest, walls, sources, source_firsts,
-            targets, target_firsts, kind, value, q, origin, inverse, shape, table, seed, ladder, places, steps, score):
+def _travel(X, s, W, at, trajectory, limit, gradient, p, dt, theta, root, is_full, is_isotropic, widest,
+            walls, sources, source_firsts,
+            targets, target_firsts, kind, value, q, origin, inverse, shape, table, seed, ladder, places,
+            steps, score):
     """Run one path from X (d, 1) until source or target; (why it stopped, rungs in the ladder).
 
-    at = [steps of the stream, steps of the path, rungs so far], kept so that the call can be repeated with a longer ladder; ladder (n,),
-    places (n, d), steps (n,) get the coordinate, place and path step of every new maximum above `score`.
+    at = [steps of the stream, steps of the path, rungs so far], kept so that the call can be repeated with a
+    longer ladder; ladder (n,), places (n, d), steps (n,) get the coordinate, place and path step of every new
+    maximum above `score`.
     """
     d = X.shape[0]
     scale = 2.0 * theta * dt
@@ -143,7 +152,8 @@ def _travel(X, s, W, at, trajectory, limit, gradient, p, dt, theta, root, is_ful
         at[0] += 1
         at[1] += 1
         to_target = _smallest(X, targets, target_firsts, T, scratch)
-        if _arrived(o, X, b, T, targets, target_firsts, root, scale, reach, is_isotropic, trajectory, at[0], seed):
+        if _arrived(o, X, b, T, targets, target_firsts, root, scale, reach, is_isotropic, trajectory, at[0],
+                    seed):
             return AT_TARGET, math.inf
         to_source = _smallest(X, sources, source_firsts, S, scratch)
         if to_source <= 0.0:
@@ -157,13 +167,16 @@ def _travel(X, s, W, at, trajectory, limit, gradient, p, dt, theta, root, is_ful
 
 
 @numba.njit(**options)
-def _loops(repeat, n_entries, limit, level, x0, gradient, p, dt, theta, root, is_full, is_isotropic, widest, walls, sources, source_firsts,
+def _loops(repeat, n_entries, limit, level, x0, gradient, p, dt, theta, root, is_full, is_isotropic, widest,
+           walls, sources, source_firsts,
            targets, target_firsts, kind, value, q, origin, inverse, shape, table, seed, entries, highest):
-    """Loops source -> Sigma -> source of one long path; (mean steps to Sigma, mean steps back, steps made, direct arrivals, entries).
+    """Loops source -> Sigma -> source of one long path; (mean steps to Sigma, mean steps back, steps made,
+    direct arrivals, entries).
 
-    entries (n_entries, d) gets the places where Sigma was first met in a loop. With an infinite level nothing is Sigma, and highest (n,)
-    gets the largest coordinate of each excursion from the source instead (the pilot run). The first loop, which begins at x0 and not
-    where loops begin, is not counted. An arrival at the target begins again at x0.
+    entries (n_entries, d) gets the places where Sigma was first met in a loop. With an infinite level nothing
+    is Sigma, and highest (n,) gets the largest coordinate of each excursion from the source instead (the
+    pilot run). The first loop, which begins at x0 and not where loops begin, is not counted. An arrival at
+    the target begins again at x0.
     """
     d, is_pilot = x0.size, level == math.inf
     scale = 2.0 * theta * dt
@@ -185,7 +198,8 @@ def _loops(repeat, n_entries, limit, level, x0, gradient, p, dt, theta, root, is
         k += 1
         to_target = _smallest(X, targets, target_firsts, T, scratch)
         to_source = _smallest(X, sources, source_firsts, S, scratch)
-        if _arrived(o, X, b, T, targets, target_firsts, root, scale, reach, is_isotropic, trajectory, k, seed):
+        if _arrived(o, X, b, T, targets, target_firsts, root, scale, reach, is_isotropic, trajectory, k,
+                    seed):
             direct += 1
             if is_pilot:
                 highest[seen] = math.inf
@@ -227,13 +241,17 @@ def _copy(ladder, places, steps, of, wider, more, longer, to, n):
 
 
 @numba.njit(**options)
-def _repeat(repeat, n_replicas, limit, level, x0, gradient, p, dt, theta, root, is_full, is_isotropic, widest, walls, sources, source_firsts,
+def _repeat(repeat, n_replicas, limit, level, x0, gradient, p, dt, theta, root, is_full, is_isotropic, widest,
+            walls, sources, source_firsts,
             targets, target_firsts, kind, value, q, origin, inverse, shape, table, seed, result):
-    """One repeat; result: log p, mean time of a loop, mean time of a reactive path, steps made, direct arrivals, failure."""
+    """One repeat; result: log p, mean time of a loop, mean time of a reactive path, steps made, direct
+    arrivals, failure."""
     d = x0.size
     entries = np.empty((n_replicas, d))
-    up, down, made, direct, met = _loops(repeat, n_replicas, limit, level, x0, gradient, p, dt, theta, root, is_full, is_isotropic, widest, walls,
-                                         sources, source_firsts, targets, target_firsts, kind, value, q, origin, inverse, shape, table, seed,
+    up, down, made, direct, met = _loops(repeat, n_replicas, limit, level, x0, gradient, p, dt, theta, root,
+                                         is_full, is_isotropic, widest, walls,
+                                         sources, source_firsts, targets, target_firsts, kind, value, q,
+                                         origin, inverse, shape, table, seed,
                                          entries, np.empty(0))
     result[LOOP], result[DIRECT], result[STEPS], result[FAILED] = (up + down) * dt, direct, made, 0.0
     if met < n_replicas:
@@ -241,16 +259,21 @@ def _repeat(repeat, n_replicas, limit, level, x0, gradient, p, dt, theta, root, 
         return
     ladder, steps = np.empty((n_replicas, FIRST_LADDER)), np.empty((n_replicas, FIRST_LADDER), np.int64)
     places, score = np.empty((n_replicas, FIRST_LADDER, d)), np.full(n_replicas, -math.inf)
-    rungs, length, dead, alive = (np.zeros(n_replicas, np.int64), np.zeros(n_replicas, np.int64), np.arange(n_replicas), np.empty(n_replicas, np.int64))
-    X, W, s, at = np.empty((d, 1)), np.empty((2 * PAIRS * d, 1), np.float32), np.empty((4, 1), np.uint32), np.zeros(3, np.int64)
-    S, T, scratch, out = np.empty((source_firsts.size - 1, 1)), np.empty((target_firsts.size - 1, 1)), np.empty(1), np.empty(1)
+    rungs, length, dead, alive = (np.zeros(n_replicas, np.int64), np.zeros(n_replicas, np.int64),
+                                  np.arange(n_replicas), np.empty(n_replicas, np.int64))
+    X, W, s, at = np.empty((d, 1)), np.empty((2 * PAIRS * d, 1),
+                                             np.float32), np.empty((4, 1), np.uint32), np.zeros(3, np.int64)
+    S, T, scratch, out = np.empty((source_firsts.size - 1, 1)), np.empty((target_firsts.size - 1,
+                                                                          1)), np.empty(1), np.empty(1)
     branch, log_p, n_dead, n_alive, z = 0, 0.0, n_replicas, 0, -math.inf
     while True:
         for r in dead[:n_dead]:
             branch += 1
-            if n_alive == 0:                     # the first paths; the place on Sigma is their first rung, so that every score exceeds the level
+            # the first paths; the place on Sigma is their first rung, so that every score exceeds the level
+            if n_alive == 0:
                 _put(entries[r], X)
-                score[r] = coordinate(X, kind, value, q, origin, inverse, shape, table, _smallest(X, sources, source_firsts, S, scratch),
+                score[r] = coordinate(X, kind, value, q, origin, inverse, shape, table,
+                                      _smallest(X, sources, source_firsts, S, scratch),
                                       _smallest(X, targets, target_firsts, T, scratch), out)
                 ladder[r, 0], steps[r, 0], at[1], at[2] = score[r], 0, 0, 1
                 column(X, 0, places[r, 0])
@@ -272,12 +295,15 @@ def _repeat(repeat, n_replicas, limit, level, x0, gradient, p, dt, theta, root, 
             while end == LADDER_FULL:
                 if at[2] == ladder.shape[1]:
                     m = ladder.shape[1]
-                    wider, longer, more = np.empty((n_replicas, 2 * m)), np.empty((n_replicas, 2 * m), np.int64), np.empty((n_replicas, 2 * m, d))
+                    wider, longer, more = np.empty((n_replicas, 2 * m)), np.empty((n_replicas, 2 * m),
+                                                                                  np.int64), np.empty((n_replicas, 2 * m, d))
                     for i in range(n_replicas):
                         _copy(ladder, places, steps, i, wider, more, longer, i, m)
                     ladder, steps, places = wider, longer, more
-                end, score[r] = _travel(X, s, W, at, repeat * STREAMS + branch, before + limit, gradient, p, dt, theta, root, is_full,
-                                        is_isotropic, widest, walls, sources, source_firsts, targets, target_firsts, kind, value, q, origin,
+                end, score[r] = _travel(X, s, W, at, repeat * STREAMS + branch, before + limit, gradient, p,
+                                        dt, theta, root, is_full,
+                                        is_isotropic, widest, walls, sources, source_firsts, targets,
+                                        target_firsts, kind, value, q, origin,
                                         inverse, shape, table, seed, ladder[r], places[r], steps[r], score[r])
             made += at[1] - before
             rungs[r], length[r] = at[2], at[1]
@@ -300,22 +326,32 @@ def _repeat(repeat, n_replicas, limit, level, x0, gradient, p, dt, theta, root, 
     result[LOG_P], result[REACTIVE], result[STEPS] = log_p, (up + length.sum() / n_replicas) * dt, made
 
 
-ARGUMENTS = (numbers_1d, FUNCTION["gradient"], numbers_1d, number, number, numbers_2d, flag, flag, number, numbers_2d, numbers_2d, integers_1d,
-             numbers_2d, integers_1d, integer, FUNCTION["value"], numbers_1d, numbers_1d, numbers_1d, integers_1d, numbers_1d, unsigned)
+ARGUMENTS = (numbers_1d, FUNCTION["gradient"], numbers_1d, number, number, numbers_2d, flag, flag, number,
+             numbers_2d, numbers_2d, integers_1d,
+             numbers_2d, integers_1d, integer, FUNCTION["value"], numbers_1d, numbers_1d, numbers_1d,
+             integers_1d, numbers_1d, unsigned)
 
 
 @kernel(types.void(integer, number, *ARGUMENTS, numbers_1d))
-def excursions(limit, level, x0, gradient, p, dt, theta, root, is_full, is_isotropic, widest, walls, sources, source_firsts, targets,
+def excursions(limit, level, x0, gradient, p, dt, theta, root, is_full, is_isotropic, widest, walls, sources,
+               source_firsts, targets,
                target_firsts, kind, value, q, origin, inverse, shape, table, seed, highest):
-    """highest (n,) = largest coordinates of n excursions from the source (infinite: arrived), for the choice of Sigma."""
-    _loops(0, 0, limit, level, x0, gradient, p, dt, theta, root, is_full, is_isotropic, widest, walls, sources, source_firsts, targets,
-           target_firsts, kind, value, q, origin, inverse, shape, table, seed, np.empty((0, x0.size)), highest)
+    """highest (n,) = largest coordinates of n excursions from the source (infinite: arrived), for the choice
+    of Sigma."""
+    _loops(0, 0, limit, level, x0, gradient, p, dt, theta, root, is_full, is_isotropic, widest, walls,
+           sources, source_firsts, targets,
+           target_firsts, kind, value, q, origin, inverse, shape, table, seed, np.empty((0, x0.size)),
+           highest)
 
 
 @kernel(types.void(integer, integer, integer, number, *ARGUMENTS, numbers_2d), parallel=True)
-def repeats(first, n_replicas, limit, level, x0, gradient, p, dt, theta, root, is_full, is_isotropic, widest, walls, sources, source_firsts,
+def repeats(first, n_replicas, limit, level, x0, gradient, p, dt, theta, root, is_full, is_isotropic, widest,
+            walls, sources, source_firsts,
             targets, target_firsts, kind, value, q, origin, inverse, shape, table, seed, results):
-    """Independent repeats first, first + 1, ...: results (n, 6), columns LOG_P .. FAILED. `limit` bounds the steps of a path."""
+    """Independent repeats first, first + 1, ...: results (n, 6), columns LOG_P .. FAILED. `limit` bounds the
+    steps of a path."""
     for k in prange(results.shape[0]):
-        _repeat(first + k, n_replicas, limit, level, x0, gradient, p, dt, theta, root, is_full, is_isotropic, widest, walls, sources,
-                source_firsts, targets, target_firsts, kind, value, q, origin, inverse, shape, table, seed, results[k])
+        _repeat(first + k, n_replicas, limit, level, x0, gradient, p, dt, theta, root, is_full, is_isotropic,
+                widest, walls, sources,
+                source_firsts, targets, target_firsts, kind, value, q, origin, inverse, shape, table, seed,
+                results[k])

@@ -1,10 +1,12 @@
-"""When and where a path meets a target: signed distances on blocks of walkers, and the Brownian bridge inside a step.
+"""When and where a path meets a target: signed distances on blocks of walkers, and the Brownian bridge inside
+a step.
 
 A step from o to y at signed distances s > 0 and t of a wall met it if t <= 0, and otherwise with probability
-exp(-2 s t / v), v = 2 theta dt n'Mn the variance of the distance in one step (n the gradient of the distance, M the mobility).
-That is exact for a flat wall and a constant drift; replacing a curved wall by its tangent plane keeps weak order 1 in dt [1]_.
-Given a hit, the fraction u of the step at which it happened has u/(1 - u) distributed as an inverse Gaussian with mean s/|t| and
-shape s^2/v, drawn by the method of [2]_; the place is the bridge at that fraction, conditioned on lying on the wall.
+exp(-2 s t / v), v = 2 theta dt n'Mn the variance of the distance in one step (n the gradient of the distance,
+M the mobility). That is exact for a flat wall and a constant drift; replacing a curved wall by its tangent
+plane keeps weak order 1 in dt [1]_. Given a hit, the fraction u of the step at which it happened has u/(1 -
+u) distributed as an inverse Gaussian with mean s/|t| and shape s^2/v, drawn by the method of [2]_; the place
+is the bridge at that fraction, conditioned on lying on the wall.
 
 .. [1] E. Gobet, ESAIM: Probab. Stat. 5, 261 (2001).
 .. [2] J. Michael, W. Schucany, R. Haas, Am. Stat. 30, 88 (1976).
@@ -21,7 +23,7 @@ from ..dynamics.noise_kernels import BRIDGE, EXIT, words_of
 from ..dynamics.wall_kernels import NEAR
 
 HALF_SPACE, BALL, OUTSIDE_BALL, BOX = range(4)                   # as in `targets`
-SLOPE = 1e-6                                     # step of the differences that give a wall's normal, in units of max(1, |x|)
+SLOPE = 1e-6  # step of the differences that give a wall's normal, in units of max(1, |x|)
 WORD = 2.3283064365386963e-10                    # 2^-32
 
 
@@ -34,7 +36,8 @@ def column(X, j, x):
 
 @numba.njit(**options)
 def distances(Y, atoms, low, high, out, scratch):
-    """out (lanes,) = signed distance of Y (d, lanes) to the wall of the atoms low..high: the largest of theirs."""
+    """out (lanes,) = signed distance of Y (d, lanes) to the wall of the atoms low..high: the largest of
+    theirs."""
     d, lanes = Y.shape
     for a in range(low, high):
         kind, to = int(atoms[a, 1]), scratch if a > low else out
@@ -77,7 +80,8 @@ def all_distances(Y, atoms, firsts, D, scratch):
 
 @numba.njit(**options)
 def normal_of(x, atoms, low, high, normal):
-    """normal (d,) = gradient of the signed distance at x (d,), by central differences (a plane's to rounding); returns the distance."""
+    """normal (d,) = gradient of the signed distance at x (d,), by central differences (a plane's to
+    rounding); returns the distance."""
     d = x.size
     X, out, scratch = np.empty((d, 2 * d + 1)), np.empty(2 * d + 1), np.empty(2 * d + 1)
     for i in range(d):
@@ -94,7 +98,8 @@ def normal_of(x, atoms, low, high, normal):
 
 @numba.njit(**options)
 def inverse_gaussian(mean, shape, z, u):
-    """A draw from the inverse Gaussian law, from a normal z and a uniform u; without cancellation for a large mean."""
+    """A draw from the inverse Gaussian law, from a normal z and a uniform u; without cancellation for a large
+    mean."""
     w = mean * z * z / (2.0 * shape)
     x = mean / (1.0 + w + math.sqrt(w * (w + 2.0)))
     return x if u * (mean + x) <= mean else mean * mean / x
@@ -102,7 +107,8 @@ def inverse_gaussian(mean, shape, z, u):
 
 @numba.njit(**options)
 def bridge_hit(s, t, v, trajectory, wall, step, seed):
-    """Fraction of the step at which the wall was met, 2 if it was not; s > 0 and t are the distances before and after, v the variance."""
+    """Fraction of the step at which the wall was met, 2 if it was not; s > 0 and t are the distances before
+    and after, v the variance."""
     if not (t <= 0.0 or s * t < 0.5 * NEAR * v):
         return 2.0
     w = words_of(trajectory, BRIDGE, wall, step, seed)
@@ -132,7 +138,8 @@ def variance_of(o, y, s, t, atoms, low, high, root, scale, is_isotropic):
 
 @numba.njit(**options)
 def first_hit(o, y, before, after, atoms, firsts, root, scale, is_isotropic, trajectory, step, seed):
-    """(wall, fraction) of the first wall met in the step from o to y (d,), (-1, 2) if none; before, after (n_walls,) distances."""
+    """(wall, fraction) of the first wall met in the step from o to y (d,), (-1, 2) if none; before, after
+    (n_walls,) distances."""
     wall, fraction = -1, 2.0
     for w in range(before.size):
         s, t = before[w], after[w]
@@ -145,12 +152,14 @@ def first_hit(o, y, before, after, atoms, firsts, root, scale, is_isotropic, tra
 
 @numba.njit(**options)
 def hit_place(o, y, u, atoms, low, high, root, scale, trajectory, step, seed, place):
-    """place (d,): where the path was at the fraction u of the step, given that it was on the wall then (Gaussian conditioning)."""
+    """place (d,): where the path was at the fraction u of the step, given that it was on the wall then
+    (Gaussian conditioning)."""
     d = o.size
     spread, normal, z = math.sqrt(scale * u * (1.0 - u)), np.empty(d), np.empty(d)
     for i in range(d):
         w = words_of(trajectory, EXIT, i, step, seed)
-        z[i] = math.sqrt(-2.0 * math.log((float(w[0]) + 0.5) * WORD)) * math.cos(2.0 * math.pi * float(w[1]) * WORD)
+        z[i] = math.sqrt(-2.0 * math.log((float(w[0]) + 0.5) * WORD)) * math.cos(2.0 * math.pi * float(w[1])
+                                                                                 * WORD)
     for i in range(d):
         place[i] = o[i] + u * (y[i] - o[i])
         for k in range(i + 1):

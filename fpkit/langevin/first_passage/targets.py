@@ -1,8 +1,9 @@
 """The sets at which paths end, as tables that compiled kernels read.
 
-A region made of half-spaces, balls and boxes is a union of intersections (De Morgan). Each intersection is one *wall* with the
-signed distance of its atoms' maximum, and a step is tested against every wall with a uniform number of its own: the two sides of an
-interval are two walls, not one set with the distance to the nearer of them.
+A region made of half-spaces, balls and boxes is a union of intersections (De Morgan). Each intersection is
+one *wall* with the signed distance of its atoms' maximum, and a step is tested against every wall with a
+uniform number of its own: the two sides of an interval are two walls, not one set with the distance to the
+nearer of them.
 """
 from __future__ import annotations
 
@@ -24,14 +25,15 @@ class Targets:
     regions, names : tuple
         As given: a region, a list of them (names 0, 1, ...) or a dictionary from names to regions.
     atoms : ndarray (n_atoms, 2 + 2 ndim) or None
-        Rows wall, kind, numbers of the shape, ordered by wall; None when a region cannot be compiled (a basin, a sublevel set).
+        Rows wall, kind, numbers of the shape, ordered by wall; None when a region cannot be compiled (a
+        basin, a sublevel set).
     first : ndarray of int (n_walls + 1,)
         Where the atoms of each wall begin.
     labels : ndarray of int (n_walls,)
         Index of the region that a wall belongs to.
     has_distance : bool
-        Whether all regions have a distance that a bridge can use. A basin has none, and the one of a single component of a sublevel set
-        is about the nearest component, which may be another.
+        Whether all regions have a distance that a bridge can use. A basin has none, and the one of a single
+        component of a sublevel set is about the nearest component, which may be another.
     """
 
     def __init__(self, target, ndim, name="target"):
@@ -42,12 +44,14 @@ class Targets:
         elif isinstance(target, (list, tuple)):
             self.names, self.regions = tuple(range(len(target))), tuple(target)
         else:
-            raise TypeError(f"{name} must be a region such as fpkit.Ball([1, 0], 0.2), a list or a dictionary of them, got {checks.shown(target)}.")
+            raise TypeError(f"{name} must be a region such as fpkit.Ball([1, 0], 0.2), a list or a "
+                            f"dictionary of them, got {checks.shown(target)}.")
         if not self.regions:
             raise ValueError(f"{name} holds no region; give at least one.")
         for region in self.regions:
             if not isinstance(region, Region):
-                raise TypeError(f"{name} must hold regions such as fpkit.Ball([1, 0], 0.2), got {checks.shown(region)}.")
+                raise TypeError(f"{name} must hold regions such as fpkit.Ball([1, 0], 0.2), got "
+                                f"{checks.shown(region)}.")
             if region.ndim != ndim:
                 raise ValueError(f"{region!r} has {region.ndim} coordinates and the potential has {ndim}.")
         self.ndim, self.has_distance = ndim, all(map(_has_distance, self.regions))
@@ -75,18 +79,25 @@ def compiled_targets(name, target, ndim):
     """Targets for a kernel, or one sentence."""
     targets = Targets(target, ndim, name)
     if not targets.is_compiled:
-        raise ValueError(f"{name} must be made of Ball, HalfSpace and Box (with |, & and ~), got {checks.shown(target)}: "
+        raise ValueError(f"{name} must be made of Ball, HalfSpace and Box (with |, & and ~), got "
+                         f"{checks.shown(target)}: "
                          "the distance to other regions is not compiled.")
     return targets
 
 
 def _has_distance(region):
-    parts = [region.first, region.second] if isinstance(region, (Union, Intersection)) else [region.of] if isinstance(region, Complement) else []
-    return all(map(_has_distance, parts)) if parts else region.has_distance and not (isinstance(region, Sublevel) and region.around is not None)
+    parts = [region.first, region.second] if isinstance(region,
+                                                        (Union,
+                                                         Intersection)) else [region.of] if isinstance(region,
+                                                                                                       Complement) else []
+    return all(map(_has_distance, parts)) if parts else region.has_distance and not (isinstance(region,
+                                                                                                Sublevel)
+                                                                                                and region.around is not None)
 
 
 def _walls(region, is_complement=False):
-    """List of walls, each a tuple of atoms (kind, numbers), whose union is the region or its complement; None if it has other parts."""
+    """List of walls, each a tuple of atoms (kind, numbers), whose union is the region or its complement; None
+    if it has other parts."""
     if isinstance(region, Complement):
         return _walls(region.of, not is_complement)
     if isinstance(region, (Union, Intersection)):
@@ -101,7 +112,7 @@ def _walls(region, is_complement=False):
             walls = [a + b for a in first for b in second]
         if sum(map(len, walls)) > MOST_ATOMS:
             raise ValueError(TOO_MANY)
-        return list(dict.fromkeys(walls))                        # the same wall twice would be hit twice as often
+        return list(dict.fromkeys(walls))  # the same wall twice would be hit twice as often
     if isinstance(region, HalfSpace):
         sign = -1.0 if is_complement else 1.0
         unit = region.normal / region._length
@@ -112,6 +123,7 @@ def _walls(region, is_complement=False):
         if not is_complement:
             return [((BOX, (*region.low, *region.high)),)]
         eye = np.eye(region.ndim)
-        sides = [(-low, -eye[k]) for k, low in enumerate(region.low)] + [(high, eye[k]) for k, high in enumerate(region.high)]
+        sides = [(-low, -eye[k]) for k, low in enumerate(region.low)] + [(high, eye[k]) for k,
+                                                                         high in enumerate(region.high)]
         return [((HALF_SPACE, (offset, *normal)),) for offset, normal in sides if np.isfinite(offset)]
     return None

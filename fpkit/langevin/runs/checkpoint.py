@@ -14,7 +14,7 @@ KIND = "fpkit checkpoint"
 VERSION = 1
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 MAX_BYTES = 1 << 36
-KINDS = "fiub"                       # numbers and truth values; texts, references and opaque bytes are never read
+KINDS = "fiub"  # numbers and truth values; texts, references and opaque bytes are never read
 FILTERS = {"gzip", "lzf", "shuffle", "fletcher32", None}
 
 
@@ -35,8 +35,9 @@ def digest_of(parts):
 def save_state(path, digest, arrays, kind=KIND, attributes=None):
     """Write named arrays to an HDF5 file, whole or not at all.
 
-    A temporary file in the same folder is filled, flushed to the disk and moved over `path`: whoever reads `path`,
-    even after a crash in the middle, finds the old state or the new one. The mode of the file follows the umask.
+    A temporary file in the same folder is filled, flushed to the disk and moved over `path`: whoever reads
+    `path`, even after a crash in the middle, finds the old state or the new one. The mode of the file follows
+    the umask.
 
     Parameters
     ----------
@@ -79,8 +80,9 @@ def load_state(path, digest=None, kind=KIND):
     Raises
     ------
     ValueError
-        One sentence: not such a file, damaged, or made with another potential or other settings. Nothing in the file
-        is executed or followed: links to other files, virtual and external data, and all but plain numbers are refused.
+        One sentence: not such a file, damaged, or made with another potential or other settings. Nothing in
+        the file is executed or followed: links to other files, virtual and external data, and all but plain
+        numbers are refused.
     FileNotFoundError
     """
     return load_file(path, digest, kind)[0]
@@ -96,10 +98,13 @@ def load_file(path, digest=None, kind=KIND):
         with h5py.File(path, "r", locking=False) as f:
             attributes = {name: _attribute(f, name, path, kind) for name in f.attrs}
             if attributes.get("kind") != kind or attributes.get("version") != VERSION:
-                raise ValueError(f"{path!r} is an HDF5 file but no {kind} of this version of fpkit; give another name or remove it.")
+                raise ValueError(f"{path!r} is an HDF5 file but no {kind} of this version of fpkit; give "
+                                 "another name or remove it.")
             if digest is not None and attributes.get("digest") != digest:
-                raise ValueError(f"{path!r} belongs to another potential or other settings (its digest is {str(attributes.get('digest'))[:12]}, "
-                                 f"this run's {digest[:12]}); give another name, or the settings it was made with.")
+                raise ValueError(f"{path!r} belongs to another potential or other settings (its digest is "
+                                 f"{str(attributes.get('digest'))[:12]}, "
+                                 f"this run's {digest[:12]}); give another name, or the settings it was made "
+                                 "with.")
             arrays = {}
             _walk(f, "", arrays, path, kind)
             return arrays, attributes
@@ -112,7 +117,8 @@ def load_file(path, digest=None, kind=KIND):
 
 
 def _damaged(path, kind, error):
-    return ValueError(f"{path!r} cannot be read as a {kind} ({type(error).__name__}); it is damaged or foreign, remove it to start anew.")
+    return ValueError(f"{path!r} cannot be read as a {kind} ({type(error).__name__}); it is damaged or "
+                      "foreign, remove it to start anew.")
 
 
 def _regular(path, kind):
@@ -126,13 +132,15 @@ def _regular(path, kind):
         raise ValueError(f"{path!r} has {facts.st_size:.1e} bytes, more than any {kind}.")
     with open(path, "rb") as f:
         if f.read(len(SIGNATURE)) != SIGNATURE:
-            raise ValueError(f"{path!r} is no HDF5 file and cannot be a {kind}; give another name or remove it.")
+            raise ValueError(f"{path!r} is no HDF5 file and cannot be a {kind}; give another name or remove "
+                             "it.")
 
 
 def _attribute(f, name, path, kind):
     value = f.attrs[name]
     if isinstance(value, (str, int, float, np.integer, np.floating)):
-        return value.item() if isinstance(value, np.generic) else value[:65536] if isinstance(value, str) else value
+        return value.item() if isinstance(value,
+                                          np.generic) else value[:65536] if isinstance(value, str) else value
     raise ValueError(f"{path!r} carries the attribute {name!r} of an unknown type and is no {kind}.")
 
 
@@ -151,5 +159,6 @@ def _walk(group, prefix, arrays, path, kind, depth=0):
             raise ValueError(f"{path!r} holds {full!r}, which is no plain array of numbers; it is no {kind}.")
         size, stored = item.size * item.dtype.itemsize, item.id.get_storage_size()
         if item.compression not in FILTERS or size > MAX_BYTES or size > 10_000 * max(stored, 1):
-            raise ValueError(f"{path!r} claims {size:.1e} bytes for {full!r} and stores {stored}; it is damaged.")
+            raise ValueError(f"{path!r} claims {size:.1e} bytes for {full!r} and stores {stored}; it is "
+                             "damaged.")
         arrays[full] = item[()]

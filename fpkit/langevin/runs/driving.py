@@ -1,4 +1,5 @@
-"""Long runs in chunks of a few tenths of a second: between them come the progress bar, Ctrl-C and the check that all is finite."""
+"""Long runs in chunks of a few tenths of a second: between them come the progress bar, Ctrl-C and the check
+that all is finite."""
 from __future__ import annotations
 
 import contextlib
@@ -13,7 +14,8 @@ CHUNK_BYTES = 2**26                                              # of saved plac
 
 @contextlib.contextmanager
 def interruption():
-    """Hold Ctrl-C back until a chunk is whole. Yields a function that tells whether it was pressed; the second press acts at once."""
+    """Hold Ctrl-C back until a chunk is whole. Yields a function that tells whether it was pressed; the
+    second press acts at once."""
     pressed = []
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
@@ -45,10 +47,11 @@ def bar(total, label, progress, unit="step"):
 
 
 def drive(ensemble, n_steps, every=None, progress=None, label="paths"):
-    """Advance by `n_steps` in chunks; yields the saved places of each (or None). Stops early, after a whole chunk, on Ctrl-C.
+    """Advance by `n_steps` in chunks; yields the saved places of each (or None). Stops early, after a whole
+    chunk, on Ctrl-C.
 
-    Raises DivergenceError after the chunk in which a path stopped being finite. How the steps fall into chunks depends on
-    the clock, the results do not.
+    Raises DivergenceError after the chunk in which a path stopped being finite. How the steps fall into
+    chunks depends on the clock, the results do not.
     """
     size = ensemble.X.size
     n = max(1, min(256, 2_000_000 // size)) if not ensemble.is_whole else 1
@@ -66,4 +69,5 @@ def drive(ensemble, n_steps, every=None, progress=None, label="paths"):
                 shown.update(n)
             yield saved
             growth = CHUNK_SECONDS / max(elapsed, 1e-6)
-            n = int(n * min(max(growth, 1.0 if done == n else 0.25), 8.0))       # the first chunk may hold the loading of a kernel
+            # the first chunk may hold the loading of a kernel
+            n = int(n * min(max(growth, 1.0 if done == n else 0.25), 8.0))

@@ -30,7 +30,8 @@ class Paths:
     winding : ndarray of int (n_paths, ndim) or None
         How many times each path went round a periodic axis; `unwrapped` is the place on the line.
     exit_time, exit_side : ndarray (n_paths,) or None
-        With absorbing walls: when each path met one (NaN: not yet), and which: 2 * axis + (0 lower, 1 upper), -1 not yet.
+        With absorbing walls: when each path met one (NaN: not yet), and which: 2 * axis + (0 lower, 1 upper),
+        -1 not yet.
     acceptance : float or None
         Share of accepted proposals of "mala".
     precision : str
@@ -69,13 +70,15 @@ class Paths:
         """`x` with the periods of the periodic axes put back, (n_paths, ndim)."""
         if self.winding is None:
             return self.x.copy()
-        period = np.array([high - low if kind == "periodic" else 0.0 for (low, high), kind in zip(self.inputs["walls"].bounds, self.inputs["walls"].kind)])
+        period = np.array([high - low if kind == "periodic" else 0.0 for (low, high),
+                           kind in zip(self.inputs["walls"].bounds, self.inputs["walls"].kind)])
         return self.x + self.winding * period
 
     def __repr__(self):
         theta = f"{self.theta:g}" if not callable(self.theta) else "theta(t)"
         dt = f"dt {self.dt:g}" if isinstance(self.dt, float) else "a schedule of steps"
-        text = (f"{self.n_paths} path{'s' if self.n_paths > 1 else ''} in {self.x.shape[1]}-D to t = {self.time:g}: {self.scheme}, theta {theta}, {dt}, "
+        text = (f"{self.n_paths} path{'s' if self.n_paths > 1 else ''} in {self.x.shape[1]}-D to t = "
+                f"{self.time:g}: {self.scheme}, theta {theta}, {dt}, "
                 f"{self.n_steps} steps, seed {self.seed}")
         if self.paths is not None:
             text += f"; {len(self.times)} times saved"

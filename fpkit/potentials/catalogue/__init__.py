@@ -1,7 +1,7 @@
 """Potentials whose minima, saddles and barriers are known: for tests, validation and first steps.
 
-Each is a function that returns a `CataloguePotential`: a Potential that also knows `minima`, `saddles`, `barriers`, a `box` for
-grids, its `periodic_axes` and typical `temperatures`, all for its current parameters.
+Each is a function that returns a `CataloguePotential`: a Potential that also knows `minima`, `saddles`,
+`barriers`, a `box` for grids, its `periodic_axes` and typical `temperatures`, all for its current parameters.
 
 >>> V = fp.catalogue.double_well(barrier=2.0)
 >>> V.barriers[0, 1], V.with_params(barrier=3.0).barriers[0, 1]

@@ -14,22 +14,25 @@ from ..stationary.newton import polish
 
 @dataclass(frozen=True)
 class Entry:
-    """How a catalogue potential answers for its current parameters; each function gets the potential or its parameters p."""
+    """How a catalogue potential answers for its current parameters; each function gets the potential or its
+    parameters p."""
 
     name: str
     positive: str                                # names of the parameters that must be positive
-    box: object                                  # V -> [(low, high)] * ndim, a box that holds all that matters
+    box: object  # V -> [(low, high)] * ndim, a box that holds all that matters
     temperatures: object                         # p -> tuple of theta
     facts: object                                # V -> Facts
     periodic_axes: tuple = ()
     start: object = None                         # V -> point, for models with a natural start
     goal: object = None                          # V -> Region, for models with a natural goal
-    fixed: dict = field(default_factory=dict)    # arguments of the catalogue function that are no parameters of f
+    # arguments of the catalogue function that are no parameters of f
+    fixed: dict = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
 class Facts:
-    """Stationary points for one set of parameters; None where they are not known, with the reason in `note`."""
+    """Stationary points for one set of parameters; None where they are not known, with the reason in
+    `note`."""
 
     minima: tuple | None
     saddles: tuple | None
@@ -45,8 +48,8 @@ class CataloguePotential(Potential):
     ----------
     name : str
     minima, saddles : CriticalPoints or None
-        Lowest first, ties from left to right. Saddles are those of index 1; `between` counts in `minima`. None if unknown for the
-        current parameters, and then `facts_note` says why.
+        Lowest first, ties from left to right. Saddles are those of index 1; `between` counts in `minima`.
+        None if unknown for the current parameters, and then `facts_note` says why.
     barriers : dict or None
         ``barriers[i, j]``: lowest saddle on the way from minimum i to minimum j, minus f at minimum i.
     facts_complete : bool
@@ -68,7 +71,7 @@ class CataloguePotential(Potential):
         _check(entry, params)
         super().__init__(function, ndim, **params)
         self._entry = entry
-        self._known = None                       # (parameters, Facts), so that old facts never outlive their parameters
+        self._known = None  # (parameters, Facts), so that old facts never outlive their parameters
 
     def with_params(self, **changes):
         """The same potential, and its facts, for other parameter values; nothing is compiled."""
@@ -142,10 +145,12 @@ def _check(entry, params):
 
 
 def known(V, minima, saddles=(), between=(), degenerate=(), complete=True, note=""):
-    """Facts from the places of the minima and saddles (exact, or good starts for Newton) and the minima each saddle joins.
+    """Facts from the places of the minima and saddles (exact, or good starts for Newton) and the minima each
+    saddle joins.
 
-    Each place is polished to rounding and its index is checked; if one is not what it was said to be, the facts are
-    unknown rather than wrong. `between` counts in `minima` as given; `degenerate` lists the numbers of degenerate minima.
+    Each place is polished to rounding and its index is checked; if one is not what it was said to be, the
+    facts are unknown rather than wrong. `between` counts in `minima` as given; `degenerate` lists the numbers
+    of degenerate minima.
     """
     span = np.array([high - low for low, high in V.box])
     surface = Surface(V)
@@ -160,18 +165,22 @@ def known(V, minima, saddles=(), between=(), degenerate=(), complete=True, note=
     small = np.abs(gradient * span).max(1) <= 1e-10 * max(1.0, float(np.abs(w).max()) * span.max() ** 2)
     singular = np.abs(w).min(1) <= 1e-10 * np.abs(w).max(1)
     if index != wanted or not small.all() or (singular & ~flat).any():
-        return Facts(None, None, None, False, f"{V.name} has another number of wells for these parameters; ask critical_points(V).")
-    points = [CriticalPoint(x[k], float(value[k]), w[k], index[k], degenerate=bool(flat[k])) for k in range(len(x))]
+        return Facts(None, None, None, False, f"{V.name} has another number of wells for these parameters; "
+                     "ask critical_points(V).")
+    points = [CriticalPoint(x[k], float(value[k]), w[k], index[k], degenerate=bool(flat[k]))
+              for k in range(len(x))]
     order = in_order(points[:len(minima)], span)
     rank = {old: new for new, old in enumerate(order)}
     wells = CriticalPoints(points[k] for k in order)
-    gates = [replace(s, between=tuple(sorted((rank[i], rank[j])))) for s, (i, j) in zip(points[len(minima):], between)]
+    gates = [replace(s, between=tuple(sorted((rank[i], rank[j])))) for s,
+             (i, j) in zip(points[len(minima):], between)]
     gates = CriticalPoints(gates[k] for k in in_order(gates, span))
     return Facts(wells, gates, barriers_between(wells, gates), complete, note)
 
 
 def on_a_line(V, x):
-    """Facts of a one-dimensional potential from all its stationary points in ascending order: minima and maxima alternate."""
+    """Facts of a one-dimensional potential from all its stationary points in ascending order: minima and
+    maxima alternate."""
     x = np.asarray(x, float)
     if len(x) % 2 == 0:
         return Facts(None, None, None, False, f"{V.name} is degenerate for these parameters.")
@@ -180,7 +189,8 @@ def on_a_line(V, x):
 
 
 def sign_changes(slope, low, high, n):
-    """All zeros of `slope` between low and high that n equal pieces can tell apart, by bisection to rounding."""
+    """All zeros of `slope` between low and high that n equal pieces can tell apart, by bisection to
+    rounding."""
     x = np.linspace(low, high, n + 1)
     s = slope(x)
     exact = x[s == 0]

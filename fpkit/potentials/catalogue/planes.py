@@ -19,8 +19,9 @@ def mueller_brown(scale=0.05):
     A = (-200, -100, -170, 15), a = (-1, -1, -6.5, 0.7), b = (0, 0, 11, 0.6), c = (-10, -10, -6.5, 0.7),
     x_k = (1, 0, -0.5, -1), y_k = (0, 0.5, 1.5, 1)
 
-    Minima near (-0.558, 1.442), (0.623, 0.028) and (-0.050, 0.467) with the values -146.700, -108.167 and -80.768 times `scale`,
-    saddles near (-0.822, 0.624) and (0.212, 0.293); found by Newton to rounding. (K. Mueller, L. D. Brown, Theor. Chim. Acta 53, 75 (1979).)
+    Minima near (-0.558, 1.442), (0.623, 0.028) and (-0.050, 0.467) with the values -146.700, -108.167 and
+    -80.768 times `scale`, saddles near (-0.822, 0.624) and (0.212, 0.293); found by Newton to rounding. (K.
+    Mueller, L. D. Brown, Theor. Chim. Acta 53, 75 (1979).)
 
     Parameters
     ----------
@@ -40,19 +41,23 @@ def mueller_brown(scale=0.05):
             total = total + A * np.exp(a * (x - u) ** 2 + b * (x - u) * (y - v) + c * (y - v) ** 2)
         return scale * total
 
-    entry = Entry("mueller_brown", "scale", lambda V: [(-1.7, 1.3), (-0.5, 2.2)], lambda p: (10 * p["scale"], 20 * p["scale"]),
-                  lambda V: known(V, [[-0.558, 1.442], [0.623, 0.028], [-0.050, 0.467]], [[-0.822, 0.624], [0.212, 0.293]], [(0, 2), (1, 2)]))
+    entry = Entry("mueller_brown", "scale", lambda V: [(-1.7, 1.3), (-0.5, 2.2)],
+                  lambda p: (10 * p["scale"], 20 * p["scale"]),
+                  lambda V: known(V, [[-0.558, 1.442], [0.623, 0.028], [-0.050, 0.467]],
+                                  [[-0.822, 0.624], [0.212, 0.293]], [(0, 2), (1, 2)]))
     return CataloguePotential(entry, f, scale=scale)
 
 
 def three_hole(scale=1.0):
-    """Two deep wells and a shallow one above them: a short way with a high barrier, and a detour through the third well.
+    """Two deep wells and a shallow one above them: a short way with a high barrier, and a detour through the
+    third well.
 
-    f(x, y) = scale (3 exp(-x^2 - (y - 1/3)^2) - 3 exp(-x^2 - (y - 5/3)^2) - 5 exp(-(x - 1)^2 - y^2) - 5 exp(-(x + 1)^2 - y^2)
-    + x^4/5 + (y - 1/3)^4/5)
+    f(x, y) = scale (3 exp(-x^2 - (y - 1/3)^2) - 3 exp(-x^2 - (y - 5/3)^2) - 5 exp(-(x - 1)^2 - y^2) - 5
+    exp(-(x + 1)^2 - y^2) + x^4/5 + (y - 1/3)^4/5)
 
-    At high temperature paths take the short way, at low temperature the detour. (S. Park, M. K. Sener, D. Lu, K. Schulten,
-    J. Chem. Phys. 119, 1313 (2003); P. Metzner, C. Schuette, E. Vanden-Eijnden, J. Chem. Phys. 125, 084110 (2006).) Stationary points by Newton.
+    At high temperature paths take the short way, at low temperature the detour. (S. Park, M. K. Sener, D. Lu,
+    K. Schulten, J. Chem. Phys. 119, 1313 (2003); P. Metzner, C. Schuette, E. Vanden-Eijnden, J. Chem. Phys.
+    125, 084110 (2006).) Stationary points by Newton.
 
     Parameters
     ----------
@@ -68,11 +73,14 @@ def three_hole(scale=1.0):
 
     def f(x, y, scale=1.0):
         s, t = x * x, (y - 1 / 3) ** 2
-        return scale * (3 * np.exp(-s - t) - 3 * np.exp(-s - (y - 5 / 3) ** 2) - 5 * np.exp(-(x - 1) ** 2 - y * y)
+        return scale * (3 * np.exp(-s - t) - 3 * np.exp(-s - (y - 5 / 3) ** 2) - 5
+                        * np.exp(-(x - 1) ** 2 - y * y)
                         - 5 * np.exp(-(x + 1) ** 2 - y * y) + 0.2 * s * s + 0.2 * t * t)
 
-    entry = Entry("three_hole", "scale", lambda V: [(-2.0, 2.0), (-1.5, 2.5)], lambda p: (0.15 * p["scale"], 0.3 * p["scale"], 0.6 * p["scale"]),
-                  lambda V: known(V, [[-1.048, -0.042], [1.048, -0.042], [0.0, 1.537]], [[-0.617, 1.103], [0.617, 1.103], [0.0, -0.316]],
+    entry = Entry("three_hole", "scale", lambda V: [(-2.0, 2.0), (-1.5, 2.5)],
+                  lambda p: (0.15 * p["scale"], 0.3 * p["scale"], 0.6 * p["scale"]),
+                  lambda V: known(V, [[-1.048, -0.042], [1.048, -0.042], [0.0, 1.537]],
+                                  [[-0.617, 1.103], [0.617, 1.103], [0.0, -0.316]],
                                   [(0, 2), (1, 2), (0, 1)]))
     return CataloguePotential(entry, f, scale=scale)
 
@@ -82,8 +90,9 @@ def wide_and_narrow(barrier=1.0, narrow=25.0, wide=1.0):
 
     f(x, y) = barrier (x^2 - 1)^2 + (1/2) k(x) y^2,  k(x) = sqrt(narrow wide) (wide/narrow)^(x/2)
 
-    Minima at (-1, 0) with curvature `narrow` across and (1, 0) with `wide`, both of value 0; saddle at (0, 0) of height `barrier`.
-    The marginal of x is exactly exp(-barrier (x^2 - 1)^2/theta) / sqrt(k(x)): masses in the ratio sqrt(narrow/wide) when cold.
+    Minima at (-1, 0) with curvature `narrow` across and (1, 0) with `wide`, both of value 0; saddle at (0, 0)
+    of height `barrier`. The marginal of x is exactly exp(-barrier (x^2 - 1)^2/theta) / sqrt(k(x)): masses in
+    the ratio sqrt(narrow/wide) when cold.
 
     Parameters
     ----------
@@ -98,13 +107,17 @@ def wide_and_narrow(barrier=1.0, narrow=25.0, wide=1.0):
     """
 
     def f(x, y, barrier=1.0, narrow=25.0, wide=1.0):
-        return barrier * (x * x - 1) ** 2 + 0.5 * np.sqrt(narrow * wide) * np.exp(0.5 * x * np.log(wide / narrow)) * y * y
+        return barrier * (x * x - 1) ** 2 + 0.5 * np.sqrt(narrow
+                                                          * wide) * np.exp(0.5 * x
+                                                                           * np.log(wide / narrow)) * y * y
 
     def box(V):
         soft, stiff = sorted([V.params["narrow"], V.params["wide"]])
-        return [(-1.8, 1.8), _across(soft * (soft / stiff) ** 0.4, V.params["barrier"])]              # k at the wide end of the box
+        # k at the wide end of the box
+        return [(-1.8, 1.8), _across(soft * (soft / stiff) ** 0.4, V.params["barrier"])]
 
-    entry = Entry("wide_and_narrow", "barrier narrow wide", box, lambda p: (0.1 * p["barrier"], 0.2 * p["barrier"]),
+    entry = Entry("wide_and_narrow", "barrier narrow wide", box,
+                  lambda p: (0.1 * p["barrier"], 0.2 * p["barrier"]),
                   lambda V: known(V, [[-1.0, 0.0], [1.0, 0.0]], [[0.0, 0.0]], [(0, 1)]))
     return CataloguePotential(entry, f, barrier=barrier, narrow=narrow, wide=wide)
 
@@ -114,8 +127,9 @@ def narrow_gate(barrier=0.5, stiffness=1.0, narrowing=50.0, length=0.3):
 
     f(x, y) = barrier (x^2 - 1)^2 + (stiffness/2) (1 + narrowing exp(-x^2/(2 length^2))) y^2
 
-    Minima at (-1, 0) and (1, 0) with value 0, saddle at (0, 0) of height `barrier` and curvature stiffness (1 + narrowing) across. The free
-    energy of x is barrier (x^2 - 1)^2 + (theta/2) log(1 + narrowing exp(-x^2/(2 length^2))) + const.
+    Minima at (-1, 0) and (1, 0) with value 0, saddle at (0, 0) of height `barrier` and curvature stiffness (1
+    + narrowing) across. The free energy of x is barrier (x^2 - 1)^2 + (theta/2) log(1 + narrowing exp(-x^2/(2
+    length^2))) + const.
 
     Parameters
     ----------
@@ -134,10 +148,12 @@ def narrow_gate(barrier=0.5, stiffness=1.0, narrowing=50.0, length=0.3):
         u = x / length
         return barrier * (x * x - 1) ** 2 + 0.5 * stiffness * (1 + narrowing * np.exp(-0.5 * u * u)) * y * y
 
-    entry = Entry("narrow_gate", "barrier stiffness length", lambda V: [(-2.0, 2.0), _across(V.params["stiffness"], V.params["barrier"])],
+    entry = Entry("narrow_gate", "barrier stiffness length",
+                  lambda V: [(-2.0, 2.0), _across(V.params["stiffness"], V.params["barrier"])],
                   lambda p: (0.1 * p["barrier"], 0.2 * p["barrier"], 0.4 * p["barrier"]),
                   lambda V: known(V, [[-1.0, 0.0], [1.0, 0.0]], [[0.0, 0.0]], [(0, 1)]))
-    return CataloguePotential(entry, f, barrier=barrier, stiffness=stiffness, narrowing=narrowing, length=length)
+    return CataloguePotential(entry, f, barrier=barrier, stiffness=stiffness, narrowing=narrowing,
+                              length=length)
 
 
 def ring(barrier=1.0, radius=1.0, tilt=0.0):
@@ -145,9 +161,9 @@ def ring(barrier=1.0, radius=1.0, tilt=0.0):
 
     f(x, y) = barrier (r^2/radius^2 - 1)^2 + tilt x,  r^2 = x^2 + y^2
 
-    Without tilt the circle r = radius has value 0; its leftmost point stands for it, marked `degenerate`, and the top at the centre has
-    height `barrier` (index 2, hence no saddle in the list). With a small tilt all stationary points lie on the x axis, at the roots of
-    4 barrier (u^3 - u) + tilt radius = 0, u = x/radius.
+    Without tilt the circle r = radius has value 0; its leftmost point stands for it, marked `degenerate`, and
+    the top at the centre has height `barrier` (index 2, hence no saddle in the list). With a small tilt all
+    stationary points lie on the x axis, at the roots of 4 barrier (u^3 - u) + tilt radius = 0, u = x/radius.
 
     Parameters
     ----------
@@ -172,7 +188,7 @@ def ring(barrier=1.0, radius=1.0, tilt=0.0):
         if tilt == 0:
             return known(V, [[-r, 0.0]], degenerate=[0], note="the minimum stands for the whole circle.")
         q, edge = tilt * r / (4 * b), 2 / np.sqrt(27)
-        if abs(q) >= edge:                                            # so steep that only one stationary point is left
+        if abs(q) >= edge:  # so steep that only one stationary point is left
             u = -np.sign(q) * 2 / np.sqrt(3) * np.cosh(np.arccosh(abs(q) / edge) / 3)
             return known(V, [[r * u, 0.0]])
         u = np.sort(2 / np.sqrt(3) * np.cos((np.arccos(-q / edge) - 2 * np.pi * np.arange(3)) / 3))
@@ -183,18 +199,21 @@ def ring(barrier=1.0, radius=1.0, tilt=0.0):
         far = 1.8 * V.params["radius"]
         return [(-far, far), (-far, far)]
 
-    entry = Entry("ring", "barrier radius", box, lambda p: (0.05 * p["barrier"], 0.1 * p["barrier"], 0.2 * p["barrier"]), facts)
+    entry = Entry("ring", "barrier radius", box, lambda p: (0.05 * p["barrier"], 0.1 * p["barrier"],
+                                                            0.2 * p["barrier"]), facts)
     return CataloguePotential(entry, f, barrier=barrier, radius=radius, tilt=tilt)
 
 
 def grokking_drift(g=1.0, w0=0.3, kappa=0.0, length=4.0):
-    """Model A of grokking: a quick drift down to the floor of a ravine (memorising), then a slow walk along it (generalising).
+    """Model A of grokking: a quick drift down to the floor of a ravine (memorising), then a slow walk along
+    it (generalising).
 
     f(x, y) = g^2 w^2 (sqrt(1 + y^2/(g^2 w^4)) - 1),  w(x) = w0 exp(kappa x)
 
-    The floor y = 0 has curvature 1/w^2 and value 0 for every x, far away the slope is g. With a reflecting wall at x = 0, `start` at
-    (0, length) and the goal {x >= length}: t_mem = length/g, and with kappa = 0 t_grok = length^2/(2 theta); a floor that widens
-    (kappa > 0) drives the walk by entropy, with Z(x) proportional to w(x). The minimum (0, 0) stands for the whole floor.
+    The floor y = 0 has curvature 1/w^2 and value 0 for every x, far away the slope is g. With a reflecting
+    wall at x = 0, `start` at (0, length) and the goal {x >= length}: t_mem = length/g, and with kappa = 0
+    t_grok = length^2/(2 theta); a floor that widens (kappa > 0) drives the walk by entropy, with Z(x)
+    proportional to w(x). The minimum (0, 0) stands for the whole floor.
 
     Parameters
     ----------
@@ -215,9 +234,12 @@ def grokking_drift(g=1.0, w0=0.3, kappa=0.0, length=4.0):
         u = y * y / (w0 * w0 * np.exp(2 * kappa * x))
         return u / (1 + np.sqrt(1 + u / (g * g * w0 * w0 * np.exp(2 * kappa * x))))
 
-    entry = Entry("grokking_drift", "g w0", lambda V: [(0.0, length), (-1.25 * length, 1.25 * length)], lambda p: (0.01,),
-                  lambda V: known(V, [[0.0, 0.0]], degenerate=[0], note="the minimum stands for the whole floor y = 0."),
-                  start=lambda V: [0.0, length], goal=lambda V: HalfSpace([1.0, 0.0], length), fixed={"length": length})
+    entry = Entry("grokking_drift", "g w0", lambda V: [(0.0, length), (-1.25 * length, 1.25 * length)],
+                  lambda p: (0.01,),
+                  lambda V: known(V, [[0.0, 0.0]], degenerate=[0],
+                                  note="the minimum stands for the whole floor y = 0."),
+                  start=lambda V: [0.0, length], goal=lambda V: HalfSpace([1.0, 0.0], length),
+                  fixed={"length": length})
     return CataloguePotential(entry, f, g=g, w0=w0, kappa=kappa)
 
 

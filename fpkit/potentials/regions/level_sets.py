@@ -1,4 +1,5 @@
-"""Regions that follow a potential: sublevel sets (all of one, or one connected component) and basins of attraction."""
+"""Regions that follow a potential: sublevel sets (all of one, or one connected component) and basins of
+attraction."""
 from __future__ import annotations
 
 import numpy as np
@@ -23,7 +24,8 @@ class _FollowsPotential(Region):
             periodic = getattr(potential, "periodic_axes", None)
         periodic = np.broadcast_to(np.asarray(False if periodic is None else periodic, bool), (self.ndim,))
         if periodic.any() and box is None:
-            raise ValueError("a periodic axis needs the potential's own bounds to know its period; wrap the potential or leave periodic out.")
+            raise ValueError("a periodic axis needs the potential's own bounds to know its period; wrap the "
+                             "potential or leave periodic out.")
         walls = potential.bounds
         if walls is None and periodic.any():
             walls = [pair if p else (-np.inf, np.inf) for pair, p in zip(box, periodic)]
@@ -49,17 +51,19 @@ class _FollowsPotential(Region):
         if len(x) != self.ndim:
             raise ValueError(f"{name} must have {self.ndim} coordinates like the potential, got {len(x)}.")
         if not np.isfinite(self._surface.value(x[None]))[0]:
-            raise ValueError(f"the potential is not finite at {name} = {_text(x)}; take a point inside its domain.")
+            raise ValueError(f"the potential is not finite at {name} = {_text(x)}; take a point inside its "
+                             "domain.")
         return x
 
 
 class Sublevel(_FollowsPotential):
     """The set {V <= level}, or with `around` its connected component that holds this point.
 
-    Connectivity is decided by descent, not on a grid, so it does not depend on a resolution and works in any dimension: descent
-    never leaves a component, so a point belongs to the component of `around` if the minimum below it does. Two minima are joined if
-    V <= level all along the segment between them or along a string of images relaxed from it; a detour that the relaxed string does not
-    find would be missed (possible only with three or more wells and walls between them).
+    Connectivity is decided by descent, not on a grid, so it does not depend on a resolution and works in any
+    dimension: descent never leaves a component, so a point belongs to the component of `around` if the
+    minimum below it does. Two minima are joined if V <= level all along the segment between them or along a
+    string of images relaxed from it; a detour that the relaxed string does not find would be missed (possible
+    only with three or more wells and walls between them).
 
     Parameters
     ----------
@@ -69,15 +73,18 @@ class Sublevel(_FollowsPotential):
     around : array_like, shape (ndim,), optional
         A point with V(around) <= level.
     periodic : bool or sequence of bool, optional
-        Axes on which opposite sides of V.bounds (or of a catalogue potential's box) are the same. Default: what V says.
+        Axes on which opposite sides of V.bounds (or of a catalogue potential's box) are the same. Default:
+        what V says.
     scale : float, optional
-        Typical length of the coordinates. Default: the extent of V.bounds, of the catalogue's box, or of the points asked for.
+        Typical length of the coordinates. Default: the extent of V.bounds, of the catalogue's box, or of the
+        points asked for.
 
     Notes
     -----
-    The signed distance is that of the parabola which f forms along its gradient, 2 (V - level) / (g + sqrt(g^2 + 2 k (level - V)))
-    with g = |grad V| and k the curvature along it: zero exactly on the boundary, exact for round parabolas, and to first order in the
-    distance elsewhere. Points of another component count as outside.
+    The signed distance is that of the parabola which f forms along its gradient, 2 (V - level) / (g +
+    sqrt(g^2 + 2 k (level - V))) with g = |grad V| and k the curvature along it: zero exactly on the boundary,
+    exact for round parabolas, and to first order in the distance elsewhere. Points of another component count
+    as outside.
 
     Examples
     --------
@@ -94,7 +101,8 @@ class Sublevel(_FollowsPotential):
             self.around = self._checked_start("around", around)
             start = float(self._surface.value(self.around[None])[0])
             if start > self.level:
-                raise ValueError(f"V is {start:g} at around = {_text(self.around)}, above the level {self.level:g}: that point is not in the set.")
+                raise ValueError(f"V is {start:g} at around = {_text(self.around)}, above the level "
+                                 f"{self.level:g}: that point is not in the set.")
             self._anchors, self._strangers = self.around[None], np.empty((0, self.ndim))
             self._zones = []
 
@@ -113,7 +121,9 @@ class Sublevel(_FollowsPotential):
         unique, of = np.unique(np.round(ends.points / (1e-6 * span)), axis=0, return_inverse=True)
         first = np.zeros(len(unique), int)
         first[of.ravel()[::-1]] = np.arange(len(x))[::-1]
-        joined, self._anchors, self._strangers = linked_below(self._surface, ends.points[first], self._anchors, self._strangers, self.level, span)
+        joined, self._anchors, self._strangers = linked_below(self._surface, ends.points[first],
+                                                              self._anchors, self._strangers, self.level,
+                                                              span)
         return joined[of.ravel()]
 
     def _distance(self, x):
@@ -124,7 +134,8 @@ class Sublevel(_FollowsPotential):
         unit = g / np.maximum(slope, 1e-300)[:, None]
         along = np.einsum("ni,nij,nj->n", unit, h, unit)
         stiffest = np.linalg.eigvalsh(h)[:, -1]
-        curvature = np.where(slope > 1e-8 * np.abs(stiffest) * np.abs(self._span(flat)).max(), along, stiffest)
+        curvature = np.where(slope > 1e-8 * np.abs(stiffest) * np.abs(self._span(flat)).max(), along,
+                             stiffest)
         root = slope**2 - 2 * curvature * rise
         root = np.sqrt(np.where(root >= 0, root, slope**2 + 2 * np.abs(curvature * rise)))
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -136,17 +147,20 @@ class Sublevel(_FollowsPotential):
         return d.reshape(x.shape[:-1])
 
     def to_dict(self):
-        return {"region": "sublevel", "potential": self.potential.digest, "level": self.level, "around": None if self.around is None else self.around.tolist()}
+        return {"region": "sublevel", "potential": self.potential.digest, "level": self.level, "around": None
+                if self.around is None else self.around.tolist()}
 
     def __repr__(self):
-        return f"Sublevel(V, {self.level:g}" + ("" if self.around is None else f", around={_text(self.around)}") + ")"
+        return f"Sublevel(V, {self.level:g}" + ("" if self.around is None
+                                                else f", around={_text(self.around)}") + ")"
 
 
 class Basin(_FollowsPotential):
     """The basin of attraction of the minimum below x: points whose steepest descent ends there.
 
-    dx/dt = -grad V is followed for all points at once with an error-controlled step, until each is inside a neighbourhood of a
-    minimum that descent cannot leave. Points on a ridge between basins belong to neither or to either.
+    dx/dt = -grad V is followed for all points at once with an error-controlled step, until each is inside a
+    neighbourhood of a minimum that descent cannot leave. Points on a ridge between basins belong to neither
+    or to either.
 
     Parameters
     ----------
@@ -154,8 +168,8 @@ class Basin(_FollowsPotential):
     x : array_like, shape (ndim,)
         Any point of the basin.
     tol : float
-        Local error of the descent in units of the length scale: points nearer than about tol times it to the border of the basin
-        may be misplaced.
+        Local error of the descent in units of the length scale: points nearer than about tol times it to the
+        border of the basin may be misplaced.
     periodic, scale
         As for `Sublevel`.
 
@@ -165,9 +179,10 @@ class Basin(_FollowsPotential):
 
     Notes
     -----
-    The cost is some 30 to 300 evaluations of the gradient for each point (more with widely different curvatures), so
-    ask for the cells of a grid once and keep the answer. There is no signed distance; `crossing` finds the border on a segment.
-    A walled potential (GridPotential) lets points slide along its walls, where minima count too.
+    The cost is some 30 to 300 evaluations of the gradient for each point (more with widely different
+    curvatures), so ask for the cells of a grid once and keep the answer. There is no signed distance;
+    `crossing` finds the border on a segment. A walled potential (GridPotential) lets points slide along its
+    walls, where minima count too.
 
     Examples
     --------
@@ -184,7 +199,8 @@ class Basin(_FollowsPotential):
         self.x = self._checked_start("x", x)
         ends = descend(self._surface, self.x[None], self._span(self.x[None]), tol=self.tol)
         if ends.status[0] not in (TRAPPED, STATIONARY):
-            raise ValueError(f"descent from x = {_text(self.x)} does not end in a minimum (it runs off or crawls); give another point or confine the potential.")
+            raise ValueError(f"descent from x = {_text(self.x)} does not end in a minimum (it runs off or "
+                             "crawls); give another point or confine the potential.")
         self._zones, self.minimum = ends.zones, ends.points[0]
 
     def _contains(self, x):
@@ -198,7 +214,8 @@ class Basin(_FollowsPotential):
         return near & np.isin(ends.status, (TRAPPED, STATIONARY))
 
     def to_dict(self):
-        return {"region": "basin", "potential": self.potential.digest, "minimum": self.minimum.tolist(), "tol": self.tol}
+        return {"region": "basin", "potential": self.potential.digest, "minimum": self.minimum.tolist(),
+                "tol": self.tol}
 
     def __repr__(self):
         return f"Basin(V, {_text(self.x)})"

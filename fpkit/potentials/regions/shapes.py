@@ -21,8 +21,8 @@ class Region:
     has_distance : bool
         Whether `signed_distance` answers. A basin has none: only its membership is known.
     is_distance_exact : bool
-        Whether the answer is the Euclidean distance itself. If not, it still has the right sign and is zero exactly on
-        the boundary; how far it may be off is said by each region.
+        Whether the answer is the Euclidean distance itself. If not, it still has the right sign and is zero
+        exactly on the boundary; how far it may be off is said by each region.
     is_distance_bound : bool
         Whether the boundary is nowhere nearer than the answer says.
 
@@ -38,20 +38,23 @@ class Region:
     is_distance_bound = True
 
     def contains(self, points):
-        """Whether each point lies in the region: bool array of shape ``points.shape[:-1]`` for points (..., ndim)."""
+        """Whether each point lies in the region: bool array of shape ``points.shape[:-1]`` for points (...,
+        ndim)."""
         return self._contains(checks.points("points", points, self.ndim))
 
     def signed_distance(self, points):
-        """Distance to the boundary, negative inside: float array of shape ``points.shape[:-1]`` for points (..., ndim)."""
+        """Distance to the boundary, negative inside: float array of shape ``points.shape[:-1]`` for points
+        (..., ndim)."""
         if not self.has_distance:
-            raise ValueError(f"{self!r} has no signed distance, only membership; use contains, or crossing for its boundary on a segment.")
+            raise ValueError(f"{self!r} has no signed distance, only membership; use contains, or crossing "
+                             "for its boundary on a segment.")
         return self._distance(checks.points("points", points, self.ndim))
 
     def crossing(self, start, end):
         """Where the boundary cuts each segment: fraction of the way from `start` to `end`, in [0, 1].
 
-        Exact to rounding for every region: by bisection on membership, or by false position where the distance is known. NaN where both
-        ends lie on the same side.
+        Exact to rounding for every region: by bisection on membership, or by false position where the
+        distance is known. NaN where both ends lie on the same side.
         If the boundary is crossed several times, one of the crossings is returned.
 
         Parameters
@@ -87,12 +90,14 @@ class Region:
         return 0.5 * (low + high)
 
     def _by_distance(self, start, end, inside):
-        """False position with halved weights of an end that stays twice (Illinois), every fourth step a bisection."""
+        """False position with halved weights of an end that stays twice (Illinois), every fourth step a
+        bisection."""
         out, left = np.zeros(len(start)), np.arange(len(start))
         step, low, high = end - start, np.zeros(len(start)), np.ones(len(start))
         at_low, at_high = self._distance(start), self._distance(end)
-        tiny = 1e-15 * np.maximum(np.abs(start), np.abs(end)).max(1, initial=0.0)            # rounding of the coordinates
-        before = np.full(len(start), -1)                             # whether the low end moved last; -1: none has
+        # rounding of the coordinates
+        tiny = 1e-15 * np.maximum(np.abs(start), np.abs(end)).max(1, initial=0.0)
+        before = np.full(len(start), -1)  # whether the low end moved last; -1: none has
         for k in range(4 * N_BISECTIONS):
             if not left.size:
                 break
@@ -102,7 +107,11 @@ class Region:
             d = self._distance(start + t[:, None] * step)
             same = (d <= 0) == inside
             again = same == before
-            at_low, at_high = np.where(same, d, np.where(again, at_low / 2, at_low)), np.where(same, np.where(again, at_high / 2, at_high), d)
+            at_low, at_high = np.where(same, d,
+                                       np.where(again, at_low / 2, at_low)), np.where(same,
+                                                                                      np.where(again,
+                                                                                               at_high / 2,
+                                                                                               at_high), d)
             before = same
             low, high = np.where(same, t, low), np.where(same, high, t)
             done = (np.abs(d) <= tiny) | (high - low <= 2e-16)
@@ -157,7 +166,7 @@ class Ball(Region):
         return self._distance(x) <= 0
 
     def _distance(self, x):
-        total = 0.0                              # axis by axis: a sum over a short last axis takes several times as long
+        total = 0.0  # axis by axis: a sum over a short last axis takes several times as long
         for k, c in enumerate(self.centre):
             total = total + (x[..., k] - c) ** 2
         return np.sqrt(total) - self.radius
@@ -175,7 +184,8 @@ class HalfSpace(Region):
     Parameters
     ----------
     normal : array_like, shape (ndim,)
-        Points into the region; any length but zero. ``HalfSpace([1], 1.0)`` is {x >= 1}, ``HalfSpace([-1], 1.0)`` is {x <= -1}.
+        Points into the region; any length but zero. ``HalfSpace([1], 1.0)`` is {x >= 1}, ``HalfSpace([-1],
+        1.0)`` is {x <= -1}.
     offset : float
         In the units of ``normal . x``: the plane lies at the distance offset / |normal| from the origin.
 
@@ -192,7 +202,8 @@ class HalfSpace(Region):
         largest = np.abs(self.normal).max()
         if largest == 0:
             raise ValueError("normal must not be zero: it says on which side of the plane the region lies.")
-        self._length = largest * np.sqrt(((self.normal / largest) ** 2).sum())        # neither overflows nor underflows
+        # neither overflows nor underflows
+        self._length = largest * np.sqrt(((self.normal / largest) ** 2).sum())
 
     def _contains(self, x):
         return _dot(x, self.normal) >= self.offset
@@ -230,7 +241,8 @@ class Box(Region):
             raise ValueError("bounds must hold one (low, high) pair an axis, got none.")
         for k, (low, high) in enumerate(pairs):
             if not low < high:
-                raise ValueError(f"bounds of axis {k} must be numbers with low < high, got ({low:g}, {high:g}).")
+                raise ValueError(f"bounds of axis {k} must be numbers with low < high, got ({low:g}, "
+                                 f"{high:g}).")
         if not np.isfinite(pairs).any():
             raise ValueError("the box is the whole space; give at least one finite bound.")
         self.bounds = tuple((float(low), float(high)) for low, high in pairs)
@@ -256,7 +268,8 @@ class _Pair(Region):
 
     def __init__(self, first, second):
         if first.ndim != second.ndim:
-            raise ValueError(f"{first!r} has {first.ndim} coordinates and {second!r} has {second.ndim}; both regions need the same number.")
+            raise ValueError(f"{first!r} has {first.ndim} coordinates and {second!r} has {second.ndim}; both "
+                             "regions need the same number.")
         self.first, self.second = first, second
         self.ndim = first.ndim
         self.has_distance = first.has_distance and second.has_distance
@@ -272,8 +285,9 @@ class _Pair(Region):
 class Union(_Pair):
     """Points in either region, written ``A | B``.
 
-    The signed distance is min(d_A, d_B): exact outside, and inside a bound of the depth from below, with the right
-    sign. It is zero on the boundaries of A and of B, hence also on the part of one that the other covers when both touch there.
+    The signed distance is min(d_A, d_B): exact outside, and inside a bound of the depth from below, with the
+    right sign. It is zero on the boundaries of A and of B, hence also on the part of one that the other
+    covers when both touch there.
     """
 
     _sign = "|"
@@ -288,7 +302,8 @@ class Union(_Pair):
 class Intersection(_Pair):
     """Points in both regions, written ``A & B``.
 
-    The signed distance is max(d_A, d_B): exact inside, and outside a bound of the distance from below, with the right sign.
+    The signed distance is max(d_A, d_B): exact inside, and outside a bound of the distance from below, with
+    the right sign.
     """
 
     _sign = "&"
@@ -325,7 +340,8 @@ class Complement(Region):
 
 
 def _dot(x, normal):
-    # A sum over the axes in fixed order: the same point gives the same bits alone or in an array of any layout.
+    # A sum over the axes in fixed order: the same point gives the same bits alone or in an array of any
+    # layout.
     total = x[..., 0] * normal[0]
     for k in range(1, len(normal)):
         total = total + x[..., k] * normal[k]
@@ -339,7 +355,8 @@ def _vector(name, value):
         raise TypeError(f"{name} must be a list of numbers, one a coordinate, got {checks.shown(value)}.") from None
     if vector.ndim != 1 or not vector.size:
         hint = f" In one dimension write [{vector:g}]." if vector.ndim == 0 else ""
-        raise ValueError(f"{name} must be a list of numbers, one a coordinate, got {checks.shown(value)}.{hint}")
+        raise ValueError(f"{name} must be a list of numbers, one a coordinate, got "
+                         f"{checks.shown(value)}.{hint}")
     if not np.isfinite(vector).all():
         raise ValueError(f"{name} must be finite, got {checks.shown(value)}.")
     vector.flags.writeable = False

@@ -10,12 +10,12 @@ from .descent import Surface, descend, minimise
 from .saddle_paths import _flood, highest_on_segments, relaxed_string
 from .newton import climb_to_saddles, newton_to_zero, polish, spread
 
-SAME_PLACE = 1e-5                               # of the box: two results this close, with the same value, are one
+SAME_PLACE = 1e-5  # of the box: two results this close, with the same value, are one
 SAME_VALUE = 1e-7                               # of the range of values among the starts
-LEVEL = 1e-4                                    # of the same range: a path that rises less joins degenerate points
+LEVEL = 1e-4  # of the same range: a path that rises less joins degenerate points
 N_STRINGS = 8
-ASIDE, LEAST_FALL = 1e-2, 1e-9                  # of the box and of the range: where a flat direction is looked at
-FLAT = 1e-8                                     # |eigenvalue| below this times the largest (or range/box^2) counts as zero
+ASIDE, LEAST_FALL = 1e-2, 1e-9  # of the box and of the range: where a flat direction is looked at
+FLAT = 1e-8  # |eigenvalue| below this times the largest (or range/box^2) counts as zero
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,11 +31,13 @@ class CriticalPoint:
     index : int
         Number of negative eigenvalues: 0 for a minimum, 1 for a saddle, ndim for a maximum.
     between : tuple of int or None
-        For a saddle: numbers of the two minima that descent reaches on its two sides, smaller first. Equal numbers mean the
-        same well on both sides, None in a place that no listed minimum was reached there (it lies outside the box).
+        For a saddle: numbers of the two minima that descent reaches on its two sides, smaller first. Equal
+        numbers mean the same well on both sides, None in a place that no listed minimum was reached there (it
+        lies outside the box).
     degenerate : bool
-        The Hessian is singular: the point is one of a whole set (a floor, a ring) or flatter than a parabola. The index then counts the
-        clearly negative eigenvalues and the flat directions along which f falls on both sides.
+        The Hessian is singular: the point is one of a whole set (a floor, a ring) or flatter than a parabola.
+        The index then counts the clearly negative eigenvalues and the flat directions along which f falls on
+        both sides.
     on_wall : bool
         A minimum of the potential restricted to the box, with the gradient pushing against the wall.
     """
@@ -56,7 +58,8 @@ class CriticalPoint:
 
     def __repr__(self):
         place = ", ".join(f"{v:.6g}" for v in self.x)
-        extra = (f" between {self.between}" if self.between else "") + (" degenerate" if self.degenerate else "") + (" on wall" if self.on_wall else "")
+        extra = (f" between {self.between}" if self.between
+                 else "") + (" degenerate" if self.degenerate else "") + (" on wall" if self.on_wall else "")
         return f"<{self.kind} ({place}) value {self.value:.8g}{extra}>"
 
 
@@ -74,14 +77,16 @@ class CriticalPoints(tuple):
 
     @property
     def index_sum(self):
-        """Sum of (-1)^index. It is 1 for a complete list if -grad f points inwards everywhere on the box; 0 if every axis is periodic."""
+        """Sum of (-1)^index. It is 1 for a complete list if -grad f points inwards everywhere on the box; 0
+        if every axis is periodic."""
         return sum((-1) ** c.index for c in self)
 
     def __repr__(self):
         rows = [f"{'':>3} {'kind':<18} {'value':>15} {'softest':>11} {'stiffest':>11}  between  x"]
         for k, c in enumerate(self):
             mark = " degenerate" if c.degenerate else " on wall" if c.on_wall else ""
-            rows.append(f"{k:>3} {c.kind:<18} {c.value:>15.8g} {c.eigenvalues[0]:>11.4g} {c.eigenvalues[-1]:>11.4g}  {str(c.between or '-'):<7}  "
+            rows.append(f"{k:>3} {c.kind:<18} {c.value:>15.8g} {c.eigenvalues[0]:>11.4g} "
+                        f"{c.eigenvalues[-1]:>11.4g}  {str(c.between or '-'):<7}  "
                         + " ".join(f"{v:.8g}" for v in c.x) + mark)
         return "\n".join(rows)
 
@@ -89,9 +94,10 @@ class CriticalPoints(tuple):
 def find_wells(V, bounds=None, periodic=None, n_starts=None, starts=None, walls=False, seed=0):
     """The minima of a potential in a box, lowest first.
 
-    From points spread over the box: Newton steps with |H| and a trust radius, then plain Newton to rounding (|grad f| below 1e-10 of its
-    typical size where rounding allows). Results are one if they agree in place AND value. No method can promise to find every
-    minimum: a well that catches none of the starts is missed, so give more starts, or points near suspected wells.
+    From points spread over the box: Newton steps with |H| and a trust radius, then plain Newton to rounding
+    (|grad f| below 1e-10 of its typical size where rounding allows). Results are one if they agree in place
+    AND value. No method can promise to find every minimum: a well that catches none of the starts is missed,
+    so give more starts, or points near suspected wells.
 
     Parameters
     ----------
@@ -106,8 +112,8 @@ def find_wells(V, bounds=None, periodic=None, n_starts=None, starts=None, walls=
     starts : array_like, shape (n, ndim), optional
         Further points to start from.
     walls : bool
-        Whether minima of V restricted to the box that lie on a wall, with the gradient pushing outwards, are returned too (marked
-        `on_wall`). Left out by default.
+        Whether minima of V restricted to the box that lie on a wall, with the gradient pushing outwards, are
+        returned too (marked `on_wall`). Left out by default.
     seed : int
         Of the spread of starts above two dimensions.
 
@@ -129,9 +135,10 @@ def find_wells(V, bounds=None, periodic=None, n_starts=None, starts=None, walls=
 def critical_points(V, bounds=None, periodic=None, n_starts=None, starts=None, seed=0):
     """All stationary points found in a box, sorted by value, each with its index.
 
-    Minima as in `find_wells`; saddles and maxima from the same starts by damped Newton steps on grad f = 0, by climbing the softest mode
-    while descending in the others, and from the tops of strings between minima. From each saddle, descent on both sides tells
-    the two minima it joins. Points on the edge of the box are left out unless stationary; nothing outside the box is returned.
+    Minima as in `find_wells`; saddles and maxima from the same starts by damped Newton steps on grad f = 0,
+    by climbing the softest mode while descending in the others, and from the tops of strings between minima.
+    From each saddle, descent on both sides tells the two minima it joins. Points on the edge of the box are
+    left out unless stationary; nothing outside the box is returned.
 
     Parameters
     ----------
@@ -141,8 +148,8 @@ def critical_points(V, bounds=None, periodic=None, n_starts=None, starts=None, s
     Returns
     -------
     points : CriticalPoints
-        `points.index_sum` is 1 for a complete list when -grad f points inwards all over the box (0 if all axes are periodic): a
-        necessary check, not a proof.
+        `points.index_sum` is 1 for a complete list when -grad f points inwards all over the box (0 if all
+        axes are periodic): a necessary check, not a proof.
 
     Examples
     --------
@@ -165,10 +172,12 @@ class _Search:
         if bounds is None:
             bounds = V.bounds if V.bounds is not None else getattr(V, "box", None)
         if bounds is None:
-            raise ValueError(f"bounds are needed: one (low, high) pair for each of the {V.ndim} coordinates, the box to search.")
+            raise ValueError(f"bounds are needed: one (low, high) pair for each of the {V.ndim} coordinates, "
+                             "the box to search.")
         pairs = np.array([[checks.number("bounds", v) for v in pair] for pair in bounds])
         if pairs.shape != (V.ndim, 2) or not (pairs[:, 0] < pairs[:, 1]).all():
-            raise ValueError(f"bounds must be {V.ndim} pairs (low, high) with low < high, got {checks.shown(bounds)}.")
+            raise ValueError(f"bounds must be {V.ndim} pairs (low, high) with low < high, got "
+                             f"{checks.shown(bounds)}.")
         if periodic is None:
             periodic = getattr(V, "periodic_axes", None)
         periodic = np.broadcast_to(np.asarray(False if periodic is None else periodic, bool), (V.ndim,))
@@ -177,7 +186,8 @@ class _Search:
         n = checks.whole("n_starts", n_starts, 1) if n_starts is not None else 64 if V.is_black_box else 1000
         self.x = spread(pairs, n, seed)
         if starts is not None:
-            self.x = np.concatenate([np.atleast_2d(checks.points("starts", starts, V.ndim)).reshape(-1, V.ndim), self.x])
+            self.x = np.concatenate([np.atleast_2d(checks.points("starts", starts,
+                                                                 V.ndim)).reshape(-1, V.ndim), self.x])
         self.x = self.surface.into_box(self.x)
         value = self.surface.value(self.x)
         self.x = self.x[np.isfinite(value)]
@@ -187,12 +197,14 @@ class _Search:
         gradient = np.linalg.norm(self.surface.gradient(self.x) * self.span, axis=1)
         # Quantiles, since one point at a singular wall must not set the scale.
         self.value_range = max(float(np.percentile(value, 90) - value.min()), 1e-300)
-        self.slope = max(float(np.median(gradient[np.isfinite(gradient)])), 1e-300) if np.isfinite(gradient).any() else 1e-300
+        self.slope = max(float(np.median(gradient[np.isfinite(gradient)])),
+                         1e-300) if np.isfinite(gradient).any() else 1e-300
 
     def minima(self, walls):
         x, converged = minimise(self.surface, self.x, self.span)
         x = self._distinct(x[converged])
-        found = [c for c in self._described(polish(self.surface, x, self.span)) if c.index == 0 and (walls or not c.on_wall)]
+        found = [c for c in self._described(polish(self.surface, x, self.span)) if c.index == 0
+                 and (walls or not c.on_wall)]
         found = self._one_of_each_set(sorted(found, key=lambda c: c.value))
         return [found[k] for k in in_order(found, self.span)]
 
@@ -209,9 +221,11 @@ class _Search:
         x = [newton_to_zero(self.surface, np.concatenate([*starts, tops]), self.span)]
         if self.surface.ndim > 1:
             climbing = np.concatenate([self.x[:: max(1, len(self.x) // 300)], tops])
-            x.append(newton_to_zero(self.surface, climb_to_saddles(self.surface, climbing, self.span), self.span))
+            x.append(newton_to_zero(self.surface, climb_to_saddles(self.surface, climbing, self.span),
+                                    self.span))
         x = self._distinct(np.concatenate(x))
-        found = [c for c in self._described(polish(self.surface, x, self.span)) if not c.on_wall and c.index > 0]
+        found = [c for c in self._described(polish(self.surface, x, self.span)) if not c.on_wall
+                 and c.index > 0]
         return self._one_of_each_set(sorted(found, key=lambda c: c.value))
 
     def joined(self, saddles, minima):
@@ -228,11 +242,14 @@ class _Search:
             if m.degenerate:                    # anywhere on its floor
                 level = m.value + LEVEL * self.value_range
                 floor = (ends.zone < 0) & (self.surface.value(ends.points) <= level)
-                floor[floor] = highest_on_segments(self.surface, np.broadcast_to(m.x, ends.points[floor].shape), ends.points[floor]) <= level
+                floor[floor] = highest_on_segments(self.surface,
+                                                   np.broadcast_to(m.x, ends.points[floor].shape),
+                                                   ends.points[floor]) <= level
                 near |= floor
             number[near] = j
         sides = np.sort(number.reshape(2, -1).T, axis=1)
-        return [replace(s, between=tuple(None if j < 0 else int(j) for j in pair)) for s, pair in zip(saddles, sides)]
+        return [replace(s, between=tuple(None if j < 0 else int(j) for j in pair)) for s,
+                pair in zip(saddles, sides)]
 
     def _distinct(self, x):
         """One of each group that agrees in place and value."""
@@ -265,16 +282,20 @@ class _Search:
         for k in np.flatnonzero(np.isfinite(v) & (steepness <= 1e-6 * self.slope)):
             flat = np.abs(w[k]) <= FLAT * max(stiff[k], least)
             at_wall = bool((held[k] & (np.abs(g[k] * self.span) > 1e-6 * self.slope)).any())
-            index = 0 if at_wall else int(((w[k] < 0) & ~flat).sum()) + self._falls(x[k], v[k], axes[k][:, flat])
-            found.append(CriticalPoint(x[k], float(v[k]), w[k], index, degenerate=bool(flat.any()), on_wall=at_wall))
+            index = 0 if at_wall else int(((w[k] < 0) & ~flat).sum()) + self._falls(x[k], v[k],
+                                                                                    axes[k][:, flat])
+            found.append(CriticalPoint(x[k], float(v[k]), w[k], index, degenerate=bool(flat.any()),
+                                       on_wall=at_wall))
         return found
 
     def _falls(self, x, value, axes):
-        """How many of the flat directions lead down on both sides: those of a top that is flatter than a parabola."""
+        """How many of the flat directions lead down on both sides: those of a top that is flatter than a
+        parabola."""
         count = 0
         for axis in axes.T:
             step = ASIDE * self.span.min() * axis
-            count += bool((self.surface.value(self.surface.into_box(np.stack([x - step, x + step]))) < value - LEAST_FALL * self.value_range).all())
+            count += bool((self.surface.value(self.surface.into_box(np.stack([x - step, x + step]))) < value
+                           - LEAST_FALL * self.value_range).all())
         return count
 
     def _one_of_each_set(self, found):
@@ -289,7 +310,8 @@ class _Search:
                 x = np.array([c.x for c in near])
                 same = _flood(self.surface, x, first.x[None], level, self.span)
                 for k in np.flatnonzero(~same)[:N_STRINGS]:
-                    same[k] = relaxed_string(self.surface, first.x, x[k], self.span, level, 100)[1].max() <= level
+                    same[k] = relaxed_string(self.surface, first.x, x[k], self.span, level,
+                                             100)[1].max() <= level
                 near = [c for c, joined in zip(near, same) if joined]
             gone = {id(c) for c in near}
             rest = [c for c in rest if id(c) not in gone]
@@ -298,7 +320,8 @@ class _Search:
 
 
 def in_order(points, span):
-    """Numbers of the points from the lowest up, those of equal value (to rounding) by their coordinates from left to right."""
+    """Numbers of the points from the lowest up, those of equal value (to rounding) by their coordinates from
+    left to right."""
     if not points:
         return []
     value = np.array([c.value for c in points])
@@ -311,10 +334,11 @@ def in_order(points, span):
 
 
 def barriers_between(minima, saddles):
-    """Barriers {(i, j): height}: the lowest highest saddle on the way from minimum i to minimum j, minus f at minimum i.
+    """Barriers {(i, j): height}: the lowest highest saddle on the way from minimum i to minimum j, minus f at
+    minimum i.
 
-    Pairs that no chain of saddles joins are left out. A saddle with the same minimum on both sides (a path around a
-    periodic axis) gives the entry (i, i).
+    Pairs that no chain of saddles joins are left out. A saddle with the same minimum on both sides (a path
+    around a periodic axis) gives the entry (i, i).
     """
     n = len(minima)
     height = np.full((n, n), np.inf)
@@ -324,6 +348,7 @@ def barriers_between(minima, saddles):
             height[i, j] = height[j, i] = min(height[i, j], s.value)
     for k in range(n):                          # Floyd's recursion in the (min, max) algebra
         height = np.minimum(height, np.maximum(height[:, k, None], height[None, k, :]))
-    own = {s.between[0] for s in saddles if s.between and s.between[0] is not None and s.between[0] == s.between[1]}
+    own = {s.between[0] for s in saddles if s.between and s.between[0] is not None
+           and s.between[0] == s.between[1]}
     return {(i, j): float(height[i, j] - minima[i].value) for i in range(n) for j in range(n)
             if np.isfinite(height[i, j]) and (i != j or i in own)}

@@ -1,10 +1,13 @@
-"""Steepest descent of many points at once, to the minima they end in: the common ground of basins, sublevel sets and wells.
+"""Steepest descent of many points at once, to the minima they end in: the common ground of basins, sublevel
+sets and wells.
 
-dx/dt = -grad f is integrated by the exponential Rosenbrock pair exprb32 (Hochbruck, Ostermann, Schweitzer, SIAM J. Numer.
-Anal. 47, 786 (2009)), each point with its own step: exact for parabolas, so stiff valleys cost no more than round wells. A point is finished as soon as it enters the trapping zone of a known minimum m: an ellipsoid
-(x - m) . H (x - m) < 2 rho in which the radial derivative of f is positive (checked on sampled rays), cut at half the least rise of
-f over its surface. Descent cannot leave such a set and f has no other stationary point there, so the long approach along
-the soft modes need not be followed. (Above two dimensions the ellipsoid is kept inside the convex surroundings of m.)
+dx/dt = -grad f is integrated by the exponential Rosenbrock pair exprb32 (Hochbruck, Ostermann, Schweitzer,
+SIAM J. Numer. Anal. 47, 786 (2009)), each point with its own step: exact for parabolas, so stiff valleys cost
+no more than round wells. A point is finished as soon as it enters the trapping zone of a known minimum m: an
+ellipsoid (x - m) . H (x - m) < 2 rho in which the radial derivative of f is positive (checked on sampled
+rays), cut at half the least rise of f over its surface. Descent cannot leave such a set and f has no other
+stationary point there, so the long approach along the soft modes need not be followed. (Above two dimensions
+the ellipsoid is kept inside the convex surroundings of m.)
 """
 from __future__ import annotations
 
@@ -13,14 +16,15 @@ from dataclasses import dataclass
 import numpy as np
 
 TRAPPED, STATIONARY, LEFT, UNFINISHED = 1, 2, 3, 4
-N_RAYS = 32                                     # sampled directions per dimension of a trapping zone (fewer above two, but they move)
-MAX_ZONES = 32                                  # beyond it points are followed to rest, which takes a few steps more
+N_RAYS = 32  # sampled directions per dimension of a trapping zone (fewer above two, but they move)
+MAX_ZONES = 32  # beyond it points are followed to rest, which takes a few steps more
 ROUND = 4                                       # steps between two looks at the trapping zones
 
 
 @dataclass(frozen=True, eq=False)
 class Ends:
-    """Where descents end: `points` (n, ndim), `zone` (n,) index into `zones` or -1, `status` (n,) of TRAPPED ... UNFINISHED."""
+    """Where descents end: `points` (n, ndim), `zone` (n,) index into `zones` or -1, `status` (n,) of TRAPPED
+    ... UNFINISHED."""
 
     points: np.ndarray
     zone: np.ndarray
@@ -29,7 +33,8 @@ class Ends:
 
 
 class Surface:
-    """A potential with numbers of its own scale: value inf outside the domain, never a warning, box walls respected."""
+    """A potential with numbers of its own scale: value inf outside the domain, never a warning, box walls
+    respected."""
 
     def __init__(self, potential, bounds=None, periodic=None):
         self.potential, self.ndim = potential, potential.ndim
@@ -62,7 +67,8 @@ class Surface:
     def into_box(self, x):
         """Points wrapped on periodic axes and moved to the wall on the others."""
         if self.periodic.any():
-            x = np.where(self.periodic, self.low + np.mod(x - self.low, np.where(self.periodic, self.period, 1.0)), x)
+            x = np.where(self.periodic, self.low
+                         + np.mod(x - self.low, np.where(self.periodic, self.period, 1.0)), x)
         return np.clip(x, self.low, self.high)
 
     def difference(self, x, y):
@@ -106,15 +112,17 @@ def directions(ndim, count, seed=0):
 
 
 def trapping_zone(surface, x, span):
-    """The largest zone found around the minimum x by growing it shell by shell, or None if the minimum is degenerate or at a wall."""
+    """The largest zone found around the minimum x by growing it shell by shell, or None if the minimum is
+    degenerate or at a wall."""
     value, hessian = float(surface.value(x[None])[0]), surface.hessian(x[None])[0]
     w, q = np.linalg.eigh(hessian)
     if not w[0] > 1e-9 * max(w[-1], 0.0) or not w[-1] > 0:
         return None
-    to_ball, from_ball = (q * np.sqrt(w)).T, q / np.sqrt(w)                              # 0.5 d.H.d = |to_ball d|^2/2
+    to_ball, from_ball = (q * np.sqrt(w)).T, q / np.sqrt(w)  # 0.5 d.H.d = |to_ball d|^2/2
     units = directions(len(x), N_RAYS * len(x) if len(x) <= 2 else 10 * len(x))
     if len(x) > 2:
-        units = np.concatenate([units, *(s * to_ball.T / np.linalg.norm(to_ball.T, axis=1)[:, None] for s in (1, -1))])
+        units = np.concatenate([units, *(s * to_ball.T / np.linalg.norm(to_ball.T, axis=1)[:, None]
+                                         for s in (1, -1))])
     size, best = 0.5 * w[-1] * (1e-3 * span.min()) ** 2, None
     for _ in range(80):
         radius = np.sqrt(2 * size)
@@ -125,12 +133,13 @@ def trapping_zone(surface, x, span):
             break
         gradient = surface.gradient(shell)
         if len(x) > 2:
-            # Rays are sparse in many dimensions and a saddle hides between them: slide along the shell to where f is lower,
-            # and keep to where f is convex, which ends well before the saddle.
+            # Rays are sparse in many dimensions and a saddle hides between them: slide along the shell to
+            # where f is lower, and keep to where f is convex, which ends well before the saddle.
             for _ in range(4):
                 downhill = -gradient @ from_ball
                 downhill -= (downhill * units).sum(-1, keepdims=True) * units
-                units = units + 0.15 * downhill / np.maximum(np.linalg.norm(downhill, axis=-1, keepdims=True), 1e-300)
+                units = units + 0.15 * downhill / np.maximum(np.linalg.norm(downhill, axis=-1, keepdims=True),
+                                                             1e-300)
                 units /= np.linalg.norm(units, axis=-1, keepdims=True)
                 shell = np.clip(x + radius * units @ from_ball.T, surface.low, surface.high)
                 gradient = surface.gradient(shell)
@@ -146,7 +155,8 @@ def trapping_zone(surface, x, span):
 
 
 def minimise(surface, x, span, n_steps=120):
-    """Local minima by Newton steps with |H| in place of H, a trust radius for each point, and held coordinates at the walls.
+    """Local minima by Newton steps with |H| in place of H, a trust radius for each point, and held
+    coordinates at the walls.
 
     Returns points (n, ndim) and whether each has converged (last step below 1e-9 of the span).
     """
@@ -165,7 +175,8 @@ def minimise(surface, x, span, n_steps=120):
         # A step at the rounding level of f may raise it by an ulp or two.
         good = new <= v[k] + 4e-16 * np.abs(v[k])
         moved = k[good]
-        radius[k] = np.where(good, np.where(length > radius[k], np.minimum(2 * radius[k], 10.0), radius[k]), np.minimum(radius[k], length) / 4)
+        radius[k] = np.where(good, np.where(length > radius[k], np.minimum(2 * radius[k], 10.0), radius[k]),
+                             np.minimum(radius[k], length) / 4)
         step_size[k] = length
         x[moved], v[moved] = y[good], new[good]
         active[k] = (length > 1e-12) & (radius[k] > 1e-13)
@@ -192,8 +203,8 @@ def descend(surface, x, span, zones=(), tol=1e-5, n_steps=3000, patience=12):
     ----------
     surface : Surface
     span : ndarray, shape (ndim,)
-        Length scale of each axis. A local error of the flow is at most ``tol * span``, so a point within about that
-        distance of the border between two basins may be given to either.
+        Length scale of each axis. A local error of the flow is at most ``tol * span``, so a point within
+        about that distance of the border between two basins may be given to either.
     zones : sequence of Zone
         Minima already known; new ones are found on the way.
     patience : int
@@ -228,7 +239,8 @@ def descend(surface, x, span, zones=(), tol=1e-5, n_steps=3000, patience=12):
                 break
             if misses < patience and len(zones) < MAX_ZONES:
                 misses = 0 if _new_zones(surface, x[k], v[k], span, zones) else misses + 1
-        h[k], x[k], v[k], g[k], status[k] = _exponential_step(surface, x[k], v[k], g[k], h[k], span, tol, horizon)
+        h[k], x[k], v[k], g[k], status[k] = _exponential_step(surface, x[k], v[k], g[k], h[k], span, tol,
+                                                              horizon)
     for j, z in enumerate(zones):               # points that came to rest before their minimum was known
         rest = np.flatnonzero((status == STATIONARY) & (zone < 0))
         held = z.holds(surface, x[rest], v[rest])
@@ -254,13 +266,15 @@ def _new_zones(surface, x, v, span, zones):
 
 
 def _exponential_step(surface, x, v, g, h, span, tol, horizon):
-    """One step of exprb32 for each point with its own step h; a step with too large an error or a rise of f is not taken."""
+    """One step of exprb32 for each point with its own step h; a step with too large an error or a rise of f
+    is not taken."""
     held = surface.free_gradient(x, surface.gradient(x))[1] if surface.has_walls else np.zeros(x.shape, bool)
     hessian = surface.hessian(x)
     if held.any():
         hessian = np.where(held[:, :, None] | held[:, None, :], 0.0, hessian)
     w, q = np.linalg.eigh(hessian)
-    h = np.minimum(h, 3.0 / np.maximum(-w[:, 0], 1e-300))                     # off a ridge by a factor of 20 a step, not by e^1000
+    # off a ridge by a factor of 20 a step, not by e^1000
+    h = np.minimum(h, 3.0 / np.maximum(-w[:, 0], 1e-300))
     z = -h[:, None] * w
     into, back = "nji,nj->ni", "nij,nj->ni"
     phi1, phi3 = _phi(z)
@@ -273,25 +287,36 @@ def _exponential_step(surface, x, v, g, h, span, tol, horizon):
     new_v, new_g = surface.value(y), surface.gradient(y)
     move = np.abs(surface.difference(y, x) / span).max(1)
     error = np.abs(second / span).max(1) / tol
-    if surface.has_walls:                                                     # sliding along a wall: what counts is that f falls
+    if surface.has_walls:  # sliding along a wall: what counts is that f falls
         at_wall = (((y <= surface.low) | (y >= surface.high)) & ~surface.periodic).any(1)
         error = np.where(at_wall, np.minimum(error, move / 1e-2), error)
     whole = np.isfinite(error) & np.isfinite(new_g).all(1)
     good = whole & (error <= 1) & (new_v <= v + 1e-13 * (1 + np.abs(v))) & (move < 0.2)
     error = np.where(whole, np.clip(error, 1e-12, 1e12), 1e12)
-    limit = np.where(move < 0.05, 8.0, 1.0)                                   # never past a narrow feature in one step
-    factor = np.where(good, np.clip(0.9 * error ** (-1 / 3), 0.3, limit), np.clip(0.9 * error ** (-1 / 3), 0.1, 0.5))
+    limit = np.where(move < 0.05, 8.0, 1.0)  # never past a narrow feature in one step
+    factor = np.where(good, np.clip(0.9 * error ** (-1 / 3), 0.3, limit),
+                      np.clip(0.9 * error ** (-1 / 3), 0.1, 0.5))
     status = np.where(good & (np.abs(y / span).max(1) > horizon), LEFT, UNFINISHED)
     keep = good[:, None]
     free = surface.free_gradient(y, new_g)[0]
-    return np.minimum(h * factor, 1e300), np.where(keep, y, x), np.where(good, new_v, v), np.where(keep, free, g), status
+    return np.minimum(h * factor, 1e300), np.where(keep, y, x), np.where(good, new_v,
+                                                                         v), np.where(keep, free, g), status
 
 
 def _phi(z):
-    """phi_1(z) = (e^z - 1)/z and phi_3(z) = (e^z - 1 - z - z^2/2)/z^3, by their series where the quotients cancel."""
+    """phi_1(z) = (e^z - 1)/z and phi_3(z) = (e^z - 1 - z - z^2/2)/z^3, by their series where the quotients
+    cancel."""
     small = np.abs(z) < 0.3
     safe = np.where(small, 1.0, z)
     e = np.expm1(safe)
-    phi1 = np.where(small, 1 + z / 2 * (1 + z / 3 * (1 + z / 4 * (1 + z / 5 * (1 + z / 6 * (1 + z / 7 * (1 + z / 8 * (1 + z / 9))))))), e / safe)
-    series = (1 + z / 4 * (1 + z / 5 * (1 + z / 6 * (1 + z / 7 * (1 + z / 8 * (1 + z / 9 * (1 + z / 10)))))) ) / 6
+    phi1 = np.where(small, 1 + z / 2 * (1
+                                        + z / 3
+                                        * (1
+                                           + z / 4
+                                           * (1
+                                              + z / 5
+                                              * (1 + z / 6 * (1 + z / 7 * (1 + z / 8 * (1 + z / 9))))))),
+                                              e / safe)
+    series = (1 + z / 4 * (1 + z / 5 * (1 + z / 6
+                                        * (1 + z / 7 * (1 + z / 8 * (1 + z / 9 * (1 + z / 10)))))) ) / 6
     return phi1, np.where(small, series, ((e / safe - 1) / safe - 0.5) / safe)

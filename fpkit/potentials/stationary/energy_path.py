@@ -51,9 +51,10 @@ class EnergyPath:
 def minimum_energy_path(V, start, end, bounds=None, periodic=None):
     """Path of steepest descent from saddle to well between two wells, by the string method.
 
-    A string of images relaxes across itself with Newton steps, then every image follows -grad f for a moment and all are put back at equal
-    distances, until the string stands still [1]_; its tops are then refined to saddles and its dips to wells by Newton's method. The path
-    found is the one the straight line between the ends slides into; others may be lower (`critical_points` looks for all saddles).
+    A string of images relaxes across itself with Newton steps, then every image follows -grad f for a moment
+    and all are put back at equal distances, until the string stands still [1]_; its tops are then refined to
+    saddles and its dips to wells by Newton's method. The path found is the one the straight line between the
+    ends slides into; others may be lower (`critical_points` looks for all saddles).
 
     Parameters
     ----------
@@ -85,8 +86,12 @@ def minimum_energy_path(V, start, end, bounds=None, periodic=None):
     if periodic is None:
         periodic = getattr(V, "periodic_axes", None)
     periodic = np.broadcast_to(np.asarray(False if periodic is None else periodic, bool), (V.ndim,))
-    ends = np.array([p.x if isinstance(p, CriticalPoint) else checks.points(name, p, V.ndim) for name, p in (("start", start), ("end", end))], float)
-    span = np.array([high - low for low, high in bounds], float) if bounds is not None else np.full(V.ndim, max(1.0, float(np.abs(ends[1] - ends[0]).max())))
+    ends = np.array([p.x if isinstance(p, CriticalPoint) else checks.points(name, p, V.ndim) for name,
+                     p in (("start", start), ("end", end))], float)
+    span = np.array([high - low for low, high in bounds],
+                    float) if bounds is not None else np.full(V.ndim,
+                                                              max(1.0,
+                                                                  float(np.abs(ends[1] - ends[0]).max())))
     surface = Surface(V, bounds, periodic)
     bottoms, converged = minimise(surface, ends, span)
     if not converged.all():
@@ -94,7 +99,8 @@ def minimum_energy_path(V, start, end, bounds=None, periodic=None):
     if np.abs(surface.difference(bottoms[0], bottoms[1]) / span).max() < 1e-6:
         raise ValueError("both ends lie in the same well; give points in two different wells.")
     s = np.linspace(0, 1, N_IMAGES)[:, None]
-    bend = BEND * span * np.random.default_rng(0).standard_normal(V.ndim)             # off a ridge that symmetry would keep it on
+    # off a ridge that symmetry would keep it on
+    bend = BEND * span * np.random.default_rng(0).standard_normal(V.ndim)
     x = bottoms[0] + s * surface.difference(bottoms[1], bottoms[0]) + np.sin(np.pi * s) * bend
     x = relaxed_string(surface, bottoms[0], bottoms[1], span, n_steps=N_STEPS, path=x)[0]
     x, value = _settled(surface, x, span)
@@ -109,7 +115,8 @@ def minimum_energy_path(V, start, end, bounds=None, periodic=None):
 
 
 def _settled(surface, x, span):
-    """The string method proper: each image follows -grad f (exactly for a parabola) for the time in which none passes half its neighbour."""
+    """The string method proper: each image follows -grad f (exactly for a parabola) for the time in which
+    none passes half its neighbour."""
     n = len(x)
     for _ in range(N_SETTLING):
         g = surface.gradient(x) * span
@@ -142,5 +149,6 @@ def _refined(surface, x, span, index):
         w = np.linalg.eigvalsh(surface.hessian(y[None])[0])
         flat = np.abs(w) <= FLAT * np.abs(w).max()
         if int(((w < 0) & ~flat).sum()) == index:
-            found.append(CriticalPoint(y, float(surface.value(y[None])[0]), w, index, degenerate=bool(flat.any())))
+            found.append(CriticalPoint(y, float(surface.value(y[None])[0]), w, index,
+                                       degenerate=bool(flat.any())))
     return tuple(found)

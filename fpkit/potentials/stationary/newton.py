@@ -7,9 +7,11 @@ from .descent import _newton_step
 
 
 def spread(pairs, n, seed=0):
-    """About n points spread over a box: cell centres in 1D and 2D, an additive sequence of low discrepancy above.
+    """About n points spread over a box: cell centres in 1D and 2D, an additive sequence of low discrepancy
+    above.
 
-    The sequence is frac(s + k alpha), alpha_j = phi^-j with phi the root of phi^(d+1) = phi + 1 (Roberts 2018); s from the seed.
+    The sequence is frac(s + k alpha), alpha_j = phi^-j with phi the root of phi^(d+1) = phi + 1 (Roberts
+    2018); s from the seed.
     """
     low, width, ndim = pairs[:, 0], pairs[:, 1] - pairs[:, 0], len(pairs)
     if ndim <= 2:
@@ -20,12 +22,14 @@ def spread(pairs, n, seed=0):
         phi = 2.0
         for _ in range(60):
             phi = (1 + phi) ** (1 / (ndim + 1))
-        unit = np.mod(np.random.default_rng(seed).random(ndim) + np.arange(1, n + 1)[:, None] * phi ** -np.arange(1.0, ndim + 1), 1.0)
+        unit = np.mod(np.random.default_rng(seed).random(ndim) + np.arange(1, n + 1)[:, None] * phi **
+                      -np.arange(1.0, ndim + 1), 1.0)
     return low + unit * width
 
 
 def newton_to_zero(surface, x, span, n_steps=60):
-    """Damped Newton iteration for grad f = 0 from each point: steps are halved until |grad f| falls. Returns those that converged inside."""
+    """Damped Newton iteration for grad f = 0 from each point: steps are halved until |grad f| falls. Returns
+    those that converged inside."""
     x = surface.into_box(np.array(x, float))
     g = surface.gradient(x)
     size = np.linalg.norm(g * span, axis=1)
@@ -51,7 +55,7 @@ def newton_to_zero(surface, x, span, n_steps=60):
             x[k[done]], size[k[done]] = y[good], new[good]
             todo[done] = False
             step[todo] *= 0.4
-        active[k[todo]] = False                 # no fall found: converged to rounding, or stuck at a minimum of |grad f|
+        active[k[todo]] = False  # no fall found: converged to rounding, or stuck at a minimum of |grad f|
         active[k[length < 1e-12]] = False
     return x[np.isfinite(size) & (last < 1e-5)]
 

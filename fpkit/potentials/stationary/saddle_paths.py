@@ -4,7 +4,7 @@ from __future__ import annotations
 import numpy as np
 
 N_IMAGES = 33
-N_STRINGS = 200                                 # strings tried for one request; what is left counts as not joined
+N_STRINGS = 200  # strings tried for one request; what is left counts as not joined
 
 
 def highest_on_segments(surface, start, end, n_points=N_IMAGES):
@@ -16,10 +16,11 @@ def highest_on_segments(surface, start, end, n_points=N_IMAGES):
 def relaxed_string(surface, start, end, span, level=-np.inf, n_steps=60, path=None):
     """A string of images from start to end, relaxed into the valley floor and kept at equal distances.
 
-    The string method of E, Ren and Vanden-Eijnden (J. Chem. Phys. 126, 164103 (2007)), with Newton steps across the string (|H| in place
-    of H, no image moves farther than the distance to the next) instead of gradient steps, so stiff valleys need no small
-    steps. Stops when its highest value is below `level` or when it has settled. `path` (n, ndim) is where it starts, by default the straight
-    line with 33 images. Returns images (n, ndim) and values (n,), four times as many as were relaxed.
+    The string method of E, Ren and Vanden-Eijnden (J. Chem. Phys. 126, 164103 (2007)), with Newton steps
+    across the string (|H| in place of H, no image moves farther than the distance to the next) instead of
+    gradient steps, so stiff valleys need no small steps. Stops when its highest value is below `level` or
+    when it has settled. `path` (n, ndim) is where it starts, by default the straight line with 33 images.
+    Returns images (n, ndim) and values (n,), four times as many as were relaxed.
     """
     if path is None:
         path = start + np.linspace(0, 1, N_IMAGES)[:, None] * surface.difference(end, start)
@@ -31,7 +32,8 @@ def relaxed_string(surface, start, end, span, level=-np.inf, n_steps=60, path=No
         tangent = np.gradient(path / span, axis=0)
         tangent /= np.maximum(np.linalg.norm(tangent, axis=1, keepdims=True), 1e-300)
         across = np.eye(surface.ndim) - tangent[:, :, None] * tangent[:, None, :]
-        g = np.where(np.isfinite(g := surface.gradient(x)), g, 0.0) * span             # in units of the span on every axis
+        # in units of the span on every axis
+        g = np.where(np.isfinite(g := surface.gradient(x)), g, 0.0) * span
         w, q = np.linalg.eigh(across @ (surface.hessian(x) * span[:, None] * span) @ across)
         along = np.einsum("nji,nj->ni", q, np.einsum("nij,nj->ni", across, g))
         step = -np.einsum("nij,nj->ni", q, along / np.maximum(np.abs(w), 1e-8 * np.abs(w).max() + 1e-300))
@@ -59,9 +61,10 @@ def evenly(path, n):
 def linked_below(surface, points, anchors, strangers, level, span):
     """Which points are joined to one of `anchors` by a path with values <= level.
 
-    Segments to the nearest joined points first, repeated while they join more (a flood over the cloud of points: this is what
-    follows a ring or a flat floor), then strings for the rest, one for each group of points that see each other.
-    `strangers` are points known not to be joined. Returns the answers and the enlarged anchors and strangers.
+    Segments to the nearest joined points first, repeated while they join more (a flood over the cloud of
+    points: this is what follows a ring or a flat floor), then strings for the rest, one for each group of
+    points that see each other. `strangers` are points known not to be joined. Returns the answers and the
+    enlarged anchors and strangers.
     """
     joined = np.zeros(len(points), bool)
     stranger = np.zeros(len(points), bool)
@@ -91,7 +94,8 @@ def linked_below(surface, points, anchors, strangers, level, span):
 
 
 def _thinned(points):
-    """The first point and at most 127 others, without repetitions: enough anchors for a flood, few enough to compare with."""
+    """The first point and at most 127 others, without repetitions: enough anchors for a flood, few enough to
+    compare with."""
     _, first = np.unique(points, axis=0, return_index=True)
     return points[np.sort(first)[:128]] if len(points) else points
 
@@ -109,5 +113,6 @@ def _flood(surface, points, seeds, level, span):
             nearest, best = np.where(d < best, j, nearest), np.minimum(d, best)
         new = rest[highest_on_segments(surface, front[nearest], points[rest]) <= level]
         reached[new] = True
-        front = points[new[np.linspace(0, len(new) - 1, min(len(new), 128)).astype(int)]] if len(new) else points[:0]
+        front = points[new[np.linspace(0, len(new) - 1,
+                                       min(len(new), 128)).astype(int)]] if len(new) else points[:0]
     return reached

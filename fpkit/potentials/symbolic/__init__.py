@@ -1,4 +1,5 @@
-"""From a formula to compiled code: the expression graph of f, its derivatives, and the source of the block functions.
+"""From a formula to compiled code: the expression graph of f, its derivatives, and the source of the block
+functions.
 
 df/dx = sum over the nodes v of (df/dv)(dv/dx), each shared sub-expression once, in reverse.
 A. Griewank, A. Walther, Evaluating Derivatives, SIAM (2008).

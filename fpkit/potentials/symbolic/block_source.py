@@ -2,8 +2,8 @@
 
     value(X[d, n], p[k], out[n])    gradient(X, p, out[d, n])    hessian(X, p, out[d, d, n])    gradient_single(float32)
 
-One loop over the n points; what depends on parameters alone is computed before it. Loads and stores carry the promise that rows
-do not overlap (`core.lanes`), so the loop vectorises.
+One loop over the n points; what depends on parameters alone is computed before it. Loads and stores carry the
+promise that rows do not overlap (`core.lanes`), so the loop vectorises.
 """
 import math
 
@@ -24,7 +24,8 @@ def outputs(kind, f, xs):
         return {f"{i}, ": n for i, n in enumerate(g)}
     rows = [derivatives.gradient(n, xs) for n in g]
     d = len(xs)
-    return {f"{i}, {j}, ": rows[max(i, j)][min(i, j)] for i in range(d) for j in range(d)}      # symmetric to the last bit
+    # symmetric to the last bit
+    return {f"{i}, {j}, ": rows[max(i, j)][min(i, j)] for i in range(d) for j in range(d)}
 
 
 def _number(value, is_single):
@@ -42,7 +43,7 @@ def _operation(n, a):
         case "|": return f"{a[0]} or {a[1]}"
         case "abs": return f"abs({a[0]})"
         case "where": return f"{a[1]} if {a[0]} else {a[2]}"
-        case "max": return f"{a[0]} if {a[0]} >= {a[1]} or {a[0]} != {a[0]} else {a[1]}"       # NaN comes through
+        case "max": return f"{a[0]} if {a[0]} >= {a[1]} or {a[0]} != {a[0]} else {a[1]}"  # NaN comes through
         case "min": return f"{a[0]} if {a[0]} <= {a[1]} or {a[0]} != {a[0]} else {a[1]}"
         case "**" if n.args[1].op == "constant" and n.args[1].value % 1:
             return f"power({a[0]}, {a[1]})"
@@ -60,7 +61,7 @@ def _single_operation(n, a):
     if n.op in FUNCTIONS and n.op != "sqrt" or n.op in ("**", "arctan2"):
         wide = [x if c.op == "constant" else f"float({x})" for x, c in zip(a, n.args)]
         return f"F({_operation(n, wide)})"
-    return f"F({_operation(n, a)})"                                  # else a mixed operation would silently widen
+    return f"F({_operation(n, a)})"  # else a mixed operation would silently widen
 
 
 def loop(f, xs, kind):
@@ -68,7 +69,8 @@ def loop(f, xs, kind):
     out = outputs(kind, f, xs)
     graph, is_single = f.graph, kind.endswith("single")
     text, before, inside, is_moving, n_rows = {}, [], [], {}, len(xs) + len(out)
-    for number, i in enumerate(derivatives.live(out.values())):   # numbered in this order: the same function, the same text
+    # numbered in this order: the same function, the same text
+    for number, i in enumerate(derivatives.live(out.values())):
         n = graph.nodes[i]
         a = [text[c.index] for c in n.args]
         is_coordinate = n.op == "variable" and n.value[0] == "x"
@@ -85,7 +87,8 @@ def loop(f, xs, kind):
         else:
             expression = _single_operation(n, a) if is_single else _operation(n, a)
         (inside if is_moving[i] else before).append(f"{text[i]} = {expression}")
-    inside += [f"store(out, ({index}j,), {text[n.index]}, {len(xs) + k}, {n_rows})" for k, (index, n) in enumerate(out.items())]
+    inside += [f"store(out, ({index}j,), {text[n.index]}, {len(xs) + k}, {n_rows})" for k,
+               (index, n) in enumerate(out.items())]
     return [*before, "for j in range(X.shape[1]):", *("    " + line for line in inside)]
 
 
@@ -98,15 +101,18 @@ def composite(kind, ndim, formula_lines, pieces):
 
     pieces: list of (text of the piece's function, its name, text of its parameter array, text of its weight).
     """
-    # compiled apart, not inlined: two sampled landscapes share one function, and it is scalar code that gains nothing
+    # compiled apart, not inlined: two sampled landscapes share one function, and it is scalar code that gains
+    # nothing
     text = "".join(f"@apart\n{source}\n" for source in dict.fromkeys(source for source, _, _, _ in pieces))
     last = {"value": "j", "gradient": "i, j", "hessian": "i, k, j"}[kind]
-    nest = {"value": [], "gradient": [f"for i in range({ndim}):"], "hessian": [f"for i in range({ndim}):", f"    for k in range({ndim}):"]}[kind]
+    nest = {"value": [], "gradient": [f"for i in range({ndim}):"],
+            "hessian": [f"for i in range({ndim}):", f"    for k in range({ndim}):"]}[kind]
     pad = "    " * len(nest)
     lines = list(formula_lines) if formula_lines is not None else ["out[:] = 0.0"]
     if pieces:
         lines.append("part = np.empty(out.shape)")
     for number, (_, name, data, weight) in enumerate(pieces):
-        lines += [f"{name}(X, {data}, part)", f"w{number} = {weight}", *nest, f"{pad}for j in range(X.shape[1]):",
+        lines += [f"{name}(X, {data}, part)", f"w{number} = {weight}", *nest,
+                  f"{pad}for j in range(X.shape[1]):",
                   f"{pad}    out[{last}] += w{number} * part[{last}]"]
     return text + function(kind, lines)

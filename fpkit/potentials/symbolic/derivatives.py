@@ -5,7 +5,8 @@ from .graph import LOGIC, STEPS, TraceError
 
 
 def partials(n):
-    """Derivatives of one operation with respect to its arguments; None where it has none that is asked for."""
+    """Derivatives of one operation with respect to its arguments; None where it has none that is asked
+    for."""
     a, graph = n.args, n.graph
     match n.op:
         case "+": return 1.0, 1.0
@@ -40,7 +41,8 @@ def partials(n):
             first = a[0] >= a[1] if n.op == "max" else a[0] <= a[1]
             return graph.node("where", first, 1.0, 0.0), graph.node("where", first, 0.0, 1.0)
         case "**":
-            base = a[1] * (a[0] ** (a[1].value - 1) if a[1].op == "constant" else graph.node("**", a[0], a[1] - 1.0))
+            base = a[1] * (a[0] ** (a[1].value - 1) if a[1].op == "constant"
+                           else graph.node("**", a[0], a[1] - 1.0))
             return base, (None if a[1].op == "constant" else n * a[0].call("log"))
     if n.op in STEPS:
         return 0.0,
@@ -62,9 +64,11 @@ MAX_LEAVES = 4
 
 
 def _scaled(adjoint, p):
-    """adjoint * p; a choice stays outside the product, so that an infinite p of the branch not taken is never 0 * inf.
+    """adjoint * p; a choice stays outside the product, so that an infinite p of the branch not taken is never
+    0 * inf.
 
-    Nested choices would double at each level (25 levels: a hang), so beyond MAX_LEAVES leaves the product is formed outside.
+    Nested choices would double at each level (25 levels: a hang), so beyond MAX_LEAVES leaves the product is
+    formed outside.
     """
     if isinstance(p, float):
         return adjoint if p == 1.0 else -adjoint if p == -1.0 else adjoint * p
@@ -85,11 +89,12 @@ def _leaves(n, limit=MAX_LEAVES + 1):
 
 
 def gradient(f, variables):
-    """Nodes of df/dx for each variable: at most a few times the operations of f, for any number of variables."""
+    """Nodes of df/dx for each variable: at most a few times the operations of f, for any number of
+    variables."""
     graph, zero = f.graph, f.graph.constant(0)
     wanted = {x.index for x in variables}
     order = live([f])
-    reaches = {}                                                     # nodes that depend on a variable; the others get no adjoint
+    reaches = {}  # nodes that depend on a variable; the others get no adjoint
     for i in order:
         reaches[i] = i in wanted or any(reaches[c.index] for c in graph.nodes[i].args)
     adjoints = {f.index: graph.constant(1)}
@@ -101,7 +106,8 @@ def gradient(f, variables):
             c, s, t = n.args
             terms = [(s, graph.node("where", c, adjoint, zero)), (t, graph.node("where", c, zero, adjoint))]
         else:
-            terms = [(c, _scaled(adjoint, p)) for c, p in zip(n.args, partials(n)) if reaches[c.index] and p is not None]
+            terms = [(c, _scaled(adjoint, p)) for c, p in zip(n.args, partials(n)) if reaches[c.index]
+                     and p is not None]
         for c, term in terms:
             if reaches[c.index]:
                 adjoints[c.index] = adjoints[c.index] + term if c.index in adjoints else term

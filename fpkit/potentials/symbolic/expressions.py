@@ -1,9 +1,10 @@
-"""Strings to potentials without eval: a whitelist over Python's ``ast``, walked with the tracer's own operations.
+"""Strings to potentials without eval: a whitelist over Python's ``ast``, walked with the tracer's own
+operations.
 
-Names: x, y, z are coordinates, pi and e constants, every other name is a parameter. Nothing else resolves: attributes, subscripts,
-text, comprehensions, lambdas and calls other than the listed functions do not exist for the walker, whatever the string
-says. Numbers are floats from the start, so no giant integer is ever formed; length, number of terms and depth are bounded
-before anything walks down.
+Names: x, y, z are coordinates, pi and e constants, every other name is a parameter. Nothing else resolves:
+attributes, subscripts, text, comprehensions, lambdas and calls other than the listed functions do not exist
+for the walker, whatever the string says. Numbers are floats from the start, so no giant integer is ever
+formed; length, number of terms and depth are bounded before anything walks down.
 """
 import ast
 import math
@@ -16,12 +17,16 @@ from .graph import LOGIC, Formula, Node, is_number
 FUNCTIONS = "exp log sqrt sin cos tan sinh cosh tanh abs where minimum maximum".split()
 MORE_FUNCTIONS = "log1p expm1 log2 log10 exp2 cbrt arcsin arccos arctan arcsinh arccosh arctanh arctan2 hypot sign square floor ceil mod logaddexp heaviside".split()
 CALLS = {name: getattr(np, name) for name in FUNCTIONS + MORE_FUNCTIONS}
-ALIASES = {"max": np.maximum, "min": np.minimum, "ln": np.log, "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan, "atan2": np.arctan2}
+ALIASES = {"max": np.maximum, "min": np.minimum, "ln": np.log, "asin": np.arcsin, "acos": np.arccos,
+           "atan": np.arctan, "atan2": np.arctan2}
 CALLS |= ALIASES
-TWO_ARGUMENTS = {"maximum", "minimum", "max", "min", "hypot", "arctan2", "atan2", "mod", "logaddexp", "heaviside"}
-BINARY = {ast.Add: lambda a, b: a + b, ast.Sub: lambda a, b: a - b, ast.Mult: lambda a, b: a * b, ast.Div: lambda a, b: a / b, ast.Pow: lambda a, b: a**b,
+TWO_ARGUMENTS = {"maximum", "minimum", "max", "min", "hypot", "arctan2", "atan2", "mod", "logaddexp",
+                 "heaviside"}
+BINARY = {ast.Add: lambda a, b: a + b, ast.Sub: lambda a, b: a - b, ast.Mult: lambda a, b: a * b,
+          ast.Div: lambda a, b: a / b, ast.Pow: lambda a, b: a**b,
           ast.Mod: lambda a, b: np.mod(a, b)}
-COMPARE = {ast.Lt: lambda a, b: a < b, ast.Gt: lambda a, b: a > b, ast.LtE: lambda a, b: a <= b, ast.GtE: lambda a, b: a >= b}
+COMPARE = {ast.Lt: lambda a, b: a < b, ast.Gt: lambda a, b: a > b, ast.LtE: lambda a, b: a <= b,
+           ast.GtE: lambda a, b: a >= b}
 COORDINATES = "xyz"
 CONSTANTS = {"pi": math.pi, "e": math.e}
 MAX_LENGTH, MAX_TERMS, MAX_DEPTH, MAX_BRACKETS = 10_000, 2_000, 300, 90
@@ -45,17 +50,20 @@ def formula_of(text, ndim=None, parameters=None):
     names, called = _names(tree, text)
     for name, value in parameters.items():
         if name in FUNCTIONS or name in CONSTANTS or name in COORDINATES:
-            raise ExpressionError(f"the parameter {name!r} would hide a coordinate, a constant or a function; rename it.")
+            raise ExpressionError(f"the parameter {name!r} would hide a coordinate, a constant or a "
+                                  "function; rename it.")
         if not is_number(value):
             raise ExpressionError(f"the parameter {name} must be a number, got {type(value).__name__}.")
     used = [c for c in COORDINATES if c in names]
     if not used and ndim is None:
-        raise ExpressionError(f"the expression {text[:60]!r} contains no coordinate; coordinates are x, y and z.")
+        raise ExpressionError(f"the expression {text[:60]!r} contains no coordinate; coordinates are x, y "
+                              "and z.")
     highest = COORDINATES.index(used[-1]) + 1 if used else 1
     if ndim is None:
         ndim = highest
     if not highest <= ndim <= 3:
-        raise ExpressionError(f"ndim is {ndim}, and the expression uses {', '.join(used)}; strings have one to three coordinates.")
+        raise ExpressionError(f"ndim is {ndim}, and the expression uses {', '.join(used)}; strings have one "
+                              "to three coordinates.")
     for name in names:
         if name in FUNCTIONS:
             raise ExpressionError(f"{name} is a function and needs an argument: {name}(x).")
@@ -63,39 +71,47 @@ def formula_of(text, ndim=None, parameters=None):
     missing = [n for n in free if n not in parameters and n != "t"]
     if missing:
         listed = ", ".join(missing[:6])
-        raise ExpressionError(f"the expression needs a value for {listed}: Potential(..., {missing[0][:30]}=1.0); coordinates are x, y, z, functions {', '.join(FUNCTIONS)}.")
+        raise ExpressionError(f"the expression needs a value for {listed}: Potential(..., "
+                              f"{missing[0][:30]}=1.0); coordinates are x, y, z, functions "
+                              f"{', '.join(FUNCTIONS)}.")
     unused = [n for n in parameters if n not in free]
     if unused:
-        raise ExpressionError(f"the parameter {', '.join(unused)} does not occur in the expression {text[:60]!r}.")
+        raise ExpressionError(f"the parameter {', '.join(unused)} does not occur in the expression "
+                              f"{text[:60]!r}.")
     defaults = {name: float(parameters.get(name, 0.0)) for name in free}
 
     def rule(xs, values):
         f = _walk(tree, dict(zip(COORDINATES, xs)) | values | CONSTANTS, text)
         if getattr(f, "op", None) in LOGIC:
-            raise ExpressionError(f"the expression {text[:60]!r} is a comparison, not a potential; where(condition, a, b) chooses between two.")
+            raise ExpressionError(f"the expression {text[:60]!r} is a comparison, not a potential; "
+                                  "where(condition, a, b) chooses between two.")
         return f
     return Formula(rule, ndim, defaults, " ".join(text.split()))
 
 
 def _tree(text):
     if len(text) > MAX_LENGTH:
-        raise ExpressionError(f"the expression has {len(text)} characters, more than {MAX_LENGTH}; write a Python function instead.")
+        raise ExpressionError(f"the expression has {len(text)} characters, more than {MAX_LENGTH}; write a "
+                              "Python function instead.")
     text = text.strip()
     if not text:
         raise ExpressionError("the expression is empty; an example is '(x**2 - 1)**2'.")
     odd = next((c for c in text if not c.isascii() or not (c.isprintable() or c in "\t\n\r")), None)
     if odd is not None:
-        raise ExpressionError(f"the expression holds the character {unicodedata.name(odd, repr(odd))}; plain ASCII was expected.")
+        raise ExpressionError(f"the expression holds the character {unicodedata.name(odd, repr(odd))}; plain "
+                              "ASCII was expected.")
     if "^" in text:
         raise ExpressionError(f"'^' is not a power here, write **; in the expression {text[:60]!r}.")
     if "#" in text or "\\" in text:
-        raise ExpressionError("the expression holds a '#' or a backslash; comments and escapes are not allowed.")
+        raise ExpressionError("the expression holds a '#' or a backslash; comments and escapes are not "
+                              "allowed.")
     depth = deepest = 0
     for c in text:
         depth += (c in "([{") - (c in ")]}")
         deepest = max(deepest, depth)
     if deepest > MAX_BRACKETS:
-        raise ExpressionError(f"the expression nests {deepest} brackets, more than {MAX_BRACKETS}; write a Python function instead.")
+        raise ExpressionError(f"the expression nests {deepest} brackets, more than {MAX_BRACKETS}; write a "
+                              "Python function instead.")
     try:
         return ast.parse(" ".join(text.split()), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
@@ -104,13 +120,15 @@ def _tree(text):
 
 
 def _names(tree, text):
-    """Names used, in order, without those that are called. Bounds size and depth before anything recursive runs."""
+    """Names used, in order, without those that are called. Bounds size and depth before anything recursive
+    runs."""
     names, called, n_terms, waiting = {}, set(), 0, [(tree, 0)]
     while waiting:
         node, depth = waiting.pop()
         n_terms += 1
         if n_terms > MAX_TERMS or depth > MAX_DEPTH:
-            raise ExpressionError(f"the expression has more than {MAX_TERMS} terms or {MAX_DEPTH} levels; write a Python function instead.")
+            raise ExpressionError(f"the expression has more than {MAX_TERMS} terms or {MAX_DEPTH} levels; "
+                                  "write a Python function instead.")
         children = list(ast.iter_child_nodes(node))
         match node:
             case ast.Call(func=ast.Name(id=name)):
@@ -125,7 +143,8 @@ def _names(tree, text):
             case ast.BinOp() | ast.UnaryOp() | ast.Compare() | ast.Constant() | ast.operator() | ast.unaryop() | ast.cmpop() | ast.Load():
                 pass
             case _:
-                what = type(node.func).__name__ + " cannot be called" if isinstance(node, ast.Call) else f"{type(node).__name__} is not allowed"
+                what = type(node.func).__name__ + " cannot be called" if isinstance(node,
+                                                                                    ast.Call) else f"{type(node).__name__} is not allowed"
                 _fail(text, node, what)
         waiting += [(c, depth + 1) for c in reversed(children)]
     return list(names), called
@@ -144,7 +163,8 @@ def _walk(node, scope, text):
         case ast.Name(id=name) if name in scope:
             return scope[name]
         case ast.BinOp(op=op) if type(op) in BINARY:
-            return _checked(BINARY[type(op)], (_walk(node.left, scope, text), _walk(node.right, scope, text)), text, node)
+            return _checked(BINARY[type(op)], (_walk(node.left, scope, text), _walk(node.right, scope, text)),
+                            text, node)
         case ast.UnaryOp(op=ast.USub()):
             return -_walk(node.operand, scope, text)
         case ast.UnaryOp(op=ast.UAdd()):

@@ -1,20 +1,23 @@
 """Call a NumPy-style function once with symbols and record what it computes.
 
-The symbols answer to Python's operators and to NumPy's functions (``__array_ufunc__``, ``__array_function__``), so an ordinary
-function of the coordinates leaves a graph of elementary operations behind. The graph is hash-consed: building the same node
-twice gives the same object, so common sub-expressions are shared by value, gradient and Hessian without a further pass.
-What NumPy functions mean here is in `numpy_rules`, derivatives are in `derivatives`, the compiled source in `sources`.
+The symbols answer to Python's operators and to NumPy's functions (``__array_ufunc__``,
+``__array_function__``), so an ordinary function of the coordinates leaves a graph of elementary operations
+behind. The graph is hash-consed: building the same node twice gives the same object, so common
+sub-expressions are shared by value, gradient and Hessian without a further pass. What NumPy functions mean
+here is in `numpy_rules`, derivatives are in `derivatives`, the compiled source in `sources`.
 """
 import inspect
 import math
 
 import numpy as np
 
-FUNCTIONS = ("exp log sin cos tanh sqrt sinh cosh arctan arcsin arccos arcsinh arccosh arctanh log1p expm1 floor ceil rint erf erfc").split()
+FUNCTIONS = ("exp log sin cos tanh sqrt sinh cosh arctan arcsin arccos arcsinh arccosh arctanh log1p expm1 "
+             "floor ceil rint erf erfc").split()
 STEPS = {"floor", "ceil", "rint"}                                   # derivative zero
-COMPARISONS = {"less": "<", "greater": ">", "less_equal": "<=", "greater_equal": ">=", "equal": "==", "not_equal": "!="}
+COMPARISONS = {"less": "<", "greater": ">", "less_equal": "<=", "greater_equal": ">=", "equal": "==",
+               "not_equal": "!="}
 LOGIC = {*COMPARISONS.values(), "&", "|", "~"}
-LARGEST_PRODUCT = 64                                                # whole exponents up to here become products
+LARGEST_PRODUCT = 64  # whole exponents up to here become products
 
 WAYS_OUT = ("Potential.compiled(value, gradient, ndim) takes a point-by-point function with control flow, "
             "Potential.black_box(value, gradient, ndim) anything else")
@@ -34,8 +37,10 @@ def _folded(name):
 
 
 FOLD = {name: _folded(name) for name in [*FUNCTIONS, "arctan2"]}
-FOLD |= {"+": _folded("add"), "-": _folded("subtract"), "*": _folded("multiply"), "/": _folded("divide"), "**": _folded("float_power"),
-         "neg": _folded("negative"), "abs": _folded("absolute"), "max": _folded("maximum"), "min": _folded("minimum")}
+FOLD |= {"+": _folded("add"), "-": _folded("subtract"), "*": _folded("multiply"), "/": _folded("divide"),
+         "**": _folded("float_power"),
+         "neg": _folded("negative"), "abs": _folded("absolute"), "max": _folded("maximum"),
+         "min": _folded("minimum")}
 _COMPARE = {sign: getattr(np, name) for name, sign in COMPARISONS.items()}
 
 
@@ -55,7 +60,8 @@ class Graph:
         """`a` as a node of this graph; numbers become constants."""
         if isinstance(a, Node):
             if a.graph is not self:
-                raise TraceError("symbols of two recordings were mixed; add potentials with V + W instead of calling one inside another.")
+                raise TraceError("symbols of two recordings were mixed; add potentials with V + W instead of "
+                                 "calling one inside another.")
             return a
         try:
             if isinstance(a, (str, bytes)) or np.iscomplexobj(a):
@@ -69,8 +75,9 @@ class Graph:
         a = tuple(map(self.wrap, args))
         if op in ("+", "*") and a[0].index > a[1].index:
             a = a[::-1]
-        if op not in LOGIC:                                          # (x > 0) * x: a truth value counts as 0 or 1
-            a = tuple(x if x.op not in LOGIC or op == "where" and k == 0 else self.node("where", x, 1.0, 0.0) for k, x in enumerate(a))
+        if op not in LOGIC:  # (x > 0) * x: a truth value counts as 0 or 1
+            a = tuple(x if x.op not in LOGIC or op == "where" and k == 0 else self.node("where", x, 1.0, 0.0)
+                      for k, x in enumerate(a))
         elif op in ("&", "|", "~"):
             a = tuple(x if x.op in LOGIC else self.node("!=", x, 0.0) for x in a)
         v = [x.value if x.op == "constant" else None for x in a]
@@ -81,7 +88,7 @@ class Graph:
             if decided is not None:
                 return decided
         if op == "+" and 0 in v: return a[v.index(0) ^ 1]
-        if op == "*" and 0 in v: return self.constant(0)             # 0 * f: f is dropped, also where it is infinite
+        if op == "*" and 0 in v: return self.constant(0)  # 0 * f: f is dropped, also where it is infinite
         if op == "*" and 1 in v: return a[v.index(1) ^ 1]
         if op == "*" and -1 in v: return self.node("neg", a[v.index(-1) ^ 1])
         if op == "-" and v[1] == 0 or op in ("/", "**") and v[1] == 1: return a[0]
@@ -97,7 +104,8 @@ class Graph:
             if v[0] is not None: return a[1] if v[0] else a[2]
             if a[0].op not in LOGIC: return self.node("where", self.node("!=", a[0], 0.0), a[1], a[2])
             if a[1] is a[2]: return a[1]
-        if op == "+" and a[0].op == a[1].op == "where" and a[0].args[0] is a[1].args[0]:       # halves of one choice
+        # halves of one choice
+        if op == "+" and a[0].op == a[1].op == "where" and a[0].args[0] is a[1].args[0]:
             (c, s, t), (_, q, r) = a[0].args, a[1].args
             return self.node("where", c, s + q, t + r)
         return self._get((op,) + tuple(x.index for x in a), op, a, None)
@@ -122,11 +130,13 @@ class Graph:
 def _operator(op, is_swapped=False):
     if is_swapped:
         return lambda a, b: NotImplemented if isinstance(b, np.ndarray) else a.graph.node(op, b, a)
-    return lambda a, b: elementwise(lambda x, y: a.graph.node(op, x, y), (a, b)) if isinstance(b, np.ndarray) else a.graph.node(op, a, b)
+    return lambda a, b: elementwise(lambda x, y: a.graph.node(op, x, y),
+                                    (a, b)) if isinstance(b, np.ndarray) else a.graph.node(op, a, b)
 
 
 class Node:
-    """One value of the recorded computation: a constant, a variable (coordinate or parameter), or an operation."""
+    """One value of the recorded computation: a constant, a variable (coordinate or parameter), or an
+    operation."""
     __slots__ = ("graph", "op", "args", "value", "index")
 
     def __init__(self, graph, op, args, value, index):
@@ -144,7 +154,8 @@ class Node:
         b = b.value
         if b == 0.5:
             return self.call("sqrt")
-        if math.isfinite(b) and b == int(b) and abs(b) <= LARGEST_PRODUCT:    # by squaring: exact derivatives, shared factors
+        # by squaring: exact derivatives, shared factors
+        if math.isfinite(b) and b == int(b) and abs(b) <= LARGEST_PRODUCT:
             n, result, base = abs(int(b)), self.graph.constant(1), self
             while n:
                 result = result * base if n & 1 else result
@@ -157,11 +168,13 @@ class Node:
         return (self * math.log(b.value)).call("exp") if b.op == "constant" and b.value > 0 else self.graph.node("**", b, self)
 
     def __bool__(self):
-        raise TraceError("the potential branches on a coordinate or a parameter (if, and, or, max(), in); write numpy.where(condition, a, b), "
+        raise TraceError("the potential branches on a coordinate or a parameter (if, and, or, max(), in); "
+                         "write numpy.where(condition, a, b), "
                          f"numpy.maximum or numpy.minimum. {WAYS_OUT}.")
 
     def __float__(self):
-        raise TraceError("the potential turns a coordinate into a plain number (math.exp, float(), range(), filling an array of floats); "
+        raise TraceError("the potential turns a coordinate into a plain number (math.exp, float(), range(), "
+                         "filling an array of floats); "
                          f"use the numpy functions (numpy.exp, ...) and numpy.stack. {WAYS_OUT}.")
     __int__ = __index__ = __complex__ = __iter__ = __len__ = __round__ = __trunc__ = __float__
 
@@ -195,7 +208,7 @@ for _name, _op in (("add", "+"), ("sub", "-"), ("mul", "*"), ("truediv", "/"), (
     setattr(Node, f"__r{_name}__", _operator(_op, True))
 for _name, _op in zip(("lt", "gt", "le", "ge", "eq", "ne"), COMPARISONS.values()):
     setattr(Node, f"__{_name}__", _operator(_op))
-for _name in FUNCTIONS:                                              # what NumPy asks of the elements of a plain object array
+for _name in FUNCTIONS:  # what NumPy asks of the elements of a plain object array
     setattr(Node, _name, lambda a, _name=_name: a.call(_name))
 
 
@@ -223,7 +236,8 @@ def plain(a):
     return np.asarray(a, object).view(np.ndarray)
 
 
-# ----------------------------------------------------------------------------------------------------------- functions
+# -----------------------------------------------------------------------------------------------------------
+# functions
 class Formula:
     """A function of coordinates and named parameters, in the one form that the rest of the package calls.
 
@@ -234,7 +248,8 @@ class Formula:
         self.rule, self.ndim, self.defaults, self.text = rule, ndim, dict(defaults), text
 
     def __reduce__(self):
-        """Pickled as the list of its operations, so that lambdas and sums of potentials reach other processes too."""
+        """Pickled as the list of its operations, so that lambdas and sums of potentials reach other processes
+        too."""
         f, _ = self.record()
         nodes, place, waiting = [], {}, [f]
         needed = set()
@@ -253,7 +268,8 @@ class Formula:
         """Trace once. `names`: order of the parameters in p (default: of the defaults)."""
         graph = Graph()
         xs = [graph.variable(f"x{i}") for i in range(self.ndim)]
-        values = {name: graph.variable(f"p[{k}]") for k, name in enumerate(self.defaults if names is None else names)}
+        values = {name: graph.variable(f"p[{k}]") for k,
+                  name in enumerate(self.defaults if names is None else names)}
         return self.apply(graph, xs, values), xs
 
     def apply(self, graph, xs, values):
@@ -291,21 +307,26 @@ def _replayed(ndim, defaults, text, nodes):
 def _refusal(error):
     text = " ".join(str(error).split())[:120]
     if "subscriptable" in text or "has no len" in text or "unpack" in text or "indices" in text or "index" in text:
-        return TraceError(f"the potential indexes its argument ({text}); a function of ONE array of coordinates needs ndim: Potential(f, ndim=2).")
-    return TraceError(f"the potential cannot be recorded: {type(error).__name__}: {text}. It is called once with symbols in place of numbers. {WAYS_OUT}.")
+        return TraceError(f"the potential indexes its argument ({text}); a function of ONE array of "
+                          "coordinates needs ndim: Potential(f, ndim=2).")
+    return TraceError(f"the potential cannot be recorded: {type(error).__name__}: {text}. It is called once "
+                      f"with symbols in place of numbers. {WAYS_OUT}.")
 
 
 def _one_number(graph, f):
     if f is None:
         raise TraceError("the potential returned nothing; is `return` missing?")
     if isinstance(f, (np.ndarray, list, tuple)):
-        flat = plain(f).ravel() if not isinstance(f, (list, tuple)) or not any(isinstance(a, (list, tuple)) for a in f) else f
+        flat = plain(f).ravel() if not isinstance(f, (list, tuple)) or not any(isinstance(a, (list, tuple))
+                                                                               for a in f) else f
         if len(flat) != 1:
-            raise TraceError(f"the potential returned {len(flat)} values for one point; it must return one number (numpy.sum adds them).")
+            raise TraceError(f"the potential returned {len(flat)} values for one point; it must return one "
+                             "number (numpy.sum adds them).")
         f = flat[0]
     f = graph.wrap(f)
     if f.op == "constant" and not math.isfinite(f.value):
-        raise TraceError(f"the potential is {f.value} everywhere; it must be a finite function of the coordinates.")
+        raise TraceError(f"the potential is {f.value} everywhere; it must be a finite function of the "
+                         "coordinates.")
     return graph.node("where", f, 1.0, 0.0) if f.op in LOGIC else f
 
 
@@ -314,10 +335,11 @@ def is_number(a):
 
 
 def formula_of(function, ndim=None, parameters=None):
-    """Formula of a user's function. Arguments without a default are coordinates; with `ndim` a single one is the array of all.
+    """Formula of a user's function. Arguments without a default are coordinates; with `ndim` a single one is
+    the array of all.
 
-    Numbers as defaults are run-time parameters; anything else (arrays, flags, text) stays a constant. An argument ``t`` without
-    a default is the time, 0 unless told.
+    Numbers as defaults are run-time parameters; anything else (arrays, flags, text) stays a constant. An
+    argument ``t`` without a default is the time, 0 unless told.
     """
     parameters = dict(parameters or {})
     try:
@@ -334,21 +356,25 @@ def formula_of(function, ndim=None, parameters=None):
         parameters.setdefault("t", 0.0)
     unknown = set(parameters) - {a.name for a in ordinary}
     if unknown and not takes_any:
-        raise TypeError(f"the potential has no parameter {sorted(unknown)}; its arguments are {', '.join(a.name for a in ordinary)}.")
+        raise TypeError(f"the potential has no parameter {sorted(unknown)}; its arguments are "
+                        f"{', '.join(a.name for a in ordinary)}.")
     given = {a.name: a.default for a in ordinary if a.default is not kinds.empty} | parameters
     defaults = {name: float(v) for name, v in given.items() if is_number(v)}
     fixed = {name: v for name, v in given.items() if not is_number(v) and name in parameters}
     by_position = [a.name for a in ordinary if a.kind is kinds.POSITIONAL_ONLY and a.name in defaults]
     if by_position:
-        raise TypeError(f"the parameter {by_position[0]} can only be given by position; name it after a `/` or without one.")
+        raise TypeError(f"the parameter {by_position[0]} can only be given by position; name it after a `/` "
+                        "or without one.")
     is_array = ndim is not None and len(free) == 1 and not spread
     if spread and ndim is None:
         raise TypeError("a function of *coordinates needs ndim: Potential(f, ndim=3).")
     count = ndim if is_array or spread else len(free)
     if count == 0:
-        raise TypeError("the potential has no coordinate: arguments without a default are the coordinates, those with one are parameters.")
+        raise TypeError("the potential has no coordinate: arguments without a default are the coordinates, "
+                        "those with one are parameters.")
     if ndim is not None and count != ndim:
-        raise TypeError(f"ndim is {ndim} and the function has {count} coordinates ({', '.join(free)}); give it one argument, the array of all.")
+        raise TypeError(f"ndim is {ndim} and the function has {count} coordinates ({', '.join(free)}); give "
+                        "it one argument, the array of all.")
 
     def rule(xs, values):
         if is_array:

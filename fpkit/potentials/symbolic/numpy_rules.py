@@ -5,8 +5,10 @@ import numpy as np
 
 from .graph import COMPARISONS, FUNCTIONS, Node, Trace, TraceError, WAYS_OUT, elementwise, plain
 
-ARITHMETIC = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "maximum": "max", "minimum": "min", "fmax": "max", "fmin": "min",
-              "logical_and": "&", "bitwise_and": "&", "logical_or": "|", "bitwise_or": "|", "arctan2": "arctan2"}
+ARITHMETIC = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "maximum": "max", "minimum": "min",
+              "fmax": "max", "fmin": "min",
+              "logical_and": "&", "bitwise_and": "&", "logical_or": "|", "bitwise_or": "|",
+              "arctan2": "arctan2"}
 
 
 def _where(c, a, b):
@@ -86,8 +88,10 @@ def apply_ufunc(ufunc, method, inputs, keywords):
     """Result of a NumPy ufunc on symbols, for `__array_ufunc__`."""
     name = ufunc.__name__
     out = keywords.pop("out", None)
-    keywords = {k: v for k, v in keywords.items() if not (v is None or v is np._NoValue or k == "where" and v is True or k in ("casting", "subok")
-                                                          or k == "dtype" and np.dtype(v) in (np.dtype(float), np.dtype(object)))}
+    keywords = {k: v for k, v in keywords.items() if not (v is None or v is np._NoValue or k == "where"
+                                                          and v is True or k in ("casting", "subok")
+                                                          or k == "dtype" and np.dtype(v)
+                                                          in (np.dtype(float), np.dtype(object)))}
     result = _evaluated(ufunc, name, method, inputs, keywords)
     if out is not None:                                              # x += 1, and NumPy's own mean()
         out[0][...] = result
@@ -96,7 +100,8 @@ def apply_ufunc(ufunc, method, inputs, keywords):
 
 
 def _evaluated(ufunc, name, method, inputs, keywords):
-    if method in ("reduce", "accumulate", "outer") and name in ("add", "multiply") or name == "matmul" and method == "__call__":
+    if method in ("reduce", "accumulate",
+                  "outer") and name in ("add", "multiply") or name == "matmul" and method == "__call__":
         return _viewed(getattr(ufunc, method)(*[plain(a) for a in inputs], **keywords))
     if method == "reduce" and name in ("maximum", "minimum", "logical_and", "logical_or"):
         axis = keywords.pop("axis", 0)
@@ -112,7 +117,8 @@ def _evaluated(ufunc, name, method, inputs, keywords):
         a, b = map(plain, inputs)
         return _elementwise(name, (a.reshape(a.shape + (1,) * b.ndim), b))
     if method != "__call__" or keywords:
-        raise TraceError(f"numpy.{name} with method {method} and options {sorted(keywords)} cannot be recorded. {WAYS_OUT}.")
+        raise TraceError(f"numpy.{name} with method {method} and options {sorted(keywords)} cannot be "
+                         f"recorded. {WAYS_OUT}.")
     if name == "divmod":
         return _elementwise("floor_divide", inputs), _elementwise("remainder", inputs)
     return _elementwise(name, inputs)
@@ -124,7 +130,8 @@ def _elementwise(name, inputs):
         return elementwise(lambda *a: COMPOSED[name](*map(graph.wrap, a)), inputs)
     op = COMPARISONS.get(name) or ARITHMETIC.get(name) or (name if name in FUNCTIONS else None)
     if op is None:
-        raise TraceError(f"the function {name} has no derivative rule here; elementary NumPy functions and scipy.special.erf, erfc, expit have. {WAYS_OUT}.")
+        raise TraceError(f"the function {name} has no derivative rule here; elementary NumPy functions and "
+                         f"scipy.special.erf, erfc, expit have. {WAYS_OUT}.")
     return elementwise(lambda *a: graph.node(op, *a), inputs)
 
 
@@ -177,10 +184,14 @@ def _variance(a, axis=None):
     return np.mean((a - centre) ** 2, axis=axis)
 
 
-OWN = {np.where: _where_function, np.clip: _clip, np.max: _extreme(np.maximum), np.min: _extreme(np.minimum), np.linalg.norm: _norm,
-       np.select: _select, np.polyval: _polyval, np.var: _variance, np.std: lambda a, axis=None: np.sqrt(_variance(a, axis)),
-       np.ndim: lambda a: 0 if isinstance(a, Node) else a.ndim, np.shape: lambda a: () if isinstance(a, Node) else a.shape,
-       np.mean: lambda a, axis=None, keepdims=False: a if isinstance(a, Node) else _viewed(np.add.reduce(plain(a), axis=axis, keepdims=keepdims)) / (
+OWN = {np.where: _where_function, np.clip: _clip, np.max: _extreme(np.maximum), np.min: _extreme(np.minimum),
+       np.linalg.norm: _norm,
+       np.select: _select, np.polyval: _polyval, np.var: _variance, np.std: lambda a,
+       axis=None: np.sqrt(_variance(a, axis)),
+       np.ndim: lambda a: 0 if isinstance(a, Node) else a.ndim, np.shape: lambda a: () if isinstance(a, Node)
+       else a.shape,
+       np.mean: lambda a, axis=None, keepdims=False: a if isinstance(a, Node)
+       else _viewed(np.add.reduce(plain(a), axis=axis, keepdims=keepdims)) / (
            plain(a).size if axis is None else plain(a).shape[axis])}
 
 
@@ -190,12 +201,14 @@ def apply_function(function, args, keywords):
     try:
         if function in OWN:
             return OWN[function](*args, **keywords)
-        # sum, prod, dot, stack, roll, diff, einsum, ..: NumPy's own code on object arrays, whose elements are the symbols
+        # sum, prod, dot, stack, roll, diff, einsum, ..: NumPy's own code on object arrays, whose elements are
+        # the symbols
         return _only(function(*map(_opened, args), **{k: _opened(v) for k, v in keywords.items()}))
     except TypeError as error:
         if isinstance(error, TraceError):
             raise
-        raise TraceError(f"numpy.{name} cannot be recorded ({' '.join(str(error).split())[:100]}). {WAYS_OUT}.") from None
+        raise TraceError(f"numpy.{name} cannot be recorded ({' '.join(str(error).split())[:100]}). "
+                         f"{WAYS_OUT}.") from None
 
 
 def _opened(a):

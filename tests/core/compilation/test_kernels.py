@@ -52,7 +52,8 @@ def filled(a):
 
 def run(code, **environment):
     """Output of a fresh process in the checkout."""
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], cwd=ROOT,
+                          env={**os.environ, **environment}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout.strip()
 
@@ -101,7 +102,8 @@ def test_without_the_compiler_the_python_body_runs_with_the_same_result():
 def test_the_key_of_a_kernel_holds_the_text_of_every_module_it_uses():
     import fpkit.langevin.dynamics.noise_kernels
     text = compilation.source_text("fpkit.langevin.dynamics.noise_kernels")
-    for name in ("langevin.dynamics.noise_kernels", "core.compilation.special", "core.compilation.lanes", "core.compilation.kernels"):
+    for name in ("langevin.dynamics.noise_kernels", "core.compilation.special", "core.compilation.lanes",
+                 "core.compilation.kernels"):
         assert f"fpkit.{name}\0" in text
 
 
@@ -123,7 +125,8 @@ def empty_cache(tmp_path, monkeypatch):
     """An empty folder, and the names under which compiled functions are written to it."""
     monkeypatch.setenv("FPKIT_CACHE_DIR", str(tmp_path))
     written, save = [], DiskCache.save_overload
-    monkeypatch.setattr(DiskCache, "save_overload", lambda self, *a: (written.append(self._name), save(self, *a)) and None)
+    monkeypatch.setattr(DiskCache, "save_overload", lambda self,
+                        *a: (written.append(self._name), save(self, *a)) and None)
     return tmp_path, written
 
 
@@ -158,7 +161,8 @@ def test_a_damaged_cache_recovers(empty_cache):
 @needs_compiler
 def test_processes_that_start_together_on_an_empty_cache_leave_it_whole(empty_cache):
     folder, written = empty_cache
-    jobs = [subprocess.Popen([sys.executable, "-c", textwrap.dedent(FRESH)], cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    jobs = [subprocess.Popen([sys.executable, "-c", textwrap.dedent(FRESH)], cwd=ROOT, stdout=subprocess.PIPE,
+                             text=True) for _ in range(2)]
     assert [job.communicate()[0].strip() for job in jobs] == ["10.0"] * 2
     import fpkit as fp
     assert fp.Potential("exp(x)*a + y**3", a=2.0)([0.0, 2.0]) == 10.0
@@ -188,7 +192,8 @@ def test_a_folder_that_others_may_write_to_is_not_used(tmp_path, monkeypatch):
 def test_files_of_two_texts_never_meet(tmp_path):
     class Codegen:
         def magic_tuple(self): return ("cpu",)
-    paths = {DiskCache(str(tmp_path), name, key)._path(signature, Codegen()) for name in ("f", "g") for key in ("one", "two")
+    paths = {DiskCache(str(tmp_path), name, key)._path(signature, Codegen()) for name in ("f", "g")
+             for key in ("one", "two")
              for signature in SIGNATURES.values()}
     assert len(paths) == 4 * len(SIGNATURES)
 

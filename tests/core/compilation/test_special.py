@@ -1,4 +1,5 @@
-"""The vectorising functions: accuracy in units of the last place, limits, and that loops over them are vector code."""
+"""The vectorising functions: accuracy in units of the last place, limits, and that loops over them are vector
+code."""
 import math
 
 import numpy as np
@@ -13,14 +14,17 @@ needs_compiler = pytest.mark.skipif(bool(config.DISABLE_JIT), reason="looks at c
 
 # function, ranges, bound of the error in units of the last place
 ACCURACY = [
-    ("exp", [(-745, 709), (-1, 1), (-1e-9, 1e-9)], 1.5), ("log", [(0, 10), (0.9, 1.1), (1e-300, 1e-290), (1e200, 1e300)], 1.2),
-    ("log1p", [(-0.5, 0.5), (-1e-9, 1e-9), (0, 100)], 1.6), ("sin", [(-10, 10), (-1.6e6, 1.6e6)], 2.5), ("cos", [(-10, 10), (-1.6e6, 1.6e6)], 2.5),
+    ("exp", [(-745, 709), (-1, 1), (-1e-9, 1e-9)], 1.5),
+    ("log", [(0, 10), (0.9, 1.1), (1e-300, 1e-290), (1e200, 1e300)], 1.2),
+    ("log1p", [(-0.5, 0.5), (-1e-9, 1e-9), (0, 100)], 1.6), ("sin", [(-10, 10), (-1.6e6, 1.6e6)], 2.5),
+    ("cos", [(-10, 10), (-1.6e6, 1.6e6)], 2.5),
     ("tanh", [(-3, 3), (-25, 25), (-1e-5, 1e-5)], 1.8),
 ]
 
 
 def block(expression):
-    return load("value", f"def value(X, p, out):\n    for j in range(X.shape[1]):\n        x = load(X, (0, j), 0, 2)\n        store(out, (j,), {expression}, 1, 2)\n")
+    return load("value", "def value(X, p, out):\n    for j in range(X.shape[1]):\n        x = load(X, (0, "
+                f"j), 0, 2)\n        store(out, (j,), {expression}, 1, 2)\n")
 
 
 def evaluated(expression, x):
@@ -44,7 +48,8 @@ def test_the_error_is_at_most_two_units_of_the_last_place(name, ranges, bound):
 
 
 LIMITS = [
-    ("exp", [-np.inf, -800, 0, 709.7, 710, 800, np.inf, np.nan], [0, 0, 1, math.exp(709.7), np.inf, np.inf, np.inf, np.nan]),
+    ("exp", [-np.inf, -800, 0, 709.7, 710, 800, np.inf, np.nan],
+     [0, 0, 1, math.exp(709.7), np.inf, np.inf, np.inf, np.nan]),
     ("exp", [-740.0, -744.0], [math.exp(-740.0), math.exp(-744.0)]),
     ("log", [0, -1, np.inf, np.nan, 5e-324, 1], [-np.inf, np.nan, np.inf, np.nan, math.log(5e-324), 0]),
     ("log1p", [-1, -2, np.inf, 0, 1e-300, np.nan], [-np.inf, np.nan, np.inf, 0, 1e-300, np.nan]),
@@ -73,14 +78,17 @@ def test_scalar_functions_follow_numpy_beyond_their_domain_too(name):
 def test_power_of_a_positive_base():
     x = np.random.default_rng(0).uniform(0, 20, 500)
     assert evaluated("power(x, 2.5)", x) == pytest.approx(x**2.5, rel=4e-15)
-    assert evaluated("power(x, 0.5)", [0.0, np.inf]).tolist() == [0.0, np.inf] and np.isnan(evaluated("power(x, 0.5)", [-1.0]))
+    assert evaluated("power(x, 0.5)", [0.0, np.inf]).tolist() == [0.0,
+                                                                  np.inf] and np.isnan(evaluated("power(x, 0.5)", [-1.0]))
 
 
 def test_the_short_exponential_has_single_precision():
     X = np.linspace(-80, 80, 999, dtype=np.float32)[None]
     out = np.empty_like(X)
-    load("gradient_single", "def gradient_single(X, p, out):\n    for j in range(X.shape[1]):\n        out[0, j] = exp_single(X[0, j])\n")(X, np.zeros(1), out)
-    assert out[0] == pytest.approx(np.exp(X[0].astype(float)), rel=3e-6)      # the argument itself is rounded to 1e-7 of 80
+    load("gradient_single", "def gradient_single(X, p, out):\n    for j in range(X.shape[1]):\n        "
+         "out[0, j] = exp_single(X[0, j])\n")(X, np.zeros(1), out)
+    # the argument itself is rounded to 1e-7 of 80
+    assert out[0] == pytest.approx(np.exp(X[0].astype(float)), rel=3e-6)
 
 
 def assembly_of(function):
@@ -89,7 +97,8 @@ def assembly_of(function):
 
 
 @needs_compiler
-@pytest.mark.skipif(config.CPU_NAME not in (None, ""), reason="a named processor may have no vector registers")
+@pytest.mark.skipif(config.CPU_NAME not in (None, ""),
+                    reason="a named processor may have no vector registers")
 @pytest.mark.parametrize("name", ["exp", "log", "log1p", "sin", "cos", "tanh"])
 def test_a_lane_loop_becomes_vector_code(name):
     import llvmlite.binding as llvm
@@ -103,6 +112,7 @@ def test_a_lane_loop_becomes_vector_code(name):
     def loop(X, out):
         for j in range(X.shape[1]):
             store(out, (j,), f(read(X, (0, j), 0, 2)), 1, 2)
-    compiled = njit(types.void(types.Array(types.float64, 2, "C"), types.Array(types.float64, 1, "C")), **special.options)(loop)
+    compiled = njit(types.void(types.Array(types.float64, 2, "C"), types.Array(types.float64, 1, "C")),
+                    **special.options)(loop)
     text = assembly_of(compiled)
     assert text.count("ymm") + text.count("zmm") > 30 and f"call\t{name}" not in text

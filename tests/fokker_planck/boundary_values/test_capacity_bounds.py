@@ -11,19 +11,23 @@ A, B = fp.HalfSpace([-1, 0], 1.0), fp.HalfSpace([1, 0], 1.0)
 
 
 def plane(n, theta, **options):
-    return fp.FokkerPlanck(fp.Potential(f"{LINE} + {ACROSS}"), theta, fp.Grid([(-2, 2), (-1.5, 1.8)], (n, n)), **options)
+    return fp.FokkerPlanck(fp.Potential(f"{LINE} + {ACROSS}"), theta, fp.Grid([(-2, 2), (-1.5, 1.8)], (n, n)),
+                           **options)
 
 
 def exact(theta):
     """log10 of the capacity per partition function: that of the first factor."""
-    return fp.FokkerPlanck(fp.Potential(LINE), theta, fp.Grid([(-2, 2)], 50)).reactive_flux(fp.HalfSpace([-1], 1.0), fp.HalfSpace([1], 1.0)).log10
+    return fp.FokkerPlanck(fp.Potential(LINE), theta,
+                           fp.Grid([(-2, 2)], 50)).reactive_flux(fp.HalfSpace([-1], 1.0),
+                                                                 fp.HalfSpace([1], 1.0)).log10
 
 
 @pytest.mark.parametrize("theta", [0.3, 0.05])
 def test_bounds_hold_the_exact_capacity_and_close_with_order_two(theta):
     gaps = []
     for n in (24, 48, 96):
-        low, high = np.subtract(plane(n, theta).reactive_flux(A, B, bracket=True).inputs["bracket_log10"], exact(theta))
+        low, high = np.subtract(plane(n, theta).reactive_flux(A, B, bracket=True).inputs["bracket_log10"],
+                                exact(theta))
         assert low < 0 < high
         gaps.append([-low, high])
     orders = np.log2(np.array(gaps[1]) / gaps[2])
@@ -36,7 +40,7 @@ def test_bounds_in_one_dimension_hold_the_quadrature():
         cap = D.capacity(fp.HalfSpace([-1], 1.0), fp.HalfSpace([1], end), bracket=True)
         low, high = cap.inputs["bracket_log10"]
         assert low <= cap.log10 <= high < cap.log10 + 0.1
-        if end == 0.8:                                     # on a face; the flow is known there but for its amount
+        if end == 0.8:  # on a face; the flow is known there but for its amount
             assert low == pytest.approx(cap.log10, abs=1e-8)
 
 
@@ -45,7 +49,8 @@ def test_bounds_hold_where_boundaries_cut_cells_and_walls_stand():
     channel = lambda x: (np.abs(x[..., 0]) > 0.25) | (np.abs(x[..., 1]) < 0.5)
     discs = fp.Ball([-1, 0], 0.35), fp.Ball([1, 0], 0.3)
     for regions, mask in (((A, B), channel), (discs, None), (discs, channel)):
-        make = lambda n: fp.FokkerPlanck(V, 0.2, fp.Grid([(-2, 2)] * 2, (n, n), mask=mask), mobility=[1.0, 2.0])
+        make = lambda n: fp.FokkerPlanck(V, 0.2, fp.Grid([(-2, 2)] * 2, (n, n), mask=mask),
+                                         mobility=[1.0, 2.0])
         truth = make(32).capacity(*regions, refine=True)
         low, high = make(40).capacity(*regions, bracket=True).inputs["bracket"]
         assert low < truth + truth.error and truth - truth.error < high < 1.3 * low
@@ -63,7 +68,8 @@ def test_bounds_cap_the_stated_error_of_a_coarse_grid():
 def test_the_rate_carries_the_bracket_of_its_capacity():
     D = plane(40, 0.15)
     low, high = D.rate(A, B, bracket=True).inputs["bracket"]
-    k = 1 / (fp.FokkerPlanck(fp.Potential(LINE), 0.15, fp.Grid([(-2, 2)], 50)).mfpt(fp.HalfSpace([1], 1.0)).at([-1.0]))
+    k = 1 / (fp.FokkerPlanck(fp.Potential(LINE), 0.15,
+                             fp.Grid([(-2, 2)], 50)).mfpt(fp.HalfSpace([1], 1.0)).at([-1.0]))
     assert low < k < high < 1.2 * low
 
 

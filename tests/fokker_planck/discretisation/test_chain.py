@@ -8,7 +8,8 @@ WELL = "(x**2 - 1)**2 + 0.3*x"
 
 
 def exact_mean_time(nodes, end, start, theta, n=4000):
-    """log of the mean time from each node to `end`, reflecting at `start`: composite Gauss of the double integral, in logs."""
+    """log of the mean time from each node to `end`, reflecting at `start`: composite Gauss of the double
+    integral, in logs."""
     f = lambda x: ((x * x - 1)**2 + 0.3 * x) / theta
     x, w = np.polynomial.legendre.leggauss(8)
     edges = np.unique(np.concatenate([[start], nodes, [end], np.linspace(start, end, n + 1)]))
@@ -17,7 +18,7 @@ def exact_mean_time(nodes, end, start, theta, n=4000):
     piece = np.log(np.exp(-(f(X) - f(X).min(1, keepdims=True))) @ (w / 2) * h) - f(X).min(1)
     before = np.r_[-np.inf, np.logaddexp.accumulate(piece)[:-1]]
     outer = np.full(h.size, -np.inf)
-    for q in range(8):                                               # Z up to each Gauss point: the cell before plus a Gauss rule on the part
+    for q in range(8):  # Z up to each Gauss point: the cell before plus a Gauss rule on the part
         length = X[:, q] - edges[:-1]
         Y = edges[:-1, None] + length[:, None] * (x + 1) / 2
         low = f(Y).min(1)
@@ -35,14 +36,17 @@ def test_nodal_mean_first_passage_times_are_exact_on_a_random_mesh_of_sixteen_ce
     c = D.chain
     log_c = np.r_[c.log_cond[np.argsort(c.edges[:, 0])], c.log_ground[-1]]
     tau = np.logaddexp.accumulate((np.logaddexp.accumulate(c.log_mass) - log_c)[::-1])[::-1]
-    np.testing.assert_allclose(tau, exact_mean_time(grid.centres[0], 0.9, -2.0, theta), atol=1e-12 * max(1.0, np.abs(tau).max()))
+    np.testing.assert_allclose(tau, exact_mean_time(grid.centres[0], 0.9, -2.0, theta),
+                               atol=1e-12 * max(1.0, np.abs(tau).max()))
 
 
 def golub_kahan_gap(c):
-    """Lowest nonzero eigenvalue of a chain on a line, in full relative accuracy: Sturm bisection on the bidiagonal factor."""
+    """Lowest nonzero eigenvalue of a chain on a line, in full relative accuracy: Sturm bisection on the
+    bidiagonal factor."""
     order = np.argsort(c.edges[:, 0])
     off = np.empty(2 * c.n_cells - 2)
-    off[0::2], off[1::2] = np.exp(c.log_cond[order] - c.log_mass[:-1]), np.exp(c.log_cond[order] - c.log_mass[1:])
+    off[0::2], off[1::2] = np.exp(c.log_cond[order] - c.log_mass[:-1]), np.exp(c.log_cond[order]
+                                                                               - c.log_mass[1:])
 
     def below(x):
         d, count = -x, 1
@@ -64,7 +68,8 @@ def test_a_gap_of_1e_minus_40_comes_out_to_ten_digits_in_one_dimension():
 
 def test_the_plane_chain_of_a_sum_potential_is_the_tensor_product_of_the_exact_ones():
     other = "1.3*(y**2 - 1)**2 - 0.2*y"
-    both = fp.FokkerPlanck(fp.Potential(f"{WELL} + {other}"), 0.05, fp.Grid([(-1.5, 1.5)] * 2, (14, 11))).chain
+    both = fp.FokkerPlanck(fp.Potential(f"{WELL} + {other}"), 0.05,
+                           fp.Grid([(-1.5, 1.5)] * 2, (14, 11))).chain
     first = fp.FokkerPlanck(fp.Potential(WELL), 0.05, fp.Grid([(-1.5, 1.5)], 14)).chain
     second = fp.FokkerPlanck(fp.Potential(other.replace("y", "x")), 0.05, fp.Grid([(-1.5, 1.5)], 11)).chain
     product = first.log_mass[:, None] + second.log_mass[None, :]
@@ -72,7 +77,8 @@ def test_the_plane_chain_of_a_sum_potential_is_the_tensor_product_of_the_exact_o
     i, j = np.unravel_index(both.edges[:, 0], (14, 11))
     along_x = both.edges[:, 1] - both.edges[:, 0] == 11
     c1, c2 = first.log_cond[np.argsort(first.edges[:, 0])], second.log_cond[np.argsort(second.edges[:, 0])]
-    expected = np.where(along_x, c1[np.minimum(i, 12)] + second.log_mass[j], first.log_mass[i] + c2[np.minimum(j, 9)])
+    expected = np.where(along_x, c1[np.minimum(i, 12)] + second.log_mass[j], first.log_mass[i]
+                        + c2[np.minimum(j, 9)])
     np.testing.assert_allclose(both.log_cond, expected, atol=1e-9)
 
 
@@ -84,7 +90,8 @@ def test_sixteen_cold_cells_have_no_spurious_slow_mode():
 
 def test_largest_log_mass_is_zero_and_rows_sum_to_zero():
     for theta in (0.5, 0.003):
-        D = fp.FokkerPlanck(fp.Potential("(x**2 - 1)**2 + y**2"), theta, fp.Grid([(-2, 2), (-1, 2)], (20, 15)))
+        D = fp.FokkerPlanck(fp.Potential("(x**2 - 1)**2 + y**2"), theta,
+                            fp.Grid([(-2, 2), (-1, 2)], (20, 15)))
         assert D.log_mass.max() == 0.0
         Q = D.generator
         assert np.abs(np.asarray(Q.sum(1))).max() <= 4e-16 * np.abs(Q.data).max()
@@ -111,7 +118,8 @@ def test_a_mask_that_splits_the_box_leaves_two_parts_each_with_its_own_stationar
     parts = D.components
     assert parts.n == 2 and abs(parts.probabilities.sum() - 1) < 1e-14
     left = grid.points[..., 0] < 0
-    assert (parts.labels[left & grid.inside] == parts.labels[0, 0]).all() and (parts.labels[~grid.inside] == -1).all()
+    assert (parts.labels[left & grid.inside] == parts.labels[0, 0]).all() and (parts.labels[~grid.inside]
+                                                                               == -1).all()
     values = lowest(D, 3)
     assert np.abs(values[:2]).max() < 1e-12 < values[2]
     for k in range(2):                                               # a density inside one part stays there
@@ -121,7 +129,8 @@ def test_a_mask_that_splits_the_box_leaves_two_parts_each_with_its_own_stationar
 
 
 def test_two_cells_around_a_ring_are_joined_by_one_edge_of_both_ways():
-    D = fp.FokkerPlanck(fp.Potential("0.2*cos(x)"), 1.0, fp.Grid([(0, 2 * np.pi)], 2, periodic=True), scheme="scharfetter-gummel")
+    D = fp.FokkerPlanck(fp.Potential("0.2*cos(x)"), 1.0, fp.Grid([(0, 2 * np.pi)], 2, periodic=True),
+                        scheme="scharfetter-gummel")
     assert D.edges.tolist() == [[0, 1]] and imbalance(D) <= 4
     # cos is +-0 at the two nodes, so both ways have the rate theta / h^2
     assert D.generator[0, 1] == pytest.approx(2 / np.pi**2, rel=1e-12)

@@ -1,4 +1,5 @@
-"""Evolution on masks, rings, stretched axes, with mobilities, absorbing sets, black boxes and chains made elsewhere."""
+"""Evolution on masks, rings, stretched axes, with mobilities, absorbing sets, black boxes and chains made
+elsewhere."""
 import numpy as np
 import pytest
 
@@ -22,13 +23,16 @@ def test_two_chambers_keep_their_own_masses():
     assert 0.5 < masses[0] < 0.99 and np.ptp(masses) < 1e-12
     assert (e.densities[:, ~D.inside] == 0).all()
     gibbs = D.gibbs.values * D.grid.volumes
-    expected = np.where(left, gibbs * masses[0] / gibbs[left].sum(), gibbs * (1 - masses[0]) / gibbs[~left].sum())
+    expected = np.where(left, gibbs * masses[0] / gibbs[left].sum(),
+                        gibbs * (1 - masses[0]) / gibbs[~left].sum())
     assert np.abs(e.probabilities(2) - expected).sum() < 1e-11
 
 
 def test_a_mask_along_the_cells_is_a_smaller_box():
-    whole = fp.FokkerPlanck(V, 0.2, fp.Grid([(-2, 2), (-2, 1)], (32, 24))).evolve(([-1, 0], 0.4), [0.3], n_steps=30)
-    masked = fp.FokkerPlanck(V, 0.2, fp.Grid(BOX, (32, 32), mask=lambda x: x[..., 1] < 1)).evolve(([-1, 0], 0.4), [0.3], n_steps=30)
+    whole = fp.FokkerPlanck(V, 0.2, fp.Grid([(-2, 2), (-2, 1)], (32, 24))).evolve(([-1, 0], 0.4), [0.3],
+                                                                                  n_steps=30)
+    masked = fp.FokkerPlanck(V, 0.2, fp.Grid(BOX, (32, 32), mask=lambda x: x[..., 1]
+                                             < 1)).evolve(([-1, 0], 0.4), [0.3], n_steps=30)
     assert np.abs(masked.densities[0][:, :24] - whole.densities[0]).max() < 1e-11
 
 
@@ -45,7 +49,9 @@ def test_free_diffusion_on_a_ring_decays_at_the_exact_rate():
 def test_order_four_on_a_torus():
     W = fp.Potential("cos(x) + cos(y) + 0.5*cos(x - y)")
     start = lambda p: np.exp(2 * np.cos(p[..., 0] - 1) + 2 * np.cos(p[..., 1] + 0.5))
-    run = lambda n: fp.FokkerPlanck(W, 0.4, fp.Grid([(0, 2 * np.pi)] * 2, (n, n), periodic=True)).evolve(start, [0.3], n_steps=128).probabilities()
+    run = lambda n: fp.FokkerPlanck(W, 0.4,
+                                    fp.Grid([(0, 2 * np.pi)] * 2, (n, n),
+                                            periodic=True)).evolve(start, [0.3], n_steps=128).probabilities()
     fine = run(192)
     errors = [np.abs(run(n) - fine.reshape(n, 192 // n, n, 192 // n).sum((1, 3))).sum() for n in (24, 48, 96)]
     assert errors[0] / errors[1] > 12 and errors[1] / errors[2] > 12 and errors[2] < 1e-4
@@ -77,7 +83,8 @@ def test_scalar_mobility_only_scales_time():
     assert np.abs(a.densities - b.densities).max() < 1e-12
 
 
-@pytest.mark.parametrize("mobility", [[1.0, 4.0], [[1.0, 0.3], [0.3, 0.6]], lambda x: 1 + 0.5 * np.sin(x[..., 0])])
+@pytest.mark.parametrize("mobility", [[1.0, 4.0], [[1.0, 0.3], [0.3, 0.6]], lambda x: 1
+                                      + 0.5 * np.sin(x[..., 0])])
 def test_every_mobility_leads_to_the_same_equilibrium(mobility):
     D = fp.FokkerPlanck(V, 0.2, fp.Grid(BOX, (24, 20)), mobility=mobility)
     e = D.evolve([-1.0, 0.5], [0.1, 1e7], tol=1e-3)
@@ -87,7 +94,8 @@ def test_every_mobility_leads_to_the_same_equilibrium(mobility):
 
 def test_full_mobility_moves_an_ornstein_uhlenbeck_mean_by_its_matrix():
     A, M = np.array([[1.0, 0.2], [0.2, 1.5]]), np.array([[1.0, 0.4], [0.4, 0.7]])
-    D = fp.FokkerPlanck(fp.Potential("0.5*x**2 + 0.2*x*y + 0.75*y**2"), 0.2, fp.Grid([(-2.5, 2.5)] * 2, (48, 48)), mobility=M)
+    D = fp.FokkerPlanck(fp.Potential("0.5*x**2 + 0.2*x*y + 0.75*y**2"), 0.2,
+                        fp.Grid([(-2.5, 2.5)] * 2, (48, 48)), mobility=M)
     e = D.evolve(([0.8, -0.3], 0.3), [0.7], tol=1e-4)
     w, Q = np.linalg.eig(M @ A)
     exact = (Q @ np.diag(np.exp(-w * 0.7)) @ np.linalg.inv(Q)) @ [0.8, -0.3]
@@ -113,7 +121,8 @@ def test_absorbing_disc_takes_mass_and_never_gives_it_back():
 
 def test_a_black_box_gives_the_density_of_the_formula():
     formula = lambda x: (x[..., 0] ** 2 - 1) ** 2 + 0.5 * x[..., 1] ** 2 + 0.3 * x[..., 0] * x[..., 1]
-    slope = lambda x: np.stack([4 * x[..., 0] * (x[..., 0] ** 2 - 1) + 0.3 * x[..., 1], x[..., 1] + 0.3 * x[..., 0]], -1)
+    slope = lambda x: np.stack([4 * x[..., 0] * (x[..., 0] ** 2 - 1) + 0.3 * x[..., 1], x[..., 1]
+                                + 0.3 * x[..., 0]], -1)
     box = fp.Potential.black_box(formula, slope, 2)
     grid = fp.Grid(BOX, (24, 20))
     a = fp.FokkerPlanck(V, 0.3, grid).evolve(([-1, 0], 0.4), [0.3], n_steps=16)

@@ -1,4 +1,5 @@
-"""Laws of the evolution of densities: mass, positivity, entropy, equilibrium, orders, exact solutions, times from 1e-3 to 1e12."""
+"""Laws of the evolution of densities: mass, positivity, entropy, equilibrium, orders, exact solutions, times
+from 1e-3 to 1e12."""
 import numpy as np
 import pytest
 
@@ -11,7 +12,8 @@ BOX2 = [(-2.5, 2.5), (-2.5, 2.5)]
 
 
 def plane(n=32, theta=0.2, source=P2, **options):
-    return fp.FokkerPlanck(fp.Potential(source), theta, fp.Grid(BOX2, (n, n), **options.pop("grid", {})), **options)
+    return fp.FokkerPlanck(fp.Potential(source), theta, fp.Grid(BOX2, (n, n), **options.pop("grid", {})),
+                           **options)
 
 
 def start_p2(points):
@@ -58,7 +60,8 @@ def test_any_start_ends_in_the_exact_cell_probabilities():
 
 
 def test_metastable_occupation_is_right_between_the_time_scales():
-    # theta 0.05: one relaxation time is 1e4 and more; before it the left well keeps its mass, at the end both have half
+    # theta 0.05: one relaxation time is 1e4 and more; before it the left well keeps its mass, at the end both
+    # have half
     D = plane(32, theta=0.05, source="(x**2 - 1)**2 + 2*y**2")
     e = D.evolve(([-1.0, 0.0], 0.2), [10.0, 1e12], tol=1e-4)
     right = D.grid.points[..., 0] > 0
@@ -68,7 +71,8 @@ def test_metastable_occupation_is_right_between_the_time_scales():
 
 def test_rate_of_relaxation_between_the_wells_is_that_of_the_chain():
     # (x^2-1)^2 at theta 0.1: gap 7.8357e-05 (two independent quadratures); the occupation relaxes at the gap
-    D = fp.FokkerPlanck(fp.Potential("(x**2 - 1)**2 + y**2"), 0.1, fp.Grid([(-2.5, 2.5), (-1.8, 1.8)], (64, 24)))
+    D = fp.FokkerPlanck(fp.Potential("(x**2 - 1)**2 + y**2"), 0.1,
+                        fp.Grid([(-2.5, 2.5), (-1.8, 1.8)], (64, 24)))
     e = D.evolve(([-1.0, 0.0], 0.2), [1e3, 1.1e4], tol=1e-6)
     left = D.grid.points[..., 0] < 0
     a, b = (2 * probabilities(e, k)[left].sum() - 1 for k in (0, 1))
@@ -155,8 +159,10 @@ def test_scaling_potential_and_temperature_together_changes_time_only():
 def test_exchange_of_axes_permutes_the_density():
     # neither Strang's splitting nor the reading is symmetric in the axes: equal up to the time error and h^4
     V, U = fp.Potential("x**2 + 0.5*y**4 + 0.3*x*y"), fp.Potential("y**2 + 0.5*x**4 + 0.3*x*y")
-    a = fp.FokkerPlanck(V, 0.3, fp.Grid([(-2, 2), (-1.5, 1.5)], (32, 20))).evolve(([0.5, -0.4], 0.3), [0.3], tol=1e-6)
-    b = fp.FokkerPlanck(U, 0.3, fp.Grid([(-1.5, 1.5), (-2, 2)], (20, 32))).evolve(([-0.4, 0.5], 0.3), [0.3], tol=1e-6)
+    a = fp.FokkerPlanck(V, 0.3, fp.Grid([(-2, 2), (-1.5, 1.5)], (32, 20))).evolve(([0.5, -0.4], 0.3), [0.3],
+                                                                                  tol=1e-6)
+    b = fp.FokkerPlanck(U, 0.3, fp.Grid([(-1.5, 1.5), (-2, 2)], (20, 32))).evolve(([-0.4, 0.5], 0.3), [0.3],
+                                                                                  tol=1e-6)
     assert np.abs((a.densities[0] - b.densities[0].T) * a.grid.volumes).sum() < 2e-5
 
 
@@ -171,7 +177,8 @@ def test_three_dimensions_relax_to_gibbs():
 def test_annealing_is_of_order_two_in_time():
     D = plane(24, theta=lambda t: 0.2 + 0.3 / (1 + 3 * t))
     exact = probabilities(D.evolve(([-0.9, 0.3], 0.3), [1.0], n_steps=400))
-    errors = [np.abs(probabilities(D.evolve(([-0.9, 0.3], 0.3), [1.0], n_steps=n)) - exact).sum() for n in (16, 32, 64)]
+    errors = [np.abs(probabilities(D.evolve(([-0.9, 0.3], 0.3), [1.0], n_steps=n)) - exact).sum()
+              for n in (16, 32, 64)]
     slope = np.polyfit(np.log([16, 32, 64]), np.log(errors), 1)[0]
     assert -2.4 < slope < -1.5 and errors[-1] < 1e-3
 
@@ -210,9 +217,11 @@ def test_odd_numbers_of_cells_state_an_error_of_the_grid():
 
 
 def test_a_tail_far_up_a_wall_carries_no_mass_down_it():
-    # v = u exp(beta f) reaches e^449 in the corner: reading it by the parabola put half of the mass into one wall cell
+    # v = u exp(beta f) reaches e^449 in the corner: reading it by the parabola put half of the mass into one
+    # wall cell
     V = fp.catalogue.wide_and_narrow()
-    e = fp.FokkerPlanck(V, 0.2, fp.Grid(V.box, (48, 48))).evolve(([-0.82, 0.54], 0.18), [0.1, 1.445], tol=1e-4)
+    e = fp.FokkerPlanck(V, 0.2, fp.Grid(V.box, (48, 48))).evolve(([-0.82, 0.54], 0.18), [0.1, 1.445],
+                                                                 tol=1e-4)
     for k in (0, 1):
         top = np.unravel_index(e.probabilities(k).argmax(), e.grid.shape)
         assert np.abs(e.grid.points[top] - [-0.95, 0.05]).max() < 0.2

@@ -83,21 +83,24 @@ def test_a_wrong_start_gets_one_sentence(u0, words):
         start(u0)
 
 
-@pytest.mark.parametrize("times, words", [([], "one list"), ([1.0, 1.0], "increasing"), ([2.0, 1.0], "increasing"), ([-1.0], "negative"),
+@pytest.mark.parametrize("times, words", [([], "one list"), ([1.0, 1.0], "increasing"),
+                                          ([2.0, 1.0], "increasing"), ([-1.0], "negative"),
                                           ([np.inf], "finite"), ("soon", "numbers")])
 def test_wrong_times_get_one_sentence(times, words):
     with pytest.raises((ValueError, TypeError), match=words):
         D.evolve([0.0, 0.0], times)
 
 
-@pytest.mark.parametrize("options", [dict(tol=0), dict(tol=-1), dict(tol=2), dict(n_steps=0), dict(n_steps=1.5), dict(order=3)])
+@pytest.mark.parametrize("options", [dict(tol=0), dict(tol=-1), dict(tol=2), dict(n_steps=0),
+                                     dict(n_steps=1.5), dict(order=3)])
 def test_wrong_options_get_one_sentence(options):
     with pytest.raises((ValueError, TypeError), match="tol|n_steps|order"):
         D.evolve([0.0, 0.0], [1.0], **options)
 
 
 def test_a_start_in_a_masked_cell_is_refused():
-    holed = fp.FokkerPlanck(fp.Potential("x**2 + y**2"), 0.3, fp.Grid([(-2, 2), (-2, 2)], (16, 16), mask=lambda x: x[..., 0] > 0))
+    holed = fp.FokkerPlanck(fp.Potential("x**2 + y**2"), 0.3,
+                            fp.Grid([(-2, 2), (-2, 2)], (16, 16), mask=lambda x: x[..., 0] > 0))
     with pytest.raises(ValueError, match="masked|outside the domain"):
         start([-1.0, 0.0], holed)
     with pytest.raises(ValueError, match="outside the domain"):

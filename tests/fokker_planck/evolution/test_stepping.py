@@ -1,8 +1,10 @@
-"""The tolerance of the time steps is kept on potentials, grids and starts that the step control was not tuned on.
+"""The tolerance of the time steps is kept on potentials, grids and starts that the step control was not tuned
+on.
 
-The fractions in control.allowed_step come from five potentials on 24^2 cells with the chain of order 2 (double wells, curved
-channel, Mueller-Brown, ring with three wells, four wells). None of those below is among them. Reference: the same chain with a
-tolerance 500 times smaller, itself checked here against a dense exponential.
+The fractions in control.allowed_step come from five potentials on 24^2 cells with the chain of order 2
+(double wells, curved channel, Mueller-Brown, ring with three wells, four wells). None of those below is among
+them. Reference: the same chain with a tolerance 500 times smaller, itself checked here against a dense
+exponential.
 """
 import numpy as np
 import pytest
@@ -18,12 +20,16 @@ pytestmark = pytest.mark.filterwarnings("ignore::fpkit.ResolutionWarning")      
 
 TIMES = (1e-3, 0.02, 0.3, 4.0, 60.0, 1e3, 2e4, 1e6)
 FRESH = {
-    "asymmetric channel": ("0.25*x**4 - x**2 + 0.3*x + (y - 0.4*x**2)**2 + 0.2*y", [(-2.4, 2.2), (-1.6, 3)], (28, 24), ([0.9, -0.8], 0.3)),
-    "rough bowl": ("0.5*x**2 + 0.3*y**2 + 0.35*cos(4*x + y) + 0.3*sin(3*y - x)", [(-2.5, 2.5), (-2.6, 2.6)], (24, 30), [1.9, -2.0]),
+    "asymmetric channel": ("0.25*x**4 - x**2 + 0.3*x + (y - 0.4*x**2)**2 + 0.2*y", [(-2.4, 2.2), (-1.6, 3)],
+                           (28, 24), ([0.9, -0.8], 0.3)),
+    "rough bowl": ("0.5*x**2 + 0.3*y**2 + 0.35*cos(4*x + y) + 0.3*sin(3*y - x)", [(-2.5, 2.5), (-2.6, 2.6)],
+                   (24, 30), [1.9, -2.0]),
     "three gaussian wells": ("-1.5*exp(-4*((x - 1)**2 + y**2)) - exp(-3*((x + 0.8)**2 + (y - 0.7)**2))"
-                             " - 1.2*exp(-5*((x + 0.6)**2 + (y + 0.9)**2)) + 0.05*(x**4 + y**4)", [(-2.2, 2.2), (-2, 2)], (30, 28), ([0.9, -0.8], 0.3)),
+                             " - 1.2*exp(-5*((x + 0.6)**2 + (y + 0.9)**2)) + 0.05*(x**4 + y**4)",
+                             [(-2.2, 2.2), (-2, 2)], (30, 28), ([0.9, -0.8], 0.3)),
     "one dimension": ("0.25*x**4 - x**2 + 0.3*x + 0.2*cos(5*x)", [(-2.6, 2.5)], (64,), [2.0]),
-    "three dimensions": ("(x**2 - 1)**2 + 1.2*(y - 0.3*x)**2 + (z + 0.2*x*y)**2 + 0.15*z", [(-1.8, 1.8), (-1.6, 1.6), (-1.5, 1.5)], (10, 10, 10),
+    "three dimensions": ("(x**2 - 1)**2 + 1.2*(y - 0.3*x)**2 + (z + 0.2*x*y)**2 + 0.15*z",
+                         [(-1.8, 1.8), (-1.6, 1.6), (-1.5, 1.5)], (10, 10, 10),
                          ([0.9, -0.8, 0.4], 0.3)),
 }
 
@@ -108,7 +114,8 @@ def test_unsplit_solve_inverts_one_plus_tau_times_the_operator():
 @pytest.mark.parametrize("periodic", [False, True])
 def test_elimination_in_a_band_keeps_the_mass_and_is_positive_at_any_step(periodic):
     V = fp.Potential("cos(x) + sin(y) + 0.5*cos(x - y)")
-    lines = Problem(fp.FokkerPlanck(V, 0.02, fp.Grid([(0, 2 * np.pi)] * 2, (14, 11), periodic=periodic))).lines(2)
+    lines = Problem(fp.FokkerPlanck(V, 0.02,
+                                    fp.Grid([(0, 2 * np.pi)] * 2, (14, 11), periodic=periodic))).lines(2)
     graph = graph_of(lines)
     assert graph.method == "band"
     v = np.zeros(lines.W.size)
@@ -123,7 +130,8 @@ def test_the_three_solvers_agree():
     lines, v = chain("asymmetric channel", 0.3)
     graph = graph_of(lines)
     r = lines.D * v
-    band, lu, multigrid = (kind(graph, 0.7).solve(r) for kind in (coupled._Band, coupled._LU, coupled._Multigrid))
+    band, lu, multigrid = (kind(graph, 0.7).solve(r)
+                           for kind in (coupled._Band, coupled._LU, coupled._Multigrid))
     assert np.abs(lines.mass * (band - lu)).sum() < 1e-11
     assert np.abs(lines.mass * (band - multigrid)).sum() < 1e-7
 
@@ -142,7 +150,8 @@ def test_order_four_mass_is_at_least_a_third_of_the_lumped_one():
 
 
 def test_a_line_step_solves_its_equations():
-    """The shortest NumPy form of (M + tau K) v' = M v, on open and periodic lines, with and without killing."""
+    """The shortest NumPy form of (M + tau K) v' = M v, on open and periodic lines, with and without
+    killing."""
     rng = np.random.default_rng(1)
     from fpkit.fokker_planck.evolution.result import lines_kernels, sweep_kernels as panels_kernels
     n, tau = 9, 0.37
@@ -178,7 +187,8 @@ def test_panels_and_lines_take_the_same_step():
     rng = np.random.default_rng(2)
     from fpkit.fokker_planck.evolution.result import lines_kernels, sweep_kernels as panels_kernels
     for outer, n, inner in ((1, 7, 1), (3, 6, 5), (1, 8, 16), (2, 5, 32), (40, 6, 1)):
-        D, C, v = rng.random(outer * n * inner) + 0.3, rng.random(outer * (n - 1) * inner), rng.random(outer * n * inner)
+        D, C, v = rng.random(outer * n * inner) + 0.3, rng.random(outer * (n - 1)
+                                                                  * inner), rng.random(outer * n * inner)
         delta = np.full(n, 0.04)
         for mode in (0, 1):
             a, b = v.copy(), v.copy()

@@ -25,7 +25,8 @@ def space(x, y, z):
 def gibbs_error(f, grid, theta, **options):
     D = fp.FokkerPlanck(fp.Potential(f), theta, grid)
     p = D.gibbs.values * grid.volumes
-    return np.abs(p - cell_probabilities(f, grid.edges, theta, **options)).sum(), float((D.gibbs.error * grid.volumes).sum())
+    return np.abs(p - cell_probabilities(f, grid.edges, theta,
+                                         **options)).sum(), float((D.gibbs.error * grid.volumes).sum())
 
 
 @pytest.mark.parametrize("theta", [1.0, 0.1, 0.01])
@@ -45,7 +46,8 @@ def test_cell_probabilities_of_a_smooth_potential_are_exact_in_two_dimensions(f,
 
 
 def test_cell_probabilities_are_exact_in_three_dimensions_where_the_cells_resolve_the_potential():
-    error, stated = gibbs_error(space, fp.Grid([(-2, 2), (-1.5, 1.5), (-1.5, 1.5)], (20, 16, 14)), 0.3, parts=1, points=9)
+    error, stated = gibbs_error(space, fp.Grid([(-2, 2), (-1.5, 1.5), (-1.5, 1.5)], (20, 16, 14)), 0.3,
+                                parts=1, points=9)
     assert error < 1e-12
     assert error <= stated < 1e-9
 
@@ -78,7 +80,8 @@ def test_cell_probabilities_keep_the_stated_error_across_a_kinked_line():
     D = fp.FokkerPlanck(V, 0.2, fp.Grid([(-1, 1)] * 2, (15, 15)))
     x, w = np.polynomial.legendre.leggauss(24)
     total, centre = 0.0, 0.0
-    for sx, sy in ((1, 0), (-1, 0), (0, 1), (0, -1)):                       # four triangles, polar-like coordinates r, s = other / r
+    # four triangles, polar-like coordinates r, s = other / r
+    for sx, sy in ((1, 0), (-1, 0), (0, 1), (0, -1)):
         r, s = np.meshgrid((x + 1) / 2, x, indexing="ij")
         weight = np.outer(w / 2, w)
         for limit in (1.0, 1 / 15):
@@ -121,10 +124,12 @@ def test_non_uniform_cells_hold_the_sums_of_their_parts():
 def test_a_mask_removes_cells_and_leaves_the_ratios_of_the_others():
     V = fp.Potential(plane)
     hole = lambda p: np.hypot(p[..., 0] - 0.4, p[..., 1]) > 0.5
-    whole, holed = (fp.FokkerPlanck(V, 0.3, fp.Grid([(-2, 2)] * 2, (24, 20), mask=m)).gibbs.values for m in (None, hole))
+    whole, holed = (fp.FokkerPlanck(V, 0.3, fp.Grid([(-2, 2)] * 2, (24, 20), mask=m)).gibbs.values
+                    for m in (None, hole))
     inside = hole(fp.Grid([(-2, 2)] * 2, (24, 20)).points)
     assert (holed[~inside] == 0).all()
-    np.testing.assert_allclose(holed[inside] / holed[inside].sum(), whole[inside] / whole[inside].sum(), rtol=1e-14)
+    np.testing.assert_allclose(holed[inside] / holed[inside].sum(), whole[inside] / whole[inside].sum(),
+                               rtol=1e-14)
 
 
 def test_a_black_box_gives_the_same_masses_as_the_compiled_formula():
@@ -146,6 +151,7 @@ def test_masses_of_a_spline_are_those_of_its_cubic_pieces():
 
 
 def test_the_mean_energy_of_an_oscillator_is_half_theta_a_coordinate():
-    assert abs(gibbs_mean(fp.Potential("x**2/2 + 3*y**2"), 0.02, fp.Grid([(-2, 2)] * 2, (40, 40))) - 0.02) < 1e-15
+    assert abs(gibbs_mean(fp.Potential("x**2/2 + 3*y**2"), 0.02, fp.Grid([(-2, 2)] * 2, (40, 40)))
+               - 0.02) < 1e-15
     square = gibbs_mean(fp.Potential("x**2/2"), 0.02, fp.Grid([(-2, 2)], 50), lambda x: x[:, 0]**2)
     assert abs(square - 0.02) <= square.error < 1e-13

@@ -13,7 +13,8 @@ RIGHT, LEFT = fp.HalfSpace([1], 1.0), fp.HalfSpace([-1], 1.0)
 
 def diffusion(potential, theta, low, high, n=40, **options):
     grid = {k: options.pop(k) for k in ("periodic", "mask") if k in options}
-    V = fp.Potential(potential) if isinstance(potential, str) or not hasattr(potential, "block") else potential
+    V = fp.Potential(potential) if isinstance(potential,
+                                              str) or not hasattr(potential, "block") else potential
     return fp.FokkerPlanck(V, theta=theta, grid=fp.Grid([(low, high)], shape=n, **grid), **options)
 
 
@@ -25,7 +26,8 @@ def agrees(estimate, truth, tolerance=1e-12):
     return True
 
 
-# ----------------------------------------------------------------------------------------------------------- closed forms
+# -----------------------------------------------------------------------------------------------------------
+# closed forms
 def test_times_on_a_flat_line_are_the_known_parabolas():
     D = diffusion("0*x", 0.3, -1, 2)
     assert agrees(D.mfpt(fp.HalfSpace([1], 2.0)).at([-1]), 9 / 0.6)
@@ -47,12 +49,14 @@ def test_time_on_a_slope_is_the_known_exponential():
 def test_mean_of_the_square_is_variance_plus_square_of_the_mean():
     D = diffusion("(x**2 - 1)**2 + 0.2*x", 0.2, -2, 2)
     for target in (RIGHT, fp.HalfSpace([1], 1.7) | fp.HalfSpace([-1], 1.6)):
-        tau, v, second = (f(D, target).at([-0.4]) for f in (interval.mfpt, interval.mfpt_variance, lambda *a: interval.mfpt_moment(*a, 2)))
+        tau, v, second = (f(D, target).at([-0.4]) for f in (interval.mfpt, interval.mfpt_variance,
+                                                            lambda *a: interval.mfpt_moment(*a, 2)))
         assert abs(v + tau ** 2 - second) < 1e-12 * second
 
 
 def test_reference_times_of_the_quartic():
-    for theta, to_top, to_well in ((0.1, 1.276267562715e4, 2.552709136429e4), (0.02, 2.901510857164e21, 5.803021714328e21),
+    for theta, to_top, to_well in ((0.1, 1.276267562715e4, 2.552709136429e4),
+                                   (0.02, 2.901510857164e21, 5.803021714328e21),
                                    (0.01, 1.498539900052e43, 2.997079800105e43)):
         D = diffusion("(x**2 - 1)**2", theta, -2.5, 2.5, n=30)
         assert abs(D.mfpt(fp.HalfSpace([1], 0.0)).at([-1]) / to_top - 1) < 1e-12
@@ -77,7 +81,7 @@ def test_a_constant_force_on_a_flat_ring_drives_at_its_own_speed():
 
 def test_a_tilted_ring_agrees_with_the_double_integrals_and_with_lifson_and_jackson():
     D = diffusion("cos(x) + 0.3*sin(2*x)", 0.2, 0, 2 * PI, periodic=True)
-    assert agrees(D.velocity(0.7), 0.2245903001472354, 1e-13)              # mpmath, nested quadrature of both formulas
+    assert agrees(D.velocity(0.7), 0.2245903001472354, 1e-13)  # mpmath, nested quadrature of both formulas
     assert agrees(D.effective_diffusion(force=0.7)[0], 0.3131172263313872, 1e-13)
     still = D.effective_diffusion()[0]
     assert abs(D.velocity(1e-7) / (1e-7 * still / 0.2) - 1) < 1e-6         # Einstein's relation
@@ -85,20 +89,23 @@ def test_a_tilted_ring_agrees_with_the_double_integrals_and_with_lifson_and_jack
 
 
 def test_exit_from_a_harmonic_well_is_the_known_sum():
-    """From 0 to +-a at theta = 1: tau = sum_n 2^n n! a^(2n + 2)/(2n + 2)!, the series of int exp(y^2/2) int exp(-z^2/2)."""
+    """From 0 to +-a at theta = 1: tau = sum_n 2^n n! a^(2n + 2)/(2n + 2)!, the series of int exp(y^2/2) int
+    exp(-z^2/2)."""
     a = 1.7
     D = diffusion("x**2/2", 1.0, -a, a)
     tau = sum(2 ** n * math.factorial(n) * a ** (2 * n + 2) / math.factorial(2 * n + 2) for n in range(60))
     assert agrees(D.mfpt(fp.HalfSpace([1], a) | fp.HalfSpace([-1], a)).at([0]), tau)
 
 
-# ------------------------------------------------------------------------------------------------------------------- laws
+# -------------------------------------------------------------------------------------------------------------------
+# laws
 DOUBLE = "(x**2 - 1)**2 + 0.3*x"
 
 
 def test_committors_of_both_directions_add_to_one():
     A, B = fp.Ball([-1], 0.2), fp.Ball([0.95], 0.1)
-    for D in (diffusion(DOUBLE, 0.05, -2, 2), diffusion("cos(2*x) + 0.2*sin(x)", 0.1, -PI, PI, periodic=True)):
+    for D in (diffusion(DOUBLE, 0.05, -2, 2), diffusion("cos(2*x) + 0.2*sin(x)", 0.1, -PI, PI,
+                                                        periodic=True)):
         q, p = D.committor(A, B), D.committor(B, A)
         assert np.abs(q.values + p.values - 1).max() < 1e-13
         assert q.at([-1.0]) == 0 and q.at([0.95]) == 1 and q.at([-0.8]) == 0
@@ -111,7 +118,8 @@ def test_rate_is_one_over_the_time_from_the_last_exit_distribution():
     assert abs(D.rate(B, A) * D.mfpt(A).at([0.9]) - 1) < 1e-12
     assert abs(D.capacity(A, B) / D.capacity(B, A) - 1) < 1e-13
     nu = D.reactive_flux(A, B)
-    assert abs(1 / nu - 1 / D.rate(A, B) - 1 / D.rate(B, A)) < 1e-12 / nu       # time spent coming from A and from B is all of it
+    # time spent coming from A and from B is all of it
+    assert abs(1 / nu - 1 / D.rate(A, B) - 1 / D.rate(B, A)) < 1e-12 / nu
 
 
 def test_capacity_shifts_with_the_potential_and_rates_do_not():
@@ -125,7 +133,8 @@ def test_capacity_shifts_with_the_potential_and_rates_do_not():
 def test_the_grid_only_draws():
     for n in (4, 25, 700):
         D = diffusion(DOUBLE, 0.02, -2, 2, n=n)
-        assert abs(D.mfpt(RIGHT).at([-1.3]) / diffusion(DOUBLE, 0.02, -2, 2).mfpt(RIGHT).at([-1.3]) - 1) < 1e-12
+        assert abs(D.mfpt(RIGHT).at([-1.3]) / diffusion(DOUBLE, 0.02, -2, 2).mfpt(RIGHT).at([-1.3])
+                   - 1) < 1e-12
 
 
 def test_scaling_of_potential_and_temperature_together_scales_time_and_mobility_too():
@@ -137,10 +146,12 @@ def test_scaling_of_potential_and_temperature_together_scales_time_and_mobility_
 
 
 def test_a_mobility_that_depends_on_x_is_a_change_of_coordinate():
-    """y = log(1 + x): with M = (1 + x)^2 the flat line in x is f = -theta y in y, and (0, 1) becomes (0, log 2)."""
+    """y = log(1 + x): with M = (1 + x)^2 the flat line in x is f = -theta y in y, and (0, 1) becomes (0, log
+    2)."""
     D = diffusion("0*x", 0.7, 0, 1, mobility=lambda p: (1 + p[..., 0]) ** 2)
     E = diffusion("-0.7*x", 0.7, 0, math.log(2))
-    assert abs(D.mfpt(RIGHT).at([0.2]) / E.mfpt(fp.HalfSpace([1], math.log(2))).at([math.log(1.2)]) - 1) < 1e-12
+    assert abs(D.mfpt(RIGHT).at([0.2]) / E.mfpt(fp.HalfSpace([1], math.log(2))).at([math.log(1.2)])
+               - 1) < 1e-12
     assert abs(D.spectrum(3)[2] / E.spectrum(3)[2] - 1) < 1e-12
 
 
@@ -162,13 +173,15 @@ def test_fields_are_drawn_at_the_cell_centres():
     assert tau.values[-1] == 0 and (np.diff(tau.values[:60]) < 0).all()
 
 
-# ---------------------------------------------------------------------------------------------------------------- domains
+# ----------------------------------------------------------------------------------------------------------------
+# domains
 def test_kinks_and_jumps_of_the_potential_are_closed_in():
     D = diffusion(lambda x: np.where(x > 0.3, 1.0, 0.0) + 0 * x, 0.1, -1, 1)
     e = math.exp(10)
     assert agrees(D.mfpt(RIGHT).at([-1]), (1.3 ** 2 / 2 + e * 1.3 * 0.7 + 0.7 ** 2 / 2) / 0.1)
     D = diffusion("abs(x - 0.3)*2", 0.1, -1, 1)
-    # down the slope e^{s(1.3 - t)} int_0^t e^{-s(1.3 - u)} du = (1 - e^{-s t})/s, then up e^{s t} (mass + (1 - e^{-s t})/s), s = 2 beta
+    # down the slope e^{s(1.3 - t)} int_0^t e^{-s(1.3 - u)} du = (1 - e^{-s t})/s, then up e^{s t} (mass + (1
+    # - e^{-s t})/s), s = 2 beta
     s = 20.0
     mass = -math.expm1(-s * 1.3) / s
     truth = (1.3 - mass) / s + mass * math.expm1(s * 0.7) / s + (math.expm1(s * 0.7) / s - 0.7) / s
@@ -238,13 +251,16 @@ def test_points_thin_regions_walls_and_sublevels_are_targets():
     V = D.potential
     level = float(V([0.5]))
     assert abs(D.mfpt(fp.Sublevel(V, level, around=[0.96])).at([-1]) / exact - 1) < 1e-11
-    assert abs(D.killed(fp.HalfSpace([1], 0.5)).spectrum(1)[0] / D.exit_rate(fp.HalfSpace([1], 0.5)) - 1) < 1e-11
+    assert abs(D.killed(fp.HalfSpace([1], 0.5)).spectrum(1)[0] / D.exit_rate(fp.HalfSpace([1], 0.5))
+               - 1) < 1e-11
 
 
 def test_wrong_regions_are_refused_in_one_sentence():
     D = diffusion(DOUBLE, 0.1, -2, 2)
-    for call, words in ((lambda: D.mfpt(fp.Ball([5], 1)), "selects nothing"), (lambda: D.committor(LEFT, fp.Ball([-1], 0.5)), "overlap"),
-                        (lambda: D.exit_rate(fp.Ball([0], 9)), "covers the whole"), (lambda: D.rate(fp.Ball([0, 0], 1), RIGHT), "2 coordinates"),
+    for call, words in ((lambda: D.mfpt(fp.Ball([5], 1)), "selects nothing"),
+                        (lambda: D.committor(LEFT, fp.Ball([-1], 0.5)), "overlap"),
+                        (lambda: D.exit_rate(fp.Ball([0], 9)), "covers the whole"),
+                        (lambda: D.rate(fp.Ball([0, 0], 1), RIGHT), "2 coordinates"),
                         (lambda: D.committor(fp.HalfSpace([-1], 0), fp.HalfSpace([1], 0)), "touch")):
         with pytest.raises(ValueError, match=words):
             call()
@@ -255,12 +271,14 @@ def test_tiny_rates_keep_their_logarithm():
     tau = D.mfpt(RIGHT).at([-1])
     assert tau == math.inf and 10205 < tau.log10 < 10206.5
     kramers = math.log(math.sqrt(8 * 4) / (2 * PI)) - 23500
-    assert abs(-tau.log10 * math.log(10) - kramers) < 3e-5                 # Eyring-Kramers errs by 0.375 theta
+    assert abs(-tau.log10 * math.log(10) - kramers) < 3e-5  # Eyring-Kramers errs by 0.375 theta
     assert abs(D.exit_rate(RIGHT).log10 + tau.log10) < 1e-9 and D.rate(LEFT, RIGHT).log10 < -10205
 
 
-# ----------------------------------------------------------------------------------------------------------------- mpmath
-CASES = [("(x**2-1)**2 + 0.3*x", lambda x, mp: (x * x - 1) ** 2 + mp.mpf(3) / 10 * x, 0.25, (-1.6, -1.0, 0.7)),
+# -----------------------------------------------------------------------------------------------------------------
+# mpmath
+CASES = [("(x**2-1)**2 + 0.3*x", lambda x, mp: (x * x - 1) ** 2 + mp.mpf(3) / 10 * x, 0.25,
+          (-1.6, -1.0, 0.7)),
          ("x**4/4 + sin(3*x)", lambda x, mp: x ** 4 / 4 + mp.sin(3 * x), 0.4, (-2.0, -0.5, 1.1))]
 
 
@@ -282,4 +300,5 @@ def test_times_and_committors_agree_with_mpmath(text, f, theta, points):
     assert agrees(D.mfpt(fp.HalfSpace([1], points[2])).at([points[1]]), float(tau))
     resistance = [quad(up, lo, hi) for lo, hi in zip(edges[:-1], edges[1:])]
     q = sum(resistance[:8]) / sum(resistance)
-    assert agrees(D.committor(fp.HalfSpace([-1], -points[0]), fp.HalfSpace([1], points[2])).at([points[1]]), float(q))
+    assert agrees(D.committor(fp.HalfSpace([-1], -points[0]), fp.HalfSpace([1], points[2])).at([points[1]]),
+                  float(q))

@@ -50,29 +50,34 @@ def test_ornstein_uhlenbeck_on_a_wide_box_counts():
         assert within(diffusion("x**2/2", theta, -w, w).spectrum(8), np.arange(8))
 
 
-@pytest.mark.parametrize("theta, gap", [(0.1, 7.835709199892175e-05), (0.02, 3.446480296742441e-22), (0.01, 6.673162322638250e-44)])
+@pytest.mark.parametrize("theta, gap", [(0.1, 7.835709199892175e-05), (0.02, 3.446480296742441e-22),
+                                        (0.01, 6.673162322638250e-44)])
 def test_gaps_of_the_quartic(theta, gap):
     assert abs(diffusion("(x**2 - 1)**2", theta, -2.5, 2.5).spectrum(2)[1] / gap - 1) < 1e-12
 
 
 def test_gaps_of_1e_40_and_1e_60():
-    for text, gap in (("(x**2 - 1)**2 + 0.3*x", 9.79451950793966809e-40), ("1.3*(x**2 - 1)**2 - 0.2*x", 1.05236809885492352e-60)):
+    for text, gap in (("(x**2 - 1)**2 + 0.3*x", 9.79451950793966809e-40),
+                      ("1.3*(x**2 - 1)**2 - 0.2*x", 1.05236809885492352e-60)):
         S = diffusion(text, 0.008, -1.5, 1.5, n=16).spectrum(4)
         assert abs(S[1] / gap - 1) < 1e-12 and S.gap == S[1] and S.eigenvalues[0] == 0
 
 
 def test_graded_spectrum_of_three_wells_is_exact_at_every_scale():
-    """Eigenvalues many orders of magnitude apart do not change in the twelfth digit when all panels are halved."""
+    """Eigenvalues many orders of magnitude apart do not change in the twelfth digit when all panels are
+    halved."""
     V = "0.3*x**6 - 2*x**4 + 3.2*x**2 + 0.25*x + 0.1*x**3"
     S = diffusion(V, 0.01, -2.6, 2.6).spectrum(4)
     assert S.eigenvalues[1] < 1e-20 and (np.diff(S.log10[1:]) > 0).all()
     full = lines(diffusion(V, 0.01, -2.6, 2.6))[0]
-    chain = Modes(full.panels.halved(np.ones(len(full.panels), bool), full.function), 4, False, True, True, full.function)
+    chain = Modes(full.panels.halved(np.ones(len(full.panels), bool), full.function), 4, False, True, True,
+                  full.function)
     assert np.abs(chain.log[1:] / math.log(10) - S.log10[1:]).max() < 1e-12
 
 
 def test_dirichlet_eigenvalues_are_those_of_the_partner():
-    """The flux of an eigenfunction solves the absorbed problem in -f: the gap of f is the exit rate of -f through both walls."""
+    """The flux of an eigenfunction solves the absorbed problem in -f: the gap of f is the exit rate of -f
+    through both walls."""
     for text, theta, w in (("(x**2 - 1)**2 + 0.2*x", 0.1, 1.8), ("cos(3*x)", 0.2, 2.0)):
         S = diffusion(text, theta, -w, w).spectrum(2)
         walls = fp.HalfSpace([1], w) | fp.HalfSpace([-1], w)
@@ -110,7 +115,7 @@ def test_eigenfunctions_are_orthogonal_and_solve_their_equation():
     S = D.spectrum(5)
     p = D.gibbs.values * D.grid.volumes
     overlap = (S.eigenfunctions * p) @ S.eigenfunctions.T
-    assert np.abs(overlap - np.eye(5)).max() < 1e-5                              # the sum over cells is the midpoint rule
+    assert np.abs(overlap - np.eye(5)).max() < 1e-5  # the sum over cells is the midpoint rule
     x, u = D.grid.centres[0], S.eigenfunctions[2]
     h = x[1] - x[0]
     slope = D.potential.gradient(x[:, None])[:, 0]
@@ -171,12 +176,14 @@ def test_series_of_the_panels_does_not_matter():
     """Twice as many panels: every eigenvalue stays, to rounding."""
     line = lines(diffusion("cos(x) + 0.4*sin(3*x)", 0.1, 0, 2 * PI, periodic=True))[0]
     a = Modes(line.panels, 9, True, True, True, line.function)
-    b = Modes(line.panels.halved(np.ones(len(line.panels), bool), line.function), 9, True, True, True, line.function)
+    b = Modes(line.panels.halved(np.ones(len(line.panels), bool), line.function), 9, True, True, True,
+              line.function)
     assert np.abs(a.log[1:] - b.log[1:]).max() < 2e-13
 
 
 def test_a_cold_ring_holds_the_modes_of_its_wells_and_of_its_tops():
-    """Shifting the ring moves the node where it is opened, from a well to a top and beside both: nothing may depend on it."""
+    """Shifting the ring moves the node where it is opened, from a well to a top and beside both: nothing may
+    depend on it."""
     found = []
     for shift in (0.0, 1.0, 2.5, 4.0):
         f = f"-0.962156*cos(x + {3.19434 + shift}) + 0.202673*cos(2*(x + {shift}) + 5.35918)"

@@ -6,7 +6,8 @@ from fpkit.fokker_planck.solvers.elimination import Elimination, Ordering
 
 
 def grid_graph(shape, rng, span):
-    """Nodes and edges of a grid with some edges left out and some diagonals, and log conductances over `span`."""
+    """Nodes and edges of a grid with some edges left out and some diagonals, and log conductances over
+    `span`."""
     index = np.arange(np.prod(shape)).reshape(shape)
     I = np.concatenate([index[:-1].ravel(), index[:, :-1].ravel(), index[:-1, :-1].ravel()])
     J = np.concatenate([index[1:].ravel(), index[:, 1:].ravel(), index[1:, 1:].ravel()])
@@ -71,4 +72,5 @@ def test_fronts_of_any_shape_give_the_dense_solution(shape):
 
 def line_graph(shape, rng):
     n = max(shape)
-    return np.array(np.unravel_index(np.arange(n), shape)), np.arange(n - 1), np.arange(1, n), -rng.random(n - 1)
+    return np.array(np.unravel_index(np.arange(n), shape)), np.arange(n - 1), np.arange(1,
+                                                                                        n), -rng.random(n - 1)

@@ -1,4 +1,5 @@
-"""The analysis: thermodynamics by direct sums, flags where they belong, density and paths that agree, refusals."""
+"""The analysis: thermodynamics by direct sums, flags where they belong, density and paths that agree,
+refusals."""
 import json
 
 import numpy as np
@@ -26,7 +27,9 @@ def landscape(path, loss=None, x=X, y=Y, gram=GRAM, **more):
 
 @pytest.fixture(scope="module")
 def land(tmp_path_factory):
-    return landscape(tmp_path_factory.mktemp("analysis") / "two_wells.h5", trajectory={"x": [-1.0, 0.9], "y": [0.1, 0.0], "step": [0, 100], "loss": [0.3, 0.4], "residual": [0.0, 0.1]})
+    return landscape(tmp_path_factory.mktemp("analysis") / "two_wells.h5",
+                     trajectory={"x": [-1.0, 0.9], "y": [0.1, 0.0], "step": [0, 100], "loss": [0.3, 0.4],
+                                 "residual": [0.0, 0.1]})
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +39,8 @@ def report(land):
 
 def test_thermodynamics_are_direct_sums(land):
     wells, basins = find_wells(land, land.merge_tree(), 0.05)
-    assert [w.index for w in wells] == [(10, 7), (10, 32)] and wells[1].joins == 1 and wells[1].persistence == wells[1].saddle - wells[1].minimum
+    assert [w.index for w in wells] == [(10, 7),
+                                        (10, 32)] and wells[1].joins == 1 and wells[1].persistence == wells[1].saddle - wells[1].minimum
     found = thermodynamics(land, wells, basins, [0.05, 0.3])
     for i, theta in enumerate((0.05, 0.3)):
         weight = np.exp(-land.loss / theta)
@@ -45,9 +49,11 @@ def test_thermodynamics_are_direct_sums(land):
             w, f = weight[basins == k], land.loss[basins == k]
             assert found.occupation[i, k] == pytest.approx(w.sum() / total, rel=1e-12)
             assert found.energy[i, k] == pytest.approx((w * f).sum() / w.sum(), rel=1e-12)
-            assert found.free_energy[i, k] == pytest.approx(-theta * np.log(w.sum() * land.volumes[0, 0]), rel=1e-10)
+            assert found.free_energy[i, k] == pytest.approx(-theta * np.log(w.sum() * land.volumes[0, 0]),
+                                                            rel=1e-10)
             p = w / w.sum()
-            assert found.entropy[i, k] == pytest.approx(-(p * np.log(p)).sum() + np.log(land.volumes[0, 0]), rel=1e-9)
+            assert found.entropy[i, k] == pytest.approx(-(p * np.log(p)).sum() + np.log(land.volumes[0, 0]),
+                                                        rel=1e-9)
         assert found.occupation[i].sum() == pytest.approx(1, abs=1e-14)
     assert found.mean_loss["test_loss"][1] == pytest.approx(land.gibbs_mean(0.3, of="test_loss"), rel=1e-13)
 
@@ -55,7 +61,8 @@ def test_thermodynamics_are_direct_sums(land):
 def test_a_constant_added_to_the_loss_moves_no_probability(land, tmp_path):
     moved = landscape(tmp_path / "moved.h5", double_well(X[None, :], Y[:, None]) + 1000.0)
     one, two = (thermodynamics(a, *find_wells(a, a.merge_tree(), 0.05), [0.02, 0.3]) for a in (land, moved))
-    assert np.allclose(one.occupation, two.occupation, rtol=1e-9) and np.allclose(one.free_energy + 1000, two.free_energy, rtol=1e-12)
+    assert np.allclose(one.occupation, two.occupation, rtol=1e-9) and np.allclose(one.free_energy + 1000,
+                                                                                  two.free_energy, rtol=1e-12)
 
 
 def test_cold_wells_keep_their_free_energies_when_weights_underflow(land):
@@ -66,14 +73,15 @@ def test_cold_wells_keep_their_free_energies_when_weights_underflow(land):
 
 def test_crossovers_are_roots_of_equal_occupation(tmp_path):
     x = np.linspace(-2, 2, 801)
-    loss = np.where(x < 0, 60 * (x + 1) ** 2, 0.05 + 2 * (x - 1) ** 2)              # narrow and deep, wide and high
+    loss = np.where(x < 0, 60 * (x + 1) ** 2, 0.05 + 2 * (x - 1) ** 2)  # narrow and deep, wide and high
     loss = np.minimum(loss, 2.0 + 0 * x)
     write_landscape(tmp_path / "line.h5", x, None, {"train_loss": loss})
     land = fp.read_landscape(tmp_path / "line.h5")
     wells, basins = find_wells(land, land.merge_tree(), 0.01)
     (root,) = crossover_temperatures(land, wells, basins, np.geomspace(0.005, 0.5, 40))
     assert (root.deeper, root.wider) == (1, 2) and root.is_resolved
-    assert root.theta == pytest.approx(0.05 / (0.5 * np.log(30.0)), rel=0.01)       # F = f - theta/2 log(2 pi theta / curvature)
+    # F = f - theta/2 log(2 pi theta / curvature)
+    assert root.theta == pytest.approx(0.05 / (0.5 * np.log(30.0)), rel=0.01)
     p = thermodynamics(land, wells, basins, [root.theta]).occupation[0]
     assert p[0] == pytest.approx(p[1], rel=1e-9) and root.occupation == pytest.approx(p[0])
 
@@ -81,7 +89,9 @@ def test_crossovers_are_roots_of_equal_occupation(tmp_path):
 def test_default_temperatures_span_the_depths(land):
     theta, said = default_temperatures(land, land.merge_tree())
     depths = [b.persistence for b in land.merge_tree() if b.death is not None]
-    assert theta.size == 12 and theta[0] == pytest.approx(min(depths) / 10) and theta[-1] == pytest.approx(max(depths) / 3) and "tenth" in said
+    assert theta.size == 12 and theta[0] == pytest.approx(min(depths)
+                                                          / 10) and theta[-1] == pytest.approx(max(depths)
+                                                                                               / 3) and "tenth" in said
 
 
 # ---- the chain on the samples ----
@@ -101,7 +111,8 @@ def test_stencils_reproduce_every_metric_with_weights_above_zero():
         B = rng.normal(size=(2, 2))
         M, h = B @ B.T + 1e-3 * np.eye(2), np.exp(rng.normal(size=2))
         E = sum(w * np.outer(e, e) for e, w in stencil(M, h))
-        assert np.abs(E - M / np.outer(h, h)).max() < 1e-10 * np.trace(E) and all(w > 0 for _, w in stencil(M, h))
+        assert np.abs(E - M / np.outer(h, h)).max() < 1e-10 * np.trace(E) and all(w > 0 for _,
+                                                                                  w in stencil(M, h))
 
 
 def test_log_bernoulli_holds_from_rounding_to_cliffs():
@@ -110,7 +121,8 @@ def test_log_bernoulli_holds_from_rounding_to_cliffs():
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         plain = np.log(d / np.expm1(d))
     ok = np.isfinite(plain)
-    assert np.allclose(found[ok], plain[ok], rtol=1e-12, atol=1e-12) and np.isfinite(found).all() and found[4] == 0
+    assert np.allclose(found[ok], plain[ok], rtol=1e-12,
+                       atol=1e-12) and np.isfinite(found).all() and found[4] == 0
     d, found = d[1:-1], found[1:-1]
     assert np.allclose(found, log_bernoulli(-d) - d, rtol=1e-12)          # B(d) = B(-d) exp(-d)
 
@@ -134,7 +146,8 @@ def test_the_density_ends_in_the_gibbs_law_and_keeps_its_mass(report, land):
     assert motion.gibbs * land.volumes == pytest.approx(land.gibbs_weights(motion.theta), rel=1e-9)
     k = report.theta.tolist().index(motion.theta)
     assert motion.equilibrium == pytest.approx(report.occupation[k], rel=1e-9)
-    assert (motion.density * land.volumes).reshape(motion.times.size, -1).sum(axis=1) == pytest.approx(1, abs=1e-10)
+    assert (motion.density * land.volumes).reshape(motion.times.size,
+                                                   -1).sum(axis=1) == pytest.approx(1, abs=1e-10)
 
 
 def test_paths_agree_with_the_density(report):
@@ -173,7 +186,8 @@ def test_parts_that_do_not_touch_exchange_nothing(tmp_path):
     found = fp.analyse(landscape(tmp_path / "a.h5", loss), theta=0.2, n_paths=50, start=[-1.0, 0.0])
     motion = found.dynamics
     home = found.basins[found.landscape.index([-1.0, 0.0])]
-    assert motion.occupation[:, home] == pytest.approx(1, abs=1e-12) and motion.equilibrium[home] == pytest.approx(1)
+    assert motion.occupation[:, home] == pytest.approx(1,
+                                                       abs=1e-12) and motion.equilibrium[home] == pytest.approx(1)
     assert motion.paths.occupation[:, home].tolist() == [1.0] * len(motion.paths.times) and any("no other part" in r for r in motion.remarks)
 
 
@@ -211,9 +225,12 @@ def test_flags_follow_what_the_file_tells(tmp_path):
         with h5py.File(tmp_path / f"{name}.h5", "a") as f:
             f["fpkit/temperature/tensor"] = 0.1 * tensor
     even, uneven = (fp.analyse(tmp_path / f"{n}.h5", theta=[0.1], n_paths=2) for n in ("even", "uneven"))
-    assert "anisotropic_noise" not in even.flags and any("4 times stronger" in c.sentence for c in uneven.caveats)
-    assert "gauge_dependent" in flags(tmp_path / "a.h5", meta={"normalisation": "filter"}) and "gauge_dependent" not in even.flags
-    assert "batchnorm_mode" in flags(tmp_path / "b.h5", meta={"batchnorm": "fixed"}) and "batchnorm_mode" not in even.flags
+    assert "anisotropic_noise" not in even.flags and any("4 times stronger" in c.sentence
+                                                         for c in uneven.caveats)
+    assert "gauge_dependent" in flags(tmp_path / "a.h5",
+                                      meta={"normalisation": "filter"}) and "gauge_dependent" not in even.flags
+    assert "batchnorm_mode" in flags(tmp_path / "b.h5",
+                                     meta={"batchnorm": "fixed"}) and "batchnorm_mode" not in even.flags
     decayed = {"optimiser": {"weight_decay": 0.1}, "loss_has_weight_decay": True}
     assert "weight_decay_missing" not in flags(tmp_path / "c.h5", meta=decayed)
 
@@ -228,7 +245,8 @@ def test_flags_of_foreign_files(tmp_path):
     with h5py.File(tmp_path / "a_states_xignore=biasbn_xnorm=filter.h5", "w") as f:
         f["xcoordinates"] = f["ycoordinates"] = x
         f["train_loss"], f["train_acc"] = loss, accuracy
-    found = set(fp.analyse(tmp_path / "a_states_xignore=biasbn_xnorm=filter.h5", theta=[0.1], n_paths=2).flags)
+    found = set(fp.analyse(tmp_path / "a_states_xignore=biasbn_xnorm=filter.h5", theta=[0.1],
+                           n_paths=2).flags)
     assert {"axis_order_assumed", "unfinished", "batchnorm_mode", "no_metric"} <= found
 
 
@@ -243,16 +261,20 @@ def test_noise_of_the_loss_flags_shallow_wells(tmp_path):
 
 
 def test_bad_arguments_get_one_sentence(land):
-    for call, words in [(lambda: fp.analyse(3), "path"), (lambda: fp.analyse(land, theta=-1.0), "positive"), (lambda: fp.analyse(land, theta=[]), "theta"),
-                        (lambda: fp.analyse(land, theta="warm"), "theta"), (lambda: fp.analyse(land, n_paths=0), "n_paths"),
-                        (lambda: land.minima(6), "neighbours"), (lambda: land.gibbs_mean(0.0), "positive"), (lambda: land.gibbs_mean(1.0, of="acc"), "known are")]:
+    for call, words in [(lambda: fp.analyse(3), "path"), (lambda: fp.analyse(land, theta=-1.0), "positive"),
+                        (lambda: fp.analyse(land, theta=[]), "theta"),
+                        (lambda: fp.analyse(land, theta="warm"), "theta"),
+                        (lambda: fp.analyse(land, n_paths=0), "n_paths"),
+                        (lambda: land.minima(6), "neighbours"), (lambda: land.gibbs_mean(0.0), "positive"),
+                        (lambda: land.gibbs_mean(1.0, of="acc"), "known are")]:
         with pytest.raises((ValueError, TypeError), match=words):
             call()
 
 
 # ---- the shared files, whole ----
 
-@pytest.mark.parametrize("name", ["cifar10_net_pca_10x10", "mnist_cnn_15x15_negative_loss", "resnet56_cifar10_line_101_diverged",
+@pytest.mark.parametrize("name", ["cifar10_net_pca_10x10", "mnist_cnn_15x15_negative_loss",
+                                  "resnet56_cifar10_line_101_diverged",
                                   "resnet50_cifar10_pca_31x31_clean"])
 def test_shared_files_give_a_report(shared_landscapes, name):
     with np.errstate(over="raise", invalid="raise"):
@@ -263,20 +285,27 @@ def test_shared_files_give_a_report(shared_landscapes, name):
 
 @pytest.mark.slow
 def test_the_report_of_101x101_takes_less_than_a_minute_and_a_gigabyte(shared_landscapes, tmp_path):
-    """In a process of its own: CPU seconds, so that a busy machine fails nothing, and its largest resident size."""
+    """In a process of its own: CPU seconds, so that a busy machine fails nothing, and its largest resident
+    size."""
     import subprocess
     import sys
 
-    code = ("import resource, sys, fpkit as fp; fp.analyse(sys.argv[1]).save(sys.argv[2]); u = resource.getrusage(resource.RUSAGE_SELF); "
+    code = ("import resource, sys, fpkit as fp; fp.analyse(sys.argv[1]).save(sys.argv[2]); u = "
+            "resource.getrusage(resource.RUSAGE_SELF); "
             "print(u.ru_utime + u.ru_stime, u.ru_maxrss)")
-    out = subprocess.run([sys.executable, "-c", code, str(shared_landscapes / "resnet56_cifar10_filter_101x101.h5"), str(tmp_path)], check=True, capture_output=True, text=True)
+    out = subprocess.run([sys.executable, "-c", code,
+                          str(shared_landscapes / "resnet56_cifar10_filter_101x101.h5"), str(tmp_path)],
+                          check=True, capture_output=True, text=True)
     seconds, kilobytes = map(float, out.stdout.split()[-2:])
     assert seconds < 60 and kilobytes < 2**20
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["resnet56_cifar10_filter_101x101", "resnet56_cifar10_three_checkpoints_51x51_nonfinite",
-                                  "resnet50_cifar10_pca_31x31_adversarial", "own_digits_mlp_three_minima_41x41"])
+@pytest.mark.parametrize("name", ["resnet56_cifar10_filter_101x101",
+                                  "resnet56_cifar10_three_checkpoints_51x51_nonfinite",
+                                  "resnet50_cifar10_pca_31x31_adversarial",
+                                  "own_digits_mlp_three_minima_41x41"])
 def test_large_shared_files_give_a_report(shared_landscapes, tmp_path, name):
     found = fp.analyse(shared_landscapes / f"{name}.h5")
-    assert found.dynamics.mass == pytest.approx(np.ones_like(found.dynamics.times), abs=1e-12) and found.save(tmp_path).exists()
+    assert found.dynamics.mass == pytest.approx(np.ones_like(found.dynamics.times),
+                                                abs=1e-12) and found.save(tmp_path).exists()

@@ -1,4 +1,5 @@
-"""The network of wells: elimination in logarithms against dense linear algebra, exact line formulas, and laws."""
+"""The network of wells: elimination in logarithms against dense linear algebra, exact line formulas, and
+laws."""
 import numpy as np
 import pytest
 from scipy.linalg import expm
@@ -9,13 +10,15 @@ from fpkit.landscapes.analysis.analyse.network import ELIMINATED, LEFT_OUT, Well
 
 
 class Chain:
-    """A chain on a grid of cells with random masses and conductances between neighbours, one diagonal included."""
+    """A chain on a grid of cells with random masses and conductances between neighbours, one diagonal
+    included."""
 
     def __init__(self, shape, spread=2.0, seed=0):
         rng = np.random.default_rng(seed)
         self.grid = Grid([(0, n) for n in shape], shape)
         flat = np.arange(np.prod(shape)).reshape(shape)
-        pairs = [np.stack([flat[:-1].ravel(), flat[1:].ravel()], 1), np.stack([flat[:, :-1].ravel(), flat[:, 1:].ravel()], 1),
+        pairs = [np.stack([flat[:-1].ravel(), flat[1:].ravel()], 1),
+                 np.stack([flat[:, :-1].ravel(), flat[:, 1:].ravel()], 1),
                  np.stack([flat[:-1, :-1].ravel(), flat[1:, 1:].ravel()], 1)]
         self.edges = np.concatenate(pairs)
         self.log_mass = rng.normal(0, spread, flat.size)
@@ -79,7 +82,8 @@ def test_a_core_of_many_cells_is_one_node():
 
 @pytest.mark.parametrize("theta", [0.2, 1e-2, 1e-4])
 def test_line_times_equal_their_sum_however_long(theta):
-    """On a line tau = sum over edges of (mass left of it)/conductance, all positive; at theta = 1e-4 that is 10^4343."""
+    """On a line tau = sum over edges of (mass left of it)/conductance, all positive; at theta = 1e-4 that is
+    10^4343."""
     x = np.linspace(-1.3, 1.3, 53)
     f = (x**2 - 1) ** 2 / theta
 
@@ -136,8 +140,11 @@ def test_eigenvalues_over_a_thousand_decades_equal_multiprecision():
         for a in range(4):
             for b in range(4):
                 if a != b:
-                    K[a, b] = -mpmath.exp(mpmath.mpf(network.log_capacity[a, b]) - (mpmath.mpf(network.log_mass[a]) + mpmath.mpf(network.log_mass[b])) / 2)
-                    K[a, a] += mpmath.exp(mpmath.mpf(network.log_capacity[a, b]) - mpmath.mpf(network.log_mass[a]))
+                    K[a, b] = -mpmath.exp(mpmath.mpf(network.log_capacity[a, b])
+                                          - (mpmath.mpf(network.log_mass[a])
+                                             + mpmath.mpf(network.log_mass[b])) / 2)
+                    K[a, a] += mpmath.exp(mpmath.mpf(network.log_capacity[a, b])
+                                          - mpmath.mpf(network.log_mass[a]))
         exact = sorted(mpmath.eigsy(K, eigvals_only=True))[1:]
         exact = [float(mpmath.log(v)) for v in exact]
     assert network.log_eigenvalues()[1:] == pytest.approx(exact, abs=1e-7)

@@ -19,7 +19,8 @@ BOX = {"x": (-1, 1, 9), "y": (-1, 2, 7)}
 
 def loss(w):
     """No symmetry; the test loss is the training loss of a shifted point."""
-    return {"train_loss": float(np.cos(w[0]) + 0.1 * w[1] ** 2 + w[2]), "test_loss": float(np.cos(w[0] + 0.1) + 0.1 * w[1] ** 2),
+    return {"train_loss": float(np.cos(w[0]) + 0.1 * w[1] ** 2 + w[2]),
+            "test_loss": float(np.cos(w[0] + 0.1) + 0.1 * w[1] ** 2),
             "train_acc": 50.0, "test_acc": 40.0}
 
 
@@ -58,14 +59,17 @@ def test_the_file_holds_the_values_the_metric_and_what_was_done(tmp_path):
     assert os.listdir(tmp_path) == ["a.h5"]
     with h5py.File(tmp_path / "a.h5") as f:
         a = f.attrs
-        assert (a["format"], a["format_version"], a["axis_order"], a["complete"], a["n_params"]) == ("fpkit-landscape", "1.0", "yx", 1, 6)
+        assert (a["format"], a["format_version"], a["axis_order"], a["complete"],
+                a["n_params"]) == ("fpkit-landscape", "1.0", "yx", 1, 6)
         assert len(a["created_utc"]) == 10 and f["fpkit/origin_norm"][()] == np.linalg.norm(W)
-        assert np.array_equal(f["fpkit/directions/y"], PLANE.directions[1]) and (f["fpkit/status"][...] == 1).all()
+        assert np.array_equal(f["fpkit/directions/y"],
+                              PLANE.directions[1]) and (f["fpkit/status"][...] == 1).all()
 
 
 def test_a_number_is_a_training_loss_and_the_default_box_holds_the_solutions(tmp_path):
     land = fp.export_landscape(tmp_path / "a.h5", lambda w: float(w @ w), fp.Plane.line(W, W + 1))
-    assert land.ndim == 1 and land.shape == (51,) and land.key == "train_loss" and land.gram == pytest.approx(np.eye(1))
+    assert land.ndim == 1 and land.shape == (51,
+                                             ) and land.key == "train_loss" and land.gram == pytest.approx(np.eye(1))
     length = np.sqrt(6)
     assert (land.x[0], land.x[-1]) == pytest.approx((-length / 4, 1.25 * length))
 
@@ -82,8 +86,10 @@ def test_every_prefix_of_the_order_is_a_nested_grid():
 
 def test_trajectories_are_projected_with_the_metric(tmp_path):
     checkpoints = [PLANE.at([0.5, 0.25]), PLANE.at([0.1, 0.2]) + [0, 0, 0, 3, 0, 0], W]
-    land = fp.export_landscape(tmp_path / "a.h5", loss, PLANE, **BOX, trajectory=checkpoints, steps=[0, 10, 20])
-    assert land.trajectory == pytest.approx(np.array([[0.5, 0.25], [0.1, 0.2], [0, 0]]), abs=1e-14) and land.trajectory_steps.tolist() == [0, 10, 20]
+    land = fp.export_landscape(tmp_path / "a.h5", loss, PLANE, **BOX, trajectory=checkpoints,
+                               steps=[0, 10, 20])
+    assert land.trajectory == pytest.approx(np.array([[0.5, 0.25], [0.1, 0.2], [0, 0]]),
+                                            abs=1e-14) and land.trajectory_steps.tolist() == [0, 10, 20]
     with h5py.File(tmp_path / "a.h5") as f:
         t = f["fpkit/trajectory"]
         assert t["loss"][...].tolist() == [loss(c)["train_loss"] for c in checkpoints]
@@ -94,7 +100,8 @@ def test_trajectories_are_projected_with_the_metric(tmp_path):
 
 def test_losses_of_minibatches_give_a_standard_error(tmp_path):
     batches = np.array([1.0, 3.0, 2.0, 2.0])
-    land = fp.export_landscape(tmp_path / "a.h5", lambda w: {"train_loss": w[0] + batches, "test_loss": w[0] + batches}, PLANE, **BOX)
+    land = fp.export_landscape(tmp_path / "a.h5", lambda w: {"train_loss": w[0] + batches, "test_loss": w[0]
+                                                             + batches}, PLANE, **BOX)
     assert land.loss_stderr == pytest.approx(np.full(land.shape, batches.std(ddof=1) / 2))
     assert land.loss[0, 0] == pytest.approx(PLANE.at([-1, -1])[0] + 2)
 
@@ -118,10 +125,13 @@ def test_further_names_are_kept_beside_the_surfaces(tmp_path):
 
 
 def test_what_the_loss_tells_of_the_hessian_goes_where_the_schema_puts_it(tmp_path):
-    land = fp.export_landscape(tmp_path / "a.h5", lambda w: {"train_loss": w[0], "logdet_perp": w[1], "hessian_trace": w[2]}, PLANE, **BOX)
+    land = fp.export_landscape(tmp_path / "a.h5", lambda w: {"train_loss": w[0], "logdet_perp": w[1],
+                                                             "hessian_trace": w[2]}, PLANE, **BOX)
     assert land.logdet_perp[0, 0] == PLANE.at([-1, -1])[1] and "fpkit/hessian/trace" in land.others
     again = fp.read_landscape(land.save(tmp_path / "b.h5"))
-    assert np.array_equal(again.logdet_perp, land.logdet_perp) and np.array_equal(again.others["fpkit/hessian/trace"], land.others["fpkit/hessian/trace"])
+    assert np.array_equal(again.logdet_perp,
+                          land.logdet_perp) and np.array_equal(again.others["fpkit/hessian/trace"],
+                                                               land.others["fpkit/hessian/trace"])
     with h5py.File(tmp_path / "b.h5") as f:
         assert np.array_equal(f["fpkit/directions/x"], PLANE.directions[0])
 
@@ -157,7 +167,8 @@ def test_an_interrupted_export_is_a_landscape_of_fewer_samples(tmp_path):
     assert land.n_unfinished == 33 and land.refusal and land.valid[::2, ::2].all()
 
 
-@pytest.mark.parametrize("damage", [lambda b: b[:-5], lambda b: b[:-40] + b"x" * 40, lambda b: b + b"rubbish", lambda b: b[:10], lambda b: b""])
+@pytest.mark.parametrize("damage", [lambda b: b[:-5], lambda b: b[:-40] + b"x" * 40, lambda b: b + b"rubbish",
+                                    lambda b: b[:10], lambda b: b""])
 def test_a_damaged_journal_is_read_to_its_last_good_record(tmp_path, damage):
     with pytest.raises(Stop):
         fp.export_landscape(tmp_path / "a.h5", stopping_after(40), PLANE, **BOX)
@@ -170,7 +181,8 @@ def test_a_damaged_journal_is_read_to_its_last_good_record(tmp_path, damage):
     assert np.array_equal(fp.export_landscape(tmp_path / "a.h5", loss, PLANE, **BOX).loss, surface())
 
 
-@pytest.mark.parametrize("change", [{"x": (-1, 1, 10)}, {"plane": fp.Plane.through(W, W + 1, W - W)}, {"meta": {"seed": 2}}, {"trajectory": [W]}])
+@pytest.mark.parametrize("change", [{"x": (-1, 1, 10)}, {"plane": fp.Plane.through(W, W + 1, W - W)},
+                                    {"meta": {"seed": 2}}, {"trajectory": [W]}])
 def test_another_job_is_refused_until_told_to_overwrite(tmp_path, change):
     options = {"plane": PLANE, **BOX}
     with pytest.raises(Stop):
@@ -180,7 +192,8 @@ def test_another_job_is_refused_until_told_to_overwrite(tmp_path, change):
             (tmp_path / name).unlink()
         with pytest.raises(ValueError, match="belongs to another export"):
             fp.export_landscape(tmp_path / "a.h5", loss, **{**options, **change})
-    assert fp.export_landscape(tmp_path / "a.h5", loss, **{**options, **change}, overwrite=True).n_unfinished == 0
+    assert fp.export_landscape(tmp_path / "a.h5", loss, **{**options, **change},
+                               overwrite=True).n_unfinished == 0
 
 
 def test_a_foreign_file_is_not_written_over(tmp_path):
@@ -219,7 +232,8 @@ def test_an_exception_of_the_loss_ends_the_job_or_is_recorded(tmp_path):
         fp.export_landscape(tmp_path / "a.h5", f, PLANE, **BOX)
     land = fp.export_landscape(tmp_path / "a.h5", f, PLANE, **BOX, on_error="record")
     with h5py.File(tmp_path / "a.h5") as h:
-        assert ((h["fpkit/status"][...] == 3) == land.diverged).all() and land.diverged.any() and land.n_unfinished == 0
+        assert ((h["fpkit/status"][...] == 3)
+                == land.diverged).all() and land.diverged.any() and land.n_unfinished == 0
     with pytest.raises(ValueError, match="failed at every point; the first reason: ZeroDivisionError"):
         fp.export_landscape(tmp_path / "b.h5", lambda w: 1 / 0, PLANE, **BOX, on_error="record")
 
@@ -287,14 +301,19 @@ def test_other_peoples_plotters_find_what_they_look_for(tmp_path):
         assert not (f["train_loss"][:] == -1).any() and np.count_nonzero(np.isnan(f["train_acc"][:])) == 0
     fp.export_landscape(tmp_path / "b.h5", loss, fp.Plane.line(W, W + 1), x=(-1, 1, 5))
     with h5py.File(tmp_path / "b.h5") as f:
-        assert all(f[name][:].shape == (5,) for name in ("xcoordinates", "train_loss", "train_acc", "test_loss", "test_acc"))
+        assert all(f[name][:].shape == (5,) for name in ("xcoordinates", "train_loss", "train_acc",
+                                                         "test_loss", "test_acc"))
 
 
 def test_a_space_of_three_directions_is_exported(tmp_path):
     plane = fp.Plane.through(W, W + [1, 0, 0, 0, 0, 0], W + [0, 2, 0, 0, 0, 0], W + [0, 0, 3, 0, 0, 0])
-    land = fp.export_landscape(tmp_path / "a.h5", loss, plane, x=(-1, 1, 5), y=(-1, 2, 4), z=(0, 1, 3), trajectory=[W])
-    assert land.shape == (3, 4, 5) and land.loss[2, 1, 3] == loss(plane.at([land.x[3], land.y[1], land.z[2]]))["train_loss"]
-    assert land.trajectory.tolist() == [[0, 0, 0]] and land.gram == pytest.approx(np.eye(3)) and not land.axis_order_assumed
+    land = fp.export_landscape(tmp_path / "a.h5", loss, plane, x=(-1, 1, 5), y=(-1, 2, 4), z=(0, 1, 3),
+                               trajectory=[W])
+    assert land.shape == (3, 4, 5) and land.loss[2, 1,
+                                                 3] == loss(plane.at([land.x[3], land.y[1],
+                                                                      land.z[2]]))["train_loss"]
+    assert land.trajectory.tolist() == [[0, 0,
+                                         0]] and land.gram == pytest.approx(np.eye(3)) and not land.axis_order_assumed
 
 
 def test_an_interrupted_export_is_read_on_its_coarse_grid(tmp_path):

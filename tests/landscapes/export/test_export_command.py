@@ -31,44 +31,57 @@ def folder(tmp_path, monkeypatch):
 
 
 def export(*more):
-    return main(["export", "run.h5", "--loss", "my_training_code.py:loss", "--points", "points.npy", "--x", "-1", "3", "9", "--y", "-1", "2", "7", *more])
+    return main(["export", "run.h5", "--loss", "my_training_code.py:loss", "--points", "points.npy", "--x",
+                 "-1", "3", "9", "--y", "-1", "2", "7", *more])
 
 
 def test_a_plane_of_the_users_own_loss(folder, capsys):
-    assert export("--json", "--meta", "weight_decay=0.01", "--meta", "model=none", "--trajectory", "points.npy") == 0
+    assert export("--json", "--meta", "weight_decay=0.01", "--meta", "model=none", "--trajectory",
+                  "points.npy") == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["shape"] == [7, 9] and facts["minimum"]["point"] == [0, 0]
     land = fp.read_landscape("run.h5")
     assert land.loss[2, 6] == pytest.approx(4) and land.meta["meta"]["weight_decay"] == 0.01 and land.meta["meta"]["model"] == "none"
-    assert land.trajectory == pytest.approx(np.array([[0, 0], [2, 0], [0, 1.0]])) and np.isfinite(land.test_loss).all()
+    assert land.trajectory == pytest.approx(np.array([[0, 0], [2, 0],
+                                                      [0, 1.0]])) and np.isfinite(land.test_loss).all()
 
 
 def test_shares_and_the_gathering_call(folder, capsys):
-    assert export("--share", "0", "2") == 0 and export("--share", "1", "2") == 0 and not (folder / "run.h5").exists()
+    assert export("--share", "0", "2") == 0 and export("--share", "1",
+                                                       "2") == 0 and not (folder / "run.h5").exists()
     assert export() == 0 and "63 valid" in capsys.readouterr().out
 
 
 def test_random_and_principal_planes(folder, capsys):
     for plane in ("random", "pca"):
-        assert main(["export", f"{plane}.h5", "--loss", "my_training_code:loss", "--points", "points.npy", "--plane", plane, "--ndim", "1", "--x", "-1", "1", "5"]) \
+        assert main(["export", f"{plane}.h5", "--loss", "my_training_code:loss", "--points", "points.npy",
+                     "--plane", plane, "--ndim", "1", "--x", "-1", "1", "5"]) \
             == (2 if plane == "random" else 0)
-    assert "is zero" in capsys.readouterr().err               # a random direction normalised against an origin of zeros
+    assert "is zero" in capsys.readouterr().err  # a random direction normalised against an origin of zeros
 
 
 def test_a_problem_that_comes_with_fpkit(folder, capsys):
-    assert main(["export", "run.h5", "--loss", "modular-addition", "--as-given", "--x", "-0.5", "1.5", "5", "--y", "-0.5", "1.5", "5"]) == 0
+    assert main(["export", "run.h5", "--loss", "modular-addition", "--as-given", "--x", "-0.5", "1.5", "5",
+                 "--y", "-0.5", "1.5", "5"]) == 0
     land = fp.read_landscape("run.h5")
-    assert land.loss[1, 1] < 0.01 and land.loss[1, 3] < 1e-3 and land.test_loss[1, 3] < 0.1 * land.test_loss[1, 1] and land.trajectory is not None
+    assert land.loss[1, 1] < 0.01 and land.loss[1,
+                                                3] < 1e-3 and land.test_loss[1,
+                                                                             3] < 0.1 * land.test_loss[1,
+                                                                                                       1] and land.trajectory is not None
 
 
 @pytest.mark.parametrize("arguments, words", [
-    (["--loss", "my_training_code:nothing"], "has no function 'nothing'"), (["--loss", "my_training_code:constant"], "has no function"),
-    (["--loss", "no_such_module:f"], "no module 'no_such_module'"), (["--loss", "absent.py:f"], "there is no file"), (["--loss", "loss"], "expects MODULE:FUNCTION"),
-    (["--loss", "my_training_code:loss", "--meta", "a"], "--meta expects"), (["--loss", "my_training_code:loss", "--share", "2", "2"], "counts from 0"),
+    (["--loss", "my_training_code:nothing"], "has no function 'nothing'"),
+    (["--loss", "my_training_code:constant"], "has no function"),
+    (["--loss", "no_such_module:f"], "no module 'no_such_module'"),
+    (["--loss", "absent.py:f"], "there is no file"), (["--loss", "loss"], "expects MODULE:FUNCTION"),
+    (["--loss", "my_training_code:loss", "--meta", "a"], "--meta expects"),
+    (["--loss", "my_training_code:loss", "--share", "2", "2"], "counts from 0"),
     (["--loss", "my_training_code:broken", "--record-errors"], "failed at every point"),
 ])
 def test_wrong_calls_are_one_sentence(folder, capsys, arguments, words):
-    assert main(["export", "run.h5", "--points", "points.npy", "--x", "0", "1", "3", "--y", "0", "1", "3", *arguments]) == 2
+    assert main(["export", "run.h5", "--points", "points.npy", "--x", "0", "1", "3", "--y", "0", "1", "3",
+                 *arguments]) == 2
     error = capsys.readouterr().err
     assert words in error and error.count("\n") == 1
     assert main(["export", "run.h5", "--loss", "my_training_code:loss"]) == 2
@@ -91,14 +104,17 @@ def test_info_takes_the_options_of_reading(folder, capsys):
     with h5py.File("max.h5", "w") as f:
         f["xcoordinates"] = f["ycoordinates"] = np.arange(6.0)
         f["max_eig"] = np.add.outer(np.arange(6.0), np.arange(6.0))
-    assert main(["info", "max.h5", "--json"]) == 0 and main(["info", "max.h5", "--key", "max_eig", "--every", "2", "--json"]) == 0
+    assert main(["info", "max.h5", "--json"]) == 0 and main(["info", "max.h5", "--key", "max_eig", "--every",
+                                                             "2", "--json"]) == 0
     first, second = (json.loads(line) for line in capsys.readouterr().out.strip().splitlines())
-    assert first["kind"] == "set up, never computed" and second["shape"] == [3, 3] and second["key"] == "max_eig"
+    assert first["kind"] == "set up, never computed" and second["shape"] == [3,
+                                                                             3] and second["key"] == "max_eig"
 
 
 def test_a_bare_array_is_analysed_with_the_callers_coordinates(folder, capsys):
     x, y = np.linspace(-1.6, 1.6, 17), np.linspace(-1, 1, 13)
     np.save("bare.npy", (x**2 - 1) ** 2 + y[:, None] ** 2)
-    assert main(["analyse", "bare.npy", "--x", "-1.6", "1.6", "--y", "-1", "1", "--layout", "yx", "--theta", "0.1", "--paths", "20", "-o", "out", "--json"]) == 0
+    assert main(["analyse", "bare.npy", "--x", "-1.6", "1.6", "--y", "-1", "1", "--layout", "yx", "--theta",
+                 "0.1", "--paths", "20", "-o", "out", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert len(report["wells"]) == 2 and (folder / "out" / "index.html").exists()

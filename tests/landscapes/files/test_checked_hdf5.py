@@ -1,4 +1,5 @@
-"""Hostile files: each is refused in one exception or flagged, quickly, and no byte of another file is read."""
+"""Hostile files: each is refused in one exception or flagged, quickly, and no byte of another file is
+read."""
 import os
 import pickle
 import time
@@ -42,7 +43,8 @@ def vds(f, folder):
 
 
 def bomb(f, folder):
-    f.create_dataset("train_loss", (200_000, 200_000), "f8", chunks=(1000, 1000), compression="gzip", fillvalue=1.0)
+    f.create_dataset("train_loss", (200_000, 200_000), "f8", chunks=(1000, 1000), compression="gzip",
+                     fillvalue=1.0)
 
 
 def cbomb(f, folder):
@@ -50,7 +52,8 @@ def cbomb(f, folder):
 
 
 def chunkbomb(f, folder):
-    f.create_dataset("train_loss", (4, 5), "f8", chunks=(8000, 4000), maxshape=(None, None), compression="gzip")[...] = LOSS
+    f.create_dataset("train_loss", (4, 5), "f8", chunks=(8000, 4000), maxshape=(None, None),
+                     compression="gzip")[...] = LOSS
 
 
 def softcycle(f, folder):
@@ -114,10 +117,14 @@ def alias(f, folder):
 
 
 REFUSED = {
-    extlink: "link into another file", extstorage: "another file", vds: "virtual dataset", bomb: "does not fit the coordinates",
-    cbomb: "does not fit the coordinates", chunkbomb: "chunks", softcycle: "soft link", strdtype: "not plain numbers", vlen: "not plain numbers",
-    compound: "not plain numbers", ref: "not plain numbers", complexes: "not plain numbers", opaque_pickle: "not plain numbers",
-    group: "is a group", nullspace: "null", shape: "does not fit the coordinates", unkfilter: "filter 32015", unwritten: "never written",
+    extlink: "link into another file", extstorage: "another file", vds: "virtual dataset",
+    bomb: "does not fit the coordinates",
+    cbomb: "does not fit the coordinates", chunkbomb: "chunks", softcycle: "soft link",
+    strdtype: "not plain numbers", vlen: "not plain numbers",
+    compound: "not plain numbers", ref: "not plain numbers", complexes: "not plain numbers",
+    opaque_pickle: "not plain numbers",
+    group: "is a group", nullspace: "null", shape: "does not fit the coordinates", unkfilter: "filter 32015",
+    unwritten: "never written",
     alias: "link into another file",
 }
 
@@ -158,7 +165,8 @@ def test_a_hostile_file_is_refused(build, tmp_path):
 
 
 @pytest.mark.parametrize("x, words", [
-    ([0.0, 2, 1, 3, 4], "neither rise nor fall"), ([0, 1, np.nan, 3, 4], "not finite"), ([0.0, 1, 1, 3, 4], "neither rise nor fall"),
+    ([0.0, 2, 1, 3, 4], "neither rise nor fall"), ([0, 1, np.nan, 3, 4], "not finite"),
+    ([0.0, 1, 1, 3, 4], "neither rise nor fall"),
     ([0.0], "at least two"), ([-1.7e308, 0, 1, 2, 1.7e308], "span"),
 ])
 def test_bad_coordinates_are_refused(x, words, tmp_path):
@@ -196,8 +204,10 @@ def test_what_is_no_regular_hdf5_file_is_refused(tmp_path):
     assert "no such file" in str(refusal(fp.read_landscape, tmp_path / "none.h5"))
     os.mkfifo(tmp_path / "fifo.h5")
     assert "not a regular file" in str(refusal(fp.read_landscape, tmp_path / "fifo.h5"))
-    for name, content, words in [("a.h5", b"", "empty"), ("b.h5", b"hello", "no HDF5 signature"), ("c.pkl", pickle.dumps([1]), "pickle"),
-                                 ("d.npz", b"PK\x03\x04" + b"0" * 600, "not a zip file"), ("e.h5", b"\x89HDF\r\n\x1a\n" + b"\0" * 100, "HDF5 cannot open")]:
+    for name, content, words in [("a.h5", b"", "empty"), ("b.h5", b"hello", "no HDF5 signature"),
+                                 ("c.pkl", pickle.dumps([1]), "pickle"),
+                                 ("d.npz", b"PK\x03\x04" + b"0" * 600, "not a zip file"),
+                                 ("e.h5", b"\x89HDF\r\n\x1a\n" + b"\0" * 100, "HDF5 cannot open")]:
         (tmp_path / name).write_bytes(content)
         assert words in str(refusal(fp.read_landscape, tmp_path / name))
 
@@ -253,7 +263,7 @@ def test_a_damaged_heap_of_texts_cannot_keep_the_reader_for_ever(tmp_path):
         f.attrs["title"] = "another one"
     data = bytearray(path.read_bytes())
     text = data.find(b"a text of variable")
-    data[text - 16:text] = bytes(16)                  # a free piece of size 0: HDF5 itself would walk on the spot
+    data[text - 16:text] = bytes(16)  # a free piece of size 0: HDF5 itself would walk on the spot
     path.write_bytes(data)
     land = fp.read_landscape(path)
     assert land.meta["dir_file"] is None and "title" not in land.meta["attributes"] and land.n_valid == 20
@@ -276,10 +286,14 @@ def direction_group(f, **tensors):
 
 
 @pytest.mark.parametrize("build, words", [
-    (lambda g, n, folder: g.__setitem__(n, h5py.ExternalLink(str(folder / "other.h5"), "/train_loss")), "link into another file"),
-    (lambda g, n, folder: g.create_dataset(n, (4, 5), "f8", external=[(str(folder / "other.raw"), 0, 160)]), "another file"),
-    (lambda g, n, folder: g.create_dataset(n, (10**5, 10**5), "f8", chunks=(1000, 1000), compression="gzip"), "more than the allowed"),
-    (lambda g, n, folder: g.create_dataset(n, data=np.ones((2000, 2000)), chunks=(500, 2000), compression="gzip"), "compression bomb"),
+    (lambda g, n, folder: g.__setitem__(n, h5py.ExternalLink(str(folder / "other.h5"), "/train_loss")),
+     "link into another file"),
+    (lambda g, n, folder: g.create_dataset(n, (4, 5), "f8", external=[(str(folder / "other.raw"), 0, 160)]),
+     "another file"),
+    (lambda g, n, folder: g.create_dataset(n, (10**5, 10**5), "f8", chunks=(1000, 1000), compression="gzip"),
+     "more than the allowed"),
+    (lambda g, n, folder: g.create_dataset(n, data=np.ones((2000, 2000)), chunks=(500, 2000),
+                                           compression="gzip"), "compression bomb"),
     (lambda g, n, folder: g.create_dataset(n, (4, 5), "f8"), "never written"),
     (lambda g, n, folder: g.create_group(n), "is a group"),
     (lambda g, n, folder: g.__setitem__(n, np.full(3, np.nan)), "not finite"),

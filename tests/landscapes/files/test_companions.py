@@ -1,4 +1,5 @@
-"""Direction and projection files beside a surface, the optimiser's clock and path, comparisons, and the command that takes them."""
+"""Direction and projection files beside a surface, the optimiser's clock and path, comparisons, and the
+command that takes them."""
 import json
 
 import h5py
@@ -23,7 +24,8 @@ def plane(path, loss=LOSS, **more):
 
 
 def directions(path, counter=10**6):
-    """A direction file of two tensors and a counter: |d1|^2 = 14, d1.d2 = -1, |d2|^2 = 6.25 without the counter."""
+    """A direction file of two tensors and a counter: |d1|^2 = 14, d1.d2 = -1, |d2|^2 = 6.25 without the
+    counter."""
     with h5py.File(path, "w") as f:
         for name, tensors in (("xdirection", ([1.0, 2.0], [[3.0]])), ("ydirection", ([2.0, -1.5], [[0.0]]))):
             g = f.create_group(name)
@@ -53,7 +55,8 @@ def test_a_projection_file_gives_the_start_and_the_path(tmp_path):
     arc = (c @ GRAM) / np.sqrt(np.diag(GRAM))                      # d_i.v/|d_i| of v = c_1 d_1 + c_2 d_2
     with h5py.File(tmp_path / "proj_cos.h5", "w") as f:
         f["proj_xcoord"], f["proj_ycoord"] = arc.T
-    report = fp.analyse(plane(tmp_path / "a.h5", gram=GRAM), theta=[0.1], n_paths=2, trajectory=tmp_path / "proj_cos.h5")
+    report = fp.analyse(plane(tmp_path / "a.h5", gram=GRAM), theta=[0.1], n_paths=2,
+                        trajectory=tmp_path / "proj_cos.h5")
     assert report.start == pytest.approx(c[0]) and report.training.n_points == 2
 
 
@@ -62,7 +65,8 @@ def test_the_curvature_across_the_plane_moves_probability(tmp_path):
         f["fpkit/hessian/logdet_perp"] = np.where(X < 0, 4.0, 0.0) + 0 * Y[:, None]
     report = fp.analyse(tmp_path / "a.h5", theta=[0.1], n_paths=2)
     p, q = report.occupation[0], report.thermodynamics.across[0]
-    assert q[1] / q[0] == pytest.approx(np.exp(2) * p[1] / p[0], rel=0.02) and "curvature across the plane" in " ".join(report.answers())
+    assert q[1] / q[0] == pytest.approx(np.exp(2) * p[1] / p[0],
+                                        rel=0.02) and "curvature across the plane" in " ".join(report.answers())
     assert report.to_dict()["thermodynamics"]["across"][0] == pytest.approx(q) and fp.analyse(plane(tmp_path / "b.h5"), theta=[0.1], n_paths=2).thermodynamics.across is None
 
 
@@ -86,11 +90,14 @@ def test_the_temperature_of_the_sgd_noise_scales_with_rate_and_batch(tmp_path):
         f["fpkit/temperature/lr"], f["fpkit/temperature/batch"] = 0.1, 32
     land = fp.read_landscape(tmp_path / "a.h5")
     assert Clock.of(land).theta == pytest.approx(4e-3) and Clock.of(land).step == pytest.approx(0.1)
-    assert Clock.of(land, lr=0.2).theta == pytest.approx(8e-3) and Clock.of(land, batch=64).theta == pytest.approx(2e-3)
+    assert Clock.of(land, lr=0.2).theta == pytest.approx(8e-3) and Clock.of(land,
+                                                                            batch=64).theta == pytest.approx(2e-3)
     assert Clock.of(land, momentum=0.5).theta == pytest.approx(8e-3)
     report = fp.analyse(land, n_paths=2)
-    assert report.theta.size == 13 and np.isclose(report.theta, 4e-3).any() and "SGD noise" in report.theta_rule
-    assert "SGD noise" in " ".join(report.answers()) and fp.analyse(land, theta=[0.1], n_paths=2).theta.tolist() == [0.1]
+    assert report.theta.size == 13 and np.isclose(report.theta,
+                                                  4e-3).any() and "SGD noise" in report.theta_rule
+    assert "SGD noise" in " ".join(report.answers()) and fp.analyse(land, theta=[0.1],
+                                                                    n_paths=2).theta.tolist() == [0.1]
 
 
 # ---- the optimiser's path ----
@@ -100,7 +107,8 @@ def path_of(points, tmp_path, gram=GRAM, loss_shift=0.0):
     n = len(points)
     value = (points[:, 0] ** 2 - 1) ** 2 + 0.1 * points[:, 0] + points[:, 1] ** 2
     land = fp.read_landscape(plane(tmp_path / "a.h5", gram=gram, trajectory={
-        "x": points[:, 0], "y": points[:, 1], "step": np.arange(n) * 10, "loss": value + loss_shift, "residual": np.full(n, 0.3)}))
+        "x": points[:, 0], "y": points[:, 1], "step": np.arange(n) * 10, "loss": value + loss_shift,
+        "residual": np.full(n, 0.3)}))
     wells, basins = find_wells(land, land.merge_tree(), 0.05)
     return training_path(land, wells, basins, 0.1, np.array([0.7, 0.3]))
 
@@ -140,12 +148,17 @@ def test_the_risk_is_what_the_gibbs_means_say(tmp_path):
 
 
 def test_the_pair_of_the_resnet_plane(shared_landscapes):
-    clean, adversarial = (fp.read_landscape(shared_landscapes / f"resnet50_cifar10_pca_31x31_{n}.h5") for n in ("clean", "adversarial"))
+    clean, adversarial = (fp.read_landscape(shared_landscapes / f"resnet50_cifar10_pca_31x31_{n}.h5")
+                          for n in ("clean", "adversarial"))
     theta = [0.003, 0.03, 0.1, 0.3, 1.0]
-    both = fp.compare_landscapes([fp.analyse(a, theta=[0.03, 0.1], n_paths=2) for a in (clean, adversarial)], theta=theta)
-    assert both.mean[:, 0, 1] == pytest.approx([1.1422800552368164, 1.1445929804129835, 1.2039605417742603, 1.6133829353974294, 2.451163667399577], rel=1e-12)
-    assert both.mean[[1, 2, 4], 0, 1] - both.mean[[1, 2, 4], 0, 0] == pytest.approx([0.386, 0.407, 0.068], abs=1e-3)
-    assert both.matches[0][1] == 1 and both.best_theta[1] == 0.003 and both.overlap[0, 0, 0] == pytest.approx(1)
+    both = fp.compare_landscapes([fp.analyse(a, theta=[0.03, 0.1], n_paths=2) for a in (clean, adversarial)],
+                                 theta=theta)
+    assert both.mean[:, 0, 1] == pytest.approx([1.1422800552368164, 1.1445929804129835, 1.2039605417742603,
+                                                1.6133829353974294, 2.451163667399577], rel=1e-12)
+    assert both.mean[[1, 2, 4], 0, 1] - both.mean[[1, 2, 4], 0,
+                                                  0] == pytest.approx([0.386, 0.407, 0.068], abs=1e-3)
+    assert both.matches[0][1] == 1 and both.best_theta[1] == 0.003 and both.overlap[0, 0,
+                                                                                    0] == pytest.approx(1)
 
 
 # ---- comparison and command ----
@@ -161,14 +174,20 @@ def test_landscapes_on_other_planes_are_not_compared(tmp_path):
 
 def test_the_command_takes_companions_and_compares(tmp_path, capsys):
     one, two = plane(tmp_path / "one.h5"), plane(tmp_path / "two.h5", LOSS + 0.2 * X)
-    extra = ["--directions", str(directions(tmp_path / "d.h5")), "--lr", "0.1", "--n-steps", "500", "--theta", "0.1", "0.2", "--paths", "4"]
+    extra = ["--directions", str(directions(tmp_path / "d.h5")), "--lr", "0.1", "--n-steps", "500", "--theta",
+             "0.1", "0.2", "--paths", "4"]
     assert main(["analyse", str(one), str(two), "-o", str(tmp_path / "out"), "--json", *extra]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert [r["clock"]["lr"] for r in found["reports"]] == [0.1, 0.1] and np.array(found["comparison"]["mean"]).shape == (2, 2, 2)
-    for name in ("index.html", "report.json", "comparison.png", "comparison.svg", "one/index.html", "two/report.h5"):
+    assert [r["clock"]["lr"] for r in found["reports"]] == [0.1,
+                                                            0.1] and np.array(found["comparison"]["mean"]).shape == (2, 2, 2)
+    for name in ("index.html", "report.json", "comparison.png", "comparison.svg", "one/index.html",
+                 "two/report.h5"):
         assert (tmp_path / "out" / name).exists()
     page = (tmp_path / "out" / "index.html").read_text()
-    assert 'href="one/index.html"' in page and "<script" not in page and json.loads((tmp_path / "out" / "report.json").read_text())["names"] == ["one", "two"]
+    assert 'href="one/index.html"' in page and "<script" not in page and json.loads((tmp_path / "out"
+                                                                                     / "report.json").read_text())["names"] == ["one", "two"]
     assert fp.plot(fp.compare_landscapes([one, two], theta=[0.1])).axes[0].get_ylabel() == "mean loss"
-    assert main(["analyse", str(one), "-o", str(tmp_path / "x"), "--n-steps", "5"]) == 2 and "--lr" in capsys.readouterr().err
-    assert main(["analyse", str(one), "-o", str(tmp_path / "x"), "--directions", str(two)]) == 2 and "direction" in capsys.readouterr().err
+    assert main(["analyse", str(one), "-o", str(tmp_path / "x"), "--n-steps",
+                 "5"]) == 2 and "--lr" in capsys.readouterr().err
+    assert main(["analyse", str(one), "-o", str(tmp_path / "x"), "--directions",
+                 str(two)]) == 2 and "direction" in capsys.readouterr().err

@@ -1,4 +1,5 @@
-"""NumPy files from strangers: each is refused in one sentence, nothing in it is executed, followed or trusted in size."""
+"""NumPy files from strangers: each is refused in one sentence, nothing in it is executed, followed or trusted
+in size."""
 import pickle
 import zipfile
 
@@ -15,10 +16,14 @@ def header(text):
 
 HOSTILE = {
     "objects": lambda p: np.save(p, np.array([{}, []], dtype=object), allow_pickle=True),
-    "absurd": lambda p: p.write_bytes(header("{'descr': '<f8', 'fortran_order': False, 'shape': (9999999999, 9999999999), }\n") + b"0" * 80),
-    "huge": lambda p: p.write_bytes(header("{'descr': '<f8', 'fortran_order': False, 'shape': (200000, 200000), }\n") + b"0" * 80),
-    "short": lambda p: p.write_bytes(header("{'descr': '<f8', 'fortran_order': False, 'shape': (5, 4), }\n") + b"0" * 80),
-    "code": lambda p: p.write_bytes(header("{'descr': __import__('os').abort(), 'fortran_order': False, 'shape': (5, 4), }\n") + b"0" * 160),
+    "absurd": lambda p: p.write_bytes(header("{'descr': '<f8', 'fortran_order': False, 'shape': (9999999999, "
+                                             "9999999999), }\n") + b"0" * 80),
+    "huge": lambda p: p.write_bytes(header("{'descr': '<f8', 'fortran_order': False, 'shape': (200000, "
+                                           "200000), }\n") + b"0" * 80),
+    "short": lambda p: p.write_bytes(header("{'descr': '<f8', 'fortran_order': False, 'shape': (5, 4), }\n")
+                                     + b"0" * 80),
+    "code": lambda p: p.write_bytes(header("{'descr': __import__('os').abort(), 'fortran_order': False, "
+                                           "'shape': (5, 4), }\n") + b"0" * 160),
     "structured": lambda p: np.save(p, np.zeros((4, 5), [("a", "f8")])),
     "strings": lambda p: np.save(p, np.full((4, 5), "x")),
     "complex": lambda p: np.save(p, np.ones((4, 5)) + 1j),
@@ -27,7 +32,8 @@ HOSTILE = {
     "cut": lambda p: p.write_bytes(b"\x93NUMPY\x01"),
     "four_axes": lambda p: np.save(p, np.zeros((2, 2, 2, 2))),
     "scalar": lambda p: np.save(p, np.float64(1)),
-    "minus": lambda p: p.write_bytes(header("{'descr': '<f8', 'fortran_order': False, 'shape': (-5, -4), }\n") + b"0" * 160),
+    "minus": lambda p: p.write_bytes(header("{'descr': '<f8', 'fortran_order': False, 'shape': (-5, -4), }\n")
+                                     + b"0" * 160),
 }
 
 

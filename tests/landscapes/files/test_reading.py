@@ -46,7 +46,8 @@ def test_every_layout_of_a_non_square_plane_gives_the_same_function(tmp_path, st
     assert land.shape == (4, 7) and np.array_equal(land.loss, SHEET)
     assert np.array_equal(land.x, X) and np.array_equal(land.y, Y)
     assert not any("square" in w for w in land.warnings) and not land.axis_order_assumed
-    assert any("running fastest" in w for w in land.warnings) == (stored.shape == (7, 4) and layout != "xy" and "axis_order" not in attributes)
+    assert any("running fastest" in w for w in land.warnings) == (stored.shape == (7, 4) and layout != "xy"
+                                                                  and "axis_order" not in attributes)
     i, j = land.minimum_index
     assert land.loss[i, j] == surface(*land.point((i, j)))
 
@@ -72,7 +73,8 @@ def test_a_square_matrix_without_a_name_is_flagged(tmp_path):
     x = np.linspace(0, 1, 4)
     square = surface(x[None, :], x[:, None])
     land = fp.read_landscape(write(tmp_path / "a.h5", xcoordinates=x, ycoordinates=x, train_loss=square))
-    assert land.axis_order_assumed and np.array_equal(land.loss, square) and any("index order" in w for w in land.warnings)
+    assert land.axis_order_assumed and np.array_equal(land.loss, square) and any("index order" in w
+                                                                                 for w in land.warnings)
     other = fp.read_landscape(tmp_path / "a.h5", layout="xy")
     assert not other.axis_order_assumed and np.array_equal(other.loss, square.T)
 
@@ -99,7 +101,8 @@ def test_a_line_needs_no_second_axis(tmp_path):
 
 def test_test_loss_alone_becomes_the_potential_and_says_so(tmp_path):
     land = fp.read_landscape(write(tmp_path / "a.h5", test_loss=SHEET))
-    assert land.key == "test_loss" and land.train_loss is None and any("test_loss" in w for w in land.warnings)
+    assert land.key == "test_loss" and land.train_loss is None and any("test_loss" in w
+                                                                       for w in land.warnings)
 
 
 def test_a_key_may_be_chosen(tmp_path):
@@ -120,12 +123,13 @@ def test_unfinished_cells_are_minus_one_in_loss_and_accuracy(tmp_path):
     land = fp.read_landscape(write(tmp_path / "a.h5", train_loss=loss, train_acc=accuracy))
     assert (land.n_valid, land.n_unfinished, land.n_diverged) == (24, 1, 3)
     assert land.unfinished[3, 6] and land.diverged[:3, 6].all() and np.isnan(land.loss[:, 6]).all()
-    assert land.stored["train_loss"][1, 6] == np.finfo(float).min          # nothing is replaced in what was stored
-    assert land.refusal is None                                            # 1 of 28, and the minimum is elsewhere
+    assert land.stored["train_loss"][1, 6] == np.finfo(float).min  # nothing is replaced in what was stored
+    assert land.refusal is None  # 1 of 28, and the minimum is elsewhere
 
 
 def test_negative_losses_are_losses(tmp_path):
-    land = fp.read_landscape(write(tmp_path / "a.h5", train_loss=SHEET - 100, train_acc=np.full(SHEET.shape, 90.0)))
+    land = fp.read_landscape(write(tmp_path / "a.h5", train_loss=SHEET - 100,
+                                   train_acc=np.full(SHEET.shape, 90.0)))
     assert land.n_valid == SHEET.size
     loss = SHEET - 100
     loss[2, 2] = -1.0
@@ -159,7 +163,8 @@ def test_status_of_the_own_format_decides(tmp_path):
     loss[0, 0], status[0, 0] = np.nan, 2
     loss[0, 1], status[0, 1] = np.nan, 0
     loss[3, 3] = -1.0                                          # a number like any other in this format
-    land = fp.read_landscape(write(tmp_path / "a.h5", {"format": "fpkit-landscape", "axis_order": "yx"}, train_loss=loss, fpkit__status=status))
+    land = fp.read_landscape(write(tmp_path / "a.h5", {"format": "fpkit-landscape", "axis_order": "yx"},
+                                   train_loss=loss, fpkit__status=status))
     assert (land.n_valid, land.n_unfinished, land.n_diverged) == (26, 1, 1) and land.loss[3, 3] == -1
 
 
@@ -175,18 +180,22 @@ def test_all_invalid_opens_and_is_not_analysed(tmp_path):
 
 def test_gram_trajectory_and_description_are_read(tmp_path):
     gram = np.array([[4.0, 1.0], [1.0, 2.0]])
-    path = write(tmp_path / "a.h5", {"format": "fpkit-landscape", "format_version": "1.3"}, train_loss=SHEET, fpkit__gram=gram,
-                 fpkit__trajectory__x=[0.0, 1.0, 2.0], fpkit__trajectory__y=[3.0, 2.0, 1.0], fpkit__trajectory__step=[0, 10, 20],
+    path = write(tmp_path / "a.h5", {"format": "fpkit-landscape", "format_version": "1.3"}, train_loss=SHEET,
+                 fpkit__gram=gram,
+                 fpkit__trajectory__x=[0.0, 1.0, 2.0], fpkit__trajectory__y=[3.0, 2.0, 1.0],
+                 fpkit__trajectory__step=[0, 10, 20],
                  fpkit__meta='{"model": "mlp"}')
     land = fp.read_landscape(path)
     assert np.array_equal(land.gram, gram) and np.array_equal(land.trajectory, [[0, 3], [1, 2], [2, 1]])
     assert land.meta["meta"] == {"model": "mlp"} and any("version 1.3" in w for w in land.warnings)
     with pytest.raises(fp.LandscapeFormatError, match="newer than this program"):
-        fp.read_landscape(write(tmp_path / "b.h5", {"format": "fpkit-landscape", "format_version": "2.0"}, train_loss=SHEET))
+        fp.read_landscape(write(tmp_path / "b.h5", {"format": "fpkit-landscape", "format_version": "2.0"},
+                                train_loss=SHEET))
 
 
 def test_a_gram_matrix_that_is_none_is_not_used(tmp_path):
-    path = write(tmp_path / "a.h5", {"format": "fpkit-landscape"}, train_loss=SHEET, fpkit__gram=[[1.0, 2.0], [2.0, 1.0]])
+    path = write(tmp_path / "a.h5", {"format": "fpkit-landscape"}, train_loss=SHEET,
+                 fpkit__gram=[[1.0, 2.0], [2.0, 1.0]])
     land = fp.read_landscape(path)
     assert land.gram is None and any("Gram" in w for w in land.warnings)
 
@@ -195,7 +204,8 @@ def test_what_a_foreign_file_lacks_is_named(tmp_path):
     with pytest.raises(fp.LandscapeFormatError, match="set up, never computed"):
         fp.read_landscape(write(tmp_path / "a.h5"))
     with pytest.raises(fp.LandscapeFormatError, match="trajectory of 3 points"):
-        fp.read_landscape(write(tmp_path / "b.h5", xcoordinates=None, ycoordinates=None, proj_xcoord=np.ones(3), proj_ycoord=np.ones(3)))
+        fp.read_landscape(write(tmp_path / "b.h5", xcoordinates=None, ycoordinates=None,
+                                proj_xcoord=np.ones(3), proj_ycoord=np.ones(3)))
     assert describe(tmp_path / "a.h5")["kind"] == "set up, never computed"
     assert describe(tmp_path / "b.h5")["first"] == [1.0, 1.0]
 

@@ -8,7 +8,8 @@ import fpkit as fp
 from fpkit.landscapes.files.topsearch import Network, network_of
 from fpkit.landscapes.files.reading import describe
 
-NETWORK = Network(np.array([1.5, -2.0, 0.25]), np.array([[0.0, 1.0], [2.0, 3.0], [1 / 3, 5.0]]), np.array([[0, 1], [1, 2], [0, 2]]),
+NETWORK = Network(np.array([1.5, -2.0, 0.25]), np.array([[0.0, 1.0], [2.0, 3.0], [1 / 3, 5.0]]),
+                  np.array([[0, 1], [1, 2], [0, 2]]),
                   np.array([3.0, 0.5, 2.0]), np.array([[1.0, 2.0], [1.5, 4.0], [0.1, 3.0]]))
 
 
@@ -16,8 +17,10 @@ def test_networks_survive_being_written_and_read(tmp_path):
     found = fp.read_landscape(NETWORK.write(tmp_path / "net"))
     for name in ("energies", "points", "pairs", "saddle_energies", "saddle_points"):
         assert np.array_equal(getattr(found, name), getattr(NETWORK, name))
-    assert sorted(os.listdir(tmp_path / "net")) == ["min.coords", "min.data", "pairlist", "ts.coords", "ts.data"]
-    assert describe(tmp_path / "net")["minima"] == 3 and fp.read_landscape(tmp_path / "net" / "min.data").ndim == 2
+    assert sorted(os.listdir(tmp_path / "net")) == ["min.coords", "min.data", "pairlist", "ts.coords",
+                                                    "ts.data"]
+    assert describe(tmp_path / "net")["minima"] == 3 and fp.read_landscape(tmp_path / "net"
+                                                                           / "min.data").ndim == 2
 
 
 def test_the_merge_tree_of_a_network_follows_the_elder_rule():
@@ -29,14 +32,18 @@ def test_the_merge_tree_of_a_network_follows_the_elder_rule():
 def test_a_landscape_becomes_a_network_with_the_same_tree(shared_landscapes, tmp_path):
     land = fp.read_landscape(shared_landscapes / "resnet50_cifar10_pca_31x31_clean.h5")
     found = fp.read_landscape(land.save(tmp_path / "net"))
-    assert [(b.minimum, b.death) for b in found.merge_tree()] == [(b.minimum, b.death) for b in land.merge_tree()]
+    assert [(b.minimum, b.death) for b in found.merge_tree()] == [(b.minimum, b.death)
+                                                                  for b in land.merge_tree()]
     assert len(network_of(land, persistence=0.1).energies) == 3
 
 
 @pytest.mark.parametrize("name, text, words", [
-    ("min.data", "0 1.0\n1 x\n", "something else than numbers"), ("min.data", "0 1.0\n1\n", "columns"), ("min.data", "0 1.0 2\n", "a number and an energy"),
-    ("min.data", "0 1\n0 2\n", "different whole numbers"), ("min.data", "0 nan\n", "finite"), ("ts.data", "0 7 1.0\n", "not in min.data"),
-    ("min.coords", "0 1\n", "3 lines"), ("ts.coords", "1\n2\n3\n", "those of the minima have 2"), ("min.data", "", "a number and an energy"),
+    ("min.data", "0 1.0\n1 x\n", "something else than numbers"), ("min.data", "0 1.0\n1\n", "columns"),
+    ("min.data", "0 1.0 2\n", "a number and an energy"),
+    ("min.data", "0 1\n0 2\n", "different whole numbers"), ("min.data", "0 nan\n", "finite"),
+    ("ts.data", "0 7 1.0\n", "not in min.data"),
+    ("min.coords", "0 1\n", "3 lines"), ("ts.coords", "1\n2\n3\n", "those of the minima have 2"),
+    ("min.data", "", "a number and an energy"),
 ])
 def test_bad_networks_are_refused(tmp_path, name, text, words):
     NETWORK.write(tmp_path / "net")

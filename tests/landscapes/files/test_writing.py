@@ -17,16 +17,19 @@ def test_a_written_plane_has_the_layout_of_the_schema(tmp_path):
     path = tmp_path / "a.h5"
     gram = [[4.0, 1.0], [1.0, 2.0]]
     trajectory = {k: np.arange(3.0) for k in ("x", "y", "step", "loss", "residual")}
-    write_landscape(path, X, Y, {"train_loss": LOSS, "test_acc": 100 - LOSS}, gram, trajectory, {"seed": 1}, n_params=12)
+    write_landscape(path, X, Y, {"train_loss": LOSS, "test_acc": 100 - LOSS}, gram, trajectory, {"seed": 1},
+                    n_params=12)
     with h5py.File(path) as f:
-        assert f["train_loss"].shape == (4, 5) and (f["train_loss"][...] == LOSS).all() and f["train_loss"].dtype == "<f8"
+        assert f["train_loss"].shape == (4, 5) and (f["train_loss"][...]
+                                                    == LOSS).all() and f["train_loss"].dtype == "<f8"
         assert np.isnan(f["train_loss"].fillvalue) and f["train_loss"].fletcher32
         assert (f["xcoordinates"][...] == X).all() and (f["ycoordinates"][...] == Y).all()
         assert (f["fpkit/gram"][...] == gram).all() and (f["fpkit/status"][...] == 1).all()
         assert f["fpkit/trajectory/step"].dtype.kind == "i" and (f["proj_xcoord"][...] == np.arange(3)).all()
         assert json.loads(f["fpkit/meta"][()]) == {"seed": 1}
         a = f.attrs
-        assert (a["format"], a["format_version"], a["axis_order"], a["complete"], a["n_params"]) == ("fpkit-landscape", "1.0", "yx", 1, 12)
+        assert (a["format"], a["format_version"], a["axis_order"], a["complete"],
+                a["n_params"]) == ("fpkit-landscape", "1.0", "yx", 1, 12)
         assert a["complete"].dtype == "u1" and a["created_by"].startswith("fpkit ") and "T" in a["created_utc"]
 
 
@@ -46,7 +49,8 @@ def test_a_line_has_no_second_axis(tmp_path):
 
 
 def test_equal_data_give_equal_bytes(tmp_path):
-    files = [write_landscape(tmp_path / name, X, Y, {"train_loss": LOSS}, meta={"b": 1, "a": 2}, created_utc=None) for name in "ab"]
+    files = [write_landscape(tmp_path / name, X, Y, {"train_loss": LOSS}, meta={"b": 1, "a": 2},
+                             created_utc=None) for name in "ab"]
     first, second = (open(f, "rb").read() for f in files)
     assert first == second
 
@@ -75,7 +79,8 @@ def test_the_file_has_the_mode_of_an_ordinary_file(tmp_path):
     ({"surfaces": {"train_los": LOSS}}, "Did you mean 'train_loss'"),
     ({"x": X[::-1]}, "increasing"),
     ({"gram": [[1.0, 2.0], [2.0, 1.0]]}, "gram must be"),
-    ({"trajectory": dict.fromkeys(("x", "y", "step", "loss"), np.zeros(3)) | {"residual": np.zeros(2)}}, "one length"),
+    ({"trajectory": dict.fromkeys(("x", "y", "step", "loss"), np.zeros(3)) | {"residual": np.zeros(2)}},
+     "one length"),
     ({"path": "missing/a.h5"}, "does not exist"),
     ({"path": "."}, "is a folder"),
 ])

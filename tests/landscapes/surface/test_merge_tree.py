@@ -1,4 +1,5 @@
-"""The merge tree: equal to the plain reference bit for bit, saddles are minimax levels, basins cover the plane."""
+"""The merge tree: equal to the plain reference bit for bit, saddles are minimax levels, basins cover the
+plane."""
 import heapq
 import time
 
@@ -17,7 +18,8 @@ def near(index, shape, neighbours):
 
 
 def reference(loss, valid, neighbours):
-    """Ascending flooding with the elder rule, the shortest code that is obviously right: (minimum, index, death, saddle)."""
+    """Ascending flooding with the elder rule, the shortest code that is obviously right: (minimum, index,
+    death, saddle)."""
     order = sorted(zip(loss[valid].tolist(), map(tuple, np.argwhere(valid).tolist())))
     parent, birth, tree = {}, {}, []
 
@@ -77,7 +79,7 @@ def test_deaths_are_minimax_levels():
         lower = {c.index for c in tree if (c.minimum, c.index) < (b.minimum, b.index)}
         best, heap = {b.index: b.minimum}, [(b.minimum, b.index)]
         reached = None
-        while heap:                                            # Dijkstra with the maximum along the way as its length
+        while heap:  # Dijkstra with the maximum along the way as its length
             level, i = heapq.heappop(heap)
             if i in lower:
                 reached = level
@@ -117,9 +119,11 @@ def test_adding_a_constant_or_mirroring_changes_no_tree():
     loss = np.round(rough(11, (13, 10)) * 64) / 64            # exactly representable, so that sums are exact
     tree = merge_tree(loss)
     moved = merge_tree(loss + 1024.0)
-    assert [(b.index, b.death) for b in tree] == [(b.index, None if b.death is None else b.death - 1024.0) for b in moved]
+    assert [(b.index, b.death) for b in tree] == [(b.index, None if b.death is None else b.death - 1024.0)
+                                                  for b in moved]
     turned = merge_tree(np.ascontiguousarray(rough(11, (13, 10))[::-1]))
-    assert sorted(b.persistence for b in merge_tree(rough(11, (13, 10)))) == sorted(b.persistence for b in turned)
+    assert sorted(b.persistence for b in merge_tree(rough(11, (13, 10)))) == sorted(b.persistence
+                                                                                    for b in turned)
 
 
 def test_huge_values_are_compared_and_not_computed_with():

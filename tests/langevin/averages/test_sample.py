@@ -39,8 +39,13 @@ def exact_mean(V, theta, f, box=(-4, 4), n=40001):
 
 def same(a, b):
     assert a.energy.value == b.energy.value and a.energy.error == b.energy.error and a.n_samples == b.n_samples
-    assert [m.value for m in a.mean] == [m.value for m in b.mean] and a.transitions == b.transitions and a.acceptance == b.acceptance
-    assert np.array_equal(a.covariance, b.covariance) and {k: v.value for k, v in a.observables.items()} == {k: v.value for k, v in b.observables.items()}
+    assert [m.value for m in a.mean] == [m.value
+                                         for m
+                                         in b.mean] and a.transitions == b.transitions and a.acceptance == b.acceptance
+    assert np.array_equal(a.covariance, b.covariance) and {k: v.value for k,
+                                                           v in a.observables.items()} == {k: v.value for k,
+                                                                                           v
+                                                                                           in b.observables.items()}
     for name in ("counts", "overflow", "standard_error"):
         assert np.array_equal(getattr(a, name), getattr(b, name))
 
@@ -48,25 +53,29 @@ def same(a, b):
 # ---- what comes out is right ----
 
 def test_errors_cover_the_truth_of_the_quadratic_well():
-    """60 seeds; Leimkuhler-Matthews has no bias there. A bound misses once in 370: over 3 of 60 once in 3e4; mean z^2 as in test_statistics."""
+    """60 seeds; Leimkuhler-Matthews has no bias there. A bound misses once in 370: over 3 of 60 once in 3e4;
+    mean z^2 as in test_statistics."""
     runs = [fp.sample(QUADRATIC, 0.5, [0.0], 0.2, 300, 64, seed=seed, every=2) for seed in range(60)]
     for values, truth in (([r.energy for r in runs], 0.25), ([r.mean[0] for r in runs], 0.0)):
         assert sum(abs(v.value - truth) > v.error for v in values) <= 3
         assert 0.4 < np.mean([((v.value - truth) / v.inputs["standard_error"]) ** 2 for v in values]) < 2.0
-    # the sampled interval is 0.4, the scheme's correlation per interval (1 - k dt)^2 = 0.36: inefficiency of x (1 + 0.36)/(1 - 0.36) = 2.1
+    # the sampled interval is 0.4, the scheme's correlation per interval (1 - k dt)^2 = 0.36: inefficiency of
+    # x (1 + 0.36)/(1 - 0.36) = 2.1
     assert np.median([r.autocorrelation_time for r in runs]) == pytest.approx(2.125 * 0.4 / 2, rel=0.3)
 
 
-@pytest.mark.parametrize("scheme, n_paths", [("leimkuhler-matthews", 200), ("mala", 200), ("baoab", 200), ("leimkuhler-matthews", 2)])
+@pytest.mark.parametrize("scheme, n_paths", [("leimkuhler-matthews", 200), ("mala", 200), ("baoab", 200),
+                                             ("leimkuhler-matthews", 2)])
 def test_the_histogram_is_gibbs_within_what_chance_explains(scheme, n_paths):
     grid = fp.Grid([(-2.5, 2.5)], (40,))
-    stats = fp.sample(WELL, 0.5, [0.0], 0.05, 3000 if n_paths > 2 else 60_000, n_paths, scheme=scheme, histogram=grid,
+    stats = fp.sample(WELL, 0.5, [0.0], 0.05, 3000 if n_paths > 2 else 60_000, n_paths, scheme=scheme,
+                      histogram=grid,
                       friction=2.0 if scheme == "baoab" else None)
     assert stats.counts.sum() + stats.overflow.sum() == stats.n_samples == n_paths * ((stats.inputs["n_steps"] - stats.inputs["burn_in"])
                                                                                       // stats.inputs["every"])
     p = exact_probabilities(WELL, 0.5, grid.edges[0])
     compared = stats.compare(p)
-    assert 0.4 < compared.ratio < 2.5, compared                          # 40 cells: the deviation of the ratio is about 0.2
+    assert 0.4 < compared.ratio < 2.5, compared  # 40 cells: the deviation of the ratio is about 0.2
     error = abs(stats.histogram.values * grid.volumes - p)
     assert (error > stats.histogram.error * grid.volumes).sum() <= 2     # 40 chances of 1/370
     # Kolmogorov's distance at the cell faces, 1 % limit with the effective number of samples
@@ -77,10 +86,12 @@ def test_the_histogram_is_gibbs_within_what_chance_explains(scheme, n_paths):
 
 def test_moments_occupancy_and_observables_meet_exact_averages():
     regions = {"left": fp.HalfSpace([-1.0, 0.0], 0.5), "right": fp.HalfSpace([1.0, 0.0], 0.5)}
-    stats = fp.sample(PLANE, 0.5, [0.0, 0.0], 0.03, 4000, 300, regions=regions, observables={"fourth": lambda p: p[:, 1] ** 4}, seed=3)
+    stats = fp.sample(PLANE, 0.5, [0.0, 0.0], 0.03, 4000, 300, regions=regions,
+                      observables={"fourth": lambda p: p[:, 1] ** 4}, seed=3)
     assert stats.status == "ok" and min(stats.transitions.values()) > 100
     share = exact_mean(WELL, 0.5, lambda x: x <= -0.5)
-    for value, truth in ((stats.occupancy["left"], share), (stats.occupancy["right"], share), (stats.mean[0], 0.0), (stats.mean[1], 0.0),
+    for value, truth in ((stats.occupancy["left"], share), (stats.occupancy["right"], share),
+                         (stats.mean[0], 0.0), (stats.mean[1], 0.0),
                          (stats.observables["fourth"], 3 * 0.5**2)):
         assert abs(value - truth) < value.error + 0.005
     assert stats.covariance[1, 1] == pytest.approx(0.5, rel=0.05) and abs(stats.covariance[0, 1]) < 0.02
@@ -101,11 +112,15 @@ def test_a_marginal_histogram_shows_the_coordinates_named():
 
 
 def test_extrapolation_removes_the_bias_of_euler():
-    """theta 0.5, k 2, dt 0.2: Euler's energy is 25 % too large (variance theta/(k(1 - k dt/2))), its bias at 2 dt 67 %."""
+    """theta 0.5, k 2, dt 0.2: Euler's energy is 25 % too large (variance theta/(k(1 - k dt/2))), its bias at
+    2 dt 67 %."""
     plain = fp.sample(QUADRATIC, 0.5, [0.0], 0.1, 2000, 300, scheme="euler-maruyama", every=2)
-    better = fp.sample(QUADRATIC, 0.5, [0.0], 0.1, 2000, 300, scheme="euler-maruyama", every=2, extrapolate=True)
-    assert plain.energy.value == pytest.approx(0.25 / 0.9, rel=0.01) and abs(plain.energy - 0.25) > plain.energy.error
-    assert abs(better.energy - 0.25) < better.energy.error and abs(better.energy - 0.25) < 0.3 * abs(plain.energy - 0.25)
+    better = fp.sample(QUADRATIC, 0.5, [0.0], 0.1, 2000, 300, scheme="euler-maruyama", every=2,
+                       extrapolate=True)
+    assert plain.energy.value == pytest.approx(0.25 / 0.9,
+                                               rel=0.01) and abs(plain.energy - 0.25) > plain.energy.error
+    assert abs(better.energy - 0.25) < better.energy.error and abs(better.energy
+                                                                   - 0.25) < 0.3 * abs(plain.energy - 0.25)
     assert better.energy.inputs["value_at_dt"] == plain.energy.value
 
 
@@ -113,19 +128,22 @@ def test_adding_a_constant_to_the_potential_changes_the_energy_alone():
     grid = fp.Grid([(-2, 2)], (20,))
     a = fp.sample(WELL, **SHORT, histogram=grid, precision="double")
     b = fp.sample(fp.Potential("(x**2 - 1)**2 + 1000"), **SHORT, histogram=grid, precision="double")
-    assert np.array_equal(a.counts, b.counts) and b.energy.value - 1000 == pytest.approx(a.energy.value, rel=1e-10)
+    assert np.array_equal(a.counts, b.counts) and b.energy.value - 1000 == pytest.approx(a.energy.value,
+                                                                                         rel=1e-10)
 
 
 def test_a_black_box_gives_what_the_compiled_potential_gives():
     box = fp.Potential.black_box(lambda x: (x[..., 0] ** 2 - 1) ** 2, lambda x: 4 * x * (x**2 - 1), 1)
-    kinds = [fp.sample(V, **SHORT, precision="double", histogram=fp.Grid([(-2, 2)], (20,))) for V in (WELL, box)]
+    kinds = [fp.sample(V, **SHORT, precision="double", histogram=fp.Grid([(-2, 2)], (20,)))
+             for V in (WELL, box)]
     assert kinds[0].energy.value == pytest.approx(kinds[1].energy.value, rel=1e-6)
     assert abs(kinds[0].counts - kinds[1].counts).sum() <= 4
 
 
 def test_walls_keep_a_flat_potential_uniform():
     grid = fp.Grid([(0, 1)], (20,))
-    stats = fp.sample(fp.Potential("0*x", ), 1.0, [0.3], 0.01, 2000, 300, walls=[(0, 1)], histogram=grid, scheme="euler-maruyama")
+    stats = fp.sample(fp.Potential("0*x", ), 1.0, [0.3], 0.01, 2000, 300, walls=[(0, 1)], histogram=grid,
+                      scheme="euler-maruyama")
     assert stats.overflow.sum() == 0 and 0.4 < stats.compare(np.full(20, 0.05)).ratio < 2.5
 
 
@@ -142,7 +160,8 @@ def squared_radius(points):
 
 @pytest.mark.parametrize("scheme", ["leimkuhler-matthews", "mala"])
 def test_the_same_bits_for_any_number_of_threads_and_workers(scheme):
-    run = lambda **more: fp.sample(PLANE, 0.5, [0.0, 0.0], 0.05, 300, 70, scheme=scheme, **everything(), **more)
+    run = lambda **more: fp.sample(PLANE, 0.5, [0.0, 0.0], 0.05, 300, 70, scheme=scheme, **everything(),
+                                   **more)
     one = run(n_threads=1)
     same(one, run(n_threads=2))
     with ThreadPoolExecutor(3) as executor:
@@ -162,7 +181,8 @@ def test_the_same_bits_from_other_processes():
 
 def test_a_longer_run_resumed_from_a_shorter_one_has_the_same_bits(tmp_path):
     file = tmp_path / "run.h5"
-    run = lambda n, **more: fp.sample(PLANE, 0.5, [0.0, 0.0], 0.05, n, 70, burn_in=50, every=5, **everything(), **more)
+    run = lambda n, **more: fp.sample(PLANE, 0.5, [0.0, 0.0], 0.05, n, 70, burn_in=50, every=5,
+                                      **everything(), **more)
     run(200, checkpoint=file)
     same(run(205, checkpoint=file), run(205))
     assert int(load_state(file)["ensemble/step"]) == 205
@@ -176,13 +196,16 @@ def test_defaults_of_a_resumed_run_are_those_of_its_start(tmp_path):
     file = tmp_path / "run.h5"
     first = fp.sample(WELL, **SHORT, checkpoint=file)
     again = fp.sample(WELL, **{**SHORT, "n_steps": 700}, checkpoint=file)
-    assert (again.inputs["burn_in"], again.inputs["every"]) == (first.inputs["burn_in"], first.inputs["every"])
+    assert (again.inputs["burn_in"], again.inputs["every"]) == (first.inputs["burn_in"],
+                                                                first.inputs["every"])
     with pytest.raises(ValueError, match="every=6"):
         fp.sample(WELL, **{**SHORT, "n_steps": 700}, checkpoint=file, every=7)
 
 
-@pytest.mark.parametrize("change", [dict(theta=0.4), dict(dt=0.04), dict(seed=2), dict(scheme="euler-maruyama"), dict(x0=[0.1]),
-                                    dict(walls=[(-3, 3)]), dict(histogram=fp.Grid([(-2, 2)], (11,))), dict(n_paths=151)])
+@pytest.mark.parametrize("change", [dict(theta=0.4), dict(dt=0.04), dict(seed=2),
+                                    dict(scheme="euler-maruyama"), dict(x0=[0.1]),
+                                    dict(walls=[(-3, 3)]), dict(histogram=fp.Grid([(-2, 2)], (11,))),
+                                    dict(n_paths=151)])
 def test_a_checkpoint_of_other_settings_is_refused(tmp_path, change):
     file = tmp_path / "run.h5"
     fp.sample(WELL, **SHORT, checkpoint=file)
@@ -211,7 +234,8 @@ def test_ctrl_c_returns_what_is_done_and_the_rest_can_follow(tmp_path):
         if len(seen) == 30:
             signal.raise_signal(signal.SIGINT)
         return points[:, 0]
-    arguments = dict(theta=0.5, x0=[0.0], dt=0.05, n_steps=100_000, n_paths=50, burn_in=0, every=10, observables={"x": interrupting})
+    arguments = dict(theta=0.5, x0=[0.0], dt=0.05, n_steps=100_000, n_paths=50, burn_in=0, every=10,
+                     observables={"x": interrupting})
     stats = fp.sample(WELL, **arguments, checkpoint=tmp_path / "run.h5")
     assert stats.status.startswith("interrupted at step") and 30 * 50 <= stats.n_samples < 10_000 * 50
     step = int(load_state(tmp_path / "run.h5")["ensemble/step"])
@@ -231,7 +255,8 @@ fp.sample(fp.Potential("(x**2 - 1)**2 + a*y**2", a=0.5), 0.5, [0.0, 0.0], 0.05, 
 
 def test_a_killed_run_resumes_to_the_same_bits(tmp_path):
     file = tmp_path / "run.h5"
-    child = subprocess.Popen([sys.executable, "-c", KILLED, str(file)], env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+    child = subprocess.Popen([sys.executable, "-c", KILLED, str(file)],
+                             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
     try:
         while not file.exists():
             assert child.poll() is None, "the child ended by itself"
@@ -241,7 +266,8 @@ def test_a_killed_run_resumes_to_the_same_bits(tmp_path):
         child.kill()
         child.wait()
     step = int(load_state(file)["ensemble/step"])
-    run = lambda **more: fp.sample(PLANE, 0.5, [0.0, 0.0], 0.05, max(step, 50) + 101, 70, burn_in=50, every=5, seed=4,
+    run = lambda **more: fp.sample(PLANE, 0.5, [0.0, 0.0], 0.05, max(step, 50) + 101, 70, burn_in=50, every=5,
+                                   seed=4,
                                    histogram=fp.Grid([(-2, 2), (-2, 2)], (12, 10)), **more)
     same(run(checkpoint=file, resume=True), run())
 
@@ -276,16 +302,23 @@ def test_a_run_too_short_for_its_memory_is_said():
 
 
 REFUSED = [
-    (dict(theta=-0.1), "theta must not be negative"), (dict(theta=0), "gradient_flow"), (dict(theta=lambda t: 1.0), "one temperature"),
-    (dict(dt=0), "dt must be positive"), (dict(dt=[0.1, 0.2]), "one time step"), (dict(n_steps=0), "n_steps must be at least 1"),
-    (dict(n_paths=0), "n_paths must be at least 1"), (dict(x0=[0.0, 1.0]), "x0 must have shape"), (dict(x0=[np.nan]), "not finite"),
-    (dict(scheme="leimkuhler"), "Did you mean 'leimkuhler-matthews'"), (dict(burn_in=400), "no snapshot"), (dict(burn_in=-1), "burn_in must be"),
+    (dict(theta=-0.1), "theta must not be negative"), (dict(theta=0), "gradient_flow"),
+    (dict(theta=lambda t: 1.0), "one temperature"),
+    (dict(dt=0), "dt must be positive"), (dict(dt=[0.1, 0.2]), "one time step"),
+    (dict(n_steps=0), "n_steps must be at least 1"),
+    (dict(n_paths=0), "n_paths must be at least 1"), (dict(x0=[0.0, 1.0]), "x0 must have shape"),
+    (dict(x0=[np.nan]), "not finite"),
+    (dict(scheme="leimkuhler"), "Did you mean 'leimkuhler-matthews'"), (dict(burn_in=400), "no snapshot"),
+    (dict(burn_in=-1), "burn_in must be"),
     (dict(every=0), "every must be at least 1"), (dict(histogram=(10,)), "must be a Grid"),
     (dict(histogram=fp.Grid([(0, 1)] * 2, (2, 2))), "2 axes"), (dict(regions=[1]), "must be a dictionary"),
     (dict(regions={"a": 3}), "must be a Region"), (dict(regions={"a": fp.Ball([0, 0], 1)}), "2 coordinates"),
-    (dict(observables=[abs]), "must be a dictionary"), (dict(resume=True), "needs checkpoint"), (dict(seed=1.5), "seed must be"),
-    (dict(seed=None, checkpoint="a.h5"), "needs a seed"), (dict(checkpoint="no/such/folder/a.h5"), "does not exist"),
-    (dict(walls=fp.Walls([(-2, 2)], "absorbing"), scheme="euler-maruyama"), "absorbing walls"), (dict(checkpoint_every=0), "checkpoint_every"),
+    (dict(observables=[abs]), "must be a dictionary"), (dict(resume=True), "needs checkpoint"),
+    (dict(seed=1.5), "seed must be"),
+    (dict(seed=None, checkpoint="a.h5"), "needs a seed"), (dict(checkpoint="no/such/folder/a.h5"),
+                                                           "does not exist"),
+    (dict(walls=fp.Walls([(-2, 2)], "absorbing"), scheme="euler-maruyama"), "absorbing walls"),
+    (dict(checkpoint_every=0), "checkpoint_every"),
 ]
 
 

@@ -37,7 +37,8 @@ def test_counts_are_those_of_numpy(kind):
     x, y = flat(snapshots).T
     inside = (x >= -2) & (x <= 2)
     low, high = grid.bounds[1]
-    assert overflow.tolist() == [[(x < -2).sum(), (x > 2).sum()], [(inside & (y < low)).sum(), (inside & (y > high)).sum()]]
+    assert overflow.tolist() == [[(x < -2).sum(), (x > 2).sum()],
+                                 [(inside & (y < low)).sum(), (inside & (y > high)).sum()]]
 
 
 def test_cells_are_half_open_and_the_last_one_is_closed():
@@ -67,7 +68,8 @@ def test_moments_and_energy_are_those_of_numpy_far_from_the_origin():
     tally.add(snapshots)
     points = flat(snapshots)
     means = [a.mean for a in tally.means.averages()] + tally.shifts
-    assert np.allclose(means[:2], points.mean(0), rtol=1e-15) and np.isclose(means[2], V(points).mean(), rtol=1e-14)
+    assert np.allclose(means[:2], points.mean(0), rtol=1e-15) and np.isclose(means[2], V(points).mean(),
+                                                                             rtol=1e-14)
     assert np.allclose(tally.covariance(), np.cov(points.T, bias=True), rtol=1e-9, atol=1e-9)
 
 
@@ -77,7 +79,8 @@ def test_the_bits_depend_neither_on_threads_nor_on_portions(n_paths):
     regions = {"left": fp.HalfSpace([-1, 0], 0.2), "right": fp.HalfSpace([1, 0], 0.2)}
     states = []
     for n_threads, portions in ((1, [70]), (2, [70]), (2, [1] * 70), (1, [3, 40, 27])):
-        tally = Tally(V, n_paths, np.zeros(2), fp.Grid([(-2, 2), (-1, 1)], (6, 5)), regions, {"xy": lambda p: p[:, 0] * p[:, 1]}, n_threads)
+        tally = Tally(V, n_paths, np.zeros(2), fp.Grid([(-2, 2), (-1, 1)], (6, 5)), regions,
+                      {"xy": lambda p: p[:, 0] * p[:, 1]}, n_threads)
         begin = 0
         for n in portions:
             tally.add(snapshots[begin: begin + n])
@@ -107,7 +110,8 @@ def test_the_kernel_without_compilation_sums_the_same():
     for kernel in (accumulate, accumulate.py_func):
         tally = Tally(V, 20, np.zeros(2), grid)
         sums, squares = np.empty((3, 20, 3)), np.empty((3, 20, 3))
-        kernel(snapshots, V.block("value"), V.p, True, np.zeros((1, 1)), tally.shifts, tally.lanes, tally.groups, tally.strands, *tally._layout,
+        kernel(snapshots, V.block("value"), V.p, True, np.zeros((1, 1)), tally.shifts, tally.lanes,
+               tally.groups, tally.strands, *tally._layout,
                sums, squares, tally.products, tally.counts[0], tally.outside)
         results.append((sums, squares, tally.products, tally.counts, tally.outside))
     for a, b in zip(*results):
@@ -139,7 +143,8 @@ def test_overlapping_regions_and_bad_observables_are_refused_in_a_sentence():
 # ---- errors ----
 
 def autoregressive(n_times, n_chains, memory, seed):
-    """Stationary chains x_k+1 = memory x_k + noise of variance one; the statistical inefficiency is (1 + memory)/(1 - memory)."""
+    """Stationary chains x_k+1 = memory x_k + noise of variance one; the statistical inefficiency is (1 +
+    memory)/(1 - memory)."""
     from scipy.signal import lfilter
 
     rng = np.random.default_rng(seed)
@@ -157,7 +162,8 @@ def averaged(x, n_groups):
 
 @pytest.mark.parametrize("n_times, n_chains, n_groups", [(400, 256, 64), (10_000, 1, 1), (4000, 6, 6)])
 def test_standard_errors_and_correlation_times_are_right_with_memory(n_times, n_chains, n_groups):
-    """60 seeds. mean z^2 has expectation near one and deviation 0.19 (Student's tails included): outside [0.4, 2] once in 1e4."""
+    """60 seeds. mean z^2 has expectation near one and deviation 0.19 (Student's tails included): outside
+    [0.4, 2] once in 1e4."""
     memory = 0.8                                            # 9 samples worth one
     averages = [averaged(autoregressive(n_times, n_chains, memory, seed), n_groups) for seed in range(60)]
     z = np.array([a.mean / a.standard_error for a in averages])
@@ -183,15 +189,17 @@ def test_a_drift_is_seen():
 
 
 def test_three_standard_errors_become_more_with_few_pieces():
-    assert bound_factor(10**6) == pytest.approx(3.0, abs=1e-3) and bound_factor(10) > 3.9 and bound_factor(0) == np.inf
+    assert bound_factor(10**6) == pytest.approx(3.0,
+                                                abs=1e-3) and bound_factor(10) > 3.9 and bound_factor(0) == np.inf
 
 
 def test_errors_of_cells_are_those_of_independent_points():
-    """Independent uniform points: standard error sqrt(p(1-p)/n) in every cell; 40 cells x 31 degrees of freedom."""
+    """Independent uniform points: standard error sqrt(p(1-p)/n) in every cell; 40 cells x 31 degrees of
+    freedom."""
     points = np.random.default_rng(5).uniform(0, 1, size=(50, 1, 640))
     tally = Tally(fp.Potential("x**2"), 640, np.zeros(1), fp.Grid([(0, 1)], (40,)))
     tally.add(points)
     counts, _, bound, error = tally.histogram()
     expected = math.sqrt(1 / 40 * 39 / 40 / 32000)
     assert np.sqrt((error**2).mean()) == pytest.approx(expected, rel=0.15)
-    assert (abs(counts / 32000 - 1 / 40) > bound).sum() <= 2                    # 40 chances of 1/370: once in 2000
+    assert (abs(counts / 32000 - 1 / 40) > bound).sum() <= 2  # 40 chances of 1/370: once in 2000

@@ -13,7 +13,8 @@ from fpkit.langevin.dynamics.ensemble import Ensemble
 from langevin_problems import SCHEMES, WELL, double_well, tilted_plane
 
 START = np.stack([np.where(np.arange(333) % 2, 1.0, -1.0), np.linspace(-0.5, 0.5, 333)], axis=1)
-WALLS = {"none": None, "mirrors": [(-1.2, 1.2), (-np.inf, 0.6)], "periodic": fp.Walls([(-1.5, 1.5), (-1, 1)], ["periodic", "reflecting"]),
+WALLS = {"none": None, "mirrors": [(-1.2, 1.2), (-np.inf, 0.6)],
+         "periodic": fp.Walls([(-1.5, 1.5), (-1, 1)], ["periodic", "reflecting"]),
          "absorbing": fp.Walls([(-1.6, 1.4), (-2, 2)], [("reflecting", "absorbing"), "absorbing"])}
 
 
@@ -31,13 +32,15 @@ def test_threads_chunks_and_lanes_do_not_change_a_bit(scheme, walls):
     reference = ensemble(scheme, walls)
     reference.advance(60)
     assert np.isfinite(reference.X).all()
-    for chunks, changes in (([60], dict(n_threads=1)), ([7, 1, 2, 50], dict(n_threads=2)), ([1] * 60, {}), ([25, 35], dict(lanes=32)),
+    for chunks, changes in (([60], dict(n_threads=1)), ([7, 1, 2, 50], dict(n_threads=2)), ([1] * 60, {}),
+                            ([25, 35], dict(lanes=32)),
                             ([60], dict(lanes=96)), ([11, 49], dict(lanes=512))):
         other = ensemble(scheme, walls, **changes)
         for n in chunks:
             other.advance(n)
         mine, its = reference.state(), other.state()
-        assert all(np.array_equal(mine[k], its[k], equal_nan=True) for k in ("X", "S", "turns", "exit_time", "exit_side", "velocity", "accepted"))
+        assert all(np.array_equal(mine[k], its[k], equal_nan=True)
+                   for k in ("X", "S", "turns", "exit_time", "exit_side", "velocity", "accepted"))
 
 
 @pytest.mark.parametrize("scheme", ["euler-maruyama", "leimkuhler-matthews"])
@@ -76,19 +79,24 @@ def test_a_restored_ensemble_goes_on_to_the_same_bits(scheme, walls):
 @pytest.mark.parametrize("scheme, walls", CASES)
 def test_a_black_box_follows_the_same_paths(scheme, walls):
     compiled, plain = ensemble(scheme, walls), tilted_plane()
-    box = Ensemble(fp.Potential.black_box(plain, plain.gradient, ndim=2), 0.3, START, 0.05, scheme, seed=3, walls=WALLS[walls], **SCHEMES[scheme])
+    box = Ensemble(fp.Potential.black_box(plain, plain.gradient, ndim=2), 0.3, START, 0.05, scheme, seed=3,
+                   walls=WALLS[walls], **SCHEMES[scheme])
     compiled.advance(8)
     box.advance(3)
     box.advance(5)
-    assert box.is_whole and np.median(abs(compiled.X - box.X)) < 1e-13 and np.quantile(abs(compiled.X - box.X), 0.99) < 1e-9
+    assert box.is_whole and np.median(abs(compiled.X
+                                          - box.X)) < 1e-13 and np.quantile(abs(compiled.X - box.X),
+                                                                            0.99) < 1e-9
 
 
-@pytest.mark.parametrize("mobility", [2.0, [0.5, 2.0], [[2.0, 0.7], [0.7, 0.5]]], ids=["number", "diagonal", "matrix"])
+@pytest.mark.parametrize("mobility", [2.0, [0.5, 2.0], [[2.0, 0.7], [0.7, 0.5]]],
+                         ids=["number", "diagonal", "matrix"])
 @pytest.mark.parametrize("scheme", ["euler-maruyama", "leimkuhler-matthews", "heun", "mala"])
 def test_a_mobility_acts_as_in_the_plain_loop(scheme, mobility):
     plain = tilted_plane()
     e = ensemble(scheme, mobility=mobility)
-    box = Ensemble(fp.Potential.black_box(plain, plain.gradient, ndim=2), 0.3, START, 0.05, scheme, seed=3, mobility=mobility)
+    box = Ensemble(fp.Potential.black_box(plain, plain.gradient, ndim=2), 0.3, START, 0.05, scheme, seed=3,
+                   mobility=mobility)
     e.advance(6)
     box.advance(6)
     assert np.quantile(abs(e.X - box.X), 0.99) < 1e-6
@@ -105,7 +113,8 @@ def test_saved_places_are_those_of_the_steps_divisible_by_every():
 
 def test_euler_maruyama_is_the_shortest_loop():
     from fpkit.langevin.dynamics import noise_kernels as noise
-    V, e = double_well(), Ensemble(double_well(), 0.2, [[0.3], [-0.4], [1.0]], 0.01, seed=9, precision="double")
+    V, e = double_well(), Ensemble(double_well(), 0.2, [[0.3], [-0.4], [1.0]], 0.01, seed=9,
+                                   precision="double")
     s, z = np.empty((4, 3), np.uint32), np.empty((8, 3), np.float32)
     noise.seed_states(s, np.arange(3), noise.PATH, e.key)
     noise.draw_noise(s, z, False)
@@ -132,7 +141,8 @@ e.advance(5)
 print(json.dumps(out + [e.X[0].tolist()]))"""
     found = []
     for off in ("0", "1"):
-        done = subprocess.run([sys.executable, "-W", "error::RuntimeWarning", "-c", code], env=os.environ | {"NUMBA_DISABLE_JIT": off}, capture_output=True,
+        done = subprocess.run([sys.executable, "-W", "error::RuntimeWarning", "-c", code],
+                              env=os.environ | {"NUMBA_DISABLE_JIT": off}, capture_output=True,
                               text=True)
         assert done.returncode == 0, done.stderr
         found.append(np.array(json.loads(done.stdout)))

@@ -1,4 +1,5 @@
-"""Mobilities keep the Gibbs distribution: constant ones by their root, those of the place with the Ito drift. KS limits are 1e-3 by accident."""
+"""Mobilities keep the Gibbs distribution: constant ones by their root, those of the place with the Ito drift.
+KS limits are 1e-3 by accident."""
 import numpy as np
 import pytest
 
@@ -52,7 +53,9 @@ def test_without_the_ito_drift_the_distribution_is_another():
 
 def test_a_diagonal_mobility_of_the_place_keeps_gibbs():
     V = fp.Potential("0.5*x**2 + 0.5*y**2")
-    run = fp.simulate(V, 0.5, [0.0, 0.0], 0.01, 700, N, mobility=lambda x: np.stack([1 + 0.5 * np.tanh(x[..., 0]), 1 + 0.5 * np.sin(x[..., 1])], -1), seed=34)
+    run = fp.simulate(V, 0.5, [0.0, 0.0], 0.01, 700, N,
+                      mobility=lambda x: np.stack([1 + 0.5 * np.tanh(x[..., 0]), 1 + 0.5 * np.sin(x[..., 1])],
+                                                  -1), seed=34)
     for axis in range(2):
         assert distance_to_gibbs(run.x[:, axis], lambda x: 0.5 * x * x, 0.5, -6, 6) < KS_LIMIT
 
@@ -61,7 +64,8 @@ def test_differences_give_the_divergence():
     from fpkit.langevin.dynamics.mobility import mobility_of
     x = np.random.default_rng(1).normal(size=(50, 2))
     exact = mobility_of("2 + sin(x)*cos(y)", 2).divergence(x)
-    assert abs(mobility_of(lambda p: 2 + np.sin(p[:, 0]) * np.cos(p[:, 1]), 2).divergence(x) - exact).max() < 1e-9
+    assert abs(mobility_of(lambda p: 2 + np.sin(p[:, 0]) * np.cos(p[:, 1]), 2).divergence(x)
+               - exact).max() < 1e-9
 
 
 @pytest.mark.parametrize("mobility, scheme, message", [
@@ -75,4 +79,5 @@ def test_differences_give_the_divergence():
 ])
 def test_wrong_mobilities_get_a_sentence(mobility, scheme, message):
     with pytest.raises(ValueError, match=message):
-        fp.simulate(fp.Potential("x**2 + y**2"), 0.3, [-0.5, 0.0], 0.01, 5, 4, scheme=scheme, mobility=mobility)
+        fp.simulate(fp.Potential("x**2 + y**2"), 0.3, [-0.5, 0.0], 0.01, 5, 4, scheme=scheme,
+                    mobility=mobility)

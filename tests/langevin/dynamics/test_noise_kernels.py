@@ -1,4 +1,5 @@
-"""Streams of random numbers: known answers, moments, independence. Fixed seeds; the chance of an accident is beside each limit."""
+"""Streams of random numbers: known answers, moments, independence. Fixed seeds; the chance of an accident is
+beside each limit."""
 import os
 import subprocess
 import sys
@@ -80,7 +81,7 @@ def test_normals_follow_box_muller_in_exact_arithmetic():
 
 
 def test_a_million_normals_have_the_moments_and_the_law_of_gauss():
-    z = normals(1000, 1000).ravel().astype(float)              # every limit is 4.5 sigma: 7e-6 each by accident
+    z = normals(1000, 1000).ravel().astype(float)  # every limit is 4.5 sigma: 7e-6 each by accident
     n = z.size
     assert abs(z.mean()) < 4.5 / n**0.5
     assert abs(z.var() - 1) < 4.5 * (2 / n) ** 0.5
@@ -131,11 +132,15 @@ def test_every_kind_of_seed_makes_a_key():
 
 
 def test_noise_is_the_same_without_compilation():
-    code = ("import numpy as np; from fpkit.langevin import noise_kernels as k; s = np.empty((4, 5), np.uint32); k.seed_states(s, np.arange(5), 0, 77);"
-            "o = np.empty((4, 5), np.float32); k.draw_noise(s, o, False); u = np.empty((2, 5), np.float32); k.draw_uniforms(s, u);"
+    code = ("import numpy as np; from fpkit.langevin import noise_kernels as k; s = np.empty((4, 5), "
+            "np.uint32); k.seed_states(s, np.arange(5), 0, 77);"
+            "o = np.empty((4, 5), np.float32); k.draw_noise(s, o, False); u = np.empty((2, 5), np.float32); "
+            "k.draw_uniforms(s, u);"
             "print(o.astype(float).tolist(), u.astype(float).tolist(), s.tolist())")
-    plain = subprocess.run([sys.executable, "-c", code], env=os.environ | {"NUMBA_DISABLE_JIT": "1"}, capture_output=True, text=True, check=True)
-    o, u, s = (np.array(v) for v in eval(plain.stdout.replace("] [", "], ["))) if plain.stdout else (None,) * 3
+    plain = subprocess.run([sys.executable, "-c", code], env=os.environ | {"NUMBA_DISABLE_JIT": "1"},
+                           capture_output=True, text=True, check=True)
+    o, u, s = (np.array(v) for v in eval(plain.stdout.replace("] [", "], ["))) if plain.stdout else (None,
+                                                                                                     ) * 3
     mine, out, uniform = states(5, key=77), np.empty((4, 5), np.float32), np.empty((2, 5), np.float32)
     noise.draw_noise(mine, out, False)
     noise.draw_uniforms(mine, uniform)

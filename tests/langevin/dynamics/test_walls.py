@@ -1,4 +1,5 @@
-"""Mirrors, periods and absorbing sides. Seeds are fixed; KS limits are 1e-3, others 4.5 sigma (7e-6) by accident."""
+"""Mirrors, periods and absorbing sides. Seeds are fixed; KS limits are 1e-3, others 4.5 sigma (7e-6) by
+accident."""
 import numpy as np
 import pytest
 from scipy import stats
@@ -31,12 +32,14 @@ def test_a_slope_against_a_mirror_gives_the_exponential_density():
     for scheme in ("euler-maruyama", "leimkuhler-matthews"):
         run = fp.simulate(V, 1.0, start, 1e-3, 1000, scheme=scheme, walls=[(0, np.inf)], seed=23)
         assert distance_to_gibbs(run.x[:, 0], lambda x: 2 * x, 1.0, 0, 12) < KS_LIMIT
-    run = fp.simulate(V, 1.0, start, 0.1, 60, scheme="mala", walls=[(0, np.inf)], seed=23)     # refusals beyond the wall are exact at any step
+    # refusals beyond the wall are exact at any step
+    run = fp.simulate(V, 1.0, start, 0.1, 60, scheme="mala", walls=[(0, np.inf)], seed=23)
     assert distance_to_gibbs(run.x[:, 0], lambda x: 2 * x, 1.0, 0, 12) < KS_LIMIT
 
 
 def test_the_winding_number_counts_turns_and_free_diffusion_spreads_on_the_line():
-    run = fp.simulate(fp.Potential("a*x", a=-1.5), 0.4, [0.2], 0.02, 200, N, walls=fp.Walls([(-0.5, 0.5)], "periodic"), seed=24)
+    run = fp.simulate(fp.Potential("a*x", a=-1.5), 0.4, [0.2], 0.02, 200, N,
+                      walls=fp.Walls([(-0.5, 0.5)], "periodic"), seed=24)
     assert run.x.min() >= -0.5 and run.x.max() < 0.5
     z = run.unwrapped[:, 0] - 0.2
     assert abs(z.mean() - 1.5 * 4) < 4.5 * (2 * 0.4 * 4 / N) ** 0.5
@@ -54,14 +57,16 @@ def test_brownian_exit_from_an_interval_has_the_exact_mean_and_sides():
     run = fp.simulate(FLAT, theta, [a], 0.02, 1500, N, walls=fp.Walls([(-1, 1)], "absorbing"), seed=25)
     assert np.isfinite(run.exit_time).all()
     mean = (1 - a * a) / (2 * theta)
-    assert abs(run.exit_time.mean() - mean) < 4.5 * run.exit_time.std() / N**0.5 + 1e-3       # the middle of the step: order dt^2 and less
+    # the middle of the step: order dt^2 and less
+    assert abs(run.exit_time.mean() - mean) < 4.5 * run.exit_time.std() / N**0.5 + 1e-3
     upper = (run.exit_side == 1).mean()
     assert abs(upper - (1 + a) / 2) < 4.5 * 0.5 / N**0.5
     assert np.array_equal(run.x[:, 0], np.where(run.exit_side == 1, 1.0, -1.0))
 
 
 def scheme_mfpt(x0, b, dt, theta, low=-2.4):
-    """Mean passage time of bridge-corrected Euler-Maruyama to b: the killed transition kernel of one step, solved on Gauss nodes."""
+    """Mean passage time of bridge-corrected Euler-Maruyama to b: the killed transition kernel of one step,
+    solved on Gauss nodes."""
     var = 2 * theta * dt
     n = int(8 * (b - low) / var**0.5)
     t, w = np.polynomial.legendre.leggauss(n)
@@ -90,14 +95,18 @@ def test_a_path_that_has_not_left_is_not_counted():
 
 def test_an_absorbed_path_rests_where_it_met_the_wall():
     V = fp.Potential("a*x + 0*y", a=1.0)
-    run = fp.simulate(V, 0.2, [0.0, 0.0], 0.01, 400, 300, walls=fp.Walls([(-1, np.inf), (-np.inf, np.inf)], "absorbing"), save_every=100, seed=27)
+    run = fp.simulate(V, 0.2, [0.0, 0.0], 0.01, 400, 300,
+                      walls=fp.Walls([(-1, np.inf), (-np.inf, np.inf)], "absorbing"), save_every=100, seed=27)
     done = run.exit_time < 2.9
-    assert done.any() and np.array_equal(run.paths[done, 3], run.paths[done, 4]) and (run.x[done, 0] == -1).all()
+    assert done.any() and np.array_equal(run.paths[done, 3],
+                                         run.paths[done, 4]) and (run.x[done, 0] == -1).all()
 
 
 def test_one_side_mirrors_while_the_other_absorbs():
-    run = fp.simulate(FLAT, 0.5, [0.0], 0.02, 1500, N, walls=fp.Walls([(0, 1)], [("reflecting", "absorbing")]), seed=28)
-    assert abs(run.exit_time.mean() - 1.0) < 4.5 * run.exit_time.std() / N**0.5 + 2e-3          # L^2 / (2 theta) from the mirror
+    run = fp.simulate(FLAT, 0.5, [0.0], 0.02, 1500, N,
+                      walls=fp.Walls([(0, 1)], [("reflecting", "absorbing")]), seed=28)
+    # L^2 / (2 theta) from the mirror
+    assert abs(run.exit_time.mean() - 1.0) < 4.5 * run.exit_time.std() / N**0.5 + 2e-3
 
 
 def test_a_grid_potential_has_mirrors_at_its_bounds_and_walls_at_its_holes():
@@ -111,7 +120,8 @@ def test_a_grid_potential_has_mirrors_at_its_bounds_and_walls_at_its_holes():
 def test_walls_of_a_grid_follow_its_periodic_axes():
     grid = fp.Grid([(0, 1), (-1, 1)], (4, 4), periodic=[True, False])
     run = fp.simulate(fp.Potential("a*x + b*y", a=1.0, b=1.0), 1.0, [0.5, 0.0], 0.1, 30, 40, walls=grid)
-    assert run.inputs["walls"].kind == ("periodic", "reflecting") and ((run.x >= [0, -1]) & (run.x <= [1, 1])).all()
+    assert run.inputs["walls"].kind == ("periodic",
+                                        "reflecting") and ((run.x >= [0, -1]) & (run.x <= [1, 1])).all()
 
 
 @pytest.mark.parametrize("make, message", [
@@ -123,8 +133,11 @@ def test_walls_of_a_grid_follow_its_periodic_axes():
     (lambda: fp.Walls(3), "one \\(low, high\\) pair"),
     (lambda: fp.simulate(FLAT, 1.0, [2.0], 0.1, 1, walls=[(0, 1)]), "outside the walls"),
     (lambda: fp.simulate(FLAT, 1.0, [0.5], 0.1, 1, walls=[(0, 1), (0, 1)]), "2 axes and the potential has 1"),
-    (lambda: fp.simulate(FLAT, 1.0, [0.5], 0.1, 1, walls=fp.Walls([(0, 1)], "absorbing"), scheme="mala"), "true passage times"),
-    (lambda: fp.simulate(FLAT, 1.0, [0.5], 0.1, 1, walls=fp.Grid([(0, 1)], (4,), mask=np.array([1, 1, 0, 1], bool))), "mask cannot bound"),
+    (lambda: fp.simulate(FLAT, 1.0, [0.5], 0.1, 1, walls=fp.Walls([(0, 1)], "absorbing"), scheme="mala"),
+     "true passage times"),
+    (lambda: fp.simulate(FLAT, 1.0, [0.5], 0.1, 1,
+                         walls=fp.Grid([(0, 1)], (4,), mask=np.array([1, 1, 0, 1], bool))),
+                         "mask cannot bound"),
 ])
 def test_wrong_walls_get_a_sentence(make, message):
     with pytest.raises(ValueError, match=message):

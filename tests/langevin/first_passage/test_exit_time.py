@@ -1,4 +1,5 @@
-"""First passage against closed forms. Seeds are fixed; means are held to `error` (2.7e-3 by accident), laws by KS to 1e-3."""
+"""First passage against closed forms. Seeds are fixed; means are held to `error` (2.7e-3 by accident), laws
+by KS to 1e-3."""
 import pickle
 import signal
 import sys
@@ -16,7 +17,7 @@ from fpkit.langevin.first_passage.results import interval_of_mean, interval_of_s
 from langevin_problems import KS_LIMIT, double_well
 
 ROOT = Path(__file__).resolve().parents[3]
-if str(ROOT) not in sys.path:                                    # validation/ stands beside fpkit/ in a checkout
+if str(ROOT) not in sys.path:  # validation/ stands beside fpkit/ in a checkout
     sys.path.insert(0, str(ROOT))
 from validation._euler_chain import chain_mfpt, exact_mfpt  # noqa: E402
 
@@ -44,10 +45,11 @@ def test_brownian_motion_leaves_an_interval_after_the_exact_time(target):
 
 @pytest.mark.parametrize("dt", [1.0, 0.05])
 def test_with_one_flat_wall_and_a_constant_drift_the_whole_law_is_exact_at_any_step(dt):
-    theta, speed, b = 0.3, 1.0, 2.0                              # inverse Gaussian, mean b/speed, shape b^2/(2 theta)
+    theta, speed, b = 0.3, 1.0, 2.0  # inverse Gaussian, mean b/speed, shape b^2/(2 theta)
     tau = fp.exit_time(fp.Potential("-a*x", a=speed), theta, [0.0], fp.HalfSpace([1], b), dt, 20000, seed=5)
     mean, shape = b / speed, b * b / (2 * theta)
-    assert stats.kstest(tau.times, stats.invgauss(mean / shape, scale=shape).cdf).statistic * 20000**0.5 < KS_LIMIT
+    assert stats.kstest(tau.times, stats.invgauss(mean / shape,
+                                                  scale=shape).cdf).statistic * 20000**0.5 < KS_LIMIT
     assert held(tau, mean) and abs(tau.variance / (2 * theta * b / speed**3) - 1) < 0.1
 
 
@@ -74,16 +76,19 @@ def test_brownian_motion_leaves_a_ball_after_the_exact_time_evenly_over_the_sphe
         angle = np.arctan2(tau.exit_points[:, 1], tau.exit_points[:, 0]) / (2 * np.pi) + 0.5
         assert stats.kstest(angle, "uniform").statistic * 8000**0.5 < KS_LIMIT
     start[0] = r0
-    assert held(fp.exit_time(V, theta, start, ~fp.Ball(0 * start, 1.0), 5e-3, 8000, seed=8), (1 - r0**2) / (2 * ndim * theta))
+    assert held(fp.exit_time(V, theta, start, ~fp.Ball(0 * start, 1.0), 5e-3, 8000, seed=8),
+                (1 - r0**2) / (2 * ndim * theta))
 
 
 def test_a_mobility_matrix_enters_the_bridge_by_the_normal():
     M = np.array([[2.0, 0.8], [0.8, 0.5]])
     n, b, theta = np.array([0.6, 0.8]), 1.0, 0.4
-    V = fp.Potential("-(g*x + h*y)", g=0.5, h=1.0)               # distance to the wall: drift n'M(g, h), variance 2 theta n'Mn
+    # distance to the wall: drift n'M(g, h), variance 2 theta n'Mn
+    V = fp.Potential("-(g*x + h*y)", g=0.5, h=1.0)
     speed, spread = n @ M @ [0.5, 1.0], theta * n @ M @ n
     tau = fp.exit_time(V, theta, [0.0, 0.0], fp.HalfSpace(n, b), 0.2, 20000, seed=9, mobility=M)
-    assert stats.kstest(tau.times, stats.invgauss(b / speed / (b * b / (2 * spread)), scale=b * b / (2 * spread)).cdf).statistic * 20000**0.5 < KS_LIMIT
+    assert stats.kstest(tau.times, stats.invgauss(b / speed / (b * b / (2 * spread)), scale=b * b
+                                                  / (2 * spread)).cdf).statistic * 20000**0.5 < KS_LIMIT
     assert abs(tau.exit_points @ n - b).max() < 1e-9
     disc = fp.exit_time(PLANE, theta, [0.0, 0.0], ~fp.Ball([0, 0], 1.0), 2e-3, 8000, seed=10, mobility=3.0)
     assert held(disc, 1 / (4 * theta * 3))
@@ -111,7 +116,8 @@ def test_exact_references_agree_with_published_constants():
 def test_three_sigma_intervals_hold():
     """60 runs of 100 paths; 2.7e-3 each: more than 2 misses by accident has the chance 6e-4."""
     truth = chain_mfpt(SLOPE, -1.0, 0.0, 0.5, 0.02, -3.0)
-    misses = sum(not held(fp.exit_time(WELL, 0.5, [-1.0], TOP, 0.02, 100, seed=1000 + k), truth) for k in range(60))
+    misses = sum(not held(fp.exit_time(WELL, 0.5, [-1.0], TOP, 0.02, 100, seed=1000 + k), truth)
+                 for k in range(60))
     assert misses <= 2
 
 
@@ -128,7 +134,8 @@ def test_three_sigma_intervals_hold_over_many_seeds(n):
 def test_passages_do_not_depend_on_threads_blocks_or_chunks(monkeypatch):
     from fpkit.langevin.first_passage import exit_run as exit_runs
 
-    call = lambda **more: fp.exit_time(WELL, 0.4, [-1.0], [TOP, fp.HalfSpace([-1], 1.6)], 0.01, 1500, seed=12, **more)
+    call = lambda **more: fp.exit_time(WELL, 0.4, [-1.0], [TOP, fp.HalfSpace([-1], 1.6)], 0.01, 1500, seed=12,
+                                       **more)
     first = call(n_threads=1)
     for changes in ({"BLOCKS_PER_THREAD": 5}, {"FIRST_STEPS": 6}, {"LANES": 32}):
         for name, value in changes.items():
@@ -154,8 +161,10 @@ def test_censored_paths_count_as_exposure():
     cut = fp.exit_time(WELL, 0.4, [-1.0], TOP, 0.01, 2000, seed=14, t_max=20.0)
     hit = whole.times <= 20.0
     assert cut.hits == hit.sum() and cut.n_censored == 2000 - cut.hits
-    assert np.array_equal(cut.times, np.where(hit, whole.times, 20.0)) and np.array_equal(cut.is_censored, ~hit)
-    assert abs(cut.exposure - np.minimum(whole.times, 20.0).sum()) < 1e-6 and abs(cut - cut.exposure / cut.hits) < 1e-12
+    assert np.array_equal(cut.times, np.where(hit, whole.times, 20.0)) and np.array_equal(cut.is_censored,
+                                                                                          ~hit)
+    assert abs(cut.exposure - np.minimum(whole.times, 20.0).sum()) < 1e-6 and abs(cut - cut.exposure
+                                                                                  / cut.hits) < 1e-12
     assert abs(cut - whole) < cut.error and cut.error > whole.error * 0.9
     assert abs(cut.variance / whole.variance - 1) < 0.3          # the tail is taken as exponential
     t, share = cut.survival()
@@ -178,15 +187,18 @@ def test_no_arrival_gives_a_bound_and_says_so():
 def test_underdamped_passage_approaches_the_overdamped_one_as_friction_grows():
     theta, b, friction = 0.5, 0.5, 20.0
     exact = exact_mfpt(lambda x: 0.5 * x * x, 0.0, b, theta, -5.0)
-    tau = fp.exit_time(fp.Potential("x**2/2"), theta, [0.0], fp.HalfSpace([1], b), 0.02, 4000, seed=17, scheme="baoab", friction=friction)
-    assert 0.97 < tau / (friction * exact) < 1.25                # the kinetic boundary layer: about 1.46 sqrt(theta)/friction beyond b
+    tau = fp.exit_time(fp.Potential("x**2/2"), theta, [0.0], fp.HalfSpace([1], b), 0.02, 4000, seed=17,
+                       scheme="baoab", friction=friction)
+    # the kinetic boundary layer: about 1.46 sqrt(theta)/friction beyond b
+    assert 0.97 < tau / (friction * exact) < 1.25
     shifted = exact_mfpt(lambda x: 0.5 * x * x, 0.0, b + 1.46 * theta**0.5 / friction, theta, -5.0)
     assert abs(tau / (friction * shifted) - 1) < 0.06
 
 
 def test_a_free_fall_crosses_the_wall_at_the_time_of_mechanics():
     """Hardly any friction and temperature: x = t^2/2 from rest meets x = 2 at t = 2."""
-    tau = fp.exit_time(fp.Potential("-x"), 1e-12, [0.0], fp.HalfSpace([1], 2.0), 0.03, 50, seed=18, scheme="baoab", friction=1e-9)
+    tau = fp.exit_time(fp.Potential("-x"), 1e-12, [0.0], fp.HalfSpace([1], 2.0), 0.03, 50, seed=18,
+                       scheme="baoab", friction=1e-9)
     assert abs(tau.times - 2.0).max() < 3e-4 and tau.n_censored == 0
 
 
@@ -196,13 +208,15 @@ def test_the_numpy_route_gives_the_same_passages():
     target = {"right": fp.Ball([1, 0], 0.3), "up": fp.HalfSpace([0, 1], 1.3)}
     for settings in ({}, {"mobility": [[2.0, 0.5], [0.5, 1.0]]}):
         a, b = (fp.exit_time(f, 0.5, [-1.0, 0.0], target, 5e-3, 60, seed=19, **settings) for f in (V, box))
-        assert np.array_equal(a.exit_sides, b.exit_sides) and np.allclose(a.times, b.times, atol=1e-5) and set(a.probabilities) == {"right", "up"}
+        assert np.array_equal(a.exit_sides, b.exit_sides) and np.allclose(a.times, b.times,
+                                                                          atol=1e-5) and set(a.probabilities) == {"right", "up"}
 
 
 def test_a_sublevel_set_is_met_like_the_ball_that_it_is():
     V = fp.Potential("x**2 + y**2")
     level = fp.exit_time(V, 0.5, [0.0, 0.0], ~fp.Sublevel(V, 1.0), 0.02, 20, seed=20)
-    assert abs(level - fp.exit_time(V, 0.5, [0.0, 0.0], ~fp.Ball([0, 0], 1.0), 0.02, 20, seed=20)) < 0.02 * level
+    assert abs(level - fp.exit_time(V, 0.5, [0.0, 0.0], ~fp.Ball([0, 0], 1.0), 0.02, 20,
+                                    seed=20)) < 0.02 * level
 
 
 @pytest.mark.slow
@@ -212,9 +226,11 @@ def test_one_component_of_a_sublevel_set_has_no_bridge():
 
 
 def test_walls_and_domains_keep_the_paths_in():
-    a = fp.exit_time(FLAT, 0.5, [0.0], fp.HalfSpace([1], 1.0), 1e-3, 3000, seed=22, walls=fp.Walls([(0, np.inf)]))
+    a = fp.exit_time(FLAT, 0.5, [0.0], fp.HalfSpace([1], 1.0), 1e-3, 3000, seed=22,
+                     walls=fp.Walls([(0, np.inf)]))
     assert abs(a - 1.0) < a.error + 0.01                         # a mirror at 0: L^2/(2 theta)
-    ring = fp.exit_time(FLAT, 0.5, [0.0], INTERVAL[1] & fp.HalfSpace([-1], -1.2), 1e-3, 3000, seed=22, walls=fp.Walls([(-1, 1.2)], "periodic"))
+    ring = fp.exit_time(FLAT, 0.5, [0.0], INTERVAL[1] & fp.HalfSpace([-1], -1.2), 1e-3, 3000, seed=22,
+                        walls=fp.Walls([(-1, 1.2)], "periodic"))
     assert abs(ring - (1.0 * 1.0) / (2 * 0.5)) < ring.error + 0.02   # from the middle of an arc of length 2
 
 
@@ -230,7 +246,8 @@ def test_ctrl_c_keeps_what_is_done(monkeypatch):
         return before(self, n)
     monkeypatch.setattr(exit_runs.ExitRun, "advance", pressed)
     tau = fp.exit_time(WELL, 0.2, [-1.0], TOP, 0.001, 3000, seed=23)
-    assert "stopped by Ctrl-C" in tau.status and 0 < tau.hits < 3000 and tau.n_censored > 0 and abs(tau - tau.exposure / tau.hits) < 1e-12
+    assert "stopped by Ctrl-C" in tau.status and 0 < tau.hits < 3000 and tau.n_censored > 0 and abs(tau
+                                                                                                    - tau.exposure / tau.hits) < 1e-12
 
 
 def test_results_travel_and_print():
@@ -240,7 +257,8 @@ def test_results_travel_and_print():
     assert "+-" in repr(tau) and "Brownian bridge" in repr(tau) and tau.to_dict()["hits"] == 200
     assert held(tau.rate, 1 / tau.value) and abs(tau.rate.log10 + tau.log10) < 1e-12
     none = fp.exit_time(WELL, 0.5, [-1.0], TOP, 0.02, 3, seed=None)
-    assert np.array_equal(none.times, fp.exit_time(WELL, 0.5, [-1.0], TOP, 0.02, 3, seed=none.inputs["seed"]).times)
+    assert np.array_equal(none.times, fp.exit_time(WELL, 0.5, [-1.0], TOP, 0.02, 3,
+                                                   seed=none.inputs["seed"]).times)
 
 
 def test_intervals_of_few_events_are_those_of_exponential_times():
@@ -250,7 +268,8 @@ def test_intervals_of_few_events_are_those_of_exponential_times():
         low, high = interval_of_mean(1.0, 1 / n, n, level=0.95)
         inside = ((means * low < 1) & (means * high > 1)).mean()
         assert abs(inside - 0.95) < 5 * (0.95 * 0.05 / 20000) ** 0.5
-    assert interval_of_share(0, 50)[0] == 0 and 0.1 < interval_of_share(0, 50)[1] < 0.15 and interval_of_share(50, 50)[1] == 1
+    assert interval_of_share(0, 50)[0] == 0 and 0.1 < interval_of_share(0,
+                                                                        50)[1] < 0.15 and interval_of_share(50, 50)[1] == 1
 
 
 def test_a_coarse_step_is_pointed_out():
@@ -270,15 +289,18 @@ BAD = {
     "no target": (dict(target=[]), ValueError, "target holds no region"),
     "number as target": (dict(target=1.0), TypeError, "target must be a region such as"),
     "number in targets": (dict(target=[TOP, 1.0]), TypeError, "target must hold regions"),
-    "plane target": (dict(target=fp.Ball([0, 0], 1.0)), ValueError, "has 2 coordinates and the potential has 1"),
+    "plane target": (dict(target=fp.Ball([0, 0], 1.0)), ValueError,
+                     "has 2 coordinates and the potential has 1"),
     "inside": (dict(x0=[0.5]), ValueError, "x0 lies inside the target"),
     "wrong start": (dict(x0=[0.0, 1.0]), ValueError, "x0 must have shape"),
     "rows": (dict(x0=[[-1.0], [-1.0]], n_paths=3), ValueError, "x0 has 2 rows and n_paths is 3"),
-    "scheme": (dict(scheme="leimkuhler-matthews"), ValueError, "scheme 'leimkuhler-matthews' is unknown; known are euler-maruyama, baoab"),
+    "scheme": (dict(scheme="leimkuhler-matthews"), ValueError, "scheme 'leimkuhler-matthews' is unknown; "
+               "known are euler-maruyama, baoab"),
     "friction": (dict(scheme="baoab"), ValueError, "needs friction="),
     "t_max": (dict(t_max=-1.0), ValueError, "t_max must be positive"),
     "paths": (dict(n_paths=0), ValueError, "n_paths must be at least 1"),
-    "absorbing": (dict(walls=fp.Walls([(-2, 2)], "absorbing")), ValueError, "absorbing walls are targets here"),
+    "absorbing": (dict(walls=fp.Walls([(-2, 2)], "absorbing")), ValueError,
+                  "absorbing walls are targets here"),
     "seed": (dict(seed="one"), TypeError, "seed must be a whole number"),
     "time": (dict(potential=fp.Potential("x**2*t", t=0.0)), ValueError, "the potential depends on t"),
 }
@@ -287,7 +309,8 @@ BAD = {
 @pytest.mark.parametrize("changes, kind, message", BAD.values(), ids=BAD)
 def test_wrong_calls_get_a_sentence(changes, kind, message):
     with pytest.raises(kind, match=message):
-        fp.exit_time(**(dict(potential=WELL, theta=0.2, x0=[-1.0], target=TOP, dt=0.01, n_paths=5 if "x0" not in changes else None or 3) | changes))
+        fp.exit_time(**(dict(potential=WELL, theta=0.2, x0=[-1.0], target=TOP, dt=0.01, n_paths=5
+                             if "x0" not in changes else None or 3) | changes))
 
 
 def test_the_kernel_is_compiled_once_for_all_potentials():

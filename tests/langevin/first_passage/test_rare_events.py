@@ -37,7 +37,9 @@ def well_time(theta):
 
 def test_splitting_reaches_the_exact_time_over_twenty_theta(cold):
     assert held(cold, well_time(0.05)) and cold.error < 0.6 * cold and cold.status == "ok"
-    assert cold.n_steps < 1e-4 * cold.direct_steps and abs(cold.direct_steps - cold / 0.005 * (cold / cold.standard_error) ** 2) < 1e-6 * cold.direct_steps
+    assert cold.n_steps < 1e-4 * cold.direct_steps and abs(cold.direct_steps - cold / 0.005
+                                                           * (cold
+                                                              / cold.standard_error) ** 2) < 1e-6 * cold.direct_steps
     assert abs(cold - ((1 / cold.probability - 1) * cold.loop_time + cold.reactive_time)) < 1e-6 * cold
     assert held(cold.rate, 1 / cold.value) and len(cold.repeats) == 16
 
@@ -54,7 +56,8 @@ def test_any_reaction_coordinate_gives_the_same_time(kind):
     A, B = fp.Ball([-1, 0], 0.3), fp.Ball([1, 0], 0.3)
     grid = fp.Grid([(-2, 2), (-2, 2)], (40, 30))
     table = (grid, grid.points[..., 0] + 0.1 * grid.points[..., 1])
-    given = {"table": table, "text": "x + 0.1*y", "function": lambda x, y: x - 0.05 * y**2, "potential": fp.Potential("a*x + 0*y", a=2.0),
+    given = {"table": table, "text": "x + 0.1*y", "function": lambda x, y: x - 0.05 * y**2,
+             "potential": fp.Potential("a*x + 0*y", a=2.0),
              "stairs": (grid, np.floor(3 * table[1]))}[kind]
     tau = fp.multilevel_splitting(V, 0.15, A, B, 0.01, 60, 16, reaction_coordinate=given, seed=4)
     direct = fp.FokkerPlanck(V, theta=0.15, grid=fp.Grid([(-2, 2), (-2, 2)], (96, 96)))
@@ -63,7 +66,8 @@ def test_any_reaction_coordinate_gives_the_same_time(kind):
 
 
 def eyring_free_time(D):
-    """Mean time from (-1, 0) to the right ball on the grid, by one sparse solve with the chain's own generator."""
+    """Mean time from (-1, 0) to the right ball on the grid, by one sparse solve with the chain's own
+    generator."""
     from scipy.sparse.linalg import spsolve
 
     points = D.grid.points.reshape(-1, 2)
@@ -73,7 +77,8 @@ def eyring_free_time(D):
 
 
 def test_repeats_do_not_depend_on_threads_and_a_mobility_only_rescales_time():
-    call = lambda **more: fp.multilevel_splitting(WELL, 0.15, LEFT, RIGHT, 0.01, 40, 6, x0=[-1.0], seed=5, **more)
+    call = lambda **more: fp.multilevel_splitting(WELL, 0.15, LEFT, RIGHT, 0.01, 40, 6, x0=[-1.0], seed=5,
+                                                  **more)
     one, two = call(n_threads=1), call(n_threads=2)
     assert np.array_equal(one.repeats, two.repeats) and one.value == two.value and one.interval == two.interval
     twice = fp.multilevel_splitting(WELL, 0.15, LEFT, RIGHT, 0.005, 40, 6, x0=[-1.0], seed=5, mobility=2.0)
@@ -98,8 +103,10 @@ def test_a_bad_coordinate_shows_in_the_error_and_not_in_the_mean():
 
 
 def test_replicas_that_return_in_their_first_step_count_once():
-    """Sigma right at the source: half of the replicas fall back at once. A second chance for them would double the time."""
-    tau = fp.multilevel_splitting(WELL, 0.15, LEFT, RIGHT, 0.01, 100, 48, "x", x0=[-1.0], seed=8, level=-0.899)
+    """Sigma right at the source: half of the replicas fall back at once. A second chance for them would
+    double the time."""
+    tau = fp.multilevel_splitting(WELL, 0.15, LEFT, RIGHT, 0.01, 100, 48, "x", x0=[-1.0], seed=8,
+                                  level=-0.899)
     assert held(tau, well_time(0.15)) and tau.error < 0.3 * tau
 
 
@@ -122,20 +129,26 @@ def test_ctrl_c_keeps_the_repeats_done(monkeypatch, ends):
 BAD = {
     "inside out": (dict(x0=[0.0]), ValueError, "must lie in the source"),
     "no start": (dict(x0=None), ValueError, "x0 is needed"),
-    "basin": (dict(source=fp.Basin(WELL, [-1.0])), ValueError, "source must be made of Ball, HalfSpace and Box"),
-    "black box": (dict(potential=fp.Potential.black_box(WELL, WELL.gradient, ndim=1)), ValueError, "needs a compiled potential"),
+    "basin": (dict(source=fp.Basin(WELL, [-1.0])), ValueError, "source must be made of Ball, HalfSpace and "
+              "Box"),
+    "black box": (dict(potential=fp.Potential.black_box(WELL, WELL.gradient, ndim=1)), ValueError,
+                  "needs a compiled potential"),
     "one repeat": (dict(n_repeats=1), ValueError, "n_repeats must be at least 4"),
-    "no barrier": (dict(source=fp.HalfSpace([-1], 0.9), target=fp.HalfSpace([1], -0.85), theta=1.0), ValueError, "arrive at once"),
+    "no barrier": (dict(source=fp.HalfSpace([-1], 0.9), target=fp.HalfSpace([1], -0.85), theta=1.0),
+                   ValueError, "arrive at once"),
     "coordinate": (dict(reaction_coordinate=3), TypeError, "reaction_coordinate must be a Field"),
-    "coordinate shape": (dict(reaction_coordinate=(fp.Grid([(-2, 2)], 10), np.zeros(9))), ValueError, "one value a cell"),
-    "coordinate loop": (dict(reaction_coordinate=lambda x: 1.0 if x > 0 else 0.0), TypeError, "Give its values on a grid"),
+    "coordinate shape": (dict(reaction_coordinate=(fp.Grid([(-2, 2)], 10), np.zeros(9))), ValueError,
+                         "one value a cell"),
+    "coordinate loop": (dict(reaction_coordinate=lambda x: 1.0 if x > 0 else 0.0), TypeError,
+                        "Give its values on a grid"),
 }
 
 
 @pytest.mark.parametrize("changes, kind, message", BAD.values(), ids=BAD)
 def test_wrong_calls_of_splitting_get_a_sentence(changes, kind, message):
     with pytest.raises(kind, match=message):
-        fp.multilevel_splitting(**(dict(potential=WELL, theta=0.2, source=LEFT, target=RIGHT, dt=0.02, n_replicas=10, n_repeats=4, x0=[-1.0]) | changes))
+        fp.multilevel_splitting(**(dict(potential=WELL, theta=0.2, source=LEFT, target=RIGHT, dt=0.02,
+                                        n_replicas=10, n_repeats=4, x0=[-1.0]) | changes))
 
 
 @pytest.mark.slow
@@ -147,7 +160,8 @@ def test_intervals_of_splitting_and_of_fleming_viot_hold_over_many_seeds():
     assert sum(not held(tau, truth) for tau in rates) <= 4
     inverse = np.array([truth / tau.value for tau in rates])
     assert abs(inverse.mean() - 1) < 3.5 * inverse.std() / 200**0.5 + 0.015      # the bias of dt
-    viot = [fp.fleming_viot(FLAT, 0.5, SIDES, [0.3], 1e-3, 100, t=2.0, n_systems=6, seed=k) for k in range(200)]
+    viot = [fp.fleming_viot(FLAT, 0.5, SIDES, [0.3], 1e-3, 100, t=2.0, n_systems=6, seed=k)
+            for k in range(200)]
     assert sum(not held(k, 0.5 * np.pi**2) for k in viot) <= 4
 
 
@@ -161,7 +175,7 @@ def brownian():
 def test_the_rate_of_brownian_motion_is_the_dirichlet_eigenvalue(brownian):
     assert held(brownian, 0.5 * np.pi**2) and brownian.error < 0.06 * brownian and brownian.status == "ok"
     assert held(brownian.probabilities[0], 0.5) and brownian.hits > 10_000
-    x = brownian.walkers.ravel()                                 # quasi-stationary density: pi/2 sin(pi x); walkers share ancestors
+    x = brownian.walkers.ravel()  # quasi-stationary density: pi/2 sin(pi x); walkers share ancestors
     assert stats.kstest(x, lambda v: 0.5 * (1 - np.cos(np.pi * v))).statistic < 3 * KS_LIMIT / x.size**0.5
 
 
@@ -170,7 +184,8 @@ def test_the_rate_in_a_disc_is_that_of_the_bessel_zero():
     k = fp.fleming_viot(V, 0.5, ~fp.Ball([0, 0], 1.0), [0.2, 0.0], 2e-3, 200, t=6.0, seed=2, extrapolate=True)
     assert held(k, 0.5 * 2.404825557695773**2) and k.error < 0.12 * k
     angle = np.arctan2(k.exit_points[:, 1], k.exit_points[:, 0]) / (2 * np.pi) + 0.5
-    assert stats.kstest(angle, "uniform").statistic * len(angle) ** 0.5 < 2 * KS_LIMIT    # siblings exit near one another
+    # siblings exit near one another
+    assert stats.kstest(angle, "uniform").statistic * len(angle) ** 0.5 < 2 * KS_LIMIT
 
 
 def test_the_rate_over_a_barrier_is_the_eigenvalue_of_the_grid():
@@ -181,16 +196,18 @@ def test_the_rate_over_a_barrier_is_the_eigenvalue_of_the_grid():
     w = np.exp(0.5 * D.log_mass)
     S = -(w[:, None] * L / w[None])
     h = D.grid.h[0]
-    S[-1, -1] += 2 * 0.3 / h**2                                  # absorbing face at the top, half a cell from the last centre
+    S[-1, -1] += 2 * 0.3 / h**2  # absorbing face at the top, half a cell from the last centre
     exact = eigvalsh_tridiagonal(np.diag(S), np.diag(S, 1), select="i", select_range=(0, 0))[0]
-    k = fp.fleming_viot(WELL, 0.3, fp.HalfSpace([1], 0.0), [-1.0], 0.01, 200, t=60.0, seed=3, extrapolate=True)
+    k = fp.fleming_viot(WELL, 0.3, fp.HalfSpace([1], 0.0), [-1.0], 0.01, 200, t=60.0, seed=3,
+                        extrapolate=True)
     assert held(k, exact) and k.error < 0.25 * k
 
 
 def test_walkers_do_not_depend_on_threads_or_chunks(monkeypatch):
     from fpkit.langevin.runs import driving
 
-    call = lambda n_threads: fp.fleming_viot(WELL, 0.4, fp.HalfSpace([1], 0.0), [-1.0], 0.01, 100, t=6.0, n_systems=6, seed=4, n_threads=n_threads)
+    call = lambda n_threads: fp.fleming_viot(WELL, 0.4, fp.HalfSpace([1], 0.0), [-1.0], 0.01, 100, t=6.0,
+                                             n_systems=6, seed=4, n_threads=n_threads)
     one = call(1)
     monkeypatch.setattr(driving, "CHUNK_SECONDS", 1e-6)
     two = call(2)
@@ -201,7 +218,8 @@ def test_walkers_do_not_depend_on_threads_or_chunks(monkeypatch):
 
 def test_nobody_arrives_gives_a_bound():
     k = fp.fleming_viot(WELL, 0.05, fp.HalfSpace([1], 0.0), [-1.0], 0.01, 50, t=4.0, n_systems=4)
-    assert np.isnan(k.value) and k.hits == 0 and k.status.startswith("no events") and abs(k.interval[1] - 3 / k.exposure) < 1e-12
+    assert np.isnan(k.value) and k.hits == 0 and k.status.startswith("no events") and abs(k.interval[1] - 3
+                                                                                          / k.exposure) < 1e-12
 
 
 def test_a_transient_that_is_not_over_is_noticed():
@@ -222,4 +240,5 @@ BAD_VIOT = {
 @pytest.mark.parametrize("changes, kind, message", BAD_VIOT.values(), ids=BAD_VIOT)
 def test_wrong_calls_of_fleming_viot_get_a_sentence(changes, kind, message):
     with pytest.raises(kind, match=message):
-        fp.fleming_viot(**(dict(potential=WELL, theta=0.3, target=RIGHT, x0=[-1.0], dt=0.01, n_walkers=10, t=5.0, n_systems=4) | changes))
+        fp.fleming_viot(**(dict(potential=WELL, theta=0.3, target=RIGHT, x0=[-1.0], dt=0.01, n_walkers=10,
+                                t=5.0, n_systems=4) | changes))

@@ -8,7 +8,8 @@ import pytest
 
 from fpkit.langevin.runs.checkpoint import digest_of, load_state, save_state
 
-ARRAYS = {"step": np.array(7), "ensemble/X": np.arange(6.0).reshape(2, 3), "ensemble/s": np.array([1, 2], np.uint32),
+ARRAYS = {"step": np.array(7), "ensemble/X": np.arange(6.0).reshape(2, 3),
+          "ensemble/s": np.array([1, 2], np.uint32),
           "is_full": np.array([True, False]), "empty": np.zeros((0, 3))}
 
 
@@ -84,12 +85,14 @@ def damage(path, kind, tmp_path):
             elif kind == "null":
                 f["null"] = h5py.Empty("f8")
             elif kind == "bomb":
-                f.create_dataset("bomb", (100_000, 100_000), "f8", chunks=(1000, 1000), compression="gzip", fillvalue=1.0)
+                f.create_dataset("bomb", (100_000, 100_000), "f8", chunks=(1000, 1000), compression="gzip",
+                                 fillvalue=1.0)
             elif kind == "strange attribute":
                 f.attrs["list"] = np.arange(5)
 
 
-@pytest.mark.parametrize("kind", ["text", "truncated", "noise", "folder", "pipe", "foreign", "external link", "soft link", "external storage",
+@pytest.mark.parametrize("kind", ["text", "truncated", "noise", "folder", "pipe", "foreign", "external link",
+                                  "soft link", "external storage",
                                   "virtual", "text array", "opaque", "null", "bomb", "strange attribute"])
 def test_a_damaged_or_foreign_file_is_refused_in_one_sentence(tmp_path, kind):
     path = tmp_path / "a.h5"

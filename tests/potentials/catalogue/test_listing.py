@@ -10,12 +10,18 @@ import fpkit as fp
 NAMES = fp.catalogue.names()
 ALL = fp.catalogue.all()
 SMALL = [name for name in NAMES if ALL[name].ndim <= 3]
-OTHERS = [("double_well", dict(barrier=2.0, distance=0.7)), ("tilted_double_well", dict(barrier=1.3, tilt=-0.2)),
-          ("tilted_double_well", dict(tilt=2.0)), ("triple_well", dict(barrier=0.5, tilt=0.1)), ("sharp_and_wide", dict(ratio=0.1)),
-          ("rugged", dict(ripple=0.0)), ("rugged", dict(ripple=0.2, wavenumber=11.0)), ("periodic_washboard", dict(barrier=3.0, period=2.5)),
-          ("mueller_brown", dict(scale=1.0)), ("three_hole", dict(scale=2.0)), ("wide_and_narrow", dict(narrow=2.0, wide=9.0)),
-          ("narrow_gate", dict(narrowing=0.0)), ("ring", dict(tilt=0.2, radius=0.5)), ("ring", dict(tilt=-0.2)), ("ring", dict(tilt=5.0)),
-          ("coupled_double_well", dict(d=3)), ("coupled_double_well", dict(coupling=1.5)), ("quartic_chain", dict(d=3)),
+OTHERS = [("double_well", dict(barrier=2.0, distance=0.7)),
+          ("tilted_double_well", dict(barrier=1.3, tilt=-0.2)),
+          ("tilted_double_well", dict(tilt=2.0)), ("triple_well", dict(barrier=0.5, tilt=0.1)),
+          ("sharp_and_wide", dict(ratio=0.1)),
+          ("rugged", dict(ripple=0.0)), ("rugged", dict(ripple=0.2, wavenumber=11.0)),
+          ("periodic_washboard", dict(barrier=3.0, period=2.5)),
+          ("mueller_brown", dict(scale=1.0)), ("three_hole", dict(scale=2.0)),
+          ("wide_and_narrow", dict(narrow=2.0, wide=9.0)),
+          ("narrow_gate", dict(narrowing=0.0)), ("ring", dict(tilt=0.2, radius=0.5)),
+          ("ring", dict(tilt=-0.2)), ("ring", dict(tilt=5.0)),
+          ("coupled_double_well", dict(d=3)), ("coupled_double_well", dict(coupling=1.5)),
+          ("quartic_chain", dict(d=3)),
           ("ornstein_uhlenbeck", dict(A=[[2.0, 1.0], [1.0, 3.0]])), ("ornstein_uhlenbeck", dict(k=4.0, d=3))]
 CASES = [(name, {}) for name in SMALL] + OTHERS
 IDS = [name + ("" if not p else str(sorted(p))) for name, p in CASES]
@@ -41,16 +47,19 @@ def plain(name, x, p):
         return b * (c[0] ** 2 - 1) ** 2 + p["ripple"] * np.cos(p["wavenumber"] * c[0])
     if name == "flat_bottomed":
         r = np.abs(c[0])
-        return np.where(r < p["gate"], b * (1 - (r / p["gate"]) ** 2) ** 3, np.where(r > p["edge"], p["stiffness"] * (r - p["edge"]) ** 3, 0.0))
+        return np.where(r < p["gate"], b * (1 - (r / p["gate"]) ** 2) ** 3,
+                        np.where(r > p["edge"], p["stiffness"] * (r - p["edge"]) ** 3, 0.0))
     if name == "periodic_washboard":
         return b * np.sin(np.pi * c[0] / p["period"]) ** 2
     if name == "mueller_brown":
         A, a, bb, cc = (-200, -100, -170, 15), (-1, -1, -6.5, 0.7), (0, 0, 11, 0.6), (-10, -10, -6.5, 0.7)
         u, v = (1, 0, -0.5, -1), (0, 0.5, 1.5, 1)
-        return p["scale"] * sum(A[k] * np.exp(a[k] * (c[0] - u[k]) ** 2 + bb[k] * (c[0] - u[k]) * (c[1] - v[k]) + cc[k] * (c[1] - v[k]) ** 2) for k in range(4))
+        return p["scale"] * sum(A[k] * np.exp(a[k] * (c[0] - u[k]) ** 2 + bb[k] * (c[0] - u[k])
+                                              * (c[1] - v[k]) + cc[k] * (c[1] - v[k]) ** 2) for k in range(4))
     if name == "three_hole":
         X, Y = c
-        return p["scale"] * (3 * np.exp(-X**2 - (Y - 1 / 3) ** 2) - 3 * np.exp(-X**2 - (Y - 5 / 3) ** 2) - 5 * np.exp(-(X - 1) ** 2 - Y**2)
+        return p["scale"] * (3 * np.exp(-X**2 - (Y - 1 / 3) ** 2) - 3 * np.exp(-X**2 - (Y - 5 / 3) ** 2) - 5
+                             * np.exp(-(X - 1) ** 2 - Y**2)
                              - 5 * np.exp(-(X + 1) ** 2 - Y**2) + 0.2 * X**4 + 0.2 * (Y - 1 / 3) ** 4)
     if name == "wide_and_narrow":
         k = np.sqrt(p["narrow"] * p["wide"]) * (p["wide"] / p["narrow"]) ** (c[0] / 2)
@@ -69,7 +78,8 @@ def plain(name, x, p):
     if name == "quartic_chain":
         return ((c**2 - 1) ** 2).sum(0) + p["coupling"] / 2 * (np.diff(c, axis=0) ** 2).sum(0)
     if name == "ornstein_uhlenbeck":
-        return 0.5 * sum(p.get(f"A_{min(i, j)}_{max(i, j)}", p.get("k") if i == j else 0.0) * c[i] * c[j] for i in range(len(c)) for j in range(len(c)))
+        return 0.5 * sum(p.get(f"A_{min(i, j)}_{max(i, j)}", p.get("k") if i == j else 0.0) * c[i] * c[j]
+                         for i in range(len(c)) for j in range(len(c)))
     if name == "grokking_chamber":
         h = (1 - np.tanh((c[0] - 1) / p["sharpness"])) / 2
         w = p["neck"] * np.exp(p["S"] / (len(c) - 1) * h)
@@ -121,13 +131,16 @@ def test_the_search_finds_exactly_the_wells_and_saddles(name, p):
 
 
 def flooding_barriers(V, n):
-    """Minimax heights between the minima on a grid of points, by union-find in ascending order; nothing shared with the package."""
-    axes = [np.linspace(low, high, n, endpoint=not periodic) for (low, high), periodic in zip(V.box, V.periodic_axes)]
+    """Minimax heights between the minima on a grid of points, by union-find in ascending order; nothing
+    shared with the package."""
+    axes = [np.linspace(low, high, n, endpoint=not periodic) for (low, high),
+            periodic in zip(V.box, V.periodic_axes)]
     grid = np.meshgrid(*axes, indexing="ij")
     points = np.stack(grid, -1)
     value = plain(V.name, points, V.params)
     shape = value.shape
-    home = [np.ravel_multi_index([int(np.argmin(np.abs(a - c))) for a, c in zip(axes, m.x)], shape) for m in V.minima]
+    home = [np.ravel_multi_index([int(np.argmin(np.abs(a - c))) for a, c in zip(axes, m.x)], shape)
+            for m in V.minima]
     parent = np.full(value.size, -1)
 
     def root(k):
@@ -148,7 +161,8 @@ def flooding_barriers(V, n):
                     parent[root(cell)] = root(other)
         if len(height) < len(home) * (len(home) - 1):
             for i, j in itertools.permutations(range(len(home)), 2):
-                if (i, j) not in height and flat[cell] >= max(flat[home[i]], flat[home[j]]) and parent[home[i]] >= 0 and parent[home[j]] >= 0 \
+                if (i, j) not in height and flat[cell] >= max(flat[home[i]],
+                                                              flat[home[j]]) and parent[home[i]] >= 0 and parent[home[j]] >= 0 \
                         and root(home[i]) == root(home[j]):
                     height[i, j] = flat[cell]
         else:
@@ -164,8 +178,10 @@ def test_barriers_agree_with_flooding_on_a_grid(name, p):
     flooded = flooding_barriers(V, n)
     own = {pair: h for pair, h in V.barriers.items() if pair[0] != pair[1]}
     assert own.keys() == flooded.keys()
-    # The grid path misses the saddle by up to half a spacing h along its slopes: an error of lambda h^2/2 in each direction.
-    stiffest = max([1.0, *(np.abs(s.eigenvalues).max() for s in V.saddles), *(m.eigenvalues.max() for m in V.minima)])
+    # The grid path misses the saddle by up to half a spacing h along its slopes: an error of lambda h^2/2 in
+    # each direction.
+    stiffest = max([1.0, *(np.abs(s.eigenvalues).max() for s in V.saddles),
+                    *(m.eigenvalues.max() for m in V.minima)])
     spacing = max(high - low for low, high in V.box) / (n - 1)
     for pair, h in own.items():
         assert h == pytest.approx(flooded[pair], abs=V.ndim * stiffest * spacing**2)
@@ -225,7 +241,8 @@ def test_the_lowest_way_through_a_chain_is_a_walking_wall():
     short = fp.catalogue.quartic_chain(d=5)
     walls = [m for m in short.minima if np.count_nonzero(np.diff(np.sign(m.x))) <= 1]
     assert len(short.minima) == 32 and len(walls) == 10 and len(short.saddles) == 80
-    highest = max(s.value for s in short.saddles if all(np.count_nonzero(np.diff(np.sign(short.minima[j].x))) <= 1 for j in s.between))
+    highest = max(s.value for s in short.saddles if all(np.count_nonzero(np.diff(np.sign(short.minima[j].x)))
+                                                        <= 1 for j in s.between))
     assert short.barriers[0, 1] == pytest.approx(highest, abs=1e-12)
     long = fp.catalogue.quartic_chain(d=10)
     assert not long.facts_complete and len(long.minima) == len(long.saddles) == 20
@@ -235,13 +252,16 @@ def test_the_lowest_way_through_a_chain_is_a_walking_wall():
 
 def test_known_numbers_of_the_literature_come_out():
     V = fp.catalogue.mueller_brown(scale=1.0)
-    np.testing.assert_allclose([m.value for m in V.minima], [-146.69951721, -108.16672412, -80.76781812], atol=1e-7)
+    np.testing.assert_allclose([m.value for m in V.minima], [-146.69951721, -108.16672412, -80.76781812],
+                               atol=1e-7)
     np.testing.assert_allclose([s.value for s in V.saddles], [-72.24894, -40.66484], atol=1e-4)
     assert fp.catalogue.grokking_drift().minima[0].eigenvalues[1] == pytest.approx(1 / 0.3**2)
 
 
-@pytest.mark.parametrize("name, p", [("mueller_brown", dict(scale=0.2)), ("quartic_chain", dict(d=3, coupling=0.2)),
-                                     ("ornstein_uhlenbeck", dict(A=[[2.0, 1.0], [1.0, 3.0]])), ("grokking_drift", dict(length=2.0, kappa=0.25))])
+@pytest.mark.parametrize("name, p", [("mueller_brown", dict(scale=0.2)),
+                                     ("quartic_chain", dict(d=3, coupling=0.2)),
+                                     ("ornstein_uhlenbeck", dict(A=[[2.0, 1.0], [1.0, 3.0]])),
+                                     ("grokking_drift", dict(length=2.0, kappa=0.25))])
 def test_a_pickled_entry_keeps_its_parameters_and_facts(name, p):
     V = fp.catalogue.get(name, **p)
     W = pickle.loads(pickle.dumps(V))

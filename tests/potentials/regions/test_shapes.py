@@ -52,7 +52,7 @@ def test_the_exact_distance_is_reached_on_the_boundary(A, k):
     phi = np.linspace(0, 2 * np.pi, 20001)
     circle = x + abs(d) * np.stack([np.cos(phi), np.sin(phi)], -1)
     around = A.signed_distance(circle)
-    assert np.abs(around).min() < 1e-3                       # the circle of that radius touches the boundary ...
+    assert np.abs(around).min() < 1e-3  # the circle of that radius touches the boundary ...
     assert (np.sign(d) * around > -1e-12).all()              # ... and does not pass it
 
 
@@ -64,7 +64,8 @@ def test_a_crossing_lies_on_the_boundary(A, B):
     s = region.crossing(start, end)
     np.testing.assert_array_equal(np.isnan(s), region.contains(start) == region.contains(end))
     cut = ~np.isnan(s)
-    assert np.abs(region.signed_distance(start[cut] + s[cut, None] * (end - start)[cut])).max(initial=0.0) < 1e-13
+    assert np.abs(region.signed_distance(start[cut]
+                                         + s[cut, None] * (end - start)[cut])).max(initial=0.0) < 1e-13
 
 
 def test_half_spaces_have_the_promised_sides():
@@ -82,7 +83,8 @@ def test_boxes_may_be_unbounded():
 def test_points_keep_their_shape():
     A = fp.Ball([0, 0, 0], 1.0)
     assert A.contains(np.zeros((4, 5, 3))).shape == (4, 5) and A.signed_distance(np.zeros(3)).shape == ()
-    assert fp.Sublevel(fp.catalogue.double_well(), 0.5, around=[1.0]).contains(np.zeros((2, 0, 1))).shape == (2, 0)
+    assert fp.Sublevel(fp.catalogue.double_well(), 0.5,
+                       around=[1.0]).contains(np.zeros((2, 0, 1))).shape == (2, 0)
     assert fp.Basin(fp.catalogue.double_well(), [1.0]).contains(np.ones((2, 3, 1))).shape == (2, 3)
 
 
@@ -95,7 +97,8 @@ def test_equal_regions_have_equal_digests():
 
 @pytest.mark.parametrize("make, sentence", [
     (lambda: fp.Ball([0, 0], -1.0), "radius must be positive, got -1"),
-    (lambda: fp.Ball(0.0, 1.0), r"centre must be a list of numbers, one a coordinate, got 0.0. In one dimension write \[0\]"),
+    (lambda: fp.Ball(0.0, 1.0), r"centre must be a list of numbers, one a coordinate, got 0.0. In one "
+     r"dimension write \[0\]"),
     (lambda: fp.Ball([np.nan], 1.0), "centre must be finite"),
     (lambda: fp.Ball(["a"], 1.0), "centre must be a list of numbers"),
     (lambda: fp.HalfSpace([0, 0], 1.0), "normal must not be zero"),
@@ -110,7 +113,8 @@ def test_equal_regions_have_equal_digests():
     (lambda: fp.Ball([0], 1.0).contains([np.nan]), "not finite"),
     (lambda: fp.Basin(fp.catalogue.double_well(), [1.0]).signed_distance([0.0]), "no signed distance"),
     (lambda: fp.Sublevel(fp.catalogue.double_well(), 0.1, around=[0.0]), "above the level 0.1"),
-    (lambda: fp.Sublevel(fp.catalogue.double_well(), 0.1, around=[0.0, 1.0]), "around must have 1 coordinates"),
+    (lambda: fp.Sublevel(fp.catalogue.double_well(), 0.1, around=[0.0, 1.0]),
+     "around must have 1 coordinates"),
     (lambda: fp.Basin(fp.Potential("x"), [0.0]), "does not end in a minimum"),
     (lambda: fp.Basin(fp.Potential("cos(x)"), [0.1], periodic=True), "periodic axis needs"),
 ])
@@ -125,7 +129,8 @@ def test_regions_are_not_united_with_numbers():
         fp.Ball([0], 1.0) | 3
 
 
-# ---------------------------------------------------------------------------------------------------------------- sublevel sets
+# ----------------------------------------------------------------------------------------------------------------
+# sublevel sets
 def flooded(V, level, around, bounds, n):
     """The component by flooding grid cells: the plain reference."""
     axes = [np.linspace(low, high, n) for low, high in bounds]
@@ -147,9 +152,12 @@ def flooded(V, level, around, bounds, n):
 
 
 @pytest.mark.parametrize("name, level, around", [
-    ("mueller_brown", -3.7, [-0.56, 1.44]), ("mueller_brown", -3.7, [0.6, 0.03]), ("mueller_brown", -2.1, [-0.56, 1.44]),
-    ("mueller_brown", -1.9, [-0.56, 1.44]), ("three_hole", -2.0, [-1.05, 0.0]), ("three_hole", -1.5, [-1.05, 0.0]),
-    ("narrow_gate", 0.45, [1.0, 0.0]), ("narrow_gate", 0.55, [1.0, 0.0]), ("ring", 0.01, [0.0, 1.0]), ("ring", 0.9, [0.0, 1.0]),
+    ("mueller_brown", -3.7, [-0.56, 1.44]), ("mueller_brown", -3.7, [0.6, 0.03]),
+    ("mueller_brown", -2.1, [-0.56, 1.44]),
+    ("mueller_brown", -1.9, [-0.56, 1.44]), ("three_hole", -2.0, [-1.05, 0.0]),
+    ("three_hole", -1.5, [-1.05, 0.0]),
+    ("narrow_gate", 0.45, [1.0, 0.0]), ("narrow_gate", 0.55, [1.0, 0.0]), ("ring", 0.01, [0.0, 1.0]),
+    ("ring", 0.9, [0.0, 1.0]),
 ])
 def test_a_component_agrees_with_flooding(name, level, around):
     V = fp.catalogue.get(name)
@@ -185,7 +193,8 @@ def test_the_distance_of_a_component_is_positive_in_other_components():
     assert A.signed_distance([edge - 1e-3]) == pytest.approx(1e-3, rel=1e-2)
 
 
-# ----------------------------------------------------------------------------------------------------------------------- basins
+# -----------------------------------------------------------------------------------------------------------------------
+# basins
 def test_basins_of_a_plane_divide_it_as_small_steps_downhill_do():
     V = fp.catalogue.mueller_brown()
     points = np.random.default_rng(2).uniform([-1.5, -0.3], [1.1, 1.9], (300, 2))
@@ -210,12 +219,13 @@ def test_a_basin_in_ten_dimensions_follows_the_signs():
 def test_a_basin_on_a_ring_counts_the_well_once():
     V = fp.catalogue.periodic_washboard(period=2.0)
     assert fp.Basin(V, [0.1]).contains([[-0.4], [0.9], [1.1], [1.4]]).all()
-    assert fp.Basin(V, [0.1], periodic=False).contains([[-0.4], [0.9], [1.1], [1.4]]).tolist() == [True, True, False, False]
+    assert fp.Basin(V, [0.1], periodic=False).contains([[-0.4], [0.9], [1.1],
+                                                        [1.4]]).tolist() == [True, True, False, False]
 
 
 def test_descent_along_a_wall_of_samples_stays_inside():
     x, y = np.linspace(-1, 1, 41), np.linspace(0, 2, 31)
-    V = fp.GridPotential([x, y], (x[:, None]**2 + 0.5 * x[:, None]**3) + 0.3 * y)      # lowest on the wall y = 0
+    V = fp.GridPotential([x, y], (x[:, None]**2 + 0.5 * x[:, None]**3) + 0.3 * y)  # lowest on the wall y = 0
     A = fp.Basin(V, [0.5, 1.0])
     np.testing.assert_allclose(A.minimum, [0.0, 0.0], atol=1e-6)
     assert A.contains([[0.9, 1.9], [-0.9, 0.1]]).all()
@@ -223,4 +233,5 @@ def test_descent_along_a_wall_of_samples_stays_inside():
 
 def test_stiff_valleys_are_descended():
     V = fp.Potential("1e4*(y - x**2)**2 + (x**2 - 1)**2")
-    assert fp.Basin(V, [1.0, 1.0]).contains([[0.05, 1.5], [-0.5, 0.0], [0.3, -0.4]]).tolist() == [True, False, True]
+    assert fp.Basin(V, [1.0, 1.0]).contains([[0.05, 1.5], [-0.5, 0.0], [0.3, -0.4]]).tolist() == [True, False,
+                                                                                                  True]

@@ -25,9 +25,10 @@ def test_all_points_of_a_random_polynomial_on_a_line_are_found(seed):
     roots = np.polynomial.Polynomial([*c, 0.0, 0.5]).integ().deriv().roots()
     real = np.sort(roots[np.abs(roots.imag) < 1e-9].real)
     real = real[np.abs(real) < 3]
-    V = fp.Potential("c0*x + c1*x**2/2 + c2*x**3/3 + c3*x**4/4 + c4*x**5/5 + c5*x**6/6 + 0.0625*x**8", **{f"c{k}": v for k, v in enumerate(c)})
+    V = fp.Potential("c0*x + c1*x**2/2 + c2*x**3/3 + c3*x**4/4 + c4*x**5/5 + c5*x**6/6 + 0.0625*x**8",
+                     **{f"c{k}": v for k, v in enumerate(c)})
     if len(real) > 1 and np.diff(real).min() < 1e-3:
-        return                                                    # nearly degenerate pairs are another question
+        return  # nearly degenerate pairs are another question
     found = fp.critical_points(V, [(-3, 3)])
     np.testing.assert_allclose(sorted(p.x[0] for p in found), real, atol=1e-8)
 
@@ -109,7 +110,8 @@ def test_barriers_are_the_lowest_of_the_highest_saddles():
     V = fp.catalogue.three_hole()
     b = barriers_between(V.minima, V.saddles)
     detour = V.saddles[0].value - V.minima[0].value
-    assert b[0, 1] == pytest.approx(detour) and b[2, 1] == pytest.approx(V.saddles[1].value - V.minima[2].value)
+    assert b[0, 1] == pytest.approx(detour) and b[2,
+                                                  1] == pytest.approx(V.saddles[1].value - V.minima[2].value)
     assert barriers_between(V.minima, V.saddles[2:]).keys() == {(0, 1), (1, 0)}
 
 
@@ -137,7 +139,8 @@ def test_a_trapping_zone_is_left_by_no_descent(d):
 
 
 def test_descent_is_the_flow_and_not_a_leap():
-    # In f = x^2/2 + 50 y^2 - ... every start with x > 0 ends right of the ridge x = 0, however steep the other axis is.
+    # In f = x^2/2 + 50 y^2 - ... every start with x > 0 ends right of the ridge x = 0, however steep the
+    # other axis is.
     V = fp.Potential("(x**2 - 1)**2 + 500*y**2*(1 + x**2)")
     x = np.random.default_rng(1).uniform(-2, 2, (300, 2))
     ends = descend(Surface(V), x, np.array([4.0, 4.0]))
@@ -161,7 +164,8 @@ def test_wrong_searches_get_one_sentence(make, sentence):
 
 def test_a_top_flatter_than_a_parabola_is_a_saddle_all_the_same():
     found = fp.critical_points(fp.Potential("x**6 - 1.5*x**4 + y**2"), [(-1.5, 1.5), (-1, 1)])
-    assert [(c.kind, c.degenerate, c.between) for c in found] == [("minimum", False, None)] * 2 + [("saddle", True, (0, 1))]
+    assert [(c.kind, c.degenerate, c.between)
+            for c in found] == [("minimum", False, None)] * 2 + [("saddle", True, (0, 1))]
     assert np.abs(found[2].x).max() < 1e-4 and found.index_sum == 1
 
 
@@ -179,13 +183,14 @@ def test_a_minimum_energy_path_passes_all_its_saddles_and_wells_in_order():
 
 
 def test_a_path_leaves_the_ridge_that_symmetry_would_keep_it_on():
-    V = fp.catalogue.quartic_chain(d=4)                              # the diagonal of the chain is a ridge of index above 1
+    V = fp.catalogue.quartic_chain(d=4)  # the diagonal of the chain is a ridge of index above 1
     path = fp.minimum_energy_path(V, -np.ones(4), np.ones(4))
     assert len(path.saddles) == len(path.wells) - 1 == 4 and all(s.index == 1 for s in path.saddles)
     assert path.barrier < V(np.zeros(4)) - V(np.ones(4))
 
 
-@pytest.mark.parametrize("ends, sentence", [(([-1.1], [-0.9]), "same well"), (([-1.0, 0.0], [1.0]), "start must have shape")])
+@pytest.mark.parametrize("ends, sentence",
+                         [(([-1.1], [-0.9]), "same well"), (([-1.0, 0.0], [1.0]), "start must have shape")])
 def test_wrong_ends_of_a_path_get_one_sentence(ends, sentence):
     with pytest.raises(ValueError, match=sentence):
         fp.minimum_energy_path(fp.catalogue.double_well(), *ends)

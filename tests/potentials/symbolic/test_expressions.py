@@ -11,16 +11,26 @@ import fpkit as fp
 from fpkit.potentials.symbolic.expressions import ExpressionError, formula_of
 
 HOSTILE = [
-    "__import__('os').system('touch fpkit_was_here')", "__import__('os').system('id') + x", "x.__class__", "x.__class__.__bases__[0].__subclasses__()",
-    "(lambda: 1)() + x", "lambda x: x", "[x for x in (1,)]", "{x: 1}", "{x}", "(x for x in y)", "exec('1') + x", "eval('x')", "open('f') + x",
-    "getattr(x, 'graph')", "globals()['x']", "x.graph", "x.real", "().__class__", "9**9**9**9*x", "x**9**9**9", "10**400*x", "1e999*x", "1e308*10*x",
-    "2**-1e9999*x", "x*0**-1", "1/0*x", "'a'*x", "b'a'*x", "x; import os", "import os", "(x:=1)", "x = 1", "f'{x}'", "x[0]", "x[0:1]", "exp(*[x])", "exp(**{})",
-    "exp(x, out=x)", "exp()", "exp(x, x)", "where(x > 0, 1)", "-" * 5000 + "x", "+".join(["x"] * 5000), "(" * 10_000 + "x" + ")" * 10_000,
-    "(" * 100 + "x" + ")" * 100, "abs(" * 200 + "x" + ")" * 200, "x" * 20_000, "x @ y", "x << 9", "x // 2 | 3", "~x", "not x", "x and y", "x if y else x",
-    "1 < x < 2", "x < 1", "x == 1", "x in y", "x is y", "True*x", "None", "...", "1j*x", "(-1)**0.5*x", "log(-1)*x", "sqrt(-2)*x", "await x", "yield x", "x, y",
-    "(x, y)", "", "   ", "x\0", "x # comment", "x\\\n+ 1", "ｘ + 1", "x + \u0430", "e\u0301 + x", "x^2", "exp", "exp + x", "pi", "3.0", "__builtins__ + x",
-    "a__b*x", "max", "x.__init__.__globals__", "print(x)", "np.exp(x)", "exp.__call__(x)", "exp(x)(y)", "(exp)(x).real", "x!", "2x", "x +", ")x(", "0x*x", "x" + "*x" * 1500,
-    "1_0_0e5_5_5*x", "nan*x", "inf*x", "assert x", "*x", "**x", "x -> y", "@x", "$x", "`x`", "x?y:z", "%s", "${x}", "{{x}}",
+    "__import__('os').system('touch fpkit_was_here')", "__import__('os').system('id') + x", "x.__class__",
+    "x.__class__.__bases__[0].__subclasses__()",
+    "(lambda: 1)() + x", "lambda x: x", "[x for x in (1,)]", "{x: 1}", "{x}", "(x for x in y)",
+    "exec('1') + x", "eval('x')", "open('f') + x",
+    "getattr(x, 'graph')", "globals()['x']", "x.graph", "x.real", "().__class__", "9**9**9**9*x",
+    "x**9**9**9", "10**400*x", "1e999*x", "1e308*10*x",
+    "2**-1e9999*x", "x*0**-1", "1/0*x", "'a'*x", "b'a'*x", "x; import os", "import os", "(x:=1)", "x = 1",
+    "f'{x}'", "x[0]", "x[0:1]", "exp(*[x])", "exp(**{})",
+    "exp(x, out=x)", "exp()", "exp(x, x)", "where(x > 0, 1)", "-" * 5000 + "x", "+".join(["x"] * 5000),
+    "(" * 10_000 + "x" + ")" * 10_000,
+    "(" * 100 + "x" + ")" * 100, "abs(" * 200 + "x" + ")" * 200, "x" * 20_000, "x @ y", "x << 9",
+    "x // 2 | 3", "~x", "not x", "x and y", "x if y else x",
+    "1 < x < 2", "x < 1", "x == 1", "x in y", "x is y", "True*x", "None", "...", "1j*x", "(-1)**0.5*x",
+    "log(-1)*x", "sqrt(-2)*x", "await x", "yield x", "x, y",
+    "(x, y)", "", "   ", "x\0", "x # comment", "x\\\n+ 1", "ｘ + 1", "x + \u0430", "e\u0301 + x", "x^2", "exp",
+    "exp + x", "pi", "3.0", "__builtins__ + x",
+    "a__b*x", "max", "x.__init__.__globals__", "print(x)", "np.exp(x)", "exp.__call__(x)", "exp(x)(y)",
+    "(exp)(x).real", "x!", "2x", "x +", ")x(", "0x*x", "x" + "*x" * 1500,
+    "1_0_0e5_5_5*x", "nan*x", "inf*x", "assert x", "*x", "**x", "x -> y", "@x", "$x", "`x`", "x?y:z", "%s",
+    "${x}", "{{x}}",
 ]
 
 
@@ -47,7 +57,8 @@ def test_an_expression_error_is_a_value_error():
         fp.Potential("a*x + b")
 
 
-@pytest.mark.parametrize("text, ndim", [("x", 1), ("y", 2), ("z", 3), ("x + 0*z", 3), ("z - z", 3), ("x*y", 2), ("exp(-y)", 2)])
+@pytest.mark.parametrize("text, ndim", [("x", 1), ("y", 2), ("z", 3), ("x + 0*z", 3), ("z - z", 3),
+                                        ("x*y", 2), ("exp(-y)", 2)])
 def test_the_highest_coordinate_named_gives_the_dimension(text, ndim):
     assert fp.Potential(text).ndim == ndim
 
@@ -61,7 +72,8 @@ def test_the_highest_coordinate_named_gives_the_dimension(text, ndim):
     ("pi*x + e + 2e-1", lambda x: math.pi * x + math.e + 0.2),
     ("-x**2 + +x - 2**0.5", lambda x: -x**2 + x - 2**0.5),
     ("x**-2 + x**2.5 + 2**x", lambda x: x**-2 + x**2.5 + 2**x),
-    ("arctan2(x, 2) + hypot(x, 1) + log1p(x) + mod(x, 0.3)", lambda x: math.atan2(x, 2) + math.hypot(x, 1) + math.log1p(x) + x % 0.3),
+    ("arctan2(x, 2) + hypot(x, 1) + log1p(x) + mod(x, 0.3)", lambda x: math.atan2(x, 2) + math.hypot(x, 1)
+     + math.log1p(x) + x % 0.3),
     ("( x\n + 1 )", lambda x: x + 1),
 ])
 def test_strings_mean_what_python_means(text, exact):

@@ -10,15 +10,18 @@ from fpkit.potentials.symbolic import block_source as sources, graph as tracing
 from fpkit.potentials.symbolic.graph import Formula, TraceError, formula_of
 
 # what can be called with one argument in (0.1, 0.9), then what needs another range or two arguments
-UNARY = ("exp expm1 exp2 log log2 log10 log1p sqrt cbrt square reciprocal sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arctanh absolute fabs "
+UNARY = ("exp expm1 exp2 log log2 log10 log1p sqrt cbrt square reciprocal sin cos tan arcsin arccos arctan "
+         "sinh cosh tanh arcsinh arctanh absolute fabs "
          "negative positive sign floor ceil rint trunc degrees radians deg2rad rad2deg").split()
-BINARY = ("add subtract multiply divide true_divide power float_power hypot arctan2 maximum minimum fmax fmin logaddexp logaddexp2 mod remainder fmod "
+BINARY = ("add subtract multiply divide true_divide power float_power hypot arctan2 maximum minimum fmax "
+          "fmin logaddexp logaddexp2 mod remainder fmod "
           "floor_divide copysign heaviside").split()
 OTHERS = {
     "arccosh": lambda x, y: np.arccosh(1.2 + x * y),
     "clip": lambda x, y: np.clip(x, 0.3, y) * x,
     "where": lambda x, y: np.where((x > y) & ~(x > 0.8) | (y < 0.2), x**2, y**3),
-    "logical": lambda x, y: np.where(np.logical_and(x > 0.3, np.logical_not(y > 0.5)), x, y) + np.where(np.logical_xor(x > 0.4, y > 0.4), x * y, 1.0),
+    "logical": lambda x, y: np.where(np.logical_and(x > 0.3, np.logical_not(y > 0.5)), x, y)
+    + np.where(np.logical_xor(x > 0.4, y > 0.4), x * y, 1.0),
     "truth times value": lambda x, y: (x > 0.5) * x + (y <= x) * y**2 + ((x > 0.2) & (y > 0.2)) * 1.0,
     "select": lambda x, y: np.select([x < 0.3, x < 0.6], [x, x**2], y),
     "polyval": lambda x, y: np.polyval([1.0, -2.0, 3.0], x) * y,
@@ -53,7 +56,8 @@ def functions():
 def interpreted(f, points):
     """Value of a recorded function by folding constants: no compilation, so the whole table stays fast."""
     formula = formula_of(f)
-    return np.array([formula.apply(graph, [graph.constant(v) for v in p], {}).value for p in points for graph in [tracing.Graph()]])
+    return np.array([formula.apply(graph, [graph.constant(v) for v in p], {}).value for p in points
+                     for graph in [tracing.Graph()]])
 
 
 def derivative(formula, kind, point):
@@ -63,9 +67,11 @@ def derivative(formula, kind, point):
     graph = tracing.Graph()
     for i in sources.derivatives.live([*outputs.values(), *xs]):
         n = f.graph.nodes[i]
-        values[i] = (graph.constant(n.value) if n.op == "constant" else graph.constant(point[int(n.value[1:])]) if n.op == "variable"
+        values[i] = (graph.constant(n.value) if n.op == "constant"
+                     else graph.constant(point[int(n.value[1:])]) if n.op == "variable"
                      else truth(n, values) if n.op in tracing.LOGIC else
-                     (values[n.args[1].index] if values[n.args[0].index] else values[n.args[2].index]) if n.op == "where"
+                     (values[n.args[1].index] if values[n.args[0].index] else values[n.args[2].index])
+                     if n.op == "where"
                      else graph.node(n.op, *(values[a.index] for a in n.args)))
     return np.array([values[n.index].value for n in outputs.values()])
 
@@ -86,7 +92,8 @@ def test_gradient_and_hessian_are_the_derivatives(name, f):
         for k in range(2):
             e = np.eye(2)[k] * h
             up, down = (float(f(*(point + s * e))) for s in (1, -1))
-            if abs(up - down) < 1e-2 * max(1, abs(up)):              # a step of floor, mod, ..: the derivative is that of one piece
+            # a step of floor, mod, ..: the derivative is that of one piece
+            if abs(up - down) < 1e-2 * max(1, abs(up)):
                 assert g[k] == pytest.approx((up - down) / (2 * h), rel=2e-7, abs=2e-7), name
             up, down = (derivative(formula, "gradient", point + s * e) for s in (1, -1))
             if abs(up - down).max() < 1e-2 * max(1, abs(up).max()):
@@ -115,31 +122,46 @@ def test_derivatives_agree_with_many_digits():
     mp = pytest.importorskip("mpmath")
     M = mp.mpf
     cases = [
-        (lambda x, y: np.sin(1.5 * x) * np.cos(y) + x**3 / (1 + y * y), lambda x, y: mp.sin(M(1.5) * x) * mp.cos(y) + x**3 / (1 + y * y)),
-        (lambda x, y: np.logaddexp(0, 3 * x) - np.tanh(x * y), lambda x, y: mp.log(1 + mp.exp(3 * x)) - mp.tanh(x * y)),
-        (lambda x, y: np.where(x > 0, np.sqrt(abs(x) + y * y), x**2 + 1), lambda x, y: mp.sqrt(x + y * y) if x > 0 else x**2 + 1),
-        (lambda x, y: (x * x + y * y + 0.1) ** 2.5 + np.hypot(x, y), lambda x, y: (x * x + y * y + M(0.1)) ** M(2.5) + mp.sqrt(x * x + y * y)),
+        (lambda x, y: np.sin(1.5 * x) * np.cos(y) + x**3 / (1 + y * y), lambda x,
+         y: mp.sin(M(1.5) * x) * mp.cos(y) + x**3 / (1 + y * y)),
+        (lambda x, y: np.logaddexp(0, 3 * x) - np.tanh(x * y), lambda x, y: mp.log(1 + mp.exp(3 * x))
+         - mp.tanh(x * y)),
+        (lambda x, y: np.where(x > 0, np.sqrt(abs(x) + y * y), x**2 + 1), lambda x, y: mp.sqrt(x + y * y)
+         if x > 0 else x**2 + 1),
+        (lambda x, y: (x * x + y * y + 0.1) ** 2.5 + np.hypot(x, y), lambda x,
+         y: (x * x + y * y + M(0.1)) ** M(2.5) + mp.sqrt(x * x + y * y)),
     ]
     with mp.workdps(40):
         for f, exact in cases:
             V = fp.Potential(f)
             for point in np.random.default_rng(0).uniform(-1.5, 1.5, (4, 2)):
                 p = tuple(map(M, map(float, point)))
-                pairs = [(V(point), exact(*p))] + [(V.gradient(point)[i], mp.diff(exact, p, tuple(np.eye(2, dtype=int)[i].tolist()))) for i in range(2)]
-                pairs += [(V.hessian(point)[i, j], mp.diff(exact, p, tuple((np.eye(2, dtype=int)[i] + np.eye(2, dtype=int)[j]).tolist()))) for i in range(2) for j in range(2)]
+                pairs = [(V(point), exact(*p))] + [(V.gradient(point)[i],
+                                                    mp.diff(exact, p,
+                                                            tuple(np.eye(2, dtype=int)[i].tolist())))
+                                                            for i in range(2)]
+                pairs += [(V.hessian(point)[i, j],
+                           mp.diff(exact, p,
+                                   tuple((np.eye(2, dtype=int)[i] + np.eye(2, dtype=int)[j]).tolist())))
+                                   for i in range(2) for j in range(2)]
                 assert max(abs(float(got) - float(r)) / max(1, abs(float(r))) for got, r in pairs) < 2e-14
 
 
 ARRAYS = {
     "sums": lambda x: np.sum((x**2 - 1) ** 2) + 0.5 * np.sum((x[1:] - x[:-1]) ** 2),
     "methods": lambda x: (x**2).sum() + x.prod() + x.mean() + x.max() - x.min() + x.dot(x),
-    "dot": lambda x: np.dot(x, np.array([1.0, 2.0, 3.0])) + np.array([[2.0, 1, 0], [1, 2, 1], [0, 1, 2]]) @ x @ x,
-    "norm": lambda x: np.linalg.norm(x) + np.linalg.norm(x, 1) + np.linalg.norm(x, np.inf) + np.linalg.norm(x[:2]) ** 3,
-    "rolls": lambda x: np.sum(np.roll(x, 1) * x) + np.sum(np.diff(x) ** 2) + np.sum(np.cumsum(x)) + np.sum(np.outer(x, x)),
+    "dot": lambda x: np.dot(x, np.array([1.0, 2.0, 3.0])) + np.array([[2.0, 1, 0], [1, 2, 1], [0, 1, 2]]) @ x
+    @ x,
+    "norm": lambda x: np.linalg.norm(x) + np.linalg.norm(x, 1) + np.linalg.norm(x, np.inf)
+    + np.linalg.norm(x[:2]) ** 3,
+    "rolls": lambda x: np.sum(np.roll(x, 1) * x) + np.sum(np.diff(x) ** 2) + np.sum(np.cumsum(x))
+    + np.sum(np.outer(x, x)),
     "in place": lambda x: _in_place(x),
-    "variance": lambda x: np.var(x) + np.std(x) + np.einsum("i,i", x, x) + np.stack([x, x * x]).sum(axis=0)[1],
+    "variance": lambda x: np.var(x) + np.std(x) + np.einsum("i,i", x, x)
+    + np.stack([x, x * x]).sum(axis=0)[1],
     "loops": lambda x: sum(np.cos(v) for v in x) + sum(x[i] * x[i + 1] for i in range(len(x) - 1)) + x[-1],
-    "lists": lambda x: np.exp(np.array([x[0], x[1] * x[2]])).sum() + np.where(x > 0.5, x, x**2).sum() + np.sum(np.abs(x), axis=0),
+    "lists": lambda x: np.exp(np.array([x[0], x[1] * x[2]])).sum() + np.where(x > 0.5, x, x**2).sum()
+    + np.sum(np.abs(x), axis=0),
 }
 
 
@@ -156,7 +178,8 @@ def test_functions_of_one_array_trace(name):
     formula = formula_of(f, 3)
     for x in np.random.default_rng(1).uniform(0.1, 0.9, (3, 3)):
         graph = tracing.Graph()
-        assert formula.apply(graph, [graph.constant(v) for v in x], {}).value == pytest.approx(f(x), rel=1e-13)
+        assert formula.apply(graph, [graph.constant(v) for v in x],
+                             {}).value == pytest.approx(f(x), rel=1e-13)
         g = derivative(formula, "gradient", x)
         numeric = [(f(x + e) - f(x - e)) / 2e-6 for e in 1e-6 * np.eye(3)]
         assert g == pytest.approx(numeric, rel=1e-6, abs=1e-7)
@@ -166,7 +189,8 @@ def test_a_branch_not_taken_never_poisons_the_derivatives():
     V = fp.Potential(lambda x: np.where(x > 0, np.sqrt(abs(x)) ** 3 + 3 * np.log(abs(x) + (x <= 0)), x**2))
     assert V.gradient([0.0]) == 0.0 and V.gradient([-2.0]) == -4.0
     W = fp.Potential(lambda x: 5.0 * np.where(x > 0, x * np.sqrt(np.where(x > 0, x, 0.0)), 0.0))
-    assert np.array_equal(W.gradient([[0.0], [-1.0]]), [[0.0], [0.0]]) and W.gradient([4.0])[0] == pytest.approx(15.0)
+    assert np.array_equal(W.gradient([[0.0], [-1.0]]),
+                          [[0.0], [0.0]]) and W.gradient([4.0])[0] == pytest.approx(15.0)
 
 
 def test_many_nested_choices_stay_small():
@@ -236,7 +260,7 @@ REFUSED = [
 
 @pytest.mark.parametrize("f, options, words", REFUSED, ids=range(len(REFUSED)))
 def test_what_cannot_be_recorded_gets_one_sentence(f, options, words):
-    if words is None:                                                # NaN times x is a function of x: found when evaluated
+    if words is None:  # NaN times x is a function of x: found when evaluated
         assert np.isnan(fp.Potential(f)([1.0]))
         return
     with pytest.raises((TypeError, ValueError), match=words) as caught:
@@ -263,10 +287,12 @@ def test_arrays_and_flags_as_defaults_are_constants():
 
 
 def test_a_recorded_function_travels_as_its_operations():
-    V = fp.Potential(lambda x, y, a=0.5: np.maximum(x, y) ** 2.5 + a * np.logaddexp(x, y) + np.where((x > 0) & (y < 1), x, 2 * y))
+    V = fp.Potential(lambda x, y, a=0.5: np.maximum(x, y) ** 2.5 + a * np.logaddexp(x, y)
+                     + np.where((x > 0) & (y < 1), x, 2 * y))
     W = pickle.loads(pickle.dumps(V))
     assert W.digest == V.digest and W.params == V.params
-    assert np.array_equal(W.with_params(a=2.0).gradient([0.3, 0.7]), V.with_params(a=2.0).gradient([0.3, 0.7]))
+    assert np.array_equal(W.with_params(a=2.0).gradient([0.3, 0.7]),
+                          V.with_params(a=2.0).gradient([0.3, 0.7]))
 
 
 def test_a_sympy_expression_is_a_potential():
