@@ -100,7 +100,7 @@ def start(path, nx, ny, pause, every):
 def points_known(path, n_points):
     """Points in the journal, or all when the complete file is there."""
     import fpkit as fp
-    from fpkit.landscapes.export.export.journal import read
+    from fpkit.landscapes.export.journal import read
 
     if path.exists() and fp.read_landscape(path).meta["attributes"]["complete"]:
         return n_points

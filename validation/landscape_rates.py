@@ -38,8 +38,8 @@ def surface(n, gram):
 
 def slowest(n, theta, gram):
     """(log10 of the slowest rate, stated error in decades, where it comes from)."""
-    from fpkit.landscapes.analysis.analyse.dynamics import plane_mobility
-    from fpkit.landscapes.analysis.analyse.kinetics import kinetics
+    from fpkit.landscapes.analysis.dynamics import plane_mobility
+    from fpkit.landscapes.analysis.kinetics import kinetics
     from fpkit.landscapes.surface.wells import find_wells
 
     land = surface(n, gram)

@@ -8,7 +8,7 @@ from scipy.integrate import quad
 import fpkit as fp
 from fpkit.fokker_planck.boundary_values import killed_chain as outside
 from fpkit.fokker_planck.boundary_values.first_passage import Pair
-from fpkit.fokker_planck.spectrum.modes.modes import lowest_modes
+from fpkit.fokker_planck.spectrum.modes import lowest_modes
 
 TILTED = fp.Potential("(x**2 - 1)**2 + 0.3*x + 1.5*(y - 0.5*x**2 + 0.25)**2")
 LEFT, RIGHT = fp.Ball([-1.036, 0.287], 0.2), fp.Ball([0.96, 0.211], 0.2)

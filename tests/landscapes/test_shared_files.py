@@ -4,8 +4,8 @@ import pytest
 
 import fpkit as fp
 from fpkit.landscapes.files.reading import describe
-from fpkit.landscapes.analysis.analyse.sampled_chain import SampledDiffusion
-from fpkit.landscapes.analysis.analyse.thermodynamics import thermodynamics
+from fpkit.landscapes.analysis.sampled_chain import SampledDiffusion
+from fpkit.landscapes.analysis.thermodynamics import thermodynamics
 from fpkit.landscapes.surface.wells import find_wells
 
 SINGLE, THREE, LINE = "resnet56_cifar10_filter_101x101", "resnet56_cifar10_three_checkpoints_51x51_nonfinite", "resnet56_cifar10_line_101_diverged"

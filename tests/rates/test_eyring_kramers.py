@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import fpkit as fp
-from fpkit.potentials.stationary.newton.critical import CriticalPoint
+from fpkit.potentials.stationary.critical import CriticalPoint
 from fpkit.rates import expansions
 from fpkit.rates.saddle_profiles import log_capacity
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 import fpkit as fp
-from fpkit.fokker_planck.evolution.result.problem import Problem
+from fpkit.fokker_planck.evolution.problem import Problem
 
 
 @pytest.mark.parametrize("mode", [0, 1])

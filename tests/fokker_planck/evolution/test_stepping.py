@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 import fpkit as fp
-from fpkit.fokker_planck.evolution.result.stepping import Stepper, graph_of
-from fpkit.fokker_planck.evolution.result.lines_kernels import OPERATOR
-from fpkit.fokker_planck.evolution.result.problem import Problem
-from fpkit.fokker_planck.evolution.result.reconstruction import Reading
-from fpkit.fokker_planck.evolution.result.initial import kind_of, node_start
+from fpkit.fokker_planck.evolution.stepping import Stepper, graph_of
+from fpkit.fokker_planck.evolution.lines_kernels import OPERATOR
+from fpkit.fokker_planck.evolution.problem import Problem
+from fpkit.fokker_planck.evolution.reconstruction import Reading
+from fpkit.fokker_planck.evolution.initial import kind_of, node_start
 
 pytestmark = pytest.mark.filterwarnings("ignore::fpkit.ResolutionWarning")       # small grids
 
@@ -102,7 +102,7 @@ def test_reference_agrees_with_a_dense_exponential():
 
 def test_unsplit_solve_inverts_one_plus_tau_times_the_operator():
     lines, v = chain("rough bowl", 0.3)
-    from fpkit.fokker_planck.evolution.result.implicit import Coupled
+    from fpkit.fokker_planck.evolution.implicit import Coupled
     solver = Coupled(graph_of(lines), lines.operator)
     for tau in (1e-3, 0.1, 10.0, 1e6):
         x = solver._solve(v, tau, 1e-13, lines.mass)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import fpkit as fp
-from fpkit.landscapes.analysis.analyse.sampled_chain import SampledDiffusion, log_bernoulli, stencil
-from fpkit.landscapes.analysis.analyse.thermodynamics import crossover_temperatures, thermodynamics
+from fpkit.landscapes.analysis.sampled_chain import SampledDiffusion, log_bernoulli, stencil
+from fpkit.landscapes.analysis.thermodynamics import crossover_temperatures, thermodynamics
 from fpkit.landscapes.surface.wells import default_temperatures, find_wells
 from fpkit.landscapes.files.writing import write_landscape
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 import fpkit as fp
-from fpkit.landscapes.analysis.analyse.dynamics import plane_mobility
+from fpkit.landscapes.analysis.dynamics import plane_mobility
 from fpkit.landscapes.surface.harmonic import eyring_kramers, harmonic_free_energy, quadratic_fit
-from fpkit.landscapes.analysis.analyse.kinetics import direct_passes, kinetics, merged
+from fpkit.landscapes.analysis.kinetics import direct_passes, kinetics, merged
 from fpkit.landscapes.surface.landscape import Landscape
 from fpkit.landscapes.surface.resampling import nearest, refined
-from fpkit.landscapes.analysis.analyse.sampled_chain import stencil
+from fpkit.landscapes.analysis.sampled_chain import stencil
 from fpkit.landscapes.surface.wells import find_wells
 
 GRAM = np.array([[4.0, 1.0], [1.0, 2.0]])

@@ -5,7 +5,7 @@ import pytest
 from scipy.linalg import expm
 
 from fpkit.core.grid import Grid
-from fpkit.landscapes.analysis.analyse.network import ELIMINATED, LEFT_OUT, WellNetwork, reduced
+from fpkit.landscapes.analysis.network import ELIMINATED, LEFT_OUT, WellNetwork, reduced
 
 
 

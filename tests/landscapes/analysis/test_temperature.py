@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 import fpkit as fp
-from fpkit.landscapes.analysis.analyse.temperature import equipartition_temperature, sgd_temperature
+from fpkit.landscapes.analysis.temperature import equipartition_temperature, sgd_temperature
 
 D, LR = 12, 0.05
 RNG = np.random.default_rng(8)

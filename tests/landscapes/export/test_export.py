@@ -10,7 +10,7 @@ import pytest
 
 import fpkit as fp
 from fpkit.landscapes.export.export import journal
-from fpkit.landscapes.export.export.export import coarse_to_fine
+from fpkit.landscapes.export.export import coarse_to_fine
 
 W = np.arange(6.0)
 PLANE = fp.Plane.through(W, W + [2, 0, 0, 0, 0, 0], W + [1, 2, 0, 0, 0, 0], orthonormal=False)

@@ -8,8 +8,8 @@ import pytest
 
 import fpkit as fp
 from fpkit.cli import main
-from fpkit.landscapes.analysis.analyse.analyse import Clock
-from fpkit.landscapes.analysis.analyse.training import training_path
+from fpkit.landscapes.analysis.analyse import Clock
+from fpkit.landscapes.analysis.training import training_path
 from fpkit.landscapes.surface.wells import find_wells
 from fpkit.landscapes.files.writing import write_landscape
 

@@ -133,7 +133,7 @@ def test_every_finding_has_a_mark_and_a_reason_and_they_stand_on_the_page(saved)
 
 
 def test_powers_are_written_for_people():
-    from fpkit.landscapes.report.report.findings import power
+    from fpkit.landscapes.report.findings import power
 
     assert [power(v) for v in (np.log10(420), np.log10(7800), 5.5315, 2416.3, -7.3, np.inf, -np.inf)] == [
         "420", "7800", "3.4 × 10⁵", "10²⁴¹⁶", "5 × 10⁻⁸", "infinity", "0"]

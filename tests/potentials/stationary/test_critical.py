@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fpkit as fp
-from fpkit.potentials.stationary.newton.critical import barriers_between
-from fpkit.potentials.stationary.newton.descent import Surface, descend, trapping_zone
-from fpkit.potentials.stationary.newton.saddle_paths import relaxed_string
+from fpkit.potentials.stationary.critical import barriers_between
+from fpkit.potentials.stationary.descent import Surface, descend, trapping_zone
+from fpkit.potentials.stationary.saddle_paths import relaxed_string
 
 
 def test_wells_come_sorted_and_polished():
