@@ -64,7 +64,7 @@ def _version_or_help(arguments):
 
 def _validate(argv):
     try:
-        from .validation.__main__ import main as validate          # an installation
+        from .validation.__main__ import main as validate  # an installation
     except ModuleNotFoundError as error:
         if error.name not in ("fpkit.validation", "fpkit.validation.__main__"):
             raise

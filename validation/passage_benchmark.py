@@ -75,10 +75,10 @@ def gap(d, n):
 
 
 def passage_time(d, n):
-    from fpkit.fokker_planck.boundary_values.killed_chain import Outside
+    from fpkit.fokker_planck.boundary_values.killed_chain import KilledChain
     B = REGIONS[d][1]
     field, own = seconds(lambda: diffusion(d, n).mfpt(B))
-    out, assembly = seconds(lambda: _rowed(Outside(diffusion(d, n), [B])))
+    out, assembly = seconds(lambda: _rowed(KilledChain(diffusion(d, n), [B])))
     top = out.log_source.max()
     A, b = rows_of(out), np.exp(out.log_source - top)
     v, rival = seconds(lambda: _solver(A, d)(b))

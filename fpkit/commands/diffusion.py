@@ -88,7 +88,7 @@ def _sample(arguments):
         fp.plot(stats, arguments.figure)
     exact = None
     if grid is not None:
-        from ..fokker_planck.gibbs.cell_masses import gibbs_mean
+        from ..fokker_planck.averages import gibbs_mean
 
         exact = gibbs_mean(V, arguments.theta, grid)
     if arguments.json:

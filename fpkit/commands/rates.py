@@ -26,6 +26,7 @@ def add(commands):
 
 def _rates(arguments):
     import fpkit as fp
+
     from ..core import files
 
     for path in (arguments.output, arguments.figure):

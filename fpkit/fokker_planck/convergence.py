@@ -173,7 +173,7 @@ def _stationary(make, grids, schemes, t, start):
 
 
 def _mean_energy(make, grids, schemes, t, start):
-    from .gibbs.cell_masses import gibbs_mean
+    from .averages import gibbs_mean
     D = make(grids[-2], "recommended")
     exact = gibbs_mean(D._frozen_potential, D._frozen_theta, grids[-2])
     errors = {s: [abs(float(_chain_probabilities(D) @ np.where(D.inside, D._energies[0], 0.0).ravel())

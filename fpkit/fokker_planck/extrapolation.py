@@ -68,7 +68,7 @@ def _is_array(mask):
 
 
 @dataclass(frozen=True)
-class Levels:
+class GridSequence:
     """Answers to one question from coarse to fine.
 
     Attributes
@@ -99,8 +99,8 @@ class Levels:
 
 
 def ask(diffusion, one, refine, most=MOST_CELLS):
-    """`Levels` of `one(diffusion)`: the grid and coarser ones, or the grid and finer ones of at most `most`
-    cells."""
+    """`GridSequence` of `one(diffusion)`: the grid and coarser ones, or the grid and finer ones of at most
+    `most` cells."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResolutionWarning)
         if refine:
@@ -119,8 +119,8 @@ def ask(diffusion, one, refine, most=MOST_CELLS):
             diffusions.insert(0, D)
         if len(answers) == 1 and math.prod(diffusion.grid.shape) * 2 ** diffusion.grid.ndim <= most[diffusion.grid.ndim]:
             D = diffusion._on(diffusion.grid.refined(2))
-            return Levels([diffusion, D], [answers[0], one(D)], 0, False)
-        return Levels(diffusions, answers, len(answers) - 1, False)
+            return GridSequence([diffusion, D], [answers[0], one(D)], 0, False)
+        return GridSequence(diffusions, answers, len(answers) - 1, False)
 
 
 def _finer(diffusion, one, most):
@@ -144,8 +144,8 @@ def _finer(diffusion, one, most):
         D = diffusion._on(grid)
         answers.insert(-1, one(D))
         diffusions.insert(-1, D)
-        return Levels(diffusions, answers, base, True, True)
-    return Levels(diffusions, answers, base, True)
+        return GridSequence(diffusions, answers, base, True, True)
+    return GridSequence(diffusions, answers, base, True)
 
 
 def limit(levels, logs):

@@ -84,7 +84,7 @@ class FokkerPlanck:
         self.mobility = mobility if mobility is None or callable(mobility) else np.asarray(mobility, float)
         self.absorbing = absorbing
         if absorbing is not None:
-            from .discretisation.absorbing_boundary import check_region
+            from ..potentials.regions.shapes import check_region
             check_region(absorbing, grid, "the absorbing region")
         if any(grid.periodic):
             from .discretisation.periodicity import check_periodic
@@ -132,7 +132,7 @@ class FokkerPlanck:
         """f at the cell centres and the cells of the domain; values that are no numbers are refused."""
         if self._whole is not None:
             return self._whole._energies
-        from .gibbs.quadrature import Exponent
+        from .gibbs.exponent import Exponent
         V, grid = self._frozen_potential, self.grid
         inside = np.array(grid.inside)
         if callable(V.domain):
@@ -237,10 +237,10 @@ class FokkerPlanck:
     def _space(self):
         if self._whole is not None:
             return self._whole._space.with_region(self.absorbing)
-        from .gibbs.quadrature import Exponent
-        from .discretisation.coefficients import Space
+        from .discretisation.coefficients import Coefficients
+        from .gibbs.exponent import Exponent
         f, inside = self._energies
-        space = Space(self.grid, inside, f, Exponent(self._frozen_potential, self.beta, self.f0),
+        space = Coefficients(self.grid, inside, f, Exponent(self._frozen_potential, self.beta, self.f0),
                       self._mobility)
         return space if self.absorbing is None else space.with_region(self.absorbing)
 
@@ -473,7 +473,7 @@ class FokkerPlanck:
 
     def _ask(self, question, *arguments, refine, exact):
         """The answer of the interval in one dimension, of the chain otherwise."""
-        from .discretisation.absorbing_boundary import check_region
+        from ..potentials.regions.shapes import check_region
         for argument in arguments:
             if not isinstance(argument, (int, float)):
                 check_region(argument, self.grid, "a source or target")

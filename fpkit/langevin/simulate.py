@@ -6,11 +6,11 @@ import os
 import numpy as np
 
 from ..core import checks
-from .dynamics.divergence import DivergenceError
-from .runs.driving import drive
-from .dynamics.ensemble import Ensemble
-from .runs.paths import Paths
 from .averages.sample import sample  # noqa: F401  (a public name of this module)
+from .dynamics.divergence import DivergenceError
+from .dynamics.ensemble import Ensemble
+from .runs.driving import drive
+from .runs.paths import Paths
 
 MEMORY_SHARE = 0.6  # of the free memory that saved paths may take
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from ..core import checks
+from ..langevin.dynamics.ensemble import Ensemble
 from ..langevin.runs.checkpoint import digest_of, load_state, save_state
 from ..langevin.runs.driving import bar, interruption
-from ..langevin.dynamics.ensemble import Ensemble
 from .curvature import largest_curvature, noise_temperature
 
 

@@ -132,8 +132,8 @@ def bump_network(l2=0.003):
     tanh network of 1 units: 14 training and 1 test members, 4 parameters, L2 0.003: rise 0.08978, fall
     0.09441, lowest saddle 0.10342
     """
-    from ..potentials.stationary.critical import critical_points
     from ..potentials.potential import Potential
+    from ..potentials.stationary.critical import critical_points
 
     l2 = checks.number("l2", l2, positive=True)
     u = np.concatenate([np.linspace(-3, -1.2, 4), np.linspace(-0.8, 0.8, 5), np.linspace(1.2, 3, 5), [0.0]])

@@ -1,11 +1,21 @@
 """Which figure belongs to which result; each function takes the result and returns a matplotlib Figure."""
+
 import numpy as np
 
 from .landscape_rates import comparison_figure
-from .landscapes import landscape_figure, surface_figure
+from .landscapes import density_figure, landscape_figure, surface_figure
 from .learning import DRAWN as OF_LEARNING
 from .rates import arrhenius_figure, transition_figure
-from .style import COLOURS, DENSITY_MAP, FAINT, INK, figure, image_axes, line_style, mark_masked
+from .style import (
+    COLOURS,
+    DENSITY_MAP,
+    FAINT,
+    INK,
+    figure,
+    image_axes,
+    line_style,
+    mark_masked,
+)
 
 NAMES = "xyz"
 
@@ -179,3 +189,18 @@ DRAWN = {"Field": field, "Evolution": evolution, "Potential": potential, "Paths"
          "RatesTable": arrhenius_figure, "TransitionPicture": transition_figure,
          "LandscapeReport": landscape_figure, "Landscape": surface_figure,
          "LandscapeComparison": comparison_figure, **OF_LEARNING}
+
+
+def figures_of(report):
+    """Name and drawing function of each figure that a report has."""
+    from . import landscape_rates as more
+
+    found = {"landscape": landscape_figure, "disconnectivity": more.disconnectivity_figure,
+             "occupation": more.occupation_figure}
+    if report.dynamics is not None:
+        found["density"] = density_figure
+    if report.rates:
+        found["rates"] = more.rates_figure
+    if report.risk is not None:
+        found["risk"] = more.risk_figure
+    return found

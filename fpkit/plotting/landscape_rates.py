@@ -2,7 +2,7 @@
 loss against temperature; a comparison."""
 import numpy as np
 
-from .landscapes import _important, _name_ends, _theta_axis, styled, text_of
+from .landscape_style import _important, _name_ends, _theta_axis, styled, text_of
 from .style import COLOURS, DASHES, FAINT, INK, MARKERS, figure
 
 MOST_LEAVES = 24

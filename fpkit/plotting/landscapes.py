@@ -1,33 +1,9 @@
 """Figures of a landscape report: the surface with wells and paths, the density over time."""
-import functools
 
 import numpy as np
 
-from .style import COLOURS, DASHES, DENSITY_MAP, INK, LOSS_MAP, MARKERS, RULES, figure, image_axes, mark_masked
-
-MOST_CURVES = 6                       # more than these are drawn faint and without a name
-DECADES = 6                           # of a loss scale; what lies higher is drawn in its last colour
-
-
-def styled(draw):
-    """The whole drawing under the style's rules, since titles and ticks are made after the axes."""
-    @functools.wraps(draw)
-    def inner(report):
-        import matplotlib
-
-        with matplotlib.rc_context(RULES):
-            return draw(report)
-    return inner
-
-
-def text_of(value):
-    """A number for a label: 190, 0.0031, 3.3 x 10^4."""
-    size = abs(value)
-    if size == 0 or 1e-3 <= size < 1e4:
-        return f"{value:.2g}" if size < 100 else f"{value:.3g}" if size < 1000 else f"{value:.0f}"
-    mantissa, exponent = f"{value:.1e}".split("e")
-    mantissa = mantissa[:-2] if mantissa.endswith(".0") else mantissa
-    return f"$10^{{{int(exponent)}}}$" if mantissa == "1" else f"${mantissa}\\times 10^{{{int(exponent)}}}$"
+from .landscape_style import DECADES, MOST_CURVES, _important, _name_ends, _short, _word, styled, text_of
+from .style import COLOURS, DASHES, DENSITY_MAP, INK, LOSS_MAP, MARKERS, figure, image_axes, mark_masked
 
 
 @styled
@@ -191,10 +167,6 @@ def _scale_ticks(bar, land, scale):
         taken = [t for t in taken if t[0] < 0.93 * end] + [(end, f"up to {_short(top)}")]
     bar.set_ticks([t for t, _ in taken], labels=[name for _, name in taken])
     bar.ax.minorticks_off()
-
-
-def _short(value):
-    return text_of(float(f"{value:.3g}"))
 
 
 def _contours(axes, land, scale):
@@ -383,60 +355,3 @@ def _over_time(axes, report):
     changed = np.flatnonzero((np.abs(drawn - drawn[0]) > 2e-3).any(axis=1))
     first = t[changed[0]] / 3 if changed.size else t[0]
     axes.set_xlim(min(first, paths.times[0] / 2 if paths is not None else first), t[-1])
-
-
-def _important(largest, least=1e-3):
-    """Places of the wells worth a curve, the most occupied first."""
-    order = np.argsort(-np.asarray(largest), kind="stable")[:MOST_CURVES]
-    return [int(k) for k in order if largest[k] > least or k == order[0]]
-
-
-def _name_ends(axes, ends):
-    """Names (value, name, colour) at the right ends of curves, moved apart so that they do not overlap. Call
-    after the limits are set."""
-    low, high = axes.get_ylim()
-    scaled = np.log if axes.get_yscale() == "log" else (lambda v: v)
-    slots = sorted(((scaled(max(v, low) if scaled is np.log else v) - scaled(low))
-                    / (scaled(high) - scaled(low)), name, colour) for v, name, colour in ends)
-    heights, gap = [], 0.058
-    for p, _, _ in slots:
-        heights.append(max(p, heights[-1] + gap) if heights else p)
-    if heights and heights[-1] > 1.0:
-        heights[-1] = 1.0
-        for k in range(len(heights) - 2, -1, -1):
-            heights[k] = min(heights[k], heights[k + 1] - gap)
-    for (_, name, colour), h in zip(slots, heights):
-        axes.annotate(name, (1.0, h), xycoords="axes fraction", xytext=(6, 0), textcoords="offset points",
-                      color=colour, va="center", fontsize=8.8, fontweight="bold",
-                      annotation_clip=False)
-
-
-def _theta_axis(axes):
-    """Temperatures as plain numbers at 1, 2 and 5 of each decade, fewer when there are many decades."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-
-    low, high = axes.get_xlim()
-    decades = np.log10(high / low)
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if decades > 2.5 else (1.0, 2.0, 5.0) if decades > 0.9
-                                            else (1, 2, 3, 4, 5, 6, 7, 8, 9)))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: text_of(v)))
-
-
-def _word(key):
-    return {"train_loss": "Training loss", "test_loss": "Test loss"}.get(key, key)
-
-
-def figures_of(report):
-    """Name and drawing function of each figure that a report has."""
-    from . import landscape_rates as more
-
-    found = {"landscape": landscape_figure, "disconnectivity": more.disconnectivity_figure,
-             "occupation": more.occupation_figure}
-    if report.dynamics is not None:
-        found["density"] = density_figure
-    if report.rates:
-        found["rates"] = more.rates_figure
-    if report.risk is not None:
-        found["risk"] = more.risk_figure
-    return found

@@ -33,7 +33,7 @@ class BlackBox(Potential):
             _, values = _renamed(V.params, values)
         rest = None
         if extra is not None:
-            from .symbolic.graph import Formula
+            from .symbolic.formula import Formula
             rest = object.__new__(Potential)
             rest._start(terms[0][0].ndim, Formula(extra, terms[0][0].ndim, extra_values, text), extra_values,
                         [], text)

@@ -6,9 +6,12 @@ import numpy as np
 
 from ..core import checks
 from ..core.compilation import SIGNATURES, load
-from .symbolic import expressions, block_source as sources, graph as tracing
-from . import terms as operators
+from . import terms
 from .pieces import CompiledPiece
+from .symbolic import block_source
+from .symbolic import expressions
+from .symbolic.formula import Formula, formula_of
+from .symbolic.graph import TraceError
 
 
 class Potential:
@@ -81,7 +84,7 @@ class Potential:
             raise TypeError("this is a Potential already; use it as it is, or with_params for other "
                             "parameters.")
         elif callable(function):
-            formula = tracing.formula_of(getattr(function, "py_func", function), ndim, parameters)
+            formula = formula_of(getattr(function, "py_func", function), ndim, parameters)
         else:
             raise TypeError(f"a potential is a function or a string, got {checks.shown(function)}; samples "
                             "on a grid go to GridPotential(axes, values).")
@@ -265,9 +268,9 @@ class Potential:
         if kind == "gradient_single" and not self.has_single_gradient:
             raise ValueError("there is no float32 gradient of a sampled or compiled potential; use "
                              "precision='double'.")
-        lines = None if self._formula is None else sources.loop(self._node, self._xs, kind)
+        lines = None if self._formula is None else block_source.loop(self._node, self._xs, kind)
         if not self._pieces:
-            return sources.function(kind, lines)
+            return block_source.function(kind, lines)
         index = {name: k for k, name in enumerate(self._values)}
         if self._is_lone and not self._values or self._is_lone and isinstance(self._pieces[0][1],
                                                                               CompiledPiece):
@@ -278,7 +281,7 @@ class Potential:
             data = "p" if piece.parameters or not piece.data.size else f"p[int(p[{len(index) + number}]):]"
             parts.append((piece.source(kind, name, index), name, data, "1.0" if weight is None
                           else f"p[{index[weight]}]"))
-        return sources.composite(kind, self.ndim, lines, parts)
+        return block_source.composite(kind, self.ndim, lines, parts)
 
     # --------------------------------------------------------------------------------------------------------------
     # calls
@@ -320,14 +323,14 @@ class Potential:
 
     # ----------------------------------------------------------------------------------------------------------
     # operators
-    def __add__(self, other): return operators.add(self, other)
-    def __radd__(self, other): return operators.add(self, other)
-    def __sub__(self, other): return operators.subtract(self, other)
-    def __rsub__(self, other): return operators.add(operators.scale(self, -1.0), other)
-    def __mul__(self, other): return operators.scale(self, other)
-    def __rmul__(self, other): return operators.scale(self, other)
-    def __truediv__(self, other): return operators.divide(self, other)
-    def __neg__(self): return operators.scale(self, -1.0)
+    def __add__(self, other): return terms.add(self, other)
+    def __radd__(self, other): return terms.add(self, other)
+    def __sub__(self, other): return terms.subtract(self, other)
+    def __rsub__(self, other): return terms.add(terms.scale(self, -1.0), other)
+    def __mul__(self, other): return terms.scale(self, other)
+    def __rmul__(self, other): return terms.scale(self, other)
+    def __truediv__(self, other): return terms.divide(self, other)
+    def __neg__(self): return terms.scale(self, -1.0)
     def __pos__(self): return self
 
     def tilted(self, slope):
@@ -338,7 +341,7 @@ class Potential:
         >>> fp.Potential("x**2").tilted([1.0]).gradient([0.0])
         array([1.])
         """
-        return operators.tilt(self, slope)
+        return terms.tilt(self, slope)
 
     def confined(self, stiffness, centre=None):
         """f(x) + stiffness/2 |x - centre|^2, around the origin unless told.
@@ -348,7 +351,7 @@ class Potential:
         >>> float(fp.Potential("cos(x)").confined(2.0)([3.0]) - np.cos(3.0))
         9.0
         """
-        return operators.confine(self, stiffness, centre)
+        return terms.confine(self, stiffness, centre)
 
     # ---------------------------------------------------------------------------------------------------------
     # provenance
@@ -360,8 +363,8 @@ class Potential:
         """Text that determines the function: its formula as generated code, and what its pieces are made
         of."""
         pieces = "\n".join(f"+ {weight or 1} * {piece.text}" for weight, piece in self._pieces)
-        text = self._text if self._formula is None else sources.function("value",
-                                                                         sources.loop(self._node, self._xs,
+        text = self._text if self._formula is None else block_source.function("value",
+                                                                         block_source.loop(self._node, self._xs,
                                                                                       "value"))
         return f"# {self._text}\n{text}\n{pieces}".rstrip() + "\n"
 
@@ -385,13 +388,13 @@ def _from_sympy(expression, ndim, parameters):
     names = sorted(s.name for s in expression.free_symbols)
     used = [c for c in expressions.COORDINATES if c in names]
     if not used and ndim is None:
-        raise tracing.TraceError(f"the SymPy expression {str(expression)[:60]} contains none of the symbols "
+        raise TraceError(f"the SymPy expression {str(expression)[:60]} contains none of the symbols "
                                  "x, y, z.")
     count = ndim or expressions.COORDINATES.index(used[-1]) + 1
     coordinates = list(expressions.COORDINATES[:count])
     missing = [n for n in names if n not in coordinates and n not in parameters and n != "t"]
     if missing:
-        raise tracing.TraceError(f"the SymPy expression needs a value for {', '.join(missing)}: "
+        raise TraceError(f"the SymPy expression needs a value for {', '.join(missing)}: "
                                  f"Potential(..., {missing[0]}=1.0).")
     free = [n for n in names if n not in coordinates]
     unknown = [n for n in parameters if n not in free]
@@ -401,5 +404,5 @@ def _from_sympy(expression, ndim, parameters):
                               if all(s == sympy.Symbol(s.name) for s in expression.free_symbols)
                               else [next((s for s in expression.free_symbols if s.name == n), sympy.Symbol(n))
                                     for n in coordinates + free], expression, modules="numpy")
-    return tracing.Formula(lambda xs, values: function(*xs, *(values[n] for n in free)), count,
+    return Formula(lambda xs, values: function(*xs, *(values[n] for n in free)), count,
                            {n: float(parameters.get(n, 0.0)) for n in free}, str(expression))

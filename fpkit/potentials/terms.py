@@ -12,7 +12,7 @@ import numbers
 import numpy as np
 
 from ..core import checks
-from .symbolic.graph import Formula
+from .symbolic.formula import Formula
 
 
 def _fresh(values):

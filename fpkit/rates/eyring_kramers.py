@@ -9,9 +9,9 @@ import numpy as np
 from ..core import checks
 from ..potentials.stationary.critical import CriticalPoint
 from . import expansions, saddle_profiles
-from .guard import FLAT, REFUSE, SAME_HEIGHT, WARN, Guard, Reason, barrier_reasons, wall_reasons, well_reasons
 from .estimates import definition_error, rate_estimate
 from .friction import low_friction
+from .guard import FLAT, REFUSE, SAME_HEIGHT, WARN, Guard, Reason, barrier_reasons, wall_reasons, well_reasons
 from .points import square_root, stationary_point
 
 ORDERS = ("leading", "next", "resummed", "integral")

@@ -18,7 +18,7 @@ import numpy as np
 from ..core import checks
 from ..core.results import Estimate
 from .estimates import definition_error, rate_estimate
-from .guard import Guard, Reason, WARN
+from .guard import WARN, Guard, Reason
 from .points import square_root
 
 DIFFERENCE = 0.01  # relative step in theta for S = -dF/dtheta, extrapolated once

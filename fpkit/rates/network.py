@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..core import checks
-from ..potentials.stationary.critical import critical_points
 from ..core import networks as elimination
+from ..potentials.stationary.critical import critical_points
 from .estimates import RateEstimate, definition_error, rate_estimate
 from .eyring_kramers import SECOND_ORDER, log_capacity, log_well_mass_with_error
 from .guard import LEAST_BARRIER, REFUSE, SAME_HEIGHT, WARN, Guard, Reason, well_reasons

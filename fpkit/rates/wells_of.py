@@ -6,9 +6,9 @@ from functools import cached_property
 import numpy as np
 
 from ..core import checks
+from ..potentials.regions import Ball, HalfSpace, Region
 from ..potentials.stationary.critical import CriticalPoint, critical_points
 from ..potentials.stationary.descent import Surface, descend
-from ..potentials.regions import Ball, HalfSpace, Region
 
 CORE = 0.3  # radius of a ball around a bottom, in units of the distance to the nearest saddle
 LEVEL_SHARE = 0.25  # f may rise by this share of the lowest barrier inside such a ball

@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 
 import fpkit as fp
-from fpkit.fokker_planck.extrapolation import Levels, ask, limit
+from fpkit.fokker_planck.extrapolation import GridSequence, ask, limit
 
 
 def levels(sizes, base, is_refined, error, has_corners=False):
     """Levels of the logs error(h), whose truth is 0."""
     diffusions = [SimpleNamespace(grid=fp.Grid([(0, 1)], n), inside=np.arange(n) > (0 if has_corners else -1))
                   for n in sizes]
-    found = Levels(diffusions, [], base, is_refined, is_refined and len(sizes) > 3)
+    found = GridSequence(diffusions, [], base, is_refined, is_refined and len(sizes) > 3)
     return found, [error(1 / n) for n in sizes]
 
 

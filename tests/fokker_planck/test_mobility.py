@@ -3,7 +3,8 @@ import pytest
 from plain_references import imbalance, lowest, symmetric
 
 import fpkit as fp
-from fpkit.potentials.mobility import checked, selling
+from fpkit.potentials.mobility import checked
+from fpkit.fokker_planck.discretisation.tensor_stencil import selling
 
 PLANE = "(x**2 - 1)**2 + y**2 + 0.3*x*y"
 GRID = fp.Grid([(-2, 2), (-1.5, 1.5)], (14, 11))

@@ -7,7 +7,7 @@ from scipy.integrate import quad
 
 import fpkit as fp
 from fpkit.fokker_planck.boundary_values import killed_chain as outside
-from fpkit.fokker_planck.boundary_values.first_passage import Pair
+from fpkit.fokker_planck.boundary_values.first_passage import CommittorSolution
 from fpkit.fokker_planck.spectrum.modes import lowest_modes
 
 TILTED = fp.Potential("(x**2 - 1)**2 + 0.3*x + 1.5*(y - 0.5*x**2 + 0.25)**2")
@@ -36,13 +36,13 @@ def test_flow_out_of_the_source_is_the_flow_into_the_target(theta):
     D = tilted(theta)
     forth, back = D.capacity(LEFT, RIGHT), D.capacity(RIGHT, LEFT)
     assert forth.log10 == pytest.approx(back.log10, abs=1e-9)
-    pair = Pair(D, LEFT, RIGHT)
+    pair = CommittorSolution(D, LEFT, RIGHT)
     assert pair._flow(0, pair.q_target) == pytest.approx(pair._flow(1, pair.q_source), rel=1e-9)
 
 
 def test_symmetric_chain_has_flow_equal_to_energy():
     D = tilted(0.02, mobility=[[1.0, 0.4], [0.4, 0.7]])            # no rows of cut cells with a full tensor
-    pair = Pair(D, LEFT, RIGHT)
+    pair = CommittorSolution(D, LEFT, RIGHT)
     assert pair.log_energy() == pytest.approx(pair.log_capacity, abs=1e-12)
     assert pair.out.grounds[0] @ pair.q_target == pytest.approx(pair.out.grounds[1] @ pair.q_source,
                                                                 rel=1e-12)
@@ -95,7 +95,7 @@ def test_last_exits_weigh_the_times_of_a_potential_that_is_not_separable(theta, 
     D = fp.FokkerPlanck(TILTED, theta, fp.Grid([(-2, 2), (-1.2, 1.8)], (40, 40)))
     # along faces: the flow out of A passes through their middles
     A, B = fp.HalfSpace([-1, 0], 1.0), fp.HalfSpace([1, 0], 1.0)
-    pair = Pair(D, A, B)
+    pair = CommittorSolution(D, A, B)
     exits = pair.out.grounds[0] * pair.q_target
     at = np.flatnonzero(exits > 0)
     faces = D.grid.points.reshape(-1, 2)[pair.out.ids[at]]

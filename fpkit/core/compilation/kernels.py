@@ -115,3 +115,6 @@ def kernel(signature, parallel=False, **changes):
 
 
 helper = special.inlined
+
+
+PARALLEL_CELLS = 100_000  # below, a barrier between threads costs more than the second thread gives

@@ -26,10 +26,10 @@ import hashlib
 import numpy as np
 
 from ...core.grid import Grid
+from ...core.logarithms import log_sum
 from ...potentials.regions.shapes import Region
-from ..gibbs.cell_masses import log_sum
-from .killed_chain import Outside
 from ..gibbs.quadrature import tensor_rule
+from .killed_chain import KilledChain
 
 # Gauss points an axis in cells where beta f changes by up to CHANGES, and more
 POINTS = {1: (8, 16, 48), 2: (6, 10, 20), 3: (4, 6, 10)}
@@ -175,7 +175,7 @@ def _thomson(diffusion, within):
     D = FokkerPlanck(diffusion.potential, diffusion.theta, _masked(grid, kept), diffusion.mobility,
                      diffusion.scheme)
     try:
-        out = Outside(D, [Cells(grid, within[0]), Cells(grid, within[1])])
+        out = KilledChain(D, [Cells(grid, within[0]), Cells(grid, within[1])])
     except ValueError:                                # nothing lies between
         return -np.inf
     if not (out.touched(0) & out.touched(1)).any() or out.is_large:  # a solution by iteration leaves sources

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .killed_chain import Outside
+from .killed_chain import KilledChain
 
 
 def log_effective(diffusion):
@@ -13,7 +13,7 @@ def log_effective(diffusion):
     sum of c (dx_k + d chi) over the edges that cross a section, times the period. The section with the
     smallest conductance is taken, where the differences are largest and nothing cancels.
     """
-    out = Outside(diffusion)
+    out = KilledChain(diffusion)
     grid = diffusion.grid
     labels, total = out.labels, np.exp(out.log_m - out.log_m.max())
     ground = np.zeros(out.n)

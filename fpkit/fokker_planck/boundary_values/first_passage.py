@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..gibbs.cell_masses import log_sum
-from .killed_chain import DEAD, Outside
+from ...core.logarithms import log_sum
+from .killed_chain import KilledChain
 
 UNREACHABLE = "unreachable"
 UNCERTAIN = 40.0                   # log of how much longer than a cut time a time must be to be known
 
 
 @dataclass(frozen=True)
-class Values:
+class LogField:
     """A positive function on the cells of one grid, in logarithms, and where it is smooth.
 
     Attributes
@@ -30,7 +30,7 @@ class Values:
     others: dict = field(default_factory=dict)
 
 
-class Pair:
+class CommittorSolution:
     """Two regions A and B and what passes between them on one chain.
 
     Attributes
@@ -42,12 +42,12 @@ class Pair:
 
     def __init__(self, diffusion, source, target):
         self.diffusion = diffusion
-        self.out = Outside(diffusion, [source, target])
+        self.out = KilledChain(diffusion, [source, target])
         out = self.out
         self.q_source, self.q_target = out.committors(out.factors())
 
     def values(self):
-        """Committor of the target as `Values`."""
+        """Committor of the target as `LogField`."""
         D, out = self.diffusion, self.out
         log = np.full(D.grid.n_cells, np.nan)
         with np.errstate(divide="ignore"):
@@ -55,7 +55,8 @@ class Pair:
         log[out.held[0].ravel()], log[out.held[1].ravel()] = -np.inf, 0.0
         smooth = np.zeros(D.grid.n_cells, bool)
         smooth[out.ids[out.drained]] = True
-        return Values(D, log.reshape(D.grid.shape), smooth.reshape(D.grid.shape), {"q_source": self.q_source})
+        return LogField(D, log.reshape(D.grid.shape), smooth.reshape(D.grid.shape),
+                        {"q_source": self.q_source})
 
     @property
     def is_reachable(self):
@@ -123,8 +124,8 @@ def _up_to_the_nodes(diffusion, region):
     """1D: logs of the masses of a region by cells, and of the hats of its boundary that end at the nodes
     beside it."""
     from ..discretisation.edge_integrals import hats
+    from ..discretisation.line_scheme import line_cuts
     from ..gibbs.region_masses import region_masses
-    from ..discretisation.schemes import line_cuts
     space = diffusion._space.with_region(region)
     parts = region_masses(space.without_region(), region)
     beside = [hats(space, space.grid.centres[0][None, i], step[None])[2] for i, step in line_cuts(space)]
@@ -132,11 +133,11 @@ def _up_to_the_nodes(diffusion, region):
 
 
 def passage_time(diffusion, target):
-    """log tau as `Values`: (K + ground) tau = m."""
+    """log tau as `LogField`: (K + ground) tau = m."""
     if diffusion.absorbing is not None:
         raise ValueError(f"paths are absorbed in {diffusion.absorbing!r} and need not reach {target!r}; ask "
                          "for the committor between the two.")
-    out = Outside(diffusion, [target])
+    out = KilledChain(diffusion, [target])
     reached = out.touched(0)
     top = out.log_m.max()
     with np.errstate(divide="ignore"):
@@ -148,41 +149,4 @@ def passage_time(diffusion, target):
     log[out.held[0].ravel()] = -np.inf
     smooth = np.zeros(diffusion.grid.n_cells, bool)
     smooth[out.ids[reached & ~np.isnan(tau)]] = True
-    return Values(diffusion, log.reshape(diffusion.grid.shape), smooth.reshape(diffusion.grid.shape))
-
-
-class Survivors:
-    """Quasi-stationary state outside a region on one chain.
-
-    Attributes
-    ----------
-    log_rate : float
-    v : ndarray (n,)
-        Positive eigenvector of (K + ground) v = rate m v.
-    """
-
-    def __init__(self, diffusion, target):
-        from ..spectrum.inverse_iteration import lowest
-        self.diffusion = diffusion
-        out = self.out = Outside(diffusion, [target])
-        self.status = "ok"
-        if out.left_out(out.drained) > DEAD:
-            self.status, self.log_rate, self.v = UNREACHABLE, -np.inf, np.zeros(out.n)
-            return
-        self.log_rate, self.v = lowest(out)
-
-    def density(self):
-        """Cell averages, shape grid.shape."""
-        D, out = self.diffusion, self.out
-        p = np.zeros(D.grid.n_cells)
-        p[out.ids] = np.exp(out.log_m - out.log_m.max()) * self.v
-        return (p / p.sum()).reshape(D.grid.shape) / D.grid.volumes
-
-    def exits(self):
-        """Points of the boundary (k, ndim) and probabilities (k,)."""
-        from ..discretisation.absorbing_boundary import exit_points
-        out = self.out
-        ground = out.grounds[0] if out.grounds[1] is None else out.grounds[0] + out.grounds[1]
-        at = np.flatnonzero(ground > 0)
-        p = ground[at] * self.v[at]
-        return exit_points(self.diffusion, out.regions[0], out.ids[at]), p / p.sum()
+    return LogField(diffusion, log.reshape(diffusion.grid.shape), smooth.reshape(diffusion.grid.shape))

@@ -13,7 +13,7 @@ STEEP = 2.0  # log of mass over value at the centre times volume: 8 theta across
 DEAD = 1e-6                                # Gibbs probability of parts that may be left out in silence
 
 
-class Outside:
+class KilledChain:
     """The states outside the union of regions (and outside the absorbing set of the diffusion).
 
     Parameters
@@ -72,7 +72,8 @@ class Outside:
         """log of the rate times mass at which a region takes along each axis (ndim, n); all under the first
         axis where the axes do not matter."""
         from ..discretisation.absorbing_boundary import ground
-        from ..discretisation.schemes import RECOMMENDED, _milestones, parsed
+        from ..discretisation.line_scheme import exact_line_chain
+        from ..discretisation.schemes import RECOMMENDED, parsed
         D = self.diffusion
         if self.is_symmetric and is_alone:
             full = chain.log_ground
@@ -81,7 +82,7 @@ class Outside:
         space = D._space.with_region(region)
         conductance, mass = parsed(D.scheme, self.grid.ndim)
         if self.grid.ndim == 1 and (conductance, mass) == RECOMMENDED[1]:
-            one = _milestones(space, {})
+            one = exact_line_chain(space, {})
             return np.full((1, self.ids.size),
                            -np.inf) if one.log_ground is None else one.log_ground[None, self.ids] + one.shift
         return ground(space, conductance, {}, by_axis=True)[:, self.ids]
@@ -124,11 +125,11 @@ class Outside:
 
     @cached_property
     def rows(self):
-        """`CutRows`, or None where the symmetric chain stands as it is."""
+        """`ShortleyWellerRows`, or None where the symmetric chain stands as it is."""
         if self.is_symmetric:
             return None
-        from ..discretisation.shortley_weller import CutRows
-        return CutRows(self, self._killed._space, self._by_axis)
+        from ..discretisation.shortley_weller import ShortleyWellerRows
+        return ShortleyWellerRows(self, self._killed._space, self._by_axis)
 
     @cached_property
     def log_source(self):
@@ -270,8 +271,8 @@ class Outside:
         """Factors of K + ground: `solve(b)` gives v with (K + ground) v = b for b >= 0. Not kept here: they
         are large."""
         if self.is_large:
-            from ..solvers.deflation import Large
-            return Large(self, self.c, self.ground)
+            from ..solvers.deflation import DeflatedSolver
+            return DeflatedSolver(self, self.c, self.ground)
         return self.solver_with(self.c, self.ground)
 
     def solver_with(self, c, ground):
@@ -295,7 +296,7 @@ class Outside:
 
 
 def _held(diffusion, region):
-    from ..discretisation.absorbing_boundary import check_region
+    from ...potentials.regions.shapes import check_region
     check_region(region, diffusion.grid, "the region")
     return diffusion.inside & region.contains(diffusion.grid.points)
 

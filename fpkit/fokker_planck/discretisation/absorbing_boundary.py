@@ -7,20 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...core import checks
-from ...potentials.mobility import selling
+from .tensor_stencil import selling
 
 LEAST_FRACTION = 1e-3  # of an edge and of a cell: a boundary through a node must not make an infinite rate
-
-
-def check_region(region, grid, name):
-    """Refuse what is no region of this dimension."""
-    if not (hasattr(region, "contains") and hasattr(region, "crossing")):
-        raise TypeError(f"{name} must be a Region such as fp.Ball or fp.HalfSpace, got "
-                        f"{checks.shown(region)}.")
-    if region.ndim != grid.ndim:
-        raise ValueError(f"{name} has {region.ndim} coordinates and the grid {grid.ndim} axes; they must "
-                         "agree in dimension.")
 
 
 def check_selection(space):
@@ -139,7 +128,7 @@ def _shortened(space, start, step):
 
 
 def _add(space, out, conductance, axis, flat, length, area):
-    from .schemes import log_conductance
+    from .edge_rules import log_conductance
     start = _centres(space, flat)
     step = np.zeros(start.shape)
     step[axis] = length
@@ -163,7 +152,7 @@ def _line(space, start, step, factor):
 
 def _add_tensor(space, out, conductance):
     """Edges of the stencil of a tensor that end in the region."""
-    from .schemes import log_weight
+    from .edge_rules import log_weight
     from .tensor_stencil import neighbours
     grid = space.grid
     volume = float(np.prod(grid.h))

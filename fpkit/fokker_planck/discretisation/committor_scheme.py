@@ -97,8 +97,8 @@ def _is_asked(space):
 def _patches(space, P, Q, p, q, corner, n_gauss, kx, ky):
     """Logarithms of the contributions of patches (p, q) to the masses of their four corners and the
     conductances of their four edges (n, 8)."""
+    from ...core.compilation.kernels import PARALLEL_CELLS
     from . import committor_kernels as patch_kernels
-    from ..evolution.split_operator import PARALLEL_CELLS
     x, w = gauss(n_gauss)
     ux, uy = (((np.arange(k)[:, None] + x) / k).ravel() for k in (kx, ky))
     xs, ys = (np.stack([axis.low, axis.face, axis.high]) for axis in (P, Q))

@@ -23,8 +23,8 @@ ROUGH = 1e-6  # relative change after which steps that shrink no more have reach
 KEPT = np.log(0.4), np.log(1.25)
 
 
-class CutRows:
-    """Difference between the rows of cut cells and those of the symmetric chain, for an `Outside`.
+class ShortleyWellerRows:
+    """Difference between the rows of cut cells and those of the symmetric chain, for an `KilledChain`.
 
     Attributes
     ----------

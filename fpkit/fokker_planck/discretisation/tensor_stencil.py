@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...potentials.mobility import selling
 
 
 def tensor_edges(space, conductance):
@@ -12,8 +11,8 @@ def tensor_edges(space, conductance):
 
     Edges that would leave the domain, or pass through cells outside it, are left out: no flux.
     """
-    from .schemes import log_weight
     from .edge_integrals import log_mean_resistance
+    from .edge_rules import log_weight
     grid = space.grid
     offsets, weights = selling(space.mobility.tensor, grid.h)
     volume = float(np.prod(grid.h))
@@ -73,3 +72,69 @@ def _shifted(grid, index, offset):
             ok &= (there[k] >= 0) & (there[k] < n)
             there[k] = np.clip(there[k], 0, n - 1)
     return there, ok
+
+
+def selling(tensor, h):
+    """Offsets and weights of a reversible stencil for a constant tensor.
+
+    sum_k w_k e_k e_k^T = diag(1/h) D diag(1/h) with integer offsets e_k and weights w_k >= 0, from an obtuse
+    superbase of the lattice [1]_.
+
+    Parameters
+    ----------
+    tensor : (d, d) SPD; h : (d,) cell widths; d is 2 or 3.
+
+    Returns
+    -------
+    offsets : int ndarray (3, 2) or (6, 3)
+    weights : ndarray (3,) or (6,)
+
+    References
+    ----------
+    .. [1] J. Fehrenbach, J.-M. Mirebeau, J. Math. Imaging Vis. 49, 123 (2014).
+    """
+    E = np.asarray(tensor, float) / np.outer(h, h)
+    d = E.shape[0]
+    base = _reduced(E)
+    base = np.vstack([base, -base.sum(0)])
+    for _ in range(1000):                       # Selling's step, after the reduction only a few
+        products = base @ E @ base.T
+        i, j = max(((i, j) for i in range(d + 1) for j in range(i)), key=lambda p: products[p])
+        if products[i, j] <= 1e-14 * np.trace(E):
+            break
+        if d == 2:
+            base = np.array([-base[i], base[j], base[i] - base[j]])
+        else:
+            k, l = (m for m in range(4) if m not in (i, j))
+            base = np.array([-base[i], base[j], base[k] + base[i], base[l] + base[i]])
+    products = base @ E @ base.T
+    offsets, weights = [], []
+    for i in range(d + 1):
+        for j in range(i):
+            rest = [m for m in range(d + 1) if m not in (i, j)]
+            if d == 2:
+                v = base[rest[0]]
+                e = np.array([-v[1], v[0]])
+            else:
+                e = np.cross(base[rest[0]], base[rest[1]])
+            offsets.append(e)
+            weights.append(max(0.0, -products[i, j]))
+    return np.array(offsets), np.array(weights)
+
+
+def _reduced(E):
+    """A basis of the integer lattice that is short for the form E (pairwise Lagrange-Gauss steps)."""
+    d = E.shape[0]
+    base = np.eye(d, dtype=int)
+    for _ in range(10_000):
+        changed = False
+        for i in range(d):
+            for j in range(d):
+                if i != j:
+                    q = int(np.rint((base[i] @ E @ base[j]) / (base[j] @ E @ base[j])))
+                    shorter = base[i] - q * base[j]
+                    if q and shorter @ E @ shorter < (1 - 1e-12) * (base[i] @ E @ base[i]):
+                        base[i], changed = shorter, True
+        if not changed:
+            break
+    return base

@@ -4,7 +4,8 @@ from __future__ import annotations
 import numpy as np
 
 from ...core import checks
-from .split_operator import CLIP, PARALLEL_CELLS, Lines, positions
+from ...core.compilation.kernels import PARALLEL_CELLS
+from .split_operator import CLIP, SplitOperator, positions
 
 
 def assemble(diffusion, time=0.0, order=4):
@@ -68,7 +69,7 @@ def assemble(diffusion, time=0.0, order=4):
                      else np.zeros(lengths.size))
     if inside is not None:
         W[~inside] = 0.0
-    return Lines(grid, W, C, delta, None, theta, inside, f0, order, typical)
+    return SplitOperator(grid, W, C, delta, None, theta, inside, f0, order, typical)
 
 
 def temperature(theta, time):

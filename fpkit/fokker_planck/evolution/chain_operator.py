@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from .split_operator import Lines
+from .split_operator import SplitOperator
 
 
-class GraphLines(Lines):
+class GraphOperator(SplitOperator):
     """A chain whose edges leave the axes: unsplit steps only."""
     is_split = False
 
@@ -28,7 +28,7 @@ class GraphLines(Lines):
 
 
 def chain_lines(diffusion, order=4):
-    """`Lines` of the chain (log_mass, edges, log_conductance, ground) of a diffusion."""
+    """`SplitOperator` of the chain (log_mass, edges, log_conductance, ground) of a diffusion."""
     chain, is_ours = diffusion, getattr(diffusion, "scheme", "") == "recommended"
     if is_ours:  # point masses: committor and cell masses are slow in strong drift
         from ..fokker_planck import FokkerPlanck
@@ -50,7 +50,7 @@ def chain_lines(diffusion, order=4):
     inside = None if inside.all() else inside
     C = _along_axes(grid, pairs, c)
     if C is None:
-        lines = GraphLines(grid, W, pairs, c, ground, theta, inside)
+        lines = GraphOperator(grid, W, pairs, c, ground, theta, inside)
         lines.nodes_are_cells = getattr(diffusion, "nodes_are_cells", False)
         return lines
     mobility, has_order_4 = np.ones(grid.ndim), False
@@ -61,7 +61,8 @@ def chain_lines(diffusion, order=4):
         has_order_4 = True
     delta = [np.full(n, h**2 / (12 * theta * m) if has_order_4 else 0.0) for n, h,
              m in zip(grid.shape, grid.h, mobility)]
-    lines = Lines(grid, W, C, delta, ground, theta, inside, order=4 if has_order_4 else 2, mobility=mobility)
+    lines = SplitOperator(grid, W, C, delta, ground, theta, inside, order=4 if has_order_4 else 2,
+                          mobility=mobility)
     lines.nodes_are_cells = getattr(diffusion, "nodes_are_cells", False)
     return lines
 

@@ -10,12 +10,12 @@ from ...core import checks
 from ...core.grid import Grid
 from ...core.results import ResolutionWarning
 from .assembly import space_order
-from .stepping import Stepper
+from .initial import kind_of, node_start
+from .problem import Problem, joined
+from .reconstruction import Reconstruction
 from .result import Evolution
 from .split_operator import CLIP
-from .problem import Problem, joined
-from .reconstruction import Reading
-from .initial import kind_of, node_start
+from .stepping import StepControl
 
 COARSE_CELLS = 300_000                     # above, the grid error is not estimated by a second run
 LEAST_POSITIVE_TOL = 1e-5
@@ -110,13 +110,13 @@ class _Run:
         self.status = "ok"
         self.n_done, self.mass, self.facts = 0, [], []
         if problem.is_moving:
-            from .time_dependent import MovingStepper
-            self.stepper = MovingStepper(problem, tol, positive, order, n_steps)
+            from .time_dependent import TimeDependentSteps
+            self.stepper = TimeDependentSteps(problem, tol, positive, order, n_steps)
             lines = self.stepper.at(0.0)
         else:
             lines = problem.lines(order)
-            self.stepper = Stepper(lines, tol, positive)
-        self.reading = Reading(lines, problem.reading_log_mass(0.0))
+            self.stepper = StepControl(lines, tol, positive)
+        self.reading = Reconstruction(lines, problem.reading_log_mass(0.0))
         self.v, P = node_start(*kind, lines, self.reading)
         self.lines = lines
         self.last_reading = self.reading
@@ -184,14 +184,16 @@ class _Run:
         reading = self.reading
         if problem.is_moving:
             lines = self.stepper.at(t)
-            reading = Reading(lines, problem.reading_log_mass(t), (self.reading.n_parts, self.reading.part))
+            reading = Reconstruction(lines, problem.reading_log_mass(t),
+                                     (self.reading.n_parts, self.reading.part))
             v = self._node_values(lines, v)
             self.last_reading = reading
         now = reading.part_masses(v)
         is_killing = self.lines.ground is not None
         P = self.start.copy() if t == 0 else reading.probabilities(v, now if is_killing else self.masses)
         if problem.is_rough(P):
-            reading = Reading(reading.lines, problem.reading_log_mass(t), (reading.n_parts, reading.part))
+            reading = Reconstruction(reading.lines, problem.reading_log_mass(t),
+                                     (reading.n_parts, reading.part))
             self.reading = self.reading if problem.is_moving else reading
             self.last_reading = reading
             P = reading.probabilities(v, now if is_killing else self.masses) if t > 0 else P

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .split_operator import dot
+from ...core.logarithms import dot
 from .sweep_kernels import GAMMA, KAPPA
 
 BAND_ENTRIES = 4_000_000  # N times bandwidth up to which elimination in a band is the quickest
@@ -116,10 +116,10 @@ class _LU:
 
 class _Multigrid:
     def __init__(self, graph, tau):
-        from ..solvers.aggregation import Hierarchy
+        from ..solvers.aggregation import AggregationMultigrid
         A, self.root = graph.scaled(tau)
         self.ids = graph.ids
-        self.hierarchy = Hierarchy(A, self.root, graph.ids, graph.shape)
+        self.hierarchy = AggregationMultigrid(A, self.root, graph.ids, graph.shape)
 
     def solve(self, r):
         out = np.zeros_like(r)
@@ -127,7 +127,7 @@ class _Multigrid:
         return out
 
 
-class Coupled:
+class ImplicitStep:
     """Unsplit steps. Factors are kept by step size, so that steps on a ladder reuse them.
 
     Order 4: dv/dt = -A v, A = sum over the axes of M^-1 K, the same operator as in the split steps. It lies

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...core.logarithms import dot
 from .assembly import assemble, axis_mobility, temperature
-from .split_operator import dot
 from .reconstruction import chunks
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .split_operator import CLIP, dot
+from ...core.logarithms import dot
+from .split_operator import CLIP
 
 
 def chunks(n, size=1 << 16):
@@ -16,7 +17,7 @@ def chunks(n, size=1 << 16):
     return [slice(k, min(k + size, n)) for k in range(0, n, size)]
 
 
-class Reading:
+class Reconstruction:
     """Turns node values v = u exp(beta f) of `lines` into cell probabilities.
 
     `log_mass`: logarithms of the exact integrals of exp(-beta f) over the cells, shape grid.shape, any
@@ -44,7 +45,7 @@ class Reading:
         # samples: the potential is known at the nodes alone, one value a cell
         if getattr(lines, "nodes_are_cells", False):
             return v.copy()
-        from .assembly_kernels import cell_mean, cell_mean_parallel
+        from .reconstruction_kernels import cell_mean, cell_mean_parallel
         spare = None
         for axis in range(len(lines.shape)):
             out = np.empty_like(v) if spare is None else spare

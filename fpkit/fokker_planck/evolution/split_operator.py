@@ -9,16 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...core.compilation.kernels import PARALLEL_CELLS
+
 CLIP = 600.0  # beta (f - f0) rises logarithmically above: exp(+-600) and their products stay in range
-PARALLEL_CELLS = 100_000  # below, a barrier between threads costs more than the second thread gives
-
-
-def dot(a, b):
-    """sum a b without BLAS: its threads spin on busy cores, and split sums differ in their last bits."""
-    return float(np.einsum("i,i", a, b))
-
-
-class Lines:
+class SplitOperator:
     """Node masses and conductances of one potential on one grid at one temperature.
 
     Attributes
@@ -66,7 +60,7 @@ class Lines:
         """The same chain with the plain node masses (order 2), or itself."""
         if order == self.order:
             return self
-        return Lines(self.grid, self.W, self.C, [np.zeros_like(d) for d in self.delta], self.ground,
+        return SplitOperator(self.grid, self.W, self.C, [np.zeros_like(d) for d in self.delta], self.ground,
                      self.theta, self.inside, self.f0, order, self.mobility)
 
     def _around(self, axis):

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .implicit import Coupled, Graph
-from .split_operator import dot
+from ...core.logarithms import dot
+from .implicit import ImplicitStep, Graph
+
 
 def allowed_step(tol, kind):
     """Largest L1 difference that a step may show, for an error of at most `tol` at the end.
@@ -51,7 +52,7 @@ class Counts:
 
 
 @dataclass
-class Stepper:
+class StepControl:
     """Carries node values v from one time to the next within `tol` (L1 of the cell probabilities)."""
     lines: object
     tol: float
@@ -227,7 +228,8 @@ class Stepper:
         lines = self.lines
         graph = self.graph or graph_of(lines)
         is_order_4 = any((d > 0).any() for d in lines.delta)
-        return Coupled(graph, lines.operator if is_order_4 and not self.positive else None, self.positive)
+        return ImplicitStep(graph, lines.operator if is_order_4 and not self.positive else None,
+                            self.positive)
 
 
 def slopes(lines):

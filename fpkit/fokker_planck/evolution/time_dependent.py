@@ -6,12 +6,12 @@ import math
 
 import numpy as np
 
-from .stepping import MAX_GROWTH, Counts, Stepper, allowed_step
+from .stepping import MAX_GROWTH, Counts, StepControl, allowed_step
 
 KEPT = 4                                   # chains of recent moments: one step, its two halves, the reading
 
 
-class MovingStepper(Stepper):
+class TimeDependentSteps(StepControl):
     """Carries the node masses u = D v, which mean the same for every chain, where v = u/D does not."""
 
     def __init__(self, problem, tol, positive=False, order=4, n_steps=None):
@@ -72,7 +72,7 @@ class MovingStepper(Stepper):
         lines = self.at(s + dt / 2)
         mass = lines.mass
         v = np.divide(u, mass, out=np.zeros_like(u), where=mass > 0)
-        frozen = Stepper(lines, self.tol, self.positive, dt=dt)
+        frozen = StepControl(lines, self.tol, self.positive, dt=dt)
         if lines.is_split and (frozen.is_exact_in_lines or dt <= frozen.reach * frozen._relaxation(v)):
             v = lines.strang(v, dt, 1, self.mode)
         else:

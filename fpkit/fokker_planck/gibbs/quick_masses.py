@@ -62,7 +62,7 @@ def quick_masses(potential, p, beta, grid, f0, B, weight):
     B = beta (f - f0) on the nodes, weight = sum exp(-B). Nothing is refined: the caller looks at the errors
     and falls back on `cell_masses`.
     """
-    from ..evolution.split_operator import PARALLEL_CELLS
+    from ...core.compilation.kernels import PARALLEL_CELLS
     from . import mass_kernels
     rules, nodes = _tables(grid.ndim)
     out, error = np.empty(B.size), np.empty(B.size)

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...core.logarithms import log_sum
 from ...core.results import Estimate
-from .cell_masses import Masses, integrate, log_sum
+from .cell_masses import Masses, integrate
 from .quadrature import gauss, tensor_rule
 
 LEVELS = {2: 5, 3: 3}                     # halvings of the cells at the boundary, while there are few
@@ -57,7 +58,7 @@ class RegionMasses:
 
 def probability(diffusion, region, refine=False):
     """Gibbs probability of a region as an Estimate."""
-    from ..discretisation.absorbing_boundary import check_region
+    from ...potentials.regions.shapes import check_region
     grid = diffusion.grid
     check_region(region, grid, "the region")
     space = diffusion._space.without_region()

@@ -14,12 +14,12 @@ import numpy as np
 
 from ...core import checks
 from ...core.results import Estimate, Field
-from .pieces import lines, marked
+from ..results import PerAxis, QuasiStationary, Spectrum
 from .panels import HIGHEST
 from .passage import log_committor_mass, log_splitting, mean_time, variance
+from .pieces import lines, marked
 from .spectrum import Modes, interpolated, log_cell_masses
 from .tilted_ring import log_velocity_and_diffusion
-from ..results import PerAxis, QuasiStationary, Spectrum
 
 QUADRATURE = "log-space quadrature in 1D"
 ELEMENTS = "spectral elements in 1D"

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...potentials.regions.shapes import Ball, Box, Complement, HalfSpace, Region, _Pair
-from ..discretisation.absorbing_boundary import check_region
+from ...potentials.regions.shapes import Ball, Box, Complement, HalfSpace, Region, _Pair, check_region
 from ..gibbs.cell_masses import spline_knots
 from .panels import Panels, adaptive
 
@@ -17,7 +16,7 @@ SLIVER = 1e-9                   # share of a panel as narrow as the numbers are 
 
 
 @dataclass(frozen=True, eq=False)
-class Line:
+class Interval:
     """A connected part of the domain: an interval between walls, or a ring.
 
     Attributes
@@ -69,10 +68,10 @@ class Piece:
 
 
 @dataclass(frozen=True, eq=False)
-class Marked:
+class MarkedInterval:
     """A line with regions on it: `pieces` outside them, `within` the (low, high, label, panels or None)
     inside them."""
-    line: Line
+    line: Interval
     pieces: list
     within: list
 
@@ -116,7 +115,7 @@ def _lines(D):
         if not is_ring and is_periodic and n_cells == grid.n_cells and len(parts) > 1 and parts[0].edges[0] == left and parts[-1].edges[-1] == right:
             # a wall elsewhere on the ring: the seam is none
             parts = parts[1:-1] + [_joined(parts[-1], parts[0], period)]
-        found += [Line(p, is_ring, function, (low, high, is_periodic)) for p in parts]
+        found += [Interval(p, is_ring, function, (low, high, is_periodic)) for p in parts]
     if not found:
         raise ValueError("the potential is infinite in every cell; move the bounds of the grid.")
     _refuse_poles(found)
@@ -264,10 +263,10 @@ def _spans(region: Region, line, grid):
 
 
 def _cut(line, spans):
-    """`Marked` of sorted (low, high, label)."""
+    """`MarkedInterval` of sorted (low, high, label)."""
     panels = line.panels
     if not spans:
-        return Marked(line, [] if line.is_ring else [Piece(panels, None, None)], [])
+        return MarkedInterval(line, [] if line.is_ring else [Piece(panels, None, None)], [])
     period = line.high - line.low
     start = spans[0][0] if line.is_ring else line.low
     if line.is_ring:
@@ -278,7 +277,8 @@ def _cut(line, spans):
         panels = panels.rotated(first, period)
         spans = sorted(spans) + [(start + period, start + period, spans[0][2])]
         edge = lambda e: int(np.argmin(np.abs(panels.edges - e)))
-        line = Line(panels, False, line.function, line.domain)     # its coordinates begin at the first region
+        # its coordinates begin at the first region
+        line = Interval(panels, False, line.function, line.domain)
     else:
         panels = panels.cut_at(np.array([e for a, b, _ in spans for e in (a, b)]), line.function)
         edge = lambda e: int(np.argmin(np.abs(panels.edges - e)))
@@ -292,7 +292,7 @@ def _cut(line, spans):
         at, label = j, name
     if at < len(panels):
         pieces.append(Piece(panels.part(at, len(panels)), label, None))
-    return Marked(line, pieces, within)
+    return MarkedInterval(line, pieces, within)
 
 
 def _refuse_overlap(spans):

@@ -6,9 +6,9 @@ from functools import cached_property
 
 import numpy as np
 
-from .sturm_kernels import FLAT, bisect, n_below, ring_arcs, ring_fill, ring_matrix, sweep
-from .panels import ORDER, Running, legendre
 from ..gibbs.quadrature import cumulative, gauss
+from .panels import ORDER, Running, legendre
+from .sturm_kernels import FLAT, bisect, n_below, ring_arcs, ring_fill, ring_matrix, sweep
 
 TERMS = 6                      # of the power series in lambda of a panel
 PHASE = 0.1                    # largest lambda R m of a panel: the seventh term is then below 1e-15

@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..evolution.split_operator import dot
+from ...core.logarithms import dot
 
 DIRECT = 400                               # unknowns below which the level is solved by LU
 MAX_ITERATIONS = 200
 
 
-class Hierarchy:
+class AggregationMultigrid:
     """Levels of the matrix A (CSR, symmetric, scaled by `root` = sqrt(D)); `ids`: flat indices of the
     unknowns on a grid of `shape`."""
 

@@ -2,8 +2,7 @@
 sparse matrices."""
 from numba import types
 
-from ...core.compilation import special
-from ...core.compilation import flag, kernel, numbers_1d, numbers_2d
+from ...core.compilation import flag, kernel, numbers_1d, numbers_2d, special
 
 # sums over positive terms may be regrouped (and then vectorise): their relative error stays at rounding
 REGROUPED = special.SAFE | {"reassoc"}

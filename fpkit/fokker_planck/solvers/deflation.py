@@ -22,7 +22,7 @@ REFUSED = 1e-6                             # residual of a solve that has not co
 LIGHTEST = -300.0                          # log of the masses by which unknowns are scaled
 
 
-class Large:
+class DeflatedSolver:
     """Solves (K + ground) v = b, like `Elimination`, and the same with the consistent rows."""
 
     def __init__(self, out, c, ground):
@@ -163,7 +163,7 @@ class _OnGrid:
     """Solves outside the cores for a chain of neighbouring cells."""
 
     def __init__(self, large):
-        from .multigrid import Stencil
+        from .multigrid import StructuredMultigrid
         out, grid = large.out, large.out.grid
         self.out, self.free = out, large.free
         links, ground = np.zeros((grid.ndim, grid.n_cells)), np.zeros(grid.n_cells)
@@ -181,7 +181,7 @@ class _OnGrid:
                 links[axis, start[at]] = c[at]
                 if n == 2:
                     break
-        self.stencil = Stencil(grid.shape, links, ground)
+        self.stencil = StructuredMultigrid(grid.shape, links, ground)
 
     def solve(self, b, rows=None):
         full = np.zeros(self.out.grid.n_cells)
@@ -195,7 +195,8 @@ class _OnGraph:
 
     def __init__(self, large):
         from scipy.sparse import csr_matrix
-        from .aggregation import Hierarchy
+
+        from .aggregation import AggregationMultigrid
         out, c, ground = large.out, large.c, large.ground
         self.out, self.free = out, large.free
         n, I, J = out.n, out.I, out.J
@@ -207,7 +208,7 @@ class _OnGraph:
         self.root = root[self.free]
         self.scale = 1 / np.median(d / root**2)
         self.A = (A[self.free][:, self.free] * self.scale).tocsr()
-        self.hierarchy = Hierarchy(self.A, self.root.copy(), out.ids[self.free], out.grid.shape)
+        self.hierarchy = AggregationMultigrid(self.A, self.root.copy(), out.ids[self.free], out.grid.shape)
 
     def solve(self, b, rows=None):
         r = b[self.free] / self.root * self.scale

@@ -30,6 +30,7 @@ class Ordering:
 
     def __init__(self, X, I, J):
         from scipy.sparse import csr_matrix
+
         from .elimination_kernels import borders, dissect
         X = np.ascontiguousarray(X, np.int64)
         n = self.n = X.shape[1]

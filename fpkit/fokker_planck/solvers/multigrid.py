@@ -22,7 +22,7 @@ MAX_ITERATIONS = 120
 ENOUGH = 0.25                              # residual on a coarse level after which a second step is left out
 
 
-class Stencil:
+class StructuredMultigrid:
     """Levels of a chain on a grid.
 
     Parameters

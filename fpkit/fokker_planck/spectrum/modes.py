@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..boundary_values.killed_chain import REACH, Outside
+from ..boundary_values.killed_chain import REACH, KilledChain
 
 # states: elimination in 3D takes N^2 operations and N^(4/3) memory
 LARGEST = {1: 2**31, 2: 1_200_000, 3: 120_000}
@@ -12,7 +12,7 @@ LARGEST = {1: 2**31, 2: 1_200_000, 3: 120_000}
 
 def lowest_modes(diffusion, k):
     """log eigenvalues (k,), ascending, -inf for 0, and eigenfunctions (k, *grid.shape)."""
-    out = Outside(diffusion)
+    out = KilledChain(diffusion)
     if out.n > LARGEST[diffusion.grid.ndim]:
         raise ValueError(f"the spectrum of {out.n} states needs more memory than elimination may take (up to "
                          f"{LARGEST[diffusion.grid.ndim]}); "
@@ -68,7 +68,7 @@ def part_modes(out, part, k):
     if rest < 1:
         return logs, vectors
     if out.is_cut:
-        out = Outside(out.diffusion, reach=np.inf)
+        out = KilledChain(out.diffusion, reach=np.inf)
     m = np.where(part, out.mode_mass(top), 0.0)
     # (K + ground + shift m)^-1 m on what the slow modes leave; the shift is small against the fast
     # eigenvalues

@@ -29,8 +29,8 @@ LONGEST = 1e30                   # times between visits to the cores, in units o
 
 
 class SlowModes:
-    """Slow eigenpairs of the states `part` of `out` (an `Outside`) with cores at `nodes` (places among all
-    states).
+    """Slow eigenpairs of the states `part` of `out` (an `KilledChain`) with cores at `nodes` (places among
+    all states).
 
     Attributes
     ----------

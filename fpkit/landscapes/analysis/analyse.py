@@ -9,11 +9,11 @@ from functools import cached_property
 import numpy as np
 
 from ...core import checks
-from .caveats import caveats
 from ..files.checked_hdf5 import LandscapeFormatError
 from ..surface.landscape import Landscape
-from .thermodynamics import THIN_WELL, Thermodynamics, crossover_temperatures, gibbs_risk, thermodynamics
 from ..surface.wells import REACH, default_temperatures, find_wells
+from .caveats import caveats
+from .thermodynamics import THIN_WELL, Thermodynamics, crossover_temperatures, gibbs_risk, thermodynamics
 
 __all__ = ["analyse", "LandscapeReport"]
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from ...core.results import ResolutionWarning
 from ..surface.landscape import compressed
-from .sampled_chain import HIGHEST, SampledDiffusion
 from ..surface.wells import WELL_FACTOR
+from .sampled_chain import HIGHEST, SampledDiffusion
 
 EQUILIBRIUM = 0.01                   # distance to Gibbs (half the L1 norm) at which the density has arrived
 LONGEST = 1e12                       # cell-crossing times after which the density is no longer followed

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..surface.harmonic import eyring_kramers, harmonic_free_energy, quadratic_fit
-from .network import ELIMINATED, LEFT_OUT, LOG10, reduced, work
 from ..surface.resampling import nearest, refined
+from ..surface.wells import WELL_FACTOR
+from .network import ELIMINATED, LEFT_OUT, LOG10, reduced, work
 from .sampled_chain import SampledDiffusion
 from .thermodynamics import thermodynamics
-from ..surface.wells import WELL_FACTOR
 
 ABOVE = 50.0  # theta above the highest pass in use: cells up there carry shares of 1e-20
 CORE = 1.0  # theta above its lowest sample: up to there the cells of a well are its core

@@ -26,7 +26,7 @@ LOG10 = np.log(10.0)
 
 
 @dataclass(frozen=True, eq=False)
-class WellNetwork:
+class CoreNetwork:
     """Wells as states of a Markov chain in continuous time.
 
     Attributes
@@ -59,13 +59,13 @@ class WellNetwork:
         out = self.log_capacity[node, others]
         total = _log_sum(out)
         if total == -np.inf:
-            return WellNetwork(self.log_mass[others],
+            return CoreNetwork(self.log_mass[others],
                                self.log_capacity[np.ix_(others, others)]), np.full(others.size, np.nan)
         share = out - total
         capacity = np.logaddexp(self.log_capacity[np.ix_(others, others)], out[:, None] + share[None, :])
         np.fill_diagonal(capacity, -np.inf)
         with np.errstate(under="ignore"):
-            return WellNetwork(np.logaddexp(self.log_mass[others], self.log_mass[node] + share),
+            return CoreNetwork(np.logaddexp(self.log_mass[others], self.log_mass[node] + share),
                                capacity), np.exp(share)
 
     def log_mfpt(self, target):
@@ -92,7 +92,7 @@ class WellNetwork:
 
     def only(self, states):
         """The network of some of the states, the others and their connections left out."""
-        return WellNetwork(self.log_mass[states], self.log_capacity[np.ix_(states, states)])
+        return CoreNetwork(self.log_mass[states], self.log_capacity[np.ix_(states, states)])
 
     def part(self, node):
         """States that exchange probability with `node`, as a mask."""
@@ -221,4 +221,4 @@ def reduced(chain, groups, n_kept):
         kernels.eliminate(band, border, kept, np.ascontiguousarray(mass), kept_mass)
     capacity = np.maximum(kept, kept.T)
     np.fill_diagonal(capacity, ABSENT)
-    return WellNetwork(kept_mass, np.where(capacity > ABSENT / 2, capacity, -np.inf))
+    return CoreNetwork(kept_mass, np.where(capacity > ABSENT / 2, capacity, -np.inf))

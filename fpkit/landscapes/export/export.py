@@ -13,12 +13,12 @@ import numpy as np
 
 from ...core import checks
 from ...core.files import target
-from . import journal
-from ..surface.cells import FAILED, NOT_FINITE, OK
-from .evaluation import evaluated, potential_of
 from ..files.checked_hdf5 import LandscapeFormatError, open_checked
-from .planes import Plane, parameter_vector
 from ..files.writing import SURFACES, write_landscape
+from ..surface.cells import FAILED, NOT_FINITE, OK
+from . import journal
+from .evaluation import evaluated, potential_of
+from .planes import Plane, parameter_vector
 
 __all__ = ["export_landscape", "coarse_to_fine"]
 

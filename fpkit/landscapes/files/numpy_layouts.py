@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from .checked_hdf5 import LandscapeFormatError
 from .coordinates import arranged, ascending, given_axis, mesh_axes
 from .hdf5_layouts import LOSSES, SURFACES, Parts, refuse_given
-from .checked_hdf5 import LandscapeFormatError
 from .numpy_files import read_arrays
 
 COORDINATES = {"x": ("xcoordinates", "x", "xs", "x_coords", "x_coordinates", "X"),

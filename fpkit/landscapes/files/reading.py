@@ -8,10 +8,10 @@ import numpy as np
 
 from ...core import checks
 from ..surface.cells import classify
+from ..surface.landscape import Landscape
+from .checked_hdf5 import PICKLE, LandscapeFormatError, content_of, open_checked
 from .directions import read_directions
 from .hdf5_layouts import LOSSES, axes_of, dir_file, read_hdf5, trajectory_of
-from .checked_hdf5 import PICKLE, LandscapeFormatError, content_of, open_checked
-from ..surface.landscape import Landscape
 from .topsearch import is_network, read_network
 
 __all__ = ["read_landscape", "describe", "Landscape", "LandscapeFormatError"]

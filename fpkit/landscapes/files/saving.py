@@ -6,10 +6,10 @@ import os
 import numpy as np
 
 from ...core.files import replacing
-from .directions import read_directions
-from .checked_hdf5 import LandscapeFormatError
-from .topsearch import network_of
 from ..surface.cells import NOT_FINITE, OK, PENDING
+from .checked_hdf5 import LandscapeFormatError
+from .directions import read_directions
+from .topsearch import network_of
 from .writing import SURFACES, write_landscape
 
 # attributes that are made anew

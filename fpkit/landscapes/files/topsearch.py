@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...core.files import replacing
-from .checked_hdf5 import LandscapeFormatError
 from ..surface.merge_tree import Branch, MergeTree
+from .checked_hdf5 import LandscapeFormatError
 
 MAX_BYTES = 8 * 2**20                                # of one text file
 FILES = ("min.data", "min.coords", "ts.data", "ts.coords", "pairlist")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .report import plain
+from ...core.plain_json import plain
 from .findings import number, percent, place, power
 
 CAPTIONS = {

@@ -42,6 +42,7 @@ from pathlib import Path
 import numpy as np
 
 from ...core.files import replacing
+from ...core.plain_json import plain
 
 FORMAT_VERSION = "1.1"
 
@@ -80,25 +81,10 @@ def _motion(motion, seed):
     return out
 
 
-def plain(a):
-    """Anything as what strict JSON knows: arrays become lists, numbers that are not finite None."""
-    if isinstance(a, dict):
-        return {str(k): plain(v) for k, v in a.items()}
-    if isinstance(a, np.ndarray):
-        return plain(a.tolist())
-    if isinstance(a, np.generic):
-        return plain(a.item())
-    if isinstance(a, (list, tuple)):
-        return [plain(v) for v in a]
-    if isinstance(a, float):
-        return a if math.isfinite(a) else None
-    return a if a is None or isinstance(a, (bool, int, str)) else str(a)
-
-
 def save(report, folder):
     """Write index.html, report.json, report.h5 and the figures (PNG and SVG) to `folder`, made if missing.
     Returns the path of the page."""
-    from ...plotting.landscapes import figures_of
+    from ...plotting.drawing import figures_of
     from .page import CAPTIONS, WIDE, html
 
     folder = _made(folder)

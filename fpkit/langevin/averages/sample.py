@@ -12,13 +12,13 @@ import numpy as np
 from ...core import checks
 from ...core.files import target
 from ...core.results import Estimate, Field, ResolutionWarning
-from ..runs.checkpoint import digest_of, load_state, save_state
 from ..dynamics.divergence import DivergenceError
-from ..runs.driving import drive
 from ..dynamics.ensemble import SCHEMES, Ensemble
-from .statistics import Statistics
-from .tally import Tally, check_observables, check_regions
+from ..runs.checkpoint import digest_of, load_state, save_state
+from ..runs.driving import drive
 from .diagnostics import doubts
+from .statistics import Statistics
+from .tally import Accumulators, check_observables, check_regions
 
 # of the invariant measure in dt
 ORDER = {"euler-maruyama": 1, "leimkuhler-matthews": 2, "heun": 2, "baoab": 2, "mala": None}
@@ -147,7 +147,8 @@ def sample(potential, theta, x0, dt, n_steps, n_paths=None, scheme="leimkuhler-m
     if ensemble.has_absorbing:
         raise ValueError("absorbing walls end the paths and leave no stationary average; use fpkit.simulate, "
                          "or reflecting walls.")
-    tally = Tally(potential, n_paths, x0.reshape(-1, potential.ndim).mean(0), histogram, regions, observables,
+    tally = Accumulators(potential, n_paths, x0.reshape(-1, potential.ndim).mean(0), histogram, regions,
+                         observables,
                   n_threads, marginal=marginal)
     digest = None
     if checkpoint is not None:

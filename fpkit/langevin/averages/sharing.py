@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from ..runs.driving import drive
 from ..dynamics.ensemble import Ensemble
-from .tally import Tally
+from ..runs.driving import drive
+from .tally import Accumulators
 
 ALONG_GROUPS = {"counts": 1, "outside": 0, "products": 0, "last_region": 0, "means/table": 1, "means/open": 0,
                 "means/squares": 0, "means/sizes": 0}
@@ -52,7 +52,7 @@ def work(common, start, paths, strands, n_paths):
     potential, settings, what, marginal, plan, n_threads = common
     ensemble = Ensemble(potential, x0=start, n_threads=n_threads, trajectories=paths,
                         **{**settings, "n_paths": len(paths)})
-    tally = Tally(potential, n_paths, *what, n_threads, strands=strands, marginal=marginal)
+    tally = Accumulators(potential, n_paths, *what, n_threads, strands=strands, marginal=marginal)
     for end, every in ((plan["burn_in"], None), (plan["n_steps"], plan["every"])):
         for snapshots in drive(ensemble, end - ensemble.step, every, False):
             if snapshots is not None and len(snapshots):

@@ -13,7 +13,7 @@ LANES = 64
 MAX_COORDINATES = 32          # covariances above this many coordinates would cost more than the paths
 
 
-class Tally:
+class Accumulators:
     """Sums over snapshots (n_snapshots, ndim, n_paths): histogram, moments, energy, regions, transitions, own
     observables.
 

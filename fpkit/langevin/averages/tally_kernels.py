@@ -10,7 +10,18 @@ import numba
 import numpy as np
 from numba import prange, types
 
-from ...core.compilation import FUNCTION, SIGNATURES, flag, integer, integers_1d, integers_2d, kernel, numbers_1d, numbers_2d, numbers_3d
+from ...core.compilation import (
+    FUNCTION,
+    SIGNATURES,
+    flag,
+    integer,
+    integers_1d,
+    integers_2d,
+    kernel,
+    numbers_1d,
+    numbers_2d,
+    numbers_3d,
+)
 from ...core.compilation.special import options
 
 integers_3d = types.Array(types.int64, 3, "C")

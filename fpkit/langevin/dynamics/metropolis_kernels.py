@@ -17,7 +17,8 @@ from numba import prange, types
 from ...core.compilation import FUNCTION, kernel
 from ...core.compilation.special import exp, options
 from .noise_kernels import fill_noise, fill_uniforms, words_t
-from .overdamped_kernels import DT, SIGMA, THETA, give, saved_t, take, through, through_transpose
+from .overdamped_kernels import saved_t
+from .step_kernels import DT, SIGMA, THETA, give, take, through, through_transpose
 from .wall_kernels import fold, is_outside, rows_t, sides_t
 
 noise_t = types.Array(types.float32, 3, "C")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from .noise_kernels import draw_noise, draw_uniforms
-from .overdamped_kernels import DAMPING, DT, SIGMA, THETA, TIME
+from .step_kernels import DAMPING, DT, SIGMA, THETA, TIME
 from .wall_kernels import absorb_all, fold_all, is_outside_all
 
 

@@ -12,7 +12,8 @@ from numba import prange, types
 from ...core.compilation import FUNCTION, kernel
 from ...core.compilation.special import options
 from .noise_kernels import fill_noise, words_t
-from .overdamped_kernels import DT, LEIMKUHLER_MATTHEWS, SIGMA, give, saved_t, take
+from .overdamped_kernels import saved_t
+from .step_kernels import DT, LEIMKUHLER_MATTHEWS, SIGMA, give, take
 from .wall_kernels import rows_t
 
 f32 = np.float32

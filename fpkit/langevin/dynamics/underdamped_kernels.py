@@ -17,7 +17,8 @@ from numba import prange, types
 from ...core.compilation import FUNCTION, kernel
 from ...core.compilation.special import options
 from .noise_kernels import fill_noise, ids_t, words_t
-from .overdamped_kernels import DAMPING, DT, THETA, TIME, give, saved_t, take
+from .overdamped_kernels import saved_t
+from .step_kernels import DAMPING, DT, THETA, TIME, give, take
 from .wall_kernels import absorb, fold, rows_t, sides_t, vector_t
 
 noise_t = types.Array(types.float32, 3, "C")

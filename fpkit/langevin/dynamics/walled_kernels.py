@@ -11,7 +11,8 @@ from numba import prange, types
 from ...core.compilation import kernel
 from ...core.compilation.special import options
 from .noise_kernels import fill_noise, ids_t, words_t
-from .overdamped_kernels import DT, HEUN, LEIMKUHLER_MATTHEWS, SIGMA, TIME, give, gradient_t, saved_t, take, through, through_transpose
+from .overdamped_kernels import gradient_t, saved_t
+from .step_kernels import DT, HEUN, LEIMKUHLER_MATTHEWS, SIGMA, TIME, give, take, through, through_transpose
 from .wall_kernels import absorb, fold, rows_t, sides_t, vector_t
 
 

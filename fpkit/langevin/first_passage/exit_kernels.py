@@ -17,13 +17,25 @@ import numba
 import numpy as np
 from numba import prange, types
 
-from ...core.compilation import FUNCTION, flag, integer, integers_1d, integers_2d, kernel, number, numbers_1d, numbers_2d, numbers_3d, unsigned
+from ...core.compilation import (
+    FUNCTION,
+    flag,
+    integer,
+    integers_1d,
+    integers_2d,
+    kernel,
+    number,
+    numbers_1d,
+    numbers_2d,
+    numbers_3d,
+    unsigned,
+)
 from ...core.compilation.special import options
 from ..dynamics.noise_kernels import PATH, VELOCITY, fill_noise, words_of
-from ..dynamics.overdamped_kernels import through, through_transpose
-from .target_kernels import WORD, all_distances, column, first_hit, hit_place
+from ..dynamics.step_kernels import through, through_transpose
 from ..dynamics.underdamped_kernels import drift
 from ..dynamics.wall_kernels import NEAR, fold
+from .target_kernels import WORD, all_distances, column, first_hit, hit_place
 
 RUNNING, CENSORED = -1, -2                                       # values of `wall` that are no wall
 words_3d = types.Array(types.uint32, 3, "C")

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..dynamics.wall_kernels import NEAR
 from .exit_run import divergence
 from .target_kernels import SLOPE, bridge_hit, target_distances
-from ..dynamics.wall_kernels import NEAR
 
 
 class WholeExitRun:

@@ -5,8 +5,8 @@ import time
 
 import numpy as np
 
-from ..runs import driving
 from ..dynamics.ensemble import thread_count
+from ..runs import driving
 
 LANES = 64  # walkers of one block: it stays in the first-level cache
 PATHS_PER_LANE = 8  # below that a block wastes its lanes on the longest paths

@@ -8,8 +8,8 @@ import numpy as np
 
 from ...core import checks
 from ...core.results import ResolutionWarning
-from . import exit_run as exit_runs
 from ..dynamics.ensemble import Ensemble
+from . import exit_run as exit_runs
 from .results import exit_time_of, extrapolated
 from .targets import Targets
 

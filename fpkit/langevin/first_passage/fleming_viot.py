@@ -7,8 +7,8 @@ import time
 import numpy as np
 
 from ...core import checks
-from ..runs import driving
 from ..dynamics.ensemble import thread_count
+from ..runs import driving
 from .exit_time import another, constant
 from .results import PassageEstimate, interval_of_mean, interval_of_share, limit_of_steps, student_factor
 from .splitting import compiled_ensemble, kernel_settings, start_in

@@ -9,12 +9,24 @@ import numba
 import numpy as np
 from numba import prange, types
 
-from ...core.compilation import FUNCTION, flag, integer, integers_1d, integers_2d, kernel, number, numbers_1d, numbers_2d, numbers_3d, unsigned
+from ...core.compilation import (
+    FUNCTION,
+    flag,
+    integer,
+    integers_1d,
+    integers_2d,
+    kernel,
+    number,
+    numbers_1d,
+    numbers_2d,
+    numbers_3d,
+    unsigned,
+)
 from ...core.compilation.special import options
 from ..dynamics.noise_kernels import CHOICE, WALKER, fill_noise, uniform_of, words_of
-from ..dynamics.overdamped_kernels import through, through_transpose
-from .target_kernels import all_distances, column, first_hit, hit_place
+from ..dynamics.step_kernels import through, through_transpose
 from ..dynamics.wall_kernels import NEAR, fold
+from .target_kernels import all_distances, column, first_hit, hit_place
 
 words_3d = types.Array(types.uint32, 3, "C")
 u32 = np.uint32

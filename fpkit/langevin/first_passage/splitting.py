@@ -6,8 +6,8 @@ import math
 import numpy as np
 
 from ...core import checks
-from ..runs import driving
 from ..dynamics.ensemble import Ensemble, thread_count
+from ..runs import driving
 from .exit_run import default_threads
 from .exit_time import another, constant
 from .results import PassageEstimate, limit_of_steps, student_factor

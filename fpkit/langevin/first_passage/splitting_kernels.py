@@ -17,12 +17,22 @@ import numba
 import numpy as np
 from numba import prange, types
 
-from ...core.compilation import FUNCTION, flag, integer, integers_1d, kernel, number, numbers_1d, numbers_2d, unsigned
+from ...core.compilation import (
+    FUNCTION,
+    flag,
+    integer,
+    integers_1d,
+    kernel,
+    number,
+    numbers_1d,
+    numbers_2d,
+    unsigned,
+)
 from ...core.compilation.special import options
 from ..dynamics.noise_kernels import BRANCH, CHOICE, PILOT, fill_noise, uniform_of, words_of
-from ..dynamics.overdamped_kernels import through, through_transpose
-from .target_kernels import all_distances, column, first_hit
+from ..dynamics.step_kernels import through, through_transpose
 from ..dynamics.wall_kernels import NEAR, fold
+from .target_kernels import all_distances, column, first_hit
 
 BY_DISTANCE, BY_TABLE, BY_FUNCTION = range(3)                    # kinds of reaction coordinate
 AT_SOURCE, AT_TARGET, LADDER_FULL, TOO_LONG = range(4)           # why a path stopped

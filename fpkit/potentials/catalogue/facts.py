@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ...core import checks
+from ..potential import Potential
 from ..stationary.critical import CriticalPoint, CriticalPoints, barriers_between, in_order
 from ..stationary.descent import Surface
-from ..potential import Potential
 from ..stationary.newton import polish
 
 

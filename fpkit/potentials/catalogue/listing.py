@@ -1,6 +1,14 @@
 """The list of the catalogue: its entries by name."""
 from ...core import checks
-from .lines import double_well, flat_bottomed, periodic_washboard, rugged, sharp_and_wide, tilted_double_well, triple_well
+from .lines import (
+    double_well,
+    flat_bottomed,
+    periodic_washboard,
+    rugged,
+    sharp_and_wide,
+    tilted_double_well,
+    triple_well,
+)
 from .planes import grokking_drift, mueller_brown, narrow_gate, ring, three_hole, wide_and_narrow
 from .spaces import coupled_double_well, grokking_chamber, ornstein_uhlenbeck, quartic_chain
 

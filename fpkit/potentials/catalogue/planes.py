@@ -4,8 +4,8 @@ from __future__ import annotations
 import numpy as np
 
 from ...core import checks
-from .facts import CataloguePotential, Entry, known
 from ..regions.shapes import HalfSpace
+from .facts import CataloguePotential, Entry, known
 
 # A, a, b, c, x0, y0 of the four terms (Mueller and Brown 1979)
 MUELLER_BROWN = ((-200.0, -1.0, 0.0, -10.0, 1.0, 0.0), (-100.0, -1.0, 0.0, -10.0, 0.0, 0.5),

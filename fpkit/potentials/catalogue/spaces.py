@@ -6,9 +6,9 @@ import itertools
 import numpy as np
 
 from ...core import checks
+from ..regions.shapes import HalfSpace
 from ..stationary.descent import STATIONARY, TRAPPED, Surface, descend
 from .facts import CataloguePotential, Entry, Facts, known
-from ..regions.shapes import HalfSpace
 
 MAX_ALL_PATTERNS = 5  # up to 2^5 wells of a chain are listed, beyond it the 2 d lowest
 

@@ -365,3 +365,13 @@ def _vector(name, value):
 
 def _text(vector):
     return "[" + ", ".join(f"{v:g}" for v in vector) + "]"
+
+
+def check_region(region, grid, name):
+    """Refuse what is no region of this dimension."""
+    if not (hasattr(region, "contains") and hasattr(region, "crossing")):
+        raise TypeError(f"{name} must be a Region such as fp.Ball or fp.HalfSpace, got "
+                        f"{checks.shown(region)}.")
+    if region.ndim != grid.ndim:
+        raise ValueError(f"{name} has {region.ndim} coordinates and the grid {grid.ndim} axes; they must "
+                         "agree in dimension.")

@@ -7,8 +7,8 @@ import numpy as np
 
 from ...core import checks
 from .descent import Surface, descend, minimise
-from .saddle_paths import _flood, highest_on_segments, relaxed_string
 from .newton import climb_to_saddles, newton_to_zero, polish, spread
+from .saddle_paths import _flood, highest_on_segments, relaxed_string
 
 SAME_PLACE = 1e-5  # of the box: two results this close, with the same value, are one
 SAME_VALUE = 1e-7                               # of the range of values among the starts

@@ -8,8 +8,8 @@ import numpy as np
 from ...core import checks
 from .critical import CriticalPoint
 from .descent import Surface, minimise
-from .saddle_paths import N_IMAGES, evenly, relaxed_string
 from .newton import newton_to_zero, polish
+from .saddle_paths import N_IMAGES, evenly, relaxed_string
 
 N_STEPS, N_SETTLING = 400, 2000
 SETTLED = 1e-4                                   # of the distance between images: the string stands still

@@ -12,7 +12,8 @@ import unicodedata
 
 import numpy as np
 
-from .graph import LOGIC, Formula, Node, is_number
+from .formula import Formula, is_number
+from .graph import LOGIC, Node
 
 FUNCTIONS = "exp log sqrt sin cos tan sinh cosh tanh abs where minimum maximum".split()
 MORE_FUNCTIONS = "log1p expm1 log2 log10 exp2 cbrt arcsin arccos arctan arcsinh arccosh arctanh arctan2 hypot sign square floor ceil mod logaddexp heaviside".split()

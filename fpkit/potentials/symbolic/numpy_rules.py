@@ -3,7 +3,7 @@ import math
 
 import numpy as np
 
-from .graph import COMPARISONS, FUNCTIONS, Node, Trace, TraceError, WAYS_OUT, elementwise, plain
+from .graph import COMPARISONS, FUNCTIONS, WAYS_OUT, Node, Trace, TraceError, elementwise, plain
 
 ARITHMETIC = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "maximum": "max", "minimum": "min",
               "fmax": "max", "fmin": "min",

@@ -107,6 +107,6 @@ def test_the_number_of_threads_and_of_patches_at_a_time_changes_nothing(monkeypa
     V, grid = fp.Potential(wild(np.random.default_rng(3))), fp.Grid([(-1.5, 1.5)] * 2, (30, 26))
     make = lambda: committor_masses.committor_plane(fp.FokkerPlanck(V, 0.1, grid)._space)
     one = make()
-    monkeypatch.setattr("fpkit.fokker_planck.evolution.split_operator.PARALLEL_CELLS", 1)
+    monkeypatch.setattr("fpkit.core.compilation.kernels.PARALLEL_CELLS", 1)
     for a, b in zip(one, make()):
         np.testing.assert_array_equal(a, b)

@@ -3,7 +3,8 @@ import pytest
 from plain_references import imbalance, lowest
 
 import fpkit as fp
-from fpkit.fokker_planck.discretisation.schemes import log_bernoulli, names
+from fpkit.fokker_planck.discretisation.schemes import names
+from fpkit.fokker_planck.discretisation.edge_rules import log_bernoulli
 
 CHANNEL = "(x**2 - 1)**2 + 0.3*x + 1.5*(y - 0.5*x**2 + 0.25)**2"
 TORUS = "cos(x) + 0.5*sin(y)*cos(x)"

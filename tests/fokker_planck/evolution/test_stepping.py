@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import fpkit as fp
-from fpkit.fokker_planck.evolution.stepping import Stepper, graph_of
+from fpkit.fokker_planck.evolution.stepping import StepControl, graph_of
 from fpkit.fokker_planck.evolution.lines_kernels import OPERATOR
 from fpkit.fokker_planck.evolution.problem import Problem
-from fpkit.fokker_planck.evolution.reconstruction import Reading
+from fpkit.fokker_planck.evolution.reconstruction import Reconstruction
 from fpkit.fokker_planck.evolution.initial import kind_of, node_start
 
 pytestmark = pytest.mark.filterwarnings("ignore::fpkit.ResolutionWarning")       # small grids
@@ -39,12 +39,12 @@ def chain(name, theta, order=4):
     D = fp.FokkerPlanck(fp.Potential(source), theta, fp.Grid(box, shape))
     problem = Problem(D)
     lines = problem.lines(order)
-    v, _ = node_start(*kind_of(start, D.grid), lines, Reading(lines, problem.log_mass(0.0)))
+    v, _ = node_start(*kind_of(start, D.grid), lines, Reconstruction(lines, problem.log_mass(0.0)))
     return lines, v
 
 
 def carried(lines, v, tol, positive=False, times=TIMES):
-    stepper, s, out = Stepper(lines, tol, positive), 0.0, []
+    stepper, s, out = StepControl(lines, tol, positive), 0.0, []
     for t in times:
         v = stepper.advance(v, s, t)
         out.append(v)
@@ -90,7 +90,7 @@ def test_reference_agrees_with_a_dense_exponential():
     D = fp.FokkerPlanck(fp.Potential(source), 0.3, fp.Grid(box, (14, 12)))
     problem = Problem(D)
     lines = problem.lines(4)
-    v, _ = node_start(*kind_of(start, D.grid), lines, Reading(lines, problem.log_mass(0.0)))
+    v, _ = node_start(*kind_of(start, D.grid), lines, Reconstruction(lines, problem.log_mass(0.0)))
     times = (0.02, 0.3, 4.0, 100.0)
     got, _ = carried(lines, v, 1e-7, times=times)
     A, root = generator(lines), np.sqrt(lines.D)
@@ -102,8 +102,8 @@ def test_reference_agrees_with_a_dense_exponential():
 
 def test_unsplit_solve_inverts_one_plus_tau_times_the_operator():
     lines, v = chain("rough bowl", 0.3)
-    from fpkit.fokker_planck.evolution.implicit import Coupled
-    solver = Coupled(graph_of(lines), lines.operator)
+    from fpkit.fokker_planck.evolution.implicit import ImplicitStep
+    solver = ImplicitStep(graph_of(lines), lines.operator)
     for tau in (1e-3, 0.1, 10.0, 1e6):
         x = solver._solve(v, tau, 1e-13, lines.mass)
         # judged after the solve by the chain of order 2: the residual itself is rounding times tau |Q|

@@ -5,10 +5,10 @@ import pytest
 
 import fpkit as fp
 from fpkit.fokker_planck.boundary_values import killed_chain as outside
-from fpkit.fokker_planck.discretisation import schemes
+from fpkit.fokker_planck.discretisation import edge_rules
 from fpkit.fokker_planck.solvers import multigrid as stencil
 from fpkit.fokker_planck.questions import pair
-from fpkit.fokker_planck.solvers.multigrid import Stencil
+from fpkit.fokker_planck.solvers.multigrid import StructuredMultigrid
 from fpkit.fokker_planck.discretisation.wells import highest_way
 
 WELLS = fp.Potential("(x**2 - 1)**2 + 0.3*x + y**2*(1 + 0.3*x) + 1.2*z**2 + 0.3*y*z")
@@ -39,12 +39,12 @@ def test_the_multigrid_solves_the_chain(shape, is_ring):
             links[axis].reshape(shape)[tuple(-1 if a == axis else slice(None)
                                              for a in range(len(shape)))] = 0.0
     b = rng.random(n)
-    x, reached = Stencil(shape, links, ground).solve(b, 1e-12)
+    x, reached = StructuredMultigrid(shape, links, ground).solve(b, 1e-12)
     assert reached <= 1e-12
     np.testing.assert_allclose(x, np.linalg.solve(laplacian(shape, links, ground), b), rtol=1e-8)
     R = 0.2 * np.abs(rng.standard_normal(n)) * ground                 # unsymmetric rows: each weighted anew
     skew = lambda v: R * (v - np.roll(v, 1))
-    x, reached = Stencil(shape, links, ground).solve(b, 1e-12, skew)
+    x, reached = StructuredMultigrid(shape, links, ground).solve(b, 1e-12, skew)
     M = laplacian(shape, links, ground) + np.diag(R) @ (np.eye(n) - np.roll(np.eye(n), 1, axis=0))
     assert reached <= 1e-12
     np.testing.assert_allclose(x, np.linalg.solve(M, b), rtol=1e-8)
@@ -65,7 +65,7 @@ def iterated(monkeypatch):
 def test_multigrid_and_elimination_agree_on_one_chain(theta, iterated):
     def ask():
         D = fp.FokkerPlanck(WELLS, theta, fp.Grid(BOX, (24, 18, 18)))
-        both, tau = pair(D, A, B), outside.Outside(D, [B])
+        both, tau = pair(D, A, B), outside.KilledChain(D, [B])
         times = tau.passage_time(tau.factors(), tau.log_m.max())
         # the weight of a state is that of its residual
         heavy = [np.flatnonzero(D._space.B[o.ids] < 10)[::200] for o in (tau, both.out)]
@@ -78,7 +78,7 @@ def test_multigrid_and_elimination_agree_on_one_chain(theta, iterated):
 
 def test_committors_of_both_directions_sum_to_one(iterated):
     D = fp.FokkerPlanck(WELLS, 0.1, fp.Grid(BOX, (24, 18, 18)))
-    for both in iterated(lambda: outside.Outside(D, [A, B])):
+    for both in iterated(lambda: outside.KilledChain(D, [A, B])):
         q = both.committors(both.factors())
         assert np.abs(q.sum(0) - 1).max() < 1e-9 and (q >= 0).all() and (q <= 1 + 1e-12).all()
 
@@ -97,9 +97,9 @@ def test_faces_of_the_kernel_are_means_over_lines():
     space = D._space
     for axis in range(3):
         e = space.pairs(axis)
-        plain = schemes.log_conductance(space, "face", axis, e.start, e.step, e.length, e.area, space.B[e.a],
+        plain = edge_rules.log_conductance(space, "face", axis, e.start, e.step, e.length, e.area, space.B[e.a],
                                         space.B[e.b], e.across)
-        assert np.abs(schemes.axis_conductances(space, axis, "face")[1] - plain).max() < 1e-4
+        assert np.abs(edge_rules.axis_conductances(space, axis, "face")[1] - plain).max() < 1e-4
 
 
 def test_the_highest_way_is_the_saddle_between_deep_wells():

@@ -5,7 +5,7 @@ import pytest
 from scipy.linalg import expm
 
 from fpkit.core.grid import Grid
-from fpkit.landscapes.analysis.network import ELIMINATED, LEFT_OUT, WellNetwork, reduced
+from fpkit.landscapes.analysis.network import ELIMINATED, LEFT_OUT, CoreNetwork, reduced
 
 
 
@@ -118,7 +118,7 @@ def random_network(n, spread, seed):
     c = rng.normal(0, spread, (n, n))
     c = np.triu(c, 1) + np.triu(c, 1).T
     np.fill_diagonal(c, -np.inf)
-    return WellNetwork(rng.normal(0, 1, n), c)
+    return CoreNetwork(rng.normal(0, 1, n), c)
 
 
 def matrix(network):
@@ -164,6 +164,6 @@ def test_occupation_over_time_is_the_exponential_and_ends_in_the_masses():
 
 def test_doubling_all_conductances_halves_all_times():
     network = random_network(4, 2.0, 8)
-    twice = WellNetwork(network.log_mass, network.log_capacity + np.log(2))
+    twice = CoreNetwork(network.log_mass, network.log_capacity + np.log(2))
     assert twice.log_mfpt(0)[1:] == pytest.approx(network.log_mfpt(0)[1:] - np.log(2), rel=1e-13)
     assert twice.log_eigenvalues()[1:] == pytest.approx(network.log_eigenvalues()[1:] + np.log(2), rel=1e-12)

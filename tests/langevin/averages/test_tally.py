@@ -6,7 +6,7 @@ import pytest
 
 import fpkit as fp
 from fpkit.langevin.averages.batch_means import N_BATCHES, BatchMeans, bound_factor
-from fpkit.langevin.averages.tally import Tally
+from fpkit.langevin.averages.tally import Accumulators
 
 V = fp.Potential("x**2 + a*y", a=0.5)
 
@@ -29,7 +29,7 @@ GRIDS = {
 @pytest.mark.parametrize("kind", GRIDS)
 def test_counts_are_those_of_numpy(kind):
     grid, snapshots = GRIDS[kind](), cloud()
-    tally = Tally(V, 500, np.zeros(2), grid)
+    tally = Accumulators(V, 500, np.zeros(2), grid)
     tally.add(snapshots)
     counts, overflow, *_ = tally.histogram()
     assert np.array_equal(counts, np.histogramdd(flat(snapshots), bins=grid.edges)[0])
@@ -44,7 +44,7 @@ def test_counts_are_those_of_numpy(kind):
 def test_cells_are_half_open_and_the_last_one_is_closed():
     grid = fp.Grid([(0, 1)], (10,))
     points = np.concatenate([grid.edges[0], np.nextafter(grid.edges[0], -1), np.nextafter(grid.edges[0], 2)])
-    tally = Tally(fp.Potential("x**2"), points.size, np.zeros(1), grid)
+    tally = Accumulators(fp.Potential("x**2"), points.size, np.zeros(1), grid)
     tally.add(points[None, None])
     counts, overflow, *_ = tally.histogram()
     assert np.array_equal(counts, np.histogram(points, grid.edges[0])[0])
@@ -54,7 +54,7 @@ def test_cells_are_half_open_and_the_last_one_is_closed():
 def test_a_periodic_axis_takes_points_modulo_its_period():
     grid = fp.Grid([(0, 2), (-1, 1)], (7, 5), periodic=[True, False])
     snapshots = cloud() * 3
-    tally = Tally(V, 500, np.zeros(2), grid)
+    tally = Accumulators(V, 500, np.zeros(2), grid)
     tally.add(snapshots)
     counts, overflow, *_ = tally.histogram()
     x, y = flat(snapshots).T
@@ -64,7 +64,7 @@ def test_a_periodic_axis_takes_points_modulo_its_period():
 
 def test_moments_and_energy_are_those_of_numpy_far_from_the_origin():
     snapshots = cloud() + 1e6
-    tally = Tally(V, 500, np.full(2, 1e6))
+    tally = Accumulators(V, 500, np.full(2, 1e6))
     tally.add(snapshots)
     points = flat(snapshots)
     means = [a.mean for a in tally.means.averages()] + tally.shifts
@@ -79,7 +79,7 @@ def test_the_bits_depend_neither_on_threads_nor_on_portions(n_paths):
     regions = {"left": fp.HalfSpace([-1, 0], 0.2), "right": fp.HalfSpace([1, 0], 0.2)}
     states = []
     for n_threads, portions in ((1, [70]), (2, [70]), (2, [1] * 70), (1, [3, 40, 27])):
-        tally = Tally(V, n_paths, np.zeros(2), fp.Grid([(-2, 2), (-1, 1)], (6, 5)), regions,
+        tally = Accumulators(V, n_paths, np.zeros(2), fp.Grid([(-2, 2), (-1, 1)], (6, 5)), regions,
                       {"xy": lambda p: p[:, 0] * p[:, 1]}, n_threads)
         begin = 0
         for n in portions:
@@ -92,14 +92,14 @@ def test_the_bits_depend_neither_on_threads_nor_on_portions(n_paths):
 
 def test_a_restored_tally_goes_on_to_the_same_bits():
     snapshots, grid = cloud(40, 7), fp.Grid([(-2, 2), (-1, 1)], (6, 5))
-    whole, first, second = (Tally(V, 7, np.zeros(2), grid) for _ in range(3))
+    whole, first, second = (Accumulators(V, 7, np.zeros(2), grid) for _ in range(3))
     whole.add(snapshots)
     first.add(snapshots[:23])
     second.restore(first.state())
     second.add(snapshots[23:])
     assert all(np.array_equal(whole.state()[k], v) for k, v in second.state().items())
     with pytest.raises(ValueError, match="another run"):
-        Tally(V, 8, np.zeros(2), grid).restore(first.state())
+        Accumulators(V, 8, np.zeros(2), grid).restore(first.state())
 
 
 def test_the_kernel_without_compilation_sums_the_same():
@@ -108,7 +108,7 @@ def test_the_kernel_without_compilation_sums_the_same():
     snapshots, grid = cloud(3, 20), fp.Grid([(-2, 2), (-1, 1)], (6, 5))
     results = []
     for kernel in (accumulate, accumulate.py_func):
-        tally = Tally(V, 20, np.zeros(2), grid)
+        tally = Accumulators(V, 20, np.zeros(2), grid)
         sums, squares = np.empty((3, 20, 3)), np.empty((3, 20, 3))
         kernel(snapshots, V.block("value"), V.p, True, np.zeros((1, 1)), tally.shifts, tally.lanes,
                tally.groups, tally.strands, *tally._layout,
@@ -123,7 +123,7 @@ def test_transitions_are_counted_through_the_gap_between_the_regions():
     snapshots = np.zeros((path.size, 2, 1))
     snapshots[:, 0, 0] = path
     regions = {"left": fp.HalfSpace([-1, 0], 0.5), "right": fp.HalfSpace([1, 0], 0.5)}
-    tally = Tally(V, 1, np.zeros(2), regions=regions)
+    tally = Accumulators(V, 1, np.zeros(2), regions=regions)
     tally.add(snapshots)
     assert tally.transitions.tolist() == [[0, 2], [1, 0]]
     averages = dict(zip(tally.names, tally.means.averages()))
@@ -133,11 +133,11 @@ def test_transitions_are_counted_through_the_gap_between_the_regions():
 def test_overlapping_regions_and_bad_observables_are_refused_in_a_sentence():
     regions = {"a": fp.HalfSpace([1, 0], -1.0), "b": fp.HalfSpace([1, 0], 0.0)}
     with pytest.raises(ValueError, match="'a' and 'b' overlap"):
-        Tally(V, 500, np.zeros(2), regions=regions).add(cloud())
+        Accumulators(V, 500, np.zeros(2), regions=regions).add(cloud())
     with pytest.raises(ValueError, match="gave shape"):
-        Tally(V, 500, np.zeros(2), observables={"o": lambda p: p}).add(cloud())
+        Accumulators(V, 500, np.zeros(2), observables={"o": lambda p: p}).add(cloud())
     with pytest.raises(ValueError, match="not finite"):
-        Tally(V, 500, np.zeros(2), observables={"o": lambda p: np.full(500, np.nan)}).add(cloud())
+        Accumulators(V, 500, np.zeros(2), observables={"o": lambda p: np.full(500, np.nan)}).add(cloud())
 
 
 # ---- errors ----
@@ -197,7 +197,7 @@ def test_errors_of_cells_are_those_of_independent_points():
     """Independent uniform points: standard error sqrt(p(1-p)/n) in every cell; 40 cells x 31 degrees of
     freedom."""
     points = np.random.default_rng(5).uniform(0, 1, size=(50, 1, 640))
-    tally = Tally(fp.Potential("x**2"), 640, np.zeros(1), fp.Grid([(0, 1)], (40,)))
+    tally = Accumulators(fp.Potential("x**2"), 640, np.zeros(1), fp.Grid([(0, 1)], (40,)))
     tally.add(points)
     counts, _, bound, error = tally.histogram()
     expected = math.sqrt(1 / 40 * 39 / 40 / 32000)

@@ -7,7 +7,8 @@ import pytest
 
 import fpkit as fp
 from fpkit.potentials.symbolic import block_source as sources, graph as tracing
-from fpkit.potentials.symbolic.graph import Formula, TraceError, formula_of
+from fpkit.potentials.symbolic.graph import TraceError
+from fpkit.potentials.symbolic.formula import Formula, formula_of
 
 # what can be called with one argument in (0.1, 0.9), then what needs another range or two arguments
 UNARY = ("exp expm1 exp2 log log2 log10 log1p sqrt cbrt square reciprocal sin cos tan arcsin arccos arctan "

@@ -1,0 +1,72 @@
+"""The exact chain of visits to the nodes on one axis, with walls and regions that cut edges."""
+from __future__ import annotations
+
+import numpy as np
+
+from .chain import Chain
+from .edge_integrals import hats
+
+
+def exact_line_chain(space, notes):
+    """The exact chain of visits to the nodes in one dimension: stationary mass, committors, capacities and
+    mean passage times between nodes are those of the continuum, on any mesh and at any temperature.
+    """
+    grid, n = space.grid, space.grid.n_cells
+    e, states, theta = space.axis_edges[0], space.states, space.theta
+    if space.region is not None:
+        from .absorbing_boundary import check_selection
+        check_selection(space)
+    both = states[e.a] & states[e.b]
+    centre = grid.centres[0]
+    log_mass, log_ground = np.full(n, -np.inf), np.full(n, -np.inf)
+    R, left, right = hats(space, e.start[:, both], e.step[:, both])
+    a, b = e.a[both], e.b[both]
+    np.logaddexp.at(log_mass, a, left)
+    np.logaddexp.at(log_mass, b, right)
+    log_cond = np.log(theta) - R
+    for i, step in _walls(space, absorbing=False):
+        _, left, right = hats(space, centre[None, i], step[None])
+        np.logaddexp.at(log_mass, i, np.logaddexp(left, right))
+    if space.region is not None:
+        for i, step in line_cuts(space):
+            R, left, _ = hats(space, centre[None, i], step[None])
+            np.logaddexp.at(log_mass, i, left)
+            np.logaddexp.at(log_ground, i, np.log(theta) - R)
+    log_mass = np.where(states, log_mass, -np.inf)
+    return Chain.of(log_mass, np.stack([a, b], axis=1), log_cond, log_ground, notes)
+
+
+def _walls(space, absorbing):
+    """1D: (states, steps to the wall or the edge of the domain beside them) on either side, where the region
+    reaches the wall or where it does not."""
+    e, n = space.axis_edges[0], space.grid.n_cells
+    linked = np.zeros((2, n), bool)                      # has an inside neighbour before, after it
+    linked[1, e.a] = linked[0, e.b] = True
+    for side in (0, 1):
+        i = np.flatnonzero(space.states & ~linked[side])
+        wall = space.grid.edges[0][i + side]
+        is_in = np.zeros(i.size, bool) if space.region is None else space.region.contains(wall[:, None])
+        if (is_in == absorbing).any():
+            yield i[is_in == absorbing], (wall - space.grid.centres[0][i])[is_in == absorbing]
+
+
+def line_cuts(space):
+    """1D: (states, steps to the boundary of the region beside them), for each direction, where an edge or the
+    way to a wall meets it."""
+    e, centre = space.axis_edges[0], space.grid.centres[0]
+    for i, step in _walls(space, absorbing=True):
+        yield i, _crossing(space.region, centre[i], step)
+    for here, there, sign in ((e.a, e.b, 1.0), (e.b, e.a, -1.0)):
+        pick = space.states[here] & space.absorbed[there]
+        if pick.any():
+            yield here[pick], _crossing(space.region, centre[here[pick]], sign * e.length[pick])
+
+
+def _crossing(region, start, step):
+    """Steps shortened to the boundary of the region."""
+    s = region.crossing(start[:, None], (start + step)[:, None])
+    return step * np.clip(np.nan_to_num(s, nan=1.0), 1e-12, 1.0)
+
+
+def _with_shift(chain):
+    return chain.log_mass + chain.shift

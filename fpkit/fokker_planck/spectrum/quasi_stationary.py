@@ -1,0 +1,44 @@
+"""The quasi-stationary state: what has survived so far, and how fast it dies."""
+from __future__ import annotations
+
+import numpy as np
+
+from ..boundary_values.first_passage import UNREACHABLE
+from ..boundary_values.killed_chain import DEAD, KilledChain
+
+
+class QuasiStationaryState:
+    """Quasi-stationary state outside a region on one chain.
+
+    Attributes
+    ----------
+    log_rate : float
+    v : ndarray (n,)
+        Positive eigenvector of (K + ground) v = rate m v.
+    """
+
+    def __init__(self, diffusion, target):
+        from ..spectrum.inverse_iteration import lowest
+        self.diffusion = diffusion
+        out = self.out = KilledChain(diffusion, [target])
+        self.status = "ok"
+        if out.left_out(out.drained) > DEAD:
+            self.status, self.log_rate, self.v = UNREACHABLE, -np.inf, np.zeros(out.n)
+            return
+        self.log_rate, self.v = lowest(out)
+
+    def density(self):
+        """Cell averages, shape grid.shape."""
+        D, out = self.diffusion, self.out
+        p = np.zeros(D.grid.n_cells)
+        p[out.ids] = np.exp(out.log_m - out.log_m.max()) * self.v
+        return (p / p.sum()).reshape(D.grid.shape) / D.grid.volumes
+
+    def exits(self):
+        """Points of the boundary (k, ndim) and probabilities (k,)."""
+        from ..discretisation.absorbing_boundary import exit_points
+        out = self.out
+        ground = out.grounds[0] if out.grounds[1] is None else out.grounds[0] + out.grounds[1]
+        at = np.flatnonzero(ground > 0)
+        p = ground[at] * self.v[at]
+        return exit_points(self.diffusion, out.regions[0], out.ids[at]), p / p.sum()
