@@ -14,6 +14,7 @@ __getattr__, __dir__, __all__ = lazy_names(__name__, {
     "potentials.potential": "Potential",
     "potentials.grid_potential": "GridPotential",
     "potentials.catalogue": "catalogue",
+    "potentials.diffusion": "Diffusion",
     "potentials.stationary.critical": "find_wells critical_points",
     "potentials.stationary.energy_path": "minimum_energy_path",
     "potentials.regions": "Ball HalfSpace Box Sublevel Basin Region",

@@ -8,7 +8,8 @@ import numpy as np
 
 from ..core import checks
 from ..core.results import Field
-from ..potentials import mobility as mobilities
+from ..potentials.diffusion import Diffusion
+from ..potentials.potential import Potential
 
 DEEPEST_MISS = 600.0                   # theta by which f may fall below its smallest sample inside a cell
 REMEMBERED = 12                        # answers and grids that a diffusion keeps
@@ -29,10 +30,10 @@ class FokkerPlanck:
         Temperature in the units of f, positive; ``theta(t)`` for annealing, and then the stationary
         quantities are those at time 0 (see `at`).
     grid : Grid
-    mobility : None, float, (ndim,), (ndim, ndim) or callable, optional
-        M: isotropic, diagonal, a constant symmetric positive definite matrix (uniform grids), or a function
-        of points (..., ndim) that gives (...) or (..., ndim). On a plane of directions with Gram matrix G it
-        is the inverse of G.
+    mobility : None, float, (ndim,), (ndim, ndim), str, Potential, callable or pair, optional
+        M: isotropic, diagonal, a constant symmetric positive definite matrix (uniform grids), a formula or a
+        function of points (n, ndim) that gives (n,) or (n, ndim), or ``(M, div M)``, as in `fpkit.Diffusion`.
+        On a plane of directions with Gram matrix G it is the inverse of G.
     scheme : str
         "recommended", or a named one for comparison: a rule for conductances and one for masses,
         "midpoint/cell" (see `fpkit.fokker_planck.discretisation.schemes`). "recommended" is the exact chain
@@ -61,10 +62,9 @@ class FokkerPlanck:
     _whole = None                      # of a `killed` one: the diffusion whose masses and energies it shares
 
     def __init__(self, potential, theta, grid, mobility=None, scheme="recommended", absorbing=None):
-        for name in ("ndim", "block"):
-            if not hasattr(potential, name):
-                raise TypeError(f"potential must be a Potential, got {checks.shown(potential)}; make one "
-                                "with fp.Potential(...).")
+        if not isinstance(potential, Potential):
+            raise TypeError(f"potential must be a Potential, got {checks.shown(potential)}; make one with "
+                            "fp.Potential(...).")
         if not hasattr(grid, "centres"):
             raise TypeError(f"grid must be a Grid, got {checks.shown(grid)}; make one with fp.Grid(bounds, "
                             "shape).")
@@ -80,8 +80,14 @@ class FokkerPlanck:
         from .discretisation.schemes import parsed
         parsed(scheme, grid.ndim)
         self.potential, self.theta, self.grid, self.scheme = potential, theta, grid, scheme
-        self._mobility = mobilities.checked(mobility, grid)
-        self.mobility = mobility if mobility is None or callable(mobility) else np.asarray(mobility, float)
+        self.process = Diffusion(potential, theta, mobility)
+        self._mobility = M = self.process.mobility
+        self.mobility = M.given
+        if M.is_full and not grid.is_uniform:
+            raise ValueError("a mobility with off-diagonal entries needs a uniform grid: its stencil couples "
+                             "cells at fixed offsets; use Grid(bounds, shape).")
+        if not M.is_constant:
+            M.at(np.array([[(low + high) / 2 for low, high in grid.bounds]] * 2))   # a wrong one shows here
         self.absorbing = absorbing
         if absorbing is not None:
             from ..potentials.regions.shapes import check_region

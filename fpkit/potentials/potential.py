@@ -359,6 +359,11 @@ class Potential:
         return {**self.__dict__, "_blocks": {}, "_recorded": None}
 
     @property
+    def text(self) -> str:
+        """Short text of the formula."""
+        return self._text
+
+    @property
     def source(self):
         """Text that determines the function: its formula as generated code, and what its pieces are made
         of."""

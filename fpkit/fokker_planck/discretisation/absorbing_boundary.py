@@ -94,7 +94,7 @@ def ground(space, conductance, notes, by_axis=False):
     check_selection(space)
     d = space.grid.ndim
     out = np.full((d, space.grid.n_cells), -np.inf)
-    if space.mobility.tensor is None:
+    if not space.mobility.is_full:
         for axis, e in enumerate(space.axis_edges):
             states, absorbed = space.states.ravel(), space.absorbed.ravel()
             for here, there, sign in ((e.a, e.b, 1.0), (e.b, e.a, -1.0)):
@@ -134,11 +134,11 @@ def _add(space, out, conductance, axis, flat, length, area):
     step[axis] = length
     step, Bw = _shortened(space, start, step)
     rule = "quadrature" if conductance in ("face", "committor") else conductance
-    if space.mobility.tensor is not None:
+    if space.mobility.is_full:
         c = log_conductance(space, rule, None, start, step, np.abs(step[axis]),
-                            area * space.mobility.tensor[axis, axis], space.B[flat], Bw) \
+                            area * space.mobility.matrix[axis, axis], space.B[flat], Bw) \
             if rule != "quadrature" else _line(space, start, step,
-                                               space.theta * space.mobility.tensor[axis, axis] * area
+                                               space.theta * space.mobility.matrix[axis, axis] * area
                                                / np.abs(step[axis]))
     else:
         c = log_conductance(space, rule, axis, start, step, np.abs(step[axis]), area, space.B[flat], Bw)
@@ -156,7 +156,7 @@ def _add_tensor(space, out, conductance):
     from .tensor_stencil import neighbours
     grid = space.grid
     volume = float(np.prod(grid.h))
-    for offset, weight in zip(*selling(space.mobility.tensor, grid.h)):
+    for offset, weight in zip(*selling(space.mobility.matrix, grid.h)):
         if weight <= 0:
             continue
         for sign in (1, -1):

@@ -65,7 +65,7 @@ def hats(space, start, step, axis=0, n_points=8):
             B = space.exponent((start[:, at, None] + step[:, at, None]
                                 * s).reshape(d, -1)).reshape(at.size, pieces, n_points)
             R = B
-            if axis is not None and space.mobility.function is not None:
+            if axis is not None and not space.mobility.is_constant:
                 R = B - space.mobility.log_along(axis, (start[:, at, None] + step[:, at, None]
                                                         * s).reshape(d, -1)).reshape(B.shape)
             elif axis is not None:

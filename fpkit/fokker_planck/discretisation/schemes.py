@@ -61,7 +61,7 @@ def assemble(space, scheme, cell_log_mass):
     notes = {"scheme": f"{conductance}/{mass}"}
     if space.grid.ndim == 1 and (conductance, mass) == ("quadrature", "committor"):
         return exact_line_chain(space, notes)
-    if space.mobility.tensor is not None:
+    if space.mobility.is_full:
         from .tensor_stencil import tensor_edges
         if conductance in ("face", "committor"):
             conductance = "quadrature"

@@ -14,7 +14,7 @@ def tensor_edges(space, conductance):
     from .edge_integrals import log_mean_resistance
     from .edge_rules import log_weight
     grid = space.grid
-    offsets, weights = selling(space.mobility.tensor, grid.h)
+    offsets, weights = selling(space.mobility.matrix, grid.h)
     volume = float(np.prod(grid.h))
     edges, logs = [], []
     for offset, weight in zip(offsets, weights):

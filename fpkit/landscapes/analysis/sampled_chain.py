@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...core.grid import Grid
+from ...potentials.mobility import mobility_of
 
 HIGHEST = 600.0  # theta above the lowest sample from which on the loss rises only logarithmically
 
@@ -50,7 +51,7 @@ class SampledDiffusion:
             raise ValueError("the samples are not evenly spaced; the chain needs even spacing on each axis.")
         self.theta, self.beta = float(theta), 1 / float(theta)
         self.potential = land
-        self.mobility = np.eye(land.ndim) if mobility is None else np.asarray(mobility, float)
+        self.mobility = mobility_of(mobility, land.ndim).matrix
         valid, loss = land.valid.T, land.loss.T
         self.grid = Grid([(e[0], e[-1]) for e in land.edges], valid.shape, mask=None if valid.all()
                          else np.ascontiguousarray(valid))
