@@ -56,4 +56,4 @@ def test_relative_and_absolute_imports_are_resolved():
     assert next(imported("from ..potentials.potential import Potential",
                          ["core"]))[0] == ["fpkit", "potentials", "potential"]
     assert next(imported("from . import checks", ["core"]))[0] == ["fpkit", "core", "checks"]
-    assert next(imported("import fpkit.langevin.simulate", ["core"]))[0] == ["fpkit", "langevin", "face"]
+    assert next(imported("import fpkit.langevin.simulate", ["core"]))[0] == ["fpkit", "langevin", "simulate"]
