@@ -49,5 +49,6 @@ from .rates.network import WellNetwork as WellNetwork
 from .rates.network import well_network as well_network
 from .rates.picture import transition_picture as transition_picture
 from .rates.table import RatesTable as RatesTable
+
 __version__: str
 __all__: list[str]

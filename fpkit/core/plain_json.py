@@ -2,11 +2,12 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 
-def plain(a):
+def plain(a: Any) -> Any:
     """Anything as what strict JSON knows: arrays become lists, numbers that are not finite None."""
     if isinstance(a, dict):
         return {str(k): plain(v) for k, v in a.items()}

@@ -19,4 +19,5 @@ from .spaces import coupled_double_well as coupled_double_well
 from .spaces import grokking_chamber as grokking_chamber
 from .spaces import ornstein_uhlenbeck as ornstein_uhlenbeck
 from .spaces import quartic_chain as quartic_chain
+
 __all__: list[str]
