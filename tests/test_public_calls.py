@@ -10,9 +10,9 @@ ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:                        # validation/ stands beside fpkit/ in a checkout
     sys.path.insert(0, str(ROOT))
 
-import fpkit as fp
-import validation
-from validation import public_calls as tool
+import fpkit as fp  # noqa: E402
+import validation  # noqa: E402
+from validation import public_calls as tool  # noqa: E402
 
 CHOSEN = ["the Gibbs density in one dimension", "capacities, fluxes and rates in one dimension",
           "a string with every function that strings know", "the message for a negative temperature"]

@@ -16,8 +16,21 @@ difference of its call and not the end of all.
 """
 from __future__ import annotations
 
+import argparse
+import contextlib
+import dataclasses
+import functools
+import io
+import json
+import math
+import numbers
 import os
+import re
 import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
 
 if __name__ == "__main__":     # before NumPy is imported: sums must not depend on the number of threads
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -26,24 +39,10 @@ if __name__ == "__main__":     # before NumPy is imported: sums must not depend 
     if os.path.isfile(os.path.join("fpkit", "__init__.py")):
         sys.path.insert(0, os.getcwd())
 
-import argparse                                  # noqa: E402
-import contextlib                                # noqa: E402
-import dataclasses                               # noqa: E402
-import functools                                 # noqa: E402
-import io                                        # noqa: E402
-import json                                      # noqa: E402
-import math                                      # noqa: E402
-import numbers                                   # noqa: E402
-import re                                        # noqa: E402
-import tempfile                                  # noqa: E402
-import time                                      # noqa: E402
-import warnings                                  # noqa: E402
-from pathlib import Path                         # noqa: E402
+import numpy as np  # noqa: E402
+from scipy import sparse  # noqa: E402
 
-import numpy as np                               # noqa: E402
-import scipy.sparse as sparse                    # noqa: E402
-
-import fpkit as fp                               # noqa: E402
+import fpkit as fp  # noqa: E402
 
 FORMAT = 1
 LEFT_OUT = {"inputs", "problem", "fpkit", "version", "seconds", "created_utc", "rule", "state"}  # provenance
@@ -274,6 +273,9 @@ def compared(before, after):
 
 
 def _difference(rule, old, new):
+    raised = new["texts"].get("raised")
+    if raised is not None and "raised" not in old["texts"]:
+        return Difference(rule.label, False, math.inf, None, False, (f"it fails now: {raised}",))
     relative, over_error, free, failed, notes, has_moved = 0.0, None, set(), [], [], False
     for path, a in old["numbers"].items():
         b = new["numbers"].get(path)
@@ -296,9 +298,8 @@ def _difference(rule, old, new):
         if a != b:
             failed.append((path, f"{path or 'the text'}: {_told_text(a, b)}"))
     added = [path for kind in ("numbers", "texts") for path in new[kind] if path not in old[kind]]
-    if "raised" in added or "warnings" in added:
-        failed += [(path, f"{path}: {new['texts'][path]}")
-                   for path in ("raised", "warnings") if path in added]
+    if "warnings" in added:
+        failed.append(("warnings", f"it warns now: {new['texts']['warnings']}"))
     elif added:
         notes.append(f"{len(added)} entries are new, such as {added[0]}")
     is_same = not failed and not has_moved
