@@ -58,6 +58,7 @@ class FokkerPlanck:
     (0.002824, True)
     """
 
+    nodes_are_cells = False            # cell averages are read from node values (see `ReversibleChain`)
     _whole = None                      # of a `killed` one: the diffusion whose masses and energies it shares
 
     def __init__(self, potential, theta, grid, mobility=None, scheme="recommended", absorbing=None):
@@ -284,9 +285,11 @@ class FokkerPlanck:
         return self.chain.edges
 
     @property
-    def ground(self):
+    def killing(self):
         """Rate of absorption times mass (n_cells,), on the scale of `log_mass`; None without absorption."""
         return self._chain_in_range.ground
+
+    ground = killing
 
     @cached_property
     def components(self):
@@ -483,13 +486,20 @@ class FokkerPlanck:
         from . import questions as passage
         return passage.answer(self, question, arguments, refine)
 
+    def on(self, grid):
+        """The same diffusion on another grid."""
+        return FokkerPlanck(self.potential, self.theta, grid, self.mobility, self.scheme, self.absorbing)
+
+    def with_scheme(self, scheme):
+        """The same diffusion with another space scheme."""
+        return FokkerPlanck(self.potential, self.theta, self.grid, self.mobility, scheme, self.absorbing)
+
     def _on(self, grid):
         """The same diffusion on another grid, remembered."""
         if grid == self.grid:
             return self
         key = ("grid", grid.shape)
-        return self._remember(key, lambda: FokkerPlanck(self.potential, self.theta, grid, self.mobility,
-                                                        self.scheme, self.absorbing))
+        return self._remember(key, lambda: self.on(grid))
 
     def _remember(self, key, make):
         """What `make` returned for this key; the last few are kept, since one question often follows from

@@ -43,7 +43,7 @@ class SampledDiffusion:
     scheme = "samples"
     # evolve: a cell probability is node mass times node value, nothing is averaged in between
     nodes_are_cells = True
-    ground = None
+    absorbing = killing = None
 
     def __init__(self, land, theta, mobility=None, highest=HIGHEST):
         if not land.is_uniform:
