@@ -9,15 +9,9 @@ import numpy as np
 from ..core.results import Estimate, Field
 from .boundary_values.fields import _field
 from .boundary_values.first_passage import UNREACHABLE, CommittorSolution, passage_time
-from .extrapolation import HOPELESS, MOST_CELLS, UNRESOLVED, ask, limit, number, order_text
+from .extrapolation import MOST_CELLS, RULE, UNRESOLVED, number, order_text, richardson_limit, solve_on_sequence
 from .results import PerAxis, QuasiStationary, Spectrum
 from .spectrum.quasi_stationary import QuasiStationaryState
-
-
-def answer(diffusion, question, arguments, refine=False):
-    """One question about a diffusion on a grid: the chain's value with its error, or the extrapolation over
-    finer grids."""
-    return QUESTIONS[question](diffusion, *arguments, refine=refine)
 
 
 # ------------------------------------------------------------------------------------------------------------------
@@ -57,8 +51,8 @@ def bracketed(diffusion, question, source, target, found):
     if share is None:
         scale = diffusion.beta * diffusion.f0 if question == "capacity" else diffusion._cell_masses.log_total
     else:  # this mass is no integral of known functions: its own change from grid to grid widens the bracket
-        levels = ask(diffusion, lambda D: share(pair(D, source, target)) - D.beta * D.f0, False)
-        scale, relative, _ = limit(levels, levels.answers)
+        levels = solve_on_sequence(diffusion, lambda D: share(pair(D, source, target)) - D.beta * D.f0, False)
+        scale, relative, _ = richardson_limit(levels, levels.answers)
         scale, slack = float(scale) + diffusion.beta * diffusion.f0, float(np.log1p(relative))
     logs = low - scale - slack, high - scale + slack
     with np.errstate(over="ignore"):
@@ -68,7 +62,7 @@ def bracketed(diffusion, question, source, target, found):
                                   700.0))) if np.isfinite(logs).all() else math.inf
     error = min(found.error, found.value * farthest) if found.value > 0 else found.error
     inputs = {**found.inputs, "bracket": ends, "bracket_log10": tuple(float(l) / math.log(10) for l in logs)}
-    status = "ok" if found.status == UNRESOLVED and error <= HOPELESS * found.value else found.status
+    status = "ok" if found.status == UNRESOLVED and error <= RULE.unresolved_error * found.value else found.status
     return Estimate(found.value, error, found.method, found.log10, status, inputs)
 
 
@@ -93,8 +87,8 @@ def effective_diffusion(diffusion, refine=False):
     if not any(diffusion.grid.periodic):
         raise ValueError("effective diffusion needs a periodic axis: between walls no path spreads for ever; "
                          "use Grid(..., periodic=True).")
-    levels = ask(diffusion, log_effective, refine)
-    logs, errors, p = limit(levels, levels.answers)
+    levels = solve_on_sequence(diffusion, log_effective, refine)
+    logs, errors, p = richardson_limit(levels, levels.answers)
     return PerAxis(number(l, e, order_text(p), diffusion._inputs) for l, e in zip(logs, errors))
 
 
@@ -103,10 +97,10 @@ def spectrum(diffusion, k=6, refine=False):
 
     def one(D):
         return D._remember(("modes", k), lambda: lowest_modes(D, k))
-    levels = ask(diffusion, one, refine, {d: min(n, MOST_CELLS[d]) for d, n in LARGEST.items()})
+    levels = solve_on_sequence(diffusion, one, refine, {d: min(n, MOST_CELLS[d]) for d, n in LARGEST.items()})
     functions = one(diffusion)[1]
     n = min(len(a[0]) for a in levels.answers)
-    logs, relative, p = limit(levels, [a[0][:n] for a in levels.answers])
+    logs, relative, p = richardson_limit(levels, [a[0][:n] for a in levels.answers])
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         values = np.exp(logs)
         errors = np.where(values > 0, values * relative, 0.0)
@@ -116,8 +110,8 @@ def spectrum(diffusion, k=6, refine=False):
 
 
 def _number(diffusion, one, refine, regions):
-    levels = ask(diffusion, one, refine)
-    log, relative, p = limit(levels, levels.answers)
+    levels = solve_on_sequence(diffusion, one, refine)
+    log, relative, p = richardson_limit(levels, levels.answers)
     status = UNREACHABLE if log == -np.inf else "ok"
     return number(float(log), relative, order_text(p),
                   {**diffusion._inputs, **{k: repr(r) for k, r in regions.items()}}, status)

@@ -44,7 +44,7 @@ def test_symmetric_chain_has_flow_equal_to_energy():
     D = tilted(0.02, mobility=[[1.0, 0.4], [0.4, 0.7]])            # no rows of cut cells with a full tensor
     pair = CommittorSolution(D, LEFT, RIGHT)
     assert pair.log_energy() == pytest.approx(pair.log_capacity, abs=1e-12)
-    assert pair.out.grounds[0] @ pair.q_target == pytest.approx(pair.out.grounds[1] @ pair.q_source,
+    assert pair.out.killings[0] @ pair.q_target == pytest.approx(pair.out.killings[1] @ pair.q_source,
                                                                 rel=1e-12)
 
 
@@ -96,7 +96,7 @@ def test_last_exits_weigh_the_times_of_a_potential_that_is_not_separable(theta, 
     # along faces: the flow out of A passes through their middles
     A, B = fp.HalfSpace([-1, 0], 1.0), fp.HalfSpace([1, 0], 1.0)
     pair = CommittorSolution(D, A, B)
-    exits = pair.out.grounds[0] * pair.q_target
+    exits = pair.out.killings[0] * pair.q_target
     at = np.flatnonzero(exits > 0)
     faces = D.grid.points.reshape(-1, 2)[pair.out.ids[at]]
     faces[:, 0] = -1.0

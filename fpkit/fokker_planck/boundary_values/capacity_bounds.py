@@ -97,8 +97,8 @@ def _on_cells(pair, q, k):
     """Committor on the cells, 0 in region k and 1 in the other; NaN where there is none."""
     out = pair.out
     values = np.full(out.grid.n_cells, np.nan)
-    values[out.ids] = np.where(out.drained, q, np.nan)
-    values[out.held[k].ravel()], values[out.held[1 - k].ravel()] = 0.0, 1.0
+    values[out.ids] = np.where(out.reaches_boundary, q, np.nan)
+    values[out.in_region[k].ravel()], values[out.in_region[1 - k].ravel()] = 0.0, 1.0
     return values.reshape(out.grid.shape)
 
 
@@ -168,20 +168,17 @@ class Cells(Region):
 
 def _thomson(diffusion, within):
     """log of I^2 over the energy of a flow that carries I from one set of cells to the other."""
-    from ..fokker_planck import FokkerPlanck
     space, grid, d = diffusion._space, diffusion.grid, diffusion.grid.ndim
     # no flow through the rim, where conductances are cut to the range of floats and exp(beta f) is huge
-    kept = diffusion.inside & ((space.B.reshape(grid.shape) <= space.rim) | within[0] | within[1])
-    D = FokkerPlanck(diffusion.potential, diffusion.theta, _masked(grid, kept), diffusion.mobility,
-                     diffusion.scheme)
+    kept = diffusion.inside & ((space.B.reshape(grid.shape) <= space.weight_limit) | within[0] | within[1])
     try:
-        out = KilledChain(D, [Cells(grid, within[0]), Cells(grid, within[1])])
+        out = KilledChain(diffusion.on(_masked(grid, kept)), [Cells(grid, within[0]), Cells(grid, within[1])])
     except ValueError:                                # nothing lies between
         return -np.inf
-    if not (out.touched(0) & out.touched(1)).any() or out.is_large:  # a solution by iteration leaves sources
+    if not (out.reaches(0) & out.reaches(1)).any() or out.is_large:  # a solution by iteration leaves sources
         return -np.inf
     # of the symmetric chain: its flow has no sources
-    q_source, q_target = out.factors().solve(np.stack(out.grounds[:2]))
+    q_source, q_target = out.factors().solve(np.stack(out.killings[:2]))
     flow = [np.zeros([n + (k == a) for a, n in enumerate(grid.shape)]) for k in range(d)]
     near = q_target[out.I] + q_target[out.J] < q_source[out.I] + q_source[out.J]
     through = out.c * np.where(near, q_target[out.J] - q_target[out.I], q_source[out.I] - q_source[out.J])
@@ -238,7 +235,7 @@ def _add_edges(grid, flow, a, b, through):
 def _add_ends(out, flow, k, q, sign):
     """Flow out of the cells of region k (sign 1) or into them (-1) to the states beside them, added to the
     faces; the current."""
-    grid, held = out.grid, out.held[k]
+    grid, held = out.grid, out.in_region[k]
     place, total = np.array(np.unravel_index(out.ids, grid.shape)), 0.0
     for axis, logs in enumerate(out._by_axis[k]):
         n, is_ring = grid.shape[axis], grid.periodic[axis]

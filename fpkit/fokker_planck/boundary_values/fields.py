@@ -8,12 +8,10 @@ from operator import or_
 import numpy as np
 
 from ...core.results import Estimate, Field
-from ..extrapolation import ask, limit, number, order_text
+from ..extrapolation import RULE, GridSequence, number, order_text, richardson_limit, solve_on_sequence
 from .first_passage import UNREACHABLE
 from .interpolation import Interpolant
 from .resampling import at_centres
-
-UNSEEN = 0.2  # relative change between two grids, interpolated on both, above which it counts in full
 
 
 class PointRule:
@@ -63,12 +61,12 @@ class PointRule:
             if is_refined and changes:
                 last = changes[-1 - self.levels.has_between]
                 own = own + np.abs(last(points, 3) - last(points)) / 3
-            log, error, p = limit(self.levels, [log - c(points, 3 if is_refined else 1) for c in changes]
+            log, error, p = richardson_limit(self.levels, [log - c(points, 3 if is_refined else 1) for c in changes]
                                   + [log])
             error = error + np.expm1(np.minimum(own, 700.0))
             if raw is not None:
                 raw = np.abs(np.expm1(raw[0] - raw[1]))
-                error = np.where(raw > UNSEEN, np.fmax(error, raw), error)
+                error = np.where(raw > RULE.unseen_change, np.fmax(error, raw), error)
         return log, error, p
 
     def __call__(self, point):
@@ -119,7 +117,7 @@ class Change:
 
 
 def _field(diffusion, one, refine, exact, name, units, regions):
-    levels = ask(diffusion, one, refine)
+    levels = solve_on_sequence(diffusion, one, refine)
     inputs = {**diffusion._inputs, **{k: repr(r) for k, r in regions.items()}}
     rule = PointRule(levels, exact, name, inputs)
     base = levels.answers[levels.base]

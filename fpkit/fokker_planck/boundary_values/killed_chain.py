@@ -33,7 +33,7 @@ class KilledChain:
         Edges between them and log conductances, on the scale of int exp(-beta (f - f0)).
     log_m : ndarray (n,)
         log masses, cut by the regions.
-    log_grounds : list of ndarray (n,)
+    log_killings : list of ndarray (n,)
         log of the rate times mass at which each region takes; the last is the absorbing set of the diffusion,
         or None.
     """
@@ -41,10 +41,10 @@ class KilledChain:
     def __init__(self, diffusion, regions=(), reach=REACH):
         self.diffusion, self.regions, self.reach = diffusion, list(regions), reach
         grid = self.grid = diffusion.grid
-        self.held = [_held(diffusion, r) for r in self.regions]
+        self.in_region = [_in_region(diffusion, r) for r in self.regions]
         for k, r in enumerate(self.regions):
             for q in range(k):
-                both = int((self.held[k] & self.held[q]).sum())
+                both = int((self.in_region[k] & self.in_region[q]).sum())
                 if both or _touch(diffusion, self.regions[q], r):
                     raise ValueError(f"{self.regions[q]!r} and {r!r} overlap"
                                      + (f" in {both} cells of {'x'.join(map(str, grid.shape))}" if both
@@ -62,13 +62,13 @@ class KilledChain:
         self.log_m = chain.log_mass[self.ids] + chain.shift
         parts = self.regions + ([diffusion.absorbing] if diffusion.absorbing is not None else [])
         self.is_symmetric = grid.ndim == 1 or killed._mobility.tensor is not None or not parts
-        by_axis = [self._grounds_of(chain, p, len(parts) == 1) for p in parts]
+        by_axis = [self._log_killing_of(chain, p, len(parts) == 1) for p in parts]
         if diffusion.absorbing is None:
             by_axis.append(None)
         self._by_axis, self._killed = by_axis, killed
-        self.log_grounds = [None if g is None else np.logaddexp.reduce(g, axis=0) for g in by_axis]
+        self.log_killings = [None if g is None else np.logaddexp.reduce(g, axis=0) for g in by_axis]
 
-    def _grounds_of(self, chain, region, is_alone):
+    def _log_killing_of(self, chain, region, is_alone):
         """log of the rate times mass at which a region takes along each axis (ndim, n); all under the first
         axis where the axes do not matter."""
         from ..discretisation.absorbing_boundary import ground
@@ -113,7 +113,7 @@ class KilledChain:
             _, first = np.unique(I[to], return_index=True)
             I, J = I[to][first], J[to][first]
             beside = np.zeros(self.n, bool)
-            for g in self.log_grounds:
+            for g in self.log_killings:
                 if g is not None:
                     beside |= is_steep & np.isfinite(g)
             inner = ~beside[I]
@@ -121,7 +121,7 @@ class KilledChain:
             lowered = beside
             lowered[I] = True
             m[lowered] = np.minimum(m, most)[lowered]
-        return np.where(B <= space.rim, m, 0.0)
+        return np.where(B <= space.weight_limit, m, 0.0)
 
     @cached_property
     def rows(self):
@@ -174,9 +174,9 @@ class KilledChain:
         graph = coo_matrix((np.ones(self.I.size, np.int8), (self.I, self.J)), shape=(self.n, self.n))
         return connected_components(graph, directed=False)[1]
 
-    def touched(self, k):
+    def reaches(self, k):
         """States of the parts from which region k is reached (n,)."""
-        g = self.log_grounds[k]
+        g = self.log_killings[k]
         if g is None:
             return np.zeros(self.n, bool)
         hit = np.zeros(self.labels.max() + 1, bool)
@@ -184,11 +184,11 @@ class KilledChain:
         return hit[self.labels]
 
     @cached_property
-    def drained(self):
+    def reaches_boundary(self):
         """States of the parts from which some region is reached (n,)."""
         out = np.zeros(self.n, bool)
-        for k in range(len(self.log_grounds)):
-            out |= self.touched(k)
+        for k in range(len(self.log_killings)):
+            out |= self.reaches(k)
         return out
 
     def left_out(self, kept):
@@ -202,7 +202,7 @@ class KilledChain:
     def _window(self):
         """(shift, largest): logs minus the shift lie in the range of floats where they matter; those above
         `largest` are cut to it."""
-        every = np.concatenate([self.log_c, *(g[np.isfinite(g)] for g in self.log_grounds if g is not None)])
+        every = np.concatenate([self.log_c, *(g[np.isfinite(g)] for g in self.log_killings if g is not None)])
         if not every.size:
             return 0.0, 0.0
         top, low = float(every.max()), float(every.min())
@@ -241,17 +241,17 @@ class KilledChain:
         return self.scaled(self.log_c)
 
     @cached_property
-    def grounds(self):
-        return [None if g is None else self.scaled(g) for g in self.log_grounds]
+    def killings(self):
+        return [None if g is None else self.scaled(g) for g in self.log_killings]
 
     @cached_property
-    def ground(self):
+    def killing(self):
         """Sum of all grounds (n,); 1 where nothing is reached, so that the solve stays regular there."""
         total = np.zeros(self.n)
-        for g in self.grounds:
+        for g in self.killings:
             if g is not None:
                 total = total + g
-        return np.where(self.drained, total, 1.0)
+        return np.where(self.reaches_boundary, total, 1.0)
 
     @cached_property
     def X(self):
@@ -272,8 +272,8 @@ class KilledChain:
         are large."""
         if self.is_large:
             from ..solvers.deflation import DeflatedSolver
-            return DeflatedSolver(self, self.c, self.ground)
-        return self.solver_with(self.c, self.ground)
+            return DeflatedSolver(self, self.c, self.killing)
+        return self.solver_with(self.c, self.killing)
 
     def solver_with(self, c, ground):
         from ..solvers.elimination import Elimination
@@ -289,13 +289,13 @@ class KilledChain:
         consistent rows."""
         if self.is_large:
             return np.stack([factors.committor(0), factors.committor(1)])
-        grounds = np.stack(self.grounds[:2])
+        grounds = np.stack(self.killings[:2])
         q = factors.solve(grounds)
         return q if self.rows is None else self.rows.improved(factors, q, np.stack(self.rows.grounds[:2])
                                                               - grounds)
 
 
-def _held(diffusion, region):
+def _in_region(diffusion, region):
     from ...potentials.regions.shapes import check_region
     check_region(region, diffusion.grid, "the region")
     return diffusion.inside & region.contains(diffusion.grid.points)

@@ -68,11 +68,11 @@ class Coefficients:
         return rank
 
     @cached_property
-    def rim(self):
+    def weight_limit(self):
         """beta (f - f0) above which the landscape has no weight in any rate: `ABOVE` beyond the highest way
         between two wells."""
         if self.whole is not None:
-            return self.whole.rim
+            return self.whole.weight_limit
         from .wells import highest_way
         return highest_way(self) + ABOVE
 

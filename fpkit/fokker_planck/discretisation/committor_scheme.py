@@ -77,7 +77,7 @@ def _classes(space, P, Q, used):
     # an extremum inside a half shows in the bend only
     change_x = change_x + np.max([abs(B[0, j] - 2 * B[1, j] + B[2, j]) for j in range(3)], axis=0) / 2
     change_y = change_y + np.max([abs(B[i, 0] - 2 * B[i, 1] + B[i, 2]) for i in range(3)], axis=0) / 2
-    remote, far = space.rim, space.rim + FAR
+    remote, far = space.weight_limit, space.weight_limit + FAR
     step = np.where(lowest > far, 1e9, np.where(lowest > remote, 12.0, STEP))
     kx, ky = (np.clip(2 ** np.ceil(np.log2(np.maximum(np.ceil(c / step), 1))), 1, MAX_PIECES).astype(int)
               for c in (change_x, change_y))

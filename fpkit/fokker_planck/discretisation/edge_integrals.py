@@ -106,7 +106,7 @@ def _by_pieces(space, start, step, least=1):
     B = _exponents(space, start, step, probes, None)
     change = np.abs(np.diff(B, axis=0)).max(0) * 4
     wanted = np.ceil(change / STEP)
-    remote = B.min(0) > space.rim
+    remote = B.min(0) > space.weight_limit
     wanted[remote] = np.minimum(wanted[remote], np.maximum(np.ceil(change[remote] / ABOVE_RIM), 1))
     wanted = np.clip(wanted, least, MAX_PIECES)
     pieces = (2 ** np.ceil(np.log2(wanted))).astype(int)

@@ -99,5 +99,5 @@ def _face_means(space, e):
                                 exponent.potential.p, exponent.beta, exponent.f0,
                                 np.ascontiguousarray(e.a), x.copy(), w.copy(),
                                 np.stack(gauss(FACE_LINES[grid.ndim])), STEP, ABOVE_RIM, MAX_PIECES,
-                                space.rim, out)
+                                space.weight_limit, out)
     return out

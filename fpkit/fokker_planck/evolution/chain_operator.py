@@ -31,9 +31,7 @@ def chain_lines(diffusion, order=4):
     """`SplitOperator` of the chain (log_mass, edges, log_conductance, ground) of a diffusion."""
     chain, is_ours = diffusion, getattr(diffusion, "scheme", "") == "recommended"
     if is_ours:  # point masses: committor and cell masses are slow in strong drift
-        from ..fokker_planck import FokkerPlanck
-        chain = FokkerPlanck(diffusion.potential, diffusion.theta, diffusion.grid, diffusion.mobility,
-                             "quadrature/node", diffusion.absorbing)
+        chain = diffusion.with_scheme("quadrature/node")
     grid, theta = diffusion.grid, float(diffusion.theta)
     log_mass = np.asarray(chain.log_mass, float).ravel()
     inside = np.isfinite(log_mass)

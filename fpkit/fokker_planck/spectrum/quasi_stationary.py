@@ -22,7 +22,7 @@ class QuasiStationaryState:
         self.diffusion = diffusion
         out = self.out = KilledChain(diffusion, [target])
         self.status = "ok"
-        if out.left_out(out.drained) > DEAD:
+        if out.left_out(out.reaches_boundary) > DEAD:
             self.status, self.log_rate, self.v = UNREACHABLE, -np.inf, np.zeros(out.n)
             return
         self.log_rate, self.v = lowest(out)
@@ -38,7 +38,7 @@ class QuasiStationaryState:
         """Points of the boundary (k, ndim) and probabilities (k,)."""
         from ..discretisation.absorbing_boundary import exit_points
         out = self.out
-        ground = out.grounds[0] if out.grounds[1] is None else out.grounds[0] + out.grounds[1]
+        ground = out.killings[0] if out.killings[1] is None else out.killings[0] + out.killings[1]
         at = np.flatnonzero(ground > 0)
         p = ground[at] * self.v[at]
         return exit_points(self.diffusion, out.regions[0], out.ids[at]), p / p.sum()

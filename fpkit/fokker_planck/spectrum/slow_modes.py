@@ -51,7 +51,7 @@ class SlowModes:
         for a, node in enumerate(nodes):
             np.add.at(to_core[a], J[I == node], c[I == node])
             np.add.at(to_core[a], I[J == node], c[J == node])
-        own_ground = np.where(out.drained, out.ground, 0.0)
+        own_ground = np.where(out.reaches_boundary, out.killing, 0.0)
         ground = np.where(is_core, 1.0, own_ground + to_core.sum(0))
         ground = np.where(part, ground, 1.0)
         solver = Elimination(out.ordering, np.where(touches, 0.0, c), ground)
