@@ -19,7 +19,7 @@ from ..core.results import Estimate, ResolutionWarning
 
 FEWEST = 4                                 # cells along an axis of a coarser grid
 MOST_CELLS = {1: 200_000, 2: 700_000, 3: 2_200_000}       # of a grid made here
-MOST_BETWEEN = {1: 100_000, 2: 50_000, 3: 50_000}         # of one for which a grid between it and half is asked
+MOST_BETWEEN = {1: 100_000, 2: 50_000, 3: 50_000}         # of one that asks a grid between it and half
 UNRESOLVED = ("unresolved: grids differ by more than ten times the answer; refine the grid, leave out what "
               "lies high above the saddles, or raise theta")
 

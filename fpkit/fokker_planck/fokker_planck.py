@@ -80,7 +80,8 @@ class FokkerPlanck:
     (0.002824, True)
     """
 
-    _whole = None                      # of a `killed` one: the diffusion whose masses and energies it shares
+    # of a `killed` one: the diffusion whose masses and energies it shares
+    _whole: FokkerPlanck | None = None
 
     def __init__(self, potential: Potential, theta: float | Callable[[float], float], grid: Grid,
                  mobility: ArrayLike | Callable | None = None, scheme: str = "recommended",
@@ -132,7 +133,8 @@ class FokkerPlanck:
 
         Examples
         --------
-        >>> D = fp.FokkerPlanck(fp.Potential("x**2"), theta=lambda t: 1 / (1 + t), grid=fp.Grid([(-3, 3)], shape=60))
+        >>> grid = fp.Grid([(-3, 3)], shape=60)
+        >>> D = fp.FokkerPlanck(fp.Potential("x**2"), theta=lambda t: 1 / (1 + t), grid=grid)
         >>> D.at(4.0).theta
         0.2
         """
@@ -163,9 +165,8 @@ class FokkerPlanck:
         bad = inside & (np.isnan(f) | (f == -np.inf))
         if bad.any():
             where = ", ".join(str(np.round(p, 6).tolist()) for p in points[bad][:2])
-            raise ValueError(f"the potential is NaN or -inf in {int(bad.sum())} of {int(inside.sum())} "
-                             f"cells, first at {where}; take them out "
-                             "with Grid(..., mask=...) or move the bounds.")
+            raise ValueError(f"the potential is NaN or -inf in {int(bad.sum())} of {int(inside.sum())} cells,"
+                             f" first at {where}; take them out with Grid(..., mask=...) or move the bounds.")
         inside &= f < np.inf                     # f = inf is a wall
         if not inside.any():
             raise ValueError("the potential is infinite in every cell; move the bounds of the grid.")
@@ -183,7 +184,7 @@ class FokkerPlanck:
         f, inside = self._energies
         return float(f[inside].min())
 
-    # ----------------------------------------------------------------------------------------------------
+    # ------------------------------------------------------------------------------------------------------
     # stationary state
     @cached_property
     def _cell_masses(self):
@@ -193,15 +194,14 @@ class FokkerPlanck:
         masses = cell_masses(self._frozen_potential, self._frozen_theta, self.grid, inside, self.f0, f)
         bad = np.isnan(masses.log_mass)
         if bad.any():
-            where = self.grid.points.reshape(-1, self.grid.ndim)[bad][0]
+            where = np.round(self.grid.points.reshape(-1, self.grid.ndim)[bad][0], 6).tolist()
             raise ValueError(f"the potential is NaN inside {int(bad.sum())} cells although not at their "
-                             "centres, first near "
-                             f"{np.round(where, 6).tolist()}; take them out with Grid(..., mask=...).")
+                             f"centres, first near {where}; take them out with Grid(..., mask=...).")
         below = float((masses.log_mass - np.log(self.grid.volumes).ravel()).max())
         if below > DEEPEST_MISS:
             raise ValueError(f"inside a cell f falls more than {below:.3g} theta below its smallest value at "
-                             "the cell centres: it has a pole "
-                             "there, or a well far narrower than a cell; mask it out or refine the grid.")
+                             "the cell centres: it has a pole there, or a well far narrower than a cell; "
+                             "mask it out or refine the grid.")
         masses.log_mass.setflags(write=False)
         return masses
 
@@ -247,7 +247,7 @@ class FokkerPlanck:
         """
         return region_masses.probability(self, region, refine)
 
-    # ---------------------------------------------------------------------------------------------------------------
+    # ------------------------------------------------------------------------------------------------------
     # chain
     @cached_property
     def _space(self):
@@ -326,7 +326,7 @@ class FokkerPlanck:
         """The same diffusion with another named scheme."""
         return FokkerPlanck(self.potential, self.theta, self.grid, self.mobility, name, self.absorbing)
 
-    # ------------------------------------------------------------------------------------------------------------
+    # ------------------------------------------------------------------------------------------------------
     # densities
     def evolve(self, u0: ArrayLike | Field | Callable, times: ArrayLike, tol: float | None = None,
                positive: bool = False, **options) -> Evolution:
@@ -449,7 +449,8 @@ class FokkerPlanck:
 
         Examples
         --------
-        >>> D = fp.FokkerPlanck(fp.Potential("cos(x)"), theta=1.0, grid=fp.Grid([(0, 2 * np.pi)], shape=40, periodic=True))
+        >>> ring = fp.Grid([(0, 2 * np.pi)], shape=40, periodic=True)
+        >>> D = fp.FokkerPlanck(fp.Potential("cos(x)"), theta=1.0, grid=ring)
         >>> round(float(D.effective_diffusion()), 12)                    # 1/I_0(1)^2
         0.623860360432
         """
@@ -467,7 +468,8 @@ class FokkerPlanck:
 
         Examples
         --------
-        >>> D = fp.FokkerPlanck(fp.Potential("0*x"), theta=0.5, grid=fp.Grid([(0, 1)], shape=10, periodic=True))
+        >>> ring = fp.Grid([(0, 1)], shape=10, periodic=True)
+        >>> D = fp.FokkerPlanck(fp.Potential("0*x"), theta=0.5, grid=ring)
         >>> round(D.velocity(force=3.0), 12)
         3.0
         """

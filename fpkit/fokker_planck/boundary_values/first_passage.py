@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ...core.logarithms import log_sum
+from ..discretisation.edge_integrals import hats
+from ..discretisation.line_scheme import line_cuts
+from ..gibbs.region_masses import region_masses
 from .killed_chain import KilledChain
 
 UNREACHABLE = "unreachable"
@@ -123,9 +126,6 @@ def _log(values):
 def _up_to_the_nodes(diffusion, region):
     """1D: logs of the masses of a region by cells, and of the hats of its boundary that end at the nodes
     beside it."""
-    from ..discretisation.edge_integrals import hats
-    from ..discretisation.line_scheme import line_cuts
-    from ..gibbs.region_masses import region_masses
     space = diffusion._space.with_region(region)
     parts = region_masses(space.without_region(), region)
     beside = [hats(space, space.grid.centres[0][None, i], step[None])[2] for i, step in line_cuts(space)]

@@ -2,15 +2,25 @@
 the range of floats."""
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
+
+from ...potentials.regions.shapes import Region, check_region
+from ..discretisation.absorbing_boundary import ground, outside_fractions
+from ..discretisation.line_scheme import exact_line_chain
+from ..discretisation.schemes import RECOMMENDED, parsed
+from ..discretisation.shortley_weller import ShortleyWellerRows
+from ..discretisation.wells import wells
+from ..solvers.deflation import DeflatedSolver
+from ..solvers.elimination import Elimination, Ordering
 
 LARGEST, SMALLEST = 620.0, -680.0          # logs of conductances handed to the solvers
 REACH = 640.0  # how far above the bottleneck conductances are kept: beyond, they are as good as infinite
 ELIMINATED = {1: 2**31, 2: 1_200_000, 3: 50_000}          # states up to which elimination is used
 STEEP = 2.0  # log of mass over value at the centre times volume: 8 theta across a cell
-DEAD = 1e-6                                # Gibbs probability of parts that may be left out in silence
+NEGLIGIBLE_MASS = 1e-6                     # Gibbs probability of parts that may be left out in silence
 
 
 class KilledChain:
@@ -38,7 +48,7 @@ class KilledChain:
         or None.
     """
 
-    def __init__(self, diffusion, regions=(), reach=REACH):
+    def __init__(self, diffusion, regions: Sequence[Region] = (), reach: float = REACH):
         self.diffusion, self.regions, self.reach = diffusion, list(regions), reach
         grid = self.grid = diffusion.grid
         self.in_region = [_in_region(diffusion, r) for r in self.regions]
@@ -46,10 +56,9 @@ class KilledChain:
             for q in range(k):
                 both = int((self.in_region[k] & self.in_region[q]).sum())
                 if both or _touch(diffusion, self.regions[q], r):
-                    raise ValueError(f"{self.regions[q]!r} and {r!r} overlap"
-                                     + (f" in {both} cells of {'x'.join(map(str, grid.shape))}" if both
-                                        else "")
-                                     + "; shrink one of them or refine the grid.")
+                    cells = f" in {both} cells of {'x'.join(map(str, grid.shape))}" if both else ""
+                    raise ValueError(f"{self.regions[q]!r} and {r!r} overlap{cells}; shrink one of them or "
+                                     "refine the grid.")
         killed = diffusion
         for r in self.regions:
             killed = killed.killed(r)
@@ -71,21 +80,16 @@ class KilledChain:
     def _log_killing_of(self, chain, region, is_alone):
         """log of the rate times mass at which a region takes along each axis (ndim, n); all under the first
         axis where the axes do not matter."""
-        from ..discretisation.absorbing_boundary import ground
-        from ..discretisation.line_scheme import exact_line_chain
-        from ..discretisation.schemes import RECOMMENDED, parsed
         D = self.diffusion
         if self.is_symmetric and is_alone:
-            full = chain.log_ground
-            return np.full((1, self.ids.size),
-                           -np.inf) if full is None else full[None, self.ids] + chain.shift
-        space = D._space.with_region(region)
-        conductance, mass = parsed(D.scheme, self.grid.ndim)
-        if self.grid.ndim == 1 and (conductance, mass) == RECOMMENDED[1]:
+            full, shift = chain.log_ground, chain.shift
+        else:
+            space, (conductance, mass) = D._space.with_region(region), parsed(D.scheme, self.grid.ndim)
+            if self.grid.ndim > 1 or (conductance, mass) != RECOMMENDED[1]:
+                return ground(space, conductance, {}, by_axis=True)[:, self.ids]
             one = exact_line_chain(space, {})
-            return np.full((1, self.ids.size),
-                           -np.inf) if one.log_ground is None else one.log_ground[None, self.ids] + one.shift
-        return ground(space, conductance, {}, by_axis=True)[:, self.ids]
+            full, shift = one.log_ground, one.shift
+        return np.full((1, self.ids.size), -np.inf) if full is None else full[None, self.ids] + shift
 
     @property
     def n(self):
@@ -121,14 +125,13 @@ class KilledChain:
             lowered = beside
             lowered[I] = True
             m[lowered] = np.minimum(m, most)[lowered]
-        return np.where(B <= space.weight_limit, m, 0.0)
+        return np.where(space.weight_limit >= B, m, 0.0)
 
     @cached_property
     def rows(self):
         """`ShortleyWellerRows`, or None where the symmetric chain stands as it is."""
         if self.is_symmetric:
             return None
-        from ..discretisation.shortley_weller import ShortleyWellerRows
         return ShortleyWellerRows(self, self._killed._space, self._by_axis)
 
     @cached_property
@@ -154,17 +157,15 @@ class KilledChain:
 
     @cached_property
     def _log_open(self):
-        from ..discretisation.absorbing_boundary import outside_fractions
         return outside_fractions(self._killed._space)[self.ids]
 
     def log_outside(self, k):
         """log of the part of the mass of each state that lies outside region k (n,)."""
-        from ..discretisation.absorbing_boundary import outside_fractions
         if self.grid.ndim == 1 and self.chain.notes.get("scheme") == "quadrature/committor":
             return np.zeros(self.n)              # the hats of the exact chain end at the boundary
         return outside_fractions(self.diffusion._space.with_region(self.regions[k]))[self.ids]
 
-    # ------------------------------------------------------------------------------------------------------------
+    # ------------------------------------------------------------------------------------------------------
     # connection
     @cached_property
     def labels(self):
@@ -196,7 +197,7 @@ class KilledChain:
         w = np.exp(self.log_m - self.log_m.max())
         return float(w[~kept].sum() / w.sum())
 
-    # -----------------------------------------------------------------------------------------------------------------
+    # ------------------------------------------------------------------------------------------------------
     # range
     @cached_property
     def _window(self):
@@ -226,7 +227,6 @@ class KilledChain:
     @cached_property
     def wells(self):
         """Wells of the chain and the ways between them and the regions."""
-        from ..discretisation.wells import wells
         return wells(self)
 
     def scaled(self, log):
@@ -246,7 +246,8 @@ class KilledChain:
 
     @cached_property
     def killing(self):
-        """Sum of all grounds (n,); 1 where nothing is reached, so that the solve stays regular there."""
+        """Killing rate times mass by all regions (n,); 1 where nothing is reached, so that the solve stays
+        regular there."""
         total = np.zeros(self.n)
         for g in self.killings:
             if g is not None:
@@ -264,19 +265,16 @@ class KilledChain:
 
     @cached_property
     def ordering(self):
-        from ..solvers.elimination import Ordering
         return Ordering(self.X, self.I, self.J)
 
     def factors(self):
         """Factors of K + ground: `solve(b)` gives v with (K + ground) v = b for b >= 0. Not kept here: they
         are large."""
         if self.is_large:
-            from ..solvers.deflation import DeflatedSolver
             return DeflatedSolver(self, self.c, self.killing)
         return self.solver_with(self.c, self.killing)
 
     def solver_with(self, c, ground):
-        from ..solvers.elimination import Elimination
         return Elimination(self.ordering, c, ground)
 
     @property
@@ -289,14 +287,14 @@ class KilledChain:
         consistent rows."""
         if self.is_large:
             return np.stack([factors.committor(0), factors.committor(1)])
-        grounds = np.stack(self.killings[:2])
-        q = factors.solve(grounds)
-        return q if self.rows is None else self.rows.improved(factors, q, np.stack(self.rows.grounds[:2])
-                                                              - grounds)
+        killings = np.stack(self.killings[:2])
+        q = factors.solve(killings)
+        if self.rows is None:
+            return q
+        return self.rows.improved(factors, q, np.stack(self.rows.grounds[:2]) - killings)
 
 
 def _in_region(diffusion, region):
-    from ...potentials.regions.shapes import check_region
     check_region(region, diffusion.grid, "the region")
     return diffusion.inside & region.contains(diffusion.grid.points)
 

@@ -46,7 +46,7 @@ def signed(solve, x):
     return solve(np.maximum(x, 0.0)) - solve(np.maximum(-x, 0.0))
 
 
-def inverse_lanczos(solve, m, k, start, project=None, shift=0.0):
+def inverse_lanczos(solve, m, k, start, project=None):
     """The k largest eigenvalues of x -> solve(x) in the product sum m x y, as (values, vectors (k, n)).
 
     `project` takes the known eigenvectors out of a vector.

@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from ..boundary_values.killed_chain import REACH, KilledChain
+from ..solvers.elimination import Elimination
+from .inverse_iteration import inverse_lanczos, signed
+from .slow_modes import SlowModes
 
 # states: elimination in 3D takes N^2 operations and N^(4/3) memory
 LARGEST = {1: 2**31, 2: 1_200_000, 3: 120_000}
@@ -42,9 +45,6 @@ def lowest_modes(diffusion, k):
 
 def part_modes(out, part, k):
     """log eigenvalues and vectors (k, n) of one connected part of the states."""
-    from ..solvers.elimination import Elimination
-    from .inverse_iteration import inverse_lanczos, signed
-    from .slow_modes import SlowModes
     n_here = int(part.sum())
     drained = bool(out.reaches_boundary[part].any())
     top = out.log_m[part].max()
@@ -85,11 +85,10 @@ def part_modes(out, part, k):
         return x
 
     start = project(np.random.default_rng(0).standard_normal(out.n))
-    values, found = inverse_lanczos(solve, m, rest, start, project, shift)
-    for mu, v in zip(values, found):
+    killing = np.where(out.reaches_boundary, out.killing, 0.0)
+    for v in inverse_lanczos(solve, m, rest, start, project)[1]:
         v = project(v)
-        energy = (out.c * (v[out.I] - v[out.J]) ** 2).sum() + (np.where(out.reaches_boundary, out.killing, 0.0) * v
-                                                               * v).sum()
+        energy = (out.c * (v[out.I] - v[out.J]) ** 2).sum() + (killing * v * v).sum()
         logs.append(float(np.log(energy / (m * v * v).sum())) + out.shift - top)
         vectors.append(v)
     return logs, vectors
