@@ -64,9 +64,9 @@ class DeflatedSolver:
         from ..discretisation.wells_kernels import gather
         out, n, seeds = self.out, self.out.n, self.cores.size
         I, J, _, order = ways(out)
-        label = np.full(n + len(out.log_grounds), -1)
+        label = np.full(n + len(out.log_killings), -1)
         label[self.cores] = np.arange(seeds)
-        for k, g in enumerate(out.log_grounds):
+        for k, g in enumerate(out.log_killings):
             label[n + k] = -1 if g is None else seeds + k
         gather(order, I, J, label)
         return label[:n]
@@ -100,7 +100,7 @@ class _System:
         """Committor of each region from the states, 0 on the cores; None where nothing is absorbed."""
         cores = self.large.cores.size
         return [None if g is None else self._lifted(cores + k, region=k)
-                for k, g in enumerate(self.large.out.grounds)]
+                for k, g in enumerate(self.large.out.killings)]
 
     @cached_property
     def leaks(self):
@@ -110,7 +110,7 @@ class _System:
 
     @cached_property
     def leak(self):
-        dry = np.where(self.large.out.drained, 0.0, self.large.ground)
+        dry = np.where(self.large.out.reaches_boundary, 0.0, self.large.ground)
         return sum((l for l in self.leaks if l is not None), self.tests @ dry)
 
     def committor(self, k):
@@ -140,7 +140,7 @@ class _System:
         out, ground = self.large.out, self.large.ground
         flow = self.large.c * (v[out.J] - v[out.I])
         r = np.bincount(out.I, flow, out.n) - np.bincount(out.J, flow, out.n)
-        g = 0.0 if region is None else out.grounds[region]
+        g = 0.0 if region is None else out.killings[region]
         return r + g * (1 - v) - (ground - g) * v + self._excess(v, region)
 
     def _excess(self, v, region=None):
@@ -156,7 +156,7 @@ class _System:
 
     def _into(self, a, r, k):
         """Flow of a core's committor into region k, whose committor is r."""
-        out, g, ground = self.large.out, self.large.out.grounds[k], self.large.ground
+        out, g, ground = self.large.out, self.large.out.killings[k], self.large.ground
         inside = float((g * a) @ (1 - r)) - float(((ground - g) * a) @ r)
         flow = inside - float((self.large.c * (a[out.J] - a[out.I])) @ (r[out.J] - r[out.I]))
         return max(flow + float(np.sum(a * self._excess(r, k))), 0.0)
