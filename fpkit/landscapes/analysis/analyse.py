@@ -10,10 +10,16 @@ import numpy as np
 
 from ...core import checks
 from ..files.checked_hdf5 import LandscapeFormatError
+from ..files.reading import read_landscape
+from ..report.findings import answers, as_text, findings
+from ..report.report import as_dict, save
 from ..surface.landscape import Landscape
 from ..surface.wells import REACH, default_temperatures, find_wells
 from .caveats import caveats
+from .dynamics import dynamics, plane_mobility
+from .kinetics import agreement, kinetics
 from .thermodynamics import THIN_WELL, Thermodynamics, crossover_temperatures, gibbs_risk, thermodynamics
+from .training import training_path
 
 __all__ = ["analyse", "LandscapeReport"]
 
@@ -75,8 +81,6 @@ def analyse(landscape, theta=None, start=None, seed=1, n_paths=400, allow_partia
     """
     land = landscape
     if not isinstance(land, Landscape):
-        from ..files.reading import read_landscape
-
         if not isinstance(landscape, (str, os.PathLike)):
             raise TypeError("analyse takes a Landscape or the path of a file, got "
                             f"{type(landscape).__name__}.")
@@ -105,10 +109,6 @@ def analyse(landscape, theta=None, start=None, seed=1, n_paths=400, allow_partia
                                                         thetas[-1], N_CURVE)
     curves = thermo if thetas.size == 1 else thermodynamics(land, wells, basins, fine, with_means=False)
     x0, start_rule, warnings = _start(land, start)
-    from .dynamics import dynamics, plane_mobility
-    from .kinetics import kinetics
-    from .training import training_path
-
     motion = dynamics(land, wells, basins, thetas, x0, seed, checks.whole("n_paths", n_paths, 2),
                       reach=REACH * land.height(0.5))
     rates = kinetics(land, wells, basins, thetas, x0, plane_mobility(land))
@@ -285,8 +285,6 @@ class LandscapeReport:
     def agreement(self):
         """`Agreement` of the network of wells with the density over time; None where there is none of the
         two."""
-        from .kinetics import agreement
-
         return None if self.dynamics is None else agreement(self.rates_at(self.dynamics.theta), self.dynamics,
                                                             self.wells)
 
@@ -307,29 +305,19 @@ class LandscapeReport:
     def to_dict(self):
         """Plain dictionary of everything but pictures: strict JSON with stable keys (see
         `fpkit.landscapes.report.report`)."""
-        from ..report.report import as_dict
-
         return as_dict(self)
 
     def save(self, folder):
         """Write index.html, report.json and the figures to a folder; returns the path of the page."""
-        from ..report.report import save
-
         return save(self, folder)
 
     def answers(self):
         """The findings as plain sentences, the most important first."""
-        from ..report.findings import answers
-
         return answers(self)
 
     def findings(self):
         """The same as `Finding`: topic, sentence, trust ("firm", "rough", "open") and why."""
-        from ..report.findings import findings
-
         return findings(self)
 
     def __repr__(self):
-        from ..report.findings import as_text
-
         return as_text(self)

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..report.findings import comparison_answers
+from ..report.report import save_comparison
+from .analyse import LandscapeReport, analyse
+
 __all__ = ["compare_landscapes", "LandscapeComparison"]
 
 
@@ -40,8 +44,6 @@ class LandscapeComparison:
 
     def answers(self):
         """The findings as plain sentences."""
-        from ..report.findings import comparison_answers
-
         return comparison_answers(self)
 
     def to_dict(self):
@@ -52,8 +54,6 @@ class LandscapeComparison:
 
     def save(self, folder):
         """Write index.html, report.json and the figure to a folder; returns the path of the page."""
-        from ..report.report import save_comparison
-
         return save_comparison(self, folder)
 
     def __repr__(self):
@@ -88,8 +88,6 @@ def compare_landscapes(reports, theta=None):
     >>> bool((abs(both.overlap - 1) < 1e-12).all())
     True
     """
-    from .analyse import LandscapeReport, analyse
-
     reports = tuple(r if isinstance(r, LandscapeReport) else analyse(r) for r in reports)
     if len(reports) < 2:
         raise ValueError(f"a comparison takes two landscapes or more, got {len(reports)}.")

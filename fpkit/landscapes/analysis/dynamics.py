@@ -8,6 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ...core.results import ResolutionWarning
+from ...fokker_planck.evolution.evolve import evolve
+from ...langevin.dynamics.walls import Walls
+from ...langevin.simulate import simulate
+from ...potentials.grid_potential import GridPotential
 from ..surface.landscape import compressed
 from ..surface.wells import WELL_FACTOR
 from .sampled_chain import HIGHEST, SampledDiffusion
@@ -181,8 +185,6 @@ def _evolved(chain, here, start, crossing, wanted, gibbs):
     In stages of three decades from a hundredth of the time in which a cell is crossed, so that nothing is
     spent on waiting in equilibrium.
     """
-    from ...fokker_planck.evolution.evolve import evolve
-
     volumes, u0, reached = chain.grid.volumes, point_start(chain, here.T, start), 0.0
     found, said = [], []
     for decade in range(-2, int(np.log10(LONGEST)), 3):
@@ -269,8 +271,6 @@ def _path_plan(land, here, theta, mobility, start, n_paths, remarks):
         remarks.append(f"For the paths, losses above {level:.4g} ({(level - lowest) / theta:.0f} theta above "
                        "the lowest) are compressed logarithmically: a spline "
                        "cannot follow cliffs, and no path gets there.")
-    from ...potentials.grid_potential import GridPotential
-
     V = GridPotential(land.axes, np.ascontiguousarray(capped.T))
     has_holes = not here.all()
     V.domain = NearestSample(land, here) if has_holes else None
@@ -293,8 +293,6 @@ def _time_step(V, land, here, theta, mobility, level):
     spread = float(np.min(np.asarray(land.spacing) ** 2 / np.diag(mobility)))
     dt = min(STEP_OF_CURVATURE / max(float(np.quantile(curvatures, 0.9)), 1e-300),
              STEP_OF_CELL**2 * spread / (2 * theta))
-    from ...langevin.simulate import simulate
-
     weights = np.exp(-(land.loss[reached] - land.loss[reached].min()) / theta)
     starts = points[np.random.default_rng(0).choice(len(points), 200, p=weights / weights.sum())]
     for _ in range(6):
@@ -307,14 +305,10 @@ def _time_step(V, land, here, theta, mobility, level):
 
 
 def _walls(land):
-    from ...langevin.dynamics.walls import Walls
-
     return Walls([(e[0], e[-1]) for e in land.edges], "reflecting")
 
 
 def _followed(plan, land, wells, basins, theta, mobility, start, seed, times, share, mean, remarks):
-    from ...langevin.simulate import simulate
-
     # Metropolis steps: rejection is the no-flux wall for skew metrics and holes too, and small steps keep the
     # dynamics
     common = dict(dt=plan.dt, scheme="mala", seed=seed, walls=_walls(land), mobility=mobility,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..surface.cells import offsets
 from ..surface.harmonic import eyring_kramers, harmonic_free_energy, quadratic_fit
 from ..surface.resampling import nearest, refined
 from ..surface.wells import WELL_FACTOR
@@ -156,8 +157,6 @@ def merged(wells, basins, numbers):
 def direct_passes(land, wells, home):
     """(barriers (n, n) above the minimum of the first, {(a, b): [iy, ix] of the lowest pass}) between basins
     that touch."""
-    from ..surface.cells import offsets
-
     n = len(wells)
     height, cell = np.full((n, n), np.inf), {}
     for step in offsets(land.ndim):

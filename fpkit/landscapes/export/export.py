@@ -14,6 +14,7 @@ import numpy as np
 from ...core import checks
 from ...core.files import target
 from ..files.checked_hdf5 import LandscapeFormatError, open_checked
+from ..files.reading import read_landscape
 from ..files.writing import SURFACES, write_landscape
 from ..surface.cells import FAILED, NOT_FINITE, OK
 from . import journal
@@ -133,8 +134,6 @@ def export_landscape(path, loss, plane, x=None, y=None, z=None, *, trajectory=No
         job.save(created_utc)
     for old in journal.journals(job.path):               # the complete file is on the disk
         os.remove(old)
-    from ..files.reading import read_landscape
-
     return read_landscape(job.path)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ...core import checks
+from ..files.directions import read_directions
 from ..files.tensors import NORMALISATIONS, flatten, is_list_of_tensors, normalise
 
 __all__ = ["Plane"]
@@ -335,8 +336,6 @@ def _listed(directions):
         return directions
     (one,) = directions
     if isinstance(one, (str, bytes)) or hasattr(one, "__fspath__"):
-        from ..files.directions import read_directions
-
         return read_directions(one).vectors
     if isinstance(one, (list, tuple)) or getattr(one, "ndim", 1) == 2:
         return one

@@ -12,6 +12,7 @@ from ..surface.landscape import Landscape
 from .checked_hdf5 import PICKLE, LandscapeFormatError, content_of, open_checked
 from .directions import read_directions
 from .hdf5_layouts import LOSSES, axes_of, dir_file, read_hdf5, trajectory_of
+from .numpy_layouts import read_numpy
 from .topsearch import is_network, read_network
 
 __all__ = ["read_landscape", "describe", "Landscape", "LandscapeFormatError"]
@@ -86,8 +87,6 @@ def read_landscape(path, key=None, layout=None, allow_partial=False, *, x=None, 
         return read_network(path)
     given, content = {"x": x, "y": y, "z": z}, content_of(path)[0]
     if content in ("npy", "npz"):
-        from .numpy_layouts import read_numpy
-
         parts = read_numpy(path, key, layout, given, fix_serpentine)
     elif fix_serpentine:
         raise ValueError("fix_serpentine is for the arrays of loss-landscapes, saved by numpy.save.")

@@ -43,6 +43,7 @@ import numpy as np
 
 from ...core.files import replacing
 from ...core.plain_json import plain
+from .page import CAPTIONS, WIDE, comparison_html, html
 
 FORMAT_VERSION = "1.1"
 
@@ -85,7 +86,6 @@ def save(report, folder):
     """Write index.html, report.json, report.h5 and the figures (PNG and SVG) to `folder`, made if missing.
     Returns the path of the page."""
     from ...plotting.drawing import figures_of
-    from .page import CAPTIONS, WIDE, html
 
     folder = _made(folder)
     images = []
@@ -104,7 +104,6 @@ def save_comparison(both, folder, pages=()):
     """Write the page, the JSON and the figure of a comparison; `pages` are (name, relative path) of the
     reports of the single landscapes."""
     from ...plotting.landscape_rates import comparison_figure
-    from .page import comparison_html
 
     folder = _made(folder)
     image = _drawn(comparison_figure(both), folder / "comparison")

@@ -9,7 +9,9 @@ from functools import cached_property
 import numpy as np
 
 from ...core import checks
+from ...potentials.grid_potential import GridPotential
 from .cells import components, neighbourhood
+from .merge_tree import merge_tree
 
 MAX_UNFINISHED = 0.1                 # of all cells; beyond, an analysis would be about a torso
 MISSING_WEIGHT = 1e-12               # Gibbs weight of cells without a value that a mean may leave out
@@ -242,8 +244,6 @@ class Landscape:
         Each branch has `.index` (iy, ix), `.minimum`, `.death` and `.saddle_index` (None for the root of a
         component) and `.persistence`. Values are samples of the file, bit for bit.
         """
-        from .merge_tree import merge_tree
-
         cache = self.__dict__.setdefault("_trees", {})
         if neighbours not in cache:
             cache[neighbours] = merge_tree(self.loss, self.valid, neighbours)
@@ -332,8 +332,6 @@ class Landscape:
         between them the spline is a guess of order h^4, and it may swing below its samples at the foot of a
         cliff.
         """
-        from ...potentials.grid_potential import GridPotential
-
         if not self.is_uniform:
             raise ValueError("the coordinates are not evenly spaced, and a spline potential needs even "
                              "spacing; resample the surface.")
