@@ -105,7 +105,8 @@ def torch_parameters(model, batchnorm="fixed", recalibrate=None):
     torch = sys.modules.get("torch")
     if torch is None or not isinstance(model, torch.nn.Module):
         raise TypeError(f"expected a torch.nn.Module, got {checks.shown(model)}.")
-    tensors = dict(model.state_dict(keep_vars=True)) if batchnorm == "interpolate" else dict(model.named_parameters())
+    tensors = (dict(model.state_dict(keep_vars=True)) if batchnorm == "interpolate"
+               else dict(model.named_parameters()))
     tensors = {name: t for name, t in tensors.items() if t.is_floating_point() and t.dim() > 0}
     copied = lambda t: t.detach().cpu().to(torch.float64 if t.dtype == torch.bfloat16 else t.dtype).numpy()
     vector, layout = flatten({name: copied(t) for name, t in tensors.items()})
@@ -122,7 +123,8 @@ def torch_parameters(model, batchnorm="fixed", recalibrate=None):
 def keras_parameters(model):
     """Vector, layout and `load(vector)` of a Keras model, through its get_weights and set_weights."""
     if not (hasattr(model, "get_weights") and hasattr(model, "set_weights")):
-        raise TypeError(f"expected a Keras model with get_weights and set_weights, got {checks.shown(model)}.")
+        raise TypeError("expected a Keras model with get_weights and set_weights, got "
+                        f"{checks.shown(model)}.")
     vector, layout = flatten(model.get_weights(), filter_axis=-1)
     return vector, layout, lambda w: model.set_weights(layout.tensors(w))
 

@@ -3,9 +3,7 @@ import functools
 
 import numpy as np
 
-from .style import (
-    RULES,
-)
+from .style import (RULES,)
 
 MOST_CURVES = 6                       # more than these are drawn faint and without a name
 DECADES = 6                           # of a loss scale; what lies higher is drawn in its last colour
@@ -58,8 +56,7 @@ def _name_ends(axes, ends):
             heights[k] = min(heights[k], heights[k + 1] - gap)
     for (_, name, colour), h in zip(slots, heights):
         axes.annotate(name, (1.0, h), xycoords="axes fraction", xytext=(6, 0), textcoords="offset points",
-                      color=colour, va="center", fontsize=8.8, fontweight="bold",
-                      annotation_clip=False)
+                      color=colour, va="center", fontsize=8.8, fontweight="bold", annotation_clip=False)
 
 
 def _theta_axis(axes):

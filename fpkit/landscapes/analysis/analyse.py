@@ -27,8 +27,7 @@ N_CURVE = 121                        # temperatures of the curves in the figures
 
 
 def analyse(landscape, theta=None, start=None, seed=1, n_paths=400, allow_partial=False, directions=None,
-            trajectory=None, lr=None, momentum=None, batch=None,
-            n_steps=None):
+            trajectory=None, lr=None, momentum=None, batch=None, n_steps=None):
     """Wells of a loss landscape, their free energies, the rates between them, and the diffusion from a start
     point.
 
@@ -87,9 +86,8 @@ def analyse(landscape, theta=None, start=None, seed=1, n_paths=400, allow_partia
         land = read_landscape(landscape, allow_partial=allow_partial, directions=directions,
                               trajectory=trajectory)
         if not isinstance(land, Landscape):
-            raise LandscapeFormatError(os.fspath(landscape), None,
-                                       "this is a network of minima and passes without a surface, so there "
-                                       "is nothing to weigh")
+            raise LandscapeFormatError(os.fspath(landscape), None, "this is a network of minima and passes "
+                                       "without a surface, so there is nothing to weigh")
     elif directions is not None or trajectory is not None:
         raise ValueError("directions and trajectory belong to a file that is still to be read; pass them to "
                          "fpkit.read_landscape.")
@@ -101,9 +99,8 @@ def analyse(landscape, theta=None, start=None, seed=1, n_paths=400, allow_partia
     thetas, theta_rule = _temperatures(land, tree, theta, clock)
     wells, basins = find_wells(land, tree, thetas[0])
     thermo = thermodynamics(land, wells, basins, thetas)
-    scanned = np.geomspace(thetas[0] / 100, thetas[-1],
-                           80) if theta is None else np.geomspace(thetas[0], thetas[-1],
-                                                                  40) if thetas.size > 1 else thetas
+    scanned = (np.geomspace(thetas[0] / 100, thetas[-1], 80) if theta is None
+               else np.geomspace(thetas[0], thetas[-1], 40) if thetas.size > 1 else thetas)
     crossings = crossover_temperatures(land, wells, basins, scanned)
     fine = thetas if thetas.size == 1 else np.geomspace(min([thetas[0], *(c.theta / 2 for c in crossings)]),
                                                         thetas[-1], N_CURVE)
@@ -115,9 +112,9 @@ def analyse(landscape, theta=None, start=None, seed=1, n_paths=400, allow_partia
     k = int(np.argmin(np.abs(thetas - clock.theta))) if clock.theta else thetas.size // 2
     path = training_path(land, wells, basins, thetas[k], thermo.occupation[k])
     found = caveats(land, wells, thermo, THIN_WELL, rates)
-    return LandscapeReport(land, thetas, theta_rule, wells, basins, thermo, crossings, x0, start_rule, motion,
-                           found, (*land.warnings, *warnings), seed, curves,
-                           rates, clock, gibbs_risk(land, fine), path)
+    return LandscapeReport(land, thetas, theta_rule, wells, basins, thermo, crossings, x0,
+                           start_rule, motion, found, (*land.warnings, *warnings), seed, curves, rates, clock,
+                           gibbs_risk(land, fine), path)
 
 
 @dataclass(frozen=True)
@@ -179,8 +176,8 @@ def _temperatures(land, tree, theta, clock):
     if theta is None:
         thetas, said = default_temperatures(land, tree)
         if clock.theta is not None and not np.isclose(thetas, clock.theta, rtol=1e-9).any():
-            thetas, said = np.sort(np.r_[thetas,
-                                         clock.theta]), f"{said}, and the temperature of the SGD noise ({clock.theta:.3g})"
+            thetas, said = (np.sort(np.r_[thetas, clock.theta]),
+                            f"{said}, and the temperature of the SGD noise ({clock.theta:.3g})")
         return thetas, said
     given = np.atleast_1d(np.asarray(theta, float)) if not isinstance(theta, (str, bytes)) else None
     if given is None or given.ndim != 1 or given.size == 0:
@@ -212,10 +209,9 @@ def _start(land, start):
             pass                                          # outside the box
     point, name = wishes[0]
     x0 = land.point(_nearest_valid(land, point))
-    return x0, f"the valid cell nearest to {name}", (f"{name[0].upper() + name[1:]} has no loss there, so "
-                                                     "the diffusion starts at the nearest valid "
-                                                      f"cell {np.round(x0, 6).tolist()}; give start=... "
-                                                      "(--start) for another.",)
+    return (x0, f"the valid cell nearest to {name}",
+            (f"{name[0].upper() + name[1:]} has no loss there, so the diffusion starts at the nearest valid "
+             f"cell {np.round(x0, 6).tolist()}; give start=... (--start) for another.",))
 
 
 def _nearest_valid(land, point):

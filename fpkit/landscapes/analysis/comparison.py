@@ -48,9 +48,8 @@ class LandscapeComparison:
 
     def to_dict(self):
         return {"names": list(self.names), "theta": self.theta, "mean": self.mean, "overlap": self.overlap,
-                "best_theta": self.best_theta,
-                "matches": [{str(a): b for a, b in m.items()} for m in self.matches],
-                "answers": self.answers()}
+                "best_theta": self.best_theta, "matches": [{str(a): b for a, b in m.items()}
+                                                           for m in self.matches], "answers": self.answers()}
 
     def save(self, folder):
         """Write index.html, report.json and the figure to a folder; returns the path of the page."""

@@ -124,7 +124,8 @@ def chosen_temperature(wells, thetas, reach):
         if sum(d > WELL_FACTOR * thetas[k] for d in depths) > 1:
             return float(thetas[k]), "the highest of the temperatures at which two wells still exist"
     k = (thetas.size - 1) // 2
-    return float(thetas[k]), "the middle one of the temperatures" if thetas.size > 1 else "the temperature asked for"
+    return (float(thetas[k]), "the middle one of the temperatures" if thetas.size > 1
+            else "the temperature asked for")
 
 
 def plane_mobility(land):
@@ -161,9 +162,9 @@ def dynamics(land, wells, basins, thetas, start, seed, n_paths, reach):
     last = len(times)
     remarks.extend(said)
     if distance.min() > EQUILIBRIUM:
-        remarks.append(f"By t = {times[-1]:.3g} the density has not come within {EQUILIBRIUM} of "
-                       "equilibrium; the wells of the start's part are cut off from each other "
-                       "at this temperature.")
+        remarks.append(f"By t = {times[-1]:.3g} the density has not come within {EQUILIBRIUM} "
+                       "of equilibrium; the wells of the start's part are cut off from each other at this "
+                       "temperature.")
     share = np.stack([(probability * (basins == k)).reshape(last, -1).sum(axis=1) for k in range(len(wells))],
                      axis=1)
     loss = np.where(land.valid, land.loss, 0.0)
@@ -173,8 +174,8 @@ def dynamics(land, wells, basins, thetas, start, seed, n_paths, reach):
     paths = None if plan is None else _followed(plan, land, wells, basins, theta, mobility, start, seed,
                                                 times, share, mean, remarks)
     unit = "learning rate x steps" if land.gram is not None else "arbitrary units (the file has no metric)"
-    return Dynamics(theta, rule, start, mobility, unit, times, density,
-                    np.where(land.valid, gibbs / land.volumes, np.nan), share, mean, distance, mass,
+    return Dynamics(theta, rule, start, mobility, unit, times,
+                    density, np.where(land.valid, gibbs / land.volumes, np.nan), share, mean, distance, mass,
                     np.array([gibbs[basins == k].sum() for k in range(len(wells))]), paths, tuple(remarks))
 
 
@@ -269,8 +270,8 @@ def _path_plan(land, here, theta, mobility, start, n_paths, remarks):
     capped = compressed(np.where(here, land.loss, np.nan), level)
     if (land.loss[here] > level).any():
         remarks.append(f"For the paths, losses above {level:.4g} ({(level - lowest) / theta:.0f} theta above "
-                       "the lowest) are compressed logarithmically: a spline "
-                       "cannot follow cliffs, and no path gets there.")
+                       "the lowest) are compressed logarithmically: a spline cannot follow cliffs, and no "
+                       "path gets there.")
     V = GridPotential(land.axes, np.ascontiguousarray(capped.T))
     has_holes = not here.all()
     V.domain = NearestSample(land, here) if has_holes else None
@@ -336,7 +337,6 @@ def _followed(plan, land, wells, basins, theta, mobility, start, seed, times, sh
     p = np.clip(expected, 1 / plan.n_paths, 1 - 1 / plan.n_paths)
     losses = np.array(losses)
     return PathEnsemble(plan.n_paths, plan.dt, plan.n_steps, "mala", float(run.acceptance), plan.times,
-                        np.array(counted),
-                        np.sqrt(p * (1 - p) / plan.n_paths), losses.mean(axis=1), losses.std(axis=1, ddof=1)
-                        / np.sqrt(plan.n_paths), expected, mean[at],
+                        np.array(counted), np.sqrt(p * (1 - p) / plan.n_paths), losses.mean(axis=1),
+                        losses.std(axis=1, ddof=1) / np.sqrt(plan.n_paths), expected, mean[at],
                         run.paths[:, -1].copy(), traces.paths)

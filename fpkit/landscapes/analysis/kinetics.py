@@ -93,11 +93,10 @@ class Rates:
         return (self.wells.index(a), self.wells.index(b)) if a in self.wells and b in self.wells else None
 
     def to_dict(self):
-        return {name: getattr(self, name) for name in (
-            "theta", "wells", "log10_rate", "log10_rate_error", "barrier", "log10_eyring", "verdict",
-            "log10_mfpt", "log10_mfpt_from_start", "first",
-            "log10_modes", "log10_modes_error", "modes_method",
-            "status")} | {"sequence": {str(k): v for k, v in self.sequence.items()}}
+        return {name: getattr(self, name) for name
+                in ("theta", "wells", "log10_rate", "log10_rate_error", "barrier", "log10_eyring", "verdict",
+                    "log10_mfpt", "log10_mfpt_from_start", "first", "log10_modes", "log10_modes_error",
+                    "modes_method", "status")} | {"sequence": {str(k): v for k, v in self.sequence.items()}}
 
 
 def kinetics(land, wells, basins, thetas, start, mobility):
@@ -130,16 +129,14 @@ def _at(land, wells, basins, theta, start, mobility, fine):
     nothing = np.full((n, n), np.nan)
     if 1 not in found:
         return Rates(theta, numbers, nothing, nothing, {}, barrier, log10_eyring, verdict, nothing,
-                     nothing[:, 0], nothing[:, 0], np.empty(0), np.empty(0), (),
-                     status)
+                     nothing[:, 0], nothing[:, 0], np.empty(0), np.empty(0), (), status)
     nets = {level: _of_wells(net, place, n) for level, (_, _, net, place) in found.items()}
     sequence = {level: net.log_rate / LOG10 for level, (net, _, _) in nets.items()}
     network, first, from_start = nets[1]
     times = np.stack([network.log_mfpt(b) for b in range(n)], axis=1) / LOG10
     modes = _modes(found, nets)
     return Rates(theta, numbers, sequence[1], _refinement_error(sequence), sequence, barrier, log10_eyring,
-                 verdict, times, from_start / LOG10, first, *modes,
-                 status, network)
+                 verdict, times, from_start / LOG10, first, *modes, status, network)
 
 
 def merged(wells, basins, numbers):
@@ -188,7 +185,8 @@ def _eyring(land, wells, home, passes, theta, mobility):
         if np.isfinite(log_rate):
             off = (harmonic_free_energy(minima[a][0], theta)[0] - free_energy[a]) / theta
             if abs(off) > NOT_QUADRATIC:
-                said = f"{said + ',' if said != 'ok' else 'rough:'} a well that holds {np.exp(min(off, 700)):.2g} times its quadratic weight"
+                said = (f"{said + ',' if said != 'ok' else 'rough:'} a well that holds "
+                        f"{np.exp(min(off, 700)):.2g} times its quadratic weight")
         log10_rate[a, b], verdict[a][b] = log_rate / LOG10, said
     return log10_rate, verdict
 
@@ -280,10 +278,10 @@ def _refinement_error(sequence):
     if len(sequence) < 2:
         return np.full_like(sequence[1], np.nan)
     with np.errstate(invalid="ignore"):
-        error = np.abs(linear[-1] - linear[-2]) + np.abs(linear[-1]
-                                                         - linear[0]) if len(linear) > 1 else np.zeros_like(linear[0])
-        return np.fmax(error, SAFETY * np.abs(sequence[SMOOTH]
-                                              - sequence[1])) if SMOOTH in sequence else error
+        error = (np.abs(linear[-1] - linear[-2]) + np.abs(linear[-1] - linear[0]) if len(linear) > 1
+                 else np.zeros_like(linear[0]))
+        return np.fmax(error,
+                       SAFETY * np.abs(sequence[SMOOTH] - sequence[1])) if SMOOTH in sequence else error
 
 
 def _modes(found, nets):
@@ -306,8 +304,8 @@ def _modes(found, nets):
     # like is compared with like, unless chain and network agree on the samples
     for j in range(values.size):
         is_same = j < slow.size and abs(slow[j] - values[j]) < 0.01
-        alike = {level: v[j] for level, (v, is_chain, _) in series.items()
-                 if j < v.size and np.isfinite(v[j]) and (is_chain[j] == from_chain[j] or is_same)}
+        alike = {level: v[j] for level, (v, is_chain, _) in series.items() if j < v.size and np.isfinite(v[j])
+                 and (is_chain[j] == from_chain[j] or is_same)}
         if len(alike) > 1 and 1 in alike:
             errors[j] = _refinement_error({level: np.array(v) for level, v in alike.items()})
     kept = np.isfinite(values)
@@ -384,5 +382,5 @@ def agreement(rates, motion, wells):
     settled = 5 / 10.0 ** inner[0] if inner.size else np.inf
     later = motion.times >= settled
     gap = np.abs(network - density)[later]
-    return Agreement(rates.wells, motion.times, network, density, float(settled), float(gap.max()) if gap.size
-                     else np.nan)
+    return Agreement(rates.wells, motion.times, network, density, float(settled),
+                     float(gap.max()) if gap.size else np.nan)

@@ -52,8 +52,8 @@ class SampledDiffusion:
         self.potential = land
         self.mobility = np.eye(land.ndim) if mobility is None else np.asarray(mobility, float)
         valid, loss = land.valid.T, land.loss.T
-        self.grid = Grid([(e[0], e[-1]) for e in land.edges], valid.shape, mask=None if valid.all()
-                         else np.ascontiguousarray(valid))
+        self.grid = Grid([(e[0], e[-1]) for e in land.edges], valid.shape,
+                         mask=None if valid.all() else np.ascontiguousarray(valid))
         self.inside = self.grid.inside
         self.f0 = float(land.loss[land.minimum_index])
         volume = float(np.prod(self.grid.h))

@@ -52,8 +52,7 @@ class SGDTemperature:
     def entries(self):
         """What a landscape file stores in /fpkit/temperature."""
         found = {"lr": self.lr, "momentum": self.momentum, "source": self.source, "basis": self.basis,
-                 "theta_noise": float(self.theta_noise),
-                 "n_gradients": self.n_gradients}
+                 "theta_noise": float(self.theta_noise), "n_gradients": self.n_gradients}
         if self.tensor is not None:
             found |= {"tensor": self.tensor, "stderr": float(self.theta.error)}
         return found | ({} if self.batch is None else {"batch": self.batch})
@@ -64,8 +63,10 @@ class SGDTemperature:
                 v in self.entries().items()} | {"theta": float(self.theta)}
 
     def __repr__(self):
-        where = "over all parameters" if self.tensor is None else f"in the plane (anisotropy {self.anisotropy:.3g})"
-        return f"SGD temperature {float(self.theta):.4g} +- {self.theta.error:.1g} {where}; mean over all parameters {float(self.theta_noise):.4g}"
+        where = ("over all parameters" if self.tensor is None
+                 else f"in the plane (anisotropy {self.anisotropy:.3g})")
+        return (f"SGD temperature {float(self.theta):.4g} +- {self.theta.error:.1g} {where}; mean over all "
+                f"parameters {float(self.theta_noise):.4g}")
 
 
 def sgd_temperature(gradients, lr, plane=None, momentum=0.0, batch=None, n_data=None, replacement=True,
@@ -145,8 +146,8 @@ def sgd_temperature(gradients, lr, plane=None, momentum=0.0, batch=None, n_data=
     scale = lr * share / (2 * (1 - momentum))
     added = injected**2 / (2 * lr * (1 - momentum))
     total = n / (n - 1) * (np.mean(squares) - inner(mean, mean))
-    noise = _estimate(scale * total / mean.size + added, scale * np.std(squares, ddof=1) / np.sqrt(n)
-                      / mean.size)
+    noise = _estimate(scale * total / mean.size + added,
+                      scale * np.std(squares, ddof=1) / np.sqrt(n) / mean.size)
     if plane is None:
         return SGDTemperature(noise, None, "all parameters", noise, None, lr, momentum, batch, n,
                               "gradient noise")
@@ -157,8 +158,7 @@ def sgd_temperature(gradients, lr, plane=None, momentum=0.0, batch=None, n_data=
     lengths = (z**2).sum(axis=1) / plane.ndim
     theta = _estimate(np.trace(tensor) / plane.ndim, scale * lengths.std(ddof=1) / np.sqrt(n))
     return SGDTemperature(theta, tensor, "G^-1/2 D", noise, float(powers[-1] / powers[0]) if powers[0] > 0
-                          else np.inf, lr, momentum, batch, n,
-                          "gradient noise")
+                          else np.inf, lr, momentum, batch, n, "gradient noise")
 
 
 def equipartition_temperature(positions, gradients):

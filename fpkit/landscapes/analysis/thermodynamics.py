@@ -64,21 +64,19 @@ class Thermodynamics:
         return np.exp(np.minimum(self.entropy, 700.0))
 
     def to_dict(self):
-        lists = {name: _plain(getattr(self, name)) for name in ("theta", "occupation", "energy",
-                                                                "free_energy", "entropy", "is_well",
-                                                                "lowest_cell", "edge_share", "harmonic",
-                                                                "harmonic_error", "edge_mass")}
+        lists = {name: _plain(getattr(self, name))
+                 for name in ("theta", "occupation", "energy", "free_energy", "entropy", "is_well",
+                              "lowest_cell", "edge_share", "harmonic", "harmonic_error", "edge_mass")}
         lists["width"] = _plain(self.width)
         lists["across"] = None if self.across is None else _plain(self.across)
         return lists | {"mean": {k: _plain(v) for k, v in self.mean_loss.items()}}
 
 
 def _plain(a):
-    return [_plain(row) for row in a] if a.ndim > 1 else a.item() if a.ndim == 0 else [None
-                                                                                       if isinstance(v, float)
-                                                                                       and not np.isfinite(v)
-                                                                                       else v
-                                                                                       for v in a.tolist()]
+    return [_plain(row) for row
+            in a] if a.ndim > 1 else a.item() if a.ndim == 0 else [None if isinstance(v, float)
+                                                                   and not np.isfinite(v) else v
+                                                                   for v in a.tolist()]
 
 
 def thermodynamics(land, wells, basins, thetas, with_means=True):
@@ -128,8 +126,8 @@ def thermodynamics(land, wells, basins, thetas, with_means=True):
                                                 with_means=False).occupation for theta in thetas])
     depth = np.array([w.persistence for w in wells])
     return Thermodynamics(thetas, occupation, energy, free, (energy - free) / thetas[:, None],
-                          depth[None, :] > WELL_FACTOR * thetas[:, None], thin,
-                          at_edge, harmonic, harmonic_error, edge_mass, means, across)
+                          depth[None, :] > WELL_FACTOR * thetas[:, None], thin, at_edge, harmonic,
+                          harmonic_error, edge_mass, means, across)
 
 
 @dataclass(frozen=True, repr=False, eq=False)

@@ -30,11 +30,9 @@ OWN_PLACES = {"loss_stderr": "loss_stderr", "logdet_perp": "hessian/logdet_perp"
               "hessian_trace": "hessian/trace"}
 
 
-def export_landscape(path, loss, plane, x=None, y=None, z=None, *, trajectory=None, steps=None, workers=1,
-                     executor=None,
-                     share=None, save_every=60.0, on_error="raise", overwrite=False, temperature=None,
-                     meta=None,
-                     store_directions=None, created_utc="today", progress=None):
+def export_landscape(path, loss, plane, x=None, y=None, z=None, *, trajectory=None, steps=None,
+                     workers=1, executor=None, share=None, save_every=60.0, on_error="raise", overwrite=False,
+                     temperature=None, meta=None, store_directions=None, created_utc="today", progress=None):
     """Landscape of a loss on a line, a plane or a space of parameters, computed and written to an HDF5 file.
 
     Points are computed from a coarse grid to finer ones, so that an interrupted job is a usable landscape of
@@ -205,7 +203,8 @@ class _Job:
         if self.steps.shape != (len(self.places),) or (len(self.steps) and self.steps.dtype.kind not in "iu"):
             raise ValueError(f"steps must be {len(self.places)} whole numbers, one a checkpoint of the "
                              f"trajectory, got {checks.shown(steps)}.")
-        self.has_directions = plane.n_params <= DIRECTIONS_UP_TO if store_directions is None else bool(store_directions)
+        self.has_directions = (plane.n_params <= DIRECTIONS_UP_TO if store_directions is None
+                               else bool(store_directions))
         self.order = np.r_[coarse_to_fine(self.shape), self.n_cells + np.arange(len(self.places))]
         self.results, self.names, self.early, self.first_failure = {}, None, [], None
         try:
@@ -250,8 +249,8 @@ class _Job:
             if names != self.names:
                 raise ValueError(f"the loss returned {', '.join(names)} after {', '.join(self.names)}; it "
                                  "must return the same names everywhere.")
-            status, values = OK if np.isfinite(found[potential_of(names)]) else NOT_FINITE, [found[n]
-                                                                                             for n in names]
+            status, values = (OK if np.isfinite(found[potential_of(names)]) else NOT_FINITE,
+                              [found[n] for n in names])
         self.results[index] = status, values
         return status, values
 
@@ -299,8 +298,7 @@ class _Job:
 
     def _refuse(self, name):
         raise ValueError(f"{name!r} belongs to another export (another plane, other coordinates, another "
-                         "trajectory or meta); "
-                         "take another name, or overwrite=True to throw it away.")
+                         "trajectory or meta); take another name, or overwrite=True to throw it away.")
 
     def save(self, created):
         """Replace the file by what is known."""
@@ -328,11 +326,10 @@ class _Job:
         others = {**table, **({} if ratio is None or path_of is None
                               else {"explained_variance_ratio_": np.array(ratio)})}
         axes = dict(zip("xyz", self.axes))
-        write_landscape(self.path, axes["x"], axes.get("y"), surfaces, self.plane.gram, path_of,
-                        {**self.meta, "plane": self.plane.describe()},
+        write_landscape(self.path, axes["x"], axes.get("y"),
+                        surfaces, self.plane.gram, path_of, {**self.meta, "plane": self.plane.describe()},
                         self.plane.n_params, created_utc=created, z=axes.get("z"),
-                        status=status[:self.n_cells].reshape(self.shape),
-                        others=others, own=own,
+                        status=status[:self.n_cells].reshape(self.shape), others=others, own=own,
                         is_complete=len(self.results) == len(self.order))
 
 
@@ -351,8 +348,8 @@ def _axes(given, plane):
             if len(spec) != 3:
                 raise ValueError(f"{name} must be (low, high, number of samples) or an array of coordinates, "
                                  f"got {checks.shown(spec)}.")
-            low, high, n = checks.number(name, spec[0]), checks.number(name,
-                                                                       spec[1]), checks.whole(f"the number of samples of {name}", spec[2], 2)
+            low, high, n = (checks.number(name, spec[0]), checks.number(name, spec[1]),
+                            checks.whole(f"the number of samples of {name}", spec[2], 2))
             if not low < high:
                 raise ValueError(f"{name} must run from a lower to a higher coordinate, got {low:g} to "
                                  f"{high:g}.")

@@ -120,8 +120,7 @@ class Plane:
         if layout is None:
             if normalisation in ("filter", "dfilter"):
                 raise ValueError(f"normalisation={normalisation!r} needs the tensors: give them as origin, "
-                                 "or their layout "
-                                 "(fpkit.landscapes.files.tensors.flatten returns it).")
+                                 "or their layout (fpkit.landscapes.files.tensors.flatten returns it).")
             normalisation, one_dimensional = normalisation or "layer", "random"
             layout = flatten([origin])[1]
         normalisation = checks.choice("normalisation", normalisation or "filter", NORMALISATIONS)
@@ -232,8 +231,8 @@ class Plane:
             def product(v):
                 length = np.sqrt(inner(v, v)) or 1.0
                 e = v * (h / length)
-                return (np.asarray(gradient(origin + e), float)
-                        - np.asarray(gradient(origin - e), float)) * (length / (2 * h))
+                return (np.asarray(gradient(origin + e), float) - np.asarray(gradient(origin - e),
+                                                                             float)) * (length / (2 * h))
         if origin.size <= ndim + 1:
             H = np.array([product(e) for e in np.eye(origin.size)])
             values, vectors = np.linalg.eigh((H + H.T) / 2)
@@ -327,7 +326,8 @@ class Plane:
 
     def __repr__(self):
         noun = {1: "line", 2: "plane", 3: "space"}[self.ndim]
-        return f"{noun} in {self.n_params} parameters: {self.kind}, {'orthonormal' if self.facts.get('orthonormal') else 'directions as given'}"
+        return (f"{noun} in {self.n_params} parameters: {self.kind}, "
+                f"{'orthonormal' if self.facts.get('orthonormal') else 'directions as given'}")
 
 
 def _listed(directions):

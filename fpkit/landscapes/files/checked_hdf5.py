@@ -33,8 +33,7 @@ SIGNATURE = b"\x89HDF\r\n\x1a\n"
 FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32, h5py.h5z.FILTER_LZF}
 # what h5py was seen to raise on damaged files
 H5PY_ERRORS = (OSError, RuntimeError, KeyError, ValueError, AttributeError, TypeError, IndexError,
-               OverflowError,
-               MemoryError, UnicodeError, NotImplementedError)
+               OverflowError, MemoryError, UnicodeError, NotImplementedError)
 
 
 class LandscapeFormatError(ValueError):
@@ -139,7 +138,8 @@ def _content_of_start(first, path):
     return "other"
 
 
-PICKLE = "this looks like a pickle, which runs code when it is loaded; save the arrays with numpy.savez or in HDF5"
+PICKLE = ("this looks like a pickle, which runs code when it is loaded; save the arrays with numpy.savez or "
+          "in HDF5")
 
 
 def _not_hdf5(content):
@@ -180,8 +180,8 @@ class CheckedFile:
         here, parts = self.handle, key.strip("/").split("/")
         for depth, name in enumerate(parts):
             try:
-                link = here.get(name, getlink=True) if name in here.keys() or self._is_linked(here,
-                                                                                              name) else None
+                link = here.get(name,
+                                getlink=True) if name in here.keys() or self._is_linked(here, name) else None
             except H5PY_ERRORS as error:
                 self.fail(key, f"its link cannot be read ({short(error)})")
             if link is None:
@@ -351,7 +351,8 @@ class CheckedFile:
                     texts = self._heap_texts(lambda data: attribute_references(data, name))
                     # several: other objects have it too, or it was written over; all are sound to read
                     if texts:
-                        found[str(name)] = texts[0] if len(set(texts)) == 1 else self._decoded(self.handle.attrs[name])
+                        found[str(name)] = (texts[0] if len(set(texts)) == 1
+                                            else self._decoded(self.handle.attrs[name]))
             except H5PY_ERRORS:
                 continue                          # an attribute that cannot be read decides nothing
         return found

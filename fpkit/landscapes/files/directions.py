@@ -58,14 +58,13 @@ class Directions:
     def to_dict(self):
         """Plain dictionary of the facts."""
         return {"directions": self.ndim, "n_params": self.n_params, "norms": self.norms.tolist(),
-                "cosine": self.cosine,
-                "gram": self.gram.tolist(), "left_out": list(self.left_out)[:100]}
+                "cosine": self.cosine, "gram": self.gram.tolist(), "left_out": list(self.left_out)[:100]}
 
     def __repr__(self):
         angle = "" if self.cosine is None else f", cosine {self.cosine:.3g}"
         return (f"{self.ndim} directions in {self.n_params} parameters, norms "
-                f"{', '.join(f'{n:.4g}' for n in self.norms)}{angle}; "
-                f"{len(self.left_out)} integer or 0-d tensors left out")
+                f"{', '.join(f'{n:.4g}' for n in self.norms)}{angle}; {len(self.left_out)} integer or 0-d "
+                "tensors left out")
 
 
 def read_directions(path):

@@ -19,8 +19,7 @@ __all__ = ["read_landscape", "describe", "Landscape", "LandscapeFormatError"]
 
 
 def read_landscape(path, key=None, layout=None, allow_partial=False, *, x=None, y=None, z=None,
-                   fix_serpentine=False, every=1,
-                   directions=None, trajectory=None):
+                   fix_serpentine=False, every=1, directions=None, trajectory=None):
     """Loss landscape of a file, told by its content; nothing in it is executed, no link or path in it is
     followed, no size is trusted.
 
@@ -136,9 +135,8 @@ def _add_trajectory(parts, path):
             found["trajectory"] = np.linalg.solve(gram, (found["trajectory"] * norms).T).T
         else:
             parts.warnings.append("The trajectory is a 'cos' projection, arc lengths along the directions: "
-                                  "they are coordinates of the plane "
-                                  "only if the directions are orthonormal. The direction file "
-                                  "(directions=...) would settle it.")
+                                  "they are coordinates of the plane only if the directions are orthonormal. "
+                                  "The direction file (directions=...) would settle it.")
     for name in [n for n in parts.extra if n.startswith("trajectory")]:
         del parts.extra[name]
     parts.extra |= found
@@ -156,27 +154,26 @@ def _landscape(path, parts, allow_partial, every):
     elif key == "test_loss" and "train_loss" not in stored:
         warnings.append("The potential is test_loss: the file holds no training loss.")
     elif key != "train_loss":
-        warnings.append(f"The potential is {key}"
-                        + (", as asked." if parts.is_key_given else ": the file holds no train_loss."))
-    masked = {name: np.where(classes[name][0], values, np.nan) if name in classes
-              else np.where(np.isfinite(values) & (values != -1), values, np.nan) for name,
+        warnings.append(f"The potential is {key}" + (", as asked." if parts.is_key_given
+                                                     else ": the file holds no train_loss."))
+    masked = {name: np.where(classes[name][0], values, np.nan)
+              if name in classes else np.where(np.isfinite(values) & (values != -1), values, np.nan) for name,
               values in stored.items()}
     valid, unfinished, diverged, remarks = classes[key]
     warnings.extend(remarks)
     if diverged.any():
         warnings.append(f"{int(diverged.sum())} of {valid.size} cells diverged (NaN, infinite, or what a "
-                        "parallel maximum left of NaN); "
-                        "they are outside the domain, behind walls that let nothing through.")
+                        "parallel maximum left of NaN); they are outside the domain, behind walls that let "
+                        "nothing through.")
     if unfinished.any():
         warnings.append(f"{int(unfinished.sum())} of {valid.size} cells were never computed.")
     if not valid.any():
         warnings.append("The surface has no valid cell.")
     elif (masked[key][valid] < 0).all():
         warnings.append("All losses are negative; they are read as they stand.")
-    land = Landscape(path=path, key=key, axes=tuple(parts.axes), loss=masked[key], surfaces=masked,
-                     stored=stored, valid=valid,
-                     unfinished=unfinished, diverged=diverged, others=parts.others, meta=parts.meta,
-                     axis_order_assumed=parts.is_assumed,
+    land = Landscape(path=path, key=key, axes=tuple(parts.axes), loss=masked[key],
+                     surfaces=masked, stored=stored, valid=valid, unfinished=unfinished, diverged=diverged,
+                     others=parts.others, meta=parts.meta, axis_order_assumed=parts.is_assumed,
                      allow_partial=bool(allow_partial), **parts.extra)
     if valid.any() and (n := land.n_components()) > 1:
         warnings.append(f"The valid cells fall into {n} parts that do not touch; each is a landscape of its "
@@ -266,12 +263,10 @@ def _other_kind(file, key):
             file.fail("proj_xcoord", "the coordinates of the trajectory do not fit together")
         points = np.stack(columns, axis=-1)
         found = {"kind": "trajectory", "points": len(points), "first": points[0].tolist(),
-                 "last": points[-1].tolist(),
-                 "analysis": "refused: a trajectory without a surface"}
+                 "last": points[-1].tolist(), "analysis": "refused: a trajectory without a surface"}
     elif file.has("xdirection"):
         found = {"kind": "directions", "tensors": len(file.names("xdirection")),
-                 **read_directions(file.path).to_dict(),
-                 "analysis": "refused: directions without a surface"}
+                 **read_directions(file.path).to_dict(), "analysis": "refused: directions without a surface"}
     else:
         return None
     found["dir_file"] = dir_file(file)

@@ -135,7 +135,7 @@ def normalise(direction, weights, layout, normalisation="filter", one_dimensiona
             by_filter = normalisation in ("filter", "dfilter") and d.ndim > 1
             axes = tuple(a for a in range(d.ndim) if a != layout.filter_axis % d.ndim) if by_filter else None
             length = np.sqrt((d * d).sum(axis=axes, keepdims=True))
-            wanted = np.sqrt((w * w).sum(axis=axes, keepdims=True)) if normalisation in ("filter",
-                                                                                         "layer") else 1.0
+            wanted = np.sqrt((w * w).sum(axis=axes,
+                                         keepdims=True)) if normalisation in ("filter", "layer") else 1.0
             d *= np.where(length > 0, wanted / np.where(length > 0, length, 1.0), 0.0)
     return result

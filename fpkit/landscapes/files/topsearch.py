@@ -42,8 +42,7 @@ class Network:
 
     key = "min.data"
     refusal = ("this is a network of minima and saddles without a surface, so there is nothing to integrate "
-               "over; "
-               "its depths and barriers are in read_landscape(...).merge_tree()")
+               "over; its depths and barriers are in read_landscape(...).merge_tree()")
 
     @property
     def ndim(self):
@@ -77,10 +76,9 @@ class Network:
         """Plain dictionary of the facts."""
         tree = self.merge_tree()
         return {"kind": "network", "file": os.path.basename(os.path.normpath(self.path)) if self.path else "",
-                "minima": self.energies.size,
-                "saddles": self.saddle_energies.size, "ndim": self.ndim, "components": len(tree.roots),
-                "lowest": {"value": tree[0].minimum, "index": tree[0].index[0],
-                           "point": self.points[tree[0].index[0]].tolist()},
+                "minima": self.energies.size, "saddles": self.saddle_energies.size, "ndim": self.ndim,
+                "components": len(tree.roots), "lowest": {"value": tree[0].minimum, "index": tree[0].index[0],
+                                                          "point": self.points[tree[0].index[0]].tolist()},
                 "analysis": f"refused: {self.refusal}"}
 
     def write(self, folder):
@@ -92,8 +90,8 @@ class Network:
         numbered = lambda energies, *columns: [" ".join([*map(str, row), f"{e:.17g}"]) for *row,
                                                e in zip(*columns, energies.tolist())]
         tables = {"min.data": numbered(self.energies, range(self.energies.size)),
-                  "min.coords": _rows(self.points),
-                  "ts.data": numbered(self.saddle_energies, *self.pairs.T.tolist()),
+                  "min.coords": _rows(self.points), "ts.data": numbered(self.saddle_energies,
+                                                                        *self.pairs.T.tolist()),
                   "ts.coords": _rows(self.saddle_points),
                   "pairlist": [f"{a} {b}" for a, b in np.sort(self.pairs, axis=1).tolist()]}
         for name, lines in tables.items():
@@ -103,7 +101,8 @@ class Network:
         return folder
 
     def __repr__(self):
-        return f"network of {self.energies.size} minima and {self.saddle_energies.size} saddles in {self.ndim} dimensions\n{self.merge_tree()}"
+        return (f"network of {self.energies.size} minima and {self.saddle_energies.size} saddles in "
+                f"{self.ndim} dimensions\n{self.merge_tree()}")
 
 
 def network_of(landscape, persistence=0.0, neighbours=8):
@@ -189,8 +188,8 @@ def _table(folder, name):
     with open(handle, "rb") as stream:
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
-            raise LandscapeFormatError(path, None, f"expected a regular text file of at most {MAX_BYTES} "
-                                       "bytes")
+            raise LandscapeFormatError(path, None,
+                                       f"expected a regular text file of at most {MAX_BYTES} bytes")
         lines = [line.split(b"#")[0].split() for line in stream.read(MAX_BYTES).splitlines()]
     rows = [line for line in lines if line]
     if not rows:

@@ -17,9 +17,8 @@ MAX_CHUNK = 2**20                                    # bytes
 
 
 def write_landscape(path, x, y, surfaces, gram=None, trajectory=None, meta=None, n_params=None,
-                    is_pending=None, created_by=None,
-                    created_utc="now", z=None, status=None, others=None, own=None, attributes=None,
-                    is_complete=True):
+                    is_pending=None, created_by=None, created_utc="now", z=None, status=None, others=None,
+                    own=None, attributes=None, is_complete=True):
     """Write a plane (or a line, or a space) of loss values to an HDF5 file.
 
     The file is written under a temporary name in the same folder, brought to the disk and then renamed: a
@@ -92,9 +91,8 @@ def write_landscape(path, x, y, surfaces, gram=None, trajectory=None, meta=None,
         extra["gram"] = _gram(gram, len(axes))
     if trajectory is not None:
         extra |= {f"trajectory/{key}": values for key, values in _trajectory(trajectory, tuple(axes)).items()}
-    described = {**(attributes or {}), "format": FORMAT, "format_version": FORMAT_VERSION, "axis_order": "zyx"
-                 if len(axes) == 3 else "yx",
-                 "created_by": created_by or _this_program(),
+    described = {**(attributes or {}), "format": FORMAT, "format_version": FORMAT_VERSION,
+                 "axis_order": "zyx" if len(axes) == 3 else "yx", "created_by": created_by or _this_program(),
                  "complete": np.uint8(is_complete and (status != PENDING).all())}
     if n_params is not None:
         described["n_params"] = checks.whole("n_params", n_params, 1)
@@ -135,7 +133,8 @@ def _coordinates(name, values):
     values = np.asarray(values, "<f8")
     if values.ndim != 1 or values.size < 2 or not np.isfinite(values).all() or not (np.diff(values)
                                                                                     > 0).all():
-        raise ValueError(f"{name} must be at least two finite increasing numbers, got {checks.shown(values)}.")
+        raise ValueError(f"{name} must be at least two finite increasing numbers, got "
+                         f"{checks.shown(values)}.")
     return values
 
 
@@ -164,8 +163,7 @@ def _gram(gram, ndim):
     if gram.shape != (ndim, ndim) or not np.allclose(gram, gram.T,
                                                      rtol=1e-12) or not (np.linalg.eigvalsh(gram) > 0).all():
         raise ValueError(f"gram must be the symmetric positive {ndim}x{ndim} matrix of inner products of the "
-                         "directions, "
-                         f"got {checks.shown(gram)}.")
+                         f"directions, got {checks.shown(gram)}.")
     return gram
 
 

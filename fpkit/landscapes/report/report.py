@@ -55,17 +55,16 @@ def as_dict(report):
     motion = report.dynamics
     kept = lambda a: None if a is None else a.to_dict()
     out = {"fpkit": __version__, "format": "fpkit-landscape-report", "format_version": FORMAT_VERSION,
-           "landscape": report.landscape.to_dict(),
-           "temperatures": {"theta": report.theta, "rule": report.theta_rule},
+           "landscape": report.landscape.to_dict(), "temperatures": {"theta": report.theta,
+                                                                     "rule": report.theta_rule},
            "clock": report.clock.to_dict(), "wells": [w.to_dict() for w in report.wells],
            "thermodynamics": report.thermodynamics.to_dict(),
            "crossovers": [c.to_dict() for c in report.crossovers],
-           "rates": [r.to_dict() for r in report.rates],
-           "start": {"point": report.start, "rule": report.start_rule},
+           "rates": [r.to_dict() for r in report.rates], "start": {"point": report.start,
+                                                                   "rule": report.start_rule},
            "dynamics": None if motion is None else _motion(motion, report.seed),
-           "agreement": kept(report.agreement), "risk": kept(report.risk),
-           "training": kept(report.training), "findings": [f.to_dict() for f in report.findings()],
-           "answers": report.answers(),
+           "agreement": kept(report.agreement), "risk": kept(report.risk), "training": kept(report.training),
+           "findings": [f.to_dict() for f in report.findings()], "answers": report.answers(),
            "caveats": [c.to_dict() for c in report.caveats], "warnings": list(report.warnings)}
     return plain(out)
 
@@ -75,10 +74,10 @@ def _motion(motion, seed):
                                                     "mean_loss", "distance", "mass", "equilibrium")}
     out |= {"rule": motion.theta_rule, "remarks": list(motion.remarks), "paths": None}
     if motion.paths is not None:
-        out["paths"] = {"seed": seed} | {name: getattr(motion.paths, name) for name in (
-            "n_paths", "dt", "n_steps", "scheme", "acceptance", "times", "occupation", "occupation_error",
-            "expected", "mean_loss", "mean_loss_error",
-            "expected_loss")}
+        out["paths"] = {"seed": seed} | {name: getattr(motion.paths, name)
+                                         for name in ("n_paths", "dt", "n_steps", "scheme", "acceptance",
+                                                      "times", "occupation", "occupation_error", "expected",
+                                                      "mean_loss", "mean_loss_error", "expected_loss")}
     return out
 
 

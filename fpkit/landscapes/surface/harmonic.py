@@ -105,7 +105,8 @@ def eyring_kramers(minimum, saddle, theta, mobility):
     if minimum.index != 0:
         return np.nan, "refused: the samples around the minimum are not convex"
     if saddle.index != 1:
-        return np.nan, f"refused: the samples around the pass curve down in {saddle.index} directions, not in one"
+        return (np.nan,
+                f"refused: the samples around the pass curve down in {saddle.index} directions, not in one")
     barrier = (saddle.value - minimum.value) / theta
     if barrier < REFUSED:
         return np.nan, f"refused: a barrier of {barrier:.2g} theta is no barrier"

@@ -218,8 +218,10 @@ class Landscape:
             return None
         coarse = next((k for k in (2, 4, 8, 16)
                        if not self.unfinished[(slice(None, None, k),) * self.ndim].any()), None)
-        remedy = "" if coarse is None else f", or read each {coarse}th sample (every={coarse}), which are all there"
-        return " and ".join(reasons) + f"; finish the computation, or pass allow_partial=True (--allow-partial) to analyse what is there{remedy}"
+        remedy = ("" if coarse is None else f", or read each {coarse}th sample (every={coarse}), which are "
+                  "all there")
+        return (" and ".join(reasons) + "; finish the computation, or pass allow_partial=True "
+                f"(--allow-partial) to analyse what is there{remedy}")
 
     # ---- what follows from the samples ----
 
@@ -372,9 +374,9 @@ class Landscape:
             out["components"] = self.n_components()
             out["minima"] = {"neighbours_8": len(self.merge_tree(8)), "neighbours_4": len(self.merge_tree(4))}
         out["gram"] = None if self.gram is None else self.gram.tolist()
-        out["trajectory"] = None if self.trajectory is None else {
-            "points": len(self.trajectory), "first": self.trajectory[0].tolist(),
-            "last": self.trajectory[-1].tolist()}
+        out["trajectory"] = None if self.trajectory is None else {"points": len(self.trajectory),
+                                                                  "first": self.trajectory[0].tolist(),
+                                                                  "last": self.trajectory[-1].tolist()}
         if self.temperature is not None:
             out["temperature"] = {k: v.tolist() if hasattr(v, "tolist") else v for k,
                                   v in self.temperature.items()}
@@ -384,15 +386,14 @@ class Landscape:
     def summary(self):
         """The facts of the file as a few lines of text."""
         c = self.counts
-        lines = [f"{os.path.basename(self.path)}: {self.key} on "
-                 f"{' x '.join(str(n) for n in self.shape[::-1])} samples, "
+        lines = [f"{os.path.basename(self.path)}: "
+                 f"{self.key} on {' x '.join(str(n) for n in self.shape[::-1])} samples, "
                  + ", ".join(f"{n} {a[0]:g} to {a[-1]:g}" for n, a in zip("xyz", self.axes))]
         lines.append(f"  cells: {c['valid']} valid, {c['unfinished']} unfinished, {c['diverged']} diverged")
         if self.valid.any():
-            lines.append(f"  loss: {np.nanmin(self.loss):.6g} at {list(self.minimum_index)} to "
-                         f"{np.nanmax(self.loss):.6g}; "
-                         f"{len(self.merge_tree(8))} minima (8 neighbours), {len(self.merge_tree(4))} (4 "
-                         "neighbours)")
+            lines.append(f"  loss: {np.nanmin(self.loss):.6g} at {list(self.minimum_index)} "
+                         f"to {np.nanmax(self.loss):.6g}; {len(self.merge_tree(8))} minima (8 neighbours), "
+                         f"{len(self.merge_tree(4))} (4 neighbours)")
         lines.append(f"  metric: {'Gram matrix of the directions in the file' if self.gram is not None else 'none, times in arbitrary units'}")
         lines += [f"  - {w}" for w in self.warnings]
         return "\n".join(lines)

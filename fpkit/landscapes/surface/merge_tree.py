@@ -109,13 +109,13 @@ class MergeTree(Sequence):
         neighbours."""
         edge, beside = on_edge(landscape.shape), neighbourhood(~landscape.valid)
         return tuple(Minimum(b.index, b.minimum, landscape.point(b.index), b.persistence, bool(edge[b.index]),
-                             bool(beside[b.index]))
-                     for b in self.branches)
+                             bool(beside[b.index])) for b in self.branches)
 
     def __repr__(self):
         rows = [f"merge tree, {self.neighbours} neighbours: {len(self)} minima"]
         for b in self.branches[:12]:
-            end = "root" if b.death is None else f"joins at {b.death:.6g} {list(b.saddle_index)}, persistence {b.persistence:.6g}"
+            end = ("root" if b.death is None else f"joins at {b.death:.6g} {list(b.saddle_index)}, "
+                   f"persistence {b.persistence:.6g}")
             rows.append(f"  {b.minimum:.6g} {list(b.index)} {end}")
         return "\n".join(rows + ["  ..."] * (len(self) > 12))
 
@@ -158,8 +158,8 @@ def merge_tree(loss, valid=None, neighbours=8):
     place_of = {int(cell): k for k, cell in enumerate(born)}
     index_of = lambda cell: tuple(int(i) - 1 for i in np.unravel_index(cell, padded.shape))
     branches = [Branch(index_of(c), float(values[c]), None if death[c] < 0 else float(values[death[c]]),
-                       None if death[c] < 0 else index_of(death[c]), None if death[c] < 0
-                       else place_of[int(elder[c])]) for c in born]
+                       None if death[c] < 0 else index_of(death[c]),
+                       None if death[c] < 0 else place_of[int(elder[c])]) for c in born]
     lookup = np.full(values.size + 1, -1)               # label -1 reads the last entry
     lookup[born] = np.arange(born.size)
     inner = (slice(1, -1),) * loss.ndim
