@@ -371,7 +371,9 @@ class Agreement:
 def agreement(rates, motion, wells):
     """`Agreement` of the rates at the temperature of the density with that density; None where there are not
     two wells."""
-    if rates is None or motion is None or rates.network is None or len(rates.wells) < 2 or not np.isfinite(rates.first).all():
+    if rates is None or motion is None or rates.network is None or len(rates.wells) < 2:
+        return None
+    if not np.isfinite(rates.first).all():
         return None
     every = merged(wells, np.arange(len(wells)), rates.wells)
     density = np.stack([motion.occupation[:, every == k].sum(axis=1) for k in range(len(rates.wells))],

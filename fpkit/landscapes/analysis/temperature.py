@@ -110,7 +110,8 @@ def sgd_temperature(gradients, lr, plane=None, momentum=0.0, batch=None, n_data=
     --------
     >>> import fpkit as fp
     >>> g = np.random.default_rng(1).normal(size=(4000, 6))               # Cov = 1: theta = lr / (2 batch)
-    >>> found = fp.sgd_temperature(g, lr=0.1, plane=fp.Plane.through(np.zeros(6), np.ones(6), np.arange(6.0)), batch=5)
+    >>> plane = fp.Plane.through(np.zeros(6), np.ones(6), np.arange(6.0))
+    >>> found = fp.sgd_temperature(g, lr=0.1, plane=plane, batch=5)
     >>> abs(float(found.theta) - 0.01) < 3 * found.theta.error
     True
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ...core.plain_json import plain
 from ..surface.cells import on_edge
 from ..surface.harmonic import harmonic_free_energy, quadratic_fit
 from ..surface.wells import WELL_FACTOR
@@ -64,19 +65,8 @@ class Thermodynamics:
         return np.exp(np.minimum(self.entropy, 700.0))
 
     def to_dict(self):
-        lists = {name: _plain(getattr(self, name))
-                 for name in ("theta", "occupation", "energy", "free_energy", "entropy", "is_well",
-                              "lowest_cell", "edge_share", "harmonic", "harmonic_error", "edge_mass")}
-        lists["width"] = _plain(self.width)
-        lists["across"] = None if self.across is None else _plain(self.across)
-        return lists | {"mean": {k: _plain(v) for k, v in self.mean_loss.items()}}
-
-
-def _plain(a):
-    return [_plain(row) for row
-            in a] if a.ndim > 1 else a.item() if a.ndim == 0 else [None if isinstance(v, float)
-                                                                   and not np.isfinite(v) else v
-                                                                   for v in a.tolist()]
+        found = plain(self.__dict__ | {"width": self.width})
+        return found | {"mean": found.pop("mean_loss")}
 
 
 def thermodynamics(land, wells, basins, thetas, with_means=True):
@@ -120,7 +110,8 @@ def thermodynamics(land, wells, basins, thetas, with_means=True):
         if with_means and values.shape == land.shape:
             means[name] = np.array([_mean(land, theta, name) for theta in thetas])
     across = None
-    if with_means and np.shape(land.logdet_perp) == land.shape and np.isfinite(land.logdet_perp[land.valid]).all():
+    has_across = with_means and np.shape(land.logdet_perp) == land.shape
+    if has_across and np.isfinite(land.logdet_perp[land.valid]).all():
         bent = lambda theta: replace(land, loss=land.loss + theta / 2 * land.logdet_perp, logdet_perp=None)
         across = np.concatenate([thermodynamics(bent(theta), wells, basins, [theta],
                                                 with_means=False).occupation for theta in thetas])
@@ -152,8 +143,7 @@ class Risk:
     is_at_end: bool
 
     def to_dict(self):
-        return {name: _plain(np.asarray(v)) if isinstance(v, np.ndarray) else v for name,
-                v in self.__dict__.items()}
+        return plain(self.__dict__)
 
 
 def gibbs_risk(land, thetas):
@@ -192,8 +182,7 @@ class Crossover:
     is_resolved: bool
 
     def to_dict(self):
-        return {"deeper": self.deeper, "wider": self.wider, "theta": self.theta,
-                "occupation": self.occupation, "is_resolved": self.is_resolved}
+        return dict(self.__dict__)
 
 
 def crossover_temperatures(land, wells, basins, scanned):

@@ -81,7 +81,8 @@ def _goldstein(file, key, layout):
     stored = {name: values for name in names if (values := surface(name)) is not None}
     if key not in stored:
         file.fail(key, "it was declared and never written: the surface was set up, never computed")
-    if order == "declared" and len(sizes) == 2 and tuple(file.numbers(key).shape) == tuple(sizes) != tuple(sizes[::-1]):
+    declared = tuple(file.numbers(key).shape)
+    if order == "declared" and len(sizes) == 2 and declared == tuple(sizes) != tuple(sizes[::-1]):
         warnings.append(f"The matrix is declared as ({sizes[0]}, {sizes[1]}) but filled with x running "
                         f"fastest, as tomgoldstein's writer does; it is read as ({sizes[1]}, {sizes[0]}), "
                         "loss[y, x].")

@@ -17,7 +17,8 @@ from .checked_hdf5 import MAX_EXPANSION, PICKLE, LandscapeFormatError, content_o
 
 MAX_MEMBERS = 200
 MAX_HEADER = 4096
-HEADER = re.compile(rb"\{\s*'descr':\s*'([<>|=]?[a-zA-Z]\d{0,3})',\s*'fortran_order':\s*(True|False),\s*'shape':\s*\(([\d,\s]*)\),?\s*\}\s*")
+HEADER = re.compile(rb"\{\s*'descr':\s*'([<>|=]?[a-zA-Z]\d{0,3})',\s*'fortran_order':\s*(True|False),\s*"
+                    rb"'shape':\s*\(([\d,\s]*)\),?\s*\}\s*")
 
 
 class _NotNumbers(LandscapeFormatError):

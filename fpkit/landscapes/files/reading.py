@@ -23,20 +23,17 @@ def read_landscape(path, key=None, layout=None, allow_partial=False, *, x=None, 
     """Loss landscape of a file, told by its content; nothing in it is executed, no link or path in it is
     followed, no size is trusted.
 
-    ========================
-    ==========================================================================================
-    layout                    what is read
-    ========================
-    ==========================================================================================
-    tomgoldstein's HDF5       xcoordinates, ycoordinates, train_loss, test_loss, train_acc, test_acc (also of its forks)
-    fpkit's HDF5              the same with metric, status, trajectory, temperature and description in /fpkit
-    losscape's HDF5           X, Y, losses
-    one dataset a point       loss_i_j, acc_i_j; needs x and y
-    Landscaper's .npz         loss, coordinates
-    other .npz, .npy          coordinates under common names, or x and y
-    topsearch's texts         min.data, min.coords, ts.data, ts.coords: a folder, or its min.data; gives a `Network`
-    ========================
-    ==========================================================================================
+    ===================  ===================================================================================
+    layout               what is read
+    ===================  ===================================================================================
+    tomgoldstein's HDF5  xcoordinates, ycoordinates, train_loss, test_loss, train_acc, test_acc (also forks)
+    fpkit's HDF5         the same with metric, status, trajectory, temperature and description in /fpkit
+    losscape's HDF5      X, Y, losses
+    one dataset a point  loss_i_j, acc_i_j; needs x and y
+    Landscaper's .npz    loss, coordinates
+    other .npz, .npy     coordinates under common names, or x and y
+    topsearch's texts    min.data, min.coords, ts.data, ts.coords: a folder, or its min.data; a `Network`
+    ===================  ===================================================================================
 
     Pickles are refused: loading one runs its code.
 
@@ -148,7 +145,8 @@ def _landscape(path, parts, allow_partial, every):
     if every > 1:
         _thin(path, parts, every)
     classes = {name: _classes(parts, name) for name in stored if not name.endswith("_acc")}
-    if not parts.is_key_given and key == "train_loss" and "test_loss" in classes and classes[key][1].all() and classes["test_loss"][0].any():
+    if (not parts.is_key_given and key == "train_loss" and "test_loss" in classes
+            and classes[key][1].all() and classes["test_loss"][0].any()):
         warnings.append("The training loss was never computed; the test loss is the potential.")
         key = "test_loss"
     elif key == "test_loss" and "train_loss" not in stored:

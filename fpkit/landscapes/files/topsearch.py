@@ -146,8 +146,8 @@ def read_network(path):
     if minima is None or minima.ndim != 2 or minima.shape[1] != 2:
         fail("min.data", "expected lines of a number and an energy")
     labels = minima[:, 0]
-    if not np.isfinite(minima).all() or (labels
-                                         != np.floor(labels)).any() or len(set(labels.tolist())) != len(labels):
+    is_whole = np.isfinite(minima).all() and (labels == np.floor(labels)).all()
+    if not is_whole or len(set(labels.tolist())) != len(labels):
         fail("min.data", "the minima are not numbered by different whole numbers with finite energies")
     saddles = np.empty((0, 3)) if saddles is None else saddles
     if saddles.shape[1] != 3:

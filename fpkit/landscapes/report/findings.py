@@ -390,7 +390,8 @@ def as_text(report):
     for k, w in enumerate(report.wells[:12]):
         depth = "-" if np.isinf(w.persistence) else number(w.persistence, 4)
         row = "".join(f"{thermo.occupation[i, k]:<13.4g}" for i in shown)
-        lines.append(f"{w.number:<6d}{place(w.x):<22s}{number(w.minimum, 5):<12s}{depth:<12s}{w.n_cells:<7d}{row}{' '.join(w.flags)}".rstrip())
+        lines.append(f"{w.number:<6d}{place(w.x):<22s}{number(w.minimum, 5):<12s}{depth:<12s}"
+                     f"{w.n_cells:<7d}{row}{' '.join(w.flags)}".rstrip())
     if len(report.wells) > 12:
         lines.append(f"... {len(report.wells) - 12} more")
     lines += [f"- [{f.trust}] {f.sentence}" for f in findings(report)]

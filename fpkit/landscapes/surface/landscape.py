@@ -394,7 +394,8 @@ class Landscape:
             lines.append(f"  loss: {np.nanmin(self.loss):.6g} at {list(self.minimum_index)} "
                          f"to {np.nanmax(self.loss):.6g}; {len(self.merge_tree(8))} minima (8 neighbours), "
                          f"{len(self.merge_tree(4))} (4 neighbours)")
-        lines.append(f"  metric: {'Gram matrix of the directions in the file' if self.gram is not None else 'none, times in arbitrary units'}")
+        lines.append("  metric: " + ("none, times in arbitrary units" if self.gram is None
+                                     else "Gram matrix of the directions in the file"))
         lines += [f"  - {w}" for w in self.warnings]
         return "\n".join(lines)
 
