@@ -72,7 +72,7 @@ def probability(diffusion, region, refine=False):
     if not np.isfinite(log_p):
         return Estimate(0.0, 0.0, method, inputs=diffusion._inputs)
     if log_p < SMALL and parts.whole.any():
-        boxes = _boxes_of(grid, np.flatnonzero(parts.whole))
+        boxes = boxes_of(grid, np.flatnonzero(parts.whole))
         own = integrate(space.exponent, [boxes], grid.n_cells)
         log_p = log_sum(np.concatenate([own.log_mass[parts.whole], parts.masses.log_mass])) - total
         whole, relative = own.log_mass[parts.whole], own.relative_error[parts.whole]
@@ -91,7 +91,7 @@ def region_masses(space, region, extra=0):
     boundary cuts."""
     grid = space.grid
     flat = np.flatnonzero(space.inside)
-    lower, width, _ = _boxes_of(grid, flat)
+    lower, width, _ = boxes_of(grid, flat)
     state, touched = _classified(region, lower, width)
     if not touched and not (state == 0).any():
         raise ValueError(f"{region!r} selects nothing: no cell of the grid {_bounds(grid)} meets it.")
@@ -112,7 +112,7 @@ def _bounds(grid):
     return " x ".join(f"[{low:g}, {high:g}]" for low, high in grid.bounds)
 
 
-def _boxes_of(grid, flat):
+def boxes_of(grid, flat):
     place = np.unravel_index(flat, grid.shape)
     lower = np.stack([e[p] for e, p in zip(grid.edges, place)])
     return lower, np.stack([w[p] for w, p in zip(grid.widths, place)]), flat
