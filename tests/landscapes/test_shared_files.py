@@ -184,6 +184,6 @@ def test_the_metric_sets_the_slow_times_of_the_digits_file(land):
     digits = land(DIGITS)
     for theta, slow in {0.02: 5.995e-11, 0.05: 5.814e-7, 0.1: 2.051e-5}.items():
         chain = SampledDiffusion(digits, theta, np.linalg.inv(digits.gram))
-        S, _ = chain.symmetric_generator()
+        S, _ = chain.chain.symmetric_generator()
         values = np.sort(-eigsh(S, k=2, sigma=1e-9, return_eigenvectors=False))
         assert values[1] == pytest.approx(slow, rel=3e-4) and abs(values[0]) < 1e-15

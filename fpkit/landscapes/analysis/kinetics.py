@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import coo_matrix, diags
+from scipy.sparse.csgraph import connected_components
+from scipy.sparse.linalg import ArpackError, eigsh
 
 from ..surface.cells import offsets
 from ..surface.harmonic import eyring_kramers, harmonic_free_energy, quadratic_fit
@@ -225,9 +228,6 @@ def _flat(index, land):
 def _highest_pass(chain, groups, loss):
     """Lowest level below which the kept cells are as connected as on the whole surface (at least the highest
     kept cell)."""
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
     kept = np.flatnonzero(groups >= 0)
     height = loss[chain.edges].max(axis=1)
 
@@ -315,14 +315,10 @@ def _modes(found, nets):
 def _chain_modes(chain, groups, level, place, slow):
     """log10 of the slowest eigenvalues of the part that holds the start; None where there are too many cells,
     or modes below what doubles resolve."""
-    from scipy.sparse import diags
-    from scipy.sparse.csgraph import connected_components
-    from scipy.sparse.linalg import ArpackError, eigsh
-
     used = np.flatnonzero(groups != LEFT_OUT)
     if used.size > (MODE_CELLS if level == 1 else MODE_CELLS_REFINED):
         return None
-    S, _ = chain.symmetric_generator(used)
+    S, _ = chain.chain.symmetric_generator(used)
     part = connected_components(S, directed=False)[1]
     here = np.flatnonzero(part == part[np.flatnonzero(groups[used] == place)[0]])
     S = S[here][:, here]

@@ -9,7 +9,6 @@ from fpkit.landscapes.surface.harmonic import eyring_kramers, harmonic_free_ener
 from fpkit.landscapes.analysis.kinetics import direct_passes, kinetics, merged
 from fpkit.landscapes.surface.landscape import Landscape
 from fpkit.landscapes.surface.resampling import nearest, refined
-from fpkit.landscapes.analysis.sampled_chain import stencil
 from fpkit.landscapes.surface.wells import find_wells
 
 GRAM = np.array([[4.0, 1.0], [1.0, 2.0]])
@@ -164,18 +163,6 @@ def test_a_line_and_a_box_have_rates_too():
     (r,) = report.rates
     assert len(report.wells) == 2 and r.log10_eyring[1, 0] == pytest.approx(r.log10_rate[1, 0], abs=0.15)
     assert report.dynamics.mass == pytest.approx(1, abs=1e-12) and report.occupation.sum() == pytest.approx(1)
-
-
-def test_stencils_in_space_rebuild_every_metric():
-    rng = np.random.default_rng(1)
-    for _ in range(300):
-        B = rng.normal(size=(3, 3))
-        M, h = B @ B.T + 1e-3 * np.eye(3), np.exp(rng.normal(size=3))
-        found = stencil(M, h)
-        E = sum(w * np.outer(e, e) for e, w in found)
-        assert np.abs(E - M / np.outer(h, h)).max() < 1e-10 * np.trace(E) and all(w > 0 for _,
-                                                                                  w
-                                                                                  in found) and len(found) <= 6
 
 
 # ---- parts ----

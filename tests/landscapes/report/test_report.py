@@ -9,7 +9,7 @@ import pytest
 import fpkit as fp
 from fpkit.landscapes.files.writing import write_landscape
 from fpkit.plotting import landscape_rates
-from fpkit.plotting import landscapes as drawing
+from fpkit.plotting import drawing, landscapes
 
 KEYS = {"fpkit", "format", "format_version", "landscape", "temperatures", "clock", "wells", "thermodynamics",
         "crossovers", "rates", "start", "dynamics", "agreement",
@@ -73,7 +73,7 @@ def test_the_text_form_fits_a_terminal(saved):
 
 
 def test_axes_have_names_and_units(saved):
-    made = drawing.landscape_figure(saved[0])
+    made = landscapes.landscape_figure(saved[0])
     axes = made.axes[0]
     assert "direction" in axes.get_xlabel() and "direction" in axes.get_ylabel() and made.axes[1].get_ylabel()
     made = landscape_rates.occupation_figure(saved[0])
@@ -87,7 +87,7 @@ def test_lines_have_their_own_figures(tmp_path):
     write_landscape(tmp_path / "line.h5", x, None, {"train_loss": loss})
     report = fp.analyse(tmp_path / "line.h5", theta=[0.05, 0.1], n_paths=20)
     page = report.save(tmp_path / "out")
-    assert page.exists() and drawing.landscape_figure(report).axes[0].get_ylabel() == "loss"
+    assert page.exists() and landscapes.landscape_figure(report).axes[0].get_ylabel() == "loss"
 
 
 def test_one_well_and_odd_surfaces_can_be_drawn(tmp_path):
@@ -99,7 +99,7 @@ def test_one_well_and_odd_surfaces_can_be_drawn(tmp_path):
         report = fp.analyse(tmp_path / f"{name}.h5", n_paths=5)
         for draw in drawing.figures_of(report).values():
             draw(report).canvas.draw()
-        assert len(report.wells) == 1 and drawing.surface_figure(report.landscape).axes[0].get_title(loc="left") == "Training loss"
+        assert len(report.wells) == 1 and landscapes.surface_figure(report.landscape).axes[0].get_title(loc="left") == "Training loss"
 
 
 def test_samples_that_are_not_even_have_no_dynamics(tmp_path):
