@@ -17,18 +17,20 @@ BatchNorm uses is a choice that changes the landscape: put it into `meta`.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from ..core import checks
-from .files.tensors import flatten
+from .files.tensors import Layout, flatten
 
 __all__ = ["problem_loss", "array_parameters", "sklearn_parameters", "torch_parameters", "keras_parameters",
            "jax_parameters"]
 
 
-def problem_loss(problem):
+def problem_loss(problem: Any) -> Callable[[np.ndarray], dict[str, float]]:
     """Loss of one of fpkit's learning problems for `export_landscape`: its scores, accuracies in per cent as
     landscape files have them.
 
@@ -48,7 +50,8 @@ def _percent_scores(problem, w):
             value in problem.scores(w).items()}
 
 
-def array_parameters(arrays, filter_axis=0):
+def array_parameters(arrays: Sequence[np.ndarray],
+                     filter_axis: int = 0) -> tuple[np.ndarray, Layout, Callable]:
     """Vector, layout and `load(vector)` of a list of NumPy arrays, which `load` fills in place.
 
     Examples
@@ -68,7 +71,7 @@ def array_parameters(arrays, filter_axis=0):
     return vector, layout, load
 
 
-def sklearn_parameters(model):
+def sklearn_parameters(model: Any) -> tuple[np.ndarray, Layout, Callable]:
     """Vector, layout and `load(vector)` of a fitted MLPClassifier or MLPRegressor, or of a linear model
     (coef_, intercept_).
 
@@ -87,7 +90,8 @@ def sklearn_parameters(model):
                     "call its fit first.")
 
 
-def torch_parameters(model, batchnorm="fixed", recalibrate=None):
+def torch_parameters(model: Any, batchnorm: str = "fixed",
+                     recalibrate: Callable | None = None) -> tuple[np.ndarray, Layout, Callable]:
     """Vector, layout and `load(vector)` of a torch.nn.Module.
 
     Parameters
@@ -120,7 +124,7 @@ def torch_parameters(model, batchnorm="fixed", recalibrate=None):
     return vector, layout, load
 
 
-def keras_parameters(model):
+def keras_parameters(model: Any) -> tuple[np.ndarray, Layout, Callable]:
     """Vector, layout and `load(vector)` of a Keras model, through its get_weights and set_weights."""
     if not (hasattr(model, "get_weights") and hasattr(model, "set_weights")):
         raise TypeError("expected a Keras model with get_weights and set_weights, got "
@@ -129,7 +133,7 @@ def keras_parameters(model):
     return vector, layout, lambda w: model.set_weights(layout.tensors(w))
 
 
-def jax_parameters(tree):
+def jax_parameters(tree: Any) -> tuple[np.ndarray, Layout, Callable]:
     """Vector, layout and `unflatten(vector)` of a pytree of arrays; `unflatten` gives the tree, for
     ``apply(tree, inputs)``.
 

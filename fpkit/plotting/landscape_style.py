@@ -3,7 +3,9 @@ import functools
 
 import numpy as np
 
-from .style import (RULES,)
+from .style import (
+    RULES,
+)
 
 MOST_CURVES = 6                       # more than these are drawn faint and without a name
 DECADES = 6                           # of a loss scale; what lies higher is drawn in its last colour

@@ -5,20 +5,29 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...core import checks
 from ..files.checked_hdf5 import LandscapeFormatError
 from ..files.reading import read_landscape
-from ..report.findings import answers, as_text, findings
+from ..report.findings import Finding, answers, as_text, findings
 from ..report.report import as_dict, save
 from ..surface.landscape import Landscape
 from ..surface.wells import REACH, default_temperatures, find_wells
 from .caveats import caveats
 from .dynamics import dynamics, plane_mobility
-from .kinetics import agreement, kinetics
-from .thermodynamics import THIN_WELL, Thermodynamics, crossover_temperatures, gibbs_risk, thermodynamics
+from .kinetics import Agreement, Rates, agreement, kinetics
+from .thermodynamics import (
+    THIN_WELL,
+    Thermodynamics,
+    crossover_temperatures,
+    gibbs_risk,
+    thermodynamics,
+)
 from .training import training_path
 
 __all__ = ["analyse", "LandscapeReport"]
@@ -26,8 +35,11 @@ __all__ = ["analyse", "LandscapeReport"]
 N_CURVE = 121                        # temperatures of the curves in the figures
 
 
-def analyse(landscape, theta=None, start=None, seed=1, n_paths=400, allow_partial=False, directions=None,
-            trajectory=None, lr=None, momentum=None, batch=None, n_steps=None):
+def analyse(landscape: Landscape | str | os.PathLike, theta: ArrayLike | None = None,
+            start: ArrayLike | None = None, seed: int = 1, n_paths: int = 400, allow_partial: bool = False,
+            directions: str | os.PathLike | None = None, trajectory: str | os.PathLike | None = None,
+            lr: float | None = None, momentum: float | None = None, batch: float | None = None,
+            n_steps: int | None = None) -> LandscapeReport:
     """Wells of a loss landscape, their free energies, the rates between them, and the diffusion from a start
     point.
 
@@ -135,7 +147,8 @@ class Clock:
     theta: float | None = None
 
     @classmethod
-    def of(cls, land, lr=None, momentum=None, batch=None, n_steps=None):
+    def of(cls, land: Landscape, lr: float | None = None, momentum: float | None = None,
+           batch: float | None = None, n_steps: int | None = None) -> Clock:
         told = land.temperature or {}
         lr_was, batch_was, momentum_was = (_positive(told.get(k)) for k in ("lr", "batch", "momentum"))
         momentum_was = momentum_was or 0.0
@@ -159,11 +172,11 @@ class Clock:
         return cls(lr, momentum, n_steps, theta if theta and theta > 0 else None)
 
     @property
-    def step(self):
+    def step(self) -> float | None:
         """Time of one step, lr/(1 - momentum), or None."""
         return None if self.lr is None else self.lr / (1 - self.momentum)
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         return {"lr": self.lr, "momentum": self.momentum, "n_steps": self.n_steps, "time_per_step": self.step,
                 "sgd_theta": self.theta}
 
@@ -278,40 +291,40 @@ class LandscapeReport:
     training: object = None
 
     @cached_property
-    def agreement(self):
+    def agreement(self) -> Agreement | None:
         """`Agreement` of the network of wells with the density over time; None where there is none of the
         two."""
         return None if self.dynamics is None else agreement(self.rates_at(self.dynamics.theta), self.dynamics,
                                                             self.wells)
 
-    def rates_at(self, theta):
+    def rates_at(self, theta: float) -> Rates | None:
         """`Rates` at one of the temperatures (the nearest); None where there are none."""
         return min(self.rates, key=lambda r: abs(np.log(r.theta / theta))) if self.rates else None
 
     @property
-    def occupation(self):
+    def occupation(self) -> np.ndarray:
         """Gibbs probability of each well, (n_theta, n_wells)."""
         return self.thermodynamics.occupation
 
     @property
-    def flags(self):
+    def flags(self) -> tuple[str, ...]:
         """Names of the caveats that apply."""
         return tuple(c.name for c in self.caveats)
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Plain dictionary of everything but pictures: strict JSON with stable keys (see
         `fpkit.landscapes.report.report`)."""
         return as_dict(self)
 
-    def save(self, folder):
+    def save(self, folder: str | os.PathLike) -> Path:
         """Write index.html, report.json and the figures to a folder; returns the path of the page."""
         return save(self, folder)
 
-    def answers(self):
+    def answers(self) -> list[str]:
         """The findings as plain sentences, the most important first."""
         return answers(self)
 
-    def findings(self):
+    def findings(self) -> list[Finding]:
         """The same as `Finding`: topic, sentence, trust ("firm", "rough", "open") and why."""
         return findings(self)
 

@@ -3,6 +3,7 @@ doubt that applies."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ class Caveat:
     sentence: str
     wells: tuple = ()
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         return {"name": self.name, "sentence": self.sentence, "wells": list(self.wells)}
 
 

@@ -106,7 +106,7 @@ class PathEnsemble:
     extra: dict = field(default_factory=dict)
 
     @property
-    def deviation(self):
+    def deviation(self) -> tuple[float, float]:
         """Largest difference of an occupation from the density's, over the times: (difference, in standard
         errors)."""
         gap = np.abs(self.occupation - self.expected)

@@ -3,6 +3,7 @@ resolution errors."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.sparse import coo_matrix, diags
@@ -91,11 +92,11 @@ class Rates:
     status: str = "ok"
     network: object = None
 
-    def pair(self, a, b):
+    def pair(self, a: int, b: int) -> tuple[int, int] | None:
         """Places of two wells, given by number, or None where one does not exist at this temperature."""
         return (self.wells.index(a), self.wells.index(b)) if a in self.wells and b in self.wells else None
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name
                 in ("theta", "wells", "log10_rate", "log10_rate_error", "barrier", "log10_eyring", "verdict",
                     "log10_mfpt", "log10_mfpt_from_start", "first", "log10_modes", "log10_modes_error",
@@ -360,7 +361,7 @@ class Agreement:
     from_time: float
     largest: float
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         return dict(self.__dict__)
 
 

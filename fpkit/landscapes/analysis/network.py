@@ -17,6 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...core.logarithms import log_sum
 from ...core.networks import connected_parts, log_eigenvalues, log_hitting
@@ -41,20 +42,20 @@ class CoreNetwork:
     log_capacity: np.ndarray
 
     @property
-    def size(self):
+    def size(self) -> int:
         return self.log_mass.size
 
     @property
-    def log_rate(self):
+    def log_rate(self) -> np.ndarray:
         """log k_ab = log (cap_ab / mass_a), transitions from a to b per unit time spent around a."""
         return self.log_capacity - self.log_mass[:, None]
 
     @property
-    def log_exit(self):
+    def log_exit(self) -> np.ndarray:
         """log sum_b k_ab; -inf where nothing leaves."""
         return log_sum(self.log_rate, axis=-1)
 
-    def without(self, node):
+    def without(self, node: int) -> tuple[CoreNetwork, np.ndarray]:
         """(network with one state eliminated, probabilities of the state that is reached first from it)."""
         others = np.delete(np.arange(self.size), node)
         out = self.log_capacity[node, others]
@@ -69,26 +70,26 @@ class CoreNetwork:
             return CoreNetwork(np.logaddexp(self.log_mass[others], self.log_mass[node] + share),
                                capacity), np.exp(share)
 
-    def log_mfpt(self, target):
+    def log_mfpt(self, target: int) -> np.ndarray:
         """log of the mean first-passage time from each state to the core `target`; -inf there, +inf where it
         is out of reach."""
         return log_hitting(self.log_capacity, [target], self.log_mass)
 
-    def only(self, states):
+    def only(self, states: ArrayLike) -> CoreNetwork:
         """The network of some of the states, the others and their connections left out."""
         return CoreNetwork(self.log_mass[states], self.log_capacity[np.ix_(states, states)])
 
-    def part(self, node):
+    def part(self, node: int) -> np.ndarray:
         """States that exchange probability with `node`, as a mask."""
         part = connected_parts(self.size, np.argwhere(self.log_capacity > -np.inf))
         return part == part[node]
 
-    def log_eigenvalues(self):
+    def log_eigenvalues(self) -> np.ndarray:
         """Logarithms of the eigenvalues of -K, ascending; -inf once a part of the network."""
         found = log_eigenvalues(self.log_capacity, self.log_mass)
         return np.r_[np.full(self.size - found.size, -np.inf), found]
 
-    def occupation(self, start, log_times):
+    def occupation(self, start: ArrayLike, log_times: ArrayLike) -> np.ndarray:
         """Probabilities (n_times, n) from the probabilities `start` (n,): start exp(K t), by squaring a
         matrix without negative entries."""
         log_rate, exits = self.log_rate, self.log_exit

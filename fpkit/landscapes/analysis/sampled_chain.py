@@ -57,8 +57,8 @@ class SampledDiffusion:
         self.potential = land
         self.mobility = np.eye(land.ndim) if mobility is None else np.asarray(mobility, float)
         valid, loss = land.valid.T, land.loss.T
-        self.grid = Grid([(e[0], e[-1]) for e in land.edges], valid.shape, mask=None if valid.all()
-                         else np.ascontiguousarray(valid))
+        self.grid = Grid([(e[0], e[-1]) for e in land.edges], valid.shape,
+                         mask=None if valid.all() else np.ascontiguousarray(valid))
         self.inside = self.grid.inside
         self.f0 = float(land.loss[land.minimum_index])
         volume = float(np.prod(self.grid.h))
@@ -80,8 +80,8 @@ class SampledDiffusion:
             is_edge = (valid[low] & valid[high]).ravel()
             a, b = flat[low].ravel()[is_edge], flat[high].ravel()[is_edge]
             pairs.append(np.stack([a, b], axis=1))
-            logs.append(np.log(self.theta * volume * weight)
-                        + log_end_weight("scharfetter-gummel", scaled[a], scaled[b]))
+            logs.append(np.log(self.theta * volume * weight) + log_end_weight("scharfetter-gummel", scaled[a],
+                                                                              scaled[b]))
         self.chain = Chain.of(np.log(volume) - scaled, np.concatenate(pairs), np.concatenate(logs))
         self.log_mass, self.edges = self.chain.log_mass, self.chain.edges
         self.log_conductance = self.chain.log_cond

@@ -2,10 +2,13 @@
 equipartition."""
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import chain, islice
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...core import checks
 from ...core.results import Estimate
@@ -49,7 +52,7 @@ class SGDTemperature:
     n_gradients: int
     source: str
 
-    def entries(self):
+    def entries(self) -> dict[str, Any]:
         """What a landscape file stores in /fpkit/temperature."""
         found = {"lr": self.lr, "momentum": self.momentum, "source": self.source, "basis": self.basis,
                  "theta_noise": float(self.theta_noise), "n_gradients": self.n_gradients}
@@ -57,7 +60,7 @@ class SGDTemperature:
             found |= {"tensor": self.tensor, "stderr": float(self.theta.error)}
         return found | ({} if self.batch is None else {"batch": self.batch})
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Plain dictionary."""
         return {k: v.tolist() if isinstance(v, np.ndarray) else v for k,
                 v in self.entries().items()} | {"theta": float(self.theta)}
@@ -69,8 +72,9 @@ class SGDTemperature:
                 f"parameters {float(self.theta_noise):.4g}")
 
 
-def sgd_temperature(gradients, lr, plane=None, momentum=0.0, batch=None, n_data=None, replacement=True,
-                    injected=0.0):
+def sgd_temperature(gradients: Iterable[ArrayLike], lr: float, plane: Plane | None = None,
+                    momentum: float = 0.0, batch: int | None = None, n_data: int | None = None,
+                    replacement: bool = True, injected: float = 0.0) -> SGDTemperature:
     """Temperature of SGD from the covariance of its gradients at one point.
 
     With the update w <- w - lr g_B and the time lr a step, the noise is that of the diffusion at temperature
@@ -162,7 +166,7 @@ def sgd_temperature(gradients, lr, plane=None, momentum=0.0, batch=None, n_data=
                           else np.inf, lr, momentum, batch, n, "gradient noise")
 
 
-def equipartition_temperature(positions, gradients):
+def equipartition_temperature(positions: ArrayLike, gradients: ArrayLike) -> Estimate:
     """Temperature of a stationary run from <(w - <w>) . grad f> = theta d, an Estimate.
 
     It holds for the Gibbs density whatever f is, so agreement with `SGDTemperature.theta_noise` is a test of

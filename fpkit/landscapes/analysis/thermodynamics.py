@@ -3,6 +3,7 @@ samples."""
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -60,11 +61,11 @@ class Thermodynamics:
     across: np.ndarray | None = None
 
     @property
-    def width(self):
+    def width(self) -> np.ndarray:
         """exp(S), capped where it overflows."""
         return np.exp(np.minimum(self.entropy, 700.0))
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         found = plain(self.__dict__ | {"width": self.width})
         return found | {"mean": found.pop("mean_loss")}
 
@@ -142,7 +143,7 @@ class Risk:
     best_test: float
     is_at_end: bool
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         return plain(self.__dict__)
 
 
@@ -181,7 +182,7 @@ class Crossover:
     occupation: float
     is_resolved: bool
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         return dict(self.__dict__)
 
 

@@ -3,6 +3,7 @@ drifted or diffused."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -53,7 +54,7 @@ class TrainingPath:
     lags: np.ndarray
     displacement: np.ndarray
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         return dict(self.__dict__)
 
 

@@ -8,8 +8,12 @@ import hashlib
 import json
 import os
 import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...core import checks
 from ...core.files import target
@@ -17,6 +21,7 @@ from ..files.checked_hdf5 import LandscapeFormatError, open_checked
 from ..files.reading import read_landscape
 from ..files.writing import SURFACES, write_landscape
 from ..surface.cells import FAILED, NOT_FINITE, OK
+from ..surface.landscape import Landscape
 from . import journal
 from .evaluation import evaluated, potential_of
 from .planes import Plane, parameter_vector
@@ -30,9 +35,14 @@ OWN_PLACES = {"loss_stderr": "loss_stderr", "logdet_perp": "hessian/logdet_perp"
               "hessian_trace": "hessian/trace"}
 
 
-def export_landscape(path, loss, plane, x=None, y=None, z=None, *, trajectory=None, steps=None,
-                     workers=1, executor=None, share=None, save_every=60.0, on_error="raise", overwrite=False,
-                     temperature=None, meta=None, store_directions=None, created_utc="today", progress=None):
+def export_landscape(path: str | os.PathLike, loss: Callable[[np.ndarray], Any], plane: Plane,
+                     x: ArrayLike | None = None, y: ArrayLike | None = None, z: ArrayLike | None = None, *,
+                     trajectory: Any = None, steps: ArrayLike | None = None,
+                     workers: int = 1, executor: Executor | None = None, share: tuple[int, int] | None = None,
+                     save_every: float = 60.0, on_error: str = "raise", overwrite: bool = False,
+                     temperature: Any = None, meta: dict | None = None,
+                     store_directions: bool | None = None, created_utc: str | None = "today",
+                     progress: bool | None = None) -> Landscape | None:
     """Landscape of a loss on a line, a plane or a space of parameters, computed and written to an HDF5 file.
 
     Points are computed from a coarse grid to finer ones, so that an interrupted job is a usable landscape of
@@ -73,7 +83,7 @@ def export_landscape(path, loss, plane, x=None, y=None, z=None, *, trajectory=No
         failed.
     overwrite : bool
         Throw away a file or journal of another job under this name; otherwise they are refused.
-    temperature : SGDTemperature, optional
+    temperature : Any, optional
         From `sgd_temperature`, stored with the plane.
     meta : dict, optional
         What the file shall tell: data set, model, seed, weight decay, BatchNorm mode. Part of the job's
@@ -115,7 +125,7 @@ def export_landscape(path, loss, plane, x=None, y=None, z=None, *, trajectory=No
     workers = checks.whole("workers", workers, 1)
     job = _Job(target(path), plane, (x, y, z), trajectory, steps, temperature, meta, store_directions)
     if created_utc == "today":
-        created_utc = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
+        created_utc = datetime.datetime.now(datetime.UTC).date().isoformat()
     if overwrite:
         for old in (job.path, *journal.journals(job.path)):
             with contextlib.suppress(FileNotFoundError):
@@ -135,7 +145,7 @@ def export_landscape(path, loss, plane, x=None, y=None, z=None, *, trajectory=No
     return read_landscape(job.path)
 
 
-def coarse_to_fine(shape):
+def coarse_to_fine(shape: tuple[int, ...]) -> np.ndarray:
     """Flat indices of a grid, those of the coarsest nested grid first: all multiples of 2^k, then of 2^(k-1),
     ...
 

@@ -10,7 +10,7 @@ import itertools
 import mmap
 import os
 import stat
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import h5py
 import numpy as np
@@ -84,10 +84,8 @@ def open_checked(path):
         raise LandscapeFormatError(path, None,
                                    f"reading failed ({short(error)}); the file is damaged") from None
     finally:
-        try:
+        with suppress(*H5PY_ERRORS):  # a damaged file may fail to close as well; nothing was written
             handle.close()
-        except H5PY_ERRORS:
-            pass  # a damaged file may fail to close as well; nothing was written
 
 
 def content_of(path):
@@ -179,8 +177,7 @@ class CheckedFile:
         here, parts = self.handle, key.strip("/").split("/")
         for depth, name in enumerate(parts):
             try:
-                link = here.get(name,
-                                getlink=True) if name in here.keys() or self._is_linked(here, name) else None
+                link = here.get(name, getlink=True) if name in here or self._is_linked(here, name) else None
             except H5PY_ERRORS as error:
                 self.fail(key, f"its link cannot be read ({short(error)})")
             if link is None:
@@ -347,7 +344,7 @@ class CheckedFile:
                     found[str(name)] = self._decoded(self.handle.attrs[name])
                 elif shape == () and kind is not None and kind.length is None and (self.size <= SEARCHED
                                                                                    or name in DECIDING):
-                    texts = self._heap_texts(lambda data: attribute_references(data, name))
+                    texts = self._heap_texts(lambda data, name=name: attribute_references(data, name))
                     # several: other objects have it too, or it was written over; all are sound to read
                     if texts:
                         found[str(name)] = (texts[0] if len(set(texts)) == 1

@@ -9,7 +9,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .checked_hdf5 import LandscapeFormatError
-from .coordinates import arranged, ascending, check_shape, given_axis, mesh_axes, order_named
+from .coordinates import (
+    arranged,
+    ascending,
+    check_shape,
+    given_axis,
+    mesh_axes,
+    order_named,
+)
 
 SURFACES = ("train_loss", "test_loss", "train_acc", "test_acc")
 AXES = ("xcoordinates", "ycoordinates", "zcoordinates")

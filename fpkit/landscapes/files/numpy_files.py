@@ -13,7 +13,14 @@ import zlib
 
 import numpy as np
 
-from .checked_hdf5 import MAX_EXPANSION, PICKLE, LandscapeFormatError, content_of, most_cells, short
+from .checked_hdf5 import (
+    MAX_EXPANSION,
+    PICKLE,
+    LandscapeFormatError,
+    content_of,
+    most_cells,
+    short,
+)
 
 MAX_MEMBERS = 200
 MAX_HEADER = 4096

@@ -3,10 +3,14 @@ points."""
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...core import checks
+from ..files.topsearch import Network
 from ..surface.cells import classify
 from ..surface.landscape import Landscape
 from .checked_hdf5 import PICKLE, LandscapeFormatError, content_of, open_checked
@@ -18,8 +22,11 @@ from .topsearch import is_network, read_network
 __all__ = ["read_landscape", "describe", "Landscape", "LandscapeFormatError"]
 
 
-def read_landscape(path, key=None, layout=None, allow_partial=False, *, x=None, y=None, z=None,
-                   fix_serpentine=False, every=1, directions=None, trajectory=None):
+def read_landscape(path: str | os.PathLike,
+                   key: str | None = None, layout: str | None = None, allow_partial: bool = False,
+                   *, x: ArrayLike | None = None, y: ArrayLike | None = None, z: ArrayLike | None = None,
+                   fix_serpentine: bool = False, every: int = 1, directions: str | os.PathLike | None = None,
+                   trajectory: str | os.PathLike | None = None) -> Landscape | Network:
     """Loss landscape of a file, told by its content; nothing in it is executed, no link or path in it is
     followed, no size is trusted.
 
@@ -145,8 +152,8 @@ def _landscape(path, parts, allow_partial, every):
     if every > 1:
         _thin(path, parts, every)
     classes = {name: _classes(parts, name) for name in stored if not name.endswith("_acc")}
-    if (not parts.is_key_given and key == "train_loss" and "test_loss" in classes
-            and classes[key][1].all() and classes["test_loss"][0].any()):
+    if (not parts.is_key_given and key == "train_loss" and "test_loss" in classes and classes[key][1].all()
+        and classes["test_loss"][0].any()):
         warnings.append("The training loss was never computed; the test loss is the potential.")
         key = "test_loss"
     elif key == "test_loss" and "train_loss" not in stored:
@@ -213,7 +220,8 @@ def _thin(path, parts, every):
 
 # ---- what is in a file, without analysing it ----
 
-def describe(path, read=None, key=None, **options):
+def describe(path: str | os.PathLike, read: Callable | None = None, key: str | None = None,
+             **options) -> dict[str, Any]:
     """What a file of a loss landscape holds, as a plain dictionary; `fpkit info` prints it.
 
     Surfaces, trajectories, direction files, networks and surfaces that were set up but never computed are

@@ -6,6 +6,7 @@ import os
 import stat
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -45,10 +46,10 @@ class Network:
                "over; its depths and barriers are in read_landscape(...).merge_tree()")
 
     @property
-    def ndim(self):
+    def ndim(self) -> int:
         return self.points.shape[1]
 
-    def merge_tree(self):
+    def merge_tree(self) -> MergeTree:
         """Merge tree by the elder rule: branches with `.index` (minimum,), `.minimum`, `.death`,
         `.saddle_index` (saddle,)."""
         rank = np.empty(self.energies.size, int)
@@ -72,7 +73,7 @@ class Network:
                     for i in order]
         return MergeTree(branches, None, None)
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Plain dictionary of the facts."""
         tree = self.merge_tree()
         return {"kind": "network", "file": os.path.basename(os.path.normpath(self.path)) if self.path else "",
@@ -81,7 +82,7 @@ class Network:
                                                           "point": self.points[tree[0].index[0]].tolist()},
                 "analysis": f"refused: {self.refusal}"}
 
-    def write(self, folder):
+    def write(self, folder: str | os.PathLike) -> str:
         """Write topsearch's text files (min.data, min.coords, ts.data, ts.coords, pairlist) into a folder;
         its path."""
         folder = os.fspath(folder)
@@ -105,7 +106,7 @@ class Network:
                 f"{self.ndim} dimensions\n{self.merge_tree()}")
 
 
-def network_of(landscape, persistence=0.0, neighbours=8):
+def network_of(landscape: Any, persistence: float = 0.0, neighbours: int = 8) -> Network:
     """Network of the grid minima of a landscape whose persistence exceeds the given one, each joined at its
     saddle to the elder minimum.
 

@@ -2,6 +2,7 @@
 trusted."""
 from __future__ import annotations
 
+from typing import Any
 import os
 from dataclasses import dataclass
 
@@ -31,7 +32,7 @@ class Finding:
     trust: str
     why: str
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         return dict(self.__dict__)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ... import __version__
 from ...core.plain_json import plain
 from .findings import number, percent, place, power
 
@@ -42,8 +43,6 @@ def _template(name):
 
 def html(report, images=()):
     """The page of one landscape as text."""
-    from ... import __version__
-
     shown = sorted({0, (len(report.theta) - 1) // 3, 2 * (len(report.theta) - 1) // 3, len(report.theta) - 1})
     wells = [_well(report, k, shown) for k in range(len(report.wells))]
     motion, land = report.dynamics, report.landscape
@@ -163,8 +162,6 @@ def _facts(report):
 
 def comparison_html(both, image, pages=()):
     """The page of a comparison as text."""
-    from ... import __version__
-
     cell = lambda v, digits=4: number(v, digits) if np.isfinite(v) else "-"
     n = len(both.names)
     rows = [[number(t), *(cell(both.mean[k, 0, j]) for j in range(n)),

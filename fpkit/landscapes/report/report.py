@@ -41,6 +41,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ... import __version__
 from ...core.files import replacing
 from ...core.plain_json import plain
 from .page import CAPTIONS, WIDE, comparison_html, html
@@ -50,8 +51,6 @@ FORMAT_VERSION = "1.1"
 
 def as_dict(report):
     """The report as a plain dictionary that is strict JSON; the keys are listed at the top of this module."""
-    from ... import __version__
-
     motion = report.dynamics
     kept = lambda a: None if a is None else a.to_dict()
     out = {"fpkit": __version__, "format": "fpkit-landscape-report", "format_version": FORMAT_VERSION,

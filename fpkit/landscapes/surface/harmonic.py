@@ -36,7 +36,7 @@ class QuadraticFit:
     index: int
 
     @property
-    def log_det(self):
+    def log_det(self) -> float:
         return float(np.linalg.slogdet(self.hessian)[1])
 
 

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .cells import neighbourhood, offsets, on_edge
 
@@ -39,7 +41,7 @@ class Branch:
     parent: int | None
 
     @property
-    def persistence(self):
+    def persistence(self) -> float:
         """Depth: death - minimum, infinite for a root."""
         return np.inf if self.death is None else self.death - self.minimum
 
@@ -75,19 +77,19 @@ class MergeTree(Sequence):
         return len(self.branches)
 
     @property
-    def roots(self):
+    def roots(self) -> tuple[Branch, ...]:
         """The branches that never die, one a component of the valid cells."""
         return tuple(b for b in self.branches if b.death is None)
 
-    def kept(self, persistence):
+    def kept(self, persistence: float) -> list[int]:
         """Places in the tree of the branches whose persistence exceeds the given one (roots always do)."""
         return [k for k, b in enumerate(self.branches) if b.death is None or b.persistence > persistence]
 
-    def wells(self, theta, factor=3.0):
+    def wells(self, theta: float, factor: float = 3.0) -> tuple[Branch, ...]:
         """Branches that count as wells at temperature `theta`: persistence above `factor` theta."""
         return tuple(self.branches[k] for k in self.kept(factor * theta))
 
-    def basins(self, persistence=0.0):
+    def basins(self, persistence: float = 0.0) -> np.ndarray:
         """Array of the landscape's shape with the place in the tree of the well that each cell descends to;
         -1 outside.
 
@@ -104,7 +106,7 @@ class MergeTree(Sequence):
         home[-1] = -1                                  # label -1, outside, stays -1
         return home[self._basins]
 
-    def minima(self, landscape):
+    def minima(self, landscape: Any) -> tuple[Minimum, ...]:
         """The minima of the tree as `Minimum`, with flags for the edge of the box and for invalid
         neighbours."""
         edge, beside = on_edge(landscape.shape), neighbourhood(~landscape.valid)
@@ -120,7 +122,7 @@ class MergeTree(Sequence):
         return "\n".join(rows + ["  ..."] * (len(self) > 12))
 
 
-def merge_tree(loss, valid=None, neighbours=8):
+def merge_tree(loss: ArrayLike, valid: ArrayLike | None = None, neighbours: int = 8) -> MergeTree:
     """Merge tree of a sampled surface.
 
     Parameters

@@ -3,6 +3,7 @@ them."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -50,7 +51,7 @@ class Well:
     n_cells: int
     flags: tuple
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         return {"number": self.number,
                 "index": list(self.index), "point": self.x.tolist(), "minimum": self.minimum,
                 "saddle_index": None if self.saddle_index is None else list(self.saddle_index),
