@@ -152,6 +152,16 @@ def one_gate(V, well, gate, theta, root, order="leading", friction=None):
     return log_rate + math.log(factor), left / factor, guard
 
 
+def harmonic_log_mass(curvatures, theta):
+    """log of the Gaussian integral prod sqrt(2 pi theta/h_i) over a well, its value left out."""
+    return 0.5 * np.log(2 * np.pi * theta / curvatures).sum()
+
+
+def harmonic_log_capacity(curvatures, theta):
+    """log of |h_0|/(2 pi) prod sqrt(2 pi theta/|h_i|) over a saddle, h_0 < 0 first, its value left out."""
+    return math.log(-curvatures[0] / (2 * math.pi)) + 0.5 * np.log(2 * np.pi * theta / np.abs(curvatures)).sum()
+
+
 def log_capacity(V, gate, theta, root):
     """log of the capacity of one saddle, theta sqrt(mu/(2 pi theta)) prod sqrt(2 pi theta/h_i)
     exp(-f_s/theta), the (c, square) of its first correction (cap shrinks by 1 - c theta), and the guard's
@@ -168,8 +178,7 @@ def log_capacity(V, gate, theta, root):
         guard = Guard((Reason(WARN, "soft-saddle", f"the saddle is soft (eigenvalue {soft[1]:.3g} against a "
                               f"quartic term of {soft[2]:.3g}): "
                               "its next order is no small correction, order='integral' integrates over it"),))
-    log_cap = math.log(-w[0] / (2 * math.pi)) + 0.5 * np.log(2 * np.pi * theta
-                                                             / np.abs(w)).sum() - gate.value / theta
+    log_cap = harmonic_log_capacity(w, theta) - gate.value / theta
     return float(log_cap), _correction(expansions.saddle_correction, V, gate, theta, root), guard
 
 
@@ -179,7 +188,7 @@ def log_well_mass_with_error(V, well, theta, root):
     w = np.linalg.eigvalsh(root.T @ V.hessian(well.x) @ root)
     if well_is_flat(well):
         return math.nan, (math.nan, math.nan)
-    log_mass = 0.5 * np.log(2 * np.pi * theta / w).sum() - well.value / theta
+    log_mass = harmonic_log_mass(w, theta) - well.value / theta
     return float(log_mass), _correction(expansions.well_correction, V, well, theta, root)
 
 
