@@ -5,13 +5,17 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import warnings
+from collections.abc import Sequence
 
+from . import __version__
+from .commands import diffusion, export, landscapes, learn, rates
 from .core.files import demo_file
 
 __all__ = ["main", "demo_file"]
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code: 0 done, 1 a validation failed, 2 refused with a sentence, 130
     interrupted."""
     argv = sys.argv[1:] if argv is None else list(argv)
@@ -24,8 +28,6 @@ def main(argv=None):
 
 
 def _guarded(run, arguments):
-    import warnings
-
     try:
         with warnings.catch_warnings():
             warnings.showwarning = lambda message, *_, **__: print(f"fpkit: warning: {message}",
@@ -43,8 +45,6 @@ def _guarded(run, arguments):
 
 
 def _parser():
-    from .commands import diffusion, export, landscapes, learn, rates
-
     parser = argparse.ArgumentParser(prog="fpkit", description="Diffusion in a potential: densities, paths "
                                      "and loss landscapes.")
     parser.add_argument("--version", action="store_true", help="print the version and leave")
@@ -57,8 +57,6 @@ def _parser():
 
 
 def _version_or_help(arguments):
-    from . import __version__
-
     print(f"fpkit {__version__}") if arguments.version else arguments.parser.print_help()
 
 
@@ -68,8 +66,6 @@ def _validate(argv):
     except ModuleNotFoundError as error:
         if error.name not in ("fpkit.validation", "fpkit.validation.__main__"):
             raise
-        import os
-
         root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
         if not os.path.isdir(os.path.join(root, "validation")):
             raise FileNotFoundError("the validations are missing from this installation; install fpkit again.") from None

@@ -1,8 +1,11 @@
 """Importing the package and asking for help must stay cheap."""
+import ast
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from fpkit.core.lazy import stub_of
 
 HEAVY = ("numba", "scipy", "matplotlib", "h5py", "jinja2", "tqdm")
 
@@ -34,3 +37,27 @@ def test_every_public_name_exists(name):
     import fpkit
 
     assert getattr(fpkit, name) is not None and getattr(fpkit, name).__doc__
+
+
+@pytest.mark.parametrize("folder", ["fpkit", "fpkit/potentials/catalogue"])
+def test_the_stub_lists_the_names_of_the_package(folder):
+    """`python tests/test_imports.py` writes the stubs anew."""
+    assert stub_text(folder) == (ROOT / folder / "__init__.pyi").read_text()
+
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def stub_text(folder):
+    """What the call of `lazy_names` in a package says, as a stub."""
+    tree = ast.parse((ROOT / folder / "__init__.py").read_text())
+    call = next(n for n in ast.walk(tree) if isinstance(n, ast.Call) and getattr(n.func, "id", "") == "lazy_names")
+    homes = ast.literal_eval(call.args[1])
+    modules = tuple(m for k in call.keywords for m in ast.literal_eval(k.value))
+    more = "__version__: str\n" if folder == "fpkit" else ""
+    return stub_of(homes, modules, more + "__all__: list[str]")
+
+
+if __name__ == "__main__":
+    for place in ("fpkit", "fpkit/potentials/catalogue"):
+        (ROOT / place / "__init__.pyi").write_text(stub_text(place))

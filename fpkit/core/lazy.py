@@ -1,4 +1,6 @@
 """Names of a package that are loaded when they are first used, so that opening a folder costs nothing."""
+from __future__ import annotations
+
 import importlib
 from collections.abc import Callable
 from typing import Any
@@ -37,3 +39,14 @@ def lazy_names(package: str, homes: dict[str, str],
         return value
 
     return __getattr__, lambda: sorted({*vars(importlib.import_module(package)), *public}), public
+
+
+def stub_of(homes: dict[str, str], modules: tuple[str, ...] = (), more: str = "") -> str:
+    """Text of the stub file (``__init__.pyi``) in which type checkers find the names of `lazy_names`."""
+    lines = []
+    for module, names in homes.items():
+        folder, _, last = module.rpartition(".")
+        for name in names.split():
+            home = f".{folder}" if name in modules and name == last else f".{module}"
+            lines.append(f"from {home} import {name} as {name}")
+    return "\n".join([*sorted(lines), more]).rstrip() + "\n"

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from ..core import checks
 from ..core.grid import Grid
 from ..core.results import Estimate, Field
-from ..potentials import mobility as mobilities
+from ..potentials.diffusion import Diffusion
 from ..potentials.potential import Potential
 from ..potentials.regions.shapes import Region, check_region
 from . import currents as flows
@@ -51,10 +51,10 @@ class FokkerPlanck:
         Temperature in the units of f, positive; ``theta(t)`` for annealing, and then the stationary
         quantities are those at time 0 (see `at`).
     grid : Grid
-    mobility : None, float, (ndim,), (ndim, ndim) or callable, optional
-        M: isotropic, diagonal, a constant symmetric positive definite matrix (uniform grids), or a function
-        of points (..., ndim) that gives (...) or (..., ndim). On a plane of directions with Gram matrix G it
-        is the inverse of G.
+    mobility : None, float, (ndim,), (ndim, ndim), str, Potential, callable or pair, optional
+        M: isotropic, diagonal, a constant symmetric positive definite matrix (uniform grids), a formula or a
+        function of points (n, ndim) that gives (n,) or (n, ndim), or ``(M, div M)``, as in `fpkit.Diffusion`.
+        On a plane of directions with Gram matrix G it is the inverse of G.
     scheme : str
         "recommended", or a named one for comparison: a rule for conductances and one for masses,
         "midpoint/cell" (see `fpkit.fokker_planck.discretisation.schemes`). "recommended" is the exact chain
@@ -87,10 +87,9 @@ class FokkerPlanck:
     def __init__(self, potential: Potential, theta: float | Callable[[float], float], grid: Grid,
                  mobility: ArrayLike | Callable | None = None, scheme: str = "recommended",
                  absorbing: Region | None = None):
-        for name in ("ndim", "block"):
-            if not hasattr(potential, name):
-                raise TypeError(f"potential must be a Potential, got {checks.shown(potential)}; make one "
-                                "with fp.Potential(...).")
+        if not isinstance(potential, Potential):
+            raise TypeError(f"potential must be a Potential, got {checks.shown(potential)}; make one with "
+                            "fp.Potential(...).")
         if not hasattr(grid, "centres"):
             raise TypeError(f"grid must be a Grid, got {checks.shown(grid)}; make one with fp.Grid(bounds, "
                             "shape).")
@@ -105,8 +104,14 @@ class FokkerPlanck:
             theta = checks.number("theta", theta, positive=True, hint=THETA_HINT)
         parsed(scheme, grid.ndim)
         self.potential, self.theta, self.grid, self.scheme = potential, theta, grid, scheme
-        self._mobility = mobilities.checked(mobility, grid)
-        self.mobility = mobility if mobility is None or callable(mobility) else np.asarray(mobility, float)
+        self.process = Diffusion(potential, theta, mobility)
+        self._mobility = M = self.process.mobility
+        self.mobility = M.given
+        if M.is_full and not grid.is_uniform:
+            raise ValueError("a mobility with off-diagonal entries needs a uniform grid: its stencil couples "
+                             "cells at fixed offsets; use Grid(bounds, shape).")
+        if not M.is_constant:
+            M.at(np.array([[(low + high) / 2 for low, high in grid.bounds]] * 2))   # a wrong one shows here
         self.absorbing = absorbing
         if absorbing is not None:
             check_region(absorbing, grid, "the absorbing region")

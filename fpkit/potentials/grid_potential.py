@@ -5,6 +5,7 @@ from ..core import checks
 from . import spline
 from .pieces import SplinePiece
 from .potential import Potential
+from .terms import Parts
 
 # deviation from a uniform axis, in steps, that is still rounding of the file it came from (float32)
 UNIFORM = 1e-4
@@ -77,8 +78,8 @@ class GridPotential(Potential):
             raise ValueError("no cell of the samples has all its corners finite; the NaN are too dense for a "
                              "potential.")
         data = np.concatenate([head, spline.coefficients(spline.filled(values)).ravel()])
-        self._start(values.ndim, None, {}, [(None, SplinePiece(values.ndim, data))],
-                    f"samples {'x'.join(map(str, values.shape))}")
+        self._start(Parts(values.ndim, None, {}, ((None, SplinePiece(values.ndim, data)),),
+                          f"samples {'x'.join(map(str, values.shape))}"))
         self.axes, self.values = tuple(ordered), values
         self.bounds = [(float(a[0]), float(a[-1])) for a in ordered]
         self.domain = None if valid.all() else _Domain(self.bounds, corners)

@@ -10,6 +10,7 @@ from typing import Any, Callable
 import numpy as np
 
 from ..core.results import Estimate
+from ..potentials.mobility import mobility_of
 from ..potentials.stationary.critical import CriticalPoints
 from .estimates import rate_estimate
 from .eyring_kramers import eyring_kramers
@@ -167,13 +168,8 @@ def _time_step(q):
     if q.dt is not None:
         return q.dt
     curvatures = [np.abs(c.eigenvalues).max() for c in (*q.places.minima, *q.places.saddles)]
-    scale = 1.0 if q.mobility is None else float(np.linalg.eigvalsh(np.atleast_2d(_matrix(q.mobility, q.V.ndim)))[-1])
+    scale = float(np.linalg.eigvalsh(mobility_of(q.mobility, q.V.ndim).matrix)[-1])
     return STEP / max(max(curvatures) * scale, 1e-12)
-
-
-def _matrix(mobility, ndim):
-    m = np.asarray(mobility, float)
-    return m * np.eye(ndim) if m.ndim == 0 else np.diag(m) if m.ndim == 1 else m
 
 
 def _walls(q):

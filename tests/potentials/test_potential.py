@@ -160,9 +160,8 @@ def test_lane_loops_become_vector_code(V, kinds):
 
 def _assembly(V, kind):
     """Assembly of the block function, compiled anew: one read from the cache has none."""
-    from fpkit.core import compilation
-    from fpkit.core.compilation import special
-    names = {**compilation._block_names()}
+    from fpkit.core.compilation import blocks, special
+    names = {**blocks._block_names()}
     exec(V._source(kind), names)
     (text,) = njit(SIGNATURES[kind], **special.options)(names[kind]).inspect_asm().values()
     return text

@@ -45,7 +45,7 @@ AT_ONCE = 1_000_000
 def log_bracket(diffusion, pair):
     """log of a lower and of an upper bound of the capacity, in units of int exp(-beta (f - f0)); `pair`: the
     two regions on this grid."""
-    if diffusion._space.mobility.tensor is not None:
+    if diffusion._space.mobility.is_full:
         raise ValueError("the bracket of a capacity needs a mobility along the axes: a number, or one for "
                          "each axis.")
     if not pair.is_reachable:

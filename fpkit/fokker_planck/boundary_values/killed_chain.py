@@ -70,7 +70,7 @@ class KilledChain:
         self.log_c = chain.log_cond + chain.shift
         self.log_m = chain.log_mass[self.ids] + chain.shift
         parts = self.regions + ([diffusion.absorbing] if diffusion.absorbing is not None else [])
-        self.is_symmetric = grid.ndim == 1 or killed._mobility.tensor is not None or not parts
+        self.is_symmetric = grid.ndim == 1 or killed._mobility.is_full or not parts
         by_axis = [self._log_killing_of(chain, p, len(parts) == 1) for p in parts]
         if diffusion.absorbing is None:
             by_axis.append(None)
@@ -261,7 +261,7 @@ class KilledChain:
     @property
     def chain_is_of_neighbours(self):
         """Whether every edge leads to the next cell along an axis."""
-        return self._killed._mobility.tensor is None
+        return not self._killed._mobility.is_full
 
     @cached_property
     def ordering(self):

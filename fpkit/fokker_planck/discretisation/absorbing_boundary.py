@@ -97,7 +97,7 @@ def ground(space, conductance, by_axis=False):
     """log of killing rate times mass (n_cells,); -inf where nothing is absorbed. `by_axis`: the part of each
     axis (ndim, n_cells)."""
     check_selection(space)
-    tensor = space.mobility.tensor
+    tensor = space.mobility.matrix if space.mobility.is_full else None
     out = np.full((space.grid.ndim, space.grid.n_cells), -np.inf)
     if tensor is not None:
         _add_tensor(space, out[0], conductance)
@@ -122,7 +122,7 @@ def _add_tensor(space, out, conductance):
     """Edges of the stencil of a tensor that end in the region."""
     grid = space.grid
     volume = float(np.prod(grid.h))
-    for offset, weight in zip(*selling(space.mobility.tensor, grid.h)):
+    for offset, weight in zip(*selling(space.mobility.matrix, grid.h)):
         for sign in (1, -1) if weight > 0 else ():
             a, b = neighbours(grid, space.inside, sign * offset)
             a = a[space.states.ravel()[a] & space.absorbed.ravel()[b]]

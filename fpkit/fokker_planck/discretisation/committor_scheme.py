@@ -95,7 +95,7 @@ def _classes(space, P, Q, used):
 
 def _is_asked(space):
     """Whether the kernel evaluates the exponent itself, and nothing is held."""
-    return space.exponent.is_compiled and space.mobility.function is None
+    return space.exponent.is_compiled and space.mobility.is_constant
 
 
 def _patches(space, ends, places, n_gauss, kx, ky):
@@ -109,10 +109,10 @@ def _patches(space, ends, places, n_gauss, kx, ky):
     if not _is_asked(space):
         X = _points(*(s[:, p] for s, p in zip(ends, places)), *points)
         B = np.nan_to_num(space.exponent(X), nan=np.nan, posinf=1e300, neginf=-1e300).reshape(n, -1)
-        if space.mobility.function is not None:
+        if not space.mobility.is_constant:
             Bx, By = (B - space.mobility.log_along(axis, X).reshape(B.shape) for axis in (0, 1))
     # with a full tensor hats only: any weight gives a partition of unity
-    if space.mobility.diagonal is not None:
+    if space.mobility.is_constant and not space.mobility.is_full:
         log_m = space.mobility.log_along(0, None), space.mobility.log_along(1, None)
     out, e = np.empty((n, 8)), space.exponent
     value, parameters = ((e.potential.block("value"), e.potential.p) if e.is_compiled

@@ -70,7 +70,7 @@ def hats(space, start, step, axis=0, n_points=8):
             R = B
             if axis is not None:
                 log_m = space.mobility.log_along(axis, X)
-                R = B - (log_m.reshape(B.shape) if space.mobility.function is not None else log_m)
+                R = B - (log_m if space.mobility.is_constant else log_m.reshape(B.shape))
             top, low = R.max((1, 2)), B.min((1, 2))
             e = np.exp(R - top[:, None, None])
             full = e @ w

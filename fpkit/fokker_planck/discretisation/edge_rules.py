@@ -21,7 +21,7 @@ def axis_conductances(space, axis, conductance):
     e = space.pairs(axis)
     edges = np.stack([e.a, e.b], axis=1)
     if (conductance == "face" and space.grid.ndim == 3 and space.exponent.is_compiled
-            and space.mobility.diagonal is not None):
+            and space.mobility.is_constant and not space.mobility.is_full):
         scale = np.log(space.theta * space.mobility.diagonal[axis] * e.area / e.length)
         return edges, scale + _face_means(space, e)
     return edges, log_conductance(space, conductance, axis, e.start, e.step, e.length, e.area, space.B[e.a],

@@ -68,7 +68,7 @@ def assemble(space, scheme, cell_log_mass):
     if d == 1 and (conductance, mass) == ("quadrature", "committor"):
         return exact_line_chain(space, notes)
     log_mass = None
-    if space.mobility.tensor is not None:
+    if space.mobility.is_full:
         if conductance in ("face", "committor"):
             conductance = "quadrature"
             notes["scheme"] = f"quadrature/{mass} on the stencil of the tensor"

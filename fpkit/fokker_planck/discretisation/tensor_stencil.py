@@ -13,7 +13,7 @@ def tensor_edges(space, conductance):
     Edges that would leave the domain, or pass through cells outside it, are left out: no flux.
     """
     grid = space.grid
-    offsets, weights = selling(space.mobility.tensor, grid.h)
+    offsets, weights = selling(space.mobility.matrix, grid.h)
     volume = float(np.prod(grid.h))
     edges, logs = [], []
     for offset, weight in zip(offsets, weights):

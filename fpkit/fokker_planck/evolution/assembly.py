@@ -5,6 +5,7 @@ import numpy as np
 
 from ...core import checks
 from ...core.compilation.kernels import PARALLEL_CELLS
+from ...potentials.mobility import mobility_of
 from .split_operator import CLIP, SplitOperator, positions
 
 
@@ -102,17 +103,10 @@ def domain(diffusion):
 def axis_mobility(diffusion):
     """Mobility of each axis: (numbers (ndim,), True), or (function of points, False). A full tensor is
     refused here."""
-    mobility, ndim = diffusion.mobility, diffusion.grid.ndim
-    if mobility is None:
-        return np.ones(ndim), True
-    if callable(mobility):
-        return mobility, False
-    m = np.asarray(mobility, float)
-    if m.ndim == 2:
-        if np.count_nonzero(m - np.diag(np.diag(m))):
-            raise ValueError("a mobility with off-diagonal entries does not split into lines.")
-        m = np.diag(m)
-    return np.broadcast_to(m, (ndim,)).astype(float), True
+    M = mobility_of(diffusion.mobility, diffusion.grid.ndim)
+    if M.is_full:
+        raise ValueError("a mobility with off-diagonal entries does not split into lines.")
+    return (M.diagonal, True) if M.is_constant else (M, False)
 
 
 def _edge_mobility(mobility, grid, axis, x):
@@ -121,10 +115,7 @@ def _edge_mobility(mobility, grid, axis, x):
     lines = [x[a][:-1] for a in range(grid.ndim)]
     middle = (x[axis][1:] + x[axis][:-1]) / 2
     lines[axis] = middle if is_ring else middle[:-1]
-    m = np.asarray(mobility(np.stack(np.meshgrid(*lines, indexing="ij"), axis=-1)), float)
-    if m.ndim == grid.ndim + 1:
-        m = m[..., axis]
-    return m
+    return mobility.at(np.stack(np.meshgrid(*lines, indexing="ij"), axis=-1))[..., axis]
 
 
 def _close(field, inside, axis, is_ring):

@@ -15,6 +15,7 @@ from ...core.networks import connected_parts
 from ...fokker_planck.discretisation.chain import Chain
 from ...fokker_planck.discretisation.edge_rules import log_end_weight
 from ...fokker_planck.discretisation.tensor_stencil import selling
+from ...potentials.mobility import mobility_of
 
 HIGHEST = 600.0  # theta above the lowest sample from which on the loss rises only logarithmically
 NO_WEIGHT = 1e-14                    # of the trace: a smaller weight of an edge is the rounding of zero
@@ -55,7 +56,7 @@ class SampledDiffusion:
             raise ValueError("the samples are not evenly spaced; the chain needs even spacing on each axis.")
         self.theta, self.beta = float(theta), 1 / float(theta)
         self.potential = land
-        self.mobility = np.eye(land.ndim) if mobility is None else np.asarray(mobility, float)
+        self.mobility = mobility_of(mobility, land.ndim).matrix
         valid, loss = land.valid.T, land.loss.T
         self.grid = Grid([(e[0], e[-1]) for e in land.edges], valid.shape,
                          mask=None if valid.all() else np.ascontiguousarray(valid))

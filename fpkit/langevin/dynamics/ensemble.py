@@ -7,7 +7,7 @@ import numbers
 import numpy as np
 
 from ...core import checks
-from .mobility import mobility_of
+from ...potentials.mobility import mobility_of
 from .schedule import Schedule, key_of
 from .walls import walls_of
 

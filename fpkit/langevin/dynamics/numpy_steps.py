@@ -75,7 +75,7 @@ def _overdamped_step(ensemble, z, row, p, after, k):
         second = sign * _drift_free(ensemble, sign, Y, after)
         Y = X + (sigma * noise + 0.5 * dt * (drift + second))
         sign[:] = 1.0
-    _finish(ensemble, X.copy(), Y, row, k, sign, ensemble.mobility.diagonal * sigma**2
+    _finish(ensemble, X.copy(), Y, row, k, sign, (ensemble.mobility.root**2).sum(1) * sigma**2
             if ensemble.mobility.is_constant else None)
     ensemble.noise[0] *= sign.astype(np.float32)
 

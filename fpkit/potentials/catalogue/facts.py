@@ -1,6 +1,7 @@
 """What a catalogue potential knows about itself: minima, saddles and barriers that follow its parameters."""
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -17,7 +18,7 @@ class Entry:
     """How a catalogue potential answers for its current parameters; each function gets the potential or its
     parameters p."""
 
-    name: str
+    made_by: Callable                            # the catalogue function
     positive: str                                # names of the parameters that must be positive
     box: object  # V -> [(low, high)] * ndim, a box that holds all that matters
     temperatures: object                         # p -> tuple of theta
@@ -79,11 +80,11 @@ class CataloguePotential(Potential):
         return super().with_params(**changes)
 
     def __reduce__(self):
-        return _remade, (self._entry.name, self._entry.fixed, self.params)
+        return _remade, (self._entry.made_by, self._entry.fixed, self.params)
 
     @property
     def name(self):
-        return self._entry.name
+        return self._entry.made_by.__name__
 
     @property
     def facts(self):
@@ -133,10 +134,9 @@ class CataloguePotential(Potential):
         return None if self._entry.goal is None else self._entry.goal(self)
 
 
-def _remade(name, fixed, params):
-    """A pickled catalogue potential: made again by name, since facts are functions and not data."""
-    from . import get
-    return get(name, **fixed).with_params(**params)
+def _remade(made_by, fixed, params):
+    """A pickled catalogue potential: made again by its function, since facts are functions and not data."""
+    return made_by(**fixed).with_params(**params)
 
 
 def _check(entry, params):

@@ -33,7 +33,7 @@ def double_well(barrier=1.0, distance=1.0):
         u = x / distance
         return barrier * (u * u - 1) ** 2
 
-    entry = Entry("double_well", "barrier distance",
+    entry = Entry(double_well, "barrier distance",
                   lambda V: [(-2 * V.params["distance"], 2 * V.params["distance"])],
                   lambda p: (0.05 * p["barrier"], 0.1 * p["barrier"], 0.2 * p["barrier"]),
                   lambda V: on_a_line(V, [-V.params["distance"], 0.0, V.params["distance"]]))
@@ -74,7 +74,7 @@ def tilted_double_well(barrier=1.0, tilt=0.3):
         angle = np.arccos(-q / edge) / 3
         return on_a_line(V, np.sort(2 / np.sqrt(3) * np.cos(angle - 2 * np.pi * np.arange(3) / 3)))
 
-    entry = Entry("tilted_double_well", "barrier", lambda V: [(-2.0, 2.0)],
+    entry = Entry(tilted_double_well, "barrier", lambda V: [(-2.0, 2.0)],
                   lambda p: (0.05 * p["barrier"], 0.1 * p["barrier"], 0.2 * p["barrier"]), facts)
     return CataloguePotential(entry, f, barrier=barrier, tilt=tilt)
 
@@ -112,7 +112,7 @@ def triple_well(barrier=1.0, tilt=0.0):
         far = 2.0 + (abs(p["tilt"]) / p["barrier"]) ** 0.2
         return on_a_line(V, sign_changes(slope, -far, far, 4001))
 
-    entry = Entry("triple_well", "barrier", lambda V: [(-1.6, 1.6)],
+    entry = Entry(triple_well, "barrier", lambda V: [(-1.6, 1.6)],
                   lambda p: (0.1 * p["barrier"], 0.2 * p["barrier"]), facts)
     return CataloguePotential(entry, f, barrier=barrier, tilt=tilt)
 
@@ -154,7 +154,7 @@ def sharp_and_wide(height=1.0, ratio=50.0):
         s = np.log(V.params["ratio"]) / np.sqrt(2.0)
         return [(-_outermost(s), _outermost(-s))]
 
-    entry = Entry("sharp_and_wide", "height ratio", box,
+    entry = Entry(sharp_and_wide, "height ratio", box,
                   lambda p: (0.05 * p["height"], 0.1 * p["height"], 0.2 * p["height"]), facts)
     return CataloguePotential(entry, f, height=height, ratio=ratio)
 
@@ -200,7 +200,7 @@ def rugged(barrier=1.0, ripple=0.05, wavenumber=30.0):
         return on_a_line(V, sign_changes(lambda x: 4 * b * x * (x * x - 1) - e * q * np.sin(q * x), -far, far,
                                          n))
 
-    entry = Entry("rugged", "barrier wavenumber", lambda V: [(-2.0, 2.0)],
+    entry = Entry(rugged, "barrier wavenumber", lambda V: [(-2.0, 2.0)],
                   lambda p: (2 * abs(p["ripple"]), 4 * abs(p["ripple"])) if p["ripple"]
                   else (0.1 * p["barrier"],), facts)
     return CataloguePotential(entry, f, barrier=barrier, ripple=ripple, wavenumber=wavenumber)
@@ -246,7 +246,7 @@ def flat_bottomed(barrier=1.0, gate=0.5, edge=2.0, stiffness=20.0):
         far = V.params["edge"] + (8 * V.params["barrier"] / V.params["stiffness"]) ** (1 / 3)
         return [(-far, far)]
 
-    entry = Entry("flat_bottomed", "barrier gate edge stiffness", box,
+    entry = Entry(flat_bottomed, "barrier gate edge stiffness", box,
                   lambda p: (0.05 * p["barrier"], 0.1 * p["barrier"], 0.2 * p["barrier"]), facts)
     return CataloguePotential(entry, f, barrier=barrier, gate=gate, edge=edge, stiffness=stiffness)
 
@@ -276,7 +276,7 @@ def periodic_washboard(barrier=1.0, period=1.0):
     def f(x, barrier=1.0, period=1.0):
         return 0.5 * barrier * (1 - np.cos(2 * np.pi / period * x))
 
-    entry = Entry("periodic_washboard", "barrier period",
+    entry = Entry(periodic_washboard, "barrier period",
                   lambda V: [(-0.25 * V.params["period"], 0.75 * V.params["period"])],
                   lambda p: (0.05 * p["barrier"], 0.1 * p["barrier"], 0.5 * p["barrier"]),
                   lambda V: known(V, [[0.0]], [[0.5 * V.params["period"]]], [(0, 0)]), periodic_axes=(True,))

@@ -41,7 +41,7 @@ def mueller_brown(scale=0.05):
             total = total + A * np.exp(a * (x - u) ** 2 + b * (x - u) * (y - v) + c * (y - v) ** 2)
         return scale * total
 
-    entry = Entry("mueller_brown", "scale", lambda V: [(-1.7, 1.3), (-0.5, 2.2)],
+    entry = Entry(mueller_brown, "scale", lambda V: [(-1.7, 1.3), (-0.5, 2.2)],
                   lambda p: (10 * p["scale"], 20 * p["scale"]),
                   lambda V: known(V, [[-0.558, 1.442], [0.623, 0.028], [-0.050, 0.467]],
                                   [[-0.822, 0.624], [0.212, 0.293]], [(0, 2), (1, 2)]))
@@ -77,7 +77,7 @@ def three_hole(scale=1.0):
                         * np.exp(-(x - 1) ** 2 - y * y)
                         - 5 * np.exp(-(x + 1) ** 2 - y * y) + 0.2 * s * s + 0.2 * t * t)
 
-    entry = Entry("three_hole", "scale", lambda V: [(-2.0, 2.0), (-1.5, 2.5)],
+    entry = Entry(three_hole, "scale", lambda V: [(-2.0, 2.0), (-1.5, 2.5)],
                   lambda p: (0.15 * p["scale"], 0.3 * p["scale"], 0.6 * p["scale"]),
                   lambda V: known(V, [[-1.048, -0.042], [1.048, -0.042], [0.0, 1.537]],
                                   [[-0.617, 1.103], [0.617, 1.103], [0.0, -0.316]],
@@ -116,7 +116,7 @@ def wide_and_narrow(barrier=1.0, narrow=25.0, wide=1.0):
         # k at the wide end of the box
         return [(-1.8, 1.8), _across(soft * (soft / stiff) ** 0.4, V.params["barrier"])]
 
-    entry = Entry("wide_and_narrow", "barrier narrow wide", box,
+    entry = Entry(wide_and_narrow, "barrier narrow wide", box,
                   lambda p: (0.1 * p["barrier"], 0.2 * p["barrier"]),
                   lambda V: known(V, [[-1.0, 0.0], [1.0, 0.0]], [[0.0, 0.0]], [(0, 1)]))
     return CataloguePotential(entry, f, barrier=barrier, narrow=narrow, wide=wide)
@@ -148,7 +148,7 @@ def narrow_gate(barrier=0.5, stiffness=1.0, narrowing=50.0, length=0.3):
         u = x / length
         return barrier * (x * x - 1) ** 2 + 0.5 * stiffness * (1 + narrowing * np.exp(-0.5 * u * u)) * y * y
 
-    entry = Entry("narrow_gate", "barrier stiffness length",
+    entry = Entry(narrow_gate, "barrier stiffness length",
                   lambda V: [(-2.0, 2.0), _across(V.params["stiffness"], V.params["barrier"])],
                   lambda p: (0.1 * p["barrier"], 0.2 * p["barrier"], 0.4 * p["barrier"]),
                   lambda V: known(V, [[-1.0, 0.0], [1.0, 0.0]], [[0.0, 0.0]], [(0, 1)]))
@@ -199,7 +199,7 @@ def ring(barrier=1.0, radius=1.0, tilt=0.0):
         far = 1.8 * V.params["radius"]
         return [(-far, far), (-far, far)]
 
-    entry = Entry("ring", "barrier radius", box, lambda p: (0.05 * p["barrier"], 0.1 * p["barrier"],
+    entry = Entry(ring, "barrier radius", box, lambda p: (0.05 * p["barrier"], 0.1 * p["barrier"],
                                                             0.2 * p["barrier"]), facts)
     return CataloguePotential(entry, f, barrier=barrier, radius=radius, tilt=tilt)
 
@@ -234,7 +234,7 @@ def grokking_drift(g=1.0, w0=0.3, kappa=0.0, length=4.0):
         u = y * y / (w0 * w0 * np.exp(2 * kappa * x))
         return u / (1 + np.sqrt(1 + u / (g * g * w0 * w0 * np.exp(2 * kappa * x))))
 
-    entry = Entry("grokking_drift", "g w0", lambda V: [(0.0, length), (-1.25 * length, 1.25 * length)],
+    entry = Entry(grokking_drift, "g w0", lambda V: [(0.0, length), (-1.25 * length, 1.25 * length)],
                   lambda p: (0.01,),
                   lambda V: known(V, [[0.0, 0.0]], degenerate=[0],
                                   note="the minimum stands for the whole floor y = 0."),

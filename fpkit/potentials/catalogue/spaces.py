@@ -57,7 +57,7 @@ def coupled_double_well(d=2, stiffness=2.0, coupling=0.3, stiffness_z=1.5, coupl
         right = np.array([x, -p["coupling"] * x / (2 * s), lean * p["coupling"] * x / (2 * s)])[:d]
         return known(V, [-right, right], [np.zeros(d)], [(0, 1)])
 
-    entry = Entry("coupled_double_well", "stiffness stiffness_z", lambda V: [(-2.5, 2.5)] * d,
+    entry = Entry(coupled_double_well, "stiffness stiffness_z", lambda V: [(-2.5, 2.5)] * d,
                   lambda p: (0.1, 0.2), facts, fixed={"d": d})
     if d == 2:
         return CataloguePotential(entry, plane, stiffness=stiffness, coupling=coupling)
@@ -97,7 +97,7 @@ def quartic_chain(d=10, coupling=0.5):
         step = x[1:] - x[:-1]
         return np.sum((x * x - 1) ** 2) + 0.5 * coupling * np.sum(step * step)
 
-    entry = Entry("quartic_chain", "", lambda V: [(-2.0, 2.0)] * d, lambda p: (0.2, 0.5),
+    entry = Entry(quartic_chain, "", lambda V: [(-2.0, 2.0)] * d, lambda p: (0.2, 0.5),
                   lambda V: _chain_facts(V, d), fixed={"d": d})
     return CataloguePotential(entry, f, ndim=d, coupling=coupling)
 
@@ -189,7 +189,7 @@ def ornstein_uhlenbeck(k=1.0, d=1, A=None):
         def isotropic(x, k=1.0):
             return 0.5 * k * np.sum(x * x)
 
-        entry = Entry("ornstein_uhlenbeck", "k", lambda V: [_reach(V.params["k"])] * d, lambda p: (0.1, 1.0),
+        entry = Entry(ornstein_uhlenbeck, "k", lambda V: [_reach(V.params["k"])] * d, lambda p: (0.1, 1.0),
                       lambda V: known(V, [np.zeros(d)]), fixed={"d": d})
         return CataloguePotential(entry, isotropic, ndim=d, k=k)
 
@@ -213,7 +213,7 @@ def ornstein_uhlenbeck(k=1.0, d=1, A=None):
             matrix[i, j] = matrix[j, i] = V.params[f"A_{i}_{j}"]
         return [_reach(1 / s) for s in np.diag(np.linalg.inv(matrix))]
 
-    entry = Entry("ornstein_uhlenbeck", "k", box, lambda p: (0.1, 1.0), lambda V: known(V, [np.zeros(d)]),
+    entry = Entry(ornstein_uhlenbeck, "k", box, lambda p: (0.1, 1.0), lambda V: known(V, [np.zeros(d)]),
                   fixed={"A": A.tolist()})
     return CataloguePotential(entry, quadratic, ndim=d, **{f"A_{i}_{j}": A[i, j] for i, j in pairs})
 
@@ -262,7 +262,7 @@ def grokking_chamber(m=8, S=5.0, neck=0.3, sharpness=0.15):
         widest = V.params["neck"] * np.exp(max(V.params["S"], 0.0) / m)
         return [(0.0, 2.0)] + [(-6 * np.sqrt(0.05) * widest, 6 * np.sqrt(0.05) * widest)] * m
 
-    entry = Entry("grokking_chamber", "neck sharpness", box, lambda p: (0.05,),
+    entry = Entry(grokking_chamber, "neck sharpness", box, lambda p: (0.05,),
                   lambda V: known(V, [np.zeros(m + 1)], degenerate=[0],
                                   note="the minimum stands for the whole line y = 0."),
                   start=lambda V: np.zeros(m + 1), goal=lambda V: HalfSpace([1.0] + [0.0] * m, 2.0),

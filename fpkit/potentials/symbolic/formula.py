@@ -1,13 +1,15 @@
 """A formula: the graph of f with its coordinates and parameters, from a function or a text."""
+from __future__ import annotations
+
 import inspect
 import math
 
 import numpy as np
 
-from .graph import LOGIC, WAYS_OUT, Graph, Trace, TraceError, plain
+from .graph import LOGIC, WAYS_OUT, Graph, TraceError
+from .numpy_rules import Symbol, Trace, plain
 
 
-# functions
 class Formula:
     """A function of coordinates and named parameters, in the one form that the rest of the package calls.
 
@@ -36,7 +38,7 @@ class Formula:
 
     def record(self, names=None):
         """Trace once. `names`: order of the parameters in p (default: of the defaults)."""
-        graph = Graph()
+        graph = Graph(Symbol)
         xs = [graph.variable(f"x{i}") for i in range(self.ndim)]
         values = {name: graph.variable(f"p[{k}]") for k,
                   name in enumerate(self.defaults if names is None else names)}

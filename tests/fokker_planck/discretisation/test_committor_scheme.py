@@ -34,7 +34,7 @@ def plain(space, xs, ys, corner, g, kx, ky):
 
     def exponent(x, y, axis=None):
         X = np.stack([a.ravel() for a in np.broadcast_arrays(x, y)])
-        there = axis is not None and space.mobility.tensor is None
+        there = axis is not None and not space.mobility.is_full
         return (space.exponent(X) - (space.mobility.log_along(axis, X) if there
                                      else 0.0)).reshape(np.broadcast(x, y).shape)
     (x, sx, wx), (y, sy, wy) = line(xs, kx), line(ys, ky)
