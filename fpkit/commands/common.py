@@ -4,9 +4,9 @@ from __future__ import annotations
 import json
 import math
 
-EXPRESSION = ("potential as a string, for example \"(x**2 - 1)**2 + a*y**2\" (coordinates x, y, z; every "
-              "other name is a "
-              "parameter, set by --set), or the name of a catalogue potential such as mueller_brown")
+EXPRESSION = ("potential as a string, for example \"(x**2 - 1)**2 + a*y**2\" (coordinates x, y, z; "
+              "every other name is a parameter, set by --set), or the name of a catalogue potential such as "
+              "mueller_brown")
 
 
 def command(commands, name, run, text):

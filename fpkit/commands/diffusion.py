@@ -57,11 +57,9 @@ def _evolve(arguments):
         fp.plot(evolution, arguments.figure)
     if arguments.json:
         print_json({"potential": arguments.expression, "theta": arguments.theta,
-                    "start": np.asarray(start).tolist(),
-                     "times": evolution.times, "mass": evolution.mass,
-                     "distance_to_gibbs": evolution.distance,
-                     "free_energy": evolution.free_energy, "error": evolution.error,
-                     "status": evolution.status})
+                    "start": np.asarray(start).tolist(), "times": evolution.times, "mass": evolution.mass,
+                    "distance_to_gibbs": evolution.distance, "free_energy": evolution.free_energy,
+                    "error": evolution.error, "status": evolution.status})
     else:
         print(evolution)
 
@@ -74,14 +72,13 @@ def _sample(arguments):
     V = potential_of(arguments)
     grid = grid_of(arguments, V) if V.ndim <= 3 else None
     start = start_of(arguments, V, grid)
-    walls = fp.Walls(grid.bounds, ["periodic" if p else "reflecting"
-                                   for p in grid.periodic]) if grid is not None else None
+    walls = fp.Walls(grid.bounds,
+                     ["periodic" if p else "reflecting" for p in grid.periodic]) if grid is not None else None
     resume = bool(arguments.checkpoint) and os.path.exists(arguments.checkpoint)
     dt = arguments.dt if arguments.dt is not None else time_step(V, grid, start)
     stats = fp.sample(V, arguments.theta, start, dt, arguments.steps, n_paths=arguments.paths,
-                      scheme=arguments.scheme,
-                      friction=arguments.friction, seed=arguments.seed, histogram=grid, walls=walls,
-                      checkpoint=arguments.checkpoint, resume=resume)
+                      scheme=arguments.scheme, friction=arguments.friction, seed=arguments.seed,
+                      histogram=grid, walls=walls, checkpoint=arguments.checkpoint, resume=resume)
     if arguments.output:
         stats.save(arguments.output)
     if arguments.figure:

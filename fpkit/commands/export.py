@@ -12,20 +12,17 @@ def add(commands):
                 "resumable at any moment")
     c.add_argument("output", help="HDF5 file to make; the same command again goes on where a killed one "
                    "stopped")
-    c.add_argument("--loss", metavar="MODULE:FUNCTION", required=True,
-                   help="your function loss(vector) -> number or dict; THE CODE OF THE MODULE IS RUN (a "
-                   "module name, or a path that ends in .py). "
-                        f"Or {PROBLEM}, a problem that comes with fpkit and trains its own solutions")
-    c.add_argument("--points", nargs="+", metavar="FILE",
-                   help=".npy or .npz file(s) of parameter vectors, one a row: solutions, or checkpoints for "
-                   "pca; the first is the origin (of pca the last)")
+    c.add_argument("--loss", metavar="MODULE:FUNCTION", required=True, help=f"your function loss(vector) -> "
+                   "number or dict; THE CODE OF THE MODULE IS RUN (a module name, or a path that ends in "
+                   f".py). Or {PROBLEM}, a problem that comes with fpkit and trains its own solutions")
+    c.add_argument("--points", nargs="+", metavar="FILE", help=".npy or .npz file(s) of parameter vectors, "
+                   "one a row: solutions, or checkpoints for pca; the first is the origin (of pca the last)")
     c.add_argument("--plane", choices=("through", "random", "pca"), default="through",
                    help="how the plane is laid (default: through the points)")
     c.add_argument("--ndim", type=int, default=2, choices=(1, 2, 3),
                    help="axes of a random or pca plane (default: 2)")
-    c.add_argument("--as-given", action="store_true",
-                   help="keep the directions as given instead of making them orthonormal: solutions lie at 0 "
-                   "and 1")
+    c.add_argument("--as-given", action="store_true", help="keep the directions as given instead of making "
+                   "them orthonormal: solutions lie at 0 and 1")
     for name in "xyz":
         c.add_argument(f"--{name}", type=float, nargs=3, metavar=("LOW", "HIGH", "N"),
                        help=f"samples along {name} (default: 51 over the points and a margin)")
@@ -34,9 +31,8 @@ def add(commands):
     c.add_argument("--seed", type=int, default=0, help=f"seed of random directions, and of {PROBLEM} "
                    "(default: 0)")
     c.add_argument("--workers", type=int, default=1, help="processes (default: 1)")
-    c.add_argument("--share", type=int, nargs=2, metavar=("K", "N"),
-                   help="compute only each N-th point from the K-th on; gather with a last call without "
-                   "--share")
+    c.add_argument("--share", type=int, nargs=2, metavar=("K", "N"), help="compute only each N-th point from "
+                   "the K-th on; gather with a last call without --share")
     c.add_argument("--save-every", type=float, default=60.0, metavar="SECONDS",
                    help="time between two replacements of the file (default: 60)")
     c.add_argument("--meta", action="append", default=[], metavar="NAME=TEXT",
@@ -62,10 +58,9 @@ def _export(arguments):
     meta |= {"loss": arguments.loss} | dict(_pair(item) for item in arguments.meta)
     boxes = {n: None if getattr(arguments, n) is None else (*getattr(arguments, n)[:2],
                                                             int(getattr(arguments, n)[2])) for n in "xyz"}
-    land = export_landscape(arguments.output, loss, plane, **boxes, trajectory=trajectory, steps=steps,
-                            workers=arguments.workers,
-                            share=arguments.share, save_every=arguments.save_every,
-                            overwrite=arguments.overwrite, meta=meta,
+    land = export_landscape(arguments.output, loss, plane, **boxes, trajectory=trajectory,
+                            steps=steps, workers=arguments.workers, share=arguments.share,
+                            save_every=arguments.save_every, overwrite=arguments.overwrite, meta=meta,
                             on_error="record" if arguments.record_errors else "raise")
     if land is None:
         print_json({"share": arguments.share}) if arguments.json else print(f"share {arguments.share[0]} of {arguments.share[1]} is in its journal")

@@ -71,8 +71,8 @@ def _analyse(arguments):
     if arguments.json:
         found = [{"file": path, "report": page, **r.to_dict()} for path, (_, page),
                  r in zip(arguments.file, pages, reports)]
-        print_json(found[0] if is_single else {"reports": found, "comparison": None if both is None
-                                               else both.to_dict()})
+        print_json(found[0] if is_single
+                   else {"reports": found, "comparison": None if both is None else both.to_dict()})
 
 
 def _demo(arguments):

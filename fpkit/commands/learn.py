@@ -7,9 +7,8 @@ from .common import command, print_json
 
 def add(commands):
     c = commands.add_parser("learn", help="learning as diffusion: grokking networks, its models, SGLD, the "
-                            "talk's figures",
-                            description="Learning as diffusion: runs with your own parameters. The claims "
-                            "and their verdicts: fpkit validate learning.")
+                            "talk's figures", description="Learning as diffusion: runs with your own "
+                            "parameters. The claims and their verdicts: fpkit validate learning.")
     c.set_defaults(run=lambda arguments: c.print_help(), traceback=False)
     kinds = c.add_subparsers(title="what to run", metavar="WHAT")
 
@@ -145,8 +144,8 @@ def _sweep(arguments):
                   **{k: v for k, v in fixed.items() if k != arguments.vary})
     laws = fit_laws(found, 100) if arguments.vary == "fraction" and len(values) > 3 else {}
     better = min(laws.values(), key=lambda law: law.aic) if laws else None
-    extra = [*laws.values(), f"claim 7 (exponential in the fraction): the {better.name} law fits better here"
-             if better else ""]
+    extra = [*laws.values(), f"claim 7 (exponential in the fraction): the {better.name} law fits better "
+             "here" if better else ""]
     if better is None:
         extra = [f"exponent of t_grok against t_mem: {found.exponent():.2f} (claim 5 asks for 2)"]
     _show(found, arguments, extra)
@@ -166,9 +165,8 @@ def _sgld(arguments):
         x0 = getattr(solutions(arguments.modulus, arguments.hidden, arguments.fraction, arguments.seed),
                      arguments.start)
     run = sgld(problem, arguments.theta, x0, arguments.rate, arguments.steps, l2=arguments.l2,
-               batch=arguments.batch, n_paths=arguments.paths,
-               record_every=max(1, arguments.steps // 100), seed=arguments.seed + 1,
-               checkpoint=arguments.checkpoint)
+               batch=arguments.batch, n_paths=arguments.paths, record_every=max(1, arguments.steps // 100),
+               seed=arguments.seed + 1, checkpoint=arguments.checkpoint)
     note = [] if arguments.l2 else ["no confinement: the zero-risk set is unbounded and there is no Gibbs "
                                     "density (claim 16)"]
     _show(run, arguments, note)

@@ -4,8 +4,7 @@ from __future__ import annotations
 from .common import command, grid_of, potential_of, potential_options, print_json
 
 PLACE = ("a point in a well, as its coordinates, or a region: ball X.. RADIUS, halfspace NORMAL.. OFFSET ({x "
-         ": normal.x >= offset}), "
-         "box LOW HIGH (for each axis)")
+         ": normal.x >= offset}), box LOW HIGH (for each axis)")
 
 
 def add(commands):

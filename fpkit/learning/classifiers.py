@@ -273,5 +273,5 @@ class TeacherStudent(HalfSquaredError, _OneHiddenLayer):
 
     def __repr__(self):
         return (f"teacher of {self.teacher_width} and student of {self.width} tanh units, {self.n_inputs} "
-                f"inputs: {self.n_examples} training and "
-                f"{self.n_tests} test members, {self.n_params} parameters, seed {self.seed}")
+                f"inputs: {self.n_examples} training and {self.n_tests} test members, {self.n_params} "
+                f"parameters, seed {self.seed}")

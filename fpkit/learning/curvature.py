@@ -89,9 +89,8 @@ class Spectrum:
     def __repr__(self):
         e = self.eigenvalues
         return (f"spectrum at risk {self.risk:.3g}: trace {self.trace:.4g}, largest {e[-1]:.4g}, smallest "
-                f"{e[0]:.3g}, "
-                f"{int((e > 1e-3 * e[-1]).sum())} of {len(e)} above a thousandth of the largest, |gradient| "
-                f"{self.gradient_norm:.2g}")
+                f"{e[0]:.3g}, {int((e > 1e-3 * e[-1]).sum())} of {len(e)} above a thousandth of the largest, "
+                f"|gradient| {self.gradient_norm:.2g}")
 
 
 def spectrum(problem, x):

@@ -64,8 +64,8 @@ class MatrixFactorisation(HalfSquaredError, LearningProblem):
         else:
             steps = [(k // 2 + k % 2, k // 2) for k in range(2 * max(self.rows, self.columns))]
             path = [(i, j) for i, j in steps if i < self.rows and j < self.columns]
-            listed = path + [(i, j) for i in range(self.rows) for j in range(self.columns)
-                             if (i, j) not in path]
+            listed = path + [(i, j) for i in range(self.rows)
+                             for j in range(self.columns) if (i, j) not in path]
         i, j = np.array(listed).T
         for name, value in (("_entries", (i, j)), ("_targets", target[i, j][:, None]),
                             ("_cost", float(self.rank)),
@@ -140,8 +140,7 @@ class MatrixFactorisation(HalfSquaredError, LearningProblem):
         beta = checks.number("beta", beta, non_negative=True)
         if self.rank != 1 or self.order != "path" or self.n_examples > self.independent_examples():
             raise ValueError('log_evidence is exact for rank 1, order "path" and at most rows + columns - 1 '
-                             'entries; use `log_evidence` of '
-                             "fpkit.learning.manifold for others.")
+                             'entries; use `log_evidence` of ' "fpkit.learning.manifold for others.")
         from scipy.special import logsumexp
 
         # a uniform grid in each coordinate resolves the ridges exp(-beta (u v - t)^2/2) of width
@@ -158,5 +157,4 @@ class MatrixFactorisation(HalfSquaredError, LearningProblem):
 
     def __repr__(self):
         return (f"{self.rows} x {self.columns} matrix of rank {self.rank}: {self.n_train} training and "
-                f"{self.n_test} test entries, {self.n_params} parameters, "
-                f"seed {self.seed}")
+                f"{self.n_test} test entries, {self.n_params} parameters, seed {self.seed}")

@@ -80,8 +80,8 @@ def log_evidence(problem, beta, n_examples=None, prior=1.0, n_levels=33, n_steps
         largest = log_w.max()
         w = np.exp(log_w - largest)
         stepwise += largest + np.log(w.mean())
-        X = X[np.searchsorted(np.cumsum(w) / w.sum(), (np.arange(n_paths) + rng.random())
-                              / n_paths).clip(max=n_paths - 1)]
+        X = X[np.searchsorted(np.cumsum(w) / w.sum(),
+                              (np.arange(n_paths) + rng.random()) / n_paths).clip(max=n_paths - 1)]
         V = Potential.black_box(lambda Y, b=b: b * total(Y) + 0.5 * (Y * Y).sum(-1) / prior**2, lambda Y,
                                 b=b: b * slope(Y) + Y / prior**2, d)
         sums, count = np.zeros(n_paths), 0
@@ -107,8 +107,7 @@ def log_evidence(problem, beta, n_examples=None, prior=1.0, n_levels=33, n_steps
     return Estimate(-fine, 2 * noise + abs(fine - coarse) + abs(fine + stepwise), "thermodynamic integration",
                     status="ok",
                     inputs={"beta": beta, "n_examples": n, "prior": prior, "n_levels": n_levels,
-                            "n_steps": n_steps, "n_paths": n_paths, "seed": seed,
-                            "stepwise": stepwise})
+                            "n_steps": n_steps, "n_paths": n_paths, "seed": seed, "stepwise": stepwise})
 
 
 def _simpson_weights(n, h):

@@ -161,17 +161,17 @@ def ravine(lengths=(1.0, 2.0, 4.0, 8.0), kappa=0.0, g=1.0, w0=0.3, theta=0.01, n
         mirror = Walls([(0.0, np.inf), (-np.inf, np.inf)], ["reflecting", "none"])
         t_mem = _path_time(V, theta, [0.0, L], HalfSpace([0.0, -1.0], -floor), mirror, min(dt, 0.01 * L / g),
                            n_paths, seed + 1000 * k)
-        t_grok = _path_time(V, theta, [0.0, L], HalfSpace([1.0, 0.0], L), mirror, dt, n_paths, seed + 1000 * k
-                            + 500)
+        t_grok = _path_time(V, theta, [0.0, L], HalfSpace([1.0, 0.0], L), mirror, dt, n_paths,
+                            seed + 1000 * k + 500)
         row = {"length": L, "t_mem": t_mem, "drift": (L - floor) / g, "t_grok": t_grok}
         if finite_volumes:
             y = _graded(4 * np.sqrt(theta) * w0 * np.exp(max(kappa, 0.0) * L), L + 30 * theta / g,
                         4 * theta / g)
             row["finite_volumes"] = _fv_time(V, theta, [np.linspace(0, L, 81), y], HalfSpace([1.0, 0.0], L),
                                              [0.0, L])
-        row |= {"reduced": _ravine_reduced(V, L, theta), "walk": L * L / (2 * theta),
-                "steps_ratio": float(t_grok) * dt / float(t_mem) ** 2, "ratio_formula": dt * g * g
-                / (2 * theta)}
+        row |= {"reduced": _ravine_reduced(V, L, theta),
+                "walk": L * L / (2 * theta), "steps_ratio": float(t_grok) * dt / float(t_mem) ** 2,
+                "ratio_formula": dt * g * g / (2 * theta)}
         rows.append(row)
     inputs = {"kappa": kappa, "g": g, "w0": w0, "theta": theta, "n_paths": n_paths, "dt": dt, "seed": seed}
     return PassageTable(f"model A (ravine): kappa {kappa:g}, theta {theta:g}, {n_paths} paths a time", rows,
@@ -237,8 +237,7 @@ def _ravine_reduced(V, L, theta):
 # ----------------------------------------------------------------------------------------------------------------
 # model B
 def chamber(n_samples=(0, 2, 4, 6, 8, 10, 12), entropy=5.0, per_sample=0.5, m=8, neck=0.3, theta=0.05,
-            n_paths=1000, seed=1,
-            finite_volumes=True):
+            n_paths=1000, seed=1, finite_volumes=True):
     """Times of model B: out of a chamber that each training example makes smaller, through a neck, without
     any barrier in f.
 

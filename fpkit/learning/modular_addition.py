@@ -62,8 +62,7 @@ class _Pairs(OneHotError, LearningProblem):
 
     def __repr__(self):
         return (f"a + b mod {self.modulus}: {self.n_train} training and {self.n_test} test pairs, "
-                f"{self.width} {self._unit} units, "
-                f"{self.n_params} parameters, seed {self.seed}")
+                f"{self.width} {self._unit} units, {self.n_params} parameters, seed {self.seed}")
 
 
 @dataclass(frozen=True, repr=False)

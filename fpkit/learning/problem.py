@@ -94,8 +94,8 @@ class LearningProblem:
             right = self._is_right(outputs, members)
             if right is not None:
                 found[f"{sample}_acc"] = float(right.mean())
-        return {key: found[key] for key in ("train_loss", "test_loss", "train_acc", "test_acc")
-                if key in found}
+        return {key: found[key]
+                for key in ("train_loss", "test_loss", "train_acc", "test_acc") if key in found}
 
     # ---- derivatives ----
     def gradient(self, x, members=None):
@@ -182,8 +182,7 @@ class LearningProblem:
             return Potential.black_box(lambda X: value(X),
                                        lambda X: self._each(X,
                                                             lambda Y: self._gradient(Y, self._index["train"]),
-                                                                                 self._index["train"])
-                                                                                 + l2 * X, self.n_params)
+                                                            self._index["train"]) + l2 * X, self.n_params)
         rate = checks.number("learning_rate", learning_rate, positive=True)
         self.minibatch(batch, 0, seed)  # refuses a bad size here and not in the middle of a run
 

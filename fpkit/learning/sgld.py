@@ -65,16 +65,14 @@ class SgldRun:
 
     def __repr__(self):
         end = ", ".join(f"{name} {values[-1].mean():.4g}" for name, values in self.history.items())
-        text = (f"SGLD, {len(self.x)} path{'s' if len(self.x) > 1 else ''} in {self.x.shape[1]}-D: theta "
-                f"{self.theta:g}, L2 {self.l2:g}, learning rate "
-                f"{self.learning_rate:g} (stable below {2 / self.curvature:.3g}), {int(self.steps[-1])} "
-                f"steps; at the end {end}")
+        text = (f"SGLD, {len(self.x)} path{'s' if len(self.x) > 1 else ''} in {self.x.shape[1]}-D: "
+                f"theta {self.theta:g}, L2 {self.l2:g}, learning rate {self.learning_rate:g} (stable below "
+                f"{2 / self.curvature:.3g}), {int(self.steps[-1])} steps; at the end {end}")
         return text if self.status == "ok" else f"{text}; {self.status}"
 
 
 def sgld(problem, theta, x0, learning_rate, n_steps, l2=0.0, batch=None, n_paths=None, record_every=100,
-         seed=1, checkpoint=None,
-         checkpoint_every=60.0, progress=None):
+         seed=1, checkpoint=None, checkpoint_every=60.0, progress=None):
     """Stochastic gradient Langevin dynamics of the training risk.
 
         x <- x - lr (grad f_B(x) + l2 x) + sqrt(2 theta lr) N(0, 1)

@@ -99,9 +99,8 @@ class Walks:
         lines = ["    L2     theta  seed  start  test accuracy   late  norm       mean risk  equipartition"]
         for r in self.rows:
             lines.append(f"{r['l2']:6.0e}  {r['theta']:8.0e}  {r['seed']:4d}  {r['start']:>5}  "
-                         f"{r['first']:.2f} -> {r['last']:.2f}   {r['late']:.3f}  "
-                         f"{r['norm_first']:.1f} -> {r['norm_last']:.1f}  {r['risk']:.4f}  "
-                         f"{r['equipartition']:.4f}")
+                         f"{r['first']:.2f} -> {r['last']:.2f}   {r['late']:.3f}  {r['norm_first']:.1f} -> "
+                         f"{r['norm_last']:.1f}  {r['risk']:.4f}  {r['equipartition']:.4f}")
         return "\n".join(lines)
 
 
@@ -156,9 +155,8 @@ def walks(conditions=CONDITIONS, seeds=(0, 1, 2), learning_rate=0.02, modulus=13
                          "reached": int(run.steps[reached[0]]) if reached.size else None,
                          "norm_first": float(run.history["norm"][0, k]),
                          "norm_last": float(run.history["norm"][-1, k]),
-                         "risk": float(run.late_mean("train_loss", 0.125)[k]),
-                         "equipartition": theta * s.problem.n_train * modulus / 2,
-                         "curvature": run.curvature})
+                         "risk": float(run.late_mean("train_loss", 0.125)[k]), "equipartition": theta
+                         * s.problem.n_train * modulus / 2, "curvature": run.curvature})
     return Walks(rows, {(l2, theta, s.problem.seed): run for ((l2, theta, _), s), run in zip(jobs, runs)})
 
 

@@ -86,8 +86,7 @@ class Sweep:
 
 
 def sweep(values=(0.8, 0.7, 0.6, 0.5, 0.45, 0.425, 0.4), vary="fraction", n_seeds=5, n_steps=8000, modulus=31,
-          width=96, fraction=0.5,
-          learning_rate=0.003, weight_decay=1.0, scale=1.0, n_threads=2):
+          width=96, fraction=0.5, learning_rate=0.003, weight_decay=1.0, scale=1.0, n_threads=2):
     """Train addition modulo p by AdamW for each value of one setting and each seed.
 
     Parameters
@@ -137,8 +136,7 @@ def sweep(values=(0.8, 0.7, 0.6, 0.5, 0.45, 0.425, 0.4), vary="fraction", n_seed
                                    for r in runs]).reshape(len(values), n_seeds)
     firsts = runs[::n_seeds]
     return Sweep(vary, values, times("t_memorised"), times("t_grokked"), n_steps,
-                 np.array([r.problem.n_train for r in firsts]),
-                 {k: v for k, v in fixed.items() if k != vary},
+                 np.array([r.problem.n_train for r in firsts]), {k: v for k, v in fixed.items() if k != vary},
                  [{"steps": r.steps, **r.history} for r in firsts])
 
 
@@ -225,8 +223,7 @@ def fit_laws(found, n_bootstrap=100, seed=0):
         mean = _mean_log(name, p, found.values)
         ok = np.isfinite(median)
         rest, total = np.log(median[ok]) - mean[ok], np.log(median[ok]) - np.log(median[ok]).mean()
-        interval = lambda k: None if not n_bootstrap else tuple(float(q)
-                                                                for q
+        interval = lambda k: None if not n_bootstrap else tuple(float(q) for q
                                                                 in np.nanquantile([d[k] for d in draws[name]],
                                                                                   (0.05, 0.95)))
         is_power = name == "power"
@@ -266,6 +263,5 @@ def _fitted(name, fractions, logs, known, start=None):
         starts = [np.array([2.0, 1.0, least - gap, 0.0]) for gap in (0.003, 0.01, 0.03, 0.1)]
     best = min((minimize(cost, s, method="Nelder-Mead",
                          options={"maxiter": 4000, "maxfev": 4000, "xatol": 1e-5, "fatol": 1e-6})
-                         for s in starts),
-               key=lambda r: r.fun)
+                for s in starts), key=lambda r: r.fun)
     return best.x, -best.fun

@@ -46,18 +46,17 @@ class TrainingRun:
     def __repr__(self):
         when = lambda t: "never" if t is None else f"at step {t}"
         name = self.recipe["optimiser"].split(",")[0]
-        end = "" if "train_acc" not in self.history else (
-            f": memorised {when(self.t_memorised)}, generalised {when(self.t_grokked)} (of "
-            f"{int(self.steps[-1])})")
+        end = "" if "train_acc" not in self.history else (f": memorised {when(self.t_memorised)}, "
+                                                          f"generalised {when(self.t_grokked)} (of "
+                                                          f"{int(self.steps[-1])})")
         return (f"{self.problem}; {name}, learning rate {self.recipe['learning_rate']:g}, decay "
                 f"{self.recipe['weight_decay']:g}"
                 f"{end or ': training risk %.3g, test risk %.3g' % (self.history['train_loss'][-1], self.history['test_loss'][-1])}")
 
 
 def train(problem, n_steps=2000, learning_rate=0.003, weight_decay=None, betas=(0.9, 0.98), start=None,
-          check_every=10,
-          save_every=None, threshold=0.99, stop_after=None, optimiser="adamw", momentum=0.0, batch=None,
-          seed=0, resume=None):
+          check_every=10, save_every=None, threshold=0.99, stop_after=None, optimiser="adamw", momentum=0.0,
+          batch=None, seed=0, resume=None):
     """Train a hypothesis and record when it memorises and generalises.
 
     AdamW [1]_: m += (1 - b1)(g - m), v += (1 - b2)(g^2 - v), x *= 1 - lr decay, x -= lr m^ / (sqrt(v^) +
@@ -168,11 +167,8 @@ def train(problem, n_steps=2000, learning_rate=0.003, weight_decay=None, betas=(
         raise ValueError(f"the run to resume already ends at step {first}; give n_steps above it.")
     kind = "full batch" if batch is None else f"batch {batch}"
     recipe = {"optimiser": f"{'AdamW' if is_adam else 'SGD'}, {kind}", "learning_rate": rate,
-              "weight_decay": decay,
-              **({"betas": [b1, b2]} if is_adam else {"momentum": momentum}), "batch": batch,
-              "threshold": float(threshold),
-              "n_steps": int(steps[-1])}
+              "weight_decay": decay, **({"betas": [b1, b2]} if is_adam else {"momentum": momentum}),
+              "batch": batch, "threshold": float(threshold), "n_steps": int(steps[-1])}
     table = {key: np.array([row[key] for row in history]) for key in history[0]}
     return TrainingRun(problem, x, t_memorised, t_grokked, np.array(steps), table, np.array(saved_steps),
-                       np.array(checkpoints), recipe,
-                       {"m": m, "v": v})
+                       np.array(checkpoints), recipe, {"m": m, "v": v})

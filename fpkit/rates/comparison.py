@@ -100,8 +100,7 @@ def compare_rates(V, source, target, theta, methods=None, grid=None, mobility=No
     heights = places.barrier / temperatures
     definition = np.where(np.isfinite(heights), np.minimum([definition_error(h) for h in heights], 1.0), 0.05)
     inputs = {"potential": repr(V), "source": places.source_name, "target": places.target_name,
-              "grid": repr(grid) if grid is not None else None,
-              "refine": bool(refine), "seed": seed}
+              "grid": repr(grid) if grid is not None else None, "refine": bool(refine), "seed": seed}
     return RatesTable(temperatures, methods, {m: tuple(c) for m, c in cells.items()},
                       {m: ROUTES[m].quantity for m in methods}, float(places.barrier),
                       tuple(guards), definition, inputs=inputs)
@@ -123,8 +122,8 @@ def _answer(method, question):
             found = ROUTES[method].ask(question)
     except (ValueError, TypeError, ArithmeticError, NotImplementedError, np.linalg.LinAlgError,
             MemoryError) as error:
-        return Estimate(math.nan, math.nan, method, status=" ".join(str(error).split())
-                        or type(error).__name__)
+        return Estimate(math.nan, math.nan, method,
+                        status=" ".join(str(error).split()) or type(error).__name__)
     if found.status == "ok" and not math.isfinite(found.log10):
         return Estimate(math.nan, math.nan, method, status="the number left every range of floats")
     return found

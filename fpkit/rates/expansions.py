@@ -112,8 +112,8 @@ def saddle_correction(V, x, theta, root):
     b0 = np.trace(q) / mu
     terms = (a * np.einsum("ij,k->ijk", q, q[0]) + a * np.einsum("i,jk->ijk", one, q @ q)
              + 0.5 * np.einsum("mij,mk->ijk", third, q) + a / 6 * first)
-    c = -sum(terms.transpose(p) for p in itertools.permutations(range(3))) / (mu + e[:, None, None]
-                                                                              + e[:, None] + e)
+    c = -sum(terms.transpose(p)
+             for p in itertools.permutations(range(3))) / (mu + e[:, None, None] + e[:, None] + e)
     b = (np.einsum("kki->i", c) - 2 * a * b0 * q[0]) / (mu + e)
     g = np.where(np.arange(d) > 0, 1 / np.where(e == 0, 1.0, e), 0.0)  # covariance of z, 0 along s
     bent = np.diag(c[0]) * g / (2 * a)

@@ -157,8 +157,8 @@ def log_capacity(V, gate, theta, root):
     exp(-f_s/theta), the (c, square) of its first correction (cap shrinks by 1 - c theta), and the guard's
     verdict."""
     w = np.linalg.eigvalsh(root.T @ V.hessian(gate.x) @ root)
-    if gate.degenerate or not -w[0] > FLAT * np.abs(w).max() or (len(w) > 1 and not w[1] > FLAT
-                                                                 * np.abs(w).max()):
+    if gate.degenerate or not -w[0] > FLAT * np.abs(w).max() or (len(w) > 1
+                                                                 and not w[1] > FLAT * np.abs(w).max()):
         return math.nan, (math.nan, math.nan), Guard((Reason(
             REFUSE, "flat-saddle", "an eigenvalue of the Hessian at the saddle is zero: the harmonic formula "
             "does not apply; order='integral' takes "
@@ -166,8 +166,8 @@ def log_capacity(V, gate, theta, root):
     guard, soft = Guard(), soft_direction(V, gate, theta, root)
     if soft is not None:
         guard = Guard((Reason(WARN, "soft-saddle", f"the saddle is soft (eigenvalue {soft[1]:.3g} against a "
-                              f"quartic term of {soft[2]:.3g}): "
-                              "its next order is no small correction, order='integral' integrates over it"),))
+                              f"quartic term of {soft[2]:.3g}): its next order is no small correction, "
+                              "order='integral' integrates over it"),))
     log_cap = math.log(-w[0] / (2 * math.pi)) + 0.5 * np.log(2 * np.pi * theta
                                                              / np.abs(w)).sum() - gate.value / theta
     return float(log_cap), _correction(expansions.saddle_correction, V, gate, theta, root), guard

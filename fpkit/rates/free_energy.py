@@ -242,8 +242,8 @@ def free_energy_rate(V, theta, source, target, bounds=None, direction=None, mobi
                                "its mass is left out, ask the grid or the network"),))
         error += 1.0
     return rate_estimate(log_rate, error, "free energy", guard,
-                         {"theta": theta, "direction": frame[0].tolist(), "barrier_of_free_energy": theta
-                          * height})
+                         {"theta": theta, "direction": frame[0].tolist(),
+                          "barrier_of_free_energy": theta * height})
 
 
 def _frame(n):

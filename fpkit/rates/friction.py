@@ -121,8 +121,8 @@ def low_friction(friction, barrier, curvature, theta):
     loss = 2 * math.pi * friction * barrier / (math.sqrt(curvature) * theta)
     factor = math.exp(_log_depopulation(loss))
     text = (f"at this friction a swing loses only about {loss:.2g} theta: escape is limited by the supply of "
-            "energy and the formula is too large by about a "
-            f"factor {1 / factor:.2g}; fpkit.kramers_turnover holds in one dimension")
+            f"energy and the formula is too large by about a factor {1 / factor:.2g}; fpkit.kramers_turnover "
+            "holds in one dimension")
     if factor < 0.5:
         return math.inf, Guard((Reason(REFUSE, "low-friction", text),))
     return 2 * (1 / factor - 1), Guard((Reason(WARN, "low-friction", text),)) if factor < 0.95 else Guard()

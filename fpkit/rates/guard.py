@@ -87,8 +87,7 @@ def barrier_reasons(barrier, theta):
     height = barrier / theta
     if height < LEAST_BARRIER * (1 - 1e-9):
         yield Reason(REFUSE, "low-barrier", f"the barrier is {height:.3g} theta, below {LEAST_BARRIER:g} "
-                     "there is no rate of escape: "
-                     "lower theta, or ask for the mfpt of the grid")
+                     "there is no rate of escape: lower theta, or ask for the mfpt of the grid")
     elif height < GOOD_BARRIER * (1 - 1e-9):
         yield Reason(WARN, "low-barrier", f"the barrier is {height:.3g} theta: expect an error of 10 % and "
                      "more")
@@ -102,14 +101,13 @@ def wall_reasons(V, point, name):
     for k, (low, high) in enumerate(bounds):
         if min(point.x[k] - low, high - point.x[k]) <= 1e-9 * (high - low):
             yield Reason(REFUSE, "on-wall", f"the {name} lies on the edge of the box (axis {k + 1}): half of "
-                         "its Gaussian is missing, "
-                         "so take a larger box or the rate of the grid")
+                         "its Gaussian is missing, so take a larger box or the rate of the grid")
 
 
 def well_reasons(well):
     """A well without curvature in some direction."""
     w = well.eigenvalues
     if well.degenerate or not w[0] > FLAT * abs(w[-1]):
-        yield Reason(REFUSE, "flat-well", "the well is flat (its Hessian is singular): Eyring-Kramers does "
-                     "not apply here, the free-energy "
-                     "form does (fpkit.free_energy_rate, or the rate of the grid)")
+        yield Reason(REFUSE, "flat-well",
+                     "the well is flat (its Hessian is singular): Eyring-Kramers does not apply here, the "
+                     "free-energy form does (fpkit.free_energy_rate, or the rate of the grid)")

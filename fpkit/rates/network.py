@@ -172,12 +172,11 @@ class WellNetwork:
     def to_dict(self):
         values = [e.to_dict() for e in self.eigenvalues]
         return {"theta": self.theta, "minima": [{"x": m.x.tolist(), "value": m.value} for m in self.minima],
-                "states": [list(s) for s in self.states],
-                "stationary": self.stationary.tolist(),
+                "states": [list(s) for s in self.states], "stationary": self.stationary.tolist(),
                 "log10_rates": np.where(np.isfinite(self.log_rates), self.log_rates / math.log(10),
-                                        np.nan).tolist(),
-                "eigenvalues": values, "grid_eigenvalues": None if self.grid_spectrum is None
-                else self.grid_spectrum.to_dict(), "guard": self.guard.to_dict()}
+                                        np.nan).tolist(), "eigenvalues": values,
+                "grid_eigenvalues": None if self.grid_spectrum is None else self.grid_spectrum.to_dict(),
+                "guard": self.guard.to_dict()}
 
     def __repr__(self):
         rows = [f"network of {self.n_states} wells at theta = {self.theta:g}, guard: {self.guard.action}",
@@ -279,8 +278,7 @@ def well_network(V, theta, grid=None, mobility=None, points=None, order="leading
     left = SECOND_ORDER * theta ** 2 * (max([s for _, s in mass_parts], default=0.0)
                                         + max(gate_squares, default=0.0))
     network = WellNetwork(minima, saddles, states, theta, log_mass, conductance, mass_change, change, left,
-                          Guard(),
-                          inputs={"theta": theta, "potential": repr(V), "order": order})
+                          Guard(), inputs={"theta": theta, "potential": repr(V), "order": order})
     if not any(r.action == REFUSE for r in reasons):
         reasons += _alike(network)
     barriers = _depths(network)
@@ -335,8 +333,7 @@ def _merged(minima, saddles, theta):
             break
         depth, high, low = best
         reasons.append(Reason(WARN, "shallow-well", f"well {high} is only {depth / theta:.2g} theta deep and "
-                              f"was merged with well {low}: "
-                              "for a state of its own lower theta"))
+                              f"was merged with well {low}: for a state of its own lower theta"))
         group = [low if g == high else g for g in group]
     states = sorted({tuple(k for k in range(len(minima)) if group[k] == g) for g in group},
                     key=lambda s: (minima[s[0]].value, s[0]))

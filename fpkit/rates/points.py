@@ -34,8 +34,8 @@ def stationary_point(V, given, index, name):
     if found.index != index:
         kinds = {0: "a minimum", 1: "a saddle of index 1"}
         raise ValueError(f"the {name} at {_place(found.x)} must be {kinds[index]}, but its Hessian has "
-                         f"{found.index} negative eigenvalues; "
-                         "fpkit.critical_points lists the stationary points.")
+                         f"{found.index} negative eigenvalues; fpkit.critical_points lists the stationary "
+                         "points.")
     return found
 
 
@@ -84,6 +84,5 @@ def square_root(mobility, ndim):
     if m.shape != (ndim, ndim) or not np.isfinite(m).all() or not np.allclose(m, m.T, rtol=1e-12,
                                                                               atol=0) or np.linalg.eigvalsh(m)[0] <= 0:
         raise ValueError(f"mobility must be a positive number, {ndim} positive numbers or a symmetric "
-                         f"positive definite {ndim} x {ndim} matrix, "
-                         f"got {checks.shown(mobility)}.")
+                         f"positive definite {ndim} x {ndim} matrix, got {checks.shown(mobility)}.")
     return np.linalg.cholesky(m)

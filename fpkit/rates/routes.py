@@ -95,8 +95,8 @@ class Question:
         p = self.places
         found = eyring_kramers(self.V, p.minima[p.source_well], saddles, self.theta, self.mobility, order)
         inputs = {**found.inputs}
-        error = inputs.pop("relative_error") + (ONE_GATE_OF_MANY if {"series", "several-wells"}
-                                                & set(guard.codes) else 0.0)
+        error = inputs.pop("relative_error") + (ONE_GATE_OF_MANY
+                                                if {"series", "several-wells"} & set(guard.codes) else 0.0)
         guard = guard + found.guard
         inputs.pop("guard")
         return rate_estimate(found.log10 * math.log(10), error, found.method, guard, inputs)
@@ -132,10 +132,9 @@ def _gap(q):
 
 def _exit_rate(q):
     p = q.places
-    rivals = [k for k, m in enumerate(p.minima) if k not in (p.source_well, p.target_well) and p.source_well
-              is not None
-              and m.value < p.minima[p.source_well].value + SAME_HEIGHT * q.theta
-              and not p.target.contains(m.x)]
+    rivals = [k for k, m in enumerate(p.minima) if k not in (p.source_well, p.target_well)
+              and p.source_well is not None and m.value < p.minima[p.source_well].value
+              + SAME_HEIGHT * q.theta and not p.target.contains(m.x)]
     if rivals:
         raise ValueError(f"{len(rivals)} other well(s) outside the target share the quasi-stationary "
                          "distribution: its exit rate is not the rate out of the "
@@ -194,8 +193,7 @@ def _paths(q):
         raise ValueError(f"the paths would need about {expected * q.n_paths:.1e} steps; give fewer paths or "
                          "a larger dt, or take splitting.")
     return _from_time(exit_time(q.V, q.theta, q.source_point, q.places.target, dt, q.n_paths, q.seed,
-                                extrapolate=True, mobility=q.mobility, walls=_walls(q)),
-                      "exit time of paths")
+                                extrapolate=True, mobility=q.mobility, walls=_walls(q)), "exit time of paths")
 
 
 def _expected_steps(q, dt):
@@ -209,8 +207,8 @@ def _splitting(q):
     from ..langevin.first_passage.splitting import multilevel_splitting
     low, high = SPLITTING
     if not low <= q.height <= high:
-        raise ValueError(f"the barrier is {q.height:.3g} theta: splitting is for {low:g} to {high:g} theta"
-                         + ("; paths do it directly." if q.height < low else "."))
+        raise ValueError(f"the barrier is {q.height:.3g} theta: splitting is for {low:g} to {high:g} "
+                         "theta" + ("; paths do it directly." if q.height < low else "."))
     source, target = q.places.wide_source, q.places.target
     dt = 2 * _time_step(q)                       # the bias in dt stays below the scatter of the repeats
     score = q.diffusion.committor(source, target) if 1 < q.V.ndim <= 3 and q.grid is not None else None

@@ -51,8 +51,8 @@ class ArrheniusFit:
 
     def __repr__(self):
         return (f"Arrhenius fit of {self.method}: barrier "
-                f"{with_error(self.barrier.value, self.barrier.error)}, "
-                f"prefactor {with_error(self.prefactor.value, self.prefactor.error)}")
+                f"{with_error(self.barrier.value, self.barrier.error)}, prefactor "
+                f"{with_error(self.prefactor.value, self.prefactor.error)}")
 
 
 @dataclass(frozen=True, repr=False)
@@ -124,8 +124,8 @@ class RatesTable:
         column that has it, formulas last; None in a row without evidence."""
         chosen = []
         for errors, good in zip(self.relative_errors, self.evidence):
-            ranks = [(m in FORMULAS, e, k) for k, (m, e, g) in enumerate(zip(self.methods, errors, good))
-                     if g]
+            ranks = [(m in FORMULAS, e, k) for k,
+                     (m, e, g) in enumerate(zip(self.methods, errors, good)) if g]
             if not ranks:
                 chosen.append(None)
                 continue
@@ -215,9 +215,8 @@ class RatesTable:
         use = np.flatnonzero(np.isfinite(self.slope))
         use = use[np.argsort(self.theta[use])][:3]
         if len(use) < 3:
-            return Estimate(math.nan, math.nan, "measured slope",
-                            status="three temperatures with a measured rate and an Eyring-Kramers rate are "
-                            "needed")
+            return Estimate(math.nan, math.nan, "measured slope", status="three temperatures with a measured "
+                            "rate and an Eyring-Kramers rate are needed")
         x, y = self.theta[use], self.slope[use]
         line, parabola = np.polyfit(x, y, 1)[-1], np.polyfit(x, y, 2)[-1]
         j = [self.methods.index(self.references[k]) for k in use]
@@ -231,14 +230,12 @@ class RatesTable:
         return {"theta": self.theta.tolist(), "methods": list(self.methods), "quantities": self.quantities,
                 "barrier": _finite(self.barrier),
                 "cells": {m: [c.to_dict() for c in self.cells[m]] for m in self.methods},
-                "references": list(self.references),
-                "relative_errors": _finite(self.relative_errors), "difference": _finite(self.difference),
-                "agreement": _finite(self.agreement),
+                "references": list(self.references), "relative_errors": _finite(self.relative_errors),
+                "difference": _finite(self.difference), "agreement": _finite(self.agreement),
                 "agrees": self.agrees.tolist(), "definition": self.definition.tolist(),
                 "guards": [g.to_dict() for g in self.guards],
                 "arrhenius": None if self.arrhenius is None else self.arrhenius.to_dict(),
-                "slope": _finite(self.slope),
-                "slope_at_zero": self.slope_at_zero.to_dict(),
+                "slope": _finite(self.slope), "slope_at_zero": self.slope_at_zero.to_dict(),
                 "inputs": {k: v for k, v in self.inputs.items()}}
 
     def save(self, path):
@@ -275,10 +272,9 @@ class RatesTable:
         for j, m in enumerate(text["methods"]):
             kind = RateEstimate if m in FORMULAS else Estimate
             cells[m] = tuple(kind(arrays["value"][k, j], arrays["error"][k, j], method, arrays["log10"][k, j],
-                                  status,
-                                  {"relative_error": arrays["relative_error"][k, j],
-                                   **({"guard": guards[k]} if kind is RateEstimate else {})})
-                             for k, (method, status) in enumerate(text["cells"][m]))
+                                  status, {"relative_error": arrays["relative_error"][k, j],
+                                           **({"guard": guards[k]} if kind is RateEstimate else {})}) for k,
+                             (method, status) in enumerate(text["cells"][m]))
         return cls(theta, tuple(text["methods"]), cells, text["quantities"], barrier, guards, definition,
                    text["inputs"])
 

@@ -88,8 +88,8 @@ class Places:
         away = distance(end)
         if min(away) < 1e-2:
             return int(np.argmin(away))
-        flat = [k for k, m in enumerate(self.minima) if m.degenerate and abs(float(self.V(end)) - m.value)
-                < 1e-6 * (1 + abs(m.value))]
+        flat = [k for k, m in enumerate(self.minima) if m.degenerate
+                and abs(float(self.V(end)) - m.value) < 1e-6 * (1 + abs(m.value))]
         return min(flat, key=lambda k: away[k]) if flat else None
 
     def _well_in(self, region):
@@ -171,8 +171,7 @@ class Places:
                 group = [a if g == b else g for g in group]
         home = group[self.source_well]
         border = [s for s in self.saddles if s.between and None not in s.between and s.value <= height
-                  + reach * theta
-                  and (group[s.between[0]] == home) != (group[s.between[1]] == home)]
+                  + reach * theta and (group[s.between[0]] == home) != (group[s.between[1]] == home)]
         return tuple(border), tuple(k for k in range(len(self.minima)) if group[k] == home
                                     and k != self.source_well)
 
