@@ -1,6 +1,8 @@
 """The data of the talk's Figures 1 to 4, from our own runs; `fpkit.plotting.learning` draws them."""
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..core import checks
@@ -61,7 +63,7 @@ def figure_four_data(setting):
     return {"fractions": setting["norm_fractions"], "decays": setting["decays"], "histories": histories}
 
 
-def figure_data(number, quick=False):
+def figure_data(number: int, quick: bool = False) -> dict[str, Any]:
     """Data of one of the talk's figures, 1 to 4, from our own runs.
 
     Examples

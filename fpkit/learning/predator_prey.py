@@ -17,6 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core import checks
+from ..core.grid import Grid
+from ..fokker_planck.fokker_planck import FokkerPlanck
+from ..potentials.potential import Potential
 
 BOUNDS, HALF_DISTANCE = (-2.0, 3.0), 0.6
 
@@ -44,10 +47,8 @@ class Predation:
     attack: float
 
 
-def landscape(theta=0.05, narrow=0.12, wide=0.6):
+def landscape(theta: float = 0.05, narrow: float = 0.12, wide: float = 0.6) -> tuple[Potential, float]:
     """The potential f of the two wells, a `Potential` on a line, and the place of the saddle between them."""
-    from ..potentials.potential import Potential
-
     V = Potential("-theta*log(0.5*exp(-(x + d)**2/(2*narrow**2))/narrow + 0.5*exp(-(x - "
                   "d)**2/(2*wide**2))/wide + 1e-12)", theta=theta, narrow=narrow, wide=wide, d=HALF_DISTANCE)
     x = np.linspace(-HALF_DISTANCE, HALF_DISTANCE, 4001)
@@ -81,10 +82,6 @@ def predation(range=0.1, attack=1.0, theta=0.05, narrow=0.12, wide=0.6, birth=1.
     """
     from scipy.linalg import expm
 
-    from ..core.grid import Grid
-    from ..fokker_planck.fokker_planck import FokkerPlanck
-    from ..potentials.potential import Potential
-
     r, c = checks.number("range", range, positive=True), checks.number("attack", attack, non_negative=True)
     dt, t_end = checks.number("dt", dt, positive=True), checks.number("t_end", t_end, positive=True)
     V, saddle = landscape(theta, narrow, wide)
@@ -102,8 +99,8 @@ def predation(range=0.1, attack=1.0, theta=0.05, narrow=0.12, wide=0.6, birth=1.
     late, n = [], round(t_end / dt)
     for k in np.arange(n):
         u, v = step_u @ u, step_v @ v
-        u, v = u * np.exp(dt * (birth * (1 - u.sum() * h)
-                                - c * (K @ v))), v * np.exp(dt * (efficiency * c * (K @ u) - death))
+        growth = birth * (1 - u.sum() * h) - c * (K @ v), efficiency * c * (K @ u) - death
+        u, v = u * np.exp(dt * growth[0]), v * np.exp(dt * growth[1])
         if k >= n // 2:
             late.append((u[is_wide].sum() / u.sum(), u.sum() * h, v.sum() * h))
     share, prey, predators = np.mean(late, axis=0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -130,34 +129,6 @@ def _gates(saddle, ndim):
     return list(np.atleast_2d(checks.points("saddle", saddle, ndim)))
 
 
-class HarmonicPoint(Protocol):
-    """What the harmonic formula knows of a well or a saddle."""
-
-    value: float
-    hessian: np.ndarray
-
-
-def harmonic_log_mass(value: float, w: np.ndarray, theta: float) -> float:
-    """log of the Gaussian integral prod sqrt(2 pi theta/w_i) exp(-value/theta) of a well."""
-    return float(0.5 * np.log(2 * np.pi * theta / w).sum() - value / theta)
-
-
-def harmonic_log_capacity(value: float, w: np.ndarray, theta: float) -> float:
-    """log of theta sqrt(mu/(2 pi theta)) prod sqrt(2 pi theta/h_i) exp(-value/theta), w = (-mu, h_2, ...)."""
-    return float(math.log(-w[0] / (2 * math.pi)) + 0.5 * np.log(2 * np.pi * theta / np.abs(w)).sum()
-                 - value / theta)
-
-
-def harmonic_log_rate(minimum: HarmonicPoint, saddle: HarmonicPoint, theta: float, root: np.ndarray) -> float:
-    """log of the Eyring-Kramers rate between two fitted points, without any check.
-
-    `root` is A with A A^T = M, the mobility; with fewer columns than rows the motion keeps to their span. The
-    Hessian of the saddle must have one negative eigenvalue there, that of the minimum none.
-    """
-    well, gate = (np.linalg.eigvalsh(root.T @ p.hessian @ root) for p in (minimum, saddle))
-    return harmonic_log_capacity(saddle.value, gate, theta) - harmonic_log_mass(minimum.value, well, theta)
-
-
 def one_gate(V, well, gate, theta, root, order="leading", friction=None):
     """log of the rate through one saddle, its relative error, and the guard's verdict on the saddle."""
     guard = Guard(tuple(wall_reasons(V, gate, "saddle")))
@@ -196,6 +167,16 @@ def one_gate(V, well, gate, theta, root, order="leading", friction=None):
     return log_rate + math.log(factor), left / factor, guard
 
 
+def harmonic_log_mass(curvatures: np.ndarray, theta: float) -> float:
+    """log of the Gaussian integral prod sqrt(2 pi theta/h_i) over a well, its value left out."""
+    return 0.5 * np.log(2 * np.pi * theta / curvatures).sum()
+
+
+def harmonic_log_capacity(curvatures: np.ndarray, theta: float) -> float:
+    """log of |h_0|/(2 pi) prod sqrt(2 pi theta/|h_i|) over a saddle, h_0 < 0 first, its value left out."""
+    return math.log(-curvatures[0] / (2 * math.pi)) + harmonic_log_mass(np.abs(curvatures), theta)
+
+
 def log_capacity(V, gate, theta, root):
     """log of the capacity of one saddle, theta sqrt(mu/(2 pi theta)) prod sqrt(2 pi theta/h_i)
     exp(-f_s/theta), the (c, square) of its first correction (cap shrinks by 1 - c theta), and the guard's
@@ -213,7 +194,7 @@ def log_capacity(V, gate, theta, root):
                         f"quartic term of {soft[2]:.3g}): its next order is no small correction, "
                         "order='integral' integrates over it")
     correction = _correction(expansions.saddle_correction, V, gate, theta, root)
-    return harmonic_log_capacity(gate.value, w, theta), correction, guard
+    return float(harmonic_log_capacity(w, theta) - gate.value / theta), correction, guard
 
 
 def log_well_mass_with_error(V, well, theta, root):
@@ -223,7 +204,7 @@ def log_well_mass_with_error(V, well, theta, root):
     if well_is_flat(well):
         return math.nan, (math.nan, math.nan)
     correction = _correction(expansions.well_correction, V, well, theta, root)
-    return harmonic_log_mass(well.value, w, theta), correction
+    return float(harmonic_log_mass(w, theta) - well.value / theta), correction
 
 
 def _correction(expansion, V, point, theta, root):
@@ -256,8 +237,7 @@ def soft_direction(V, gate, theta, root):
     correction, or None.
 
     f4 is the quartic coefficient along the axis, f_iiii/24, with the bending of the valley taken off (the
-    relaxed profile of a pitchfork: f_iiii/24 - sum_j f_iij^2/(8 h_j), j over the other axes).
-    """
+    relaxed profile of a pitchfork: f_iiii/24 - sum_j f_iij^2/(8 h_j), j over the other axes). """
     w, third, fourth = expansions.derivatives(V, gate.x, theta, root)
     flat = FLAT * np.abs(w).max()
     for i in np.argsort(np.abs(w)):

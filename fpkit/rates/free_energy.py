@@ -6,8 +6,7 @@ The rate out of a well W is exactly
     F0 = -theta log Z_W,   F1 = -theta log cap(A, B),   Z_W = int q_A exp(-f/theta),
 
 with q_A the probability of reaching A before B. F0 is the free energy of a set; F1, the free energy of the
-gate, belongs to no set (one of zero thickness has none without a width) and is defined by the capacity.
-"""
+gate, belongs to no set (one of zero thickness has none without a width) and is defined by the capacity. """
 from __future__ import annotations
 
 import math

@@ -4,7 +4,7 @@ import pytest
 
 import fpkit as fp
 from fpkit.learning.classifiers import wine
-from fpkit.learning.curvature import equipartition_temperature, largest_curvature, noise_temperature, spectrum
+from fpkit.learning.curvature import largest_curvature, noise_temperature, spectrum
 from fpkit.learning.factorisation import MatrixFactorisation
 from fpkit.learning.modular_addition import ModularAddition, train
 from fpkit.learning.sgld import sgld
@@ -59,14 +59,6 @@ def test_noise_temperature_is_that_of_sampled_minibatches():
     # 4000 draws: 3 standard errors
     assert float(noise_temperature(problem, x, 8, 0.1)) == pytest.approx(measured, rel=0.08)
     assert float(noise_temperature(problem, x, problem.n_train, 0.1)) == 0
-
-
-def test_equipartition_measures_the_temperature_of_a_quadratic():
-    rng = np.random.default_rng(0)
-    curvature, theta = np.array([0.5, 1.0, 4.0]), 0.3
-    x = 2.0 + rng.normal(size=(40_000, 3)) * np.sqrt(theta / curvature)
-    found = equipartition_temperature(x, (x - 2.0) * curvature)
-    assert abs(found - theta) < 4 * found.error
 
 
 # ---- SGLD ----

@@ -50,11 +50,12 @@ class LandscapeComparison:
                 "matches": [{str(a): b for a, b in m.items()} for m in self.matches],
                 "answers": self.answers()}
 
-    def save(self, folder):
-        """Write index.html, report.json and the figure to a folder; returns the path of the page."""
+    def save(self, folder, pages=()):
+        """Write index.html, report.json and the figure to a folder; returns the path of the page. `pages` are
+        (name, relative path) of the reports of the single landscapes."""
         from ..report.report import save_comparison
 
-        return save_comparison(self, folder)
+        return save_comparison(self, folder, pages)
 
     def __repr__(self):
         return "\n".join([f"{len(self.names)} landscapes on one plane: {', '.join(self.names)}",
