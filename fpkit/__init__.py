@@ -48,6 +48,6 @@ HOMES = {
     "landscapes.analysis.temperature": "sgd_temperature equipartition_temperature",
     "landscapes.analysis.analyse": "analyse",
     "landscapes.analysis.comparison": "compare_landscapes",
-    "plotting": "plot",
+    "plotting.drawing": "plot",
 }
 __getattr__, __dir__, __all__ = lazy_names(__name__, HOMES, modules=("catalogue",))

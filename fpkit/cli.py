@@ -37,7 +37,7 @@ def _guarded(run, arguments):
         print("fpkit: interrupted", file=sys.stderr)
         return 130
     except (ValueError, TypeError, OSError, ArithmeticError, MemoryError) as error:
-        if getattr(arguments, "traceback", False):
+        if arguments.traceback:
             raise
         text = " ".join(str(error).split()) or type(error).__name__
         print(f"fpkit: {text}", file=sys.stderr)
@@ -68,7 +68,8 @@ def _validate(argv):
             raise
         root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
         if not os.path.isdir(os.path.join(root, "validation")):
-            raise FileNotFoundError("the validations are missing from this installation; install fpkit again.") from None
+            raise FileNotFoundError("the validations are missing from this installation; install fpkit "
+                                    "again.") from None
         sys.path.insert(0, root)                                   # a checkout
         from validation.__main__ import main as validate
     return validate([a for a in argv if a != "--traceback"])

@@ -15,8 +15,7 @@ from ..core.results import Estimate, Field
 from ..potentials.diffusion import Diffusion
 from ..potentials.potential import Potential
 from ..potentials.regions.shapes import Region, check_region
-from . import currents as flows
-from . import questions
+from . import currents as flows, questions
 from .discretisation.chain import Chain
 from .discretisation.coefficients import Coefficients
 from .discretisation.periodicity import check_periodic

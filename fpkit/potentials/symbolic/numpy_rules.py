@@ -7,7 +7,6 @@ elementary operations behind. The rest of this file says what each NumPy functio
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 
