@@ -1,15 +1,16 @@
 from .core.grid import Grid as Grid
-from .core.results import Estimate as Estimate, Field as Field, ResolutionWarning as ResolutionWarning
+from .core.results import Estimate as Estimate
+from .core.results import Field as Field
+from .core.results import ResolutionWarning as ResolutionWarning
 from .fokker_planck.convergence import refinement_table as refinement_table
 from .fokker_planck.evolution.result import Evolution as Evolution
 from .fokker_planck.fokker_planck import FokkerPlanck as FokkerPlanck
-from .fokker_planck.results import QuasiStationary as QuasiStationary, Spectrum as Spectrum
+from .fokker_planck.results import QuasiStationary as QuasiStationary
+from .fokker_planck.results import Spectrum as Spectrum
 from .landscapes.analysis.analyse import analyse as analyse
 from .landscapes.analysis.comparison import compare_landscapes as compare_landscapes
-from .landscapes.analysis.temperature import (
-    equipartition_temperature as equipartition_temperature,
-    sgd_temperature as sgd_temperature,
-)
+from .landscapes.analysis.temperature import equipartition_temperature as equipartition_temperature
+from .landscapes.analysis.temperature import sgd_temperature as sgd_temperature
 from .landscapes.export.export import export_landscape as export_landscape
 from .landscapes.export.planes import Plane as Plane
 from .landscapes.files.checked_hdf5 import LandscapeFormatError as LandscapeFormatError
@@ -29,19 +30,23 @@ from .potentials import catalogue as catalogue
 from .potentials.diffusion import Diffusion as Diffusion
 from .potentials.grid_potential import GridPotential as GridPotential
 from .potentials.potential import Potential as Potential
-from .potentials.regions.level_sets import Basin as Basin, Sublevel as Sublevel
-from .potentials.regions.shapes import Ball as Ball, Box as Box, HalfSpace as HalfSpace, Region as Region
-from .potentials.stationary.critical import critical_points as critical_points, find_wells as find_wells
+from .potentials.regions.level_sets import Basin as Basin
+from .potentials.regions.level_sets import Sublevel as Sublevel
+from .potentials.regions.shapes import Ball as Ball
+from .potentials.regions.shapes import Box as Box
+from .potentials.regions.shapes import HalfSpace as HalfSpace
+from .potentials.regions.shapes import Region as Region
+from .potentials.stationary.critical import critical_points as critical_points
+from .potentials.stationary.critical import find_wells as find_wells
 from .potentials.stationary.energy_path import minimum_energy_path as minimum_energy_path
 from .rates.comparison import compare_rates as compare_rates
 from .rates.eyring_kramers import eyring_kramers as eyring_kramers
-from .rates.free_energy import (
-    free_energy as free_energy,
-    free_energy_form as free_energy_form,
-    free_energy_rate as free_energy_rate,
-)
+from .rates.free_energy import free_energy as free_energy
+from .rates.free_energy import free_energy_form as free_energy_form
+from .rates.free_energy import free_energy_rate as free_energy_rate
 from .rates.friction import kramers_turnover as kramers_turnover
-from .rates.network import WellNetwork as WellNetwork, well_network as well_network
+from .rates.network import WellNetwork as WellNetwork
+from .rates.network import well_network as well_network
 from .rates.picture import transition_picture as transition_picture
 from .rates.table import RatesTable as RatesTable
 

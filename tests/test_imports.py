@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from fpkit.core.lazy import stub_of
 
 HEAVY = ("numba", "scipy", "matplotlib", "h5py", "jinja2", "tqdm")

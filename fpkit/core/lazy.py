@@ -49,4 +49,4 @@ def stub_of(homes: dict[str, str], modules: tuple[str, ...] = (), more: str = ""
         for name in names.split():
             home = f".{folder}" if name in modules and name == last else f".{module}"
             lines.append(f"from {home} import {name} as {name}")
-    return "\n".join([*sorted(lines), more]).rstrip() + "\n"
+    return "\n".join([*sorted(lines), "", more]).rstrip() + "\n"

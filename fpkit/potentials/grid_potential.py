@@ -1,5 +1,8 @@
 """A potential from samples on a grid: C2 spline, missing samples as walls."""
+from __future__ import annotations
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..core import checks
 from . import spline
@@ -48,7 +51,7 @@ class GridPotential(Potential):
     True
     """
 
-    def __init__(self, axes, values):
+    def __init__(self, axes: ArrayLike, values: ArrayLike) -> None:
         values = _numbers(values)
         axes = list(axes) if not (isinstance(axes, np.ndarray) and axes.ndim == 1) else [axes]
         if not 1 <= values.ndim <= 3:
@@ -89,11 +92,11 @@ class _Domain:
     """True where all corners of the cell that holds the point are valid; False outside the box and for
     NaN."""
 
-    def __init__(self, bounds, cells):
+    def __init__(self, bounds: ArrayLike, cells: ArrayLike) -> None:
         self.low, self.high = np.array(bounds).T
         self.cells = cells
 
-    def __call__(self, points):
+    def __call__(self, points: ArrayLike) -> np.ndarray:
         points = checks.points("points", points, self.low.size)
         n = np.array(self.cells.shape)
         s = (points - self.low) / (self.high - self.low) * n

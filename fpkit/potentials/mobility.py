@@ -142,7 +142,7 @@ def mobility_of(mobility: Any, ndim: int) -> ConstantMobility | VariableMobility
 
     Parameters
     ----------
-    mobility : None, float, (ndim,), (ndim, ndim), str, Potential, callable, (callable, callable) or Mobility
+    mobility : None, float, (ndim,), (ndim, ndim), str, Potential, callable, pair of callables or Mobility
         One; isotropic; diagonal; a symmetric positive definite matrix; a formula of the coordinates; a
         function M(points) of points (n, ndim) that gives (n,) or (n, ndim); or the pair (M, div M).
     ndim : int
@@ -150,8 +150,10 @@ def mobility_of(mobility: Any, ndim: int) -> ConstantMobility | VariableMobility
     Examples
     --------
     >>> from fpkit.potentials.mobility import mobility_of
-    >>> mobility_of([[2.0, 0.5], [0.5, 1.0]], 2).is_full, mobility_of("1 + x**2", 1).divergence(np.array([[3.0]]))
-    (True, array([[6.]]))
+    >>> mobility_of([[2.0, 0.5], [0.5, 1.0]], 2).is_full
+    True
+    >>> mobility_of("1 + x**2", 1).divergence(np.array([[3.0]]))
+    array([[6.]])
     """
     if isinstance(mobility, (ConstantMobility, VariableMobility)):
         return mobility

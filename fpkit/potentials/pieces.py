@@ -61,13 +61,13 @@ class CompiledPiece:
         elif kind == "gradient" and self.gradient is not None:
             lines += [f"    g = {call('gradient')}", *(f"    out[{i}, j] = g[{i}]" for i in range(d))]
         elif kind == "hessian" and self.hessian is not None:
-            lines += [f"    H = {call('hessian')}", *(f"    out[{i}, {k}, j] = H[{i}][{k}]" for i in range(d)
-                                                      for k in range(d))]
+            lines += [f"    H = {call('hessian')}",
+                      *(f"    out[{i}, {k}, j] = H[{i}][{k}]" for i in range(d) for k in range(d))]
         elif kind == "gradient":
             for k in range(d):
                 lines += [f"    h = {FIRST_STEP!r} * max(1.0, abs(X[{k}, j]))",
-                          f"    y[{k}] = X[{k}, j] + h", "    a, up = y[%d], %s" % (k, call("value")),
-                          f"    y[{k}] = X[{k}, j] - h", "    b, down = y[%d], %s" % (k, call("value")),
+                          f"    y[{k}] = X[{k}, j] + h", f"    a, up = y[{k}], {call('value')}",
+                          f"    y[{k}] = X[{k}, j] - h", f"    b, down = y[{k}], {call('value')}",
                           f"    y[{k}] = X[{k}, j]", f"    out[{k}, j] = (up - down) / (a - b)"]
         elif self.gradient is not None:
             for k in range(d):
@@ -82,9 +82,8 @@ class CompiledPiece:
                       (f"    out[{i}, {k}, j] = 0.5 * (out[{i}, {k}, j] + out[{k}, {i}, j])",
                        f"    out[{k}, {i}, j] = out[{i}, {k}, j]")]
         else:
-            lines += [f"    middle = {call('value')}"]
-            steps = [f"    h{k} = {SECOND_STEP!r} * max(1.0, abs(X[{k}, j]))" for k in range(d)]
-            lines += steps
+            lines += [f"    middle = {call('value')}",
+                      *(f"    h{k} = {SECOND_STEP!r} * max(1.0, abs(X[{k}, j]))" for k in range(d))]
             for k in range(d):
                 lines += [f"    y[{k}] = X[{k}, j] + h{k}", f"    up = {call('value')}",
                           f"    y[{k}] = X[{k}, j] - h{k}",
@@ -143,7 +142,8 @@ def _reason(error):
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     telling = [line for line in lines if not line.startswith(("Failed in", "During", "File", "def ", "- ",
                                                               "^", "This is", "[", "<"))]
-    return f"{type(error).__name__}: {(telling or lines or [''])[0][:160].replace('numba', 'compiler')}".rstrip(".")
+    first = (telling or lines or [""])[0][:160].replace("numba", "compiler")
+    return f"{type(error).__name__}: {first}".rstrip(".")
 
 
 def described(function):

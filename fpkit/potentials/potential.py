@@ -327,8 +327,8 @@ class Potential:
         try:
             x = np.asarray(x, float)
         except (TypeError, ValueError):
-            raise TypeError(f"points must be numbers of shape (..., {self.ndim}), got {checks.shown(x)}."
-                            ) from None
+            raise TypeError(f"points must be numbers of shape (..., {self.ndim}), got "
+                            f"{checks.shown(x)}.") from None
         if x.ndim == 0 and self.ndim == 1:
             return x[None]
         if x.ndim == 0 or x.shape[-1] != self.ndim:
@@ -359,8 +359,8 @@ class Potential:
             terms.same_dimension(self.ndim, other.ndim)
             return self._sum([(self, None), (other, None)], f"{self._short} + {other._short}")
         if not terms.is_number(other):
-            raise TypeError(f"a potential can be added to a potential or a number, got {checks.shown(other)}; "
-                            "wrap a function first: Potential(f).")
+            raise TypeError("a potential can be added to a potential or a number, got "
+                            f"{checks.shown(other)}; wrap a function first: Potential(f).")
         constant = checks.number("the constant", other)
         return self._sum([(self, None)], f"{self._short} + {constant:g}", lambda xs, v: v["#c"] + 0.0,
                          {"#c": constant})

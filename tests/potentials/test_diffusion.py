@@ -1,10 +1,11 @@
 """The process as one noun: potential, temperature and mobility together."""
 import dataclasses
 
-import fpkit as fp
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+
+import fpkit as fp
 
 FORMS = {"unit": None, "number": 2.0, "diagonal": [1.0, 3.0], "matrix": [[2.0, 0.5], [0.5, 1.0]],
          "formula": "1 + x**2 + y**2"}

@@ -1,11 +1,12 @@
 """One reading of every `mobility=`, for the density, the paths and the rates."""
 import pickle
 
-import fpkit as fp
 import numpy as np
 import pytest
-from fpkit.potentials.mobility import ConstantMobility, mobility_of
 from numpy.testing import assert_allclose, assert_array_equal
+
+import fpkit as fp
+from fpkit.potentials.mobility import ConstantMobility, mobility_of
 
 PLANE = "(x**2 - 1)**2 + y**2"
 GRID = fp.Grid([(-2, 2), (-1.5, 1.5)], (14, 10))

@@ -11,7 +11,8 @@ from ...core.lazy import lazy_names
 
 __getattr__, __dir__, __all__ = lazy_names(__name__, {
     "facts": "CataloguePotential",
-    "lines": "double_well flat_bottomed periodic_washboard rugged sharp_and_wide tilted_double_well triple_well",
+    "lines": "double_well flat_bottomed periodic_washboard rugged sharp_and_wide tilted_double_well "
+             "triple_well",
     "planes": "grokking_drift mueller_brown narrow_gate ring three_hole wide_and_narrow",
     "spaces": "coupled_double_well grokking_chamber ornstein_uhlenbeck quartic_chain",
     "listing": "all get names",

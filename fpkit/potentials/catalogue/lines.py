@@ -7,7 +7,7 @@ from ...core import checks
 from .facts import CataloguePotential, Entry, known, on_a_line, sign_changes
 
 
-def double_well(barrier=1.0, distance=1.0):
+def double_well(barrier: float = 1.0, distance: float = 1.0) -> CataloguePotential:
     """Two equal wells, the standard of the field.
 
     f(x) = barrier ((x/distance)^2 - 1)^2
@@ -40,7 +40,7 @@ def double_well(barrier=1.0, distance=1.0):
     return CataloguePotential(entry, f, barrier=barrier, distance=distance)
 
 
-def tilted_double_well(barrier=1.0, tilt=0.3):
+def tilted_double_well(barrier: float = 1.0, tilt: float = 0.3) -> CataloguePotential:
     """Two wells of different depth: the deeper one is the state of equilibrium, the other one metastable.
 
     f(x) = barrier (x^2 - 1)^2 + tilt x
@@ -79,7 +79,7 @@ def tilted_double_well(barrier=1.0, tilt=0.3):
     return CataloguePotential(entry, f, barrier=barrier, tilt=tilt)
 
 
-def triple_well(barrier=1.0, tilt=0.0):
+def triple_well(barrier: float = 1.0, tilt: float = 0.0) -> CataloguePotential:
     """Three wells in a row: leaving the left one for the right one means passing through the middle one.
 
     f(x) = (27/4) barrier x^2 (x^2 - 1)^2 + tilt x
@@ -117,7 +117,7 @@ def triple_well(barrier=1.0, tilt=0.0):
     return CataloguePotential(entry, f, barrier=barrier, tilt=tilt)
 
 
-def sharp_and_wide(height=1.0, ratio=50.0):
+def sharp_and_wide(height: float = 1.0, ratio: float = 50.0) -> CataloguePotential:
     """A sharp well and a wide one, equally deep: the wide one holds sqrt(ratio) times the mass, whatever the
     temperature (if low).
 
@@ -166,7 +166,7 @@ def _outermost(s, level=9.0):
     return np.ceil(10 * x[np.argmax(above)]) / 10 if above.any() else 12.0
 
 
-def rugged(barrier=1.0, ripple=0.05, wavenumber=30.0):
+def rugged(barrier: float = 1.0, ripple: float = 0.05, wavenumber: float = 30.0) -> CataloguePotential:
     """A double well covered by ripples: many shallow minima that a temperature above the ripple does not
     feel.
 
@@ -206,7 +206,8 @@ def rugged(barrier=1.0, ripple=0.05, wavenumber=30.0):
     return CataloguePotential(entry, f, barrier=barrier, ripple=ripple, wavenumber=wavenumber)
 
 
-def flat_bottomed(barrier=1.0, gate=0.5, edge=2.0, stiffness=20.0):
+def flat_bottomed(barrier: float = 1.0, gate: float = 0.5, edge: float = 2.0,
+                  stiffness: float = 20.0) -> CataloguePotential:
     """Two wells with perfectly flat floors: no curvature, so Eyring-Kramers has no answer and the free-energy
     form must give it.
 
@@ -251,7 +252,7 @@ def flat_bottomed(barrier=1.0, gate=0.5, edge=2.0, stiffness=20.0):
     return CataloguePotential(entry, f, barrier=barrier, gate=gate, edge=edge, stiffness=stiffness)
 
 
-def periodic_washboard(barrier=1.0, period=1.0):
+def periodic_washboard(barrier: float = 1.0, period: float = 1.0) -> CataloguePotential:
     """A ring, or an endless row of equal wells: diffusion over many periods is slowed by 1/I_0(barrier/(2
     theta))^2.
 

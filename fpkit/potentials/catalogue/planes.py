@@ -12,7 +12,7 @@ MUELLER_BROWN = ((-200.0, -1.0, 0.0, -10.0, 1.0, 0.0), (-100.0, -1.0, 0.0, -10.0
                  (-170.0, -6.5, 11.0, -6.5, -0.5, 1.5), (15.0, 0.7, 0.6, 0.7, -1.0, 1.0))
 
 
-def mueller_brown(scale=0.05):
+def mueller_brown(scale: float = 0.05) -> CataloguePotential:
     """Three wells along a bent valley, oblique to the axes: the classical test of path searches.
 
     f(x, y) = scale sum_k A_k exp(a_k (x - x_k)^2 + b_k (x - x_k)(y - y_k) + c_k (y - y_k)^2),
@@ -48,7 +48,7 @@ def mueller_brown(scale=0.05):
     return CataloguePotential(entry, f, scale=scale)
 
 
-def three_hole(scale=1.0):
+def three_hole(scale: float = 1.0) -> CataloguePotential:
     """Two deep wells and a shallow one above them: a short way with a high barrier, and a detour through the
     third well.
 
@@ -85,7 +85,7 @@ def three_hole(scale=1.0):
     return CataloguePotential(entry, f, scale=scale)
 
 
-def wide_and_narrow(barrier=1.0, narrow=25.0, wide=1.0):
+def wide_and_narrow(barrier: float = 1.0, narrow: float = 25.0, wide: float = 1.0) -> CataloguePotential:
     """Two equally deep wells, one narrow and one wide across the way: entropy alone prefers the wide one.
 
     f(x, y) = barrier (x^2 - 1)^2 + (1/2) k(x) y^2,  k(x) = sqrt(narrow wide) (wide/narrow)^(x/2)
@@ -107,9 +107,8 @@ def wide_and_narrow(barrier=1.0, narrow=25.0, wide=1.0):
     """
 
     def f(x, y, barrier=1.0, narrow=25.0, wide=1.0):
-        return barrier * (x * x - 1) ** 2 + 0.5 * np.sqrt(narrow
-                                                          * wide) * np.exp(0.5 * x
-                                                                           * np.log(wide / narrow)) * y * y
+        mean, ratio = np.sqrt(narrow * wide), np.log(wide / narrow)
+        return barrier * (x * x - 1) ** 2 + 0.5 * mean * np.exp(0.5 * x * ratio) * y * y
 
     def box(V):
         soft, stiff = sorted([V.params["narrow"], V.params["wide"]])
@@ -122,7 +121,8 @@ def wide_and_narrow(barrier=1.0, narrow=25.0, wide=1.0):
     return CataloguePotential(entry, f, barrier=barrier, narrow=narrow, wide=wide)
 
 
-def narrow_gate(barrier=0.5, stiffness=1.0, narrowing=50.0, length=0.3):
+def narrow_gate(barrier: float = 0.5, stiffness: float = 1.0, narrowing: float = 50.0,
+                length: float = 0.3) -> CataloguePotential:
     """Two roomy chambers joined by a narrow pass: the barrier is low in energy and high in free energy.
 
     f(x, y) = barrier (x^2 - 1)^2 + (stiffness/2) (1 + narrowing exp(-x^2/(2 length^2))) y^2
@@ -156,7 +156,7 @@ def narrow_gate(barrier=0.5, stiffness=1.0, narrowing=50.0, length=0.3):
                               length=length)
 
 
-def ring(barrier=1.0, radius=1.0, tilt=0.0):
+def ring(barrier: float = 1.0, radius: float = 1.0, tilt: float = 0.0) -> CataloguePotential:
     """A round valley: a whole circle of minima, and with a tilt one minimum and one saddle opposite to it.
 
     f(x, y) = barrier (r^2/radius^2 - 1)^2 + tilt x,  r^2 = x^2 + y^2
@@ -199,12 +199,13 @@ def ring(barrier=1.0, radius=1.0, tilt=0.0):
         far = 1.8 * V.params["radius"]
         return [(-far, far), (-far, far)]
 
-    entry = Entry(ring, "barrier radius", box, lambda p: (0.05 * p["barrier"], 0.1 * p["barrier"],
-                                                            0.2 * p["barrier"]), facts)
+    entry = Entry(ring, "barrier radius", box,
+                  lambda p: (0.05 * p["barrier"], 0.1 * p["barrier"], 0.2 * p["barrier"]), facts)
     return CataloguePotential(entry, f, barrier=barrier, radius=radius, tilt=tilt)
 
 
-def grokking_drift(g=1.0, w0=0.3, kappa=0.0, length=4.0):
+def grokking_drift(g: float = 1.0, w0: float = 0.3, kappa: float = 0.0,
+                   length: float = 4.0) -> CataloguePotential:
     """Model A of grokking: a quick drift down to the floor of a ravine (memorising), then a slow walk along
     it (generalising).
 

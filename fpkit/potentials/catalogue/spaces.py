@@ -4,6 +4,7 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...core import checks
 from ..regions.shapes import HalfSpace
@@ -13,7 +14,8 @@ from .facts import CataloguePotential, Entry, Facts, known
 MAX_ALL_PATTERNS = 5  # up to 2^5 wells of a chain are listed, beyond it the 2 d lowest
 
 
-def coupled_double_well(d=2, stiffness=2.0, coupling=0.3, stiffness_z=1.5, coupling_z=0.2):
+def coupled_double_well(d: int = 2, stiffness: float = 2.0, coupling: float = 0.3, stiffness_z: float = 1.5,
+                        coupling_z: float = 0.2) -> CataloguePotential:
     """A double well whose way turns through the other coordinates: not separable, with everything in closed
     form.
 
@@ -65,7 +67,7 @@ def coupled_double_well(d=2, stiffness=2.0, coupling=0.3, stiffness_z=1.5, coupl
                               coupling_z=coupling_z)
 
 
-def quartic_chain(d=10, coupling=0.5):
+def quartic_chain(d: int = 10, coupling: float = 0.5) -> CataloguePotential:
     """A row of bistable elements that pull at their neighbours: a wall between left and right wanders through
     it.
 
@@ -118,9 +120,10 @@ def _chain_facts(V, d):
         tops.append(top)
         between.append((number[tuple(w)], number[tuple(other)]))
     followed = _followed(np.array([*wells, *tops]), V.params["coupling"])
-    note = "" if d <= MAX_ALL_PATTERNS else f"listed are the {2 * d} minima with at most one wall; the others, with more walls, lie higher."
-    facts = known(V, followed[:len(wells)], followed[len(wells):], between, complete=d <= MAX_ALL_PATTERNS,
-                  note=note)
+    is_complete = d <= MAX_ALL_PATTERNS
+    note = "" if is_complete else (f"listed are the {2 * d} minima with at most one wall; the others, with "
+                                   "more walls, lie higher.")
+    facts = known(V, followed[:len(wells)], followed[len(wells):], between, complete=is_complete, note=note)
     if facts.minima is not None and not _joins_hold(V, facts):
         facts = Facts(None, None, None, False, "the coupling is too strong for one minimum to each pattern "
                       "of signs; ask critical_points(V).")
@@ -156,11 +159,11 @@ def _joins_hold(V, facts):
         return False
     nearest = np.abs(ends.points[:, None] - wells).max(2)
     sides = np.sort(nearest.argmin(1).reshape(2, -1).T, axis=1)
-    return nearest.min(1).max() < 1e-6 and [tuple(s)
-                                            for s in sides.tolist()] == [s.between for s in facts.saddles]
+    joined = [tuple(s) for s in sides.tolist()]
+    return nearest.min(1).max() < 1e-6 and joined == [s.between for s in facts.saddles]
 
 
-def ornstein_uhlenbeck(k=1.0, d=1, A=None):
+def ornstein_uhlenbeck(k: float = 1.0, d: int = 1, A: ArrayLike | None = None) -> CataloguePotential:
     """One parabolic well: the process of Ornstein and Uhlenbeck, Gaussian at all times.
 
     f(x) = (k/2) |x|^2, or with a matrix f(x) = (1/2) x . A x
@@ -194,9 +197,8 @@ def ornstein_uhlenbeck(k=1.0, d=1, A=None):
         return CataloguePotential(entry, isotropic, ndim=d, k=k)
 
     A = np.array(A, float)
-    if A.ndim != 2 or A.shape[0] != A.shape[1] or not np.isfinite(A).all() or not np.allclose(A, A.T,
-                                                                                              rtol=1e-12,
-                                                                                              atol=0):
+    is_square = A.ndim == 2 and A.shape[0] == A.shape[1] and np.isfinite(A).all()
+    if not is_square or not np.allclose(A, A.T, rtol=1e-12, atol=0):
         raise ValueError(f"A must be a finite symmetric matrix, got {checks.shown(A)}.")
     if np.linalg.eigvalsh(A)[0] <= 0:
         raise ValueError("A must be positive definite, its smallest eigenvalue is "
@@ -224,7 +226,8 @@ def _reach(k):
     return (-far, far)
 
 
-def grokking_chamber(m=8, S=5.0, neck=0.3, sharpness=0.15):
+def grokking_chamber(m: int = 8, S: float = 5.0, neck: float = 0.3,
+                     sharpness: float = 0.15) -> CataloguePotential:
     """Model B of grokking: a wide chamber before a narrow neck, without any barrier in f. Entropy alone holds
     the walker.
 

@@ -11,8 +11,8 @@ import math
 
 import numpy as np
 
-FUNCTIONS = ("exp log sin cos tanh sqrt sinh cosh arctan arcsin arccos arcsinh arccosh arctanh log1p expm1 "
-             "floor ceil rint erf erfc").split()
+FUNCTIONS = ["exp", "log", "sin", "cos", "tanh", "sqrt", "sinh", "cosh", "arctan", "arcsin", "arccos",
+             "arcsinh", "arccosh", "arctanh", "log1p", "expm1", "floor", "ceil", "rint", "erf", "erfc"]
 STEPS = {"floor", "ceil", "rint"}                                   # derivative zero
 COMPARISONS = {"less": "<", "greater": ">", "less_equal": "<=", "greater_equal": ">=", "equal": "==",
                "not_equal": "!="}
@@ -25,6 +25,10 @@ WAYS_OUT = ("Potential.compiled(value, gradient, ndim) takes a point-by-point fu
 
 class TraceError(TypeError):
     """The function cannot be recorded; the message says what stands in the way and what to do."""
+
+
+class ExpressionError(ValueError):
+    """The string is not an expression that can be used; the message says what is wrong and where."""
 
 
 def _folded(name):
@@ -68,7 +72,8 @@ class Graph:
                 raise TypeError
             return self.constant(float(a))
         except (TypeError, ValueError):
-            raise TraceError(f"a real number was expected inside the potential, got {type(a).__name__}.") from None
+            raise TraceError("a real number was expected inside the potential, got "
+                             f"{type(a).__name__}.") from None
 
     def node(self, op, *args):
         """The node op(*args), simplified by rules that are exact for every finite value."""
@@ -140,3 +145,14 @@ class Node:
 
     def __repr__(self):
         return f"symbol {self.value}" if self.op == "variable" else f"symbolic {self.op}"
+
+
+def live(outputs):
+    """Indices of all nodes that the outputs need, in an order in which they can be computed."""
+    seen, waiting = set(), list(outputs)
+    while waiting:
+        n = waiting.pop()
+        if n.index not in seen:
+            seen.add(n.index)
+            waiting.extend(n.args)
+    return sorted(seen)

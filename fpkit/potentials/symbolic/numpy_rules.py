@@ -13,9 +13,8 @@ import numpy as np
 from .graph import COMPARISONS, FUNCTIONS, LARGEST_PRODUCT, WAYS_OUT, Node, TraceError
 
 ARITHMETIC = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "maximum": "max", "minimum": "min",
-              "fmax": "max", "fmin": "min",
-              "logical_and": "&", "bitwise_and": "&", "logical_or": "|", "bitwise_or": "|",
-              "arctan2": "arctan2"}
+              "fmax": "max", "fmin": "min", "logical_and": "&", "bitwise_and": "&", "logical_or": "|",
+              "bitwise_or": "|", "arctan2": "arctan2"}
 
 
 def _where(c, a, b):
@@ -95,10 +94,10 @@ def apply_ufunc(ufunc, method, inputs, keywords):
     """Result of a NumPy ufunc on symbols, for `__array_ufunc__`."""
     name = ufunc.__name__
     out = keywords.pop("out", None)
-    keywords = {k: v for k, v in keywords.items() if not (v is None or v is np._NoValue or k == "where"
-                                                          and v is True or k in ("casting", "subok")
-                                                          or k == "dtype" and np.dtype(v)
-                                                          in (np.dtype(float), np.dtype(object)))}
+    harmless = lambda k, v: (v is None or v is np._NoValue or k == "where" and v is True
+                             or k in ("casting", "subok")
+                             or k == "dtype" and np.dtype(v) in (np.dtype(float), np.dtype(object)))
+    keywords = {k: v for k, v in keywords.items() if not harmless(k, v)}
     result = _evaluated(ufunc, name, method, inputs, keywords)
     if out is not None:                                              # x += 1, and NumPy's own mean()
         out[0][...] = result
@@ -107,8 +106,8 @@ def apply_ufunc(ufunc, method, inputs, keywords):
 
 
 def _evaluated(ufunc, name, method, inputs, keywords):
-    if method in ("reduce", "accumulate",
-                  "outer") and name in ("add", "multiply") or name == "matmul" and method == "__call__":
+    is_sum = method in ("reduce", "accumulate", "outer") and name in ("add", "multiply")
+    if is_sum or name == "matmul" and method == "__call__":
         return _viewed(getattr(ufunc, method)(*[plain(a) for a in inputs], **keywords))
     if method == "reduce" and name in ("maximum", "minimum", "logical_and", "logical_or"):
         axis = keywords.pop("axis", 0)
@@ -191,15 +190,18 @@ def _variance(a, axis=None):
     return np.mean((a - centre) ** 2, axis=axis)
 
 
+def _mean(a, axis=None, keepdims=False):
+    if isinstance(a, Node):
+        return a
+    count = plain(a).size if axis is None else plain(a).shape[axis]
+    return _viewed(np.add.reduce(plain(a), axis=axis, keepdims=keepdims)) / count
+
+
 OWN = {np.where: _where_function, np.clip: _clip, np.max: _extreme(np.maximum), np.min: _extreme(np.minimum),
-       np.linalg.norm: _norm,
-       np.select: _select, np.polyval: _polyval, np.var: _variance, np.std: lambda a,
-       axis=None: np.sqrt(_variance(a, axis)),
-       np.ndim: lambda a: 0 if isinstance(a, Node) else a.ndim, np.shape: lambda a: () if isinstance(a, Node)
-       else a.shape,
-       np.mean: lambda a, axis=None, keepdims=False: a if isinstance(a, Node)
-       else _viewed(np.add.reduce(plain(a), axis=axis, keepdims=keepdims)) / (
-           plain(a).size if axis is None else plain(a).shape[axis])}
+       np.linalg.norm: _norm, np.select: _select, np.polyval: _polyval, np.mean: _mean, np.var: _variance,
+       np.std: lambda a, axis=None: np.sqrt(_variance(a, axis)),
+       np.ndim: lambda a: 0 if isinstance(a, Node) else a.ndim,
+       np.shape: lambda a: () if isinstance(a, Node) else a.shape}
 
 
 def apply_function(function, args, keywords):
@@ -261,7 +263,9 @@ class Symbol(Node):
 
     def __rpow__(self, b):
         b = self.graph.wrap(b)
-        return (self * math.log(b.value)).call("exp") if b.op == "constant" and b.value > 0 else self.graph.node("**", b, self)
+        if b.op == "constant" and b.value > 0:
+            return (self * math.log(b.value)).call("exp")
+        return self.graph.node("**", b, self)
 
     def __bool__(self):
         raise TraceError("the potential branches on a coordinate or a parameter (if, and, or, max(), in); "

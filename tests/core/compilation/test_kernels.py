@@ -13,7 +13,20 @@ import pytest
 from numba import config, prange, types
 
 from fpkit.core import compilation
-from fpkit.core.compilation import FUNCTION, SIGNATURES, DiskCache, Kernel, cache_folder, helper, integer, kernel, load, number, numbers_1d, numbers_2d
+from fpkit.core.compilation import (
+    FUNCTION,
+    SIGNATURES,
+    DiskCache,
+    Kernel,
+    cache_folder,
+    helper,
+    integer,
+    kernel,
+    load,
+    number,
+    numbers_1d,
+    numbers_2d,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 needs_compiler = pytest.mark.skipif(bool(config.DISABLE_JIT), reason="the cache holds compiled code")
@@ -100,7 +113,6 @@ def test_without_the_compiler_the_python_body_runs_with_the_same_result():
 
 
 def test_the_key_of_a_kernel_holds_the_text_of_every_module_it_uses():
-    import fpkit.langevin.dynamics.noise_kernels
     text = compilation.source_text("fpkit.langevin.dynamics.noise_kernels")
     for name in ("langevin.dynamics.noise_kernels", "core.compilation.special", "core.compilation.lanes",
                  "core.compilation.kernels"):
@@ -173,7 +185,7 @@ def test_without_a_cache_folder_everything_works(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
     place = dict.fromkeys(("FPKIT_CACHE_DIR", "XDG_CACHE_HOME", "TMPDIR"), str(blocked))
-    code = "import tempfile; tempfile.tempdir = {!r}\n".format(str(blocked)) + textwrap.dedent(FRESH) + "print(compilation.cache_folder())"
+    code = f"import tempfile; tempfile.tempdir = {str(blocked)!r}\n" + textwrap.dedent(FRESH) + "print(compilation.cache_folder())"
     assert run(code, **place).split() == ["10.0", "None"]
 
 
