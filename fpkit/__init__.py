@@ -8,7 +8,8 @@ from .core.lazy import lazy_names
 
 __version__ = "0.1.0"
 
-__getattr__, __dir__, __all__ = lazy_names(__name__, {
+# From a module to the public names that it gives.
+HOMES = {
     "core.results": "Estimate Field ResolutionWarning",
     "core.grid": "Grid",
     "potentials.potential": "Potential",
@@ -47,5 +48,6 @@ __getattr__, __dir__, __all__ = lazy_names(__name__, {
     "landscapes.analysis.temperature": "sgd_temperature equipartition_temperature",
     "landscapes.analysis.analyse": "analyse",
     "landscapes.analysis.comparison": "compare_landscapes",
-    "plotting": "plot",
-}, modules=("catalogue",))
+    "plotting.drawing": "plot",
+}
+__getattr__, __dir__, __all__ = lazy_names(__name__, HOMES, modules=("catalogue",))

@@ -25,7 +25,7 @@ from .langevin.first_passage.fleming_viot import fleming_viot as fleming_viot
 from .langevin.first_passage.splitting import multilevel_splitting as multilevel_splitting
 from .langevin.gradient_flow import gradient_flow as gradient_flow
 from .langevin.simulate import simulate as simulate
-from .plotting import plot as plot
+from .plotting.drawing import plot as plot
 from .potentials import catalogue as catalogue
 from .potentials.diffusion import Diffusion as Diffusion
 from .potentials.grid_potential import GridPotential as GridPotential
@@ -51,4 +51,5 @@ from .rates.picture import transition_picture as transition_picture
 from .rates.table import RatesTable as RatesTable
 
 __version__: str
+HOMES: dict[str, str]
 __all__: list[str]

@@ -37,7 +37,7 @@ def _guarded(run, arguments):
         print("fpkit: interrupted", file=sys.stderr)
         return 130
     except (ValueError, TypeError, OSError, ArithmeticError, MemoryError) as error:
-        if getattr(arguments, "traceback", False):
+        if arguments.traceback:
             raise
         text = " ".join(str(error).split()) or type(error).__name__
         print(f"fpkit: {text}", file=sys.stderr)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fpkit.core.lazy import stub_of
+import fpkit
 
 HEAVY = ("numba", "scipy", "matplotlib", "h5py", "jinja2", "tqdm")
 
@@ -27,16 +27,12 @@ def test_help_loads_nothing_heavy():
 
 
 def test_an_unknown_name_is_an_attribute_error():
-    import fpkit
-
     with pytest.raises(AttributeError, match="no name 'nonsense'"):
-        fpkit.nonsense
+        _ = fpkit.nonsense
 
 
 @pytest.mark.parametrize("name", __import__("fpkit").__all__)
 def test_every_public_name_exists(name):
-    import fpkit
-
     assert getattr(fpkit, name) is not None and getattr(fpkit, name).__doc__
 
 
@@ -49,14 +45,25 @@ def test_the_stub_lists_the_names_of_the_package(folder):
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def stub_of(homes: dict[str, str], modules: tuple[str, ...] = (), more: str = "") -> str:
+    """Text of the stub file (``__init__.pyi``) in which type checkers find the names of `lazy_names`."""
+    lines = []
+    for module, names in homes.items():
+        folder, _, last = module.rpartition(".")
+        for name in names.split():
+            home = f".{folder}" if name in modules and name == last else f".{module}"
+            lines.append(f"from {home} import {name} as {name}")
+    return "\n".join([*sorted(lines), "", more]).rstrip() + "\n"
+
+
 def stub_text(folder):
     """What the call of `lazy_names` in a package says, as a stub."""
     tree = ast.parse((ROOT / folder / "__init__.py").read_text())
     calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call)]
     call = next(n for n in calls if getattr(n.func, "id", "") == "lazy_names")
-    homes = ast.literal_eval(call.args[1])
+    homes = fpkit.HOMES if getattr(call.args[1], "id", "") == "HOMES" else ast.literal_eval(call.args[1])
     modules = tuple(m for k in call.keywords for m in ast.literal_eval(k.value))
-    more = "__version__: str\n" if folder == "fpkit" else ""
+    more = "__version__: str\nHOMES: dict[str, str]\n" if folder == "fpkit" else ""
     return stub_of(homes, modules, more + "__all__: list[str]")
 
 

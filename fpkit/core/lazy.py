@@ -39,14 +39,3 @@ def lazy_names(package: str, homes: dict[str, str],
         return value
 
     return __getattr__, lambda: sorted({*vars(importlib.import_module(package)), *public}), public
-
-
-def stub_of(homes: dict[str, str], modules: tuple[str, ...] = (), more: str = "") -> str:
-    """Text of the stub file (``__init__.pyi``) in which type checkers find the names of `lazy_names`."""
-    lines = []
-    for module, names in homes.items():
-        folder, _, last = module.rpartition(".")
-        for name in names.split():
-            home = f".{folder}" if name in modules and name == last else f".{module}"
-            lines.append(f"from {home} import {name} as {name}")
-    return "\n".join([*sorted(lines), "", more]).rstrip() + "\n"

@@ -45,10 +45,10 @@ class Estimate(float):
     method: str
     log10: float
     status: str
-    inputs: dict
+    inputs: dict[str, Any]
 
-    def __new__(cls, value: float, error: float, method: str, log10: float | None = None, status: str = 'ok',
-                inputs: dict | None = None) -> Estimate:
+    def __new__(cls, value: float, error: float, method: str, log10: float | None = None, status: str = "ok",
+                inputs: dict[str, Any] | None = None) -> Estimate:
         self = super().__new__(cls, value)
         if log10 is None:
             log10 = math.log10(value) if value > 0 else (-math.inf if value == 0 else math.nan)

@@ -80,6 +80,7 @@ class Potential:
     domain: Any = None
     box: Any = None                    # a box worth looking at, and the axes on which its walls are one:
     periodic_axes: Any = None          # known for potentials of the catalogue
+    facts_complete = False
     __array_ufunc__ = None             # numpy_number * V is ours to answer
     __hash__ = object.__hash__
 

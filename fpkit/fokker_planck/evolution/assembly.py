@@ -20,7 +20,7 @@ def assemble(diffusion, time=0.0, order=4):
     theta = temperature(diffusion.theta, time)
     mobility, is_constant = axis_mobility(diffusion)
     values = _BlackBox(potential, grid) if potential.is_black_box else _Compiled(potential, grid, time)
-    known = getattr(diffusion, "energies", None)
+    known = diffusion.energies
     if known is None:
         f = values.nodes()
     else:
@@ -90,14 +90,12 @@ def softened(b):
 
 def space_order(lines):
     """4 when every axis carries the order-4 mass and nothing is absorbed, else 2."""
-    return 4 if lines.is_split and lines.ground is None and all((d > 0).all() for d in lines.delta) else 2
+    return 4 if lines.is_split and lines.killing is None and all((d > 0).all() for d in lines.delta) else 2
 
 
 def domain(diffusion):
     """Cells of the domain as a flat bool array, or None when all are."""
-    inside = getattr(diffusion, "inside", None)
-    if inside is None:
-        inside = diffusion.grid.inside
+    inside = diffusion.grid.inside if diffusion.inside is None else diffusion.inside
     inside = np.asarray(inside, bool).ravel()
     return None if inside.all() else inside
 
@@ -134,7 +132,7 @@ class _Compiled:
 
     def __init__(self, potential, grid, time):
         self.value, self.p = potential.block("value"), potential.p
-        if getattr(potential, "is_time_dependent", False):
+        if potential.is_time_dependent:
             self.p = np.array(potential.p)
             self.p[potential.time_index] = time
         self.grid, self.x = grid, positions(grid)
