@@ -43,7 +43,7 @@ class Walls:
     def __post_init__(self):
         try:
             pairs = tuple((float(low), float(high)) for low, high in self.bounds)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise ValueError(f"bounds must be one (low, high) pair an axis, got {checks.shown(self.bounds)}.") from None
         kinds = [self.kind] * len(pairs) if isinstance(self.kind, str) else list(self.kind)
         if len(kinds) != len(pairs):
