@@ -59,7 +59,8 @@ def stub_of(homes: dict[str, str], modules: tuple[str, ...] = (), more: str = ""
 def stub_text(folder):
     """What the call of `lazy_names` in a package says, as a stub."""
     tree = ast.parse((ROOT / folder / "__init__.py").read_text())
-    call = next(n for n in ast.walk(tree) if isinstance(n, ast.Call) and getattr(n.func, "id", "") == "lazy_names")
+    calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call)]
+    call = next(n for n in calls if getattr(n.func, "id", "") == "lazy_names")
     homes = fpkit.HOMES if getattr(call.args[1], "id", "") == "HOMES" else ast.literal_eval(call.args[1])
     modules = tuple(m for k in call.keywords for m in ast.literal_eval(k.value))
     more = "__version__: str\nHOMES: dict[str, str]\n" if folder == "fpkit" else ""

@@ -196,7 +196,7 @@ def _matrix(mobility: Any, ndim: int) -> tuple[np.ndarray, np.ndarray]:
         return np.diag(np.broadcast_to(m, (ndim,))), m
     if np.abs(m - m.T).max() > SAME * np.abs(m).max():
         raise ValueError("mobility must be symmetric: give D with D[i, j] = D[j, i], for a plane the inverse "
-                         "of its Gram matrix; an antisymmetric part would break detailed balance.")
+                         "of its Gram matrix.")
     m = (m + m.T) / 2
     lowest = np.linalg.eigvalsh(m)[0]
     if lowest <= 0:

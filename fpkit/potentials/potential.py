@@ -340,7 +340,8 @@ class Potential:
 
     # ---- operators ----
     def _sum(self, weighted, text, rule=None, values=None):
-        """The potential sum_k weight_k V_k + rule of (V, weight or None), with bounds and domain in common."""
+        """The potential sum_k weight_k V_k + rule of pairs (V, weight or None), with common bounds and
+        domain."""
         potentials = [V for V, _ in weighted]
         extra = None if rule is None else Formula(rule, self.ndim, values, text)
         if any(V.is_black_box for V in potentials):

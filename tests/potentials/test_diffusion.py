@@ -65,7 +65,8 @@ def test_a_density_carries_its_process():
 @pytest.mark.parametrize("arguments, words", [
     (("x**2", 0.1), "potential must be a Potential"), ((V, -1.0), "theta must not be negative"),
     ((V, np.nan), "theta must be finite"), ((V, "cold"), "theta must be a number"),
-    ((V, lambda t: -1.0), r"theta\(0\) must not be negative"), ((V, 0.1, [1.0, 2.0, 3.0]), "mobility must be"),
+    ((V, lambda t: -1.0), r"theta\(0\) must not be negative"),
+    ((V, 0.1, [1.0, 2.0, 3.0]), "mobility must be"),
 ])
 def test_a_wrong_part_gets_one_sentence(arguments, words):
     with pytest.raises((ValueError, TypeError), match=words):
@@ -73,6 +74,7 @@ def test_a_wrong_part_gets_one_sentence(arguments, words):
 
 
 def test_it_prints_as_one_line():
-    assert repr(fp.Diffusion(fp.Potential("x**2"), 0.25)) == "Diffusion in potential x**2, 1 coordinate; theta = 0.25"
+    plain = fp.Diffusion(fp.Potential("x**2"), 0.25)
+    assert repr(plain) == "Diffusion in potential x**2, 1 coordinate; theta = 0.25"
     assert repr(fp.Diffusion(fp.Potential("x**2"), lambda t: 1.0, lambda p: 1 + 0 * p[:, 0])).endswith(
         "theta(t), mobility M(x)")

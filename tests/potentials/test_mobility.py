@@ -21,7 +21,8 @@ def its_divergence(p):
     return np.stack([np.cos(x) * np.cos(y), -np.sin(x) * np.sin(y)], -1)
 
 
-SAME_FIELD = {"formula": "2 + sin(x)*cos(y)", "potential": fp.Potential(lambda x, y: 2 + np.sin(x) * np.cos(y)),
+SAME_FIELD = {"formula": "2 + sin(x)*cos(y)",
+              "potential": fp.Potential(lambda x, y: 2 + np.sin(x) * np.cos(y)),
               "function": variable, "pair": (variable, its_divergence)}
 
 

@@ -140,8 +140,8 @@ def _names(tree, text):
                 if "__" in name:
                     _fail(text, node, f"the name {name[:40]!r} is not allowed")
                 names[name] = node
-            case (ast.BinOp() | ast.UnaryOp() | ast.Compare() | ast.Constant() | ast.operator() | ast.unaryop()
-                  | ast.cmpop() | ast.Load()):
+            case (ast.BinOp() | ast.UnaryOp() | ast.Compare() | ast.Constant() | ast.operator()
+                  | ast.unaryop() | ast.cmpop() | ast.Load()):
                 pass
             case ast.Call():
                 _fail(text, node, f"{type(node.func).__name__} cannot be called")

@@ -14,8 +14,13 @@ from fpkit.potentials.symbolic.numpy_rules import Symbol
 from fpkit.potentials.terms import Parts
 
 # what can be called with one argument in (0.1, 0.9), then what needs another range or two arguments
-UNARY = ["exp", "expm1", "exp2", "log", "log2", "log10", "log1p", "sqrt", "cbrt", "square", "reciprocal", "sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "arcsinh", "arctanh", "absolute", "fabs", "negative", "positive", "sign", "floor", "ceil", "rint", "trunc", "degrees", "radians", "deg2rad", "rad2deg"]
-BINARY = ["add", "subtract", "multiply", "divide", "true_divide", "power", "float_power", "hypot", "arctan2", "maximum", "minimum", "fmax", "fmin", "logaddexp", "logaddexp2", "mod", "remainder", "fmod", "floor_divide", "copysign", "heaviside"]
+UNARY = ["exp", "expm1", "exp2", "log", "log2", "log10", "log1p", "sqrt", "cbrt", "square", "reciprocal",
+         "sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "arcsinh", "arctanh",
+         "absolute", "fabs", "negative", "positive", "sign", "floor", "ceil", "rint", "trunc", "degrees",
+         "radians", "deg2rad", "rad2deg"]
+BINARY = ["add", "subtract", "multiply", "divide", "true_divide", "power", "float_power", "hypot", "arctan2",
+          "maximum", "minimum", "fmax", "fmin", "logaddexp", "logaddexp2", "mod", "remainder", "fmod",
+          "floor_divide", "copysign", "heaviside"]
 OTHERS = {
     "arccosh": lambda x, y: np.arccosh(1.2 + x * y),
     "clip": lambda x, y: np.clip(x, 0.3, y) * x,
