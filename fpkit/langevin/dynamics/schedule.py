@@ -44,7 +44,7 @@ class Schedule:
         else:
             self.dt = self._checked("dt", np.array(dt, float).ravel(), 0)
         self.has_varying_dt = not isinstance(self.dt, float)
-        self.is_time_dependent = bool(getattr(potential, "is_time_dependent", False))
+        self.is_time_dependent = potential.is_time_dependent
         self.is_varying = self.has_varying_dt or callable(self.theta) or self.is_time_dependent
 
     @property

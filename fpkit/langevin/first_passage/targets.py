@@ -91,13 +91,12 @@ def compiled_targets(name, target, ndim):
 
 
 def _has_distance(region):
-    parts = [region.first, region.second] if isinstance(region,
-                                                        (Union,
-                                                         Intersection)) else [region.of] if isinstance(region,
-                                                                                                       Complement) else []
-    return all(map(_has_distance, parts)) if parts else region.has_distance and not (isinstance(region,
-                                                                                                Sublevel)
-                                                                                                and region.around is not None)
+    if isinstance(region, (Union, Intersection)):
+        return _has_distance(region.first) and _has_distance(region.second)
+    if isinstance(region, Complement):
+        return _has_distance(region.of)
+    is_one_component = isinstance(region, Sublevel) and region.around is not None
+    return region.has_distance and not is_one_component
 
 
 def _walls(region, is_complement=False):
@@ -128,7 +127,7 @@ def _walls(region, is_complement=False):
         if not is_complement:
             return [((BOX, (*region.low, *region.high)),)]
         eye = np.eye(region.ndim)
-        sides = [(-low, -eye[k]) for k, low in enumerate(region.low)] + [(high, eye[k]) for k,
-                                                                         high in enumerate(region.high)]
+        sides = [(-low, -eye[k]) for k, low in enumerate(region.low)]
+        sides += [(high, eye[k]) for k, high in enumerate(region.high)]
         return [((HALF_SPACE, (offset, *normal)),) for offset, normal in sides if np.isfinite(offset)]
     return None

@@ -155,7 +155,8 @@ def _walk(group, prefix, arrays, path, kind, depth=0):
         if isinstance(item, h5py.Group):
             _walk(item, full + "/", arrays, path, kind, depth + 1)
             continue
-        if not isinstance(item, h5py.Dataset) or item.is_virtual or item.external or item.dtype.kind not in KINDS or item.shape is None:
+        is_plain = isinstance(item, h5py.Dataset) and not item.is_virtual and not item.external
+        if not is_plain or item.dtype.kind not in KINDS or item.shape is None:
             raise ValueError(f"{path!r} holds {full!r}, which is no plain array of numbers; it is no {kind}.")
         size, stored = item.size * item.dtype.itemsize, item.id.get_storage_size()
         if item.compression not in FILTERS or size > MAX_BYTES or size > 10_000 * max(stored, 1):
