@@ -9,7 +9,9 @@ truncation and the noise of f alike.
 """
 from __future__ import annotations
 
+import math
 from functools import cache, cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,6 +25,7 @@ NOISE = 8 * np.finfo(float).eps        # of a Legendre coefficient, in units of 
 SMOOTH = 2e-14                 # smallest last coefficients that are asked for
 BESIDE = 1e-12                 # where f is looked at beside the edges of a panel, in units of its width
 REMOTE = 40.0                  # outer walls above the inner part by this much hold no mass
+INTEGRABLE = -1 + 1e-6         # powers above it have a finite integral
 NOISY = 1e-4                   # last coefficients that may be taken for the noise of f
 
 
@@ -53,10 +56,12 @@ class Panels:
         log of the resistance exp(beta (f - f0)) / (theta M).
     error : ndarray (P,)
         Of B and log M on the panel.
+    powers : (PowerLaw or None, PowerLaw or None)
+        Of the first and the last panel, where B or log M diverge at the end of the line.
     """
 
-    def __init__(self, edges, B, log_r, error):
-        self.edges, self.B, self.log_r, self.error = edges, B, log_r, error
+    def __init__(self, edges, B, log_r, error, powers=(None, None)):
+        self.edges, self.B, self.log_r, self.error, self.powers = edges, B, log_r, error, powers
 
     def __len__(self):
         return self.B.shape[0]
@@ -71,8 +76,9 @@ class Panels:
 
     def part(self, first, last):
         """Panels first to last - 1."""
+        powers = (self.powers[0] if first == 0 else None), (self.powers[1] if last == len(self) else None)
         return Panels(self.edges[first:last + 1], self.B[first:last], self.log_r[first:last],
-                      self.error[first:last])
+                      self.error[first:last], powers)
 
     def rotated(self, first, period):
         """The ring opened at the left edge of panel `first`."""
@@ -81,7 +87,8 @@ class Panels:
 
     def mirrored(self):
         """The same line read from right to left."""
-        return Panels(-self.edges[::-1], self.B[::-1, ::-1], self.log_r[::-1, ::-1], self.error[::-1])
+        return Panels(-self.edges[::-1], self.B[::-1, ::-1], self.log_r[::-1, ::-1], self.error[::-1],
+                      self.powers[::-1])
 
     def cut_at(self, points, function):
         """The same line with edges at these points too; `function` gives (B, log_r) at points."""
@@ -96,7 +103,17 @@ class Panels:
         x = edges[:-1][new, None] + np.diff(edges)[new, None] * gauss(ORDER)[0]
         b, r = function(x.ravel())
         B[new], log_r[new] = b.reshape(x.shape), r.reshape(x.shape)
-        return Panels(edges, B, log_r, self.error[home])
+        return Panels(edges, B, log_r, self.error[home], self.powers)
+
+    def with_sharp_jumps(self):
+        """The same line with each jump of f, closed in to a panel as narrow as the numbers are fine, at its left
+        or right end: that panel takes the lowest value, and no time is spent inside the jump."""
+        jumps = np.flatnonzero((np.ptp(self.B, axis=1) > VARIATION) & (self.width <= _finest(self.edges)))
+        if not jumps.size:
+            return self
+        B, log_r, lowest = self.B.copy(), self.log_r.copy(), self.B[jumps].argmin(1)
+        B[jumps], log_r[jumps] = (a[jumps, lowest][:, None] for a in (self.B, self.log_r))
+        return Panels(self.edges, B, log_r, self.error, self.powers)
 
     def halved(self, which, function):
         """The panels `which` (bool) cut in two."""
@@ -120,17 +137,42 @@ class Panels:
 
     @cached_property
     def _errors(self):
-        """Levels of B, ascending, and the largest error of a panel below each; each weighed by the panel's
-        share among its neighbours."""
-        weighed = self.error.copy()
-        for p in np.flatnonzero(self.error > 1e-12):
-            near = slice(max(0, p - 60), p + 61)  # a jump is closed in by some fifty halvings
-            share = max(np.exp(t[p] - t[near].max())
-                        for t in (self.mass.log_whole, self.resistance.log_whole))
-            weighed[p] = min(weighed[p], 1.0) * share
-        levels = self.B.min(1)
-        order = np.argsort(levels)
-        return levels[order], np.maximum.accumulate(weighed[order])
+        """For each pair of ends that absorb: levels of B, ascending, and the largest error of a panel below
+        each; each weighed by the panel's share among its neighbours."""
+        return {}
+
+    def _weighed(self, absorbs):
+        if absorbs not in self._errors:
+            weighed, terms = self.error.copy(), self._terms(absorbs)
+            for p in np.flatnonzero(self.error > 1e-12):
+                near = slice(max(0, p - 60), p + 61)  # a jump is closed in by some fifty halvings
+                share = max(np.exp(t[p] - t[near].max()) for t in terms)
+                weighed[p] = min(weighed[p], 1.0) * share
+            for p, law in ((0, self.powers[0]), (len(self) - 1, self.powers[1])):
+                if law is not None:
+                    near = slice(max(0, p - 60), p + 61)
+                    weighed[p] = max(min(e, 1.0) * np.exp(t[p] - t[near].max()) for e, t in zip(law.errors, terms))
+            levels = self.B.min(1)
+            order = np.argsort(levels)
+            self._errors[absorbs] = levels[order], np.maximum.accumulate(weighed[order])
+        return self._errors[absorbs]
+
+    def _terms(self, absorbs):
+        """log of what each panel adds to integrals (P,) by its mass and by its resistance.
+
+        Beside a pole one of the two may diverge where it does not matter: mass beside an absorbing end counts
+        times the resistance up to it, resistance times the mass behind it where an end reflects.
+        """
+        m, r = self.mass, self.resistance
+        if self.powers == (None, None):
+            return m.log_whole, r.log_whole
+        if absorbs == (False, True):
+            return m.log_whole + r.right[:-1], r.log_whole + m.left[1:]
+        if absorbs == (True, False):
+            return m.log_whole + r.left[1:], r.log_whole + m.right[:-1]
+        if absorbs == (True, True):
+            return m.log_whole + np.minimum(r.left[1:], r.right[:-1]), r.log_whole
+        return m.log_whole, r.log_whole + np.minimum(m.left[1:], m.right[:-1])
 
     @cached_property
     def inner_level(self):
@@ -140,11 +182,71 @@ class Panels:
         last = len(low) - 1 - int(np.argmax(np.append(np.diff(low[::-1]) > 0, True)))
         return float(self.B[min(first, last):max(first, last) + 1].max())
 
-    def relative_error(self, level=0.0):
+    def relative_error(self, level=0.0, absorbs=(False, False)):
         """Bound of the relative error of integrals of exp(+-B) over the panels that matter: between the
-        minima, and up to `level`."""
-        levels, worst = self._errors
+        minima, and up to `level`; `absorbs`: whether the left and the right end absorb."""
+        levels, worst = self._weighed(absorbs)
         return worst[np.maximum(np.searchsorted(levels, np.maximum(level, self.inner_level + REMOTE)) - 1, 0)]
+
+
+class PowerLaw(NamedTuple):
+    """The panel at an end of a line where exp(-B) and the resistance go like powers of the distance.
+
+    Attributes
+    ----------
+    width : float
+    mass, resistance : float
+        The powers; an integral is finite above -1.
+    B, log_r : ndarray (n,)
+        At the Gauss nodes, from the end inwards; constants with the exact integral where that is finite.
+    errors : (float, float)
+        Of the logarithms of the two integrals.
+    """
+    width: float
+    mass: float
+    resistance: float
+    B: np.ndarray
+    log_r: np.ndarray
+    errors: tuple
+
+
+def power_law(function, end, other):
+    """`PowerLaw` at one end of a line, or None where f and log M are tame there.
+
+    B = s log d + c_0 + c_1 d + c_2 d^2 is fitted at four distances d, as near as the digits of d allow, and log
+    r alike.
+    """
+    length, sign = abs(other - end), math.copysign(1.0, other - end)
+    first = 30 if abs(end) < 1e-12 * length else 10
+    d = length * 2.0 ** -(first + np.array([0.0, 3.0, 6.0, 9.0]))
+    d = np.abs((end + sign * d) - end)
+    with np.errstate(all="ignore"):
+        values = np.array(function(end + sign * d))
+    if not np.isfinite(values).all() or np.abs(values).max() > HIGHEST:
+        return None
+    slopes = np.diff(values, axis=1) / np.diff(np.log(d))
+    is_singular = (np.abs(slopes[:, 1:]) > 0.5 * np.abs(slopes[:, :-1])).all(1) & (np.abs(slopes[:, -1]) > 1e-5)
+    if not is_singular.any():
+        return None
+    basis = np.column_stack([np.log(d / length), np.ones(4), d / length, (d / length) ** 2])
+    fit = np.linalg.solve(basis, values.T)                 # (4, 2)
+    width, t = length * 2.0 ** -(first + 14), gauss(ORDER)[0]
+    u = width * t / length
+    at = [fit[0, k] * np.log(u) + fit[1, k] + fit[2, k] * u for k in (0, 1)]
+    powers = -fit[0, 0], fit[0, 1]
+    # of what the fit takes off the last slope, and the digits of d
+    doubt = 1e-5 * np.abs(fit[0] - slopes[:, -1]) + (4e-14 + 1e-15 * abs(end) / d[-1]) * np.abs(fit[0])
+    # where one integral is infinite it counts times the other: Gauss takes whole powers only
+    both = powers[0] + powers[1] + 1
+    is_whole = both > -0.5 and abs(both - round(both)) < 1e-6
+    for k, sense in ((0, -1.0), (1, 1.0)):
+        if powers[k] > INTEGRABLE:
+            edge = fit[0, k] * math.log(width / length) + fit[1, k]
+            at[k] = np.full(ORDER, edge - sense * math.log1p(powers[k]))
+            doubt[k] *= 1 + 1 / (1 + powers[k])
+        elif not is_whole:
+            doubt[k] = 0.3
+    return PowerLaw(width, *powers, *at, tuple(doubt))
 
 
 class Running:
@@ -239,7 +341,7 @@ def adaptive(function, edges, beta, f0):
     """
     low, high = np.asarray(edges[:-1], float), np.asarray(edges[1:], float)
     family = np.arange(low.size)                       # first of the parts of one panel
-    finest = 4 * np.finfo(float).eps * max(np.abs(edges).max(), edges[-1] - edges[0])
+    finest = _finest(edges)
     done, n_nodes = [], 0
     while low.size:
         n_nodes += low.size * ORDER
@@ -285,13 +387,19 @@ def adaptive(function, edges, beta, f0):
             for i, j in zip(starts[:-1], starts[1:])]
 
 
+def _finest(edges):
+    """Width of a panel as narrow as the numbers are fine."""
+    return 4 * np.finfo(float).eps * max(np.abs(edges).max(), edges[-1] - edges[0])
+
+
 def _check(B, points):
     bad = np.isnan(B) | (-np.inf == B)
     if bad.any():
         raise ValueError(f"the potential is NaN or -inf at {points[bad][0]:.6g}, between cell centres; take "
                          "that place out with Grid(..., mask=...).")
     if B.min() < -HIGHEST:
-        raise ValueError(f"the potential has a pole near {points.ravel()[B.argmin()]:.6g}: it falls without "
+        place = points[np.unravel_index(B.argmin(), B.shape)]
+        raise ValueError(f"the potential has a pole near {place:.6g}: it falls without "
                          "bound; take that place out with Grid(..., mask=...).")
 
 

@@ -28,7 +28,7 @@ class Green:
     def __init__(self, piece, log_source):
         p = piece.panels
         self.panels = p
-        self.absorbs = piece.left is not None, piece.right is not None
+        self.absorbs = piece.absorbs
         r = p.resistance
         if self.absorbs == (False, True):
             self.source = Running(p, log_source).nodes_left

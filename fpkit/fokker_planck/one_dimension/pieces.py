@@ -7,7 +7,7 @@ import numpy as np
 
 from ...potentials.regions.shapes import Ball, Box, Complement, HalfSpace, Region, _Pair, check_region
 from ..gibbs.cell_masses import spline_knots
-from .panels import Panels, adaptive
+from .panels import INTEGRABLE, Panels, adaptive, power_law
 
 FIRST_PANELS = 16
 CELLS_PER_PANEL = 8             # so that the Gauss nodes of the first panels lie closer than the cells
@@ -61,10 +61,42 @@ class Interval:
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """Part of a line between two ends, each a wall (None) or the boundary of a region (its label)."""
+    """Part of a line between two ends, each a wall (None) or the boundary of a region (its label).
+
+    A region at a pole that paths never reach ends nothing: such an end is a wall.
+    """
     panels: Panels
     left: str | None
     right: str | None
+
+    @property
+    def absorbs(self):
+        """Whether the left and the right end absorb."""
+        return self.left is not None, self.right is not None
+
+    def relative_error(self, level=0.0):
+        return self.panels.relative_error(level, self.absorbs)
+
+    @staticmethod
+    def of(panels, left, right):
+        """The piece, with walls in place of ends that are never reached."""
+        laws = panels.powers
+        left, right = (None if law is not None and law.resistance < INTEGRABLE else label
+                       for law, label in zip(laws, (left, right)))
+        return Piece(panels, left, right)
+
+    def refuse_infinite(self):
+        """Masses that are infinite where the answer needs them finite."""
+        for law, label, end in zip(self.panels.powers, (self.left, self.right), self.panels.edges[[0, -1]]):
+            if law is None:
+                continue
+            if label is None and law.mass < INTEGRABLE:
+                raise ValueError(f"the potential has a pole near {end:.6g}: exp(-f/theta) has no finite integral "
+                                 "there, so paths stay for ever; make that end part of the region, absorbing, or "
+                                 "take it out with Grid(..., mask=...).")
+            if label is not None and law.mass + law.resistance < INTEGRABLE - 1:
+                raise ValueError(f"the potential has a pole near {end:.6g}: paths reach it, but their mean time "
+                                 "is infinite there; take that place out with Grid(..., mask=...).")
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +144,8 @@ def _lines(D):
             else:
                 edges = edges[[0, -1]]
             edges = np.union1d(np.union1d(edges, special), [left, right])
-        parts = adaptive(function, edges, beta, f0)
+        laws = [None if is_whole else power_law(function, *ends) for ends in ((left, right), (right, left))]
+        parts = _with_laws(adaptive(function, _inner(edges, laws), beta, f0), left, right, laws)
         is_whole = is_whole and parts and parts[0].edges[0] == left and parts[-1].edges[-1] == right
         if is_whole and len(parts) > 1:          # a wall elsewhere on the ring: the seam is none
             parts, is_whole = parts[1:-1] + [_joined(parts[-1], parts[0], period)], False
@@ -125,14 +158,40 @@ def _lines(D):
 
 def _joined(first, second, period):
     return Panels(np.concatenate([first.edges, second.edges[1:] + period]),
-                  *(np.concatenate([getattr(first, k), getattr(second, k)]) for k in ("B", "log_r", "error")))
+                  *(np.concatenate([getattr(first, k), getattr(second, k)]) for k in ("B", "log_r", "error")),
+                  (first.powers[0], second.powers[1]))
+
+
+def _inner(edges, laws):
+    """The edges without the two end panels of power laws."""
+    low, high = (edges[k] if law is None else edges[k] + sign * law.width
+                 for k, sign, law in zip((0, -1), (1, -1), laws))
+    return np.r_[low, edges[(edges > low) & (edges < high)], high]
+
+
+def _with_laws(parts, left, right, laws):
+    """The parts of a run, with the panel of a power law at either end."""
+    for k, end, law in zip((0, -1), (left, right), laws):
+        if law is None:
+            continue
+        if not parts or abs(parts[k].edges[k] - end) > 1.5 * law.width:
+            continue
+        p, turn = parts[k], slice(None, None, 1 if k == 0 else -1)
+        join = (lambda a, b: np.concatenate([a, b])) if k == 0 else (lambda a, b: np.concatenate([b, a]))
+        parts[k] = Panels(join([end], p.edges), join(law.B[None, turn], p.B), join(law.log_r[None, turn], p.log_r),
+                          join([0.0], p.error), (law, p.powers[1]) if k == 0 else (p.powers[0], law))
+    return parts
 
 
 def _refuse_poles(found):
-    """A panel as narrow as the numbers are fine that still holds a share of the integrals is a pole of f."""
+    """A panel as narrow as the numbers are fine that still holds a share of the integrals is a pole of f, if
+    it is not at an end where a power law is known."""
     for line in found:
         p = line.panels
-        for k in np.flatnonzero(p.width <= 1e-14 * max(np.abs(p.edges).max(), p.edges[-1] - p.edges[0])):
+        tiny = p.width <= 1e-14 * max(np.abs(p.edges).max(), p.edges[-1] - p.edges[0])
+        tiny[0] &= p.powers[0] is None
+        tiny[-1] &= p.powers[1] is None
+        for k in np.flatnonzero(tiny):
             mass, resistance = (np.exp(r.log_whole[k] - r.log_total) for r in (p.mass, p.resistance))
             from_ends = min(p.edges[k] - p.edges[0], p.edges[-1] - p.edges[k + 1])
             at_an_end = from_ends <= NEAR * (p.edges[-1] - p.edges[0])
@@ -269,7 +328,7 @@ def _cut(line, spans):
     """`MarkedInterval` of sorted (low, high, label)."""
     panels = line.panels
     if not spans:
-        return MarkedInterval(line, [] if line.is_ring else [Piece(panels, None, None)], [])
+        return MarkedInterval(line, [] if line.is_ring else [Piece.of(panels, None, None)], [])
     ends = np.array([e for a, b, _ in spans for e in (a, b)])
     if line.is_ring:                             # its coordinates begin at the first region
         start, period = spans[0][0], line.high - line.low
@@ -285,11 +344,11 @@ def _cut(line, spans):
     for a, b, name in spans:
         i, j = edge(a), edge(b)
         if i > at:
-            pieces.append(Piece(panels.part(at, i), label, name))
+            pieces.append(Piece.of(panels.part(at, i), label, name))
         within.append((a, b, name, panels.part(i, j) if j > i else None))
         at, label = j, name
     if at < len(panels):
-        pieces.append(Piece(panels.part(at, len(panels)), label, None))
+        pieces.append(Piece.of(panels.part(at, len(panels)), label, None))
     return MarkedInterval(line, pieces, within)
 
 
