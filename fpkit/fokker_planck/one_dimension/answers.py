@@ -16,7 +16,7 @@ from ...core import checks
 from ...core.results import Estimate, Field
 from ...potentials.regions.shapes import Region
 from ..results import PerAxis, QuasiStationary, Spectrum
-from .panels import HIGHEST
+from .panels import HIGHEST, NO_DIGITS
 from .passage import log_committor_mass, log_splitting, mean_time, variance
 from .pieces import lines, marked
 from .spectrum import Modes, interpolated, log_cell_masses
@@ -41,9 +41,9 @@ def _relative_error(D, logs, x=None, span=0.0, pieces=None):
     level = 0.0
     if x is not None:
         with np.errstate(invalid="ignore"):
-            level = np.clip(np.nan_to_num(D._space.exponent(np.asarray(x)[None]), nan=0.0), 0.0, HIGHEST)
-    if pieces is None or all(p.panels.powers == (None, None) for p in pieces):
-        pieces = [line.panels for line in lines(D)]
+            level = np.clip(np.nan_to_num(D._space.exponent(np.asarray(x)[None]), nan=0.0), 0.0, NO_DIGITS)
+    if pieces is None or not any(p.panels.is_steep or p.panels.powers != (None, None) for p in pieces):
+        level, pieces = np.minimum(level, HIGHEST), [line.panels for line in lines(D)]
     panels = np.max([p.relative_error(level) for p in pieces], axis=0)
     size = np.where(np.isfinite(logs), np.abs(logs), 0.0)
     return 2 * panels + 2e-14 + 4 * np.finfo(float).eps * (D.beta * abs(D.f0) + 2 * size + span + 20)
@@ -102,6 +102,20 @@ def _on_lines(parts, of_piece, of_region):
     return log_at
 
 
+def _high_and_low(D, cut, solved):
+    """`solved(parts)` of the marked lines `cut(is_steep)`: with steep panels where f lies so high above
+    everything else that it would count as a wall."""
+    x = np.concatenate([D.grid.centres[0], D.grid.edges[0]])[None]
+    with np.errstate(invalid="ignore"):
+        level = np.abs(D._space.exponent(x))
+    if (level[np.isfinite(level)] > HIGHEST).any():
+        try:
+            return solved(cut(True))
+        except ValueError:                       # too rough: what lies high is a wall after all
+            pass
+    return solved(cut(False))
+
+
 def _with_absorbing(D, region):
     return region if D.absorbing is None else region | D.absorbing
 
@@ -117,12 +131,14 @@ def _no_leak(D, what):
 # first passage
 def _passage(D, target, of_piece, name, units):
     _no_leak(D, f"the {name}")
-    parts = marked(D, {"target": target})
-    pieces = [piece for piece in _pieces(parts) if any(piece.absorbs)]
-    for piece in pieces:
-        piece.refuse_infinite()
-    log_at = _on_lines(parts, lambda piece: of_piece(piece) if any(piece.absorbs) else np.inf,
-                       {"target": -np.inf})
+
+    def solved(parts):
+        pieces = [piece for piece in _pieces(parts) if any(piece.absorbs)]
+        for piece in pieces:
+            piece.refuse_infinite()
+        return _on_lines(parts, lambda piece: of_piece(piece) if any(piece.absorbs) else np.inf,
+                         {"target": -np.inf}), pieces
+    log_at, pieces = _high_and_low(D, lambda is_steep: marked(D, {"target": target}, is_steep), solved)
     return _field(D, name, log_at, units, (math.inf, "the target cannot be reached from here; mind the mask "
                                            "and the walls of the potential"), pieces)
 
@@ -148,12 +164,12 @@ def mfpt_moment(D, target: Region, n: int) -> Field:
                     f"time^{n}")
 
 
-def _between(D, source, target):
+def _between(D, source, target, is_steep=False):
     """The lines cut at source and target; what absorbs elsewhere counts as the source, since paths there
     never reach the target."""
     if D.absorbing is not None:
-        marked(D, {"source": source, "target": target})
-    return marked(D, {"source": _with_absorbing(D, source), "target": target})
+        marked(D, {"source": source, "target": target}, is_steep)
+    return marked(D, {"source": _with_absorbing(D, source), "target": target}, is_steep)
 
 
 def committor(D, source: Region, target: Region) -> Field:
@@ -166,10 +182,11 @@ def committor(D, source: Region, target: Region) -> Field:
             return 0.0 if ends == {"target"} else -np.inf
         return log_splitting(piece)[0 if piece.right == "target" else 1]
 
-    parts = _between(D, source, target)
-    log_at = _on_lines(parts, of_piece, {"source": -np.inf, "target": 0.0})
+    log_at, pieces = _high_and_low(
+        D, lambda is_steep: _between(D, source, target, is_steep),
+        lambda parts: (_on_lines(parts, of_piece, {"source": -np.inf, "target": 0.0}), _pieces(parts)))
     return _field(D, "committor", log_at, "", (math.nan, "neither source nor target can be reached from here"),
-                  _pieces(parts))
+                  pieces)
 
 
 def _pieces(parts):

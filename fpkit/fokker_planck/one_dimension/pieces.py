@@ -1,7 +1,8 @@
 """The connected parts of a one-dimensional domain, where regions lie on them, and the pieces between."""
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from .panels import INTEGRABLE, Panels, adaptive, power_law
 FIRST_PANELS = 16
 CELLS_PER_PANEL = 8             # so that the Gauss nodes of the first panels lie closer than the cells
 NEAR = 1e-12                    # of the length: ends closer than that are the same point
+MOST_CUTS = 60                  # of a steep panel, in halves
 SLIVER = 1e-9                   # share of a panel as narrow as the numbers are fine: a pole
 
 
@@ -68,6 +70,7 @@ class Piece:
     panels: Panels
     left: str | None
     right: str | None
+    function: Callable | None = None
 
     @property
     def absorbs(self):
@@ -78,12 +81,24 @@ class Piece:
         return self.panels.relative_error(level, self.absorbs)
 
     @staticmethod
-    def of(panels, left, right):
+    def of(line, panels, left, right):
         """The piece, with walls in place of ends that are never reached."""
         laws = panels.powers
         left, right = (None if law is not None and law.resistance < INTEGRABLE else label
                        for law, label in zip(laws, (left, right)))
-        return Piece(panels, left, right)
+        return Piece(panels, left, right, line.function)
+
+    def resolved(self, evaluated):
+        """`evaluated(piece)` with `unresolved` panels cut until there are none; they are on steep lines only."""
+        piece = self
+        if self.panels.is_steep:
+            piece = replace(self, panels=self.panels.refined_at_ends(self.function))
+        for _ in range(MOST_CUTS):
+            found = evaluated(piece)
+            if not piece.panels.is_steep or not found.unresolved.any():
+                return found
+            piece = replace(piece, panels=piece.panels.halved(found.unresolved, piece.function))
+        raise ValueError("f/theta is too steep and too rough for an answer here; narrow the grid, or raise theta.")
 
     def refuse_infinite(self):
         """Masses that are infinite where the answer needs them finite."""
@@ -108,15 +123,16 @@ class MarkedInterval:
     within: list
 
 
-def lines(diffusion):
-    """The connected parts of a one-dimensional domain, cached on the diffusion."""
-    kept = diffusion.__dict__
-    if "_interval_lines" not in kept:
-        kept["_interval_lines"] = _lines(diffusion)
-    return kept["_interval_lines"]
+def lines(diffusion, is_steep=False):
+    """The connected parts of a one-dimensional domain, cached on the diffusion; with steep panels also where
+    f lies so high that it counts as a wall else."""
+    kept = diffusion.__dict__.setdefault("_interval_lines", {})
+    if is_steep not in kept:
+        kept[is_steep] = _lines(diffusion, is_steep)
+    return kept[is_steep]
 
 
-def _lines(D):
+def _lines(D, is_steep):
     grid, V = D.grid, D._frozen_potential
     _ = D._energies                              # refuses NaN
     beta, f0, log_theta = D.beta, D.f0, np.log(D._frozen_theta)
@@ -145,7 +161,7 @@ def _lines(D):
                 edges = edges[[0, -1]]
             edges = np.union1d(np.union1d(edges, special), [left, right])
         laws = [None if is_whole else power_law(function, *ends) for ends in ((left, right), (right, left))]
-        parts = _with_laws(adaptive(function, _inner(edges, laws), beta, f0), left, right, laws)
+        parts = _with_laws(adaptive(function, _inner(edges, laws), beta, f0, is_steep), left, right, laws)
         is_whole = is_whole and parts and parts[0].edges[0] == left and parts[-1].edges[-1] == right
         if is_whole and len(parts) > 1:          # a wall elsewhere on the ring: the seam is none
             parts, is_whole = parts[1:-1] + [_joined(parts[-1], parts[0], period)], False
@@ -159,7 +175,7 @@ def _lines(D):
 def _joined(first, second, period):
     return Panels(np.concatenate([first.edges, second.edges[1:] + period]),
                   *(np.concatenate([getattr(first, k), getattr(second, k)]) for k in ("B", "log_r", "error")),
-                  (first.powers[0], second.powers[1]))
+                  (first.powers[0], second.powers[1]), first.is_steep)
 
 
 def _inner(edges, laws):
@@ -179,7 +195,7 @@ def _with_laws(parts, left, right, laws):
         p, turn = parts[k], slice(None, None, 1 if k == 0 else -1)
         join = (lambda a, b: np.concatenate([a, b])) if k == 0 else (lambda a, b: np.concatenate([b, a]))
         parts[k] = Panels(join([end], p.edges), join(law.B[None, turn], p.B), join(law.log_r[None, turn], p.log_r),
-                          join([0.0], p.error), (law, p.powers[1]) if k == 0 else (p.powers[0], law))
+                          join([0.0], p.error), (law, p.powers[1]) if k == 0 else (p.powers[0], law), p.is_steep)
     return parts
 
 
@@ -248,7 +264,7 @@ def _bisected(is_true, a, b):
 
 # ----------------------------------------------------------------------------------------------------------
 # regions
-def marked(diffusion, regions):
+def marked(diffusion, regions, is_steep=False):
     """Each line with the regions {label: Region} on it, cut at their boundaries.
 
     Refused: a region that meets no line, and two that share more than nothing.
@@ -257,7 +273,7 @@ def marked(diffusion, regions):
     for label, region in regions.items():
         check_region(region, grid, f"the {label}")
     out, met = [], set()
-    for line in lines(diffusion):
+    for line in lines(diffusion, is_steep):
         spans = []
         for label, region in regions.items():
             own = _spans(region, line, grid)
@@ -328,7 +344,7 @@ def _cut(line, spans):
     """`MarkedInterval` of sorted (low, high, label)."""
     panels = line.panels
     if not spans:
-        return MarkedInterval(line, [] if line.is_ring else [Piece.of(panels, None, None)], [])
+        return MarkedInterval(line, [] if line.is_ring else [Piece.of(line, panels, None, None)], [])
     ends = np.array([e for a, b, _ in spans for e in (a, b)])
     if line.is_ring:                             # its coordinates begin at the first region
         start, period = spans[0][0], line.high - line.low
@@ -344,11 +360,11 @@ def _cut(line, spans):
     for a, b, name in spans:
         i, j = edge(a), edge(b)
         if i > at:
-            pieces.append(Piece.of(panels.part(at, i), label, name))
+            pieces.append(Piece.of(line, panels.part(at, i), label, name))
         within.append((a, b, name, panels.part(i, j) if j > i else None))
         at, label = j, name
     if at < len(panels):
-        pieces.append(Piece.of(panels.part(at, len(panels)), label, None))
+        pieces.append(Piece.of(line, panels.part(at, len(panels)), label, None))
     return MarkedInterval(line, pieces, within)
 
 
