@@ -797,7 +797,7 @@ def rate_of_landscape(rng):
                    f"the plane {plane.tolist()}, theta {theta}", ask)
 
 
-# kind -> (makers with their shares, problems of the full and of the quick form, confidence or None for bounds)
+# kind -> (makers by their shares, problems of the full and of the quick form, confidence or None for bounds)
 KINDS = {
     "densities": ([density_of_harmonic, density_in_wells, density_at_corner, density_at_pole, density_free,
                    gibbs_cells, density_of_harmonic, density_in_wells, gibbs_cells], 170, 14, None),

@@ -143,6 +143,12 @@ class Places:
         return float("nan") if height is None else height - self.minima[self.source_well].value
 
     @cached_property
+    def barrier_back(self) -> float:
+        """The same barrier seen from the target; NaN if unknown."""
+        height = self._height
+        return float("nan") if height is None else height - self.minima[self.target_well].value
+
+    @cached_property
     def _height(self):
         """Lowest level at which source and target are joined by saddles; None if they never are."""
         if self.source_well is None or self.target_well is None or self.source_well == self.target_well:
