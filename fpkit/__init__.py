@@ -8,15 +8,18 @@ from .core.lazy import lazy_names
 
 __version__ = "0.1.0"
 
-__getattr__, __dir__, __all__ = lazy_names(__name__, {
+# From a module to the public names that it gives.
+HOMES = {
     "core.results": "Estimate Field ResolutionWarning",
     "core.grid": "Grid",
     "potentials.potential": "Potential",
     "potentials.grid_potential": "GridPotential",
     "potentials.catalogue": "catalogue",
+    "potentials.diffusion": "Diffusion",
     "potentials.stationary.critical": "find_wells critical_points",
     "potentials.stationary.energy_path": "minimum_energy_path",
-    "potentials.regions": "Ball HalfSpace Box Sublevel Basin Region",
+    "potentials.regions.shapes": "Ball HalfSpace Box Region",
+    "potentials.regions.level_sets": "Sublevel Basin",
     "fokker_planck.fokker_planck": "FokkerPlanck",
     "fokker_planck.evolution.result": "Evolution",
     "fokker_planck.results": "Spectrum QuasiStationary",
@@ -46,4 +49,5 @@ __getattr__, __dir__, __all__ = lazy_names(__name__, {
     "landscapes.analysis.analyse": "analyse",
     "landscapes.analysis.comparison": "compare_landscapes",
     "plotting.drawing": "plot",
-}, modules=("catalogue",))
+}
+__getattr__, __dir__, __all__ = lazy_names(__name__, HOMES, modules=("catalogue",))

@@ -6,14 +6,16 @@ import argparse
 import os
 import sys
 import warnings
+from collections.abc import Sequence
 
+from . import __version__
 from .commands import diffusion, export, landscapes, learn, rates
 from .core.files import demo_file
 
 __all__ = ["main", "demo_file"]
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code: 0 done, 1 a validation failed, 2 refused with a sentence, 130
     interrupted."""
     argv = sys.argv[1:] if argv is None else list(argv)
@@ -55,8 +57,6 @@ def _parser():
 
 
 def _version_or_help(arguments):
-    from . import __version__
-
     print(f"fpkit {__version__}") if arguments.version else arguments.parser.print_help()
 
 

@@ -1,8 +1,12 @@
 """Importing the package and asking for help must stay cheap."""
+import ast
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+import fpkit
 
 HEAVY = ("numba", "scipy", "matplotlib", "h5py", "jinja2", "tqdm")
 
@@ -23,14 +27,46 @@ def test_help_loads_nothing_heavy():
 
 
 def test_an_unknown_name_is_an_attribute_error():
-    import fpkit
-
     with pytest.raises(AttributeError, match="no name 'nonsense'"):
         _ = fpkit.nonsense
 
 
 @pytest.mark.parametrize("name", __import__("fpkit").__all__)
 def test_every_public_name_exists(name):
-    import fpkit
-
     assert getattr(fpkit, name) is not None and getattr(fpkit, name).__doc__
+
+
+@pytest.mark.parametrize("folder", ["fpkit", "fpkit/potentials/catalogue"])
+def test_the_stub_lists_the_names_of_the_package(folder):
+    """`python tests/test_imports.py` writes the stubs anew."""
+    assert stub_text(folder) == (ROOT / folder / "__init__.pyi").read_text()
+
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def stub_of(homes: dict[str, str], modules: tuple[str, ...] = (), more: str = "") -> str:
+    """Text of the stub file (``__init__.pyi``) in which type checkers find the names of `lazy_names`."""
+    lines = []
+    for module, names in homes.items():
+        folder, _, last = module.rpartition(".")
+        for name in names.split():
+            home = f".{folder}" if name in modules and name == last else f".{module}"
+            lines.append(f"from {home} import {name} as {name}")
+    return "\n".join([*sorted(lines), "", more]).rstrip() + "\n"
+
+
+def stub_text(folder):
+    """What the call of `lazy_names` in a package says, as a stub."""
+    tree = ast.parse((ROOT / folder / "__init__.py").read_text())
+    calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call)]
+    call = next(n for n in calls if getattr(n.func, "id", "") == "lazy_names")
+    homes = fpkit.HOMES if getattr(call.args[1], "id", "") == "HOMES" else ast.literal_eval(call.args[1])
+    modules = tuple(m for k in call.keywords for m in ast.literal_eval(k.value))
+    more = "__version__: str\nHOMES: dict[str, str]\n" if folder == "fpkit" else ""
+    return stub_of(homes, modules, more + "__all__: list[str]")
+
+
+if __name__ == "__main__":
+    for place in ("fpkit", "fpkit/potentials/catalogue"):
+        (ROOT / place / "__init__.pyi").write_text(stub_text(place))

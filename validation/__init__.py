@@ -1,6 +1,6 @@
 """Claims of this project, each measured and judged by a rule: ``python -m validation``.
 
-Every module here that is neither `verdict` nor begins with an underscore is one claim and has
+Every module here that is none of the `TOOLS` and does not begin with an underscore is one claim and has
 
 - ``CLAIM``, ``SOURCE``, ``CRITERION``: three strings;
 - ``measure(quick=False)``: runs the experiment, returns plain data (a list of dictionaries, or a dictionary);
@@ -14,11 +14,13 @@ Every module here that is neither `verdict` nor begins with an underscore is one
 import importlib
 import pkgutil
 
+TOOLS = ("verdict", "public_calls")
+
 
 def names():
     """Names of all validations, in alphabetical order."""
-    return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_")
-                  and m.name != "verdict")
+    return sorted(m.name for m in pkgutil.iter_modules(__path__)
+                  if not m.name.startswith("_") and m.name not in TOOLS)
 
 
 def load(name):

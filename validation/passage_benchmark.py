@@ -50,7 +50,7 @@ def rows_of(out):
     from scipy.sparse import coo_matrix, csc_matrix, diags
     W = coo_matrix((np.r_[out.c, out.c], (np.r_[out.I, out.J], np.r_[out.J, out.I])),
                    shape=(out.n, out.n)).tocsr()
-    A = diags(np.asarray(W.sum(1)).ravel() + out.ground) - W
+    A = diags(np.asarray(W.sum(1)).ravel() + out.killing) - W
     R = out.rows.R.tocoo()
     return csc_matrix(A + coo_matrix((R.data, (out.rows.nodes[R.row], out.rows.nodes[R.col])), shape=A.shape))
 

@@ -1,13 +1,18 @@
 """Checks at the border of the package. Each failure is one sentence: what was given, what was expected, what
 helps."""
+from __future__ import annotations
+
 import difflib
 import math
 import numbers
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
 
-def number(name, value, positive=False, non_negative=False, hint=""):
+def number(name: str, value: Any, positive: bool = False, non_negative: bool = False,
+           hint: str = '') -> float:
     """`value` as a finite float; bool, text, arrays and NaN are refused."""
     try:
         if isinstance(value, (bool, np.bool_, str, bytes)) or value is None:
@@ -24,19 +29,19 @@ def number(name, value, positive=False, non_negative=False, hint=""):
     return value
 
 
-def whole(name, value, least=0, hint=""):
+def whole(name: str, value: Any, least: int = 0, hint: str = '') -> int:
     """`value` as an int that is at least `least`."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (numbers.Integral, np.integer)):
-        if not (isinstance(value, numbers.Real)
-                and float(value).is_integer()) or isinstance(value, (bool, np.bool_)):
-            raise TypeError(f"{name} must be a whole number, got {shown(value)}.{_tail(hint)}")
+    is_whole = isinstance(value, (numbers.Integral, np.integer)) or (isinstance(value, numbers.Real)
+                                                                     and float(value).is_integer())
+    if isinstance(value, (bool, np.bool_)) or not is_whole:
+        raise TypeError(f"{name} must be a whole number, got {shown(value)}.{_tail(hint)}")
     value = int(value)
     if value < least:
         raise ValueError(f"{name} must be at least {least}, got {value}.{_tail(hint)}")
     return value
 
 
-def choice(name, value, known):
+def choice(name: str, value: Any, known: Iterable) -> Any:
     """`value` if it is one of `known`; otherwise a sentence with the nearest spelling."""
     known = list(known)
     if value in known:
@@ -46,7 +51,7 @@ def choice(name, value, known):
     raise ValueError(f"{name} {value!r} is unknown; known are {', '.join(map(str, known))}.{guess}")
 
 
-def points(name, x, ndim):
+def points(name: str, x: Any, ndim: int) -> np.ndarray:
     """`x` as a float array (..., ndim), finite."""
     try:
         x = np.asarray(x, float)
@@ -61,10 +66,10 @@ def points(name, x, ndim):
     return x
 
 
-def shown(value, limit=60):
+def shown(value: Any, limit: int = 60) -> str:
     """Short text of what was given, for messages."""
-    text = f"array of shape {value.shape}" if isinstance(value,
-                                                         np.ndarray) and value.size > 6 else " ".join(repr(value).split())
+    is_large = isinstance(value, np.ndarray) and value.size > 6
+    text = f"array of shape {value.shape}" if is_large else " ".join(repr(value).split())
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 

@@ -1,10 +1,13 @@
 """Files that are written whole or not at all."""
+from __future__ import annotations
+
 import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 
-def target(path):
+def target(path: str | os.PathLike) -> str:
     """Full path of a file that can be written, or a sentence: asked before a long run, not after it."""
     path = os.path.realpath(os.fspath(path))
     folder = os.path.dirname(path)
@@ -18,7 +21,7 @@ def target(path):
 
 
 @contextlib.contextmanager
-def replacing(path):
+def replacing(path: str | os.PathLike) -> Iterator[str]:
     """Name of a temporary file beside `path` that takes its place when the block ends well and vanishes
     otherwise.
 

@@ -1,7 +1,11 @@
 """A rectangular grid of cells in one to three dimensions: bounds, faces, periodic axes and a mask."""
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from . import checks
 
@@ -40,11 +44,13 @@ class Grid:
     4.0
     """
 
-    def __init__(self, bounds, shape, periodic=False, mask=None):
+    def __init__(self, bounds: ArrayLike, shape: int | Sequence[int], periodic: bool | Sequence[bool] = False,
+                 mask: Any = None) -> None:
         try:
             pairs = [(float(low), float(high)) for low, high in bounds]
         except (TypeError, ValueError):
-            raise ValueError(f"bounds must be one (low, high) pair an axis, got {checks.shown(bounds)}.") from None
+            raise ValueError("bounds must be one (low, high) pair an axis, got "
+                             f"{checks.shown(bounds)}.") from None
         counts = [shape] if np.isscalar(shape) else list(shape)
         if len(counts) != len(pairs):
             raise ValueError(f"shape {tuple(counts)} has {len(counts)} axes and bounds have {len(pairs)}; "
@@ -62,7 +68,8 @@ class Grid:
         self._set(edges, periodic, mask, True)
 
     @classmethod
-    def from_edges(cls, edges, periodic=False, mask=None):
+    def from_edges(cls, edges: Sequence[ArrayLike], periodic: bool | Sequence[bool] = False,
+                   mask: Any = None) -> Grid:
         """Grid with given cell faces, one increasing array an axis; the widths may differ.
 
         Examples
@@ -102,15 +109,15 @@ class Grid:
         self.mask = mask
         self._inside = None
         if mask is not None:
-            self.inside                     # a mask of the wrong shape is found here and not later
+            self._decided()                 # a mask of the wrong shape is found here and not later
 
     @property
-    def h(self):
+    def h(self) -> np.ndarray:
         """Mean cell width of each axis, shape (ndim,)."""
         return np.array([(high - low) / n for (low, high), n in zip(self.bounds, self.shape)])
 
     @property
-    def volumes(self):
+    def volumes(self) -> np.ndarray:
         """Cell volumes, shape `shape`."""
         v = self.widths[0]
         for w in self.widths[1:]:
@@ -118,7 +125,7 @@ class Grid:
         return v.copy()
 
     @property
-    def points(self):
+    def points(self) -> np.ndarray:
         """Cell centres, shape (*shape, ndim)."""
         points = np.empty(self.shape + (self.ndim,))
         for k, c in enumerate(self.centres):
@@ -126,8 +133,11 @@ class Grid:
         return points
 
     @property
-    def inside(self):
+    def inside(self) -> np.ndarray:
         """Cells of the domain, bool of shape `shape`."""
+        return self._decided()
+
+    def _decided(self):
         if self._inside is None:
             if self.mask is None:
                 inside = np.ones(self.shape, bool)
@@ -145,14 +155,14 @@ class Grid:
             self._inside = inside
         return self._inside
 
-    def refined(self, factor=2):
+    def refined(self, factor: int = 2) -> Grid:
         """The same domain with every cell cut into `factor` parts along each axis (an array mask is
         repeated)."""
         factor = checks.whole("factor", factor, 1)
         edges = [np.concatenate([(e[:-1, None] + np.diff(e)[:, None] * np.arange(factor) / factor).ravel(),
                                  e[-1:]]) for e in self.edges]
         mask = self.mask
-        if mask is not None and not callable(mask) and not hasattr(mask, "contains"):
+        if self.has_array_mask:
             mask = np.asarray(mask)
             for axis in range(self.ndim):
                 mask = np.repeat(mask, factor, axis)
@@ -160,7 +170,29 @@ class Grid:
             return Grid(self.bounds, [n * factor for n in self.shape], self.periodic, mask)
         return Grid.from_edges(edges, self.periodic, mask)
 
-    def locate(self, point):
+    def coarsened(self, share: float = 1.0) -> Grid | None:
+        """The same domain with half the cells along each axis (rounded up); None for an array mask on an odd
+        number of cells.
+
+        An array mask keeps a block of cells of which at least this `share` is inside.
+        """
+        mask = self.mask
+        if self.has_array_mask:
+            if any(n % 2 for n in self.shape):
+                return None
+            split = [m for n in self.shape for m in (n // 2, 2)]
+            mask = np.asarray(mask, float).reshape(split).mean(axis=tuple(range(1, 2 * self.ndim, 2))) >= share
+        if self.is_uniform:
+            return Grid(self.bounds, [(n + 1) // 2 for n in self.shape], self.periodic, mask)
+        return Grid.from_edges([e[::2] if e.size % 2 else np.append(e[::2], e[-1]) for e in self.edges],
+                               self.periodic, mask)
+
+    @property
+    def has_array_mask(self) -> bool:
+        """True when the mask is an array of cells, not a rule for points."""
+        return self.mask is not None and not callable(self.mask) and not hasattr(self.mask, "contains")
+
+    def locate(self, point: ArrayLike) -> tuple[int, ...]:
         """Index of the cell that holds `point`; ValueError when it is outside the box."""
         x = self._wrapped(point)
         return tuple(int(min(np.searchsorted(e, v, side="right") - 1, n - 1)) for e, v,
@@ -179,7 +211,7 @@ class Grid:
                                  f"{high:g}.")
         return x
 
-    def interpolation(self, point):
+    def interpolation(self, point: ArrayLike) -> tuple[np.ndarray, np.ndarray, Callable]:
         """Weights (2^ndim,), indices (2^ndim, ndim) of multilinear interpolation between cell centres, and an
         error rule.
 
@@ -225,15 +257,16 @@ class Grid:
             return float(total)
         return weights, indices, curvature
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         return (isinstance(other, Grid) and self.shape == other.shape and self.periodic == other.periodic
                 and all(np.array_equal(a, b) for a, b in zip(self.edges, other.edges))
                 and np.array_equal(self.inside, other.inside))
 
     __hash__ = None
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         axes = " x ".join(f"[{low:g}, {high:g}]{' periodic' if p else ''}" for (low, high),
                           p in zip(self.bounds, self.periodic))
         holes = "" if self.mask is None else f", {int(self.inside.sum())} of {self.n_cells} cells inside"
-        return f"Grid {'x'.join(map(str, self.shape))} on {axes}{'' if self.is_uniform else ', non-uniform'}{holes}"
+        kind = "" if self.is_uniform else ", non-uniform"
+        return f"Grid {'x'.join(map(str, self.shape))} on {axes}{kind}{holes}"

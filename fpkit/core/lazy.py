@@ -1,4 +1,6 @@
 """Names of a package that are loaded when they are first used, so that opening a folder costs nothing."""
+from __future__ import annotations
+
 import importlib
 from collections.abc import Callable
 from typing import Any

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
 class ResolutionWarning(UserWarning):
@@ -46,36 +47,36 @@ class Estimate(float):
     status: str
     inputs: dict[str, Any]
 
-    def __new__(cls, value, error, method, log10=None, status="ok", inputs=None):
+    def __new__(cls, value: float, error: float, method: str, log10: float | None = None, status: str = "ok",
+                inputs: dict[str, Any] | None = None) -> Estimate:
         self = super().__new__(cls, value)
         if log10 is None:
             log10 = math.log10(value) if value > 0 else (-math.inf if value == 0 else math.nan)
         self.__dict__.update(value=float(value), error=float(error), method=method, log10=float(log10),
-                             status=status,
-                             inputs=dict(inputs or {}))
+                             status=status, inputs=dict(inputs or {}))
         return self
 
-    def __setattr__(self, name, value):
+    def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError("an Estimate does not change; make a new one")
 
     def __getnewargs__(self):
         return self.value, self.error, self.method, self.log10, self.status, self.inputs
 
     @property
-    def relative_error(self):
+    def relative_error(self) -> float:
         """error / |value|; where the value has left the range of floats, what `inputs["relative_error"]`
         says, else NaN."""
         if 0 < abs(self.value) < math.inf:
             return self.error / abs(self.value)
         return float(self.inputs.get("relative_error", math.nan))
 
-    def to_dict(self):
+    def to_dict(self) -> dict:
         """Plain dictionary for JSON; a number that is not finite becomes None."""
         number = lambda a: a if math.isfinite(a) else None
         return {"value": number(self.value), "error": number(self.error), "log10": number(self.log10),
                 "method": self.method, "status": self.status}
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         if self.status != "ok":
             return f"{self.status} ({self.method})"
         if self.value in (0, math.inf) and math.isfinite(self.log10):
@@ -85,7 +86,7 @@ class Estimate(float):
     __str__ = __repr__
 
 
-def with_error(value, error):
+def with_error(value: float, error: float) -> str:
     """'1.234 +- 0.012': the error to two digits, the value to the same place."""
     if not (math.isfinite(value) and math.isfinite(error)) or error <= 0:
         return f"{value:.10g} +- {error:.2g}"
@@ -95,7 +96,8 @@ def with_error(value, error):
         digits = max(0, -place)
         return f"{value:.{digits}f} +- {error:.{digits}f}"
     digits = min(15, max(1, exponent - place))
-    return f"{value:.{digits}g} +- {error:.1e}" if -4 <= exponent <= 5 else f"{value:.{digits}e} +- {error:.1e}"
+    kind = "g" if -4 <= exponent <= 5 else "e"
+    return f"{value:.{digits}{kind}} +- {error:.1e}"
 
 
 @dataclass(frozen=True, repr=False)
@@ -130,7 +132,7 @@ class Field:
     rule: Any = None
     log10: Any = None
 
-    def at(self, point):
+    def at(self, point: ArrayLike) -> Estimate:
         """Value at one point as an Estimate: by the field's own `rule`, or by multilinear interpolation
         between cell centres.
 
@@ -148,14 +150,16 @@ class Field:
                              "the mask")
         w = np.where(known, weights, 0.0) / weights[known].sum()
         value = float(w @ np.where(known, picked, 0.0))
-        error = 0.0 if self.error is None else float(w @ np.broadcast_to(self.error,
-                                                                         values.shape)[tuple(indices.T)])
+        error = 0.0
+        if self.error is not None:
+            error = float(w @ np.broadcast_to(self.error, values.shape)[tuple(indices.T)])
         return Estimate(value, error + curvature(values), f"{self.name}, interpolated", inputs=self.inputs)
 
-    def __array__(self, dtype=None, copy=None):
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
         return np.asarray(self.values, dtype)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         v = self.values[np.isfinite(self.values)]
         span = f"{v.min():.4g} to {v.max():.4g}" if v.size else "no finite value"
-        return f"{self.name} on {'x'.join(map(str, self.grid.shape))} cells: {span}{' ' + self.units if self.units else ''}"
+        units = f" {self.units}" if self.units else ""
+        return f"{self.name} on {'x'.join(map(str, self.grid.shape))} cells: {span}{units}"

@@ -1,13 +1,23 @@
 """Averages over the Gibbs density."""
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
+from ..core.results import Estimate
+from .fokker_planck import FokkerPlanck
 from .gibbs.cell_masses import _Work
 from .gibbs.quadrature import tensor_rule
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-def gibbs_mean(potential, theta, grid, function=None):
+    from ..core.grid import Grid
+    from ..potentials.potential import Potential
+
+
+def gibbs_mean(potential: Potential, theta: float, grid: Grid, function: Callable | None = None) -> Estimate:
     """Mean of f, or of a function of the points, under the Gibbs density on a grid, as an Estimate.
 
     Parameters
@@ -17,12 +27,11 @@ def gibbs_mean(potential, theta, grid, function=None):
 
     Examples
     --------
-    >>> from fpkit.fokker_planck.gibbs.cell_masses import gibbs_mean
-    >>> bool(abs(gibbs_mean(fp.Potential("x**2/2"), 0.1, fp.Grid([(-4, 4)], shape=50)) - 0.05) < 1e-15)     # theta/2
+    >>> from fpkit.fokker_planck.averages import gibbs_mean
+    >>> mean = gibbs_mean(fp.Potential("x**2/2"), 0.1, fp.Grid([(-4, 4)], shape=50))
+    >>> bool(abs(mean - 0.05) < 1e-15)                                   # theta/2
     True
     """
-    from ..core.results import Estimate
-    from .fokker_planck import FokkerPlanck
     D = FokkerPlanck(potential, theta, grid)
     masses, space = D._cell_masses, D._space
     cells = np.flatnonzero(masses.log_mass > masses.log_total - 45)

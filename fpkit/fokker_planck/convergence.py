@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..core import checks
 from ..core.grid import Grid
 from ..core.results import ResolutionWarning
+from .averages import gibbs_mean
+from .fokker_planck import FokkerPlanck
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..potentials.potential import Potential
 
 QUANTITIES = ("transient", "stationary", "mean energy", "gap")
 LEAST_GAP = 1e-7  # of the largest rate: below, eigenvalues of the assembled matrix are rounding
@@ -35,14 +43,14 @@ class RefinementTable:
     errors: dict
     orders: dict
     reference: str
-    inputs: dict = field(default_factory=dict)
+    inputs: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def finest(self):
+    def finest(self) -> dict[str, float]:
         """Scheme -> error on the finest grid."""
         return {s: e[-1] for s, e in self.errors.items()}
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         clean = lambda a: [float(x) if np.isfinite(x) else None for x in a]
         return {"quantity": self.quantity, "reference": self.reference,
                 "shapes": [list(s) for s in self.shapes],
@@ -61,8 +69,10 @@ class RefinementTable:
         return "\n".join(lines)
 
 
-def refinement_table(V, theta, grid, quantity="transient", schemes=("recommended",), n_grids=3, t=None,
-                     start=None, mobility=None):
+def refinement_table(V: Potential, theta: float, grid: Grid, quantity: str = "transient",
+                     schemes: str | Sequence[str] = ("recommended",), n_grids: int = 3,
+                     t: float | None = None, start: tuple | None = None,
+                     mobility: Any = None) -> RefinementTable:
     """Errors of space schemes on `n_grids` grids, the finest about as fine as `grid`.
 
     Parameters
@@ -90,14 +100,14 @@ def refinement_table(V, theta, grid, quantity="transient", schemes=("recommended
     Examples
     --------
     >>> V = fp.Potential("(x**2 - 1)**2 + 0.3*x")
-    >>> table = fp.refinement_table(V, 0.2, fp.Grid([(-2, 2)], shape=64), "gap", ["recommended", "scharfetter-gummel"])
+    >>> grid = fp.Grid([(-2, 2)], shape=64)
+    >>> table = fp.refinement_table(V, 0.2, grid, "gap", ["recommended", "scharfetter-gummel"])
     >>> bool(abs(table.orders["scharfetter-gummel"][-1] - 2) < 0.1)
     True
     """
     quantity = checks.choice("quantity", quantity, QUANTITIES)
     n_grids = checks.whole("n_grids", n_grids, 2)
     schemes = [schemes] if isinstance(schemes, str) else list(schemes)
-    from .fokker_planck import FokkerPlanck
     grids = _grids(grid, n_grids)
     make = lambda g, s: FokkerPlanck(V, theta, g, mobility, s)
     for s in schemes:
@@ -147,8 +157,8 @@ def _transient(make, grids, schemes, t, start):
         joined = _joined(exact, g.shape)
         for s in schemes:
             errors[s].append(float(np.abs(run(make(g, s)) - joined).sum()))
-    return errors, f"order-4 evolution on {'x'.join(map(str, finest.shape))}", {"t": t,
-                                                                                "start": [np.asarray(a).tolist() for a in start]}
+    return (errors, f"order-4 evolution on {'x'.join(map(str, finest.shape))}",
+            {"t": t, "start": [np.asarray(a).tolist() for a in start]})
 
 
 def _joined(p, shape):
@@ -173,7 +183,6 @@ def _stationary(make, grids, schemes, t, start):
 
 
 def _mean_energy(make, grids, schemes, t, start):
-    from .averages import gibbs_mean
     D = make(grids[-2], "recommended")
     exact = gibbs_mean(D._frozen_potential, D._frozen_theta, grids[-2])
     errors = {s: [abs(float(_chain_probabilities(D) @ np.where(D.inside, D._energies[0], 0.0).ravel())

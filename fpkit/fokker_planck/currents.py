@@ -3,11 +3,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..core import checks
 from ..core.results import Field
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from ..core.grid import Grid
+    from .fokker_planck import FokkerPlanck
 
 LEAST = 1e-290
 KINDS = ("l1", "tv", "chi2", "entropy")
@@ -27,13 +34,13 @@ class Currents:
     absorbed : ndarray, shape grid.shape
         Probability per time that each cell loses to the absorbing set.
     """
-    grid: object
+    grid: Grid
     edges: np.ndarray
     flow: np.ndarray
     absorbed: np.ndarray
 
     @cached_property
-    def divergence(self):
+    def divergence(self) -> np.ndarray:
         """Net outflow of each cell, probability per time, shape grid.shape: minus the rate of change of its
         probability."""
         n = self.grid.n_cells
@@ -41,7 +48,7 @@ class Currents:
         return out.reshape(self.grid.shape) + self.absorbed
 
     @cached_property
-    def vector(self):
+    def vector(self) -> np.ndarray:
         """Current density at the cell centres, shape (*grid.shape, ndim), probability per time and area.
 
         Each edge gives half of its flow times its length to both cells, so a constant current is exact.
@@ -68,7 +75,7 @@ class Currents:
             out.append(s)
         return np.stack(out)
 
-    def component(self, axis):
+    def component(self, axis: int) -> Field:
         """One component of `vector` as a Field."""
         axis = checks.whole("axis", axis)
         if axis >= self.grid.ndim:
@@ -77,7 +84,7 @@ class Currents:
                      units="1/(time area)")
 
     @cached_property
-    def faces(self):
+    def faces(self) -> tuple[np.ndarray, ...]:
         """Current density through the faces normal to each axis: arrays with one more entry along that axis;
         0 at reflecting walls.
 
@@ -113,12 +120,13 @@ class Currents:
         return tuple(out)
 
     def __repr__(self):
-        return f"Currents on {'x'.join(map(str, self.grid.shape))} cells: largest flow {np.abs(self.flow).max(initial=0.0):.4g} per time through one face"
+        cells, largest = "x".join(map(str, self.grid.shape)), np.abs(self.flow).max(initial=0.0)
+        return f"Currents on {cells} cells: largest flow {largest:.4g} per time through one face"
 
 
-def probabilities(diffusion, density, name="density"):
+def probabilities(diffusion: FokkerPlanck, density: Field | ArrayLike, name: str = "density") -> np.ndarray:
     """Cell probabilities (flat) of a density given as a Field or an array of cell averages."""
-    values = getattr(density, "values", density)
+    values = density.values if isinstance(density, Field) else density
     try:
         values = np.asarray(values, float)
     except (TypeError, ValueError):
@@ -132,7 +140,7 @@ def probabilities(diffusion, density, name="density"):
     return p.ravel()
 
 
-def currents(diffusion, density):
+def currents(diffusion: FokkerPlanck, density: Field | ArrayLike) -> Currents:
     """Currents of a density; zero to rounding for the Gibbs density.
 
     With v = u/gibbs and conductances c the flow from cell i to j is c (v_i - v_j) / Z, which is what the
@@ -163,7 +171,7 @@ def currents(diffusion, density):
     return Currents(diffusion.grid, chain.edges, flow, absorbed.reshape(diffusion.grid.shape))
 
 
-def free_energy(diffusion, density):
+def free_energy(diffusion: FokkerPlanck, density: Field | ArrayLike) -> float:
     """F = sum P (theta log P - theta log G) + f0 with the exact cell masses G: the free energy of the density
     that is Gibbs within cells."""
     P = probabilities(diffusion, density)
@@ -174,7 +182,7 @@ def free_energy(diffusion, density):
     return float(P.sum() * diffusion.f0 + theta * (P[at] * (np.log(P[at]) - logs)).sum())
 
 
-def distance(diffusion, density, kind="l1"):
+def distance(diffusion: FokkerPlanck, density: Field | ArrayLike, kind: str = "l1") -> float:
     """Distance to the Gibbs density: "l1" int |u - g|, "tv" half of it, "chi2" sqrt(int (u/g - 1)^2 g),
     "entropy" int u log(u/g)."""
     kind = checks.choice("kind", kind, KINDS)

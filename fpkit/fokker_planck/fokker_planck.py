@@ -2,13 +2,34 @@
 of them."""
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..core import checks
-from ..core.results import Field
-from ..potentials import mobility as mobilities
+from ..core.grid import Grid
+from ..core.results import Estimate, Field
+from ..potentials.diffusion import Diffusion
+from ..potentials.potential import Potential
+from ..potentials.regions.shapes import Region, check_region
+from . import currents as flows, questions
+from .discretisation.chain import Chain
+from .discretisation.coefficients import Coefficients
+from .discretisation.periodicity import check_periodic
+from .discretisation.schemes import assemble, parsed
+from .evolution.evolve import evolve
+from .evolution.result import Evolution
+from .gibbs import region_masses
+from .gibbs.cell_masses import cell_masses
+from .gibbs.exponent import Exponent
+from .one_dimension import answers
+from .results import PerAxis, QuasiStationary, Spectrum
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 DEEPEST_MISS = 600.0                   # theta by which f may fall below its smallest sample inside a cell
 REMEMBERED = 12                        # answers and grids that a diffusion keeps
@@ -29,10 +50,10 @@ class FokkerPlanck:
         Temperature in the units of f, positive; ``theta(t)`` for annealing, and then the stationary
         quantities are those at time 0 (see `at`).
     grid : Grid
-    mobility : None, float, (ndim,), (ndim, ndim) or callable, optional
-        M: isotropic, diagonal, a constant symmetric positive definite matrix (uniform grids), or a function
-        of points (..., ndim) that gives (...) or (..., ndim). On a plane of directions with Gram matrix G it
-        is the inverse of G.
+    mobility : None, float, (ndim,), (ndim, ndim), str, Potential, callable or pair, optional
+        M: isotropic, diagonal, a constant symmetric positive definite matrix (uniform grids), a formula or a
+        function of points (n, ndim) that gives (n,) or (n, ndim), or ``(M, div M)``, as in `fpkit.Diffusion`.
+        On a plane of directions with Gram matrix G it is the inverse of G.
     scheme : str
         "recommended", or a named one for comparison: a rule for conductances and one for masses,
         "midpoint/cell" (see `fpkit.fokker_planck.discretisation.schemes`). "recommended" is the exact chain
@@ -58,13 +79,16 @@ class FokkerPlanck:
     (0.002824, True)
     """
 
-    _whole = None                      # of a `killed` one: the diffusion whose masses and energies it shares
+    # of a `killed` one: the diffusion whose masses and energies it shares
+    _whole: FokkerPlanck | None = None
+    nodes_are_cells = False                      # cell averages are read from node values (see `ReversibleChain`)
 
-    def __init__(self, potential, theta, grid, mobility=None, scheme="recommended", absorbing=None):
-        for name in ("ndim", "block"):
-            if not hasattr(potential, name):
-                raise TypeError(f"potential must be a Potential, got {checks.shown(potential)}; make one "
-                                "with fp.Potential(...).")
+    def __init__(self, potential: Potential, theta: float | Callable[[float], float], grid: Grid,
+                 mobility: ArrayLike | Callable | None = None, scheme: str = "recommended",
+                 absorbing: Region | None = None):
+        if not isinstance(potential, Potential):
+            raise TypeError(f"potential must be a Potential, got {checks.shown(potential)}; make one with "
+                            "fp.Potential(...).")
         if not hasattr(grid, "centres"):
             raise TypeError(f"grid must be a Grid, got {checks.shown(grid)}; make one with fp.Grid(bounds, "
                             "shape).")
@@ -77,23 +101,26 @@ class FokkerPlanck:
             checks.number("theta(0)", theta(0.0), positive=True, hint=THETA_HINT)
         else:
             theta = checks.number("theta", theta, positive=True, hint=THETA_HINT)
-        from .discretisation.schemes import parsed
         parsed(scheme, grid.ndim)
         self.potential, self.theta, self.grid, self.scheme = potential, theta, grid, scheme
-        self._mobility = mobilities.checked(mobility, grid)
-        self.mobility = mobility if mobility is None or callable(mobility) else np.asarray(mobility, float)
+        self.process = Diffusion(potential, theta, mobility)
+        self._mobility = M = self.process.mobility
+        self.mobility = M.given
+        if M.is_full and not grid.is_uniform:
+            raise ValueError("a mobility with off-diagonal entries needs a uniform grid: its stencil couples "
+                             "cells at fixed offsets; use Grid(bounds, shape).")
+        if not M.is_constant:
+            M.at(np.array([[(low + high) / 2 for low, high in grid.bounds]] * 2))   # a wrong one shows here
         self.absorbing = absorbing
         if absorbing is not None:
-            from ..potentials.regions.shapes import check_region
             check_region(absorbing, grid, "the absorbing region")
         if any(grid.periodic):
-            from .discretisation.periodicity import check_periodic
             check_periodic(self._frozen_potential, grid)
 
     # ------------------------------------------------------------------------------------------------------
     # at one moment
     @property
-    def beta(self):
+    def beta(self) -> float:
         """1/theta (at time 0 when theta moves)."""
         return 1 / self._frozen_theta
 
@@ -106,12 +133,13 @@ class FokkerPlanck:
         V = self.potential
         return V.with_params(t=0.0) if getattr(V, "is_time_dependent", False) else V
 
-    def at(self, t):
+    def at(self, t: float) -> FokkerPlanck:
         """The diffusion frozen at time t: its stationary density, chain and rates.
 
         Examples
         --------
-        >>> D = fp.FokkerPlanck(fp.Potential("x**2"), theta=lambda t: 1 / (1 + t), grid=fp.Grid([(-3, 3)], shape=60))
+        >>> grid = fp.Grid([(-3, 3)], shape=60)
+        >>> D = fp.FokkerPlanck(fp.Potential("x**2"), theta=lambda t: 1 / (1 + t), grid=grid)
         >>> D.at(4.0).theta
         0.2
         """
@@ -121,18 +149,15 @@ class FokkerPlanck:
         V = self.potential
         if getattr(V, "is_time_dependent", False):
             V = V.with_params(t=t)
-            frozen = FokkerPlanck.__new__(FokkerPlanck)
-            frozen.__init__(V, theta, self.grid, self.mobility, self.scheme, self.absorbing)
-            frozen.__dict__["_frozen_potential"] = V
-            return frozen
-        return FokkerPlanck(V, theta, self.grid, self.mobility, self.scheme, self.absorbing)
+        frozen = FokkerPlanck(V, theta, self.grid, self.mobility, self.scheme, self.absorbing)
+        frozen.__dict__["_frozen_potential"] = V
+        return frozen
 
     @cached_property
     def _energies(self):
         """f at the cell centres and the cells of the domain; values that are no numbers are refused."""
         if self._whole is not None:
             return self._whole._energies
-        from .gibbs.exponent import Exponent
         V, grid = self._frozen_potential, self.grid
         inside = np.array(grid.inside)
         if callable(V.domain):
@@ -145,9 +170,8 @@ class FokkerPlanck:
         bad = inside & (np.isnan(f) | (f == -np.inf))
         if bad.any():
             where = ", ".join(str(np.round(p, 6).tolist()) for p in points[bad][:2])
-            raise ValueError(f"the potential is NaN or -inf in {int(bad.sum())} of {int(inside.sum())} "
-                             f"cells, first at {where}; take them out "
-                             "with Grid(..., mask=...) or move the bounds.")
+            raise ValueError(f"the potential is NaN or -inf in {int(bad.sum())} of {int(inside.sum())} cells,"
+                             f" first at {where}; take them out with Grid(..., mask=...) or move the bounds.")
         inside &= f < np.inf                     # f = inf is a wall
         if not inside.any():
             raise ValueError("the potential is infinite in every cell; move the bounds of the grid.")
@@ -156,45 +180,43 @@ class FokkerPlanck:
         return f, inside
 
     @property
-    def inside(self):
+    def inside(self) -> np.ndarray:
         """Cells of the domain: the mask of the grid, the domain of the potential, and finite f."""
         return self._energies[1]
 
     @cached_property
-    def f0(self):
+    def f0(self) -> float:
         f, inside = self._energies
         return float(f[inside].min())
 
-    # ----------------------------------------------------------------------------------------------------
+    # ------------------------------------------------------------------------------------------------------
     # stationary state
     @cached_property
     def _cell_masses(self):
         if self._whole is not None:
             return self._whole._cell_masses
-        from .gibbs.cell_masses import cell_masses
         f, inside = self._energies
         masses = cell_masses(self._frozen_potential, self._frozen_theta, self.grid, inside, self.f0, f)
         bad = np.isnan(masses.log_mass)
         if bad.any():
-            where = self.grid.points.reshape(-1, self.grid.ndim)[bad][0]
+            where = np.round(self.grid.points.reshape(-1, self.grid.ndim)[bad][0], 6).tolist()
             raise ValueError(f"the potential is NaN inside {int(bad.sum())} cells although not at their "
-                             "centres, first near "
-                             f"{np.round(where, 6).tolist()}; take them out with Grid(..., mask=...).")
+                             f"centres, first near {where}; take them out with Grid(..., mask=...).")
         below = float((masses.log_mass - np.log(self.grid.volumes).ravel()).max())
         if below > DEEPEST_MISS:
             raise ValueError(f"inside a cell f falls more than {below:.3g} theta below its smallest value at "
-                             "the cell centres: it has a pole "
-                             "there, or a well far narrower than a cell; mask it out or refine the grid.")
+                             "the cell centres: it has a pole there, or a well far narrower than a cell; "
+                             "mask it out or refine the grid.")
         masses.log_mass.setflags(write=False)
         return masses
 
     @property
-    def cell_log_mass(self):
+    def cell_log_mass(self) -> np.ndarray:
         """log of int exp(-beta (f - f0)) over each cell, shape grid.shape; -inf outside the domain."""
         return self._cell_masses.log_mass.reshape(self.grid.shape)
 
     @cached_property
-    def gibbs(self):
+    def gibbs(self) -> Field:
         """The Gibbs density exp(-beta f)/Z as exact cell averages: ``values * grid.volumes`` are the cell
         probabilities.
 
@@ -212,11 +234,11 @@ class FokkerPlanck:
         return Field(density, self.grid, "gibbs", error, "1/volume", self._inputs)
 
     @property
-    def log_partition(self):
+    def log_partition(self) -> float:
         """log of Z = int exp(-beta f) over the domain."""
         return self._cell_masses.log_total - self.beta * self.f0
 
-    def probability(self, region, refine=False):
+    def probability(self, region: Region, refine: bool = False) -> Estimate:
         """Gibbs probability of a region, as an Estimate.
 
         Cells cut by the boundary are integrated up to it: in 1D between its exact crossings, in 2D and 3D by
@@ -228,27 +250,23 @@ class FokkerPlanck:
         refine : bool
             Cut the cells at the boundary once more; the error then is the change.
         """
-        from .gibbs.region_masses import probability
-        return probability(self, region, refine)
+        return region_masses.probability(self, region, refine)
 
-    # ---------------------------------------------------------------------------------------------------------------
+    # ------------------------------------------------------------------------------------------------------
     # chain
     @cached_property
     def _space(self):
         if self._whole is not None:
             return self._whole._space.with_region(self.absorbing)
-        from .discretisation.coefficients import Coefficients
-        from .gibbs.exponent import Exponent
         f, inside = self._energies
-        space = Coefficients(self.grid, inside, f, Exponent(self._frozen_potential, self.beta, self.f0),
-                      self._mobility)
+        exponent = Exponent(self._frozen_potential, self.beta, self.f0)
+        space = Coefficients(self.grid, inside, f, exponent, self._mobility)
         return space if self.absorbing is None else space.with_region(self.absorbing)
 
     @cached_property
-    def chain(self):
+    def chain(self) -> Chain:
         """The reversible chain in raw logarithms (`fpkit.fokker_planck.discretisation.chain.Chain`), for work
         below exp(-640)."""
-        from .discretisation.schemes import assemble
         return assemble(self._space, self.scheme, lambda: self._cell_masses.log_mass)
 
     @cached_property
@@ -256,7 +274,7 @@ class FokkerPlanck:
         return self.chain.in_range()
 
     @cached_property
-    def generator(self):
+    def generator(self) -> csr_matrix:
         """Generator Q of the chain, a scipy CSR matrix (n_cells, n_cells) in 1/time; rows sum to zero, or to
         minus the rate of absorption.
 
@@ -265,7 +283,7 @@ class FokkerPlanck:
         return self._chain_in_range.generator()
 
     @property
-    def log_mass(self):
+    def log_mass(self) -> np.ndarray:
         """log of the masses of the chain (n_cells,), largest 0; -inf for cells that are not states.
 
         ``np.exp(log_mass)`` is stationary for `generator`, with detailed balance to rounding. Values are
@@ -274,28 +292,29 @@ class FokkerPlanck:
         return self._chain_in_range.log_mass
 
     @property
-    def log_conductance(self):
+    def log_conductance(self) -> np.ndarray:
         """log of m_i q_ij for each of the `edges` (n_edges,), on the scale of `log_mass`."""
         return self._chain_in_range.log_cond
 
     @property
-    def edges(self):
+    def edges(self) -> np.ndarray:
         """Flat indices of the two cells of each edge (n_edges, 2)."""
         return self.chain.edges
 
     @property
-    def ground(self):
+    def killing(self) -> np.ndarray | None:
         """Rate of absorption times mass (n_cells,), on the scale of `log_mass`; None without absorption."""
         return self._chain_in_range.ground
 
+    ground = killing                             # its name in earlier versions
+
     @cached_property
-    def components(self):
+    def components(self) -> tuple[np.ndarray, np.ndarray]:
         """Connected parts of the chain: labels (grid.shape, -1 where there is no state) and the Gibbs
         probability of each part."""
-        from .gibbs.region_masses import components
-        return components(self)
+        return region_masses.components(self)
 
-    def killed(self, region):
+    def killed(self, region: Region) -> FokkerPlanck:
         """The same diffusion, absorbed in `region` (besides where it was absorbed before)."""
         union = region if self.absorbing is None else self.absorbing | region
         made = FokkerPlanck(self.potential, self.theta, self.grid, self.mobility, self.scheme, union)
@@ -304,34 +323,39 @@ class FokkerPlanck:
         made._whole = self._whole or self
         return made
 
-    # ------------------------------------------------------------------------------------------------------------
+    def on(self, grid: Grid) -> FokkerPlanck:
+        """The same diffusion on another grid."""
+        return FokkerPlanck(self.potential, self.theta, grid, self.mobility, self.scheme, self.absorbing)
+
+    def with_scheme(self, name: str) -> FokkerPlanck:
+        """The same diffusion with another named scheme."""
+        return FokkerPlanck(self.potential, self.theta, self.grid, self.mobility, name, self.absorbing)
+
+    # ------------------------------------------------------------------------------------------------------
     # densities
-    def evolve(self, u0, times, tol=None, positive=False, **options):
+    def evolve(self, u0: ArrayLike | Field | Callable, times: ArrayLike, tol: float | None = None,
+               positive: bool = False, **options) -> Evolution:
         """Densities at the given times from the start u0; see
         `fpkit.fokker_planck.evolution.evolve.evolve`."""
-        from .evolution.evolve import evolve
         return evolve(self, u0, times, tol=tol, positive=positive, **options)
 
-    def currents(self, density):
+    def currents(self, density: Field | ArrayLike) -> flows.Currents:
         """Probability current of a density: through the faces, and as a vector field (`Currents`)."""
-        from .currents import currents
-        return currents(self, density)
+        return flows.currents(self, density)
 
-    def free_energy(self, density):
+    def free_energy(self, density: Field | ArrayLike) -> float:
         """F = int f u + theta int u log u of a density of cell averages; its minimum, -theta log Z, is
         reached by the Gibbs density."""
-        from .currents import free_energy
-        return free_energy(self, density)
+        return flows.free_energy(self, density)
 
-    def distance(self, density, kind="l1"):
+    def distance(self, density: Field | ArrayLike, kind: str = "l1") -> float:
         """Distance of a density u to the Gibbs density g: "l1" (int |u - g|), "tv" (half of it, as in
         `Evolution.distance`), "chi2" (square root of int (u/g - 1)^2 g) or "entropy" (int u log(u/g))."""
-        from .currents import distance
-        return distance(self, density, kind)
+        return flows.distance(self, density, kind)
 
-    # ------------------------------------------------------------------------------------------- spectrum and
-    # first passage
-    def spectrum(self, k=6, refine=False, exact=True):
+    # ------------------------------------------------------------------------------------------------------
+    # spectrum and first passage
+    def spectrum(self, k: int = 6, refine: bool = False, exact: bool = True) -> Spectrum:
         """The k lowest eigenvalues of -L, ascending, the first 0 (unless paths are absorbed), with their
         eigenfunctions (`Spectrum`).
 
@@ -347,7 +371,7 @@ class FokkerPlanck:
         """
         return self._ask("spectrum", checks.whole("k", k, 1), refine=refine, exact=exact)
 
-    def mfpt(self, target, refine=False, exact=True):
+    def mfpt(self, target: Region, refine: bool = False, exact: bool = True) -> Field:
         """Mean first passage time tau(x) to a region, a Field: L tau = -1 outside, tau = 0 on the target.
 
         ``tau.at(point)`` is an Estimate. Infinite where the target cannot be reached. `refine` and `exact` as
@@ -355,12 +379,13 @@ class FokkerPlanck:
         """
         return self._ask("mfpt", target, refine=refine, exact=exact)
 
-    def committor(self, source, target, refine=False, exact=True):
+    def committor(self, source: Region, target: Region, refine: bool = False, exact: bool = True) -> Field:
         """Probability q(x) of reaching `target` before `source`, a Field: L q = 0 outside, q = 0 on the
         source, 1 on the target."""
         return self._ask("committor", source, target, refine=refine, exact=exact)
 
-    def capacity(self, source, target, refine=False, exact=True, bracket=False):
+    def capacity(self, source: Region, target: Region, refine: bool = False, exact: bool = True,
+                 bracket: bool = False) -> Estimate:
         """cap = theta int grad q . M grad q exp(-beta f), q the committor, as an Estimate; `log10` holds what
         underflows.
 
@@ -386,12 +411,14 @@ class FokkerPlanck:
         """
         return self._between("capacity", source, target, refine, exact, bracket)
 
-    def reactive_flux(self, source, target, refine=False, exact=True, bracket=False):
+    def reactive_flux(self, source: Region, target: Region, refine: bool = False, exact: bool = True,
+                      bracket: bool = False) -> Estimate:
         """Reactive trajectories from `source` to `target` per unit time, nu = capacity / Z, as an Estimate;
         `bracket` as in `capacity`."""
         return self._between("reactive_flux", source, target, refine, exact, bracket)
 
-    def rate(self, source, target, refine=False, exact=True, bracket=False):
+    def rate(self, source: Region, target: Region, refine: bool = False, exact: bool = True,
+             bracket: bool = False) -> Estimate:
         """Transitions per unit time spent coming from `source`: k = capacity / int (1 - q) exp(-beta f), as
         an Estimate.
 
@@ -402,22 +429,19 @@ class FokkerPlanck:
 
     def _between(self, question, source, target, refine, exact, bracket):
         found = self._ask(question, source, target, refine=refine, exact=exact)
-        if not bracket:
-            return found
-        from .questions import bracketed
-        return bracketed(self, question, source, target, found)
+        return questions.bracketed(self, question, source, target, found) if bracket else found
 
-    def exit_rate(self, target, refine=False, exact=True):
+    def exit_rate(self, target: Region, refine: bool = False, exact: bool = True) -> Estimate:
         """Quasi-stationary rate of exit into a region: the lowest eigenvalue of -L with absorption there, as
         an Estimate."""
         return self._ask("exit_rate", target, refine=refine, exact=exact)
 
-    def quasi_stationary(self, target, refine=False, exact=True):
+    def quasi_stationary(self, target: Region, refine: bool = False, exact: bool = True) -> QuasiStationary:
         """Quasi-stationary distribution outside `target`, its exit rate, and where it exits
         (`QuasiStationary`)."""
         return self._ask("quasi_stationary", target, refine=refine, exact=exact)
 
-    def effective_diffusion(self, refine=False, exact=True, force=0.0):
+    def effective_diffusion(self, refine: bool = False, exact: bool = True, force: float = 0.0) -> PerAxis:
         """Diffusion at long times along the periodic axes: a list of Estimates, one an axis (0 along walls).
 
         In one dimension Lifson and Jackson's theta L^2 / (int exp(beta f)/M int exp(-beta f)), and with a
@@ -430,7 +454,8 @@ class FokkerPlanck:
 
         Examples
         --------
-        >>> D = fp.FokkerPlanck(fp.Potential("cos(x)"), theta=1.0, grid=fp.Grid([(0, 2 * np.pi)], shape=40, periodic=True))
+        >>> ring = fp.Grid([(0, 2 * np.pi)], shape=40, periodic=True)
+        >>> D = fp.FokkerPlanck(fp.Potential("cos(x)"), theta=1.0, grid=ring)
         >>> round(float(D.effective_diffusion()), 12)                    # 1/I_0(1)^2
         0.623860360432
         """
@@ -440,7 +465,7 @@ class FokkerPlanck:
                              "(fpkit.simulate) in more.")
         return self._ask("effective_diffusion", *arguments, refine=refine, exact=exact)
 
-    def velocity(self, force):
+    def velocity(self, force: float) -> Estimate:
         """Mean velocity on a one-dimensional ring whose potential is tilted by a constant force, as an
         Estimate (Stratonovich's formula).
 
@@ -448,7 +473,8 @@ class FokkerPlanck:
 
         Examples
         --------
-        >>> D = fp.FokkerPlanck(fp.Potential("0*x"), theta=0.5, grid=fp.Grid([(0, 1)], shape=10, periodic=True))
+        >>> ring = fp.Grid([(0, 1)], shape=10, periodic=True)
+        >>> D = fp.FokkerPlanck(fp.Potential("0*x"), theta=0.5, grid=ring)
         >>> round(D.velocity(force=3.0), 12)
         3.0
         """
@@ -456,7 +482,7 @@ class FokkerPlanck:
             raise ValueError("velocity is known in one dimension only; use paths (fpkit.simulate) in more.")
         return self._ask("velocity", checks.number("force", force), refine=False, exact=True)
 
-    def mfpt_variance(self, target):
+    def mfpt_variance(self, target: Region) -> Field:
         """Variance of the first passage time to a region as a Field, in one dimension: L v = -2 theta M
         (tau')^2, v = 0 on the target.
 
@@ -473,23 +499,12 @@ class FokkerPlanck:
 
     def _ask(self, question, *arguments, refine, exact):
         """The answer of the interval in one dimension, of the chain otherwise."""
-        from ..potentials.regions.shapes import check_region
         for argument in arguments:
             if not isinstance(argument, (int, float)):
                 check_region(argument, self.grid, "a source or target")
         if self.grid.ndim == 1 and exact:
-            from .one_dimension import answers as interval
-            return getattr(interval, question)(self, *arguments)
-        from . import questions as passage
-        return passage.answer(self, question, arguments, refine)
-
-    def _on(self, grid):
-        """The same diffusion on another grid, remembered."""
-        if grid == self.grid:
-            return self
-        key = ("grid", grid.shape)
-        return self._remember(key, lambda: FokkerPlanck(self.potential, self.theta, grid, self.mobility,
-                                                        self.scheme, self.absorbing))
+            return getattr(answers, question)(self, *arguments)
+        return questions.QUESTIONS[question](self, *arguments, refine=refine)
 
     def _remember(self, key, make):
         """What `make` returned for this key; the last few are kept, since one question often follows from

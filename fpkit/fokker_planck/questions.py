@@ -7,34 +7,40 @@ import math
 import numpy as np
 
 from ..core.results import Estimate, Field
-from .boundary_values.fields import _field
+from ..potentials.regions.shapes import Region
+from .boundary_values.capacity_bounds import log_bracket
+from .boundary_values.effective_diffusion import log_effective
+from .boundary_values.fields import field
 from .boundary_values.first_passage import UNREACHABLE, CommittorSolution, passage_time
-from .extrapolation import HOPELESS, MOST_CELLS, UNRESOLVED, ask, limit, number, order_text
+from .extrapolation import (
+    MOST_CELLS,
+    RULE,
+    UNRESOLVED,
+    number,
+    order_text,
+    richardson_limit,
+    solve_on_sequence,
+)
 from .results import PerAxis, QuasiStationary, Spectrum
+from .spectrum.modes import LARGEST, lowest_modes
 from .spectrum.quasi_stationary import QuasiStationaryState
 
 
-def answer(diffusion, question, arguments, refine=False):
-    """One question about a diffusion on a grid: the chain's value with its error, or the extrapolation over
-    finer grids."""
-    return QUESTIONS[question](diffusion, *arguments, refine=refine)
-
-
-# ------------------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------------------
 # numbers
-def capacity(diffusion, source, target, refine=False):
+def capacity(diffusion, source: Region, target: Region, refine: bool = False) -> Estimate:
     _no_leak(diffusion, "capacity")
     one = lambda D: pair(D, source, target).log_capacity - D.beta * D.f0
     return _number(diffusion, one, refine, {"source": source, "target": target})
 
 
-def reactive_flux(diffusion, source, target, refine=False):
+def reactive_flux(diffusion, source: Region, target: Region, refine: bool = False) -> Estimate:
     _no_leak(diffusion, "reactive flux")
     one = lambda D: pair(D, source, target).log_capacity - D._cell_masses.log_total
     return _number(diffusion, one, refine, {"source": source, "target": target})
 
 
-def rate(diffusion, source, target, refine=False):
+def rate(diffusion, source: Region, target: Region, refine: bool = False) -> Estimate:
     _no_leak(diffusion, "rate")
 
     def one(D):
@@ -43,40 +49,38 @@ def rate(diffusion, source, target, refine=False):
     return _number(diffusion, one, refine, {"source": source, "target": target})
 
 
-def bracketed(diffusion, question, source, target, found):
+def bracketed(diffusion, question: str, source: Region, target: Region, found: Estimate) -> Estimate:
     """`found` with inputs["bracket"], two numbers between which the truth lies: of the capacity, divided by Z
     or by the mass that is the source's. Where they are nearer to the value than its error, they are the
     error.
     """
-    from .boundary_values.capacity_bounds import log_bracket
     _no_leak(diffusion, question.replace("_", " "))
-    both, share = pair(diffusion, source, target), {"capacity": None, "reactive_flux": None,
-                                                    "rate": CommittorSolution.log_source_mass}[question]
-    low, high = log_bracket(diffusion, both)
-    slack = diffusion._cell_masses.total_error
-    if share is None:
-        scale = diffusion.beta * diffusion.f0 if question == "capacity" else diffusion._cell_masses.log_total
-    else:  # this mass is no integral of known functions: its own change from grid to grid widens the bracket
-        levels = ask(diffusion, lambda D: share(pair(D, source, target)) - D.beta * D.f0, False)
-        scale, relative, _ = limit(levels, levels.answers)
-        scale, slack = float(scale) + diffusion.beta * diffusion.f0, float(np.log1p(relative))
+    low, high = log_bracket(diffusion, pair(diffusion, source, target))
+    offset, slack = diffusion.beta * diffusion.f0, diffusion._cell_masses.total_error
+    scale = offset if question == "capacity" else diffusion._cell_masses.log_total
+    if question == "rate":  # its mass is no integral of known functions: its change from grid to grid widens
+        mass = lambda D: pair(D, source, target).log_source_mass() - D.beta * D.f0
+        levels = solve_on_sequence(diffusion, mass, False)
+        scale, relative, _ = richardson_limit(levels, levels.answers)
+        scale, slack = float(scale) + offset, float(np.log1p(relative))
     logs = low - scale - slack, high - scale + slack
     with np.errstate(over="ignore"):
         ends = tuple(float(np.exp(l)) for l in logs)
-    value = found.log10 * math.log(10)
-    farthest = float(np.expm1(min(max(logs[1] - value, value - logs[0]),
-                                  700.0))) if np.isfinite(logs).all() else math.inf
+    value, farthest = found.log10 * math.log(10), math.inf
+    if np.isfinite(logs).all():
+        farthest = float(np.expm1(min(max(logs[1] - value, value - logs[0]), 700.0)))
     error = min(found.error, found.value * farthest) if found.value > 0 else found.error
     inputs = {**found.inputs, "bracket": ends, "bracket_log10": tuple(float(l) / math.log(10) for l in logs)}
-    status = "ok" if found.status == UNRESOLVED and error <= HOPELESS * found.value else found.status
-    return Estimate(found.value, error, found.method, found.log10, status, inputs)
+    is_resolved = found.status == UNRESOLVED and error <= RULE.unresolved_error * found.value
+    return Estimate(found.value, error, found.method, found.log10, "ok" if is_resolved else found.status,
+                    inputs)
 
 
-def exit_rate(diffusion, target, refine=False):
+def exit_rate(diffusion, target: Region, refine: bool = False) -> Estimate:
     return _number(diffusion, lambda D: survivors(D, target).log_rate, refine, {"target": target})
 
 
-def quasi_stationary(diffusion, target, refine=False):
+def quasi_stationary(diffusion, target: Region, refine: bool = False) -> QuasiStationary:
     found = exit_rate(diffusion, target, refine)
     if found.status == UNREACHABLE:
         raise ValueError(f"a part of the domain cannot reach {target!r}, so survival there lasts for ever; "
@@ -88,25 +92,21 @@ def quasi_stationary(diffusion, target, refine=False):
     return QuasiStationary(found, density, points, p, target, inputs)
 
 
-def effective_diffusion(diffusion, refine=False):
-    from .boundary_values.effective_diffusion import log_effective
+def effective_diffusion(diffusion, refine: bool = False) -> PerAxis:
     if not any(diffusion.grid.periodic):
         raise ValueError("effective diffusion needs a periodic axis: between walls no path spreads for ever; "
                          "use Grid(..., periodic=True).")
-    levels = ask(diffusion, log_effective, refine)
-    logs, errors, p = limit(levels, levels.answers)
+    levels = solve_on_sequence(diffusion, log_effective, refine)
+    logs, errors, p = richardson_limit(levels, levels.answers)
     return PerAxis(number(l, e, order_text(p), diffusion._inputs) for l, e in zip(logs, errors))
 
 
-def spectrum(diffusion, k=6, refine=False):
-    from .spectrum.modes import LARGEST, lowest_modes
-
-    def one(D):
-        return D._remember(("modes", k), lambda: lowest_modes(D, k))
-    levels = ask(diffusion, one, refine, {d: min(n, MOST_CELLS[d]) for d, n in LARGEST.items()})
+def spectrum(diffusion, k: int = 6, refine: bool = False) -> Spectrum:
+    one = lambda D: D._remember(("modes", k), lambda: lowest_modes(D, k))
+    levels = solve_on_sequence(diffusion, one, refine, {d: min(n, MOST_CELLS[d]) for d, n in LARGEST.items()})
     functions = one(diffusion)[1]
     n = min(len(a[0]) for a in levels.answers)
-    logs, relative, p = limit(levels, [a[0][:n] for a in levels.answers])
+    logs, relative, p = richardson_limit(levels, [a[0][:n] for a in levels.answers])
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         values = np.exp(logs)
         errors = np.where(values > 0, values * relative, 0.0)
@@ -116,18 +116,16 @@ def spectrum(diffusion, k=6, refine=False):
 
 
 def _number(diffusion, one, refine, regions):
-    levels = ask(diffusion, one, refine)
-    log, relative, p = limit(levels, levels.answers)
-    status = UNREACHABLE if log == -np.inf else "ok"
-    return number(float(log), relative, order_text(p),
-                  {**diffusion._inputs, **{k: repr(r) for k, r in regions.items()}}, status)
+    levels = solve_on_sequence(diffusion, one, refine)
+    log, relative, p = richardson_limit(levels, levels.answers)
+    inputs = {**diffusion._inputs, **{k: repr(r) for k, r in regions.items()}}
+    return number(float(log), relative, order_text(p), inputs, UNREACHABLE if log == -np.inf else "ok")
 
 
 def _no_leak(diffusion, name):
     if diffusion.absorbing is not None:
         raise ValueError(f"a {name} between two regions needs a stationary flow, and paths are absorbed in "
-                         f"{diffusion.absorbing!r}; "
-                         "leave `absorbing` out or ask for the committor.")
+                         f"{diffusion.absorbing!r}; leave `absorbing` out or ask for the committor.")
 
 
 def pair(diffusion, source, target):
@@ -140,19 +138,19 @@ def survivors(diffusion, target):
     return diffusion._remember(("survivors", target.digest), lambda: QuasiStationaryState(diffusion, target))
 
 
-# -------------------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------------------
 # fields
-def mfpt(diffusion, target, refine=False):
+def mfpt(diffusion, target: Region, refine: bool = False) -> Field:
     one = lambda D: D._remember(("mfpt", target.digest), lambda: passage_time(D, target))
-    return _field(diffusion, one, refine, [(target, -np.inf)], "mfpt", "time", {"target": target})
+    return field(diffusion, one, refine, [(target, -np.inf)], "mfpt", "time", {"target": target})
 
 
-def committor(diffusion, source, target, refine=False):
+def committor(diffusion, source: Region, target: Region, refine: bool = False) -> Field:
     one = lambda D: pair(D, source, target).values()
     exact = [(source, -np.inf), (target, 0.0)]
     if diffusion.absorbing is not None:
         exact.append((diffusion.absorbing, -np.inf))
-    return _field(diffusion, one, refine, exact, "committor", "", {"source": source, "target": target})
+    return field(diffusion, one, refine, exact, "committor", "", {"source": source, "target": target})
 
 
 QUESTIONS = {f.__name__: f for f in (spectrum, mfpt, committor, capacity, reactive_flux, rate, exit_rate,

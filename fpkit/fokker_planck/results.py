@@ -2,11 +2,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
+from ..core.grid import Grid
 from ..core.results import Estimate, Field, with_error
+from ..potentials.regions.shapes import Region
 
 
 @dataclass(frozen=True, repr=False)
@@ -36,35 +37,34 @@ class Spectrum:
     errors: np.ndarray
     log10: np.ndarray
     eigenfunctions: np.ndarray
-    grid: Any
+    grid: Grid
     method: str
     inputs: dict = field(default_factory=dict)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.eigenvalues)
 
-    def __getitem__(self, k):
+    def __getitem__(self, k: int) -> Estimate:
         return Estimate(self.eigenvalues[k], self.errors[k], self.method, log10=self.log10[k],
                         inputs=self.inputs)
 
     @property
-    def gap(self):
+    def gap(self) -> Estimate:
         """The smallest eigenvalue that is not zero, as an Estimate."""
         above = np.flatnonzero(np.isfinite(self.log10))
         if not above.size:
             raise ValueError("every eigenvalue here is zero; ask for more of them, spectrum(k).")
         return self[int(above[0])]
 
-    def eigenfunction(self, k):
+    def eigenfunction(self, k: int) -> Field:
         """Eigenfunction k as a Field."""
         return Field(self.eigenfunctions[k], self.grid, f"eigenfunction {k}", None, "", self.inputs)
 
-    def to_dict(self):
+    def to_dict(self) -> dict:
         """Plain dictionary for JSON."""
         clean = lambda a: [float(x) if np.isfinite(x) else None for x in a]
         return {"eigenvalues": clean(self.eigenvalues), "errors": clean(self.errors),
-                "log10": clean(self.log10), "method": self.method,
-                **self.inputs}
+                "log10": clean(self.log10), "method": self.method, **self.inputs}
 
     def __repr__(self):
         shown = [f"10^{l:.4f}" if v == 0 and np.isfinite(l) else ("0" if v == 0 else with_error(v, e))
@@ -96,23 +96,23 @@ class QuasiStationary:
     density: Field
     exit_points: np.ndarray
     exit_probabilities: np.ndarray
-    region: Any
+    region: Region
     inputs: dict = field(default_factory=dict)
 
     @property
-    def mean_exit_time(self):
+    def mean_exit_time(self) -> Estimate:
         """1/rate as an Estimate."""
         r = self.rate
-        value = 1 / r.value if r.value > 0 else float("inf")
-        return Estimate(value, value * (r.error / r.value if r.value > 0 else 1.0), r.method, log10=-r.log10,
-                        inputs=r.inputs)
+        value, relative = (1 / r.value, r.error / r.value) if r.value > 0 else (float("inf"), 1.0)
+        return Estimate(value, value * relative, r.method, log10=-r.log10, inputs=r.inputs)
 
-    def exit_probability(self, part):
+    def exit_probability(self, part: Region) -> float:
         """Probability that the exit lies in `part`, a Region."""
         return float(self.exit_probabilities[part.contains(self.exit_points)].sum())
 
     def __repr__(self):
-        return f"quasi-stationary distribution outside {self.region!r}: exit rate {self.rate!r}, {len(self.exit_points)} places of exit"
+        return (f"quasi-stationary distribution outside {self.region!r}: exit rate {self.rate!r}, "
+                f"{len(self.exit_points)} places of exit")
 
 
 class PerAxis(list):

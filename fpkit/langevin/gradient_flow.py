@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..core import checks
-from .dynamics.mobility import mobility_of
+from ..potentials.mobility import mobility_of
 
 LOST = 1e4  # sizes of the start: a flow this far away does not come back
 MOST_STEPS = 50_000  # a blow-up in finite time would take steps without end

@@ -9,6 +9,8 @@ from ..core.lazy import lazy_names
 __getattr__, __dir__, __all__ = lazy_names(__name__, {
     "potential": "Potential",
     "grid_potential": "GridPotential",
+    "diffusion": "Diffusion",
+    "mobility": "mobility_of",
     "regions": "Ball HalfSpace Box Sublevel Basin Region",
     "stationary": "find_wells critical_points minimum_energy_path",
 })

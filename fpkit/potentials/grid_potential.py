@@ -1,10 +1,14 @@
 """A potential from samples on a grid: C2 spline, missing samples as walls."""
+from __future__ import annotations
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..core import checks
 from . import spline
 from .pieces import SplinePiece
 from .potential import Potential
+from .terms import Parts
 
 # deviation from a uniform axis, in steps, that is still rounding of the file it came from (float32)
 UNIFORM = 1e-4
@@ -47,7 +51,7 @@ class GridPotential(Potential):
     True
     """
 
-    def __init__(self, axes, values):
+    def __init__(self, axes: ArrayLike, values: ArrayLike) -> None:
         values = _numbers(values)
         axes = list(axes) if not (isinstance(axes, np.ndarray) and axes.ndim == 1) else [axes]
         if not 1 <= values.ndim <= 3:
@@ -77,8 +81,8 @@ class GridPotential(Potential):
             raise ValueError("no cell of the samples has all its corners finite; the NaN are too dense for a "
                              "potential.")
         data = np.concatenate([head, spline.coefficients(spline.filled(values)).ravel()])
-        self._start(values.ndim, None, {}, [(None, SplinePiece(values.ndim, data))],
-                    f"samples {'x'.join(map(str, values.shape))}")
+        self._start(Parts(values.ndim, None, {}, ((None, SplinePiece(values.ndim, data)),),
+                          f"samples {'x'.join(map(str, values.shape))}"))
         self.axes, self.values = tuple(ordered), values
         self.bounds = [(float(a[0]), float(a[-1])) for a in ordered]
         self.domain = None if valid.all() else _Domain(self.bounds, corners)
@@ -88,11 +92,11 @@ class _Domain:
     """True where all corners of the cell that holds the point are valid; False outside the box and for
     NaN."""
 
-    def __init__(self, bounds, cells):
+    def __init__(self, bounds: ArrayLike, cells: ArrayLike) -> None:
         self.low, self.high = np.array(bounds).T
         self.cells = cells
 
-    def __call__(self, points):
+    def __call__(self, points: ArrayLike) -> np.ndarray:
         points = checks.points("points", points, self.low.size)
         n = np.array(self.cells.shape)
         s = (points - self.low) / (self.high - self.low) * n

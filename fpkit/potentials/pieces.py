@@ -3,12 +3,18 @@
 A piece writes the source of a block function and brings an array of numbers, which ends up behind the
 parameters in p.
 """
+from __future__ import annotations
+
 import hashlib
 import inspect
+from collections.abc import Callable
 
+import numba
 import numpy as np
+from numba import config
 
 from . import spline
+from .symbolic.graph import TraceError
 
 # Central differences: with h = eps^(1/3) the error of a first derivative is about h^2 |f'''|/6 + eps |f|/h,
 # some 1e-10 for functions of order one; with h = eps^(1/4) that of a second derivative from values is about
@@ -55,13 +61,13 @@ class CompiledPiece:
         elif kind == "gradient" and self.gradient is not None:
             lines += [f"    g = {call('gradient')}", *(f"    out[{i}, j] = g[{i}]" for i in range(d))]
         elif kind == "hessian" and self.hessian is not None:
-            lines += [f"    H = {call('hessian')}", *(f"    out[{i}, {k}, j] = H[{i}][{k}]" for i in range(d)
-                                                      for k in range(d))]
+            lines += [f"    H = {call('hessian')}",
+                      *(f"    out[{i}, {k}, j] = H[{i}][{k}]" for i in range(d) for k in range(d))]
         elif kind == "gradient":
             for k in range(d):
                 lines += [f"    h = {FIRST_STEP!r} * max(1.0, abs(X[{k}, j]))",
-                          f"    y[{k}] = X[{k}, j] + h", "    a, up = y[%d], %s" % (k, call("value")),
-                          f"    y[{k}] = X[{k}, j] - h", "    b, down = y[%d], %s" % (k, call("value")),
+                          f"    y[{k}] = X[{k}, j] + h", f"    a, up = y[{k}], {call('value')}",
+                          f"    y[{k}] = X[{k}, j] - h", f"    b, down = y[{k}], {call('value')}",
                           f"    y[{k}] = X[{k}, j]", f"    out[{k}, j] = (up - down) / (a - b)"]
         elif self.gradient is not None:
             for k in range(d):
@@ -76,9 +82,8 @@ class CompiledPiece:
                       (f"    out[{i}, {k}, j] = 0.5 * (out[{i}, {k}, j] + out[{k}, {i}, j])",
                        f"    out[{k}, {i}, j] = out[{i}, {k}, j]")]
         else:
-            lines += [f"    middle = {call('value')}"]
-            steps = [f"    h{k} = {SECOND_STEP!r} * max(1.0, abs(X[{k}, j]))" for k in range(d)]
-            lines += steps
+            lines += [f"    middle = {call('value')}",
+                      *(f"    h{k} = {SECOND_STEP!r} * max(1.0, abs(X[{k}, j]))" for k in range(d))]
             for k in range(d):
                 lines += [f"    y[{k}] = X[{k}, j] + h{k}", f"    up = {call('value')}",
                           f"    y[{k}] = X[{k}, j] - h{k}",
@@ -101,6 +106,44 @@ class CompiledPiece:
     def text(self):
         return "compiled " + " ".join(described(f) for f in (self.value, self.gradient, self.hessian)
                                       if f is not None)
+
+
+def compiled_piece(value: Callable, gradient: Callable | None, hessian: Callable | None, ndim: int,
+                   parameters: dict[str, float]) -> CompiledPiece:
+    """CompiledPiece of the functions, each tried once at the point (0.1, ..., 0.1), so that faults show here
+    and not in a kernel."""
+    functions = []
+    for name, function, shape in (("value", value, ()), ("gradient", gradient, (ndim,)),
+                                  ("hessian", hessian, (ndim, ndim))):
+        if function is None:
+            functions.append(None)
+            continue
+        if not callable(function):
+            raise TypeError(f"{name} must be a function of one point x (ndim,), got "
+                            f"{type(function).__name__}.")
+        if not hasattr(function, "py_func") and not config.DISABLE_JIT:
+            function = numba.njit(function)
+        try:
+            result = function(np.full(ndim, 0.1), *parameters.values())
+        except Exception as error:
+            raise TraceError(f"the {name} function cannot be compiled or called: {_reason(error)}. It gets "
+                             f"one point x of shape ({ndim},) and "
+                             f"{', '.join(parameters) or 'no parameters'}; Potential.black_box takes any "
+                             "Python function.") from None
+        if np.shape(result) != shape:
+            raise TraceError(f"the {name} function returned shape {np.shape(result)} for one point, expected "
+                             f"{shape}.")
+        functions.append(function)
+    return CompiledPiece(ndim, *functions, parameters)
+
+
+def _reason(error):
+    """The line of a compiler's message that says most."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = [line for line in lines if not line.startswith(("Failed in", "During", "File", "def ", "- ",
+                                                              "^", "This is", "[", "<"))]
+    first = (telling or lines or [""])[0][:160].replace("numba", "compiler")
+    return f"{type(error).__name__}: {first}".rstrip(".")
 
 
 def described(function):

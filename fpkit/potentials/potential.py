@@ -1,17 +1,23 @@
 """The potential f(x; parameters): however it was given, block functions for the kernels and plain calls for
 people."""
+from __future__ import annotations
+
 import hashlib
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..core import checks
 from ..core.compilation import SIGNATURES, load
 from . import terms
-from .pieces import CompiledPiece
-from .symbolic import block_source
-from .symbolic import expressions
+from .black_box import BlackBox, BlackBoxSum
+from .pieces import CompiledPiece, compiled_piece
+from .symbolic import block_source, expressions
 from .symbolic.formula import Formula, formula_of
 from .symbolic.graph import TraceError
+from .terms import Parts
 
 
 class Potential:
@@ -67,14 +73,18 @@ class Potential:
     5.5
     """
 
-    minima = saddles = barriers = None
-    bounds = domain = box = periodic_axes = None
+    minima: Any = None
+    saddles: Any = None
+    barriers: Any = None
+    bounds: Any = None
+    domain: Any = None
+    box: Any = None                    # a box worth looking at, and the axes on which its walls are one:
+    periodic_axes: Any = None          # known for potentials of the catalogue
     facts_complete = False
-    is_black_box = False
-    __array_ufunc__ = None            # numpy_number * V is ours to answer
+    __array_ufunc__ = None             # numpy_number * V is ours to answer
     __hash__ = object.__hash__
 
-    def __init__(self, function, ndim=None, **parameters):
+    def __init__(self, function: Any, ndim: int | None = None, **parameters: float) -> None:
         if ndim is not None:
             ndim = checks.whole("ndim", ndim, 1)
         if isinstance(function, str):
@@ -90,20 +100,24 @@ class Potential:
             raise TypeError(f"a potential is a function or a string, got {checks.shown(function)}; samples "
                             "on a grid go to GridPotential(axes, values).")
         values = {name: checks.number(f"parameter {name}", v) for name, v in formula.defaults.items()}
-        self._start(formula.ndim, formula, values, [], formula.text)
-        self._node, self._xs  # recorded now, so that what cannot be is refused here and not at the first call
+        self._start(Parts(formula.ndim, formula, values, (), formula.text))
+        self._recording()              # now, so that what cannot be recorded is refused here and not later
 
-    def _start(self, ndim, formula, values, pieces, text):
-        self.ndim, self._formula, self._values, self._pieces, self._text = ndim, formula, {k: float(v) for k,
-                                                                                           v
-                                                                                           in values.items()}, list(pieces), text
+    def _start(self, parts: Parts, black_box: BlackBox | BlackBoxSum | None = None) -> None:
+        self.ndim, self._parts, self._black_box = parts.ndim, parts, black_box
         self._blocks, self._recorded, self._data = {}, None, None
         self._layout()
 
-    # ------------------------------------------------------------------------------------------------ other
-    # constructors
     @staticmethod
-    def compiled(value, gradient=None, ndim=None, hessian=None, **parameters):
+    def _of(parts: Parts, black_box: BlackBox | BlackBoxSum | None = None) -> Potential:
+        made = object.__new__(Potential)
+        made._start(parts, black_box)
+        return made
+
+    # ---- other constructors ----
+    @staticmethod
+    def compiled(value: Callable, gradient: Callable | None = None, ndim: int | None = None,
+                 hessian: Callable | None = None, **parameters: float) -> Potential:
         """Potential from point-by-point functions with control flow, compiled by Numba.
 
         Parameters
@@ -131,18 +145,14 @@ class Potential:
         >>> float(fp.Potential.compiled(value, ndim=3, a=2.0)([1.0, -1.0, 0.5]))
         2.5
         """
-        from .compiled import compiled_piece
-        if ndim is None:
-            raise TypeError("Potential.compiled needs ndim, the number of coordinates.")
-        ndim = checks.whole("ndim", ndim, 1)
-        values = {name: checks.number(f"parameter {name}", v) for name, v in parameters.items()}
+        ndim, values = _described("compiled", ndim, parameters)
         piece = compiled_piece(value, gradient, hessian, ndim, values)
-        self = object.__new__(Potential)
-        self._start(ndim, None, values, [(None, piece)], f"{getattr(value, '__name__', 'f')}(x[{ndim}])")
-        return self
+        return Potential._of(Parts(ndim, None, values, ((None, piece),),
+                                   f"{getattr(value, '__name__', 'f')}(x[{ndim}])"))
 
     @staticmethod
-    def black_box(value, gradient=None, ndim=None, *, batched=True, **parameters):
+    def black_box(value: Callable, gradient: Callable | None = None, ndim: int | None = None, *,
+                  batched: bool = True, **parameters: float) -> Potential:
         """Potential that is never compiled, e.g. the loss of a network: finite volumes evaluate it once,
         paths step in NumPy.
 
@@ -162,16 +172,18 @@ class Potential:
         >>> float(V([3.0, 4.0])), V.gradient([3.0, 4.0])
         (25.0, array([6., 8.]))
         """
-        from .black_box import BlackBox
-        return BlackBox(value, gradient, ndim, batched, parameters)
+        if not callable(value) or not (gradient is None or callable(gradient)):
+            raise TypeError("value and gradient of a black box must be functions of points (n, ndim).")
+        ndim, values = _described("black_box", ndim, parameters)
+        text = f"black box {getattr(value, '__name__', type(value).__name__)}(x[{ndim}])"
+        return Potential._of(Parts(ndim, None, values, (), text), BlackBox(value, gradient, batched, values))
 
-    # ---------------------------------------------------------------------------------------------------------
-    # parameters
+    # ---- parameters ----
     @property
-    def params(self):
-        return {k: v for k, v in self._values.items() if not k.startswith("#")}
+    def params(self) -> dict[str, float]:
+        return {k: v for k, v in self._parts.values.items() if not k.startswith("#")}
 
-    def with_params(self, **changes):
+    def with_params(self, **changes: float) -> Potential:
         """The same potential with other parameter values; nothing is compiled.
 
         Examples
@@ -187,53 +199,56 @@ class Potential:
             changes[name] = checks.number(f"parameter {name}", value)
         other = object.__new__(type(self))
         other.__dict__.update(self.__dict__)
-        other._values = {**self._values, **changes}
+        other._parts = self._parts._replace(values={**self._parts.values, **changes})
+        if self._black_box is not None:
+            other._black_box = self._black_box.with_params(changes)
         other._layout()
         return other
 
     @property
-    def p(self):
+    def p(self) -> np.ndarray:
         return self._p.copy()
 
     @property
-    def is_time_dependent(self):
-        return "t" in self._values
+    def is_time_dependent(self) -> bool:
+        return "t" in self._parts.values
 
     @property
-    def time_index(self):
-        return list(self._values).index("t") if "t" in self._values else None
+    def time_index(self) -> int | None:
+        return list(self._parts.values).index("t") if self.is_time_dependent else None
 
     def _layout(self):
         """p = [values, one offset a piece, data of the pieces]; at least one number. A lone piece: its data
         alone."""
-        numbers = list(self._values.values())
+        numbers, pieces = list(self._parts.values.values()), [piece for _, piece in self._parts.pieces]
         if self._is_lone and not numbers:
-            self._p = self._pieces[0][1].data
+            self._p = pieces[0].data
         else:
             if self._data is None:
-                at, offsets = len(numbers) + len(self._pieces), []
-                for _, piece in self._pieces:
-                    offsets.append(at)
-                    at += piece.data.size
-                self._data = np.concatenate([offsets,
-                                             *(piece.data for _,
-                                               piece in self._pieces)]) if self._pieces else np.empty(0)
+                sizes = [piece.data.size for piece in pieces]
+                offsets = len(numbers) + len(pieces) + np.cumsum([0, *sizes[:-1]])[:len(pieces)]
+                self._data = np.concatenate([offsets, *(piece.data for piece in pieces)])
             self._p = np.concatenate([numbers, self._data]).astype(float)
         if self._p.size == 0:
             self._p = np.zeros(1)
 
     @property
     def _is_lone(self):
-        return self._formula is None and len(self._pieces) == 1 and self._pieces[0][0] is None
+        pieces = self._parts.pieces
+        return self._parts.formula is None and len(pieces) == 1 and pieces[0][0] is None
 
-    # ---------------------------------------------------------------------------------------------------
-    # block functions
+    # ---- block functions ----
     @property
-    def has_single_gradient(self):
-        """Whether block("gradient_single") exists: for potentials that were recorded."""
-        return not self._pieces and not self.is_black_box
+    def is_black_box(self) -> bool:
+        """Whether f is a plain Python function, which no kernel can call."""
+        return self._black_box is not None
 
-    def block(self, kind):
+    @property
+    def has_single_gradient(self) -> bool:
+        """Whether block("gradient_single") exists: for potentials that were recorded."""
+        return not self._parts.pieces and not self.is_black_box
+
+    def block(self, kind: str) -> Any:
         """The compiled block function, compiled or loaded when first asked for.
 
         ``value(X[d, n], p, out[n])``, ``gradient(X, p, out[d, n])``, ``hessian(X, p, out[d, d, n])``, and for
@@ -247,54 +262,52 @@ class Potential:
         >>> out
         array([3., 8.])
         """
+        if self.is_black_box:
+            raise ValueError("a black-box potential has no compiled functions; evaluate it with V(x) and "
+                             "V.gradient(x).")
         if kind not in self._blocks:
             names = {}
-            for _, piece in self._pieces:
+            for _, piece in self._parts.pieces:
                 names |= piece.names
             self._blocks[kind] = load(kind, self._source(kind), names or None)
         return self._blocks[kind]
 
-    @property
-    def _node(self):
-        if self._recorded is None and self._formula is not None:
-            self._recorded = self._formula.record(list(self._values))
-        return self._recorded and self._recorded[0]
-
-    @property
-    def _xs(self):
-        return self._recorded[1]
+    def _recording(self):
+        """(node of f, nodes of the coordinates) of the formula."""
+        if self._recorded is None:
+            self._recorded = self._parts.formula.record(list(self._parts.values))
+        return self._recorded
 
     def _source(self, kind):
         checks.choice("kind", kind, SIGNATURES)
         if kind == "gradient_single" and not self.has_single_gradient:
             raise ValueError("there is no float32 gradient of a sampled or compiled potential; use "
                              "precision='double'.")
-        lines = None if self._formula is None else block_source.loop(self._node, self._xs, kind)
-        if not self._pieces:
+        _, formula, values, pieces, _ = self._parts
+        lines = None if formula is None else block_source.loop(*self._recording(), kind)
+        if not pieces:
             return block_source.function(kind, lines)
-        index = {name: k for k, name in enumerate(self._values)}
-        if self._is_lone and not self._values or self._is_lone and isinstance(self._pieces[0][1],
-                                                                              CompiledPiece):
-            return self._pieces[0][1].source(kind, kind, index)
+        index = {name: k for k, name in enumerate(values)}
+        if self._is_lone and (not values or isinstance(pieces[0][1], CompiledPiece)):
+            return pieces[0][1].source(kind, kind, index)
         parts = []
-        for number, (weight, piece) in enumerate(self._pieces):
+        for number, (weight, piece) in enumerate(pieces):
             name = f"{type(piece).__name__}{number if piece.parameters or piece.names else ''}"
             data = "p" if piece.parameters or not piece.data.size else f"p[int(p[{len(index) + number}]):]"
             parts.append((piece.source(kind, name, index), name, data, "1.0" if weight is None
                           else f"p[{index[weight]}]"))
         return block_source.composite(kind, self.ndim, lines, parts)
 
-    # --------------------------------------------------------------------------------------------------------------
-    # calls
-    def __call__(self, x):
+    # ---- calls ----
+    def __call__(self, x: ArrayLike) -> Any:
         """f at points (..., ndim), shape (...)."""
         return self._evaluated("value", x, ())
 
-    def gradient(self, x):
+    def gradient(self, x: ArrayLike) -> np.ndarray:
         """Gradient at points (..., ndim), shape (..., ndim)."""
         return self._evaluated("gradient", x, (self.ndim,))
 
-    def hessian(self, x):
+    def hessian(self, x: ArrayLike) -> np.ndarray:
         """Hessian at points (..., ndim), shape (..., ndim, ndim)."""
         return self._evaluated("hessian", x, (self.ndim, self.ndim))
 
@@ -302,8 +315,8 @@ class Potential:
         x = self._points(x)
         flat = x.reshape(-1, self.ndim)
         out = np.empty(tail + (len(flat),))
-        if self.is_black_box:
-            out = np.moveaxis(self._direct(kind, flat), 0, -1)
+        if self._black_box is not None:
+            out = np.moveaxis(self._black_box.evaluated(kind, flat), 0, -1)
         elif len(flat):
             X = np.ascontiguousarray(flat.T)
             self.block(kind)(X if X.flags.writeable else X.copy(), self._p, out)
@@ -314,27 +327,85 @@ class Potential:
         try:
             x = np.asarray(x, float)
         except (TypeError, ValueError):
-            raise TypeError(f"points must be numbers of shape (..., {self.ndim}), got {checks.shown(x)}.") from None
+            raise TypeError(f"points must be numbers of shape (..., {self.ndim}), got "
+                            f"{checks.shown(x)}.") from None
         if x.ndim == 0 and self.ndim == 1:
             return x[None]
         if x.ndim == 0 or x.shape[-1] != self.ndim:
-            hint = "; for many points of one coordinate pass x[:, None]" if self.ndim == 1 and x.ndim == 1 else ": the last index counts the coordinates"
+            is_row = self.ndim == 1 and x.ndim == 1
+            hint = ("; for many points of one coordinate pass x[:, None]" if is_row
+                    else ": the last index counts the coordinates")
             raise ValueError(f"points must have shape (..., {self.ndim}), got {x.shape}{hint}.")
         return x
 
-    # ----------------------------------------------------------------------------------------------------------
-    # operators
-    def __add__(self, other): return terms.add(self, other)
-    def __radd__(self, other): return terms.add(self, other)
-    def __sub__(self, other): return terms.subtract(self, other)
-    def __rsub__(self, other): return terms.add(terms.scale(self, -1.0), other)
-    def __mul__(self, other): return terms.scale(self, other)
-    def __rmul__(self, other): return terms.scale(self, other)
-    def __truediv__(self, other): return terms.divide(self, other)
-    def __neg__(self): return terms.scale(self, -1.0)
-    def __pos__(self): return self
+    # ---- operators ----
+    def _sum(self, weighted, text, rule=None, values=None):
+        """The potential sum_k weight_k V_k + rule of pairs (V, weight or None), with common bounds and
+        domain."""
+        potentials = [V for V, _ in weighted]
+        extra = None if rule is None else Formula(rule, self.ndim, values, text)
+        if any(V.is_black_box for V in potentials):
+            rest = [] if extra is None else [(Potential._of(Parts(self.ndim, extra, values, (), text)), 1.0)]
+            box = BlackBoxSum([(V, 1.0 if w is None else w) for V, w in weighted] + rest, text)
+            made = Potential._of(Parts(self.ndim, None, terms.shared([V.params for V in potentials]), (),
+                                       text), box)
+        else:
+            made = Potential._of(terms.weighted_sum([(V._parts, w) for V, w in weighted], extra, text))
+        made.bounds = terms.common_bounds([V.bounds for V in potentials])
+        made.domain = terms.common_domain([V.domain for V in potentials if V.domain is not None])
+        return made
 
-    def tilted(self, slope):
+    def __add__(self, other: Any) -> Potential:
+        if isinstance(other, Potential):
+            terms.same_dimension(self.ndim, other.ndim)
+            return self._sum([(self, None), (other, None)], f"{self._short} + {other._short}")
+        if not terms.is_number(other):
+            raise TypeError("a potential can be added to a potential or a number, got "
+                            f"{checks.shown(other)}; wrap a function first: Potential(f).")
+        constant = checks.number("the constant", other)
+        return self._sum([(self, None)], f"{self._short} + {constant:g}", lambda xs, v: v["#c"] + 0.0,
+                         {"#c": constant})
+
+    __radd__ = __add__
+
+    def __sub__(self, other: Any) -> Potential:
+        if isinstance(other, Potential):
+            terms.same_dimension(self.ndim, other.ndim)
+            return self._sum([(self, None), (other, -1.0)], f"{self._short} - ({other._short})")
+        if not terms.is_number(other):
+            raise TypeError("a potential or a number can be subtracted from a potential, got "
+                            f"{checks.shown(other)}.")
+        return self + -other
+
+    def __rsub__(self, other: Any) -> Potential:
+        return -1.0 * self + other
+
+    def __mul__(self, factor: float) -> Potential:
+        if isinstance(factor, Potential):
+            raise TypeError("the product of two potentials is not defined; write one function of the "
+                            "coordinates instead.")
+        if not terms.is_number(factor):
+            raise TypeError(f"a potential can be multiplied by a number, got {checks.shown(factor)}.")
+        factor = checks.number("the factor", factor)
+        return self._sum([(self, factor)], f"{factor:g}*({self._short})")
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, divisor: float) -> Potential:
+        if not terms.is_number(divisor):
+            raise TypeError(f"a potential can be divided by a number, got {checks.shown(divisor)}.")
+        divisor = checks.number("the divisor", divisor)
+        if divisor == 0:
+            raise ValueError("a potential cannot be divided by zero.")
+        return self * (1.0 / divisor)
+
+    def __neg__(self) -> Potential:
+        return self * -1.0
+
+    def __pos__(self) -> Potential:
+        return self
+
+    def tilted(self, slope: ArrayLike) -> Potential:
         """f(x) + slope . x, with slope of shape (ndim,): a constant force -slope.
 
         Examples
@@ -342,9 +413,10 @@ class Potential:
         >>> fp.Potential("x**2").tilted([1.0]).gradient([0.0])
         array([1.])
         """
-        return terms.tilt(self, slope)
+        rule, values, text = terms.tilt(slope, self.ndim)
+        return self._sum([(self, None)], f"{self._short} + {text}", rule, values)
 
-    def confined(self, stiffness, centre=None):
+    def confined(self, stiffness: float, centre: ArrayLike | None = None) -> Potential:
         """f(x) + stiffness/2 |x - centre|^2, around the origin unless told.
 
         Examples
@@ -352,58 +424,73 @@ class Potential:
         >>> float(fp.Potential("cos(x)").confined(2.0)([3.0]) - np.cos(3.0))
         9.0
         """
-        return terms.confine(self, stiffness, centre)
+        rule, values, text = terms.confinement(stiffness, centre, self.ndim)
+        return self._sum([(self, None)], f"{self._short} + {text}", rule, values)
 
-    # ---------------------------------------------------------------------------------------------------------
-    # provenance
+    # ---- provenance ----
     def __getstate__(self):  # compiled functions are found again in the cache of the process that unpickles
         return {**self.__dict__, "_blocks": {}, "_recorded": None}
 
     @property
-    def source(self):
-        """Text that determines the function: its formula as generated code, and what its pieces are made
-        of."""
-        pieces = "\n".join(f"+ {weight or 1} * {piece.text}" for weight, piece in self._pieces)
-        text = self._text if self._formula is None else block_source.function("value",
-                                                                         block_source.loop(self._node, self._xs,
-                                                                                      "value"))
-        return f"# {self._text}\n{text}\n{pieces}".rstrip() + "\n"
+    def text(self) -> str:
+        """Short text of the formula."""
+        return self._parts.text
 
     @property
-    def digest(self):
+    def _short(self):
+        return self.text if len(self.text) <= 40 else self.text[:37] + "..."
+
+    @property
+    def source(self) -> str:
+        """Text that determines the function: its formula as generated code, and what its pieces are made
+        of."""
+        if self._black_box is not None:
+            return f"# {self.text}\n{self._black_box.described}\n"
+        pieces = "\n".join(f"+ {weight or 1} * {piece.text}" for weight, piece in self._parts.pieces)
+        text = self.text if self._parts.formula is None else block_source.function(
+            "value", block_source.loop(*self._recording(), "value"))
+        return f"# {self.text}\n{text}\n{pieces}".rstrip() + "\n"
+
+    @property
+    def digest(self) -> str:
         """Hash of source, parameter names and values (64 hexadecimal digits)."""
         h = hashlib.sha256(self.source.encode())
-        h.update(repr(sorted(self._values.items())).encode())
+        h.update(repr(sorted(self._parts.values.items())).encode())
         h.update(self._p.tobytes())
         return h.hexdigest()
 
-    def __repr__(self):
-        text = self._text if len(self._text) <= 60 else self._text[:57] + "..."
+    def __repr__(self) -> str:
+        text = self.text if len(self.text) <= 60 else self.text[:57] + "..."
         values = "".join(f", {k} = {v:.6g}" for k, v in self.params.items())
         return f"{type(self).__name__} {text}, {self.ndim} coordinate{'s' * (self.ndim > 1)}{values}"
+
+
+def _described(maker, ndim, parameters):
+    """Checked number of coordinates and values of the parameters."""
+    if ndim is None:
+        raise TypeError(f"Potential.{maker} needs ndim, the number of coordinates.")
+    return (checks.whole("ndim", ndim, 1),
+            {name: checks.number(f"parameter {name}", v) for name, v in parameters.items()})
 
 
 def _from_sympy(expression, ndim, parameters):
     """Formula of a SymPy expression: symbols x, y, z are coordinates, the others parameters."""
     import sympy
-    names = sorted(s.name for s in expression.free_symbols)
-    used = [c for c in expressions.COORDINATES if c in names]
+    symbols = {s.name: s for s in expression.free_symbols}
+    used = [c for c in expressions.COORDINATES if c in symbols]
     if not used and ndim is None:
-        raise TraceError(f"the SymPy expression {str(expression)[:60]} contains none of the symbols "
-                                 "x, y, z.")
+        raise TraceError(f"the SymPy expression {str(expression)[:60]} contains none of the symbols x, y, z.")
     count = ndim or expressions.COORDINATES.index(used[-1]) + 1
     coordinates = list(expressions.COORDINATES[:count])
-    missing = [n for n in names if n not in coordinates and n not in parameters and n != "t"]
+    free = [n for n in sorted(symbols) if n not in coordinates]
+    missing = [n for n in free if n not in parameters and n != "t"]
     if missing:
         raise TraceError(f"the SymPy expression needs a value for {', '.join(missing)}: "
-                                 f"Potential(..., {missing[0]}=1.0).")
-    free = [n for n in names if n not in coordinates]
+                         f"Potential(..., {missing[0]}=1.0).")
     unknown = [n for n in parameters if n not in free]
     if unknown:
         raise TypeError(f"the parameter {', '.join(unknown)} does not occur in the SymPy expression.")
-    function = sympy.lambdify([sympy.Symbol(n) for n in coordinates + free]
-                              if all(s == sympy.Symbol(s.name) for s in expression.free_symbols)
-                              else [next((s for s in expression.free_symbols if s.name == n), sympy.Symbol(n))
-                                    for n in coordinates + free], expression, modules="numpy")
+    function = sympy.lambdify([symbols.get(n, sympy.Symbol(n)) for n in coordinates + free], expression,
+                              modules="numpy")
     return Formula(lambda xs, values: function(*xs, *(values[n] for n in free)), count,
-                           {n: float(parameters.get(n, 0.0)) for n in free}, str(expression))
+                   {n: float(parameters.get(n, 0.0)) for n in free}, str(expression))

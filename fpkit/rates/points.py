@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from ..core import checks
 from ..core.grid import Grid
+from ..potentials.mobility import mobility_of
 from ..potentials.potential import Potential
 from ..potentials.stationary.critical import CriticalPoint
 from ..potentials.stationary.descent import Surface
@@ -92,19 +93,9 @@ def place(x: np.ndarray) -> str:
 
 
 def square_root(mobility, ndim):
-    """A with A A^T = M for a mobility None, number, diagonal or symmetric positive definite matrix."""
-    if mobility is None:
-        return np.eye(ndim)
-    if callable(mobility):
+    """A with A A^T = M for a constant mobility, in any form that `mobility_of` reads."""
+    M = mobility_of(mobility, ndim)
+    if not M.is_constant:
         raise ValueError("the mobility must be constant for Eyring-Kramers (a number, a diagonal or a "
                          "matrix); a field goes to the rate of the grid.")
-    m = np.asarray(mobility, float)
-    if m.ndim == 0:
-        m = m * np.eye(ndim)
-    elif m.shape == (ndim,):
-        m = np.diag(m)
-    if m.shape != (ndim, ndim) or not np.isfinite(m).all() or not np.allclose(
-        m, m.T, rtol=1e-12, atol=0) or np.linalg.eigvalsh(m)[0] <= 0:
-        raise ValueError(f"mobility must be a positive number, {ndim} positive numbers or a symmetric "
-                         f"positive definite {ndim} x {ndim} matrix, got {checks.shown(mobility)}.")
-    return np.linalg.cholesky(m)
+    return M.root

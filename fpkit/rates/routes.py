@@ -16,6 +16,7 @@ from ..fokker_planck.fokker_planck import FokkerPlanck
 from ..langevin.dynamics.walls import Walls
 from ..langevin.first_passage.exit_time import exit_time
 from ..langevin.first_passage.splitting import multilevel_splitting
+from ..potentials.mobility import mobility_of
 from ..potentials.potential import Potential
 from ..potentials.stationary.critical import CriticalPoints
 from .eyring_kramers import eyring_kramers
@@ -171,14 +172,8 @@ def _time_step(q):
     if q.dt is not None:
         return q.dt
     curvatures = [np.abs(c.eigenvalues).max() for c in (*q.places.minima, *q.places.saddles)]
-    scale = 1.0 if q.mobility is None else float(
-        np.linalg.eigvalsh(np.atleast_2d(_matrix(q.mobility, q.V.ndim)))[-1])
+    scale = float(np.linalg.eigvalsh(mobility_of(q.mobility, q.V.ndim).matrix)[-1])
     return STEP / max(max(curvatures) * scale, 1e-12)
-
-
-def _matrix(mobility, ndim):
-    m = np.asarray(mobility, float)
-    return m * np.eye(ndim) if m.ndim == 0 else np.diag(m) if m.ndim == 1 else m
 
 
 def _walls(q):

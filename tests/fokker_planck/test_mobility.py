@@ -3,7 +3,6 @@ import pytest
 from plain_references import imbalance, lowest, symmetric
 
 import fpkit as fp
-from fpkit.potentials.mobility import checked
 from fpkit.fokker_planck.discretisation.tensor_stencil import selling
 
 PLANE = "(x**2 - 1)**2 + y**2 + 0.3*x*y"
@@ -157,22 +156,3 @@ def test_corner_edges_do_not_leak_through_a_diagonal_wall():
         D = fp.FokkerPlanck(fp.Potential("x**2 + y**2"), 1.0, grid,
                             mobility=[[1.0, 0.6 * sign], [0.6 * sign, 1.0]], scheme="scharfetter-gummel")
         assert D.components.n == 2
-
-
-@pytest.mark.parametrize("mobility, words", [
-    (-1.0, "mobility must be positive"), (0.0, "mobility must be positive"),
-    ((1.0, -2.0), "mobility must be positive"),
-    ([[1, 2], [2, 1]], "mobility must be positive definite"), ([[1, 1], [0, 1]], "symmetric"),
-    (np.eye(3), "mobility has shape"),
-    ((1.0, 2.0, 3.0), "mobility has shape"), (np.nan, "finite"), ("fast", "mobility must be"),
-    (lambda p: -np.ones(p.shape[:-1]), "positive"),
-    (lambda p: np.ones((*p.shape, 2)), "isotropic or diagonal"), (lambda p: np.ones(7), "shape"),
-])
-def test_a_wrong_mobility_gets_one_sentence(mobility, words):
-    with pytest.raises((ValueError, TypeError), match=words):
-        checked(mobility, GRID)
-
-
-def test_a_full_tensor_on_non_uniform_axes_is_refused_with_advice():
-    with pytest.raises(ValueError, match="uniform grid"):
-        checked([[2, 0.5], [0.5, 1]], fp.Grid.from_edges([[0, 1, 3, 4], [0, 1, 2, 3]]))

@@ -82,12 +82,12 @@ def test_two_landscapes_of_one_dimension_add():
 
 def test_the_same_landscape_twice_is_one_with_the_sum_of_the_weights():
     V = MADE["samples"] + 2 * MADE["samples"]
-    assert len(V._pieces) == 1 and V.p.size < 1.1 * MADE["samples"].p.size
+    assert len(V._parts.pieces) == 1 and V.p.size < 1.1 * MADE["samples"].p.size
 
 
 def test_a_sum_of_recorded_potentials_is_one_recorded_potential():
     V = MADE["recorded"] + 2 * MADE["string"]
-    assert V.has_single_gradient and not V._pieces and type(V) is fp.Potential
+    assert V.has_single_gradient and not V._parts.pieces and type(V) is fp.Potential
     assert not (V + MADE["samples"]).has_single_gradient
 
 

@@ -29,6 +29,7 @@ from ...core.grid import Grid
 from ...core.logarithms import log_sum
 from ...potentials.regions.shapes import Region
 from ..gibbs.quadrature import tensor_rule
+from ..gibbs.region_masses import boxes_of, region_masses
 from .killed_chain import KilledChain
 
 # Gauss points an axis in cells where beta f changes by up to CHANGES, and more
@@ -44,7 +45,7 @@ AT_ONCE = 1_000_000
 def log_bracket(diffusion, pair):
     """log of a lower and of an upper bound of the capacity, in units of int exp(-beta (f - f0)); `pair`: the
     two regions on this grid."""
-    if diffusion._space.mobility.tensor is not None:
+    if diffusion._space.mobility.is_full:
         raise ValueError("the bracket of a capacity needs a mobility along the axes: a number, or one for "
                          "each axis.")
     if not pair.is_reachable:
@@ -57,7 +58,6 @@ def log_bracket(diffusion, pair):
 
 def _cells_of(diffusion, region):
     """Cells that a region touches, and those that lie wholly in it: bool, shape grid.shape."""
-    from ..gibbs.region_masses import region_masses
     parts = region_masses(diffusion._space.without_region(), region)
     within, touched = parts.whole.copy(), parts.whole.copy()
     with np.errstate(invalid="ignore"):
@@ -66,7 +66,7 @@ def _cells_of(diffusion, region):
     return touched.reshape(diffusion.grid.shape), within.reshape(diffusion.grid.shape)
 
 
-# --------------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------------------
 # from above
 def _dirichlet(diffusion, pair, touched):
     """log of the energy of the committor between the corners of the cells."""
@@ -74,9 +74,8 @@ def _dirichlet(diffusion, pair, touched):
     cells = np.flatnonzero(diffusion.inside)
     # h and 1 - h, each without subtraction: in a cell the smaller one counts, else the digits of small slopes
     # are lost
-    both = [_at_corners(grid, _on_cells(pair, q, k), touched[k],
-                        touched[1 - k]).reshape(grid.n_cells, -1)[cells]
-            for k, q in enumerate((pair.q_target, pair.q_source))]
+    both = [_at_corners(grid, _on_cells(pair, q, k), touched[k], touched[1 - k])
+            .reshape(grid.n_cells, -1)[cells] for k, q in enumerate((pair.q_target, pair.q_source))]
     h = np.where((both[0].max(1) <= both[1].max(1))[:, None], *both)
     size = np.ptp(h, axis=1)
     logs = []
@@ -97,8 +96,8 @@ def _on_cells(pair, q, k):
     """Committor on the cells, 0 in region k and 1 in the other; NaN where there is none."""
     out = pair.out
     values = np.full(out.grid.n_cells, np.nan)
-    values[out.ids] = np.where(out.drained, q, np.nan)
-    values[out.held[k].ravel()], values[out.held[1 - k].ravel()] = 0.0, 1.0
+    values[out.ids] = np.where(out.reaches_boundary, q, np.nan)
+    values[out.in_region[k].ravel()], values[out.in_region[1 - k].ravel()] = 0.0, 1.0
     return values.reshape(out.grid.shape)
 
 
@@ -117,8 +116,8 @@ def _at_corners(grid, values, zero, one):
 def _gathered(grid, values):
     """Sums over the cells that meet at each corner, shape + 1 along each axis; around on a ring."""
     for k, is_ring in enumerate(grid.periodic):
-        padded = np.pad(values, [(1, 1) if a == k else (0, 0) for a in range(grid.ndim)], "wrap" if is_ring
-                        else "constant")
+        padded = np.pad(values, [(1, 1) if a == k else (0, 0) for a in range(grid.ndim)],
+                        "wrap" if is_ring else "constant")
         n = padded.shape[k]
         values = np.take(padded, range(n - 1), k) + np.take(padded, range(1, n), k)
     return values
@@ -136,13 +135,13 @@ def _slopes(nodes, axis):
     d = nodes.shape[1]
     columns = []
     for shift in np.ndindex(*(2,) * d):
-        parts = [np.where(s, 1.0, -1.0) if k == axis else (nodes[:, k] if s else 1 - nodes[:, k]) for k,
-                 s in enumerate(shift)]
+        parts = [np.where(s, 1.0, -1.0) if k == axis else (nodes[:, k] if s else 1 - nodes[:, k])
+                 for k, s in enumerate(shift)]
         columns.append(np.prod(np.broadcast_arrays(*parts, nodes[:, 0])[:d], axis=0))
     return np.stack(columns, axis=1)
 
 
-# --------------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------------------
 # from below
 class Cells(Region):
     """The cells of a grid that are marked, as a region."""
@@ -154,8 +153,8 @@ class Cells(Region):
         self.grid, self.marked, self.ndim = grid, marked, grid.ndim
 
     def _contains(self, x):
-        index = [np.clip(np.searchsorted(e, x[..., k], side="right") - 1, 0, n - 1) for k,
-                 (e, n) in enumerate(zip(self.grid.edges, self.grid.shape))]
+        index = [np.clip(np.searchsorted(e, x[..., k], side="right") - 1, 0, n - 1)
+                 for k, (e, n) in enumerate(zip(self.grid.edges, self.grid.shape))]
         return self.marked[tuple(index)]
 
     def to_dict(self):
@@ -168,20 +167,17 @@ class Cells(Region):
 
 def _thomson(diffusion, within):
     """log of I^2 over the energy of a flow that carries I from one set of cells to the other."""
-    from ..fokker_planck import FokkerPlanck
     space, grid, d = diffusion._space, diffusion.grid, diffusion.grid.ndim
     # no flow through the rim, where conductances are cut to the range of floats and exp(beta f) is huge
-    kept = diffusion.inside & ((space.B.reshape(grid.shape) <= space.rim) | within[0] | within[1])
-    D = FokkerPlanck(diffusion.potential, diffusion.theta, _masked(grid, kept), diffusion.mobility,
-                     diffusion.scheme)
+    kept = diffusion.inside & ((space.B.reshape(grid.shape) <= space.weight_limit) | within[0] | within[1])
     try:
-        out = KilledChain(D, [Cells(grid, within[0]), Cells(grid, within[1])])
+        out = KilledChain(diffusion.on(_masked(grid, kept)), [Cells(grid, within[0]), Cells(grid, within[1])])
     except ValueError:                                # nothing lies between
         return -np.inf
-    if not (out.touched(0) & out.touched(1)).any() or out.is_large:  # a solution by iteration leaves sources
+    if not (out.reaches(0) & out.reaches(1)).any() or out.is_large:  # a solution by iteration leaves sources
         return -np.inf
     # of the symmetric chain: its flow has no sources
-    q_source, q_target = out.factors().solve(np.stack(out.grounds[:2]))
+    q_source, q_target = out.factors().solve(np.stack(out.killings[:2]))
     flow = [np.zeros([n + (k == a) for a, n in enumerate(grid.shape)]) for k in range(d)]
     near = q_target[out.I] + q_target[out.J] < q_source[out.I] + q_source[out.J]
     through = out.c * np.where(near, q_target[out.J] - q_target[out.I], q_source[out.I] - q_source[out.J])
@@ -190,7 +186,7 @@ def _thomson(diffusion, within):
     for k, is_ring in enumerate(grid.periodic):
         if is_ring:                                   # the last face is the first
             np.moveaxis(flow[k], k, 0)[-1] = np.moveaxis(flow[k], k, 0)[0]
-    cells = np.flatnonzero((kept & ~within[0] & ~within[1]))
+    cells = np.flatnonzero(kept & ~within[0] & ~within[1])
     sides = []
     for k in range(d):
         low, high = (np.take(flow[k], range(s, s + grid.shape[k]), k).ravel()[cells] for s in (0, 1))
@@ -217,8 +213,9 @@ def _thomson(diffusion, within):
 
 
 def _masked(grid, kept):
-    return Grid(grid.bounds, grid.shape, grid.periodic,
-                kept) if grid.is_uniform else Grid.from_edges(grid.edges, grid.periodic, kept)
+    if grid.is_uniform:
+        return Grid(grid.bounds, grid.shape, grid.periodic, kept)
+    return Grid.from_edges(grid.edges, grid.periodic, kept)
 
 
 def _add_edges(grid, flow, a, b, through):
@@ -238,13 +235,13 @@ def _add_edges(grid, flow, a, b, through):
 def _add_ends(out, flow, k, q, sign):
     """Flow out of the cells of region k (sign 1) or into them (-1) to the states beside them, added to the
     faces; the current."""
-    grid, held = out.grid, out.held[k]
+    grid, held = out.grid, out.in_region[k]
     place, total = np.array(np.unravel_index(out.ids, grid.shape)), 0.0
     for axis, logs in enumerate(out._by_axis[k]):
         n, is_ring = grid.shape[axis], grid.periodic[axis]
         # before, after
-        lies = [np.roll(held, s, axis).ravel()[out.ids] & (is_ring | (place[axis] != edge)) for s,
-                edge in ((1, 0), (-1, n - 1))]
+        lies = [np.roll(held, s, axis).ravel()[out.ids] & (is_ring | (place[axis] != edge))
+                for s, edge in ((1, 0), (-1, n - 1))]
         through = out.scaled(logs) * q / np.maximum(lies[0] + lies[1].astype(int), 1)
         for s in (0, 1):
             face = place[:, lies[s]]
@@ -257,8 +254,7 @@ def _add_ends(out, flow, k, q, sign):
 def _quadrature(space, cells):
     """Chunks (rows of `cells`, nodes (m, d) of the unit cube, weights, [beta (f - f0) - log M along each axis
     (n, m)])."""
-    from ..gibbs.region_masses import _boxes_of
-    lower, width, _ = _boxes_of(space.grid, cells)
+    lower, width, _ = boxes_of(space.grid, cells)
     d = space.grid.ndim
     probes = np.stack(np.meshgrid(*[[0.0, 0.5, 1.0]] * d, indexing="ij"), axis=-1).reshape(-1, d)
     B = space.exponent((lower[:, :, None] + width[:, :, None]

@@ -20,7 +20,7 @@ def log_effective(diffusion):
     for part in range(labels.max() + 1):  # one fixed state in each part: chi is known up to a constant
         at = np.flatnonzero(labels == part)
         heaviest = at[np.argmax(out.log_m[at])]
-        ground[heaviest] = max(float((out.c * ((out.I == heaviest) | (out.J == heaviest))).sum()), 1.0)
+        ground[heaviest] = max(float((out.c * ((heaviest == out.I) | (heaviest == out.J))).sum()), 1.0)
     solver = out.solver_with(out.c, ground)
     found = np.full(grid.ndim, -np.inf)
     for axis in range(grid.ndim):

@@ -8,12 +8,9 @@ from operator import or_
 import numpy as np
 
 from ...core.results import Estimate, Field
-from ..extrapolation import ask, limit, number, order_text
+from ..extrapolation import RULE, number, order_text, richardson_limit, solve_on_sequence
 from .first_passage import UNREACHABLE
 from .interpolation import Interpolant
-from .resampling import at_centres
-
-UNSEEN = 0.2  # relative change between two grids, interpolated on both, above which it counts in full
 
 
 class PointRule:
@@ -38,10 +35,8 @@ class PointRule:
         """log values (n,), relative errors (n,) and the order."""
         log, own = self.interpolants[-1](points)
         # where the blocks do not see the field the values between the nodes change from grid to grid
-        if self.changes:
-            raw = self.interpolants[-1](points,
-                                        is_judged=False)[0], self.interpolants[-2](points, is_judged=False)[0]
-        return self._limit(points, log, own, raw if self.changes else None)
+        raw = [f(points, is_judged=False)[0] for f in self.interpolants[-2:]] if self.changes else None
+        return self._limit(points, log, own, raw)
 
     def at_nodes(self, at):
         """The same at the centres of flat cells `at` of the given grid."""
@@ -50,9 +45,9 @@ class PointRule:
         # nothing lies between its own nodes
         if not self.levels.is_refined and self.levels.base == len(self.levels.answers) - 1:
             return self._limit(points, self.levels.answers[-1].log.ravel()[at], 0.0, None)
-        log, own = at_centres(self.interpolants[-1], grid, at, has_spread=True)
-        return self._limit(points, log, own, (log, at_centres(self.interpolants[-2], grid, at)[0])
-                           if self.changes else None)
+        log, own = self.interpolants[-1].at_centres(grid, at, has_spread=True)
+        raw = (self.interpolants[-2].at_centres(grid, at)[0], log) if self.changes else None
+        return self._limit(points, log, own, raw)
 
     def _limit(self, points, log, own, raw):
         """From the log of the finest grid, its error of interpolation, and the logs of the two finest where
@@ -63,12 +58,12 @@ class PointRule:
             if is_refined and changes:
                 last = changes[-1 - self.levels.has_between]
                 own = own + np.abs(last(points, 3) - last(points)) / 3
-            log, error, p = limit(self.levels, [log - c(points, 3 if is_refined else 1) for c in changes]
-                                  + [log])
+            others = [log - c(points, 3 if is_refined else 1) for c in changes]
+            log, error, p = richardson_limit(self.levels, [*others, log])
             error = error + np.expm1(np.minimum(own, 700.0))
             if raw is not None:
-                raw = np.abs(np.expm1(raw[0] - raw[1]))
-                error = np.where(raw > UNSEEN, np.fmax(error, raw), error)
+                raw = np.abs(np.expm1(raw[1] - raw[0]))
+                error = np.where(raw > RULE.unseen_change, np.fmax(error, raw), error)
         return log, error, p
 
     def __call__(self, point):
@@ -97,29 +92,30 @@ class Change:
         at = np.flatnonzero(values.smooth)
         change = np.full(grid.n_cells, np.nan)
         with np.errstate(invalid="ignore"):
-            change[at] = at_centres(finer, grid, at)[0] - values.log.ravel()[at]
+            change[at] = finer.at_centres(grid, at)[0] - values.log.ravel()[at]
         change = change.reshape(grid.shape)
         missing = ~np.isfinite(change)
         if missing.all():
             change[:] = np.inf
         elif missing.any():                    # inside regions and walls: what the nearest cell says
-            change = change[tuple(distance_transform_edt(missing, return_distances=False,
-                                                         return_indices=True))]
+            nearest = distance_transform_edt(missing, return_distances=False, return_indices=True)
+            change = change[tuple(nearest)]
         self.change = np.pad(change, [(1, 1) if p else (0, 0) for p in grid.periodic], "wrap")
 
     def __call__(self, points, order=1):
         """By splines of this order between the nodes, constant beyond the last: (n,)."""
         from scipy.ndimage import map_coordinates
         place = []
-        for x, c, n, (low, high), is_ring in zip(np.asarray(points).T, self.grid.centres, self.grid.shape,
-                                                 self.grid.bounds, self.grid.periodic):
+        for x, c, (low, high), is_ring in zip(np.asarray(points).T, self.grid.centres, self.grid.bounds,
+                                              self.grid.periodic):
             c = np.r_[c[-1] - (high - low), c, c[0] + (high - low)] if is_ring else c
             place.append(np.interp(x, c, np.arange(c.size)))
         return map_coordinates(self.change, place, order=order, mode="nearest")
 
 
-def _field(diffusion, one, refine, exact, name, units, regions):
-    levels = ask(diffusion, one, refine)
+def field(diffusion, one, refine, exact, name, units, regions):
+    """`Field` of the answers `one(diffusion)` on a sequence of grids, with `PointRule` between the nodes."""
+    levels = solve_on_sequence(diffusion, one, refine)
     inputs = {**diffusion._inputs, **{k: repr(r) for k, r in regions.items()}}
     rule = PointRule(levels, exact, name, inputs)
     base = levels.answers[levels.base]
@@ -128,13 +124,8 @@ def _field(diffusion, one, refine, exact, name, units, regions):
     found, relative, _ = rule.at_nodes(at)
     if levels.is_refined:
         log.ravel()[at] = found
-    error[at] = _times(log.ravel()[at], relative)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
+        error[at] = np.nan_to_num(np.exp(log.ravel()[at]) * relative, nan=np.inf, posinf=np.inf)
         values = np.exp(log)
     return Field(values, diffusion.grid, name, error.reshape(log.shape), units, inputs, rule,
                  log / math.log(10))
-
-
-def _times(log, relative):
-    with np.errstate(over="ignore", invalid="ignore"):
-        return np.nan_to_num(np.exp(log) * relative, nan=np.inf, posinf=np.inf)

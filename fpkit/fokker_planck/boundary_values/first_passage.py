@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ...core.logarithms import log_sum
+from ..discretisation.edge_integrals import hats
+from ..discretisation.line_scheme import line_cuts
+from ..gibbs.region_masses import region_masses
 from .killed_chain import KilledChain
 
 UNREACHABLE = "unreachable"
@@ -51,16 +54,16 @@ class CommittorSolution:
         D, out = self.diffusion, self.out
         log = np.full(D.grid.n_cells, np.nan)
         with np.errstate(divide="ignore"):
-            log[out.ids] = np.where(out.drained, np.log(self.q_target), np.nan)
-        log[out.held[0].ravel()], log[out.held[1].ravel()] = -np.inf, 0.0
+            log[out.ids] = np.where(out.reaches_boundary, np.log(self.q_target), np.nan)
+        log[out.in_region[0].ravel()], log[out.in_region[1].ravel()] = -np.inf, 0.0
         smooth = np.zeros(D.grid.n_cells, bool)
-        smooth[out.ids[out.drained]] = True
+        smooth[out.ids[out.reaches_boundary]] = True
         return LogField(D, log.reshape(D.grid.shape), smooth.reshape(D.grid.shape),
                         {"q_source": self.q_source})
 
     @property
     def is_reachable(self):
-        return bool((self.out.touched(0) & self.out.touched(1)).any())
+        return bool((self.out.reaches(0) & self.out.reaches(1)).any())
 
     @property
     def log_capacity(self):
@@ -76,9 +79,9 @@ class CommittorSolution:
         """Flow of q into region k: through the edges that lead to the cells it cuts, whose rows all other
         cells agree with."""
         out = self.out
-        beside = out.grounds[k] > 0
-        if out.rows is None or (beside & (out.grounds[1 - k] > 0)).any():
-            return float(out.grounds[k] @ q)
+        beside = out.killings[k] > 0
+        if out.rows is None or (beside & (out.killings[1 - k] > 0)).any():
+            return float(out.killings[k] @ q)
         into, away = beside[out.I] & ~beside[out.J], beside[out.J] & ~beside[out.I]
         return float(out.c[into] @ (q[out.J] - q[out.I])[into] + out.c[away] @ (q[out.I] - q[out.J])[away])
 
@@ -87,7 +90,7 @@ class CommittorSolution:
         out, a, b = self.out, self.q_source, self.q_target
         near = b[out.I] + b[out.J] < a[out.I] + a[out.J]
         dq = np.where(near, b[out.I] - b[out.J], a[out.J] - a[out.I])
-        energy = (out.c * dq * dq).sum() + (out.grounds[0] * b * b).sum() + (out.grounds[1] * a * a).sum()
+        energy = (out.c * dq * dq).sum() + (out.killings[0] * b * b).sum() + (out.killings[1] * a * a).sum()
         return float(np.log(energy)) + out.shift
 
     def log_source_mass(self):
@@ -100,7 +103,7 @@ class CommittorSolution:
         if D.grid.ndim == 1 and out.chain.notes.get("scheme") == "quadrature/committor":
             return log_sum(np.concatenate([_up_to_the_nodes(D, out.regions[0]), out.log_m
                                            + _log(self.q_source)]))
-        held = D._cell_masses.log_mass[out.held[0].ravel()]
+        held = D._cell_masses.log_mass[out.in_region[0].ravel()]
         kept = out.log_outside(0)
         if out.rows is None:
             # of cells with their centre outside A
@@ -109,7 +112,7 @@ class CommittorSolution:
         # a cell beside A counts whole, less what its hat takes away from it; a cell beside B counts what its
         # hat keeps
         hat, whole = np.exp(out.rows.log_mass_factor), out.log_m - out._log_open
-        beside_a, beside_b = (np.isfinite(g) for g in out.log_grounds[:2])
+        beside_a, beside_b = (np.isfinite(g) for g in out.log_killings[:2])
         share = np.where(beside_a, np.maximum(1 - hat * self.q_target, self.q_source),
                          np.where(beside_b, hat, 1.0) * self.q_source)
         return log_sum(np.concatenate([held, whole + _log(share)]))
@@ -123,9 +126,6 @@ def _log(values):
 def _up_to_the_nodes(diffusion, region):
     """1D: logs of the masses of a region by cells, and of the hats of its boundary that end at the nodes
     beside it."""
-    from ..discretisation.edge_integrals import hats
-    from ..discretisation.line_scheme import line_cuts
-    from ..gibbs.region_masses import region_masses
     space = diffusion._space.with_region(region)
     parts = region_masses(space.without_region(), region)
     beside = [hats(space, space.grid.centres[0][None, i], step[None])[2] for i, step in line_cuts(space)]
@@ -138,7 +138,7 @@ def passage_time(diffusion, target):
         raise ValueError(f"paths are absorbed in {diffusion.absorbing!r} and need not reach {target!r}; ask "
                          "for the committor between the two.")
     out = KilledChain(diffusion, [target])
-    reached = out.touched(0)
+    reached = out.reaches(0)
     top = out.log_m.max()
     with np.errstate(divide="ignore"):
         tau = np.log(out.passage_time(out.factors(), top)) + top - out.shift
@@ -146,7 +146,7 @@ def passage_time(diffusion, target):
         tau[tau < top - out.largest + UNCERTAIN] = np.nan
     log = np.full(diffusion.grid.n_cells, np.nan)
     log[out.ids] = np.where(reached, tau, np.inf)
-    log[out.held[0].ravel()] = -np.inf
+    log[out.in_region[0].ravel()] = -np.inf
     smooth = np.zeros(diffusion.grid.n_cells, bool)
     smooth[out.ids[reached & ~np.isnan(tau)]] = True
     return LogField(diffusion, log.reshape(diffusion.grid.shape), smooth.reshape(diffusion.grid.shape))

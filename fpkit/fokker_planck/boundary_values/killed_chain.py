@@ -2,15 +2,25 @@
 the range of floats."""
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
+
+from ...potentials.regions.shapes import Region, check_region
+from ..discretisation.absorbing_boundary import ground, outside_fractions
+from ..discretisation.line_scheme import exact_line_chain
+from ..discretisation.schemes import RECOMMENDED, parsed
+from ..discretisation.shortley_weller import ShortleyWellerRows
+from ..discretisation.wells import wells
+from ..solvers.deflation import DeflatedSolver
+from ..solvers.elimination import Elimination, Ordering
 
 LARGEST, SMALLEST = 620.0, -680.0          # logs of conductances handed to the solvers
 REACH = 640.0  # how far above the bottleneck conductances are kept: beyond, they are as good as infinite
 ELIMINATED = {1: 2**31, 2: 1_200_000, 3: 50_000}          # states up to which elimination is used
 STEEP = 2.0  # log of mass over value at the centre times volume: 8 theta across a cell
-DEAD = 1e-6                                # Gibbs probability of parts that may be left out in silence
+NEGLIGIBLE_MASS = 1e-6                     # Gibbs probability of parts that may be left out in silence
 
 
 class KilledChain:
@@ -33,23 +43,22 @@ class KilledChain:
         Edges between them and log conductances, on the scale of int exp(-beta (f - f0)).
     log_m : ndarray (n,)
         log masses, cut by the regions.
-    log_grounds : list of ndarray (n,)
+    log_killings : list of ndarray (n,)
         log of the rate times mass at which each region takes; the last is the absorbing set of the diffusion,
         or None.
     """
 
-    def __init__(self, diffusion, regions=(), reach=REACH):
+    def __init__(self, diffusion, regions: Sequence[Region] = (), reach: float = REACH):
         self.diffusion, self.regions, self.reach = diffusion, list(regions), reach
         grid = self.grid = diffusion.grid
-        self.held = [_held(diffusion, r) for r in self.regions]
+        self.in_region = [_in_region(diffusion, r) for r in self.regions]
         for k, r in enumerate(self.regions):
             for q in range(k):
-                both = int((self.held[k] & self.held[q]).sum())
+                both = int((self.in_region[k] & self.in_region[q]).sum())
                 if both or _touch(diffusion, self.regions[q], r):
-                    raise ValueError(f"{self.regions[q]!r} and {r!r} overlap"
-                                     + (f" in {both} cells of {'x'.join(map(str, grid.shape))}" if both
-                                        else "")
-                                     + "; shrink one of them or refine the grid.")
+                    cells = f" in {both} cells of {'x'.join(map(str, grid.shape))}" if both else ""
+                    raise ValueError(f"{self.regions[q]!r} and {r!r} overlap{cells}; shrink one of them or "
+                                     "refine the grid.")
         killed = diffusion
         for r in self.regions:
             killed = killed.killed(r)
@@ -61,31 +70,26 @@ class KilledChain:
         self.log_c = chain.log_cond + chain.shift
         self.log_m = chain.log_mass[self.ids] + chain.shift
         parts = self.regions + ([diffusion.absorbing] if diffusion.absorbing is not None else [])
-        self.is_symmetric = grid.ndim == 1 or killed._mobility.tensor is not None or not parts
-        by_axis = [self._grounds_of(chain, p, len(parts) == 1) for p in parts]
+        self.is_symmetric = grid.ndim == 1 or killed._mobility.is_full or not parts
+        by_axis = [self._log_killing_of(chain, p, len(parts) == 1) for p in parts]
         if diffusion.absorbing is None:
             by_axis.append(None)
         self._by_axis, self._killed = by_axis, killed
-        self.log_grounds = [None if g is None else np.logaddexp.reduce(g, axis=0) for g in by_axis]
+        self.log_killings = [None if g is None else np.logaddexp.reduce(g, axis=0) for g in by_axis]
 
-    def _grounds_of(self, chain, region, is_alone):
+    def _log_killing_of(self, chain, region, is_alone):
         """log of the rate times mass at which a region takes along each axis (ndim, n); all under the first
         axis where the axes do not matter."""
-        from ..discretisation.absorbing_boundary import ground
-        from ..discretisation.line_scheme import exact_line_chain
-        from ..discretisation.schemes import RECOMMENDED, parsed
         D = self.diffusion
         if self.is_symmetric and is_alone:
-            full = chain.log_ground
-            return np.full((1, self.ids.size),
-                           -np.inf) if full is None else full[None, self.ids] + chain.shift
-        space = D._space.with_region(region)
-        conductance, mass = parsed(D.scheme, self.grid.ndim)
-        if self.grid.ndim == 1 and (conductance, mass) == RECOMMENDED[1]:
+            full, shift = chain.log_ground, chain.shift
+        else:
+            space, (conductance, mass) = D._space.with_region(region), parsed(D.scheme, self.grid.ndim)
+            if self.grid.ndim > 1 or (conductance, mass) != RECOMMENDED[1]:
+                return ground(space, conductance, by_axis=True)[:, self.ids]
             one = exact_line_chain(space, {})
-            return np.full((1, self.ids.size),
-                           -np.inf) if one.log_ground is None else one.log_ground[None, self.ids] + one.shift
-        return ground(space, conductance, {}, by_axis=True)[:, self.ids]
+            full, shift = one.log_ground, one.shift
+        return np.full((1, self.ids.size), -np.inf) if full is None else full[None, self.ids] + shift
 
     @property
     def n(self):
@@ -113,7 +117,7 @@ class KilledChain:
             _, first = np.unique(I[to], return_index=True)
             I, J = I[to][first], J[to][first]
             beside = np.zeros(self.n, bool)
-            for g in self.log_grounds:
+            for g in self.log_killings:
                 if g is not None:
                     beside |= is_steep & np.isfinite(g)
             inner = ~beside[I]
@@ -121,14 +125,13 @@ class KilledChain:
             lowered = beside
             lowered[I] = True
             m[lowered] = np.minimum(m, most)[lowered]
-        return np.where(B <= space.rim, m, 0.0)
+        return np.where(space.weight_limit >= B, m, 0.0)
 
     @cached_property
     def rows(self):
         """`ShortleyWellerRows`, or None where the symmetric chain stands as it is."""
         if self.is_symmetric:
             return None
-        from ..discretisation.shortley_weller import ShortleyWellerRows
         return ShortleyWellerRows(self, self._killed._space, self._by_axis)
 
     @cached_property
@@ -154,17 +157,15 @@ class KilledChain:
 
     @cached_property
     def _log_open(self):
-        from ..discretisation.absorbing_boundary import outside_fractions
         return outside_fractions(self._killed._space)[self.ids]
 
     def log_outside(self, k):
         """log of the part of the mass of each state that lies outside region k (n,)."""
-        from ..discretisation.absorbing_boundary import outside_fractions
         if self.grid.ndim == 1 and self.chain.notes.get("scheme") == "quadrature/committor":
             return np.zeros(self.n)              # the hats of the exact chain end at the boundary
         return outside_fractions(self.diffusion._space.with_region(self.regions[k]))[self.ids]
 
-    # ------------------------------------------------------------------------------------------------------------
+    # ------------------------------------------------------------------------------------------------------
     # connection
     @cached_property
     def labels(self):
@@ -174,9 +175,9 @@ class KilledChain:
         graph = coo_matrix((np.ones(self.I.size, np.int8), (self.I, self.J)), shape=(self.n, self.n))
         return connected_components(graph, directed=False)[1]
 
-    def touched(self, k):
+    def reaches(self, k):
         """States of the parts from which region k is reached (n,)."""
-        g = self.log_grounds[k]
+        g = self.log_killings[k]
         if g is None:
             return np.zeros(self.n, bool)
         hit = np.zeros(self.labels.max() + 1, bool)
@@ -184,11 +185,11 @@ class KilledChain:
         return hit[self.labels]
 
     @cached_property
-    def drained(self):
+    def reaches_boundary(self):
         """States of the parts from which some region is reached (n,)."""
         out = np.zeros(self.n, bool)
-        for k in range(len(self.log_grounds)):
-            out |= self.touched(k)
+        for k in range(len(self.log_killings)):
+            out |= self.reaches(k)
         return out
 
     def left_out(self, kept):
@@ -196,13 +197,13 @@ class KilledChain:
         w = np.exp(self.log_m - self.log_m.max())
         return float(w[~kept].sum() / w.sum())
 
-    # -----------------------------------------------------------------------------------------------------------------
+    # ------------------------------------------------------------------------------------------------------
     # range
     @cached_property
     def _window(self):
         """(shift, largest): logs minus the shift lie in the range of floats where they matter; those above
         `largest` are cut to it."""
-        every = np.concatenate([self.log_c, *(g[np.isfinite(g)] for g in self.log_grounds if g is not None)])
+        every = np.concatenate([self.log_c, *(g[np.isfinite(g)] for g in self.log_killings if g is not None)])
         if not every.size:
             return 0.0, 0.0
         top, low = float(every.max()), float(every.min())
@@ -226,7 +227,6 @@ class KilledChain:
     @cached_property
     def wells(self):
         """Wells of the chain and the ways between them and the regions."""
-        from ..discretisation.wells import wells
         return wells(self)
 
     def scaled(self, log):
@@ -241,17 +241,18 @@ class KilledChain:
         return self.scaled(self.log_c)
 
     @cached_property
-    def grounds(self):
-        return [None if g is None else self.scaled(g) for g in self.log_grounds]
+    def killings(self):
+        return [None if g is None else self.scaled(g) for g in self.log_killings]
 
     @cached_property
-    def ground(self):
-        """Sum of all grounds (n,); 1 where nothing is reached, so that the solve stays regular there."""
+    def killing(self):
+        """Killing rate times mass by all regions (n,); 1 where nothing is reached, so that the solve stays
+        regular there."""
         total = np.zeros(self.n)
-        for g in self.grounds:
+        for g in self.killings:
             if g is not None:
                 total = total + g
-        return np.where(self.drained, total, 1.0)
+        return np.where(self.reaches_boundary, total, 1.0)
 
     @cached_property
     def X(self):
@@ -260,23 +261,20 @@ class KilledChain:
     @property
     def chain_is_of_neighbours(self):
         """Whether every edge leads to the next cell along an axis."""
-        return self._killed._mobility.tensor is None
+        return not self._killed._mobility.is_full
 
     @cached_property
     def ordering(self):
-        from ..solvers.elimination import Ordering
         return Ordering(self.X, self.I, self.J)
 
     def factors(self):
         """Factors of K + ground: `solve(b)` gives v with (K + ground) v = b for b >= 0. Not kept here: they
         are large."""
         if self.is_large:
-            from ..solvers.deflation import DeflatedSolver
-            return DeflatedSolver(self, self.c, self.ground)
-        return self.solver_with(self.c, self.ground)
+            return DeflatedSolver(self, self.c, self.killing)
+        return self.solver_with(self.c, self.killing)
 
     def solver_with(self, c, ground):
-        from ..solvers.elimination import Elimination
         return Elimination(self.ordering, c, ground)
 
     @property
@@ -289,14 +287,14 @@ class KilledChain:
         consistent rows."""
         if self.is_large:
             return np.stack([factors.committor(0), factors.committor(1)])
-        grounds = np.stack(self.grounds[:2])
-        q = factors.solve(grounds)
-        return q if self.rows is None else self.rows.improved(factors, q, np.stack(self.rows.grounds[:2])
-                                                              - grounds)
+        killings = np.stack(self.killings[:2])
+        q = factors.solve(killings)
+        if self.rows is None:
+            return q
+        return self.rows.improved(factors, q, np.stack(self.rows.grounds[:2]) - killings)
 
 
-def _held(diffusion, region):
-    from ...potentials.regions.shapes import check_region
+def _in_region(diffusion, region):
     check_region(region, diffusion.grid, "the region")
     return diffusion.inside & region.contains(diffusion.grid.points)
 

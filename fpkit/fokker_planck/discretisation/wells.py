@@ -38,10 +38,10 @@ def wells(outside, least=SLOW):
     """
     from .wells_kernels import join
     n, (I, J, log_c, order) = outside.n, ways(outside)
-    depth = np.r_[-outside.diffusion._space.B[outside.ids], np.full(len(outside.log_grounds), np.inf)]
+    depth = np.r_[-outside.diffusion._space.B[outside.ids], np.full(len(outside.log_killings), np.inf)]
     way = np.minimum(depth[I], depth[J])
-    top, elder, edge = (np.zeros(depth.size, np.int64) for _ in range(3))
-    count = join(order, I, J, way, depth, least, top, elder, edge)
+    top, edge = np.zeros(depth.size, np.int64), np.zeros(depth.size, np.int64)
+    count = join(order, I, J, way, depth, least, top, edge)
     top, edge = top[:count], edge[:count]
     relevant = depth[top] > depth[:n].max() - REMOTE
     top, edge = top[relevant], edge[relevant]
@@ -50,7 +50,7 @@ def wells(outside, least=SLOW):
     nodes, depths = top[own], depth[top[own]] - way[edge[own]]
     # of each part that no region drains, the lowest state is the well that no other ends
     labels = outside.labels
-    dry = np.flatnonzero(~outside.drained)
+    dry = np.flatnonzero(~outside.reaches_boundary)
     if dry.size:
         is_ended = np.zeros(depth.size, bool)  # of two wells of the same depth one ends at the other
         is_ended[top] = True
@@ -67,12 +67,12 @@ def ways(outside):
     from .wells_kernels import by_rank
     n, rank = outside.n, outside.diffusion._space.rank[outside.ids]
     edges = [(outside.I, outside.J, outside.log_c)]
-    for k, g in enumerate(outside.log_grounds):
+    for k, g in enumerate(outside.log_killings):
         if g is not None:
             at = np.flatnonzero(np.isfinite(g))
             edges.append((at, np.full(at.size, n + k), g[at]))
     I, J, log_c = (np.concatenate(part) for part in zip(*edges))
-    key = np.maximum(rank[I], np.r_[rank, np.zeros(len(outside.log_grounds), rank.dtype)][J])
+    key = np.maximum(rank[I], np.r_[rank, np.zeros(len(outside.log_killings), rank.dtype)][J])
     order = np.empty(key.size, np.int64)
     by_rank(key, np.zeros(outside.grid.n_cells + 1, np.int64), order)
     return I, J, log_c, order
@@ -81,7 +81,6 @@ def ways(outside):
 def highest_way(space, least=SLOW):
     """beta (f - f0) at the highest of the lowest ways between two wells that are deeper than `least`."""
     from .wells_kernels import flood
-    B, grid = space.B, space.grid
-    order = space.order[:np.count_nonzero(B < REMOTE + least)]
-    periodic = np.array(grid.periodic, np.int64)
-    return float(flood(order, B, np.array(grid.shape), periodic, least))
+    order = space.order[:np.count_nonzero(least + REMOTE > space.B)]
+    shape, periodic = np.array(space.grid.shape), np.array(space.grid.periodic, np.int64)
+    return float(flood(order, space.B, shape, periodic, least))

@@ -5,6 +5,7 @@ import numpy as np
 
 from ...core import checks
 from ...core.compilation.kernels import PARALLEL_CELLS
+from ...potentials.mobility import mobility_of
 from .split_operator import CLIP, SplitOperator, positions
 
 
@@ -19,7 +20,7 @@ def assemble(diffusion, time=0.0, order=4):
     theta = temperature(diffusion.theta, time)
     mobility, is_constant = axis_mobility(diffusion)
     values = _BlackBox(potential, grid) if potential.is_black_box else _Compiled(potential, grid, time)
-    known = getattr(diffusion, "energies", None)
+    known = diffusion.energies
     if known is None:
         f = values.nodes()
     else:
@@ -89,14 +90,12 @@ def softened(b):
 
 def space_order(lines):
     """4 when every axis carries the order-4 mass and nothing is absorbed, else 2."""
-    return 4 if lines.is_split and lines.ground is None and all((d > 0).all() for d in lines.delta) else 2
+    return 4 if lines.is_split and lines.killing is None and all((d > 0).all() for d in lines.delta) else 2
 
 
 def domain(diffusion):
     """Cells of the domain as a flat bool array, or None when all are."""
-    inside = getattr(diffusion, "inside", None)
-    if inside is None:
-        inside = diffusion.grid.inside
+    inside = diffusion.grid.inside if diffusion.inside is None else diffusion.inside
     inside = np.asarray(inside, bool).ravel()
     return None if inside.all() else inside
 
@@ -104,17 +103,10 @@ def domain(diffusion):
 def axis_mobility(diffusion):
     """Mobility of each axis: (numbers (ndim,), True), or (function of points, False). A full tensor is
     refused here."""
-    mobility, ndim = diffusion.mobility, diffusion.grid.ndim
-    if mobility is None:
-        return np.ones(ndim), True
-    if callable(mobility):
-        return mobility, False
-    m = np.asarray(mobility, float)
-    if m.ndim == 2:
-        if np.count_nonzero(m - np.diag(np.diag(m))):
-            raise ValueError("a mobility with off-diagonal entries does not split into lines.")
-        m = np.diag(m)
-    return np.broadcast_to(m, (ndim,)).astype(float), True
+    M = mobility_of(diffusion.mobility, diffusion.grid.ndim)
+    if M.is_full:
+        raise ValueError("a mobility with off-diagonal entries does not split into lines.")
+    return (M.diagonal, True) if M.is_constant else (M, False)
 
 
 def _edge_mobility(mobility, grid, axis, x):
@@ -123,10 +115,7 @@ def _edge_mobility(mobility, grid, axis, x):
     lines = [x[a][:-1] for a in range(grid.ndim)]
     middle = (x[axis][1:] + x[axis][:-1]) / 2
     lines[axis] = middle if is_ring else middle[:-1]
-    m = np.asarray(mobility(np.stack(np.meshgrid(*lines, indexing="ij"), axis=-1)), float)
-    if m.ndim == grid.ndim + 1:
-        m = m[..., axis]
-    return m
+    return mobility.at(np.stack(np.meshgrid(*lines, indexing="ij"), axis=-1))[..., axis]
 
 
 def _close(field, inside, axis, is_ring):
@@ -143,7 +132,7 @@ class _Compiled:
 
     def __init__(self, potential, grid, time):
         self.value, self.p = potential.block("value"), potential.p
-        if getattr(potential, "is_time_dependent", False):
+        if potential.is_time_dependent:
             self.p = np.array(potential.p)
             self.p[potential.time_index] = time
         self.grid, self.x = grid, positions(grid)

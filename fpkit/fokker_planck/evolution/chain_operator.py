@@ -7,17 +7,55 @@ order-4 mass is kept away from them).
 """
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, Protocol
+
 import numpy as np
 
 from .split_operator import SplitOperator
+
+if TYPE_CHECKING:
+    from ...core.grid import Grid
+
+
+class ReversibleChain(Protocol):
+    """What the evolution asks of a chain: `FokkerPlanck`, or samples of a landscape.
+
+    Attributes
+    ----------
+    log_mass : ndarray (n_cells,)
+        log of the stationary masses, -inf for cells that are not states.
+    edges, log_conductance : ndarray (n_edges, 2), (n_edges,)
+        Pairs of flat cells, and log of mass times rate.
+    killing : ndarray (n_cells,) or None
+        Rate of absorption times mass.
+    nodes_are_cells : bool
+        True where a cell probability is node mass times node value, False where cell averages are read from
+        node values.
+    """
+    grid: Grid
+    inside: np.ndarray
+    theta: float
+    mobility: Any
+    scheme: str
+    absorbing: Any
+    nodes_are_cells: bool
+
+    @property
+    def log_mass(self) -> np.ndarray: ...
+    @property
+    def edges(self) -> np.ndarray: ...
+    @property
+    def log_conductance(self) -> np.ndarray: ...
+    @property
+    def killing(self) -> np.ndarray | None: ...
 
 
 class GraphOperator(SplitOperator):
     """A chain whose edges leave the axes: unsplit steps only."""
     is_split = False
 
-    def __init__(self, grid, W, pairs, c, ground, theta, inside):
-        super().__init__(grid, W, [], [], ground, theta, inside, order=2)
+    def __init__(self, grid, W, pairs, c, killing, theta, inside):
+        super().__init__(grid, W, [], [], killing, theta, inside, order=2)
         self.pairs, self.c = pairs, c
 
     def edges(self):
@@ -27,13 +65,11 @@ class GraphOperator(SplitOperator):
         raise NotImplementedError("a chain with edges across the axes does not split into lines")
 
 
-def chain_lines(diffusion, order=4):
-    """`SplitOperator` of the chain (log_mass, edges, log_conductance, ground) of a diffusion."""
-    chain, is_ours = diffusion, getattr(diffusion, "scheme", "") == "recommended"
+def chain_lines(diffusion: ReversibleChain, order=4):
+    """`SplitOperator` of a chain as it is."""
+    chain, is_ours = diffusion, diffusion.scheme == "recommended"
     if is_ours:  # point masses: committor and cell masses are slow in strong drift
-        from ..fokker_planck import FokkerPlanck
-        chain = FokkerPlanck(diffusion.potential, diffusion.theta, diffusion.grid, diffusion.mobility,
-                             "quadrature/node", diffusion.absorbing)
+        chain = diffusion.with_scheme("quadrature/node")
     grid, theta = diffusion.grid, float(diffusion.theta)
     log_mass = np.asarray(chain.log_mass, float).ravel()
     inside = np.isfinite(log_mass)
@@ -42,28 +78,28 @@ def chain_lines(diffusion, order=4):
     if not grid.is_uniform:
         W /= (grid.volumes / grid.volumes.mean()).ravel()
     c = np.exp(np.asarray(chain.log_conductance, float) - top)
-    ground = getattr(chain, "ground", None)
-    if ground is not None:
-        ground = np.where(inside, np.nan_to_num(np.asarray(ground, float)) * np.exp(-top), 0.0)
-        ground = [ground] + [None] * (grid.ndim - 1)
+    killing = chain.killing
+    if killing is not None:
+        killing = np.where(inside, np.nan_to_num(np.asarray(killing, float)) * np.exp(-top), 0.0)
+        killing = [killing] + [None] * (grid.ndim - 1)
     pairs = np.asarray(chain.edges).reshape(-1, 2)
     inside = None if inside.all() else inside
     C = _along_axes(grid, pairs, c)
     if C is None:
-        lines = GraphOperator(grid, W, pairs, c, ground, theta, inside)
-        lines.nodes_are_cells = getattr(diffusion, "nodes_are_cells", False)
+        lines = GraphOperator(grid, W, pairs, c, killing, theta, inside)
+        lines.nodes_are_cells = diffusion.nodes_are_cells
         return lines
     mobility, has_order_4 = np.ones(grid.ndim), False
-    if getattr(diffusion, "mobility", None) is not None and not callable(diffusion.mobility):
+    if diffusion.mobility is not None and not callable(diffusion.mobility):
         m = np.asarray(diffusion.mobility, float)
         mobility = np.broadcast_to(np.diag(m) if m.ndim == 2 else m, (grid.ndim,)).astype(float)
     if is_ours and order == 4 and not callable(diffusion.mobility) and grid.is_uniform:
         has_order_4 = True
     delta = [np.full(n, h**2 / (12 * theta * m) if has_order_4 else 0.0) for n, h,
              m in zip(grid.shape, grid.h, mobility)]
-    lines = SplitOperator(grid, W, C, delta, ground, theta, inside, order=4 if has_order_4 else 2,
+    lines = SplitOperator(grid, W, C, delta, killing, theta, inside, order=4 if has_order_4 else 2,
                           mobility=mobility)
-    lines.nodes_are_cells = getattr(diffusion, "nodes_are_cells", False)
+    lines.nodes_are_cells = diffusion.nodes_are_cells
     return lines
 
 

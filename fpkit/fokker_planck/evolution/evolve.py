@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +17,12 @@ from .reconstruction import Reconstruction
 from .result import Evolution
 from .split_operator import CLIP
 from .stepping import StepControl
+from .time_dependent import TimeDependentSteps
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from .chain_operator import ReversibleChain
 
 COARSE_CELLS = 300_000                     # above, the grid error is not estimated by a second run
 LEAST_POSITIVE_TOL = 1e-5
@@ -23,7 +30,9 @@ STEEPEST = 2.0  # beta |df| between neighbours: there the numerical temperature 
 LIVING = 4.0  # beta (f - f0) up to which most of the density lives (exp(-4) = 0.02)
 
 
-def evolve(diffusion, u0, times, tol=None, positive=False, n_steps=None, order=4, progress=None):
+def evolve(diffusion: ReversibleChain, u0: Any, times: ArrayLike, tol: float | None = None,
+           positive: bool = False, n_steps: int | None = None, order: int = 4,
+           progress: bool | None = None) -> Evolution:
     """Densities at the given times, from du/dt = theta div[m exp(-beta f) grad(u exp(beta f))].
 
     Split steps of order 4 in space and 2 in time (lines solved without subtraction), then, at times beyond
@@ -110,7 +119,6 @@ class _Run:
         self.status = "ok"
         self.n_done, self.mass, self.facts = 0, [], []
         if problem.is_moving:
-            from .time_dependent import TimeDependentSteps
             self.stepper = TimeDependentSteps(problem, tol, positive, order, n_steps)
             lines = self.stepper.at(0.0)
         else:
@@ -135,7 +143,7 @@ class _Run:
         if self.is_second:
             return
         warn_if_coarse(self.lines)
-        stuck = self.lines.W <= np.exp(-CLIP) * (1 + 1e-9)
+        stuck = np.exp(-CLIP) * (1 + 1e-9) >= self.lines.W
         if stuck.any() and self.start[stuck].sum() > self.tol:
             warnings.warn(f"part of u0 lies where beta f is more than {CLIP:g} above its minimum; there the "
                           "drift is too slow, so start lower "
@@ -189,7 +197,7 @@ class _Run:
             v = self._node_values(lines, v)
             self.last_reading = reading
         now = reading.part_masses(v)
-        is_killing = self.lines.ground is not None
+        is_killing = self.lines.killing is not None
         P = self.start.copy() if t == 0 else reading.probabilities(v, now if is_killing else self.masses)
         if problem.is_rough(P):
             reading = Reconstruction(reading.lines, problem.reading_log_mass(t),
@@ -241,7 +249,7 @@ def _space_error(problem, kind, times, tol, positive, order, run):
     """
     grid = problem.grid
     missing = np.full(times.size, np.nan)
-    if grid.n_cells > COARSE_CELLS or min(grid.shape) < 8 or not problem.can_coarsen:
+    if grid.n_cells > COARSE_CELLS or min(grid.shape) < 8 or problem.is_foreign:
         return missing
     coarse = grid_of_half(grid)
     if coarse is None:

@@ -1,6 +1,6 @@
 """Implicit solves of the whole grid, for times at which split steps are held back by the local relaxation.
 
-(D + tau (K + ground)) v = r on the graph of nodes. Three ways, chosen by size: elimination without
+(D + tau (K + killing)) v = r on the graph of nodes. Three ways, chosen by size: elimination without
 subtraction in a band (exact at any tau: what metastable times need), sparse LU, and conjugate gradients with
 an aggregation multigrid.
 """
@@ -19,9 +19,9 @@ LU_OPTIONS = dict(permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options=dic
 
 
 class Graph:
-    """Nodes inside the domain, their masses, edges and grounds, in an order with a small bandwidth."""
+    """Nodes inside the domain, their masses, edges and killing, in an order with a small bandwidth."""
 
-    def __init__(self, D, I, J, c, ground=None, shape=None, inside=None, has_rings=False):
+    def __init__(self, D, I, J, c, killing=None, shape=None, inside=None, has_rings=False):
         keep = c > 0
         I, J, c = I[keep], J[keep], c[keep]
         self.ids = self._ordered(inside, I, J, D.size, shape, has_rings)
@@ -30,7 +30,7 @@ class Graph:
         self.N = self.ids.size
         self.D = D[self.ids]
         self.I, self.J, self.c = place[I], place[J], c
-        self.ground = None if ground is None else ground[self.ids]
+        self.killing = None if killing is None else killing[self.ids]
         self.band = int(np.abs(self.I - self.J).max()) if c.size else 1
         self.shape = shape
         self.ndim = 1 if shape is None else len(shape)
@@ -61,14 +61,14 @@ class Graph:
         """'band', 'lu' or 'multigrid': what a solve of this size uses."""
         if self.N * self.band <= BAND_ENTRIES:
             return "band"
-        return "lu" if self.N <= (LU_NODES_2D if self.ndim < 3 else LU_NODES_3D) else "multigrid"
+        return "lu" if (LU_NODES_2D if self.ndim < 3 else LU_NODES_3D) >= self.N else "multigrid"
 
     def factors(self, tau):
         """An object whose `solve(r)` gives v for node values r of the whole grid."""
         return {"band": _Band, "lu": _LU, "multigrid": _Multigrid}[self.method](self, tau)
 
     def excess(self, tau):
-        return self.D.copy() if self.ground is None else self.D + tau * self.ground
+        return self.D.copy() if self.killing is None else self.D + tau * self.killing
 
     def scaled(self, tau):
         """D^-1/2 (D + tau K) D^-1/2 in CSR form and sqrt(D)."""
@@ -123,7 +123,7 @@ class _Multigrid:
 
     def solve(self, r):
         out = np.zeros_like(r)
-        out[self.ids] = self.hierarchy.solve(r[self.ids] / self.root, 1e-11) / self.root
+        out[self.ids] = self.hierarchy.solve(r[self.ids] / self.root, 1e-11)[0] / self.root
         return out
 
 
@@ -158,7 +158,7 @@ class ImplicitStep:
             # S w with w = v + KAPPA (y - v) as the difference of two solves of positive data: S v = y is
             # known already
             new = (1 - KAPPA) * y + KAPPA * self._solve(y, GAMMA * dt, accuracy, D)
-        if self.graph.ground is None and before != 0:
+        if self.graph.killing is None and before != 0:
             kept = dot(D, new) / before
             self.drift *= kept
             new /= kept

@@ -4,42 +4,48 @@ from __future__ import annotations
 
 import numpy as np
 
+from ... import __version__
 from ...core.logarithms import dot
+from ..discretisation.absorbing_boundary import outside_fractions
+from ..gibbs.cell_masses import spline_knots
+from ..gibbs.quick_masses import LOCAL_ERROR, SUM_ERROR, is_smooth, quick_masses
 from .assembly import assemble, axis_mobility, temperature
+from .chain_operator import chain_lines
 from .reconstruction import chunks
 
 
 class Problem:
-    """A diffusion (FokkerPlanck, or any object with its chain), at any time when theta or f move."""
+    """A diffusion (`FokkerPlanck`, or another `ReversibleChain`), at any time when theta or f move."""
 
     def __init__(self, diffusion, parent=None):
         self.diffusion, self.parent = diffusion, parent
         self.grid, self.potential, self.theta = diffusion.grid, diffusion.potential, diffusion.theta
-        self.mobility = getattr(diffusion, "mobility", None)
-        self.absorbing = getattr(diffusion, "absorbing", None)
-        self.is_moving = callable(self.theta) or bool(getattr(self.potential, "is_time_dependent", False))
+        self.mobility, self.absorbing = diffusion.mobility, diffusion.absorbing
+        # a foreign chain exists on its own grid only, and stands still
+        self.is_foreign = diffusion.nodes_are_cells
+        self.is_moving = not self.is_foreign and (callable(self.theta) or self.potential.is_time_dependent)
         self._frozen = None, None
         self._of_masses = self._wait = None
 
     @property
     def inside(self):
         """Cells of the domain; None when neither a mask nor the potential's domain can exclude any."""
-        if self.grid.mask is None and not callable(getattr(self.potential, "domain",
-                                                           None)) and hasattr(self.diffusion, "absorbing"):
+        if self.grid.mask is None and not self.is_foreign and not callable(self.potential.domain):
             return None
         return self.diffusion.inside
 
     @property
     def energies(self):
         """f at the cell centres, if the diffusion holds it already and f does not move; else None."""
-        return None if getattr(self.potential, "is_time_dependent",
-                               False) else self.diffusion.__dict__.get("_energies", (None,))[0]
+        if self.is_foreign or self.potential.is_time_dependent:
+            return None
+        return self.diffusion.__dict__.get("_energies", (None,))[0]
 
     @property
     def is_split(self):
         """True when the chain is our own of order 4: the recommended scheme, nothing absorbed, a mobility
         without off-diagonal entries."""
-        if getattr(self.diffusion, "scheme", "recommended") != "recommended" or self.absorbing is not None:
+        if self.diffusion.scheme != "recommended" or self.absorbing is not None:
             return False
         try:
             axis_mobility(self)
@@ -47,14 +53,9 @@ class Problem:
             return False
         return True
 
-    @property
-    def can_coarsen(self):
-        return hasattr(self.diffusion, "absorbing")  # ours, and not a chain that exists on one grid only
-
     def on(self, grid):
         """The same diffusion on another grid; half as many cells an axis take over the masses of this one."""
-        D = self.diffusion
-        return Problem(type(D)(D.potential, D.theta, grid, D.mobility, D.scheme, D.absorbing), self)
+        return Problem(self.diffusion.on(grid), self)
 
     def frozen(self, time):
         """The diffusion at one moment."""
@@ -70,7 +71,6 @@ class Problem:
             if self._of_masses is None or self.is_moving:
                 self._quick(lines, time)
             return lines
-        from .chain_operator import chain_lines
         return chain_lines(self.frozen(time), order)
 
     def theta_at(self, time):
@@ -88,9 +88,8 @@ class Problem:
         if self._of_masses is not None and (not self.is_moving or self._of_masses[0] == time):
             return self._of_masses[1]
         found = None
-        if self.parent is not None and not self.is_moving and all(n == 2 * m for n,
-                                                                  m in zip(self.parent.grid.shape,
-                                                                           self.grid.shape)):
+        if self.parent is not None and not self.is_moving and all(
+                n == 2 * m for n, m in zip(self.parent.grid.shape, self.grid.shape)):
             logs, f0, _ = self.parent._masses(time)
             top = logs.max()
             with np.errstate(divide="ignore"):
@@ -105,13 +104,11 @@ class Problem:
         return found
 
     def _quick_masses(self, lines, time):
-        from ..gibbs.cell_masses import spline_knots
-        from ..gibbs.quick_masses import SUM_ERROR, is_smooth, quick_masses
         V = self.potential
         if V.is_black_box or spline_knots(V) is not None or not is_smooth(V):
             return None
         p = V.p
-        if getattr(V, "is_time_dependent", False):
+        if V.is_time_dependent:
             p = np.array(p)
             p[V.time_index] = time
         inside = lines.W > 0
@@ -128,7 +125,6 @@ class Problem:
         """True, once, when the quick masses are not good enough where the density P lives; the next ones are
         exact."""
         error = None if self._of_masses is None else self._of_masses[1][2]
-        from ..gibbs.quick_masses import LOCAL_ERROR
         if error is None or not sum(dot(P[part], error[part].astype(float))
                                     for part in chunks(P.size)) > LOCAL_ERROR[self.grid.ndim]:
             return False
@@ -147,7 +143,6 @@ class Problem:
         logs = self.log_mass(time)
         if self.absorbing is None:
             return logs
-        from ..discretisation.absorbing_boundary import outside_fractions
         space = self.frozen(time)._space
         return np.where(space.states.ravel(), logs + outside_fractions(space), -np.inf)
 
@@ -192,13 +187,12 @@ class Problem:
     def provenance(self):
         """What made the chain, as plain data."""
         V, D = self.potential, self.diffusion
-        from ... import __version__
-        mobility, params = self.mobility, getattr(V, "params", None)
-        return {"version": __version__, "potential": str(getattr(V, "source", V)),
-                "digest": str(getattr(V, "digest", "")),
-                "params": {k: float(v) for k, v in params.items()} if isinstance(params, dict) else {},
-                "theta": repr(D.theta) if callable(D.theta) else float(D.theta),
-                "scheme": str(getattr(D, "scheme", "recommended")),
+        mobility = self.mobility
+        made_of = {"potential": str(V), "digest": "", "params": {}} if self.is_foreign else {
+            "potential": str(V.source), "digest": str(V.digest),
+            "params": {k: float(v) for k, v in V.params.items()}}
+        return {"version": __version__, **made_of,
+                "theta": repr(D.theta) if callable(D.theta) else float(D.theta), "scheme": D.scheme,
                 "mobility": None if mobility is None else repr(mobility) if callable(mobility)
                 else np.asarray(mobility).tolist(),
                 "absorbing": None if self.absorbing is None else repr(self.absorbing),

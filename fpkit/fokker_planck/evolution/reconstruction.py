@@ -43,7 +43,7 @@ class Reconstruction:
         """Mean of v over every cell, weighted by exp(-beta f), of order 4 on uniform axes."""
         lines = self.lines
         # samples: the potential is known at the nodes alone, one value a cell
-        if getattr(lines, "nodes_are_cells", False):
+        if lines.nodes_are_cells:
             return v.copy()
         from .reconstruction_kernels import cell_mean, cell_mean_parallel
         spare = None

@@ -50,7 +50,7 @@ class Evolution:
     """
     times: np.ndarray
     densities: np.ndarray
-    grid: Any
+    grid: Grid
     theta: Any
     gibbs: np.ndarray
     mass: np.ndarray
@@ -60,18 +60,18 @@ class Evolution:
     time_error: np.ndarray
     space_error: np.ndarray
     start: np.ndarray
-    steps: dict = field(default_factory=dict)
+    steps: dict[str, Any] = field(default_factory=dict)
     resolution: float = np.nan
     status: str = "ok"
-    inputs: dict = field(default_factory=dict)
+    inputs: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def error(self):
+    def error(self) -> np.ndarray:
         """Time error plus space error, (n_times,); NaN when neither is known."""
         both = np.stack([self.time_error, self.space_error])
         return np.where(np.isnan(both).all(0), np.nan, np.nansum(both, axis=0))
 
-    def field(self, k=-1):
+    def field(self, k: int = -1) -> Field:
         """Density at times[k] as a Field of cell averages."""
         values = self.densities[k]
         inside = self.grid.inside
@@ -79,11 +79,11 @@ class Evolution:
         return Field(values, self.grid, f"density at t = {self.times[k]:g}", units="1/volume",
                      inputs=self.inputs)
 
-    def probabilities(self, k=-1):
+    def probabilities(self, k: int = -1) -> np.ndarray:
         """Cell probabilities at times[k], shape grid.shape."""
         return self.densities[k] * self.grid.volumes
 
-    def save(self, path):
+    def save(self, path: str | os.PathLike) -> None:
         """Write everything to an HDF5 file, whole or not at all; `Evolution.load` reads it back."""
         import h5py
         with replacing(path) as temporary, h5py.File(temporary, "w") as file:
@@ -99,7 +99,7 @@ class Evolution:
             file["facts"] = json.dumps(facts, default=_plain)  # a dataset: attributes end at 64 KB
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: str | os.PathLike) -> Evolution:
         """Read an evolution that `save` wrote."""
         import h5py
         path = os.fspath(path)

@@ -7,11 +7,17 @@ every sub-step.
 """
 from __future__ import annotations
 
+import math
+
 import numpy as np
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 
 from ...core.compilation.kernels import PARALLEL_CELLS
 
 CLIP = 600.0  # beta (f - f0) rises logarithmically above: exp(+-600) and their products stay in range
+
+
 class SplitOperator:
     """Node masses and conductances of one potential on one grid at one temperature.
 
@@ -29,25 +35,26 @@ class SplitOperator:
         h^2/(12 theta mobility) of each edge of a line; zeros for the scheme of order 2.
     mobility : ndarray (ndim,)
         Typical mobility of each axis.
-    ground : list of (ndarray (N,) or None), or None
+    killing : list of (ndarray (N,) or None), or None
         Killing rate times node mass, per axis.
     x : list of ndarray (n_a + 1,)
         Node positions and one more: the first node a period on, or beyond the wall.
     """
 
     is_split = True
+    nodes_are_cells = False            # True: a cell probability is node mass times node value
 
-    def __init__(self, grid, W, C, delta, ground=None, theta=1.0, inside=None, f0=0.0, order=4,
+    def __init__(self, grid, W, C, delta, killing=None, theta=1.0, inside=None, f0=0.0, order=4,
                  mobility=None):
         self.mobility = np.ones(grid.ndim) if mobility is None else mobility
         self.grid, self.shape, self.periodic = grid, grid.shape, grid.periodic
         self.W, self.C, self.delta, self.theta, self.f0, self.order = W, C, delta, theta, f0, order
-        self.ground, self.inside = ground, inside
+        self.killing, self.inside = killing, inside
         self.x = positions(grid)
         self.D = W if grid.is_uniform else W * (grid.volumes / grid.volumes.mean()).ravel()
         if inside is not None:
             self.D = np.where(inside, self.D, 1.0)
-        self.is_plain = ground is None and not any(grid.periodic)
+        self.is_plain = killing is None and not any(grid.periodic)
         self.is_parallel = W.size >= PARALLEL_CELLS
         self._joined = None
 
@@ -60,11 +67,11 @@ class SplitOperator:
         """The same chain with the plain node masses (order 2), or itself."""
         if order == self.order:
             return self
-        return SplitOperator(self.grid, self.W, self.C, [np.zeros_like(d) for d in self.delta], self.ground,
+        return SplitOperator(self.grid, self.W, self.C, [np.zeros_like(d) for d in self.delta], self.killing,
                      self.theta, self.inside, self.f0, order, self.mobility)
 
     def _around(self, axis):
-        return int(np.prod(self.shape[:axis])), self.shape[axis], int(np.prod(self.shape[axis + 1:]))
+        return math.prod(self.shape[:axis]), self.shape[axis], math.prod(self.shape[axis + 1:])
 
     def sweep(self, v, axis, dt, mode):
         """Implicit step along one axis, in place."""
@@ -73,12 +80,11 @@ class SplitOperator:
             from .sweep_kernels import sweep_parallel
             sweep_parallel(v, self.D, self.C[axis], self.delta[axis], outer, n, inner, dt, mode)
             return
-        from . import lines_kernels
-        kernel = lines_kernels.lines_parallel if self.is_parallel else lines_kernels.lines
-        ground = None if self.ground is None else self.ground[axis]
-        ground = np.zeros(1) if ground is None else ground
-        kernel(v, self.D, self.C[axis], ground, self.delta[axis], self.periodic[axis], outer, n, inner, dt,
-               mode)
+        from .sweep_kernels import lines, lines_parallel
+        killing = None if self.killing is None else self.killing[axis]
+        (lines_parallel if self.is_parallel else lines)(
+            v, self.D, self.C[axis], np.zeros(1) if killing is None else killing, self.delta[axis],
+            self.periodic[axis], outer, n, inner, dt, mode)
 
     def strang(self, v, dt, n_steps=1, mode=1):
         """n_steps symmetric split steps of length dt on v (N,), in place; mode 1: SDIRK2, 0: backward Euler
@@ -141,8 +147,6 @@ class SplitOperator:
         """Number of connected parts of the domain and the part of each node (N,), -1 outside."""
         if self.inside is None:
             return 1, None
-        from scipy.sparse import coo_matrix
-        from scipy.sparse.csgraph import connected_components
         I, J, c = self.edges()
         open_edges = c > 0
         n = self.W.size

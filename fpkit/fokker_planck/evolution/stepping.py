@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ...core.logarithms import dot
-from .implicit import ImplicitStep, Graph
+from .implicit import Graph, ImplicitStep
 
 
 def allowed_step(tol, kind):
@@ -263,6 +263,6 @@ def _part(axis, first, last):
 
 def graph_of(lines):
     """The whole chain of order 2 as a graph for unsplit solves."""
-    ground = None if lines.ground is None else sum(g for g in lines.ground if g is not None)
-    return Graph(lines.D, *lines.edges(), ground=ground, shape=lines.shape, inside=lines.inside,
+    killing = None if lines.killing is None else sum(g for g in lines.killing if g is not None)
+    return Graph(lines.D, *lines.edges(), killing=killing, shape=lines.shape, inside=lines.inside,
                  has_rings=any(lines.periodic) or not lines.is_split)

@@ -23,7 +23,10 @@ class TimeDependentSteps(StepControl):
         first = self.at(0.0)
         self.dt = 2 * float(min(np.min(w) for w in first.grid.widths)) ** 2 / first.theta
 
-    drift = property(lambda self: self._drift)
+    @property
+    def drift(self):
+        return self._drift
+
     rounding_rate = 0.0
 
     def at(self, time):

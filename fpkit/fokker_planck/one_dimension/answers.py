@@ -2,7 +2,7 @@
 whatever the grid.
 
 Each is an integral of positive functions on adaptive Gauss panels, or an eigenvalue of a chain that is exact
-on any panels (`interval_passage`, `interval_spectrum`). Nothing is formed by subtraction and all is kept in
+on any panels (`passage`, `spectrum`). Nothing is formed by subtraction and all is kept in
 logarithms, so rates of 1e-60 or 1e-10000 come with their full relative accuracy. The grid gives the domain
 (bounds, walls, mask) and the points where fields are drawn.
 """
@@ -14,6 +14,7 @@ import numpy as np
 
 from ...core import checks
 from ...core.results import Estimate, Field
+from ...potentials.regions.shapes import Region
 from ..results import PerAxis, QuasiStationary, Spectrum
 from .panels import HIGHEST
 from .passage import log_committor_mass, log_splitting, mean_time, variance
@@ -28,7 +29,7 @@ RING = 3e-12
 TIE = 1e-9                      # relative distance of equal exit rates
 
 
-# -------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------------------
 # numbers and errors
 def _relative_error(D, logs, x=None, span=0.0):
     """Relative error of exp(logs): what the panels leave, and the rounding of beta f over the range that the
@@ -49,9 +50,7 @@ def _estimate(D, log_value, method=QUADRATURE, x=None, span=0.0):
     """exp(log_value) as an Estimate; inf when it leaves the range of floats, and log10 still holds it."""
     with np.errstate(over="ignore"):
         value = float(np.exp(log_value))
-    error = value * float(np.max(_relative_error(D, log_value, x, span))) if np.isfinite(value) else (math.inf
-                                                                                                      if value
-                                                                                                      == math.inf else math.nan)
+    error = value * float(np.max(_relative_error(D, log_value, x, span)))
     return Estimate(value, error, method, log10=float(log_value) / math.log(10), inputs=D._inputs)
 
 
@@ -111,19 +110,17 @@ def _no_leak(D, what):
                          "for the committor.")
 
 
-# ------------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------------------
 # first passage
 def _passage(D, target, of_piece, name, units):
     _no_leak(D, f"the {name}")
-    parts = marked(D, {"target": target})
-    unreachable = lambda piece: piece.left is None and piece.right is None
-    log_at = _on_lines(parts, lambda piece: np.inf if unreachable(piece) else of_piece(piece),
-                       {"target": -np.inf})
+    reached = lambda piece: np.inf if piece.left is None and piece.right is None else of_piece(piece)
+    log_at = _on_lines(marked(D, {"target": target}), reached, {"target": -np.inf})
     return _field(D, name, log_at, units, (math.inf, "the target cannot be reached from here; mind the mask "
                                            "and the walls of the potential"))
 
 
-def mfpt(D, target):
+def mfpt(D, target: Region) -> Field:
     """Mean first passage time to a region; infinite where it cannot be reached.
 
     tau(x) = (1/theta) int_x^b exp(beta f(y))/M int_a^y exp(-beta f(z)) dz dy with a reflecting end a, Green's
@@ -132,12 +129,12 @@ def mfpt(D, target):
     return _passage(D, target, mean_time, "mfpt", "time")
 
 
-def mfpt_variance(D, target):
+def mfpt_variance(D, target: Region) -> Field:
     """Variance of the first passage time: it solves L v = -2 theta M (tau')^2, v = 0 on the target."""
     return _passage(D, target, variance, "mfpt variance", "time^2")
 
 
-def mfpt_moment(D, target, n):
+def mfpt_moment(D, target: Region, n: int) -> Field:
     """Mean of the n-th power of the first passage time: L tau_n = -n tau_{n-1}."""
     n = checks.whole("n", n, 1)
     return _passage(D, target, lambda piece: mean_time(piece, n), f"moment {n} of the first passage time",
@@ -152,7 +149,7 @@ def _between(D, source, target):
     return marked(D, {"source": _with_absorbing(D, source), "target": target})
 
 
-def committor(D, source, target):
+def committor(D, source: Region, target: Region) -> Field:
     """q(x) = int_a^x exp(beta f)/M over int_a^b between a point a of the source and b of the target."""
     def of_piece(piece):
         ends = {piece.left, piece.right} - {None}
@@ -169,8 +166,8 @@ def committor(D, source, target):
 
 def _log_capacity(D, parts):
     """log of cap exp(beta f0): resistances in parallel."""
-    gates = [-p.panels.resistance.log_total for part in parts for p in part.pieces if {p.left, p.right}
-             == {"source", "target"}]
+    gates = [-p.panels.resistance.log_total for part in parts for p in part.pieces
+             if {p.left, p.right} == {"source", "target"}]
     return np.logaddexp.reduce(gates) if gates else -np.inf
 
 
@@ -179,17 +176,17 @@ def _log_partition(D):
     return np.logaddexp.reduce([line.panels.mass.log_total for line in lines(D)])
 
 
-def capacity(D, source, target):
+def capacity(D, source: Region, target: Region) -> Estimate:
     _no_leak(D, "the capacity")
     return _estimate(D, _log_capacity(D, _between(D, source, target)) - D.beta * D.f0)
 
 
-def reactive_flux(D, source, target):
+def reactive_flux(D, source: Region, target: Region) -> Estimate:
     _no_leak(D, "the reactive flux")
     return _estimate(D, _log_capacity(D, _between(D, source, target)) - _log_partition(D))
 
 
-def rate(D, source, target):
+def rate(D, source: Region, target: Region) -> Estimate:
     _no_leak(D, "the rate")
     parts = _between(D, source, target)
     logs = []
@@ -200,28 +197,25 @@ def rate(D, source, target):
                 logs.append(p.panels.mass.log_total)
             elif ends == {"source", "target"}:
                 logs.append(log_committor_mass(p, of_right=p.right == "source"))
-        logs += [panels.mass.log_total for _, _, label, panels in part.within if label == "source"
-                 and panels is not None]
+        logs += [panels.mass.log_total for _, _, label, panels in part.within
+                 if label == "source" and panels is not None]
     if not logs:
         raise ValueError("the source is a point without room beside it: no time is spent coming from it; "
                          "enlarge it.")
     return _estimate(D, _log_capacity(D, parts) - np.logaddexp.reduce(logs))
 
 
-# -----------------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------------------
 # spectrum
-def spectrum(D, k):
+def spectrum(D, k: int) -> Spectrum:
     """The k lowest eigenvalues of -L over all parts of the domain."""
     regions = {} if D.absorbing is None else {"absorbing region": D.absorbing}
     found = []
-    for line in (lines(D) if not regions else []):
-        found += _modes(D, line, line.panels, k, line.is_ring, True, True)
-    for part in (marked(D, regions) if regions else []):
-        for piece in part.pieces:
-            ring = part.line.is_ring and not part.within
-            found += _modes(D, part.line, piece.panels, k, ring, piece.left is None, piece.right is None)
+    for part in marked(D, regions):
         if part.line.is_ring and not part.within:
-            found += _modes(D, part.line, part.line.panels, k, True, True, True)
+            found += _modes(part.line, part.line.panels, k, True, True, True)
+        for piece in part.pieces:
+            found += _modes(part.line, piece.panels, k, False, piece.left is None, piece.right is None)
     if not found:
         raise ValueError("the absorbing region covers the whole domain; nothing is left to diffuse.")
     found.sort(key=lambda item: item[0])
@@ -234,7 +228,7 @@ def spectrum(D, k):
     return Spectrum(values, errors, logs / math.log(10), functions, D.grid, ELEMENTS, D._inputs)
 
 
-def _modes(D, line, panels, k, is_ring, is_free_left, is_free_right):
+def _modes(line, panels, k, is_ring, is_free_left, is_free_right):
     modes = Modes(panels, k, is_ring, is_free_left, is_free_right, line.function)
     return [(log, modes, i, line) for i, log in enumerate(modes.log)]
 
@@ -277,11 +271,11 @@ def _outside(D, target):
     return sorted(found, key=lambda item: item[0])
 
 
-def exit_rate(D, target):
+def exit_rate(D, target: Region) -> Estimate:
     return _estimate(D, _outside(D, target)[0][0], ELEMENTS)
 
 
-def quasi_stationary(D, target):
+def quasi_stationary(D, target: Region) -> QuasiStationary:
     """From the slowest piece outside the target; of several equally slow ones, as the Gibbs density would be
     left on them."""
     found = _outside(D, target)
@@ -295,8 +289,7 @@ def quasi_stationary(D, target):
         scale = math.log(float((modes.weights * nodes).sum()) / float((modes.weights * nodes ** 2).sum()))
         with np.errstate(divide="ignore"):
             for lap in (0.0, period) if D.grid.periodic[0] else (0.0,):
-                cells = log_cell_masses(modes.panels, line.function, edges + lap,
-                                        lambda x: np.log(np.maximum(interpolated(modes.panels, nodes, x), 0)))
+                cells = log_cell_masses(modes.panels, line.function, edges + lap, nodes)
                 masses = np.logaddexp(masses, scale + cells)
             log_r = modes.chain.log_resistance(modes.values[0])
             for end, label, psi_in, k in ((modes.panels.edges[0], piece.left, psi[1], 0),
@@ -310,9 +303,8 @@ def quasi_stationary(D, target):
     density = share / D.grid.volumes
     rate = _estimate(D, found[0][0], ELEMENTS)
     error = density * 10 * float(_relative_error(D, found[0][0]))
-    return QuasiStationary(rate, Field(density, D.grid, "quasi-stationary density", error, "1/volume",
-                                       D._inputs), np.array(points), flows / flows.sum(),
-                           target, D._inputs)
+    density = Field(density, D.grid, "quasi-stationary density", error, "1/volume", D._inputs)
+    return QuasiStationary(rate, density, np.array(points), flows / flows.sum(), target, D._inputs)
 
 
 def _ring(D, what):
@@ -325,14 +317,15 @@ def _ring(D, what):
     return line if line.is_ring else None
 
 
-def effective_diffusion(D, force=0.0):
+def effective_diffusion(D, force: float = 0.0) -> PerAxis:
     """Lifson and Jackson: theta L^2 / (int exp(beta f)/M int exp(-beta f)) over the period, 0 across a wall;
-    with a force `interval_tilt`."""
+    with a force `tilted_ring`."""
     line = _ring(D, "effective diffusion")
     if line is None:
         return PerAxis([Estimate(0.0, 0.0, QUADRATURE, inputs=D._inputs)])
     if force == 0:
-        log_d = 2 * math.log(line.high - line.low) - line.panels.resistance.log_total - line.panels.mass.log_total
+        panels = line.panels
+        log_d = 2 * math.log(line.high - line.low) - panels.resistance.log_total - panels.mass.log_total
     else:
         log_d = log_velocity_and_diffusion(line, D.beta, force)[1]
     return PerAxis([_estimate(D, log_d, span=_tilt(D, line, force))])
@@ -342,7 +335,7 @@ def _tilt(D, line, force):
     return 2 * D.beta * abs(force) * (line.high - line.low)
 
 
-def velocity(D, force):
+def velocity(D, force: float) -> Estimate:
     """Mean velocity on a ring under a constant force."""
     line = _ring(D, "velocity")
     if line is None or force == 0:

@@ -9,7 +9,7 @@ truncation and the noise of f alike.
 """
 from __future__ import annotations
 
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -26,7 +26,7 @@ REMOTE = 40.0                  # outer walls above the inner part by this much h
 NOISY = 1e-4                   # last coefficients that may be taken for the noise of f
 
 
-@lru_cache(maxsize=None)
+@cache
 def legendre(n=ORDER):
     """Matrix (n, n) from values at the Gauss nodes to Legendre coefficients on [-1, 1], to the last digit
     (the weights are not)."""
@@ -35,7 +35,7 @@ def legendre(n=ORDER):
     return inverse + inverse @ (np.eye(n) - V @ inverse)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _beside():
     """Legendre polynomials (n, 2) at the points beside the two edges of a panel where f is looked at too."""
     return np.polynomial.legendre.legvander(np.array([2 * BESIDE - 1, 1 - 2 * BESIDE]), ORDER - 1).T.copy()
@@ -180,9 +180,9 @@ class Running:
 
     def _inside(self, backwards):
         C = cumulative(ORDER)
+        C = C[::-1, ::-1] if backwards else C
         with np.errstate(divide="ignore"):
-            return self.scale[:, None] + np.log(np.maximum(self.g @ (C[::-1, ::-1] if backwards else C).T,
-                                                           0.0))
+            return self.scale[:, None] + np.log(np.maximum(self.g @ C.T, 0.0))
 
     @cached_property
     def nodes_left(self):
@@ -253,7 +253,7 @@ def adaptive(function, edges, beta, f0):
         B, log_r = (a.reshape(points.shape) for a in function(points.ravel()))
         _check(B[:, :ORDER], points)
         # at an edge f may be no number, as sin(x)/x is not at 0
-        B = np.where(np.isnan(B) | (B == -np.inf), np.nan, B)
+        B = np.where(np.isnan(B) | (-np.inf == B), np.nan, B)
         is_wall = B > HIGHEST
         has_wall = is_wall.any(1)
         B, log_r = np.where(is_wall, HIGHEST, B), np.where(is_wall, HIGHEST, log_r)
@@ -278,23 +278,21 @@ def adaptive(function, edges, beta, f0):
         low, high, family = _subdivided(low[more], high[more], parts)
     if not done:
         return []
-    low, high, B, log_r, error = (np.concatenate([d[k] for d in done]) for k in range(5))
-    order = np.argsort(low)
-    low, high, B, log_r, error = (a[order] for a in (low, high, B, log_r, error))
+    order = np.argsort(np.concatenate([d[0] for d in done]))
+    low, high, B, log_r, error = (np.concatenate([d[k] for d in done])[order] for k in range(5))
     starts = np.r_[0, np.flatnonzero(low[1:] != high[:-1]) + 1, low.size]
-    return [Panels(np.append(low[i:j], high[j - 1]), B[i:j], log_r[i:j], error[i:j]) for i,
-            j in zip(starts[:-1], starts[1:])]
+    return [Panels(np.append(low[i:j], high[j - 1]), B[i:j], log_r[i:j], error[i:j])
+            for i, j in zip(starts[:-1], starts[1:])]
 
 
 def _check(B, points):
-    bad = np.isnan(B) | (B == -np.inf)
+    bad = np.isnan(B) | (-np.inf == B)
     if bad.any():
         raise ValueError(f"the potential is NaN or -inf at {points[bad][0]:.6g}, between cell centres; take "
                          "that place out with Grid(..., mask=...).")
     if B.min() < -HIGHEST:
         raise ValueError(f"the potential has a pole near {points.ravel()[B.argmin()]:.6g}: it falls without "
-                         "bound; take that place out with "
-                         "Grid(..., mask=...).")
+                         "bound; take that place out with Grid(..., mask=...).")
 
 
 def _resolution(*exponents):
@@ -316,5 +314,5 @@ def _subdivided(low, high, parts):
     family = np.cumsum(parts) - parts
     k = np.arange(parts.sum()) - np.repeat(family, parts)
     low, high, n = (np.repeat(a, parts) for a in (low, high, parts))
-    return low + (high - low) * (k / n), np.where(k + 1 == n, high,
-                                                  low + (high - low) * ((k + 1) / n)), family
+    ends = np.where(k + 1 == n, high, low + (high - low) * ((k + 1) / n))
+    return low + (high - low) * (k / n), ends, family

@@ -48,8 +48,8 @@ class Green:
         if self.absorbs == (True, False):
             return self.outer.nodes_left
         r = self.panels.resistance
-        return np.logaddexp(r.nodes_right + self.from_left.nodes_left, r.nodes_left
-                            + self.from_right.nodes_right) - r.log_total
+        return np.logaddexp(r.nodes_right + self.from_left.nodes_left,
+                            r.nodes_left + self.from_right.nodes_right) - r.log_total
 
     @property
     def log_flux(self):
@@ -69,8 +69,8 @@ class Green:
         if self.absorbs == (True, False):
             return self.outer.at_left(*at)
         r = self.panels.resistance
-        return np.logaddexp(r.at_right(*at) + self.from_left.at_left(*at), r.at_left(*at)
-                            + self.from_right.at_right(*at)) - r.log_total
+        return np.logaddexp(r.at_right(*at) + self.from_left.at_left(*at),
+                            r.at_left(*at) + self.from_right.at_right(*at)) - r.log_total
 
 
 def mean_time(piece, moment=1):
@@ -91,9 +91,8 @@ def variance(piece):
 
 def log_splitting(piece):
     """Functions log q and log (1 - q), q the probability to end at the right one of two absorbing ends."""
-    r = piece.panels.resistance
-    return (lambda x: r.at_left(*piece.panels.place(x))
-            - r.log_total), (lambda x: r.at_right(*piece.panels.place(x)) - r.log_total)
+    r, place = piece.panels.resistance, piece.panels.place
+    return (lambda x: r.at_left(*place(x)) - r.log_total), (lambda x: r.at_right(*place(x)) - r.log_total)
 
 
 def log_committor_mass(piece, of_right):

@@ -86,7 +86,7 @@ def lines(diffusion):
 
 def _lines(D):
     grid, V = D.grid, D._frozen_potential
-    D._energies                                                   # refuses NaN
+    _ = D._energies                              # refuses NaN
     beta, f0, log_theta = D.beta, D.f0, np.log(D._frozen_theta)
     low, high = grid.bounds[0]
     period, is_periodic = high - low, grid.periodic[0]
@@ -99,7 +99,7 @@ def _lines(D):
 
     found = []
     for left, right, n_cells in _runs(grid, V):
-        is_ring = is_periodic and n_cells == grid.n_cells
+        is_whole = is_periodic and n_cells == grid.n_cells
         edges = np.linspace(left, right, 1 + int(np.clip(n_cells // CELLS_PER_PANEL, FIRST_PANELS, 4000)))
         knots = spline_knots(V)
         special = [] if knots is None else list(knots[0])
@@ -107,15 +107,16 @@ def _lines(D):
             special = [*special, high, *(k + period for k in special)]
         special = np.array([k for k in special if left < k < right])
         if special.size:
-            edges = edges[np.abs(edges[:, None] - special[None]).min(1) > NEAR
-                          * period] if special.size < 4000 else edges[[0, -1]]
+            if special.size < 4000:
+                edges = edges[np.abs(edges[:, None] - special[None]).min(1) > NEAR * period]
+            else:
+                edges = edges[[0, -1]]
             edges = np.union1d(np.union1d(edges, special), [left, right])
         parts = adaptive(function, edges, beta, f0)
-        is_ring = is_ring and len(parts) == 1 and parts[0].edges[0] == left and parts[0].edges[-1] == right
-        if not is_ring and is_periodic and n_cells == grid.n_cells and len(parts) > 1 and parts[0].edges[0] == left and parts[-1].edges[-1] == right:
-            # a wall elsewhere on the ring: the seam is none
-            parts = parts[1:-1] + [_joined(parts[-1], parts[0], period)]
-        found += [Interval(p, is_ring, function, (low, high, is_periodic)) for p in parts]
+        is_whole = is_whole and parts and parts[0].edges[0] == left and parts[-1].edges[-1] == right
+        if is_whole and len(parts) > 1:          # a wall elsewhere on the ring: the seam is none
+            parts, is_whole = parts[1:-1] + [_joined(parts[-1], parts[0], period)], False
+        found += [Interval(p, bool(is_whole), function, (low, high, is_periodic)) for p in parts]
     if not found:
         raise ValueError("the potential is infinite in every cell; move the bounds of the grid.")
     _refuse_poles(found)
@@ -133,8 +134,8 @@ def _refuse_poles(found):
         p = line.panels
         for k in np.flatnonzero(p.width <= 1e-14 * max(np.abs(p.edges).max(), p.edges[-1] - p.edges[0])):
             mass, resistance = (np.exp(r.log_whole[k] - r.log_total) for r in (p.mass, p.resistance))
-            at_an_end = min(p.edges[k] - p.edges[0],
-                            p.edges[-1] - p.edges[k + 1]) <= NEAR * (p.edges[-1] - p.edges[0])
+            from_ends = min(p.edges[k] - p.edges[0], p.edges[-1] - p.edges[k + 1])
+            at_an_end = from_ends <= NEAR * (p.edges[-1] - p.edges[0])
             if mass > SLIVER or (resistance > SLIVER and not at_an_end):
                 raise ValueError(f"the potential has a pole near {p.edges[k]:.6g}: "
                                  f"exp({'-' if mass > SLIVER else ''}f/theta) has no finite integral "
@@ -156,10 +157,13 @@ def _runs(grid, V):
     flags = np.r_[False, np.roll(inside, -first), False]
     lap = lambda i, values: values[i % n] + (i // n) * (high - low)
 
+    def allowed(x):
+        x = low + (x - low) % (high - low) if is_periodic else x
+        return all(bool(np.all(rule(np.array([[x]])))) for rule in rules)
+
     def wall(cell, side, step):
         face = edges[cell % n + side] + (cell // n) * (high - low)
         beyond = face if not is_periodic and not 0 <= cell + step < n else lap(cell + step, centres)
-        allowed = lambda x: all(bool(np.all(rule(np.array([[low + (x - low) % (high - low) if is_periodic else x]])))) for rule in rules)
         return _wall(allowed, lap(cell, centres), beyond, face) if rules else face
 
     starts, stops = np.flatnonzero(flags[1:] & ~flags[:-1]), np.flatnonzero(flags[:-1] & ~flags[1:])
@@ -171,14 +175,19 @@ def _wall(allowed, inner, outer, face):
     both."""
     if not allowed(inner) or allowed(outer):
         return face
-    a, b = inner, outer
-    for _ in range(60):
-        c = 0.5 * (a + b)
-        a, b = (c, b) if allowed(c) else (a, c)
+    a, _ = _bisected(allowed, inner, outer)
     return face if abs(a - face) <= 1e-9 * abs(outer - inner) else a
 
 
-# --------------------------------------------------------------------------------------------------------------
+def _bisected(is_true, a, b):
+    """Two points as near as floats allow between which `is_true` changes; it holds at the first."""
+    for _ in range(60):
+        c = 0.5 * (a + b)
+        a, b = (c, b) if is_true(c) else (a, c)
+    return a, b
+
+
+# ----------------------------------------------------------------------------------------------------------
 # regions
 def marked(diffusion, regions):
     """Each line with the regions {label: Region} on it, cut at their boundaries.
@@ -230,24 +239,18 @@ def _spans(region: Region, line, grid):
         special = np.concatenate([special, special + (high - low)])
     special = np.concatenate([special[(special > line.low - near) & (special < line.high + near)],
                               [line.low, line.high]])
-    special[np.abs(special - line.low) <= near], special[np.abs(special - line.high)
-                                                         <= near] = line.low, line.high
-    ticks = np.unique(np.concatenate([ticks[(ticks > line.low + near) & (ticks < line.high - near)],
-                                      special]))
+    for end in (line.low, line.high):
+        special[np.abs(special - end) <= near] = end
+    ticks = np.r_[ticks[(ticks > line.low + near) & (ticks < line.high - near)], special]
+    ticks = np.unique(ticks)
     x = np.sort(np.concatenate([ticks, (ticks[1:] + ticks[:-1]) / 2]))
     hit = region.contains(line.wrapped(x)[:, None])
     change = np.flatnonzero(hit[1:] != hit[:-1])
     cross = []
+    is_in = lambda p: bool(region.contains(line.wrapped(np.array([[p]])))[0])
     for k in change:
-        a, b = x[k], x[k + 1]
-        inside_a = hit[k]
-        for _ in range(60):
-            c = 0.5 * (a + b)
-            if bool(region.contains(line.wrapped(np.array([[c]])))[0]) == inside_a:
-                a = c
-            else:
-                b = c
-        c = 0.5 * (a + b)
+        ends = (x[k], x[k + 1]) if hit[k] else (x[k + 1], x[k])
+        c = 0.5 * sum(_bisected(is_in, *ends))
         closest = special[np.abs(special - c).argmin()]
         cross.append(closest if abs(closest - c) <= 10 * near else c)
     bounds = ([line.low] if hit[0] else []) + cross + ([line.high] if hit[-1] else [])
@@ -267,21 +270,16 @@ def _cut(line, spans):
     panels = line.panels
     if not spans:
         return MarkedInterval(line, [] if line.is_ring else [Piece(panels, None, None)], [])
-    period = line.high - line.low
-    start = spans[0][0] if line.is_ring else line.low
-    if line.is_ring:
-        start = min(a for a, _, _ in spans)
-        ends = np.array([line.low + (e - line.low) % period for a, b, _ in spans for e in (a, b)])
-        panels = panels.cut_at(ends, line.function)
-        first = int(np.argmin(np.abs(panels.edges[:-1] - start)))
-        panels = panels.rotated(first, period)
-        spans = sorted(spans) + [(start + period, start + period, spans[0][2])]
-        edge = lambda e: int(np.argmin(np.abs(panels.edges - e)))
-        # its coordinates begin at the first region
+    ends = np.array([e for a, b, _ in spans for e in (a, b)])
+    if line.is_ring:                             # its coordinates begin at the first region
+        start, period = spans[0][0], line.high - line.low
+        panels = panels.cut_at(line.low + (ends - line.low) % period, line.function)
+        panels = panels.rotated(int(np.argmin(np.abs(panels.edges[:-1] - start))), period)
+        spans = [*spans, (start + period, start + period, spans[0][2])]
         line = Interval(panels, False, line.function, line.domain)
     else:
-        panels = panels.cut_at(np.array([e for a, b, _ in spans for e in (a, b)]), line.function)
-        edge = lambda e: int(np.argmin(np.abs(panels.edges - e)))
+        panels = panels.cut_at(ends, line.function)
+    edge = lambda e: int(np.argmin(np.abs(panels.edges - e)))
     _refuse_overlap(spans)
     pieces, within, at, label = [], [], 0, None
     for a, b, name in spans:
@@ -297,7 +295,7 @@ def _cut(line, spans):
 
 def _refuse_overlap(spans):
     """Regions of different labels may not share a point."""
-    for (a, b, name), (c, d, other) in zip(spans[:-1], spans[1:]):
+    for (_, b, name), (c, _, other) in zip(spans[:-1], spans[1:]):
         if c <= b and name != other:
             raise ValueError(f"the {name} and the {other} {'touch' if c == b else 'overlap'} at {c:.6g}; "
                              "shrink one of them.")

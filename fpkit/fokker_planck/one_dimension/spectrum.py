@@ -1,5 +1,5 @@
 """Eigenvalues and eigenfunctions of -L on a line or a ring, each with full relative accuracy; see
-`interval_kernels`."""
+`sturm_kernels`."""
 from __future__ import annotations
 
 from functools import cached_property
@@ -109,7 +109,7 @@ class Modes:
             bisect(n_zero, low, top, is_ring, *self.free, *self._series(chain), bases, factors)
             self.bases[n_zero:], self.factors[n_zero:] = bases, factors
             if is_ring:
-                self.functions  # finding them takes the eigenvalues to the last digits
+                _ = self.functions               # finding them takes the eigenvalues to the last digits
 
     def _series(self, chain):
         return (chain.log_R, *chain.series[1:]) if self.is_ring else chain.series
@@ -153,9 +153,8 @@ class Modes:
             psi = self._orthogonal(self._ring_candidates(i, turn % len(self.panels)), i, j - i)
             if all(f is not None for f in psi):
                 own = np.array(psi)[:, :-1].T / scale[:, None]
-                off = np.linalg.norm(own - symmetric @ (symmetric.T @ own),
-                                     axis=0) / np.linalg.norm(own, axis=0)
-                if off.max() < SAME:
+                off = np.linalg.norm(own - symmetric @ (symmetric.T @ own), axis=0)
+                if (off / np.linalg.norm(own, axis=0)).max() < SAME:
                     return psi
         psi = symmetric.T * scale
         return self._orthogonal((self._normalised(np.append(f, f[0]), i) for f in psi), i, j - i)
@@ -187,15 +186,14 @@ class Modes:
         sweep(base, x, self.free[1], *c.mirrored(), b)
         sign, log = b[2, ::-1], b[3, ::-1]  # psi_j / psi_{j+1} of the sweep from the right
         # what is left of the balance at node j when both sweeps meet there, in units of lambda times its mass
-        flow = np.zeros(P)
         with np.errstate(invalid="ignore", over="ignore"):
             # log of z/(1 + z) of the mirrored sweep, nodes 1..P
             right = np.where(np.isinf(b[3]), 0.0, b[1] - b[3])[::-1]
             sign_right = (b[0] * b[2])[::-1]
             top = np.maximum(a[1], right)
             rest = np.abs(a[0] * np.exp(a[1] - top) + sign_right * np.exp(right - top))
-            flow = top + np.log(np.maximum(rest, 1e-30)) - np.log(c.left[:, 0]
-                                                                  + np.r_[0.0, c.right[:-1, 0] * c.ratio[1:]])
+            mass = c.left[:, 0] + np.r_[0.0, c.right[:-1, 0] * c.ratio[1:]]
+            flow = top + np.log(np.maximum(rest, 1e-30)) - np.log(mass)
         if not self.free[0]:
             flow[0] = np.inf
         tried = np.zeros(P, bool)
@@ -204,9 +202,8 @@ class Modes:
             ups, downs = np.zeros(P + 1), np.ones(P + 1)
             ups[node + 1:], downs[node + 1:] = np.cumsum(-log[node:]), np.cumprod(sign[node:])
             if node:
-                ups[:node], downs[:node] = np.cumsum(-a[3,
-                                                        :node][::-1])[::-1], np.cumprod(a[2,
-                                                                                          :node][::-1])[::-1]
+                ups[:node] = np.cumsum(-a[3, :node][::-1])[::-1]
+                downs[:node] = np.cumprod(a[2, :node][::-1])[::-1]
             psi = downs * np.exp(np.nan_to_num(ups - ups.max(), neginf=-745.0))
             if not self.free[0]:
                 psi[0] = 0.0
@@ -228,9 +225,7 @@ class Modes:
         return self.chain.inside(self.values[i], psi)
 
     def _normalised(self, psi, i):
-        if not np.isfinite(psi).all():
-            return None
-        if not psi.any():
+        if not np.isfinite(psi).all() or not psi.any():
             return None
         psi = psi / np.abs(psi).max()
         size = (self.weights * self.nodes(psi, i) ** 2).sum()
@@ -257,10 +252,6 @@ class Modes:
         log_m = -2 * np.log(ahead) - c.log_resistance(lam)
         return v @ turn, np.exp(-0.5 * (log_m - log_m.max())), shift / lam
 
-    @staticmethod
-    def _at(series, lam):
-        return sum((-lam) ** k * series[:, k] for k in range(TERMS))
-
     def _ring_candidates(self, i, turn):
         """Null vectors of the 2 x 2 matrix of `_ring_count`, carried along both arcs of the ring opened
         `turn` nodes on."""
@@ -276,8 +267,8 @@ class Modes:
         m0, mc, b = (there[k, c] * np.exp(there[k + 1, c] - top) + back[k, c] * np.exp(back[k + 1, c] - top)
                      for k in (0, 2, 4))
         # both rows of [[b - m0, -b], [-b, b - mc]] give it; the one that cancels less gives it better
-        null = (b, b - m0) if abs(b - m0) * (abs(b)
-                                             + abs(mc)) >= abs(b - mc) * (abs(b) + abs(m0)) else (b - mc, b)
+        is_first = abs(b - m0) * (abs(b) + abs(mc)) >= abs(b - mc) * (abs(b) + abs(m0))
+        null = (b, b - m0) if is_first else (b - mc, b)
         # the last two: the matrix of a double eigenvalue vanishes
         for ends in (null, (1.0, 0.0), (0.0, 1.0)):
             psi = np.empty(P + 1)
@@ -304,11 +295,12 @@ def interpolated(panels, values, x):
     return np.einsum("ik,ik->i", np.polynomial.legendre.legvander(t, ORDER - 1), values[p] @ legendre().T)
 
 
-def log_cell_masses(panels, function, edges, log_weight):
-    """log of int weight m over the cells between `edges`, with log_weight (points) -> log of the weight; -inf
-    off the line."""
+def log_cell_masses(panels, function, edges, values):
+    """log of int v m over the cells between `edges`, v >= 0 the function with these values at the Gauss nodes
+    (P, n); -inf off the line."""
     fine = panels.cut_at(edges, function)
-    whole = Running(fine, log_weight(fine.nodes.ravel()).reshape(fine.B.shape) - fine.B).log_whole
+    v = np.maximum(interpolated(panels, values, fine.nodes.ravel()), 0).reshape(fine.B.shape)
+    whole = Running(fine, np.log(v) - fine.B).log_whole
     middle = (fine.edges[1:] + fine.edges[:-1]) / 2
     cell = np.searchsorted(edges, middle) - 1
     out = np.full(len(edges) - 1, -np.inf)

@@ -55,8 +55,8 @@ def _tilted(panels, line, tilt, is_mirrored):
     sign = -1.0 if is_mirrored else 1.0
     n = np.ceil(tilt * panels.width / STEP)
     if (n > 1).any():
-        edges = np.concatenate([np.linspace(a, b, int(k), endpoint=False) for a, b,
-                                k in zip(panels.edges[:-1], panels.edges[1:], np.maximum(n, 1))])
+        edges = np.concatenate([np.linspace(a, b, int(k), endpoint=False) for a, b, k
+                                in zip(panels.edges[:-1], panels.edges[1:], np.maximum(n, 1))])
         panels = panels.cut_at(edges, lambda x: line.function(sign * x))
     phi = tilt * (panels.nodes - panels.edges[0])
     return Panels(panels.edges, panels.B - phi, panels.log_r - phi, panels.error)

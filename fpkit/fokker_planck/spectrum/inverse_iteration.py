@@ -11,9 +11,9 @@ LEAST_MASS = 1e-200              # relative: lighter states take no part in scal
 def lowest(out):
     """log of the lowest eigenvalue of (K + ground) v = rate m v where every part is drained, and v > 0."""
     top = out.log_m.max()
-    m = np.where(out.drained, out.mode_mass(top), 0.0)
+    m = np.where(out.reaches_boundary, out.mode_mass(top), 0.0)
     factors = out.factors()
-    solve = lambda v: np.where(out.drained, factors.solve(m * v), 0.0)
+    solve = lambda v: np.where(out.reaches_boundary, factors.solve(m * v), 0.0)
     v = solve(np.ones(out.n))
     v = v / v.max()
     rate, v, is_found = _inverse_steps(solve, m, v, STEPS)
@@ -23,7 +23,7 @@ def lowest(out):
         rate, v, _ = _inverse_steps(solve, m, np.abs(vectors[0]) / np.abs(vectors[0]).max(), 3)
     if out.rows is not None:
         extra = np.where(m > 0, np.exp(out.log_source - top) - np.exp(out.log_m - top), 0.0)
-        consistent = lambda v: np.where(out.drained, out.consistent(factors, m * v, extra * v), 0.0)
+        consistent = lambda v: np.where(out.reaches_boundary, out.consistent(factors, m * v, extra * v), 0.0)
         rate, v, _ = _inverse_steps(consistent, m, v, 6, 1e-11)
     return float(np.log(rate)) + out.shift - top, v
 
@@ -46,7 +46,7 @@ def signed(solve, x):
     return solve(np.maximum(x, 0.0)) - solve(np.maximum(-x, 0.0))
 
 
-def inverse_lanczos(solve, m, k, start, project=None, shift=0.0):
+def inverse_lanczos(solve, m, k, start, project=None):
     """The k largest eigenvalues of x -> solve(x) in the product sum m x y, as (values, vectors (k, n)).
 
     `project` takes the known eigenvectors out of a vector.

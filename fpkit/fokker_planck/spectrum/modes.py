@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from ..boundary_values.killed_chain import REACH, KilledChain
+from ..solvers.elimination import Elimination
+from .inverse_iteration import inverse_lanczos, signed
+from .slow_modes import SlowModes
 
 # states: elimination in 3D takes N^2 operations and N^(4/3) memory
 LARGEST = {1: 2**31, 2: 1_200_000, 3: 120_000}
@@ -42,11 +45,8 @@ def lowest_modes(diffusion, k):
 
 def part_modes(out, part, k):
     """log eigenvalues and vectors (k, n) of one connected part of the states."""
-    from ..solvers.elimination import Elimination
-    from .inverse_iteration import inverse_lanczos, signed
-    from .slow_modes import SlowModes
     n_here = int(part.sum())
-    drained = bool(out.drained[part].any())
+    drained = bool(out.reaches_boundary[part].any())
     top = out.log_m[part].max()
     m = np.where(part, np.exp(out.log_m - top), 0.0)
     logs, vectors = [], []
@@ -73,7 +73,7 @@ def part_modes(out, part, k):
     # (K + ground + shift m)^-1 m on what the slow modes leave; the shift is small against the fast
     # eigenvalues
     shift = 0.1 / slow.relaxation if out.reach == REACH else 1e-3
-    ground = np.where(part, np.where(out.drained, out.ground, 0.0) + shift * m, 1.0)
+    ground = np.where(part, np.where(out.reaches_boundary, out.killing, 0.0) + shift * m, 1.0)
     solver = Elimination(out.ordering, out.c, ground)
     solve = lambda x: np.where(part, signed(lambda b: solver.solve(m * b), x), 0.0)
     known = np.array(vectors).reshape(len(vectors), -1)
@@ -85,11 +85,10 @@ def part_modes(out, part, k):
         return x
 
     start = project(np.random.default_rng(0).standard_normal(out.n))
-    values, found = inverse_lanczos(solve, m, rest, start, project, shift)
-    for mu, v in zip(values, found):
+    killing = np.where(out.reaches_boundary, out.killing, 0.0)
+    for v in inverse_lanczos(solve, m, rest, start, project)[1]:
         v = project(v)
-        energy = (out.c * (v[out.I] - v[out.J]) ** 2).sum() + (np.where(out.drained, out.ground, 0.0) * v
-                                                               * v).sum()
+        energy = (out.c * (v[out.I] - v[out.J]) ** 2).sum() + (killing * v * v).sum()
         logs.append(float(np.log(energy / (m * v * v).sum())) + out.shift - top)
         vectors.append(v)
     return logs, vectors
@@ -100,7 +99,7 @@ def _few(out, part, m, top, k):
     from scipy.linalg import eigh
     at = np.flatnonzero(part)
     place = {i: a for a, i in enumerate(at)}
-    K = np.diag(np.where(out.drained, out.ground, 0.0)[at])
+    K = np.diag(np.where(out.reaches_boundary, out.killing, 0.0)[at])
     for i, j, c in zip(out.I, out.J, out.c):
         if i in place and j in place:
             a, b = place[i], place[j]
@@ -113,7 +112,7 @@ def _few(out, part, m, top, k):
     for q, (value, x) in enumerate(zip(values[:k], X.T)):
         v = np.zeros(out.n)
         v[at] = x
-        zero = q == 0 and not out.drained[at].any()
+        zero = q == 0 and not out.reaches_boundary[at].any()
         logs.append(-np.inf if zero or value <= 0 else float(np.log(value)) + out.shift - top)
         vectors.append(v)
     return logs, vectors

@@ -4,7 +4,9 @@ from __future__ import annotations
 import numpy as np
 
 from ..boundary_values.first_passage import UNREACHABLE
-from ..boundary_values.killed_chain import DEAD, KilledChain
+from ..boundary_values.killed_chain import NEGLIGIBLE_MASS, KilledChain
+from ..discretisation.absorbing_boundary import exit_points
+from .inverse_iteration import lowest
 
 
 class QuasiStationaryState:
@@ -18,11 +20,10 @@ class QuasiStationaryState:
     """
 
     def __init__(self, diffusion, target):
-        from ..spectrum.inverse_iteration import lowest
         self.diffusion = diffusion
         out = self.out = KilledChain(diffusion, [target])
         self.status = "ok"
-        if out.left_out(out.drained) > DEAD:
+        if out.left_out(out.reaches_boundary) > NEGLIGIBLE_MASS:
             self.status, self.log_rate, self.v = UNREACHABLE, -np.inf, np.zeros(out.n)
             return
         self.log_rate, self.v = lowest(out)
@@ -36,9 +37,8 @@ class QuasiStationaryState:
 
     def exits(self):
         """Points of the boundary (k, ndim) and probabilities (k,)."""
-        from ..discretisation.absorbing_boundary import exit_points
         out = self.out
-        ground = out.grounds[0] if out.grounds[1] is None else out.grounds[0] + out.grounds[1]
+        ground = out.killings[0] if out.killings[1] is None else out.killings[0] + out.killings[1]
         at = np.flatnonzero(ground > 0)
         p = ground[at] * self.v[at]
         return exit_points(self.diffusion, out.regions[0], out.ids[at]), p / p.sum()

@@ -9,7 +9,9 @@ Q x, Q the committors of the cores and T = (K outside the cores)^-1 M. Hence exa
 with C the Laplacian of the capacities between cores (flows into cores). Every entry is a sum of positive
 terms; lambda is well conditioned in them. M_0 alone is the well network with consistent masses, an upper
 bound [1]_; the series converges like (lambda / lowest eigenvalue with absorption at the cores)^j. The small
-problem is solved in decimal arithmetic with as many digits as the spread of the capacities asks for.
+problem is solved in decimal arithmetic with as many digits as the spread of the capacities asks for:
+rotations in logarithms as in `core.networks` give the eigenvalues as sharply, but the values of a mode in
+light wells only relative to the heaviest one.
 
 References
 ----------
@@ -17,9 +19,11 @@ References
 """
 from __future__ import annotations
 
-from decimal import Decimal, localcontext
+from decimal import Decimal, getcontext, localcontext
 
 import numpy as np
+
+from ..solvers.elimination import Elimination
 
 POWERS = 7                       # of T applied to the committors: moments up to twice that
 MOST_CORES = 24
@@ -40,7 +44,6 @@ class SlowModes:
     """
 
     def __init__(self, out, part, nodes):
-        from ..solvers.elimination import Elimination
         nodes = np.asarray(nodes)[:MOST_CORES]
         n, k = out.n, nodes.size
         is_core = np.zeros(n, bool)
@@ -49,9 +52,9 @@ class SlowModes:
         touches = is_core[I] | is_core[J]
         to_core = np.zeros((k, n))                      # conductance of each state into each core
         for a, node in enumerate(nodes):
-            np.add.at(to_core[a], J[I == node], c[I == node])
-            np.add.at(to_core[a], I[J == node], c[J == node])
-        own_ground = np.where(out.drained, out.ground, 0.0)
+            np.add.at(to_core[a], J[node == I], c[node == I])
+            np.add.at(to_core[a], I[node == J], c[node == J])
+        own_ground = np.where(out.reaches_boundary, out.killing, 0.0)
         ground = np.where(is_core, 1.0, own_ground + to_core.sum(0))
         ground = np.where(part, ground, 1.0)
         solver = Elimination(out.ordering, np.where(touches, 0.0, c), ground)
@@ -109,9 +112,9 @@ def _eigenvalues(C, leak, moments, unit):
         context.Emin, context.Emax = -999999999, 999999999
         D = lambda A: [[Decimal(float(a)) for a in row] for row in A]
         laplacian = [[-a * Decimal(unit) for a in row] for row in D(C)]
-        for i in range(k):
-            laplacian[i][i] = -sum((laplacian[i][j] for j in range(k) if j != i),
-                                   Decimal(0)) + Decimal(float(leak[i])) * Decimal(unit)
+        for i, row in enumerate(laplacian):
+            others = sum((a for j, a in enumerate(row) if j != i), Decimal(0))
+            row[i] = Decimal(float(leak[i])) * Decimal(unit) - others
         decimal_moments = [D(M) for M in moments]
         out = []
         first, vectors = _pencil(laplacian, decimal_moments[0])
@@ -172,7 +175,6 @@ def _jacobi(S):
     S = [row[:] for row in S]
     V = [[Decimal(int(i == j)) for j in range(k)] for i in range(k)]
     scale = max((abs(a) for row in S for a in row), default=Decimal(0))
-    from decimal import getcontext
     small = scale * Decimal(10) ** (5 - getcontext().prec)
     for _ in range(60):
         if all(abs(S[i][j]) <= small for i in range(k) for j in range(i)):

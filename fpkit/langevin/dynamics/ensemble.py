@@ -7,7 +7,7 @@ import numbers
 import numpy as np
 
 from ...core import checks
-from .mobility import mobility_of
+from ...potentials.mobility import mobility_of
 from .schedule import Schedule, key_of
 from .walls import walls_of
 
@@ -260,38 +260,34 @@ class Ensemble:
         return saved
 
     def _compiled(self, steps, P, n, saved, every):
-        V, root = self.potential, self.mobility.root
-        walls, mirrors = self.table, self.walls is not None and self.walls.has("reflecting")
+        from .step_kernels import Mobility, Plan
+        from .wall_kernels import Box
+        V, scheme = self.potential, SCHEMES.index(self.scheme)
+        is_three_point, root = self.noise_law == "three-point", self.mobility.root
+        plan, mobility = Plan(steps, P, self.step, n, self.lanes, every), Mobility(root, self.mobility.is_full)
+        box = Box(self.table, self.turns, self.exit_time, self.exit_side, self.trajectories,
+                  self.walls is not None, self.walls is not None and self.walls.has("reflecting"),
+                  self.has_absorbing, np.uint64(self.key))
         with thread_count(self.n_threads), np.errstate(over="ignore", invalid="ignore"):
             if self.scheme == "mala":
                 from .metropolis_kernels import metropolis
-                metropolis(self.X, self.noise, self.S, self.U, self.turns, self.accepted, V.block("value"),
-                           V.block("gradient"), P, steps,
-                           self.step, n, root, self.mobility.is_full, walls, self.lanes, saved, every)
+                metropolis(self.X, self.noise, self.S, self.U, self.accepted, V.block("value"),
+                           V.block("gradient"), plan, mobility, saved, box)
             elif self.scheme == "baoab":
                 from .underdamped_kernels import underdamped
-                underdamped(self.X, self.velocity, self.noise, self.S, self.turns, self.exit_time,
-                            self.exit_side, self.trajectories,
-                            V.block("gradient"), P, steps, self.step, n, walls, self.has_absorbing, self.key,
-                            self.lanes, saved, every)
+                underdamped(self.X, self.velocity, self.noise, self.S, V.block("gradient"), plan, saved, box)
             elif self.precision == "single":
                 from .single_kernels import overdamped_single
-                overdamped_single(self.X, self.halves, self.noise, self.S, V.block("gradient_single"), P,
-                                  steps, self.step, n, root,
-                                  self.lanes, SCHEMES.index(self.scheme), self.noise_law == "three-point",
-                                  saved, every)
+                overdamped_single(self.X, self.halves, self.noise, self.S, V.block("gradient_single"), plan,
+                                  root, scheme, is_three_point, saved)
             elif self.walls is None and self.scheme != "heun":
                 from .overdamped_kernels import overdamped
-                overdamped(self.X, self.noise, self.S, V.block("gradient"), P, steps, self.step, n, root,
-                           self.mobility.is_full, self.lanes,
-                           SCHEMES.index(self.scheme), self.noise_law == "three-point", saved, every)
+                overdamped(self.X, self.noise, self.S, V.block("gradient"), plan, mobility, scheme,
+                           is_three_point, saved)
             else:
-                from .walled_kernels import walled
-                walled(self.X, self.noise, self.S, self.turns, self.exit_time, self.exit_side,
-                       self.trajectories, V.block("gradient"),
-                           P, steps, self.step, n, root, self.mobility.is_full, walls, mirrors,
-                           self.has_absorbing, self.key, self.lanes,
-                           SCHEMES.index(self.scheme), self.noise_law == "three-point", saved, every)
+                from .overdamped_kernels import overdamped_in_box
+                overdamped_in_box(self.X, self.noise, self.S, V.block("gradient"), plan, mobility, scheme,
+                                  is_three_point, saved, box)
 
     # ---- state ----
     _STATE = ("X", "noise", "S", "turns", "exit_time", "exit_side", "velocity", "U", "accepted", "halves")

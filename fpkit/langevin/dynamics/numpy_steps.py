@@ -10,7 +10,7 @@ import numpy as np
 
 from .noise_kernels import draw_noise, draw_uniforms
 from .step_kernels import DAMPING, DT, SIGMA, THETA, TIME
-from .wall_kernels import absorb_all, fold_all, is_outside_all
+from .wall_kernels import Exits, absorb_all, fold_all, is_outside_all
 
 
 def advance_whole(ensemble, steps, P, start, n_steps, saved, every):
@@ -75,7 +75,7 @@ def _overdamped_step(ensemble, z, row, p, after, k):
         second = sign * _drift_free(ensemble, sign, Y, after)
         Y = X + (sigma * noise + 0.5 * dt * (drift + second))
         sign[:] = 1.0
-    _finish(ensemble, X.copy(), Y, row, k, sign, ensemble.mobility.diagonal * sigma**2
+    _finish(ensemble, X.copy(), Y, row, k, sign, (ensemble.mobility.root**2).sum(1) * sigma**2
             if ensemble.mobility.is_constant else None)
     ensemble.noise[0] *= sign.astype(np.float32)
 
@@ -99,9 +99,9 @@ def _finish(ensemble, O, Y, row, k, sign, variance):
     if ensemble.has_absorbing:
         if variance is None:                                     # M(x): the noise of this step, at its start
             raise NotImplementedError("absorbing walls need a constant mobility")
-        absorb_all(O, Y, ensemble.table, np.ascontiguousarray(variance), ensemble.exit_time,
-                   ensemble.exit_side, ensemble.trajectories,
-                   k, row[TIME], row[DT], ensemble.key)
+        exits = Exits(ensemble.exit_time, ensemble.exit_side, ensemble.trajectories)
+        absorb_all(O, Y, ensemble.table, np.ascontiguousarray(variance), exits, k, row[TIME], row[DT],
+                   ensemble.key)
     if ensemble.walls is not None:
         ensemble.turns += wound
     ensemble.X[:] = Y

@@ -34,8 +34,7 @@ class WholeExitRun:
         """(n_walls, n) signed distances; without them -1 inside and +1 outside."""
         if self.targets.is_compiled:
             D = np.empty((self.targets.first.size - 1, X.shape[1]))
-            target_distances(np.ascontiguousarray(X), self.targets.atoms, self.targets.first, D,
-                             np.empty(X.shape[1]))
+            target_distances(np.ascontiguousarray(X), self.targets.walls, D, np.empty(X.shape[1]))
             return D
         points = X.T
         if self.targets.has_distance:

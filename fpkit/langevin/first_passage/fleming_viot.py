@@ -9,9 +9,12 @@ import numpy as np
 from ...core import checks
 from ..dynamics.ensemble import thread_count
 from ..runs import driving
+from .exit_run import divergence
 from .exit_time import another, constant
+from .fleming_viot_kernels import Counts, fleming_viot_systems, seed_systems
 from .results import PassageEstimate, interval_of_mean, interval_of_share, limit_of_steps, student_factor
-from .splitting import compiled_ensemble, kernel_settings, start_in
+from .splitting import compiled_ensemble, start_in
+from .target_kernels import step_of
 from .targets import compiled_targets
 
 N_BATCHES = 20  # parts of the time in which arrivals are counted
@@ -142,9 +145,6 @@ def fleming_viot(potential, theta, target, x0, dt, n_walkers=500, t=None, n_syst
 
 def _one_run(e, targets, n_walkers, n_systems, t, burn_in, n_threads, progress):
     """The QuasiStationaryRate at the time step of the ensemble `e`."""
-    from .exit_run import divergence
-    from .fleming_viot_kernels import fleming_viot_systems, seed_systems
-
     dt, d = e.schedule.dt, e.ndim
     burn = 2 * round(burn_in / (2 * dt))
     length = 2 * max(1, math.ceil((t / dt - burn) / 2))
@@ -153,14 +153,16 @@ def _one_run(e, targets, n_walkers, n_systems, t, burn_in, n_threads, progress):
     seed_systems(S, e.key)
     kills, hits = np.zeros((n_systems, N_BATCHES), np.int64), np.zeros((n_systems, MOST_EXITS), np.int64)
     places = np.zeros((n_systems, MOST_EXITS, d))
-    common, ends = kernel_settings(e), (targets.atoms, targets.first)
+    setting = (e.potential.block("gradient"), e.potential.p, step_of(dt, e.schedule.theta, e.mobility), e.table,
+               targets.walls)
+    counts = Counts(burn, length, kills, places, hits)
     done, n = 0, 64
     with driving.interruption() as is_pressed, driving.bar(burn + length, "Fleming-Viot", progress) as shown:
         while done < burn + length and not is_pressed():
             n = min(n, burn + length - done)
             started = time.perf_counter()
             with thread_count(n_threads), np.errstate(over="ignore", invalid="ignore"):
-                fleming_viot_systems(Y, S, *common, *ends, done, n, burn, length, e.key, kills, places, hits)
+                fleming_viot_systems(Y, S, *setting, done, n, np.uint64(e.key), counts)
             if not np.isfinite(Y).all():
                 raise divergence(int((~np.isfinite(Y).all(axis=1)).sum()), n_systems * n_walkers, dt, e)
             done += n

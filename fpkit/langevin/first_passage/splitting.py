@@ -6,11 +6,30 @@ import math
 import numpy as np
 
 from ...core import checks
+from ...core.grid import Grid
+from ...core.results import Field
+from ...potentials.potential import Potential
 from ..dynamics.ensemble import Ensemble, thread_count
 from ..runs import driving
 from .exit_run import default_threads
 from .exit_time import another, constant
 from .results import PassageEstimate, limit_of_steps, student_factor
+from .splitting_kernels import (
+    BY_DISTANCE,
+    BY_FUNCTION,
+    BY_TABLE,
+    DIRECT,
+    FAILED,
+    LOG_P,
+    LOOP,
+    REACTIVE,
+    STEPS,
+    Coordinate,
+    Setting,
+    excursions,
+    repeats,
+)
+from .target_kernels import step_of
 from .targets import compiled_targets
 
 N_EXCURSIONS = 400                                               # of the pilot run
@@ -174,32 +193,20 @@ def start_in(source, x0, ndim):
     return np.array(x0)
 
 
-def kernel_settings(e):
-    """Arguments that the kernels of walkers share: gradient, p, dt, theta, root, is_full, is_isotropic,
-    widest, walls."""
-    matrix = e.mobility.matrix
-    is_isotropic = bool((matrix == matrix[0, 0] * np.eye(e.ndim)).all())
-    return (e.potential.block("gradient"), e.potential.p, e.schedule.dt, e.schedule.theta, e.mobility.root,
-            e.mobility.is_full, is_isotropic,
-            float(np.linalg.eigvalsh(matrix)[-1]), e.table)
-
-
 def _coordinate(given, potential):
-    """kind, value function, its parameters, and the table (origin, inverse, shape, values) of a reaction
-    coordinate."""
-    from ...potentials.potential import Potential
-    from .splitting_kernels import BY_DISTANCE, BY_FUNCTION, BY_TABLE
-
+    """(value function, Coordinate) of a reaction coordinate."""
     ndim = potential.ndim
     table = (np.zeros(ndim), np.ones(ndim), np.full(ndim, 2), np.zeros(2**ndim))
     if given is None:
-        return (BY_DISTANCE, potential.block("value"), potential.p, *table)
-    grid, values = (given.grid, given.values) if hasattr(given,
-                                                         "grid") and hasattr(given,
-                                                                             "values") else given if isinstance(given, tuple) and len(given) == 2 else (None, None)
+        return potential.block("value"), Coordinate(BY_DISTANCE, potential.p, *table)
+    grid = values = None
+    if isinstance(given, Field):
+        grid, values = given.grid, given.values
+    elif isinstance(given, tuple) and len(given) == 2:
+        grid, values = given
     if grid is not None:
         values = np.array(values, float)
-        if not hasattr(grid, "centres") or grid.ndim != ndim or values.shape != grid.shape:
+        if not isinstance(grid, Grid) or grid.ndim != ndim or values.shape != grid.shape:
             raise ValueError(f"reaction_coordinate must be a Field or (Grid, values) with {ndim} axes and "
                              f"one value a cell, got {checks.shown(given)}.")
         if not grid.is_uniform:
@@ -208,7 +215,8 @@ def _coordinate(given, potential):
             raise ValueError("reaction_coordinate holds no finite value.")
         values[~np.isfinite(values)] = np.nanmin(values[np.isfinite(values)])
         origin = np.array([c[0] for c in grid.centres])
-        return BY_TABLE, potential.block("value"), potential.p, origin, 1 / grid.h, np.array(grid.shape), values.ravel()
+        table = (origin, 1 / grid.h, np.array(grid.shape), values.ravel())
+        return potential.block("value"), Coordinate(BY_TABLE, potential.p, *table)
     if isinstance(given, Potential):
         function = given
     elif isinstance(given, str) or callable(given):
@@ -224,19 +232,17 @@ def _coordinate(given, potential):
         raise ValueError(f"reaction_coordinate has {function.ndim} coordinates and the potential has {ndim}.")
     if function.is_black_box:
         raise ValueError("reaction_coordinate is a black box; give its values on a grid, as (Grid, values).")
-    return (BY_FUNCTION, function.block("value"), function.p, *table)
+    return function.block("value"), Coordinate(BY_FUNCTION, function.p, *table)
 
 
 def _one_run(e, sources, targets, coordinate, n_replicas, n_repeats, level, n_threads, progress):
     """The SplittingTime at the time step of the ensemble `e`."""
-    from .splitting_kernels import excursions, repeats
-
-    dt = e.schedule.dt
-    common = (e.X[:, 0].copy(), *kernel_settings(e), sources.atoms, sources.first, targets.atoms,
-              targets.first, *coordinate, e.key)
+    dt, gradient, (value, about) = e.schedule.dt, e.potential.block("gradient"), coordinate
+    problem = (Setting(e.X[:, 0].copy(), e.potential.p, e.table, MOST_STEPS, np.uint64(e.key)),
+               step_of(dt, e.schedule.theta, e.mobility), sources.walls, targets.walls, about)
     if level is None:
         highest = np.zeros(N_EXCURSIONS)
-        excursions(MOST_STEPS, math.inf, *common, highest)
+        excursions(math.inf, gradient, value, *problem, highest)
         level = float(np.quantile(highest, QUANTILE, method="lower"))
         if not math.isfinite(level):
             raise ValueError(f"{100 * np.isinf(highest).mean():.0f} % of the excursions from the source "
@@ -250,7 +256,7 @@ def _one_run(e, sources, targets, coordinate, n_replicas, n_repeats, level, n_th
         while len(rows) < n_repeats and not is_pressed():
             part = np.zeros((min(batch, n_repeats - len(rows)), COLUMNS))
             with thread_count(n_threads):
-                repeats(len(rows), n_replicas, MOST_STEPS, level, *common, part)
+                repeats(len(rows), n_replicas, level, gradient, value, *problem, part)
             rows.extend(part)
             if shown is not None:
                 shown.update(len(part))
@@ -263,8 +269,6 @@ def _one_run(e, sources, targets, coordinate, n_replicas, n_repeats, level, n_th
 
 def _result(rows, level, inputs, note):
     """Estimates from the rows of the kernel, one a repeat."""
-    from .splitting_kernels import DIRECT, FAILED, LOG_P, LOOP, REACTIVE, STEPS
-
     n, n_steps = len(rows), int(rows[:, STEPS].sum())
     method = f"multilevel splitting, {inputs['n_replicas']} replicas, {n} repeats, dt = {inputs['dt']:g}"
     p, loop, reactive = np.exp(rows[:, LOG_P]), rows[:, LOOP], rows[:, REACTIVE]

@@ -12,19 +12,99 @@ is the bridge at that fraction, conditioned on lying on the wall.
 .. [2] J. Michael, W. Schucany, R. Haas, Am. Stat. 30, 88 (1976).
 """
 import math
+from typing import NamedTuple
 
 import numba
 import numpy as np
 from numba import types
 
-from ...core.compilation import integers_1d, kernel, numbers_1d, numbers_2d
+from ...core.compilation import flag, helper, integers_1d, kernel, number, numbers_1d, numbers_2d
 from ...core.compilation.special import options
 from ..dynamics.noise_kernels import BRIDGE, EXIT, words_of
-from ..dynamics.wall_kernels import NEAR
+from ..dynamics.step_kernels import apply_mobility, copy, euler_maruyama, through
+from ..dynamics.wall_kernels import NEAR, fold
 
 HALF_SPACE, BALL, OUTSIDE_BALL, BOX = range(4)                   # as in `targets`
 SLOPE = 1e-6  # step of the differences that give a wall's normal, in units of max(1, |x|)
 WORD = 2.3283064365386963e-10                    # 2^-32
+
+
+class TargetWalls(NamedTuple):
+    """The pieces of the targets: rows wall, kind, numbers of the shape, and the first row of each wall."""
+    atoms: np.ndarray
+    first: np.ndarray
+
+
+class Step(NamedTuple):
+    """One Euler-Maruyama step of length dt: dt, theta, root of the mobility (d, d), whether it is a full
+    matrix and whether it is isotropic; scale = 2 theta dt; reach, the largest product of distances that a
+    bridge may cross; rate and spread (d,), the diagonals of dt M and of sqrt(scale) A (of dt and sqrt(scale)
+    for a full matrix)."""
+    dt: float
+    theta: float
+    root: np.ndarray
+    is_full: bool
+    is_isotropic: bool
+    scale: float
+    reach: float
+    rate: np.ndarray
+    spread: np.ndarray
+
+
+targets_t = types.NamedTuple((numbers_2d, integers_1d), TargetWalls)
+step_t = types.NamedTuple((number, number, numbers_2d, flag, flag, number, number, numbers_1d, numbers_1d), Step)
+
+
+def step_of(dt, theta, mobility):
+    """The Step of a constant mobility, with numbers formed once and in this order."""
+    root, matrix = mobility.root, mobility.matrix
+    scale = 2.0 * theta * dt
+    widest, sigma, diagonal = float(np.linalg.eigvalsh(matrix)[-1]), math.sqrt(scale), np.diag(root)
+    is_isotropic = bool((matrix == matrix[0, 0] * np.eye(len(root))).all())
+    rate = np.full(len(root), dt) if mobility.is_full else dt * diagonal * diagonal
+    spread = np.full(len(root), sigma) if mobility.is_full else sigma * diagonal
+    return Step(dt, theta, root, mobility.is_full, is_isotropic, scale, 0.5 * NEAR * scale * widest, rate, spread)
+
+
+@helper
+def make_step(Y, O, G, W, row, step, box, sign, wound):
+    """O = Y, then one Euler-Maruyama step of Y with the gradient G and the normals in the rows row.. of W, and
+    the walls of the box."""
+    if step.is_full:
+        apply_mobility(step.root, G)
+        through(step.root, W, row)
+    copy(Y, O)
+    euler_maruyama(Y, G, W, row, 1.0, 1.0, step.rate, step.spread)
+    if box.shape[1] > 0:
+        fold(Y, box, sign, wound)
+
+
+@helper
+def count_near(before, after, reach):
+    """How many distances (n_walls, lanes) before and after a step are so small that the wall may have been
+    met."""
+    near = 0
+    for w in range(before.shape[0]):
+        for j in range(before.shape[1]):
+            near += 1 if before[w, j] * after[w, j] < reach else 0
+    return near
+
+
+@numba.njit(**options)
+def hit_of_lane(O, Y, before, after, j, targets, step, trajectory, k, seed):
+    """(wall, fraction of the step) at which the walker of the lane j first met a wall in its step k from O to
+    Y; (-1, 2) if it met none."""
+    nearest = math.inf
+    for w in range(before.shape[0]):
+        nearest = min(nearest, before[w, j] * after[w, j])
+    if not nearest < step.reach:
+        return -1, 2.0
+    o, y, b, a = np.empty(O.shape[0]), np.empty(O.shape[0]), np.empty(before.shape[0]), np.empty(before.shape[0])
+    column(O, j, o)
+    column(Y, j, y)
+    column(before, j, b)
+    column(after, j, a)
+    return first_hit(o, y, b, a, targets, step, trajectory, k, seed)
 
 
 @numba.njit(**options)
@@ -72,14 +152,14 @@ def distances(Y, atoms, low, high, out, scratch):
 
 
 @numba.njit(**options)
-def all_distances(Y, atoms, firsts, D, scratch):
+def all_distances(Y, targets, D, scratch):
     """D (n_walls, lanes): `distances` to every wall."""
-    for w in range(firsts.size - 1):
-        distances(Y, atoms, firsts[w], firsts[w + 1], D[w], scratch)
+    for w in range(targets.first.size - 1):
+        distances(Y, targets.atoms, targets.first[w], targets.first[w + 1], D[w], scratch)
 
 
 @numba.njit(**options)
-def normal_of(x, atoms, low, high, normal):
+def normal_of(x, targets, wall, normal):
     """normal (d,) = gradient of the signed distance at x (d,), by central differences (a plane's to
     rounding); returns the distance."""
     d = x.size
@@ -90,10 +170,17 @@ def normal_of(x, atoms, low, high, normal):
             X[i, k] = x[i]
         X[i, i] += h
         X[i, d + i] -= h
-    distances(X, atoms, low, high, out, scratch)
+    distances(X, targets.atoms, targets.first[wall], targets.first[wall + 1], out, scratch)
     for i in range(d):
         normal[i] = (out[i] - out[d + i]) / (X[i, i] - X[i, d + i])
     return out[2 * d]
+
+
+@helper
+def normal_from(first, second):
+    """A standard normal from two random words."""
+    radius = math.sqrt(-2.0 * math.log((float(first) + 0.5) * WORD))
+    return radius * math.cos(2.0 * math.pi * float(second) * WORD)
 
 
 @numba.njit(**options)
@@ -116,56 +203,55 @@ def bridge_hit(s, t, v, trajectory, wall, step, seed):
         return 2.0
     if s <= 0.0:
         return 0.0
-    z = math.sqrt(-2.0 * math.log((float(w[2]) + 0.5) * WORD)) * math.cos(2.0 * math.pi * float(w[3]) * WORD)
+    z = normal_from(w[2], w[3])
     y = inverse_gaussian(s / max(abs(t), 1e-12 * s), s * s / v, z, (float(w[1]) + 0.5) * WORD)
     return y / (1.0 + y)
 
 
 @numba.njit(**options)
-def variance_of(o, y, s, t, atoms, low, high, root, scale, is_isotropic):
-    """2 theta dt n'Mn at the end of the step that is nearer to the wall; `scale` is 2 theta dt."""
-    if is_isotropic:
-        return scale * root[0, 0] * root[0, 0]
+def variance_of(o, y, s, t, targets, wall, step):
+    """2 theta dt n'Mn at the end of the step that is nearer to the wall."""
+    root = step.root
+    if step.is_isotropic:
+        return step.scale * root[0, 0] * root[0, 0]
     normal, total = np.empty(o.size), 0.0
-    normal_of(o if abs(s) < abs(t) else y, atoms, low, high, normal)
+    normal_of(o if abs(s) < abs(t) else y, targets, wall, normal)
     for k in range(o.size):
         along = 0.0
         for i in range(k, o.size):
             along += root[i, k] * normal[i]
         total += along * along
-    return scale * total
+    return step.scale * total
 
 
 @numba.njit(**options)
-def first_hit(o, y, before, after, atoms, firsts, root, scale, is_isotropic, trajectory, step, seed):
-    """(wall, fraction) of the first wall met in the step from o to y (d,), (-1, 2) if none; before, after
+def first_hit(o, y, before, after, targets, step, trajectory, k, seed):
+    """(wall, fraction) of the first wall met in the step k from o to y (d,), (-1, 2) if none; before, after
     (n_walls,) distances."""
     wall, fraction = -1, 2.0
     for w in range(before.size):
         s, t = before[w], after[w]
-        v = variance_of(o, y, s, t, atoms, firsts[w], firsts[w + 1], root, scale, is_isotropic)
-        u = bridge_hit(s, t, v, trajectory, w, step, seed)
+        u = bridge_hit(s, t, variance_of(o, y, s, t, targets, w, step), trajectory, w, k, seed)
         if u < fraction:
             wall, fraction = w, u
     return wall, fraction
 
 
 @numba.njit(**options)
-def hit_place(o, y, u, atoms, low, high, root, scale, trajectory, step, seed, place):
-    """place (d,): where the path was at the fraction u of the step, given that it was on the wall then
-    (Gaussian conditioning)."""
-    d = o.size
-    spread, normal, z = math.sqrt(scale * u * (1.0 - u)), np.empty(d), np.empty(d)
+def hit_place(O, Y, j, u, targets, wall, step, trajectory, at, seed, place):
+    """place (d,): where the path of the lane j was at the fraction u of its step number `at` from O to Y, given
+    that it was on the wall then (Gaussian conditioning)."""
+    d, root = O.shape[0], step.root
+    spread, normal, z = math.sqrt(step.scale * u * (1.0 - u)), np.empty(d), np.empty(d)
     for i in range(d):
-        w = words_of(trajectory, EXIT, i, step, seed)
-        z[i] = math.sqrt(-2.0 * math.log((float(w[0]) + 0.5) * WORD)) * math.cos(2.0 * math.pi * float(w[1])
-                                                                                 * WORD)
+        w = words_of(trajectory, EXIT, i, at, seed)
+        z[i] = normal_from(w[0], w[1])
     for i in range(d):
-        place[i] = o[i] + u * (y[i] - o[i])
+        place[i] = O[i, j] + u * (Y[i, j] - O[i, j])
         for k in range(i + 1):
             place[i] += spread * root[i, k] * z[k]
     for _ in range(4):                           # once for a plane; Newton's steps for a curved wall
-        distance = normal_of(place, atoms, low, high, normal)
+        distance = normal_of(place, targets, wall, normal)
         total = 0.0
         for k in range(d):
             z[k] = 0.0
@@ -179,7 +265,7 @@ def hit_place(o, y, u, atoms, low, high, root, scale, trajectory, step, seed, pl
                 place[i] -= root[i, k] * z[k] * distance / total
 
 
-@kernel(types.void(numbers_2d, numbers_2d, integers_1d, numbers_2d, numbers_1d))
-def target_distances(Y, atoms, firsts, D, scratch):
+@kernel(types.void(numbers_2d, targets_t, numbers_2d, numbers_1d))
+def target_distances(Y, targets, D, scratch):
     """`all_distances` of a whole ensemble: Y (d, n), D (n_walls, n), scratch (n,)."""
-    all_distances(Y, atoms, firsts, D, scratch)
+    all_distances(Y, targets, D, scratch)

@@ -11,8 +11,8 @@ import numpy as np
 
 from ...core import checks
 from ...potentials.regions import Ball, Box, Complement, HalfSpace, Intersection, Region, Sublevel, Union
+from .target_kernels import BALL, BOX, HALF_SPACE, OUTSIDE_BALL, TargetWalls
 
-HALF_SPACE, BALL, OUTSIDE_BALL, BOX = range(4)
 MOST_ATOMS = 256
 TOO_MANY = f"a region has more than {MOST_ATOMS} parts; describe it by fewer shapes."
 
@@ -69,6 +69,11 @@ class Targets:
     @property
     def is_compiled(self):
         return self.atoms is not None
+
+    @property
+    def walls(self):
+        """The walls as kernels read them."""
+        return TargetWalls(self.atoms, self.first)
 
     def contains(self, points):
         """Whether each point (..., ndim) lies in one of the regions."""

@@ -7,10 +7,13 @@ Each is a function that returns a `CataloguePotential`: a Potential that also kn
 >>> V.barriers[0, 1], V.with_params(barrier=3.0).barriers[0, 1]
 (2.0, 3.0)
 """
-from .facts import CataloguePotential
-from .lines import double_well, flat_bottomed, periodic_washboard, rugged, sharp_and_wide, tilted_double_well, triple_well
-from .listing import ENTRIES, all, get, names
-from .planes import grokking_drift, mueller_brown, narrow_gate, ring, three_hole, wide_and_narrow
-from .spaces import coupled_double_well, grokking_chamber, ornstein_uhlenbeck, quartic_chain
+from ...core.lazy import lazy_names
 
-__all__ = [*ENTRIES, "CataloguePotential", "all", "get", "names"]
+__getattr__, __dir__, __all__ = lazy_names(__name__, {
+    "facts": "CataloguePotential",
+    "lines": "double_well flat_bottomed periodic_washboard rugged sharp_and_wide tilted_double_well "
+             "triple_well",
+    "planes": "grokking_drift mueller_brown narrow_gate ring three_hole wide_and_narrow",
+    "spaces": "coupled_double_well grokking_chamber ornstein_uhlenbeck quartic_chain",
+    "listing": "all get names",
+})

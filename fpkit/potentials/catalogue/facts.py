@@ -1,9 +1,12 @@
 """What a catalogue potential knows about itself: minima, saddles and barriers that follow its parameters."""
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...core import checks
 from ..potential import Potential
@@ -17,7 +20,7 @@ class Entry:
     """How a catalogue potential answers for its current parameters; each function gets the potential or its
     parameters p."""
 
-    name: str
+    made_by: Callable                            # the catalogue function
     positive: str                                # names of the parameters that must be positive
     box: object  # V -> [(low, high)] * ndim, a box that holds all that matters
     temperatures: object                         # p -> tuple of theta
@@ -67,76 +70,75 @@ class CataloguePotential(Potential):
     All of these answer for the current parameters: ``V.with_params(...)`` has its own.
     """
 
-    def __init__(self, entry, function, ndim=None, **params):
+    def __init__(self, entry: Entry, function: Callable, ndim: int | None = None, **params: float) -> None:
         _check(entry, params)
         super().__init__(function, ndim, **params)
         self._entry = entry
         self._known = None  # (parameters, Facts), so that old facts never outlive their parameters
 
-    def with_params(self, **changes):
+    def with_params(self, **changes: float) -> CataloguePotential:
         """The same potential, and its facts, for other parameter values; nothing is compiled."""
         _check(self._entry, changes)
         return super().with_params(**changes)
 
     def __reduce__(self):
-        return _remade, (self._entry.name, self._entry.fixed, self.params)
+        return _remade, (self._entry.made_by, self._entry.fixed, self.params)
 
     @property
-    def name(self):
-        return self._entry.name
+    def name(self) -> str:
+        return self._entry.made_by.__name__
 
     @property
-    def facts(self):
+    def facts(self) -> Facts:
         key = tuple(self.params.items())
         if self._known is None or self._known[0] != key:
             self._known = (key, self._entry.facts(self))
         return self._known[1]
 
     @property
-    def minima(self):
+    def minima(self) -> CriticalPoints | None:
         return self.facts.minima
 
     @property
-    def saddles(self):
+    def saddles(self) -> CriticalPoints | None:
         return self.facts.saddles
 
     @property
-    def barriers(self):
+    def barriers(self) -> dict | None:
         return self.facts.barriers
 
     @property
-    def facts_complete(self):
+    def facts_complete(self) -> bool:
         return self.facts.complete
 
     @property
-    def facts_note(self):
+    def facts_note(self) -> str:
         return self.facts.note
 
     @property
-    def box(self):
+    def box(self) -> tuple[tuple[float, float], ...]:
         return tuple((float(low), float(high)) for low, high in self._entry.box(self))
 
     @property
-    def periodic_axes(self):
+    def periodic_axes(self) -> tuple[bool, ...]:
         return tuple(self._entry.periodic_axes) or (False,) * self.ndim
 
     @property
-    def temperatures(self):
+    def temperatures(self) -> tuple[float, ...]:
         return tuple(float(theta) for theta in self._entry.temperatures(self.params))
 
     @property
-    def start(self):
+    def start(self) -> np.ndarray | None:
         return None if self._entry.start is None else np.array(self._entry.start(self), float)
 
     @property
-    def goal(self):
+    def goal(self) -> Any:
         return None if self._entry.goal is None else self._entry.goal(self)
 
 
-def _remade(name, fixed, params):
-    """A pickled catalogue potential: made again by name, since facts are functions and not data."""
-    from . import get
-    return get(name, **fixed).with_params(**params)
+def _remade(made_by, fixed, params):
+    """A pickled catalogue potential: made again by its function, since facts are functions and not data."""
+    return made_by(**fixed).with_params(**params)
 
 
 def _check(entry, params):
@@ -144,7 +146,8 @@ def _check(entry, params):
         checks.number(name, value, positive=name in entry.positive.split())
 
 
-def known(V, minima, saddles=(), between=(), degenerate=(), complete=True, note=""):
+def known(V: CataloguePotential, minima: ArrayLike, saddles: ArrayLike = (), between: Sequence = (),
+          degenerate: Sequence[int] = (), complete: bool = True, note: str = '') -> Facts:
     """Facts from the places of the minima and saddles (exact, or good starts for Newton) and the minima each
     saddle joins.
 
@@ -178,7 +181,7 @@ def known(V, minima, saddles=(), between=(), degenerate=(), complete=True, note=
     return Facts(wells, gates, barriers_between(wells, gates), complete, note)
 
 
-def on_a_line(V, x):
+def on_a_line(V: CataloguePotential, x: ArrayLike) -> Facts:
     """Facts of a one-dimensional potential from all its stationary points in ascending order: minima and
     maxima alternate."""
     x = np.asarray(x, float)
@@ -188,7 +191,7 @@ def on_a_line(V, x):
     return known(V, x[::2, None], x[1::2, None], joins)
 
 
-def sign_changes(slope, low, high, n):
+def sign_changes(slope: Callable, low: float, high: float, n: int) -> np.ndarray:
     """All zeros of `slope` between low and high that n equal pieces can tell apart, by bisection to
     rounding."""
     x = np.linspace(low, high, n + 1)

@@ -7,7 +7,7 @@ from ...core import checks
 from .facts import CataloguePotential, Entry, known, on_a_line, sign_changes
 
 
-def double_well(barrier=1.0, distance=1.0):
+def double_well(barrier: float = 1.0, distance: float = 1.0) -> CataloguePotential:
     """Two equal wells, the standard of the field.
 
     f(x) = barrier ((x/distance)^2 - 1)^2
@@ -33,14 +33,14 @@ def double_well(barrier=1.0, distance=1.0):
         u = x / distance
         return barrier * (u * u - 1) ** 2
 
-    entry = Entry("double_well", "barrier distance",
+    entry = Entry(double_well, "barrier distance",
                   lambda V: [(-2 * V.params["distance"], 2 * V.params["distance"])],
                   lambda p: (0.05 * p["barrier"], 0.1 * p["barrier"], 0.2 * p["barrier"]),
                   lambda V: on_a_line(V, [-V.params["distance"], 0.0, V.params["distance"]]))
     return CataloguePotential(entry, f, barrier=barrier, distance=distance)
 
 
-def tilted_double_well(barrier=1.0, tilt=0.3):
+def tilted_double_well(barrier: float = 1.0, tilt: float = 0.3) -> CataloguePotential:
     """Two wells of different depth: the deeper one is the state of equilibrium, the other one metastable.
 
     f(x) = barrier (x^2 - 1)^2 + tilt x
@@ -74,12 +74,12 @@ def tilted_double_well(barrier=1.0, tilt=0.3):
         angle = np.arccos(-q / edge) / 3
         return on_a_line(V, np.sort(2 / np.sqrt(3) * np.cos(angle - 2 * np.pi * np.arange(3) / 3)))
 
-    entry = Entry("tilted_double_well", "barrier", lambda V: [(-2.0, 2.0)],
+    entry = Entry(tilted_double_well, "barrier", lambda V: [(-2.0, 2.0)],
                   lambda p: (0.05 * p["barrier"], 0.1 * p["barrier"], 0.2 * p["barrier"]), facts)
     return CataloguePotential(entry, f, barrier=barrier, tilt=tilt)
 
 
-def triple_well(barrier=1.0, tilt=0.0):
+def triple_well(barrier: float = 1.0, tilt: float = 0.0) -> CataloguePotential:
     """Three wells in a row: leaving the left one for the right one means passing through the middle one.
 
     f(x) = (27/4) barrier x^2 (x^2 - 1)^2 + tilt x
@@ -112,12 +112,12 @@ def triple_well(barrier=1.0, tilt=0.0):
         far = 2.0 + (abs(p["tilt"]) / p["barrier"]) ** 0.2
         return on_a_line(V, sign_changes(slope, -far, far, 4001))
 
-    entry = Entry("triple_well", "barrier", lambda V: [(-1.6, 1.6)],
+    entry = Entry(triple_well, "barrier", lambda V: [(-1.6, 1.6)],
                   lambda p: (0.1 * p["barrier"], 0.2 * p["barrier"]), facts)
     return CataloguePotential(entry, f, barrier=barrier, tilt=tilt)
 
 
-def sharp_and_wide(height=1.0, ratio=50.0):
+def sharp_and_wide(height: float = 1.0, ratio: float = 50.0) -> CataloguePotential:
     """A sharp well and a wide one, equally deep: the wide one holds sqrt(ratio) times the mass, whatever the
     temperature (if low).
 
@@ -154,7 +154,7 @@ def sharp_and_wide(height=1.0, ratio=50.0):
         s = np.log(V.params["ratio"]) / np.sqrt(2.0)
         return [(-_outermost(s), _outermost(-s))]
 
-    entry = Entry("sharp_and_wide", "height ratio", box,
+    entry = Entry(sharp_and_wide, "height ratio", box,
                   lambda p: (0.05 * p["height"], 0.1 * p["height"], 0.2 * p["height"]), facts)
     return CataloguePotential(entry, f, height=height, ratio=ratio)
 
@@ -166,7 +166,7 @@ def _outermost(s, level=9.0):
     return np.ceil(10 * x[np.argmax(above)]) / 10 if above.any() else 12.0
 
 
-def rugged(barrier=1.0, ripple=0.05, wavenumber=30.0):
+def rugged(barrier: float = 1.0, ripple: float = 0.05, wavenumber: float = 30.0) -> CataloguePotential:
     """A double well covered by ripples: many shallow minima that a temperature above the ripple does not
     feel.
 
@@ -200,13 +200,14 @@ def rugged(barrier=1.0, ripple=0.05, wavenumber=30.0):
         return on_a_line(V, sign_changes(lambda x: 4 * b * x * (x * x - 1) - e * q * np.sin(q * x), -far, far,
                                          n))
 
-    entry = Entry("rugged", "barrier wavenumber", lambda V: [(-2.0, 2.0)],
+    entry = Entry(rugged, "barrier wavenumber", lambda V: [(-2.0, 2.0)],
                   lambda p: (2 * abs(p["ripple"]), 4 * abs(p["ripple"])) if p["ripple"]
                   else (0.1 * p["barrier"],), facts)
     return CataloguePotential(entry, f, barrier=barrier, ripple=ripple, wavenumber=wavenumber)
 
 
-def flat_bottomed(barrier=1.0, gate=0.5, edge=2.0, stiffness=20.0):
+def flat_bottomed(barrier: float = 1.0, gate: float = 0.5, edge: float = 2.0,
+                  stiffness: float = 20.0) -> CataloguePotential:
     """Two wells with perfectly flat floors: no curvature, so Eyring-Kramers has no answer and the free-energy
     form must give it.
 
@@ -246,12 +247,12 @@ def flat_bottomed(barrier=1.0, gate=0.5, edge=2.0, stiffness=20.0):
         far = V.params["edge"] + (8 * V.params["barrier"] / V.params["stiffness"]) ** (1 / 3)
         return [(-far, far)]
 
-    entry = Entry("flat_bottomed", "barrier gate edge stiffness", box,
+    entry = Entry(flat_bottomed, "barrier gate edge stiffness", box,
                   lambda p: (0.05 * p["barrier"], 0.1 * p["barrier"], 0.2 * p["barrier"]), facts)
     return CataloguePotential(entry, f, barrier=barrier, gate=gate, edge=edge, stiffness=stiffness)
 
 
-def periodic_washboard(barrier=1.0, period=1.0):
+def periodic_washboard(barrier: float = 1.0, period: float = 1.0) -> CataloguePotential:
     """A ring, or an endless row of equal wells: diffusion over many periods is slowed by 1/I_0(barrier/(2
     theta))^2.
 
@@ -276,7 +277,7 @@ def periodic_washboard(barrier=1.0, period=1.0):
     def f(x, barrier=1.0, period=1.0):
         return 0.5 * barrier * (1 - np.cos(2 * np.pi / period * x))
 
-    entry = Entry("periodic_washboard", "barrier period",
+    entry = Entry(periodic_washboard, "barrier period",
                   lambda V: [(-0.25 * V.params["period"], 0.75 * V.params["period"])],
                   lambda p: (0.05 * p["barrier"], 0.1 * p["barrier"], 0.5 * p["barrier"]),
                   lambda V: known(V, [[0.0]], [[0.5 * V.params["period"]]], [(0, 0)]), periodic_axes=(True,))

@@ -1,5 +1,10 @@
 """The list of the catalogue: its entries by name."""
+from __future__ import annotations
+
+from typing import Any
+
 from ...core import checks
+from .facts import CataloguePotential
 from .lines import (
     double_well,
     flat_bottomed,
@@ -19,7 +24,7 @@ ENTRIES = {entry.__name__: entry for entry in (
 
 
 
-def names():
+def names() -> list[str]:
     """Names of the catalogue, in the order of its pages.
 
     >>> fp.catalogue.names()[:2]
@@ -28,7 +33,7 @@ def names():
     return list(ENTRIES)
 
 
-def get(name, **parameters):
+def get(name: str, **parameters: Any) -> CataloguePotential:
     """The catalogue potential of this name.
 
     >>> fp.catalogue.get("double_well", barrier=2.0).params["barrier"]
@@ -37,7 +42,7 @@ def get(name, **parameters):
     return ENTRIES[checks.choice("catalogue potential", name, ENTRIES)](**parameters)
 
 
-def all():
+def all() -> dict[str, CataloguePotential]:
     """Every catalogue potential with its default parameters: dict from name to potential.
 
     >>> len(fp.catalogue.all()) == len(fp.catalogue.names())

@@ -12,7 +12,7 @@ MUELLER_BROWN = ((-200.0, -1.0, 0.0, -10.0, 1.0, 0.0), (-100.0, -1.0, 0.0, -10.0
                  (-170.0, -6.5, 11.0, -6.5, -0.5, 1.5), (15.0, 0.7, 0.6, 0.7, -1.0, 1.0))
 
 
-def mueller_brown(scale=0.05):
+def mueller_brown(scale: float = 0.05) -> CataloguePotential:
     """Three wells along a bent valley, oblique to the axes: the classical test of path searches.
 
     f(x, y) = scale sum_k A_k exp(a_k (x - x_k)^2 + b_k (x - x_k)(y - y_k) + c_k (y - y_k)^2),
@@ -41,14 +41,14 @@ def mueller_brown(scale=0.05):
             total = total + A * np.exp(a * (x - u) ** 2 + b * (x - u) * (y - v) + c * (y - v) ** 2)
         return scale * total
 
-    entry = Entry("mueller_brown", "scale", lambda V: [(-1.7, 1.3), (-0.5, 2.2)],
+    entry = Entry(mueller_brown, "scale", lambda V: [(-1.7, 1.3), (-0.5, 2.2)],
                   lambda p: (10 * p["scale"], 20 * p["scale"]),
                   lambda V: known(V, [[-0.558, 1.442], [0.623, 0.028], [-0.050, 0.467]],
                                   [[-0.822, 0.624], [0.212, 0.293]], [(0, 2), (1, 2)]))
     return CataloguePotential(entry, f, scale=scale)
 
 
-def three_hole(scale=1.0):
+def three_hole(scale: float = 1.0) -> CataloguePotential:
     """Two deep wells and a shallow one above them: a short way with a high barrier, and a detour through the
     third well.
 
@@ -77,7 +77,7 @@ def three_hole(scale=1.0):
                         * np.exp(-(x - 1) ** 2 - y * y)
                         - 5 * np.exp(-(x + 1) ** 2 - y * y) + 0.2 * s * s + 0.2 * t * t)
 
-    entry = Entry("three_hole", "scale", lambda V: [(-2.0, 2.0), (-1.5, 2.5)],
+    entry = Entry(three_hole, "scale", lambda V: [(-2.0, 2.0), (-1.5, 2.5)],
                   lambda p: (0.15 * p["scale"], 0.3 * p["scale"], 0.6 * p["scale"]),
                   lambda V: known(V, [[-1.048, -0.042], [1.048, -0.042], [0.0, 1.537]],
                                   [[-0.617, 1.103], [0.617, 1.103], [0.0, -0.316]],
@@ -85,7 +85,7 @@ def three_hole(scale=1.0):
     return CataloguePotential(entry, f, scale=scale)
 
 
-def wide_and_narrow(barrier=1.0, narrow=25.0, wide=1.0):
+def wide_and_narrow(barrier: float = 1.0, narrow: float = 25.0, wide: float = 1.0) -> CataloguePotential:
     """Two equally deep wells, one narrow and one wide across the way: entropy alone prefers the wide one.
 
     f(x, y) = barrier (x^2 - 1)^2 + (1/2) k(x) y^2,  k(x) = sqrt(narrow wide) (wide/narrow)^(x/2)
@@ -107,22 +107,22 @@ def wide_and_narrow(barrier=1.0, narrow=25.0, wide=1.0):
     """
 
     def f(x, y, barrier=1.0, narrow=25.0, wide=1.0):
-        return barrier * (x * x - 1) ** 2 + 0.5 * np.sqrt(narrow
-                                                          * wide) * np.exp(0.5 * x
-                                                                           * np.log(wide / narrow)) * y * y
+        mean, ratio = np.sqrt(narrow * wide), np.log(wide / narrow)
+        return barrier * (x * x - 1) ** 2 + 0.5 * mean * np.exp(0.5 * x * ratio) * y * y
 
     def box(V):
         soft, stiff = sorted([V.params["narrow"], V.params["wide"]])
         # k at the wide end of the box
         return [(-1.8, 1.8), _across(soft * (soft / stiff) ** 0.4, V.params["barrier"])]
 
-    entry = Entry("wide_and_narrow", "barrier narrow wide", box,
+    entry = Entry(wide_and_narrow, "barrier narrow wide", box,
                   lambda p: (0.1 * p["barrier"], 0.2 * p["barrier"]),
                   lambda V: known(V, [[-1.0, 0.0], [1.0, 0.0]], [[0.0, 0.0]], [(0, 1)]))
     return CataloguePotential(entry, f, barrier=barrier, narrow=narrow, wide=wide)
 
 
-def narrow_gate(barrier=0.5, stiffness=1.0, narrowing=50.0, length=0.3):
+def narrow_gate(barrier: float = 0.5, stiffness: float = 1.0, narrowing: float = 50.0,
+                length: float = 0.3) -> CataloguePotential:
     """Two roomy chambers joined by a narrow pass: the barrier is low in energy and high in free energy.
 
     f(x, y) = barrier (x^2 - 1)^2 + (stiffness/2) (1 + narrowing exp(-x^2/(2 length^2))) y^2
@@ -148,7 +148,7 @@ def narrow_gate(barrier=0.5, stiffness=1.0, narrowing=50.0, length=0.3):
         u = x / length
         return barrier * (x * x - 1) ** 2 + 0.5 * stiffness * (1 + narrowing * np.exp(-0.5 * u * u)) * y * y
 
-    entry = Entry("narrow_gate", "barrier stiffness length",
+    entry = Entry(narrow_gate, "barrier stiffness length",
                   lambda V: [(-2.0, 2.0), _across(V.params["stiffness"], V.params["barrier"])],
                   lambda p: (0.1 * p["barrier"], 0.2 * p["barrier"], 0.4 * p["barrier"]),
                   lambda V: known(V, [[-1.0, 0.0], [1.0, 0.0]], [[0.0, 0.0]], [(0, 1)]))
@@ -156,7 +156,7 @@ def narrow_gate(barrier=0.5, stiffness=1.0, narrowing=50.0, length=0.3):
                               length=length)
 
 
-def ring(barrier=1.0, radius=1.0, tilt=0.0):
+def ring(barrier: float = 1.0, radius: float = 1.0, tilt: float = 0.0) -> CataloguePotential:
     """A round valley: a whole circle of minima, and with a tilt one minimum and one saddle opposite to it.
 
     f(x, y) = barrier (r^2/radius^2 - 1)^2 + tilt x,  r^2 = x^2 + y^2
@@ -199,12 +199,13 @@ def ring(barrier=1.0, radius=1.0, tilt=0.0):
         far = 1.8 * V.params["radius"]
         return [(-far, far), (-far, far)]
 
-    entry = Entry("ring", "barrier radius", box, lambda p: (0.05 * p["barrier"], 0.1 * p["barrier"],
-                                                            0.2 * p["barrier"]), facts)
+    entry = Entry(ring, "barrier radius", box,
+                  lambda p: (0.05 * p["barrier"], 0.1 * p["barrier"], 0.2 * p["barrier"]), facts)
     return CataloguePotential(entry, f, barrier=barrier, radius=radius, tilt=tilt)
 
 
-def grokking_drift(g=1.0, w0=0.3, kappa=0.0, length=4.0):
+def grokking_drift(g: float = 1.0, w0: float = 0.3, kappa: float = 0.0,
+                   length: float = 4.0) -> CataloguePotential:
     """Model A of grokking: a quick drift down to the floor of a ravine (memorising), then a slow walk along
     it (generalising).
 
@@ -234,7 +235,7 @@ def grokking_drift(g=1.0, w0=0.3, kappa=0.0, length=4.0):
         u = y * y / (w0 * w0 * np.exp(2 * kappa * x))
         return u / (1 + np.sqrt(1 + u / (g * g * w0 * w0 * np.exp(2 * kappa * x))))
 
-    entry = Entry("grokking_drift", "g w0", lambda V: [(0.0, length), (-1.25 * length, 1.25 * length)],
+    entry = Entry(grokking_drift, "g w0", lambda V: [(0.0, length), (-1.25 * length, 1.25 * length)],
                   lambda p: (0.01,),
                   lambda V: known(V, [[0.0, 0.0]], degenerate=[0],
                                   note="the minimum stands for the whole floor y = 0."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...core import checks
 from ..regions.shapes import HalfSpace
@@ -13,7 +14,8 @@ from .facts import CataloguePotential, Entry, Facts, known
 MAX_ALL_PATTERNS = 5  # up to 2^5 wells of a chain are listed, beyond it the 2 d lowest
 
 
-def coupled_double_well(d=2, stiffness=2.0, coupling=0.3, stiffness_z=1.5, coupling_z=0.2):
+def coupled_double_well(d: int = 2, stiffness: float = 2.0, coupling: float = 0.3, stiffness_z: float = 1.5,
+                        coupling_z: float = 0.2) -> CataloguePotential:
     """A double well whose way turns through the other coordinates: not separable, with everything in closed
     form.
 
@@ -57,7 +59,7 @@ def coupled_double_well(d=2, stiffness=2.0, coupling=0.3, stiffness_z=1.5, coupl
         right = np.array([x, -p["coupling"] * x / (2 * s), lean * p["coupling"] * x / (2 * s)])[:d]
         return known(V, [-right, right], [np.zeros(d)], [(0, 1)])
 
-    entry = Entry("coupled_double_well", "stiffness stiffness_z", lambda V: [(-2.5, 2.5)] * d,
+    entry = Entry(coupled_double_well, "stiffness stiffness_z", lambda V: [(-2.5, 2.5)] * d,
                   lambda p: (0.1, 0.2), facts, fixed={"d": d})
     if d == 2:
         return CataloguePotential(entry, plane, stiffness=stiffness, coupling=coupling)
@@ -65,7 +67,7 @@ def coupled_double_well(d=2, stiffness=2.0, coupling=0.3, stiffness_z=1.5, coupl
                               coupling_z=coupling_z)
 
 
-def quartic_chain(d=10, coupling=0.5):
+def quartic_chain(d: int = 10, coupling: float = 0.5) -> CataloguePotential:
     """A row of bistable elements that pull at their neighbours: a wall between left and right wanders through
     it.
 
@@ -97,7 +99,7 @@ def quartic_chain(d=10, coupling=0.5):
         step = x[1:] - x[:-1]
         return np.sum((x * x - 1) ** 2) + 0.5 * coupling * np.sum(step * step)
 
-    entry = Entry("quartic_chain", "", lambda V: [(-2.0, 2.0)] * d, lambda p: (0.2, 0.5),
+    entry = Entry(quartic_chain, "", lambda V: [(-2.0, 2.0)] * d, lambda p: (0.2, 0.5),
                   lambda V: _chain_facts(V, d), fixed={"d": d})
     return CataloguePotential(entry, f, ndim=d, coupling=coupling)
 
@@ -118,9 +120,10 @@ def _chain_facts(V, d):
         tops.append(top)
         between.append((number[tuple(w)], number[tuple(other)]))
     followed = _followed(np.array([*wells, *tops]), V.params["coupling"])
-    note = "" if d <= MAX_ALL_PATTERNS else f"listed are the {2 * d} minima with at most one wall; the others, with more walls, lie higher."
-    facts = known(V, followed[:len(wells)], followed[len(wells):], between, complete=d <= MAX_ALL_PATTERNS,
-                  note=note)
+    is_complete = d <= MAX_ALL_PATTERNS
+    note = "" if is_complete else (f"listed are the {2 * d} minima with at most one wall; the others, with "
+                                   "more walls, lie higher.")
+    facts = known(V, followed[:len(wells)], followed[len(wells):], between, complete=is_complete, note=note)
     if facts.minima is not None and not _joins_hold(V, facts):
         facts = Facts(None, None, None, False, "the coupling is too strong for one minimum to each pattern "
                       "of signs; ask critical_points(V).")
@@ -156,11 +159,11 @@ def _joins_hold(V, facts):
         return False
     nearest = np.abs(ends.points[:, None] - wells).max(2)
     sides = np.sort(nearest.argmin(1).reshape(2, -1).T, axis=1)
-    return nearest.min(1).max() < 1e-6 and [tuple(s)
-                                            for s in sides.tolist()] == [s.between for s in facts.saddles]
+    joined = [tuple(s) for s in sides.tolist()]
+    return nearest.min(1).max() < 1e-6 and joined == [s.between for s in facts.saddles]
 
 
-def ornstein_uhlenbeck(k=1.0, d=1, A=None):
+def ornstein_uhlenbeck(k: float = 1.0, d: int = 1, A: ArrayLike | None = None) -> CataloguePotential:
     """One parabolic well: the process of Ornstein and Uhlenbeck, Gaussian at all times.
 
     f(x) = (k/2) |x|^2, or with a matrix f(x) = (1/2) x . A x
@@ -189,14 +192,13 @@ def ornstein_uhlenbeck(k=1.0, d=1, A=None):
         def isotropic(x, k=1.0):
             return 0.5 * k * np.sum(x * x)
 
-        entry = Entry("ornstein_uhlenbeck", "k", lambda V: [_reach(V.params["k"])] * d, lambda p: (0.1, 1.0),
+        entry = Entry(ornstein_uhlenbeck, "k", lambda V: [_reach(V.params["k"])] * d, lambda p: (0.1, 1.0),
                       lambda V: known(V, [np.zeros(d)]), fixed={"d": d})
         return CataloguePotential(entry, isotropic, ndim=d, k=k)
 
     A = np.array(A, float)
-    if A.ndim != 2 or A.shape[0] != A.shape[1] or not np.isfinite(A).all() or not np.allclose(A, A.T,
-                                                                                              rtol=1e-12,
-                                                                                              atol=0):
+    is_square = A.ndim == 2 and A.shape[0] == A.shape[1] and np.isfinite(A).all()
+    if not is_square or not np.allclose(A, A.T, rtol=1e-12, atol=0):
         raise ValueError(f"A must be a finite symmetric matrix, got {checks.shown(A)}.")
     if np.linalg.eigvalsh(A)[0] <= 0:
         raise ValueError("A must be positive definite, its smallest eigenvalue is "
@@ -213,7 +215,7 @@ def ornstein_uhlenbeck(k=1.0, d=1, A=None):
             matrix[i, j] = matrix[j, i] = V.params[f"A_{i}_{j}"]
         return [_reach(1 / s) for s in np.diag(np.linalg.inv(matrix))]
 
-    entry = Entry("ornstein_uhlenbeck", "k", box, lambda p: (0.1, 1.0), lambda V: known(V, [np.zeros(d)]),
+    entry = Entry(ornstein_uhlenbeck, "k", box, lambda p: (0.1, 1.0), lambda V: known(V, [np.zeros(d)]),
                   fixed={"A": A.tolist()})
     return CataloguePotential(entry, quadratic, ndim=d, **{f"A_{i}_{j}": A[i, j] for i, j in pairs})
 
@@ -224,7 +226,8 @@ def _reach(k):
     return (-far, far)
 
 
-def grokking_chamber(m=8, S=5.0, neck=0.3, sharpness=0.15):
+def grokking_chamber(m: int = 8, S: float = 5.0, neck: float = 0.3,
+                     sharpness: float = 0.15) -> CataloguePotential:
     """Model B of grokking: a wide chamber before a narrow neck, without any barrier in f. Entropy alone holds
     the walker.
 
@@ -262,7 +265,7 @@ def grokking_chamber(m=8, S=5.0, neck=0.3, sharpness=0.15):
         widest = V.params["neck"] * np.exp(max(V.params["S"], 0.0) / m)
         return [(0.0, 2.0)] + [(-6 * np.sqrt(0.05) * widest, 6 * np.sqrt(0.05) * widest)] * m
 
-    entry = Entry("grokking_chamber", "neck sharpness", box, lambda p: (0.05,),
+    entry = Entry(grokking_chamber, "neck sharpness", box, lambda p: (0.05,),
                   lambda V: known(V, [np.zeros(m + 1)], degenerate=[0],
                                   note="the minimum stands for the whole line y = 0."),
                   start=lambda V: np.zeros(m + 1), goal=lambda V: HalfSpace([1.0] + [0.0] * m, 2.0),

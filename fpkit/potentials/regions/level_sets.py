@@ -2,10 +2,13 @@
 attraction."""
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...core import checks
-from ..stationary.descent import STATIONARY, TRAPPED, Surface, descend
+from ..stationary.descent import STATIONARY, TRAPPED, ScalarField, Surface, box_of, descend, periodic_of
 from ..stationary.saddle_paths import linked_below
 from .shapes import Region, _text, _vector
 
@@ -19,10 +22,7 @@ class _FollowsPotential(Region):
 
     def _set(self, potential, periodic, scale):
         self.potential, self.ndim = potential, potential.ndim
-        box = potential.bounds if potential.bounds is not None else getattr(potential, "box", None)
-        if periodic is None:
-            periodic = getattr(potential, "periodic_axes", None)
-        periodic = np.broadcast_to(np.asarray(False if periodic is None else periodic, bool), (self.ndim,))
+        box, periodic = box_of(potential), periodic_of(potential, periodic)
         if periodic.any() and box is None:
             raise ValueError("a periodic axis needs the potential's own bounds to know its period; wrap the "
                              "potential or leave periodic out.")
@@ -93,7 +93,8 @@ class Sublevel(_FollowsPotential):
     array([ True, False, False])
     """
 
-    def __init__(self, V, level, around=None, periodic=None, scale=None):
+    def __init__(self, V: ScalarField, level: float, around: ArrayLike | None = None,
+                 periodic: bool | Sequence[bool] | None = None, scale: float | None = None) -> None:
         self.level = checks.number("level", level)
         self._set(V, periodic, scale)
         self.around = self._anchors = None
@@ -146,11 +147,11 @@ class Sublevel(_FollowsPotential):
             d = np.where(self._contains(flat), -np.abs(d), np.abs(d))
         return d.reshape(x.shape[:-1])
 
-    def to_dict(self):
+    def to_dict(self) -> dict:
         return {"region": "sublevel", "potential": self.potential.digest, "level": self.level, "around": None
                 if self.around is None else self.around.tolist()}
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"Sublevel(V, {self.level:g}" + ("" if self.around is None
                                                 else f", around={_text(self.around)}") + ")"
 
@@ -193,7 +194,8 @@ class Basin(_FollowsPotential):
 
     has_distance = False
 
-    def __init__(self, V, x, tol=1e-5, periodic=None, scale=None):
+    def __init__(self, V: ScalarField, x: ArrayLike, tol: float = 1e-05,
+                 periodic: bool | Sequence[bool] | None = None, scale: float | None = None) -> None:
         self.tol = checks.number("tol", tol, positive=True)
         self._set(V, periodic, scale)
         self.x = self._checked_start("x", x)
@@ -213,9 +215,9 @@ class Basin(_FollowsPotential):
         near = np.abs(self._surface.difference(ends.points, self.minimum) / span).max(1) < 1e-4
         return near & np.isin(ends.status, (TRAPPED, STATIONARY))
 
-    def to_dict(self):
+    def to_dict(self) -> dict:
         return {"region": "basin", "potential": self.potential.digest, "minimum": self.minimum.tolist(),
                 "tol": self.tol}
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"Basin(V, {_text(self.x)})"

@@ -3,10 +3,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...core import checks
+from ...core.grid import Grid
 
 N_BISECTIONS = 52                                # a fraction in [0, 1] to one unit in the last place
 
@@ -37,12 +40,12 @@ class Region:
     is_distance_exact = True
     is_distance_bound = True
 
-    def contains(self, points):
+    def contains(self, points: ArrayLike) -> np.ndarray:
         """Whether each point lies in the region: bool array of shape ``points.shape[:-1]`` for points (...,
         ndim)."""
         return self._contains(checks.points("points", points, self.ndim))
 
-    def signed_distance(self, points):
+    def signed_distance(self, points: ArrayLike) -> np.ndarray:
         """Distance to the boundary, negative inside: float array of shape ``points.shape[:-1]`` for points
         (..., ndim)."""
         if not self.has_distance:
@@ -50,7 +53,7 @@ class Region:
                              "for its boundary on a segment.")
         return self._distance(checks.points("points", points, self.ndim))
 
-    def crossing(self, start, end):
+    def crossing(self, start: ArrayLike, end: ArrayLike) -> np.ndarray:
         """Where the boundary cuts each segment: fraction of the way from `start` to `end`, in [0, 1].
 
         Exact to rounding for every region: by bisection on membership, or by false position where the
@@ -107,36 +110,33 @@ class Region:
             d = self._distance(start + t[:, None] * step)
             same = (d <= 0) == inside
             again = same == before
-            at_low, at_high = np.where(same, d,
-                                       np.where(again, at_low / 2, at_low)), np.where(same,
-                                                                                      np.where(again,
-                                                                                               at_high / 2,
-                                                                                               at_high), d)
+            at_low, at_high = (np.where(same, d, np.where(again, at_low / 2, at_low)),
+                               np.where(same, np.where(again, at_high / 2, at_high), d))
             before = same
             low, high = np.where(same, t, low), np.where(same, high, t)
             done = (np.abs(d) <= tiny) | (high - low <= 2e-16)
             out[left] = t
             left, keep = left[~done], ~done
-            start, step, inside, tiny, before = start[keep], step[keep], inside[keep], tiny[keep], before[keep]
+            start, step, inside, tiny, before = (a[keep] for a in (start, step, inside, tiny, before))
             low, high, at_low, at_high = low[keep], high[keep], at_low[keep], at_high[keep]
         return out
 
-    def to_dict(self):
+    def to_dict(self) -> dict:
         """What defines the region, in plain types: for provenance and files."""
         raise NotImplementedError
 
     @property
-    def digest(self):
+    def digest(self) -> str:
         """Hexadecimal hash of `to_dict`: equal for regions defined in the same way."""
         return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:16]
 
-    def __or__(self, other):
+    def __or__(self, other: Region) -> Region:
         return Union(self, other) if isinstance(other, Region) else NotImplemented
 
-    def __and__(self, other):
+    def __and__(self, other: Region) -> Region:
         return Intersection(self, other) if isinstance(other, Region) else NotImplemented
 
-    def __invert__(self):
+    def __invert__(self) -> Region:
         return Complement(self)
 
 
@@ -157,7 +157,7 @@ class Ball(Region):
     array([-0.2,  0.8])
     """
 
-    def __init__(self, centre, radius):
+    def __init__(self, centre: ArrayLike, radius: float) -> None:
         self.centre = _vector("centre", centre)
         self.radius = checks.number("radius", radius, positive=True)
         self.ndim = len(self.centre)
@@ -171,10 +171,10 @@ class Ball(Region):
             total = total + (x[..., k] - c) ** 2
         return np.sqrt(total) - self.radius
 
-    def to_dict(self):
+    def to_dict(self) -> dict:
         return {"region": "ball", "centre": self.centre.tolist(), "radius": self.radius}
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"Ball({_text(self.centre)}, {self.radius:g})"
 
 
@@ -195,7 +195,7 @@ class HalfSpace(Region):
     array([-2.,  1.])
     """
 
-    def __init__(self, normal, offset):
+    def __init__(self, normal: ArrayLike, offset: float) -> None:
         self.normal = _vector("normal", normal)
         self.offset = checks.number("offset", offset)
         self.ndim = len(self.normal)
@@ -211,10 +211,10 @@ class HalfSpace(Region):
     def _distance(self, x):
         return (self.offset - _dot(x, self.normal)) / self._length + 0.0        # + 0.0: no -0. on the plane
 
-    def to_dict(self):
+    def to_dict(self) -> dict:
         return {"region": "half-space", "normal": self.normal.tolist(), "offset": self.offset}
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"HalfSpace({_text(self.normal)}, {self.offset:g})"
 
 
@@ -232,11 +232,12 @@ class Box(Region):
     array([-0.5,  5. ])
     """
 
-    def __init__(self, bounds):
+    def __init__(self, bounds: ArrayLike) -> None:
         try:
             pairs = np.array([(float(low), float(high)) for low, high in bounds])
         except (TypeError, ValueError):
-            raise ValueError(f"bounds must be one (low, high) pair an axis, got {checks.shown(bounds)}.") from None
+            raise ValueError("bounds must be one (low, high) pair an axis, got "
+                             f"{checks.shown(bounds)}.") from None
         if not len(pairs):
             raise ValueError("bounds must hold one (low, high) pair an axis, got none.")
         for k, (low, high) in enumerate(pairs):
@@ -256,17 +257,17 @@ class Box(Region):
         out = np.maximum(self.low - x, x - self.high)                 # per axis, negative inside
         return np.sqrt((np.maximum(out, 0.0) ** 2).sum(-1)) + np.minimum(out.max(-1), 0.0)
 
-    def to_dict(self):
+    def to_dict(self) -> dict:
         return {"region": "box", "bounds": [[repr(low), repr(high)] for low, high in self.bounds]}
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return "Box([" + ", ".join(f"({low:g}, {high:g})" for low, high in self.bounds) + "])"
 
 
 class _Pair(Region):
     is_distance_exact = False
 
-    def __init__(self, first, second):
+    def __init__(self, first: Region, second: Region) -> None:
         if first.ndim != second.ndim:
             raise ValueError(f"{first!r} has {first.ndim} coordinates and {second!r} has {second.ndim}; both "
                              "regions need the same number.")
@@ -275,10 +276,10 @@ class _Pair(Region):
         self.has_distance = first.has_distance and second.has_distance
         self.is_distance_bound = first.is_distance_bound and second.is_distance_bound
 
-    def to_dict(self):
+    def to_dict(self) -> dict:
         return {"region": type(self).__name__.lower(), "of": [self.first.to_dict(), self.second.to_dict()]}
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"({self.first!r} {self._sign} {self.second!r})"
 
 
@@ -318,7 +319,7 @@ class Intersection(_Pair):
 class Complement(Region):
     """Points outside a region, written ``~A``; its signed distance is -d_A."""
 
-    def __init__(self, of):
+    def __init__(self, of: Region) -> None:
         self.of = of
         self.ndim, self.has_distance = of.ndim, of.has_distance
         self.is_distance_exact, self.is_distance_bound = of.is_distance_exact, of.is_distance_bound
@@ -329,13 +330,13 @@ class Complement(Region):
     def _distance(self, x):
         return -self.of._distance(x)
 
-    def __invert__(self):
+    def __invert__(self) -> Region:
         return self.of
 
-    def to_dict(self):
+    def to_dict(self) -> dict:
         return {"region": "complement", "of": self.of.to_dict()}
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"~{self.of!r}"
 
 
@@ -352,7 +353,8 @@ def _vector(name, value):
     try:
         vector = np.array(value, float)
     except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a list of numbers, one a coordinate, got {checks.shown(value)}.") from None
+        raise TypeError(f"{name} must be a list of numbers, one a coordinate, got "
+                        f"{checks.shown(value)}.") from None
     if vector.ndim != 1 or not vector.size:
         hint = f" In one dimension write [{vector:g}]." if vector.ndim == 0 else ""
         raise ValueError(f"{name} must be a list of numbers, one a coordinate, got "
@@ -367,7 +369,7 @@ def _text(vector):
     return "[" + ", ".join(f"{v:g}" for v in vector) + "]"
 
 
-def check_region(region, grid, name):
+def check_region(region: Any, grid: Grid, name: str) -> None:
     """Refuse what is no region of this dimension."""
     if not (hasattr(region, "contains") and hasattr(region, "crossing")):
         raise TypeError(f"{name} must be a Region such as fp.Ball or fp.HalfSpace, got "

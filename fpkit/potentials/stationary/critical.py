@@ -1,12 +1,14 @@
 """Stationary points of a potential in a box: wells, saddles and which wells a saddle joins."""
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...core import checks
-from .descent import Surface, descend, minimise
+from .descent import ScalarField, Surface, box_of, descend, minimise, periodic_of
 from .newton import climb_to_saddles, newton_to_zero, polish, spread
 from .saddle_paths import _flood, highest_on_segments, relaxed_string
 
@@ -51,12 +53,12 @@ class CriticalPoint:
     on_wall: bool = False
 
     @property
-    def kind(self):
+    def kind(self) -> str:
         """"minimum", "saddle" (index 1), "maximum" or "saddle of index k"."""
         names = {0: "minimum", len(self.x): "maximum", 1: "saddle"}
         return names.get(self.index, f"saddle of index {self.index}")
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         place = ", ".join(f"{v:.6g}" for v in self.x)
         extra = (f" between {self.between}" if self.between
                  else "") + (" degenerate" if self.degenerate else "") + (" on wall" if self.on_wall else "")
@@ -67,21 +69,21 @@ class CriticalPoints(tuple):
     """Stationary points, sorted by value, as a tuple of `CriticalPoint`; prints as a table."""
 
     @property
-    def minima(self):
+    def minima(self) -> tuple[CriticalPoint, ...]:
         return tuple(c for c in self if c.index == 0)
 
     @property
-    def saddles(self):
+    def saddles(self) -> tuple[CriticalPoint, ...]:
         """Points of index 1; their `between` counts in `minima`."""
         return tuple(c for c in self if c.index == 1)
 
     @property
-    def index_sum(self):
+    def index_sum(self) -> int:
         """Sum of (-1)^index. It is 1 for a complete list if -grad f points inwards everywhere on the box; 0
         if every axis is periodic."""
         return sum((-1) ** c.index for c in self)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         rows = [f"{'':>3} {'kind':<18} {'value':>15} {'softest':>11} {'stiffest':>11}  between  x"]
         for k, c in enumerate(self):
             mark = " degenerate" if c.degenerate else " on wall" if c.on_wall else ""
@@ -91,7 +93,9 @@ class CriticalPoints(tuple):
         return "\n".join(rows)
 
 
-def find_wells(V, bounds=None, periodic=None, n_starts=None, starts=None, walls=False, seed=0):
+def find_wells(V: ScalarField, bounds: ArrayLike | None = None, periodic: bool | Sequence[bool] | None = None,
+               n_starts: int | None = None, starts: ArrayLike | None = None, walls: bool = False,
+               seed: int = 0) -> CriticalPoints:
     """The minima of a potential in a box, lowest first.
 
     From points spread over the box: Newton steps with |H| and a trust radius, then plain Newton to rounding
@@ -132,7 +136,9 @@ def find_wells(V, bounds=None, periodic=None, n_starts=None, starts=None, walls=
     return CriticalPoints(search.minima(walls))
 
 
-def critical_points(V, bounds=None, periodic=None, n_starts=None, starts=None, seed=0):
+def critical_points(V: ScalarField, bounds: ArrayLike | None = None,
+                    periodic: bool | Sequence[bool] | None = None, n_starts: int | None = None,
+                    starts: ArrayLike | None = None, seed: int = 0) -> CriticalPoints:
     """All stationary points found in a box, sorted by value, each with its index.
 
     Minima as in `find_wells`; saddles and maxima from the same starts by damped Newton steps on grad f = 0,
@@ -169,8 +175,7 @@ class _Search:
     """One search: the surface, the scales of the box and the starts."""
 
     def __init__(self, V, bounds, periodic, n_starts, starts, seed):
-        if bounds is None:
-            bounds = V.bounds if V.bounds is not None else getattr(V, "box", None)
+        bounds = box_of(V) if bounds is None else bounds
         if bounds is None:
             raise ValueError(f"bounds are needed: one (low, high) pair for each of the {V.ndim} coordinates, "
                              "the box to search.")
@@ -178,10 +183,7 @@ class _Search:
         if pairs.shape != (V.ndim, 2) or not (pairs[:, 0] < pairs[:, 1]).all():
             raise ValueError(f"bounds must be {V.ndim} pairs (low, high) with low < high, got "
                              f"{checks.shown(bounds)}.")
-        if periodic is None:
-            periodic = getattr(V, "periodic_axes", None)
-        periodic = np.broadcast_to(np.asarray(False if periodic is None else periodic, bool), (V.ndim,))
-        self.surface = Surface(V, pairs, periodic)
+        self.surface = Surface(V, pairs, periodic_of(V, periodic))
         self.span = pairs[:, 1] - pairs[:, 0]
         n = checks.whole("n_starts", n_starts, 1) if n_starts is not None else 64 if V.is_black_box else 1000
         self.x = spread(pairs, n, seed)
@@ -319,7 +321,7 @@ class _Search:
         return kept
 
 
-def in_order(points, span):
+def in_order(points: Sequence[CriticalPoint], span: np.ndarray) -> list[int]:
     """Numbers of the points from the lowest up, those of equal value (to rounding) by their coordinates from
     left to right."""
     if not points:
@@ -333,7 +335,7 @@ def in_order(points, span):
     return sorted(range(len(points)), key=lambda k: (level[k], *np.round(points[k].x / span, 9)))
 
 
-def barriers_between(minima, saddles):
+def barriers_between(minima: CriticalPoints, saddles: CriticalPoints) -> dict[tuple[int, int], float]:
     """Barriers {(i, j): height}: the lowest highest saddle on the way from minimum i to minimum j, minus f at
     minimum i.
 

@@ -11,14 +11,43 @@ the ellipsoid is kept inside the convex surroundings of m.)
 """
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 TRAPPED, STATIONARY, LEFT, UNFINISHED = 1, 2, 3, 4
 N_RAYS = 32  # sampled directions per dimension of a trapping zone (fewer above two, but they move)
 MAX_ZONES = 32  # beyond it points are followed to rest, which takes a few steps more
 ROUND = 4                                       # steps between two looks at the trapping zones
+
+
+class ScalarField(Protocol):
+    """What a search needs of f: a `Potential`, whose derivatives take points (..., ndim)."""
+
+    ndim: int
+    bounds: Any
+    domain: Any
+    box: Any
+    periodic_axes: Any
+    is_black_box: bool
+
+    def __call__(self, x: ArrayLike) -> Any: ...
+    def gradient(self, x: ArrayLike) -> np.ndarray: ...
+    def hessian(self, x: ArrayLike) -> np.ndarray: ...
+
+
+def box_of(V: ScalarField) -> Any:
+    """The box that f itself knows: its bounds, or that of a catalogue potential; else None."""
+    return V.bounds if V.bounds is not None else V.box
+
+
+def periodic_of(V: ScalarField, periodic: bool | Sequence[bool] | None) -> np.ndarray:
+    """Truth value an axis: what was asked for, else what f says."""
+    periodic = V.periodic_axes if periodic is None else periodic
+    return np.broadcast_to(np.asarray(False if periodic is None else periodic, bool), (V.ndim,))
 
 
 @dataclass(frozen=True, eq=False)
@@ -299,8 +328,8 @@ def _exponential_step(surface, x, v, g, h, span, tol, horizon):
     status = np.where(good & (np.abs(y / span).max(1) > horizon), LEFT, UNFINISHED)
     keep = good[:, None]
     free = surface.free_gradient(y, new_g)[0]
-    return np.minimum(h * factor, 1e300), np.where(keep, y, x), np.where(good, new_v,
-                                                                         v), np.where(keep, free, g), status
+    return (np.minimum(h * factor, 1e300), np.where(keep, y, x), np.where(good, new_v, v),
+            np.where(keep, free, g), status)
 
 
 def _phi(z):
@@ -309,14 +338,13 @@ def _phi(z):
     small = np.abs(z) < 0.3
     safe = np.where(small, 1.0, z)
     e = np.expm1(safe)
-    phi1 = np.where(small, 1 + z / 2 * (1
-                                        + z / 3
-                                        * (1
-                                           + z / 4
-                                           * (1
-                                              + z / 5
-                                              * (1 + z / 6 * (1 + z / 7 * (1 + z / 8 * (1 + z / 9))))))),
-                                              e / safe)
-    series = (1 + z / 4 * (1 + z / 5 * (1 + z / 6
-                                        * (1 + z / 7 * (1 + z / 8 * (1 + z / 9 * (1 + z / 10)))))) ) / 6
-    return phi1, np.where(small, series, ((e / safe - 1) / safe - 0.5) / safe)
+    phi1 = np.where(small, _series(z, 2, 9), e / safe)
+    return phi1, np.where(small, _series(z, 4, 10) / 6, ((e / safe - 1) / safe - 0.5) / safe)
+
+
+def _series(z, first, last):
+    """1 + z/first (1 + z/(first + 1) (1 + ... (1 + z/last)))."""
+    total = 1 + z / last
+    for k in range(last - 1, first - 1, -1):
+        total = 1 + z / k * total
+    return total

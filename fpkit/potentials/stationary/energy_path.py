@@ -1,13 +1,15 @@
 """Minimum-energy paths between two wells, with the saddles and the wells they pass."""
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...core import checks
 from .critical import CriticalPoint
-from .descent import Surface, minimise
+from .descent import ScalarField, Surface, box_of, minimise, periodic_of
 from .newton import newton_to_zero, polish
 from .saddle_paths import N_IMAGES, evenly, relaxed_string
 
@@ -40,15 +42,18 @@ class EnergyPath:
     wells: tuple
 
     @property
-    def barrier(self):
+    def barrier(self) -> float:
         """The highest saddle minus f at the start."""
         return max([s.value for s in self.saddles], default=float(self.value.max())) - float(self.value[0])
 
-    def __repr__(self):
-        return f"minimum-energy path of length {self.arc[-1]:.5g} through {len(self.wells)} wells and {len(self.saddles)} saddles, barrier {self.barrier:.8g}"
+    def __repr__(self) -> str:
+        return (f"minimum-energy path of length {self.arc[-1]:.5g} through {len(self.wells)} wells and "
+                f"{len(self.saddles)} saddles, barrier {self.barrier:.8g}")
 
 
-def minimum_energy_path(V, start, end, bounds=None, periodic=None):
+def minimum_energy_path(V: ScalarField, start: CriticalPoint | ArrayLike, end: CriticalPoint | ArrayLike,
+                        bounds: ArrayLike | None = None,
+                        periodic: bool | Sequence[bool] | None = None) -> EnergyPath:
     """Path of steepest descent from saddle to well between two wells, by the string method.
 
     A string of images relaxes across itself with Newton steps, then every image follows -grad f for a moment
@@ -82,17 +87,14 @@ def minimum_energy_path(V, start, end, bounds=None, periodic=None):
     ----------
     .. [1] W. E, W. Ren, E. Vanden-Eijnden, J. Chem. Phys. 126, 164103 (2007).
     """
-    bounds = bounds if bounds is not None else V.bounds if V.bounds is not None else getattr(V, "box", None)
-    if periodic is None:
-        periodic = getattr(V, "periodic_axes", None)
-    periodic = np.broadcast_to(np.asarray(False if periodic is None else periodic, bool), (V.ndim,))
-    ends = np.array([p.x if isinstance(p, CriticalPoint) else checks.points(name, p, V.ndim) for name,
-                     p in (("start", start), ("end", end))], float)
-    span = np.array([high - low for low, high in bounds],
-                    float) if bounds is not None else np.full(V.ndim,
-                                                              max(1.0,
-                                                                  float(np.abs(ends[1] - ends[0]).max())))
-    surface = Surface(V, bounds, periodic)
+    bounds = box_of(V) if bounds is None else bounds
+    ends = np.array([p.x if isinstance(p, CriticalPoint) else checks.points(name, p, V.ndim)
+                     for name, p in (("start", start), ("end", end))], float)
+    if bounds is None:
+        span = np.full(V.ndim, max(1.0, float(np.abs(ends[1] - ends[0]).max())))
+    else:
+        span = np.array([high - low for low, high in bounds], float)
+    surface = Surface(V, bounds, periodic_of(V, periodic))
     bottoms, converged = minimise(surface, ends, span)
     if not converged.all():
         raise ValueError("no minimum was found near one of the ends; give points in two wells.")

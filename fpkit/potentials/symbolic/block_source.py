@@ -1,6 +1,7 @@
 """The source text of block functions, from a recorded function or from pieces.
 
-    value(X[d, n], p[k], out[n])    gradient(X, p, out[d, n])    hessian(X, p, out[d, d, n])    gradient_single(float32)
+    value(X[d, n], p[k], out[n])    gradient(X, p, out[d, n])    hessian(X, p, out[d, d, n])
+    gradient_single: the same in float32
 
 One loop over the n points; what depends on parameters alone is computed before it. Loads and stores carry the
 promise that rows do not overlap (`core.lanes`), so the loop vectorises.
@@ -9,7 +10,7 @@ import math
 
 from ...core.compilation.special import FOR_BLOCKS
 from . import derivatives
-from .graph import FUNCTIONS, LOGIC
+from .graph import FUNCTIONS, LOGIC, live
 
 VECTORISED = {"exp", "log", "sin", "cos", "tanh", "log1p"}
 assert {*FUNCTIONS, *VECTORISED} <= {*FOR_BLOCKS}
@@ -29,7 +30,7 @@ def outputs(kind, f, xs):
 
 
 def _number(value, is_single):
-    text = "nan" if math.isnan(value) else "inf" if value == math.inf else "(-inf)" if value == -math.inf else repr(value)
+    text = "nan" if math.isnan(value) else repr(value)       # repr gives inf and -inf, names of a block
     text = f"({text})" if text.startswith("-") else text
     return f"F({text})" if is_single else text
 
@@ -70,7 +71,7 @@ def loop(f, xs, kind):
     graph, is_single = f.graph, kind.endswith("single")
     text, before, inside, is_moving, n_rows = {}, [], [], {}, len(xs) + len(out)
     # numbered in this order: the same function, the same text
-    for number, i in enumerate(derivatives.live(out.values())):
+    for number, i in enumerate(live(out.values())):
         n = graph.nodes[i]
         a = [text[c.index] for c in n.args]
         is_coordinate = n.op == "variable" and n.value[0] == "x"
@@ -87,8 +88,8 @@ def loop(f, xs, kind):
         else:
             expression = _single_operation(n, a) if is_single else _operation(n, a)
         (inside if is_moving[i] else before).append(f"{text[i]} = {expression}")
-    inside += [f"store(out, ({index}j,), {text[n.index]}, {len(xs) + k}, {n_rows})" for k,
-               (index, n) in enumerate(out.items())]
+    inside += [f"store(out, ({index}j,), {text[n.index]}, {len(xs) + k}, {n_rows})"
+               for k, (index, n) in enumerate(out.items())]
     return [*before, "for j in range(X.shape[1]):", *("    " + line for line in inside)]
 
 

@@ -1,7 +1,7 @@
 """Gradient and Hessian of a recorded function, exact, by the reverse mode over its graph."""
 import math
 
-from .graph import LOGIC, STEPS, TraceError
+from .graph import LOGIC, STEPS, TraceError, live
 
 
 def partials(n):
@@ -47,17 +47,6 @@ def partials(n):
     if n.op in STEPS:
         return 0.0,
     raise TraceError(f"no derivative rule for {n.op}.")
-
-
-def live(outputs):
-    """Indices of all nodes that the outputs need, in an order in which they can be computed."""
-    seen, waiting = set(), list(outputs)
-    while waiting:
-        n = waiting.pop()
-        if n.index not in seen:
-            seen.add(n.index)
-            waiting.extend(n.args)
-    return sorted(seen)
 
 
 MAX_LEAVES = 4

@@ -13,10 +13,13 @@ import unicodedata
 import numpy as np
 
 from .formula import Formula, is_number
-from .graph import LOGIC, Node
+from .graph import LOGIC, ExpressionError, Node
 
-FUNCTIONS = "exp log sqrt sin cos tan sinh cosh tanh abs where minimum maximum".split()
-MORE_FUNCTIONS = "log1p expm1 log2 log10 exp2 cbrt arcsin arccos arctan arcsinh arccosh arctanh arctan2 hypot sign square floor ceil mod logaddexp heaviside".split()
+FUNCTIONS = ["exp", "log", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "abs", "where", "minimum",
+             "maximum"]
+MORE_FUNCTIONS = ["log1p", "expm1", "log2", "log10", "exp2", "cbrt", "arcsin", "arccos", "arctan", "arcsinh",
+                  "arccosh", "arctanh", "arctan2", "hypot", "sign", "square", "floor", "ceil", "mod",
+                  "logaddexp", "heaviside"]
 CALLS = {name: getattr(np, name) for name in FUNCTIONS + MORE_FUNCTIONS}
 ALIASES = {"max": np.maximum, "min": np.minimum, "ln": np.log, "asin": np.arcsin, "acos": np.arccos,
            "atan": np.arctan, "atan2": np.arctan2}
@@ -31,10 +34,6 @@ COMPARE = {ast.Lt: lambda a, b: a < b, ast.Gt: lambda a, b: a > b, ast.LtE: lamb
 COORDINATES = "xyz"
 CONSTANTS = {"pi": math.pi, "e": math.e}
 MAX_LENGTH, MAX_TERMS, MAX_DEPTH, MAX_BRACKETS = 10_000, 2_000, 300, 90
-
-
-class ExpressionError(ValueError):
-    """The string is not an expression that can be used; the message says what is wrong and where."""
 
 
 def _fail(text, node, what):
@@ -141,12 +140,13 @@ def _names(tree, text):
                 if "__" in name:
                     _fail(text, node, f"the name {name[:40]!r} is not allowed")
                 names[name] = node
-            case ast.BinOp() | ast.UnaryOp() | ast.Compare() | ast.Constant() | ast.operator() | ast.unaryop() | ast.cmpop() | ast.Load():
+            case (ast.BinOp() | ast.UnaryOp() | ast.Compare() | ast.Constant() | ast.operator()
+                  | ast.unaryop() | ast.cmpop() | ast.Load()):
                 pass
+            case ast.Call():
+                _fail(text, node, f"{type(node.func).__name__} cannot be called")
             case _:
-                what = type(node.func).__name__ + " cannot be called" if isinstance(node,
-                                                                                    ast.Call) else f"{type(node).__name__} is not allowed"
-                _fail(text, node, what)
+                _fail(text, node, f"{type(node).__name__} is not allowed")
         waiting += [(c, depth + 1) for c in reversed(children)]
     return list(names), called
 

@@ -1,13 +1,15 @@
 """A formula: the graph of f with its coordinates and parameters, from a function or a text."""
+from __future__ import annotations
+
 import inspect
 import math
 
 import numpy as np
 
-from .graph import LOGIC, WAYS_OUT, Graph, Trace, TraceError, plain
+from .graph import LOGIC, WAYS_OUT, ExpressionError, Graph, TraceError, live
+from .numpy_rules import Symbol, Trace, plain
 
 
-# functions
 class Formula:
     """A function of coordinates and named parameters, in the one form that the rest of the package calls.
 
@@ -21,14 +23,8 @@ class Formula:
         """Pickled as the list of its operations, so that lambdas and sums of potentials reach other processes
         too."""
         f, _ = self.record()
-        nodes, place, waiting = [], {}, [f]
-        needed = set()
-        while waiting:
-            n = waiting.pop()
-            if n.index not in needed:
-                needed.add(n.index)
-                waiting.extend(n.args)
-        for i in sorted(needed):
+        nodes, place = [], {}
+        for i in live([f]):
             n = f.graph.nodes[i]
             place[i] = len(nodes)
             nodes.append((n.op, tuple(place[a.index] for a in n.args), n.value))
@@ -36,23 +32,21 @@ class Formula:
 
     def record(self, names=None):
         """Trace once. `names`: order of the parameters in p (default: of the defaults)."""
-        graph = Graph()
+        graph = Graph(Symbol)
         xs = [graph.variable(f"x{i}") for i in range(self.ndim)]
-        values = {name: graph.variable(f"p[{k}]") for k,
-                  name in enumerate(self.defaults if names is None else names)}
+        values = {name: graph.variable(f"p[{k}]")
+                  for k, name in enumerate(self.defaults if names is None else names)}
         return self.apply(graph, xs, values), xs
 
     def apply(self, graph, xs, values):
         try:
             with np.errstate(all="ignore"):
                 f = self.rule(xs, values)
-        except (TraceError, ValueError) as error:
-            if isinstance(error, TraceError) or type(error) is not ValueError:
-                raise
-            raise _refusal(error) from None
         except RecursionError:
             raise TraceError(f"the potential is nested too deeply to be recorded. {WAYS_OUT}.") from None
         except Exception as error:
+            if isinstance(error, (TraceError, ExpressionError)):
+                raise
             raise _refusal(error) from None
         return _one_number(graph, f)
 
@@ -76,7 +70,7 @@ def _replayed(ndim, defaults, text, nodes):
 
 def _refusal(error):
     text = " ".join(str(error).split())[:120]
-    if "subscriptable" in text or "has no len" in text or "unpack" in text or "indices" in text or "index" in text:
+    if any(word in text for word in ("subscriptable", "has no len", "unpack", "indices", "index")):
         return TraceError(f"the potential indexes its argument ({text}); a function of ONE array of "
                           "coordinates needs ndim: Potential(f, ndim=2).")
     return TraceError(f"the potential cannot be recorded: {type(error).__name__}: {text}. It is called once "
@@ -87,8 +81,8 @@ def _one_number(graph, f):
     if f is None:
         raise TraceError("the potential returned nothing; is `return` missing?")
     if isinstance(f, (np.ndarray, list, tuple)):
-        flat = plain(f).ravel() if not isinstance(f, (list, tuple)) or not any(isinstance(a, (list, tuple))
-                                                                               for a in f) else f
+        is_nested = isinstance(f, (list, tuple)) and any(isinstance(a, (list, tuple)) for a in f)
+        flat = f if is_nested else plain(f).ravel()
         if len(flat) != 1:
             raise TraceError(f"the potential returned {len(flat)} values for one point; it must return one "
                              "number (numpy.sum adds them).")

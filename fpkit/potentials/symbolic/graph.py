@@ -1,17 +1,18 @@
-"""Call a NumPy-style function once with symbols and record what it computes.
+"""The graph of the elementary operations that make up a function.
 
-The symbols answer to Python's operators and to NumPy's functions (``__array_ufunc__``,
-``__array_function__``), so an ordinary function of the coordinates leaves a graph of elementary operations
-behind. The graph is hash-consed: building the same node twice gives the same object, so common
-sub-expressions are shared by value, gradient and Hessian without a further pass. What NumPy functions mean
-here is in `numpy_rules`, derivatives are in `derivatives`, the compiled source in `sources`.
+The graph is hash-consed: building the same node twice gives the same object, so common sub-expressions are
+shared by value, gradient and Hessian without a further pass. The nodes of a recording are the `Symbol` of
+`numpy_rules`, which answer to Python's operators and to NumPy's functions; derivatives are in `derivatives`,
+the compiled source in `block_source`.
 """
+from __future__ import annotations
+
 import math
 
 import numpy as np
 
-FUNCTIONS = ("exp log sin cos tanh sqrt sinh cosh arctan arcsin arccos arcsinh arccosh arctanh log1p expm1 "
-             "floor ceil rint erf erfc").split()
+FUNCTIONS = ["exp", "log", "sin", "cos", "tanh", "sqrt", "sinh", "cosh", "arctan", "arcsin", "arccos",
+             "arcsinh", "arccosh", "arctanh", "log1p", "expm1", "floor", "ceil", "rint", "erf", "erfc"]
 STEPS = {"floor", "ceil", "rint"}                                   # derivative zero
 COMPARISONS = {"less": "<", "greater": ">", "less_equal": "<=", "greater_equal": ">=", "equal": "==",
                "not_equal": "!="}
@@ -24,6 +25,10 @@ WAYS_OUT = ("Potential.compiled(value, gradient, ndim) takes a point-by-point fu
 
 class TraceError(TypeError):
     """The function cannot be recorded; the message says what stands in the way and what to do."""
+
+
+class ExpressionError(ValueError):
+    """The string is not an expression that can be used; the message says what is wrong and where."""
 
 
 def _folded(name):
@@ -44,10 +49,10 @@ _COMPARE = {sign: getattr(np, name) for name, sign in COMPARISONS.items()}
 
 
 class Graph:
-    """All nodes of one recording, each once."""
+    """All nodes of one recording, each once; they are made of the class given."""
 
-    def __init__(self):
-        self.nodes, self._table = [], {}
+    def __init__(self, node_class: type[Node]) -> None:
+        self.node_class, self.nodes, self._table = node_class, [], {}
 
     def constant(self, value):
         return self._get(("constant", repr(float(value))), "constant", (), float(value))
@@ -67,7 +72,8 @@ class Graph:
                 raise TypeError
             return self.constant(float(a))
         except (TypeError, ValueError):
-            raise TraceError(f"a real number was expected inside the potential, got {type(a).__name__}.") from None
+            raise TraceError("a real number was expected inside the potential, got "
+                             f"{type(a).__name__}.") from None
 
     def node(self, op, *args):
         """The node op(*args), simplified by rules that are exact for every finite value."""
@@ -106,7 +112,7 @@ class Graph:
         # halves of one choice
         if op == "+" and a[0].op == a[1].op == "where" and a[0].args[0] is a[1].args[0]:
             (c, s, t), (_, q, r) = a[0].args, a[1].args
-            return self.node("where", c, s + q, t + r)
+            return self.node("where", c, self.node("+", s, q), self.node("+", t, r))
         return self._get((op,) + tuple(x.index for x in a), op, a, None)
 
     def _decided(self, op, a, v):
@@ -121,16 +127,9 @@ class Graph:
     def _get(self, key, op, args, value):
         node = self._table.get(key)
         if node is None:
-            node = self._table[key] = Node(self, op, args, value, len(self.nodes))
+            node = self._table[key] = self.node_class(self, op, args, value, len(self.nodes))
             self.nodes.append(node)
         return node
-
-
-def _operator(op, is_swapped=False):
-    if is_swapped:
-        return lambda a, b: NotImplemented if isinstance(b, np.ndarray) else a.graph.node(op, b, a)
-    return lambda a, b: elementwise(lambda x, y: a.graph.node(op, x, y),
-                                    (a, b)) if isinstance(b, np.ndarray) else a.graph.node(op, a, b)
 
 
 class Node:
@@ -138,101 +137,22 @@ class Node:
     operation."""
     __slots__ = ("graph", "op", "args", "value", "index")
 
-    def __init__(self, graph, op, args, value, index):
+    def __init__(self, graph: Graph, op: str, args: tuple, value, index: int) -> None:
         self.graph, self.op, self.args, self.value, self.index = graph, op, args, value, index
 
-    def call(self, name):
+    def call(self, name: str) -> Node:
         return self.graph.node(name, self)
-
-    def __pow__(self, b):
-        if isinstance(b, np.ndarray):
-            return elementwise(lambda x, y: x**y, (self, b))
-        b = self.graph.wrap(b)
-        if b.op != "constant":
-            return self.graph.node("**", self, b)
-        b = b.value
-        if b == 0.5:
-            return self.call("sqrt")
-        # by squaring: exact derivatives, shared factors
-        if math.isfinite(b) and b == int(b) and abs(b) <= LARGEST_PRODUCT:
-            n, result, base = abs(int(b)), self.graph.constant(1), self
-            while n:
-                result = result * base if n & 1 else result
-                base, n = base * base if n > 1 else base, n >> 1
-            return result if b >= 0 else 1.0 / result
-        return self.graph.node("**", self, b)
-
-    def __rpow__(self, b):
-        b = self.graph.wrap(b)
-        return (self * math.log(b.value)).call("exp") if b.op == "constant" and b.value > 0 else self.graph.node("**", b, self)
-
-    def __bool__(self):
-        raise TraceError("the potential branches on a coordinate or a parameter (if, and, or, max(), in); "
-                         "write numpy.where(condition, a, b), "
-                         f"numpy.maximum or numpy.minimum. {WAYS_OUT}.")
-
-    def __float__(self):
-        raise TraceError("the potential turns a coordinate into a plain number (math.exp, float(), range(), "
-                         "filling an array of floats); "
-                         f"use the numpy functions (numpy.exp, ...) and numpy.stack. {WAYS_OUT}.")
-    __int__ = __index__ = __complex__ = __iter__ = __len__ = __round__ = __trunc__ = __float__
-
-    def __floor__(self): return self.call("floor")
-    def __ceil__(self): return self.call("ceil")
-
-    def __array_ufunc__(self, ufunc, method, *inputs, **keywords):
-        from .numpy_rules import apply_ufunc
-        return apply_ufunc(ufunc, method, inputs, keywords)
-
-    def __array_function__(self, function, kinds, args, keywords):
-        from .numpy_rules import apply_function
-        return apply_function(function, args, keywords)
-
-    __hash__ = object.__hash__
-    __neg__, __pos__ = lambda a: a.call("neg"), lambda a: a
-    __abs__, __invert__ = lambda a: a.call("abs"), lambda a: a.graph.node("~", a)
-    __mod__ = lambda a, b: np.mod(a, b)
-    __rmod__ = lambda a, b: np.mod(b, a)
-    __floordiv__ = lambda a, b: np.floor_divide(a, b)
-    __rfloordiv__ = lambda a, b: np.floor_divide(b, a)
-    # a scalar that NumPy would reduce is itself
-    shape, ndim, size, real = (), 0, 1, property(lambda a: a)
 
     def __repr__(self):
         return f"symbol {self.value}" if self.op == "variable" else f"symbolic {self.op}"
 
 
-for _name, _op in (("add", "+"), ("sub", "-"), ("mul", "*"), ("truediv", "/"), ("and", "&"), ("or", "|")):
-    setattr(Node, f"__{_name}__", _operator(_op))
-    setattr(Node, f"__r{_name}__", _operator(_op, True))
-for _name, _op in zip(("lt", "gt", "le", "ge", "eq", "ne"), COMPARISONS.values()):
-    setattr(Node, f"__{_name}__", _operator(_op))
-for _name in FUNCTIONS:  # what NumPy asks of the elements of a plain object array
-    setattr(Node, _name, lambda a, _name=_name: a.call(_name))
-
-
-class Trace(np.ndarray):
-    """Object array of nodes. A plain one would turn ``x > 0`` into bools."""
-
-    __array_ufunc__ = Node.__array_ufunc__
-    __array_function__ = Node.__array_function__
-
-
-def elementwise(rule, args):
-    """`rule` on single nodes, or on arrays of them by broadcasting."""
-    if not any(isinstance(a, (np.ndarray, list, tuple)) for a in args):
-        return rule(*args)
-    out = np.frompyfunc(rule, len(args), 1)(*[plain(a) for a in args])
-    return np.asarray(out, object).view(Trace)
-
-
-def plain(a):
-    """As an object array that NumPy's own code may handle."""
-    if isinstance(a, Node):
-        out = np.empty((), object)
-        out[()] = a
-        return out
-    return np.asarray(a, object).view(np.ndarray)
-
-
-# -----------------------------------------------------------------------------------------------------------
+def live(outputs):
+    """Indices of all nodes that the outputs need, in an order in which they can be computed."""
+    seen, waiting = set(), list(outputs)
+    while waiting:
+        n = waiting.pop()
+        if n.index not in seen:
+            seen.add(n.index)
+            waiting.extend(n.args)
+    return sorted(seen)

@@ -1,14 +1,20 @@
-"""What each NumPy function means for the symbols of a recording."""
+"""Call a NumPy-style function once with symbols and record what it computes.
+
+A `Symbol` is a node of the graph that answers to Python's operators and to NumPy's functions
+(``__array_ufunc__``, ``__array_function__``), so an ordinary function of the coordinates leaves a graph of
+elementary operations behind. The rest of this file says what each NumPy function means for symbols.
+"""
+from __future__ import annotations
+
 import math
 
 import numpy as np
 
-from .graph import COMPARISONS, FUNCTIONS, WAYS_OUT, Node, Trace, TraceError, elementwise, plain
+from .graph import COMPARISONS, FUNCTIONS, LARGEST_PRODUCT, WAYS_OUT, Node, TraceError
 
 ARITHMETIC = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "maximum": "max", "minimum": "min",
-              "fmax": "max", "fmin": "min",
-              "logical_and": "&", "bitwise_and": "&", "logical_or": "|", "bitwise_or": "|",
-              "arctan2": "arctan2"}
+              "fmax": "max", "fmin": "min", "logical_and": "&", "bitwise_and": "&", "logical_or": "|",
+              "bitwise_or": "|", "arctan2": "arctan2"}
 
 
 def _where(c, a, b):
@@ -88,10 +94,10 @@ def apply_ufunc(ufunc, method, inputs, keywords):
     """Result of a NumPy ufunc on symbols, for `__array_ufunc__`."""
     name = ufunc.__name__
     out = keywords.pop("out", None)
-    keywords = {k: v for k, v in keywords.items() if not (v is None or v is np._NoValue or k == "where"
-                                                          and v is True or k in ("casting", "subok")
-                                                          or k == "dtype" and np.dtype(v)
-                                                          in (np.dtype(float), np.dtype(object)))}
+    harmless = lambda k, v: (v is None or v is np._NoValue or k == "where" and v is True
+                             or k in ("casting", "subok")
+                             or k == "dtype" and np.dtype(v) in (np.dtype(float), np.dtype(object)))
+    keywords = {k: v for k, v in keywords.items() if not harmless(k, v)}
     result = _evaluated(ufunc, name, method, inputs, keywords)
     if out is not None:                                              # x += 1, and NumPy's own mean()
         out[0][...] = result
@@ -100,8 +106,8 @@ def apply_ufunc(ufunc, method, inputs, keywords):
 
 
 def _evaluated(ufunc, name, method, inputs, keywords):
-    if method in ("reduce", "accumulate",
-                  "outer") and name in ("add", "multiply") or name == "matmul" and method == "__call__":
+    is_sum = method in ("reduce", "accumulate", "outer") and name in ("add", "multiply")
+    if is_sum or name == "matmul" and method == "__call__":
         return _viewed(getattr(ufunc, method)(*[plain(a) for a in inputs], **keywords))
     if method == "reduce" and name in ("maximum", "minimum", "logical_and", "logical_or"):
         axis = keywords.pop("axis", 0)
@@ -184,15 +190,18 @@ def _variance(a, axis=None):
     return np.mean((a - centre) ** 2, axis=axis)
 
 
+def _mean(a, axis=None, keepdims=False):
+    if isinstance(a, Node):
+        return a
+    count = plain(a).size if axis is None else plain(a).shape[axis]
+    return _viewed(np.add.reduce(plain(a), axis=axis, keepdims=keepdims)) / count
+
+
 OWN = {np.where: _where_function, np.clip: _clip, np.max: _extreme(np.maximum), np.min: _extreme(np.minimum),
-       np.linalg.norm: _norm,
-       np.select: _select, np.polyval: _polyval, np.var: _variance, np.std: lambda a,
-       axis=None: np.sqrt(_variance(a, axis)),
-       np.ndim: lambda a: 0 if isinstance(a, Node) else a.ndim, np.shape: lambda a: () if isinstance(a, Node)
-       else a.shape,
-       np.mean: lambda a, axis=None, keepdims=False: a if isinstance(a, Node)
-       else _viewed(np.add.reduce(plain(a), axis=axis, keepdims=keepdims)) / (
-           plain(a).size if axis is None else plain(a).shape[axis])}
+       np.linalg.norm: _norm, np.select: _select, np.polyval: _polyval, np.mean: _mean, np.var: _variance,
+       np.std: lambda a, axis=None: np.sqrt(_variance(a, axis)),
+       np.ndim: lambda a: 0 if isinstance(a, Node) else a.ndim,
+       np.shape: lambda a: () if isinstance(a, Node) else a.shape}
 
 
 def apply_function(function, args, keywords):
@@ -221,3 +230,102 @@ def _only(out):
     if isinstance(out, np.ndarray):
         return out.item() if out.ndim == 0 else out.view(Trace)
     return out
+
+
+def _operator(op, is_swapped=False):
+    if is_swapped:
+        return lambda a, b: NotImplemented if isinstance(b, np.ndarray) else a.graph.node(op, b, a)
+    on_arrays = lambda a, b: elementwise(lambda x, y: a.graph.node(op, x, y), (a, b))
+    return lambda a, b: on_arrays(a, b) if isinstance(b, np.ndarray) else a.graph.node(op, a, b)
+
+
+class Symbol(Node):
+    """A node that can be computed with like a number."""
+    __slots__ = ()
+
+    def __pow__(self, b):
+        if isinstance(b, np.ndarray):
+            return elementwise(lambda x, y: x**y, (self, b))
+        b = self.graph.wrap(b)
+        if b.op != "constant":
+            return self.graph.node("**", self, b)
+        b = b.value
+        if b == 0.5:
+            return self.call("sqrt")
+        # by squaring: exact derivatives, shared factors
+        if math.isfinite(b) and b == int(b) and abs(b) <= LARGEST_PRODUCT:
+            n, result, base = abs(int(b)), self.graph.constant(1), self
+            while n:
+                result = result * base if n & 1 else result
+                base, n = base * base if n > 1 else base, n >> 1
+            return result if b >= 0 else 1.0 / result
+        return self.graph.node("**", self, b)
+
+    def __rpow__(self, b):
+        b = self.graph.wrap(b)
+        if b.op == "constant" and b.value > 0:
+            return (self * math.log(b.value)).call("exp")
+        return self.graph.node("**", b, self)
+
+    def __bool__(self):
+        raise TraceError("the potential branches on a coordinate or a parameter (if, and, or, max(), in); "
+                         "write numpy.where(condition, a, b), "
+                         f"numpy.maximum or numpy.minimum. {WAYS_OUT}.")
+
+    def __float__(self):
+        raise TraceError("the potential turns a coordinate into a plain number (math.exp, float(), range(), "
+                         "filling an array of floats); "
+                         f"use the numpy functions (numpy.exp, ...) and numpy.stack. {WAYS_OUT}.")
+    __int__ = __index__ = __complex__ = __iter__ = __len__ = __round__ = __trunc__ = __float__
+
+    def __floor__(self): return self.call("floor")
+    def __ceil__(self): return self.call("ceil")
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **keywords):
+        return apply_ufunc(ufunc, method, inputs, keywords)
+
+    def __array_function__(self, function, kinds, args, keywords):
+        return apply_function(function, args, keywords)
+
+    __hash__ = object.__hash__
+    __neg__, __pos__ = lambda a: a.call("neg"), lambda a: a
+    __abs__, __invert__ = lambda a: a.call("abs"), lambda a: a.graph.node("~", a)
+    __mod__ = lambda a, b: np.mod(a, b)
+    __rmod__ = lambda a, b: np.mod(b, a)
+    __floordiv__ = lambda a, b: np.floor_divide(a, b)
+    __rfloordiv__ = lambda a, b: np.floor_divide(b, a)
+    # a scalar that NumPy would reduce is itself
+    shape, ndim, size, real = (), 0, 1, property(lambda a: a)
+
+
+for _name, _op in (("add", "+"), ("sub", "-"), ("mul", "*"), ("truediv", "/"), ("and", "&"), ("or", "|")):
+    setattr(Symbol, f"__{_name}__", _operator(_op))
+    setattr(Symbol, f"__r{_name}__", _operator(_op, True))
+for _name, _op in zip(("lt", "gt", "le", "ge", "eq", "ne"), COMPARISONS.values()):
+    setattr(Symbol, f"__{_name}__", _operator(_op))
+for _name in FUNCTIONS:  # what NumPy asks of the elements of a plain object array
+    setattr(Symbol, _name, lambda a, _name=_name: a.call(_name))
+
+
+class Trace(np.ndarray):
+    """Object array of nodes. A plain one would turn ``x > 0`` into bools."""
+
+    __array_ufunc__ = Symbol.__array_ufunc__
+    __array_function__ = Symbol.__array_function__
+
+
+def elementwise(rule, args):
+    """`rule` on single nodes, or on arrays of them by broadcasting."""
+    if not any(isinstance(a, (np.ndarray, list, tuple)) for a in args):
+        return rule(*args)
+    out = np.frompyfunc(rule, len(args), 1)(*[plain(a) for a in args])
+    return np.asarray(out, object).view(Trace)
+
+
+def plain(a):
+    """As an object array that NumPy's own code may handle."""
+    if isinstance(a, Node):
+        out = np.empty((), object)
+        out[()] = a
+        return out
+    return np.asarray(a, object).view(np.ndarray)

@@ -13,11 +13,25 @@ import pytest
 from numba import config, prange, types
 
 from fpkit.core import compilation
-from fpkit.core.compilation import FUNCTION, SIGNATURES, DiskCache, Kernel, cache_folder, helper, integer, kernel, load, number, numbers_1d, numbers_2d
+from fpkit.core.compilation import (
+    FUNCTION,
+    SIGNATURES,
+    DiskCache,
+    Kernel,
+    cache_folder,
+    helper,
+    integer,
+    kernel,
+    load,
+    number,
+    numbers_1d,
+    numbers_2d,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 needs_compiler = pytest.mark.skipif(bool(config.DISABLE_JIT), reason="the cache holds compiled code")
-TEXT = "def value(X, p, out):\n    for j in range(X.shape[1]):\n        store(out, (j,), exp(load(X, (0, j), 0, 2)) + p[0], 1, 2)\n"
+TEXT = ("def value(X, p, out):\n    for j in range(X.shape[1]):\n"
+        "        store(out, (j,), exp(load(X, (0, j), 0, 2)) + p[0], 1, 2)\n")
 
 
 @helper
@@ -100,7 +114,6 @@ def test_without_the_compiler_the_python_body_runs_with_the_same_result():
 
 
 def test_the_key_of_a_kernel_holds_the_text_of_every_module_it_uses():
-    import fpkit.langevin.dynamics.noise_kernels
     text = compilation.source_text("fpkit.langevin.dynamics.noise_kernels")
     for name in ("langevin.dynamics.noise_kernels", "core.compilation.special", "core.compilation.lanes",
                  "core.compilation.kernels"):
@@ -108,9 +121,12 @@ def test_the_key_of_a_kernel_holds_the_text_of_every_module_it_uses():
 
 
 def test_the_key_does_not_depend_on_the_hash_seed_or_on_what_else_is_imported():
-    code = "{}\nimport hashlib, fpkit.langevin.dynamics.noise_kernels as k\nfrom fpkit.core.compilation.kernels import source_text, _options_text\n" \
-           "print(hashlib.sha256((source_text(k.__name__) + _options_text(k.seed_states.options)).encode()).hexdigest())"
-    assert run(code.format(""), PYTHONHASHSEED="1") == run(code.format("import fpkit.potentials.grid_potential, fpkit.core.grid"), PYTHONHASHSEED="2")
+    code = ("{}\nimport hashlib, fpkit.langevin.dynamics.noise_kernels as k\n"
+            "from fpkit.core.compilation.kernels import source_text, _options_text\n"
+            "text = source_text(k.__name__) + _options_text(k.seed_states.options)\n"
+            "print(hashlib.sha256(text.encode()).hexdigest())")
+    more = code.format("import fpkit.potentials.grid_potential, fpkit.core.grid")
+    assert run(code.format(""), PYTHONHASHSEED="1") == run(more, PYTHONHASHSEED="2")
 
 
 FRESH = """
@@ -125,8 +141,10 @@ def empty_cache(tmp_path, monkeypatch):
     """An empty folder, and the names under which compiled functions are written to it."""
     monkeypatch.setenv("FPKIT_CACHE_DIR", str(tmp_path))
     written, save = [], DiskCache.save_overload
-    monkeypatch.setattr(DiskCache, "save_overload", lambda self,
-                        *a: (written.append(self._name), save(self, *a)) and None)
+    def noted(self, *arguments):
+        written.append(self._name)
+        save(self, *arguments)
+    monkeypatch.setattr(DiskCache, "save_overload", noted)
     return tmp_path, written
 
 
@@ -173,7 +191,8 @@ def test_without_a_cache_folder_everything_works(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
     place = dict.fromkeys(("FPKIT_CACHE_DIR", "XDG_CACHE_HOME", "TMPDIR"), str(blocked))
-    code = "import tempfile; tempfile.tempdir = {!r}\n".format(str(blocked)) + textwrap.dedent(FRESH) + "print(compilation.cache_folder())"
+    code = (f"import tempfile; tempfile.tempdir = {str(blocked)!r}\n" + textwrap.dedent(FRESH)
+            + "print(compilation.cache_folder())")
     assert run(code, **place).split() == ["10.0", "None"]
 
 

@@ -49,7 +49,7 @@ def test_bounds_hold_where_boundaries_cut_cells_and_walls_stand():
     channel = lambda x: (np.abs(x[..., 0]) > 0.25) | (np.abs(x[..., 1]) < 0.5)
     discs = fp.Ball([-1, 0], 0.35), fp.Ball([1, 0], 0.3)
     for regions, mask in (((A, B), channel), (discs, None), (discs, channel)):
-        make = lambda n: fp.FokkerPlanck(V, 0.2, fp.Grid([(-2, 2)] * 2, (n, n), mask=mask),
+        make = lambda n, mask=mask: fp.FokkerPlanck(V, 0.2, fp.Grid([(-2, 2)] * 2, (n, n), mask=mask),
                                          mobility=[1.0, 2.0])
         truth = make(32).capacity(*regions, refine=True)
         low, high = make(40).capacity(*regions, bracket=True).inputs["bracket"]

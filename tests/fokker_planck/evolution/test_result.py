@@ -57,14 +57,14 @@ def test_field_is_a_density_with_a_value_at_a_point(evolution):
 
 
 def test_ctrl_c_keeps_the_times_reached(monkeypatch):
-    from fpkit.fokker_planck.evolution.result import stepping as control
-    advance = control.StepControl.advance
+    from fpkit.fokker_planck.evolution import stepping
+    advance = stepping.StepControl.advance
 
     def pressed(self, v, start, stop, *rest):
         if stop > 0.5:
             raise KeyboardInterrupt
         return advance(self, v, start, stop, *rest)
-    monkeypatch.setattr(control.StepControl, "advance", pressed)
+    monkeypatch.setattr(stepping.StepControl, "advance", pressed)
     e = D.evolve([-1.0, 0.0], [0.1, 0.3, 1.0, 2.0], tol=1e-2)
     assert e.times.tolist() == [0.1, 0.3] and e.densities.shape[0] == 2 and "interrupted" in e.status
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 import fpkit as fp
-from fpkit.fokker_planck.evolution.stepping import StepControl, graph_of
-from fpkit.fokker_planck.evolution.lines_kernels import OPERATOR
+from fpkit.fokker_planck.evolution import implicit, sweep_kernels
+from fpkit.fokker_planck.evolution.initial import kind_of, node_start
 from fpkit.fokker_planck.evolution.problem import Problem
 from fpkit.fokker_planck.evolution.reconstruction import Reconstruction
-from fpkit.fokker_planck.evolution.initial import kind_of, node_start
+from fpkit.fokker_planck.evolution.stepping import StepControl, graph_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::fpkit.ResolutionWarning")       # small grids
 
@@ -126,12 +126,12 @@ def test_elimination_in_a_band_keeps_the_mass_and_is_positive_at_any_step(period
 
 
 def test_the_three_solvers_agree():
-    from fpkit.fokker_planck.evolution.result import implicit as coupled
+
     lines, v = chain("asymmetric channel", 0.3)
     graph = graph_of(lines)
     r = lines.D * v
     band, lu, multigrid = (kind(graph, 0.7).solve(r)
-                           for kind in (coupled._Band, coupled._LU, coupled._Multigrid))
+                           for kind in (implicit._Band, implicit._LU, implicit._Multigrid))
     assert np.abs(lines.mass * (band - lu)).sum() < 1e-11
     assert np.abs(lines.mass * (band - multigrid)).sum() < 1e-7
 
@@ -153,7 +153,7 @@ def test_a_line_step_solves_its_equations():
     """The shortest NumPy form of (M + tau K) v' = M v, on open and periodic lines, with and without
     killing."""
     rng = np.random.default_rng(1)
-    from fpkit.fokker_planck.evolution.result import lines_kernels, sweep_kernels as panels_kernels
+
     n, tau = 9, 0.37
     for is_ring in (False, True):
         D, C, v = rng.random(n) + 0.5, rng.random(n if is_ring else n - 1), rng.random(n)
@@ -167,39 +167,39 @@ def test_a_line_step_solves_its_equations():
                 matrix[[k, j], [j, k]] -= w
         M = np.diag(D) - N
         expected = np.linalg.solve(M + tau * (K + np.diag(ground)), M @ v)
-        gamma = panels_kernels.GAMMA
+        gamma = sweep_kernels.GAMMA
         solve = lambda b: np.linalg.solve(M + gamma * 0.5 * (K + np.diag(ground)), M @ b)
         y = solve(v)
         second = solve(v + (1 - gamma) / gamma * (y - v))
         w = v.copy()
-        lines_kernels.lines(w, D, C, ground, delta, is_ring, 1, n, 1, 0.5, 1)
+        sweep_kernels.lines(w, D, C, ground, delta, is_ring, 1, n, 1, 0.5, 1)
         assert np.abs(w - second).max() < 1e-13
         w = v.copy()
-        lines_kernels.lines(w, D, C, ground, delta * 0, is_ring, 1, n, 1, tau, 0)
+        sweep_kernels.lines(w, D, C, ground, delta * 0, is_ring, 1, n, 1, tau, 0)
         assert np.abs(w - np.linalg.solve(np.diag(D) + tau * (K + np.diag(ground)), D * v)).max() < 1e-13
         w = v.copy()
-        lines_kernels.lines(w, D, C, ground, delta, is_ring, 1, n, 1, 0.0, OPERATOR)
+        sweep_kernels.lines(w, D, C, ground, delta, is_ring, 1, n, 1, 0.0, sweep_kernels.OPERATOR)
         assert np.abs(w - np.linalg.solve(M, (K + np.diag(ground)) @ v)).max() < 1e-12
         assert np.isfinite(expected).all()
 
 
 def test_panels_and_lines_take_the_same_step():
     rng = np.random.default_rng(2)
-    from fpkit.fokker_planck.evolution.result import lines_kernels, sweep_kernels as panels_kernels
+
     for outer, n, inner in ((1, 7, 1), (3, 6, 5), (1, 8, 16), (2, 5, 32), (40, 6, 1)):
         D, C, v = rng.random(outer * n * inner) + 0.3, rng.random(outer * (n - 1)
                                                                   * inner), rng.random(outer * n * inner)
         delta = np.full(n, 0.04)
         for mode in (0, 1):
             a, b = v.copy(), v.copy()
-            panels_kernels.sweep_parallel(a, D, C, delta, outer, n, inner, 0.3, mode)
-            lines_kernels.lines(b, D, C, np.zeros(1), delta, False, outer, n, inner, 0.3, mode)
+            sweep_kernels.sweep_parallel(a, D, C, delta, outer, n, inner, 0.3, mode)
+            sweep_kernels.lines(b, D, C, np.zeros(1), delta, False, outer, n, inner, 0.3, mode)
             assert np.abs(a - b).max() < 1e-13
 
 
 def test_bits_do_not_depend_on_the_number_of_threads():
     import numba
-    from fpkit.fokker_planck.evolution.result import sweep_kernels as panels_kernels
+
     rng = np.random.default_rng(2)
     n = 40
     D, C, v = rng.random(n**3) + 0.3, rng.random(n * (n - 1) * n), rng.random(n**3)
@@ -208,7 +208,7 @@ def test_bits_do_not_depend_on_the_number_of_threads():
     for threads in (1, min(2, numba.config.NUMBA_NUM_THREADS)):
         numba.set_num_threads(threads)
         w = v.copy()
-        panels_kernels.sweep_parallel(w, D, C, np.full(n, 0.04), n, n, n, 0.3, 1)
+        sweep_kernels.sweep_parallel(w, D, C, np.full(n, 0.04), n, n, n, 0.3, 1)
         results.append(w)
     numba.set_num_threads(before)
     assert np.array_equal(*results)

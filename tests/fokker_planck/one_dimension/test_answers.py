@@ -26,7 +26,7 @@ def agrees(estimate, truth, tolerance=1e-12):
     return True
 
 
-# -----------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------------------
 # closed forms
 def test_times_on_a_flat_line_are_the_known_parabolas():
     D = diffusion("0*x", 0.3, -1, 2)
@@ -97,7 +97,7 @@ def test_exit_from_a_harmonic_well_is_the_known_sum():
     assert agrees(D.mfpt(fp.HalfSpace([1], a) | fp.HalfSpace([-1], a)).at([0]), tau)
 
 
-# -------------------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------------------
 # laws
 DOUBLE = "(x**2 - 1)**2 + 0.3*x"
 
@@ -173,7 +173,7 @@ def test_fields_are_drawn_at_the_cell_centres():
     assert tau.values[-1] == 0 and (np.diff(tau.values[:60]) < 0).all()
 
 
-# ----------------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------------------
 # domains
 def test_kinks_and_jumps_of_the_potential_are_closed_in():
     D = diffusion(lambda x: np.where(x > 0.3, 1.0, 0.0) + 0 * x, 0.1, -1, 1)
@@ -275,7 +275,7 @@ def test_tiny_rates_keep_their_logarithm():
     assert abs(D.exit_rate(RIGHT).log10 + tau.log10) < 1e-9 and D.rate(LEFT, RIGHT).log10 < -10205
 
 
-# -----------------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------------------
 # mpmath
 CASES = [("(x**2-1)**2 + 0.3*x", lambda x, mp: (x * x - 1) ** 2 + mp.mpf(3) / 10 * x, 0.25,
           (-1.6, -1.0, 0.7)),
@@ -294,7 +294,7 @@ def test_times_and_committors_agree_with_mpmath(text, f, theta, points):
     tau, mass = mp.mpf(0), mp.mpf(0)
     for lo, hi in zip(edges[:-1], edges[1:]):
         if lo >= x:
-            tau += beta * quad(lambda y: up(y) * (mass + quad(down, lo, y)), lo, hi)
+            tau += beta * quad(lambda y, mass=mass, lo=lo: up(y) * (mass + quad(down, lo, y)), lo, hi)
         mass += quad(down, lo, hi)
     D = diffusion(text, theta, points[0], points[2] + 0.4)
     assert agrees(D.mfpt(fp.HalfSpace([1], points[2])).at([points[1]]), float(tau))

@@ -60,14 +60,6 @@ def test_a_diagonal_mobility_of_the_place_keeps_gibbs():
         assert distance_to_gibbs(run.x[:, axis], lambda x: 0.5 * x * x, 0.5, -6, 6) < KS_LIMIT
 
 
-def test_differences_give_the_divergence():
-    from fpkit.langevin.dynamics.mobility import mobility_of
-    x = np.random.default_rng(1).normal(size=(50, 2))
-    exact = mobility_of("2 + sin(x)*cos(y)", 2).divergence(x)
-    assert abs(mobility_of(lambda p: 2 + np.sin(p[:, 0]) * np.cos(p[:, 1]), 2).divergence(x)
-               - exact).max() < 1e-9
-
-
 @pytest.mark.parametrize("mobility, scheme, message", [
     (-1.0, "euler-maruyama", "mobility must be positive"),
     ([1.0, 2.0, 3.0], "euler-maruyama", r"mobility must be a number, \(2,\) or \(2, 2\)"),

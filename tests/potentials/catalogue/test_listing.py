@@ -161,9 +161,9 @@ def flooding_barriers(V, n):
                     parent[root(cell)] = root(other)
         if len(height) < len(home) * (len(home) - 1):
             for i, j in itertools.permutations(range(len(home)), 2):
-                if (i, j) not in height and flat[cell] >= max(flat[home[i]],
-                                                              flat[home[j]]) and parent[home[i]] >= 0 and parent[home[j]] >= 0 \
-                        and root(home[i]) == root(home[j]):
+                a, b = home[i], home[j]
+                is_flooded = flat[cell] >= max(flat[a], flat[b]) and parent[a] >= 0 and parent[b] >= 0
+                if (i, j) not in height and is_flooded and root(a) == root(b):
                     height[i, j] = flat[cell]
         else:
             break

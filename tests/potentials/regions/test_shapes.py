@@ -129,7 +129,6 @@ def test_regions_are_not_united_with_numbers():
         fp.Ball([0], 1.0) | 3
 
 
-# ----------------------------------------------------------------------------------------------------------------
 # sublevel sets
 def flooded(V, level, around, bounds, n):
     """The component by flooding grid cells: the plain reference."""
@@ -193,7 +192,6 @@ def test_the_distance_of_a_component_is_positive_in_other_components():
     assert A.signed_distance([edge - 1e-3]) == pytest.approx(1e-3, rel=1e-2)
 
 
-# -----------------------------------------------------------------------------------------------------------------------
 # basins
 def test_basins_of_a_plane_divide_it_as_small_steps_downhill_do():
     V = fp.catalogue.mueller_brown()
