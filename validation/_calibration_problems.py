@@ -792,7 +792,7 @@ def rate_of_landscape(rng):
         (rates,) = kinetics(land, wells, basins, [theta], start, plane_mobility(land))
         truth, own = line_of(well, theta).gap()
         true = abs(float(rates.log10_modes[0]) - np.log10(min(truth, k)))
-        return [Answer(true, float(rates.log10_modes_error[0]), own / truth, 1.0, rates.status)]
+XX
     return Problem("landscape rates", f"slowest rate of {well.text} + {k / 2!r}*y**2 on {n} x {n} samples of "
                    f"the plane {plane.tolist()}, theta {theta}", ask)
 

@@ -116,7 +116,8 @@ class Verdict:
 def ruled(module, table, misses, reason="", numbers=None):
     """Verdict of the common rule: it holds when the list of `misses` (sentences) is empty.
 
-    `module` is the name space (``globals()``) of the validation, for its CLAIM, SOURCE and CRITERION. """
+    `module` is the name space (``globals()``) of the validation, for its CLAIM, SOURCE and CRITERION.
+    """
     misses = list(misses)
     if misses:
         more = f" (and {len(misses) - 1} more)" if len(misses) > 1 else ""

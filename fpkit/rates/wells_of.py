@@ -173,7 +173,8 @@ class Places:
         """Saddles on the border of the source's valley that lie at most reach theta above the height of the
         way to the target.
 
-        The valley is what saddles below that height join to the source. Also the other wells in it. """
+        The valley is what saddles below that height join to the source. Also the other wells in it.
+        """
         height = self._height
         if height is None:
             raise ValueError("no chain of saddles leads from the source to the target; Eyring-Kramers has "
