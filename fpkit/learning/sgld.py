@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -72,6 +73,35 @@ class SgldRun:
         return text if self.status == "ok" else f"{text}; {self.status}"
 
 
+def content_of(problem: LearningProblem) -> dict[str, Any]:
+    """What makes a problem this one and no other: its class and its data, labels and targets, for `digest_of`.
+
+    Texts of data are too short to tell samples apart; what is neither numbers nor text cannot be told apart
+    and is refused.
+    """
+    parts: dict[str, Any] = {"class": f"{type(problem).__module__}.{type(problem).__qualname__}"}
+
+    def add(name, value):
+        is_array = isinstance(value, np.ndarray) and value.dtype.kind in "biufc"
+        if is_array or value is None or isinstance(value, (bool, int, float, str)):
+            parts[name] = value
+        elif isinstance(value, (list, tuple)):
+            for k, v in enumerate(value):
+                add(f"{name}/{k}", v)
+        elif isinstance(value, dict):
+            for key, v in value.items():
+                add(f"{name}/{key}", v)
+        else:
+            raise ValueError(f"{name} of the problem is a {type(value).__name__} and cannot be told from "
+                             "another by its content, so a run of it cannot be resumed; hold numbers and "
+                             "texts, or leave the checkpoint out.")
+
+    for name, value in vars(problem).items():
+        if name != "_kept":  # made from the rest when it is first asked
+            add(name, value)
+    return parts
+
+
 def sgld(problem: LearningProblem, theta: float, x0: ArrayLike, learning_rate: float, n_steps: int,
          l2: float = 0.0, batch: int | None = None, n_paths: int | None = None, record_every: int = 100,
          seed: int = 1, checkpoint: str | os.PathLike[str] | None = None, checkpoint_every: float = 60.0,
@@ -96,7 +126,8 @@ def sgld(problem: LearningProblem, theta: float, x0: ArrayLike, learning_rate: f
     l2 : float
         Confinement (l2/2)|x|^2; without it there is no normalisable Gibbs density.
     batch : int, optional
-        Minibatches of this size; their noise adds to theta and is reported as `noise_temperature`.
+        Minibatches of this size, each walker its own; their noise adds to theta and is reported as
+        `noise_temperature`.
     record_every : int
         Steps between two records of losses, accuracies, norm and displacement.
     seed : int
@@ -125,7 +156,7 @@ def sgld(problem: LearningProblem, theta: float, x0: ArrayLike, learning_rate: f
     seed = checks.whole("seed", seed, 0)
     V = problem.potential(l2, batch, rate, seed)
     ensemble = Ensemble(V, theta, x0, rate, seed=seed, n_paths=n_paths)
-    starts = ensemble.x
+    starts = ensemble.x.copy()  # of one path `ensemble.x` is a view, and it moves
     distinct = np.unique(starts, axis=0)
     curvature = max(float(c) + c.error for c in (largest_curvature(problem, x) for x in distinct)) + l2
     if rate * curvature > 1:
@@ -137,9 +168,9 @@ def sgld(problem: LearningProblem, theta: float, x0: ArrayLike, learning_rate: f
                                                      for x in distinct]))
     names = [*problem.scores(starts[0]), "norm", "displacement"]
     steps, table = [], {name: [] for name in names}
-    digest = digest_of({"problem": repr(problem), "sample": problem._index["train"], "theta": theta,
-                        "x0": starts, "rate": rate, "l2": float(l2),
-                        "batch": batch or 0, "every": every, "seed": seed})
+    digest = digest_of({**(content_of(problem) if checkpoint is not None else {}), "theta": theta,
+                        "x0": starts, "rate": rate, "l2": float(l2), "batch": batch or 0, "every": every,
+                        "seed": seed})
     if checkpoint is not None and os.path.exists(checkpoint):
         state = load_state(checkpoint, digest)
         if int(state["step"]) > n_steps:
