@@ -9,10 +9,8 @@ import numpy as np
 from numba import njit, types
 
 from ...core.compilation import integers_1d, kernel, number, numbers_1d, numbers_2d
-from ...core.compilation.special import SAFE, options
-
-# sums over cells may be regrouped, and then vectorise
-REGROUPED = SAFE | {"reassoc"}
+from ...core.compilation.special import options
+from .band_kernels import REGROUPED
 
 
 @njit(**options)
@@ -28,6 +26,12 @@ def _rows(shape, row):
     return up0, down0, up1, down1
 
 
+@njit(**options)
+def _add(t, links, x):
+    for k in range(t.size):
+        t[k] += links[k] * x[k]
+
+
 @kernel(types.void(integers_1d, numbers_2d, numbers_1d, numbers_1d))
 def diagonal(shape, c, g, weights):
     """weights from links and grounds."""
@@ -36,14 +40,9 @@ def diagonal(shape, c, g, weights):
         up0, down0, up1, down1 = _rows(shape, row)
         at = row * n
         for k in range(n):
-            d = c[0, at + k] + c[0, down0 + k] + c[1, at + k] + c[1,
-                                                                  down1
-                                                                  + k] + c[2,
-                                                                           at
-                                                                           + k] + c[2,
-                                                                                    at
-                                                                                    + (k - 1 if k > 0 else n
-                                                                                       - 1)] + g[at + k]
+            before = at + (k - 1 if k > 0 else n - 1)
+            d = (c[0, at + k] + c[0, down0 + k] + c[1, at + k] + c[1, down1 + k] + c[2, at + k] + c[2, before]
+                 + g[at + k])
             weights[at + k] = 1 / d if d > 0 else 0.0
 
 
@@ -60,17 +59,13 @@ def smooth_from_zero(shape, c, weights, b, x):
             t[k] = b[at + k]
         # rows visited before this one; around a ring it may be the next one
         if down0 < at:
-            for k in range(n):
-                t[k] += c[0, down0 + k] * x[down0 + k]
+            _add(t, c[0, down0:down0 + n], x[down0:down0 + n])
         if up0 < at:
-            for k in range(n):
-                t[k] += c[0, at + k] * x[up0 + k]
+            _add(t, c[0, at:at + n], x[up0:up0 + n])
         if down1 < at:
-            for k in range(n):
-                t[k] += c[1, down1 + k] * x[down1 + k]
+            _add(t, c[1, down1:down1 + n], x[down1:down1 + n])
         if up1 < at:
-            for k in range(n):
-                t[k] += c[1, at + k] * x[up1 + k]
+            _add(t, c[1, at:at + n], x[up1:up1 + n])
         for k in range(n):
             t[k] *= w[k]
         for k in range(1, n):
@@ -100,17 +95,13 @@ def restrict_after(shape, c, x, coarse, out):
         if n > 1:
             r[0] += c[2, at + n - 1] * x[at + n - 1]
         if up0 > at:
-            for k in range(n):
-                r[k] += c[0, at + k] * x[up0 + k]
+            _add(r, c[0, at:at + n], x[up0:up0 + n])
         if down0 > at:
-            for k in range(n):
-                r[k] += c[0, down0 + k] * x[down0 + k]
+            _add(r, c[0, down0:down0 + n], x[down0:down0 + n])
         if up1 > at:
-            for k in range(n):
-                r[k] += c[1, at + k] * x[up1 + k]
+            _add(r, c[1, at:at + n], x[up1:up1 + n])
         if down1 > at:
-            for k in range(n):
-                r[k] += c[1, down1 + k] * x[down1 + k]
+            _add(r, c[1, down1:down1 + n], x[down1:down1 + n])
         to = ((row // shape[1] // 2) * coarse[1] + row % shape[1] // 2) * coarse[2]
         for k in range(n // 2):
             out[to + k] += r[2 * k] + r[2 * k + 1]
@@ -137,15 +128,8 @@ def correct_and_smooth(shape, c, weights, b, coarse, e, x):
         at = row * n
         w, y = weights[at:at + n], x[at:at + n]
         for k in range(n):
-            t[k] = b[at + k] + c[0, at + k] * x[up0 + k] + c[0,
-                                                             down0
-                                                             + k] * x[down0
-                                                                      + k] + c[1,
-                                                                               at
-                                                                               + k] * x[up1
-                                                                                        + k] + c[1,
-                                                                                                 down1
-                                                                                                 + k] * x[down1 + k]
+            t[k] = (b[at + k] + c[0, at + k] * x[up0 + k] + c[0, down0 + k] * x[down0 + k]
+                    + c[1, at + k] * x[up1 + k] + c[1, down1 + k] * x[down1 + k])
         for k in range(1, n):
             t[k] += c[2, at + k - 1] * y[k - 1]
         t[n - 1] += c[2, at + n - 1] * y[0] if n > 1 else 0.0
@@ -170,9 +154,9 @@ def product(shape, c, g, x, out):
         at = row * n
         y, o = x[at:at + n], out[at:at + n]
         for k in range(n):
-            o[k] = g[at + k] * y[k] + c[0, at + k] * (y[k] - x[up0 + k]) + c[0, down0
-                                                                             + k] * (y[k] - x[down0 + k]) \
-                + c[1, at + k] * (y[k] - x[up1 + k]) + c[1, down1 + k] * (y[k] - x[down1 + k])
+            o[k] = (g[at + k] * y[k] + c[0, at + k] * (y[k] - x[up0 + k])
+                    + c[0, down0 + k] * (y[k] - x[down0 + k])
+                    + c[1, at + k] * (y[k] - x[up1 + k]) + c[1, down1 + k] * (y[k] - x[down1 + k]))
         for k in range(n - 1):
             flow = c[2, at + k] * (y[k] - y[k + 1])
             o[k] += flow
