@@ -21,8 +21,8 @@ def gibbs_mean(potential, theta, grid, function=None):
     >>> bool(abs(gibbs_mean(fp.Potential("x**2/2"), 0.1, fp.Grid([(-4, 4)], shape=50)) - 0.05) < 1e-15)     # theta/2
     True
     """
-    from ...core.results import Estimate
-    from ..fokker_planck import FokkerPlanck
+    from ..core.results import Estimate
+    from .fokker_planck import FokkerPlanck
     D = FokkerPlanck(potential, theta, grid)
     masses, space = D._cell_masses, D._space
     cells = np.flatnonzero(masses.log_mass > masses.log_total - 45)
