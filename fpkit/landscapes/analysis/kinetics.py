@@ -14,7 +14,7 @@ from ..surface.cells import offsets
 from ..surface.harmonic import eyring_kramers, harmonic_free_energy, quadratic_fit
 from ..surface.resampling import nearest, refined
 from ..surface.wells import WELL_FACTOR
-from .network import ELIMINATED, LEFT_OUT, LOG10, reduced, work
+from .network import ELIMINATED, LEFT_OUT, LOG10, reduced
 from .sampled_chain import SampledDiffusion
 from .thermodynamics import thermodynamics
 
@@ -123,8 +123,8 @@ def _at(land, wells, basins, theta, start, mobility, fine):
     found, status = {}, "ok"
     for level in LEVELS:
         problem = _problem(land, chosen, home, theta, start, mobility, level, fine)
-        steps = work(problem[1], problem[0].edges, problem[0].grid.shape)
-        if steps > (WORK if level == 1 else WORK_REFINED if n > 1 else WORK_REFINED / 10):
+        steps = (problem[1] == ELIMINATED).sum()
+        if steps > (1e7 if level == 1 else 20_000 if n > 1 else 2_000):
             status = status if level != 1 else "too many cells for an elimination; coarsen the surface"
             break
         found[level] = (*problem[:2], reduced(problem[0], problem[1], problem[2]), problem[3])
