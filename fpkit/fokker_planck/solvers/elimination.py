@@ -18,6 +18,7 @@ from ...core.compilation.special import LN2_HIGH, LN2_LOW
 
 LEAF = 40                                  # nodes that are not halved any more
 DOUBLES = 1300.0                           # log of the ratio of two conductances that doubles hold at once
+WIDE_WORK = 13.0                           # work with mantissas and exponents over that in doubles
 SURE = 1e-290                              # results below it may have lost terms to underflow
 
 
@@ -163,9 +164,10 @@ class Elimination:
         return lambda b: _signed(solve, b)
 
 
-def reduced_network(X, I, J, log_c, log_mass, n_kept):
+def reduced_network(X, I, J, log_c, log_mass, n_kept, most=np.inf):
     """Logarithms of capacities (n_kept, n_kept) and masses (n_kept,) that the kept nodes of a reversible chain
-    have when all others are eliminated: exact, to rounding, for conductances of any range.
+    have when all others are eliminated: exact, to rounding, for conductances of any range. None where that
+    takes more work than `most`.
 
     Parameters
     ----------
@@ -174,6 +176,8 @@ def reduced_network(X, I, J, log_c, log_mass, n_kept):
     I, J, log_c : ndarray (n_edges,)
         Edges, no pair twice, and log of their conductances; kept nodes are n, n + 1, ...
     log_mass : ndarray (n + n_kept,)
+    most : float
+        In the units of `Ordering.cost`, about 0.1 ns; mantissas and exponents take 13 times the work.
 
     Notes
     -----
@@ -184,6 +188,8 @@ def reduced_network(X, I, J, log_c, log_mass, n_kept):
     from .elimination_kernels import eliminate
     n = X.shape[1]
     o = Ordering(X, I, J, n_kept)
+    if o.cost > most:
+        return None
     logs, masses = log_c[o.edge], log_mass.copy()
     masses[:n] = masses[o.order]
     triangle = np.triu_indices(n_kept, 1)
@@ -196,6 +202,8 @@ def reduced_network(X, I, J, log_c, log_mass, n_kept):
         if c.min(initial=1.0) > SURE and m.min() > SURE:
             return _symmetric(np.log(c) + middle, n_kept), np.log(m) + heaviest
     from .wide_kernels import eliminate_wide
+    if WIDE_WORK * o.cost > most:
+        return None
     c, m, stack = split(logs), split(masses), np.empty((2, o.stack))
     eliminate_wide(o.indptr, o.indices, c, o.tree, o.ptr, o.border, m, stack, o.largest)
     c, m = stack[:, :n_kept**2].reshape(2, n_kept, n_kept)[:, triangle[0], triangle[1]], m[:, n:]

@@ -118,8 +118,8 @@ class CoreNetwork:
         return out
 
 
-def reduced(chain, groups, n_kept):
-    """The network of the kept groups of cells of a chain.
+def reduced(chain, groups, n_kept, most=np.inf):
+    """The network of the kept groups of cells of a chain; None where that takes more work than `most`.
 
     Parameters
     ----------
@@ -147,5 +147,5 @@ def reduced(chain, groups, n_kept):
     if not n or direct.all():
         return CoreNetwork(masses[n:], capacity)
     X = np.array(np.unravel_index(cells, chain.grid.shape))
-    through, masses = reduced_network(X, I[~direct], J[~direct], logs[~direct], masses, n_kept)
-    return CoreNetwork(masses, np.logaddexp(capacity, through))
+    found = reduced_network(X, I[~direct], J[~direct], logs[~direct], masses, n_kept, most)
+    return None if found is None else CoreNetwork(found[1], np.logaddexp(capacity, found[0]))
