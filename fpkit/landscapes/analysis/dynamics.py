@@ -23,7 +23,7 @@ REACHED = 5.0                        # theta: how far above the lowest cell path
 STEP_OF_CURVATURE = 0.1              # time step times the curvature of nine tenths of that region
 STEP_OF_CELL = 0.5                   # spread of one time step in cells
 ACCEPTED = 0.9                       # share of Metropolis steps below which the time step is cut to a third
-STEPS, WORK = 100_000, 40_000_000    # of one path, and of all paths together
+STEPS, WORK = 15_000, 6_000_000      # of one path, and of all paths together
 STEPS_WITH_HOLES, WORK_WITH_HOLES = 8_000, 8_000_000  # the same in NumPy, where holes have to be looked up
 
 
