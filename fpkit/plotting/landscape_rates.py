@@ -261,7 +261,7 @@ def risk_figure(report):
               markeredgecolor=COLOURS[1], markeredgewidth=1.6, zorder=5, label="least test loss"
               + (", at the end of the range" if risk.is_at_end else f", theta = {text_of(risk.best_theta)}"))
     axes.set(xscale="log", ylabel="mean loss",
-             title="Training and test loss under the Gibbs distribution of the analysed loss")
+             title="Training and test loss against temperature")
     axes.legend()
     below.plot(risk.theta, risk.gap, color=COLOURS[2], linestyle=DASHES[2],
                marker=MARKERS[2] if risk.theta.size < 5 else "")

@@ -50,7 +50,7 @@ def written(made, path, formats=("png",)):
 def set_margins(made, left=0.12, right=0.97, bottom=0.09, top=0.94, between=0.22):
     """Margins as shares of the figure, for simple panels one above the other: a layout costs as much as the
     drawing."""
-    made.set_layout_engine("none")
+    made.set_layout_engine(None)
     made.subplots_adjust(left=left, right=right, bottom=bottom, top=top, hspace=between)
 
 
