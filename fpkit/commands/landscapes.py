@@ -29,6 +29,7 @@ def add(commands):
                    "then (needs --lr)")
     c.add_argument("--paths", type=int, default=400, help="number of paths (default: 400)")
     c.add_argument("--seed", type=int, default=1, help="seed of the paths (default: 1)")
+    c.add_argument("--svg", action="store_true", help="write the figures as SVG too")
     c.add_argument("--allow-partial", action="store_true", help="analyse a file whose computation was not "
                    "finished")
     reading_options(c)
@@ -51,7 +52,8 @@ def _analyse(arguments):
         report = fp.analyse(land, n_paths=arguments.paths, **options)
         name = os.path.splitext(os.path.basename(path))[0]
         name += f"_{n + 1}" if name in [p[0] for p in pages] else ""
-        page = report.save(arguments.output if is_single else os.path.join(arguments.output, name))
+        page = report.save(arguments.output if is_single else os.path.join(arguments.output, name),
+                           svg=arguments.svg)
         reports.append(report)
         pages.append((name, str(page)))
         if not arguments.json:
@@ -60,7 +62,8 @@ def _analyse(arguments):
     both = None
     if not is_single and all(analysis.same_plane(reports[0].landscape, r.landscape) for r in reports[1:]):
         both = fp.compare_landscapes(reports)
-        page = both.save(arguments.output, [(name, f"{name}/index.html") for name, _ in pages])
+        page = both.save(arguments.output, [(name, f"{name}/index.html") for name, _ in pages],
+                         svg=arguments.svg)
         if not arguments.json:
             print(both)
             print(f"comparison: {page}")

@@ -290,7 +290,7 @@ def density_figure(report):
         axes.set_xlabel("x")
     row[0].set_ylabel("y")
     bar = rows[0].colorbar(picture, ax=list(row), pad=0.01, ticks=[-6, -4, -2, 0], aspect=14)
-    bar.set_ticklabels(["$10^{-6}$", "$10^{-4}$", "$10^{-2}$", "1"])
+    bar.set_ticklabels(["10⁻⁶", "10⁻⁴", "10⁻²", "1"])
     bar.set_label("density / highest\nequilibrium density")
     rows[0].suptitle(f"Density{', summed over z,' if is_space else ''} at theta = {motion.theta:.3g}, t in "
                      f"{motion.time_unit}", fontsize=10.5, fontweight="bold", x=0.01, ha="left")

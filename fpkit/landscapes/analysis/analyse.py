@@ -316,9 +316,10 @@ class LandscapeReport:
         `fpkit.landscapes.report.report`)."""
         return as_dict(self)
 
-    def save(self, folder: str | os.PathLike) -> Path:
-        """Write index.html, report.json and the figures to a folder; returns the path of the page."""
-        return save(self, folder)
+    def save(self, folder: str | os.PathLike, svg: bool = False) -> Path:
+        """Write index.html, report.json and the figures (PNG, with `svg` also SVG) to a folder; returns the
+        path of the page."""
+        return save(self, folder, svg)
 
     def answers(self) -> list[str]:
         """The findings as plain sentences, the most important first."""

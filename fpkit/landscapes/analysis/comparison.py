@@ -58,10 +58,10 @@ class LandscapeComparison:
                 "best_theta": self.best_theta, "matches": [{str(a): b for a, b in m.items()}
                                                            for m in self.matches], "answers": self.answers()}
 
-    def save(self, folder: str | os.PathLike, pages: tuple[tuple[str, str], ...] = ()) -> Path:
-        """Write index.html, report.json and the figure to a folder; returns the path of the page. `pages` are
-        (name, relative path) of the reports of the single landscapes."""
-        return save_comparison(self, folder, pages)
+    def save(self, folder: str | os.PathLike, pages: Sequence[tuple[str, str]] = (), svg: bool = False) -> Path:
+        """Write index.html, report.json and the figure (PNG, with `svg` also SVG) to a folder; returns the path
+        of the page. `pages` are (name, relative path) of the reports of the single landscapes."""
+        return save_comparison(self, folder, pages, svg)
 
     def __repr__(self):
         return "\n".join([f"{len(self.names)} landscapes on one plane: {', '.join(self.names)}",

@@ -80,8 +80,8 @@ def _motion(motion, seed):
     return out
 
 
-def save(report, folder):
-    """Write index.html, report.json, report.h5 and the figures (PNG and SVG) to `folder`, made if missing.
+def save(report, folder, svg=False):
+    """Write index.html, report.json, report.h5 and the figures (PNG, with `svg` also SVG) to `folder`, made if missing.
     Returns the path of the page."""
     from ...plotting.drawing import figures_of
 
@@ -89,7 +89,7 @@ def save(report, folder):
     images = []
     for name, draw in figures_of(report).items():
         images.append({"name": name, "caption": CAPTIONS[name], "is_wide": name in WIDE,
-                       "data": _drawn(draw(report), folder / name)})
+                       "data": _drawn(draw(report), folder / name, svg)})
     text = _json(as_dict(report))
     _write(folder / "report.json", text)
     _write_arrays(report, folder / "report.h5", text)
@@ -98,13 +98,13 @@ def save(report, folder):
     return page
 
 
-def save_comparison(both, folder, pages=()):
+def save_comparison(both, folder, pages=(), svg=False):
     """Write the page, the JSON and the figure of a comparison; `pages` are (name, relative path) of the
     reports of the single landscapes."""
     from ...plotting.landscape_rates import comparison_figure
 
     folder = _made(folder)
-    image = _drawn(comparison_figure(both), folder / "comparison")
+    image = _drawn(comparison_figure(both), folder / "comparison", svg)
     _write(folder / "report.json", _json(plain({"format": "fpkit-landscape-comparison",
                                                 "format_version": FORMAT_VERSION, **both.to_dict()})))
     page = folder / "index.html"
@@ -120,13 +120,11 @@ def _made(folder):
     return folder
 
 
-def _drawn(figure, path):
-    """Write a figure as PNG and SVG; the PNG as base64 text."""
-    from ...plotting.style import save as save_figure
+def _drawn(figure, path, svg):
+    """Write a figure as PNG, and as SVG when asked; the PNG as base64 text."""
+    from ...plotting.landscape_style import written
 
-    for ending in (".png", ".svg"):
-        save_figure(figure, path.with_name(path.name + ending))
-    return base64.b64encode(path.with_name(path.name + ".png").read_bytes()).decode("ascii")
+    return base64.b64encode(written(figure, path, ("png", "svg") if svg else ("png",))[0].read_bytes()).decode()
 
 
 def _json(a):

@@ -179,7 +179,7 @@ def test_landscapes_on_other_planes_are_not_compared(tmp_path):
 def test_the_command_takes_companions_and_compares(tmp_path, capsys):
     one, two = plane(tmp_path / "one.h5"), plane(tmp_path / "two.h5", LOSS + 0.2 * X)
     extra = ["--directions", str(directions(tmp_path / "d.h5")), "--lr", "0.1", "--n-steps", "500", "--theta",
-             "0.1", "0.2", "--paths", "4"]
+             "0.1", "0.2", "--paths", "4", "--svg"]
     assert main(["analyse", str(one), str(two), "-o", str(tmp_path / "out"), "--json", *extra]) == 0
     found = json.loads(capsys.readouterr().out)
     assert [r["clock"]["lr"] for r
