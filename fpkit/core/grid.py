@@ -48,7 +48,7 @@ class Grid:
                  mask: Any = None) -> None:
         try:
             pairs = [(float(low), float(high)) for low, high in bounds]
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise ValueError("bounds must be one (low, high) pair an axis, got "
                              f"{checks.shown(bounds)}.") from None
         counts = [shape] if np.isscalar(shape) else list(shape)

@@ -33,7 +33,7 @@ def values_of(answer):
                              "digits and underscores, and none of the file's own.")
         try:
             a = np.asarray(value, float)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise TypeError(f"the loss returned {checks.shown(value)} as {name}, expected a "
                             "number.") from None
         if a.size == 1:

@@ -15,6 +15,8 @@ from contextlib import contextmanager, suppress
 import h5py
 import numpy as np
 
+from ...core.text import printable
+
 MAX_FILE_BYTES = 2**30
 MAX_CELLS = 50_000_000           # of all that is read from one file,
 # and beyond this no more than the file has bytes: what is large must be large on the disk
@@ -49,7 +51,7 @@ class LandscapeFormatError(ValueError):
 
     def __init__(self, path, key, reason):
         self.path, self.key, self.reason = os.fspath(path), key, reason
-        super().__init__(f"{self.path}{f' [{key}]' if key else ''}: {reason}")
+        super().__init__(printable(f"{self.path}{f' [{key}]' if key else ''}: {reason}"))
 
     def __reduce__(self):
         return type(self), (self.path, self.key, self.reason)

@@ -3,7 +3,6 @@ trusted."""
 from __future__ import annotations
 
 from typing import Any
-import os
 from dataclasses import dataclass
 
 import numpy as np
@@ -383,7 +382,7 @@ def as_text(report):
     """The report as a table for a terminal."""
     land, thermo = report.landscape, report.thermodynamics
     shown = sorted({0, len(report.theta) // 2, len(report.theta) - 1})
-    lines = [f"{os.path.basename(land.path)}: {land.key}, {' x '.join(str(n) for n in land.shape[::-1])} "
+    lines = [f"{land.file}: {land.key}, {' x '.join(str(n) for n in land.shape[::-1])} "
              "samples; " + ", ".join(f"{n} {k}" for k, n in land.counts.items() if n)]
     head = ("well  point" + " " * 17 + "loss        depth       cells  "
             + "".join(f"p({number(report.theta[i])})".ljust(13) for i in shown) + "flags")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 
 from ... import __version__
 from ...core.plain_json import plain
+from ...core.text import printable
 from .findings import number, percent, place, power
 
 CAPTIONS = {
@@ -37,7 +38,8 @@ def _template(name):
     import jinja2
 
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
-                                     lstrip_blocks=True)
+                                     lstrip_blocks=True,
+                                     finalize=lambda a: printable(a, "\n\t") if isinstance(a, str) else a)
     return environment.from_string(Path(__file__).with_name(name).read_text(encoding="utf-8"))
 
 
@@ -129,7 +131,7 @@ def _modes(report):
 
 def _facts(report):
     land, motion = report.landscape, report.dynamics
-    facts = [("File", os.path.basename(land.path)),
+    facts = [("File", land.file),
              ("Analysed", land.key), ("Surfaces in the file", ", ".join(sorted(land.surfaces))),
              ("Samples", " x ".join(str(n) for n in land.shape[::-1])
               + "; " + ", ".join(f"{n} from {a[0]:g} to {a[-1]:g} (spacing {h:.4g})" for n, a,
@@ -169,7 +171,14 @@ def comparison_html(both, image, pages=()):
     return _template("comparison.html").render(title=" and ".join(both.names) if n < 4
                                                else f"{n} landscapes on one plane", answers=both.answers(),
                                                image=image, names=list(both.names), rows=rows,
-                                               pages=list(pages), version=__version__)
+                                               pages=[(name, _link(page)) for name, page in pages],
+                                               version=__version__)
+
+
+def _link(page):
+    """A path as an address: no character of it is read as a scheme (javascript:) or a host (//)."""
+    quoted = quote(page, safe="/")
+    return "/" + quoted.lstrip("/") if quoted.startswith("/") else quoted
 
 
 def _cut(value, length=300):

@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...core import checks
+from ...core import checks, hdf5
 from ...core.grid import Grid
 from ...core.results import Estimate, Field
-from ..runs.checkpoint import load_state, save_state
 
 KIND = "fpkit statistics"
 
@@ -191,7 +190,7 @@ class Statistics:
                        "inside": grid.inside,
                        "is_uniform": np.array(grid.is_uniform),
                        **{f"edges/{k}": e for k, e in enumerate(grid.edges)}}
-        save_state(path, "", arrays, kind=KIND)
+        hdf5.save_state(path, "", arrays, KIND)
         return path
 
     @classmethod
@@ -207,10 +206,12 @@ class Statistics:
         >>> again.energy == stats.energy
         True
         """
-        arrays = load_state(path, kind=KIND)
-        try:
-            meta = json.loads(bytes(arrays["meta"]).decode())
+        arrays = hdf5.load_state(path, None, KIND)
+        with hdf5.understood(path, KIND):
+            meta = hdf5.facts_of(arrays, "meta", status=str, inputs=dict)
             unpack = {name: _unpacked(value) for name, value in meta["estimates"].items()}
+            if arrays["covariance"].shape != (len(unpack["mean"]),) * 2:
+                raise ValueError("a covariance of another shape")
             grid = histogram = None
             if "density" in arrays:
                 edges = [arrays[f"edges/{k}"] for k in range(arrays["periodic"].size)]
@@ -228,9 +229,6 @@ class Statistics:
                        unpack["observables"], meta["autocorrelation_time"], meta["n_effective"],
                        meta["n_samples"], meta["acceptance"],
                        meta["status"], meta["inputs"])
-        except (KeyError, TypeError, ValueError, RecursionError, AttributeError) as error:
-            raise ValueError(f"{str(path)!r} cannot be read as a {KIND} ({type(error).__name__}); it is "
-                             "damaged or foreign.") from None
 
 
 @dataclass(frozen=True, repr=False)
