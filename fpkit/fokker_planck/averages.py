@@ -21,7 +21,7 @@ def gibbs_mean(potential, theta, grid, function=None):
     >>> bool(abs(gibbs_mean(fp.Potential("x**2/2"), 0.1, fp.Grid([(-4, 4)], shape=50)) - 0.05) < 1e-15)     # theta/2
     True
     """
-    from ...core.results import Estimate
+    from ..core.results import Estimate
     from ..fokker_planck import FokkerPlanck
     D = FokkerPlanck(potential, theta, grid)
     masses, space = D._cell_masses, D._space
@@ -29,7 +29,7 @@ def gibbs_mean(potential, theta, grid, function=None):
     place = np.unravel_index(cells, grid.shape)
     lower = np.stack([e[p] for e, p in zip(grid.edges, place)])
     width = np.stack([w[p] for w, p in zip(grid.widths, place)])
-    slope, bend, _ = _Work(space.exponent, 0.0, 0).probe(lower, width)
+    slope, bend, *_ = _Work(space.exponent, 0.0, 0).probe(lower, width)
     parts = np.clip(np.ceil(slope + np.sqrt(bend)), 1, {1: 64, 2: 8, 3: 3}[grid.ndim]).astype(int)
     sums = np.zeros((2, 2))
     for kind in np.unique(parts, axis=1).T:

@@ -241,9 +241,13 @@ def _in_cells(space, region, lower, width, extra):
     scale = float(best.max())
     scale = scale if np.isfinite(scale) else 0.0
     # the errors of the depths have random signs, so one small change proves nothing: the change before counts
-    # by half
+    # by half; where they shrink slowly (a pole) what is left is a geometric series
     steps = [np.abs(np.exp(b[0] - scale) - np.exp(a[0] - scale)) for a, b in zip(sums[:-1], sums[1:])]
-    change = np.exp(best - scale) if not steps else np.maximum(steps[-1], steps[0] / 2)
+    change = np.exp(best - scale)
+    if steps:
+        with np.errstate(all="ignore"):
+            ratio = np.clip(np.nan_to_num(steps[-1] / steps[0]), 0.0, 0.95)
+        change = np.maximum(steps[-1] / (1 - ratio), steps[0] / 2)
     error = change + np.exp(body.log_mass - scale) * body.relative_error + np.exp(blur - scale)
     with np.errstate(divide="ignore", invalid="ignore"):
         relative = np.where(np.isfinite(best), error / np.exp(best - scale), 0.0)
