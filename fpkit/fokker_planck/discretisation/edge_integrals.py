@@ -112,7 +112,8 @@ def _by_pieces(space, start, step, least=1):
     each."""
     probes = np.linspace(0, 1, 5)
     B = _exponents(space, start, step, probes, None)
-    change = np.abs(np.diff(B, axis=0)).max(0) * 4
+    with np.errstate(over="ignore"):
+        change = np.abs(np.diff(B, axis=0)).max(0) * 4
     wanted = np.ceil(change / STEP)
     remote = B.min(0) > space.weight_limit
     wanted[remote] = np.minimum(wanted[remote], np.maximum(np.ceil(change[remote] / ABOVE_LIMIT), 1))
