@@ -190,6 +190,7 @@ def _jumps(exponent, start, step, samples):
     piece, line = np.nonzero(first > LEAST_JUMP)
     first = first[piece, line]
     low, high, e_low, e_high = s[piece], s[piece + 1], E[piece, line], E[piece + 1, line]
+    floor = np.minimum(e_low, e_high) - np.minimum(first, 10.0)
     for k in range(BISECTIONS):
         if not line.size:
             break
@@ -199,14 +200,16 @@ def _jumps(exponent, start, step, samples):
         low, e_low = np.where(is_first, low, middle), np.where(is_first, e_low, e)
         high, e_high = np.where(is_first, middle, high), np.where(is_first, e, e_high)
         if k + 1 >= TRIAL:
-            stays = _size(e_low, e_high) >= 0.4 * first
-            piece, line, first, low, high, e_low, e_high = (a[stays] for a in (piece, line, first, low, high,
-                                                                                e_low, e_high))
+            # a jump keeps its size and its level; where f falls ever deeper there is a pole
+            stays = (_size(e_low, e_high) >= 0.4 * first) & (np.minimum(e_low, e_high) >= floor)
+            piece, line, first, floor, low, high, e_low, e_high = (
+                a[stays] for a in (piece, line, first, floor, low, high, e_low, e_high))
     found[piece, line] = high
     return E, found
 
 
 def _size(a, b):
-    """Size of the change of the exponent from a to b; 0 between two infinities of the same sign."""
+    """Size of the change of the exponent from a to b; 0 between two infinities of the same sign and at poles."""
     with np.errstate(invalid="ignore"):
-        return np.nan_to_num(np.abs(b - a), nan=0.0, posinf=np.inf)
+        change = np.nan_to_num(np.abs(b - a), nan=0.0, posinf=np.inf)
+    return np.where((a == -np.inf) | (b == -np.inf), 0.0, change)
