@@ -17,7 +17,7 @@ from ..files.reading import read_landscape
 from ..report.findings import Finding, answers, as_text, findings
 from ..report.report import as_dict, save
 from ..surface.landscape import Landscape
-from ..surface.wells import REACH, default_temperatures, find_wells
+from ..surface.wells import default_temperatures, find_wells, reach_of
 from .caveats import caveats
 from .dynamics import dynamics, plane_mobility
 from .kinetics import Agreement, Rates, agreement, kinetics
@@ -119,7 +119,7 @@ def analyse(landscape: Landscape | str | os.PathLike, theta: ArrayLike | None = 
     curves = thermo if thetas.size == 1 else thermodynamics(land, wells, basins, fine, with_means=False)
     x0, start_rule, warnings = _start(land, start)
     motion = dynamics(land, wells, basins, thetas, x0, seed, checks.whole("n_paths", n_paths, 2),
-                      reach=REACH * land.height(0.5))
+                      reach=reach_of(land))
     rates = kinetics(land, wells, basins, thetas, x0, plane_mobility(land))
     k = int(np.argmin(np.abs(thetas - clock.theta))) if clock.theta else thetas.size // 2
     path = training_path(land, wells, basins, thetas[k], thermo.occupation[k])
