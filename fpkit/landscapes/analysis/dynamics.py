@@ -331,7 +331,11 @@ def _path_plan(land, here, theta, mobility, start, n_paths, remarks):
         remarks.append(f"For the paths, losses above {level:.4g} ({(level - lowest) / theta:.0f} theta above "
                        "the lowest) are compressed logarithmically: a spline cannot follow cliffs, and no "
                        "path gets there.")
-    V = GridPotential(land.axes, np.ascontiguousarray(capped.T))
+    try:
+        V = GridPotential(land.axes, np.ascontiguousarray(capped.T))
+    except ValueError as error:
+        remarks.append(f"No paths: {error}")
+        return None
     has_holes = not here.all()
     V.domain = NearestSample(land, here) if has_holes else None
     dt = _time_step(V, land, here, theta, mobility, max(lowest + REACHED * theta, at_start))
