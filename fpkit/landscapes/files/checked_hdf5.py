@@ -139,7 +139,7 @@ def _content_of_start(first, path):
         return "pickle"
     if first.startswith(b"MATLAB 5.0"):
         return "mat"
-    return "other" if b"\0" in first else "text"
+    return "other" if b"\0" in first or name.endswith((".h5", ".hdf5")) else "text"
 
 
 PICKLE = ("this looks like a pickle, which runs code when it is loaded; save the arrays with numpy.savez or "

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 EXPORT = "export a surface with fpkit.export_landscape(path, loss, fpkit.Plane.random(model))"
-CHECKPOINT = f"this is a checkpoint of a model, weights and no surface; {EXPORT}"
+CHECKPOINT = f"this is a checkpoint of a model (a pickle), weights and no surface; {EXPORT}"
 PIXELS = ("this is a picture ({0}), and colours are no losses; save the array that was drawn: "
           "np.savez('surface.npz', x=x, y=y, loss=loss)")
 VTK = ("this is a VTK file; convert it: g = pyvista.read('{0}'); np.savez('surface.npz', "

@@ -229,4 +229,4 @@ def _dimensions(m, names):
                                                                  name, re.IGNORECASE)), 0)
         if 1 <= d <= 3:
             return (d,)
-    return (1,) if m == 2 else (2, 1) if m == 3 else (2, 3, 1)
+    return (1,) if m == 2 else (2,) if m == 3 else (2, 3)

@@ -90,7 +90,8 @@ def filled_in(loss):
         return None
     gap, steps = rest.min() - lowest, np.diff(np.unique(rest)[:12])
     # quantised losses have such gaps everywhere
-    return float(lowest) if gap > APART * (np.median(rest) - rest.min()) and gap > 2 * steps.max(initial=0.0) else None
+    typical = float(np.median(steps)) if steps.size else 0.0
+    return float(lowest) if gap > max(APART * (np.median(rest) - rest.min()), 2 * typical) else None
 
 
 def neighbourhood(mask, neighbours=8):
