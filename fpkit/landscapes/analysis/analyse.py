@@ -3,7 +3,7 @@ point."""
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,9 @@ from ..files.checked_hdf5 import LandscapeFormatError
 from ..files.reading import read_landscape
 from ..report.findings import Finding, answers, as_text, findings
 from ..report.report import as_dict, save
+from ..report.verdict import verdict
 from ..surface.landscape import Landscape
+from ..surface.noise import noise_of
 from ..surface.wells import default_temperatures, find_wells, reach_of
 from .caveats import caveats
 from .dynamics import dynamics, plane_mobility
@@ -320,6 +322,35 @@ class LandscapeReport:
         """Write index.html, report.json and the figures (PNG, with `svg` also SVG) to a folder; returns the
         path of the page."""
         return save(self, folder, svg)
+
+    def verdict(self) -> str:
+        """The whole in one paragraph of plain words."""
+        return verdict(self)
+
+    @property
+    def solutions(self) -> list[tuple[str, np.ndarray, int]]:
+        """Known solutions that the plane was made of: (name, point, number of the well, 0 outside)."""
+        plane = (self.landscape.meta.get("meta") or {}).get("plane")
+        points = plane.get("points") if isinstance(plane, dict) else None
+        if not isinstance(points, list) or "checkpoints" in str(plane.get("kind")):
+            return []
+        found = []
+        for n, point in enumerate(points[:26]):
+            try:
+                at = np.array(point, float)
+                well = int(self.basins[self.landscape.index(at)]) + 1
+            except (TypeError, ValueError):
+                continue                                 # foreign text, or outside the box
+            found.append((chr(ord("A") + n), at, well))
+        return found
+
+    @cached_property
+    def test_noise(self) -> float:
+        """Standard deviation of the noise of the test loss, 0 where none is seen."""
+        land = self.landscape
+        if land.test_loss is None or land.test_loss.shape != land.shape:
+            return 0.0
+        return noise_of(replace(land, loss=land.test_loss, loss_stderr=None)).sigma
 
     def answers(self) -> list[str]:
         """The findings as plain sentences, the most important first."""

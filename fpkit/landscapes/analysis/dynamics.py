@@ -222,8 +222,8 @@ def _density(land, here, theta, mobility, start, start_height, crossing, wanted,
         own = crossing * 10.0 ** np.arange(-2, np.log10(LONGEST), 0.25)
         times = np.sort(np.r_[own, wanted]) if wanted.size else own
         p0 = (point_start(chain, inside.T, at) * chain.grid.volumes).ravel()
-        p = propagated(chain, p0, times, target.T.ravel(), EQUILIBRIUM,
-                       wanted[-1] * (1 - 1e-9) if wanted.size else 0.0)
+        p = propagated(chain, p0, times, target.T.ravel(), EQUILIBRIUM, wanted[-1] * (1 - 1e-9) if wanted.size
+                       else 0.0)
         p = p.reshape(-1, *chain.grid.shape).transpose(0, *range(land.ndim, 0, -1))
         times, said = times[:len(p)], []
         mass, distance = np.ones(len(p)), 0.5 * np.abs(p - target).reshape(len(p), -1).sum(axis=1)

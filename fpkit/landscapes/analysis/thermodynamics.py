@@ -206,7 +206,8 @@ def crossover_temperatures(land, wells, basins, scanned):
             gap = coarse[:, i] - coarse[:, j]
             limit = min(wells[i].persistence, wells[j].persistence) / WELL_FACTOR
             exists = scanned < limit
-            doubt = np.abs(error[:, i] - error[:, j]) + ROUNDING * (np.abs(coarse[:, i]) + np.abs(coarse[:, j]))
+            doubt = np.abs(error[:, i] - error[:,
+                                               j]) + ROUNDING * (np.abs(coarse[:, i]) + np.abs(coarse[:, j]))
             sure = (np.abs(gap) > doubt) & exists
             for k in np.flatnonzero(np.signbit(gap[:-1]) != np.signbit(gap[1:])):
                 below, above = sure[:k + 1], sure[k + 1:]
@@ -222,7 +223,8 @@ def crossover_temperatures(land, wells, basins, scanned):
                 at = _pair(land, [wells[i], wells[j]], basins, root)
                 held = thermodynamics(land, wells, basins, [root], with_means=False).occupation[0, i]
                 found.append(Crossover(deeper + 1, wider + 1, float(root), float(held),
-                                       bool((at.lowest_cell[0] < THIN_WELL).all() and moves < 0.1 * root), moves))
+                                       bool((at.lowest_cell[0] < THIN_WELL).all() and moves < 0.1 * root),
+                                       moves))
     return tuple(sorted(found, key=lambda c: c.theta))
 
 

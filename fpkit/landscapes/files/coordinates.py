@@ -41,7 +41,8 @@ def ascending(fail, name, a, warnings):
         digits = _decimals(a)
         # each coordinate and both ends may be off by half a digit
         if digits is not None and 4 * 10.0**-digits < h and np.abs(a - even).max() < 1.01 * 10.0**-digits:
-            warnings.append(f"The {name} are evenly spaced up to their {digits} decimals and are taken as even.")
+            warnings.append(f"The {name} are evenly spaced up to their {digits} decimals and are taken as "
+                            "even.")
             a = even
         elif (a == single).all() and (np.abs(a - even) <= SINGLE * np.abs(a).max()).all():
             a = even                                     # torch.linspace, for example

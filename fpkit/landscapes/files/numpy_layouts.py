@@ -75,8 +75,8 @@ def parts_of(path, arrays, facts, key, layout, given, fix_serpentine=False, name
     elif len({a.size for a in axes}) == values.ndim:
         told = told or _order_of(values.shape, axes)
     is_assumed = values.ndim > 1 and told is None
-    is_meshed, order = order is not None and axes is not None and told == order, order or layout or _order_of(
-        values.shape, axes)
+    is_meshed, order = (order is not None and axes is not None and told == order,
+                        order or layout or _order_of(values.shape, axes))
     if is_assumed and len(set(values.shape)) < values.ndim:
         warnings.append("The array is square and does not tell its index order; it is read as loss[y, x] "
                         "(layout=\"xy\" for the other).")
@@ -87,8 +87,8 @@ def parts_of(path, arrays, facts, key, layout, given, fix_serpentine=False, name
         warnings.append("The shape fits the coordinates with x as first index; it is read as loss[x, y].")
     surfaces = {key if key in SURFACES else "train_loss" if key not in LOSSES else key: values}
     key = next(iter(surfaces))
-    surfaces |= {n: a for n, a in arrays.items()
-                 if n in SURFACES and a.shape == values.shape and n not in surfaces}
+    surfaces |= {n: a for n, a in arrays.items() if n in SURFACES and a.shape == values.shape
+                 and n not in surfaces}
     rising, flips = zip(*(ascending(fail, f"{n} coordinates", a, warnings) for n, a in zip("xyz", axes)))
     sizes = [a.size for a in rising]
     stored = {n: arranged(fail, n, a, sizes, order, flips) for n, a in surfaces.items()}
@@ -103,15 +103,16 @@ def _rows(fail, arrays, facts, key, layout, given, warnings):
     names = facts.get("names")
     name = "table" if "table" in arrays else next(iter(arrays)) if len(arrays) == 1 else None
     table = None if name is None else arrays[name]
-    if table is None or table.ndim != 2 or any(spec is not None for spec in given.values()) or layout is not None:
+    if table is None or table.ndim != 2 or any(spec is not None
+                                               for spec in given.values()) or layout is not None:
         return None
     if table.shape[1] > (20 if names else 4) or table.shape[0] < 4:
         return _cornered(fail, table, key) if name == "table" else None
     found = rows_as_grid(table, names)
     if found is None:
         if names or facts["format"] == "PLUMED":
-            fail(key, f"its {len(table)} rows of {', '.join(map(str, names or []))[:80]} do not fill a grid: every "
-                 "combination of the coordinates is expected once")
+            fail(key, f"its {len(table)} rows of {', '.join(map(str, names or []))[:80]} do not fill a grid: "
+                 "every combination of the coordinates is expected once")
         return _cornered(fail, table, key) if name == "table" else None
     axes, surfaces = found
     chosen = key if key is not None else next((n for n in VALUES if n in surfaces), next(iter(surfaces)))
@@ -119,8 +120,8 @@ def _rows(fail, arrays, facts, key, layout, given, warnings):
         fail(str(key)[:60], f"there is no such column; the file holds {', '.join(surfaces)}")
     if len(table) == 3 or table.shape[1] == 3 and not names:
         warnings.append(f"The {len(table)} rows of three numbers are read as x, y and loss.")
-    stored = {"train_loss" if n == chosen and n not in LOSSES else n: a for n, a in surfaces.items()
-              if n == chosen or n in SURFACES or a.dtype.kind == "f"}
+    stored = {"train_loss" if n == chosen and n not in LOSSES else n: a for n,
+              a in surfaces.items() if n == chosen or n in SURFACES or a.dtype.kind == "f"}
     rising = [ascending(fail, f"{n} coordinates", a, warnings)[0] for n, a in zip("xyz", axes)]
     return rising, stored, "train_loss" if chosen not in LOSSES else chosen
 
@@ -129,15 +130,16 @@ def _cornered(fail, table, key):
     """A grid with its coordinates in the first row and column and nothing in the corner; None for others."""
     if min(table.shape) < 3 or not np.isnan(table[0, 0]) or np.isnan(table[0, 1:]).any():
         return None
-    rising, flips = zip(*(ascending(fail, f"{n} coordinates", a, []) for n, a in (("x", table[0, 1:]),
-                                                                                  ("y", table[1:, 0]))))
+    rising, flips = zip(*(ascending(fail, f"{n} coordinates", a, []) for n,
+                          a in (("x", table[0, 1:]), ("y", table[1:, 0]))))
     values = arranged(fail, key, table[1:, 1:], [a.size for a in rising], "yx", flips)
     return list(rising), {"train_loss": values}, "train_loss"
 
 
 def _connectivity(fail, arrays, key, warnings):
-    """plane.npz of the mode-connectivity programs: grid[i, j] holds the distances in parameter space along two
-    orthonormal directions, and arrays tr_*, te_* the losses there; bend_coordinates are points of the curve."""
+    """plane.npz of the mode-connectivity programs: grid[i, j] holds the distances in parameter space along
+    two orthonormal directions, and arrays tr_*, te_* the losses there; bend_coordinates are points of the
+    curve."""
     grid = arrays["grid"]
     x, y = grid[:, 0, 0], grid[0, :, 1]
     if grid.shape[2] != 2 or not (np.allclose(grid[:, :, 0], x[:, None]) and np.allclose(grid[:, :, 1], y)):
@@ -148,15 +150,16 @@ def _connectivity(fail, arrays, key, warnings):
         if name[:3] in ("tr_", "te_") and values.shape == grid.shape[:2]:
             stored[CONNECTIVITY.get(name, name)] = arranged(fail, name, values, [x.size, y.size], "xy", flips)
     asked = CONNECTIVITY.get(key, key)
-    chosen = asked if asked is not None else next((n for n in ("train_loss", "test_loss", "tr_nll") if n in stored),
-                                                  None)
+    chosen = asked if asked is not None else next((n for n in ("train_loss", "test_loss", "tr_nll")
+                                                   if n in stored), None)
     if chosen not in stored:
         fail(key, f"there is no such surface; the file holds {', '.join(stored) or 'none'}")
     extra = {"gram": np.eye(2)}
     bends = arrays.get("bend_coordinates")
     if bends is not None and bends.ndim == 2 and bends.shape[1] == 2 and np.isfinite(bends).all():
         extra["trajectory"] = np.array(bends)
-        warnings.append("The trajectory is the bends of the curve between the modes, not an optimiser's path.")
+        warnings.append("The trajectory is the bends of the curve between the modes, not an optimiser's "
+                        "path.")
     return Parts("mode connectivity", list(rising), stored, chosen, warnings,
                  {"format": "mode connectivity", "attributes": {}}, extra=extra, is_key_given=key is not None)
 

@@ -24,10 +24,10 @@ from .topsearch import is_network, read_network
 __all__ = ["read_landscape", "describe", "Landscape", "LandscapeFormatError"]
 
 
-def read_landscape(path: Any, key: str | None = None, layout: str | None = None, allow_partial: bool = False, *,
-                   x: ArrayLike | None = None, y: ArrayLike | None = None, z: ArrayLike | None = None,
-                   x_key: str | None = None, y_key: str | None = None, fix_serpentine: bool = False, every: int = 1,
-                   directions: str | os.PathLike | None = None,
+def read_landscape(path: Any, key: str | None = None, layout: str | None = None, allow_partial: bool = False,
+                   *, x: ArrayLike | None = None, y: ArrayLike | None = None, z: ArrayLike | None = None,
+                   x_key: str | None = None, y_key: str | None = None,
+                   fix_serpentine: bool = False, every: int = 1, directions: str | os.PathLike | None = None,
                    trajectory: str | os.PathLike | None = None) -> Landscape | Network:
     """Loss landscape of a file, told by its content; nothing in it is executed, no link or path in it is
     followed, no size is trusted.
@@ -123,8 +123,8 @@ def read_landscape(path: Any, key: str | None = None, layout: str | None = None,
 
 
 def named_arrays(file, is_named):
-    """Arrays of an HDF5 file of no known layout, by name, when a loss is among them or the caller names what is
-    what; None otherwise."""
+    """Arrays of an HDF5 file of no known layout, by name, when a loss is among them or the caller names what
+    is what; None otherwise."""
     names = file.names(limit=200)
     known = {"xcoordinates", "losses"} & set(names) or any(POINT.fullmatch(n) for n in names)
     usual = set(VALUES) | {n for several in COORDINATES.values() for n in several}
@@ -224,8 +224,9 @@ def _classes(parts, name):
     """Masks valid, unfinished, diverged of one loss, and remarks."""
     values = parts.stored[name]
     accuracy = parts.stored.get(name.replace("loss", "acc"))
-    valid, unfinished, diverged, remarks = classify(values, accuracy, parts.is_own, parts.status,
-                                                    parts.is_complete, parts.format.startswith("tomgoldstein"))
+    valid, unfinished, diverged, remarks = classify(values,
+                                                    accuracy, parts.is_own, parts.status, parts.is_complete,
+                                                    parts.format.startswith("tomgoldstein"))
     if parts.pending is not None and parts.pending.shape == values.shape:
         unfinished = unfinished | (parts.pending & np.isnan(values))
         diverged = diverged & ~unfinished

@@ -1,4 +1,5 @@
-"""Files that hold no surface which could be read: what they are, and the line that makes a surface of them."""
+"""Files that hold no surface which could be read: what they are, and the line that makes a surface of
+them."""
 from __future__ import annotations
 
 EXPORT = "export a surface with fpkit.export_landscape(path, loss, fpkit.Plane.random(model))"
@@ -19,7 +20,8 @@ def refusal_of(head: bytes, name: str) -> str | None:
                         (b"BM", "BMP"), (b"II*\0", "TIFF")):
         if head.startswith(start):
             return PIXELS.format(kind)
-    if head.startswith(b"# vtk DataFile") or b"<VTKFile" in head or lower.endswith((".vtp", ".vti", ".vts", ".vtk")):
+    if head.startswith(b"# vtk DataFile") or b"<VTKFile" in head or lower.endswith((".vtp", ".vti", ".vts",
+                                                                                    ".vtk")):
         return VTK.format(name)
     if lower.endswith((".parquet", ".feather", ".xlsx", ".xls")):
         return "this table is read by pandas: fpkit.read_landscape(pandas.read_...(path)) takes its DataFrame"

@@ -1,5 +1,5 @@
-"""Landscapes in text files of other programs: tables (CSV, blanks), PLUMED's free energies, GROMACS' .xpm, JSON;
-and MATLAB's .mat. All end as named arrays or columns; nothing in them is executed."""
+"""Landscapes in text files of other programs: tables (CSV, blanks), PLUMED's free energies, GROMACS' .xpm,
+JSON; and MATLAB's .mat. All end as named arrays or columns; nothing in them is executed."""
 from __future__ import annotations
 
 import json
@@ -27,7 +27,8 @@ def read_text(path: str) -> tuple[dict, dict]:
     with open(path, "rb") as stream:
         raw = stream.read(MAX_TEXT_BYTES + 1)
     if len(raw) > MAX_TEXT_BYTES:
-        fail(f"more than {MAX_TEXT_BYTES // 2**20} MiB of text are not read; save the arrays with numpy.savez")
+        fail(f"more than {MAX_TEXT_BYTES // 2**20} MiB of text are not read; save the arrays with "
+             "numpy.savez")
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -52,8 +53,8 @@ def _json(fail, text):
     for name, value in found.items():
         if isinstance(value, list):
             try:
-                a = np.array([[np.nan if v is None else v for v in row] if isinstance(row, list) else
-                              np.nan if row is None else row for row in value], float)
+                a = np.array([[np.nan if v is None else v for v in row] if isinstance(row, list) else np.nan
+                              if row is None else row for row in value], float)
             except (TypeError, ValueError):
                 continue                                 # texts, or rows of different lengths
             arrays[str(name)[:200]] = a
@@ -102,7 +103,8 @@ def _table(fail, text):
     if len({len(r) for r in rows}) > 1:
         fail("its rows do not have the same number of values")
     try:
-        table = np.array([[float(v.replace("D", "e").replace("d", "e")) if v else np.nan for v in r] for r in rows])
+        table = np.array([[float(v.replace("D", "e").replace("d", "e")) if v else np.nan for v in r]
+                          for r in rows])
     except ValueError:
         fail("it holds something else than numbers")
     if names is not None and len(names) == table.shape[1]:
@@ -125,8 +127,8 @@ def _is_number(text):
 
 
 def _xpm(fail, text):
-    """GROMACS' matrices: one character a value, the first row at the top, axes in comments. The values are those
-    of the legend, so they are rounded to its colours."""
+    """GROMACS' matrices: one character a value, the first row at the top, axes in comments. The values are
+    those of the legend, so they are rounded to its colours."""
     axes = {"x": [], "y": []}
     for name, values in XPM_AXIS.findall(text):
         try:
@@ -177,10 +179,12 @@ def read_mat(path: str) -> tuple[dict, dict]:
     try:
         found = loadmat(path, struct_as_record=True, chars_as_strings=False)
     except Exception as error:
-        raise LandscapeFormatError(path, None, f"SciPy cannot read this MATLAB file ({short(error)})") from None
-    arrays = {n: np.asarray(a, float) for n, a in found.items()
-              if not n.startswith("__") and isinstance(a, np.ndarray) and a.dtype.kind in "fiu"}
-    return {n: a.ravel() if min(a.shape, default=0) == 1 else a for n, a in arrays.items()}, {"format": "MATLAB"}
+        raise LandscapeFormatError(path, None,
+                                   f"SciPy cannot read this MATLAB file ({short(error)})") from None
+    arrays = {n: np.asarray(a, float) for n, a in found.items() if not n.startswith("__")
+              and isinstance(a, np.ndarray) and a.dtype.kind in "fiu"}
+    return {n: a.ravel() if min(a.shape, default=0) == 1 else a for n,
+            a in arrays.items()}, {"format": "MATLAB"}
 
 
 def of_object(data) -> tuple[dict, dict] | None:
@@ -200,7 +204,8 @@ def rows_as_grid(table, names=None, key=None):
     """(axes, surfaces by name, places of the coordinates) of rows x, y, loss, ... in any order; None when the
     rows do not fill a grid.
 
-    With names, x, y and z are the columns called so, else the first ones; further columns are further surfaces.
+    With names, x, y and z are the columns called so, else the first ones; further columns are further
+    surfaces.
     """
     n, m = table.shape
     for d in _dimensions(m, names):
@@ -225,8 +230,8 @@ def rows_as_grid(table, names=None, key=None):
 def _dimensions(m, names):
     """Numbers of coordinates to try, the likely first."""
     if names:
-        d = next((k for k, name in enumerate(names) if re.search(r"loss|free|energy|value|acc|error|^f$|^z$|^v$",
-                                                                 name, re.IGNORECASE)), 0)
+        d = next((k for k, name in enumerate(names)
+                  if re.search(r"loss|free|energy|value|acc|error|^f$|^z$|^v$", name, re.IGNORECASE)), 0)
         if 1 <= d <= 3:
             return (d,)
     return (1,) if m == 2 else (2,) if m == 3 else (2, 3)

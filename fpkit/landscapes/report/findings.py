@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 import os
+import textwrap
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ FIRM, ROUGH, OPEN = "firm", "rough", "open"
 THIN = 0.25                                      # share of a well in one cell from which on it is not resolved
 ROUGH_RATE, DOUBTFUL_RATE = 0.1, 0.3             # decades of resolution error
 MOST_PAIRS = 3
+NEVER_SAID = 30.0                                # decades of a time that a sentence calls never
 NEVER = 300.0                                    # decades of a time from which on a well counts as walled off
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -90,9 +92,17 @@ def lasting(report, log10_time):
     `unit_of_time` tells."""
     if log10_time == np.inf:
         return "for ever"
+    if log10_time > NEVER_SAID:
+        return "practically never"
     if report.landscape.gram is not None and report.clock.step:
         return f"{power(log10_time - np.log10(report.clock.step))} steps"
     return f"t = {power(log10_time)}"
+
+
+def _after(report, log10_time):
+    """'after 420 steps', or 'practically never'."""
+    said = lasting(report, log10_time)
+    return said if said == "practically never" else f"after {said}"
 
 
 def unit_of_time(report):
@@ -121,7 +131,8 @@ def noise_mark(report, theta):
         return OPEN, f"the noise of the loss ({number(noise.sigma, 2)}) is above theta = {number(theta)}"
     if noise.sigma > 0.1 * theta:
         return ROUGH, f"the noise of the loss is {number(noise.sigma / theta, 2)} of theta = {number(theta)}"
-    return FIRM, "no noise is seen in the loss" if not noise.sigma else "the noise of the loss is small beside theta"
+    return (FIRM, "no noise is seen in the loss" if not noise.sigma
+            else "the noise of the loss is small beside theta")
 
 
 def cells_mark(report, thetas, wells):
@@ -177,26 +188,27 @@ def _noise(report):
         return None
     n = len(land.merge_tree())
     if noise.is_dominant:
-        return Finding("noise", f"This surface is noise: neighbouring samples are hardly more alike than any two "
-                       f"(rank correlation {number(noise.correlation, 2)}), and {n} of {land.n_valid} samples are "
-                       "minima. It says nothing about wells, barriers or times; evaluate the loss on more data, "
-                       "or on the same minibatch everywhere.", FIRM,
+        return Finding("noise", "This surface is noise: neighbouring samples are hardly more alike "
+                       f"than any two (rank correlation {number(noise.correlation, 2)}), and "
+                       f"{n} of {land.n_valid} samples are minima. It says nothing about wells, barriers or "
+                       "times; evaluate the loss on more data, or on the same minibatch everywhere.", FIRM,
                        f"noise of {number(noise.sigma, 2)} by {noise.source}")
-    return Finding("noise", f"The loss carries noise of {number(noise.sigma, 2)} a sample (by {noise.source}); "
-                   f"{n} samples are minima, and those less than {number(noise.depth, 2)} deep are taken as noise.",
-                   ROUGH, "white noise looks alike in differences of every order, a smooth surface does not")
+    return Finding("noise", "The loss "
+                   f"carries noise of {number(noise.sigma, 2)} a sample (by {noise.source}); {n} samples are "
+                   f"minima, and those less than {number(noise.depth, 2)} deep are taken as noise.", ROUGH,
+                   "white noise looks alike in differences of every order, a smooth surface does not")
 
 
 def _wells(report):
     wells, thermo, thetas, first = report.wells, report.thermodynamics, report.theta, report.wells[0]
     doubts = [w for w in wells if {"touches_edge", "touches_invalid", "within_noise"} & set(w.flags)]
-    mark = (FIRM, "every minimum has samples on all sides") if not doubts else \
-        (ROUGH, f"{_named(doubts)} {'lies' if len(doubts) == 1 else 'lie'} at the end of the data or within "
-         "the noise of the loss")
+    mark = (FIRM, "every minimum has samples on all "
+            "sides") if not doubts else (ROUGH, f"{_named(doubts)} {'lies' if len(doubts) == 1 else 'lie'} "
+                                         "at the end of the data or within the noise of the loss")
     if report.landscape.noise.sigma:
         mark = worst(mark, (ROUGH, "losses and depths carry the noise of the loss"))
     if len(wells) == 1:
-        text = (f"At every temperature considered there is one well: its lowest sample lies at "
+        text = ("At every temperature considered there is one well: its lowest sample lies at "
                 f"{place(first.x)} with a loss of {number(first.minimum, 4)}.")
     else:
         last = int(thermo.is_well[-1].sum())
@@ -228,21 +240,21 @@ def _equilibrium(report):
     if thetas.size == 1:
         text = f"In equilibrium at theta = {number(thetas[0])}: {share}."
     elif low == high:
-        text = (f"In equilibrium well {low + 1} holds the most probability at the coldest and at the warmest "
-                f"temperature considered: {percent(thermo.occupation[0, low])} at theta = {number(thetas[0])}; at "
-                f"theta = {number(thetas[-1])} the largest shares are {share}.")
+        text = (f"In equilibrium well {low + 1} holds the most probability at the coldest "
+                f"and at the warmest temperature considered: {percent(thermo.occupation[0, low])} at theta = "
+                f"{number(thetas[0])}; at theta = {number(thetas[-1])} the largest shares are {share}.")
     else:
-        text = (f"In equilibrium most probability lies in well {low + 1} when cold "
-                f"({percent(thermo.occupation[0, low])} at theta = {number(thetas[0])}) and in "
-                f"well {high + 1} when warm (at theta = {number(thetas[-1])}: {share}).")
+        text = (f"In equilibrium most probability lies in well {low + 1} when "
+                f"cold ({percent(thermo.occupation[0, low])} at theta = {number(thetas[0])}) and in well "
+                f"{high + 1} when warm (at theta = {number(thetas[-1])}: {share}).")
     mark = worst(cells_mark(report, (0, thetas.size - 1), {low, *named}), noise_mark(report, thetas[0]),
                  noise_mark(report, thetas[-1]))
     if report.dynamics is not None and report.dynamics.paths is not None and report.dynamics.paths.is_off:
         mark = worst(mark, (ROUGH, "paths and density differ by more than chance, so the cells are coarse"))
     if thermo.across is not None:
         k = int(np.argmax(thermo.across[-1]))
-        text += (f" With the curvature across the {_kind(report)}, which the file holds, well {k + 1} has the most "
-                 f"at theta = {number(thetas[-1])}: {percent(thermo.across[-1, k])} instead of "
+        text += (f" With the curvature across the {_kind(report)}, which the file holds, well {k + 1} "
+                 f"has the most at theta = {number(thetas[-1])}: {percent(thermo.across[-1, k])} instead of "
                  f"{percent(thermo.occupation[-1, k])}.")
     return [Finding("occupation", text, *mark)]
 
@@ -254,13 +266,14 @@ def _kind(report):
 def _crossings(report):
     found = []
     for c in [c for c in report.crossovers if c.occupation > 1e-3][:3]:
-        mark = ((FIRM, "the samples resolve both wells there, and the difference of their free energies changes "
-                 "sign by more than its error") if c.is_resolved else
-                (ROUGH, "one cell holds a quarter of a well there, or the temperature is known to no better than "
-                 "a tenth"))
-        found.append(Finding("crossover", f"Wells {c.deeper} and {c.wider} are equally occupied at theta = "
-                             f"{with_error(c.theta, c.error)}: below it the deeper well {c.deeper} holds more, "
-                             f"above it the wider well {c.wider}.", *worst(mark, noise_mark(report, c.theta))))
+        mark = ((FIRM, "the samples resolve both wells there, and "
+                 "the difference of their free energies changes sign by more than its error") if c.is_resolved
+                else (ROUGH, "one cell holds a quarter of a well there, or the temperature is known to no "
+                      "better than a tenth"))
+        found.append(Finding("crossover", f"Wells {c.deeper} and {c.wider} are equally occupied at theta "
+                             f"= {with_error(c.theta, c.error)}: below it the deeper well {c.deeper} holds "
+                             f"more, above it the wider well {c.wider}.",
+                             *worst(mark, noise_mark(report, c.theta))))
     return found
 
 
@@ -294,8 +307,8 @@ def _rates(report):
             if not np.isfinite(rates).any():
                 continue
             b = int(np.argmax(rates))
-            leaving.append(f"well {w} after {lasting(report, -float(r.network.log_exit[a]) / np.log(10))}, "
-                           f"mostly to well {r.wells[b]}")
+            leaving.append(f"well {w} {_after(report, -float(r.network.log_exit[a]) / np.log(10))}, mostly "
+                           f"to well {r.wells[b]}")
             errors.append(float(np.max(r.log10_rate_error[a][np.isfinite(rates)])))
         if not leaving:
             continue
@@ -306,12 +319,15 @@ def _rates(report):
         slow = r.log10_modes[r.log10_modes > -NEVER]
         errors += [float(r.log10_modes_error[r.log10_modes > -NEVER][0])] if slow.size else []
         if slow.size and slow.size == r.log10_modes.size:
-            text += f" The slowest relaxation on the surface takes {lasting(report, -slow[0])}."
+            text += (f" The slowest relaxation on the surface takes {lasting(report, -slow[0])}." if -slow[0]
+                     < NEVER_SAID else " The slowest relaxation on the surface practically never ends.")
         elif slow.size:
-            text += (f" The slowest relaxation takes {lasting(report, -slow[0])}, apart from wells behind "
-                     "walls that this noise does not cross.")
+            text += (" The slowest relaxation "
+                     f"{'takes ' if -slow[0] < NEVER_SAID else 'ends '}{lasting(report, -slow[0])}, apart "
+                     "from wells behind walls that this noise does not cross.")
         text += _eyring_sentence(r)
-        mark = worst(rate_trust(max(errors) if np.isfinite(errors).all() else np.nan), noise_mark(report, r.theta))
+        mark = worst(rate_trust(max(errors) if np.isfinite(errors).all() else np.nan),
+                     noise_mark(report, r.theta))
         if motion is not None and np.isclose(r.theta, motion.theta):
             mark = worst(mark, agreement_mark(report))
         found.append(Finding("rates", text, *mark))
@@ -358,7 +374,7 @@ def _start(report):
                  cells_mark(report, (k,), range(len(report.wells))))
     if rates is not None and len(rates.wells) > 1 and np.isfinite(rates.log10_mfpt_from_start).any():
         goals = [f"of well {w} {lasting(report, t)}" for w, t in zip(rates.wells, rates.log10_mfpt_from_start)
-                 if -np.inf < t < NEVER and w != home]
+                 if -np.inf < t < NEVER_SAID and w != home]
         if goals:
             text += f" The mean time from there to the bottom {', '.join(goals[:4])}."
             error = rates.log10_rate_error[np.isfinite(rates.log10_rate)]
@@ -377,15 +393,15 @@ def _paths(report, paths, mark):
     text = f"{paths.n_paths} paths beside it, up to {lasting(report, np.log10(paths.times[-1]))}: "
     if len(report.wells) > 1:
         ends = sorted(range(len(report.wells)), key=lambda k: -paths.occupation[-1, k])[:3]
-        text += "they end in " + ", ".join(f"well {k + 1} ({percent(paths.occupation[-1, k])})"
-                                           for k in ends if paths.occupation[-1, k] > 0)
+        text += "they end in " + ", ".join(f"well {k + 1} ({percent(paths.occupation[-1, k])})" for k in ends
+                                           if paths.occupation[-1, k] > 0)
         text += f"; the shares of the wells differ from the density's by at most {gap:.3f}; "
     text += (f"their mean loss is {with_error(paths.mean_loss[-1], error)}, the density's "
              f"{like(paths.expected_loss[-1], error)}.")
     if paths.is_off:
-        text += (f" The difference is more than chance (probability {percent(paths.chance)}): between the samples "
-                 "the surface is another one for the paths than for the cells, so the samples are too coarse for "
-                 "this temperature.")
+        text += (f" The difference is more than chance (probability {percent(paths.chance)}): between the "
+                 "samples the surface is another one for the paths than for the cells, so the samples are "
+                 "too coarse for this temperature.")
         mark = worst(mark, (ROUGH, "two independent programs that differ"))
     elif mark[0] == FIRM:
         mark = FIRM, "paths on a spline against a density on the cells: two independent programs agree"
@@ -464,8 +480,12 @@ def _training(report):
 
 
 def comparison_answers(both):
-    """The findings of a comparison of landscapes on one plane."""
+    """The findings of a comparison: of landscapes on one plane, else of each beside the others."""
     names, theta, said = both.names, both.theta, []
+    if both.difference is not None:
+        said = ["Side by side, not compared cell by cell. "
+                f"{both.difference[0].upper() + both.difference[1:]}."]
+        return said + [f"{r.landscape.name}: {_beside(r)}" for r in both.reports]
     cold, warm = 0, len(theta) - 1
     for j, name in enumerate(names[1:], start=1):
         pairs = ", ".join(f"{a} -> {b}" for a, b in list(both.matches[j - 1].items())[:8])
@@ -482,14 +502,25 @@ def comparison_answers(both):
     return said
 
 
+def _beside(report):
+    """One landscape in a sentence, for a comparison side by side."""
+    wells, thermo, k = report.wells, report.thermodynamics, len(report.theta) // 2
+    if report.landscape.noise.is_dominant:
+        return "noise."
+    return (f"{len(wells)} well{'s' if len(wells) > 1 else ''}, the lowest "
+            f"loss {number(wells[0].minimum, 4)}; at theta = {number(report.theta[k])} the mean loss is "
+            f"{number((thermo.occupation[k] * thermo.energy[k]).sum(), 4)}.")
+
+
 # ---- the terminal ----
 
 def as_text(report):
     """The report as a table for a terminal."""
     land, thermo = report.landscape, report.thermodynamics
     shown = sorted({0, len(report.theta) // 2, len(report.theta) - 1})
-    lines = [f"{os.path.basename(land.path)}: {land.key}, {' x '.join(str(n) for n in land.shape[::-1])} "
-             "samples; " + ", ".join(f"{n} {k}" for k, n in land.counts.items() if n)]
+    lines = [*textwrap.wrap(report.verdict(), 110), ""]
+    lines += [f"{os.path.basename(land.path)}: {land.key}, {' x '.join(str(n) for n in land.shape[::-1])} "
+              "samples; " + ", ".join(f"{n} {k}" for k, n in land.counts.items() if n)]
     head = ("well  point" + " " * 17 + "loss        depth       cells  "
             + "".join(f"p({number(report.theta[i])})".ljust(13) for i in shown) + "flags")
     lines.append(head)

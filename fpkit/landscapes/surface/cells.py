@@ -12,7 +12,8 @@ APART = 0.1                                          # of the lower half of the 
 PENDING, OK, NOT_FINITE, FAILED = 0, 1, 2, 3         # /fpkit/status
 
 
-def classify(loss, accuracy=None, is_own_format=False, status=None, is_complete=True, fills_with_minus_one=True):
+def classify(loss, accuracy=None, is_own_format=False, status=None, is_complete=True,
+             fills_with_minus_one=True):
     """Masks of valid, unfinished and diverged cells, and sentences about doubtful ones.
 
     Parameters
@@ -58,8 +59,8 @@ def classify(loss, accuracy=None, is_own_format=False, status=None, is_complete=
     filled = filled_in(np.where(from_reduction | is_start_value, np.nan, loss))
     if filled is not None:
         from_reduction |= loss == filled
-        remarks.append(f"{int((loss == filled).sum())} cells hold exactly {filled:g}, far from every other loss: a "
-                       "value put in for losses that were not finite; they count as diverged.")
+        remarks.append(f"{int((loss == filled).sum())} cells hold exactly {filled:g}, far from every other "
+                       "loss: a value put in for losses that were not finite; they count as diverged.")
     others_negative = bool((loss[~not_finite & ~is_start_value & ~from_reduction] < 0).any())
     if accuracy is None:
         unfinished = is_start_value
@@ -79,8 +80,8 @@ def classify(loss, accuracy=None, is_own_format=False, status=None, is_complete=
 
 
 def filled_in(loss):
-    """The lowest value, where it is one that a program put in for losses that were not finite: held exactly by
-    several cells, and with a gap to all others that no continuous surface has. None for others."""
+    """The lowest value, where it is one that a program put in for losses that were not finite: held exactly
+    by several cells, and with a gap to all others that no continuous surface has. None for others."""
     known = loss[np.isfinite(loss)]
     if known.size < 2:
         return None

@@ -53,8 +53,8 @@ def noise_of(land) -> Noise:
         seen = six if ALIKE[0] < six / four < ALIKE[1] else 0.0
     told = land.loss_stderr
     told = 0.0 if told is None or np.shape(told) != land.shape else _median(np.asarray(told)[land.valid])
-    sigma, source = ((0.0, "none") if not seen and not told
-                     else (told, "standard errors in the file") if told >= seen else (seen, "differences"))
+    sigma, source = ((0.0, "none") if not seen and not told else (told, "standard errors in the file")
+                     if told >= seen else (seen, "differences"))
     correlation = _correlation(loss)
     spread = np.subtract(*np.quantile(land.loss[land.valid], [0.75, 0.25])) if land.valid.any() else 0.0
     hidden = 2 * NORMAL * sigma > 0.7 * spread
@@ -72,7 +72,8 @@ def _from_differences(loss, order):
         found = [np.diff(loss, order, axis).ravel() for axis in range(loss.ndim) if loss.shape[axis] > order]
     found = np.concatenate(found) if found else np.empty(0)
     found = np.abs(found[np.isfinite(found)])
-    return float(np.median(found) / NORMAL / np.sqrt(comb(2 * order, order))) if found.size >= FEWEST else np.nan
+    return float(np.median(found) / NORMAL / np.sqrt(comb(2 * order,
+                                                          order))) if found.size >= FEWEST else np.nan
 
 
 def _correlation(loss):

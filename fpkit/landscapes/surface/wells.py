@@ -72,8 +72,8 @@ def counted_depths(land, tree):
     reach = reach_of(land)
     lowest = tree[0].minimum if len(tree) else 0.0
     # a solution as low as the others counts even where its way out is somewhat higher
-    depths = sorted(b.persistence for b in tree
-                    if b.persistence <= HIGHER * reach and b.minimum - lowest <= reach)
+    depths = sorted(b.persistence for b in tree if b.persistence <= HIGHER * reach
+                    and b.minimum - lowest <= reach)
     return [d for d in depths if d > max(DENT * depths[-1], land.noise.depth)]
 
 

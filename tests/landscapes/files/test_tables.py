@@ -24,9 +24,10 @@ def is_the_surface(land, atol=1e-8):
 
 
 def plumed():
-    head = ("#! FIELDS phi psi file.free der_phi der_psi\n#! SET min_phi -pi\n#! SET periodic_phi true\n"
-            "#! SET periodic_psi false\n")
-    return head + "\n".join(text([[*r, 0, 0] for r in ROWS[k:k + X.size]], " ") for k in range(0, len(ROWS), X.size))
+    head = ("#! FIELDS phi psi file.free der_phi der_psi\n#! SET min_phi -pi\n#! SET periodic_phi true\n#! "
+            "SET periodic_psi false\n")
+    return head + "\n".join(text([[*r, 0, 0] for r in ROWS[k:k + X.size]],
+                                 " ") for k in range(0, len(ROWS), X.size))
 
 
 @pytest.mark.parametrize("name, content", [
@@ -44,7 +45,8 @@ def test_text_files_hold_the_surface_in_any_order_with_or_without_a_heading(tmp_
 
 
 def test_further_columns_are_further_surfaces_and_a_key_chooses(tmp_path):
-    (tmp_path / "a.csv").write_text("x,y,train_loss,test_loss,other\n" + text([[*r, r[2] + 1, 7] for r in SHUFFLED]))
+    (tmp_path / "a.csv").write_text("x,y,train_loss,test_loss,other\n"
+                                    + text([[*r, r[2] + 1, 7] for r in SHUFFLED]))
     land = fp.read_landscape(tmp_path / "a.csv")
     assert np.allclose(land.test_loss, LOSS + 1) and land.key == "train_loss"
     assert np.allclose(fp.read_landscape(tmp_path / "a.csv", key="other").loss, 7)
@@ -81,7 +83,8 @@ def test_mode_connectivity_brings_metric_surfaces_and_the_bends_of_the_curve(tmp
     np.savez(tmp_path / "plane.npz", ts=np.arange(3.0), bend_coordinates=bends, alphas=X, betas=Y, grid=grid,
              tr_loss=LOSS.T, tr_acc=100 - LOSS.T, te_loss=LOSS.T + 1, te_acc=90 - LOSS.T, tr_nll=LOSS.T)
     land = fp.read_landscape(tmp_path / "plane.npz")
-    assert is_the_surface(land) and np.array_equal(land.gram, np.eye(2)) and np.array_equal(land.trajectory, bends)
+    assert is_the_surface(land) and np.array_equal(land.gram,
+                                                   np.eye(2)) and np.array_equal(land.trajectory, bends)
     assert np.allclose(land.test_loss, LOSS + 1) and np.allclose(land.train_acc, 100 - LOSS)
 
 
@@ -103,7 +106,8 @@ def test_hdf5_and_matlab_are_read_under_common_names_or_the_callers(tmp_path):
     from scipy.io import savemat
 
     savemat(tmp_path / "c.mat", {"x": X, "y": Y, "loss": LOSS})
-    assert is_the_surface(fp.read_landscape(tmp_path / "a.h5")) and is_the_surface(fp.read_landscape(tmp_path / "c.mat"))
+    assert (is_the_surface(fp.read_landscape(tmp_path / "a.h5"))
+            and is_the_surface(fp.read_landscape(tmp_path / "c.mat")))
     assert is_the_surface(fp.read_landscape(tmp_path / "b.h5", key="el", x_key="ex", y_key="why"))
     with pytest.raises(fp.LandscapeFormatError, match="no such array"):
         fp.read_landscape(tmp_path / "b.h5", key="el", x_key="nothing", y_key="why")
@@ -153,11 +157,12 @@ def test_coordinates_rounded_in_print_are_even(tmp_path, n):
     assert not fp.read_landscape(tmp_path / "b.npz").is_uniform
 
 
-@pytest.mark.parametrize("name, head, words", [
-    ("m.pt", b"PK\x03\x04abc", "checkpoint of a model"), ("i.png", b"\x89PNG\r\n\x1a\n1", "a picture"),
-    ("v.vti", b'<?xml version="1.0"?><VTKFile type="ImageData">', "pyvista.read"), ("t.txt", b"a b\nc d\n", "no row"),
-    ("p.parquet", b"PAR1", "pandas"), ("r.csv", b"x,y,loss\n0,0,1\n0,1,2\n1,0,3\n1,2,4\n", "do not fill a grid"),
-])
+@pytest.mark.parametrize("name, head, words",
+                         [("m.pt", b"PK\x03\x04abc", "checkpoint of a model"),
+                          ("i.png", b"\x89PNG\r\n\x1a\n1", "a picture"),
+                          ("v.vti", b'<?xml version="1.0"?><VTKFile type="ImageData">', "pyvista.read"),
+                          ("t.txt", b"a b\nc d\n", "no row"), ("p.parquet", b"PAR1", "pandas"),
+                          ("r.csv", b"x,y,loss\n0,0,1\n0,1,2\n1,0,3\n1,2,4\n", "do not fill a grid"),])
 def test_what_is_no_surface_is_named_with_what_converts_it(tmp_path, name, head, words):
     (tmp_path / name).write_bytes(head)
     with pytest.raises(fp.LandscapeFormatError, match=words):
