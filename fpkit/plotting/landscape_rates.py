@@ -80,7 +80,8 @@ def disconnectivity_figure(report):
     else:
         axes.set_title(f"the {len(shown)} deepest of {len(wells)} wells", loc="right", fontsize=8,
                        fontweight="normal", color="#555555")
-    set_margins(made, left=2.0 / made.get_figwidth() / 2.54, right=1 - 3.1 / made.get_figwidth() / 2.54, bottom=0.04)
+    set_margins(made, left=2.0 / made.get_figwidth() / 2.54, right=1 - 3.1 / made.get_figwidth() / 2.54,
+                bottom=0.04)
     return made
 
 
@@ -116,8 +117,7 @@ def occupation_figure(report):
                           textcoords="offset points", fontsize=8, color="#555555", va="top")
     axes.set(xscale="log", ylabel="Gibbs probability", title="Occupation of the wells")
     axes.set(**({"yscale": "log", "ylim": (1e-13, 5)} if is_log else {"ylim": (-0.03, 1.04)}))
-    below.set(xlabel="temperature theta (units of the loss)",
-              ylabel="free energy above the lowest / theta")
+    below.set(xlabel="temperature theta (units of the loss)", ylabel="free energy above the lowest / theta")
     below.set_ylim(-0.4, min(float(np.nanmax([(thermo.free_energy[:, k] - reference) / thetas for k in top]))
                              * 1.05 + 0.3, 25))
     _theta_axis(below)
@@ -221,8 +221,8 @@ def rates_figure(report):
             panel.axvline(report.clock.theta, color=FAINT, linewidth=0.9, linestyle=(0, (2, 2)), zorder=0)
         below.annotate("SGD", (report.clock.theta, 0), xycoords=("data", "axes fraction"), xytext=(3, 3),
                        textcoords="offset points", fontsize=8, color="#555555")
-    below.set(xscale="log", xlabel="temperature theta (units of the loss)",
-              ylabel=f"log₁₀ rate, {unit}", title="Slowest relaxations on the surface")
+    below.set(xscale="log", xlabel="temperature theta (units of the loss)", ylabel=f"log₁₀ rate, {unit}",
+              title="Slowest relaxations on the surface")
     if n_modes:
         below.legend(loc="lower right", ncols=2)
         _cut(below)
@@ -260,8 +260,7 @@ def risk_figure(report):
     axes.plot(risk.best_theta, risk.best_test, "o", markersize=9, markerfacecolor="white",
               markeredgecolor=COLOURS[1], markeredgewidth=1.6, zorder=5, label="least test loss"
               + (", at the end of the range" if risk.is_at_end else f", theta = {text_of(risk.best_theta)}"))
-    axes.set(xscale="log", ylabel="mean loss",
-             title="Training and test loss against temperature")
+    axes.set(xscale="log", ylabel="mean loss", title="Training and test loss against temperature")
     axes.legend()
     below.plot(risk.theta, risk.gap, color=COLOURS[2], linestyle=DASHES[2],
                marker=MARKERS[2] if risk.theta.size < 5 else "")

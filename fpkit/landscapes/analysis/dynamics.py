@@ -6,6 +6,7 @@ import warnings
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy.special import bdtr, bdtrc, ndtr
 
 from ...core.results import ResolutionWarning
 from ...fokker_planck.evolution.evolve import evolve
@@ -19,6 +20,7 @@ from .propagation import propagated
 from .sampled_chain import HIGHEST, SampledDiffusion
 
 EQUILIBRIUM = 0.01                   # distance to Gibbs (half the L1 norm) at which the density has arrived
+BY_CHANCE = 1e-3                     # below this probability, paths and density do not agree
 DENSITY_CELLS = 20_000               # more are evolved on every second sample, or every third, ...
 LONGEST = 1e12                       # cell-crossing times after which the density is no longer followed
 CEILING = 60.0                       # theta above the minimum: occupied with probability exp(-60)
@@ -54,6 +56,8 @@ class Dynamics:
     paths : PathEnsemble or None
     remarks : tuple of str
         What was left out, and why.
+    is_coarse : bool
+        The density is that of a coarser surface.
     """
     theta: float
     theta_rule: str
@@ -70,6 +74,7 @@ class Dynamics:
     equilibrium: np.ndarray
     paths: object = None
     remarks: tuple = ()
+    is_coarse: bool = False
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -107,6 +112,24 @@ class PathEnsemble:
     ends: np.ndarray
     traces: np.ndarray
     extra: dict = field(default_factory=dict)
+
+    @property
+    def chance(self) -> float:
+        """Probability that chance alone makes paths and density differ as much, anywhere at any of the times:
+        binomial counts and means of losses, the smallest of all times their number (Bonferroni)."""
+        counts = np.round(self.occupation * self.n_paths)
+        p = np.clip(self.expected, 0.0, 1.0)
+        above = np.where(counts > 0, bdtrc(np.maximum(counts - 1, 0), self.n_paths, p), 1.0)
+        tails = 2 * np.minimum(bdtr(counts, self.n_paths, p), above)
+        error = np.where(self.mean_loss_error > 0, self.mean_loss_error, np.inf)
+        means = 2 * ndtr(-np.abs(self.mean_loss - self.expected_loss) / error)
+        every = np.r_[tails.ravel(), means]
+        return float(min(1.0, every.min() * every.size))
+
+    @property
+    def is_off(self) -> bool:
+        """Paths and density differ by more than chance."""
+        return self.chance < BY_CHANCE
 
     @property
     def deviation(self) -> tuple[float, float]:
@@ -180,7 +203,8 @@ def dynamics(land, wells, basins, thetas, start, seed, n_paths, reach):
     unit = "learning rate x steps" if land.gram is not None else "arbitrary units (the file has no metric)"
     return Dynamics(theta, rule, start, mobility, unit, times,
                     density, np.where(land.valid, gibbs / land.volumes, np.nan), share, mean, distance, mass,
-                    np.array([gibbs[basins == k].sum() for k in range(len(wells))]), paths, tuple(remarks))
+                    np.array([gibbs[basins == k].sum() for k in range(len(wells))]), paths, tuple(remarks),
+                    factor > 1)
 
 
 def _density(land, here, theta, mobility, start, start_height, crossing, wanted, gibbs, factor):
@@ -198,8 +222,8 @@ def _density(land, here, theta, mobility, start, start_height, crossing, wanted,
         own = crossing * 10.0 ** np.arange(-2, np.log10(LONGEST), 0.25)
         times = np.sort(np.r_[own, wanted]) if wanted.size else own
         p0 = (point_start(chain, inside.T, at) * chain.grid.volumes).ravel()
-        p = propagated(chain, p0, times, target.T.ravel(), EQUILIBRIUM,
-                       wanted[-1] * (1 - 1e-9) if wanted.size else 0.0)
+        p = propagated(chain, p0, times, target.T.ravel(), EQUILIBRIUM, wanted[-1] * (1 - 1e-9) if wanted.size
+                       else 0.0)
         p = p.reshape(-1, *chain.grid.shape).transpose(0, *range(land.ndim, 0, -1))
         times, said = times[:len(p)], []
         mass, distance = np.ones(len(p)), 0.5 * np.abs(p - target).reshape(len(p), -1).sum(axis=1)
@@ -307,7 +331,11 @@ def _path_plan(land, here, theta, mobility, start, n_paths, remarks):
         remarks.append(f"For the paths, losses above {level:.4g} ({(level - lowest) / theta:.0f} theta above "
                        "the lowest) are compressed logarithmically: a spline cannot follow cliffs, and no "
                        "path gets there.")
-    V = GridPotential(land.axes, np.ascontiguousarray(capped.T))
+    try:
+        V = GridPotential(land.axes, np.ascontiguousarray(capped.T))
+    except ValueError as error:
+        remarks.append(f"No paths: {error}")
+        return None
     has_holes = not here.all()
     V.domain = NearestSample(land, here) if has_holes else None
     dt = _time_step(V, land, here, theta, mobility, max(lowest + REACHED * theta, at_start))

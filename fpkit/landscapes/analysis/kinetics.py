@@ -135,8 +135,8 @@ def _at(land, wells, basins, theta, start, mobility, fine):
         found[level] = solved
     nothing = np.full((n, n), np.nan)
     if 1 not in found:
-        return Rates(theta, numbers, nothing, nothing, {}, barrier, log10_eyring, verdict, nothing,
-                     nothing[:, 0], nothing[:, 0], np.empty(0), np.empty(0), (),
+        return Rates(theta, numbers, nothing, nothing, {}, barrier, log10_eyring,
+                     verdict, nothing, nothing[:, 0], nothing[:, 0], np.empty(0), np.empty(0), (),
                      "too many cells for an elimination; coarsen the surface (every=2)")
     if len(found) == 1 and min(land.shape) > LEAST_COARSE:
         solved = _solved(land, chosen, home, theta, start, mobility, COARSE, fine, WORK, np.inf)
@@ -206,14 +206,14 @@ def _eyring(land, wells, home, passes, theta, mobility):
 
 
 def _solved(land, wells, home, theta, start, mobility, level, fine, most, cells):
-    """(chain, groups, network of the kept nodes, place of the start among them: the last one unless it lies in
-    a core) on the grid of a level; None where that has too many cells, or the wells are not on it.
+    """(chain, groups, network of the kept nodes, place of the start among them: the last one unless it lies
+    in a core) on the grid of a level; None where that has too many cells, or the wells are not on it.
 
     `fine` keeps what the temperatures share: the surface of each level and the order of its edges by height.
     """
     if level not in fine:
-        surface = (refined(land, 2, is_smooth=True) if level == SMOOTH
-                   else thinned(land, 2) if level == COARSE else refined(land, level))
+        surface = (refined(land, 2, is_smooth=True) if level == SMOOTH else thinned(land, 2)
+                   if level == COARSE else refined(land, level))
         fine[level] = surface, None
     surface, rising = fine[level]
     chain = SampledDiffusion(surface, theta, mobility, highest=np.inf)

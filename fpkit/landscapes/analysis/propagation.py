@@ -18,8 +18,8 @@ LEAST_STEP = 1e-12                   # of the first one: below, the step is take
 
 
 def propagated(chain, start, times, gibbs, near, until=0.0):
-    """Probabilities (n_times, n_cells) of the cells at rising times, from those at time zero; fewer times when
-    half the L1 distance to `gibbs` has come below `near`, but those up to `until`.
+    """Probabilities (n_times, n_cells) of the cells at rising times, from those at time zero; fewer times
+    when half the L1 distance to `gibbs` has come below `near`, but those up to `until`.
 
     Parameters
     ----------

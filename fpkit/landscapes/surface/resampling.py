@@ -35,7 +35,8 @@ def refined(land, factor, is_smooth=False):
 
 def thinned(land, every):
     """The analysed surface on each n-th sample."""
-    return _with(land, [a[::every] for a in land.axes], land.loss[(slice(None, None, every),) * land.ndim].copy())
+    return _with(land, [a[::every] for a in land.axes],
+                 land.loss[(slice(None, None, every),) * land.ndim].copy())
 
 
 def _with(land, axes, loss):
