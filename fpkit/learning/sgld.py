@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +12,9 @@ import numpy as np
 
 from ..core import checks
 from ..langevin.dynamics.ensemble import Ensemble
-from ..langevin.runs.checkpoint import digest_of, load_state, save_state
+from ..langevin.runs.checkpoint import load_state, save_state
 from ..langevin.runs.driving import bar, interruption
+from ..langevin.runs.identity import REMEDY, NotIdentified, content_of
 from .curvature import largest_curvature, noise_temperature
 
 
@@ -124,7 +126,7 @@ def sgld(problem, theta, x0, learning_rate, n_steps, l2=0.0, batch=None, n_paths
     seed = checks.whole("seed", seed, 0)
     V = problem.potential(l2, batch, rate, seed)
     ensemble = Ensemble(V, theta, x0, rate, seed=seed, n_paths=n_paths)
-    starts = ensemble.x
+    starts = ensemble.x.copy()  # with one path the transpose may be a view of the moving state
     distinct = np.unique(starts, axis=0)
     curvature = max(float(c) + c.error for c in (largest_curvature(problem, x) for x in distinct)) + l2
     if rate * curvature > 1:
@@ -136,9 +138,10 @@ def sgld(problem, theta, x0, learning_rate, n_steps, l2=0.0, batch=None, n_paths
                                                      for x in distinct]))
     names = [*problem.scores(starts[0]), "norm", "displacement"]
     steps, table = [], {name: [] for name in names}
-    digest = digest_of({"problem": repr(problem), "sample": problem._index["train"], "theta": theta,
-                        "x0": starts, "rate": rate, "l2": float(l2),
-                        "batch": batch or 0, "every": every, "seed": seed})
+    digest = ""
+    if checkpoint is not None:
+        digest = _identity(checkpoint, problem, {"theta": theta, "x0": starts, "rate": rate, "l2": float(l2),
+                                                 "batch": batch or 0, "every": every, "seed": seed})
     if checkpoint is not None and os.path.exists(checkpoint):
         state = load_state(checkpoint, digest)
         if int(state["step"]) > n_steps:
@@ -182,3 +185,15 @@ def sgld(problem, theta, x0, learning_rate, n_steps, l2=0.0, batch=None, n_paths
     return SgldRun(problem, ensemble.x, np.array(steps),
                    {name: np.array(values) for name, values in table.items()}, theta, float(l2), rate, batch,
                    seed, curvature, extra, status)
+
+
+def _identity(checkpoint, problem, settings):
+    """Hash of all that the walk depends on: data, labels, noise, the code of the problem and the settings."""
+    try:
+        return content_of({"problem": problem, **settings})
+    except NotIdentified as reason:
+        sentence = f"{reason}, so it cannot be known whether a checkpoint is of this problem: {REMEDY}, or name another file."
+        if os.path.exists(checkpoint):
+            raise ValueError(f"{os.fspath(checkpoint)!r} is not resumed: {sentence}") from None
+        warnings.warn(f"this run cannot be resumed later: {sentence}", UserWarning, stacklevel=3)
+        return "unidentified"

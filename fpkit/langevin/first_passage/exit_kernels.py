@@ -199,7 +199,7 @@ def _maxwell(V, j, path, theta, seed):
     """A velocity from Maxwell's distribution for the lane j."""
     for k in range(V.shape[0]):
         w = words_of(path, VELOCITY, k, 0, seed)
-        V[k, j] = math.sqrt(theta) * normal_from(w[0], w[1])
+        V[k, j] = normal_from(w[0], w[1], theta)
 
 
 @numba.njit(**options)

@@ -354,9 +354,9 @@ def normal_of(x, targets, wall, normal):
 
 
 @helper
-def normal_from(first, second):
-    """A standard normal from two random words."""
-    radius = math.sqrt(-2.0 * math.log((float(first) + 0.5) * WORD))
+def normal_from(first, second, variance):
+    """A normal number from two random words."""
+    radius = math.sqrt(-2.0 * variance * math.log((float(first) + 0.5) * WORD))
     return radius * math.cos(2.0 * math.pi * float(second) * WORD)
 
 
@@ -382,7 +382,7 @@ def bridge_hit(s, t, v, trajectory, wall, step, seed):
         return 2.0
     if s <= 0.0:
         return 0.0
-    z = normal_from(w[2], w[3])
+    z = normal_from(w[2], w[3], 1.0)
     y = inverse_gaussian(s / max(abs(t), 1e-12 * s), s * s / v, z, (float(w[1]) + 0.5) * WORD)
     return y / (1.0 + y)
 
@@ -460,7 +460,7 @@ def hit_place(o, y, u, targets, wall, step, trajectory, at, seed, place):
     spread, normal, z = math.sqrt(step.scale * u * (1.0 - u)), np.empty(d), np.empty(d)
     for i in range(d):
         w = words_of(trajectory, EXIT, i, at, seed)
-        z[i] = normal_from(w[0], w[1])
+        z[i] = normal_from(w[0], w[1], 1.0)
     for i in range(d):
         place[i] = o[i] + u * (y[i] - o[i])
         for k in range(i + 1):
