@@ -171,7 +171,7 @@ def _times(schedule, every, n_saved):
     if isinstance(schedule.dt, float):
         return np.arange(n_saved + 1) * every * schedule.dt
     n = every * n_saved
-    dt = np.array([schedule.dt(k) for k in range(n)], float) if callable(schedule.dt) else schedule.dt[:n]
+    dt = np.array([float(np.reshape(schedule.dt(k), ())) for k in range(n)]) if callable(schedule.dt) else schedule.dt[:n]
     return np.cumsum(np.concatenate([[0.0], dt]))[::every]
 
 

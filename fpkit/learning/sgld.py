@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +13,9 @@ from numpy.typing import ArrayLike
 
 from ..core import checks
 from ..langevin.dynamics.ensemble import Ensemble
-from ..langevin.runs.checkpoint import digest_of, load_state, save_state
+from ..langevin.runs.checkpoint import load_state, save_state
 from ..langevin.runs.driving import bar, interruption
+from ..langevin.runs.identity import REMEDY, NotIdentified, content_of
 from .curvature import largest_curvature, noise_temperature
 from .problem import LearningProblem
 
@@ -168,9 +170,10 @@ def sgld(problem: LearningProblem, theta: float, x0: ArrayLike, learning_rate: f
                                                      for x in distinct]))
     names = [*problem.scores(starts[0]), "norm", "displacement"]
     steps, table = [], {name: [] for name in names}
-    digest = digest_of({**(content_of(problem) if checkpoint is not None else {}), "theta": theta,
-                        "x0": starts, "rate": rate, "l2": float(l2), "batch": batch or 0, "every": every,
-                        "seed": seed})
+    digest = ""
+    if checkpoint is not None:
+        digest = _identity(checkpoint, problem, {"theta": theta, "x0": starts, "rate": rate, "l2": float(l2),
+                                                 "batch": batch or 0, "every": every, "seed": seed})
     if checkpoint is not None and os.path.exists(checkpoint):
         state = load_state(checkpoint, digest)
         if int(state["step"]) > n_steps:
@@ -215,3 +218,15 @@ def sgld(problem: LearningProblem, theta: float, x0: ArrayLike, learning_rate: f
     return SgldRun(problem, ensemble.x, np.array(steps),
                    {name: np.array(values) for name, values in table.items()}, theta, float(l2), rate, batch,
                    seed, curvature, extra, status)
+
+
+def _identity(checkpoint, problem, settings):
+    """Hash of all that the walk depends on: data, labels, noise, the code of the problem and the settings."""
+    try:
+        return content_of({"problem": problem, **settings})
+    except NotIdentified as reason:
+        sentence = f"{reason}, so it cannot be known whether a checkpoint is of this problem: {REMEDY}, or name another file."
+        if os.path.exists(checkpoint):
+            raise ValueError(f"{os.fspath(checkpoint)!r} is not resumed: {sentence}") from None
+        warnings.warn(f"this run cannot be resumed later: {sentence}", UserWarning, stacklevel=3)
+        return "unidentified"

@@ -7,7 +7,16 @@ start, stop, first child and next child of the parent (-1: none).
 import numpy as np
 from numba import types
 
-from ...core.compilation import helper, integer, integers_1d, integers_2d, kernel, number, numbers_1d, numbers_2d
+from ...core.compilation import (
+    helper,
+    integer,
+    integers_1d,
+    integers_2d,
+    kernel,
+    number,
+    numbers_1d,
+    numbers_2d,
+)
 from .band_kernels import REGROUPED
 
 

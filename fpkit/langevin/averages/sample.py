@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -21,13 +20,15 @@ from ...potentials.regions import Region
 from ..dynamics.divergence import DivergenceError
 from ..dynamics.ensemble import SCHEMES, Ensemble
 from ..dynamics.walls import Walls
-from ..runs.checkpoint import digest_of, load_state, save_state
+from ..runs.checkpoint import load_state, save_state
 from ..runs.driving import drive
+from ..runs.identity import REMEDY, NotIdentified, content_of
 from .diagnostics import doubts
 from .sharing import shared
 from .statistics import Statistics
 from .tally import Accumulators, check_observables, check_regions
 
+UNKNOWN = "unidentified"                                         # digest of a run that cannot be told by its content
 # of the invariant measure in dt
 ORDER = {"euler-maruyama": 1, "leimkuhler-matthews": 2, "heun": 2, "baoab": 2, "mala": None}
 
@@ -159,6 +160,7 @@ def _one_run(potential, x0, settings, what, plan, storage, n_threads, executor, 
     every = max(1, min(10, n_steps // 64)) if plan["every"] is None else checks.whole("every", plan["every"], 1)
     burn_in = n_steps // 5 if plan["burn_in"] is None else checks.whole("burn_in", plan["burn_in"], 0)
     ensemble = Ensemble(potential, x0=x0, n_threads=n_threads, **settings)
+    settings = {**settings, "seed": ensemble.seed}
     if ensemble.has_absorbing:
         raise ValueError("absorbing walls end the paths and leave no stationary average; use fpkit.simulate, "
                          "or reflecting walls.")
@@ -167,8 +169,10 @@ def _one_run(potential, x0, settings, what, plan, storage, n_threads, executor, 
     checkpoint, digest = storage["checkpoint"], None
     if checkpoint is not None:
         target(checkpoint)
-        digest = _digest(potential, settings, x0, what)
-        found = _resumed(checkpoint, storage["resume"], digest)
+        digest, reason = _digest(potential, settings, x0, what)
+        found = _resumed(checkpoint, storage["resume"], digest, reason)
+        if reason:
+            warnings.warn(f"this run cannot be resumed later: {reason}", UserWarning, stacklevel=4)
         if found is not None:
             ensemble.restore({name[9:]: value for name, value in found.items() if name.startswith("ensemble/")})
             tally.restore({name[6:]: value for name, value in found.items() if name.startswith("tally/")})
@@ -347,35 +351,21 @@ def _check_histogram(grid, marginal, ndim):
 # ---- resuming ----
 
 def _digest(potential, settings, x0, what):
-    """Hash of all that the bits depend on, except the length of the run."""
-    parts = {name: value if isinstance(value, (int, float, str, type(None))) else _text(value)
-             for name, value in settings.items()}
-    parts |= {"potential": potential.digest, "x0": np.asarray(x0, float)}
-    parts |= {f"region {name}": _text(region) for name, region in what["regions"].items()}
-    parts |= {f"observable {name}": _text(observable) for name, observable in what["observables"].items()}
+    """(hash of all that the bits depend on, except the length of the run; a sentence when there is none)."""
     grid = what["histogram"]
-    if grid is not None:
-        parts |= {f"edges {k}": e for k, e in enumerate(grid.edges)}
-        parts |= {"periodic": grid.periodic, "inside": grid.inside, "marginal": what["marginal"]}
-    return digest_of(parts)
+    cells = None if grid is None else [list(grid.edges), grid.periodic, grid.inside, what["marginal"]]
+    try:
+        return content_of({**settings, "potential": potential, "x0": np.asarray(x0, float), "cells": cells,
+                           "regions": what["regions"], "observables": what["observables"]}), ""
+    except NotIdentified as reason:
+        return UNKNOWN, f"{reason}, so it cannot be known whether a checkpoint is of this run: {REMEDY}, or start anew with resume=False."
 
 
-def _text(value):
-    """What identifies a setting from one process to the next: numbers, code of a function, or its repr
-    without addresses."""
-    if isinstance(value, (list, tuple, np.ndarray)):
-        array = np.asarray(value)
-        return f"{array.shape} {array.tolist()}"
-    code = getattr(value, "__code__", None)
-    if code is not None:
-        constants = [c for c in code.co_consts if isinstance(c, (int, float, str))]
-        return f"{value.__qualname__} {code.co_code.hex()} {constants} {code.co_names}"
-    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
-
-
-def _resumed(path, resume, digest):
+def _resumed(path, resume, digest, reason):
     """Arrays of the checkpoint to go on from, or None for a new run."""
     exists = os.path.lexists(path)
+    if reason and resume is not False and (exists or resume):
+        raise ValueError(f"{os.fspath(path)!r} is not resumed: {reason}")
     if not exists and not resume:
         return None
     if resume is False:

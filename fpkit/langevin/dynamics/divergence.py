@@ -68,7 +68,7 @@ def _rewound(ensemble, which):
 def _dt_at(ensemble, step, start):
     schedule = ensemble.schedule
     return schedule.dt if isinstance(schedule.dt, float) else float(
-        schedule.dt(step) if callable(schedule.dt) else schedule.dt[min(step, schedule.dt.size - 1)])
+        np.reshape(schedule.dt(step), ()) if callable(schedule.dt) else schedule.dt[min(step, schedule.dt.size - 1)])
 
 
 def _time_of(ensemble, step, start):

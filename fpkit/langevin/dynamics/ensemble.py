@@ -183,7 +183,8 @@ class Ensemble:
             noise.seed_states(self.U, self.trajectories, noise.ACCEPTANCE, self.key)
         if self.scheme == "baoab":
             if velocity is None:  # Maxwell's distribution at the first temperature
-                theta = self.schedule.theta(0.0) if callable(self.schedule.theta) else self.schedule.theta
+                theta = self.schedule.theta
+                theta = float(np.reshape(theta(0.0), ())) if callable(theta) else theta
                 self.velocity = np.sqrt(theta) * drawn(noise.VELOCITY).astype(float)
             else:
                 v = checks.points("velocity", np.atleast_1d(velocity), d)
@@ -231,7 +232,7 @@ class Ensemble:
     @property
     def x(self):
         """Places (n_paths, ndim), a copy."""
-        return np.ascontiguousarray(self.X.T)
+        return self.X.T.copy(order="C")
 
     def advance(self, n_steps, every=None):
         """Make `n_steps` steps. With `every`: places at the steps divisible by it, (n_saved, ndim,
