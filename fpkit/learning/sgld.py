@@ -6,7 +6,6 @@ import os
 import time
 import warnings
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -73,35 +72,6 @@ class SgldRun:
                 f"theta {self.theta:g}, L2 {self.l2:g}, learning rate {self.learning_rate:g} (stable below "
                 f"{2 / self.curvature:.3g}), {int(self.steps[-1])} steps; at the end {end}")
         return text if self.status == "ok" else f"{text}; {self.status}"
-
-
-def content_of(problem: LearningProblem) -> dict[str, Any]:
-    """What makes a problem this one and no other: its class and its data, labels and targets, for `digest_of`.
-
-    Texts of data are too short to tell samples apart; what is neither numbers nor text cannot be told apart
-    and is refused.
-    """
-    parts: dict[str, Any] = {"class": f"{type(problem).__module__}.{type(problem).__qualname__}"}
-
-    def add(name, value):
-        is_array = isinstance(value, np.ndarray) and value.dtype.kind in "biufc"
-        if is_array or value is None or isinstance(value, (bool, int, float, str)):
-            parts[name] = value
-        elif isinstance(value, (list, tuple)):
-            for k, v in enumerate(value):
-                add(f"{name}/{k}", v)
-        elif isinstance(value, dict):
-            for key, v in value.items():
-                add(f"{name}/{key}", v)
-        else:
-            raise ValueError(f"{name} of the problem is a {type(value).__name__} and cannot be told from "
-                             "another by its content, so a run of it cannot be resumed; hold numbers and "
-                             "texts, or leave the checkpoint out.")
-
-    for name, value in vars(problem).items():
-        if name != "_kept":  # made from the rest when it is first asked
-            add(name, value)
-    return parts
 
 
 def sgld(problem: LearningProblem, theta: float, x0: ArrayLike, learning_rate: float, n_steps: int,

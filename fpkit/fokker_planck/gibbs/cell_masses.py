@@ -95,7 +95,6 @@ def integrate(exponent, boxes, n_owners, log_scale=None, n_boxes=None):
     Masses
         ``log_mass`` is -inf for an owner without boxes. NaN where f is NaN.
     """
-    d = exponent.ndim
     if log_scale is None:
         boxes = list(boxes)
         n_boxes = sum(b[0].shape[1] for b in boxes)

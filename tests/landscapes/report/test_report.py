@@ -8,8 +8,7 @@ import pytest
 
 import fpkit as fp
 from fpkit.landscapes.files.writing import write_landscape
-from fpkit.plotting import landscape_rates
-from fpkit.plotting import drawing, landscapes
+from fpkit.plotting import drawing, landscape_rates, landscapes
 
 KEYS = {"fpkit", "format", "format_version", "landscape", "temperatures", "clock", "wells", "thermodynamics",
         "crossovers", "rates", "start", "dynamics", "agreement", "risk", "training", "findings", "answers",
