@@ -16,7 +16,7 @@ from pathlib import Path
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from . import load, names  # noqa: E402
-from .verdict import Table  # noqa: E402
+from .verdict import Table, formed  # noqa: E402
 
 
 def main(argv=None):
@@ -98,11 +98,14 @@ def run_one(name, quick, folder, talk):
         reason = "has no quick form"
         return {"outcome": "not measured", "reason": reason,
                 "json": {"outcome": "not measured", "reason": reason}}
-    verdict = module.run(quick)
-    result = {"outcome": verdict.outcome, "reason": verdict.reason, "json": verdict.to_dict()}
+    verdict = formed(module.run(quick), quick)
+    form = " (provisional)" if verdict.is_provisional else ""
+    result = {"outcome": verdict.outcome, "shown": verdict.outcome + form, "reason": verdict.reason,
+              "json": verdict.to_dict()}
     if talk:
         print(f"\n== {name}\n{verdict}\n", flush=True)
-    if folder is not None and hasattr(module, "figure"):
+    is_empty = verdict.outcome == "not measured" and not verdict.numbers
+    if folder is not None and hasattr(module, "figure") and not is_empty:
         from fpkit.plotting import style  # matplotlib only when a figure is asked for
         result["json"]["figure"] = str(style.save(module.figure(verdict), folder / f"{name}.png"))
     return result
@@ -110,7 +113,8 @@ def run_one(name, quick, folder, talk):
 
 def summary(results):
     """Table of verdicts, and one line that counts them."""
-    rows = [(name, r["outcome"], round(r["seconds"], 1), r["reason"]) for name, r in results.items()]
+    rows = [(name, r.get("shown", r["outcome"]), round(r["seconds"], 1), r["reason"]) for name,
+            r in results.items()]
     bad = sum(r["outcome"] in ("fails", "error") for r in results.values())
     return (f"{Table(('validation', 'outcome', 'seconds', 'reason'), rows)}\n{len(results) - bad} of "
             f"{len(results)} without failure")

@@ -7,9 +7,11 @@ into a computable form here, and may turn out false.
 """
 from __future__ import annotations
 
-from functools import cache
+import math
+import numbers
+from functools import cache, wraps
 
-from .verdict import Verdict
+from .verdict import Table, Verdict
 
 TALK = "S. V. Kozyrev, Learning theory as physics"
 
@@ -18,6 +20,45 @@ def judged(module, table, outcome, reason, numbers=None):
     """Verdict of a claim module (its ``globals()``)."""
     return Verdict(module["CLAIM"], module["SOURCE"], module["CRITERION"], table, outcome, reason,
                    numbers or {})
+
+
+def abstaining(*needed, numbers_of=()):
+    """Decorator of a rule: nothing is concluded from no rows, or from a needed number that is missing.
+
+    `needed` are entries of each row (a list of rows, or ``found["rows"]``), `numbers_of` entries of the
+    measurements themselves, lists and dictionaries included.
+    """
+    def of(judge):
+        @wraps(judge)
+        def rule(found):
+            rows = found["rows"] if isinstance(found, dict) else found
+            reason = missing(rows, needed) or missing([found], numbers_of)
+            if reason is None:
+                return judge(found)
+            table = Table.of(rows, needed) if rows else Table(("nothing was measured",), ())
+            return judged(judge.__globals__, table, "not measured", f"{reason}: nothing is concluded")
+        return rule
+    return of
+
+
+def missing(rows, needed):
+    """Sentence about the first number that is not there, or None."""
+    if not rows:
+        return "there are no measurements"
+    for k, row in enumerate(rows):
+        for name in needed:
+            if not is_known(row.get(name)):
+                return f"{name} of measurement {k + 1} of {len(rows)} is {row.get(name)}"
+    return None
+
+
+def is_known(value):
+    """Whether a number, or every number of a list or dictionary, is finite and there is one."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        return bool(value) and all(map(is_known, value))
+    return isinstance(value, numbers.Real) and math.isfinite(value)
 
 
 @cache
@@ -79,7 +120,7 @@ def chambers(quick):
     """Model B: seven sample sizes with 1000 paths each; quick three with 200."""
     from fpkit.learning.models import chamber
 
-    return chamber((6, 9, 12), n_paths=200) if quick else chamber()
+    return chamber((2, 4, 12), n_paths=200) if quick else chamber()
 
 
 LONG_ENOUGH = 2000.0  # time of a walk (learning rate x steps) below which nothing is concluded

@@ -4,8 +4,8 @@ from __future__ import annotations
 import copy
 import math
 
-from ._learning import TALK, judged
-from .verdict import Table
+from ._learning import TALK, abstaining, judged
+from .verdict import Table, formed
 
 CLAIM = ("The rate of transition from one well to another is exp(-(F1 - F0)/theta), with free energies of "
          "the transition state and of the well.")
@@ -42,6 +42,7 @@ def measure(quick=False):
     return rows
 
 
+@abstaining("paths", "formula", "error", "harmonic_miss")
 def judge(rows):
     """The exact form must agree with the paths; the harmonic one must approach it as theta falls."""
     rows = [{**r, "z": (r["paths"] - r["formula"]) / r["error"]} for r in rows]
@@ -60,7 +61,7 @@ def judge(rows):
 
 
 def run(quick=False):
-    return judge(measure(quick))
+    return formed(judge(measure(quick)), quick)
 
 
 def contrary(rows):

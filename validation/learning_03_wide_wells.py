@@ -4,8 +4,8 @@ from __future__ import annotations
 import copy
 import math
 
-from ._learning import TALK, judged
-from .verdict import Table
+from ._learning import TALK, abstaining, judged
+from .verdict import Table, formed
 
 CLAIM = "SGLD is captured by wide wells: the wider of two wells holds more of the walkers."
 SOURCE = (f"{TALK}, \"capture of a system by wide potential wells\"; Z_w/Z_n = exp((E_n - E_w)/theta) "
@@ -47,6 +47,7 @@ def measure(quick=False):
     return rows
 
 
+@abstaining("theta", "theta*", "exact", "paths", "z")
 def judge(rows):
     """Equilibrium occupation must be the Gibbs one; the claim itself is conditional on theta above theta*."""
     columns = {k: k for k in ("dimension", "k_n/k_w")} | {"deeper": "E_w - E_n", "theta*": "theta*",
@@ -69,7 +70,7 @@ def judge(rows):
 
 
 def run(quick=False):
-    return judge(measure(quick))
+    return formed(judge(measure(quick)), quick)
 
 
 def contrary(rows):

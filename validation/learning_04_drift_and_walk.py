@@ -3,8 +3,8 @@ from __future__ import annotations
 
 import copy
 
-from ._learning import TALK, judged, ravines, z_score
-from .verdict import Table
+from ._learning import TALK, abstaining, judged, ravines, z_score
+from .verdict import Table, formed
 
 CLAIM = "Memorising is a drift, distance ~ t; grokking of the model is Brownian motion, distance ~ sqrt(t)."
 SOURCE = f"{TALK}, explanation of its Figure 1; model A of fpkit.learning.models."
@@ -24,6 +24,7 @@ def measure(quick=False):
             "n_paths": table.inputs["n_paths"], "tolerance": 0.15 if quick else 0.03}
 
 
+@abstaining("finite_volumes", "walk", "z", numbers_of=("drift", "walk", "drift_error", "walk_error"))
 def judge(found):
     rows = found["rows"]
     columns = {"length": "L", "t_mem": "t_mem", "mem_error": "+-", "drift": "(L - floor)/g",
@@ -40,7 +41,7 @@ def judge(found):
 
 
 def run(quick=False):
-    return judge(measure(quick))
+    return formed(judge(measure(quick)), quick)
 
 
 def contrary(found):

@@ -2,10 +2,9 @@
 from __future__ import annotations
 
 import copy
-import math
 
-from ._learning import TALK, judged, ravines, setting_sweeps
-from .verdict import Table
+from ._learning import TALK, is_known, judged, ravines, setting_sweeps
+from .verdict import Table, formed
 
 CLAIM = "The number of steps to generalise is the square of the number of steps to memorise."
 SOURCE = (f"{TALK}, explanation of its Figure 1 (10^3 and 10^6 steps, quoted there from Power et al., "
@@ -26,17 +25,22 @@ def measure(quick=False):
 
 def judge(found):
     rows = found["rows"]
+    table = Table.of(rows, {"what": "case", "measured": "measured", "asked": "asked for"})
     model = [r for r in rows if r["what"].startswith("model")]
+    if not model or not is_known([model[-1]["measured"], model[-1]["asked"]]):
+        return judged(globals(), table, "not measured", "the longest run of model A has no times: nothing is "
+                      "concluded")
     # short lengths hold a start-up time before the terminal slope: the longest one decides
     is_model = abs(model[-1]["measured"] / model[-1]["asked"] - 1) <= found["tolerance"]
-    exponents = [r["measured"]
-                 for r in rows if r["what"].startswith("network") and not math.isnan(r["measured"])]
-    is_network = bool(exponents) and all(1.8 <= e <= 2.2 for e in exponents)
-    table = Table.of(rows, {"what": "case", "measured": "measured", "asked": "asked for"})
+    exponents = [r["measured"] for r in rows if r["what"].startswith("network") and is_known(r["measured"])]
+    is_network = all(1.8 <= e <= 2.2 for e in exponents)
     text = ", ".join(f"{e:.2f}" for e in exponents)
     if not is_model:
         return judged(globals(), table, "fails", "model A gives k_grok/k_mem^2 = "
                       f"{model[-1]['measured']:.3g} and not {model[-1]['asked']:.3g}")
+    if not exponents:
+        return judged(globals(), table, "not measured", "no network has an exponent: every run of the sweeps "
+                      "is censored, or all settings but one are; nothing is concluded")
     if is_network:
         return judged(globals(), table, "holds", f"the network's exponents are {text}")
     return judged(globals(), table, "conditional", "in model A k_grok/k_mem^2 = dt g^2/(2 theta): the square "
@@ -45,7 +49,7 @@ def judge(found):
 
 
 def run(quick=False):
-    return judge(measure(quick))
+    return formed(judge(measure(quick)), quick)
 
 
 def contrary(found):

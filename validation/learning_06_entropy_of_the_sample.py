@@ -5,8 +5,8 @@ import copy
 
 import numpy as np
 
-from ._learning import TALK, chambers, judged, z_score
-from .verdict import Table
+from ._learning import TALK, abstaining, chambers, judged, z_score
+from .verdict import Table, formed
 
 CLAIM = ("If the entropy of the start region falls linearly with the sample, the grokking time falls "
          "exponentially with it.")
@@ -23,6 +23,7 @@ def measure(quick=False):
     return {"rows": rows, "allowed": 4.0 if quick else 3.0}
 
 
+@abstaining("entropy", "finite_volumes", "reduced", "z")
 def judge(found):
     rows = found["rows"]
     S, t = np.array([r["entropy"] for r in rows]), np.log([r["finite_volumes"] for r in rows])
@@ -37,7 +38,10 @@ def judge(found):
         return judged(globals(), table, "fails", f"worst distance {worst:.1f} standard errors, finite "
                       f"volumes {100 * misfit:.2f} % from the reduced form", {"rows": rows})
     deep = slopes[S[1:] >= 3]
-    is_exponential = deep.size == 0 or (deep > 0.85).all()
+    if deep.size == 0:
+        return judged(globals(), table, "not measured", "no two chambers of at least 3 nats were tried, and "
+                      "only there is the claim one of an exponential law", {"rows": rows})
+    is_exponential = (deep > 0.85).all()
     rising = (np.diff(slopes) <= 1e-9).all()
     if not (is_exponential and rising):
         return judged(globals(), table, "not supported", "slopes of log t per nat are "
@@ -48,7 +52,7 @@ def judge(found):
 
 
 def run(quick=False):
-    return judge(measure(quick))
+    return formed(judge(measure(quick)), quick)
 
 
 def contrary(found):

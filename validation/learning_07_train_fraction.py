@@ -2,11 +2,12 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 
 import numpy as np
 
-from ._learning import TALK, fractions_sweep, judged
-from .verdict import Table
+from ._learning import TALK, abstaining, fractions_sweep, judged
+from .verdict import Table, formed
 
 CLAIM = "Steps to generalise fall exponentially with the training fraction (log t linear in the fraction)."
 SOURCE = f"{TALK}, its Figure 2 (after Power et al., arXiv:2201.02177)."
@@ -20,19 +21,33 @@ def measure(quick=False):
 
     found = fractions_sweep(quick)
     laws = fit_laws(found, 20 if quick else 200)
+    # the same on the upper and on the lower half of the fractions: a law of the whole is one of its parts
+    order, half = np.argsort(found.values), (len(found.values) + 1) // 2
+    parts = {name: fit_laws(part(found, some), 0) for name, some in (("upper", order[-max(half, 3):]),
+                                                                     ("lower", order[:max(half, 3)]))}
     rows = [{"fraction": float(v), "n_train": int(n), "t_mem": float(m), "t_grok": float(g),
              "censored": int(c)}
             for v, n, m, g, c in zip(found.values, found.n_train, found.medians("t_memorised"),
                                      found.medians(), found.n_censored)]
-    return {"rows": rows, "modulus": found.settings["modulus"], "n_seeds": int(found.t_grokked.shape[1]),
-            "n_steps": found.n_steps,
+    scores = {name: [law.r_squared, law.aic] for name, law in laws.items()}
+    return {"rows": rows,
+            "scores": scores, "parts": {k: {n: law.aic for n, law in v.items()} for k, v in parts.items()},
+            "modulus": found.settings["modulus"],
+            "n_seeds": int(found.t_grokked.shape[1]), "n_steps": found.n_steps,
             "t_memorised": found.t_memorised.tolist(), "t_grokked": found.t_grokked.tolist(),
             "laws": {name: {"r_squared": law.r_squared, "aic": law.aic, "a": law.a, "b": law.b,
-                            "critical": law.critical, "sigma": law.sigma,
-                            "b_interval": law.b_interval, "critical_interval": law.critical_interval,
-                            "log_likelihood": law.log_likelihood} for name, law in laws.items()}}
+                            "critical": law.critical, "sigma": law.sigma, "b_interval": law.b_interval,
+                            "critical_interval": law.critical_interval, "log_likelihood": law.log_likelihood}
+                     for name, law in laws.items()}}
 
 
+def part(found, some):
+    """The sweep over some of its fractions."""
+    return dataclasses.replace(found, values=found.values[some], t_memorised=found.t_memorised[some],
+                               t_grokked=found.t_grokked[some], n_train=found.n_train[some], histories=[])
+
+
+@abstaining(numbers_of=("scores",))
 def judge(found):
     laws = found["laws"]
     e, p = laws["exponential"], laws["power"]
@@ -44,6 +59,16 @@ def judge(found):
                                      "modulus")} | {"values": [r["fraction"] for r in found["rows"]]}
     seen = f"a + b mod {found['modulus']}, {found['n_seeds']} seeds, AdamW"
     both = f"R2 {e['r_squared']:.2f} against {p['r_squared']:.3f}, AIC {e['aic']:.0f} against {p['aic']:.0f}"
+    if not all(r["censored"] < found["n_seeds"] for r in found["rows"][:3]):
+        return judged(globals(), table, "not measured", "of the three largest fractions one never "
+                      f"generalised: no law can be told ({seen})", numbers)
+    better = {name: "exponential" if aic["exponential"] < aic["power"] else "power"
+              for name, aic in found["parts"].items()}
+    if len(set(better.values())) > 1 and min(abs(aic["exponential"] - aic["power"])
+                                             for aic in found["parts"].values()) > 2:
+        return judged(globals(), table, "conditional",
+                      f"the better law turns with the range: {better['upper']} on the upper half of the "
+                      f"fractions, {better['lower']} on the lower; on all {both} ({seen})", numbers)
     if e["r_squared"] > 0.9 and e["aic"] <= p["aic"] + 6:
         return judged(globals(), table, "holds", f"{both} for exponential and power law ({seen})", numbers)
     if p["aic"] + 6 < e["aic"]:
@@ -57,7 +82,7 @@ def judge(found):
 
 
 def run(quick=False):
-    return judge(measure(quick))
+    return formed(judge(measure(quick)), quick)
 
 
 def contrary(found):

@@ -5,8 +5,8 @@ import copy
 
 import numpy as np
 
-from ._learning import TALK, found_solutions, judged
-from .verdict import Table
+from ._learning import TALK, abstaining, found_solutions, judged
+from .verdict import Table, formed
 
 CLAIM = ("Of two hypotheses that fit the training sample, the generalising one lies where the entropy is "
          "higher.")
@@ -33,6 +33,7 @@ def measure(quick=False):
     return rows
 
 
+@abstaining("soft", "stiff")
 def judge(rows):
     columns = {"seed": "seed", "n_params": "parameters", "trace_M": "trace at M", "trace_G": "trace at G",
                "largest_M": "largest at M", "largest_G": "largest at G", "norm_M": "|M|", "norm_G": "|G|",
@@ -47,7 +48,7 @@ def judge(rows):
 
 
 def run(quick=False):
-    return judge(measure(quick))
+    return formed(judge(measure(quick)), quick)
 
 
 def contrary(rows):

@@ -5,8 +5,8 @@ import copy
 
 import numpy as np
 
-from ._learning import TALK, judged, too_short, walks
-from .verdict import Table
+from ._learning import TALK, abstaining, judged, too_short, walks
+from .verdict import Table, formed
 
 CLAIM = ("On the zero-risk set each of the n p residuals is a stiff direction that carries theta/2: the mean "
          "risk is theta n p/2.")
@@ -38,6 +38,7 @@ def measure(quick=False):
     return {"rows": rows, "time": float(min(run.times[-1] for run in found.runs.values()))}
 
 
+@abstaining("ratio", numbers_of=("time",))
 def judge(found):
     rows = found["rows"]
     columns = {"l2": "L2", "theta": "theta", "seed": "seed", "start": "start", "risk": "mean risk",
@@ -49,15 +50,16 @@ def judge(found):
     outcome = "holds" if abs(worst - 1) <= 0.1 else "conditional" if abs(worst
                                                                          - 1) <= 0.25 else "not supported"
     free = [v for (l2, _, _), v in ratios.items() if l2 == 0]
-    reason = (f"ratios {min(ratios.values()):.3f} to {max(ratios.values()):.3f} (without L2 {min(free):.3f} "
-              f"to {max(free):.3f}): L2 makes the softest of the n p directions carry less than theta/2")
+    without = f" (without L2 {min(free):.3f} to {max(free):.3f})" if free else ""
+    reason = (f"ratios {min(ratios.values()):.3f} to {max(ratios.values()):.3f}{without}: L2 makes the "
+              "softest of the n p directions carry less than theta/2")
     if too_short(found):
         outcome, reason = "not measured", too_short(found)
     return judged(globals(), Table.of(rows, columns), outcome, reason)
 
 
 def run(quick=False):
-    return judge(measure(quick))
+    return formed(judge(measure(quick)), quick)
 
 
 def contrary(found):

@@ -5,8 +5,8 @@ import copy
 
 import numpy as np
 
-from ._learning import TALK, judged
-from .verdict import Table
+from ._learning import TALK, abstaining, judged
+from .verdict import Table, formed
 
 CLAIM = ("After generalising, the embeddings of the residues lie on a circle, and addition is a shift along "
          "it.")
@@ -40,11 +40,15 @@ def measure(quick=False):
     return {"rows": rows, "points": points}
 
 
+@abstaining("start", "end", "plane")
 def judge(found):
     rows = found["rows"]
     columns = {"net": "net", "seed": "seed", "start": "share: start", "memorised": "memorised",
                "grokked": "generalised", "end": "end", "plane": "in one plane",
                "t_grokked": "t_grok", "test_acc": "test accuracy, end"}
+    if {r["net"] for r in rows} != {"quadratic", "ReLU"}:
+        return judged(globals(), Table.of(rows, columns), "not measured", "both kinds of networks are "
+                      "needed, one is missing: nothing is concluded", {"points": found["points"]})
     is_round = {}
     for net in ("quadratic", "ReLU"):
         mine = [r for r in rows if r["net"] == net]
@@ -62,7 +66,7 @@ def judge(found):
 
 
 def run(quick=False):
-    return judge(measure(quick))
+    return formed(judge(measure(quick)), quick)
 
 
 def contrary(found):

@@ -2,9 +2,12 @@
 from __future__ import annotations
 
 import copy
+import math
 
-from ._learning import TALK, judged
-from .verdict import Table
+import numpy as np
+
+from ._learning import TALK, abstaining, judged
+from .verdict import Table, formed
 
 CLAIM = "When overfitting happens the weight norm increases, when generalisation happens it decreases."
 SOURCE = f"{TALK}, its Figure 4 (after Liu, Michaud, Tegmark, Omnigrok, arXiv:2210.01117)."
@@ -26,9 +29,11 @@ def measure(quick=False):
                         stop_after=AFTER if not quick else 800)
             norm, steps = run.history["norm"], run.steps
             end = run.t_grokked or int(steps[-1])
-            on = (steps >= run.t_memorised) & (steps <= end)
+            on = np.flatnonzero((steps >= (run.t_memorised or math.inf)) & (steps <= end))
+            known = on.size > 0                    # a run that never memorised has no plateau
             rows.append({"fraction": fraction, "seed": seed, "start": float(norm[0]),
-                         "memorised": float(norm[on][0]), "plateau": float(norm[on].max()),
+                         "memorised": float(norm[on[0]]) if known else None,
+                         "plateau": float(norm[on].max()) if known else None,
                          "end": float(norm[-1]), "t_memorised": run.t_memorised, "t_grokked": run.t_grokked})
             if seed == 0:
                 histories[str(fraction)] = {"steps": steps.tolist(),
@@ -36,6 +41,7 @@ def measure(quick=False):
     return {"rows": rows, "histories": histories}
 
 
+@abstaining("start", "memorised", "plateau", "end")
 def judge(found):
     rows = [{**r, "rise": r["plateau"] / r["memorised"] - 1, "fall": 1 - r["end"] / r["plateau"]}
             for r in found["rows"]]
@@ -47,14 +53,15 @@ def judge(found):
                    for f in sorted({r["fraction"] for r in rows})}
     count = "; ".join(f"fraction {f:g}: {sum(a)} of {len(a)} runs agree" for f, a in by_fraction.items())
     fell = sum(r["memorised"] < r["start"] for r in rows)
-    reason = f"{count}; in {fell} of {len(rows)} the norm FALLS until the sample is memorised"
+    reason = (f"{count}; in {fell} of {len(rows)} the norm FALLS until the sample is memorised; one weight "
+              "decay, 1")
     outcome = "holds" if all(map(all, by_fraction.values())) else "conditional" if any(
         map(all, by_fraction.values())) else "not supported"
     return judged(globals(), Table.of(rows, columns), outcome, reason, {"histories": found["histories"]})
 
 
 def run(quick=False):
-    return judge(measure(quick))
+    return formed(judge(measure(quick)), quick)
 
 
 def contrary(found):

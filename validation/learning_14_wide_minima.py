@@ -4,9 +4,10 @@ from __future__ import annotations
 import copy
 
 import numpy as np
+from scipy.stats import t
 
-from ._learning import TALK, judged
-from .verdict import Table
+from ._learning import TALK, abstaining, judged
+from .verdict import Table, formed
 
 CLAIM = "Wide (flat) minima of the empirical risk generalise better than narrow (sharp) ones."
 SOURCE = f"{TALK}, after Hochreiter and Schmidhuber, Neural Computation 9, 1 (1997)."
@@ -14,6 +15,7 @@ CRITERION = ("Digits and wine with 10 % wrong labels, one ReLU net, same start f
              "Hessian trace of the training risk. Over the seeds, wide minus sharp in test "
              "accuracy: holds when positive by two standard errors on both data sets, conditional on one, "
              "false here when negative by as much on both, else not supported.")
+TRAINED, LEAST_SEEDS = 0.8, 4  # share of the training sample that a trained network fits; seeds of a mean
 LEARNERS = {"sharp": (0.05, None), "large rate": (0.3, None), "small batch": (0.05, 8), "wide": (0.3, 8)}
 
 
@@ -36,6 +38,11 @@ def measure(quick=False):
     return rows
 
 
+def standard_error(values):
+    return values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.inf
+
+
+@abstaining("trace", "train_loss", "train_acc", "test_loss", "test_acc")
 def judge(rows):
     value = lambda data, learner, key: np.array([r[key] for r in rows if r["data"] == data
                                                  and r["learner"] == learner])
@@ -44,14 +51,15 @@ def judge(rows):
         for learner in dict.fromkeys(r["learner"] for r in rows):
             gain = value(data, learner, "test_acc") - value(data, "sharp", "test_acc")
             trace = value(data, learner, "trace")
-            shown.append({"data": data, "learner": learner, "trace": trace.mean(),
-                          "train_loss": value(data, learner, "train_loss").mean(),
+            shown.append({"data": data, "learner": learner,
+                          "trace": trace.mean(), "train_loss": value(data, learner, "train_loss").mean(),
                           "test_loss": value(data, learner, "test_loss").mean(),
-                          "test_acc": value(data, learner, "test_acc").mean(),
-                          "gain": gain.mean(), "error": gain.std(ddof=1) / np.sqrt(len(gain)),
-                          "better": f"{(gain > 0).sum()} of {len(gain)}"})
+                          "test_acc": value(data, learner, "test_acc").mean(), "n": len(gain),
+                          "train_acc": value(data, learner, "train_acc").mean(), "gain": gain.mean(),
+                          "error": standard_error(gain), "better": f"{(gain > 0).sum()} of {len(gain)}"})
             if learner == "wide":
-                signs.append((gain.mean(), gain.std(ddof=1) / np.sqrt(len(gain))))
+                # two standard errors of a normal law, with Student's factor for few seeds
+                signs.append((gain.mean(), standard_error(gain) * t.isf(0.0228, max(len(gain) - 1, 1)) / 2))
                 flatter += int((trace < value(data, "sharp", "trace")).sum())
                 total += len(trace)
     table = Table.of(shown, {"data": "data", "learner": "learner", "trace": "Hessian trace",
@@ -62,15 +70,19 @@ def judge(rows):
     outcome = "holds" if wins == len(signs) else "false here" if losses == len(
         signs) else "conditional" if wins else "not supported"
     text = ", ".join(f"{g:+.3f} +- {e:.3f}" for g, e in signs)
-    if flatter < total / 2:
+    trained, n_seeds = min(row["train_acc"] for row in shown), min(row["n"] for row in shown)
+    why = ("" if flatter >= total / 2 else "wide is not flatter than sharp; " if total else "no wide runs; ")
+    why += "" if trained >= TRAINED else f"networks that fit {trained:.2f} of their sample are not trained; "
+    why += "" if n_seeds >= LEAST_SEEDS else f"{n_seeds} seeds have no error worth the name; "
+    if why:
         outcome = "not measured"
-    return judged(globals(), table, outcome, f"wide is flatter in {flatter} of {total} runs; change of the "
-                  f"test accuracy {text} ({', '.join(sorted({r['data'] for r in rows}))}, "
-                  f"{total // len(signs)} seeds each)")
+    return judged(globals(), table, outcome,
+                  f"{why}wide is flatter in {flatter} of {total} runs; change of the test accuracy {text} "
+                  f"({', '.join(sorted({r['data'] for r in rows}))}, {total // len(signs)} seeds each)")
 
 
 def run(quick=False):
-    return judge(measure(quick))
+    return formed(judge(measure(quick)), quick)
 
 
 def contrary(rows):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 
-from ._learning import judged
-from .verdict import Table
+from ._learning import abstaining, judged
+from .verdict import Table, formed
 
 CLAIM = "An adversarial pair is a predator and its prey, and predation moves the prey to wide wells."
 SOURCE = ("Abstracts of arXiv:2412.10716 and arXiv:2402.19035; their equations, rates and potentials are NOT "
@@ -38,6 +38,7 @@ def measure(quick=False):
             "lv_miss": abs(blind.prey / (0.2 / attack) - 1)}
 
 
+@abstaining("share", numbers_of=("undisturbed", "gibbs_miss", "lv_miss"))
 def judge(found):
     rows = found["rows"]
     table = Table.of(rows, {"range": "range r", "attack": "c", "share": "share of prey, wide well",
@@ -57,7 +58,7 @@ def judge(found):
 
 
 def run(quick=False):
-    return judge(measure(quick))
+    return formed(judge(measure(quick)), quick)
 
 
 def contrary(found):

@@ -2,11 +2,12 @@
 from __future__ import annotations
 
 import copy
+import math
 
 import numpy as np
 
-from ._learning import TALK, judged, setting_sweeps, too_short, walks
-from .verdict import Table
+from ._learning import TALK, abstaining, judged, setting_sweeps, too_short, walks
+from .verdict import Table, formed
 
 CLAIM = ("The delay between memorising and generalising is set by noise (a random walk) and not by a drift "
          "of weight decay times learning rate.")
@@ -27,8 +28,9 @@ def measure(quick=False):
                   if np.isfinite(g) else None, "censored": int(c), "accuracy": None} for v, m, g,
                  c in zip(found.values, found.medians("t_memorised"), found.medians(), found.n_censored)]
         ok = np.isfinite(delay)
+        # with one known delay or none there is no exponent, and the rule abstains
         slopes[name] = float(np.polyfit(np.log(found.values[ok]), np.log(delay[ok]),
-                                        1)[0]) if ok.sum() > 1 else -1.0
+                                        1)[0]) if ok.sum() > 1 else math.nan
     gains = []
     walked = walks(quick)
     for l2, theta in ((2e-4, 3e-5), (1e-3, 1e-4)):
@@ -40,6 +42,7 @@ def measure(quick=False):
             "time": float(min(run.times[-1] for run in walked.runs.values()))}
 
 
+@abstaining(numbers_of=("slopes", "gains", "time"))
 def judge(found):
     table = Table.of(found["rows"], {"what": "run", "t_mem": "median t_mem", "t_grok": "median t_grok",
                                      "censored": "censored", "accuracy": "late test accuracy"})
@@ -56,7 +59,7 @@ def judge(found):
 
 
 def run(quick=False):
-    return judge(measure(quick))
+    return formed(judge(measure(quick)), quick)
 
 
 def contrary(found):

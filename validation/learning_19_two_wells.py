@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 
-from ._learning import TALK, judged
-from .verdict import Table
+from ._learning import TALK, abstaining, judged
+from .verdict import Table, formed
 
 CLAIM = ("SGLD of a network fills its wells as exp(-F/theta) and leaves them at Eyring's rate; a plane "
          "through the wells predicts both.")
@@ -74,6 +74,7 @@ def measure(quick=False):
     return {"rows": rows, "facts": facts}
 
 
+@abstaining("theta", "share", "error", "exact", "harmonic", "time", "hessian_time", "plane_time")
 def judge(found):
     rows, facts = found["rows"], found["facts"]
     columns = {"theta": "theta", "barrier": "barrier/theta", "share": "rising share: SGLD", "error": "+-",
@@ -105,7 +106,7 @@ def judge(found):
 
 
 def run(quick=False):
-    return judge(measure(quick))
+    return formed(judge(measure(quick)), quick)
 
 
 def contrary(found):

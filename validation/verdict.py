@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -75,6 +75,8 @@ class Verdict:
         One sentence: which number decided, or under which condition the claim holds.
     numbers : dict
         Named figures for other programs and for the picture; arrays become nested lists.
+    is_provisional : bool
+        Whether it comes from the quick form, which is too small to settle anything.
     """
     claim: str
     source: str
@@ -83,6 +85,7 @@ class Verdict:
     outcome: str
     reason: str = ""
     numbers: dict = field(default_factory=dict)
+    is_provisional: bool = False
 
     def __post_init__(self):
         if self.outcome not in OUTCOMES:
@@ -95,7 +98,8 @@ class Verdict:
         return self.outcome == "fails"
 
     def __str__(self):
-        verdict = f"Verdict: {self.outcome.upper()}" + (f" - {self.reason}" if self.reason else "")
+        form = " (provisional: quick form)" if self.is_provisional else ""
+        verdict = f"Verdict: {self.outcome.upper()}{form}" + (f" - {self.reason}" if self.reason else "")
         return "\n".join([f"Claim: {self.claim}", f"Source: {self.source}", f"Criterion: {self.criterion}",
                           "", str(self.table), "", verdict])
 
@@ -104,20 +108,27 @@ class Verdict:
     def to_dict(self):
         """Plain dictionary for JSON; a number that is not finite becomes None."""
         return finite({"claim": self.claim, "source": self.source, "criterion": self.criterion,
-                       "outcome": self.outcome, "reason": self.reason, "columns": list(self.table.columns),
+                       "outcome": self.outcome, "is_provisional": self.is_provisional,
+                       "reason": self.reason, "columns": list(self.table.columns),
                        "rows": [list(r) for r in self.table.rows], "numbers": self.numbers})
 
 
 def ruled(module, table, misses, reason="", numbers=None):
     """Verdict of the common rule: it holds when the list of `misses` (sentences) is empty.
 
-    `module` is the name space (``globals()``) of the validation, for its CLAIM, SOURCE and CRITERION. """
+    `module` is the name space (``globals()``) of the validation, for its CLAIM, SOURCE and CRITERION.
+    """
     misses = list(misses)
     if misses:
         more = f" (and {len(misses) - 1} more)" if len(misses) > 1 else ""
         reason = f"{misses[0]}{more}"
     return Verdict(module["CLAIM"], module["SOURCE"], module["CRITERION"], table,
                    "fails" if misses else "holds", reason, numbers or {})
+
+
+def formed(verdict, quick):
+    """The verdict, marked as provisional when the quick form made it."""
+    return replace(verdict, is_provisional=bool(quick) or verdict.is_provisional)
 
 
 def slope(x, y):

@@ -48,7 +48,8 @@ def exact_square(V, start, time, n=401, half=6.0):
     """E x(time)^2 from x(0) = start, by a spectral method: exp(-H time) in the sinc basis of Colbert and
     Miller (1992).
 
-    H = -theta d^2/dx^2 + f'^2/(4 theta) - f''/2 is the generator made symmetric by exp(-f/(2 theta)). """
+    H = -theta d^2/dx^2 + f'^2/(4 theta) - f''/2 is the generator made symmetric by exp(-f/(2 theta)).
+    """
     h = 2 * half / (n - 1)
     x = start + h * (np.arange(n) - (n - 1) // 2 - round(start / h))
     home = int(np.argmin(abs(x - start)))

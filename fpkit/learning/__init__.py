@@ -1,7 +1,8 @@
 """Learning as diffusion: problems, learners, and the experiments behind the claims.
 
 dw = -grad L(w) dt + sqrt(2 theta) dW for the weights w of a network with loss L. M. Welling, Y. W. Teh,
-Bayesian Learning via Stochastic Gradient Langevin Dynamics, ICML (2011). """
+Bayesian Learning via Stochastic Gradient Langevin Dynamics, ICML (2011).
+"""
 from ..core.lazy import lazy_names
 
 __getattr__, __dir__, __all__ = lazy_names(__name__, {

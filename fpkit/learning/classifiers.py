@@ -85,7 +85,8 @@ class Classifier(CrossEntropy, _OneHiddenLayer):
     --------
     >>> from fpkit.learning.classifiers import wine
     >>> wine(width=8)
-    wine: 89 training and 89 test members of 13 inputs and 3 classes, 8 ReLU units, 139 parameters, seed 0 """
+    wine: 89 training and 89 test members of 13 inputs and 3 classes, 8 ReLU units, 139 parameters, seed 0
+    """
     inputs: np.ndarray = field(repr=False)
     labels: np.ndarray = field(repr=False)
     width: int = 16
@@ -175,7 +176,8 @@ class Regression(HalfSquaredError, _OneHiddenLayer):
     >>> from fpkit.learning.classifiers import Regression
     >>> x = np.linspace(-1, 1, 9)[:, None]
     >>> Regression(x, x**2, width=2)
-    tanh network of 2 units: 8 training and 1 test members, 7 parameters """
+    tanh network of 2 units: 8 training and 1 test members, 7 parameters
+    """
     inputs: np.ndarray = field(repr=False)
     targets: np.ndarray = field(repr=False)
     width: int = 2

@@ -77,7 +77,8 @@ class Spectrum:
         dimension decide.
 
         It is the width of the well around this point, not the size of the zero-risk set. Eigenvalues below
-        zero, which a point that is not quite stationary has, count as zero. """
+        zero, which a point that is not quite stationary has, count as zero.
+        """
         l2 = checks.number("l2", l2, positive=True)
         return float(-0.5 * np.log(np.maximum(self.eigenvalues, 0.0) + l2).sum())
 

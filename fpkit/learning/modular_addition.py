@@ -94,7 +94,8 @@ class ModularAddition(_Pairs):
     >>> problem.n_params, int(problem.is_train.sum())
     (105, 29)
     >>> problem
-    a + b mod 7: 29 training and 20 test pairs, 5 hidden units, 105 parameters, seed 1 """
+    a + b mod 7: 29 training and 20 test pairs, 5 hidden units, 105 parameters, seed 1
+    """
     modulus: int = 23
     width: int = 64
     fraction: float = 0.6
@@ -161,7 +162,8 @@ class ModularAdditionReLU(_Pairs):
     --------
     >>> from fpkit.learning.modular_addition import ModularAdditionReLU
     >>> ModularAdditionReLU(modulus=7, width=5, depth=3)
-    a + b mod 7: 29 training and 20 test pairs, 5 ReLU units, 91 parameters, seed 0 """
+    a + b mod 7: 29 training and 20 test pairs, 5 ReLU units, 91 parameters, seed 0
+    """
     modulus: int = 23
     width: int = 64
     fraction: float = 0.6

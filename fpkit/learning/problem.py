@@ -36,6 +36,9 @@ class LearningProblem:
     (k, n, c). ``_is_right(outputs, members)``: truth values (k, n), or None where the problem has no classes.
     """
 
+    def __getstate__(self):  # what was only kept for speed is found again
+        return {name: value for name, value in vars(self).items() if name != "_kept"}
+
     # ---- what a sample is ----
     @property
     def n_train(self) -> int:
@@ -50,14 +53,14 @@ class LearningProblem:
     def _members(self, sample):
         return self._index[checks.choice("sample", sample, SAMPLES)]
 
-    def minibatch(self, size: int, step: int, seed: int | list[int] = 0) -> np.ndarray:
-        """Member numbers of the minibatch of one step: `size` of the training sample without repetition, a
-        function of (seed, step)."""
+    def minibatch(self, size: int, step: int, seed: int = 0, walker: int = 0) -> np.ndarray:
+        """Member numbers of the minibatch of one step of one walker: `size` of the training sample without
+        repetition, a function of (seed, step, walker)."""
         size = checks.whole("batch", size, 1)
         if size > self.n_train:
             raise ValueError(f"a batch of {size} is larger than the training sample of {self.n_train}.")
-        return np.random.default_rng([seed, step]).choice(self._index["train"], size, replace=False,
-                                                          shuffle=False)
+        rng = np.random.default_rng([seed, step, walker] if walker else [seed, step])
+        return rng.choice(self._index["train"], size, replace=False, shuffle=False)
 
     # ---- risks ----
     def losses(self, x: ArrayLike, sample: str = "train") -> np.ndarray:
@@ -164,8 +167,8 @@ class LearningProblem:
             and there is no normalisable Gibbs density: say so beside every result.
         batch : int, optional
             The gradient is that of a minibatch, drawn anew in each step of length `learning_rate` (the dt of
-            the paths); the value stays that of the whole sample. Its noise adds (learning_rate/2) Cov to the
-            temperature.
+            the paths) and for each path, the first point of a call being that of the first path; the value
+            stays that of the whole sample. Its noise adds (learning_rate/2) Cov to the temperature.
         learning_rate : float
             Needed with `batch`: what tells the step from the time.
         seed : int
@@ -187,8 +190,9 @@ class LearningProblem:
         self.minibatch(batch, 0, seed)  # refuses a bad size here and not in the middle of a run
 
         def gradient(X, t=0.0):
-            members = self.minibatch(batch, round(t / rate), seed)
-            return self._each(X, lambda Y: self._gradient(Y, members), members) + l2 * X
+            step = round(t / rate)
+            rows = [self._gradient(X[k:k + 1], self.minibatch(batch, step, seed, k)) for k in range(len(X))]
+            return np.concatenate(rows) + l2 * X
         return Potential.black_box(value, gradient, self.n_params, t=0.0)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +12,9 @@ from numpy.typing import ArrayLike
 
 from ..core import checks
 from ..langevin.dynamics.ensemble import Ensemble
-from ..langevin.runs.checkpoint import digest_of, load_state, save_state
+from ..langevin.runs.checkpoint import load_state, save_state
 from ..langevin.runs.driving import bar, interruption
+from ..langevin.runs.identity import REMEDY, NotIdentified, content_of
 from .curvature import largest_curvature, noise_temperature
 from .problem import LearningProblem
 
@@ -96,7 +98,8 @@ def sgld(problem: LearningProblem, theta: float, x0: ArrayLike, learning_rate: f
     l2 : float
         Confinement (l2/2)|x|^2; without it there is no normalisable Gibbs density.
     batch : int, optional
-        Minibatches of this size; their noise adds to theta and is reported as `noise_temperature`.
+        Minibatches of this size, each walker its own; their noise adds to theta and is reported as
+        `noise_temperature`.
     record_every : int
         Steps between two records of losses, accuracies, norm and displacement.
     seed : int
@@ -125,7 +128,7 @@ def sgld(problem: LearningProblem, theta: float, x0: ArrayLike, learning_rate: f
     seed = checks.whole("seed", seed, 0)
     V = problem.potential(l2, batch, rate, seed)
     ensemble = Ensemble(V, theta, x0, rate, seed=seed, n_paths=n_paths)
-    starts = ensemble.x
+    starts = ensemble.x.copy()  # of one path `ensemble.x` is a view, and it moves
     distinct = np.unique(starts, axis=0)
     curvature = max(float(c) + c.error for c in (largest_curvature(problem, x) for x in distinct)) + l2
     if rate * curvature > 1:
@@ -137,9 +140,10 @@ def sgld(problem: LearningProblem, theta: float, x0: ArrayLike, learning_rate: f
                                                      for x in distinct]))
     names = [*problem.scores(starts[0]), "norm", "displacement"]
     steps, table = [], {name: [] for name in names}
-    digest = digest_of({"problem": repr(problem), "sample": problem._index["train"], "theta": theta,
-                        "x0": starts, "rate": rate, "l2": float(l2),
-                        "batch": batch or 0, "every": every, "seed": seed})
+    digest = ""
+    if checkpoint is not None:
+        digest = _identity(checkpoint, problem, {"theta": theta, "x0": starts, "rate": rate, "l2": float(l2),
+                                                 "batch": batch or 0, "every": every, "seed": seed})
     if checkpoint is not None and os.path.exists(checkpoint):
         state = load_state(checkpoint, digest)
         if int(state["step"]) > n_steps:
@@ -184,3 +188,15 @@ def sgld(problem: LearningProblem, theta: float, x0: ArrayLike, learning_rate: f
     return SgldRun(problem, ensemble.x, np.array(steps),
                    {name: np.array(values) for name, values in table.items()}, theta, float(l2), rate, batch,
                    seed, curvature, extra, status)
+
+
+def _identity(checkpoint, problem, settings):
+    """Hash of all that the walk depends on: data, labels, noise, the code of the problem and the settings."""
+    try:
+        return content_of({"problem": problem, **settings})
+    except NotIdentified as reason:
+        sentence = f"{reason}, so it cannot be known whether a checkpoint is of this problem: {REMEDY}, or name another file."
+        if os.path.exists(checkpoint):
+            raise ValueError(f"{os.fspath(checkpoint)!r} is not resumed: {sentence}") from None
+        warnings.warn(f"this run cannot be resumed later: {sentence}", UserWarning, stacklevel=3)
+        return "unidentified"

@@ -95,7 +95,8 @@ class BumpNetwork:
         """Exact Gibbs probability of A B > 0 (a rising output): f is quadratic in (B, b), so two integrals
         are Gaussian and one an error function.
 
-        The remaining two, over A and a, are midpoint sums over +-8 prior lengths sqrt(theta/L2). """
+        The remaining two, over A and a, are midpoint sums over +-8 prior lengths sqrt(theta/L2).
+        """
         from scipy.special import log_ndtr, logsumexp
 
         theta = checks.number("theta", theta, positive=True)

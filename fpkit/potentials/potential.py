@@ -20,7 +20,6 @@ from .symbolic.formula import Formula, formula_of
 from .symbolic.graph import TraceError
 from .terms import Parts
 
-
 RECORDING = threading.RLock()          # derivatives grow the graph of a formula, which threads may share
 
 

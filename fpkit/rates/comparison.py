@@ -47,7 +47,8 @@ def compare_rates(V: Potential, source: ArrayLike | CriticalPoint | Region, targ
     - "paths": 1/mean exit time of simulated paths, extrapolated in dt; for barriers up to 6 theta
     - "splitting": 1/mfpt by adaptive multilevel splitting; for barriers from 4 to 20 theta
 
-    They agree in the limit of low theta; at a barrier of b theta their definitions differ by about b exp(-b).
+    They agree in the limit of low theta; at a barrier of b theta their definitions differ by about b exp(-b),
+    with "gap" of the lower of the barriers on the way there and back: that much is no contradiction.
     A method that cannot answer leaves its reason in its cell, and the table goes on.
 
     Parameters
@@ -108,8 +109,10 @@ def compare_rates(V: Potential, source: ArrayLike | CriticalPoint | Region, targ
         for m in methods:
             cells[m].append(_answer(m, question))
         guards.append(question.guard)
-    heights = places.barrier / temperatures
-    definition = np.where(np.isfinite(heights), np.minimum([definition_error(h) for h in heights], 1.0), 0.05)
+    # the gap knows the way back too: it is as sharply defined as the lower of the two barriers allows
+    barrier = min(places.barrier, places.barrier_back) if "gap" in methods else places.barrier
+    definition = np.array([definition_error(barrier / t) if np.isfinite(barrier) else 0.05
+                           for t in temperatures])
     inputs = {"potential": repr(V), "source": places.source_name, "target": places.target_name,
               "grid": repr(grid) if grid is not None else None, "refine": bool(refine), "seed": seed}
     return RatesTable(temperatures, methods, {m: tuple(c) for m, c in cells.items()},

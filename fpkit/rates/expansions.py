@@ -49,7 +49,8 @@ class Correction:
     """Coefficient c of theta, and a yardstick for the coefficient of theta^2.
 
     `square` is the sum over the axes of the squared sum of the sizes of all terms of that axis: additive for
-    separable f, as the second-order term itself is, and blind to cancellations in c. """
+    separable f, as the second-order term itself is, and blind to cancellations in c.
+    """
 
     c: float
     square: float

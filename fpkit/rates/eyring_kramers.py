@@ -237,7 +237,8 @@ def soft_direction(V, gate, theta, root):
     correction, or None.
 
     f4 is the quartic coefficient along the axis, f_iiii/24, with the bending of the valley taken off (the
-    relaxed profile of a pitchfork: f_iiii/24 - sum_j f_iij^2/(8 h_j), j over the other axes). """
+    relaxed profile of a pitchfork: f_iiii/24 - sum_j f_iij^2/(8 h_j), j over the other axes).
+    """
     w, third, fourth = expansions.derivatives(V, gate.x, theta, root)
     flat = FLAT * np.abs(w).max()
     for i in np.argsort(np.abs(w)):

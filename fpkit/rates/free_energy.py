@@ -6,7 +6,8 @@ The rate out of a well W is exactly
     F0 = -theta log Z_W,   F1 = -theta log cap(A, B),   Z_W = int q_A exp(-f/theta),
 
 with q_A the probability of reaching A before B. F0 is the free energy of a set; F1, the free energy of the
-gate, belongs to no set (one of zero thickness has none without a width) and is defined by the capacity. """
+gate, belongs to no set (one of zero thickness has none without a width) and is defined by the capacity.
+"""
 from __future__ import annotations
 
 import math
@@ -26,7 +27,8 @@ from ..potentials.regions import Region
 from .guard import Guard, RateEstimate, caution, definition_error, rate_estimate
 from .points import box_of, square_root
 
-DIFFERENCE = 0.01  # relative step in theta for S = -dF/dtheta, extrapolated once
+DIFFERENCE = 0.002  # relative step in theta for S = -dF/dtheta, extrapolated once
+WHOLE = 1e-12  # relative error of a weight above which cells are cut by the boundary of the set
 ORDER = 8                                        # of the Gauss rule in each panel
 N_PANELS = {1: 400, 2: 120, 3: 60}               # along the coordinate
 N_PANELS_ACROSS = {2: 12, 3: 6}                  # across it, inside the window that counts
@@ -93,30 +95,46 @@ def free_energy(V: Potential, theta: float, region: Region, grid: Grid) -> SetFr
     (0.05, True)
     """
     theta = checks.number("theta", theta, positive=True)
-    F, relative = _log_weight(V, theta, region, grid)
-    steps = {k: _log_weight(V, theta * (1 + k * DIFFERENCE), region, grid)[0] * (1 + k * DIFFERENCE)
-             for k in (-2, -1, 1, 2)}
-    scaled = lambda k: -theta * steps[k]
-    near, far = (scaled(1) - scaled(-1)) / 2, (scaled(2) - scaled(-2)) / 4
-    slope = (4 * near - far) / 3 / (theta * DIFFERENCE)
-    value, entropy = -theta * F, -slope
-    error_F = theta * (relative + 4e-16 * abs(F))
-    error_S = abs(far - near) / 3 / (theta * DIFFERENCE) * 0.1 + 2 * error_F / (theta * DIFFERENCE)
+    logs, relative = _log_weights(V, theta, region, grid)
+    F, E, S, more = _thermodynamics(logs, theta)
+    seen = np.zeros(3)
+    if relative > WHOLE:                       # cells are cut: cut finer, the change is what is left at most
+        logs, relative = _log_weights(V, theta, region, grid, refine=True)
+        before, (F, E, S, more) = (F, E, S), _thermodynamics(logs, theta)
+        # the change may be small by accident: of the weights' stated error a quarter is left in any case
+        seen = np.maximum(np.abs(np.subtract((F, E, S), before)),
+                          relative / 4 * np.array([theta, theta, 1.0]))
+    rounding = 4e-16 * abs(F) + 4e-16 * theta
     inputs = {"theta": theta, "region": repr(region), "grid": repr(grid)}
-    return SetFreeEnergy(Estimate(value, error_F, "Gibbs weight of the set", inputs=inputs),
-                         Estimate(value + theta * entropy, error_F + theta * error_S, "F + theta S",
-                                  inputs=inputs),
-                         Estimate(entropy, error_S, "-dF/dtheta", inputs=inputs), theta, region)
+    errors = (max(theta * relative, seen[0]) + rounding, seen[1] + theta * more + 3 * rounding / DIFFERENCE,
+              seen[2] + more + 3 * rounding / DIFFERENCE / theta)
+    names = "Gibbs weight of the set", "F + theta S", "-dF/dtheta"
+    return SetFreeEnergy(*(Estimate(v, e, name, inputs=inputs) for v, e,
+                           name in zip((F, E, S), errors, names)), theta, region)
 
 
-def _log_weight(V, theta, region, grid):
-    """log int_U exp(-f/theta) and its error."""
-    D = FokkerPlanck(V, theta=theta, grid=grid)
-    p = D.probability(region)
-    if not math.isfinite(p.log10):
-        raise ValueError(f"the region {region!r} holds nothing of the grid's box; move the box or the "
-                         "region.")
-    return p.log10 * math.log(10) + D.log_partition, p.relative_error
+def _thermodynamics(logs, theta):
+    """F, E, S from log int_U exp(-f/theta) at theta (1 + k DIFFERENCE), k = -2 ... 2, and the error of the
+    differences."""
+    free = -theta * (1 + DIFFERENCE * np.arange(-2, 3)) * logs
+    near, far = (free[3] - free[1]) / 2, (free[4] - free[0]) / 4
+    entropy = -(4 * near - far) / 3 / (theta * DIFFERENCE)
+    # what the extrapolation leaves is DIFFERENCE^2 theta^2 F'''''/(5 F''') of what it took off
+    more = abs(far - near) / 3 / (theta * DIFFERENCE) * 20 * DIFFERENCE**2
+    return free[2], free[2] + theta * entropy, entropy, more
+
+
+def _log_weights(V, theta, region, grid, refine=False):
+    """log int_U exp(-f/theta) at five temperatures, and the largest relative error of the integrals."""
+    logs, relative = np.empty(5), 0.0
+    for k in range(5):
+        D = FokkerPlanck(V, theta=theta * (1 + DIFFERENCE * (k - 2)), grid=grid)
+        p = D.probability(region, refine=refine)
+        if not math.isfinite(p.log10):
+            raise ValueError(f"the region {region!r} holds nothing of the grid's box; move the box or the "
+                             "region.")
+        logs[k], relative = p.log10 * math.log(10) + D.log_partition, max(relative, p.relative_error)
+    return logs, relative
 
 
 @dataclass(frozen=True, repr=False)

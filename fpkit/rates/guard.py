@@ -169,6 +169,7 @@ def rate_estimate(log_rate: float, relative_error: float, method: str, guard: Gu
 
 
 def definition_error(height: float) -> float:
-    """How far two definitions of the rate differ at a barrier of `height` theta: of the order of height
-    exp(-height)."""
+    """How far two definitions of the rate differ, relatively, at a barrier of `height` theta: height
+    exp(-height), below one theta as at one (a lower barrier makes them differ no less)."""
+    height = max(height, 1.0)
     return float(height * np.exp(-height))

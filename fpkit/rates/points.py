@@ -36,7 +36,8 @@ def stationary_point(V: Potential, given: CriticalPoint | ArrayLike, index: int,
     """The stationary point of index 0 or 1 nearest to `given`, as a CriticalPoint; a point that is none is
     refused.
 
-    Up to `FLAT` an eigenvalue counts as zero, and such a point is `degenerate`, whatever its index. """
+    Up to `FLAT` an eigenvalue counts as zero, and such a point is `degenerate`, whatever its index.
+    """
     if isinstance(given, CriticalPoint):
         found = given
         if len(found.x) != V.ndim:

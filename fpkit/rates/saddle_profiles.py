@@ -34,7 +34,8 @@ def log_capacity(V, saddle, theta, root, soft):
     one).
 
     Returns the logarithm and a relative error: what replacing the stiff directions along the profile by their
-    values at the saddle would change, which is of the order of the terms left out. """
+    values at the saddle would change, which is of the order of the terms left out.
+    """
     h = root.T @ V.hessian(saddle.x) @ root
     w, axes = np.linalg.eigh(h)
     to_x = root @ axes

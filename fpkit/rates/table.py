@@ -18,6 +18,8 @@ from ..core.results import Estimate, with_error
 from .guard import Guard, RateEstimate, Reason
 
 NO_EVIDENCE = 0.3  # relative error beyond which a number neither supports nor contradicts
+# the terms beyond the one linear in theta were up to a tenth of it from 3 theta up, over 40 random wells
+BEYOND = 1.5
 DISAGREES = 1.0  # stated errors (their sum) beyond which two bounds contradict each other
 # never the reference of a row if anything else is there
 FORMULAS = ("eyring-kramers", "next-order", "resummed", "integral", "network")
@@ -34,8 +36,8 @@ class ArrheniusFit:
     Attributes
     ----------
     barrier : Estimate
-        E, in the units of f; its error is the change when a term linear in theta is fitted too, and the
-        spread of the data.
+        E, in the units of f; its error is 1.5 times the change when a term linear in theta is fitted too, and
+        the spread of the data. With two temperatures it is NaN, and `status` says why.
     prefactor : Estimate
         A, in 1/time.
     method : str
@@ -59,6 +61,9 @@ class ArrheniusFit:
                 "prefactor": self.prefactor.to_dict(), "residuals": self.residuals.tolist()}
 
     def __repr__(self) -> str:
+        if self.barrier.status != "ok":
+            return (f"Arrhenius line of {self.method}: barrier {self.barrier.value:.4g}, prefactor "
+                    f"{self.prefactor.value:.4g} ({self.barrier.status})")
         return (f"Arrhenius fit of {self.method}: barrier "
                 f"{with_error(self.barrier.value, self.barrier.error)}, prefactor "
                 f"{with_error(self.prefactor.value, self.prefactor.error)}")
@@ -192,16 +197,20 @@ class RatesTable:
             return None
         x, y = self.theta[use], self.log10[use, j] * math.log(10)
         noise = np.maximum(self.relative_errors[use, j], 1e-15)
-        fit, spread = _least_squares(np.stack([np.ones_like(x), -1 / x], 1), y, noise)
-        change = np.abs(spread)
+        fit, _ = _least_squares(np.stack([np.ones_like(x), -1 / x], 1), y, noise)
         if len(set(x)) >= 3:  # the prefactor's own slope with theta, which a straight line takes for barrier
             wider, more = _least_squares(np.stack([np.ones_like(x), -1 / x, x], 1), y, noise)
-            change = np.abs(wider[:2] - fit) + more[:2]
+            change, status = BEYOND * np.abs(wider[:2] - fit) + more[:2], "ok"
+        else:
+            change = np.full(2, math.nan)
+            status = ("two temperatures give a slope and no error: how the prefactor depends on theta is not "
+                      "seen; give a third")
         residuals = self.log10[:, j] * math.log(10) - (fit[0] - fit[1] / self.theta)
         value = math.exp(fit[0]) if abs(fit[0]) < 700 else math.inf
-        return ArrheniusFit(Estimate(fit[1], float(change[1]), "Arrhenius fit"),
-                            Estimate(value, value * float(np.expm1(min(change[0], 50.0))), "Arrhenius fit",
-                                     log10=fit[0] / math.log(10)), self.best_method, residuals)
+        return ArrheniusFit(Estimate(fit[1], float(change[1]), "Arrhenius fit", status=status),
+                            Estimate(value, value * float(np.expm1(np.minimum(change[0], 50.0))),
+                                     "Arrhenius fit", log10=fit[0] / math.log(10), status=status),
+                            self.best_method, residuals)
 
     @cached_property
     def slope(self) -> np.ndarray:

@@ -143,6 +143,12 @@ class Places:
         return float("nan") if height is None else height - self.minima[self.source_well].value
 
     @cached_property
+    def barrier_back(self) -> float:
+        """The same barrier seen from the target; NaN if unknown."""
+        height = self._height
+        return float("nan") if height is None else height - self.minima[self.target_well].value
+
+    @cached_property
     def _height(self):
         """Lowest level at which source and target are joined by saddles; None if they never are."""
         if self.source_well is None or self.target_well is None or self.source_well == self.target_well:
@@ -167,7 +173,8 @@ class Places:
         """Saddles on the border of the source's valley that lie at most reach theta above the height of the
         way to the target.
 
-        The valley is what saddles below that height join to the source. Also the other wells in it. """
+        The valley is what saddles below that height join to the source. Also the other wells in it.
+        """
         height = self._height
         if height is None:
             raise ValueError("no chain of saddles leads from the source to the target; Eyring-Kramers has "

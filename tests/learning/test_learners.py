@@ -1,9 +1,11 @@
 """Learners: the optimisers take the steps they state, and SGLD is the diffusion of the confined risk."""
+import dataclasses
+
 import numpy as np
 import pytest
 
 import fpkit as fp
-from fpkit.learning.classifiers import wine
+from fpkit.learning.classifiers import Classifier, wine
 from fpkit.learning.curvature import largest_curvature, noise_temperature, spectrum
 from fpkit.learning.factorisation import MatrixFactorisation
 from fpkit.learning.modular_addition import ModularAddition, train
@@ -87,6 +89,61 @@ def test_minibatch_steps_are_those_of_the_step_number():
     for k in range(7):
         x = x - 0.02 * P.gradient(x, P.minibatch(4, k, 2))
     assert run.x[0] == pytest.approx(x, rel=1e-12) and run.noise_temperature > 0
+
+
+def test_the_displacement_of_one_path_is_its_distance_from_the_start():
+    run = sgld(P, 1e-3, P.start(), 0.02, 40, l2=0.1, record_every=20)
+    assert run.history["displacement"][-1, 0] == pytest.approx(((run.x[0] - P.start()) ** 2).sum(), rel=1e-12)
+    assert run.history["displacement"][0, 0] == 0 < run.history["displacement"][1, 0]
+
+
+def test_each_walker_draws_its_own_minibatches():
+    run = sgld(P, 0.0, P.start(), 0.02, 5, batch=4, n_paths=3, seed=2)
+    for walker in range(3):
+        x = P.start()
+        for k in range(5):
+            x = x - 0.02 * P.gradient(x, P.minibatch(4, k, 2, walker))
+        assert run.x[walker] == pytest.approx(x, rel=1e-12)
+    assert not np.allclose(run.x[0], run.x[1])
+
+
+def test_walkers_are_as_far_apart_as_their_minibatch_noise_says():
+    """One step of 2000 walkers from one point: the spread is that of Cov(g_B); chance of failing 1e-4."""
+    batch, rate = 6, 0.02
+    run = sgld(P, 0.0, P.start(), rate, 1, batch=batch, n_paths=2000, record_every=1)
+    theta = run.x.var(0).sum() / P.n_params / (2 * rate)
+    assert theta == pytest.approx(float(noise_temperature(P, P.start(), batch, rate)), rel=0.1)
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Named(ModularAddition):
+    """A problem of a user's own, with what no content tells apart."""
+    rule: object = None
+
+    def __repr__(self):
+        return "the same text"
+
+
+def test_a_checkpoint_is_of_its_data_labels_and_noise(tmp_path):
+    path, options = tmp_path / "a.h5", dict(theta=1e-4, learning_rate=1e-3, n_steps=4, record_every=2)
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(20, 3)), rng.integers(0, 2, 20)
+    first = Classifier(X, y, 3)
+    sgld(first, x0=first.start(), checkpoint=path, **options)
+    sgld(Classifier(X.copy(), y.copy(), 3), x0=first.start(), checkpoint=path, **options)  # the same: resumed
+    for other in (Classifier(X + 1e-9, y, 3), Classifier(X, 1 - y, 3), Classifier(X, y, 3, label_noise=0.5)):
+        assert repr(other) == repr(first)
+        with pytest.raises(ValueError, match="other settings"):
+            sgld(other, x0=first.start(), checkpoint=path, **options)
+
+
+def test_what_cannot_be_identified_is_not_resumed_in_silence(tmp_path):
+    problem = Named(5, 4, rule=lambda: 1)
+    options = dict(theta=1e-4, x0=problem.start(), learning_rate=1e-3, n_steps=4)
+    assert sgld(problem, **options).status == "ok"
+    with pytest.raises(ValueError, match="rule of the problem is a function and cannot be told") as caught:
+        sgld(problem, checkpoint=tmp_path / "b.h5", **options)
+    assert "\n" not in str(caught.value) and "leave the checkpoint out" in str(caught.value)
 
 
 def test_a_step_above_the_curvature_is_refused():

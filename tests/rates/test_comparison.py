@@ -1,6 +1,8 @@
 """The table of rates: all routes to one number, what they refuse, and how the table travels."""
+import dataclasses
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -164,3 +166,58 @@ def test_the_command_prints_the_table_and_its_json(capsys, tmp_path):
     assert capsys.readouterr().err.startswith("fpkit: --from takes a point or one of")
     assert main(["rates", "double_well", "--from", "ball", "1", "--to", "1", "--theta", "0.1"]) == 2
     assert "takes 2 numbers" in capsys.readouterr().err
+
+
+# ---- Arrhenius fits and definitions ----
+
+def random_wells(n, seed):
+    """Tilted double wells on a line: potential, minima from left to right, barrier from the left one."""
+    rng = np.random.default_rng(seed)
+    for _ in range(n):
+        h, tilt = rng.uniform(0.5, 2.0), rng.uniform(-0.3, 0.3)
+        V = fp.Potential(f"{h!r}*(x**2 - 1)**2 + {tilt!r}*x")
+        points = fp.critical_points(V, [(-2.2, 2.2)])
+        minima = sorted(points.minima, key=lambda m: m.x[0])
+        yield V, points, minima, points.saddles[0].value - minima[0].value, rng
+
+
+def rates_of(V, points, minima, theta, methods=("rate", "free-energy")):
+    return fp.compare_rates(V, minima[0].x, minima[1].x, theta, methods=list(methods), points=points,
+                            grid=fp.Grid([(-2.2, 2.2)], 200))
+
+
+def test_two_temperatures_give_a_barrier_without_an_error():
+    for V, points, minima, barrier, _ in random_wells(3, 4):
+        fit = rates_of(V, points, minima, barrier / np.array([2.0, 4.0])).arrhenius
+        for number in (fit.barrier, fit.prefactor):
+            assert math.isnan(number.error) and "give a third" in number.status
+        assert abs(fit.barrier - barrier) > 0.01 * barrier and "give a third" in repr(fit)
+        assert json.loads(json.dumps(fit.to_dict()["barrier"]))["error"] is None
+
+
+def test_the_error_of_an_arrhenius_fit_covers_barrier_and_prefactor_and_not_by_much():
+    ratios = []
+    for V, points, minima, barrier, rng in random_wells(12, 5):
+        low = rng.uniform(3.0, 10.0)
+        heights = np.linspace(low, low * rng.uniform(1.5, 4.0), int(rng.integers(3, 6)))
+        fit = rates_of(V, points, minima, barrier / heights).arrhenius
+        exact = np.sqrt(-minima[0].eigenvalues[0] * points.saddles[0].eigenvalues[0]) / (2 * np.pi)
+        ratios.append(abs(fit.barrier - barrier) / fit.barrier.error)
+        assert abs(np.log(fit.prefactor / exact)) <= np.log1p(fit.prefactor.relative_error)
+    assert 0.5 < max(ratios) <= 1
+
+
+def test_definitions_that_differ_at_low_barriers_are_no_contradiction():
+    methods, most = ("rate", "mfpt", "gap", "exit-rate", "free-energy"), 0.0
+    for V, points, minima, barrier, _ in random_wells(8, 6):
+        table = rates_of(V, points, minima, barrier / np.array([0.7, 1.0, 2.0, 3.0, 6.0]), methods)
+        assert table.agrees.all() and not re.search(r"\)!", repr(table))
+        most = max(most, float(np.nanmax(np.abs(table.agreement))))
+    assert most > 0.5                              # the allowance for definitions is not idle
+
+
+def test_a_number_that_is_off_is_a_contradiction_at_low_barriers_too():
+    V, points, minima, barrier, _ = next(random_wells(1, 7))
+    table = rates_of(V, points, minima, barrier / 2, ("rate", "gap"))
+    wrong = fp.Estimate(2.5 * table["rate"][0], 1e-9, "off")
+    assert not dataclasses.replace(table, cells={**table.cells, "gap": (wrong,)}).agrees.any()

@@ -10,7 +10,13 @@ from numpy.typing import ArrayLike
 
 from ...core import checks
 from ..files.directions import read_directions
-from ..files.tensors import NORMALISATIONS, Layout, flatten, is_list_of_tensors, normalise
+from ..files.tensors import (
+    NORMALISATIONS,
+    Layout,
+    flatten,
+    is_list_of_tensors,
+    normalise,
+)
 
 __all__ = ["Plane"]
 

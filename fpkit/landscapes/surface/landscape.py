@@ -15,6 +15,7 @@ from ...core.text import cleaned, printable
 from ...potentials.grid_potential import GridPotential
 from .cells import components, neighbourhood
 from .merge_tree import MergeTree, Minimum, merge_tree
+from .noise import Noise, noise_of
 
 MAX_UNFINISHED = 0.1                 # of all cells; beyond, an analysis would be about a torso
 MISSING_WEIGHT = 1e-12               # Gibbs weight of cells without a value that a mean may leave out
@@ -237,6 +238,11 @@ class Landscape:
                 f"(--allow-partial) to analyse what is there{remedy}")
 
     # ---- what follows from the samples ----
+
+    @cached_property
+    def noise(self) -> Noise:
+        """Noise of the evaluations, from differences of high order or the file's standard errors."""
+        return noise_of(self)
 
     def minima(self, neighbours: int = 8) -> tuple[Minimum, ...]:
         """Grid minima, lowest first: plateau-connected valid cells without a strictly lower valid neighbour.

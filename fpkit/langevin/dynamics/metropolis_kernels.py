@@ -14,26 +14,32 @@ import numba
 import numpy as np
 from numba import prange, types
 
-from ...core.compilation import FUNCTION, kernel
+from ...core.compilation import FUNCTION, integers_1d, kernel, numbers_2d, numbers_3d
 from ...core.compilation.special import exp, options
-from .noise_kernels import fill_noise, fill_uniforms, words_t
-from .overdamped_kernels import saved_t
-from .step_kernels import DT, SIGMA, THETA, give, take, through, through_transpose
-from .wall_kernels import fold, is_outside, rows_t, sides_t
-
-noise_t = types.Array(types.float32, 3, "C")
-value_t, gradient_t = FUNCTION["value"], FUNCTION["gradient"]
+from .noise_kernels import fill_noise, fill_uniforms, singles_3d, words_t
+from .step_kernels import (
+    DT,
+    SIGMA,
+    THETA,
+    apply_mobility,
+    give,
+    mobility_t,
+    plan_t,
+    set_parameters,
+    take,
+    through,
+    through_transpose,
+)
+from .wall_kernels import box_t, fold, is_outside
 
 
 @numba.njit(**options)
-def _advance(first, count, X, noise, S, U, turns, accepted, value, gradient, P, steps, start, n_steps, root,
-             is_full, walls, lanes,
-             saved, every):
+def _advance(first, count, X, noise, S, acceptance, value, gradient, plan, mobility, saved, box):
+    steps, P, start, n_steps, lanes, every = plan
+    (root, is_full), (U, accepted), walls, turns = mobility, acceptance, box.walls, box.turns
     d = X.shape[0]
-    Y, G, N, K, D = np.empty((d, lanes)), np.empty((d,
-                                                    lanes)), np.empty((d,
-                                                                       lanes)), np.empty((d,
-                                                                                          lanes)), np.empty((d, lanes))
+    Y, G, N = np.empty((d, lanes)), np.empty((d, lanes)), np.empty((d, lanes))
+    K, D = np.empty((d, lanes)), np.empty((d, lanes))
     f, h, r, taken = np.empty(lanes), np.empty(lanes), np.empty(lanes), np.zeros(lanes, np.int64)
     W, u = np.empty((2 * d, lanes), np.float32), np.empty((1, lanes), np.float32)
     s, v, out = np.empty((4, lanes), np.uint32), np.empty((4, lanes), np.uint32), np.zeros(lanes, np.int64)
@@ -44,14 +50,12 @@ def _advance(first, count, X, noise, S, U, turns, accepted, value, gradient, P, 
     take(U, first, count, v)
     take(noise[1], first, count, W[d:])
     for k in range(start, start + n_steps):
-        row = k - start if steps.shape[0] > 1 else 0
-        dt, sigma, theta, half = steps[row, DT], steps[row, SIGMA], steps[row, THETA], d * (k & 1)
+        row, half = (k - start if steps.shape[0] > 1 else 0), d * (k & 1)
+        dt, sigma, theta = steps[row, DT], steps[row, SIGMA], steps[row, THETA]
         if half == 0:
             fill_noise(s, W, False)
         fill_uniforms(v, u)
-        if P.shape[0] > 1:
-            for i in range(p.size):
-                p[i] = P[k - start, i]
+        set_parameters(P, k - start, p)
         if P.shape[0] > 1 or k == start:  # f and its gradient at x; later they come with the last proposal
             value(Y, p, f)
             gradient(Y, p, G)
@@ -61,8 +65,7 @@ def _advance(first, count, X, noise, S, U, turns, accepted, value, gradient, P, 
                 K[i, j] = G[i, j]
         if is_full:
             through(root, D, 0)
-            through_transpose(root, K)
-            through(root, K, 0)
+            apply_mobility(root, K)
         else:
             for i in range(d):
                 for j in range(lanes):
@@ -121,16 +124,13 @@ def _advance(first, count, X, noise, S, U, turns, accepted, value, gradient, P, 
                 turns[i, first + j] += wound[i, j]
 
 
-@kernel(types.void(rows_t, noise_t, words_t, words_t, rows_t, sides_t, value_t, gradient_t, rows_t, rows_t,
-                   types.int64, types.int64,
-                   rows_t, types.boolean, rows_t, types.int64, saved_t, types.int64), parallel=True)
-def metropolis(X, noise, S, U, turns, accepted, value, gradient, P, steps, start, n_steps, root, is_full,
-               walls, lanes, saved, every):
+@kernel(types.void(numbers_2d, singles_3d, words_t, words_t, integers_1d, FUNCTION["value"],
+                   FUNCTION["gradient"], plan_t, mobility_t, numbers_3d, box_t), parallel=True)
+def metropolis(X, noise, S, U, accepted, value, gradient, plan, mobility, saved, box):
     """Advance X (d, n) in place; U (4, n) are the states of the acceptance streams, accepted (n,) counts; the
     rest as in `overdamped`."""
     n = X.shape[1]
-    for block in prange((n + lanes - 1) // lanes):
-        first = block * lanes
-        _advance(first, min(lanes, n - first), X, noise, S, U, turns, accepted, value, gradient, P, steps,
-                 start, n_steps, root,
-                 is_full, walls, lanes, saved, every)
+    for block in prange((n + plan.lanes - 1) // plan.lanes):
+        first = block * plan.lanes
+        _advance(first, min(plan.lanes, n - first), X, noise, S, (U, accepted), value, gradient, plan,
+                 mobility, saved, box)

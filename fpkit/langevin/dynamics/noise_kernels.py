@@ -19,7 +19,7 @@ import numba
 import numpy as np
 from numba import types
 
-from ...core.compilation import helper, kernel
+from ...core.compilation import flag, helper, integer, integers_1d, kernel, singles_2d, unsigned
 from ...core.compilation.lanes import load, store
 from ...core.compilation.special import bits_of_single, options, single_of, to_float
 
@@ -30,8 +30,8 @@ u32, u64, f32 = np.uint32, np.uint64, np.float32
 PATH, MEMORY, ACCEPTANCE, BRIDGE, VELOCITY, START, CHOICE, EXIT, BRANCH, PILOT, WALKER = range(11)
 
 words_t = types.Array(types.uint32, 2, "C")
-singles_t = types.Array(types.float32, 2, "C")
-ids_t = types.Array(types.int64, 1, "C")
+words_3d = types.Array(types.uint32, 3, "C")
+singles_3d = types.Array(types.float32, 3, "C")
 
 
 @numba.njit(error_model="numpy")
@@ -60,7 +60,7 @@ def uniform_of(trajectory, purpose, part, counter, seed):
     return (float(words_of(trajectory, purpose, part, counter, seed)[0]) + 0.5) * 2.3283064365386963e-10
 
 
-@kernel(types.void(words_t, ids_t, types.int64, types.uint64))
+@kernel(types.void(words_t, integers_1d, integer, unsigned))
 def seed_states(states, trajectories, purpose, seed):
     """states (4, n) of xoshiro128++ for the trajectories (n,)."""
     for j in range(states.shape[1]):
@@ -93,8 +93,8 @@ def fill_normals(s, out):
     lane."""
     for k in range(0, out.shape[0], 2):
         for j in range(out.shape[1]):
-            a, b, c, d = load(s, (0, j), 0, 6), load(s, (1, j), 1,
-                                                     6), load(s, (2, j), 2, 6), load(s, (3, j), 3, 6)
+            a, b = load(s, (0, j), 0, 6), load(s, (1, j), 1, 6)
+            c, d = load(s, (2, j), 2, 6), load(s, (3, j), 3, 6)
             w1, a, b, c, d = _next(a, b, c, d)
             w2, a, b, c, d = _next(a, b, c, d)
             store(s, (0, j), a, 0, 6)
@@ -140,8 +140,8 @@ def fill_three_points(s, out):
     word's bytes."""
     for k in range(0, out.shape[0], 2):
         for j in range(out.shape[1]):
-            a, b, c, d = load(s, (0, j), 0, 6), load(s, (1, j), 1,
-                                                     6), load(s, (2, j), 2, 6), load(s, (3, j), 3, 6)
+            a, b = load(s, (0, j), 0, 6), load(s, (1, j), 1, 6)
+            c, d = load(s, (2, j), 2, 6), load(s, (3, j), 3, 6)
             w, a, b, c, d = _next(a, b, c, d)
             store(s, (0, j), a, 0, 6)
             store(s, (1, j), b, 1, 6)
@@ -168,8 +168,8 @@ def fill_uniforms(s, out):
     """Fill out (m, lanes) float32 with uniforms in (0, 1), multiples of 2^-24."""
     for k in range(out.shape[0]):
         for j in range(out.shape[1]):
-            a, b, c, d = load(s, (0, j), 0, 5), load(s, (1, j), 1,
-                                                     5), load(s, (2, j), 2, 5), load(s, (3, j), 3, 5)
+            a, b = load(s, (0, j), 0, 5), load(s, (1, j), 1, 5)
+            c, d = load(s, (2, j), 2, 5), load(s, (3, j), 3, 5)
             w, a, b, c, d = _next(a, b, c, d)
             store(s, (0, j), a, 0, 5)
             store(s, (1, j), b, 1, 5)
@@ -178,13 +178,13 @@ def fill_uniforms(s, out):
             store(out, (k, j), (to_float(u32(w >> u32(9))) + f32(0.5)) * f32(1.1920928955078125e-07), 4, 5)
 
 
-@kernel(types.void(words_t, singles_t, types.boolean))
+@kernel(types.void(words_t, singles_2d, flag))
 def draw_noise(states, out, is_three_point):
     """The next m (even) numbers of every trajectory: states (4, n), out (m, n)."""
     fill_noise(states, out, is_three_point)
 
 
-@kernel(types.void(words_t, singles_t))
+@kernel(types.void(words_t, singles_2d))
 def draw_uniforms(states, out):
     """The next m uniforms of every trajectory: states (4, n), out (m, n)."""
     fill_uniforms(states, out)

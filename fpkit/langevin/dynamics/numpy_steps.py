@@ -10,7 +10,7 @@ import numpy as np
 
 from .noise_kernels import draw_noise, draw_uniforms
 from .step_kernels import DAMPING, DT, SIGMA, THETA, TIME
-from .wall_kernels import absorb_all, fold_all, is_outside_all
+from .wall_kernels import Exits, absorb_all, fold_all, is_outside_all
 
 
 def advance_whole(ensemble, steps, P, start, n_steps, saved, every):
@@ -91,7 +91,7 @@ def _finish(ensemble, O, Y, row, k, sign, variance):
     wound = np.zeros((d, n))
     if ensemble.walls is not None:
         fold_all(Y, ensemble.table, sign, wound)
-    domain = getattr(ensemble.potential, "domain", None)
+    domain = ensemble.potential.domain
     if domain is not None:
         out = ~np.asarray(domain(Y.T), bool)
         Y[:, out], wound[:, out] = O[:, out], 0.0
@@ -99,9 +99,9 @@ def _finish(ensemble, O, Y, row, k, sign, variance):
     if ensemble.has_absorbing:
         if variance is None:                                     # M(x): the noise of this step, at its start
             raise NotImplementedError("absorbing walls need a constant mobility")
-        absorb_all(O, Y, ensemble.table, np.ascontiguousarray(variance), ensemble.exit_time,
-                   ensemble.exit_side, ensemble.trajectories,
-                   k, row[TIME], row[DT], ensemble.key)
+        exits = Exits(ensemble.exit_time, ensemble.exit_side, ensemble.trajectories)
+        absorb_all(O, Y, ensemble.table, np.ascontiguousarray(variance), exits, k, row[TIME], row[DT],
+                   ensemble.key)
     if ensemble.walls is not None:
         ensemble.turns += wound
     ensemble.X[:] = Y
@@ -124,7 +124,7 @@ def _metropolis_step(ensemble, z, row, p, after, k):
     D = root.T @ (g + q)
     ratio = -(h - f) / theta - (D * (dt * D - 2 * sigma * z)).sum(0) / (4 * theta)
     is_taken = (u[0] < np.exp(ratio)) & (out == 0)
-    if getattr(ensemble.potential, "domain", None) is not None:
+    if ensemble.potential.domain is not None:
         is_taken &= np.asarray(ensemble.potential.domain(Y.T), bool)
     ensemble.accepted += is_taken
     ensemble.cached = np.where(is_taken, h, f), np.where(is_taken, q, g)

@@ -1,92 +1,132 @@
-"""Euler-Maruyama and Leimkuhler-Matthews on blocks of walkers, float64 state and drift.
-
-With a constant mobility M = A A' (A lower triangular), sigma = sqrt(2 theta dt) and independent normals z:
-
-    Euler-Maruyama        x' = x - dt M g(x) + sigma A z_k
-    Leimkuhler-Matthews   x' = x - dt M g(x) + sigma A (z_k + z_{k+1}) / 2
+"""The overdamped schemes of `step_kernels` on blocks of walkers, float64 state and drift.
 
 A block is `lanes` walkers, a structure of arrays that stays in the first-level cache. A step has phases, each
 a loop over lanes that vectorises: fill the normals (of two steps at a time, since Box-Muller makes pairs),
-call the block gradient, update.
+call the block gradient, update, fold at the walls.
+
+One body makes two kernels: for paths without walls `box` is None, and Numba leaves out all that walls (and
+Heun's scheme) need, so that they need not wait for its compilation.
 """
 import numba
 import numpy as np
 from numba import prange, types
 
-from ...core.compilation import FUNCTION, kernel
+from ...core.compilation import FUNCTION, flag, integer, kernel, numbers_2d, numbers_3d
 from ...core.compilation.special import options
-from .noise_kernels import fill_noise, words_t
-from .step_kernels import DT, LEIMKUHLER_MATTHEWS, SIGMA, give, take, through, through_transpose
-from .wall_kernels import rows_t
-
-saved_t = types.Array(types.float64, 3, "C")
-gradient_t = FUNCTION["gradient"]
+from .noise_kernels import fill_noise, singles_3d, words_t
+from .step_kernels import (
+    DT,
+    HEUN,
+    LEIMKUHLER_MATTHEWS,
+    SIGMA,
+    TIME,
+    apply_mobility,
+    copy,
+    euler_maruyama,
+    give,
+    heun,
+    leimkuhler_matthews,
+    mobility_t,
+    plan_t,
+    set_diagonals,
+    set_parameters,
+    take,
+    through,
+)
+from .wall_kernels import absorb, box_t, fold, give_exits, take_exits, turn
 
 
 @numba.njit(**options)
-def _advance(first, count, X, noise, S, gradient, P, steps, start, n_steps, root, is_full, lanes, scheme,
-             is_three_point, saved, every):
+def _advance(first, count, X, noise, S, gradient, plan, mobility, scheme, is_three_point, saved, box):
+    steps, P, start, n_steps, lanes, every = plan
+    root, is_full = mobility
     d = X.shape[0]
-    Y, G, W = np.empty((d, lanes)), np.empty((d, lanes)), np.empty((2 * d, lanes), np.float32)
-    last, s = np.empty((d, lanes), np.float32), np.empty((4, lanes), np.uint32)
-    p, rate, spread = P[0].copy(), np.ones(d), np.ones(d)
+    Y, G = np.empty((d, lanes)), np.empty((d, lanes))
+    W, last = np.empty((2 * d, lanes), np.float32), np.empty((d, lanes), np.float32)
+    s = np.empty((4, lanes), np.uint32)
+    p, rate, spread = P[0].copy(), np.empty(d), np.empty(d)
     take(X, first, count, Y)
     take(S, first, count, s)
     take(noise[0], first, count, last)
     take(noise[1], first, count, W[d:])
-    if not is_full:
-        for i in range(d):
-            spread[i] = root[i, i]
-            rate[i] = root[i, i] * root[i, i]
+    set_diagonals(root, is_full, rate, spread)
+    n_alive = lanes
+    if box is not None:
+        O, K, variance = np.empty((d, lanes)), np.empty((d, lanes)), np.zeros(d)
+        sign, wound = np.ones((d, lanes)), np.zeros((d, lanes))
+        exits = take_exits(box, first, count, lanes)
     for k in range(start, start + n_steps):
         r = k - start if steps.shape[0] > 1 else 0
         dt, sigma, half = steps[r, DT], steps[r, SIGMA], d * (k & 1)
         if half == 0:
             fill_noise(s, W, is_three_point)
-        if P.shape[0] > 1:
-            for i in range(p.size):
-                p[i] = P[k - start, i]
-        gradient(Y, p, G)
-        if is_full:
-            through_transpose(root, G)
-            through(root, G, 0)
-            through(root, W, half)
-        if scheme == LEIMKUHLER_MATTHEWS:
-            for i in range(d):
-                a, b = dt * rate[i], 0.5 * sigma * spread[i]
-                for j in range(lanes):
-                    z = W[half + i, j]
-                    Y[i, j] += b * (np.float64(z) + np.float64(last[i, j])) - a * G[i, j]
-                    last[i, j] = z
-        else:
-            for i in range(d):
-                a, b = dt * rate[i], sigma * spread[i]
-                for j in range(lanes):
-                    Y[i, j] += b * np.float64(W[half + i, j]) - a * G[i, j]
+        if n_alive > 0:
+            set_parameters(P, k - start, p)
+            gradient(Y, p, G)
+            if is_full:
+                apply_mobility(root, G)
+                through(root, W, half)
+            if box is not None and (box.has_absorbing or scheme == HEUN):
+                copy(Y, O)
+            if scheme == LEIMKUHLER_MATTHEWS:
+                leimkuhler_matthews(Y, G, W, half, last, dt, sigma, rate, spread)
+            else:
+                euler_maruyama(Y, G, W, half, dt, sigma, rate, spread)
+            if box is not None and scheme == HEUN:
+                if box.has_walls:                # the mirrored potential beyond the wall: fold, ask, flip
+                    fold(Y, box.walls, sign, K)
+                set_parameters(P, k + 1 - start, p)
+                gradient(Y, p, K)
+                if box.has_mirror:
+                    turn(K, sign)
+                if is_full:
+                    apply_mobility(root, K)
+                heun(Y, O, G, K, W, half, dt, sigma, rate, spread)
+            if box is not None and box.has_walls:
+                fold(Y, box.walls, sign, wound)
+                if box.has_mirror:               # a mirrored path remembers mirrored noise
+                    turn(last, sign)
+                if box.has_absorbing:
+                    for i in range(d):
+                        m = 0.0
+                        for q in range(i + 1):
+                            m += root[i, q] * root[i, q]
+                        variance[i] = sigma * sigma * m
+                    time = steps[r, TIME] if steps.shape[0] > 1 else k * dt
+                    n_alive = absorb(O, Y, box.walls, variance, exits, k, time, dt, box.seed)
         if every > 0 and (k + 1) % every == 0:
             give(Y, saved[(k + 1) // every - start // every - 1], first, count, 0)
     give(Y, X, first, count, 0)
     give(s, S, first, count, 0)
     give(last, noise[0], first, count, 0)
     give(W[d:], noise[1], first, count, 0)
+    if box is not None:
+        give_exits(box, exits, wound, first, count)
 
 
-@kernel(types.void(rows_t, types.Array(types.float32, 3, "C"), words_t, gradient_t, rows_t, rows_t,
-                   types.int64, types.int64, rows_t,
-                   types.boolean, types.int64, types.int64, types.boolean, saved_t, types.int64),
-                   parallel=True)
-def overdamped(X, noise, S, gradient, P, steps, start, n_steps, root, is_full, lanes, scheme, is_three_point,
-               saved, every):
-    """Advance X (d, n) in place by n_steps from step `start`, without walls.
+@kernel(types.void(numbers_2d, singles_3d, words_t, FUNCTION["gradient"], plan_t, mobility_t, integer, flag,
+                   numbers_3d), parallel=True)
+def overdamped(X, noise, S, gradient, plan, mobility, scheme, is_three_point, saved):
+    """Advance X (d, n) in place by plan.n_steps, without walls; not Heun's scheme.
 
     noise (2, d, n): the z of the last step (for Leimkuhler-Matthews), and the second half of a pair when
-    `start` is odd. S (4, n) generator states; gradient with P (1 or n_steps + 1, n_parameters); steps (1 or
-    n_steps, 5): dt, sigma, theta, time at the start of the step, damping; root (d, d) of the mobility; saved
-    (m, d, n) gets X at each step divisible by `every`.
+    `plan.start` is odd. S (4, n) generator states; saved (m, d, n) gets X at each step divisible by
+    `plan.every`.
     """
     n = X.shape[1]
-    for block in prange((n + lanes - 1) // lanes):
-        first = block * lanes
-        _advance(first, min(lanes, n - first), X, noise, S, gradient, P, steps, start, n_steps, root, is_full,
-                 lanes, scheme,
-                 is_three_point, saved, every)
+    for block in prange((n + plan.lanes - 1) // plan.lanes):
+        first = block * plan.lanes
+        _advance(first, min(plan.lanes, n - first), X, noise, S, gradient, plan, mobility, scheme,
+                 is_three_point, saved, None)
+
+
+@kernel(types.void(numbers_2d, singles_3d, words_t, FUNCTION["gradient"], plan_t, mobility_t, integer, flag,
+                   numbers_3d, box_t), parallel=True)
+def overdamped_in_box(X, noise, S, gradient, plan, mobility, scheme, is_three_point, saved, box):
+    """Advance X (d, n) in place by plan.n_steps, with walls or by Heun's scheme (which reads one row of
+    parameters more than n_steps)."""
+    n = X.shape[1]
+    for block in prange((n + plan.lanes - 1) // plan.lanes):
+        first = block * plan.lanes
+        _advance(first, min(plan.lanes, n - first), X, noise, S, gradient, plan, mobility, scheme,
+                 is_three_point, saved, box)

@@ -6,12 +6,10 @@ block, and the list of passage times is the same for any number of threads and a
 are Euler-Maruyama's with the Brownian bridge of `target_kernels`. Underdamped paths are BAOAB's: polylines
 with corners at the half steps, whose crossings are all found, so there is no bridge.
 
-State of a block, all of it in slices of shared arrays: Y (d, lanes) places, V velocities, s (4, lanes)
-generators, owner (lanes,) the path of each lane (-1: none), born (lanes,) the step of the block at which it
-began, clock the steps of the block, cursor (2,) the next path and the end of the block's list. Results, one
-column a path: when (n,), wall (n,), place (d, n).
+Results, one column a path: when (n,), wall (n,), place (d, n).
 """
 import math
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -19,7 +17,7 @@ from numba import prange, types
 
 from ...core.compilation import (
     FUNCTION,
-    flag,
+    helper,
     integer,
     integers_1d,
     integers_2d,
@@ -31,15 +29,48 @@ from ...core.compilation import (
     unsigned,
 )
 from ...core.compilation.special import options
-from ..dynamics.noise_kernels import PATH, VELOCITY, fill_noise, words_of
-from ..dynamics.step_kernels import through, through_transpose
-from ..dynamics.underdamped_kernels import drift
-from ..dynamics.wall_kernels import NEAR, fold
-from .target_kernels import WORD, all_distances, column, first_hit, hit_place
+from ..dynamics.noise_kernels import PATH, VELOCITY, fill_noise, words_3d, words_of
+from ..dynamics.step_kernels import copy, damp, drift, kick
+from .target_kernels import (
+    Moves,
+    all_distances,
+    count_near,
+    hit_of_lane,
+    hit_place,
+    make_step,
+    normal_from,
+    step_t,
+    straight_step,
+    targets_t,
+)
 
 RUNNING, CENSORED = -1, -2                                       # values of `wall` that are no wall
-words_3d = types.Array(types.uint32, 3, "C")
 u32 = np.uint32
+
+
+class Lanes(NamedTuple):
+    """State of all blocks, one entry a block: places Y (d, lanes), velocities V (of underdamped paths),
+    generators S (4, lanes), owner (lanes,) the path of each lane (-1: none), born (lanes,) the step of the block
+    at which it began, clock the steps of the block, cursor (2,) the next path and the end of the block's list."""
+    Y: np.ndarray
+    V: np.ndarray
+    S: np.ndarray
+    owner: np.ndarray
+    born: np.ndarray
+    clock: np.ndarray
+    cursor: np.ndarray
+
+
+class Arrivals(NamedTuple):
+    """Duration, wall and last place of every path."""
+    when: np.ndarray
+    wall: np.ndarray
+    place: np.ndarray
+
+
+lanes_t = types.NamedTuple((numbers_3d, numbers_3d, words_3d, integers_2d, integers_2d, integers_1d, integers_2d),
+                           Lanes)
+arrivals_t = types.NamedTuple((numbers_1d, integers_1d, numbers_2d), Arrivals)
 
 
 @numba.njit(**options)
@@ -63,225 +94,176 @@ def _refill(Y, s, owner, born, clock, cursor, X0, seed):
 
 
 @numba.njit(**options)
-def _expire(Y, owner, born, clock, max_steps, dt, when, wall, place):
+def _expire(Y, owner, born, clock, max_steps, dt, arrivals):
     """End the paths that have made max_steps steps; returns how many."""
     ended = 0
     for j in range(owner.size):
         if owner[j] >= 0 and clock - born[j] >= max_steps:
             i = owner[j]
-            when[i], wall[i], owner[j], ended = max_steps * dt, CENSORED, -1, ended + 1
+            arrivals.when[i], arrivals.wall[i], owner[j], ended = max_steps * dt, CENSORED, -1, ended + 1
             for k in range(Y.shape[0]):
-                place[k, i] = Y[k, j]
+                arrivals.place[k, i] = Y[k, j]
+    return ended
+
+
+@helper
+def _count_idle(owner):
+    idle = 0
+    for j in range(owner.size):
+        idle += 1 if owner[j] < 0 else 0
+    return idle
+
+
+@helper
+def _wait(Y, O, owner):
+    """Idle lanes stay where they are."""
+    for j in range(owner.size):
+        if owner[j] < 0:
+            for i in range(Y.shape[0]):
+                Y[i, j] = O[i, j]
+
+
+@numba.njit(**options)
+def _end_hits(moves, lanes, block, clock, begin, length, targets, step, box, seed, arrivals):
+    """End the paths that met a wall in the piece of a step that begins at the fraction `begin` and lasts `length`;
+    returns how many. Their lanes stay where they were."""
+    O, Y, _, before, after = moves
+    owner, born, ended, d = lanes.owner[block], lanes.born[block], 0, O.shape[0]
+    o, y, x = np.empty(d), np.empty(d), np.empty(d)
+    for j in range(owner.size):
+        if owner[j] < 0:
+            continue
+        i, age = owner[j], clock - born[j]
+        hit, u = hit_of_lane(moves, j, targets, step, box, i, age, seed, o, y)
+        if hit >= 0:
+            hit_place(o, y, u, targets, hit, step, i, age, seed, x)
+            arrivals.when[i], arrivals.wall[i] = (age + begin + length * u) * step.dt, hit
+            owner[j], ended = -1, ended + 1
+            for k in range(d):
+                arrivals.place[k, i], Y[k, j] = x[k], O[k, j]
+            for w in range(before.shape[0]):
+                after[w, j] = before[w, j]
     return ended
 
 
 @numba.njit(**options)
-def _advance(Y, s, owner, born, clock, cursor, X0, gradient, p, dt, theta, root, is_full, is_isotropic,
-             widest, walls, atoms, firsts,
-             max_steps, n_steps, seed, when, wall, place):
-    """Make up to n_steps (even) Euler-Maruyama steps of one block; returns the clock."""
-    d, lanes = Y.shape
-    n_walls = firsts.size - 1
-    G, O, W = np.empty((d, lanes)), np.empty((d, lanes)), np.empty((2 * d, lanes), np.float32)
-    before, after, scratch = np.empty((n_walls, lanes)), np.empty((n_walls, lanes)), np.empty(lanes)
-    sign, wound = np.ones((d, lanes)), np.zeros((d, lanes))
-    o, y, b, a, x = np.empty(d), np.empty(d), np.empty(n_walls), np.empty(n_walls), np.empty(d)
-    scale = 2.0 * theta * dt
-    sigma, reach = math.sqrt(scale), 0.5 * NEAR * scale * widest
-    idle = 0
-    for j in range(lanes):
-        idle += 1 if owner[j] < 0 else 0
-    all_distances(Y, atoms, firsts, before, scratch)
+def _advance(block, lanes, X0, gradient, p, step, box, targets, max_steps, n_steps, seed, arrivals):
+    """Make up to n_steps (even) Euler-Maruyama steps of one block."""
+    Y, s, cursor = lanes.Y[block], lanes.S[block], lanes.cursor[block]
+    owner, born, clock = lanes.owner[block], lanes.born[block], lanes.clock[block]
+    d, n = Y.shape
+    n_walls = targets.first.size - 1
+    G, O, W = np.empty((d, n)), np.empty((d, n)), np.empty((2 * d, n), np.float32)
+    before, after, scratch = np.empty((n_walls, n)), np.empty((n_walls, n)), np.empty(n)
+    sign, wound = np.ones((d, n)), np.zeros((d, n))
+    R = np.empty((d, n)) if box.shape[1] > 0 else Y
+    idle = _count_idle(owner)
+    all_distances(Y, targets, before, scratch)
     for _ in range(0, n_steps, 2):
         if idle > 0:
             begun, idle = _refill(Y, s, owner, born, clock, cursor, X0, seed)
-            if idle == lanes:
+            if idle == n:
                 break
             if begun > 0:
-                all_distances(Y, atoms, firsts, before, scratch)
+                all_distances(Y, targets, before, scratch)
         fill_noise(s, W, False)
         for half in range(2):
             gradient(Y, p, G)
-            if is_full:
-                through_transpose(root, G)
-                through(root, G, 0)
-                through(root, W, half * d)
-            for i in range(d):
-                rate = dt if is_full else dt * root[i, i] * root[i, i]
-                spread = sigma if is_full else sigma * root[i, i]
-                for j in range(lanes):
-                    O[i, j] = Y[i, j]
-                    Y[i, j] += spread * np.float64(W[half * d + i, j]) - rate * G[i, j]
-            if walls.shape[1] > 0:
-                fold(Y, walls, sign, wound)
+            make_step(Y, O, R, G, W, half * d, step, box, sign, wound)
             if idle > 0:
-                for j in range(lanes):
-                    if owner[j] < 0:             # an idle lane waits where it is
-                        for i in range(d):
-                            Y[i, j] = O[i, j]
-            all_distances(Y, atoms, firsts, after, scratch)
-            near = 0
-            for w in range(n_walls):
-                for j in range(lanes):
-                    near += 1 if before[w, j] * after[w, j] < reach else 0
-            if near > 0:                         # scalar work only for a block with a walker near a wall
-                for j in range(lanes):
-                    nearest = math.inf
-                    for w in range(n_walls):
-                        nearest = min(nearest, before[w, j] * after[w, j])
-                    if owner[j] < 0 or not nearest < reach:
-                        continue
-                    column(O, j, o)
-                    column(Y, j, y)
-                    column(before, j, b)
-                    column(after, j, a)
-                    i, age = owner[j], clock - born[j]
-                    hit, u = first_hit(o, y, b, a, atoms, firsts, root, scale, is_isotropic, i, age, seed)
-                    if hit >= 0:
-                        hit_place(o, y, u, atoms, firsts[hit], firsts[hit + 1], root, scale, i, age, seed, x)
-                        when[i], wall[i], owner[j], idle = (age + u) * dt, hit, -1, idle + 1
-                        for k in range(d):
-                            place[k, i], Y[k, j] = x[k], O[k, j]
-                        for w in range(n_walls):
-                            after[w, j] = before[w, j]
+                _wait(Y, O, owner)
+            all_distances(Y, targets, after, scratch)
+            moves = Moves(O, Y, R, before, after)
+            if count_near(moves, box, step.reach) > 0:   # scalar work only for a block with a walker near a wall
+                idle += _end_hits(moves, lanes, block, clock, 0.0, 1.0, targets, step, box, seed, arrivals)
             before, after = after, before
             clock += 1
         if max_steps > 0:
-            idle += _expire(Y, owner, born, clock, max_steps, dt, when, wall, place)
-    return clock
+            idle += _expire(Y, owner, born, clock, max_steps, step.dt, arrivals)
+    lanes.clock[block] = clock
 
 
-@kernel(types.void(numbers_3d, words_3d, integers_2d, integers_2d, integers_1d, integers_2d, numbers_2d,
-                   FUNCTION["gradient"], numbers_1d,
-                   number, number, numbers_2d, flag, flag, number, numbers_2d, numbers_2d, integers_1d,
-                   integer, integer, unsigned,
-                   numbers_1d, integers_1d, numbers_2d), parallel=True)
-def exits(Y, S, owner, born, clock, cursor, X0, gradient, p, dt, theta, root, is_full, is_isotropic, widest,
-          walls, atoms, firsts,
-          max_steps, n_steps, seed, when, wall, place):
-    """Advance all blocks by up to n_steps (even): Y (n_blocks, d, lanes), S (n_blocks, 4, lanes), clock
-    (n_blocks,), and so on.
+@kernel(types.void(lanes_t, numbers_2d, FUNCTION["gradient"], numbers_1d, step_t, numbers_2d, targets_t, integer,
+                   integer, unsigned, arrivals_t), parallel=True)
+def exits(lanes, X0, gradient, p, step, box, targets, max_steps, n_steps, seed, arrivals):
+    """Advance all blocks by up to n_steps (even).
 
-    X0 (d, 1 or n) starts; root (d, d) of the mobility and its largest eigenvalue `widest`; walls (4, d) or
-    (4, 0) of the box; atoms, firsts of the targets; max_steps even, 0 for none.
+    X0 (d, 1 or n) starts; box (4, d) or (4, 0) walls; max_steps even, 0 for none.
     """
-    for block in prange(Y.shape[0]):
-        clock[block] = _advance(Y[block], S[block], owner[block], born[block], clock[block], cursor[block],
-                                X0, gradient, p, dt, theta,
-                                root, is_full, is_isotropic, widest, walls, atoms, firsts, max_steps, n_steps,
-                                seed, when, wall, place)
+    for block in prange(lanes.Y.shape[0]):
+        _advance(block, lanes, X0, gradient, p, step, box, targets, max_steps, n_steps, seed, arrivals)
 
 
 @numba.njit(**options)
-def _flight(Y, V, h, O, walls, sign, wound):
-    """O = Y, then the free flight of the velocity with its walls."""
-    for i in range(Y.shape[0]):
-        for j in range(Y.shape[1]):
-            O[i, j] = Y[i, j]
-    drift(Y, V, h, walls, sign, wound)
+def _maxwell(V, j, path, theta, seed):
+    """A velocity from Maxwell's distribution for the lane j."""
+    for k in range(V.shape[0]):
+        w = words_of(path, VELOCITY, k, 0, seed)
+        V[k, j] = normal_from(w[0], w[1], theta)
 
 
 @numba.njit(**options)
-def _crossings(O, Y, before, after, owner, born, clock, half, dt, when, wall, place):
-    """End the paths whose straight piece from O to Y crosses a wall; returns how many. `half` is 0 or 0.5,
-    the start of the piece."""
-    ended = 0
-    for j in range(owner.size):
-        u, hit = 2.0, -1
-        for w in range(before.shape[0]):
-            if owner[j] >= 0 and after[w, j] <= 0.0:
-                fraction = before[w, j] / max(before[w, j] - after[w, j], 1e-300)
-                if fraction < u:
-                    u, hit = fraction, w
-        if hit >= 0:
-            i = owner[j]
-            when[i], wall[i], owner[j], ended = (clock - born[j] + half + 0.5 * u) * dt, hit, -1, ended + 1
-            for k in range(Y.shape[0]):
-                place[k, i] = O[k, j] + u * (Y[k, j] - O[k, j])
-    return ended
-
-
-@numba.njit(**options)
-def _advance_underdamped(Y, V, s, owner, born, clock, cursor, X0, gradient, p, dt, theta, friction, walls,
-                         atoms, firsts, max_steps,
-                         n_steps, seed, when, wall, place):
-    """Make up to n_steps (even) BAOAB steps of one block; returns the clock."""
-    d, lanes = Y.shape
-    n_walls = firsts.size - 1
-    G, O, W = np.empty((d, lanes)), np.empty((d, lanes)), np.empty((2 * d, lanes), np.float32)
-    before, after, scratch = np.empty((n_walls, lanes)), np.empty((n_walls, lanes)), np.empty(lanes)
-    sign, wound = np.ones((d, lanes)), np.zeros((d, lanes))
+def _advance_underdamped(block, lanes, X0, gradient, p, physics, box, targets, max_steps, n_steps, seed, arrivals):
+    """Make up to n_steps (even) BAOAB steps of one block."""
+    dt, theta, friction = physics
+    step = straight_step(dt, theta, X0.shape[0])
+    Y, V, s, cursor = lanes.Y[block], lanes.V[block], lanes.S[block], lanes.cursor[block]
+    owner, born, clock = lanes.owner[block], lanes.born[block], lanes.clock[block]
+    d, n = Y.shape
+    n_walls = targets.first.size - 1
+    G, O, W = np.empty((d, n)), np.empty((d, n)), np.empty((2 * d, n), np.float32)
+    before, after, scratch = np.empty((n_walls, n)), np.empty((n_walls, n)), np.empty(n)
+    sign, wound = np.ones((d, n)), np.zeros((d, n))
+    R = np.empty((d, n)) if box.shape[1] > 0 else Y
     c = math.exp(-friction * dt)
     b = math.sqrt(theta * (1.0 - c * c))
-    idle = 0
-    for j in range(lanes):
-        idle += 1 if owner[j] < 0 else 0
+    idle = _count_idle(owner)
     gradient(Y, p, G)
-    all_distances(Y, atoms, firsts, before, scratch)
+    all_distances(Y, targets, before, scratch)
     for _ in range(0, n_steps, 2):
         if idle > 0:
             first = cursor[0]
             begun, idle = _refill(Y, s, owner, born, clock, cursor, X0, seed)
-            if idle == lanes:
+            if idle == n:
                 break
             if begun > 0:
-                for j in range(lanes):
-                    if owner[j] >= first:        # Maxwell's velocities
-                        for k in range(d):
-                            w = words_of(owner[j], VELOCITY, k, 0, seed)
-                            r = math.sqrt(-2.0 * theta * math.log((float(w[0]) + 0.5) * WORD))
-                            V[k, j] = r * math.cos(2.0 * math.pi * float(w[1]) * WORD)
+                for j in range(n):
+                    if owner[j] >= first:
+                        _maxwell(V, j, owner[j], theta, seed)
                 gradient(Y, p, G)
-                all_distances(Y, atoms, firsts, before, scratch)
+                all_distances(Y, targets, before, scratch)
         fill_noise(s, W, False)
         for half in range(2):
-            for i in range(d):
-                for j in range(lanes):
-                    V[i, j] -= 0.5 * dt * G[i, j]
+            kick(V, G, 0.5 * dt)
             for piece in range(2):
-                _flight(Y, V, 0.5 * dt, O, walls, sign, wound)
-                all_distances(Y, atoms, firsts, after, scratch)
-                near = 0
-                for w in range(n_walls):
-                    for j in range(lanes):
-                        near += 1 if after[w, j] <= 0.0 else 0
-                if near > 0:
-                    idle += _crossings(O, Y, before, after, owner, born, clock, 0.5 * piece, dt, when, wall,
-                                       place)
-                    for j in range(lanes):       # a lane without a path waits where it is
-                        if owner[j] < 0:
-                            for k in range(d):
-                                Y[k, j], V[k, j] = O[k, j], 0.0
-                            for w in range(n_walls):
-                                after[w, j] = before[w, j]
+                copy(Y, O)
+                drift(Y, V, R, 0.5 * dt, box, sign, wound)
+                all_distances(Y, targets, after, scratch)
+                moves = Moves(O, Y, R, before, after)
+                if count_near(moves, box, step.reach) > 0:
+                    idle += _end_hits(moves, lanes, block, clock, 0.5 * piece, 0.5, targets, step, box, seed,
+                                      arrivals)
+                if idle > 0:                     # a lane without a path waits where it is
+                    _wait(Y, O, owner)
+                    for j in range(n):
+                        for k in range(d if owner[j] < 0 else 0):
+                            V[k, j] = 0.0
                 before, after = after, before
                 if piece == 0:
-                    for i in range(d):
-                        for j in range(lanes):
-                            V[i, j] = c * V[i, j] + b * np.float64(W[half * d + i, j])
+                    damp(V, W, half * d, c, b)
             gradient(Y, p, G)
-            for i in range(d):
-                for j in range(lanes):
-                    V[i, j] -= 0.5 * dt * G[i, j]
+            kick(V, G, 0.5 * dt)
             clock += 1
         if max_steps > 0:
-            idle += _expire(Y, owner, born, clock, max_steps, dt, when, wall, place)
-    return clock
+            idle += _expire(Y, owner, born, clock, max_steps, dt, arrivals)
+    lanes.clock[block] = clock
 
 
-@kernel(types.void(numbers_3d, numbers_3d, words_3d, integers_2d, integers_2d, integers_1d, integers_2d,
-                   numbers_2d, FUNCTION["gradient"],
-                   numbers_1d, number, number, number, numbers_2d, numbers_2d, integers_1d, integer, integer,
-                   unsigned, numbers_1d,
-                   integers_1d, numbers_2d), parallel=True)
-def underdamped_exits(Y, V, S, owner, born, clock, cursor, X0, gradient, p, dt, theta, friction, walls, atoms,
-                      firsts, max_steps,
-                      n_steps, seed, when, wall, place):
-    """Advance all blocks by up to n_steps (even) of BAOAB: V (n_blocks, d, lanes) velocities, unit mass; the
-    rest as in `exits`."""
-    for block in prange(Y.shape[0]):
-        clock[block] = _advance_underdamped(Y[block], V[block], S[block], owner[block], born[block],
-                                            clock[block], cursor[block], X0,
-                                            gradient, p, dt, theta, friction, walls, atoms, firsts, max_steps,
-                                            n_steps, seed, when,
-                                            wall, place)
+@kernel(types.void(lanes_t, numbers_2d, FUNCTION["gradient"], numbers_1d, types.UniTuple(number, 3), numbers_2d,
+                   targets_t, integer, integer, unsigned, arrivals_t), parallel=True)
+def underdamped_exits(lanes, X0, gradient, p, physics, box, targets, max_steps, n_steps, seed, arrivals):
+    """Advance all blocks by up to n_steps (even) of BAOAB, unit mass; physics = (dt, theta, friction), the rest
+    as in `exits`."""
+    for block in prange(lanes.Y.shape[0]):
+        _advance_underdamped(block, lanes, X0, gradient, p, physics, box, targets, max_steps, n_steps, seed,
+                             arrivals)

@@ -34,8 +34,7 @@ class WholeExitRun:
         """(n_walls, n) signed distances; without them -1 inside and +1 outside."""
         if self.targets.is_compiled:
             D = np.empty((self.targets.first.size - 1, X.shape[1]))
-            target_distances(np.ascontiguousarray(X), self.targets.atoms, self.targets.first, D,
-                             np.empty(X.shape[1]))
+            target_distances(np.ascontiguousarray(X), self.targets.walls, D, np.empty(X.shape[1]))
             return D
         points = X.T
         if self.targets.has_distance:
@@ -50,7 +49,7 @@ class WholeExitRun:
             return 0.0
         x = o if abs(s) < abs(t) else y
         h = SLOPE * np.maximum(1.0, abs(x))
-        D = self._distances((x[:, None] + np.concatenate([np.diag(h), -np.diag(h)], axis=1)))[w]
+        D = self._distances(x[:, None] + np.concatenate([np.diag(h), -np.diag(h)], axis=1))[w]
         normal = (D[:len(x)] - D[len(x):]) / (2 * h)
         M = e.mobility.matrix if e.mobility.is_constant else np.diag(e.mobility.at(o[None])[0])
         return 2 * self.theta * self.dt * normal @ M @ normal

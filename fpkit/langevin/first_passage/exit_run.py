@@ -5,8 +5,11 @@ import time
 
 import numpy as np
 
+from ..dynamics.divergence import DivergenceError
 from ..dynamics.ensemble import thread_count
 from ..runs import driving
+from .exit_kernels import Arrivals, Lanes, exits, underdamped_exits
+from .target_kernels import step_of
 
 LANES = 64  # walkers of one block: it stays in the first-level cache
 PATHS_PER_LANE = 8  # below that a block wastes its lanes on the longest paths
@@ -31,17 +34,16 @@ class ExitRun:
         n_blocks = int(np.clip(n_paths // (lanes * PATHS_PER_LANE), 1,
                                BLOCKS_PER_THREAD * (n_threads or default_threads())))
         cuts = np.arange(n_blocks + 1) * n_paths // n_blocks
-        self.cursor = np.ascontiguousarray(np.stack([cuts[:-1], cuts[1:]], axis=1))
+        n_v = d if ensemble.scheme == "baoab" else 0
         # a lane without a path must hold a place at which the gradient is finite
-        self.Y = np.ascontiguousarray(np.broadcast_to(X0[:, :1], (n_blocks, d, lanes)))
-        self.V = np.zeros((n_blocks, d, lanes) if ensemble.scheme == "baoab" else (0, 0, 0))
-        self.S = np.ones((n_blocks, 4, lanes), np.uint32)
-        self.owner, self.born, self.clock = np.full((n_blocks, lanes),
-                                                    -1), np.zeros((n_blocks, lanes),
-                                                                  np.int64), np.zeros(n_blocks, np.int64)
-        self.when, self.wall, self.place = np.full(n_paths,
-                                                   np.nan), np.full(n_paths,
-                                                                    -1), np.full((d, n_paths), np.nan)
+        self.lanes = Lanes(
+            Y=np.ascontiguousarray(np.broadcast_to(X0[:, :1], (n_blocks, d, lanes))),
+            V=np.zeros((n_blocks, n_v, lanes)), S=np.ones((n_blocks, 4, lanes), np.uint32),
+            owner=np.full((n_blocks, lanes), -1), born=np.zeros((n_blocks, lanes), np.int64),
+            clock=np.zeros(n_blocks, np.int64), cursor=np.ascontiguousarray(np.stack([cuts[:-1], cuts[1:]], axis=1)))
+        self.arrivals = Arrivals(np.full(n_paths, np.nan), np.full(n_paths, -1), np.full((d, n_paths), np.nan))
+        self.when, self.wall, self.place = self.arrivals
+        self.step = step_of(self.dt, self.theta, ensemble.mobility)
 
     @property
     def n_ended(self):
@@ -50,26 +52,17 @@ class ExitRun:
     def advance(self, n_steps):
         """Make up to n_steps (even) steps in every block."""
         e, V = self.ensemble, self.ensemble.potential
-        table = e.table if e.table.shape[1] else np.zeros((4, 0))
-        common = (self.owner, self.born, self.clock, self.cursor, self.X0, V.block("gradient"), V.p, self.dt,
-                  self.theta)
-        ends = (table, self.targets.atoms, self.targets.first, self.max_steps, n_steps, e.key, self.when,
-                self.wall, self.place)
+        start = (self.lanes, self.X0, V.block("gradient"), V.p)
+        ends = (e.table, self.targets.walls, self.max_steps, n_steps, np.uint64(e.key), self.arrivals)
         with thread_count(self.n_threads), np.errstate(over="ignore", invalid="ignore"):
             if e.scheme == "baoab":
-                from .exit_kernels import underdamped_exits
-                underdamped_exits(self.Y, self.V, self.S, *common, e.friction, *ends)
+                underdamped_exits(*start, (self.dt, self.theta, float(e.friction)), *ends)
             else:
-                from .exit_kernels import exits
-                root = e.mobility.root
-                matrix = e.mobility.matrix
-                is_isotropic = bool((matrix == matrix[0, 0] * np.eye(e.ndim)).all())
-                exits(self.Y, self.S, *common, root, e.mobility.is_full, is_isotropic,
-                      float(np.linalg.eigvalsh(matrix)[-1]), *ends)
+                exits(*start, self.step, *ends)
 
     def check_finite(self):
         """Raise DivergenceError when a path is no longer finite."""
-        lost = ~np.isfinite(self.Y).all(axis=1) & (self.owner >= 0)
+        lost = ~np.isfinite(self.lanes.Y).all(axis=1) & (self.lanes.owner >= 0)
         jumped = (self.wall >= 0) & ~np.isfinite(self.when)
         if lost.any() or jumped.any():
             raise divergence(int(lost.sum() + jumped.sum()), self.n_paths, self.dt, self.ensemble)
@@ -77,17 +70,16 @@ class ExitRun:
     def settle(self):
         """Durations, and walls (-1 for every path that has not arrived), of the paths that were begun."""
         when, place = self.when.copy(), self.place.copy()
-        for b, j in zip(*np.nonzero(self.owner >= 0)):
-            i = self.owner[b, j]
-            when[i], place[:, i] = (self.clock[b] - self.born[b, j]) * self.dt, self.Y[b, :, j]
+        for b, j in zip(*np.nonzero(self.lanes.owner >= 0)):
+            i = self.lanes.owner[b, j]
+            when[i] = (self.lanes.clock[b] - self.lanes.born[b, j]) * self.dt
+            place[:, i] = self.lanes.Y[b, :, j]
         begun = np.isfinite(when) & (when > 0)
         return when[begun], np.maximum(self.wall[begun], -1), np.ascontiguousarray(place[:, begun].T)
 
 
 def divergence(count, n_paths, dt, ensemble):
     """The error of an exit run whose paths stopped being finite."""
-    from ..dynamics.divergence import DivergenceError
-
     helps = "a smaller dt, or walls= that keep the paths where the potential is defined"
     return DivergenceError(f"{count} of {n_paths} paths stopped being finite before they reached the target, "
                            f"with dt = {dt:.3g} and scheme "

@@ -3,7 +3,7 @@ survivors [1]_.
 
 .. [1] K. Burdzy, R. Holyst, P. March, Commun. Math. Phys. 214, 679 (2000).
 """
-import math
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -11,93 +11,84 @@ from numba import prange, types
 
 from ...core.compilation import (
     FUNCTION,
-    flag,
     integer,
-    integers_1d,
     integers_2d,
     kernel,
-    number,
     numbers_1d,
     numbers_2d,
     numbers_3d,
     unsigned,
 )
 from ...core.compilation.special import options
-from ..dynamics.noise_kernels import CHOICE, WALKER, fill_noise, uniform_of, words_of
-from ..dynamics.step_kernels import through, through_transpose
-from ..dynamics.wall_kernels import NEAR, fold
-from .target_kernels import all_distances, column, first_hit, hit_place
+from ..dynamics.noise_kernels import CHOICE, WALKER, fill_noise, uniform_of, words_3d, words_of
+from .target_kernels import (
+    Moves,
+    all_distances,
+    count_near,
+    hit_of_lane,
+    hit_place,
+    make_step,
+    step_t,
+    targets_t,
+)
 
-words_3d = types.Array(types.uint32, 3, "C")
 u32 = np.uint32
 
 
+class Counts(NamedTuple):
+    """Arrivals: kills (n_systems, n_batches) in each part of the `length` steps after `burn_in`; places
+    (n_systems, most, d) and hits (n_systems, most) keep the first of them: where, and at which wall."""
+    burn_in: int
+    length: int
+    kills: np.ndarray
+    places: np.ndarray
+    hits: np.ndarray
+
+
+counts_t = types.NamedTuple((integer, integer, integers_2d, numbers_3d, integers_2d), Counts)
+
+
 @numba.njit(**options)
-def _evolve(system, Y, s, gradient, p, dt, theta, root, is_full, is_isotropic, widest, walls, atoms, firsts,
-            start, n_steps, burn_in, length, seed,
-            kills, places, hits):
+def _evolve(system, Y, s, gradient, p, step, box, targets, start, n_steps, seed, counts):
     """Make n_steps (even) steps of one system of walkers Y (d, n) from step `start`."""
     d, n = Y.shape
-    n_walls = firsts.size - 1
+    n_walls = targets.first.size - 1
+    burn_in, length, kills, places, hits = counts
     G, O, W = np.empty((d, n)), np.empty((d, n)), np.empty((2 * d, n), np.float32)
     before, after, scratch = np.empty((n_walls, n)), np.empty((n_walls, n)), np.empty(n)
     sign, wound, lost = np.ones((d, n)), np.zeros((d, n)), np.empty(n, np.int64)
-    o, y, b, a, x = np.empty(d), np.empty(d), np.empty(n_walls), np.empty(n_walls), np.empty(d)
-    scale = 2.0 * theta * dt
-    sigma, reach = math.sqrt(scale), 0.5 * NEAR * scale * widest
-    all_distances(Y, atoms, firsts, before, scratch)
+    o, y, x = np.empty(d), np.empty(d), np.empty(d)
+    R = np.empty((d, n)) if box.shape[1] > 0 else Y
+    all_distances(Y, targets, before, scratch)
     for k in range(start, start + n_steps):
         half = d * (k & 1)
         if half == 0:
             fill_noise(s, W, False)
         gradient(Y, p, G)
-        if is_full:
-            through_transpose(root, G)
-            through(root, G, 0)
-            through(root, W, half)
-        for i in range(d):
-            rate = dt if is_full else dt * root[i, i] * root[i, i]
-            spread = sigma if is_full else sigma * root[i, i]
-            for j in range(n):
-                O[i, j] = Y[i, j]
-                Y[i, j] += spread * np.float64(W[half + i, j]) - rate * G[i, j]
-        if walls.shape[1] > 0:
-            fold(Y, walls, sign, wound)
-        all_distances(Y, atoms, firsts, after, scratch)
-        near = 0
-        for w in range(n_walls):
-            for j in range(n):
-                near += 1 if before[w, j] * after[w, j] < reach else 0
+        make_step(Y, O, R, G, W, half, step, box, sign, wound)
+        all_distances(Y, targets, after, scratch)
         n_lost = 0
-        if near > 0:
+        moves = Moves(O, Y, R, before, after)
+        if count_near(moves, box, step.reach) > 0:
             for j in range(n):
-                nearest = math.inf
-                for w in range(n_walls):
-                    nearest = min(nearest, before[w, j] * after[w, j])
-                if not nearest < reach:
-                    continue
-                column(O, j, o)
-                column(Y, j, y)
-                column(before, j, b)
-                column(after, j, a)
                 walker = system * n + j
-                hit, u = first_hit(o, y, b, a, atoms, firsts, root, scale, is_isotropic, walker, k, seed)
-                if hit >= 0:
-                    if k >= burn_in:
-                        at = kills[system].sum()
-                        if at < hits.shape[1]:
-                            hit_place(o, y, u, atoms, firsts[hit], firsts[hit + 1], root, scale, walker, k,
-                                      seed, x)
-                            hits[system, at] = hit
-                            for i in range(d):
-                                places[system, at, i] = x[i]
-                        kills[system, (k - burn_in) * kills.shape[1] // length] += 1
-                    lost[n_lost], n_lost = j, n_lost + 1
+                hit, u = hit_of_lane(moves, j, targets, step, box, walker, k, seed, o, y)
+                if hit < 0:
+                    continue
+                if k >= burn_in:
+                    at = kills[system].sum()
+                    if at < hits.shape[1]:
+                        hit_place(o, y, u, targets, hit, step, walker, k, seed, x)
+                        hits[system, at] = hit
+                        for i in range(d):
+                            places[system, at, i] = x[i]
+                    kills[system, (k - burn_in) * kills.shape[1] // length] += 1
+                lost[n_lost], n_lost = j, n_lost + 1
         if n_lost == n:                          # nobody is left: the places before the step are kept
             for i in range(d):
                 for j in range(n):
                     Y[i, j] = O[i, j]
-            all_distances(Y, atoms, firsts, after, scratch)
+            all_distances(Y, targets, after, scratch)
         elif n_lost > 0:
             # the lost are in ascending order: the pick-th survivor by counting past them
             for m in range(n_lost):
@@ -111,23 +102,13 @@ def _evolve(system, Y, s, gradient, p, dt, theta, root, is_full, is_isotropic, w
         before, after = after, before
 
 
-@kernel(types.void(numbers_3d, words_3d, FUNCTION["gradient"], numbers_1d, number, number, numbers_2d, flag,
-                   flag, number, numbers_2d, numbers_2d,
-                   integers_1d, integer, integer, integer, integer, unsigned, integers_2d, numbers_3d,
-                   integers_2d), parallel=True)
-def fleming_viot_systems(Y, S, gradient, p, dt, theta, root, is_full, is_isotropic, widest, walls, atoms,
-                         firsts, start, n_steps, burn_in, length,
-                         seed, kills, places, hits):
+@kernel(types.void(numbers_3d, words_3d, FUNCTION["gradient"], numbers_1d, step_t, numbers_2d, targets_t, integer,
+                   integer, unsigned, counts_t), parallel=True)
+def fleming_viot_systems(Y, S, gradient, p, step, box, targets, start, n_steps, seed, counts):
     """Advance all systems Y (n_systems, d, n), S (n_systems, 4, n) by n_steps (even) from step `start`
-    (even).
-
-    kills (n_systems, n_batches) counts arrivals in each part of the `length` steps after `burn_in`; places
-    (n_systems, most, d) and hits (n_systems, most) keep the first of them: where, and at which wall.
-    """
+    (even)."""
     for system in prange(Y.shape[0]):
-        _evolve(system, Y[system], S[system], gradient, p, dt, theta, root, is_full, is_isotropic, widest,
-                walls, atoms, firsts, start, n_steps,
-                burn_in, length, seed, kills, places, hits)
+        _evolve(system, Y[system], S[system], gradient, p, step, box, targets, start, n_steps, seed, counts)
 
 
 @kernel(types.void(words_3d, unsigned))

@@ -2,15 +2,39 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.random import SeedSequence
+from numpy.typing import ArrayLike
 
 from ...core import checks
+from ...core.grid import Grid
+from ...core.results import Field
+from ...potentials.potential import Potential
+from ...potentials.regions import Ball, Region
 from ..dynamics.ensemble import Ensemble, thread_count
+from ..dynamics.walls import Walls
 from ..runs import driving
 from .exit_run import default_threads
 from .exit_time import another, constant
 from .results import PassageEstimate, limit_of_steps, student_factor
+from .splitting_kernels import (
+    BY_DISTANCE,
+    BY_FUNCTION,
+    BY_TABLE,
+    DIRECT,
+    FAILED,
+    LOG_P,
+    LOOP,
+    REACTIVE,
+    STEPS,
+    Coordinate,
+    Setting,
+    excursions,
+    repeats,
+)
+from .target_kernels import step_of
 from .targets import compiled_targets
 
 N_EXCURSIONS = 400                                               # of the pilot run
@@ -46,20 +70,24 @@ class SplittingTime(PassageEstimate):
     """
 
     @property
-    def rate(self):
+    def rate(self) -> PassageEstimate:
         """1 / value, an Estimate."""
         low, high = 1 / self.interval[1], (1 / self.interval[0] if self.interval[0] > 0 else math.inf)
         return PassageEstimate(1 / self.value, (low, high), f"1 / {self.method}", -self.log10, self.status,
                                self.inputs)
 
-    def to_dict(self):
+    def to_dict(self) -> dict:
         return {**super().to_dict(), "probability": self.probability.to_dict(), "n_steps": self.n_steps,
                 "direct_steps": self.direct_steps}
 
 
-def multilevel_splitting(potential, theta, source, target, dt, n_replicas=200, n_repeats=24,
-                         reaction_coordinate=None, x0=None, seed=1, level=None,
-                         extrapolate=False, walls=None, mobility=None, n_threads=None, progress=None):
+def multilevel_splitting(potential: Potential, theta: float, source: Region, target: Region, dt: float,
+                         n_replicas: int = 200, n_repeats: int = 24,
+                         reaction_coordinate=None, x0: ArrayLike | None = None,
+                         seed: int | SeedSequence | None = 1, level: float | None = None,
+                         extrapolate: bool = False,
+                         walls: Walls | Grid | Sequence | None = None, mobility=None,
+                         n_threads: int | None = None, progress: bool | None = None) -> SplittingTime:
     """Mean first-passage time from a well to a target over a barrier of many theta, by adaptive multilevel
     splitting [1]_.
 
@@ -110,7 +138,8 @@ def multilevel_splitting(potential, theta, source, target, dt, n_replicas=200, n
     Examples
     --------
     >>> V = fp.Potential("(x**2 - 1)**2")
-    >>> tau = fp.multilevel_splitting(V, 0.1, fp.HalfSpace([-1], 0.9), fp.HalfSpace([1], 0.9), 0.01, 100, 8, x0=[-1.0])
+    >>> A, B = fp.HalfSpace([-1], 0.9), fp.HalfSpace([1], 0.9)
+    >>> tau = fp.multilevel_splitting(V, 0.1, A, B, 0.01, 100, 8, x0=[-1.0])
     >>> bool(abs(tau - 25527) < tau.error), bool(tau.n_steps < 0.1 * tau.direct_steps)
     (True, True)
 
@@ -121,8 +150,8 @@ def multilevel_splitting(potential, theta, source, target, dt, n_replicas=200, n
     theta = constant("theta", theta, "splitting needs one temperature")
     dt = constant("dt", dt, "splitting needs one time step")
     n_replicas, n_repeats = checks.whole("n_replicas", n_replicas, 2), checks.whole("n_repeats", n_repeats, 4)
-    sources, targets = compiled_targets("source", source,
-                                        potential.ndim), compiled_targets("target", target, potential.ndim)
+    sources = compiled_targets("source", source, potential.ndim)
+    targets = compiled_targets("target", target, potential.ndim)
     x0 = start_in(source, x0, potential.ndim)
     if not sources.contains(x0) or targets.contains(x0):
         raise ValueError(f"x0 = {x0.tolist()} must lie in the source and outside the target.")
@@ -149,7 +178,7 @@ def multilevel_splitting(potential, theta, source, target, dt, n_replicas=200, n
 
 def compiled_ensemble(caller, potential, x0, dt, seed, settings):
     """Checked settings of paths that only compiled kernels can run."""
-    if getattr(potential, "is_time_dependent", False):
+    if potential.is_time_dependent:
         raise ValueError(f"the potential depends on t; {caller} needs a potential that does not, hold t "
                          "fixed with with_params.")
     probe = Ensemble(potential, x0=x0, dt=dt, seed=seed, precision="double", **settings)
@@ -165,7 +194,7 @@ def compiled_ensemble(caller, potential, x0, dt, seed, settings):
 def start_in(source, x0, ndim):
     """The start (ndim,): as given, or the centre of a ball."""
     if x0 is None:
-        if not hasattr(source, "centre"):
+        if not isinstance(source, Ball):
             raise ValueError(f"x0 is needed: a point of the well inside the source {source!r}.")
         x0 = source.centre
     x0 = checks.points("x0", np.atleast_1d(x0), ndim)
@@ -174,32 +203,20 @@ def start_in(source, x0, ndim):
     return np.array(x0)
 
 
-def kernel_settings(e):
-    """Arguments that the kernels of walkers share: gradient, p, dt, theta, root, is_full, is_isotropic,
-    widest, walls."""
-    matrix = e.mobility.matrix
-    is_isotropic = bool((matrix == matrix[0, 0] * np.eye(e.ndim)).all())
-    return (e.potential.block("gradient"), e.potential.p, e.schedule.dt, e.schedule.theta, e.mobility.root,
-            e.mobility.is_full, is_isotropic,
-            float(np.linalg.eigvalsh(matrix)[-1]), e.table)
-
-
 def _coordinate(given, potential):
-    """kind, value function, its parameters, and the table (origin, inverse, shape, values) of a reaction
-    coordinate."""
-    from ...potentials.potential import Potential
-    from .splitting_kernels import BY_DISTANCE, BY_FUNCTION, BY_TABLE
-
+    """(value function, Coordinate) of a reaction coordinate."""
     ndim = potential.ndim
     table = (np.zeros(ndim), np.ones(ndim), np.full(ndim, 2), np.zeros(2**ndim))
     if given is None:
-        return (BY_DISTANCE, potential.block("value"), potential.p, *table)
-    grid, values = (given.grid, given.values) if hasattr(given,
-                                                         "grid") and hasattr(given,
-                                                                             "values") else given if isinstance(given, tuple) and len(given) == 2 else (None, None)
+        return potential.block("value"), Coordinate(BY_DISTANCE, potential.p, *table)
+    grid = values = None
+    if isinstance(given, Field):
+        grid, values = given.grid, given.values
+    elif isinstance(given, tuple) and len(given) == 2:
+        grid, values = given
     if grid is not None:
         values = np.array(values, float)
-        if not hasattr(grid, "centres") or grid.ndim != ndim or values.shape != grid.shape:
+        if not isinstance(grid, Grid) or grid.ndim != ndim or values.shape != grid.shape:
             raise ValueError(f"reaction_coordinate must be a Field or (Grid, values) with {ndim} axes and "
                              f"one value a cell, got {checks.shown(given)}.")
         if not grid.is_uniform:
@@ -208,7 +225,8 @@ def _coordinate(given, potential):
             raise ValueError("reaction_coordinate holds no finite value.")
         values[~np.isfinite(values)] = np.nanmin(values[np.isfinite(values)])
         origin = np.array([c[0] for c in grid.centres])
-        return BY_TABLE, potential.block("value"), potential.p, origin, 1 / grid.h, np.array(grid.shape), values.ravel()
+        table = (origin, 1 / grid.h, np.array(grid.shape), values.ravel())
+        return potential.block("value"), Coordinate(BY_TABLE, potential.p, *table)
     if isinstance(given, Potential):
         function = given
     elif isinstance(given, str) or callable(given):
@@ -224,19 +242,17 @@ def _coordinate(given, potential):
         raise ValueError(f"reaction_coordinate has {function.ndim} coordinates and the potential has {ndim}.")
     if function.is_black_box:
         raise ValueError("reaction_coordinate is a black box; give its values on a grid, as (Grid, values).")
-    return (BY_FUNCTION, function.block("value"), function.p, *table)
+    return function.block("value"), Coordinate(BY_FUNCTION, function.p, *table)
 
 
 def _one_run(e, sources, targets, coordinate, n_replicas, n_repeats, level, n_threads, progress):
     """The SplittingTime at the time step of the ensemble `e`."""
-    from .splitting_kernels import excursions, repeats
-
-    dt = e.schedule.dt
-    common = (e.X[:, 0].copy(), *kernel_settings(e), sources.atoms, sources.first, targets.atoms,
-              targets.first, *coordinate, e.key)
+    dt, gradient, (value, about) = e.schedule.dt, e.potential.block("gradient"), coordinate
+    problem = (Setting(e.X[:, 0].copy(), e.potential.p, e.table, MOST_STEPS, np.uint64(e.key)),
+               step_of(dt, e.schedule.theta, e.mobility), sources.walls, targets.walls, about)
     if level is None:
         highest = np.zeros(N_EXCURSIONS)
-        excursions(MOST_STEPS, math.inf, *common, highest)
+        excursions(math.inf, gradient, value, *problem, highest)
         level = float(np.quantile(highest, QUANTILE, method="lower"))
         if not math.isfinite(level):
             raise ValueError(f"{100 * np.isinf(highest).mean():.0f} % of the excursions from the source "
@@ -250,21 +266,18 @@ def _one_run(e, sources, targets, coordinate, n_replicas, n_repeats, level, n_th
         while len(rows) < n_repeats and not is_pressed():
             part = np.zeros((min(batch, n_repeats - len(rows)), COLUMNS))
             with thread_count(n_threads):
-                repeats(len(rows), n_replicas, MOST_STEPS, level, *common, part)
+                repeats(len(rows), n_replicas, level, gradient, value, *problem, part)
             rows.extend(part)
             if shown is not None:
                 shown.update(len(part))
-    inputs = {"potential": str(getattr(e.potential, "source", e.potential)), "theta": e.schedule.theta,
-              "dt": dt, "n_replicas": n_replicas, "n_repeats": len(rows),
-              "seed": e.seed, "source": repr(sources.regions[0]), "target": repr(targets.regions[0])}
+    inputs = {"potential": e.potential.source, "theta": e.schedule.theta, "dt": dt, "n_replicas": n_replicas,
+              "n_repeats": len(rows), "seed": e.seed, "source": repr(sources.regions[0]), "target": repr(targets.regions[0])}
     note = "" if len(rows) == n_repeats else f"stopped by Ctrl-C after {len(rows)} of {n_repeats} repeats"
     return _result(np.array(rows).reshape(-1, COLUMNS), level, inputs, note)
 
 
 def _result(rows, level, inputs, note):
     """Estimates from the rows of the kernel, one a repeat."""
-    from .splitting_kernels import DIRECT, FAILED, LOG_P, LOOP, REACTIVE, STEPS
-
     n, n_steps = len(rows), int(rows[:, STEPS].sum())
     method = f"multilevel splitting, {inputs['n_replicas']} replicas, {n} repeats, dt = {inputs['dt']:g}"
     p, loop, reactive = np.exp(rows[:, LOG_P]), rows[:, LOOP], rows[:, REACTIVE]
@@ -280,20 +293,26 @@ def _result(rows, level, inputs, note):
                              standard_error=math.inf, probability=none, loop_time=none,
                              reactive_time=none, direct_steps=math.inf, **extras)
     t = student_factor(n)
-    mean = lambda a: PassageEstimate(a.mean(), (a.mean() - t * a.std(ddof=1) / math.sqrt(n), a.mean()
-                                                + t * a.std(ddof=1) / math.sqrt(n)), method, inputs=inputs,
-                                     standard_error=a.std(ddof=1) / math.sqrt(n))
+
+    def mean(a):
+        standard = a.std(ddof=1) / math.sqrt(n)
+        return PassageEstimate(a.mean(), (a.mean() - t * standard, a.mean() + t * standard), method,
+                               inputs=inputs, standard_error=standard)
 
     def time(keep):
-        return (1 / p[keep].mean() - 1) * loop[keep].mean() + reactive[keep][p[keep]
-                                                                             > 0].mean() if p[keep].any() else math.inf
+        if not p[keep].any():
+            return math.inf
+        return (1 / p[keep].mean() - 1) * loop[keep].mean() + reactive[keep][p[keep] > 0].mean()
     value = time(np.arange(n))
     with np.errstate(divide="ignore"):
         logs = np.log([time(np.delete(np.arange(n), k)) for k in range(n)])  # jackknife of log tau
-    spread = math.sqrt((n - 1) / n * float(((logs - logs.mean()) ** 2).sum())) if np.isfinite(logs).all() else math.inf
+    spread = math.inf
+    if np.isfinite(logs).all():
+        spread = math.sqrt((n - 1) / n * float(((logs - logs.mean()) ** 2).sum()))
     status = note or "ok"
     if p.max() > HEAVY * p.sum():
-        status = f"one repeat of {n} makes {100 * p.max() / p.sum():.0f} % of the probability: the error cannot be trusted; take more replicas or a better reaction coordinate"
+        status = (f"one repeat of {n} makes {100 * p.max() / p.sum():.0f} % of the probability: the error cannot "
+                  "be trusted; take more replicas or a better reaction coordinate")
     low, high = value * math.exp(-t * spread), value * math.exp(min(t * spread, 700.0))
     standard = value * spread
     direct = value / inputs["dt"] / spread**2 if spread > 0 else math.inf

@@ -12,6 +12,7 @@ steps at which the coordinate rose to a new maximum: only they can be such first
 Ann. Appl. Probab. 26, 3559 (2016).
 """
 import math
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -19,7 +20,7 @@ from numba import prange, types
 
 from ...core.compilation import (
     FUNCTION,
-    flag,
+    helper,
     integer,
     integers_1d,
     kernel,
@@ -30,9 +31,7 @@ from ...core.compilation import (
 )
 from ...core.compilation.special import options
 from ..dynamics.noise_kernels import BRANCH, CHOICE, PILOT, fill_noise, uniform_of, words_of
-from ..dynamics.step_kernels import through, through_transpose
-from ..dynamics.wall_kernels import NEAR, fold
-from .target_kernels import all_distances, column, first_hit
+from .target_kernels import Moves, all_distances, column, hit_of_lane, make_step, step_t, targets_t
 
 BY_DISTANCE, BY_TABLE, BY_FUNCTION = range(3)                    # kinds of reaction coordinate
 AT_SOURCE, AT_TARGET, LADDER_FULL, TOO_LONG = range(4)           # why a path stopped
@@ -43,6 +42,68 @@ LOG_P, LOOP, REACTIVE, STEPS, DIRECT, FAILED = range(6)          # columns of th
 u32 = np.uint32
 
 
+class Coordinate(NamedTuple):
+    """A reaction coordinate: its kind, the parameters of a block function, and a table of values (flat, C order)
+    on the nodes origin + k / inverse."""
+    kind: int
+    parameters: np.ndarray
+    origin: np.ndarray
+    inverse: np.ndarray
+    shape: np.ndarray
+    table: np.ndarray
+
+
+class Setting(NamedTuple):
+    """The start, parameters of the potential, walls of the box, the steps that one path may make, and the seed."""
+    x0: np.ndarray
+    p: np.ndarray
+    box: np.ndarray
+    limit: int
+    seed: int
+
+
+class Problem(NamedTuple):
+    """What all paths share. It is put together inside the kernels: a parallel loop takes no nested tuples."""
+    setting: Setting
+    step: tuple
+    sources: tuple
+    targets: tuple
+    coordinate: Coordinate
+
+
+class Walker(NamedTuple):
+    """Arrays of one path: place X and the one before O, gradient G (d, 1), normals W of 2 PAIRS steps, generator s
+    (4, 1), distances to source S and target T, those before the step B (n_walls, 1), and working space."""
+    X: np.ndarray
+    O: np.ndarray
+    R: np.ndarray
+    o: np.ndarray
+    y: np.ndarray
+    G: np.ndarray
+    W: np.ndarray
+    s: np.ndarray
+    S: np.ndarray
+    T: np.ndarray
+    B: np.ndarray
+    sign: np.ndarray
+    wound: np.ndarray
+    scratch: np.ndarray
+    value: np.ndarray
+
+
+coordinate_t = types.NamedTuple((integer, numbers_1d, numbers_1d, numbers_1d, integers_1d, numbers_1d), Coordinate)
+setting_t = types.NamedTuple((numbers_1d, numbers_1d, numbers_2d, integer, unsigned), Setting)
+
+
+@numba.njit(**options)
+def _walker(problem):
+    """Empty arrays for one path."""
+    d, n, m = problem.setting.x0.size, problem.sources.first.size - 1, problem.targets.first.size - 1
+    return Walker(np.empty((d, 1)), np.empty((d, 1)), np.empty((d, 1)), np.empty(d), np.empty(d), np.empty((d, 1)), np.empty((2 * PAIRS * d, 1), np.float32),
+                  np.empty((4, 1), np.uint32), np.empty((n, 1)), np.empty((m, 1)), np.empty((m, 1)),
+                  np.ones((d, 1)), np.zeros((d, 1)), np.empty(1), np.empty(1))
+
+
 @numba.njit(**options)
 def _put(x, X):
     """X (d, 1) = x (d,)."""
@@ -51,9 +112,9 @@ def _put(x, X):
 
 
 @numba.njit(**options)
-def _smallest(X, atoms, firsts, D, scratch):
+def _smallest(X, walls, D, scratch):
     """Distance of X (d, 1) to the nearest of some walls."""
-    all_distances(X, atoms, firsts, D, scratch)
+    all_distances(X, walls, D, scratch)
     nearest = D[0, 0]
     for w in range(1, D.shape[0]):
         nearest = min(nearest, D[w, 0])
@@ -78,108 +139,76 @@ def _in_table(X, origin, inverse, shape, values):
 
 
 @numba.njit(**options)
-def coordinate(X, kind, value, q, origin, inverse, shape, table, to_source, to_target, out):
-    """Reaction coordinate of X (d, 1): d_A / (d_A + d_B) from the two distances, a table, or a block function
-    with parameters q."""
-    if kind == BY_TABLE:
-        return _in_table(X, origin, inverse, shape, table)
-    if kind == BY_FUNCTION:
-        value(X, q, out)
+def coordinate(X, value, about, to_source, to_target, out):
+    """Reaction coordinate of X (d, 1): d_A / (d_A + d_B) from the two distances, a table, or a block function."""
+    if about.kind == BY_TABLE:
+        return _in_table(X, about.origin, about.inverse, about.shape, about.table)
+    if about.kind == BY_FUNCTION:
+        value(X, about.parameters, out)
         return out[0]
     return max(to_source, 0.0) / (max(to_source, 0.0) + max(to_target, 0.0) + 1e-300)
 
 
 @numba.njit(**options)
-def _begin(s, W, trajectory, purpose, seed):
-    """Start the stream of a trajectory: generator s (4, 1) and its first noise W."""
+def _begin(walker, trajectory, purpose, seed):
+    """Start the stream of a trajectory and draw its first noise."""
     w = words_of(trajectory, purpose, 0, 0, seed)
     for k in range(4):
-        s[k, 0] = u32(w[k])
-    fill_noise(s, W, False)
+        walker.s[k, 0] = u32(w[k])
+    fill_noise(walker.s, walker.W, False)
 
 
 @numba.njit(**options)
-def _step(X, G, W, s, step, gradient, p, dt, sigma, root, is_full, walls, sign, wound):
-    """One Euler-Maruyama step of one walker, the `step`-th of its stream."""
-    d, at = X.shape[0], step % (2 * PAIRS)
-    if at == 0 and step > 0:
-        fill_noise(s, W, False)
-    gradient(X, p, G)
-    Z = W[at * d:at * d + d]
-    if is_full:
-        through_transpose(root, G)
-        through(root, G, 0)
-        through(root, Z, 0)
-    for i in range(d):
-        rate, spread = (dt, sigma) if is_full else (dt * root[i, i] * root[i, i], sigma * root[i, i])
-        X[i, 0] += spread * np.float64(Z[i, 0]) - rate * G[i, 0]
-    if walls.shape[1] > 0:
-        fold(X, walls, sign, wound)
+def _stepped(walker, k, trajectory, gradient, problem):
+    """Make the step number k of a stream; (whether it met the target, distances to target and source after
+    it)."""
+    d, at = problem.setting.x0.size, k % (2 * PAIRS)
+    if at == 0 and k > 0:
+        fill_noise(walker.s, walker.W, False)
+    for w in range(walker.T.shape[0]):
+        walker.B[w, 0] = walker.T[w, 0]
+    gradient(walker.X, problem.setting.p, walker.G)
+    box, step = problem.setting.box, problem.step
+    R = walker.R if box.shape[1] > 0 else walker.X
+    make_step(walker.X, walker.O, R, walker.G, walker.W, at * d, step, box, walker.sign, walker.wound)
+    to_target = _smallest(walker.X, problem.targets, walker.T, walker.scratch)
+    moves = Moves(walker.O, walker.X, R, walker.B, walker.T)
+    hit, _ = hit_of_lane(moves, 0, problem.targets, step, box, trajectory, k + 1, problem.setting.seed, walker.o,
+                         walker.y)
+    return hit >= 0, to_target, _smallest(walker.X, problem.sources, walker.S, walker.scratch)
 
 
 @numba.njit(**options)
-def _arrived(o, X, b, a, atoms, firsts, root, scale, reach, is_isotropic, trajectory, step, seed):
-    """Whether the step from o (d,) to X (d, 1) met the target; b (n_walls,), a (n_walls, 1) distances before
-    and after."""
-    near = False
-    for w in range(b.size):
-        near |= b[w] * a[w, 0] < reach
-    if not near:
-        return False
-    y, after = np.empty(o.size), np.empty(b.size)
-    column(X, 0, y)
-    column(a, 0, after)
-    return first_hit(o, y, b, after, atoms, firsts, root, scale, is_isotropic, trajectory, step, seed)[0] >= 0
-
-
-@numba.njit(**options)
-def _travel(X, s, W, at, trajectory, limit, gradient, p, dt, theta, root, is_full, is_isotropic, widest,
-            walls, sources, source_firsts,
-            targets, target_firsts, kind, value, q, origin, inverse, shape, table, seed, ladder, places,
-            steps, score):
-    """Run one path from X (d, 1) until source or target; (why it stopped, rungs in the ladder).
+def _travel(walker, at, trajectory, limit, gradient, value, problem, ladder, places, steps, score):
+    """Run one path from its place until source or target; (why it stopped, its largest coordinate).
 
     at = [steps of the stream, steps of the path, rungs so far], kept so that the call can be repeated with a
     longer ladder; ladder (n,), places (n, d), steps (n,) get the coordinate, place and path step of every new
     maximum above `score`.
     """
-    d = X.shape[0]
-    scale = 2.0 * theta * dt
-    sigma, reach = math.sqrt(scale), 0.5 * NEAR * scale * widest
-    G, o, out, scratch = np.empty((d, 1)), np.empty(d), np.empty(1), np.empty(1)
-    sign, wound = np.ones((d, 1)), np.zeros((d, 1))
-    S, T = np.empty((source_firsts.size - 1, 1)), np.empty((target_firsts.size - 1, 1))
-    b = np.empty(T.shape[0])
-    _smallest(X, targets, target_firsts, T, scratch)
+    _smallest(walker.X, problem.targets, walker.T, walker.scratch)
     while True:
         if at[2] == ladder.size:
             return LADDER_FULL, score
         if at[1] >= limit:
             return TOO_LONG, score
-        column(T, 0, b)
-        column(X, 0, o)
-        _step(X, G, W, s, at[0], gradient, p, dt, sigma, root, is_full, walls, sign, wound)
+        is_hit, to_target, to_source = _stepped(walker, at[0], trajectory, gradient, problem)
         at[0] += 1
         at[1] += 1
-        to_target = _smallest(X, targets, target_firsts, T, scratch)
-        if _arrived(o, X, b, T, targets, target_firsts, root, scale, reach, is_isotropic, trajectory, at[0],
-                    seed):
+        if is_hit:
             return AT_TARGET, math.inf
-        to_source = _smallest(X, sources, source_firsts, S, scratch)
         if to_source <= 0.0:
             return AT_SOURCE, score
-        c = coordinate(X, kind, value, q, origin, inverse, shape, table, to_source, to_target, out)
+        c = coordinate(walker.X, value, problem.coordinate, to_source, to_target, walker.value)
         if c > score:
             score = c
             ladder[at[2]], steps[at[2]] = c, at[1]
-            column(X, 0, places[at[2]])
+            column(walker.X, 0, places[at[2]])
             at[2] += 1
 
 
 @numba.njit(**options)
-def _loops(repeat, n_entries, limit, level, x0, gradient, p, dt, theta, root, is_full, is_isotropic, widest,
-           walls, sources, source_firsts,
-           targets, target_firsts, kind, value, q, origin, inverse, shape, table, seed, entries, highest):
+def _loops(repeat, n_entries, level, gradient, value, problem, entries, highest):
     """Loops source -> Sigma -> source of one long path; (mean steps to Sigma, mean steps back, steps made,
     direct arrivals, entries).
 
@@ -188,34 +217,23 @@ def _loops(repeat, n_entries, limit, level, x0, gradient, p, dt, theta, root, is
     pilot run). The first loop, which begins at x0 and not where loops begin, is not counted. An arrival at
     the target begins again at x0.
     """
-    d, is_pilot = x0.size, level == math.inf
-    scale = 2.0 * theta * dt
-    sigma, reach = math.sqrt(scale), 0.5 * NEAR * scale * widest
-    X, G, o, out, scratch = np.empty((d, 1)), np.empty((d, 1)), np.empty(d), np.empty(1), np.empty(1)
-    W, s = np.empty((2 * PAIRS * d, 1), np.float32), np.empty((4, 1), np.uint32)
-    sign, wound = np.ones((d, 1)), np.zeros((d, 1))
-    S, T = np.empty((source_firsts.size - 1, 1)), np.empty((target_firsts.size - 1, 1))
-    b, trajectory = np.empty(T.shape[0]), repeat * STREAMS
-    _begin(s, W, trajectory, PILOT if is_pilot else BRANCH, seed)
-    _put(x0, X)
-    _smallest(X, targets, target_firsts, T, scratch)
+    is_pilot, trajectory = level == math.inf, repeat * STREAMS
+    walker = _walker(problem)
+    _begin(walker, trajectory, PILOT if is_pilot else BRANCH, problem.setting.seed)
+    _put(problem.setting.x0, walker.X)
+    _smallest(walker.X, problem.targets, walker.T, walker.scratch)
     up, down, to_sigma, begun, k, met, closed, seen, direct = 0, 0, 0, 0, 0, -1, -1, 0, 0
     is_high, is_out, top = False, False, -math.inf
-    while k < limit and (seen < highest.size if is_pilot else met < n_entries or is_high):
-        column(T, 0, b)
-        column(X, 0, o)
-        _step(X, G, W, s, k, gradient, p, dt, sigma, root, is_full, walls, sign, wound)
+    while k < problem.setting.limit and (seen < highest.size if is_pilot else met < n_entries or is_high):
+        is_hit, to_target, to_source = _stepped(walker, k, trajectory, gradient, problem)
         k += 1
-        to_target = _smallest(X, targets, target_firsts, T, scratch)
-        to_source = _smallest(X, sources, source_firsts, S, scratch)
-        if _arrived(o, X, b, T, targets, target_firsts, root, scale, reach, is_isotropic, trajectory, k,
-                    seed):
+        if is_hit:
             direct += 1
             if is_pilot:
                 highest[seen] = math.inf
                 seen += 1
-            _put(x0, X)
-            _smallest(X, targets, target_firsts, T, scratch)
+            _put(problem.setting.x0, walker.X)
+            _smallest(walker.X, problem.targets, walker.T, walker.scratch)
             is_high, is_out, begun, top = False, False, k, -math.inf
         elif to_source <= 0.0:
             if is_out and is_pilot:
@@ -230,12 +248,12 @@ def _loops(repeat, n_entries, limit, level, x0, gradient, p, dt, theta, root, is
             is_high, is_out, top = False, False, -math.inf
         else:
             is_out = True
-            c = coordinate(X, kind, value, q, origin, inverse, shape, table, to_source, to_target, out)
+            c = coordinate(walker.X, value, problem.coordinate, to_source, to_target, walker.value)
             top = max(top, c)
             if c > level and not is_high and met < n_entries:
                 is_high, to_sigma, begun = True, k - begun, k
                 if closed >= 0:
-                    column(X, 0, entries[met])
+                    column(walker.X, 0, entries[met])
                     met += 1
     n = max(closed, 1)
     return up / n, down / n, k, direct, met
@@ -250,43 +268,44 @@ def _copy(ladder, places, steps, of, wider, more, longer, to, n):
             more[to, k, i] = places[of, k, i]
 
 
+@helper
+def _longer(ladder, places, steps):
+    """The same ladders with room for twice as many rungs."""
+    n, m, d = places.shape
+    wider, longer, more = np.empty((n, 2 * m)), np.empty((n, 2 * m), np.int64), np.empty((n, 2 * m, d))
+    for i in range(n):
+        _copy(ladder, places, steps, i, wider, more, longer, i, m)
+    return wider, more, longer
+
+
 @numba.njit(**options)
-def _repeat(repeat, n_replicas, limit, level, x0, gradient, p, dt, theta, root, is_full, is_isotropic, widest,
-            walls, sources, source_firsts,
-            targets, target_firsts, kind, value, q, origin, inverse, shape, table, seed, result):
+def _repeat(repeat, n_replicas, level, gradient, value, problem, result):
     """One repeat; result: log p, mean time of a loop, mean time of a reactive path, steps made, direct
     arrivals, failure."""
-    d = x0.size
+    d, dt, seed = problem.setting.x0.size, problem.step.dt, problem.setting.seed
     entries = np.empty((n_replicas, d))
-    up, down, made, direct, met = _loops(repeat, n_replicas, limit, level, x0, gradient, p, dt, theta, root,
-                                         is_full, is_isotropic, widest, walls,
-                                         sources, source_firsts, targets, target_firsts, kind, value, q,
-                                         origin, inverse, shape, table, seed,
-                                         entries, np.empty(0))
+    up, down, made, direct, met = _loops(repeat, n_replicas, level, gradient, value, problem, entries, np.empty(0))
     result[LOOP], result[DIRECT], result[STEPS], result[FAILED] = (up + down) * dt, direct, made, 0.0
     if met < n_replicas:
         result[FAILED] = 1.0
         return
     ladder, steps = np.empty((n_replicas, FIRST_LADDER)), np.empty((n_replicas, FIRST_LADDER), np.int64)
     places, score = np.empty((n_replicas, FIRST_LADDER, d)), np.full(n_replicas, -math.inf)
-    rungs, length, dead, alive = (np.zeros(n_replicas, np.int64), np.zeros(n_replicas, np.int64),
-                                  np.arange(n_replicas), np.empty(n_replicas, np.int64))
-    X, W, s, at = np.empty((d, 1)), np.empty((2 * PAIRS * d, 1),
-                                             np.float32), np.empty((4, 1), np.uint32), np.zeros(3, np.int64)
-    S, T, scratch, out = np.empty((source_firsts.size - 1, 1)), np.empty((target_firsts.size - 1,
-                                                                          1)), np.empty(1), np.empty(1)
+    rungs, length = np.zeros(n_replicas, np.int64), np.zeros(n_replicas, np.int64)
+    dead, alive, at = np.arange(n_replicas), np.empty(n_replicas, np.int64), np.zeros(3, np.int64)
+    walker = _walker(problem)
     branch, log_p, n_dead, n_alive, z = 0, 0.0, n_replicas, 0, -math.inf
     while True:
         for r in dead[:n_dead]:
             branch += 1
             # the first paths; the place on Sigma is their first rung, so that every score exceeds the level
             if n_alive == 0:
-                _put(entries[r], X)
-                score[r] = coordinate(X, kind, value, q, origin, inverse, shape, table,
-                                      _smallest(X, sources, source_firsts, S, scratch),
-                                      _smallest(X, targets, target_firsts, T, scratch), out)
+                _put(entries[r], walker.X)
+                score[r] = coordinate(walker.X, value, problem.coordinate,
+                                      _smallest(walker.X, problem.sources, walker.S, walker.scratch),
+                                      _smallest(walker.X, problem.targets, walker.T, walker.scratch), walker.value)
                 ladder[r, 0], steps[r, 0], at[1], at[2] = score[r], 0, 0, 1
-                column(X, 0, places[r, 0])
+                column(walker.X, 0, places[r, 0])
             else:
                 parent = alive[min(int(uniform_of(repeat, CHOICE, 0, branch, seed) * n_alive), n_alive - 1)]
                 k = 0
@@ -298,23 +317,15 @@ def _repeat(repeat, n_replicas, limit, level, x0, gradient, p, dt, theta, root, 
                     rungs[r], length[r], score[r] = n, length[parent], score[parent]
                     continue
                 at[1], at[2], score[r] = steps[r, k], n, ladder[r, k]
-                _put(places[r, k], X)
+                _put(places[r, k], walker.X)
             at[0], before = 0, at[1]
-            _begin(s, W, repeat * STREAMS + branch, BRANCH, seed)
+            _begin(walker, repeat * STREAMS + branch, BRANCH, seed)
             end = LADDER_FULL
             while end == LADDER_FULL:
                 if at[2] == ladder.shape[1]:
-                    m = ladder.shape[1]
-                    wider, longer, more = np.empty((n_replicas, 2 * m)), np.empty((n_replicas, 2 * m),
-                                                                                  np.int64), np.empty((n_replicas, 2 * m, d))
-                    for i in range(n_replicas):
-                        _copy(ladder, places, steps, i, wider, more, longer, i, m)
-                    ladder, steps, places = wider, longer, more
-                end, score[r] = _travel(X, s, W, at, repeat * STREAMS + branch, before + limit, gradient, p,
-                                        dt, theta, root, is_full,
-                                        is_isotropic, widest, walls, sources, source_firsts, targets,
-                                        target_firsts, kind, value, q, origin,
-                                        inverse, shape, table, seed, ladder[r], places[r], steps[r], score[r])
+                    ladder, places, steps = _longer(ladder, places, steps)
+                end, score[r] = _travel(walker, at, repeat * STREAMS + branch, before + problem.setting.limit, gradient, value,
+                                        problem, ladder[r], places[r], steps[r], score[r])
             made += at[1] - before
             rungs[r], length[r] = at[2], at[1]
             if end == TOO_LONG:
@@ -336,32 +347,19 @@ def _repeat(repeat, n_replicas, limit, level, x0, gradient, p, dt, theta, root, 
     result[LOG_P], result[REACTIVE], result[STEPS] = log_p, (up + length.sum() / n_replicas) * dt, made
 
 
-ARGUMENTS = (numbers_1d, FUNCTION["gradient"], numbers_1d, number, number, numbers_2d, flag, flag, number,
-             numbers_2d, numbers_2d, integers_1d,
-             numbers_2d, integers_1d, integer, FUNCTION["value"], numbers_1d, numbers_1d, numbers_1d,
-             integers_1d, numbers_1d, unsigned)
-
-
-@kernel(types.void(integer, number, *ARGUMENTS, numbers_1d))
-def excursions(limit, level, x0, gradient, p, dt, theta, root, is_full, is_isotropic, widest, walls, sources,
-               source_firsts, targets,
-               target_firsts, kind, value, q, origin, inverse, shape, table, seed, highest):
+@kernel(types.void(number, FUNCTION["gradient"], FUNCTION["value"], setting_t, step_t, targets_t, targets_t,
+                   coordinate_t, numbers_1d))
+def excursions(level, gradient, value, setting, step, sources, targets, about, highest):
     """highest (n,) = largest coordinates of n excursions from the source (infinite: arrived), for the choice
     of Sigma."""
-    _loops(0, 0, limit, level, x0, gradient, p, dt, theta, root, is_full, is_isotropic, widest, walls,
-           sources, source_firsts, targets,
-           target_firsts, kind, value, q, origin, inverse, shape, table, seed, np.empty((0, x0.size)),
-           highest)
+    problem = Problem(setting, step, sources, targets, about)
+    _loops(0, 0, level, gradient, value, problem, np.empty((0, setting.x0.size)), highest)
 
 
-@kernel(types.void(integer, integer, integer, number, *ARGUMENTS, numbers_2d), parallel=True)
-def repeats(first, n_replicas, limit, level, x0, gradient, p, dt, theta, root, is_full, is_isotropic, widest,
-            walls, sources, source_firsts,
-            targets, target_firsts, kind, value, q, origin, inverse, shape, table, seed, results):
-    """Independent repeats first, first + 1, ...: results (n, 6), columns LOG_P .. FAILED. `limit` bounds the
-    steps of a path."""
+@kernel(types.void(integer, integer, number, FUNCTION["gradient"], FUNCTION["value"], setting_t, step_t, targets_t,
+                   targets_t, coordinate_t, numbers_2d), parallel=True)
+def repeats(first, n_replicas, level, gradient, value, setting, step, sources, targets, about, results):
+    """Independent repeats first, first + 1, ...: results (n, 6), columns LOG_P .. FAILED."""
     for k in prange(results.shape[0]):
-        _repeat(first + k, n_replicas, limit, level, x0, gradient, p, dt, theta, root, is_full, is_isotropic,
-                widest, walls, sources,
-                source_firsts, targets, target_firsts, kind, value, q, origin, inverse, shape, table, seed,
-                results[k])
+        problem = Problem(setting, step, sources, targets, about)
+        _repeat(first + k, n_replicas, level, gradient, value, problem, results[k])
