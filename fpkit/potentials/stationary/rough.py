@@ -44,8 +44,8 @@ def settle_flat(surface: Surface, x: np.ndarray, span: np.ndarray, value_range: 
 
 
 def _sign_change(surface, y, axis, span, noise):
-    """t at which the derivative of f along `axis` at y + t axis turns from negative to positive; 0 on a floor,
-    None where it does not."""
+    """t at which the derivative of f along `axis` at y + t axis turns from negative to positive: 0 on a
+    floor, and None where it does not."""
     reach = REACH * span.min()
     slope = lambda t: float((surface.gradient(surface.into_box(y + t * axis))[0] * axis).sum())
     low, high = -reach, reach

@@ -96,8 +96,10 @@ def test_a_kernel_is_pickled_by_its_name():
 def test_parallel_kernels_may_be_called_from_several_threads():
     arrays = [np.zeros(1000) for _ in range(4)]
     threads = [threading.Thread(target=filled, args=(a,)) for a in arrays]
-    for t in threads: t.start()
-    for t in threads: t.join()
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
     assert all(np.array_equal(a, np.arange(1000)) for a in arrays)
 
 

@@ -9,8 +9,8 @@ from fpkit.landscapes.report.page import _link
 
 
 @pytest.mark.parametrize("text, depth", [
-    ("{}", 1), ('{"a": [1, [2]]}', 3), ('{"a": "[[[["}', 1), (r'{"a\\": "\"[[\\"}', 1), ('"[', 0), ("[[]][", 2),
-    (r'"\\"[', 1), ("", 0)])
+    ("{}", 1), ('{"a": [1, [2]]}', 3), ('{"a": "[[[["}', 1), (r'{"a\\": "\"[[\\"}', 1), ('"[', 0),
+    ("[[]][", 2), (r'"\\"[', 1), ("", 0)])
 def test_brackets_in_strings_do_not_count(text, depth):
     assert deepest_bracket(text) == depth
 
@@ -29,17 +29,20 @@ def test_what_json_says_is_read_and_bombs_are_not():
 
 
 @pytest.mark.parametrize("page, link", [
-    ("a/index.html", "a/index.html"), ("javascript:alert(1)/index.html", "javascript%3Aalert%281%29/index.html"),
+    ("a/index.html", "a/index.html"),
+    ("javascript:alert(1)/index.html", "javascript%3Aalert%281%29/index.html"),
     ("JaVaScRiPt:x", "JaVaScRiPt%3Ax"), ("data:text/html,x", "data%3Atext/html%2Cx"),
-    ("//evil.example/x", "/evil.example/x"), ("/home/x.html", "/home/x.html"), ('a" onclick="b', "a%22%20onclick%3D%22b"),
+    ("//evil.example/x", "/evil.example/x"), ("/home/x.html", "/home/x.html"),
+    ('a" onclick="b', "a%22%20onclick%3D%22b"),
     ("\u00e9 1/index.html", "%C3%A9%201/index.html"), ("\\\\evil", "%5C%5Cevil")])
 def test_links_lead_to_files_beside_the_page_and_to_nothing_else(page, link):
     assert _link(page) == link
 
 
 def test_a_file_named_like_a_script_is_a_dead_link_in_a_comparison(tmp_path):
-    import fpkit as fp
     import numpy as np
+
+    import fpkit as fp
     from fpkit import cli
     from fpkit.landscapes.files.writing import write_landscape
     x = np.linspace(-1, 1, 9)
