@@ -5,7 +5,18 @@ from dataclasses import replace
 import numpy as np
 
 from .landscape_style import DECADES, MOST_CURVES, _important, _name_ends, _short, _word, styled, text_of
-from .style import COLOURS, DASHES, DENSITY_MAP, INK, LOSS_MAP, MARKERS, figure, image_axes, mark_masked
+from .style import (
+    COLOURS,
+    DASHES,
+    DENSITY_MAP,
+    INK,
+    LOSS_MAP,
+    MARKERS,
+    figure,
+    image_axes,
+    literal,
+    mark_masked,
+)
 
 
 @styled
@@ -60,7 +71,7 @@ def surfaces_figure(both):
             axes.annotate(str(w.number), at, ha="center", va="center", fontsize=8, fontweight="bold",
                           bbox={"boxstyle": "circle,pad=0.2", "facecolor": "white", "edgecolor": INK},
                           zorder=6)
-        axes.set_title(report.landscape.name[:40], fontsize=9.5)
+        axes.set_title(literal(report.landscape.name[:40]), fontsize=9.5)
     return made
 
 

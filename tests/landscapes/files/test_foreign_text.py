@@ -53,3 +53,18 @@ def test_a_file_named_like_a_script_is_a_dead_link_in_a_comparison(tmp_path):
                      str(tmp_path / "out"), "--paths", "20"]) == 0
     page = (tmp_path / "out" / "index.html").read_text()
     assert 'href="javascript%3Aalert%281%29/index.html"' in page and 'href="javascript:' not in page
+
+
+@pytest.mark.filterwarnings("ignore:Glyph")
+def test_names_that_look_like_formulas_are_drawn_as_they_are(tmp_path):
+    import numpy as np
+
+    from fpkit import cli
+    from fpkit.landscapes.files.writing import write_landscape
+    x, names = np.linspace(-1, 1, 9), ("a$\\frac$ {{ 7*7 }}.h5", "_b$_{.h5")
+    for name in names:
+        write_landscape(tmp_path / name, x, x, {"train_loss": (x[:, None]**2 - 0.4)**2 + x**2 + 0.1 * x})
+    assert cli.main(["analyse", *(str(tmp_path / n) for n in names), "-o", str(tmp_path / "out"), "--paths",
+                     "20"]) == 0
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "a$\\frac$ {{ 7*7 }}" in page and "_b$_{" in page
