@@ -50,7 +50,7 @@ def noise_of(land) -> Noise:
     loss = np.where(land.valid, land.loss, np.nan)
     four, six = (_from_differences(loss, k) for k in (4, 6))
     with np.errstate(divide="ignore", invalid="ignore"):
-        seen = six if ALIKE[0] < six / four < ALIKE[1] else 0.0
+        seen = six if four > 0 and ALIKE[0] < six / four < ALIKE[1] else 0.0
     told = land.loss_stderr
     told = 0.0 if told is None or np.shape(told) != land.shape else _median(np.asarray(told)[land.valid])
     sigma, source = ((0.0, "none") if not seen and not told else (told, "standard errors in the file")

@@ -52,7 +52,7 @@ def test_a_file_named_like_a_script_is_a_dead_link_in_a_comparison(tmp_path):
     assert cli.main(["analyse", str(tmp_path / "javascript:alert(1).h5"), str(tmp_path / "b.h5"), "-o",
                      str(tmp_path / "out"), "--paths", "20"]) == 0
     page = (tmp_path / "out" / "index.html").read_text()
-    assert 'href="javascript%3Aalert%281%29/index.html"' in page and 'href="javascript:' not in page
+    assert 'javascript%3Aalert%281%29/index.html"' in page and 'href="javascript:' not in page
 
 
 @pytest.mark.filterwarnings("ignore:Glyph")
