@@ -14,7 +14,7 @@ from math import factorial
 import numpy as np
 
 from ...core.logarithms import log_sum, log_sums_by
-from .cut_cells import WalledExponent, cut_by_walls, cut_masses, domain_rule, has_jump
+from .cut_cells import SEEN, WalledExponent, beside, cut_by_walls, cut_masses, domain_rule, has_jump
 from .exponent import Exponent
 from .poles import power_tails
 from .quadrature import lobatto, tensor_rule
@@ -35,6 +35,7 @@ JUMP = 1e4                                     # stands for an infinite change o
 ROUGH = 1e-3  # difference of two rules above which a box may hold a jump or a pole
 POLE_DEPTH, POLE_DROP = 10, 5.0  # where poles between the ends of a box are looked for, and how deep they are
 GOLDEN, N_SECTIONS = 0.6180339887498949, 90
+FAR = 1e6  # an exponent that makes a neighbour across an edge or corner the last choice
 SLACK = 10.0  # by how much the mass that a probe promises may be too large, as a logarithm
 UNRESOLVED = 10.0  # times the difference that is left in a box that is not halved any more
 BUDGET = 4_000_000, 40  # points that may go into boxes cut in parts: at least, and for each box
@@ -48,7 +49,8 @@ class Masses:
 
     Where walls cut cells, the part of the domain in a cell whose centre lies outside is added to a neighbour;
     `own` then holds the masses of the parts themselves, `moved` (n,) the logarithms of what each cell has given
-    or taken, `walls` (n,) the cells that are cut, and `lost` the share of the mass that no neighbour could take.
+    or taken, `walls` (n,) the cells that are cut, and `lost` the share of the mass
+    that no neighbour could take or that was not seen.
     """
     log_mass: np.ndarray
     relative_error: np.ndarray
@@ -160,7 +162,8 @@ class _Work:
                                              for a in (lower, width, slope, bend))
                 owner, doubt, log_size, log_allowed, at_pole = (a[~walls] for a in (owner, doubt, log_size,
                                                                                     log_allowed, at_pole))
-        n, in_doubt = owner.size, doubt > 0
+        hard, far = (slope >= JUMP).any(0), np.abs(lower)
+        n, in_doubt = owner.size, (doubt > 0) | hard
         if d == 1 and depth > POLE_DEPTH:
             at_pole |= (log_size > np.log(width[0]) - self.exponent(lower + width / 2) + 0.5)
         if not n:
@@ -182,7 +185,6 @@ class _Work:
                                        (allowed / GAIN[q]) ** (0.5 / q))] = q
         rule[log_size < self.log_share - NEGLIGIBLE] = RULES[0]
         # a jump to infinity is never resolved: stop at slivers, and before the coordinates run out of digits
-        hard, far = (slope >= JUMP).any(0), np.abs(lower)
         end = hard & ((log_size < self.log_share - 3)
                       | (depth >= MAX_DEPTH_AT_A_JUMP[d])) | (width <= 1e-14 * far).any(0)
         poles = np.flatnonzero(at_pole & (width <= 1e-7 * far).any(0))
@@ -311,7 +313,7 @@ class _Work:
             low = np.minimum(left, right)
             fall = np.clip(np.nan_to_num(centre - low, nan=0.0), 0.0, 700.0)
             log_size = np.log(width).sum(0) - centre + (fall - np.log1p(2 * fall)).sum(0)
-            beyond = np.log(width).sum(0) - low.min(0) - np.log1p(2 * JUMP)
+            beyond = np.log(width / 2).sum(0) - low.min(0)
             log_size = np.where(log_size > beyond, log_size, beyond)
             # inf at a wall: cut until it is a sliver
             slope, bend = (np.where(np.isfinite(a), a, JUMP) for a in (slope, bend))
@@ -434,31 +436,50 @@ def cell_masses(potential, theta, grid, inside, f0=None, energies=None):
     masses = integrate(exponent, cell_boxes(grid, whole, knots), grid.n_cells, scale, n_boxes)
     if not has_walls:
         return masses
-    lower, width, owner = next(iter(cell_boxes(grid, cut)), (np.zeros((grid.ndim, 0)),) * 2 + (np.zeros(0, int),))
-    if grid.ndim == 1:
-        part = integrate(walled, [(lower, width, owner)], grid.n_cells, scale, n_boxes)
-    else:
-        part = gathered([cut_masses(walled, lower, width, owner, scale + np.log(TOLERANCE[grid.ndim] / n_boxes))],
-                         grid.n_cells, f0)
+    allowed, done, looked = scale + np.log(TOLERANCE[grid.ndim] / n_boxes), [], np.zeros(grid.shape, bool)
+    new = cut
+    while new.any():                             # a corner may reach into cells that show none of it
+        looked = looked | new
+        for lower, width, owner in cell_boxes(grid, new):
+            if grid.ndim == 1:
+                part = integrate(walled, [(lower, width, owner)], grid.n_cells, scale, n_boxes)
+                done.append((owner, part.log_mass[owner], part.relative_error[owner]))
+            else:
+                done.append(cut_masses(walled, lower, width, owner, allowed))
+        found = gathered(done, grid.n_cells, f0).log_mass.reshape(grid.shape) > -np.inf
+        new = beside(grid, new & found) & ~looked & ~whole & (grid.inside if grid.has_array_mask else True)
+        cut = cut | new
+    part = gathered(done, grid.n_cells, f0)
     own = Masses(np.where(cut.ravel(), part.log_mass, masses.log_mass),
                  np.where(cut.ravel(), part.relative_error, masses.relative_error), f0)
-    return _merged(grid, inside, own, cut.ravel())
+    # tips of corners that end between the points at which edges are looked at
+    unseen = 4.0 / SEEN[grid.ndim] ** 2 / 4 if grid.ndim > 1 else 0.0
+    heaviest = np.exp(np.max(own.log_mass, where=~whole.ravel(), initial=-np.inf) - own.log_total)
+    return _merged(grid, inside, own, cut.ravel(), unseen * heaviest)
 
 
-def _merged(grid, inside, own, cut):
+def _merged(grid, inside, own, cut, unseen):
     """Masses in which the parts of the domain in cells with their centre outside belong to their heaviest
     neighbour, across a face if there is one."""
     flat_inside = inside.ravel()
     giver = np.flatnonzero(~flat_inside & (own.log_mass > -np.inf))
-    place, taker, best = np.stack(np.unravel_index(giver, grid.shape)), np.full(giver.size, -1), np.full(giver.size,
-                                                                                                  -np.inf)
-    offsets = [o for o in np.array(list(np.ndindex(*(3,) * grid.ndim))) - 1 if o.any()]
-    for distance in range(1, grid.ndim + 1):
-        free = taker < 0
-        for offset in (o for o in offsets if np.abs(o).sum() == distance):
+    place = np.stack(np.unravel_index(giver, grid.shape))
+    taker = np.where(flat_inside, np.arange(flat_inside.size), -1)   # of every cell; -1 as long as there is none
+    offsets = sorted((o for o in np.array(list(np.ndindex(*(3,) * grid.ndim))) - 1 if o.any()),
+                     key=lambda o: np.abs(o).sum())
+    free = np.ones(giver.size, bool)
+    while free.any():                                    # from neighbour to neighbour out into thin corners
+        found, best, known = np.full(giver.size, -1), np.full(giver.size, -np.inf), taker.copy()
+        for offset in offsets:
             there, is_there = neighbour_of(grid, place, offset)
-            is_there &= flat_inside[there] & free & (own.log_mass[there] > best)
-            taker[is_there], best[is_there] = there[is_there], own.log_mass[there][is_there]
+            weight = np.where(is_there & (known[there] >= 0), own.log_mass[there] - FAR * np.abs(offset).sum(), -np.inf)
+            better = free & (weight > best)
+            found[better], best[better] = known[there][better], weight[better]
+        taker[giver[found >= 0]] = found[found >= 0]
+        if not (found >= 0).any():
+            break
+        free &= found < 0
+    taker = taker[giver]
     log_mass, moved = np.where(flat_inside, own.log_mass, -np.inf), np.full(own.log_mass.size, -np.inf)
     given, lost = own.log_mass[giver], taker < 0
     moved[giver] = given
@@ -468,7 +489,7 @@ def _merged(grid, inside, own, cut):
         error = np.where(flat_inside, np.exp(own.log_mass - log_mass) * own.relative_error, 0.0)
         np.add.at(error, taker[~lost], np.exp(given - log_mass[taker])[~lost] * own.relative_error[giver][~lost])
     share = float(np.exp(log_sum(given[lost]) - log_sum(log_mass))) if lost.any() else 0.0
-    return Masses(log_mass, np.nan_to_num(error), own.f0, own, moved, cut, share)
+    return Masses(log_mass, np.nan_to_num(error), own.f0, own, moved, cut, share + unseen)
 
 
 def neighbour_of(grid, place, offset):
