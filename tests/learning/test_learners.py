@@ -181,3 +181,28 @@ def test_sgld_reaches_the_exact_mean_risk_of_a_confined_factorisation():
     late = run.history["train_loss"][-1]
     # Euler's bias at this step is below 2 %
     assert abs(late.mean() - exact) < 5 * late.std() / np.sqrt(late.size) + 0.02 * exact
+
+
+# ---- formulas ----
+
+def test_adamw_takes_the_steps_of_its_paper():
+    """Loshchilov and Hutter's algorithm 2, written out: the bias correction counts from one."""
+    b1, b2, rate, decay = 0.9, 0.98, 0.01, 0.3
+    run = train(P, 4, rate, weight_decay=decay, betas=(b1, b2), check_every=1)
+    x, m, v = P.start(), 0.0, 0.0
+    for t in range(1, 5):
+        g = P.gradient(x)
+        m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g * g
+        x = x - rate * decay * x - rate * (m / (1 - b1**t)) / (np.sqrt(v / (1 - b2**t)) + 1e-8)
+    assert run.x == pytest.approx(x, rel=1e-12)
+
+
+def test_the_harmonic_entropy_is_the_log_of_a_gaussian_volume():
+    """S = -(1/2) sum log(lambda + l2); F of a parabola without risk is -theta log int exp(-f/theta)."""
+    from fpkit.learning.curvature import Spectrum
+
+    found = Spectrum(np.zeros(3), 0.25, np.array([-1e-9, 2.0, 8.0]), 0.0)
+    assert found.harmonic_entropy(0.5) == pytest.approx(-0.5 * np.log(0.5 * 2.5 * 8.5), rel=1e-12)
+    theta = 0.1
+    volume = (2 * np.pi * theta) ** 1.5 / np.sqrt(0.5 * 2.5 * 8.5)
+    assert found.free_energy(theta, 0.5) == pytest.approx(0.25 - theta * np.log(volume), rel=1e-12)
