@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 import warnings
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from . import __version__
 from .commands import diffusion, export, landscapes, learn, rates
 from .core.files import demo_file
+from .core.text import PrintableStream, printable
 
 __all__ = ["main", "demo_file"]
 
@@ -28,19 +30,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _guarded(run, arguments):
+    """Run a command: texts of foreign files are made printable, errors become one sentence."""
+    say = lambda text: print(f"fpkit: {printable(text)}", file=sys.stderr)
     try:
-        with warnings.catch_warnings():
-            warnings.showwarning = lambda message, *_, **__: print(f"fpkit: warning: {message}",
-                                                                   file=sys.stderr)
+        with warnings.catch_warnings(), contextlib.redirect_stdout(PrintableStream(sys.stdout)):
+            warnings.showwarning = lambda message, *_, **__: say(f"warning: {message}")
             return run(arguments) or 0
     except KeyboardInterrupt:
-        print("fpkit: interrupted", file=sys.stderr)
+        say("interrupted")
         return 130
     except (ValueError, TypeError, OSError, ArithmeticError, MemoryError) as error:
-        if arguments.traceback:
+        if getattr(arguments, "traceback", False):
             raise
-        text = " ".join(str(error).split()) or type(error).__name__
-        print(f"fpkit: {text}", file=sys.stderr)
+        say(" ".join(str(error).split()) or type(error).__name__)
         return 2
 
 

@@ -22,7 +22,7 @@ BELOW["commands"] = set(BELOW)                # the command line stands on every
 
 # Floors inside a package, lowest first: folders and files; those in one set do not import each other.
 FLOORS = {
-    "fokker_planck": [{"results", "extrapolation"}, {"gibbs"}, {"discretisation", "one_dimension"}, {"solvers"},
+    "fokker_planck": [{"extrapolation"}, {"results"}, {"gibbs"}, {"discretisation", "one_dimension"}, {"solvers"},
                       {"evolution", "boundary_values"}, {"spectrum"}, {"questions", "currents"}, {"fokker_planck"}, {"averages"}, {"convergence"}],
     "langevin": [{"dynamics"}, {"runs"}, {"averages", "first_passage"}, {"simulate", "gradient_flow"}],
     "potentials": [{"symbolic", "spline"}, {"stationary"}, {"terms", "pieces"}, {"black_box"}, {"potential"}, {"grid_potential"},

@@ -7,7 +7,7 @@ import os
 import fpkit as fp
 
 from ..core.files import demo_file
-from ..landscapes import analysis, files
+from ..landscapes import files
 from .common import command, print_facts, print_json, reading_of, reading_options
 
 
@@ -29,6 +29,9 @@ def add(commands):
                    "then (needs --lr)")
     c.add_argument("--paths", type=int, default=400, help="number of paths (default: 400)")
     c.add_argument("--seed", type=int, default=1, help="seed of the paths (default: 1)")
+    c.add_argument("--same-plane", action="store_true", help="several files with the same axes are on one plane, "
+                   "where they cannot show it themselves")
+    c.add_argument("--svg", action="store_true", help="write the figures as SVG too")
     c.add_argument("--allow-partial", action="store_true", help="analyse a file whose computation was not "
                    "finished")
     reading_options(c)
@@ -51,21 +54,20 @@ def _analyse(arguments):
         report = fp.analyse(land, n_paths=arguments.paths, **options)
         name = os.path.splitext(os.path.basename(path))[0]
         name += f"_{n + 1}" if name in [p[0] for p in pages] else ""
-        page = report.save(arguments.output if is_single else os.path.join(arguments.output, name))
+        page = report.save(arguments.output if is_single else os.path.join(arguments.output, name),
+                           svg=arguments.svg)
         reports.append(report)
         pages.append((name, str(page)))
         if not arguments.json:
             print(report)
             print(f"report: {page}")
     both = None
-    if not is_single and all(analysis.same_plane(reports[0].landscape, r.landscape) for r in reports[1:]):
-        both = fp.compare_landscapes(reports)
-        page = both.save(arguments.output, [(name, f"{name}/index.html") for name, _ in pages])
+    if not is_single:
+        both = fp.compare_landscapes(reports, same_plane=arguments.same_plane)
+        page = both.save(arguments.output, [(name, f"{name}/index.html") for name, _ in pages], svg=arguments.svg)
         if not arguments.json:
             print(both)
             print(f"comparison: {page}")
-    elif not is_single and not arguments.json:
-        print("no comparison: the landscapes are not sampled at the same points.")
     if arguments.json:
         found = [{"file": path, "report": page, **r.to_dict()} for path, (_, page),
                  r in zip(arguments.file, pages, reports)]

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from .text import printable
+
 
 def number(name: str, value: Any, positive: bool = False, non_negative: bool = False,
            hint: str = '') -> float:
@@ -20,6 +22,8 @@ def number(name: str, value: Any, positive: bool = False, non_negative: bool = F
         value = float(value)
     except (TypeError, ValueError):
         raise TypeError(f"{name} must be a number, got {shown(value)}.{_tail(hint)}") from None
+    except OverflowError:                              # a whole number beyond the range of floats
+        value = math.inf
     if not math.isfinite(value):
         raise ValueError(f"{name} must be finite, got {value}.{_tail(hint)}")
     if positive and value <= 0:
@@ -36,6 +40,8 @@ def whole(name: str, value: Any, least: int = 0, hint: str = '') -> int:
     if isinstance(value, (bool, np.bool_)) or not is_whole:
         raise TypeError(f"{name} must be a whole number, got {shown(value)}.{_tail(hint)}")
     value = int(value)
+    if value >= 2**63:
+        raise ValueError(f"{name} must be below 2^63, got {shown(value)}.{_tail(hint)}")
     if value < least:
         raise ValueError(f"{name} must be at least {least}, got {value}.{_tail(hint)}")
     return value
@@ -55,7 +61,7 @@ def points(name: str, x: Any, ndim: int) -> np.ndarray:
     """`x` as a float array (..., ndim), finite."""
     try:
         x = np.asarray(x, float)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise TypeError(f"{name} must be numbers of shape (..., {ndim}), got {shown(x)}.") from None
     if x.ndim == 0 or x.shape[-1] != ndim:
         raise ValueError(f"{name} must have shape (..., {ndim}), got {x.shape}: the last index counts the "
@@ -68,8 +74,13 @@ def points(name: str, x: Any, ndim: int) -> np.ndarray:
 
 def shown(value: Any, limit: int = 60) -> str:
     """Short text of what was given, for messages."""
-    is_large = isinstance(value, np.ndarray) and value.size > 6
-    text = f"array of shape {value.shape}" if is_large else " ".join(repr(value).split())
+    if isinstance(value, np.ndarray) and value.size > 6:
+        text = f"array of shape {value.shape}"
+    else:
+        try:
+            text = printable(" ".join(repr(value).split()))
+        except Exception:                              # an int of 5000 digits, a repr that fails
+            text = f"a {type(value).__name__}"
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 

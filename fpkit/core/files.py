@@ -2,9 +2,14 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
+import platform
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
+
+NAME_LENGTH = 60                     # of a file's name that goes into temporary ones, which end at 255
 
 
 def target(path: str | os.PathLike) -> str:
@@ -25,16 +30,17 @@ def replacing(path: str | os.PathLike) -> Iterator[str]:
     """Name of a temporary file beside `path` that takes its place when the block ends well and vanishes
     otherwise.
 
-    It is brought to the disk before the move: whoever reads `path`, even after a crash in the middle, finds
-    the old file or the new one. The mode of the file follows the umask.
+    Each writer has a temporary name of its own, so that of many writers one has the last word, with the whole
+    of its file. The file is brought to the disk before the move: whoever reads `path`, even after a crash in
+    the middle, finds the old file or a new one. The mode of the file follows the umask.
     """
     path = target(path)
-    folder = os.path.dirname(path)
-    # one name for all: what a killed process left behind is written over (and HDF5 locks it against a second
-    # writer)
-    temporary = os.path.join(folder, f".{os.path.basename(path)}.part")
+    folder, name = os.path.split(path)
+    _sweep(folder, name)
+    temporary = os.path.join(folder, f"{_start_of(name)}{os.getpid()}.{secrets.token_hex(4)}.part")
     # made by open and not by tempfile: mkstemp would give the mode 0600 whatever the umask says
-    os.close(os.open(temporary, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0), 0o666))
+    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0)
+    os.close(os.open(temporary, flags, 0o666))
     try:
         yield temporary
         _flush(temporary)
@@ -43,6 +49,36 @@ def replacing(path: str | os.PathLike) -> Iterator[str]:
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.remove(temporary)
+
+
+def _start_of(name):
+    """First part of the temporary names for a file: its name, and the machine on which the process runs."""
+    machine = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+    return f".{name[:NAME_LENGTH]}.{machine}."
+
+
+def _sweep(folder, name):
+    """Remove what killed writers of the same file on this machine left behind."""
+    start = _start_of(name)
+    for entry in os.listdir(folder):
+        if entry.startswith(start) and entry.endswith(".part"):
+            owner = entry[len(start):].split(".")[0]
+            if owner.isdecimal() and not _is_alive(int(owner)):
+                with contextlib.suppress(OSError):
+                    os.remove(os.path.join(folder, entry))
+
+
+def _is_alive(process):
+    """Whether a process of this number runs; True where that cannot be asked."""
+    if os.name != "posix":
+        return True                  # os.kill(.., 0) would end it there
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        return True                  # somebody else's
+    return True
 
 
 def _flush(path):

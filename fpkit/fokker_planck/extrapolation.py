@@ -289,6 +289,8 @@ def number(log: float, relative: float, method: str, inputs: dict, status: str =
         status = UNRESOLVED
     value = math.exp(log) if log < 709 else math.inf
     error = value * float(relative) if value > 0 and math.isfinite(value) else (math.inf if value else 0.0)
+    if log > -math.inf and not 0 < value < math.inf:
+        inputs = {**inputs, "relative_error": float(relative)}
     return Estimate(value, error, method, log10=log / math.log(10), status=status, inputs=inputs)
 
 

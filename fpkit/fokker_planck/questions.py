@@ -105,14 +105,21 @@ def spectrum(diffusion, k: int = 6, refine: bool = False) -> Spectrum:
     one = lambda D: D._remember(("modes", k), lambda: lowest_modes(D, k))
     levels = solve_on_sequence(diffusion, one, refine, {d: min(n, MOST_CELLS[d]) for d, n in LARGEST.items()})
     functions = one(diffusion)[1]
-    n = min(len(a[0]) for a in levels.answers)
-    logs, relative, p = richardson_limit(levels, [a[0][:n] for a in levels.answers])
+    n = len(levels.answers[-1 if refine else levels.base][0])
+    if n == 0:
+        raise ValueError("no eigenvalue is resolved on this grid: f changes by far too many theta from cell to "
+                         "cell; refine the grid, or raise theta.")
+    # where the next grid has fewer nothing is known from it
+    each = [np.r_[a[0], np.full(n, np.nan)][:n] for a in levels.answers]
+    logs, relative, p = richardson_limit(levels, each)
+    is_known = np.isfinite(each[-2 if refine else max(levels.base - 1, 0)]) & ~np.isnan(relative)
+    relative = np.where(np.isneginf(logs), 0.0, np.where(is_known, relative, np.inf))
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         values = np.exp(logs)
-        errors = np.where(values > 0, values * relative, 0.0)
+        errors = np.where(values > 0, np.nan_to_num(values * relative, nan=np.inf), 0.0)
     method = "lowest eigenvalues of the chain" if p is None else f"{order_text(p)}: lowest eigenvalues"
     return Spectrum(values, errors, logs / math.log(10), functions[:n], diffusion.grid, method,
-                    {**diffusion._inputs, "k": k})
+                    {**diffusion._inputs, "k": k}, relative)
 
 
 def _number(diffusion, one, refine, regions):

@@ -8,6 +8,7 @@ import numpy as np
 from ..core.grid import Grid
 from ..core.results import Estimate, Field, with_error
 from ..potentials.regions.shapes import Region
+from .extrapolation import RULE, UNRESOLVED
 
 
 @dataclass(frozen=True, repr=False)
@@ -32,6 +33,8 @@ class Spectrum:
     grid : Grid
     method : str
     inputs : dict
+    relative_errors : ndarray (k,), optional
+        Also of those that underflow.
     """
     eigenvalues: np.ndarray
     errors: np.ndarray
@@ -40,13 +43,32 @@ class Spectrum:
     grid: Grid
     method: str
     inputs: dict = field(default_factory=dict)
+    relative_errors: np.ndarray | None = None
+
+    @property
+    def status(self) -> str:
+        """"ok", or which of them the grids do not resolve and what to try."""
+        lost = [str(k) for k in range(len(self)) if self._is_lost(k)]
+        missing = self.inputs.get("k", 0) - len(self)
+        parts = [f"eigenvalues {', '.join(lost)} {UNRESOLVED}"] if lost else []
+        if missing > 0:
+            parts.append(f"{missing} of {self.inputs['k']} eigenvalues are missing: the chain has no more that "
+                         "floats can tell from 0; refine the grid, or ask for fewer")
+        return "; ".join(parts) or "ok"
+
+    def _is_lost(self, k):
+        return self.relative_errors is not None and not self.relative_errors[k] <= RULE.unresolved_error
 
     def __len__(self) -> int:
         return len(self.eigenvalues)
 
     def __getitem__(self, k: int) -> Estimate:
+        k = range(len(self))[k]
+        inputs = self.inputs
+        if self.relative_errors is not None and not 0 < self.eigenvalues[k] < np.inf:
+            inputs = {**inputs, "relative_error": float(self.relative_errors[k])}
         return Estimate(self.eigenvalues[k], self.errors[k], self.method, log10=self.log10[k],
-                        inputs=self.inputs)
+                        status=UNRESOLVED if self._is_lost(k) else "ok", inputs=inputs)
 
     @property
     def gap(self) -> Estimate:
@@ -67,8 +89,9 @@ class Spectrum:
                 "log10": clean(self.log10), "method": self.method, **self.inputs}
 
     def __repr__(self):
-        shown = [f"10^{l:.4f}" if v == 0 and np.isfinite(l) else ("0" if v == 0 else with_error(v, e))
-                 for v, e, l in zip(self.eigenvalues, self.errors, self.log10)]
+        shown = ["unresolved" if self._is_lost(k) else f"10^{l:.4f}" if v in (0, np.inf) and np.isfinite(l)
+                 else "0" if v == 0 else with_error(v, e)
+                 for k, (v, e, l) in enumerate(zip(self.eigenvalues, self.errors, self.log10))]
         return f"eigenvalues {', '.join(shown)} ({self.method})"
 
 

@@ -6,9 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
+from scipy.integrate import LSODA
 
 from ..core import checks
 from ..potentials.mobility import mobility_of
+from ..potentials.potential import Potential
 
 LOST = 1e4  # sizes of the start: a flow this far away does not come back
 MOST_STEPS = 50_000  # a blow-up in finite time would take steps without end
@@ -42,12 +45,12 @@ class Flow:
     def __repr__(self):
         n = 1 if self.x.ndim == 1 else len(self.x)
         start, end = np.atleast_2d(self.values)[0, [0, -1]]
-        text = f"gradient flow of {n} point{'s' if n > 1 else ''} to t = {self.times[-1]:g}: f from {start:.6g} to {end:.6g}"
-        return text + (" (first point)" if n > 1 else "") + ("" if self.status == "ok"
-                                                             else f"; {self.status}")
+        text = (f"gradient flow of {n} point{'s' if n > 1 else ''} to t = {self.times[-1]:g}: f from {start:.6g} to "
+                f"{end:.6g}{' (first point)' if n > 1 else ''}")
+        return text if self.status == "ok" else f"{text}; {self.status}"
 
 
-def gradient_flow(potential, x0, t, mobility=None, tol=1e-9):
+def gradient_flow(potential: Potential, x0: ArrayLike, t: ArrayLike, mobility=None, tol: float = 1e-9) -> Flow:
     """Solution of dx/dt = -M grad f(x) from `x0`: the limit theta = 0 of the diffusion.
 
     Parameters
@@ -98,7 +101,7 @@ def gradient_flow(potential, x0, t, mobility=None, tol=1e-9):
         if times.size < 2:
             raise ValueError("t must reach beyond 0.")
     m = mobility_of(mobility, potential.ndim)
-    is_timed = bool(getattr(potential, "is_time_dependent", False))
+    is_timed = potential.is_time_dependent
     at = (lambda s: potential.with_params(t=float(s))) if is_timed else (lambda s: potential)
 
     def velocity(s, y):
@@ -128,7 +131,6 @@ def gradient_flow(potential, x0, t, mobility=None, tol=1e-9):
 
 def _followed(velocity, start, times, tol):
     """Places at `times` (NaN after the last one reached), and the time reached."""
-    from scipy.integrate import LSODA
     scale = max(1e-3, float(abs(start).max()))
     path, at = np.full((times.size, start.size), np.nan), 1
     path[0] = start
@@ -138,7 +140,8 @@ def _followed(velocity, start, times, tol):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # LSODA's own words on a blow-up; the status says it better
                 solver.step()
-        if solver.status == "failed" or solver.t == solver.t_old or not np.isfinite(solver.y).all() or abs(solver.y).max() > LOST * scale:
+        is_lost = not np.isfinite(solver.y).all() or abs(solver.y).max() > LOST * scale
+        if solver.status == "failed" or solver.t == solver.t_old or is_lost:
             return path, times[at - 1]
         n = int(np.searchsorted(times, solver.t, side="right"))
         if n > at:

@@ -2,22 +2,30 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.random import SeedSequence
+from numpy.typing import ArrayLike
 
 from ..core import checks
+from ..core.grid import Grid
+from ..potentials.potential import Potential
 from .averages.sample import sample  # noqa: F401  (a public name of this module)
 from .dynamics.divergence import DivergenceError
 from .dynamics.ensemble import Ensemble
+from .dynamics.walls import Walls
 from .runs.driving import drive
 from .runs.paths import Paths
 
 MEMORY_SHARE = 0.6  # of the free memory that saved paths may take
 
 
-def simulate(potential, theta, x0, dt, n_steps, n_paths=None, scheme="euler-maruyama", seed=1,
-             save_every=None, walls=None, mobility=None,
-             friction=None, n_threads=None, precision="auto", noise="gaussian", velocity=None, progress=None):
+def simulate(potential: Potential, theta: float | Callable, x0: ArrayLike, dt: ArrayLike | Callable, n_steps: int,
+             n_paths: int | None = None, scheme: str = "euler-maruyama", seed: int | SeedSequence | None = 1,
+             save_every: int | None = None, walls: Walls | Grid | Sequence | None = None, mobility=None,
+             friction: float | None = None, n_threads: int | None = None, precision: str = "auto",
+             noise: str = "gaussian", velocity: ArrayLike | None = None, progress: bool | None = None) -> Paths:
     """Paths of the diffusion dX = -M grad f dt + theta div M dt + sqrt(2 theta M) dW.
 
     Parameters
@@ -105,8 +113,12 @@ def simulate(potential, theta, x0, dt, n_steps, n_paths=None, scheme="euler-maru
         raise ValueError(f"dt has {ensemble.schedule.n_steps} entries and n_steps is {n_steps}; give one "
                          "entry a step.")
     given = dict(theta=theta, dt=float(dt) if np.ndim(dt) == 0 and not callable(dt) else dt)
-    n_saved = 0 if save_every is None else n_steps // save_every
-    paths, times, at = None, None, 0
+    return _run(ensemble, n_steps, save_every, given, progress)
+
+
+def _run(ensemble, n_steps, save_every, given, progress):
+    """Make the steps; Ctrl-C and divergence keep what is done."""
+    paths, times, at, n_saved = None, None, 0, 0 if save_every is None else n_steps // save_every
     if save_every is not None:
         _check_memory(ensemble, n_saved + 1)
         paths, at = np.empty((ensemble.n_paths, n_saved + 1, ensemble.ndim)), 1
@@ -138,28 +150,28 @@ def simulate(potential, theta, x0, dt, n_steps, n_paths=None, scheme="euler-maru
     return run
 
 
-def _result(ensemble, paths, times, status, given):
-    e = ensemble
+def _result(e, paths, times, status, given):
+    """The Paths of an ensemble as it is now."""
     inputs = dict(potential=e.potential, walls=e.walls, mobility=e.mobility, friction=e.friction,
-                  noise=e.noise_law, time=e.time,
-                  n_threads=e.n_threads, key=e.key)
+                  noise=e.noise_law, time=e.time, n_threads=e.n_threads, key=e.key)
     has_winding = e.walls is not None and e.walls.has("periodic")
-    return Paths(x=e.x, paths=paths, times=np.array([e.time]) if times is None else times,
-                 theta=given["theta"], dt=given["dt"], scheme=e.scheme,
-                 seed=e.seed, n_steps=e.step, status=status, velocity=np.ascontiguousarray(e.velocity.T)
-                 if e.scheme == "baoab" else None,
-                 winding=e.turns.T.astype(np.int64) if has_winding else None,
-                 exit_time=e.exit_time.copy() if e.has_absorbing else None, exit_side=e.exit_side.copy()
-                 if e.has_absorbing else None,
-                 acceptance=float(e.accepted.mean() / max(e.step, 1)) if e.scheme == "mala" else None,
-                 precision=e.precision, inputs=inputs)
+    return Paths(
+        x=e.x, paths=paths, times=np.array([e.time]) if times is None else times, theta=given["theta"],
+        dt=given["dt"], scheme=e.scheme, seed=e.seed, n_steps=e.step, status=status,
+        velocity=np.ascontiguousarray(e.velocity.T) if e.scheme == "baoab" else None,
+        winding=e.turns.T.astype(np.int64) if has_winding else None,
+        exit_time=e.exit_time.copy() if e.has_absorbing else None,
+        exit_side=e.exit_side.copy() if e.has_absorbing else None,
+        acceptance=float(e.accepted.mean() / max(e.step, 1)) if e.scheme == "mala" else None,
+        precision=e.precision, inputs=inputs)
 
 
 def _times(schedule, every, n_saved):
     """Times of the start and of `n_saved` saved steps."""
     if isinstance(schedule.dt, float):
         return np.arange(n_saved + 1) * every * schedule.dt
-    dt = schedule.dt[: every * n_saved] if not callable(schedule.dt) else np.array([schedule.dt(k) for k in range(every * n_saved)], float)
+    n = every * n_saved
+    dt = np.array([float(np.reshape(schedule.dt(k), ())) for k in range(n)]) if callable(schedule.dt) else schedule.dt[:n]
     return np.cumsum(np.concatenate([[0.0], dt]))[::every]
 
 

@@ -36,6 +36,9 @@ class LearningProblem:
     (k, n, c). ``_is_right(outputs, members)``: truth values (k, n), or None where the problem has no classes.
     """
 
+    def __getstate__(self):  # what was only kept for speed is found again
+        return {name: value for name, value in vars(self).items() if name != "_kept"}
+
     # ---- what a sample is ----
     @property
     def n_train(self) -> int:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..core import checks
 from ..langevin.dynamics.ensemble import Ensemble
-from ..langevin.runs.checkpoint import digest_of, load_state, save_state
+from ..langevin.runs.checkpoint import load_state, save_state
 from ..langevin.runs.driving import bar, interruption
+from ..langevin.runs.identity import REMEDY, NotIdentified, content_of
 from .curvature import largest_curvature, noise_temperature
 from .problem import LearningProblem
 
@@ -71,35 +72,6 @@ class SgldRun:
                 f"theta {self.theta:g}, L2 {self.l2:g}, learning rate {self.learning_rate:g} (stable below "
                 f"{2 / self.curvature:.3g}), {int(self.steps[-1])} steps; at the end {end}")
         return text if self.status == "ok" else f"{text}; {self.status}"
-
-
-def content_of(problem: LearningProblem) -> dict[str, Any]:
-    """What makes a problem this one and no other: its class and its data, labels and targets, for `digest_of`.
-
-    Texts of data are too short to tell samples apart; what is neither numbers nor text cannot be told apart
-    and is refused.
-    """
-    parts: dict[str, Any] = {"class": f"{type(problem).__module__}.{type(problem).__qualname__}"}
-
-    def add(name, value):
-        is_array = isinstance(value, np.ndarray) and value.dtype.kind in "biufc"
-        if is_array or value is None or isinstance(value, (bool, int, float, str)):
-            parts[name] = value
-        elif isinstance(value, (list, tuple)):
-            for k, v in enumerate(value):
-                add(f"{name}/{k}", v)
-        elif isinstance(value, dict):
-            for key, v in value.items():
-                add(f"{name}/{key}", v)
-        else:
-            raise ValueError(f"{name} of the problem is a {type(value).__name__} and cannot be told from "
-                             "another by its content, so a run of it cannot be resumed; hold numbers and "
-                             "texts, or leave the checkpoint out.")
-
-    for name, value in vars(problem).items():
-        if name != "_kept":  # made from the rest when it is first asked
-            add(name, value)
-    return parts
 
 
 def sgld(problem: LearningProblem, theta: float, x0: ArrayLike, learning_rate: float, n_steps: int,
@@ -168,9 +140,10 @@ def sgld(problem: LearningProblem, theta: float, x0: ArrayLike, learning_rate: f
                                                      for x in distinct]))
     names = [*problem.scores(starts[0]), "norm", "displacement"]
     steps, table = [], {name: [] for name in names}
-    digest = digest_of({**(content_of(problem) if checkpoint is not None else {}), "theta": theta,
-                        "x0": starts, "rate": rate, "l2": float(l2), "batch": batch or 0, "every": every,
-                        "seed": seed})
+    digest = ""
+    if checkpoint is not None:
+        digest = _identity(checkpoint, problem, {"theta": theta, "x0": starts, "rate": rate, "l2": float(l2),
+                                                 "batch": batch or 0, "every": every, "seed": seed})
     if checkpoint is not None and os.path.exists(checkpoint):
         state = load_state(checkpoint, digest)
         if int(state["step"]) > n_steps:
@@ -215,3 +188,15 @@ def sgld(problem: LearningProblem, theta: float, x0: ArrayLike, learning_rate: f
     return SgldRun(problem, ensemble.x, np.array(steps),
                    {name: np.array(values) for name, values in table.items()}, theta, float(l2), rate, batch,
                    seed, curvature, extra, status)
+
+
+def _identity(checkpoint, problem, settings):
+    """Hash of all that the walk depends on: data, labels, noise, the code of the problem and the settings."""
+    try:
+        return content_of({"problem": problem, **settings})
+    except NotIdentified as reason:
+        sentence = f"{reason}, so it cannot be known whether a checkpoint is of this problem: {REMEDY}, or name another file."
+        if os.path.exists(checkpoint):
+            raise ValueError(f"{os.fspath(checkpoint)!r} is not resumed: {sentence}") from None
+        warnings.warn(f"this run cannot be resumed later: {sentence}", UserWarning, stacklevel=3)
+        return "unidentified"

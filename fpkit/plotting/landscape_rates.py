@@ -2,7 +2,7 @@
 loss against temperature; a comparison."""
 import numpy as np
 
-from .landscape_style import _important, _name_ends, _theta_axis, styled, text_of
+from .landscape_style import _important, _name_ends, _theta_axis, raised, set_margins, styled, text_of
 from .style import COLOURS, DASHES, FAINT, INK, MARKERS, figure
 
 MOST_LEAVES = 24
@@ -80,6 +80,8 @@ def disconnectivity_figure(report):
     else:
         axes.set_title(f"the {len(shown)} deepest of {len(wells)} wells", loc="right", fontsize=8,
                        fontweight="normal", color="#555555")
+    set_margins(made, left=2.0 / made.get_figwidth() / 2.54, right=1 - 3.1 / made.get_figwidth() / 2.54,
+                bottom=0.04)
     return made
 
 
@@ -115,8 +117,7 @@ def occupation_figure(report):
                           textcoords="offset points", fontsize=8, color="#555555", va="top")
     axes.set(xscale="log", ylabel="Gibbs probability", title="Occupation of the wells")
     axes.set(**({"yscale": "log", "ylim": (1e-13, 5)} if is_log else {"ylim": (-0.03, 1.04)}))
-    below.set(xlabel="temperature theta (units of the loss)",
-              ylabel=r"free energy above the lowest / $\theta$")
+    below.set(xlabel="temperature theta (units of the loss)", ylabel="free energy above the lowest / theta")
     below.set_ylim(-0.4, min(float(np.nanmax([(thermo.free_energy[:, k] - reference) / thetas for k in top]))
                              * 1.05 + 0.3, 25))
     _theta_axis(below)
@@ -124,6 +125,7 @@ def occupation_figure(report):
                    fontweight="normal", color="#555555")
     _name_ends(axes, ends)
     _name_ends(below, [e for e in ends_below if e[0] < below.get_ylim()[1]])
+    set_margins(made, right=0.87)
     return made
 
 
@@ -152,6 +154,7 @@ def _single_figure(report):
     _theta_axis(below)
     below.set(yscale="log", xlabel="temperature theta (units of the loss)",
               ylabel=f"exp(entropy), {unit} in the plane's units")
+    set_margins(made, left=0.13, bottom=0.1)
     return made
 
 
@@ -188,7 +191,7 @@ def rates_figure(report):
                   markeredgecolor=colour, markersize=5.5)
         ends.append((value[-1] + shift, f"{pair[0]} to {pair[1]}", colour))
     if best:
-        axes.set(ylabel=f"log$_{{10}}$ rate, {unit}", title="Transitions between wells")
+        axes.set(ylabel=f"log₁₀ rate, {unit}", title="Transitions between wells")
         axes.annotate("filled: capacity, band: resolution error\nhollow: Eyring-Kramers", (0.985, 0.03),
                       xycoords="axes fraction", ha="right", fontsize=8, color="#555555")
         axes.margins(y=0.12)
@@ -218,8 +221,8 @@ def rates_figure(report):
             panel.axvline(report.clock.theta, color=FAINT, linewidth=0.9, linestyle=(0, (2, 2)), zorder=0)
         below.annotate("SGD", (report.clock.theta, 0), xycoords=("data", "axes fraction"), xytext=(3, 3),
                        textcoords="offset points", fontsize=8, color="#555555")
-    below.set(xscale="log", xlabel="temperature theta (units of the loss)",
-              ylabel=f"log$_{{10}}$ rate, {unit}", title="Slowest relaxations on the surface")
+    below.set(xscale="log", xlabel="temperature theta (units of the loss)", ylabel=f"log₁₀ rate, {unit}",
+              title="Slowest relaxations on the surface")
     if n_modes:
         below.legend(loc="lower right", ncols=2)
         _cut(below)
@@ -231,6 +234,7 @@ def rates_figure(report):
         below.set_xlim(low / (high / low) ** 0.03, high * (high / low) ** 0.03)
         _theta_axis(below)
     _name_ends(axes, ends)
+    set_margins(made, right=0.87)
     return made
 
 
@@ -240,7 +244,7 @@ def _cut(axes):
     low, high = axes.get_ylim()
     if low < FLOOR < high:
         axes.set_ylim(FLOOR, high if high - low < 10 * abs(FLOOR) else max(5.0, axes.dataLim.y1 + 4))
-        axes.annotate(f"below: rates under $10^{{{FLOOR:.0f}}}$, in the report's table",
+        axes.annotate(f"below: rates under 10{raised(FLOOR)}, in the report's table",
                       (0.015, 0.02), xycoords="axes fraction", fontsize=7.5, color="#555555",
                       bbox={"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 1.5})
 
@@ -256,14 +260,14 @@ def risk_figure(report):
     axes.plot(risk.best_theta, risk.best_test, "o", markersize=9, markerfacecolor="white",
               markeredgecolor=COLOURS[1], markeredgewidth=1.6, zorder=5, label="least test loss"
               + (", at the end of the range" if risk.is_at_end else f", theta = {text_of(risk.best_theta)}"))
-    axes.set(xscale="log", ylabel="mean loss",
-             title="Training and test loss under the Gibbs distribution of the analysed loss")
+    axes.set(xscale="log", ylabel="mean loss", title="Training and test loss against temperature")
     axes.legend()
     below.plot(risk.theta, risk.gap, color=COLOURS[2], linestyle=DASHES[2],
                marker=MARKERS[2] if risk.theta.size < 5 else "")
     below.set(ylabel="test − training", xlabel="temperature theta (units of the loss)")
     if risk.theta.size > 1:
         _theta_axis(below)
+    set_margins(made, left=0.13, bottom=0.1)
     return made
 
 
@@ -284,4 +288,5 @@ def comparison_figure(both):
               title="Overlap of the Gibbs distributions")
     if both.theta.size > 1:
         _theta_axis(below)
+    set_margins(made, left=0.13)
     return made

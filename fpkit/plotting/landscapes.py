@@ -1,5 +1,7 @@
 """Figures of a landscape report: the surface with wells and paths, the density over time."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from .landscape_style import DECADES, MOST_CURVES, _important, _name_ends, _short, _word, styled, text_of
@@ -34,6 +36,34 @@ def surface_figure(land):
     return made
 
 
+@styled
+def surfaces_figure(both):
+    """The first surfaces of a comparison side by side, with the numbers of their wells."""
+    reports = both.reports[:4]
+    made, row = figure(1, len(reports), width=12.0 * len(reports), height=10.5, squeeze=False)
+    for axes, report in zip(row[0], reports):
+        land = report.landscape
+        if land.ndim == 1:
+            axes.plot(land.axes[0], land.loss, color=INK, linewidth=1.3)
+            axes.set(xlabel="x", ylabel="loss")
+            _bands(axes, land)
+        else:
+            if land.ndim == 3:
+                cut = np.take(land.loss, land.minimum_index[0], 0)
+                land = replace(land, axes=land.axes[:2], loss=cut, valid=np.isfinite(cut))
+            scale, _ = loss_scale(land)
+            bar = made.colorbar(surface(axes, land, scale), ax=axes, pad=0.015)
+            _scale_ticks(bar, land, scale)
+            axes.set(xlabel="x", ylabel="y")
+        for w in report.wells[:MOST_CURVES]:
+            at = w.x[:2] if land.ndim > 1 else (w.x[0], w.minimum)
+            axes.annotate(str(w.number), at, ha="center", va="center", fontsize=8, fontweight="bold",
+                          bbox={"boxstyle": "circle,pad=0.2", "facecolor": "white", "edgecolor": INK},
+                          zorder=6)
+        axes.set_title(report.landscape.name[:40], fontsize=9.5)
+    return made
+
+
 def _plane_figure(report):
     land = report.landscape
     made, axes = figure(width=15.5, height=12.5)
@@ -54,6 +84,11 @@ def _plane_figure(report):
     if land.trajectory is not None:
         axes.plot(*np.asarray(land.trajectory).T[:2], color=COLOURS[1], linewidth=1.2, marker=".",
                   markersize=3.5, zorder=3.5, label="trajectory in the file")
+    for n, (name, point, _) in enumerate(report.solutions):
+        axes.plot(*point, "D", color=COLOURS[2], markeredgecolor="white", markersize=9, zorder=4.5,
+                  linestyle="none", label="known solutions" if n == 0 else None)
+        axes.annotate(name, point, xytext=(7, 5), textcoords="offset points", fontsize=8.5, fontweight="bold",
+                      color="white", zorder=7)
     drawn = [w for w in report.wells if w.saddle_x is not None]
     if drawn:
         axes.plot(*np.array([w.saddle_x for w in drawn]).T[:2], "x", color=INK, markersize=6.5,
@@ -290,7 +325,7 @@ def density_figure(report):
         axes.set_xlabel("x")
     row[0].set_ylabel("y")
     bar = rows[0].colorbar(picture, ax=list(row), pad=0.01, ticks=[-6, -4, -2, 0], aspect=14)
-    bar.set_ticklabels(["$10^{-6}$", "$10^{-4}$", "$10^{-2}$", "1"])
+    bar.set_ticklabels(["10⁻⁶", "10⁻⁴", "10⁻²", "1"])
     bar.set_label("density / highest\nequilibrium density")
     rows[0].suptitle(f"Density{', summed over z,' if is_space else ''} at theta = {motion.theta:.3g}, t in "
                      f"{motion.time_unit}", fontsize=10.5, fontweight="bold", x=0.01, ha="left")

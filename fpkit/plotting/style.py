@@ -3,6 +3,8 @@ import os
 
 from matplotlib.figure import Figure
 
+from ..core.files import replacing
+
 # Okabe and Ito's palette, darkest first; lines differ in dash and marker too, so that colour is never the
 # only sign
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#8C6D00", "#000000")
@@ -57,9 +59,14 @@ def save(made, path):
     path."""
     import matplotlib
 
-    with matplotlib.rc_context(RULES):
-        metadata = {"Date": None} if os.fspath(path).endswith(".svg") else None
-        made.savefig(path, bbox_inches="tight", metadata=metadata)
+    kind = os.path.splitext(os.fspath(path))[1][1:].lower()
+    if not kind:
+        path, kind = f"{os.fspath(path)}.png", "png"
+    if kind not in made.canvas.get_supported_filetypes():
+        raise ValueError(f"a figure cannot be saved as .{kind}; give a path that ends in .png, .svg or .pdf.")
+    with matplotlib.rc_context(RULES), replacing(path) as temporary:
+        made.savefig(temporary, format=kind, bbox_inches="tight",
+                     metadata={"Date": None} if kind == "svg" else None)
     return path
 
 

@@ -110,14 +110,14 @@ def _numbers(values):
         if np.iscomplexobj(values):
             raise TypeError
         return np.asarray(values, float)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise TypeError(f"values must be an array of real numbers, got {checks.shown(values)}.") from None
 
 
 def _axis(axis, k, n, shape):
     try:
         axis = np.asarray(axis, float)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise TypeError(f"axes[{k}] must be an array of numbers, got {checks.shown(axis)}.") from None
     if axis.shape != (n,):
         raise ValueError(f"axes[{k}] has shape {axis.shape} and does not match values of shape {shape}, "

@@ -14,6 +14,10 @@ from .potential import Potential
 SAME = 1e-12                    # relative difference of M[i, j] and M[j, i] that is rounding
 
 
+class MobilityError(ValueError):
+    """A mobility that is not positive or has no meaning where a run or a grid asked for it."""
+
+
 class Mobility:
     """M in dX = -M grad f dt + theta div M dt + sqrt(2 theta M) dW: symmetric and positive definite.
 
@@ -103,7 +107,7 @@ class VariableMobility(Mobility):
         if not good.all():
             bad = np.flatnonzero(~good.reshape(n, -1).all(1))[0]
             wanted = "finite" if np.isposinf(m[bad]).any() and (m[bad] > 0).all() else "positive"
-            raise ValueError(f"the mobility must be {wanted}, got {m[bad].min():g} at {flat[bad].tolist()}.")
+            raise MobilityError(f"the mobility must be {wanted}, got {m[bad].min():g} at {flat[bad].tolist()}.")
         return m.reshape(points.shape[:-1] + m.shape[1:])
 
     def __repr__(self) -> str:

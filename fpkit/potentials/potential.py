@@ -3,6 +3,7 @@ people."""
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,8 @@ from .symbolic import block_source, expressions
 from .symbolic.formula import Formula, formula_of
 from .symbolic.graph import TraceError
 from .terms import Parts
+
+RECORDING = threading.RLock()          # derivatives grow the graph of a formula, which threads may share
 
 
 class Potential:
@@ -269,7 +272,9 @@ class Potential:
             names = {}
             for _, piece in self._parts.pieces:
                 names |= piece.names
-            self._blocks[kind] = load(kind, self._source(kind), names or None)
+            with RECORDING:
+                source = self._source(kind)
+            self._blocks[kind] = load(kind, source, names or None)
         return self._blocks[kind]
 
     def _recording(self):
@@ -326,7 +331,7 @@ class Potential:
     def _points(self, x):
         try:
             x = np.asarray(x, float)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise TypeError(f"points must be numbers of shape (..., {self.ndim}), got "
                             f"{checks.shown(x)}.") from None
         if x.ndim == 0 and self.ndim == 1:
@@ -447,8 +452,10 @@ class Potential:
         if self._black_box is not None:
             return f"# {self.text}\n{self._black_box.described}\n"
         pieces = "\n".join(f"+ {weight or 1} * {piece.text}" for weight, piece in self._parts.pieces)
-        text = self.text if self._parts.formula is None else block_source.function(
-            "value", block_source.loop(*self._recording(), "value"))
+        text = self.text
+        if self._parts.formula is not None:
+            with RECORDING:
+                text = block_source.function("value", block_source.loop(*self._recording(), "value"))
         return f"# {self.text}\n{text}\n{pieces}".rstrip() + "\n"
 
     @property
@@ -493,4 +500,5 @@ def _from_sympy(expression, ndim, parameters):
     function = sympy.lambdify([symbols.get(n, sympy.Symbol(n)) for n in coordinates + free], expression,
                               modules="numpy")
     return Formula(lambda xs, values: function(*xs, *(values[n] for n in free)), count,
-                   {n: float(parameters.get(n, 0.0)) for n in free}, str(expression))
+                   {n: checks.number(f"parameter {n}", parameters.get(n, 0.0)) for n in free},
+                   str(expression))

@@ -2,7 +2,6 @@
 row."""
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..core import files
+from ..core import hdf5
 from ..core.results import Estimate, with_error
 from .guard import Guard, RateEstimate, Reason
 
@@ -24,6 +23,8 @@ BEYOND = 1.5
 DISAGREES = 1.0  # stated errors (their sum) beyond which two bounds contradict each other
 # never the reference of a row if anything else is there
 FORMULAS = ("eyring-kramers", "next-order", "resummed", "integral", "network")
+KIND = "fpkit rates table"
+NUMBERS = ("value", "error", "log10", "relative_error")          # arrays (theta, method) of a saved table
 WIDTH, COLUMN = 118, 19  # characters of a line and of a column of the printed table
 MARKS = "abcdefghijklmnopqrstuvwxyz"  # of the notes under it
 
@@ -255,40 +256,34 @@ class RatesTable:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the table to an HDF5 file, whole or not at all; `RatesTable.load` reads it back."""
-        import h5py
-
-        with files.replacing(path) as temporary, h5py.File(temporary, "w") as f:
-            f.attrs["fpkit"] = "rates table"
-            f.attrs["table"] = json.dumps(
-                {"methods": self.methods, "quantities": self.quantities, "inputs": self.inputs,
-                 "guards": [g.to_dict() for g in self.guards],
-                 "cells": {m: [[c.method, c.status] for c in self.cells[m]] for m in self.methods}})
-            f.attrs["barrier"] = self.barrier
-            f["theta"], f["definition"] = self.theta, self.definition
-            for name in ("value", "error", "log10", "relative_error"):
-                f[name] = self._numbers(attrgetter(name))
+        text = {"methods": self.methods, "quantities": self.quantities, "inputs": self.inputs,
+                "guards": [g.to_dict() for g in self.guards],
+                "cells": {m: [[c.method, c.status] for c in self.cells[m]] for m in self.methods}}
+        arrays = {name: self._numbers(attrgetter(name)) for name in NUMBERS}
+        arrays |= {"theta": self.theta, "definition": self.definition, "barrier": np.array(self.barrier)}
+        hdf5.save_state(path, "", arrays, KIND, facts=text)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> RatesTable:
         """The table in an HDF5 file that `save` wrote."""
-        import h5py
-
-        with h5py.File(path, "r") as f:
-            if f.attrs.get("fpkit") != "rates table":
-                raise ValueError(f"{path} holds no rates table; RatesTable.save writes one.")
-            text = json.loads(f.attrs["table"])
-            arrays = {name: f[name][()] for name in ("value", "error", "log10", "relative_error")}
-            theta, definition, barrier = f["theta"][()], f["definition"][()], float(f.attrs["barrier"])
-        guards = tuple(Guard(tuple(Reason(**r) for r in g["reasons"])) for g in text["guards"])
-        cells = {}
-        for j, m in enumerate(text["methods"]):
-            kind = RateEstimate if m in FORMULAS else Estimate
-            cells[m] = tuple(kind(arrays["value"][k, j], arrays["error"][k, j], method, arrays["log10"][k, j],
-                                  status, {"relative_error": arrays["relative_error"][k, j],
-                                           **({"guard": guards[k]} if kind is RateEstimate else {})}) for k,
-                             (method, status) in enumerate(text["cells"][m]))
-        return cls(theta, tuple(text["methods"]), cells, text["quantities"], barrier, guards, definition,
-                   text["inputs"])
+        arrays = hdf5.load_state(path, None, KIND)
+        with hdf5.understood(path, KIND):
+            text = hdf5.facts_of(arrays, methods=list, guards=list, cells=dict, inputs=dict)
+            shape = (arrays["theta"].size, len(text["methods"]))
+            wanted = {**dict.fromkeys(NUMBERS, shape), "definition": shape[:1]}
+            if any(arrays[name].shape != wanted[name] for name in wanted):
+                raise ValueError(f"arrays of another shape than {shape}")
+            guards = tuple(Guard(tuple(Reason(**r) for r in g["reasons"])) for g in text["guards"])
+            value, error, log10, relative = (arrays[name] for name in NUMBERS)
+            cells = {}
+            for j, m in enumerate(text["methods"]):
+                kind = RateEstimate if m in FORMULAS else Estimate
+                cells[m] = tuple(kind(value[k, j], error[k, j], method, log10[k, j], status,
+                                      {"relative_error": relative[k, j],
+                                       **({"guard": guards[k]} if kind is RateEstimate else {})})
+                                 for k, (method, status) in enumerate(text["cells"][m]))
+            return cls(arrays["theta"], tuple(text["methods"]), cells, text["quantities"],
+                       float(arrays["barrier"]), guards, arrays["definition"], text["inputs"])
 
     def __repr__(self) -> str:
         return table_text(self)

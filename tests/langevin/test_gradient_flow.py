@@ -1,10 +1,9 @@
 """The gradient flow against exact solutions."""
 import numpy as np
 import pytest
+from langevin_problems import double_well
 
 import fpkit as fp
-
-from langevin_problems import double_well
 
 
 def test_the_double_well_flow_is_the_exact_one():

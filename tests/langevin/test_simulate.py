@@ -4,11 +4,10 @@ import signal
 
 import numpy as np
 import pytest
+from langevin_problems import double_well
 
 import fpkit as fp
 from fpkit.langevin.dynamics.divergence import DivergenceError
-
-from langevin_problems import double_well
 
 V = double_well()
 

@@ -6,9 +6,24 @@ parameters. S. K. Lam, A. Pitrou, S. Seibert, Numba: a LLVM-based Python JIT com
 """
 from .blocks import load
 from .cache import VERSIONS, DiskCache, cache_folder, compiled, source_text
-from .kernels import (FUNCTION, PARALLEL_LOCK, SIGNATURES, Kernel, flag, helper, integer, integers_1d,
-                      integers_2d, kernel,
-                      number, numbers_1d, numbers_2d, numbers_3d, singles_2d, unsigned)
+from .kernels import (
+                      FUNCTION,
+                      PARALLEL_LOCK,
+                      SIGNATURES,
+                      Kernel,
+                      flag,
+                      helper,
+                      integer,
+                      integers_1d,
+                      integers_2d,
+                      kernel,
+                      number,
+                      numbers_1d,
+                      numbers_2d,
+                      numbers_3d,
+                      singles_2d,
+                      unsigned,
+)
 
 __all__ = ["FUNCTION", "PARALLEL_LOCK", "SIGNATURES", "VERSIONS", "DiskCache", "Kernel", "cache_folder",
            "compiled", "flag", "helper",

@@ -9,6 +9,7 @@ from types import ModuleType
 import numba
 import numpy as np
 from numba import config
+from numba.core.compiler_lock import global_compiler_lock
 
 from . import lanes, special
 from .cache import compiled, source_text
@@ -44,27 +45,35 @@ def load(kind, source, names=None, signature=None):
     A dispatcher with the one signature of `kind`, to be passed to kernels; with NUMBA_DISABLE_JIT a Python
     function.
     """
-    known = _block_names()
     key = "\0".join([kind, source, *(source_text(m.__name__) for m in (special, lanes))])
     name = f"_fpkit_{hashlib.sha256(key.encode()).hexdigest()[:32]}"
-    if not names and name in sys.modules:
-        return sys.modules[name].block
     if names:
-        name += f"_{next(_numbers)}"
+        return _built(f"{name}_{next(_numbers)}", kind, source, names, signature, None)
+    found = getattr(sys.modules.get(name), "block", None)
+    if found is None:
+        with global_compiler_lock:       # a module is registered before it is filled; none may see it so
+            found = getattr(sys.modules.get(name), "block", None)
+            if found is None:
+                found = _built(name, kind, source, {}, signature, key)
+    return found
+
+
+def _built(name, kind, source, names, signature, key):
+    """The block function of a module made of the source text."""
     module = ModuleType(name)
-    module.__dict__.update(known)
-    module.__dict__.update(names or {})
+    module.__dict__.update(_block_names() | names)
     # for tracebacks and debuggers
     linecache.cache[f"<{name}>"] = (len(source), None, source.splitlines(True), f"<{name}>")
     exec(compile(source, f"<{name}>", "exec"), module.__dict__)
     function = getattr(module, kind)
-    if config.DISABLE_JIT:
-        module.block = _quiet(function)
-    else:
-        # before compiling: else Numba stores it as '<dynamic>' and cannot read it back
-        sys.modules[name] = module
-        module.block = compiled(function, signature or SIGNATURES[kind], None if names else key)
+    # before compiling: else Numba stores it as '<dynamic>' and cannot read it back
     sys.modules[name] = module
+    try:
+        module.block = _quiet(function) if config.DISABLE_JIT else compiled(
+            function, signature or SIGNATURES[kind], key)
+    except BaseException:
+        del sys.modules[name]
+        raise
     return module.block
 
 

@@ -7,6 +7,7 @@ of Numba, NumPy, llvmlite and Python. Files are written to a temporary name and 
 checksum of the rest, since damaged machine code would not raise but crash. A cache that fails in any way is
 not used; the function is then compiled in memory.
 """
+import contextlib
 import hashlib
 import importlib.util
 import os
@@ -76,11 +77,9 @@ class DiskCache:
                 file.write(hashlib.sha256(content).digest() + content)
             os.replace(temporary, self._path(signature, result.codegen))
         except Exception:
-            if temporary is not None and os.path.exists(temporary):
-                try:
+            if temporary is not None:
+                with contextlib.suppress(OSError):
                     os.unlink(temporary)
-                except OSError:
-                    pass
 
     def enable(self): pass
 

@@ -25,15 +25,21 @@ How to write a kernel (any package, in a file named ``*kernels*.py``)::
 - A kernel may be called from another kernel or helper. Functions for inner use without a signature: `helper`
   (inlined) or plain ``numba.njit(**options)``.
 - Parallel kernels run under `PARALLEL_LOCK`: Numba's thread pools abort when two Python threads enter them at
-  once.
+  once. They abort as well in a process that was forked after the pools were started; there each kernel is
+  built anew without threads, which gives the same numbers.
+- Whatever compiles holds Numba's own lock from the first look-up on, so that any number of threads may ask for
+  new functions.
 - With NUMBA_DISABLE_JIT=1 the Python body runs (under ``np.errstate(all="ignore")``).
 """
 import functools
 import importlib
+import os
+import sys
 import threading
 
 import numpy as np
 from numba import config, types
+from numba.core.compiler_lock import global_compiler_lock
 
 from . import special
 from .cache import compiled, source_text
@@ -63,20 +69,27 @@ class Kernel:
     def __init__(self, function, signature, options):
         functools.update_wrapper(self, function)
         self.py_func, self.signature, self.options = function, signature, options
-        self._built, self._lock = None, threading.Lock()
+        self._built = self._serial = None
         self._is_parallel = bool(options.get("parallel"))
 
     @property
     def dispatcher(self):
         """Numba's dispatcher, compiled or loaded now if it was not yet."""
         if self._built is None:
-            with self._lock:
+            with global_compiler_lock:           # one lock for all: two kernels may wait for each other's
                 if self._built is None:
-                    key = "\0".join([self.py_func.__module__, self.py_func.__qualname__,
-                                     _options_text(self.options),
-                                     source_text(self.py_func.__module__)])
-                    self._built = compiled(self.py_func, self.signature, key, self.options)
+                    self._built = self._compiled(self.options)
         return self._built
+
+    def _compiled(self, options):
+        key = "\0".join([self.py_func.__module__, self.py_func.__qualname__, _options_text(options),
+                         source_text(self.py_func.__module__)])
+        return compiled(self.py_func, self.signature, key, options)
+
+    def _without_threads(self):
+        if self._serial is None:
+            self._serial = self._compiled({k: v for k, v in self.options.items() if k != "parallel"})
+        return self._serial
 
     @property
     def _numba_type_(self):                  # lets other compiled functions call this one
@@ -87,6 +100,8 @@ class Kernel:
             with np.errstate(all="ignore"):
                 return self.py_func(*arguments)
         if self._is_parallel:
+            if _FORKED:
+                return self._without_threads()(*arguments)
             with PARALLEL_LOCK:
                 return (self._built or self.dispatcher)(*arguments)
         return (self._built or self.dispatcher)(*arguments)
@@ -96,6 +111,21 @@ class Kernel:
 
     def __repr__(self):
         return f"kernel {self.py_func.__module__}.{self.py_func.__qualname__}{self.signature}"
+
+
+_FORKED = False                      # whether this process is the fork of one whose thread pools had started
+
+
+def _after_fork():
+    """The pools and the threads that held locks stayed in the parent."""
+    global _FORKED
+    pools = sys.modules.get("numba.np.ufunc.parallel")
+    _FORKED = _FORKED or bool(getattr(pools, "_is_initialized", False))
+    PARALLEL_LOCK._at_fork_reinit()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _options_text(options):

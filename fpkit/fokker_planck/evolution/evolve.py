@@ -332,7 +332,7 @@ def warn_if_coarse(lines):
 def _times(times):
     try:
         array = np.atleast_1d(np.asarray(times, float)).astype(float)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise TypeError(f"times must be numbers, got {checks.shown(times)}.") from None
     if array.ndim != 1 or array.size == 0:
         raise ValueError(f"times must be one list of numbers, got shape {array.shape}.")

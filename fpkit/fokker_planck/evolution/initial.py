@@ -28,7 +28,7 @@ def kind_of(u0, grid):
         return "gaussian", _gaussian(*u0, grid)
     try:
         array = np.asarray(u0, float)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise TypeError(f"u0 must be a point, (mean, std), cell averages of shape {grid.shape} or a density "
                         f"function, got {checks.shown(u0)}.") from None
     if array.shape == grid.shape and not (grid.ndim == 1 and array.shape == (1,)):
@@ -93,7 +93,7 @@ def _gaussian(mean, std, grid):
         raise ValueError(f"the mean of u0 has shape {mean.shape}, expected ({grid.ndim},).")
     try:
         std = np.asarray(std, float)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise TypeError(f"the std of u0 must be a number or one an axis, got {checks.shown(std)}.") from None
     if std.shape not in ((), (grid.ndim,)) or not np.isfinite(std).all() or not (std > 0).all():
         raise ValueError(f"the std of u0 must be one positive number or {grid.ndim} of them, got "

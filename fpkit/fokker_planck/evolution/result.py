@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from ...core.files import replacing
+from ...core import hdf5
 from ...core.grid import Grid
 from ...core.results import Field
+from ...core.text import printable
 
-FORMAT = "fpkit evolution 1"
+KIND = "fpkit evolution"
+FACTS = ("theta", "steps", "resolution", "status", "inputs")
 ARRAYS = ("times", "densities", "gibbs", "mass", "free_energy", "relative_entropy", "distance", "time_error",
           "space_error", "start")
 
@@ -85,47 +87,36 @@ class Evolution:
 
     def save(self, path: str | os.PathLike) -> None:
         """Write everything to an HDF5 file, whole or not at all; `Evolution.load` reads it back."""
-        import h5py
-        with replacing(path) as temporary, h5py.File(temporary, "w") as file:
-            file.attrs["format"] = FORMAT
-            for name in ARRAYS:
-                file[name] = getattr(self, name)
-            for k, edges in enumerate(self.grid.edges):
-                file[f"grid/edges_{k}"] = edges
-            file["grid/periodic"] = np.array(self.grid.periodic)
-            file["grid/inside"] = self.grid.inside
-            facts = {"theta": self.theta, "steps": self.steps, "resolution": self.resolution,
-                     "status": self.status, "inputs": self.inputs}
-            file["facts"] = json.dumps(facts, default=_plain)  # a dataset: attributes end at 64 KB
+        arrays = {name: np.asarray(getattr(self, name)) for name in ARRAYS}
+        arrays |= {f"grid/edges_{k}": edges for k, edges in enumerate(self.grid.edges)}
+        arrays |= {"grid/periodic": np.array(self.grid.periodic), "grid/inside": self.grid.inside,
+                   "grid/is_uniform": np.array(self.grid.is_uniform)}
+        facts = {name: getattr(self, name) for name in FACTS}
+        hdf5.save_state(path, "", arrays, KIND, facts=json.loads(json.dumps(facts, default=_plain)))
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Evolution:
         """Read an evolution that `save` wrote."""
-        import h5py
-        path = os.fspath(path)
         if not os.path.isfile(path):
-            raise FileNotFoundError(f"{path!r} is not a file; give the name of one that Evolution.save wrote.")
-        try:
-            with h5py.File(path, "r") as file:
-                if file.attrs.get("format") != FORMAT:
-                    raise ValueError(f"{path!r} holds no evolution; it was not written by Evolution.save.")
-                arrays = {name: np.array(file[name], float) for name in ARRAYS}
-                facts = json.loads(file["facts"][()])
-                inside = np.array(file["grid/inside"], bool)
-                periodic = [bool(p) for p in file["grid/periodic"][:]]
-                edges = [np.array(file[f"grid/edges_{k}"]) for k in range(len(periodic))]
-        except OSError as error:
-            raise ValueError(f"{path!r} is no HDF5 file that can be read ({error}).") from None
-        except KeyError as error:
-            raise ValueError(f"{path!r} is damaged: "
-                             f"{error.args[0] if error.args else 'something is missing'}.") from None
-        grid = Grid.from_edges(edges, periodic, None if inside.all() else inside)
-        if arrays["densities"].shape != (arrays["times"].size, *grid.shape):
-            raise ValueError(f"{path!r} is damaged: densities of shape {arrays['densities'].shape} on a grid "
-                             f"of {grid.shape}.")
-        return cls(grid=grid, theta=facts["theta"], steps=facts["steps"], resolution=facts["resolution"],
-                   status=facts["status"],
-                   inputs=facts["inputs"], **arrays)
+            raise FileNotFoundError(f"{printable(os.fsdecode(path))!r} is not a file; give the name of one "
+                                    "that Evolution.save wrote.")
+        arrays = hdf5.load_state(path, None, KIND)
+        with hdf5.understood(path, KIND):
+            facts = hdf5.facts_of(arrays, steps=dict, status=str, inputs=dict)
+            inside = arrays["grid/inside"].astype(bool)
+            periodic = [bool(p) for p in arrays["grid/periodic"]]
+            edges = [arrays[f"grid/edges_{k}"] for k in range(len(periodic))]
+            mask = None if inside.all() else inside
+            if arrays["grid/is_uniform"]:
+                grid = Grid([(e[0], e[-1]) for e in edges], inside.shape, periodic, mask)
+            else:
+                grid = Grid.from_edges(edges, periodic, mask)
+            parts = {name: arrays[name].astype(float) for name in ARRAYS}
+            for name, shape in (("densities", (parts["times"].size, *grid.shape)), ("gibbs", grid.shape),
+                                *((name, parts["times"].shape) for name in ARRAYS[3:-1])):
+                if parts[name].shape != shape:
+                    raise ValueError(f"{name} has shape {parts[name].shape} on a grid of {grid.shape}")
+            return cls(grid=grid, **{name: facts[name] for name in FACTS}, **parts)
 
     def __repr__(self):
         cells = "x".join(map(str, self.grid.shape))

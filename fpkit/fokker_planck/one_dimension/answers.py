@@ -16,7 +16,7 @@ from ...core import checks
 from ...core.results import Estimate, Field
 from ...potentials.regions.shapes import Region
 from ..results import PerAxis, QuasiStationary, Spectrum
-from .panels import HIGHEST
+from .panels import HIGHEST, NO_DIGITS
 from .passage import log_committor_mass, log_splitting, mean_time, variance
 from .pieces import lines, marked
 from .spectrum import Modes, interpolated, log_cell_masses
@@ -31,30 +31,33 @@ TIE = 1e-9                      # relative distance of equal exit rates
 
 # ----------------------------------------------------------------------------------------------------------
 # numbers and errors
-def _relative_error(D, logs, x=None, span=0.0):
+def _relative_error(D, logs, x=None, span=0.0, pieces=None):
     """Relative error of exp(logs): what the panels leave, and the rounding of beta f over the range that the
     answer spans.
 
     `x` are the points where the answer is taken, which may lie high on a wall; `span` is a range of beta f
-    beside that of f."""
+    beside that of f; `pieces` those that the answer is made of, where they and not the lines count: beside
+    poles."""
     level = 0.0
     if x is not None:
         with np.errstate(invalid="ignore"):
-            level = np.clip(np.nan_to_num(D._space.exponent(np.asarray(x)[None]), nan=0.0), 0.0, HIGHEST)
-    panels = np.max([line.panels.relative_error(level) for line in lines(D)], axis=0)
+            level = np.clip(np.nan_to_num(D._space.exponent(np.asarray(x)[None]), nan=0.0), 0.0, NO_DIGITS)
+    if pieces is None or not any(p.panels.is_steep or p.panels.powers != (None, None) for p in pieces):
+        level, pieces = np.minimum(level, HIGHEST), [line.panels for line in lines(D)]
+    panels = np.max([p.relative_error(level) for p in pieces], axis=0)
     size = np.where(np.isfinite(logs), np.abs(logs), 0.0)
     return 2 * panels + 2e-14 + 4 * np.finfo(float).eps * (D.beta * abs(D.f0) + 2 * size + span + 20)
 
 
-def _estimate(D, log_value, method=QUADRATURE, x=None, span=0.0):
+def _estimate(D, log_value, method=QUADRATURE, x=None, span=0.0, pieces=None):
     """exp(log_value) as an Estimate; inf when it leaves the range of floats, and log10 still holds it."""
     with np.errstate(over="ignore"):
         value = float(np.exp(log_value))
-    error = value * float(np.max(_relative_error(D, log_value, x, span)))
+    error = value * float(np.max(_relative_error(D, log_value, x, span, pieces)))
     return Estimate(value, error, method, log10=float(log_value) / math.log(10), inputs=D._inputs)
 
 
-def _field(D, name, log_at, units, nowhere):
+def _field(D, name, log_at, units, nowhere, pieces=None):
     """Field of exp(log_at(x)): NaN of log_at is outside the domain, +inf is where the answer is `nowhere` =
     (value, sentence)."""
     value, sentence = nowhere
@@ -72,10 +75,10 @@ def _field(D, name, log_at, units, nowhere):
             raise ValueError(f"{name} has no value at {at.tolist()}: it is outside the domain.")
         if log == math.inf:
             return Estimate(value, math.nan, QUADRATURE, log10=value, status=sentence, inputs=D._inputs)
-        return _estimate(D, log, x=at)
+        return _estimate(D, log, x=at, pieces=pieces)
 
     with np.errstate(invalid="ignore"):
-        error = np.where(np.isfinite(values), values * _relative_error(D, logs, x), np.nan)
+        error = np.where(np.isfinite(values), values * _relative_error(D, logs, x, pieces=pieces), np.nan)
     return Field(values, D.grid, name, error, units, D._inputs, rule, log10)
 
 
@@ -99,6 +102,20 @@ def _on_lines(parts, of_piece, of_region):
     return log_at
 
 
+def _high_and_low(D, cut, solved):
+    """`solved(parts)` of the marked lines `cut(is_steep)`: with steep panels where f lies so high above
+    everything else that it would count as a wall."""
+    x = np.concatenate([D.grid.centres[0], D.grid.edges[0]])[None]
+    with np.errstate(invalid="ignore"):
+        level = np.abs(D._space.exponent(x))
+    if (level[np.isfinite(level)] > HIGHEST).any():
+        try:
+            return solved(cut(True))
+        except ValueError:                       # too rough: what lies high is a wall after all
+            pass
+    return solved(cut(False))
+
+
 def _with_absorbing(D, region):
     return region if D.absorbing is None else region | D.absorbing
 
@@ -114,10 +131,16 @@ def _no_leak(D, what):
 # first passage
 def _passage(D, target, of_piece, name, units):
     _no_leak(D, f"the {name}")
-    reached = lambda piece: np.inf if piece.left is None and piece.right is None else of_piece(piece)
-    log_at = _on_lines(marked(D, {"target": target}), reached, {"target": -np.inf})
+
+    def solved(parts):
+        pieces = [piece for piece in _pieces(parts) if any(piece.absorbs)]
+        for piece in pieces:
+            piece.refuse_infinite()
+        return _on_lines(parts, lambda piece: of_piece(piece) if any(piece.absorbs) else np.inf,
+                         {"target": -np.inf}), pieces
+    log_at, pieces = _high_and_low(D, lambda is_steep: marked(D, {"target": target}, is_steep), solved)
     return _field(D, name, log_at, units, (math.inf, "the target cannot be reached from here; mind the mask "
-                                           "and the walls of the potential"))
+                                           "and the walls of the potential"), pieces)
 
 
 def mfpt(D, target: Region) -> Field:
@@ -141,12 +164,12 @@ def mfpt_moment(D, target: Region, n: int) -> Field:
                     f"time^{n}")
 
 
-def _between(D, source, target):
+def _between(D, source, target, is_steep=False):
     """The lines cut at source and target; what absorbs elsewhere counts as the source, since paths there
     never reach the target."""
     if D.absorbing is not None:
-        marked(D, {"source": source, "target": target})
-    return marked(D, {"source": _with_absorbing(D, source), "target": target})
+        marked(D, {"source": source, "target": target}, is_steep)
+    return marked(D, {"source": _with_absorbing(D, source), "target": target}, is_steep)
 
 
 def committor(D, source: Region, target: Region) -> Field:
@@ -159,9 +182,15 @@ def committor(D, source: Region, target: Region) -> Field:
             return 0.0 if ends == {"target"} else -np.inf
         return log_splitting(piece)[0 if piece.right == "target" else 1]
 
-    log_at = _on_lines(_between(D, source, target), of_piece, {"source": -np.inf, "target": 0.0})
-    return _field(D, "committor", log_at, "",
-                  (math.nan, "neither source nor target can be reached from here"))
+    log_at, pieces = _high_and_low(
+        D, lambda is_steep: _between(D, source, target, is_steep),
+        lambda parts: (_on_lines(parts, of_piece, {"source": -np.inf, "target": 0.0}), _pieces(parts)))
+    return _field(D, "committor", log_at, "", (math.nan, "neither source nor target can be reached from here"),
+                  pieces)
+
+
+def _pieces(parts):
+    return [piece for part in parts for piece in part.pieces]
 
 
 def _log_capacity(D, parts):
@@ -178,12 +207,16 @@ def _log_partition(D):
 
 def capacity(D, source: Region, target: Region) -> Estimate:
     _no_leak(D, "the capacity")
-    return _estimate(D, _log_capacity(D, _between(D, source, target)) - D.beta * D.f0)
+    parts = _between(D, source, target)
+    return _estimate(D, _log_capacity(D, parts) - D.beta * D.f0, pieces=_pieces(parts))
 
 
 def reactive_flux(D, source: Region, target: Region) -> Estimate:
     _no_leak(D, "the reactive flux")
-    return _estimate(D, _log_capacity(D, _between(D, source, target)) - _log_partition(D))
+    parts = _between(D, source, target)
+    for piece in _pieces(marked(D, {})):
+        piece.refuse_infinite()
+    return _estimate(D, _log_capacity(D, parts) - _log_partition(D), pieces=_pieces(parts))
 
 
 def rate(D, source: Region, target: Region) -> Estimate:
@@ -202,7 +235,9 @@ def rate(D, source: Region, target: Region) -> Estimate:
     if not logs:
         raise ValueError("the source is a point without room beside it: no time is spent coming from it; "
                          "enlarge it.")
-    return _estimate(D, _log_capacity(D, parts) - np.logaddexp.reduce(logs))
+    for piece in _pieces(marked(D, {})):
+        piece.refuse_infinite()
+    return _estimate(D, _log_capacity(D, parts) - np.logaddexp.reduce(logs), pieces=_pieces(parts))
 
 
 # ----------------------------------------------------------------------------------------------------------
@@ -210,11 +245,12 @@ def rate(D, source: Region, target: Region) -> Estimate:
 def spectrum(D, k: int) -> Spectrum:
     """The k lowest eigenvalues of -L over all parts of the domain."""
     regions = {} if D.absorbing is None else {"absorbing region": D.absorbing}
-    found = []
-    for part in marked(D, regions):
+    found, parts = [], marked(D, regions)
+    for part in parts:
         if part.line.is_ring and not part.within:
             found += _modes(part.line, part.line.panels, k, True, True, True)
         for piece in part.pieces:
+            piece.refuse_infinite()
             found += _modes(part.line, piece.panels, k, False, piece.left is None, piece.right is None)
     if not found:
         raise ValueError("the absorbing region covers the whole domain; nothing is left to diffuse.")
@@ -223,7 +259,8 @@ def spectrum(D, k: int) -> Spectrum:
     logs = np.array([log for log, _, _, _ in found])
     values = np.array([modes.values[i] for _, modes, i, _ in found])
     rings = RING * np.array([modes.is_ring for _, modes, _, _ in found])
-    errors = np.where(values > 0, values * (_relative_error(D, logs) + rings), 0.0)
+    relative = _relative_error(D, logs, pieces=_pieces(parts) or None)
+    errors = np.where(values > 0, values * (relative + rings), 0.0)
     functions = np.array([_eigenfunction(D, modes, i, line, not regions) for _, modes, i, line in found])
     return Spectrum(values, errors, logs / math.log(10), functions, D.grid, ELEMENTS, D._inputs)
 
@@ -262,8 +299,9 @@ def _outside(D, target):
     found = []
     for part in marked(D, {"target": _with_absorbing(D, target)}):
         for piece in part.pieces:
-            if piece.left is None and piece.right is None:
+            if not any(piece.absorbs):
                 continue
+            piece.refuse_infinite()
             modes = Modes(piece.panels, 1, False, piece.left is None, piece.right is None, part.line.function)
             found.append((float(modes.log[0]), modes, piece, part.line))
     if not found:
@@ -272,7 +310,8 @@ def _outside(D, target):
 
 
 def exit_rate(D, target: Region) -> Estimate:
-    return _estimate(D, _outside(D, target)[0][0], ELEMENTS)
+    found = _outside(D, target)
+    return _estimate(D, found[0][0], ELEMENTS, pieces=[piece for _, _, piece, _ in found])
 
 
 def quasi_stationary(D, target: Region) -> QuasiStationary:
@@ -301,8 +340,9 @@ def quasi_stationary(D, target: Region) -> QuasiStationary:
     share /= share.sum()
     flows = np.exp(np.array(flows) - max(flows))
     density = share / D.grid.volumes
-    rate = _estimate(D, found[0][0], ELEMENTS)
-    error = density * 10 * float(_relative_error(D, found[0][0]))
+    pieces = [piece for _, _, piece, _ in found]
+    rate = _estimate(D, found[0][0], ELEMENTS, pieces=pieces)
+    error = density * 10 * float(_relative_error(D, found[0][0], pieces=pieces))
     density = Field(density, D.grid, "quasi-stationary density", error, "1/volume", D._inputs)
     return QuasiStationary(rate, density, np.array(points), flows / flows.sum(), target, D._inputs)
 

@@ -28,17 +28,19 @@ class Green:
     def __init__(self, piece, log_source):
         p = piece.panels
         self.panels = p
-        self.absorbs = piece.left is not None, piece.right is not None
+        self.absorbs = piece.absorbs
         r = p.resistance
-        if self.absorbs == (False, True):
-            self.source = Running(p, log_source).nodes_left
-            self.outer = Running(p, p.log_r + self.source)
-        elif self.absorbs == (True, False):
-            self.source = Running(p, log_source).nodes_right
-            self.outer = Running(p, p.log_r + self.source)
-        else:
+        if self.absorbs == (True, True):
             self.from_left = Running(p, r.nodes_left + log_source)
             self.from_right = Running(p, r.nodes_right + log_source)
+            used = r, self.from_left, self.from_right
+        else:
+            inner = Running(p, log_source)
+            self.source = inner.nodes_left if self.absorbs[1] else inner.nodes_right
+            self.outer = Running(p, p.log_r + self.source)
+            used = inner, self.outer
+        if p.is_steep:
+            self.unresolved = np.any([u.steep.unresolved for u in used], axis=0)
 
     @property
     def nodes(self):
@@ -76,17 +78,26 @@ class Green:
 def mean_time(piece, moment=1):
     """log of the mean of the `moment`-th power of the time to the absorbing ends: the source of the n-th is n
     times the one before."""
-    g = Green(piece, -piece.panels.B)
-    for n in range(2, moment + 1):
-        g = Green(piece, np.log(n) + g.nodes - piece.panels.B)
-    return g
+    def solution(piece):
+        g = Green(piece, -piece.panels.B)
+        for n in range(2, moment + 1):
+            before, g = g, Green(piece, np.log(n) + g.nodes - piece.panels.B)
+            if piece.panels.is_steep:
+                g.unresolved |= before.unresolved
+        return g
+    return piece.resolved(solution)
 
 
 def variance(piece):
     """log of the variance of that time: its source is 2 theta M (tau')^2, so that it is not the difference of
     two moments."""
-    tau = Green(piece, -piece.panels.B)
-    return Green(piece, np.log(2) + 2 * tau.log_flux + piece.panels.log_r)
+    def solution(piece):
+        tau = Green(piece, -piece.panels.B)
+        found = Green(piece, np.log(2) + 2 * tau.log_flux + piece.panels.log_r)
+        if piece.panels.is_steep:
+            found.unresolved |= tau.unresolved
+        return found
+    return piece.resolved(solution)
 
 
 def log_splitting(piece):

@@ -1,17 +1,19 @@
 """The connected parts of a one-dimensional domain, where regions lie on them, and the pieces between."""
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ...potentials.regions.shapes import Ball, Box, Complement, HalfSpace, Region, _Pair, check_region
 from ..gibbs.cell_masses import spline_knots
-from .panels import Panels, adaptive
+from .panels import INTEGRABLE, Panels, adaptive, power_law
 
 FIRST_PANELS = 16
 CELLS_PER_PANEL = 8             # so that the Gauss nodes of the first panels lie closer than the cells
 NEAR = 1e-12                    # of the length: ends closer than that are the same point
+MOST_CUTS = 60                  # of a steep panel, in halves
 SLIVER = 1e-9                   # share of a panel as narrow as the numbers are fine: a pole
 
 
@@ -61,10 +63,55 @@ class Interval:
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """Part of a line between two ends, each a wall (None) or the boundary of a region (its label)."""
+    """Part of a line between two ends, each a wall (None) or the boundary of a region (its label).
+
+    A region at a pole that paths never reach ends nothing: such an end is a wall.
+    """
     panels: Panels
     left: str | None
     right: str | None
+    function: Callable | None = None
+
+    @property
+    def absorbs(self):
+        """Whether the left and the right end absorb."""
+        return self.left is not None, self.right is not None
+
+    def relative_error(self, level=0.0):
+        return self.panels.relative_error(level, self.absorbs)
+
+    @staticmethod
+    def of(line, panels, left, right):
+        """The piece, with walls in place of ends that are never reached."""
+        laws = panels.powers
+        left, right = (None if law is not None and law.resistance < INTEGRABLE else label
+                       for law, label in zip(laws, (left, right)))
+        return Piece(panels, left, right, line.function)
+
+    def resolved(self, evaluated):
+        """`evaluated(piece)` with `unresolved` panels cut until there are none; they are on steep lines only."""
+        piece = self
+        if self.panels.is_steep:
+            piece = replace(self, panels=self.panels.refined_at_ends(self.function))
+        for _ in range(MOST_CUTS):
+            found = evaluated(piece)
+            if not piece.panels.is_steep or not found.unresolved.any():
+                return found
+            piece = replace(piece, panels=piece.panels.halved(found.unresolved, piece.function))
+        raise ValueError("f/theta is too steep and too rough for an answer here; narrow the grid, or raise theta.")
+
+    def refuse_infinite(self):
+        """Masses that are infinite where the answer needs them finite."""
+        for law, label, end in zip(self.panels.powers, (self.left, self.right), self.panels.edges[[0, -1]]):
+            if law is None:
+                continue
+            if label is None and law.mass < INTEGRABLE:
+                raise ValueError(f"the potential has a pole near {end:.6g}: exp(-f/theta) has no finite integral "
+                                 "there, so paths stay for ever; make that end part of the region, absorbing, or "
+                                 "take it out with Grid(..., mask=...).")
+            if label is not None and law.mass + law.resistance < INTEGRABLE - 1:
+                raise ValueError(f"the potential has a pole near {end:.6g}: paths reach it, but their mean time "
+                                 "is infinite there; take that place out with Grid(..., mask=...).")
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,15 +123,16 @@ class MarkedInterval:
     within: list
 
 
-def lines(diffusion):
-    """The connected parts of a one-dimensional domain, cached on the diffusion."""
-    kept = diffusion.__dict__
-    if "_interval_lines" not in kept:
-        kept["_interval_lines"] = _lines(diffusion)
-    return kept["_interval_lines"]
+def lines(diffusion, is_steep=False):
+    """The connected parts of a one-dimensional domain, cached on the diffusion; with steep panels also where
+    f lies so high that it counts as a wall else."""
+    kept = diffusion.__dict__.setdefault("_interval_lines", {})
+    if is_steep not in kept:
+        kept[is_steep] = _lines(diffusion, is_steep)
+    return kept[is_steep]
 
 
-def _lines(D):
+def _lines(D, is_steep):
     grid, V = D.grid, D._frozen_potential
     _ = D._energies                              # refuses NaN
     beta, f0, log_theta = D.beta, D.f0, np.log(D._frozen_theta)
@@ -112,7 +160,8 @@ def _lines(D):
             else:
                 edges = edges[[0, -1]]
             edges = np.union1d(np.union1d(edges, special), [left, right])
-        parts = adaptive(function, edges, beta, f0)
+        laws = [None if is_whole else power_law(function, *ends) for ends in ((left, right), (right, left))]
+        parts = _with_laws(adaptive(function, _inner(edges, laws), beta, f0, is_steep), left, right, laws)
         is_whole = is_whole and parts and parts[0].edges[0] == left and parts[-1].edges[-1] == right
         if is_whole and len(parts) > 1:          # a wall elsewhere on the ring: the seam is none
             parts, is_whole = parts[1:-1] + [_joined(parts[-1], parts[0], period)], False
@@ -125,14 +174,40 @@ def _lines(D):
 
 def _joined(first, second, period):
     return Panels(np.concatenate([first.edges, second.edges[1:] + period]),
-                  *(np.concatenate([getattr(first, k), getattr(second, k)]) for k in ("B", "log_r", "error")))
+                  *(np.concatenate([getattr(first, k), getattr(second, k)]) for k in ("B", "log_r", "error")),
+                  (first.powers[0], second.powers[1]), first.is_steep)
+
+
+def _inner(edges, laws):
+    """The edges without the two end panels of power laws."""
+    low, high = (edges[k] if law is None else edges[k] + sign * law.width
+                 for k, sign, law in zip((0, -1), (1, -1), laws))
+    return np.r_[low, edges[(edges > low) & (edges < high)], high]
+
+
+def _with_laws(parts, left, right, laws):
+    """The parts of a run, with the panel of a power law at either end."""
+    for k, end, law in zip((0, -1), (left, right), laws):
+        if law is None:
+            continue
+        if not parts or abs(parts[k].edges[k] - end) > 1.5 * law.width:
+            continue
+        p, turn = parts[k], slice(None, None, 1 if k == 0 else -1)
+        join = (lambda a, b: np.concatenate([a, b])) if k == 0 else (lambda a, b: np.concatenate([b, a]))
+        parts[k] = Panels(join([end], p.edges), join(law.B[None, turn], p.B), join(law.log_r[None, turn], p.log_r),
+                          join([0.0], p.error), (law, p.powers[1]) if k == 0 else (p.powers[0], law), p.is_steep)
+    return parts
 
 
 def _refuse_poles(found):
-    """A panel as narrow as the numbers are fine that still holds a share of the integrals is a pole of f."""
+    """A panel as narrow as the numbers are fine that still holds a share of the integrals is a pole of f, if
+    it is not at an end where a power law is known."""
     for line in found:
         p = line.panels
-        for k in np.flatnonzero(p.width <= 1e-14 * max(np.abs(p.edges).max(), p.edges[-1] - p.edges[0])):
+        tiny = p.width <= 1e-14 * max(np.abs(p.edges).max(), p.edges[-1] - p.edges[0])
+        tiny[0] &= p.powers[0] is None
+        tiny[-1] &= p.powers[1] is None
+        for k in np.flatnonzero(tiny):
             mass, resistance = (np.exp(r.log_whole[k] - r.log_total) for r in (p.mass, p.resistance))
             from_ends = min(p.edges[k] - p.edges[0], p.edges[-1] - p.edges[k + 1])
             at_an_end = from_ends <= NEAR * (p.edges[-1] - p.edges[0])
@@ -189,7 +264,7 @@ def _bisected(is_true, a, b):
 
 # ----------------------------------------------------------------------------------------------------------
 # regions
-def marked(diffusion, regions):
+def marked(diffusion, regions, is_steep=False):
     """Each line with the regions {label: Region} on it, cut at their boundaries.
 
     Refused: a region that meets no line, and two that share more than nothing.
@@ -198,7 +273,7 @@ def marked(diffusion, regions):
     for label, region in regions.items():
         check_region(region, grid, f"the {label}")
     out, met = [], set()
-    for line in lines(diffusion):
+    for line in lines(diffusion, is_steep):
         spans = []
         for label, region in regions.items():
             own = _spans(region, line, grid)
@@ -269,7 +344,7 @@ def _cut(line, spans):
     """`MarkedInterval` of sorted (low, high, label)."""
     panels = line.panels
     if not spans:
-        return MarkedInterval(line, [] if line.is_ring else [Piece(panels, None, None)], [])
+        return MarkedInterval(line, [] if line.is_ring else [Piece.of(line, panels, None, None)], [])
     ends = np.array([e for a, b, _ in spans for e in (a, b)])
     if line.is_ring:                             # its coordinates begin at the first region
         start, period = spans[0][0], line.high - line.low
@@ -285,11 +360,11 @@ def _cut(line, spans):
     for a, b, name in spans:
         i, j = edge(a), edge(b)
         if i > at:
-            pieces.append(Piece(panels.part(at, i), label, name))
+            pieces.append(Piece.of(line, panels.part(at, i), label, name))
         within.append((a, b, name, panels.part(i, j) if j > i else None))
         at, label = j, name
     if at < len(panels):
-        pieces.append(Piece(panels.part(at, len(panels)), label, None))
+        pieces.append(Piece.of(line, panels.part(at, len(panels)), label, None))
     return MarkedInterval(line, pieces, within)
 
 

@@ -12,6 +12,7 @@ from .sturm_kernels import FLAT, bisect, n_below, ring_arcs, ring_fill, ring_mat
 
 TERMS = 6                      # of the power series in lambda of a panel
 PHASE = 0.1                    # largest lambda R m of a panel: the seventh term is then below 1e-15
+MOST_PANELS = 400_000
 SAME = 1e-6                    # distance of a null vector of a ring from what inverse iteration finds
 # relative distance below which eigenvalues count as equal when their functions are made orthogonal
 CLUSTER = 1e-8
@@ -94,12 +95,18 @@ class Modes:
         if is_ring:
             panels = _opened(panels, function)
         n_zero = 1 if is_ring or (is_free_left and is_free_right) else 0
+        panels = panels.with_sharp_jumps()
         while True:
             chain = Chain(panels)
             top = np.log(PHASE / chain.time.max())
             if len(panels) > 2 and n_below(top, 1.0, is_ring, *self.free, *self._series(chain)) >= k:
                 break
-            panels = panels.halved(chain.time > 0.25 * chain.time.max(), function)
+            finer = panels.halved(chain.time > 0.25 * chain.time.max(), function)
+            if len(finer) == len(panels) or len(finer) > MOST_PANELS:
+                raise ValueError(f"{k} eigenvalues are not resolved: time scales of the potential inside "
+                                 f"{chain.time.argmax()} of {len(panels)} panels are as long as those asked "
+                                 "for; ask for fewer of them, or for exact=False.")
+            panels = finer
         self.chain, self.panels = chain, panels
         self.bases, self.factors = np.full(k, -np.inf), np.ones(k)
         if k > n_zero:

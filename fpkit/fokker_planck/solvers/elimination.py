@@ -14,7 +14,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...core.compilation.special import LN2_HIGH, LN2_LOW
+
 LEAF = 40                                  # nodes that are not halved any more
+DOUBLES = 1300.0                           # log of the ratio of two conductances that doubles hold at once
+WIDE_WORK = 13.0                           # work with mantissas and exponents over that in doubles
+SURE = 1e-290                              # results below it may have lost terms to underflow
 
 
 class Ordering:
@@ -26,15 +31,20 @@ class Ordering:
     X : int ndarray (d, n)
         Cell indices of the nodes.
     I, J : int ndarray (n_edges,)
+    n_kept : int
+        Number of further nodes n, n + 1, ... that edges may lead to and that are not eliminated: the border of
+        one more front, without pivots.
     """
 
-    def __init__(self, X, I, J):
+    def __init__(self, X, I, J, n_kept=0):
         from scipy.sparse import csr_matrix
 
         from .elimination_kernels import borders, dissect
         X = np.ascontiguousarray(X, np.int64)
         n = self.n = X.shape[1]
-        graph = csr_matrix((np.ones(2 * I.size, np.int8), (np.r_[I, J], np.r_[J, I])), shape=(n, n))
+        inner = (I < n) & (J < n)
+        a, b = I[inner], J[inner]
+        graph = csr_matrix((np.ones(2 * a.size, np.int8), (np.r_[a, b], np.r_[b, a])), shape=(n, n))
         room = 4 * n + 8
         order, start, stop, parent = np.empty(n, np.int64), *(np.empty(room, np.int64) for _ in range(3))
         count = dissect(X, graph.indptr.astype(np.int64), graph.indices.astype(np.int64), LEAF, order, start,
@@ -44,18 +54,24 @@ class Ordering:
         rank = np.lexsort((-np.arange(count), stop[:count]))
         place = np.empty(count, np.int64)
         place[rank] = np.arange(count)
-        self.tree = np.full((4, count), -1)
+        last = count
+        self.tree = np.full((4, count + (n_kept > 0)), -1)
         self.start, self.stop, first_child, next_child = self.tree
-        self.start[:], self.stop[:] = start[rank], stop[rank]
+        self.start[:last], self.stop[:last] = start[rank], stop[rank]
         above = self.above = np.where(parent[rank] < 0, -1, place[parent[rank]])
-        for t in range(count):
+        if n_kept:
+            self.start[last] = self.stop[last] = n
+            above[above < 0] = last
+            count += 1
+        for t in range(last):
             if above[t] >= 0:
                 next_child[t], first_child[above[t]] = first_child[above[t]], t
         self.order = order
-        self.position = np.empty(n, np.int64)
+        self.position = np.arange(n + n_kept)
         self.position[order] = np.arange(n)
         a, b = self.position[I], self.position[J]
-        self.entry = csr_matrix((np.arange(1, 2 * I.size + 1), (np.r_[a, b], np.r_[b, a])), shape=(n, n))
+        self.entry = csr_matrix((np.arange(1, 2 * I.size + 1), (np.r_[a, b], np.r_[b, a])),
+                                shape=(n + n_kept,) * 2)
         self.entry.sort_indices()
         self.indptr, self.indices = self.entry.indptr.astype(np.int64), self.entry.indices.astype(np.int64)
         self.edge = (self.entry.data - 1) % max(I.size, 1)
@@ -67,6 +83,9 @@ class Ordering:
                 break
             room *= 2
         self.border = self.border[:used].copy()
+        if n_kept:
+            self.border = np.r_[self.border[:self.ptr[last]], np.arange(n, n + n_kept)]
+            self.ptr[count] = self.ptr[last] + n_kept
         n_border = np.diff(self.ptr)
         n_pivots = self.stop - self.start
         self.largest = int((n_border + n_pivots).max())
@@ -106,7 +125,7 @@ class Elimination:
         o = self.ordering = ordering
         self.pivot, self.L = np.empty(o.n), np.zeros(o.base[-1])
         eliminate(o.indptr, o.indices, np.ascontiguousarray(c)[o.edge], o.tree, o.ptr, o.border,
-                  np.ascontiguousarray(ground[o.order]), self.pivot, self.L, np.empty(o.stack), o.largest)
+                  np.ascontiguousarray(ground[o.order]), self.pivot, self.L, np.empty(o.stack), o.largest, 1.0)
 
     def solve_signed(self, b):
         """The same for b (p, n) of both signs: two solves of positive data."""
@@ -143,6 +162,68 @@ class Elimination:
             self.substitute(fronts, R)
             return R[:, at]
         return lambda b: _signed(solve, b)
+
+
+def reduced_network(X, I, J, log_c, log_mass, n_kept, most=np.inf):
+    """Logarithms of capacities (n_kept, n_kept) and masses (n_kept,) that the kept nodes of a reversible chain
+    have when all others are eliminated: exact, to rounding, for conductances of any range. None where that
+    takes more work than `most`.
+
+    Parameters
+    ----------
+    X : int ndarray (d, n)
+        Cell indices of the nodes to eliminate.
+    I, J, log_c : ndarray (n_edges,)
+        Edges, no pair twice, and log of their conductances; kept nodes are n, n + 1, ...
+    log_mass : ndarray (n + n_kept,)
+    most : float
+        In the units of `Ordering.cost`, about 0.1 ns; mantissas and exponents take 13 times the work.
+
+    Notes
+    -----
+    In doubles first. An underflow cannot change a sum of positive terms by more than the smallest double, so
+    the result stands if no conductance left the range of doubles and every result lies well inside it;
+    otherwise the elimination is repeated with mantissas and exponents.
+    """
+    from .elimination_kernels import eliminate
+    n = X.shape[1]
+    o = Ordering(X, I, J, n_kept)
+    if o.cost > most:
+        return None
+    logs, masses = log_c[o.edge], log_mass.copy()
+    masses[:n] = masses[o.order]
+    triangle = np.triu_indices(n_kept, 1)
+    middle, heaviest = (log_c.max() + log_c.min()) / 2, masses.max()
+    if log_c.max() - log_c.min() < DOUBLES:
+        stack, m = np.empty(o.stack), np.exp(masses - heaviest)
+        eliminate(o.indptr, o.indices, np.exp(logs - middle), o.tree, o.ptr, o.border, m, np.empty(m.size),
+                  np.empty(0), stack, o.largest, 0.0)
+        c, m = stack[:n_kept**2].reshape(n_kept, n_kept)[triangle], m[n:]
+        if c.min(initial=1.0) > SURE and m.min() > SURE:
+            return _symmetric(np.log(c) + middle, n_kept), np.log(m) + heaviest
+    from .wide_kernels import eliminate_wide
+    if WIDE_WORK * o.cost > most:
+        return None
+    c, m, stack = split(logs), split(masses), np.empty((2, o.stack))
+    eliminate_wide(o.indptr, o.indices, c, o.tree, o.ptr, o.border, m, stack, o.largest)
+    c, m = stack[:, :n_kept**2].reshape(2, n_kept, n_kept)[:, triangle[0], triangle[1]], m[:, n:]
+    with np.errstate(divide="ignore"):
+        c, m = (np.where(a[0] > 0, np.log(a[0]) + a[1] * np.log(2), -np.inf) for a in (c, m))
+    return _symmetric(c, n_kept), m
+
+
+def split(logs):
+    """Mantissas and exponents (2, n) of the numbers with these logarithms, value m 2^e; zero for -inf."""
+    e = np.floor(np.where(np.isfinite(logs), logs, 0.0) / np.log(2))
+    with np.errstate(under="ignore"):
+        return np.array([np.exp(logs - e * LN2_HIGH - e * LN2_LOW), np.where(np.isfinite(logs), e, -1e15)])
+
+
+def _symmetric(values, n):
+    """The matrix with these values above and below a diagonal of -inf."""
+    full = np.full((n, n), -np.inf)
+    full[np.triu_indices(n, 1)] = values
+    return np.maximum(full, full.T)
 
 
 def _signed(solve, b):

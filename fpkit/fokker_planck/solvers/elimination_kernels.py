@@ -7,7 +7,16 @@ start, stop, first child and next child of the parent (-1: none).
 import numpy as np
 from numba import types
 
-from ...core.compilation import integer, integers_1d, integers_2d, kernel, numbers_1d, numbers_2d
+from ...core.compilation import (
+    helper,
+    integer,
+    integers_1d,
+    integers_2d,
+    kernel,
+    number,
+    numbers_1d,
+    numbers_2d,
+)
 from .band_kernels import REGROUPED
 
 
@@ -86,6 +95,29 @@ def dissect(X, indptr, indices, leaf, order, start, stop, parent, scratch):
     return count
 
 
+@helper
+def sort(a):
+    """Heap sort in place; NumPy's own costs two seconds of compilation."""
+    n = a.size
+    end, first = n, n // 2
+    while end > 1:
+        if first > 0:                            # first the heap is built, then its top goes to the end
+            first -= 1
+            moved = a[first]
+        else:
+            end -= 1
+            moved, a[end] = a[end], a[0]
+        hole, child = first, 2 * first + 1
+        while child < end:
+            if child + 1 < end and a[child + 1] > a[child]:
+                child += 1
+            if a[child] <= moved:
+                break
+            a[hole] = a[child]
+            hole, child = child, 2 * child + 1
+        a[hole] = moved
+
+
 @kernel(integer(integers_1d, integers_1d, integers_2d, integers_1d, integers_1d))
 def borders(indptr, indices, tree, ptr, border):
     """Borders of the fronts, children first: ptr (n_fronts + 1), border filled as far as it reaches. Returns
@@ -119,21 +151,23 @@ def borders(indptr, indices, tree, ptr, border):
             c = next_child[c]
         if used + count > border.size:
             return -1
-        border[used:used + count] = np.sort(held[:count])
+        border[used:used + count] = held[:count]
+        sort(border[used:used + count])
         used += count
         ptr[t + 1] = used
     return used
 
 
 @kernel(types.void(integers_1d, integers_1d, numbers_1d, integers_2d, integers_1d, integers_1d, numbers_1d,
-                   numbers_1d, numbers_1d, numbers_1d, integer), fastmath=REGROUPED)
-def eliminate(indptr, indices, c, tree, ptr, border, excess, pivot, L, stack, largest):
+                   numbers_1d, numbers_1d, numbers_1d, integer, number), fastmath=REGROUPED)
+def eliminate(indptr, indices, c, tree, ptr, border, excess, pivot, L, stack, largest, killing):
     """Star-mesh (GTH) elimination front by front: only sums of positive numbers.
 
-    Graph of positions in CSR form with conductances c; excess (n,): grounds, changed in place. Fills pivot =
-    1/(sum of conductances + ground) and L: for each front (n_pivots, n_front) fractions of a pivot that go to
-    the later nodes of the front. `stack` holds the conductances that eliminated fronts leave between the
-    nodes of their borders.
+    Graph of positions in CSR form with conductances c; excess (n,), changed in place: grounds (killing 1), or
+    masses (killing 0), which a pivot hands to its neighbours as it does with grounds and which do not drain
+    it. Fills pivot = 1/(sum of conductances + ground) and, unless it has no room, L: for each front
+    (n_pivots, n_front) fractions of a pivot that go to the later nodes of the front. `stack` holds the
+    conductances that eliminated fronts leave between the nodes of their borders.
     """
     start, stop, first_child, next_child = tree[0], tree[1], tree[2], tree[3]
     n_fronts, n = start.size, pivot.size
@@ -174,7 +208,7 @@ def eliminate(indptr, indices, c, tree, ptr, border, excess, pivot, L, stack, la
             width = min(4, n_pivots - k0)
             for k in range(k0, k0 + width):
                 row = F[k]
-                s = e[k]
+                s = killing * e[k]
                 for j in range(k + 1, m):
                     s += row[j]
                 s = 1 / s if s > 0 else 0.0
@@ -206,12 +240,13 @@ def eliminate(indptr, indices, c, tree, ptr, border, excess, pivot, L, stack, la
                             below, ahead = F[i, i + 1:], row[i + 1:]
                             for j in range(below.size):
                                 below[j] += x * ahead[j]
-        own = L[base:base + n_pivots * m].reshape(n_pivots, m)
-        base += n_pivots * m
-        for k in range(n_pivots):
-            s = pivot[start[t] + k]
-            for j in range(k + 1, m):
-                own[k, j] = F[k, j] * s
+        if L.size > 0:
+            own = L[base:base + n_pivots * m].reshape(n_pivots, m)
+            base += n_pivots * m
+            for k in range(n_pivots):
+                s = pivot[start[t] + k]
+                for j in range(k + 1, m):
+                    own[k, j] = F[k, j] * s
         for k in range(n_border):
             excess[border[ptr[t] + k]] += e[n_pivots + k]
         at[t] = top

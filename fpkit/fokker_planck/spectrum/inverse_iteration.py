@@ -47,11 +47,12 @@ def signed(solve, x):
 
 
 def inverse_lanczos(solve, m, k, start, project=None):
-    """The k largest eigenvalues of x -> solve(x) in the product sum m x y, as (values, vectors (k, n)).
+    """The k largest eigenvalues of x -> solve(x) in the product sum m x y, as (values, vectors (k, n)); fewer
+    where the iteration finds no more.
 
     `project` takes the known eigenvectors out of a vector.
     """
-    from scipy.sparse.linalg import LinearOperator, eigsh
+    from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
     root = np.sqrt(np.maximum(m, LEAST_MASS * m.max()))
     clean = (lambda x: x) if project is None else project
 
@@ -61,7 +62,12 @@ def inverse_lanczos(solve, m, k, start, project=None):
     n = m.size
     k = min(k, n - 2)
     z0 = root * clean(np.asarray(start, float))
-    values, vectors = eigsh(LinearOperator((n, n), matvec=apply, dtype=float), k=k, which="LA", v0=z0,
-                            ncv=min(n - 1, max(2 * k + 8, 20)), tol=1e-13)
+    try:
+        with np.errstate(all="ignore"):
+            values, vectors = eigsh(LinearOperator((n, n), matvec=apply, dtype=float), k=k, which="LA", v0=z0,
+                                    ncv=min(n - 1, max(2 * k + 8, 20)), tol=1e-13)
+    except ArpackError as error:
+        values = np.asarray(getattr(error, "eigenvalues", ()))
+        vectors = np.reshape(getattr(error, "eigenvectors", ()), (n, values.size))
     order = np.argsort(-values)
     return values[order], (vectors[:, order] / root[:, None]).T

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..boundary_values.killed_chain import REACH, KilledChain
 from ..solvers.elimination import Elimination
-from .inverse_iteration import inverse_lanczos, signed
+from .inverse_iteration import LEAST_MASS, inverse_lanczos, signed
 from .slow_modes import SlowModes
 
 # states: elimination in 3D takes N^2 operations and N^(4/3) memory
@@ -64,19 +64,21 @@ def part_modes(out, part, k):
         logs, vectors = list(slow.log_values[:k]), list(slow.vectors[:k])
     if len(logs) >= k:
         return logs, vectors
-    rest = min(k - len(logs), n_here - len(logs) - 1)
-    if rest < 1:
-        return logs, vectors
     if out.is_cut:
         out = KilledChain(out.diffusion, reach=np.inf)
     m = np.where(part, out.mode_mass(top), 0.0)
+    # states of less mass than floats hold beside the heaviest have modes that nothing here can see
+    n_heavy = int((m > LEAST_MASS * m.max()).sum())
+    rest = min(k - len(logs), n_here - len(logs) - 1, n_heavy - len(logs))
+    if rest < 1:
+        return logs, vectors
     # (K + ground + shift m)^-1 m on what the slow modes leave; the shift is small against the fast
     # eigenvalues
-    shift = 0.1 / slow.relaxation if out.reach == REACH else 1e-3
+    shift = 0.1 / slow.relaxation if out.reach == REACH and slow.relaxation else 1e-3
     ground = np.where(part, np.where(out.reaches_boundary, out.killing, 0.0) + shift * m, 1.0)
     solver = Elimination(out.ordering, out.c, ground)
     solve = lambda x: np.where(part, signed(lambda b: solver.solve(m * b), x), 0.0)
-    known = np.array(vectors).reshape(len(vectors), -1)
+    known = np.array(vectors).reshape(len(vectors), out.n)
 
     def project(x):
         x = np.where(part, x, 0.0)
@@ -88,9 +90,12 @@ def part_modes(out, part, k):
     killing = np.where(out.reaches_boundary, out.killing, 0.0)
     for v in inverse_lanczos(solve, m, rest, start, project)[1]:
         v = project(v)
-        energy = (out.c * (v[out.I] - v[out.J]) ** 2).sum() + (killing * v * v).sum()
-        logs.append(float(np.log(energy / (m * v * v).sum())) + out.shift - top)
-        vectors.append(v)
+        with np.errstate(all="ignore"):
+            energy = (out.c * (v[out.I] - v[out.J]) ** 2).sum() + (killing * v * v).sum()
+            log = float(np.log(energy / (m * v * v).sum())) + out.shift - top
+        if np.isfinite(log) and np.isfinite(v).all():
+            logs.append(log)
+            vectors.append(v)
     return logs, vectors
 
 

@@ -76,7 +76,11 @@ class SlowModes:
             with np.errstate(over="ignore"):  # times on the rim, where there is no mass, may be anything
                 chain.append(np.where(is_core | ~part, 0.0, np.minimum(solver.solve(b) / unit, LONGEST)))
             if j == 0:  # time in units of the relaxation between visits to the cores: powers stay in range
-                unit = float((m * chain[1]).sum() / (m * Q).sum())
+                relaxation = float((m * chain[1]).sum() / (m * Q).sum())
+                if not 0 < relaxation < np.inf:   # no mass between the cores that floats can hold
+                    chain.pop()
+                    break
+                unit = relaxation
                 chain[1] = np.minimum(chain[1] / unit, LONGEST)
         # T is symmetric in the product sum m x y, and vanishes on the cores
         moments = []
@@ -84,7 +88,8 @@ class SlowModes:
             a, b = chain[j // 2], chain[j - j // 2]
             M = (a * m) @ b.T
             moments.append((M + M.T) / 2)
-        self.relaxation = unit  # about 1 / lowest eigenvalue with absorption at the cores
+        # about 1 / lowest eigenvalue with absorption at the cores; None where it left the range of floats
+        self.relaxation = unit if len(chain) > 1 or out.is_cut else None
         log_scale = out.shift - top - np.log(unit)
         with np.errstate(under="ignore"):
             found = _eigenvalues(C, leak, moments, unit)

@@ -3,7 +3,7 @@ point."""
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,10 @@ from ..files.checked_hdf5 import LandscapeFormatError
 from ..files.reading import read_landscape
 from ..report.findings import Finding, answers, as_text, findings
 from ..report.report import as_dict, save
+from ..report.verdict import verdict
 from ..surface.landscape import Landscape
-from ..surface.wells import REACH, default_temperatures, find_wells
+from ..surface.noise import noise_of
+from ..surface.wells import default_temperatures, find_wells, reach_of
 from .caveats import caveats
 from .dynamics import dynamics, plane_mobility
 from .kinetics import Agreement, Rates, agreement, kinetics
@@ -119,7 +121,7 @@ def analyse(landscape: Landscape | str | os.PathLike, theta: ArrayLike | None = 
     curves = thermo if thetas.size == 1 else thermodynamics(land, wells, basins, fine, with_means=False)
     x0, start_rule, warnings = _start(land, start)
     motion = dynamics(land, wells, basins, thetas, x0, seed, checks.whole("n_paths", n_paths, 2),
-                      reach=REACH * land.height(0.5))
+                      reach=reach_of(land))
     rates = kinetics(land, wells, basins, thetas, x0, plane_mobility(land))
     k = int(np.argmin(np.abs(thetas - clock.theta))) if clock.theta else thetas.size // 2
     path = training_path(land, wells, basins, thetas[k], thermo.occupation[k])
@@ -316,9 +318,39 @@ class LandscapeReport:
         `fpkit.landscapes.report.report`)."""
         return as_dict(self)
 
-    def save(self, folder: str | os.PathLike) -> Path:
-        """Write index.html, report.json and the figures to a folder; returns the path of the page."""
-        return save(self, folder)
+    def save(self, folder: str | os.PathLike, svg: bool = False) -> Path:
+        """Write index.html, report.json and the figures (PNG, with `svg` also SVG) to a folder; returns the
+        path of the page."""
+        return save(self, folder, svg)
+
+    def verdict(self) -> str:
+        """The whole in one paragraph of plain words."""
+        return verdict(self)
+
+    @property
+    def solutions(self) -> list[tuple[str, np.ndarray, int]]:
+        """Known solutions that the plane was made of: (name, point, number of the well, 0 outside)."""
+        plane = (self.landscape.meta.get("meta") or {}).get("plane")
+        points = plane.get("points") if isinstance(plane, dict) else None
+        if not isinstance(points, list) or "checkpoints" in str(plane.get("kind")):
+            return []
+        found = []
+        for n, point in enumerate(points[:26]):
+            try:
+                at = np.array(point, float)
+                well = int(self.basins[self.landscape.index(at)]) + 1
+            except (TypeError, ValueError):
+                continue                                 # foreign text, or outside the box
+            found.append((chr(ord("A") + n), at, well))
+        return found
+
+    @cached_property
+    def test_noise(self) -> float:
+        """Standard deviation of the noise of the test loss, 0 where none is seen."""
+        land = self.landscape
+        if land.test_loss is None or land.test_loss.shape != land.shape:
+            return 0.0
+        return noise_of(replace(land, loss=land.test_loss, loss_stderr=None)).sigma
 
     def answers(self) -> list[str]:
         """The findings as plain sentences, the most important first."""

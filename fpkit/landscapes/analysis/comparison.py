@@ -1,5 +1,5 @@
-"""Two or more landscapes on one plane: whose wells are whose, how their Gibbs distributions overlap, and what
-one costs under the other."""
+"""Two or more landscapes, on one plane where the files show it: whose wells are whose, how their Gibbs
+distributions overlap, and what one costs under the other."""
 from __future__ import annotations
 
 import os
@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..files.checked_hdf5 import LandscapeFormatError
+from ..files.directions import read_directions
 from ..report.findings import comparison_answers
 from ..report.report import save_comparison
 from ..surface.landscape import Landscape
@@ -40,6 +42,9 @@ class LandscapeComparison:
         lowest cell.
     best_theta : ndarray (n,)
         Temperature of the first landscape's Gibbs distribution at which the mean of loss j is least.
+    difference : str or None
+        Why they are not compared cell by cell: planes that differ, or that nothing shows to be one. Then
+        mean and overlap are NaN and nothing is matched.
     """
     reports: tuple
     names: tuple
@@ -48,29 +53,38 @@ class LandscapeComparison:
     overlap: np.ndarray
     matches: tuple
     best_theta: np.ndarray
+    difference: str | None = None
 
     def answers(self) -> list[str]:
         """The findings as plain sentences."""
         return comparison_answers(self)
 
     def to_dict(self) -> dict[str, Any]:
-        return {"names": list(self.names), "theta": self.theta, "mean": self.mean, "overlap": self.overlap,
-                "best_theta": self.best_theta, "matches": [{str(a): b for a, b in m.items()}
-                                                           for m in self.matches], "answers": self.answers()}
+        return {"names": list(self.names), "theta": self.theta, "mean": self.mean,
+                "overlap": self.overlap, "best_theta": self.best_theta, "difference": self.difference,
+                "matches": [{str(a): b for a, b in m.items()} for m in self.matches],
+                "answers": self.answers()}
 
-    def save(self, folder: str | os.PathLike, pages: tuple[tuple[str, str], ...] = ()) -> Path:
-        """Write index.html, report.json and the figure to a folder; returns the path of the page. `pages` are
-        (name, relative path) of the reports of the single landscapes."""
-        return save_comparison(self, folder, pages)
+    def save(self, folder: str | os.PathLike, pages: Sequence[tuple[str, str]] = (),
+             svg: bool = False) -> Path:
+        """Write index.html, report.json and the figure (PNG, with `svg` also SVG) to a folder; returns the
+        path of the page. `pages` are (name, relative path) of the reports of the single landscapes."""
+        return save_comparison(self, folder, pages, svg)
 
     def __repr__(self):
-        return "\n".join([f"{len(self.names)} landscapes on one plane: {', '.join(self.names)}",
-                          *(f"- {a}" for a in self.answers())])
+        return "\n".join([f"{len(self.names)} landscapes "
+                          f"{'on one plane' if self.difference is None else 'side by side'}: "
+                          + ", ".join(self.names), *(f"- {a}" for a in self.answers())])
 
 
 def compare_landscapes(reports: Sequence[LandscapeReport | Landscape | str | os.PathLike],
-                       theta: ArrayLike | None = None) -> LandscapeComparison:
-    """Compare analysed landscapes that have the same axes.
+                       theta: ArrayLike | None = None, same_plane: bool = False) -> LandscapeComparison:
+    """Compare analysed landscapes: cell by cell where their planes are shown to be the same, else side by
+    side.
+
+    Two files are on one plane when they have the same axes and the same stored directions, the same file of
+    directions, or the same description of the plane with the same norm of the origin and the same metric.
+    Equal axes alone, the default grid of a program, say nothing.
 
     Parameters
     ----------
@@ -78,15 +92,12 @@ def compare_landscapes(reports: Sequence[LandscapeReport | Landscape | str | os.
         The first one is the reference.
     theta : sequence of float, optional
         Temperatures, default those of the first report.
+    same_plane : bool
+        Your word that landscapes with the same axes are on one plane, where the files cannot show it.
 
     Returns
     -------
     LandscapeComparison
-
-    Raises
-    ------
-    ValueError
-        When the axes differ.
 
     Examples
     --------
@@ -100,13 +111,16 @@ def compare_landscapes(reports: Sequence[LandscapeReport | Landscape | str | os.
     if len(reports) < 2:
         raise ValueError(f"a comparison takes two landscapes or more, got {len(reports)}.")
     lands = [r.landscape for r in reports]
-    for r in lands[1:]:
-        if not same_plane(lands[0], r):
-            raise ValueError(f"{lands[0].name} and {r.name} are not on the same axes ({_axes(lands[0])} and "
-                             f"{_axes(r)}), so they cannot be compared cell by cell.")
     theta = reports[0].theta if theta is None else np.array(sorted(float(t) for t in np.atleast_1d(theta)))
     n = len(lands)
-    mean, overlap = np.full((theta.size, n, n), np.nan), np.empty((theta.size, n, n))
+    mean, overlap = np.full((2, theta.size, n, n), np.nan)
+    differences = [plane_difference(lands[0], b, same_plane) for b in lands[1:]]
+    difference = next((f"{lands[0].name} and {b.name}: {d}" for b, d in zip(lands[1:], differences) if d),
+                      None)
+    if difference is not None:
+        nothing = tuple({} for _ in reports[1:])
+        return LandscapeComparison(reports, tuple(a.name for a in lands), theta, mean, overlap, nothing,
+                                   np.full(n, np.nan), difference)
     for t, value in enumerate(theta):
         weights = [a.gibbs_weights(value) for a in lands]
         for i, w in enumerate(weights):
@@ -120,10 +134,47 @@ def compare_landscapes(reports: Sequence[LandscapeReport | Landscape | str | os.
     return LandscapeComparison(reports, tuple(a.name for a in lands), theta, mean, overlap, matches, best)
 
 
-def same_plane(a, b):
-    """Whether two landscapes are sampled at the same points."""
-    return a.shape == b.shape and all(np.allclose(p, q, rtol=1e-9, atol=1e-12) for p,
-                                      q in zip(a.axes, b.axes))
+def plane_difference(a, b, is_told=False):
+    """None where two landscapes are shown to lie on one plane; else a clause that says what differs, or that
+    nothing shows it."""
+    if a.shape != b.shape or not all(np.allclose(p, q, rtol=1e-9, atol=1e-12) for p,
+                                     q in zip(a.axes, b.axes)):
+        return f"they are sampled on other axes ({_axes(a)} and {_axes(b)})"
+    if a.gram is not None and b.gram is not None and not np.allclose(a.gram, b.gram, rtol=1e-9):
+        return "the Gram matrices of their directions differ"
+    if None not in (a.origin_norm, b.origin_norm) and not np.isclose(a.origin_norm, b.origin_norm, rtol=1e-9):
+        return "the parameter vectors at their origins have different lengths"
+    if is_told or a is b or (a.path == b.path and not a.path.startswith("<")):
+        return None
+    stored = [_stored_directions(land) for land in (a, b)]
+    if all(s is not None for s in stored):
+        same = all(np.allclose(p, q, rtol=1e-9, atol=1e-12) for p, q in zip(*stored))
+        return None if same else "the directions stored in the files differ"
+    named = [land.meta.get("dir_file") for land in (a, b)]
+    if all(named):
+        return (None if named[0] == named[1] else "their directions came from different files "
+                f"({str(named[0])[:80]} and {str(named[1])[:80]})")
+    facts = [land.meta.get("directions") for land in (a, b)]
+    if all(facts):
+        return None if facts[0] == facts[1] else "the directions they were read with differ"
+    planes = [(land.meta.get("meta") or {}).get("plane") for land in (a, b)]
+    if all(planes):
+        if planes[0] != planes[1]:
+            return "the descriptions of their planes differ"
+        if None not in (a.origin_norm, b.origin_norm):
+            return None
+    return ("equal axes alone do not show that they lie on one plane, and the files say no more "
+            "(same_plane=True, --same-plane, where you know it)")
+
+
+def _stored_directions(land):
+    """Directions that a file of fpkit's own holds; None without."""
+    if land.meta.get("format") != "fpkit-landscape":
+        return None
+    try:
+        return read_directions(land.path).vectors
+    except LandscapeFormatError:
+        return None
 
 
 def _axes(land):

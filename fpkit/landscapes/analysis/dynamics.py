@@ -6,6 +6,7 @@ import warnings
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy.special import bdtr, bdtrc, ndtr
 
 from ...core.results import ResolutionWarning
 from ...fokker_planck.evolution.evolve import evolve
@@ -13,17 +14,21 @@ from ...langevin.dynamics.walls import Walls
 from ...langevin.simulate import simulate
 from ...potentials.grid_potential import GridPotential
 from ..surface.landscape import compressed
+from ..surface.resampling import thinned
 from ..surface.wells import WELL_FACTOR
+from .propagation import propagated
 from .sampled_chain import HIGHEST, SampledDiffusion
 
 EQUILIBRIUM = 0.01                   # distance to Gibbs (half the L1 norm) at which the density has arrived
+BY_CHANCE = 1e-3                     # below this probability, paths and density do not agree
+DENSITY_CELLS = 20_000               # more are evolved on every second sample, or every third, ...
 LONGEST = 1e12                       # cell-crossing times after which the density is no longer followed
 CEILING = 60.0                       # theta above the minimum: occupied with probability exp(-60)
 REACHED = 5.0                        # theta: how far above the lowest cell paths are as a rule
 STEP_OF_CURVATURE = 0.1              # time step times the curvature of nine tenths of that region
 STEP_OF_CELL = 0.5                   # spread of one time step in cells
 ACCEPTED = 0.9                       # share of Metropolis steps below which the time step is cut to a third
-STEPS, WORK = 100_000, 40_000_000    # of one path, and of all paths together
+STEPS, WORK = 15_000, 6_000_000      # of one path, and of all paths together
 STEPS_WITH_HOLES, WORK_WITH_HOLES = 8_000, 8_000_000  # the same in NumPy, where holes have to be looked up
 
 
@@ -51,6 +56,8 @@ class Dynamics:
     paths : PathEnsemble or None
     remarks : tuple of str
         What was left out, and why.
+    is_coarse : bool
+        The density is that of a coarser surface.
     """
     theta: float
     theta_rule: str
@@ -67,6 +74,7 @@ class Dynamics:
     equilibrium: np.ndarray
     paths: object = None
     remarks: tuple = ()
+    is_coarse: bool = False
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -104,6 +112,24 @@ class PathEnsemble:
     ends: np.ndarray
     traces: np.ndarray
     extra: dict = field(default_factory=dict)
+
+    @property
+    def chance(self) -> float:
+        """Probability that chance alone makes paths and density differ as much, anywhere at any of the times:
+        binomial counts and means of losses, the smallest of all times their number (Bonferroni)."""
+        counts = np.round(self.occupation * self.n_paths)
+        p = np.clip(self.expected, 0.0, 1.0)
+        above = np.where(counts > 0, bdtrc(np.maximum(counts - 1, 0), self.n_paths, p), 1.0)
+        tails = 2 * np.minimum(bdtr(counts, self.n_paths, p), above)
+        error = np.where(self.mean_loss_error > 0, self.mean_loss_error, np.inf)
+        means = 2 * ndtr(-np.abs(self.mean_loss - self.expected_loss) / error)
+        every = np.r_[tails.ravel(), means]
+        return float(min(1.0, every.min() * every.size))
+
+    @property
+    def is_off(self) -> bool:
+        """Paths and density differ by more than chance."""
+        return self.chance < BY_CHANCE
 
     @property
     def deviation(self) -> tuple[float, float]:
@@ -144,13 +170,10 @@ def dynamics(land, wells, basins, thetas, start, seed, n_paths, reach):
     chain = SampledDiffusion(land, theta, mobility)
     part = chain.parts().T
     here = part == part[land.index(start)]
-    remarks = []
+    remarks, start_height = [], (land.loss[land.index(start)] - chain.f0) / theta
     if not (here | ~land.valid).all():
         remarks.append(f"The start lies in a part of {int(here.sum())} of {land.n_valid} valid cells that no "
                        "other part exchanges probability with.")
-    if (land.loss[land.index(start)] - chain.f0) / theta > HIGHEST:
-        remarks.append(f"The start lies more than {HIGHEST:.0f} theta above the lowest sample; up there the "
-                       "descent is slower than it would be.")
     crossing = 1 / (2 * theta * float(np.max(np.diag(mobility) / np.asarray(land.spacing) ** 2)))
     plan = _path_plan(land, here, theta, mobility, start, n_paths, remarks)
     wanted = np.empty(0) if plan is None else plan.times
@@ -158,7 +181,11 @@ def dynamics(land, wells, basins, thetas, start, seed, n_paths, reach):
     with np.errstate(under="ignore", over="ignore"):
         gibbs[here] = np.exp(-((land.loss[here] - land.loss[here].min()) / theta)) * land.volumes[here]
     gibbs /= gibbs.sum()
-    times, probability, mass, distance, said = _evolved(chain, here, start, crossing, wanted, gibbs)
+    factor = int(np.ceil((land.loss.size / DENSITY_CELLS) ** (1 / land.ndim)))
+    if factor > 1:
+        remarks.append(f"The density is that of every {factor}th sample along each axis.")
+    times, probability, mass, distance, said = _density(land, here, theta, mobility, start, start_height,
+                                                        crossing, wanted, gibbs, factor)
     last = len(times)
     remarks.extend(said)
     if distance.min() > EQUILIBRIUM:
@@ -176,7 +203,39 @@ def dynamics(land, wells, basins, thetas, start, seed, n_paths, reach):
     unit = "learning rate x steps" if land.gram is not None else "arbitrary units (the file has no metric)"
     return Dynamics(theta, rule, start, mobility, unit, times,
                     density, np.where(land.valid, gibbs / land.volumes, np.nan), share, mean, distance, mass,
-                    np.array([gibbs[basins == k].sum() for k in range(len(wells))]), paths, tuple(remarks))
+                    np.array([gibbs[basins == k].sum() for k in range(len(wells))]), paths, tuple(remarks),
+                    factor > 1)
+
+
+def _density(land, here, theta, mobility, start, start_height, crossing, wanted, gibbs, factor):
+    """As `_evolved`, on every `factor`-th sample, by the solver that the height of the start (in theta) asks
+    for."""
+    every = (slice(None, None, factor),) * land.ndim
+    coarse, inside = (land, here) if factor == 1 else (thinned(land, factor), here[every])
+    chain = SampledDiffusion(coarse, theta, mobility, highest=np.inf if start_height > HIGHEST else HIGHEST)
+    target = np.zeros(inside.shape)
+    with np.errstate(under="ignore", over="ignore"):
+        target[inside] = np.exp(-((coarse.loss[inside] - coarse.loss[inside].min()) / theta))
+    target = gibbs if factor == 1 else target / target.sum()
+    at = np.minimum(start, [a[-1] for a in coarse.axes])
+    if start_height > HIGHEST:
+        own = crossing * 10.0 ** np.arange(-2, np.log10(LONGEST), 0.25)
+        times = np.sort(np.r_[own, wanted]) if wanted.size else own
+        p0 = (point_start(chain, inside.T, at) * chain.grid.volumes).ravel()
+        p = propagated(chain, p0, times, target.T.ravel(), EQUILIBRIUM, wanted[-1] * (1 - 1e-9) if wanted.size
+                       else 0.0)
+        p = p.reshape(-1, *chain.grid.shape).transpose(0, *range(land.ndim, 0, -1))
+        times, said = times[:len(p)], []
+        mass, distance = np.ones(len(p)), 0.5 * np.abs(p - target).reshape(len(p), -1).sum(axis=1)
+    else:
+        times, p, mass, distance, said = _evolved(chain, inside, at, crossing, wanted, target)
+    for axis in range(land.ndim) if factor > 1 else ():
+        # what a coarse cell holds is shared among the samples that are nearest to it
+        n = land.shape[axis]
+        home = np.minimum((np.arange(n) + factor // 2) // factor, p.shape[axis + 1] - 1)
+        share = 1 / np.bincount(home)[home]
+        p = np.take(p, home, axis + 1) * share.reshape([-1 if k == axis + 1 else 1 for k in range(p.ndim)])
+    return times, p, mass, distance, said
 
 
 def _evolved(chain, here, start, crossing, wanted, gibbs):
@@ -272,7 +331,11 @@ def _path_plan(land, here, theta, mobility, start, n_paths, remarks):
         remarks.append(f"For the paths, losses above {level:.4g} ({(level - lowest) / theta:.0f} theta above "
                        "the lowest) are compressed logarithmically: a spline cannot follow cliffs, and no "
                        "path gets there.")
-    V = GridPotential(land.axes, np.ascontiguousarray(capped.T))
+    try:
+        V = GridPotential(land.axes, np.ascontiguousarray(capped.T))
+    except ValueError as error:
+        remarks.append(f"No paths: {error}")
+        return None
     has_holes = not here.all()
     V.domain = NearestSample(land, here) if has_holes else None
     dt = _time_step(V, land, here, theta, mobility, max(lowest + REACHED * theta, at_start))

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.sparse import coo_matrix, diags
+from scipy.sparse import diags
 from scipy.sparse.csgraph import connected_components
-from scipy.sparse.linalg import ArpackError, eigsh
+from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh, splu
 
+from ..surface import kernels
 from ..surface.cells import offsets
 from ..surface.harmonic import eyring_kramers, harmonic_free_energy, quadratic_fit
-from ..surface.resampling import nearest, refined
+from ..surface.resampling import nearest, refined, thinned
 from ..surface.wells import WELL_FACTOR
-from .network import ELIMINATED, LEFT_OUT, LOG10, reduced, work
+from .network import ELIMINATED, LEFT_OUT, LOG10, reduced
 from .sampled_chain import SampledDiffusion
 from .thermodynamics import thermodynamics
 
@@ -23,11 +24,14 @@ CORE = 1.0  # theta above its lowest sample: up to there the cells of a well are
 SAFETY = 2.0  # over the step to the smooth refinement, 4/3 of which is the error of a scheme of order 2
 MOST_WELLS = 24                      # in the network; beyond, the deepest
 SMOOTH = "smooth"                    # two cells a sample, by the smooth rule of `refined`
+COARSE = "coarse"                    # every second sample: where there are too many for a finer grid
 LEVELS = (1, 2, SMOOTH, 4)           # cells per sample and axis
-# inner steps of one elimination, about 6 ns each: on the samples, and on a finer grid
-WORK, WORK_REFINED = 2e9, 4e8
+# work of one elimination in units of 0.1 ns, and cells: on the samples, and on a finer grid
+WORK, WORK_REFINED, CELLS_REFINED = 1e11, 2.2e9, 60_000
 N_MODES = 6
 MODE_CELLS, MODE_CELLS_REFINED = 60_000, 12_000      # of the sparse factorisation
+LEAST_COARSE = 16                    # samples an axis from which on every second one is a surface too
+LANCZOS = 1e-8                       # of an eigenvector's residual; the eigenvalue has the square of it
 LEAST_MODE = 1e-9  # of the largest rate of the chain: smaller eigenvalues come from the network
 # |log| of exact over harmonic weight of a well from which on its quadratic form is no guide
 NOT_QUADRATIC = 0.3
@@ -108,7 +112,7 @@ def kinetics(land, wells, basins, thetas, start, mobility):
     three samples."""
     if not land.is_uniform or min(land.shape) < 3:
         return ()
-    fine = {1: land}
+    fine = {1: (land, None)}
     return tuple(_at(land, wells, basins, float(theta), start, mobility, fine) for theta in thetas)
 
 
@@ -120,27 +124,33 @@ def _at(land, wells, basins, theta, start, mobility, fine):
     home = merged(wells, basins, numbers)
     barrier, passes = direct_passes(land, chosen, home)
     log10_eyring, verdict = _eyring(land, chosen, home, passes, theta, mobility)
-    found, status = {}, "ok"
-    for level in LEVELS:
-        problem = _problem(land, chosen, home, theta, start, mobility, level, fine)
-        steps = work(problem[1], problem[0].edges, problem[0].grid.shape)
-        if steps > (WORK if level == 1 else WORK_REFINED if n > 1 else WORK_REFINED / 10):
-            status = status if level != 1 else "too many cells for an elimination; coarsen the surface"
+    found = {}
+    # without transitions, two refinements for the modes are enough
+    for level in LEVELS if n > 1 else LEVELS[:3]:
+        most = WORK if level == 1 else WORK_REFINED
+        cells = np.inf if level == 1 else CELLS_REFINED if n > 1 else MODE_CELLS_REFINED
+        solved = _solved(land, chosen, home, theta, start, mobility, level, fine, most, cells)
+        if solved is None:
             break
-        found[level] = (*problem[:2], reduced(problem[0], problem[1], problem[2]), problem[3])
-        if n < 2 and level == SMOOTH:
-            break  # no transitions: two refinements for the modes are enough
+        found[level] = solved
     nothing = np.full((n, n), np.nan)
     if 1 not in found:
-        return Rates(theta, numbers, nothing, nothing, {}, barrier, log10_eyring, verdict, nothing,
-                     nothing[:, 0], nothing[:, 0], np.empty(0), np.empty(0), (), status)
+        return Rates(theta, numbers, nothing, nothing, {}, barrier, log10_eyring,
+                     verdict, nothing, nothing[:, 0], nothing[:, 0], np.empty(0), np.empty(0), (),
+                     "too many cells for an elimination; coarsen the surface (every=2)")
+    if len(found) == 1 and min(land.shape) > LEAST_COARSE:
+        solved = _solved(land, chosen, home, theta, start, mobility, COARSE, fine, WORK, np.inf)
+        if solved is not None:
+            found[COARSE] = solved
     nets = {level: _of_wells(net, place, n) for level, (_, _, net, place) in found.items()}
-    sequence = {level: net.log_rate / LOG10 for level, (net, _, _) in nets.items()}
-    network, first, from_start = nets[1]
+    sequence = {level: net.log_rate / LOG10 for level, net in nets.items()}
+    network, whole, place = nets[1], *found[1][2:]
+    first = np.eye(n)[place] if place < n else whole.without(place)[1]
+    from_start = np.array([whole.log_mfpt(b)[place] for b in range(n)])
     times = np.stack([network.log_mfpt(b) for b in range(n)], axis=1) / LOG10
     modes = _modes(found, nets)
     return Rates(theta, numbers, sequence[1], _refinement_error(sequence), sequence, barrier, log10_eyring,
-                 verdict, times, from_start / LOG10, first, *modes, status, network)
+                 verdict, times, from_start / LOG10, first, *modes, "ok", network)
 
 
 def merged(wells, basins, numbers):
@@ -195,30 +205,53 @@ def _eyring(land, wells, home, passes, theta, mobility):
     return log10_rate, verdict
 
 
-def _problem(land, wells, home, theta, start, mobility, level, fine):
-    """(chain, groups, number of kept nodes, place of the start among them: the last one unless it lies in a
-    core)."""
+def _solved(land, wells, home, theta, start, mobility, level, fine, most, cells):
+    """(chain, groups, network of the kept nodes, place of the start among them: the last one unless it lies
+    in a core) on the grid of a level; None where that has too many cells, or the wells are not on it.
+
+    `fine` keeps what the temperatures share: the surface of each level and the order of its edges by height.
+    """
     if level not in fine:
-        fine[level] = refined(land, 2, is_smooth=True) if level == SMOOTH else refined(land, level)
-    surface, level = fine[level], 2 if level == SMOOTH else level
-    home = nearest(home, level) if level > 1 else home
+        surface = (refined(land, 2, is_smooth=True) if level == SMOOTH else thinned(land, 2)
+                   if level == COARSE else refined(land, level))
+        fine[level] = surface, None
+    surface, rising = fine[level]
     chain = SampledDiffusion(surface, theta, mobility, highest=np.inf)
-    loss, groups = surface.loss.T.ravel(), np.full(surface.loss.size, ELIMINATED)
-    groups[~surface.valid.T.ravel()] = LEFT_OUT
-    labels = home.T.ravel()
+    loss = surface.loss.T.ravel()
+    if rising is None:
+        rising = np.argsort(loss[chain.edges].max(axis=1), kind="stable")
+        fine[level] = surface, rising
+    factor = {COARSE: 0, SMOOTH: 2}.get(level, level)
+    labels = (nearest(home, factor) if factor else home[(slice(None, None, 2),) * land.ndim]).T.ravel()
+    valid = surface.valid.T.ravel()
+    groups = np.where(valid, ELIMINATED, LEFT_OUT)
     for k, w in enumerate(wells):
-        core = (labels == k) & (loss <= w.minimum + CORE * theta)
-        core[_flat([level * i for i in w.index], surface)] = True
-        groups[core] = k
-    begin, n = _flat(surface.index(start), surface), len(wells)
+        its = np.flatnonzero((labels == k) & valid)
+        if not its.size:
+            return None
+        groups[its[loss[its] <= w.minimum + CORE * theta]] = k
+        groups[its[np.argmin(loss[its])]] = k
+    # on a finer grid the cell of the start may lie beside a hole: the sample that it was nearest to does not
+    place = tuple(factor * i for i in land.index(start)) if factor else _coarse_place(surface, start)
+    begin, n = -1 if place is None else _flat(place, surface), len(wells)
+    if begin < 0 or groups[begin] == LEFT_OUT:
+        return None
     place = groups[begin]
     if place < 0:
         place = groups[begin] = n
         n += 1
-    top = _highest_pass(chain, groups, loss)
-    with np.errstate(invalid="ignore"):
-        groups[(groups == ELIMINATED) & (loss > top + ABOVE * theta)] = LEFT_OUT
-    return chain, groups, n, int(place)
+    top = _highest_pass(chain, rising, groups, loss)
+    groups[(groups == ELIMINATED) & (loss > top + ABOVE * theta)] = LEFT_OUT
+    network = None if (groups != LEFT_OUT).sum() > cells else reduced(chain, groups, n, most)
+    return None if network is None else (chain, groups, network, int(place))
+
+
+def _coarse_place(coarse, point):
+    """[iy, ix] of the coarse sample nearest to a point; None where the coarse grid ends before it."""
+    try:
+        return coarse.index(point)
+    except ValueError:
+        return None
 
 
 def _flat(index, land):
@@ -226,46 +259,17 @@ def _flat(index, land):
     return int(np.ravel_multi_index(tuple(int(i) for i in index)[::-1], land.shape[::-1]))
 
 
-def _highest_pass(chain, groups, loss):
+def _highest_pass(chain, rising, groups, loss):
     """Lowest level below which the kept cells are as connected as on the whole surface (at least the highest
-    kept cell)."""
-    kept = np.flatnonzero(groups >= 0)
-    height = loss[chain.edges].max(axis=1)
-
-    def parts(level):
-        edges = chain.edges[height <= level]
-        graph = coo_matrix((np.ones(len(edges), np.int8), edges.T), shape=(loss.size,) * 2)
-        label = connected_components(graph, directed=False)[1][kept]
-        # cells of one group are one node however they are connected
-        graph = coo_matrix((np.ones(kept.size, np.int8), (groups[kept], label + groups.max() + 1)),
-                           shape=(groups.max() + 2 + label.max(),) * 2)
-        nodes = connected_components(graph, directed=False)[1][:groups.max() + 1]
-        return len(set(nodes.tolist()))
-
-    levels = np.unique(height)
-    if not levels.size:
-        return float(loss[kept].max())
-    goal, low, high = parts(levels[-1]), 0, levels.size - 1
-    while low < high:
-        middle = (low + high) // 2
-        if parts(levels[middle]) == goal:
-            high = middle
-        else:
-            low = middle + 1
-    return float(max(levels[low], loss[kept].max()))
+    kept cell). `rising`: order of the chain's edges by their higher end."""
+    last = kernels.last_union(chain.edges, rising, groups, int(groups.max()) + 1)
+    highest = float(loss[groups >= 0].max())
+    return highest if last < 0 else max(highest, float(loss[chain.edges[rising[last]]].max()))
 
 
 def _of_wells(network, place, n_wells):
-    """(network of the wells alone, probabilities of the first core from the start, log of the mean times from
-    the start)."""
-    n = network.size
-    times = np.array([network.log_mfpt(b)[place] for b in range(n)])
-    if place < n_wells:
-        first = np.zeros(n)
-        first[place] = 1.0
-        return network, first, times
-    rest, first = network.without(place)
-    return rest, first, times[:-1]
+    """The network of the wells alone, the start eliminated."""
+    return network if place < n_wells else network.without(place)[0]
 
 
 def _refinement_error(sequence):
@@ -275,6 +279,9 @@ def _refinement_error(sequence):
     its distance from the samples. On it the errors of chain and interpolation may cancel, so the smooth one
     is asked too: of order 2, its step is 3/4 of the error.
     """
+    if COARSE in sequence:
+        with np.errstate(invalid="ignore"):
+            return np.abs(sequence[1] - sequence[COARSE])    # three times the error of a scheme of order 2
     linear = [sequence[k] for k in sorted(k for k in sequence if k != SMOOTH)]
     if len(sequence) < 2:
         return np.full_like(sequence[1], np.nan)
@@ -289,7 +296,7 @@ def _modes(found, nets):
     """(log10 of the slowest eigenvalues, their errors in decades, where each comes from)."""
     series = {}
     for level, (cells, groups, whole, place) in found.items():
-        network = nets[level][0]
+        network = nets[level]
         reached = whole.part(place)[:network.size]
         slow = network.only(reached).log_eigenvalues() / LOG10 if reached.any() else np.empty(0)
         slow = slow[np.isfinite(slow)]
@@ -331,8 +338,12 @@ def _chain_modes(chain, groups, level, place, slow):
     if slow.size and slow[0] < np.log10(LEAST_MODE * scale):
         return None                                     # Lanczos would look for copies of zero
     try:
-        values = np.sort(eigsh(-S + diags(np.full(n, 1e-13 * scale)), k=k, sigma=0, which="LM",
-                               return_eigenvectors=False, v0=np.ones(n), maxiter=200))[1:]
+        # positive definite: no pivoting, and an ordering for symmetric matrices
+        factors = splu((diags(np.full(n, 1e-13 * scale)) - S).tocsc(), permc_spec="MMD_AT_PLUS_A",
+                       diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+        inverse = LinearOperator((n, n), factors.solve, dtype=float)
+        values = np.sort(eigsh(S, k=k, sigma=0, which="LM", return_eigenvectors=False, v0=np.ones(n),
+                               maxiter=200, ncv=min(n, 2 * k), tol=LANCZOS, OPinv=inverse))[1:]
     except (ArpackError, RuntimeError):
         return None
     with np.errstate(divide="ignore", invalid="ignore"):

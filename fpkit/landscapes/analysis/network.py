@@ -19,10 +19,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...core.logarithms import log_sum
+from ...core.logarithms import log_sum, log_sums_by
 from ...core.networks import connected_parts, log_eigenvalues, log_hitting
+from ...fokker_planck.solvers.elimination import reduced_network
 
-ABSENT = -1e300                      # log of nothing: finite, so that differences of two stay numbers
 ELIMINATED, LEFT_OUT = -1, -2        # in the array of groups
 LOG10 = np.log(10.0)
 
@@ -118,27 +118,8 @@ class CoreNetwork:
         return out
 
 
-def bandwidth(groups, edges, shape):
-    """(order of the eliminated cells, half bandwidth): cells are eliminated slab by slab along the longest
-    axis."""
-    axes = sorted(range(len(shape)), key=lambda k: -shape[k])
-    where = np.arange(groups.size).reshape(shape).transpose(axes).ravel()
-    order = where[groups[where] == ELIMINATED]
-    place = np.full(groups.size, -1)
-    place[order] = np.arange(order.size)
-    inner = place[edges]
-    inner = inner[(inner >= 0).all(axis=1)]
-    return order, place, int(np.abs(inner[:, 0] - inner[:, 1]).max(initial=0))
-
-
-def work(groups, edges, shape):
-    """Number of inner steps that `reduced` would take."""
-    order, _, b = bandwidth(groups, edges, shape)
-    return order.size * b * b / 2
-
-
-def reduced(chain, groups, n_kept):
-    """The network of the kept groups of cells of a chain.
+def reduced(chain, groups, n_kept, most=np.inf):
+    """The network of the kept groups of cells of a chain; None where that takes more work than `most`.
 
     Parameters
     ----------
@@ -148,30 +129,23 @@ def reduced(chain, groups, n_kept):
         Number of the kept node that a cell is part of, ELIMINATED, or LEFT_OUT (with its edges).
     n_kept : int
     """
-    from . import elimination_kernels as kernels
-
-    order, place, b = bandwidth(groups, chain.edges, chain.grid.shape)
-    edges, logs = chain.edges, chain.log_conductance
-    a, c = groups[edges].T
-    keep = (a != LEFT_OUT) & (c != LEFT_OUT) & ((a != c) | (a == ELIMINATED))
-    edges, logs, a, c = edges[keep], logs[keep], a[keep], c[keep]
-    band = np.full((order.size, max(b, 1)), ABSENT)
-    border = np.full((order.size, n_kept), ABSENT)
-    kept = np.full((n_kept, n_kept), ABSENT)
-    i, j = place[edges].T
-    inner = (a == ELIMINATED) & (c == ELIMINATED)
-    low, high = np.minimum(i, j)[inner], np.maximum(i, j)[inner]
-    band[low, high - low - 1] = logs[inner]
-    for cell, node, rows in ((i, c, (a == ELIMINATED) & (c >= 0)), (j, a, (c == ELIMINATED) & (a >= 0))):
-        np.logaddexp.at(border, (cell[rows], node[rows]), logs[rows])
-    rows = (a >= 0) & (c >= 0)
-    np.logaddexp.at(kept, (np.minimum(a, c)[rows], np.maximum(a, c)[rows]), logs[rows])
-    mass = chain.log_mass[order]
-    kept_mass = np.full(n_kept, ABSENT)
-    nodes = np.flatnonzero(groups >= 0)
-    np.logaddexp.at(kept_mass, groups[nodes], chain.log_mass[nodes])
-    if order.size:
-        kernels.eliminate(band, border, kept, np.ascontiguousarray(mass), kept_mass)
-    capacity = np.maximum(kept, kept.T)
-    np.fill_diagonal(capacity, ABSENT)
-    return CoreNetwork(kept_mass, np.where(capacity > ABSENT / 2, capacity, -np.inf))
+    cells = np.flatnonzero(groups == ELIMINATED)
+    n = cells.size
+    node = np.where(groups >= 0, n + groups, -1)         # a group is one node however many cells it has
+    node[cells] = np.arange(n)
+    used = node >= 0
+    masses = log_sums_by(node[used], chain.log_mass[used], n + n_kept)
+    ends = np.sort(node[chain.edges], axis=1)
+    inside = (ends[:, 0] >= 0) & (ends[:, 0] != ends[:, 1])
+    pairs, owner = np.unique(ends[inside] @ [n + n_kept, 1], return_inverse=True)
+    logs = log_sums_by(owner, chain.log_conductance[inside], pairs.size)
+    I, J = np.divmod(pairs, n + n_kept)
+    direct = n <= I                                      # between two kept nodes
+    capacity = np.full((n_kept, n_kept), -np.inf)
+    capacity[I[direct] - n, J[direct] - n] = logs[direct]
+    capacity = np.maximum(capacity, capacity.T)
+    if not n or direct.all():
+        return CoreNetwork(masses[n:], capacity)
+    X = np.array(np.unravel_index(cells, chain.grid.shape))
+    found = reduced_network(X, I[~direct], J[~direct], logs[~direct], masses, n_kept, most)
+    return None if found is None else CoreNetwork(found[1], np.logaddexp(capacity, found[0]))

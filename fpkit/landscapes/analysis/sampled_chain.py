@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...core.grid import Grid
+from ...core.logarithms import log_bernoulli
 from ...core.networks import connected_parts
 from ...fokker_planck.discretisation.chain import Chain
 from ...fokker_planck.discretisation.edge_rules import log_end_weight
@@ -71,7 +72,7 @@ class SampledDiffusion:
                 scaled = np.where(valid & (scaled > highest),
                                   highest + np.log1p(np.clip(scaled, highest, 1e300) - highest), scaled)
             scaled = scaled.ravel()
-        pairs, logs = [], []
+        pairs, logs, weights = [], [], []
         flat = np.arange(valid.size).reshape(valid.shape)
         for step, weight in zip(*selling(self.mobility, self.grid.h)):
             if weight <= NO_WEIGHT * np.trace(self.mobility / np.outer(self.grid.h, self.grid.h)):
@@ -81,12 +82,21 @@ class SampledDiffusion:
             is_edge = (valid[low] & valid[high]).ravel()
             a, b = flat[low].ravel()[is_edge], flat[high].ravel()[is_edge]
             pairs.append(np.stack([a, b], axis=1))
+            weights.append(np.full(a.size, self.theta * weight))
             logs.append(np.log(self.theta * volume * weight) + log_end_weight("scharfetter-gummel", scaled[a],
                                                                               scaled[b]))
         self.chain = Chain.of(np.log(volume) - scaled, np.concatenate(pairs), np.concatenate(logs))
+        self._raw = np.concatenate(pairs), np.concatenate(weights), scaled
         self.log_mass, self.edges = self.chain.log_mass, self.chain.edges
         self.log_conductance = self.chain.log_cond
         self.cell_log_mass = (self.log_mass + self.chain.shift).reshape(self.grid.shape)
+
+    def rates(self):
+        """Cells a, b of each edge and the rates from a to b and back, in 1/time: finite at any height."""
+        (a, b), weights, scaled = self._raw[0].T, *self._raw[1:]
+        with np.errstate(under="ignore"):
+            rise = scaled[b] - scaled[a]
+            return a, b, weights * np.exp(log_bernoulli(rise)), weights * np.exp(log_bernoulli(-rise))
 
     def parts(self):
         """Number of the connected part of each cell, of shape grid.shape; -1 outside."""

@@ -10,8 +10,11 @@ import numpy as np
 from ...core.plain_json import plain
 from ..surface.cells import on_edge
 from ..surface.harmonic import harmonic_free_energy, quadratic_fit
+from ..surface.resampling import nearest, refined
 from ..surface.wells import WELL_FACTOR
 
+ROUNDING = 1e-12                     # of a free energy
+REFINED_UP_TO = 60_000               # samples of a surface that is refined for the error of its free energies
 THIN_WELL = 0.25  # share of a well in its lowest cell above which the cells are too coarse for it
 
 
@@ -173,14 +176,16 @@ class Crossover:
     """Two wells (numbers) that are equally occupied at temperature `theta`; above it `wider` holds more,
     below it `deeper`.
 
+    `error` is how far the temperature moves when the difference of the free energies moves by its own error;
     `occupation` is the probability that each of the two holds there; `is_resolved` is False where one cell
-    holds a quarter of one of them.
+    holds a quarter of one of them, or the error is above a tenth of the temperature.
     """
     deeper: int
     wider: int
     theta: float
     occupation: float
     is_resolved: bool
+    error: float
 
     def to_dict(self) -> dict[str, Any]:
         return dict(self.__dict__)
@@ -188,34 +193,62 @@ class Crossover:
 
 def crossover_temperatures(land, wells, basins, scanned):
     """All roots of F_i(theta) = F_j(theta) between the scanned temperatures, while both wells exist there
-    (depth > 3 theta)."""
+    (depth > 3 theta), that stand out of their error: on both sides of it the difference is larger than what a
+    finer surface through the same samples makes of it. Wells that are equal by symmetry have none."""
     scanned = np.asarray(scanned, float)
     found = []
     if len(wells) < 2 or scanned.size < 2:
         return ()
-    coarse = thermodynamics(land, wells, basins, scanned, with_means=False)
+    coarse = thermodynamics(land, wells, basins, scanned, with_means=False).free_energy
+    error = _free_energy_error(land, wells, basins, scanned, coarse)
     for i in range(len(wells)):
         for j in range(i + 1, len(wells)):
-            gap = coarse.free_energy[:, i] - coarse.free_energy[:, j]
+            gap = coarse[:, i] - coarse[:, j]
             limit = min(wells[i].persistence, wells[j].persistence) / WELL_FACTOR
+            exists = scanned < limit
+            doubt = np.abs(error[:, i] - error[:,
+                                               j]) + ROUNDING * (np.abs(coarse[:, i]) + np.abs(coarse[:, j]))
+            sure = (np.abs(gap) > doubt) & exists
             for k in np.flatnonzero(np.signbit(gap[:-1]) != np.signbit(gap[1:])):
-                if scanned[k] >= limit:
+                below, above = sure[:k + 1], sure[k + 1:]
+                if not (exists[k] and (below & (np.signbit(gap[:k + 1]) == np.signbit(gap[k]))).any()
+                        and (above & (np.signbit(gap[k + 1:]) == np.signbit(gap[k + 1]))).any()):
                     continue
-                low, high, sign = scanned[k], scanned[k + 1], np.signbit(gap[k])
-                pair = [wells[i], wells[j]]
-                for _ in range(50):
-                    middle = np.sqrt(low * high)
-                    at = _pair(land, pair, basins, middle)
-                    if np.signbit(at.free_energy[0, 0] - at.free_energy[0, 1]) == sign:
-                        low = middle
-                    else:
-                        high = middle
-                if middle < limit:
-                    below, above = (i, j) if sign else (j, i)
-                    held = thermodynamics(land, wells, basins, [middle], with_means=False).occupation[0, i]
-                    found.append(Crossover(below + 1, above + 1, float(middle), float(held),
-                                           bool((at.lowest_cell[0] < THIN_WELL).all())))
+                root = _root(land, [wells[i], wells[j]], basins, *scanned[k:k + 2], np.signbit(gap[k]))
+                if root >= limit:
+                    continue
+                slope = np.abs(np.diff(gap)[k] / np.diff(scanned)[k])
+                moves = float(max(doubt[k:k + 2]) / slope) if slope > 0 else np.inf
+                deeper, wider = (i, j) if np.signbit(gap[k]) else (j, i)
+                at = _pair(land, [wells[i], wells[j]], basins, root)
+                held = thermodynamics(land, wells, basins, [root], with_means=False).occupation[0, i]
+                found.append(Crossover(deeper + 1, wider + 1, float(root), float(held),
+                                       bool((at.lowest_cell[0] < THIN_WELL).all() and moves < 0.1 * root),
+                                       moves))
     return tuple(sorted(found, key=lambda c: c.theta))
+
+
+def _root(land, pair, basins, low, high, sign):
+    """The temperature between two at which the free energies of a pair of wells are equal."""
+    for _ in range(50):
+        middle = np.sqrt(low * high)
+        at = _pair(land, pair, basins, middle)
+        if np.signbit(at.free_energy[0, 0] - at.free_energy[0, 1]) == sign:
+            low = middle
+        else:
+            high = middle
+    return middle
+
+
+def _free_energy_error(land, wells, basins, thetas, coarse):
+    """Change of the free energies when smooth samples are put between those of the surface; zero where that
+    would be too many, or the axes are uneven."""
+    if not land.is_uniform or min(land.shape) < 3 or land.loss.size > REFINED_UP_TO:
+        return np.zeros_like(coarse)
+    fine, home = refined(land, 2, is_smooth=True), nearest(basins, 2)
+    home = np.where(fine.valid, home, -1)
+    found = thermodynamics(fine, wells, home, thetas, with_means=False).free_energy
+    return np.where(np.isfinite(found), found - coarse, 0.0)
 
 
 def _pair(land, pair, basins, theta):

@@ -21,6 +21,9 @@ def potential_of(names):
 def values_of(answer):
     """What a loss returned, as a dict of floats; a loss given as an array of minibatch losses becomes mean
     and standard error."""
+    if isinstance(answer, tuple):
+        raise TypeError(f"the loss returned {checks.shown(answer)}, and what its entries mean is not told; "
+                        "return one number, or a dict such as {'train_loss': 0.3, 'train_acc': 95.0}.")
     answer = dict(answer) if hasattr(answer, "items") else {"train_loss": answer}
     if not {"train_loss", "test_loss"} & set(answer):
         names = ", ".join(map(str, answer)) or "none"
@@ -33,7 +36,7 @@ def values_of(answer):
                              "digits and underscores, and none of the file's own.")
         try:
             a = np.asarray(value, float)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise TypeError(f"the loss returned {checks.shown(value)} as {name}, expected a "
                             "number.") from None
         if a.size == 1:
@@ -109,7 +112,7 @@ def _processes(loss, workers):
     except Exception as error:
         raise ValueError("the loss cannot be sent to worker processes "
                          f"({' '.join(str(error).split())[:120]}); define it at the top of a module, or give "
-                         "executor=ThreadPoolExecutor(...).") from None
+                         "thread_safe=True with an executor of threads.") from None
     return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_begin,
                                initargs=(loss,))
 

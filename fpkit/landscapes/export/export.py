@@ -9,7 +9,7 @@ import json
 import os
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -35,12 +35,12 @@ OWN_PLACES = {"loss_stderr": "loss_stderr", "logdet_perp": "hessian/logdet_perp"
               "hessian_trace": "hessian/trace"}
 
 
-def export_landscape(path: str | os.PathLike, loss: Callable[[np.ndarray], Any], plane: Plane,
-                     x: ArrayLike | None = None, y: ArrayLike | None = None, z: ArrayLike | None = None, *,
-                     trajectory: Any = None, steps: ArrayLike | None = None,
-                     workers: int = 1, executor: Executor | None = None, share: tuple[int, int] | None = None,
-                     save_every: float = 60.0, on_error: str = "raise", overwrite: bool = False,
-                     temperature: Any = None, meta: dict | None = None,
+def export_landscape(path: str | os.PathLike, loss: Callable[[np.ndarray], Any],
+                     plane: Plane, x: ArrayLike | None = None, y: ArrayLike | None = None,
+                     z: ArrayLike | None = None, *, trajectory: Any = None, steps: ArrayLike | None = None,
+                     workers: int = 1, executor: Executor | None = None, thread_safe: bool = False,
+                     share: tuple[int, int] | None = None, save_every: float = 60.0, on_error: str = "raise",
+                     overwrite: bool = False, temperature: Any = None, meta: dict | None = None,
                      store_directions: bool | None = None, created_utc: str | None = "today",
                      progress: bool | None = None) -> Landscape | None:
     """Landscape of a loss on a line, a plane or a space of parameters, computed and written to an HDF5 file.
@@ -73,6 +73,8 @@ def export_landscape(path: str | os.PathLike, loss: Callable[[np.ndarray], Any],
     executor : concurrent.futures.Executor, optional
         Where points are computed instead: threads, processes, MPI, dask. Its pickled tasks hold the loss and
         one vector.
+    thread_safe : bool
+        The loss keeps no state (a pure function of its vector), so that threads may evaluate it at once.
     share : (k, n), optional
         Compute only every n-th point from the k-th on into a journal of its own: n independent jobs share an
         export without knowing each other. Call once more without `share` to gather them. Returns None.
@@ -121,6 +123,10 @@ def export_landscape(path: str | os.PathLike, loss: Callable[[np.ndarray], Any],
     if not isinstance(plane, Plane):
         raise TypeError(f"plane must be a fpkit.Plane, got {checks.shown(plane)}.")
     checks.choice("on_error", on_error, ("raise", "record"))
+    if isinstance(executor, ThreadPoolExecutor) and not thread_safe:
+        raise ValueError("threads share one model, and a loss that puts a vector into it would be evaluated "
+                         "with the weights of another thread: give workers=n (processes), an executor of "
+                         "processes, or thread_safe=True for a loss that keeps no state.")
     save_every = checks.number("save_every", save_every, non_negative=True)
     workers = checks.whole("workers", workers, 1)
     job = _Job(target(path), plane, (x, y, z), trajectory, steps, temperature, meta, store_directions)

@@ -10,7 +10,13 @@ from numpy.typing import ArrayLike
 
 from ...core import checks
 from ..files.directions import read_directions
-from ..files.tensors import NORMALISATIONS, Layout, flatten, is_list_of_tensors, normalise
+from ..files.tensors import (
+    NORMALISATIONS,
+    Layout,
+    flatten,
+    is_list_of_tensors,
+    normalise,
+)
 
 __all__ = ["Plane"]
 
@@ -354,7 +360,7 @@ def parameter_vector(name, values, size=None):
         values, layout = flatten(values)
     try:
         vector = np.array(values, float)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise TypeError(f"{name} must be a vector of parameters or a list of tensors, got "
                         f"{checks.shown(values)}.") from None
     if vector.ndim != 1 or (size is not None and vector.size != size):

@@ -15,6 +15,9 @@ from contextlib import contextmanager, suppress
 import h5py
 import numpy as np
 
+from ...core.text import printable
+from .refusals import refusal_of
+
 MAX_FILE_BYTES = 2**30
 MAX_CELLS = 50_000_000           # of all that is read from one file,
 # and beyond this no more than the file has bytes: what is large must be large on the disk
@@ -49,7 +52,7 @@ class LandscapeFormatError(ValueError):
 
     def __init__(self, path, key, reason):
         self.path, self.key, self.reason = os.fspath(path), key, reason
-        super().__init__(f"{self.path}{f' [{key}]' if key else ''}: {reason}")
+        super().__init__(printable(f"{self.path}{f' [{key}]' if key else ''}: {reason}"))
 
     def __reduce__(self):
         return type(self), (self.path, self.key, self.reason)
@@ -124,6 +127,9 @@ def content_of(path):
 def _content_of_start(first, path):
     if not first:
         return "empty"
+    reason = refusal_of(first, os.fsdecode(os.path.basename(path)))
+    if reason is not None:
+        raise LandscapeFormatError(path, None, reason)
     if first[:4] == b"PK\x03\x04" or first[:4] == b"PK\x05\x06":
         return "npz"
     if first[:6] == b"\x93NUMPY":
@@ -132,7 +138,9 @@ def _content_of_start(first, path):
     if (first[:1] == b"\x80" and first[1:2] in (b"\x02", b"\x03", b"\x04",
                                                 b"\x05")) or name.endswith((".p", ".pkl", ".pickle")):
         return "pickle"
-    return "other"
+    if first.startswith(b"MATLAB 5.0"):
+        return "mat"
+    return "other" if b"\0" in first or name.endswith((".h5", ".hdf5")) else "text"
 
 
 PICKLE = ("this looks like a pickle, which runs code when it is loaded; save the arrays with numpy.savez or "
@@ -142,6 +150,7 @@ PICKLE = ("this looks like a pickle, which runs code when it is loaded; save the
 def _not_hdf5(content):
     return {"empty": "the file is empty", "pickle": PICKLE,
             "npz": "this is a NumPy archive, expected HDF5", "npy": "this is a NumPy array, expected HDF5",
+            "mat": "this is a MATLAB file, expected HDF5", "text": "this is a text, expected HDF5",
             "other": "this is not an HDF5 file (no HDF5 signature)"}[content]
 
 

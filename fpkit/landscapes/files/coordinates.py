@@ -38,7 +38,13 @@ def ascending(fail, name, a, warnings):
         even = np.linspace(a[0], a[-1], a.size)
         with np.errstate(over="ignore"):                 # beyond single precision: inf, and so not even
             single = a.astype(np.float32)
-        if (a == single).all() and (np.abs(a - even) <= SINGLE * np.abs(a).max()).all():
+        digits = _decimals(a)
+        # each coordinate and both ends may be off by half a digit
+        if digits is not None and 4 * 10.0**-digits < h and np.abs(a - even).max() < 1.01 * 10.0**-digits:
+            warnings.append(f"The {name} are evenly spaced up to their {digits} decimals and are taken as "
+                            "even.")
+            a = even
+        elif (a == single).all() and (np.abs(a - even) <= SINGLE * np.abs(a).max()).all():
             a = even                                     # torch.linspace, for example
             warnings.append(f"The {name} are evenly spaced up to single precision and are taken as even.")
         else:
@@ -46,6 +52,15 @@ def ascending(fail, name, a, warnings):
     if is_falling:
         warnings.append(f"The {name} fall; they are turned round together with the data.")
     return a, is_falling
+
+
+def _decimals(a):
+    """Decimals that the coordinates were rounded to, from 2 to 8; None where they have more."""
+    for k in range(2, 9):
+        scaled = a * 10.0**k
+        if (np.abs(scaled - np.rint(scaled)) < 1e-9 * (1 + np.abs(scaled))).all():
+            return k
+    return None
 
 
 def given_axis(name, spec, n):

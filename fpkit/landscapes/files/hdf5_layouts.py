@@ -248,17 +248,29 @@ def _scalar(file, key):
 
 def readable_json(text, depth=20):
     """The object in a JSON text, None when it is none or nested deeper than `depth`."""
-    level = deepest = 0
-    for c in re.sub(r'"(?:[^"\\]|\\.)*"', "", text):
-        level += (c in "[{") - (c in "]}")
-        deepest = max(deepest, level)
-    if deepest > depth:
+    if deepest_bracket(text) > depth:
         return None
     try:
         found = json.loads(text, parse_constant=lambda name: None)
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else {"value": found}
+
+
+def deepest_bracket(text):
+    """How deep the brackets of a JSON text nest, those in strings left out; in one pass, whatever it holds."""
+    level = deepest = 0
+    is_string = is_escaped = False
+    for c in text:
+        if is_string:
+            is_string = is_escaped or c != '"'
+            is_escaped = c == "\\" and not is_escaped
+        elif c == '"':
+            is_string = True
+        else:
+            level += (c in "[{") - (c in "]}")
+            deepest = max(deepest, level)
+    return deepest
 
 
 def trajectory_of(file, ndim, warnings):

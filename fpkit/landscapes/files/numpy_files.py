@@ -21,6 +21,7 @@ from .checked_hdf5 import (
     most_cells,
     short,
 )
+from .refusals import CHECKPOINT
 
 MAX_MEMBERS = 200
 MAX_HEADER = 4096
@@ -64,7 +65,7 @@ def _members(path, size):
             name = member.filename[:-4] if member.filename.endswith(".npy") else member.filename
             shown = name[:60]
             if member.filename.endswith(".pkl"):
-                raise LandscapeFormatError(path, shown, PICKLE)
+                raise LandscapeFormatError(path, shown, CHECKPOINT if name.endswith("data.pkl") else PICKLE)
             if not member.filename.endswith(".npy") or len(name) > 200:
                 raise LandscapeFormatError(path, shown, "this archive holds something else than arrays, so "
                                            "it is no .npz of a landscape")

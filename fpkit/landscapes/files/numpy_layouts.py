@@ -1,5 +1,5 @@
-"""Landscapes in NumPy files: Landscaper's archive, archives with named arrays, and bare arrays with the
-caller's coordinates."""
+"""Landscapes of named arrays: Landscaper's and mode connectivity's archives, arrays under common names, rows
+x, y, loss, and bare arrays with the caller's coordinates."""
 from __future__ import annotations
 
 import numpy as np
@@ -8,52 +8,160 @@ from .checked_hdf5 import LandscapeFormatError
 from .coordinates import arranged, ascending, given_axis, mesh_axes
 from .hdf5_layouts import LOSSES, SURFACES, Parts, refuse_given
 from .numpy_files import read_arrays
+from .tables import rows_as_grid
 
-COORDINATES = {"x": ("xcoordinates", "x", "xs", "x_coords", "x_coordinates", "X"),
-               "y": ("ycoordinates", "y", "ys", "y_coords", "y_coordinates", "Y"),
+COORDINATES = {"x": ("xcoordinates", "x", "xs", "x_coords", "x_coordinates", "X", "alphas", "alpha"),
+               "y": ("ycoordinates", "y", "ys", "y_coords", "y_coordinates", "Y", "betas", "beta"),
                "z": ("zcoordinates", "z", "zs", "z_coords", "z_coordinates")}
-VALUES = (*LOSSES, "Z", "z", "loss_grid", "losses_grid", "loss_surface", "surface")
+VALUES = (*LOSSES, "Z", "z", "loss_grid", "losses_grid", "loss_surface", "surface", "table")
+# the arrays of mode-connectivity's plane.npz and their names here
+CONNECTIVITY = {"tr_loss": "train_loss", "te_loss": "test_loss", "tr_acc": "train_acc", "te_acc": "test_acc"}
 
 
 def read_numpy(path, key, layout, given, fix_serpentine=False):
     """Parts of a .npy or .npz file."""
+    return parts_of(path, read_arrays(path), {"format": "NumPy"}, key, layout, given, fix_serpentine)
+
+
+def parts_of(path, arrays, facts, key, layout, given, fix_serpentine=False, named=None):
+    """Parts of named arrays, wherever they come from.
+
+    Parameters
+    ----------
+    facts : dict
+        format; for a table also names and periodic, of its columns.
+    given : dict
+        The caller's x, y and z: coordinates, or None.
+    named : dict, optional
+        Names of the arrays of coordinates, {"x": ..., "y": ...}.
+    """
     def fail(name, reason):
         raise LandscapeFormatError(path, name, reason)
 
-    arrays, warnings = read_arrays(path), []
+    warnings, form = [], facts["format"]
+    meta = {"format": form, "attributes": {}} | {k: facts[k] for k in ("units",) if k in facts}
     if not arrays:
         fail(None, "the archive holds no array")
     if {"loss", "coordinates"} <= set(arrays) and key in (None, "loss"):
         refuse_given(given)
         return _landscaper(fail, arrays, layout, warnings)
-    is_key_given, key = key is not None, _chosen(fail, arrays, key)
+    if {"alphas", "betas", "grid"} <= set(arrays) and arrays["grid"].ndim == 3:
+        refuse_given(given)
+        return _connectivity(fail, arrays, key, warnings)
+    for name, wanted in (named or {}).items():
+        if wanted is not None:
+            if wanted not in arrays:
+                fail(str(wanted)[:60], f"there is no such array; the file holds {_listed(arrays)}")
+            arrays = {**arrays, COORDINATES[name][0]: arrays[wanted]}
+    is_key_given = key is not None
+    found = _rows(fail, arrays, facts, key, layout, given, warnings)
+    if found is not None:
+        return Parts(form, *found, warnings, meta, is_key_given=is_key_given)
+    key = _chosen(fail, arrays, key)
     values = arrays[key]
     if not 1 <= values.ndim <= 3 or min(values.shape, default=0) < 2:
         fail(key or None, f"its shape is {values.shape}, expected one to three axes of at least two samples")
     if fix_serpentine:
         layout = layout or "xy"
     axes, order = _stored_axes(fail, arrays, values, key, given, layout)
+    told = order or layout
     if axes is None:
         order = layout or "yx"
         axes = _callers_axes(fail, values.shape if order == "xy" else values.shape[::-1], given, key)
-    is_assumed = values.ndim > 1 and layout is None and order == "yx" and len(set(values.shape)) < values.ndim
-    order = order or layout or _order_of(values.shape, axes)
-    if is_assumed:
+        if any(isinstance(spec, (tuple, list)) and len(spec) == 2 for spec in given.values()):
+            told = layout                                # a range fits any number of samples
+        elif len(set(values.shape)) == values.ndim:
+            told = told or order
+    elif len({a.size for a in axes}) == values.ndim:
+        told = told or _order_of(values.shape, axes)
+    is_assumed = values.ndim > 1 and told is None
+    is_meshed, order = (order is not None and axes is not None and told == order,
+                        order or layout or _order_of(values.shape, axes))
+    if is_assumed and len(set(values.shape)) < values.ndim:
         warnings.append("The array is square and does not tell its index order; it is read as loss[y, x] "
                         "(layout=\"xy\" for the other).")
-    if values.ndim > 1 and layout is None and order == "xy":
+    elif is_assumed:
+        warnings.append(f"The array of shape {values.shape} does not tell its index order; it is read as "
+                        f"loss[y, x], {values.shape[-1]} samples along x (layout=\"xy\" for the other).")
+    if values.ndim > 1 and layout is None and order == "xy" and not is_meshed:
         warnings.append("The shape fits the coordinates with x as first index; it is read as loss[x, y].")
-    named = {key if key in SURFACES else "train_loss" if key not in LOSSES else key: values}
-    key = next(iter(named))
-    named |= {n: a for n, a in arrays.items() if n in SURFACES and a.shape == values.shape and n not in named}
+    surfaces = {key if key in SURFACES else "train_loss" if key not in LOSSES else key: values}
+    key = next(iter(surfaces))
+    surfaces |= {n: a for n, a in arrays.items() if n in SURFACES and a.shape == values.shape
+                 and n not in surfaces}
     rising, flips = zip(*(ascending(fail, f"{n} coordinates", a, warnings) for n, a in zip("xyz", axes)))
     sizes = [a.size for a in rising]
-    stored = {n: arranged(fail, n, a, sizes, order, flips) for n, a in named.items()}
+    stored = {n: arranged(fail, n, a, sizes, order, flips) for n, a in surfaces.items()}
     rising = list(rising)
     if fix_serpentine:
         rising, stored = _without_serpentine(fail, rising, stored, order, warnings)
-    return Parts("NumPy", rising, stored, key, warnings, {"format": "NumPy", "attributes": {}},
-                 is_assumed=is_assumed, is_key_given=is_key_given)
+    return Parts(form, rising, stored, key, warnings, meta, is_assumed=is_assumed, is_key_given=is_key_given)
+
+
+def _rows(fail, arrays, facts, key, layout, given, warnings):
+    """(axes, surfaces, key) of an array that holds rows x, y, loss, ...; None where it holds a grid."""
+    names = facts.get("names")
+    name = "table" if "table" in arrays else next(iter(arrays)) if len(arrays) == 1 else None
+    table = None if name is None else arrays[name]
+    if table is None or table.ndim != 2 or any(spec is not None
+                                               for spec in given.values()) or layout is not None:
+        return None
+    if table.shape[1] > (20 if names else 4) or table.shape[0] < 4:
+        return _cornered(fail, table, key) if name == "table" else None
+    found = rows_as_grid(table, names)
+    if found is None:
+        if names or facts["format"] == "PLUMED":
+            fail(key, f"its {len(table)} rows of {', '.join(map(str, names or []))[:80]} do not fill a grid: "
+                 "every combination of the coordinates is expected once")
+        return _cornered(fail, table, key) if name == "table" else None
+    axes, surfaces = found
+    chosen = key if key is not None else next((n for n in VALUES if n in surfaces), next(iter(surfaces)))
+    if chosen not in surfaces:
+        fail(str(key)[:60], f"there is no such column; the file holds {', '.join(surfaces)}")
+    if len(table) == 3 or table.shape[1] == 3 and not names:
+        warnings.append(f"The {len(table)} rows of three numbers are read as x, y and loss.")
+    stored = {"train_loss" if n == chosen and n not in LOSSES else n: a for n,
+              a in surfaces.items() if n == chosen or n in SURFACES or a.dtype.kind == "f"}
+    rising = [ascending(fail, f"{n} coordinates", a, warnings)[0] for n, a in zip("xyz", axes)]
+    return rising, stored, "train_loss" if chosen not in LOSSES else chosen
+
+
+def _cornered(fail, table, key):
+    """A grid with its coordinates in the first row and column and nothing in the corner; None for others."""
+    if min(table.shape) < 3 or not np.isnan(table[0, 0]) or np.isnan(table[0, 1:]).any():
+        return None
+    rising, flips = zip(*(ascending(fail, f"{n} coordinates", a, []) for n,
+                          a in (("x", table[0, 1:]), ("y", table[1:, 0]))))
+    values = arranged(fail, key, table[1:, 1:], [a.size for a in rising], "yx", flips)
+    return list(rising), {"train_loss": values}, "train_loss"
+
+
+def _connectivity(fail, arrays, key, warnings):
+    """plane.npz of the mode-connectivity programs: grid[i, j] holds the distances in parameter space along
+    two orthonormal directions, and arrays tr_*, te_* the losses there; bend_coordinates are points of the
+    curve."""
+    grid = arrays["grid"]
+    x, y = grid[:, 0, 0], grid[0, :, 1]
+    if grid.shape[2] != 2 or not (np.allclose(grid[:, :, 0], x[:, None]) and np.allclose(grid[:, :, 1], y)):
+        fail("grid", "its points are no rectangular grid")
+    rising, flips = zip(*(ascending(fail, n, a, warnings) for n, a in (("x", x), ("y", y))))
+    stored = {}
+    for name, values in arrays.items():
+        if name[:3] in ("tr_", "te_") and values.shape == grid.shape[:2]:
+            stored[CONNECTIVITY.get(name, name)] = arranged(fail, name, values, [x.size, y.size], "xy", flips)
+    asked = CONNECTIVITY.get(key, key)
+    chosen = asked if asked is not None else next((n for n in ("train_loss", "test_loss", "tr_nll")
+                                                   if n in stored), None)
+    if chosen not in stored:
+        fail(key, f"there is no such surface; the file holds {', '.join(stored) or 'none'}")
+    extra = {"gram": np.eye(2)}
+    bends = arrays.get("bend_coordinates")
+    if bends is not None and bends.ndim == 2 and bends.shape[1] == 2 and np.isfinite(bends).all():
+        extra["trajectory"] = np.array(bends)
+        warnings.append("The trajectory is the bends of the curve between the modes, not an optimiser's "
+                        "path.")
+    return Parts("mode connectivity", list(rising), stored, chosen, warnings,
+                 {"format": "mode connectivity", "attributes": {}}, extra=extra, is_key_given=key is not None)
 
 
 def _landscaper(fail, arrays, layout, warnings):

@@ -15,16 +15,18 @@ from ..surface.cells import classify
 from ..surface.landscape import Landscape
 from .checked_hdf5 import PICKLE, LandscapeFormatError, content_of, open_checked
 from .directions import read_directions
-from .hdf5_layouts import LOSSES, axes_of, dir_file, read_hdf5, trajectory_of
-from .numpy_layouts import read_numpy
+from .hdf5_layouts import LOSSES, POINT, axes_of, dir_file, read_hdf5, trajectory_of
+from .numpy_files import read_arrays
+from .numpy_layouts import COORDINATES, VALUES, parts_of
+from .tables import of_object, read_mat, read_text
 from .topsearch import is_network, read_network
 
 __all__ = ["read_landscape", "describe", "Landscape", "LandscapeFormatError"]
 
 
-def read_landscape(path: str | os.PathLike,
-                   key: str | None = None, layout: str | None = None, allow_partial: bool = False,
+def read_landscape(path: Any, key: str | None = None, layout: str | None = None, allow_partial: bool = False,
                    *, x: ArrayLike | None = None, y: ArrayLike | None = None, z: ArrayLike | None = None,
+                   x_key: str | None = None, y_key: str | None = None,
                    fix_serpentine: bool = False, every: int = 1, directions: str | os.PathLike | None = None,
                    trajectory: str | os.PathLike | None = None) -> Landscape | Network:
     """Loss landscape of a file, told by its content; nothing in it is executed, no link or path in it is
@@ -38,7 +40,13 @@ def read_landscape(path: str | os.PathLike,
     losscape's HDF5      X, Y, losses
     one dataset a point  loss_i_j, acc_i_j; needs x and y
     Landscaper's .npz    loss, coordinates
-    other .npz, .npy     coordinates under common names, or x and y
+    mode connectivity    plane.npz: alphas, betas, grid, tr_loss, te_loss, ..., bend_coordinates
+    other .npz, .npy     coordinates under common names, or x and y; rows x, y, loss
+    other HDF5, .mat     x, y, loss under common names, or `key`, `x_key`, `y_key`
+    .json                x, y, loss as lists
+    CSV, blanks          a grid, or rows x, y, loss in any order, with or without a heading
+    PLUMED, GROMACS      fes.dat, .xpm: free energies, in the units of the file
+    DataFrame, DataArray pandas' rows or xarray's grid, instead of a path
     topsearch's texts    min.data, min.coords, ts.data, ts.coords: a folder, or its min.data; a `Network`
     ===================  ===================================================================================
 
@@ -56,6 +64,8 @@ def read_landscape(path: str | os.PathLike,
         Let `analyse` work on a surface that was not computed to the end.
     x, y, z : (low, high) or ndarray, optional
         Coordinates, for files without.
+    x_key, y_key : str, optional
+        Arrays of the file that are the coordinates, where they have other names than the common ones.
     fix_serpentine : bool
         Undo the zig-zag of loss-landscapes 3.0.6, whose even rows are shifted by one sample.
     every : int
@@ -85,22 +95,43 @@ def read_landscape(path: str | os.PathLike,
     if layout is not None:
         checks.choice("layout", layout, ("yx", "xy"))
     every = checks.whole("every", every, 1)
+    given, named = {"x": x, "y": y, "z": z}, {"x": x_key, "y": y_key}
+    table = of_object(path)
+    if table is not None:
+        parts = parts_of(f"<{table[1]['format']}>", *table, key, layout, given, named=named)
+        return _landscape(f"<{table[1]['format']}>", parts, allow_partial, every)
     path = _path_of(path)
     if is_network(path):
         return read_network(path)
-    given, content = {"x": x, "y": y, "z": z}, content_of(path)[0]
-    if content in ("npy", "npz"):
-        parts = read_numpy(path, key, layout, given, fix_serpentine)
+    content = content_of(path)[0]
+    if content in ("npy", "npz", "text", "mat"):
+        arrays, facts = (read_text(path) if content == "text" else read_mat(path) if content == "mat"
+                         else (read_arrays(path), {"format": "NumPy"}))
+        parts = parts_of(path, arrays, facts, key, layout, given, fix_serpentine, named)
     elif fix_serpentine:
         raise ValueError("fix_serpentine is for the arrays of loss-landscapes, saved by numpy.save.")
     else:
         with open_checked(path) as file:
-            parts = read_hdf5(file, key, layout, given)
+            arrays = named_arrays(file, any(named.values()))
+            parts = (read_hdf5(file, key, layout, given) if arrays is None else
+                     parts_of(path, arrays, {"format": "HDF5"}, key, layout, given, fix_serpentine, named))
     if directions is not None:
         _add_directions(parts, directions)
     if trajectory is not None:
         _add_trajectory(parts, trajectory)
     return _landscape(path, parts, allow_partial, every)
+
+
+def named_arrays(file, is_named):
+    """Arrays of an HDF5 file of no known layout, by name, when a loss is among them or the caller names what
+    is what; None otherwise."""
+    names = file.names(limit=200)
+    known = {"xcoordinates", "losses"} & set(names) or any(POINT.fullmatch(n) for n in names)
+    usual = set(VALUES) | {n for several in COORDINATES.values() for n in several}
+    if known and not is_named or not is_named and not (set(VALUES) & set(names) and usual & set(names)):
+        return None
+    return {n: a for n in names if not file.is_group(n) and file.dataset(n).dtype.kind in "fiu"
+            and (a := file.array(n)) is not None}
 
 
 def _path_of(path):
@@ -193,8 +224,9 @@ def _classes(parts, name):
     """Masks valid, unfinished, diverged of one loss, and remarks."""
     values = parts.stored[name]
     accuracy = parts.stored.get(name.replace("loss", "acc"))
-    valid, unfinished, diverged, remarks = classify(values, accuracy, parts.is_own, parts.status,
-                                                    parts.is_complete)
+    valid, unfinished, diverged, remarks = classify(values,
+                                                    accuracy, parts.is_own, parts.status, parts.is_complete,
+                                                    parts.format.startswith("tomgoldstein"))
     if parts.pending is not None and parts.pending.shape == values.shape:
         unfinished = unfinished | (parts.pending & np.isnan(values))
         diverged = diverged & ~unfinished
@@ -241,7 +273,7 @@ def describe(path: str | os.PathLike, read: Callable | None = None, key: str | N
     facts = {"file": os.path.basename(path), "bytes": size}
     if content == "pickle":
         raise LandscapeFormatError(path, None, PICKLE)
-    if content not in ("npy", "npz"):
+    if content not in ("npy", "npz", "text", "mat"):
         with open_checked(path) as file:
             facts["keys"] = file.names(limit=100)
             found = _other_kind(file, key)

@@ -2,15 +2,17 @@
 trusted."""
 from __future__ import annotations
 
-from typing import Any
-import os
+import textwrap
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 FIRM, ROUGH, OPEN = "firm", "rough", "open"
+THIN = 0.25                                      # share of a well in one cell from which on it is not resolved
 ROUGH_RATE, DOUBTFUL_RATE = 0.1, 0.3             # decades of resolution error
 MOST_PAIRS = 3
+NEVER_SAID = 30.0                                # decades of a time that a sentence calls never
 NEVER = 300.0                                    # decades of a time from which on a well counts as walled off
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -40,6 +42,21 @@ class Finding:
 
 def number(value, digits=3):
     return f"{value:.{digits}g}"
+
+
+def with_error(value, error):
+    """'3.04812 ± 0.00007': as many digits as the error leaves, two of it."""
+    if not (np.isfinite(error) and error > 0):
+        return number(value, 4)
+    places = max(0, 1 - int(np.floor(np.log10(error))))
+    if places > 12 or abs(value) >= 1e6:
+        return f"{number(value, 4)} ± {number(error, 2)}"
+    return f"{value:.{places}f} ± {error:.{places}f}"
+
+
+def like(value, error):
+    """A number with the digits that `with_error` gives its partner."""
+    return with_error(value, error).split(" ± ")[0]
 
 
 def percent(p):
@@ -74,9 +91,17 @@ def lasting(report, log10_time):
     `unit_of_time` tells."""
     if log10_time == np.inf:
         return "for ever"
+    if log10_time > NEVER_SAID:
+        return "practically never"
     if report.landscape.gram is not None and report.clock.step:
         return f"{power(log10_time - np.log10(report.clock.step))} steps"
     return f"t = {power(log10_time)}"
+
+
+def _after(report, log10_time):
+    """'after 420 steps', or 'practically never'."""
+    said = lasting(report, log10_time)
+    return said if said == "practically never" else f"after {said}"
 
 
 def unit_of_time(report):
@@ -84,6 +109,58 @@ def unit_of_time(report):
     if report.landscape.gram is None:
         return " Times are in arbitrary units, since the file has no metric."
     return "" if report.clock.step else " Times are learning rate x steps."
+
+
+# ---- what a sentence may claim ----
+
+ORDER = (FIRM, ROUGH, OPEN)
+
+
+def worst(*marks):
+    """The lowest of marks (trust, why), the first of these."""
+    return max(marks, key=lambda m: ORDER.index(m[0]))
+
+
+def noise_mark(report, theta):
+    """What the noise of the loss leaves of numbers at a temperature."""
+    noise = report.landscape.noise
+    if noise.is_dominant:
+        return OPEN, "the surface is noise"
+    if noise.sigma > theta:
+        return OPEN, f"the noise of the loss ({number(noise.sigma, 2)}) is above theta = {number(theta)}"
+    if noise.sigma > 0.1 * theta:
+        return ROUGH, f"the noise of the loss is {number(noise.sigma / theta, 2)} of theta = {number(theta)}"
+    return (FIRM, "no noise is seen in the loss" if not noise.sigma
+            else "the noise of the loss is small beside theta")
+
+
+def cells_mark(report, thetas, wells):
+    """Whether the samples hold the Gibbs distribution of some wells (places) at temperatures (places)."""
+    thermo = report.thermodynamics
+    for i in thetas:
+        thin = [k for k in wells if thermo.lowest_cell[i, k] > THIN and thermo.occupation[i, k] > 1e-6]
+        if thin:
+            return ROUGH, (f"at theta = {number(report.theta[i])} one cell holds more than a quarter of "
+                           f"{_named([report.wells[k] for k in thin])}")
+        if thermo.edge_mass[i] > 0.01:
+            return ROUGH, (f"the border of the box holds {percent(thermo.edge_mass[i])} at theta = "
+                           f"{number(report.theta[i])}")
+    return FIRM, "sums over the samples; no cell holds a quarter of a well, nothing lies on the border"
+
+
+def agreement_mark(report):
+    """Density, network of wells and paths against each other: none may contradict another."""
+    motion, both = report.dynamics, report.agreement
+    marks = [(FIRM, "density of the cells, mass kept to rounding")]
+    if both is not None and np.isfinite(both.largest):
+        said = f"density and network of wells agree within {number(both.largest, 2)} of a probability"
+        marks.append((FIRM, said) if both.largest < 0.02 else (ROUGH, said))
+        marks = marks[::-1]
+    if motion.paths is not None and motion.paths.is_off:
+        marks.append((ROUGH, "paths and density differ by more than chance"))
+    if motion.is_coarse:
+        marks.append((ROUGH, "the density is that of a coarser surface"))
+    return worst(*marks)
 
 
 # ---- the first page ----
@@ -95,18 +172,40 @@ def answers(report):
 
 def findings(report):
     """All findings, the most important first."""
-    found = [_wells(report), *_equilibrium(report), *_crossings(report), *_rates(report), *_start(report),
-             *_horizon(report), *_risk(report), *_training(report)]
-    return [f for f in found if f is not None]
+    found = [_noise(report), _wells(report), *_equilibrium(report), *_crossings(report), *_rates(report),
+             *_start(report), *_horizon(report), *_risk(report), *_training(report)]
+    found = [f for f in found if f is not None]
+    if report.landscape.noise.is_dominant:
+        found = [f if f.topic == "noise" else Finding(f.topic, f.sentence, OPEN, "the surface is noise")
+                 for f in found]
+    return found
+
+
+def _noise(report):
+    land, noise = report.landscape, report.landscape.noise
+    if not noise.sigma:
+        return None
+    n = len(land.merge_tree())
+    if noise.is_dominant:
+        return Finding("noise", "This surface is noise: neighbouring samples are hardly more alike "
+                       f"than any two (rank correlation {number(noise.correlation, 2)}), and "
+                       f"{n} of {land.n_valid} samples are minima. It says nothing about wells, barriers or "
+                       "times; evaluate the loss on more data, or on the same minibatch everywhere.", FIRM,
+                       f"noise of {number(noise.sigma, 2)} by {noise.source}")
+    return Finding("noise", "The loss "
+                   f"carries noise of {number(noise.sigma, 2)} a sample (by {noise.source}); {n} samples are "
+                   f"minima, and those less than {number(noise.depth, 2)} deep are taken as noise.", ROUGH,
+                   "white noise looks alike in differences of every order, a smooth surface does not")
 
 
 def _wells(report):
     wells, thermo, thetas, first = report.wells, report.thermodynamics, report.theta, report.wells[0]
-    doubts = [w for w in wells if "touches_edge" in w.flags or "touches_invalid" in w.flags
-              or "within_noise" in w.flags]
-    trust, why = (FIRM, "every minimum has samples on all sides") if not doubts else \
-        (ROUGH, f"{_named(doubts)} {'lies' if len(doubts) == 1 else 'lie'} at the end of the data or within "
-         "the noise of the loss")
+    doubts = [w for w in wells if {"touches_edge", "touches_invalid", "within_noise"} & set(w.flags)]
+    mark = (FIRM, "every minimum has samples on all "
+            "sides") if not doubts else (ROUGH, f"{_named(doubts)} {'lies' if len(doubts) == 1 else 'lie'} "
+                                         "at the end of the data or within the noise of the loss")
+    if report.landscape.noise.sigma:
+        mark = worst(mark, (ROUGH, "losses and depths carry the noise of the loss"))
     if len(wells) == 1:
         text = ("At every temperature considered there is one well: its lowest sample lies at "
                 f"{place(first.x)} with a loss of {number(first.minimum, 4)}.")
@@ -121,7 +220,7 @@ def _wells(report):
             text += (f"; the deepest of the others, well {w.number} at {place(w.x)}, has a way out "
                      f"{number(w.persistence)} above its loss of {number(w.minimum, 4)}")
         text += "."
-    return Finding("wells", text, trust, why)
+    return Finding("wells", text, *mark)
 
 
 def _named(wells):
@@ -134,31 +233,29 @@ def _equilibrium(report):
     wells, thermo, thetas = report.wells, report.thermodynamics, report.theta
     if len(wells) == 1:
         return []
-    thin = bool((thermo.lowest_cell[-1] > 0.25).any())
-    edge = float(thermo.edge_mass[-1])
-    trust, why = (FIRM, "sums over the samples, and no cell holds a quarter of a well at the warm "
-                  "end") if not thin and edge < 0.01 else (ROUGH, "one cell holds a quarter of a well or more"
-                                                           if thin else "the border of the box holds "
-                                                           f"{percent(edge)} at the warm end")
     low, high = (int(np.argmax(thermo.occupation[i])) for i in (0, -1))
     named = sorted(range(len(wells)), key=lambda k: -thermo.occupation[-1, k])[:3]
     share = ", ".join(f"well {k + 1} {percent(thermo.occupation[-1, k])}" for k in named)
     if thetas.size == 1:
         text = f"In equilibrium at theta = {number(thetas[0])}: {share}."
     elif low == high:
-        text = (f"In equilibrium well {low + 1} holds the most probability at all temperatures considered: "
-                f"{percent(thermo.occupation[0, low])} at theta = {number(thetas[0])}; at theta = "
-                f"{number(thetas[-1])} the largest shares are {share}.")
+        text = (f"In equilibrium well {low + 1} holds the most probability at the coldest "
+                f"and at the warmest temperature considered: {percent(thermo.occupation[0, low])} at theta = "
+                f"{number(thetas[0])}; at theta = {number(thetas[-1])} the largest shares are {share}.")
     else:
         text = (f"In equilibrium most probability lies in well {low + 1} when "
                 f"cold ({percent(thermo.occupation[0, low])} at theta = {number(thetas[0])}) and in well "
                 f"{high + 1} when warm (at theta = {number(thetas[-1])}: {share}).")
+    mark = worst(cells_mark(report, (0, thetas.size - 1), {low, *named}), noise_mark(report, thetas[0]),
+                 noise_mark(report, thetas[-1]))
+    if report.dynamics is not None and report.dynamics.paths is not None and report.dynamics.paths.is_off:
+        mark = worst(mark, (ROUGH, "paths and density differ by more than chance, so the cells are coarse"))
     if thermo.across is not None:
         k = int(np.argmax(thermo.across[-1]))
         text += (f" With the curvature across the {_kind(report)}, which the file holds, well {k + 1} "
                  f"has the most at theta = {number(thetas[-1])}: {percent(thermo.across[-1, k])} instead of "
                  f"{percent(thermo.occupation[-1, k])}.")
-    return [Finding("occupation", text, trust, why)]
+    return [Finding("occupation", text, *mark)]
 
 
 def _kind(report):
@@ -168,11 +265,14 @@ def _kind(report):
 def _crossings(report):
     found = []
     for c in [c for c in report.crossovers if c.occupation > 1e-3][:3]:
-        found.append(Finding("crossover", f"Wells {c.deeper} and {c.wider} are equally occupied at "
-                             f"theta = {number(c.theta, 4)}: below it the deeper well {c.deeper} holds "
-                             f"more, above it the wider well {c.wider}.", FIRM if c.is_resolved else ROUGH,
-                             "the samples resolve both wells there" if c.is_resolved
-                             else "one cell holds a quarter of a well there, so the temperature is rough"))
+        mark = ((FIRM, "the samples resolve both wells there, and "
+                 "the difference of their free energies changes sign by more than its error") if c.is_resolved
+                else (ROUGH, "one cell holds a quarter of a well there, or the temperature is known to no "
+                      "better than a tenth"))
+        found.append(Finding("crossover", f"Wells {c.deeper} and {c.wider} are equally occupied at theta "
+                             f"= {with_error(c.theta, c.error)}: below it the deeper well {c.deeper} holds "
+                             f"more, above it the wider well {c.wider}.",
+                             *worst(mark, noise_mark(report, c.theta))))
     return found
 
 
@@ -206,9 +306,9 @@ def _rates(report):
             if not np.isfinite(rates).any():
                 continue
             b = int(np.argmax(rates))
-            leaving.append(f"well {w} after {lasting(report, -float(r.network.log_exit[a]) / np.log(10))}, "
-                           f"mostly to well {r.wells[b]}")
-            errors.append(r.log10_rate_error[a, b])
+            leaving.append(f"well {w} {_after(report, -float(r.network.log_exit[a]) / np.log(10))}, mostly "
+                           f"to well {r.wells[b]}")
+            errors.append(float(np.max(r.log10_rate_error[a][np.isfinite(rates)])))
         if not leaving:
             continue
         is_sgd = sgd is not None and np.isclose(r.theta, sgd, rtol=1e-6)
@@ -216,14 +316,20 @@ def _rates(report):
                 f"{'; '.join(leaving)} (means).")
         text += unit_of_time(report) if not found else ""
         slow = r.log10_modes[r.log10_modes > -NEVER]
+        errors += [float(r.log10_modes_error[r.log10_modes > -NEVER][0])] if slow.size else []
         if slow.size and slow.size == r.log10_modes.size:
-            text += f" The slowest relaxation on the surface takes {lasting(report, -slow[0])}."
+            text += (f" The slowest relaxation on the surface takes {lasting(report, -slow[0])}." if -slow[0]
+                     < NEVER_SAID else " The slowest relaxation on the surface practically never ends.")
         elif slow.size:
-            text += (f" The slowest relaxation takes {lasting(report, -slow[0])}, apart from wells behind "
-                     "walls that this noise does not cross.")
+            text += (" The slowest relaxation "
+                     f"{'takes ' if -slow[0] < NEVER_SAID else 'ends '}{lasting(report, -slow[0])}, apart "
+                     "from wells behind walls that this noise does not cross.")
         text += _eyring_sentence(r)
-        found.append(Finding("rates", text,
-                             *rate_trust(max(errors) if np.isfinite(errors).all() else np.nan)))
+        mark = worst(rate_trust(max(errors) if np.isfinite(errors).all() else np.nan),
+                     noise_mark(report, r.theta))
+        if motion is not None and np.isclose(r.theta, motion.theta):
+            mark = worst(mark, agreement_mark(report))
+        found.append(Finding("rates", text, *mark))
     return found
 
 
@@ -261,37 +367,44 @@ def _start(report):
                  if arrived.size else f"is still {percent(motion.distance[-1])} away from equilibrium by "
                  f"{lasting(report, np.log10(motion.times[-1]))}")
     text += "."
-    trust, why = FIRM, "density of the cells, mass kept to rounding"
-    rates, both = report.rates_at(motion.theta), report.agreement
-    if both is not None and np.isfinite(both.largest):
-        why = f"density and network of wells agree within {number(both.largest, 2)} of a probability"
-        trust = FIRM if both.largest < 0.02 else ROUGH
+    rates = report.rates_at(motion.theta)
+    k = int(np.argmin(np.abs(report.theta - motion.theta)))
+    mark = worst(agreement_mark(report), noise_mark(report, motion.theta),
+                 cells_mark(report, (k,), range(len(report.wells))))
     if rates is not None and len(rates.wells) > 1 and np.isfinite(rates.log10_mfpt_from_start).any():
         goals = [f"of well {w} {lasting(report, t)}" for w, t in zip(rates.wells, rates.log10_mfpt_from_start)
-                 if -np.inf < t < NEVER and w != home]
+                 if -np.inf < t < NEVER_SAID and w != home]
         if goals:
             text += f" The mean time from there to the bottom {', '.join(goals[:4])}."
-    found.append(Finding("start", text, trust, why))
-    paths = motion.paths
-    if paths is not None:
-        gap, z = paths.deviation
-        loss_gap = abs(paths.mean_loss[-1] - paths.expected_loss[-1])
-        text = f"{paths.n_paths} paths beside it, up to {lasting(report, np.log10(paths.times[-1]))}: "
-        if len(report.wells) > 1:
-            ends = sorted(range(len(report.wells)), key=lambda k: -paths.occupation[-1, k])[:3]
-            text += "they end in " + ", ".join(f"well {k + 1} ({percent(paths.occupation[-1, k])})"
-                                               for k in ends if paths.occupation[-1, k] > 0)
-            text += (f"; the shares of the wells differ from the density's by at most {gap:.3f} ({z:.1f} "
-                     "standard errors); ")
-        text += ("their mean loss is "
-                 f"{number(paths.mean_loss[-1], 4)} +- {number(paths.mean_loss_error[-1], 2)}, the density's "
-                 f"{number(paths.expected_loss[-1], 4)}.")
-        is_off = (len(report.wells) > 1 and z > 4 and gap > 0.02) or loss_gap > 4 * paths.mean_loss_error[-1]
-        if is_off:
-            text += " The difference is more than chance: the samples are too coarse for the two to agree."
-        found.append(Finding("paths", text, ROUGH if is_off else FIRM,
-                             "paths on a spline against a density on the cells: two independent programs"))
+            error = rates.log10_rate_error[np.isfinite(rates.log10_rate)]
+            mark = worst(mark, rate_trust(float(np.max(error)) if error.size else np.nan))
+    found.append(Finding("start", text, *mark))
+    if motion.paths is not None:
+        found.append(_paths(report, motion.paths, worst(mark, noise_mark(report, motion.theta))))
     return found
+
+
+def _paths(report, paths, mark):
+    """The paths beside the density, and whether they differ by more than chance: the more paths, the smaller
+    the difference that is seen."""
+    gap, _ = paths.deviation
+    error = paths.mean_loss_error[-1]
+    text = f"{paths.n_paths} paths beside it, up to {lasting(report, np.log10(paths.times[-1]))}: "
+    if len(report.wells) > 1:
+        ends = sorted(range(len(report.wells)), key=lambda k: -paths.occupation[-1, k])[:3]
+        text += "they end in " + ", ".join(f"well {k + 1} ({percent(paths.occupation[-1, k])})" for k in ends
+                                           if paths.occupation[-1, k] > 0)
+        text += f"; the shares of the wells differ from the density's by at most {gap:.3f}; "
+    text += (f"their mean loss is {with_error(paths.mean_loss[-1], error)}, the density's "
+             f"{like(paths.expected_loss[-1], error)}.")
+    if paths.is_off:
+        text += (f" The difference is more than chance (probability {percent(paths.chance)}): between the "
+                 "samples the surface is another one for the paths than for the cells, so the samples are "
+                 "too coarse for this temperature.")
+        mark = worst(mark, (ROUGH, "two independent programs that differ"))
+    elif mark[0] == FIRM:
+        mark = FIRM, "paths on a spline against a density on the cells: two independent programs agree"
+    return Finding("paths", text, *mark)
 
 
 def _horizon(report):
@@ -309,8 +422,10 @@ def _horizon(report):
     text = (f"After {number(clock.n_steps, 4)} steps at theta = {number(r.theta)} the run is in "
             + ", ".join(f"well {r.wells[k]} with probability {percent(p[k])}" for k in named if p[k] > 1e-6)
             + ".")
-    error = r.log10_rate_error[np.isfinite(r.log10_rate_error)]
-    return [Finding("horizon", text, *rate_trust(float(error.max()) if error.size else np.nan))]
+    error = r.log10_rate_error[np.isfinite(r.log10_rate)]
+    mark = worst(rate_trust(float(np.max(error)) if error.size else np.nan), noise_mark(report, r.theta),
+                 agreement_mark(report))
+    return [Finding("horizon", text, *mark)]
 
 
 def _risk(report):
@@ -332,8 +447,13 @@ def _risk(report):
                  "its minimum may lie beyond.")
     else:
         text += f"The test loss is least at theta = {number(risk.best_theta)} ({number(risk.best_test)})."
-    return [Finding("test loss", text, FIRM if known.all() else ROUGH,
-                    f"sums over the samples; it speaks of this {_kind(report)}, not of the whole network")]
+    mark = worst((FIRM if known.all() else ROUGH,
+                  f"sums over the samples; it speaks of this {_kind(report)}, not of the whole network"),
+                 cells_mark(report, (0, report.theta.size - 1), range(len(report.wells))),
+                 noise_mark(report, report.theta[0]))
+    if report.dynamics is not None and report.dynamics.paths is not None and report.dynamics.paths.is_off:
+        mark = worst(mark, (ROUGH, "paths and density differ by more than chance, so the cells are coarse"))
+    return [Finding("test loss", text, *mark)]
 
 
 def _training(report):
@@ -359,8 +479,12 @@ def _training(report):
 
 
 def comparison_answers(both):
-    """The findings of a comparison of landscapes on one plane."""
+    """The findings of a comparison: of landscapes on one plane, else of each beside the others."""
     names, theta, said = both.names, both.theta, []
+    if both.difference is not None:
+        said = ["Side by side, not compared cell by cell. "
+                f"{both.difference[0].upper() + both.difference[1:]}."]
+        return said + [f"{r.landscape.name}: {_beside(r)}" for r in both.reports]
     cold, warm = 0, len(theta) - 1
     for j, name in enumerate(names[1:], start=1):
         pairs = ", ".join(f"{a} -> {b}" for a, b in list(both.matches[j - 1].items())[:8])
@@ -377,13 +501,24 @@ def comparison_answers(both):
     return said
 
 
+def _beside(report):
+    """One landscape in a sentence, for a comparison side by side."""
+    wells, thermo, k = report.wells, report.thermodynamics, len(report.theta) // 2
+    if report.landscape.noise.is_dominant:
+        return "noise."
+    return (f"{len(wells)} well{'s' if len(wells) > 1 else ''}, the lowest "
+            f"loss {number(wells[0].minimum, 4)}; at theta = {number(report.theta[k])} the mean loss is "
+            f"{number((thermo.occupation[k] * thermo.energy[k]).sum(), 4)}.")
+
+
 # ---- the terminal ----
 
 def as_text(report):
     """The report as a table for a terminal."""
     land, thermo = report.landscape, report.thermodynamics
     shown = sorted({0, len(report.theta) // 2, len(report.theta) - 1})
-    lines = [f"{os.path.basename(land.path)}: {land.key}, {' x '.join(str(n) for n in land.shape[::-1])} "
+    lines = [*textwrap.wrap(report.verdict(), 110), ""]
+    lines += [f"{land.file}: {land.key}, {' x '.join(str(n) for n in land.shape[::-1])} "
              "samples; " + ", ".join(f"{n} {k}" for k, n in land.counts.items() if n)]
     head = ("well  point" + " " * 17 + "loss        depth       cells  "
             + "".join(f"p({number(report.theta[i])})".ljust(13) for i in shown) + "flags")

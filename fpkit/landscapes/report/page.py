@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 
 from ... import __version__
 from ...core.plain_json import plain
+from ...core.text import printable
 from .findings import number, percent, place, power
+from .verdict import GLOSSARY
 
 CAPTIONS = {
     "landscape": "The surface. Numbers: wells, the lowest is 1. Crosses: passes over which a well joins a "
@@ -37,7 +39,8 @@ def _template(name):
     import jinja2
 
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
-                                     lstrip_blocks=True)
+                                     lstrip_blocks=True,
+                                     finalize=lambda a: printable(a, "\n\t") if isinstance(a, str) else a)
     return environment.from_string(Path(__file__).with_name(name).read_text(encoding="utf-8"))
 
 
@@ -49,14 +52,16 @@ def html(report, images=()):
     kind = {1: "line", 2: "plane", 3: "box"}[land.ndim]
     under = (f"Loss landscape on a {kind} of parameter space: its wells, how they share probability at a "
              "temperature, and how fast noise moves between them.")
-    return _template("report.html").render(
-        title=land.name, under=under, findings=report.findings(), images=images, wells=wells[:MOST_WELLS],
-        n_more=max(0, len(wells) - MOST_WELLS),
-        temperatures=[number(report.theta[i]) for i in shown], rates=_rates(report), unit=_unit(report),
-        modes=_modes(report),
-        n_modes=min(4, max((r.log10_modes.size for r in report.rates), default=0)), caveats=report.caveats,
-        facts=_facts(report),
-        remarks=[*report.warnings, *(motion.remarks if motion is not None else ())], version=__version__)
+    return _template("report.html").render(title=land.name, under=under, findings=report.findings(),
+                                           verdict=report.verdict(), glossary=GLOSSARY, images=images,
+                                           wells=wells[:MOST_WELLS], n_more=max(0, len(wells) - MOST_WELLS),
+                                           temperatures=[number(report.theta[i]) for i in shown],
+                                           rates=_rates(report), unit=_unit(report), modes=_modes(report),
+                                           n_modes=min(4, max((r.log10_modes.size for r in report.rates),
+                                                              default=0)),
+                                           caveats=report.caveats, facts=_facts(report),
+                                           remarks=[*report.warnings, *(motion.remarks if motion is not None
+                                                                        else ())], version=__version__)
 
 
 def _well(report, k, shown):
@@ -129,7 +134,7 @@ def _modes(report):
 
 def _facts(report):
     land, motion = report.landscape, report.dynamics
-    facts = [("File", os.path.basename(land.path)),
+    facts = [("File", land.file),
              ("Analysed", land.key), ("Surfaces in the file", ", ".join(sorted(land.surfaces))),
              ("Samples", " x ".join(str(n) for n in land.shape[::-1])
               + "; " + ", ".join(f"{n} from {a[0]:g} to {a[-1]:g} (spacing {h:.4g})" for n, a,
@@ -160,16 +165,22 @@ def _facts(report):
     return facts
 
 
-def comparison_html(both, image, pages=()):
+def comparison_html(both, surfaces, image, pages=()):
     """The page of a comparison as text."""
     cell = lambda v, digits=4: number(v, digits) if np.isfinite(v) else "-"
     n = len(both.names)
     rows = [[number(t), *(cell(both.mean[k, 0, j]) for j in range(n)),
              *(percent(both.overlap[k, 0, j]) for j in range(1, n))] for k, t in enumerate(both.theta)]
-    return _template("comparison.html").render(title=" and ".join(both.names) if n < 4
-                                               else f"{n} landscapes on one plane", answers=both.answers(),
-                                               image=image, names=list(both.names), rows=rows,
-                                               pages=list(pages), version=__version__)
+    return _template("comparison.html").render(title=" and ".join(both.names) if n < 4 else f"{n} landscapes",
+                                               answers=both.answers(), surfaces=surfaces, image=image,
+                                               names=list(both.names), rows=rows, pages=[(name, _link(page)) for name, page in pages],
+                                               version=__version__)
+
+
+def _link(page):
+    """A path as an address: no character of it is read as a scheme (javascript:) or a host (//)."""
+    quoted = quote(page, safe="/")
+    return "/" + quoted.lstrip("/") if quoted.startswith("/") else quoted
 
 
 def _cut(value, length=300):

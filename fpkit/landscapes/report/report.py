@@ -3,7 +3,8 @@
 report.json, stable keys (numbers that are not finite are null, nothing else is left out; log10_rate null
 means that there is no such transition, a mean first-passage time null that the place is out of reach):
 
-- fpkit, format ("fpkit-landscape-report"), format_version
+- fpkit, format ("fpkit-landscape-report"), format_version; verdict: the whole in one paragraph
+- noise: {sigma, correlation, source, is_dominant}; solutions: list of {name, point, well (0: outside)}
 - landscape: file, key, surfaces, shape [ny, nx], cells {valid, unfinished, diverged}, x, y {low, high,
   samples, spacing}, minimum {value, index [iy, ix], point}, maximum, components, minima {neighbours_8,
   neighbours_4}, gram, trajectory, meta, warnings
@@ -14,14 +15,14 @@ means that there is no such transition, a mean first-passage time null that the 
 - thermodynamics: theta, and by [temperature][well] occupation, energy, free_energy, entropy, width, harmonic,
   harmonic_error, is_well, lowest_cell, edge_share, across (null without log det H_perp); edge_mass, mean
   {dataset: [..]}
-- crossovers: list of {deeper, wider, theta, occupation, is_resolved}
+- crossovers: list of {deeper, wider, theta, error, occupation, is_resolved}
 - rates: one entry a temperature {theta, wells, by [from][to] log10_rate, log10_rate_error, barrier,
   log10_eyring, verdict, log10_mfpt; sequence {cells per sample and axis: log10_rate}, log10_mfpt_from_start,
   first, log10_modes, log10_modes_error, modes_method, status}
 - start: point, rule
 - dynamics: null, or theta, rule, time_unit, mobility, times, occupation [time][well], mean_loss, distance,
   mass, equilibrium, remarks, paths {n_paths, dt, n_steps, scheme, acceptance, seed, times, occupation,
-  occupation_error, expected, mean_loss, mean_loss_error, expected_loss}
+  occupation_error, expected, chance (of as large a difference), mean_loss, mean_loss_error, expected_loss}
 - agreement: null, or wells, times, network, density [time][well], from_time, largest
 - risk: null, or theta, train, test, gap, best_theta, best_test, is_at_end
 - training: null, or n_points, n_inside, wells, dwell, occupation, theta, exponent, exponent_error, word,
@@ -36,17 +37,14 @@ from __future__ import annotations
 
 import base64
 import json
-import math
 from pathlib import Path
-
-import numpy as np
 
 from ... import __version__
 from ...core.files import replacing
 from ...core.plain_json import plain
 from .page import CAPTIONS, WIDE, comparison_html, html
 
-FORMAT_VERSION = "1.1"
+FORMAT_VERSION = "1.2"
 
 
 def as_dict(report):
@@ -54,8 +52,10 @@ def as_dict(report):
     motion = report.dynamics
     kept = lambda a: None if a is None else a.to_dict()
     out = {"fpkit": __version__, "format": "fpkit-landscape-report", "format_version": FORMAT_VERSION,
-           "landscape": report.landscape.to_dict(), "temperatures": {"theta": report.theta,
-                                                                     "rule": report.theta_rule},
+           "verdict": report.verdict(), "noise": report.landscape.noise.__dict__,
+           "solutions": [{"name": name, "point": point, "well": well} for name,
+                         point, well in report.solutions], "landscape": report.landscape.to_dict(),
+           "temperatures": {"theta": report.theta, "rule": report.theta_rule},
            "clock": report.clock.to_dict(), "wells": [w.to_dict() for w in report.wells],
            "thermodynamics": report.thermodynamics.to_dict(),
            "crossovers": [c.to_dict() for c in report.crossovers],
@@ -80,8 +80,8 @@ def _motion(motion, seed):
     return out
 
 
-def save(report, folder):
-    """Write index.html, report.json, report.h5 and the figures (PNG and SVG) to `folder`, made if missing.
+def save(report, folder, svg=False):
+    """Write index.html, report.json, report.h5 and the figures (PNG, with `svg` also SVG) to `folder`, made if missing.
     Returns the path of the page."""
     from ...plotting.drawing import figures_of
 
@@ -89,7 +89,7 @@ def save(report, folder):
     images = []
     for name, draw in figures_of(report).items():
         images.append({"name": name, "caption": CAPTIONS[name], "is_wide": name in WIDE,
-                       "data": _drawn(draw(report), folder / name)})
+                       "data": _drawn(draw(report), folder / name, svg)})
     text = _json(as_dict(report))
     _write(folder / "report.json", text)
     _write_arrays(report, folder / "report.h5", text)
@@ -98,17 +98,20 @@ def save(report, folder):
     return page
 
 
-def save_comparison(both, folder, pages=()):
+def save_comparison(both, folder, pages=(), svg=False):
     """Write the page, the JSON and the figure of a comparison; `pages` are (name, relative path) of the
     reports of the single landscapes."""
     from ...plotting.landscape_rates import comparison_figure
+    from ...plotting.landscapes import surfaces_figure
 
     folder = _made(folder)
-    image = _drawn(comparison_figure(both), folder / "comparison")
+    surfaces = _drawn(surfaces_figure(both), folder / "surfaces", svg)
+    image = None if both.difference is not None else _drawn(comparison_figure(both), folder / "comparison",
+                                                            svg)
     _write(folder / "report.json", _json(plain({"format": "fpkit-landscape-comparison",
                                                 "format_version": FORMAT_VERSION, **both.to_dict()})))
     page = folder / "index.html"
-    _write(page, comparison_html(both, image, pages))
+    _write(page, comparison_html(both, surfaces, image, pages))
     return page
 
 
@@ -120,13 +123,12 @@ def _made(folder):
     return folder
 
 
-def _drawn(figure, path):
-    """Write a figure as PNG and SVG; the PNG as base64 text."""
-    from ...plotting.style import save as save_figure
+def _drawn(figure, path, svg):
+    """Write a figure as PNG, and as SVG when asked; the PNG as base64 text."""
+    from ...plotting.landscape_style import written
 
-    for ending in (".png", ".svg"):
-        save_figure(figure, path.with_name(path.name + ending))
-    return base64.b64encode(path.with_name(path.name + ".png").read_bytes()).decode("ascii")
+    return base64.b64encode(written(figure, path,
+                                    ("png", "svg") if svg else ("png",))[0].read_bytes()).decode()
 
 
 def _json(a):

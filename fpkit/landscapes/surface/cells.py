@@ -5,10 +5,15 @@ import numpy as np
 
 # what MPI Reduce(MAX) leaves where the loss was NaN
 FINFO_MINS = (np.finfo(float).min, float(np.finfo(np.float32).min))
+# what nan_to_num and the like put in for an infinity
+FINFO_MAXS = (np.finfo(float).max, float(np.finfo(np.float32).max))
+FEWEST_FILLED, SHARE_FILLED = 4, 0.02                # cells, and their share, that make a value conspicuous
+APART = 0.1                                          # of the lower half of the other losses
 PENDING, OK, NOT_FINITE, FAILED = 0, 1, 2, 3         # /fpkit/status
 
 
-def classify(loss, accuracy=None, is_own_format=False, status=None, is_complete=True):
+def classify(loss, accuracy=None, is_own_format=False, status=None, is_complete=True,
+             fills_with_minus_one=True):
     """Masks of valid, unfinished and diverged cells, and sentences about doubtful ones.
 
     Parameters
@@ -21,6 +26,9 @@ def classify(loss, accuracy=None, is_own_format=False, status=None, is_complete=
         /fpkit/status: 0 pending, 1 ok, 2 not finite, 3 failed.
     is_complete : bool
         False when the file says that its computation is still to be finished.
+
+    fills_with_minus_one : bool
+        The writer fills arrays with -1 before it computes, as tomgoldstein's does; elsewhere -1 is a number.
 
     Returns
     -------
@@ -46,8 +54,13 @@ def classify(loss, accuracy=None, is_own_format=False, status=None, is_complete=
             unfinished = np.isnan(loss) & (not is_complete)
             diverged = not_finite & ~unfinished
         return ~unfinished & ~diverged, unfinished, diverged, remarks
-    is_start_value = loss == -1
-    from_reduction = np.isin(loss, FINFO_MINS)
+    is_start_value = (loss == -1) & fills_with_minus_one
+    from_reduction = np.isin(loss, (*FINFO_MINS, *FINFO_MAXS))
+    filled = filled_in(np.where(from_reduction | is_start_value, np.nan, loss))
+    if filled is not None:
+        from_reduction |= loss == filled
+        remarks.append(f"{int((loss == filled).sum())} cells hold exactly {filled:g}, far from every other "
+                       "loss: a value put in for losses that were not finite; they count as diverged.")
     others_negative = bool((loss[~not_finite & ~is_start_value & ~from_reduction] < 0).any())
     if accuracy is None:
         unfinished = is_start_value
@@ -64,6 +77,22 @@ def classify(loss, accuracy=None, is_own_format=False, status=None, is_complete=
             lost = np.zeros_like(lost)
     diverged = not_finite | from_reduction | lost
     return ~unfinished & ~diverged, unfinished, diverged, remarks
+
+
+def filled_in(loss):
+    """The lowest value, where it is one that a program put in for losses that were not finite: held exactly
+    by several cells, and with a gap to all others that no continuous surface has. None for others."""
+    known = loss[np.isfinite(loss)]
+    if known.size < 2:
+        return None
+    lowest = known.min()
+    n, rest = int((known == lowest).sum()), known[known != lowest]
+    if n < max(FEWEST_FILLED, SHARE_FILLED * known.size) or rest.size < FEWEST_FILLED:
+        return None
+    gap, steps = rest.min() - lowest, np.diff(np.unique(rest)[:12])
+    # quantised losses have such gaps everywhere
+    typical = float(np.median(steps)) if steps.size else 0.0
+    return float(lowest) if gap > max(APART * (np.median(rest) - rest.min()), 2 * typical) else None
 
 
 def neighbourhood(mask, neighbours=8):

@@ -3,9 +3,10 @@
 All kernels take the surface flattened with a border of cells that never take part, so that a neighbour is one
 addition of a flat offset, and the valid cells in ascending order of (value, index).
 """
+import numpy as np
 from numba import types
 
-from ...core.compilation import integers_1d, kernel, numbers_1d
+from ...core.compilation import integer, integers_1d, integers_2d, kernel, numbers_1d
 
 
 @kernel(types.void(numbers_1d, integers_1d, integers_1d, integers_1d, integers_1d, integers_1d))
@@ -101,3 +102,35 @@ def descend(values, order, steps, label):
                 queue[tail] = order[place]
                 tail += 1
         start = end
+
+
+@kernel(integer(integers_2d, integers_1d, integers_1d, integer))
+def last_union(edges, order, groups, n_groups):
+    """Place in `order` (edges, rising) of the last edge that joins two parts which both hold a kept group; -1
+    for none.
+
+    groups[n]: group of each cell, negative for none; a group is one node however many cells it has.
+    """
+    n = groups.size
+    parent = np.arange(n + n_groups)
+    holds = np.zeros(n + n_groups, np.int64)
+    for g in range(n_groups):
+        holds[n + g] = 1
+    for i in range(n):
+        if groups[i] >= 0:
+            parent[i] = n + groups[i]
+    last = -1
+    for place in range(order.size):
+        a, b = edges[order[place], 0], edges[order[place], 1]
+        while parent[a] != a:
+            parent[a] = parent[parent[a]]
+            a = parent[a]
+        while parent[b] != b:
+            parent[b] = parent[parent[b]]
+            b = parent[b]
+        if a != b:
+            if holds[a] + holds[b] == 2:
+                last = place
+            parent[b] = a
+            holds[a] = max(holds[a], holds[b])
+    return last

@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...core import checks
+from ...core.text import cleaned, printable
 from ...potentials.grid_potential import GridPotential
 from .cells import components, neighbourhood
 from .merge_tree import MergeTree, Minimum, merge_tree
+from .noise import Noise, noise_of
 
 MAX_UNFINISHED = 0.1                 # of all cells; beyond, an analysis would be about a torso
 MISSING_WEIGHT = 1e-12               # Gibbs weight of cells without a value that a mean may leave out
@@ -86,6 +88,10 @@ class Landscape:
     axis_order_assumed: bool = False
     allow_partial: bool = False
 
+    def __post_init__(self) -> None:
+        for name in ("key", "meta", "warnings"):                  # foreign text, which terminals will see
+            object.__setattr__(self, name, cleaned(getattr(self, name)))
+
     # ---- what the file held ----
 
     @property
@@ -128,8 +134,14 @@ class Landscape:
         return self.loss.shape
 
     @property
+    def file(self) -> str:
+        """Name of the file, as a terminal or a page may show it."""
+        return printable(os.path.basename(self.path))
+
+    @property
     def name(self) -> str:
-        return os.path.splitext(os.path.basename(self.path))[0]
+        """The same without its ending."""
+        return os.path.splitext(self.file)[0]
 
     @cached_property
     def spacing(self) -> tuple[float, ...]:
@@ -226,6 +238,11 @@ class Landscape:
                 f"(--allow-partial) to analyse what is there{remedy}")
 
     # ---- what follows from the samples ----
+
+    @cached_property
+    def noise(self) -> Noise:
+        """Noise of the evaluations, from differences of high order or the file's standard errors."""
+        return noise_of(self)
 
     def minima(self, neighbours: int = 8) -> tuple[Minimum, ...]:
         """Grid minima, lowest first: plateau-connected valid cells without a strictly lower valid neighbour.
@@ -388,8 +405,7 @@ class Landscape:
     def summary(self) -> str:
         """The facts of the file as a few lines of text."""
         c = self.counts
-        lines = [f"{os.path.basename(self.path)}: "
-                 f"{self.key} on {' x '.join(str(n) for n in self.shape[::-1])} samples, "
+        lines = [f"{self.file}: {self.key} on {' x '.join(str(n) for n in self.shape[::-1])} samples, "
                  + ", ".join(f"{n} {a[0]:g} to {a[-1]:g}" for n, a in zip("xyz", self.axes))]
         lines.append(f"  cells: {c['valid']} valid, {c['unfinished']} unfinished, {c['diverged']} diverged")
         if self.valid.any():

@@ -30,6 +30,16 @@ def refined(land, factor, is_smooth=False):
             if is_smooth:
                 between = between - s * (1 - s) / 2 * np.take(bend, low, axis)
             loss = np.where(s == 0, one, np.where(s == 1, two, between))
+    return _with(land, axes, loss)
+
+
+def thinned(land, every):
+    """The analysed surface on each n-th sample."""
+    return _with(land, [a[::every] for a in land.axes],
+                 land.loss[(slice(None, None, every),) * land.ndim].copy())
+
+
+def _with(land, axes, loss):
     valid = np.isfinite(loss)
     none = np.zeros(loss.shape, bool)
     return replace(land, axes=tuple(axes), loss=loss, surfaces={}, stored={}, valid=valid, unfinished=none,

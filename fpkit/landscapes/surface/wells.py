@@ -13,6 +13,8 @@ N_TEMPERATURES = 12
 WELL_FACTOR = 3.0                    # a minimum is a well while its persistence exceeds this many theta
 REACH = 2.0                          # times the median height of the surface: higher barriers are walls
 DENT = 1e-3  # of the largest persistence that counts: shallower minima are dents in a well
+HIGHER = 3.0                         # times REACH for the depth of a minimum that lies within it
+GAP, FEWEST_BELOW = 1e3, 8           # a jump of sorted heights that marks what lies above as blown up
 RESOLVED_CELLS = 9                   # fewer cells than a 3 x 3 block say nothing about a width
 
 
@@ -63,14 +65,30 @@ class Well:
 def counted_depths(land, tree):
     """Finite persistences that say something about temperature, ascending.
 
-    Left out are barriers above twice the median height of the surface (on real surfaces the loss grows to 1e8
-    and 1e35 at the rim, where a hollow is 'deep' at no temperature of interest), minima above that height,
-    and dents of less than a thousandth of the rest.
+    Left out are barriers and minima beyond `reach_of` (on real surfaces the loss grows to 1e8 and 1e35 at the
+    rim, where a hollow is 'deep' at no temperature of interest), dents of less than a thousandth of the rest,
+    and what may be noise.
     """
-    reach = REACH * land.height(0.5)
+    reach = reach_of(land)
     lowest = tree[0].minimum if len(tree) else 0.0
-    depths = sorted(b.persistence for b in tree if b.persistence <= reach and b.minimum - lowest <= reach)
-    return [d for d in depths if d > DENT * depths[-1]]
+    # a solution as low as the others counts even where its way out is somewhat higher
+    depths = sorted(b.persistence for b in tree if b.persistence <= HIGHER * reach
+                    and b.minimum - lowest <= reach)
+    return [d for d in depths if d > max(DENT * depths[-1], land.noise.depth)]
+
+
+def reach_of(land):
+    """Height above the lowest sample up to which depths and minima say something about temperature: twice the
+    median height, where blown-up losses (beyond a gap of three decades) do not count."""
+    heights = np.sort(land.loss[land.valid] - land.loss[land.minimum_index])
+    heights = heights[heights > 0]
+    if not heights.size:
+        return 0.0
+    gaps = np.flatnonzero(heights[1:] > GAP * heights[:-1])
+    gaps = gaps[(gaps >= FEWEST_BELOW) & (heights[gaps] > 0)]
+    n_zero = land.n_valid - heights.size
+    usual = heights[:gaps[0] + 1] if gaps.size else heights
+    return REACH * float(np.quantile(np.r_[np.zeros(n_zero), usual], 0.5))
 
 
 def default_temperatures(land, tree):
@@ -81,7 +99,7 @@ def default_temperatures(land, tree):
         said = (f"from a tenth of the smallest depth of a well that counts ({depths[0]:.4g}) to a third of "
                 f"the largest ({depths[-1]:.4g})")
     else:
-        height = land.height(0.25) or land.height(1.0) or 1.0
+        height = min(land.height(0.25), reach_of(land)) or reach_of(land) or land.height(1.0) or 1.0
         low, high = height / 100, height / 3
         said = ("one well and no barrier: from a hundredth to a third of the height of the lower quartile "
                 f"of the surface ({height:.4g})")
@@ -92,12 +110,13 @@ def find_wells(land, tree, theta):
     """Wells at temperature `theta` and the basin of each: (wells, array with the place of the well of each
     cell, -1 outside).
 
-    Wells are the branches with persistence above 3 theta; shallower ones belong to the well that they drain
-    into.
+    Wells are the branches with persistence above 3 theta and above the noise; shallower ones belong to the
+    well that they drain into.
     """
-    kept = tree.kept(WELL_FACTOR * theta)
+    least = max(WELL_FACTOR * theta, land.noise.depth)
+    kept = tree.kept(least)
     place = {k: n for n, k in enumerate(kept)}
-    basins = tree.basins(WELL_FACTOR * theta)
+    basins = tree.basins(least)
     numbered = np.full(len(tree) + 1, -1)
     for k, n in place.items():
         numbered[k] = n

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import stdtrit
 
 # batches of time kept; when they are full, neighbours are joined and the next ones are twice as long
 N_BATCHES = 64
@@ -125,8 +126,6 @@ class Average:
 
 def bound_factor(dof):
     """Quantile of Student's law that three standard errors have for a normal law."""
-    from scipy.special import stdtrit
-
     return float(stdtrit(dof, LEVEL)) if dof > 0 else np.inf
 
 

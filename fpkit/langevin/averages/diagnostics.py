@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...potentials.stationary.critical import find_wells
+
 LONG_ENOUGH = 10          # correlation times of one path (or batch) below which the start may still show
 DRIFT = 5.0               # standard errors between the two halves of the run
 FEW_CHANGES = 0.05        # share of paths that must have changed well at least, when another well has weight
@@ -61,10 +63,8 @@ def _wells(tally, inputs, start, end, potential):
 def known_minima(potential, grid):
     """(x, f) of the minima that are known or easily found: the catalogue's, or those in the histogram's
     box."""
-    minima = getattr(potential, "minima", None)
-    if minima is None and grid is not None and grid.ndim <= 2 and not getattr(potential, "is_black_box",
-                                                                              False):
-        from ...potentials.stationary.critical import find_wells
+    minima = potential.minima
+    if minima is None and grid is not None and grid.ndim <= 2 and not potential.is_black_box:
         try:
             minima = find_wells(potential, grid.bounds)
         except ValueError:  # a box that the potential does not fill: no advice is given then

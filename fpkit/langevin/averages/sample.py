@@ -2,34 +2,46 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 import warnings
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...core import checks
 from ...core.files import target
+from ...core.grid import Grid
 from ...core.results import Estimate, Field, ResolutionWarning
+from ...potentials.potential import Potential
+from ...potentials.regions import Region
 from ..dynamics.divergence import DivergenceError
 from ..dynamics.ensemble import SCHEMES, Ensemble
-from ..runs.checkpoint import digest_of, load_state, save_state
+from ..dynamics.walls import Walls
+from ..runs.checkpoint import load_state, save_state
 from ..runs.driving import drive
+from ..runs.identity import REMEDY, NotIdentified, content_of
 from .diagnostics import doubts
+from .sharing import shared
 from .statistics import Statistics
 from .tally import Accumulators, check_observables, check_regions
 
+UNKNOWN = "unidentified"                                         # digest of a run that cannot be told by its content
 # of the invariant measure in dt
 ORDER = {"euler-maruyama": 1, "leimkuhler-matthews": 2, "heun": 2, "baoab": 2, "mala": None}
 
 
-def sample(potential, theta, x0, dt, n_steps, n_paths=None, scheme="leimkuhler-matthews", burn_in=None,
-           every=None, histogram=None,
-           marginal=None, regions=None, observables=None, seed=1, walls=None, mobility=None, friction=None,
-           n_threads=None, checkpoint=None,
-           checkpoint_every=60.0, resume=None, extrapolate=False, executor=None, progress=None,
-           precision="auto", noise="gaussian"):
+def sample(potential: Potential, theta: float, x0: ArrayLike, dt: float, n_steps: int, n_paths: int | None = None,
+           scheme: str = "leimkuhler-matthews", burn_in: int | None = None, every: int | None = None,
+           histogram: Grid | None = None, marginal: Sequence[int] | None = None,
+           regions: dict[str, Region] | None = None, observables: dict[str, Callable] | None = None, seed: int = 1,
+           walls: Walls | Grid | Sequence | None = None, mobility=None, friction: float | None = None,
+           n_threads: int | None = None, checkpoint: str | os.PathLike | None = None,
+           checkpoint_every: float = 60.0, resume: bool | None = None, extrapolate: bool = False,
+           executor: Executor | None = None, progress: bool | None = None, precision: str = "auto",
+           noise: str = "gaussian") -> Statistics:
     """Averages of the Gibbs distribution from Langevin paths: energy, moments, histogram, occupancies, each
     with its error.
 
@@ -112,24 +124,9 @@ def sample(potential, theta, x0, dt, n_steps, n_paths=None, scheme="leimkuhler-m
     ----------
     .. [1] B. Leimkuhler, C. Matthews, Appl. Math. Res. Express 2013, 34 (2013).
     """
-    theta = _constant("theta", theta, "sample averages over time and needs one temperature; anneal with "
-                      "fpkit.simulate.")
-    if theta == 0:
-        raise ValueError("theta must be positive, got 0. The noise-free limit is fpkit.gradient_flow.")
-    dt = _constant("dt", dt, "sample weighs all snapshots alike and needs one time step; schedules are for "
-                   "fpkit.simulate.")
-    if getattr(potential, "is_time_dependent", False):
+    if potential.is_time_dependent:
         raise ValueError("the potential depends on t and has no stationary average; use fpkit.simulate with "
                          "save_every.")
-    n_steps = checks.whole("n_steps", n_steps, 1)
-    x0 = checks.points("x0", np.atleast_1d(x0), potential.ndim)
-    if n_paths is None:
-        n_paths = len(x0) if x0.ndim == 2 else 1000
-    n_paths = checks.whole("n_paths", n_paths, 1)
-    checks.choice("scheme", scheme, SCHEMES)
-    regions, observables = check_regions(regions, potential.ndim), check_observables(observables)
-    marginal = _check_histogram(histogram, marginal, potential.ndim)
-    clock = checks.number("checkpoint_every", checkpoint_every, positive=True)
     if resume and checkpoint is None:
         raise ValueError("resume=True needs checkpoint=, the file to go on from.")
     if executor is not None and checkpoint is not None:
@@ -137,80 +134,92 @@ def sample(potential, theta, x0, dt, n_steps, n_paths=None, scheme="leimkuhler-m
     if checkpoint is not None and seed is None:
         raise ValueError("a run with a checkpoint needs a seed that a later call can repeat; pass a whole "
                          "number.")
-    given_every, given_burn_in = every, burn_in
-    every = max(1, min(10, n_steps // 64)) if every is None else checks.whole("every", every, 1)
-    burn_in = n_steps // 5 if burn_in is None else checks.whole("burn_in", burn_in, 0)
-    settings = {"theta": theta, "dt": dt, "scheme": scheme, "n_paths": n_paths, "seed": seed, "walls": walls,
-                "mobility": mobility,
+    x0 = checks.points("x0", np.atleast_1d(x0), potential.ndim)
+    if n_paths is None:
+        n_paths = len(x0) if x0.ndim == 2 else 1000
+    settings = {"theta": _temperature(theta), "dt": _time_step(dt), "scheme": checks.choice("scheme", scheme, SCHEMES),
+                "n_paths": checks.whole("n_paths", n_paths, 1), "seed": seed, "walls": walls, "mobility": mobility,
                 "friction": friction, "precision": precision, "noise": noise}
+    what = {"histogram": histogram, "regions": check_regions(regions, potential.ndim),
+            "observables": check_observables(observables),
+            "marginal": _check_histogram(histogram, marginal, potential.ndim)}
+    plan = {"n_steps": checks.whole("n_steps", n_steps, 1), "burn_in": burn_in, "every": every}
+    storage = {"checkpoint": checkpoint, "resume": resume,
+               "seconds": checks.number("checkpoint_every", checkpoint_every, positive=True)}
+    stats, key, done = _one_run(potential, x0, settings, what, plan, storage, n_threads, executor, progress)
+    if extrapolate and ORDER[scheme] and done >= n_steps:
+        stats = _with_coarser(stats, potential, x0, settings, what, key, n_threads, executor, progress)
+    if stats.status != "ok":
+        warnings.warn(stats.status, ResolutionWarning, stacklevel=2)
+    return stats
+
+
+def _one_run(potential, x0, settings, what, plan, storage, n_threads, executor, progress):
+    """(Statistics, key of the seed, steps made) at one time step."""
+    n_steps, n_paths, dt = plan["n_steps"], settings["n_paths"], settings["dt"]
+    every = max(1, min(10, n_steps // 64)) if plan["every"] is None else checks.whole("every", plan["every"], 1)
+    burn_in = n_steps // 5 if plan["burn_in"] is None else checks.whole("burn_in", plan["burn_in"], 0)
     ensemble = Ensemble(potential, x0=x0, n_threads=n_threads, **settings)
+    settings = {**settings, "seed": ensemble.seed}
     if ensemble.has_absorbing:
         raise ValueError("absorbing walls end the paths and leave no stationary average; use fpkit.simulate, "
                          "or reflecting walls.")
-    tally = Accumulators(potential, n_paths, x0.reshape(-1, potential.ndim).mean(0), histogram, regions,
-                         observables,
-                  n_threads, marginal=marginal)
-    digest = None
+    tally = Accumulators(potential, n_paths, x0.reshape(-1, potential.ndim).mean(0), what["histogram"],
+                         what["regions"], what["observables"], n_threads, marginal=what["marginal"])
+    checkpoint, digest = storage["checkpoint"], None
     if checkpoint is not None:
         target(checkpoint)
-        digest = _digest(potential, settings, x0, histogram, marginal, regions, observables)
-        found = _resumed(checkpoint, resume, digest)
+        digest, reason = _digest(potential, settings, x0, what)
+        found = _resumed(checkpoint, storage["resume"], digest, reason)
+        if reason:
+            warnings.warn(f"this run cannot be resumed later: {reason}", UserWarning, stacklevel=4)
         if found is not None:
-            ensemble.restore({name[9:]: value for name, value in found.items()
-                              if name.startswith("ensemble/")})
+            ensemble.restore({name[9:]: value for name, value in found.items() if name.startswith("ensemble/")})
             tally.restore({name[6:]: value for name, value in found.items() if name.startswith("tally/")})
             if ensemble.step > n_steps:
                 raise ValueError(f"the checkpoint is at step {ensemble.step}, beyond n_steps = {n_steps}; "
-                                 "ask for more steps or start anew with "
-                                 "resume=False.")
-            every, burn_in = _as_before(found, given_every, given_burn_in, every, burn_in)
+                                 "ask for more steps or start anew with resume=False.")
+            every, burn_in = _as_before(found, plan["every"], plan["burn_in"])
     burn_in = -(-burn_in // every) * every
     if (n_steps - burn_in) // every < 1:
         raise ValueError(f"n_steps = {n_steps} leaves no snapshot after a burn-in of {burn_in} steps with "
                          f"every = {every}; make the run longer.")
-    start = np.broadcast_to(x0, (n_paths, potential.ndim))
     plan = {"n_steps": n_steps, "burn_in": burn_in, "every": every}
     if executor is None:
         def save():
-            state = {f"ensemble/{k}": v for k, v in ensemble.state().items()} | {f"tally/{k}": v for k,
-                                                                                 v in tally.state().items()}
+            state = {f"ensemble/{k}": v for k, v in ensemble.state().items()}
+            state |= {f"tally/{k}": v for k, v in tally.state().items()}
             save_state(checkpoint, digest, {**state, "burn_in": np.array(burn_in), "every": np.array(every)})
-        _drive(ensemble, tally, plan, save if checkpoint is not None else None, clock, progress)
+        _drive(ensemble, tally, plan, save if checkpoint is not None else None, storage["seconds"], progress)
         done, end, accepted = ensemble.step, ensemble.x, ensemble.accepted
     else:
-        from .sharing import shared
         end, accepted = shared(executor, potential, x0, {**settings, "precision": ensemble.precision}, tally,
                                plan, n_threads)
         done = n_steps
-    inputs = {"potential": str(getattr(potential, "source", potential)), "theta": theta, "dt": dt, **plan,
-              "n_paths": n_paths, "scheme": scheme,
-              "seed": ensemble.seed, "friction": friction, "walls": repr(ensemble.walls) if ensemble.walls
-              is not None else None,
-              "marginal": None if marginal is None else list(marginal), "x0": x0.tolist() if x0.ndim == 1
-              else f"{len(x0)} points"}
+    inputs = {"potential": potential.source, "theta": settings["theta"], "dt": dt, **plan, "n_paths": n_paths,
+              "scheme": settings["scheme"], "seed": ensemble.seed, "friction": settings["friction"],
+              "walls": None if ensemble.walls is None else repr(ensemble.walls),
+              "marginal": None if what["marginal"] is None else list(what["marginal"]),
+              "x0": x0.tolist() if x0.ndim == 1 else f"{len(x0)} points"}
     acceptance = float(accepted.sum() / (n_paths * done)) if accepted.size and done else None
-    stats = _result(tally, inputs, acceptance, done, start, end, potential)
-    if extrapolate and tally.n_saved and ORDER[scheme] and done >= n_steps:
-        again = dict(burn_in=burn_in // 2, every=every, histogram=None, regions=regions,
-                     observables=observables, walls=walls,
-                     mobility=mobility, friction=friction, n_threads=n_threads, executor=executor,
-                     progress=progress, precision=precision,
-                     noise=noise, seed=int(np.random.SeedSequence([*np.atleast_1d(ensemble.key),
-                                                                   2]).generate_state(1, np.uint64)[0]))
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ResolutionWarning)
-                coarse = sample(potential, theta, x0, 2 * dt, max(n_steps // 2, again["burn_in"] + 2 * every),
-                                n_paths, scheme, **again)
-        except DivergenceError:
-            unknown = f"paths diverge at 2 dt = {2 * dt:g}, so the error of dt is not known; halve dt"
-            stats = replace(stats, status=unknown if stats.status == "ok" else f"{stats.status}; {unknown}")
-        else:
-            order = 1 if ensemble.walls is not None and ensemble.walls.has("reflecting") else ORDER[scheme]
-            stats = _extrapolated(stats, coarse, order)
-    if stats.status != "ok":
-        warnings.warn(stats.status, ResolutionWarning, stacklevel=2)
-    return stats
+    start = np.broadcast_to(x0, (n_paths, potential.ndim))
+    return _result(tally, inputs, acceptance, done, start, end, potential), ensemble.key, done
+
+
+def _with_coarser(fine, potential, x0, settings, what, key, n_threads, executor, progress):
+    """The limit dt -> 0 of a run and of a second one at 2 dt, or the first with a sentence."""
+    n_steps, burn_in, every = (fine.inputs[name] for name in ("n_steps", "burn_in", "every"))
+    seed = int(np.random.SeedSequence([*np.atleast_1d(key), 2]).generate_state(1, np.uint64)[0])
+    plan = {"n_steps": max(n_steps // 2, burn_in // 2 + 2 * every), "burn_in": burn_in // 2, "every": every}
+    coarser = {**settings, "dt": 2 * settings["dt"], "seed": seed}
+    try:
+        coarse, _, _ = _one_run(potential, x0, coarser, {**what, "histogram": None, "marginal": None}, plan,
+                                {"checkpoint": None, "seconds": 0.0}, n_threads, executor, progress)
+    except DivergenceError:
+        unknown = f"paths diverge at 2 dt = {2 * settings['dt']:g}, so the error of dt is not known; halve dt"
+        return replace(fine, status=unknown if fine.status == "ok" else f"{fine.status}; {unknown}")
+    has_mirrors = "reflecting" in (fine.inputs["walls"] or "")
+    return _extrapolated(fine, coarse, 1 if has_mirrors else ORDER[settings["scheme"]])
 
 
 def _drive(ensemble, tally, plan, save, seconds_between, progress):
@@ -300,6 +309,19 @@ def _extrapolated(fine, coarse, order):
                    occupancy=pick("occupancy"), observables=pick("observables"), status=status)
 
 
+def _temperature(theta):
+    theta = _constant("theta", theta, "sample averages over time and needs one temperature; anneal with "
+                      "fpkit.simulate.")
+    if theta == 0:
+        raise ValueError("theta must be positive, got 0. The noise-free limit is fpkit.gradient_flow.")
+    return theta
+
+
+def _time_step(dt):
+    return _constant("dt", dt, "sample weighs all snapshots alike and needs one time step; schedules are for "
+                     "fpkit.simulate.")
+
+
 def _constant(name, value, reason):
     if callable(value) or np.ndim(value) > 0:
         raise ValueError(f"{name} must be one number, got {checks.shown(value)}: {reason}")
@@ -311,7 +333,7 @@ def _check_histogram(grid, marginal, ndim):
     """The coordinates that the axes of the histogram show."""
     if grid is None:
         return None
-    if not hasattr(grid, "edges"):
+    if not isinstance(grid, Grid):
         raise TypeError(f"histogram must be a Grid (fpkit.Grid(bounds, shape)), got {checks.shown(grid)}.")
     if marginal is None:
         if grid.ndim != ndim:
@@ -328,36 +350,22 @@ def _check_histogram(grid, marginal, ndim):
 
 # ---- resuming ----
 
-def _digest(potential, settings, x0, grid, marginal, regions, observables):
-    """Hash of all that the bits depend on, except the length of the run."""
-    parts = {name: value if isinstance(value, (int, float, str, type(None))) else _text(value) for name,
-             value in settings.items()}
-    parts |= {"potential": potential.digest, "x0": np.asarray(x0, float)}
-    parts |= {f"region {name}": _text(region) for name, region in regions.items()}
-    parts |= {f"observable {name}": _text(observable) for name, observable in observables.items()}
-    if grid is not None:
-        parts |= {f"edges {k}": e for k, e in enumerate(grid.edges)} | {"periodic": grid.periodic,
-                                                                        "inside": grid.inside,
-                                                                        "marginal": marginal}
-    return digest_of(parts)
+def _digest(potential, settings, x0, what):
+    """(hash of all that the bits depend on, except the length of the run; a sentence when there is none)."""
+    grid = what["histogram"]
+    cells = None if grid is None else [list(grid.edges), grid.periodic, grid.inside, what["marginal"]]
+    try:
+        return content_of({**settings, "potential": potential, "x0": np.asarray(x0, float), "cells": cells,
+                           "regions": what["regions"], "observables": what["observables"]}), ""
+    except NotIdentified as reason:
+        return UNKNOWN, f"{reason}, so it cannot be known whether a checkpoint is of this run: {REMEDY}, or start anew with resume=False."
 
 
-def _text(value):
-    """What identifies a setting from one process to the next: numbers, code of a function, or its repr
-    without addresses."""
-    if isinstance(value, (list, tuple, np.ndarray)):
-        array = np.asarray(value)
-        return f"{array.shape} {array.tolist()}"
-    code = getattr(value, "__code__", None)
-    if code is not None:
-        constants = [c for c in code.co_consts if isinstance(c, (int, float, str))]
-        return f"{value.__qualname__} {code.co_code.hex()} {constants} {code.co_names}"
-    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
-
-
-def _resumed(path, resume, digest):
+def _resumed(path, resume, digest, reason):
     """Arrays of the checkpoint to go on from, or None for a new run."""
     exists = os.path.lexists(path)
+    if reason and resume is not False and (exists or resume):
+        raise ValueError(f"{os.fspath(path)!r} is not resumed: {reason}")
     if not exists and not resume:
         return None
     if resume is False:
@@ -369,12 +377,12 @@ def _resumed(path, resume, digest):
     return load_state(path, digest)
 
 
-def _as_before(found, given_every, given_burn_in, every, burn_in):
+def _as_before(found, given_every, given_burn_in):
     """`every` and `burn_in` of the run that is resumed; others that were asked for are refused."""
-    for name, given in (("every", given_every), ("burn_in", given_burn_in)):
-        then = int(found[name])
-        if given is not None and given != then and not (name == "burn_in" and -(-given // int(found["every"]))
-                                                        * int(found["every"]) == then):
+    every, burn_in = int(found["every"]), int(found["burn_in"])
+    is_rounded = given_burn_in is not None and -(-given_burn_in // every) * every == burn_in
+    for name, given, then in (("every", given_every, every), ("burn_in", given_burn_in, burn_in)):
+        if given is not None and given != then and not (name == "burn_in" and is_rounded):
             raise ValueError(f"the checkpoint was made with {name}={then}, got {given}; leave it out or "
                              "start anew with resume=False.")
-    return int(found["every"]), int(found["burn_in"])
+    return every, burn_in

@@ -3,11 +3,13 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from ...core import checks
+from ...core import checks, hdf5
 from ...core.grid import Grid
 from ...core.results import Estimate, Field
 
@@ -93,14 +95,15 @@ class Statistics:
             lines.append(f"{'histogram':<14} {self.histogram!r}; {share:.3g} of the samples outside")
         if self.acceptance is not None:
             lines.append(f"{'acceptance':<14} {self.acceptance:.3f}")
-        head = f"{self.inputs.get('scheme', 'paths')}, theta {self.inputs.get('theta', math.nan):g}, dt {self.inputs.get('dt', math.nan):g}"
+        theta, dt = self.inputs.get("theta", math.nan), self.inputs.get("dt", math.nan)
+        head = f"{self.inputs.get('scheme', 'paths')}, theta {theta:g}, dt {dt:g}"
         lines.append(f"{'samples':<14} {self.n_samples} ({head}), {self.n_effective:.3g} of them "
                      "independent; "
                      f"correlation time {self.autocorrelation_time:.3g}")
         lines.append(f"{'status':<14} {self.status}")
         return "\n".join(lines)
 
-    def compare(self, gibbs):
+    def compare(self, gibbs: Field | ArrayLike) -> Comparison:
         """Distance of the histogram from exact cell probabilities, beside the distance that chance alone
         explains.
 
@@ -131,11 +134,11 @@ class Statistics:
         if self.histogram is None:
             raise ValueError("no histogram was kept; pass histogram=fpkit.Grid(...) to sample.")
         grid = self.histogram.grid
-        exact = np.asarray(getattr(gibbs, "values", gibbs), float)
+        exact = np.asarray(gibbs.values if isinstance(gibbs, Field) else gibbs, float)
         if exact.shape != grid.shape:
             raise ValueError(f"the exact values have shape {exact.shape}, the histogram {grid.shape}; take "
                              "both on one grid.")
-        if getattr(gibbs, "grid", None) is not None:
+        if isinstance(gibbs, Field):
             exact = exact * grid.volumes
         exact = np.where(grid.inside, np.nan_to_num(exact), 0.0)
         exact = exact / exact.sum()
@@ -153,7 +156,7 @@ class Statistics:
         return Comparison(float(abs(p - exact).sum()), float(s.sum() * math.sqrt(2 / math.pi)), entropy,
                           n_effective, 1 - float(inside))
 
-    def to_dict(self):
+    def to_dict(self) -> dict:
         """Plain dictionary for JSON: averages and counts, without the covariance's and histogram's arrays."""
         out = {"energy": self.energy.to_dict(), "mean": [m.to_dict() for m in self.mean],
                "n_samples": self.n_samples,
@@ -170,11 +173,9 @@ class Statistics:
                                 "inside": int(self.counts.sum()), "overflow": self.overflow.tolist()}
         return out
 
-    def save(self, path):
+    def save(self, path: str | os.PathLike) -> str | os.PathLike:
         """Write everything to an HDF5 file (whole or not at all); `Statistics.load` reads it. Returns the
         path."""
-        from ..runs.checkpoint import save_state
-
         meta = {"estimates": _packed(self), "autocorrelation_time": self.autocorrelation_time,
                 "n_effective": self.n_effective,
                 "n_samples": self.n_samples, "acceptance": self.acceptance, "status": self.status,
@@ -189,11 +190,11 @@ class Statistics:
                        "inside": grid.inside,
                        "is_uniform": np.array(grid.is_uniform),
                        **{f"edges/{k}": e for k, e in enumerate(grid.edges)}}
-        save_state(path, "", arrays, kind=KIND)
+        hdf5.save_state(path, "", arrays, KIND)
         return path
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: str | os.PathLike) -> Statistics:
         """Read a file written by `save`; a damaged or foreign one is refused with a sentence.
 
         Examples
@@ -205,12 +206,12 @@ class Statistics:
         >>> again.energy == stats.energy
         True
         """
-        from ..runs.checkpoint import load_state
-
-        arrays = load_state(path, kind=KIND)
-        try:
-            meta = json.loads(bytes(arrays["meta"]).decode())
+        arrays = hdf5.load_state(path, None, KIND)
+        with hdf5.understood(path, KIND):
+            meta = hdf5.facts_of(arrays, "meta", status=str, inputs=dict)
             unpack = {name: _unpacked(value) for name, value in meta["estimates"].items()}
+            if arrays["covariance"].shape != (len(unpack["mean"]),) * 2:
+                raise ValueError("a covariance of another shape")
             grid = histogram = None
             if "density" in arrays:
                 edges = [arrays[f"edges/{k}"] for k in range(arrays["periodic"].size)]
@@ -228,9 +229,6 @@ class Statistics:
                        unpack["observables"], meta["autocorrelation_time"], meta["n_effective"],
                        meta["n_samples"], meta["acceptance"],
                        meta["status"], meta["inputs"])
-        except (KeyError, TypeError, ValueError, RecursionError, AttributeError) as error:
-            raise ValueError(f"{str(path)!r} cannot be read as a {KIND} ({type(error).__name__}); it is "
-                             "damaged or foreign.") from None
 
 
 @dataclass(frozen=True, repr=False)
@@ -257,7 +255,7 @@ class Comparison:
     outside: float
 
     @property
-    def ratio(self):
+    def ratio(self) -> float:
         """Measured over expected distance: about one when chance explains all of it."""
         return self.l1 / self.expected_l1 if self.expected_l1 > 0 else math.inf
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 import numpy as np
 
 from ...core import checks
+from ...potentials.regions import Region
+from ..dynamics.ensemble import thread_count
 from .batch_means import MANY, BatchMeans, bound_factor
+from .tally_kernels import Cells, Groups, Sums, accumulate, no_value
 
 GROUPS = 64                   # independent groups of walkers kept apart for the errors of averages
 STRANDS = 32                  # groups of them that have a histogram of their own, for the error of each cell
@@ -54,7 +57,8 @@ class Accumulators:
         n_strands = int(min(n_groups, STRANDS, max(4, HISTOGRAM_NUMBERS // max(n_cells, 1))))
         self.strands = np.arange(n_strands + 1) * n_groups // n_strands
         # few strands: several slots of time besides, joined in pairs when full
-        self.n_slots = 1 if n_strands >= MANY or n_cells == 0 or n_cells * 32 > HISTOGRAM_NUMBERS else 2 * -(-MANY // n_strands)
+        has_slots = n_strands < MANY and 0 < n_cells * 32 <= HISTOGRAM_NUMBERS
+        self.n_slots = 2 * -(-MANY // n_strands) if has_slots else 1
         if strands is not None:
             first, last = self.strands[list(strands)]
             self.strands = self.strands[strands[0]: strands[1] + 1] - first
@@ -69,14 +73,13 @@ class Accumulators:
         shift = np.asarray(shift, float)
         level = float(np.asarray(potential(shift)))
         self.shifts = np.append(shift, level if np.isfinite(level) else 0.0)
-        self.names = [f"x{k}" for k in range(self.ndim)] + ["energy"] + [f"in {name}"
-                                                                         for name
-                                                                         in self.regions] + list(self.observables)
+        self.names = [*(f"x{k}" for k in range(self.ndim)), "energy", *(f"in {name}" for name in self.regions),
+                      *self.observables]
         self.means = BatchMeans(np.diff(self.groups), len(self.names))
         self.last_region = np.full(n_paths if self.regions else 0, -1, np.int64)
         self.transitions = np.zeros((len(self.regions),) * 2, np.int64)
         self.marginal = tuple(range(self.ndim)) if marginal is None else tuple(marginal)
-        self._layout = _layout(grid, self.marginal)
+        self._cells = _cells(grid, self.marginal)
 
     @property
     def n_saved(self):
@@ -98,11 +101,8 @@ class Accumulators:
             begin = end
 
     def _add(self, S):
-        from ..dynamics.ensemble import thread_count
-        from .tally_kernels import accumulate, no_value
-
         S = np.ascontiguousarray(S)
-        is_black_box = bool(getattr(self.potential, "is_black_box", False))
+        is_black_box = self.potential.is_black_box
         energies = np.zeros((1, 1))
         if is_black_box:
             energies = np.stack([np.asarray(self.potential(x.T), float) for x in S])
@@ -111,9 +111,9 @@ class Accumulators:
         squares = np.empty_like(sums)
         block = no_value.dispatcher if is_black_box else self.potential.block("value")
         with thread_count(self.n_threads):
-            accumulate(S, block, self.potential.p, not is_black_box, energies, self.shifts, self.lanes,
-                       self.groups, self.strands,
-                       *self._layout, sums, squares, self.products, self.counts[self.slot], self.outside)
+            accumulate(S, block, self.potential.p, not is_black_box, energies, self.shifts,
+                       Groups(self.lanes, self.groups, self.strands), self._cells,
+                       Sums(sums, squares, self.products, self.counts[self.slot], self.outside))
         if self.regions or self.observables:
             extra = [self._extra(x.T) for x in S]
             sums = np.concatenate([sums, [e[0] for e in extra]], axis=2)
@@ -241,12 +241,10 @@ class Accumulators:
         self.slot, self.slot_length, self.slot_filled = (int(n) for n in state["slots"])
 
 
-def _layout(grid, marginal):
-    """Arrays that describe the cells to the kernel: coordinates, faces, number of cells, inverse widths,
-    periodic axes."""
+def _cells(grid, marginal):
+    """The cells of a grid as the kernel reads them."""
     if grid is None:
-        return np.zeros(1, np.int64), np.zeros((1, 1)), np.zeros(1,
-                                                                 np.int64), np.zeros(1), np.zeros(1, np.int64)
+        return Cells(np.zeros(1, np.int64), np.zeros((1, 1)), np.zeros(1, np.int64), np.zeros(1), np.zeros(1, np.int64))
     edges = np.zeros((grid.ndim, max(grid.shape) + 1))
     scale = np.zeros(grid.ndim)
     for a, e in enumerate(grid.edges):
@@ -255,8 +253,8 @@ def _layout(grid, marginal):
         # faces off by less than a millionth of a cell: the kernel's guess is then right where it trusts it
         if abs(e - (e[0] + (e[-1] - e[0]) * np.arange(e.size) / (e.size - 1))).max() < 1e-7 * w.min():
             scale[a] = (e.size - 1) / (e[-1] - e[0])
-    return np.array(marginal, np.int64), edges, np.array(grid.shape,
-                                                         np.int64), scale, np.array(grid.periodic, np.int64)
+    return Cells(np.array(marginal, np.int64), edges, np.array(grid.shape, np.int64), scale,
+                 np.array(grid.periodic, np.int64))
 
 
 def check_regions(regions, ndim):
@@ -267,10 +265,10 @@ def check_regions(regions, ndim):
         raise TypeError(f'regions must be a dictionary such as {{"left": region, "right": region}}, got '
                         f'{checks.shown(regions)}.')
     for name, region in regions.items():
-        if not hasattr(region, "contains"):
+        if not isinstance(region, Region):
             raise TypeError(f"the region {name!r} must be a Region (fpkit.Ball, fpkit.HalfSpace, ...), got "
                             f"{checks.shown(region)}.")
-        if getattr(region, "ndim", None) not in (None, ndim):
+        if region.ndim != ndim:
             raise ValueError(f"the region {name!r} has {region.ndim} coordinates and the potential {ndim}.")
     return dict(regions)
 

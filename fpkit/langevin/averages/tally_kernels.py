@@ -5,6 +5,7 @@ strand is summed by one thread in the order of its walkers, so that every bit is
 threads; the groups stay apart in the result, since independent groups are what the errors are computed from.
 """
 import math
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -23,9 +24,6 @@ from ...core.compilation import (
     numbers_3d,
 )
 from ...core.compilation.special import options
-
-integers_3d = types.Array(types.int64, 3, "C")
-
 
 NEAR = 1e-6                          # of a cell: points closer to a face are compared with the face itself
 
@@ -66,28 +64,54 @@ def count_one(Y, j, axes, edges, shape, scale, is_periodic, counts, outside):
     counts[flat] += 1
 
 
-@kernel(types.void(numbers_3d, FUNCTION["value"], numbers_1d, flag, numbers_2d, numbers_1d, integer,
-                   integers_1d, integers_1d,
-                   integers_1d, numbers_2d, integers_1d, numbers_1d, integers_1d, numbers_3d, numbers_3d,
-                   numbers_2d, integers_2d, integers_3d), parallel=True)
-def accumulate(S, value, p, calls_value, energies, shifts, lanes, groups, strands,
-               axes, edges, shape, scale, is_periodic, sums, squares, products, counts, outside):
+class Cells(NamedTuple):
+    """Cells of the histogram: the coordinate that each axis shows (n_axes,), faces (n_axes, longest), number of
+    cells (n_axes,) (0: no histogram), one over the width of the cells of a uniform axis, else 0, and whether an
+    axis is periodic."""
+    axes: np.ndarray
+    edges: np.ndarray
+    shape: np.ndarray
+    scale: np.ndarray
+    is_periodic: np.ndarray
+
+
+class Groups(NamedTuple):
+    """The walkers worked on at once; the first walker of each group and the end; the first group of each strand
+    and the end."""
+    lanes: int
+    groups: np.ndarray
+    strands: np.ndarray
+
+
+class Sums(NamedTuple):
+    """What `accumulate` fills: sums and squares (n_snapshots, n_groups, d + 1) of coordinates and energy; and adds
+    to: products (n_groups, n_products) of x_i x_j, i < j, in the order of the pairs (0 columns: skipped), counts
+    (n_strands, n_cells) of walkers in each cell, outside (n_strands, n_axes, 2) of those below and above the box,
+    on the first axis that they leave."""
+    sums: np.ndarray
+    squares: np.ndarray
+    products: np.ndarray
+    counts: np.ndarray
+    outside: np.ndarray
+
+
+cells_t = types.NamedTuple((integers_1d, numbers_2d, integers_1d, numbers_1d, integers_1d), Cells)
+groups_t = types.NamedTuple((integer, integers_1d, integers_1d), Groups)
+sums_t = types.NamedTuple((numbers_3d, numbers_3d, numbers_2d, integers_2d, types.Array(types.int64, 3, "C")), Sums)
+
+
+@kernel(types.void(numbers_3d, FUNCTION["value"], numbers_1d, flag, numbers_2d, numbers_1d, groups_t, cells_t,
+                   sums_t), parallel=True)
+def accumulate(S, value, p, calls_value, energies, shifts, walkers, cells_of, out):
     """Add the snapshots S (n_snapshots, d, n) to the sums of each group.
 
-    value, p        block function of the potential and its parameters; when not calls_value, energies (n_snapshots, n)
-                    holds the values instead
-    shifts          (d + 1,) constants taken off coordinates and energy before summing, against cancellation
-    lanes           walkers worked on at once; groups (n_groups + 1,) first walker of each group and the end;
-                    strands (n_strands + 1,) first group of each strand and the end
-    axes            (n_axes,) the coordinate that each axis of the histogram shows
-    edges           (n_axes, longest) faces of the histogram's cells, shape (n_axes,) its cells (0: no histogram),
-                    scale (n_axes,) one over the cell width of a uniform axis, else 0; is_periodic (n_axes,)
-    sums, squares   out, (n_snapshots, n_groups, d + 1): sums of coordinates and energy, of their squares
-    products        added to, (n_groups, n_products): sums of x_i x_j, i < j, in the order of the pairs; 0 columns: skipped
-    counts, outside added to, (n_strands, n_cells) and (n_strands, n_axes, 2): walkers in each cell
-    (half-open, the last
-                    one closed), and below or above the box on the first axis that they leave
+    value, p is the block function of the potential and its parameters; when not calls_value, energies
+    (n_snapshots, n) holds the values instead. shifts (d + 1,) are constants taken off coordinates and energy
+    before summing, against cancellation. Cells are half-open, the last one of an axis closed.
     """
+    lanes, groups, strands = walkers
+    axes, edges, shape, scale, is_periodic = cells_of
+    sums, squares, products, counts, outside = out
     d = S.shape[1]
     n_axes = shape.size
     has_histogram = shape[0] > 0

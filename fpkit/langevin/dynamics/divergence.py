@@ -36,7 +36,8 @@ def diverged(ensemble):
     who, last = int(np.argmin(first)), int(first.min()) - 1
     step, time = int(start["step"]) + last, _time_of(ensemble, int(start["step"]) + last, start)
     path = places[: last + 1, :, who]
-    count = f"{bad.size} of {ensemble.n_paths} paths stopped being finite, the first at t = {time:.6g} (step {step})"
+    count = (f"{bad.size} of {ensemble.n_paths} paths stopped being finite, the first at t = {time:.6g} "
+             f"(step {step})")
     dt = _dt_at(ensemble, step, start)
     gradient = np.asarray(ensemble.potential.gradient(path[-1]), float)
     if not np.isfinite(gradient).all() and abs(path[-1]).max() < 1e6:
@@ -44,7 +45,7 @@ def diverged(ensemble):
                                f"{np.round(path[-1], 6).tolist()}. Keep the paths where "
                                "it is defined, with walls=.", bad.size, time)
     stable, curvature = _stable_dt(ensemble, path, dt)
-    helps = "a smaller dt, walls=, or scheme \"mala\"" if ensemble.scheme != "baoab" else "a smaller dt or walls="
+    helps = "a smaller dt or walls=" if ensemble.scheme == "baoab" else 'a smaller dt, walls=, or scheme "mala"'
     if not np.isfinite(stable):
         return DivergenceError(f"{count} with dt = {dt:.3g}: try {helps}.", bad.size, time, dt / 4)
     law = "2/sqrt(curvature)" if ensemble.scheme == "baoab" else "2/curvature"
@@ -67,7 +68,7 @@ def _rewound(ensemble, which):
 def _dt_at(ensemble, step, start):
     schedule = ensemble.schedule
     return schedule.dt if isinstance(schedule.dt, float) else float(
-        schedule.dt(step) if callable(schedule.dt) else schedule.dt[min(step, schedule.dt.size - 1)])
+        np.reshape(schedule.dt(step), ()) if callable(schedule.dt) else schedule.dt[min(step, schedule.dt.size - 1)])
 
 
 def _time_of(ensemble, step, start):

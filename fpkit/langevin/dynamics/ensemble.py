@@ -55,9 +55,8 @@ class Ensemble:
     """
 
     def __init__(self, potential, theta, x0, dt, scheme="euler-maruyama", seed=1, n_paths=None, walls=None,
-                 mobility=None, friction=None,
-                 n_threads=None, precision="auto", noise="gaussian", velocity=None, trajectories=None,
-                 lanes=None):
+                 mobility=None, friction=None, n_threads=None, precision="auto", noise="gaussian", velocity=None,
+                 trajectories=None, lanes=None):
         self.potential, self.ndim = potential, potential.ndim
         self.scheme = checks.choice("scheme", scheme, SCHEMES)
         self.noise_law = checks.choice("noise", noise, ("gaussian", "three-point"))
@@ -74,7 +73,7 @@ class Ensemble:
         self._start(x0, n_paths, trajectories)
         self.lanes = self._lanes(lanes)
         self.is_whole = bool(potential.is_black_box or not self.mobility.is_constant
-                             or getattr(potential, "domain", None) is not None)
+                             or potential.domain is not None)
         self._arrays(velocity)
         self.precision = self._precision(checks.choice("precision", precision, ("auto", "double", "single")))
         if self.precision == "single":
@@ -138,7 +137,7 @@ class Ensemble:
                     raise ValueError(f"x0 starts {int(bad.sum())} of {n} paths outside the walls: axis {k} "
                                      f"covers {low:g} to {high:g}, "
                                      f"got {self.X[k][bad][0]:g}.")
-        domain = getattr(self.potential, "domain", None)
+        domain = self.potential.domain
         if domain is not None and not np.asarray(domain(self.X.T), bool).all():
             bad = ~np.asarray(domain(self.X.T), bool)
             raise ValueError(f"x0 starts {int(bad.sum())} of {n} paths outside the domain of the potential, "
@@ -164,11 +163,10 @@ class Ensemble:
             fold_all(self.X, self.table, np.ones((d, n)), self.turns)
         self.S, self.noise = np.empty((4, n), np.uint32), np.zeros((2, d, n), np.float32)
         noise.seed_states(self.S, self.trajectories, noise.PATH, self.key)
-        self.exit_time, self.exit_side = np.full(n if self.has_absorbing else 0,
-                                                 np.nan), np.full(n if self.has_absorbing else 0, -1)
-        self.velocity, self.U, self.accepted, self.halves = np.zeros((0, 0)), np.zeros((4, 0),
-                                                                                       np.uint32), np.zeros(0,
-                                                                                                            np.int64), None
+        n_absorbed = n if self.has_absorbing else 0
+        self.exit_time, self.exit_side = np.full(n_absorbed, np.nan), np.full(n_absorbed, -1)
+        self.velocity, self.halves = np.zeros((0, 0)), None
+        self.U, self.accepted = np.zeros((4, 0), np.uint32), np.zeros(0, np.int64)
 
         def drawn(purpose, is_three_point=False):
             """d numbers of a stream of their own for every trajectory."""
@@ -178,15 +176,15 @@ class Ensemble:
             return out[:d]
 
         if self.scheme == "leimkuhler-matthews":
-            self.noise[0] = self.mobility.root @ drawn(noise.MEMORY, self.noise_law
-                                                       == "three-point") if self.mobility.is_full else \
-                drawn(noise.MEMORY, self.noise_law == "three-point")
+            z = drawn(noise.MEMORY, self.noise_law == "three-point")
+            self.noise[0] = self.mobility.root @ z if self.mobility.is_full else z
         if self.scheme == "mala":
             self.U, self.accepted = np.empty((4, n), np.uint32), np.zeros(n, np.int64)
             noise.seed_states(self.U, self.trajectories, noise.ACCEPTANCE, self.key)
         if self.scheme == "baoab":
             if velocity is None:  # Maxwell's distribution at the first temperature
-                theta = self.schedule.theta(0.0) if callable(self.schedule.theta) else self.schedule.theta
+                theta = self.schedule.theta
+                theta = float(np.reshape(theta(0.0), ())) if callable(theta) else theta
                 self.velocity = np.sqrt(theta) * drawn(noise.VELOCITY).astype(float)
             else:
                 v = checks.points("velocity", np.atleast_1d(velocity), d)
@@ -234,7 +232,7 @@ class Ensemble:
     @property
     def x(self):
         """Places (n_paths, ndim), a copy."""
-        return np.ascontiguousarray(self.X.T)
+        return self.X.T.copy(order="C")
 
     def advance(self, n_steps, every=None):
         """Make `n_steps` steps. With `every`: places at the steps divisible by it, (n_saved, ndim,
@@ -264,7 +262,8 @@ class Ensemble:
         from .wall_kernels import Box
         V, scheme = self.potential, SCHEMES.index(self.scheme)
         is_three_point, root = self.noise_law == "three-point", self.mobility.root
-        plan, mobility = Plan(steps, P, self.step, n, self.lanes, every), Mobility(root, self.mobility.is_full)
+        plan = Plan(steps, P, self.step, n, self.lanes, every)
+        mobility = Mobility(root, self.mobility.is_full)
         box = Box(self.table, self.turns, self.exit_time, self.exit_side, self.trajectories,
                   self.walls is not None, self.walls is not None and self.walls.has("reflecting"),
                   self.has_absorbing, np.uint64(self.key))

@@ -56,7 +56,7 @@ def _advance(first, count, X, noise, S, acceptance, value, gradient, plan, mobil
             fill_noise(s, W, False)
         fill_uniforms(v, u)
         set_parameters(P, k - start, p)
-        if P.shape[0] > 1 or k == start:      # f and its gradient at x; later they come with the last proposal
+        if P.shape[0] > 1 or k == start:  # f and its gradient at x; later they come with the last proposal
             value(Y, p, f)
             gradient(Y, p, G)
         for i in range(d):                                       # D = A z, then the proposal N

@@ -91,7 +91,7 @@ def _finish(ensemble, O, Y, row, k, sign, variance):
     wound = np.zeros((d, n))
     if ensemble.walls is not None:
         fold_all(Y, ensemble.table, sign, wound)
-    domain = getattr(ensemble.potential, "domain", None)
+    domain = ensemble.potential.domain
     if domain is not None:
         out = ~np.asarray(domain(Y.T), bool)
         Y[:, out], wound[:, out] = O[:, out], 0.0
@@ -124,7 +124,7 @@ def _metropolis_step(ensemble, z, row, p, after, k):
     D = root.T @ (g + q)
     ratio = -(h - f) / theta - (D * (dt * D - 2 * sigma * z)).sum(0) / (4 * theta)
     is_taken = (u[0] < np.exp(ratio)) & (out == 0)
-    if getattr(ensemble.potential, "domain", None) is not None:
+    if ensemble.potential.domain is not None:
         is_taken &= np.asarray(ensemble.potential.domain(Y.T), bool)
     ensemble.accepted += is_taken
     ensemble.cached = np.where(is_taken, h, f), np.where(is_taken, q, g)

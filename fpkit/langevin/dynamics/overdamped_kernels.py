@@ -42,7 +42,8 @@ def _advance(first, count, X, noise, S, gradient, plan, mobility, scheme, is_thr
     root, is_full = mobility
     d = X.shape[0]
     Y, G = np.empty((d, lanes)), np.empty((d, lanes))
-    W, last, s = np.empty((2 * d, lanes), np.float32), np.empty((d, lanes), np.float32), np.empty((4, lanes), np.uint32)
+    W, last = np.empty((2 * d, lanes), np.float32), np.empty((d, lanes), np.float32)
+    s = np.empty((4, lanes), np.uint32)
     p, rate, spread = P[0].copy(), np.empty(d), np.empty(d)
     take(X, first, count, Y)
     take(S, first, count, s)
@@ -51,8 +52,8 @@ def _advance(first, count, X, noise, S, gradient, plan, mobility, scheme, is_thr
     set_diagonals(root, is_full, rate, spread)
     n_alive = lanes
     if box is not None:
-        O, K, sign, wound = np.empty((d, lanes)), np.empty((d, lanes)), np.ones((d, lanes)), np.zeros((d, lanes))
-        variance = np.zeros(d)
+        O, K, variance = np.empty((d, lanes)), np.empty((d, lanes)), np.zeros(d)
+        sign, wound = np.ones((d, lanes)), np.zeros((d, lanes))
         exits = take_exits(box, first, count, lanes)
     for k in range(start, start + n_steps):
         r = k - start if steps.shape[0] > 1 else 0

@@ -13,16 +13,30 @@ NOISE_FREE = "The noise-free limit is theta = 0, or fpkit.gradient_flow."
 
 
 def key_of(seed):
-    """(seed to store, 64-bit key) of any int, SeedSequence or None (drawn)."""
+    """(seed to store, 64-bit key) of any int, SeedSequence, Generator (63 bits are drawn from it) or None
+    (drawn)."""
     if seed is None:
         seed = secrets.randbits(63)
+    if isinstance(seed, np.random.Generator):
+        seed = int(seed.integers(2**63))
     if isinstance(seed, np.random.SeedSequence):
         return seed, int(seed.generate_state(1, np.uint64)[0])
     if isinstance(seed, (bool, np.bool_)) or not isinstance(seed, numbers.Integral):
-        raise TypeError(f"seed must be a whole number, a SeedSequence or None, got {checks.shown(seed)}.")
+        raise TypeError(f"seed must be a whole number, a SeedSequence, a Generator or None, got {checks.shown(seed)}.")
     seed = int(seed)
     sequence = np.random.SeedSequence(abs(seed), spawn_key=(1,) if seed < 0 else ())
     return seed, int(sequence.generate_state(1, np.uint64)[0])
+
+
+def _one_number(name, value):
+    """A number, or an array of one."""
+    try:
+        array = np.asarray(value, float)
+    except (TypeError, ValueError):
+        array = np.empty(0)
+    if array.size != 1:
+        raise TypeError(f"{name} must return one number, got {checks.shown(value)}.")
+    return float(array.reshape(()))
 
 
 class Schedule:
@@ -44,7 +58,7 @@ class Schedule:
         else:
             self.dt = self._checked("dt", np.array(dt, float).ravel(), 0)
         self.has_varying_dt = not isinstance(self.dt, float)
-        self.is_time_dependent = bool(getattr(potential, "is_time_dependent", False))
+        self.is_time_dependent = potential.is_time_dependent
         self.is_varying = self.has_varying_dt or callable(self.theta) or self.is_time_dependent
 
     @property
@@ -62,8 +76,8 @@ class Schedule:
                                np.array([time])), self.potential.p[None].copy(), end
         if self.has_varying_dt:
             if callable(self.dt):
-                dt = self._checked("dt", np.array([self.dt(k) for k in range(start, start + n)], float),
-                                   start)
+                dt = np.array([_one_number("dt(k)", self.dt(k)) for k in range(start, start + n)])
+                dt = self._checked("dt", dt, start)
             else:
                 dt = self.dt[start:start + n]
                 if dt.size < n:
@@ -75,7 +89,7 @@ class Schedule:
             dt = np.full(n, self.dt)
             times = np.arange(start, start + n + 1) * self.dt
         theta = np.full(n, self.theta) if isinstance(self.theta, float) else np.array(
-            [self.theta(float(t)) for t in times[:-1] + dt / 2], float)
+            [_one_number("theta(t)", self.theta(float(t))) for t in times[:-1] + dt / 2])
         if not (np.isfinite(theta).all() and (theta >= 0).all()):
             raise ValueError("theta(t) must be finite and not negative, got "
                              f"{theta[~(theta >= 0)][:1] or theta[~np.isfinite(theta)][:1]} "

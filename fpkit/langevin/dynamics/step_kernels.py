@@ -185,11 +185,12 @@ def damp(V, W, row, c, b):
 
 
 @numba.njit(**options)
-def drift(Y, V, h, walls, sign, wound):
-    """x += h v, then the walls; a mirror turns the velocity with the place."""
+def drift(Y, V, R, h, walls, sign, wound):
+    """x += h v, then the walls, after R = x; a mirror turns the velocity with the place."""
     for i in range(Y.shape[0]):
         for j in range(Y.shape[1]):
             Y[i, j] += h * V[i, j]
     if walls.shape[1] > 0:
+        copy(Y, R)
         fold(Y, walls, sign, wound)
         turn(V, sign)

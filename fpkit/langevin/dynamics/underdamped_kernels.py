@@ -34,7 +34,7 @@ def _advance(first, count, X, velocity, noise, S, gradient, plan, saved, box):
     d = X.shape[0]
     Y, V, G, O = np.empty((d, lanes)), np.empty((d, lanes)), np.empty((d, lanes)), np.empty((d, lanes))
     W, s = np.empty((2 * d, lanes), np.float32), np.empty((4, lanes), np.uint32)
-    sign, wound, variance = np.ones((d, lanes)), np.zeros((d, lanes)), np.zeros(d)
+    R, sign, wound, variance = np.empty((d, lanes)), np.ones((d, lanes)), np.zeros((d, lanes)), np.zeros(d)
     p, n_alive = P[0].copy(), lanes
     take(X, first, count, Y)
     take(velocity, first, count, V)
@@ -51,9 +51,9 @@ def _advance(first, count, X, velocity, noise, S, gradient, plan, saved, box):
             if box.has_absorbing:
                 copy(Y, O)
             kick(V, G, 0.5 * dt)
-            drift(Y, V, 0.5 * dt, box.walls, sign, wound)
+            drift(Y, V, R, 0.5 * dt, box.walls, sign, wound)
             damp(V, W, half, c, math.sqrt(theta * (1.0 - c * c)))
-            drift(Y, V, 0.5 * dt, box.walls, sign, wound)
+            drift(Y, V, R, 0.5 * dt, box.walls, sign, wound)
             if box.has_absorbing:
                 time = steps[r, TIME] if steps.shape[0] > 1 else k * dt
                 n_alive = absorb(O, Y, box.walls, variance, exits, k, time, dt, box.seed)

@@ -10,7 +10,17 @@ import numba
 import numpy as np
 from numba import types
 
-from ...core.compilation import flag, helper, integer, integers_1d, kernel, number, numbers_1d, numbers_2d, unsigned
+from ...core.compilation import (
+    flag,
+    helper,
+    integer,
+    integers_1d,
+    kernel,
+    number,
+    numbers_1d,
+    numbers_2d,
+    unsigned,
+)
 from ...core.compilation.special import options
 from .noise_kernels import BRIDGE, uniform_of
 
@@ -53,7 +63,8 @@ def take_exits(box, first, count, lanes):
     exits = Exits(np.empty(n), np.empty(n, np.int64), np.empty(n, np.int64))
     for j in range(n):
         c = first + (j if j < count else 0)
-        exits.time[j], exits.side[j], exits.trajectories[j] = box.exit_time[c], box.exit_side[c], box.trajectories[c]
+        exits.time[j], exits.side[j] = box.exit_time[c], box.exit_side[c]
+        exits.trajectories[j] = box.trajectories[c]
     return exits
 
 

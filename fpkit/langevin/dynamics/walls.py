@@ -43,7 +43,7 @@ class Walls:
     def __post_init__(self):
         try:
             pairs = tuple((float(low), float(high)) for low, high in self.bounds)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise ValueError(f"bounds must be one (low, high) pair an axis, got {checks.shown(self.bounds)}.") from None
         kinds = [self.kind] * len(pairs) if isinstance(self.kind, str) else list(self.kind)
         if len(kinds) != len(pairs):
@@ -72,10 +72,11 @@ class Walls:
             object.__setattr__(self, name, value)
 
     @property
-    def ndim(self):
+    def ndim(self) -> int:
+        """Number of axes."""
         return len(self.bounds)
 
-    def has(self, kind):
+    def has(self, kind: str) -> bool:
         """Whether a side of this kind exists."""
         return bool((self.table[:2] == KINDS.index(kind)).any())
 
@@ -89,7 +90,7 @@ def walls_of(walls, potential):
     """The `walls=` argument as Walls or None: Walls, a Grid, a list of (low, high); without one, the
     potential's own box."""
     if walls is None:
-        bounds = getattr(potential, "bounds", None)
+        bounds = potential.bounds
         return None if bounds is None else Walls(tuple(map(tuple, bounds)), "reflecting")
     if isinstance(walls, Grid):
         if walls.mask is not None:

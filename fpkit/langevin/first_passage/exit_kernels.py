@@ -32,13 +32,15 @@ from ...core.compilation.special import options
 from ..dynamics.noise_kernels import PATH, VELOCITY, fill_noise, words_3d, words_of
 from ..dynamics.step_kernels import copy, damp, drift, kick
 from .target_kernels import (
-    WORD,
+    Moves,
     all_distances,
     count_near,
     hit_of_lane,
     hit_place,
     make_step,
+    normal_from,
     step_t,
+    straight_step,
     targets_t,
 )
 
@@ -122,6 +124,29 @@ def _wait(Y, O, owner):
 
 
 @numba.njit(**options)
+def _end_hits(moves, lanes, block, clock, begin, length, targets, step, box, seed, arrivals):
+    """End the paths that met a wall in the piece of a step that begins at the fraction `begin` and lasts `length`;
+    returns how many. Their lanes stay where they were."""
+    O, Y, _, before, after = moves
+    owner, born, ended, d = lanes.owner[block], lanes.born[block], 0, O.shape[0]
+    o, y, x = np.empty(d), np.empty(d), np.empty(d)
+    for j in range(owner.size):
+        if owner[j] < 0:
+            continue
+        i, age = owner[j], clock - born[j]
+        hit, u = hit_of_lane(moves, j, targets, step, box, i, age, seed, o, y)
+        if hit >= 0:
+            hit_place(o, y, u, targets, hit, step, i, age, seed, x)
+            arrivals.when[i], arrivals.wall[i] = (age + begin + length * u) * step.dt, hit
+            owner[j], ended = -1, ended + 1
+            for k in range(d):
+                arrivals.place[k, i], Y[k, j] = x[k], O[k, j]
+            for w in range(before.shape[0]):
+                after[w, j] = before[w, j]
+    return ended
+
+
+@numba.njit(**options)
 def _advance(block, lanes, X0, gradient, p, step, box, targets, max_steps, n_steps, seed, arrivals):
     """Make up to n_steps (even) Euler-Maruyama steps of one block."""
     Y, s, cursor = lanes.Y[block], lanes.S[block], lanes.cursor[block]
@@ -130,7 +155,8 @@ def _advance(block, lanes, X0, gradient, p, step, box, targets, max_steps, n_ste
     n_walls = targets.first.size - 1
     G, O, W = np.empty((d, n)), np.empty((d, n)), np.empty((2 * d, n), np.float32)
     before, after, scratch = np.empty((n_walls, n)), np.empty((n_walls, n)), np.empty(n)
-    sign, wound, x = np.ones((d, n)), np.zeros((d, n)), np.empty(d)
+    sign, wound = np.ones((d, n)), np.zeros((d, n))
+    R = np.empty((d, n)) if box.shape[1] > 0 else Y
     idle = _count_idle(owner)
     all_distances(Y, targets, before, scratch)
     for _ in range(0, n_steps, 2):
@@ -143,23 +169,13 @@ def _advance(block, lanes, X0, gradient, p, step, box, targets, max_steps, n_ste
         fill_noise(s, W, False)
         for half in range(2):
             gradient(Y, p, G)
-            make_step(Y, O, G, W, half * d, step, box, sign, wound)
+            make_step(Y, O, R, G, W, half * d, step, box, sign, wound)
             if idle > 0:
                 _wait(Y, O, owner)
             all_distances(Y, targets, after, scratch)
-            if count_near(before, after, step.reach) > 0:  # scalar work only for a block with a walker near a wall
-                for j in range(n):
-                    if owner[j] < 0:
-                        continue
-                    i, age = owner[j], clock - born[j]
-                    hit, u = hit_of_lane(O, Y, before, after, j, targets, step, i, age, seed)
-                    if hit >= 0:
-                        hit_place(O, Y, j, u, targets, hit, step, i, age, seed, x)
-                        arrivals.when[i], arrivals.wall[i], owner[j], idle = (age + u) * step.dt, hit, -1, idle + 1
-                        for k in range(d):
-                            arrivals.place[k, i], Y[k, j] = x[k], O[k, j]
-                        for w in range(n_walls):
-                            after[w, j] = before[w, j]
+            moves = Moves(O, Y, R, before, after)
+            if count_near(moves, box, step.reach) > 0:   # scalar work only for a block with a walker near a wall
+                idle += _end_hits(moves, lanes, block, clock, 0.0, 1.0, targets, step, box, seed, arrivals)
             before, after = after, before
             clock += 1
         if max_steps > 0:
@@ -179,39 +195,18 @@ def exits(lanes, X0, gradient, p, step, box, targets, max_steps, n_steps, seed, 
 
 
 @numba.njit(**options)
-def _crossings(O, Y, before, after, owner, born, clock, half, dt, arrivals):
-    """End the paths whose straight piece from O to Y crosses a wall; returns how many. `half` is 0 or 0.5,
-    the start of the piece."""
-    ended = 0
-    for j in range(owner.size):
-        u, hit = 2.0, -1
-        for w in range(before.shape[0]):
-            if owner[j] >= 0 and after[w, j] <= 0.0:
-                fraction = before[w, j] / max(before[w, j] - after[w, j], 1e-300)
-                if fraction < u:
-                    u, hit = fraction, w
-        if hit >= 0:
-            i, age = owner[j], clock - born[j]
-            arrivals.when[i], arrivals.wall[i], owner[j] = (age + half + 0.5 * u) * dt, hit, -1
-            ended += 1
-            for k in range(Y.shape[0]):
-                arrivals.place[k, i] = O[k, j] + u * (Y[k, j] - O[k, j])
-    return ended
-
-
-@numba.njit(**options)
 def _maxwell(V, j, path, theta, seed):
     """A velocity from Maxwell's distribution for the lane j."""
     for k in range(V.shape[0]):
         w = words_of(path, VELOCITY, k, 0, seed)
-        r = math.sqrt(-2.0 * theta * math.log((float(w[0]) + 0.5) * WORD))
-        V[k, j] = r * math.cos(2.0 * math.pi * float(w[1]) * WORD)
+        V[k, j] = normal_from(w[0], w[1], theta)
 
 
 @numba.njit(**options)
 def _advance_underdamped(block, lanes, X0, gradient, p, physics, box, targets, max_steps, n_steps, seed, arrivals):
     """Make up to n_steps (even) BAOAB steps of one block."""
     dt, theta, friction = physics
+    step = straight_step(dt, theta, X0.shape[0])
     Y, V, s, cursor = lanes.Y[block], lanes.V[block], lanes.S[block], lanes.cursor[block]
     owner, born, clock = lanes.owner[block], lanes.born[block], lanes.clock[block]
     d, n = Y.shape
@@ -219,6 +214,7 @@ def _advance_underdamped(block, lanes, X0, gradient, p, physics, box, targets, m
     G, O, W = np.empty((d, n)), np.empty((d, n)), np.empty((2 * d, n), np.float32)
     before, after, scratch = np.empty((n_walls, n)), np.empty((n_walls, n)), np.empty(n)
     sign, wound = np.ones((d, n)), np.zeros((d, n))
+    R = np.empty((d, n)) if box.shape[1] > 0 else Y
     c = math.exp(-friction * dt)
     b = math.sqrt(theta * (1.0 - c * c))
     idle = _count_idle(owner)
@@ -241,21 +237,17 @@ def _advance_underdamped(block, lanes, X0, gradient, p, physics, box, targets, m
             kick(V, G, 0.5 * dt)
             for piece in range(2):
                 copy(Y, O)
-                drift(Y, V, 0.5 * dt, box, sign, wound)
+                drift(Y, V, R, 0.5 * dt, box, sign, wound)
                 all_distances(Y, targets, after, scratch)
-                near = 0
-                for w in range(n_walls):
-                    for j in range(n):
-                        near += 1 if after[w, j] <= 0.0 else 0
-                if near > 0:
-                    idle += _crossings(O, Y, before, after, owner, born, clock, 0.5 * piece, dt, arrivals)
+                moves = Moves(O, Y, R, before, after)
+                if count_near(moves, box, step.reach) > 0:
+                    idle += _end_hits(moves, lanes, block, clock, 0.5 * piece, 0.5, targets, step, box, seed,
+                                      arrivals)
+                if idle > 0:                     # a lane without a path waits where it is
                     _wait(Y, O, owner)
                     for j in range(n):
-                        if owner[j] < 0:
-                            for k in range(d):
-                                V[k, j] = 0.0
-                            for w in range(n_walls):
-                                after[w, j] = before[w, j]
+                        for k in range(d if owner[j] < 0 else 0):
+                            V[k, j] = 0.0
                 before, after = after, before
                 if piece == 0:
                     damp(V, W, half * d, c, b)

@@ -49,7 +49,7 @@ class WholeExitRun:
             return 0.0
         x = o if abs(s) < abs(t) else y
         h = SLOPE * np.maximum(1.0, abs(x))
-        D = self._distances((x[:, None] + np.concatenate([np.diag(h), -np.diag(h)], axis=1)))[w]
+        D = self._distances(x[:, None] + np.concatenate([np.diag(h), -np.diag(h)], axis=1))[w]
         normal = (D[:len(x)] - D[len(x):]) / (2 * h)
         M = e.mobility.matrix if e.mobility.is_constant else np.diag(e.mobility.at(o[None])[0])
         return 2 * self.theta * self.dt * normal @ M @ normal

@@ -3,23 +3,33 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.random import SeedSequence
+from numpy.typing import ArrayLike
 
 from ...core import checks
+from ...core.grid import Grid
 from ...core.results import ResolutionWarning
+from ...potentials.potential import Potential
+from ...potentials.regions import Region
 from ..dynamics.ensemble import Ensemble
-from . import exit_run as exit_runs
-from .results import exit_time_of, extrapolated
+from ..dynamics.walls import Walls
+from .exit_numpy import WholeExitRun
+from .exit_run import ExitRun, drive
+from .results import ExitTime, exit_time_of, extrapolated
 from .targets import Targets
 
 SCHEMES = ("euler-maruyama", "baoab")
 COARSE = 0.5  # dt times the largest curvature: beyond it the scheme is far from the diffusion
 
 
-def exit_time(potential, theta, x0, target, dt, n_paths=1000, seed=1, scheme="euler-maruyama",
-              extrapolate=False, t_max=None, walls=None,
-              mobility=None, friction=None, n_threads=None, progress=None):
+def exit_time(potential: Potential, theta: float, x0: ArrayLike, target: Region | Sequence | dict, dt: float,
+              n_paths: int = 1000, seed: int | SeedSequence | None = 1, scheme: str = "euler-maruyama",
+              extrapolate: bool = False, t_max: float | None = None, walls: Walls | Grid | Sequence | None = None,
+              mobility=None, friction: float | None = None, n_threads: int | None = None,
+              progress: bool | None = None) -> ExitTime:
     """Mean first-passage time from `x0` to a target, from paths of the diffusion dX = -M grad f dt + sqrt(2
     theta M) dW.
 
@@ -81,8 +91,10 @@ def exit_time(potential, theta, x0, target, dt, n_paths=1000, seed=1, scheme="eu
 
     Examples
     --------
-    >>> V = fp.Potential("0*x")                                   # Brownian motion leaves (-1, 1) from 0 after 1 / (2 theta)
-    >>> tau = fp.exit_time(V, theta=0.5, x0=[0.0], target=~fp.Box([(-1, 1)]), dt=0.01, n_paths=4000, seed=1)
+    Brownian motion leaves (-1, 1) from 0 after 1 / (2 theta).
+
+    >>> V, outside = fp.Potential("0*x"), ~fp.Box([(-1, 1)])
+    >>> tau = fp.exit_time(V, theta=0.5, x0=[0.0], target=outside, dt=0.01, n_paths=4000, seed=1)
     >>> bool(abs(tau - 1.0) < tau.error), tau.hits
     (True, 4000)
 
@@ -91,10 +103,11 @@ def exit_time(potential, theta, x0, target, dt, n_paths=1000, seed=1, scheme="eu
     .. [1] E. Gobet, ESAIM: Probab. Stat. 5, 261 (2001).
     """
     checks.choice("scheme", scheme, SCHEMES)
-    theta = constant("theta", theta, "passage times of a moving temperature are not offered; hold theta fixed")
+    theta = constant("theta", theta, "passage times of a moving temperature are not offered; hold theta "
+                     "fixed")
     dt = constant("dt", dt, "passage times need one time step")
     n_paths = checks.whole("n_paths", n_paths, 1)
-    if getattr(potential, "is_time_dependent", False):
+    if potential.is_time_dependent:
         raise ValueError("the potential depends on t; exit_time needs a potential that does not, hold t "
                          "fixed with with_params.")
     targets = Targets(target, potential.ndim)
@@ -125,27 +138,26 @@ def one_run(potential, targets, dt, n_paths, seed, max_steps, progress, settings
         raise ValueError(f"x0 lies inside the target ({int(inside.sum())} of {len(inside)} starts): the "
                          "passage time is zero there. Start outside.")
     if targets.is_compiled and not probe.is_whole:
-        run = exit_runs.ExitRun(probe, targets, probe.X, n_paths, max_steps, settings["n_threads"])
+        run = ExitRun(probe, targets, probe.X, n_paths, max_steps, settings["n_threads"])
         labels = targets.labels
     else:
-        from .exit_numpy import WholeExitRun
         whole = probe if is_many else Ensemble(potential, dt=dt, seed=seed, n_paths=n_paths,
                                                precision="double", **settings)
         run = WholeExitRun(whole, targets, n_paths, max_steps)
         labels = targets.labels if targets.is_compiled else np.arange(len(targets.regions))
-    is_whole_list = exit_runs.drive(run, progress)
+    is_whole_list = drive(run, progress)
     durations, walls, places = run.settle()
     sides = np.where(walls >= 0, labels[walls], -1)
-    inputs = {"potential": str(getattr(potential, "source", potential)), "theta": probe.schedule.theta,
-              "dt": dt, "n_paths": n_paths, "scheme": probe.scheme,
-              "seed": probe.seed, "key": probe.key, "friction": settings["friction"], "t_max": max_steps * dt
-              if max_steps else None,
-              "target": [repr(r) for r in targets.regions], "walls": None if probe.walls is None
-              else repr(probe.walls),
-              "x0": probe.x[0].tolist() if not is_many else f"{n_paths} points"}
-    detection = "" if probe.scheme == "baoab" else "Brownian bridge, " if targets.has_distance else "no bridge, "
-    method = f"{probe.scheme}, {detection}dt = {dt:g}, {int((sides >= 0).sum())} arrivals"
-    note = "" if is_whole_list else f"stopped by Ctrl-C: {int((sides >= 0).sum())} of {n_paths} paths had arrived, those under way are censored"
+    inputs = {"potential": potential.source, "theta": probe.schedule.theta, "dt": dt, "n_paths": n_paths,
+              "scheme": probe.scheme, "seed": probe.seed, "key": probe.key, "friction": settings["friction"],
+              "t_max": max_steps * dt if max_steps else None, "target": [repr(r) for r in targets.regions],
+              "walls": None if probe.walls is None else repr(probe.walls),
+              "x0": f"{n_paths} points" if is_many else probe.x[0].tolist()}
+    n_arrived = int((sides >= 0).sum())
+    bridge = "" if probe.scheme == "baoab" else "Brownian bridge, " if targets.has_distance else "no bridge, "
+    method = f"{probe.scheme}, {bridge}dt = {dt:g}, {n_arrived} arrivals"
+    note = "" if is_whole_list else (f"stopped by Ctrl-C: {n_arrived} of {n_paths} paths had arrived, those "
+                                     "under way are censored")
     _check_step(potential, probe, np.concatenate([probe.x[:64],
                                                   places[np.isfinite(places).all(axis=1)][:192]]))
     return exit_time_of(durations, sides, places, targets.names, method, inputs, note)

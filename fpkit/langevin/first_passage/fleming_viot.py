@@ -3,11 +3,18 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.random import SeedSequence
+from numpy.typing import ArrayLike
 
 from ...core import checks
+from ...core.grid import Grid
+from ...potentials.potential import Potential
+from ...potentials.regions import Region
 from ..dynamics.ensemble import thread_count
+from ..dynamics.walls import Walls
 from ..runs import driving
 from .exit_run import divergence
 from .exit_time import another, constant
@@ -51,14 +58,16 @@ class QuasiStationaryRate(PassageEstimate):
         With ``extrapolate=True``: the runs at dt and dt/2.
     """
 
-    def to_dict(self):
+    def to_dict(self) -> dict:
         return {**super().to_dict(), "hits": self.hits, "exposure": self.exposure,
                 "probabilities": {str(k): v.to_dict() for k, v in self.probabilities.items()}}
 
 
-def fleming_viot(potential, theta, target, x0, dt, n_walkers=500, t=None, n_systems=16, burn_in=None, seed=1,
-                 extrapolate=False, walls=None, mobility=None,
-                 n_threads=None, progress=None):
+def fleming_viot(potential: Potential, theta: float, target: Region | Sequence | dict, x0: ArrayLike, dt: float,
+                 n_walkers: int = 500, t: float | None = None, n_systems: int = 16, burn_in: float | None = None,
+                 seed: int | SeedSequence | None = 1, extrapolate: bool = False,
+                 walls: Walls | Grid | Sequence | None = None, mobility=None, n_threads: int | None = None,
+                 progress: bool | None = None) -> QuasiStationaryRate:
     """Principal Dirichlet eigenvalue of the diffusion killed at a target: the exit rate of the
     quasi-stationary distribution.
 
@@ -98,9 +107,12 @@ def fleming_viot(potential, theta, target, x0, dt, n_walkers=500, t=None, n_syst
 
     Examples
     --------
-    >>> V = fp.Potential("0*x")                                   # Brownian motion on (0, 1): theta pi^2, exits left and right alike
-    >>> k = fp.fleming_viot(V, 0.5, {"left": fp.HalfSpace([-1], 0), "right": fp.HalfSpace([1], 1)}, [0.3], dt=1e-3, n_walkers=200, t=2.0)
-    >>> bool(abs(k - 0.5 * np.pi**2) < k.error), bool(abs(k.probabilities["left"] - 0.5) < k.probabilities["left"].error)
+    Brownian motion on (0, 1): theta pi^2, exits left and right alike.
+
+    >>> V, ends = fp.Potential("0*x"), {"left": fp.HalfSpace([-1], 0), "right": fp.HalfSpace([1], 1)}
+    >>> k = fp.fleming_viot(V, 0.5, ends, [0.3], dt=1e-3, n_walkers=200, t=2.0)
+    >>> left = k.probabilities["left"]
+    >>> bool(abs(k - 0.5 * np.pi**2) < k.error), bool(abs(left - 0.5) < left.error)
     (True, True)
 
     References
@@ -153,8 +165,8 @@ def _one_run(e, targets, n_walkers, n_systems, t, burn_in, n_threads, progress):
     seed_systems(S, e.key)
     kills, hits = np.zeros((n_systems, N_BATCHES), np.int64), np.zeros((n_systems, MOST_EXITS), np.int64)
     places = np.zeros((n_systems, MOST_EXITS, d))
-    setting = (e.potential.block("gradient"), e.potential.p, step_of(dt, e.schedule.theta, e.mobility), e.table,
-               targets.walls)
+    step = step_of(dt, e.schedule.theta, e.mobility)
+    setting = (e.potential.block("gradient"), e.potential.p, step, e.table, targets.walls)
     counts = Counts(burn, length, kills, places, hits)
     done, n = 0, 64
     with driving.interruption() as is_pressed, driving.bar(burn + length, "Fleming-Viot", progress) as shown:
@@ -171,9 +183,8 @@ def _one_run(e, targets, n_walkers, n_systems, t, burn_in, n_threads, progress):
             n = 2 * max(1, int(n * min(max(driving.CHUNK_SECONDS / max(time.perf_counter() - started, 1e-6),
                                            0.25), 8.0)) // 2)
     counted = max(done - burn, 0)
-    inputs = {"potential": str(getattr(e.potential, "source", e.potential)), "theta": e.schedule.theta,
-              "dt": dt, "n_walkers": n_walkers, "n_systems": n_systems,
-              "t": t, "burn_in": burn * dt, "seed": e.seed, "target": [repr(r) for r in targets.regions]}
+    inputs = {"potential": e.potential.source, "theta": e.schedule.theta, "dt": dt, "n_walkers": n_walkers,
+              "n_systems": n_systems, "t": t, "burn_in": burn * dt, "seed": e.seed, "target": [repr(r) for r in targets.regions]}
     note = "" if done == burn + length else f"stopped by Ctrl-C after {done} of {burn + length} steps"
     return _result(targets, kills, places, hits, np.ascontiguousarray(Y.transpose(0, 2, 1)), counted, dt,
                    inputs, note)
@@ -187,8 +198,7 @@ def _result(targets, kills, places, hits, walkers, counted, dt, inputs, note):
     method = f"Fleming-Viot, {n_systems} systems of {n_walkers} walkers, dt = {dt:g}, {total} arrivals"
     kept = np.minimum(each, MOST_EXITS)
     points = np.concatenate([places[k, :m] for k, m in enumerate(kept)])
-    sides = targets.labels[np.concatenate([hits[k, :m] for k,
-                                           m in enumerate(kept)])] if total else np.zeros(0, np.int64)
+    sides = targets.labels[np.concatenate([hits[k, :m] for k, m in enumerate(kept)])] if total else hits[0, :0]
     probabilities = {}
     for k, name in enumerate(targets.names):
         count = int((sides == k).sum())
@@ -202,7 +212,8 @@ def _result(targets, kills, places, hits, walkers, counted, dt, inputs, note):
                   probabilities=probabilities, walkers=walkers, levels=None)
     if total == 0 or counted == 0:
         bound = 3 / exposure if exposure > 0 else math.inf
-        status = f"no events: nobody arrived in a total time of {exposure:.4g}, so the rate is below {bound:.3g} with probability 95 %; make t longer, or use fpkit.multilevel_splitting"
+        status = (f"no events: nobody arrived in a total time of {exposure:.4g}, so the rate is below {bound:.3g} "
+                  "with probability 95 %; make t longer, or use fpkit.multilevel_splitting")
         return QuasiStationaryRate(math.nan, (0.0, bound), method, math.nan, note or status, inputs,
                                    standard_error=math.inf, systems=np.zeros(n_systems), **extras)
     systems = -np.log1p(-each / (n_walkers * counted)) / dt
@@ -217,7 +228,8 @@ def _result(targets, kills, places, hits, walkers, counted, dt, inputs, note):
     scatter = max(float(halves.std(ddof=1)) * math.sqrt(n_systems), math.sqrt(total))
     status = note or "ok"
     if not note and abs(halves.sum()) > UNSETTLED * scatter:
-        status = f"the halves of the run differ by {abs(halves.sum()) / scatter:.1f} standard errors: the transient is not over, make t and burn_in longer"
+        status = (f"the halves of the run differ by {abs(halves.sum()) / scatter:.1f} standard errors: the transient "
+                  "is not over, make t and burn_in longer")
     return QuasiStationaryRate(value, (max(low - bias, 0.0), high + bias), method, None, status, inputs,
                                standard_error=max(standard, value / math.sqrt(total)),
                                systems=systems, **extras)

@@ -21,7 +21,16 @@ from ...core.compilation import (
 )
 from ...core.compilation.special import options
 from ..dynamics.noise_kernels import CHOICE, WALKER, fill_noise, uniform_of, words_3d, words_of
-from .target_kernels import all_distances, count_near, hit_of_lane, hit_place, make_step, step_t, targets_t
+from .target_kernels import (
+    Moves,
+    all_distances,
+    count_near,
+    hit_of_lane,
+    hit_place,
+    make_step,
+    step_t,
+    targets_t,
+)
 
 u32 = np.uint32
 
@@ -47,26 +56,29 @@ def _evolve(system, Y, s, gradient, p, step, box, targets, start, n_steps, seed,
     burn_in, length, kills, places, hits = counts
     G, O, W = np.empty((d, n)), np.empty((d, n)), np.empty((2 * d, n), np.float32)
     before, after, scratch = np.empty((n_walls, n)), np.empty((n_walls, n)), np.empty(n)
-    sign, wound, lost, x = np.ones((d, n)), np.zeros((d, n)), np.empty(n, np.int64), np.empty(d)
+    sign, wound, lost = np.ones((d, n)), np.zeros((d, n)), np.empty(n, np.int64)
+    o, y, x = np.empty(d), np.empty(d), np.empty(d)
+    R = np.empty((d, n)) if box.shape[1] > 0 else Y
     all_distances(Y, targets, before, scratch)
     for k in range(start, start + n_steps):
         half = d * (k & 1)
         if half == 0:
             fill_noise(s, W, False)
         gradient(Y, p, G)
-        make_step(Y, O, G, W, half, step, box, sign, wound)
+        make_step(Y, O, R, G, W, half, step, box, sign, wound)
         all_distances(Y, targets, after, scratch)
         n_lost = 0
-        if count_near(before, after, step.reach) > 0:
+        moves = Moves(O, Y, R, before, after)
+        if count_near(moves, box, step.reach) > 0:
             for j in range(n):
                 walker = system * n + j
-                hit, u = hit_of_lane(O, Y, before, after, j, targets, step, walker, k, seed)
+                hit, u = hit_of_lane(moves, j, targets, step, box, walker, k, seed, o, y)
                 if hit < 0:
                     continue
                 if k >= burn_in:
                     at = kills[system].sum()
                     if at < hits.shape[1]:
-                        hit_place(O, Y, j, u, targets, hit, step, walker, k, seed, x)
+                        hit_place(o, y, u, targets, hit, step, walker, k, seed, x)
                         hits[system, at] = hit
                         for i in range(d):
                             places[system, at, i] = x[i]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import betaincinv, gammaincinv, stdtrit
 
 from ...core.results import Estimate, with_error
 
@@ -19,8 +21,6 @@ def interval_of_mean(value, relative_variance, n_events=math.inf, level=LEVEL):
     With many events this is the normal interval, with few it keeps the skewness. Below `FEW` events the
     spread is taken as that of exponential times at least.
     """
-    from scipy.special import gammaincinv
-
     if not relative_variance > 0 and n_events >= FEW:
         return value, value
     shape = 1 / relative_variance if relative_variance > 0 else math.inf
@@ -36,8 +36,6 @@ def interval_of_mean(value, relative_variance, n_events=math.inf, level=LEVEL):
 def interval_of_share(k, n, level=LEVEL):
     """(low, high) of a probability of which k events in n trials were seen (Clopper and Pearson's, never too
     short)."""
-    from scipy.special import betaincinv
-
     tail = 0.5 * (1 - level)
     low = 0.0 if k == 0 else float(betaincinv(k, n - k + 1, tail))
     return low, 1.0 if k == n else float(betaincinv(k + 1, n - k, 1 - tail))
@@ -45,8 +43,6 @@ def interval_of_share(k, n, level=LEVEL):
 
 def student_factor(n, level=LEVEL):
     """Standard errors in an interval from n independent repeats: Student's quantile."""
-    from scipy.special import stdtrit
-
     return float(stdtrit(n - 1, 0.5 * (1 + level))) if n > 1 else math.inf
 
 
@@ -68,13 +64,15 @@ class PassageEstimate(Estimate):
     def __getnewargs__(self):
         return self.value, self.interval, self.method, self.log10, self.status, self.inputs
 
-    def to_dict(self):
+    def to_dict(self) -> dict:
         ends = [v if math.isfinite(v) else None for v in self.interval]
         return {**super().to_dict(), "interval": ends}
 
     def __repr__(self):
+        if self.status != "ok" and not math.isfinite(self.value):
+            return f"{self.status} ({self.method})"
         text = f"{with_error(self.value, self.error)} ({self.method})"
-        return text if self.status == "ok" else f"{self.status} ({self.method})" if not math.isfinite(self.value) else f"{text}; {self.status}"
+        return text if self.status == "ok" else f"{text}; {self.status}"
 
     __str__ = __repr__
 
@@ -107,13 +105,13 @@ class ExitTime(PassageEstimate):
     """
 
     @property
-    def rate(self):
+    def rate(self) -> PassageEstimate:
         """1 / value, an Estimate."""
         low, high = 1 / self.interval[1], (1 / self.interval[0] if self.interval[0] > 0 else math.inf)
         return PassageEstimate(1 / self.value, (low, high), f"1 / {self.method}", -self.log10, self.status,
                                self.inputs)
 
-    def survival(self, times=None):
+    def survival(self, times: ArrayLike | None = None) -> tuple[np.ndarray, np.ndarray]:
         """(t, S): share of the paths that have not arrived by t, with the censored ones taken into account
         [1]_.
 
@@ -135,7 +133,7 @@ class ExitTime(PassageEstimate):
         times = np.asarray(times, float)
         return times, share[np.searchsorted(steps, times, "right")]
 
-    def to_dict(self):
+    def to_dict(self) -> dict:
         return {**super().to_dict(), "hits": self.hits, "n_censored": self.n_censored,
                 "exposure": self.exposure,
                 "probabilities": {str(k): v.to_dict() for k, v in self.probabilities.items()}}
@@ -153,9 +151,9 @@ def exit_time_of(durations, sides, points, names, method, inputs, note=""):
     extras = dict(hits=hits, n_censored=n - hits, exposure=exposure, times=durations, is_censored=~is_hit,
                   exit_points=points[is_hit],
                   exit_sides=sides[is_hit], levels=None)
-    extras["probabilities"] = {name: _share(int((sides == k).sum()), hits,
-                                            f"{method}, share of {hits} arrivals", inputs) for k,
-                                            name in enumerate(names)}
+    text = f"{method}, share of {hits} arrivals"
+    extras["probabilities"] = {name: _share(int((sides == k).sum()), hits, text, inputs)
+                               for k, name in enumerate(names)}
     if hits == 0:
         status = (f"no events: no path reached the target in a total time of {exposure:.4g}, so the mean is "
                   f"above {exposure / 3:.3g} with "
@@ -218,7 +216,8 @@ def extrapolated(coarse, fine, order):
     extras |= dict(hits=coarse.hits + fine.hits, n_censored=coarse.n_censored + fine.n_censored,
                    exposure=coarse.exposure + fine.exposure,
                    levels=(coarse, fine))
-    method = f"{fine.inputs['scheme']}, extrapolated from dt = {coarse.inputs['dt']:g} and {fine.inputs['dt']:g} (order {order:g})"
+    method = (f"{fine.inputs['scheme']}, extrapolated from dt = {coarse.inputs['dt']:g} and "
+              f"{fine.inputs['dt']:g} (order {order:g})")
     inputs = {**fine.inputs, "dt": coarse.inputs["dt"], "n_paths": coarse.inputs["n_paths"]
               + fine.inputs["n_paths"]}
     probabilities = {}

@@ -2,14 +2,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.random import SeedSequence
+from numpy.typing import ArrayLike
 
 from ...core import checks
 from ...core.grid import Grid
 from ...core.results import Field
 from ...potentials.potential import Potential
+from ...potentials.regions import Ball, Region
 from ..dynamics.ensemble import Ensemble, thread_count
+from ..dynamics.walls import Walls
 from ..runs import driving
 from .exit_run import default_threads
 from .exit_time import another, constant
@@ -65,20 +70,24 @@ class SplittingTime(PassageEstimate):
     """
 
     @property
-    def rate(self):
+    def rate(self) -> PassageEstimate:
         """1 / value, an Estimate."""
         low, high = 1 / self.interval[1], (1 / self.interval[0] if self.interval[0] > 0 else math.inf)
         return PassageEstimate(1 / self.value, (low, high), f"1 / {self.method}", -self.log10, self.status,
                                self.inputs)
 
-    def to_dict(self):
+    def to_dict(self) -> dict:
         return {**super().to_dict(), "probability": self.probability.to_dict(), "n_steps": self.n_steps,
                 "direct_steps": self.direct_steps}
 
 
-def multilevel_splitting(potential, theta, source, target, dt, n_replicas=200, n_repeats=24,
-                         reaction_coordinate=None, x0=None, seed=1, level=None,
-                         extrapolate=False, walls=None, mobility=None, n_threads=None, progress=None):
+def multilevel_splitting(potential: Potential, theta: float, source: Region, target: Region, dt: float,
+                         n_replicas: int = 200, n_repeats: int = 24,
+                         reaction_coordinate=None, x0: ArrayLike | None = None,
+                         seed: int | SeedSequence | None = 1, level: float | None = None,
+                         extrapolate: bool = False,
+                         walls: Walls | Grid | Sequence | None = None, mobility=None,
+                         n_threads: int | None = None, progress: bool | None = None) -> SplittingTime:
     """Mean first-passage time from a well to a target over a barrier of many theta, by adaptive multilevel
     splitting [1]_.
 
@@ -129,7 +138,8 @@ def multilevel_splitting(potential, theta, source, target, dt, n_replicas=200, n
     Examples
     --------
     >>> V = fp.Potential("(x**2 - 1)**2")
-    >>> tau = fp.multilevel_splitting(V, 0.1, fp.HalfSpace([-1], 0.9), fp.HalfSpace([1], 0.9), 0.01, 100, 8, x0=[-1.0])
+    >>> A, B = fp.HalfSpace([-1], 0.9), fp.HalfSpace([1], 0.9)
+    >>> tau = fp.multilevel_splitting(V, 0.1, A, B, 0.01, 100, 8, x0=[-1.0])
     >>> bool(abs(tau - 25527) < tau.error), bool(tau.n_steps < 0.1 * tau.direct_steps)
     (True, True)
 
@@ -140,8 +150,8 @@ def multilevel_splitting(potential, theta, source, target, dt, n_replicas=200, n
     theta = constant("theta", theta, "splitting needs one temperature")
     dt = constant("dt", dt, "splitting needs one time step")
     n_replicas, n_repeats = checks.whole("n_replicas", n_replicas, 2), checks.whole("n_repeats", n_repeats, 4)
-    sources, targets = compiled_targets("source", source,
-                                        potential.ndim), compiled_targets("target", target, potential.ndim)
+    sources = compiled_targets("source", source, potential.ndim)
+    targets = compiled_targets("target", target, potential.ndim)
     x0 = start_in(source, x0, potential.ndim)
     if not sources.contains(x0) or targets.contains(x0):
         raise ValueError(f"x0 = {x0.tolist()} must lie in the source and outside the target.")
@@ -168,7 +178,7 @@ def multilevel_splitting(potential, theta, source, target, dt, n_replicas=200, n
 
 def compiled_ensemble(caller, potential, x0, dt, seed, settings):
     """Checked settings of paths that only compiled kernels can run."""
-    if getattr(potential, "is_time_dependent", False):
+    if potential.is_time_dependent:
         raise ValueError(f"the potential depends on t; {caller} needs a potential that does not, hold t "
                          "fixed with with_params.")
     probe = Ensemble(potential, x0=x0, dt=dt, seed=seed, precision="double", **settings)
@@ -184,7 +194,7 @@ def compiled_ensemble(caller, potential, x0, dt, seed, settings):
 def start_in(source, x0, ndim):
     """The start (ndim,): as given, or the centre of a ball."""
     if x0 is None:
-        if not hasattr(source, "centre"):
+        if not isinstance(source, Ball):
             raise ValueError(f"x0 is needed: a point of the well inside the source {source!r}.")
         x0 = source.centre
     x0 = checks.points("x0", np.atleast_1d(x0), ndim)
@@ -260,9 +270,8 @@ def _one_run(e, sources, targets, coordinate, n_replicas, n_repeats, level, n_th
             rows.extend(part)
             if shown is not None:
                 shown.update(len(part))
-    inputs = {"potential": str(getattr(e.potential, "source", e.potential)), "theta": e.schedule.theta,
-              "dt": dt, "n_replicas": n_replicas, "n_repeats": len(rows),
-              "seed": e.seed, "source": repr(sources.regions[0]), "target": repr(targets.regions[0])}
+    inputs = {"potential": e.potential.source, "theta": e.schedule.theta, "dt": dt, "n_replicas": n_replicas,
+              "n_repeats": len(rows), "seed": e.seed, "source": repr(sources.regions[0]), "target": repr(targets.regions[0])}
     note = "" if len(rows) == n_repeats else f"stopped by Ctrl-C after {len(rows)} of {n_repeats} repeats"
     return _result(np.array(rows).reshape(-1, COLUMNS), level, inputs, note)
 
@@ -284,20 +293,26 @@ def _result(rows, level, inputs, note):
                              standard_error=math.inf, probability=none, loop_time=none,
                              reactive_time=none, direct_steps=math.inf, **extras)
     t = student_factor(n)
-    mean = lambda a: PassageEstimate(a.mean(), (a.mean() - t * a.std(ddof=1) / math.sqrt(n), a.mean()
-                                                + t * a.std(ddof=1) / math.sqrt(n)), method, inputs=inputs,
-                                     standard_error=a.std(ddof=1) / math.sqrt(n))
+
+    def mean(a):
+        standard = a.std(ddof=1) / math.sqrt(n)
+        return PassageEstimate(a.mean(), (a.mean() - t * standard, a.mean() + t * standard), method,
+                               inputs=inputs, standard_error=standard)
 
     def time(keep):
-        return (1 / p[keep].mean() - 1) * loop[keep].mean() + reactive[keep][p[keep]
-                                                                             > 0].mean() if p[keep].any() else math.inf
+        if not p[keep].any():
+            return math.inf
+        return (1 / p[keep].mean() - 1) * loop[keep].mean() + reactive[keep][p[keep] > 0].mean()
     value = time(np.arange(n))
     with np.errstate(divide="ignore"):
         logs = np.log([time(np.delete(np.arange(n), k)) for k in range(n)])  # jackknife of log tau
-    spread = math.sqrt((n - 1) / n * float(((logs - logs.mean()) ** 2).sum())) if np.isfinite(logs).all() else math.inf
+    spread = math.inf
+    if np.isfinite(logs).all():
+        spread = math.sqrt((n - 1) / n * float(((logs - logs.mean()) ** 2).sum()))
     status = note or "ok"
     if p.max() > HEAVY * p.sum():
-        status = f"one repeat of {n} makes {100 * p.max() / p.sum():.0f} % of the probability: the error cannot be trusted; take more replicas or a better reaction coordinate"
+        status = (f"one repeat of {n} makes {100 * p.max() / p.sum():.0f} % of the probability: the error cannot "
+                  "be trusted; take more replicas or a better reaction coordinate")
     low, high = value * math.exp(-t * spread), value * math.exp(min(t * spread, 700.0))
     standard = value * spread
     direct = value / inputs["dt"] / spread**2 if spread > 0 else math.inf

@@ -31,7 +31,7 @@ from ...core.compilation import (
 )
 from ...core.compilation.special import options
 from ..dynamics.noise_kernels import BRANCH, CHOICE, PILOT, fill_noise, uniform_of, words_of
-from .target_kernels import all_distances, column, hit_of_lane, make_step, step_t, targets_t
+from .target_kernels import Moves, all_distances, column, hit_of_lane, make_step, step_t, targets_t
 
 BY_DISTANCE, BY_TABLE, BY_FUNCTION = range(3)                    # kinds of reaction coordinate
 AT_SOURCE, AT_TARGET, LADDER_FULL, TOO_LONG = range(4)           # why a path stopped
@@ -76,6 +76,9 @@ class Walker(NamedTuple):
     (4, 1), distances to source S and target T, those before the step B (n_walls, 1), and working space."""
     X: np.ndarray
     O: np.ndarray
+    R: np.ndarray
+    o: np.ndarray
+    y: np.ndarray
     G: np.ndarray
     W: np.ndarray
     s: np.ndarray
@@ -96,7 +99,7 @@ setting_t = types.NamedTuple((numbers_1d, numbers_1d, numbers_2d, integer, unsig
 def _walker(problem):
     """Empty arrays for one path."""
     d, n, m = problem.setting.x0.size, problem.sources.first.size - 1, problem.targets.first.size - 1
-    return Walker(np.empty((d, 1)), np.empty((d, 1)), np.empty((d, 1)), np.empty((2 * PAIRS * d, 1), np.float32),
+    return Walker(np.empty((d, 1)), np.empty((d, 1)), np.empty((d, 1)), np.empty(d), np.empty(d), np.empty((d, 1)), np.empty((2 * PAIRS * d, 1), np.float32),
                   np.empty((4, 1), np.uint32), np.empty((n, 1)), np.empty((m, 1)), np.empty((m, 1)),
                   np.ones((d, 1)), np.zeros((d, 1)), np.empty(1), np.empty(1))
 
@@ -165,10 +168,13 @@ def _stepped(walker, k, trajectory, gradient, problem):
     for w in range(walker.T.shape[0]):
         walker.B[w, 0] = walker.T[w, 0]
     gradient(walker.X, problem.setting.p, walker.G)
-    make_step(walker.X, walker.O, walker.G, walker.W, at * d, problem.step, problem.setting.box, walker.sign, walker.wound)
+    box, step = problem.setting.box, problem.step
+    R = walker.R if box.shape[1] > 0 else walker.X
+    make_step(walker.X, walker.O, R, walker.G, walker.W, at * d, step, box, walker.sign, walker.wound)
     to_target = _smallest(walker.X, problem.targets, walker.T, walker.scratch)
-    hit, _ = hit_of_lane(walker.O, walker.X, walker.B, walker.T, 0, problem.targets, problem.step, trajectory, k + 1,
-                         problem.setting.seed)
+    moves = Moves(walker.O, walker.X, R, walker.B, walker.T)
+    hit, _ = hit_of_lane(moves, 0, problem.targets, step, box, trajectory, k + 1, problem.setting.seed, walker.o,
+                         walker.y)
     return hit >= 0, to_target, _smallest(walker.X, problem.sources, walker.S, walker.scratch)
 
 

@@ -6,7 +6,14 @@ exp(-2 s t / v), v = 2 theta dt n'Mn the variance of the distance in one step (n
 M the mobility). That is exact for a flat wall and a constant drift; replacing a curved wall by its tangent
 plane keeps weak order 1 in dt [1]_. Given a hit, the fraction u of the step at which it happened has u/(1 -
 u) distributed as an inverse Gaussian with mean s/|t| and shape s^2/v, drawn by the method of [2]_; the place
-is the bridge at that fraction, conditioned on lying on the wall.
+is the bridge at that fraction, conditioned on lying on the wall. With v = 0 the piece from o to y is straight.
+
+In one dimension a path meets the nearest edge of a target on either side of it, and nothing behind that edge
+matters: the sign of the distance to the edge decides, however narrow the target is.
+
+Mirrors and periodic seams are undone by images: the step before it was folded goes from o to r; the same step,
+mirrored or shifted by a period, is tested against the part of the target inside the box. Only the sides of the
+box that the step reaches have images.
 
 .. [1] E. Gobet, ESAIM: Probab. Stat. 5, 261 (2001).
 .. [2] J. Michael, W. Schucany, R. Haas, Am. Stat. 30, 88 (1976).
@@ -22,11 +29,12 @@ from ...core.compilation import flag, helper, integers_1d, kernel, number, numbe
 from ...core.compilation.special import options
 from ..dynamics.noise_kernels import BRIDGE, EXIT, words_of
 from ..dynamics.step_kernels import apply_mobility, copy, euler_maruyama, through
-from ..dynamics.wall_kernels import NEAR, fold
+from ..dynamics.wall_kernels import NEAR, NONE, PERIODIC, REFLECTING, fold
 
-HALF_SPACE, BALL, OUTSIDE_BALL, BOX = range(4)                   # as in `targets`
+HALF_SPACE, BALL, OUTSIDE_BALL, BOX, INTERVAL = range(5)         # INTERVAL: low, high, in one dimension only
 SLOPE = 1e-6  # step of the differences that give a wall's normal, in units of max(1, |x|)
 WORD = 2.3283064365386963e-10                    # 2^-32
+TINY = 1e-300
 
 
 class TargetWalls(NamedTuple):
@@ -66,45 +74,211 @@ def step_of(dt, theta, mobility):
     return Step(dt, theta, root, mobility.is_full, is_isotropic, scale, 0.5 * NEAR * scale * widest, rate, spread)
 
 
+@numba.njit(**options)
+def straight_step(dt, theta, d):
+    """A Step without noise of its own: pieces of a path are straight, and only their ends decide."""
+    return Step(dt, theta, np.eye(d), False, True, 0.0, TINY, np.zeros(d), np.zeros(d))
+
+
+class Moves(NamedTuple):
+    """The last step of a block: places before O, after Y, and after but before the walls of the box folded it R
+    (d, lanes); distances (n_walls, lanes) before and after."""
+    O: np.ndarray
+    Y: np.ndarray
+    R: np.ndarray
+    before: np.ndarray
+    after: np.ndarray
+
+
+moves_t = types.NamedTuple((numbers_2d,) * 5, Moves)
+
+
 @helper
-def make_step(Y, O, G, W, row, step, box, sign, wound):
-    """O = Y, then one Euler-Maruyama step of Y with the gradient G and the normals in the rows row.. of W, and
-    the walls of the box."""
+def make_step(Y, O, R, G, W, row, step, box, sign, wound):
+    """O = Y, then one Euler-Maruyama step of Y with the gradient G and the normals in the rows row.. of W, R = Y,
+    and the walls of the box. Without walls R is Y itself."""
     if step.is_full:
         apply_mobility(step.root, G)
         through(step.root, W, row)
     copy(Y, O)
     euler_maruyama(Y, G, W, row, 1.0, 1.0, step.rate, step.spread)
     if box.shape[1] > 0:
+        copy(Y, R)
         fold(Y, box, sign, wound)
 
 
 @helper
-def count_near(before, after, reach):
-    """How many distances (n_walls, lanes) before and after a step are so small that the wall may have been
-    met."""
+def count_near(moves, box, reach):
+    """How often a wall may have been met: distances before and after a step whose product is small, a step in one
+    dimension that is longer than the distance, and sides of the box that the step may have reached."""
+    O, _, R, before, after = moves
     near = 0
     for w in range(before.shape[0]):
         for j in range(before.shape[1]):
             near += 1 if before[w, j] * after[w, j] < reach else 0
+    if O.shape[0] == 1:
+        for w in range(before.shape[0]):
+            for j in range(before.shape[1]):
+                near += 1 if abs(R[0, j] - O[0, j]) >= before[w, j] else 0
+    for i in range(box.shape[1]):
+        for side in range(2):
+            if box[side, i] == REFLECTING or box[side, i] == PERIODIC:
+                place = box[2 + side, i]
+                for j in range(O.shape[1]):
+                    near += 1 if (O[i, j] - place) * (R[i, j] - place) < reach else 0
     return near
 
 
 @numba.njit(**options)
-def hit_of_lane(O, Y, before, after, j, targets, step, trajectory, k, seed):
-    """(wall, fraction of the step) at which the walker of the lane j first met a wall in its step k from O to
-    Y; (-1, 2) if it met none."""
-    nearest = math.inf
-    for w in range(before.shape[0]):
+def hit_of_lane(moves, j, targets, step, box, trajectory, k, seed, o, y):
+    """(wall, fraction of the step) at which the walker of the lane j first met a wall in its step k; (-1, 2) if
+    it met none. o and y (d,) become the ends of the step, or those of the image that met the wall."""
+    O, _, R, before, after = moves
+    d, n = O.shape[0], before.shape[0]
+    nearest, n_sides = math.inf, 0
+    for w in range(n):
         nearest = min(nearest, before[w, j] * after[w, j])
-    if not nearest < step.reach:
+        if d == 1 and abs(R[0, j] - O[0, j]) >= before[w, j]:
+            nearest = -1.0
+    for i in range(box.shape[1]):
+        n_sides += _is_reached(O, R, j, i, 0, box, step.reach) + _is_reached(O, R, j, i, 1, box, step.reach)
+    if not nearest < step.reach and n_sides == 0:
         return -1, 2.0
-    o, y, b, a = np.empty(O.shape[0]), np.empty(O.shape[0]), np.empty(before.shape[0]), np.empty(before.shape[0])
+    b, a = np.empty(n), np.empty(n)
     column(O, j, o)
-    column(Y, j, y)
+    column(R, j, y)
     column(before, j, b)
     column(after, j, a)
-    return first_hit(o, y, b, a, targets, step, trajectory, k, seed)
+    low, high = -math.inf, math.inf
+    if box.shape[1] > 0:
+        low, high = (box[2, 0] if box[0, 0] != NONE else low), (box[3, 0] if box[1, 0] != NONE else high)
+    if n_sides > 0:
+        point_distances(y, targets, a)
+        _forget_outside(o, y, b, a, box)
+    wall, fraction = first_hit(o, y, b, a, targets, step, (low, high, False), trajectory, k, 0, seed)
+    if n_sides == 0:
+        return wall, fraction
+    start, r, best_o, best_y = o.copy(), y.copy(), o.copy(), y.copy()
+    axes, sides, p = np.empty(n_sides, np.int64), np.empty(n_sides, np.int64), 0
+    for i in range(d):
+        for side in range(2):
+            if _is_reached(O, R, j, i, side, box, step.reach) == 1:
+                axes[p], sides[p], p = i, side, p + 1
+    for p in range(n_sides):
+        for q in range(p, n_sides):              # q = p: one side alone, else a corner of the box
+            if q > p and axes[q] == axes[p]:
+                continue
+            for i in range(d):
+                o[i], y[i] = start[i], r[i]
+            low, high = _to_image(o, y, axes[p], sides[p], box)
+            if q > p:
+                _to_image(o, y, axes[q], sides[q], box)
+            if not _image_distances(o, b, targets, axes[p], sides[p], axes[q], sides[q], box):
+                continue
+            _image_distances(y, a, targets, axes[p], sides[p], axes[q], sides[q], box)
+            is_mirror = box[sides[p], axes[p]] == REFLECTING
+            is_touching = d > 1 and is_mirror
+            for w in range(n if is_touching else 0):
+                is_touching &= _touches(targets, w, axes[p], box[2 + sides[p], axes[p]], d)
+            # a target that lies on a mirror is its own image: the same uniform number, or it would be met twice
+            image = 0 if is_touching else 1 + (2 * axes[p] + sides[p]) * 2 * d + 2 * axes[q] + sides[q]
+            part = (low, high, is_mirror)
+            hit, u = first_hit(o, y, b, a, targets, step, part, trajectory, k, image * n, seed)
+            if u < fraction:
+                wall, fraction = hit, u
+                for i in range(d):
+                    best_o[i], best_y[i] = o[i], y[i]
+    for i in range(d):
+        o[i], y[i] = best_o[i], best_y[i]
+    return wall, fraction
+
+
+@helper
+def _is_reached(O, R, j, axis, side, box, reach):
+    """1 when the step of the lane j may have reached a mirror or seam on this side, else 0."""
+    place, kind = box[2 + side, axis], box[side, axis]
+    is_near = (O[axis, j] - place) * (R[axis, j] - place) < reach
+    return 1 if is_near and (kind == REFLECTING or kind == PERIODIC) else 0
+
+
+@numba.njit(**options)
+def _forget_outside(o, y, b, a, box):
+    """a = inf for the walls whose crossing on the line from o to y lies outside the box: only images count
+    there."""
+    for w in range(a.size):
+        if a[w] <= 0.0 < b[w]:
+            u = b[w] / (b[w] - a[w])
+            for i in range(box.shape[1]):
+                z, slack = o[i] + u * (y[i] - o[i]), 1e-9 * (1.0 + abs(o[i]))
+                is_below = box[0, i] != NONE and z < box[2, i] - slack
+                if is_below or box[1, i] != NONE and z > box[3, i] + slack:
+                    a[w] = math.inf
+
+
+@numba.njit(**options)
+def _to_image(o, y, axis, side, box):
+    """Mirror or shift o and y (d,) at a side of the box; the part (low, high) of the axis in which the image of
+    the target lies."""
+    low, high = box[2, axis], box[3, axis]
+    if box[side, axis] == PERIODIC:
+        shift = high - low if side == 0 else low - high
+        o[axis] += shift
+        y[axis] += shift
+        return (low, math.inf) if side == 1 else (-math.inf, high)
+    place = box[2 + side, axis]
+    o[axis], y[axis] = 2.0 * place - o[axis], 2.0 * place - y[axis]
+    return (low, math.inf) if side == 0 else (-math.inf, high)
+
+
+@numba.njit(**options)
+def _beyond(x, axis, side, box):
+    """Signed distance of an image x (d,) to the inside of the box, across the side at which it was made."""
+    inner = side if box[side, axis] == REFLECTING else 1 - side
+    return box[2, axis] - x[axis] if inner == 0 else x[axis] - box[3, axis]
+
+
+@numba.njit(**options)
+def _image_distances(x, out, targets, axis, side, axis_2, side_2, box):
+    """out (n_walls,) = distances of an image to the part of the targets inside the box; whether any is
+    positive."""
+    point_distances(x, targets, out)
+    outside = max(_beyond(x, axis, side, box), _beyond(x, axis_2, side_2, box))
+    is_any = False
+    for w in range(out.size):
+        out[w] = max(out[w], outside)
+        is_any |= out[w] > 0.0
+    return is_any
+
+
+@numba.njit(**options)
+def _touches(targets, wall, axis, place, d):
+    """Whether a wall of the target may meet the plane x_axis = place."""
+    for row in range(targets.first[wall], targets.first[wall + 1]):
+        atom = targets.atoms[row]
+        kind = int(atom[1])
+        if kind == HALF_SPACE:
+            is_parallel = True
+            for i in range(d):
+                is_parallel &= i == axis or atom[3 + i] == 0.0
+            if is_parallel and atom[2] - atom[3 + axis] * place > 0.0:
+                return False
+        elif kind == BALL:
+            if abs(atom[3 + axis] - place) > atom[2]:
+                return False
+        elif kind == BOX and not atom[2 + axis] <= place <= atom[2 + d + axis]:
+            return False
+    return True
+
+
+@numba.njit(**options)
+def point_distances(x, targets, out):
+    """out (n_walls,) = signed distances of one point x (d,)."""
+    X, D, scratch = np.empty((x.size, 1)), np.empty((out.size, 1)), np.empty(1)
+    for i in range(x.size):
+        X[i, 0] = x[i]
+    all_distances(X, targets, D, scratch)
+    for w in range(out.size):
+        out[w] = D[w, 0]
 
 
 @numba.njit(**options)
@@ -128,6 +302,9 @@ def distances(Y, atoms, low, high, out, scratch):
                 normal = atoms[a, 3 + i]
                 for j in range(lanes):
                     to[j] -= normal * Y[i, j]
+        elif kind == INTERVAL:
+            for j in range(lanes):
+                to[j] = max(atoms[a, 2] - Y[0, j], Y[0, j] - atoms[a, 3])
         elif kind == BOX:
             for j in range(lanes):               # the squared distance outside first, then the depth inside
                 square, inner = 0.0, -math.inf
@@ -177,9 +354,9 @@ def normal_of(x, targets, wall, normal):
 
 
 @helper
-def normal_from(first, second):
-    """A standard normal from two random words."""
-    radius = math.sqrt(-2.0 * math.log((float(first) + 0.5) * WORD))
+def normal_from(first, second, variance):
+    """A normal number from two random words."""
+    radius = math.sqrt(-2.0 * variance * math.log((float(first) + 0.5) * WORD))
     return radius * math.cos(2.0 * math.pi * float(second) * WORD)
 
 
@@ -196,6 +373,8 @@ def inverse_gaussian(mean, shape, z, u):
 def bridge_hit(s, t, v, trajectory, wall, step, seed):
     """Fraction of the step at which the wall was met, 2 if it was not; s > 0 and t are the distances before
     and after, v the variance."""
+    if v == 0.0:
+        return s / max(s - t, 1e-300) if t <= 0.0 else 2.0
     if not (t <= 0.0 or s * t < 0.5 * NEAR * v):
         return 2.0
     w = words_of(trajectory, BRIDGE, wall, step, seed)
@@ -203,7 +382,7 @@ def bridge_hit(s, t, v, trajectory, wall, step, seed):
         return 2.0
     if s <= 0.0:
         return 0.0
-    z = normal_from(w[2], w[3])
+    z = normal_from(w[2], w[3], 1.0)
     y = inverse_gaussian(s / max(abs(t), 1e-12 * s), s * s / v, z, (float(w[1]) + 0.5) * WORD)
     return y / (1.0 + y)
 
@@ -225,29 +404,65 @@ def variance_of(o, y, s, t, targets, wall, step):
 
 
 @numba.njit(**options)
-def first_hit(o, y, before, after, targets, step, trajectory, k, seed):
+def first_hit(o, y, before, after, targets, step, part_of_line, trajectory, k, part, seed):
     """(wall, fraction) of the first wall met in the step k from o to y (d,), (-1, 2) if none; before, after
-    (n_walls,) distances."""
+    (n_walls,) distances. In one dimension only a part of the line counts: (low, high, whether it ends at a
+    mirror)."""
     wall, fraction = -1, 2.0
+    if o.size == 1:
+        for side in range(2):
+            w, edge = nearest_edge(o[0], side, targets, part_of_line)
+            if w >= 0:
+                out = 1.0 - 2.0 * side           # side 0: the edge lies below o
+                s, t = out * (o[0] - edge), out * (y[0] - edge)
+                u = bridge_hit(s, t, step.scale * step.root[0, 0] * step.root[0, 0], trajectory, part + w, k, seed)
+                if u < fraction:
+                    wall, fraction = w, u
+        return wall, fraction
     for w in range(before.size):
         s, t = before[w], after[w]
-        u = bridge_hit(s, t, variance_of(o, y, s, t, targets, w, step), trajectory, w, k, seed)
+        u = bridge_hit(s, t, variance_of(o, y, s, t, targets, w, step), trajectory, part + w, k, seed)
         if u < fraction:
             wall, fraction = w, u
     return wall, fraction
 
 
 @numba.njit(**options)
-def hit_place(O, Y, j, u, targets, wall, step, trajectory, at, seed, place):
-    """place (d,): where the path of the lane j was at the fraction u of its step number `at` from O to Y, given
-    that it was on the wall then (Gaussian conditioning)."""
-    d, root = O.shape[0], step.root
+def nearest_edge(x, side, targets, part_of_line):
+    """(wall, place) of the nearest edge below (side 0) or above x in one dimension; wall -1 when there is none.
+    What lies on a mirror has no image: the path met it before the mirror."""
+    wall, edge, gap = -1, 0.0, math.inf
+    first, last, is_mirror = part_of_line
+    for w in range(targets.first.size - 1):
+        low, high = targets.atoms[w, 2], targets.atoms[w, 3]
+        if is_mirror and (-math.inf < first and low <= first or last < math.inf and high >= last):
+            continue
+        low, high = max(low, first), min(high, last)
+        place = high if side == 0 else low
+        distance = x - place if side == 0 else place - x
+        if low <= high and (distance >= 0.0 or low <= x <= high) and distance < gap:
+            wall, edge, gap = w, place, distance
+    return wall, edge
+
+
+@numba.njit(**options)
+def hit_place(o, y, u, targets, wall, step, trajectory, at, seed, place):
+    """place (d,): where the path was at the fraction u of its step number `at` from o to y, given that it was on
+    the wall then (Gaussian conditioning)."""
+    d, root = o.size, step.root
+    if d == 1 or step.scale == 0.0:
+        for i in range(d):
+            place[i] = o[i] + u * (y[i] - o[i])
+        if d == 1:
+            low, high = targets.atoms[wall, 2], targets.atoms[wall, 3]
+            place[0] = low if o[0] < low else (high if o[0] > high else o[0])
+        return
     spread, normal, z = math.sqrt(step.scale * u * (1.0 - u)), np.empty(d), np.empty(d)
     for i in range(d):
         w = words_of(trajectory, EXIT, i, at, seed)
-        z[i] = normal_from(w[0], w[1])
+        z[i] = normal_from(w[0], w[1], 1.0)
     for i in range(d):
-        place[i] = O[i, j] + u * (Y[i, j] - O[i, j])
+        place[i] = o[i] + u * (y[i] - o[i])
         for k in range(i + 1):
             place[i] += spread * root[i, k] * z[k]
     for _ in range(4):                           # once for a plane; Newton's steps for a curved wall

@@ -7,11 +7,13 @@ nearer of them.
 """
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ...core import checks
 from ...potentials.regions import Ball, Box, Complement, HalfSpace, Intersection, Region, Sublevel, Union
-from .target_kernels import BALL, BOX, HALF_SPACE, OUTSIDE_BALL, TargetWalls
+from .target_kernels import BALL, BOX, HALF_SPACE, INTERVAL, OUTSIDE_BALL, TargetWalls
 
 MOST_ATOMS = 256
 TOO_MANY = f"a region has more than {MOST_ATOMS} parts; describe it by fewer shapes."
@@ -55,7 +57,7 @@ class Targets:
             if region.ndim != ndim:
                 raise ValueError(f"{region!r} has {region.ndim} coordinates and the potential has {ndim}.")
         self.ndim, self.has_distance = ndim, all(map(_has_distance, self.regions))
-        walls = [_walls(region) for region in self.regions]
+        walls = [(_intervals if ndim == 1 else _walls)(region) for region in self.regions]
         self.atoms = None
         if all(w is not None for w in walls):
             self.labels = np.array([k for k, some in enumerate(walls) for _ in some], np.int64)
@@ -91,13 +93,48 @@ def compiled_targets(name, target, ndim):
 
 
 def _has_distance(region):
-    parts = [region.first, region.second] if isinstance(region,
-                                                        (Union,
-                                                         Intersection)) else [region.of] if isinstance(region,
-                                                                                                       Complement) else []
-    return all(map(_has_distance, parts)) if parts else region.has_distance and not (isinstance(region,
-                                                                                                Sublevel)
-                                                                                                and region.around is not None)
+    if isinstance(region, (Union, Intersection)):
+        return _has_distance(region.first) and _has_distance(region.second)
+    if isinstance(region, Complement):
+        return _has_distance(region.of)
+    is_one_component = isinstance(region, Sublevel) and region.around is not None
+    return region.has_distance and not is_one_component
+
+
+def _intervals(region):
+    """The closed intervals of a region of the line, each a wall of one atom; None if it has other parts."""
+    ends = _interval_ends(region)
+    return None if ends is None else [((INTERVAL, pair),) for pair in ends]
+
+
+def _interval_ends(region):
+    """[(low, high), ...] in ascending order, infinite where there is no end; None for what is no interval."""
+    if isinstance(region, Complement):
+        ends = _interval_ends(region.of)
+        if ends is None:
+            return None
+        cuts = [-math.inf, *(end for pair in ends for end in pair), math.inf]
+        return [(a, b) for a, b in zip(cuts[::2], cuts[1::2]) if a < b]
+    if isinstance(region, (Union, Intersection)):
+        first, second = _interval_ends(region.first), _interval_ends(region.second)
+        if first is None or second is None:
+            return None
+        if isinstance(region, Intersection):
+            pairs = [(max(a, c), min(b, d)) for a, b in first for c, d in second]
+            return sorted(pair for pair in pairs if pair[0] <= pair[1])
+        joined = []
+        for low, high in sorted(first + second):
+            if joined and low <= joined[-1][1]:
+                joined[-1] = joined[-1][0], max(high, joined[-1][1])
+            else:
+                joined.append((low, high))
+        return joined
+    if isinstance(region, HalfSpace):
+        place = float(region.offset / region.normal[0])
+        return [(place, math.inf) if region.normal[0] > 0 else (-math.inf, place)]
+    if isinstance(region, Ball):
+        return [(float(region.centre[0] - region.radius), float(region.centre[0] + region.radius))]
+    return [(float(region.low[0]), float(region.high[0]))] if isinstance(region, Box) else None
 
 
 def _walls(region, is_complement=False):
@@ -128,7 +165,7 @@ def _walls(region, is_complement=False):
         if not is_complement:
             return [((BOX, (*region.low, *region.high)),)]
         eye = np.eye(region.ndim)
-        sides = [(-low, -eye[k]) for k, low in enumerate(region.low)] + [(high, eye[k]) for k,
-                                                                         high in enumerate(region.high)]
+        sides = [(-low, -eye[k]) for k, low in enumerate(region.low)]
+        sides += [(high, eye[k]) for k, high in enumerate(region.high)]
         return [((HALF_SPACE, (offset, *normal)),) for offset, normal in sides if np.isfinite(offset)]
     return None

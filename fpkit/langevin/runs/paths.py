@@ -57,16 +57,17 @@ class Paths:
     inputs: dict = field(default_factory=dict)
 
     @property
-    def n_paths(self):
+    def n_paths(self) -> int:
+        """Number of paths."""
         return len(self.x)
 
     @property
-    def time(self):
+    def time(self) -> float:
         """Time at the end."""
         return float(self.times[-1]) if self.paths is None else float(self.inputs["time"])
 
     @property
-    def unwrapped(self):
+    def unwrapped(self) -> np.ndarray:
         """`x` with the periods of the periodic axes put back, (n_paths, ndim)."""
         if self.winding is None:
             return self.x.copy()

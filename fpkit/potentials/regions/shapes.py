@@ -235,7 +235,7 @@ class Box(Region):
     def __init__(self, bounds: ArrayLike) -> None:
         try:
             pairs = np.array([(float(low), float(high)) for low, high in bounds])
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise ValueError("bounds must be one (low, high) pair an axis, got "
                              f"{checks.shown(bounds)}.") from None
         if not len(pairs):
@@ -352,7 +352,7 @@ def _dot(x, normal):
 def _vector(name, value):
     try:
         vector = np.array(value, float)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise TypeError(f"{name} must be a list of numbers, one a coordinate, got "
                         f"{checks.shown(value)}.") from None
     if vector.ndim != 1 or not vector.size:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from ...core import checks
 from .descent import ScalarField, Surface, box_of, descend, minimise, periodic_of
 from .newton import climb_to_saddles, newton_to_zero, polish, spread
+from .rough import FLAT, corners, is_corner, settle_flat
 from .saddle_paths import _flood, highest_on_segments, relaxed_string
 
 SAME_PLACE = 1e-5  # of the box: two results this close, with the same value, are one
@@ -17,7 +18,8 @@ SAME_VALUE = 1e-7                               # of the range of values among t
 LEVEL = 1e-4  # of the same range: a path that rises less joins degenerate points
 N_STRINGS = 8
 ASIDE, LEAST_FALL = 1e-2, 1e-9  # of the box and of the range: where a flat direction is looked at
-FLAT = 1e-8  # |eigenvalue| below this times the largest (or range/box^2) counts as zero
+APART = 1e-3                                    # of the box: points nearer than this are one start
+QUIET = 1e-9                                    # of the typical slope: slopes of floors, and of rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +44,9 @@ class CriticalPoint:
         both sides.
     on_wall : bool
         A minimum of the potential restricted to the box, with the gradient pushing against the wall.
+    corner : bool
+        f has a kink there (|x|): its gradient jumps and does not vanish, and the Hessian says nothing. Such a
+        point counts as degenerate too.
     """
 
     x: np.ndarray
@@ -51,6 +56,7 @@ class CriticalPoint:
     between: tuple | None = None
     degenerate: bool = False
     on_wall: bool = False
+    corner: bool = False
 
     @property
     def kind(self) -> str:
@@ -58,10 +64,16 @@ class CriticalPoint:
         names = {0: "minimum", len(self.x): "maximum", 1: "saddle"}
         return names.get(self.index, f"saddle of index {self.index}")
 
+    @property
+    def mark(self) -> str:
+        """" degenerate", " corner", " on wall" or nothing: what a table says behind the point."""
+        if self.corner:
+            return " corner"
+        return (" degenerate" if self.degenerate else "") + (" on wall" if self.on_wall else "")
+
     def __repr__(self) -> str:
         place = ", ".join(f"{v:.6g}" for v in self.x)
-        extra = (f" between {self.between}" if self.between
-                 else "") + (" degenerate" if self.degenerate else "") + (" on wall" if self.on_wall else "")
+        extra = (f" between {self.between}" if self.between else "") + self.mark
         return f"<{self.kind} ({place}) value {self.value:.8g}{extra}>"
 
 
@@ -86,10 +98,9 @@ class CriticalPoints(tuple):
     def __repr__(self) -> str:
         rows = [f"{'':>3} {'kind':<18} {'value':>15} {'softest':>11} {'stiffest':>11}  between  x"]
         for k, c in enumerate(self):
-            mark = " degenerate" if c.degenerate else " on wall" if c.on_wall else ""
             rows.append(f"{k:>3} {c.kind:<18} {c.value:>15.8g} {c.eigenvalues[0]:>11.4g} "
                         f"{c.eigenvalues[-1]:>11.4g}  {str(c.between or '-'):<7}  "
-                        + " ".join(f"{v:.8g}" for v in c.x) + mark)
+                        + " ".join(f"{v:.8g}" for v in c.x) + c.mark)
         return "\n".join(rows)
 
 
@@ -124,7 +135,9 @@ def find_wells(V: ScalarField, bounds: ArrayLike | None = None, periodic: bool |
     Returns
     -------
     wells : CriticalPoints
-        A degenerate minimum (ring, flat floor) appears once, as one point of it, marked `degenerate`.
+        A degenerate minimum (ring, flat floor) appears once, as one point of it, marked `degenerate`, as are
+        minima flatter than a parabola (x^4, x^6). A minimum at which the gradient jumps (|x|) is marked
+        `corner`.
 
     Examples
     --------
@@ -204,11 +217,60 @@ class _Search:
 
     def minima(self, walls):
         x, converged = minimise(self.surface, self.x, self.span)
-        x = self._distinct(x[converged])
-        found = [c for c in self._described(polish(self.surface, x, self.span)) if c.index == 0
+        found = self._described(polish(self.surface, self._distinct(x[converged]), self.span))
+        found = [c for c in map(self._checked, found) if c is not None and c.index == 0
                  and (walls or not c.on_wall)]
+        rest = self._apart(x[~converged], found)
+        flat = [replace(c, degenerate=True) for c in self._described(self._settled(rest))
+                if c.index == 0 and not c.on_wall]
+        found += [c for c in map(self._checked, flat) if c is not None]
+        found += self._corners(self._apart(rest, found))
         found = self._one_of_each_set(sorted(found, key=lambda c: c.value))
         return [found[k] for k in in_order(found, self.span)]
+
+    def _settled(self, x, noise=0.0):
+        return settle_flat(self.surface, x, self.span, self.value_range, self.slope, noise)
+
+    def _checked(self, c):
+        """A degenerate minimum after a second look: a corner is named, one flatter than a parabola is put
+        where its gradient vanishes, and a point of inflection is none (None)."""
+        if not c.degenerate or c.on_wall or c.index:
+            return c
+        basis = np.linalg.eigh(self.surface.hessian(c.x[None])[0])[1].T
+        if is_corner(self.surface, c.x, basis, self.span, self.slope):
+            return replace(c, corner=True)
+        if not len(self._settled(c.x[None], QUIET)):
+            return None
+        steepness = lambda x: np.linalg.norm(self.surface.gradient(x) * self.span)
+        better = self._settled(c.x[None])
+        if not len(better) or steepness(better) > 0.1 * steepness(c.x[None]):
+            return c
+        return (self._described(better) or [c])[0]
+
+    def _apart(self, x, found):
+        """Some of the points at which Newton's method did not come to rest: the lowest first, none near
+        another one or near a point found."""
+        value = self.surface.value(x)
+        x = x[np.argsort(value, kind="stable")][:np.isfinite(value).sum()]
+        kept = []
+        for y in x:
+            others = [c.x for c in found] + kept
+            if len(kept) < (8 if self.surface.potential.is_black_box else 64) and all(
+                    np.abs(self.surface.difference(y, z) / self.span).max() > APART for z in others):
+                kept.append(y)
+        return np.array(kept).reshape(-1, self.surface.ndim)
+
+    def _corners(self, x, surface=None):
+        """The minima at corners of f near x, or of -f with its surface."""
+        surface = surface or self.surface
+        found = []
+        for y in corners(surface, x, self.span, self.slope) if len(x) else ():
+            is_new = all(np.abs(surface.difference(y, c.x) / self.span).max() > SAME_PLACE for c in found)
+            if is_new:
+                w = np.linalg.eigvalsh(surface.hessian(y[None])[0])
+                found.append(CriticalPoint(y, float(self.surface.value(y[None])[0]), w, 0, degenerate=True,
+                                           corner=True))
+        return found
 
     def others(self, minima):
         starts = [self.x]
@@ -228,7 +290,17 @@ class _Search:
         x = self._distinct(np.concatenate(x))
         found = [c for c in self._described(polish(self.surface, x, self.span)) if not c.on_wall
                  and c.index > 0]
+        if self.surface.ndim == 1 and any(m.corner for m in minima):
+            found += self._tops()
         return self._one_of_each_set(sorted(found, key=lambda c: c.value))
+
+    def _tops(self):
+        """The maxima at corners, on a line: the minima of -f."""
+        surface = Surface(-self.surface.potential, np.stack([self.surface.low, self.surface.high], 1),
+                          self.surface.periodic)
+        x = minimise(surface, self.x, self.span)[0]
+        return [replace(c, index=1) for c in self._corners(self._apart(x, []), surface)
+                if np.all((c.x > self.surface.low) & (c.x < self.surface.high) | self.surface.periodic)]
 
     def joined(self, saddles, minima):
         """The saddles with `between`: descent from both sides along the unstable direction."""

@@ -202,7 +202,8 @@ def minimise(surface, x, span, n_steps=120):
         y = surface.into_box(x[k] + step * np.minimum(1.0, radius[k] / np.maximum(length, 1e-300))[:, None])
         new = surface.value(y)
         # A step at the rounding level of f may raise it by an ulp or two.
-        good = new <= v[k] + 4e-16 * np.abs(v[k])
+        with np.errstate(invalid="ignore"):
+            good = new <= v[k] + 4e-16 * np.abs(v[k])
         moved = k[good]
         radius[k] = np.where(good, np.where(length > radius[k], np.minimum(2 * radius[k], 10.0), radius[k]),
                              np.minimum(radius[k], length) / 4)

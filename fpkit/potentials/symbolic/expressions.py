@@ -12,6 +12,7 @@ import unicodedata
 
 import numpy as np
 
+from ...core import checks
 from .formula import Formula, is_number
 from .graph import LOGIC, ExpressionError, Node
 
@@ -78,7 +79,7 @@ def formula_of(text, ndim=None, parameters=None):
     if unused:
         raise ExpressionError(f"the parameter {', '.join(unused)} does not occur in the expression "
                               f"{text[:60]!r}.")
-    defaults = {name: float(parameters.get(name, 0.0)) for name in free}
+    defaults = {name: checks.number(f"parameter {name}", parameters.get(name, 0.0)) for name in free}
 
     def rule(xs, values):
         f = _walk(tree, dict(zip(COORDINATES, xs)) | values | CONSTANTS, text)

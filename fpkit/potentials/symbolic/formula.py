@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from ...core import checks
 from .graph import LOGIC, WAYS_OUT, ExpressionError, Graph, TraceError, live
 from .numpy_rules import Symbol, Trace, plain
 
@@ -123,7 +124,7 @@ def formula_of(function, ndim=None, parameters=None):
         raise TypeError(f"the potential has no parameter {sorted(unknown)}; its arguments are "
                         f"{', '.join(a.name for a in ordinary)}.")
     given = {a.name: a.default for a in ordinary if a.default is not kinds.empty} | parameters
-    defaults = {name: float(v) for name, v in given.items() if is_number(v)}
+    defaults = {name: checks.number(f"parameter {name}", v) for name, v in given.items() if is_number(v)}
     fixed = {name: v for name, v in given.items() if not is_number(v) and name in parameters}
     by_position = [a.name for a in ordinary if a.kind is kinds.POSITIONAL_ONLY and a.name in defaults]
     if by_position:

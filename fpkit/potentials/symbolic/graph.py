@@ -71,7 +71,7 @@ class Graph:
             if isinstance(a, (str, bytes)) or np.iscomplexobj(a):
                 raise TypeError
             return self.constant(float(a))
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise TraceError("a real number was expected inside the potential, got "
                              f"{type(a).__name__}.") from None
 

@@ -106,8 +106,7 @@ def test_a_lane_loop_becomes_vector_code(name):
         pytest.skip("this processor has no AVX2")
     from numba import njit, types
 
-    from fpkit.core.compilation.lanes import load as read
-    from fpkit.core.compilation.lanes import store
+    from fpkit.core.compilation.lanes import load as read, store
     f = getattr(special, name)
 
     def loop(X, out):

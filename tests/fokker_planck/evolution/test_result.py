@@ -46,7 +46,7 @@ def test_what_is_no_evolution_is_refused_in_one_sentence(tmp_path):
     h5py = pytest.importorskip("h5py")
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["x"] = 1
-    with pytest.raises(ValueError, match="no evolution"):
+    with pytest.raises(ValueError, match="no fpkit evolution"):
         fp.Evolution.load(tmp_path / "other.h5")
 
 

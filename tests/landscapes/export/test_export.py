@@ -240,7 +240,11 @@ def test_an_exception_of_the_loss_ends_the_job_or_is_recorded(tmp_path):
 def test_threads_give_the_same_bytes(tmp_path):
     fp.export_landscape(tmp_path / "a.h5", loss, PLANE, **BOX)
     with ThreadPoolExecutor(3) as pool:
-        fp.export_landscape(tmp_path / "b.h5", loss, PLANE, **BOX, executor=pool)
+        with pytest.raises(ValueError, match="threads share one model"):
+            fp.export_landscape(tmp_path / "b.h5", loss, PLANE, **BOX, executor=pool)
+        fp.export_landscape(tmp_path / "b.h5", loss, PLANE, **BOX, executor=pool, thread_safe=True)
+    with pytest.raises(TypeError, match="return one number, or a dict"):
+        fp.export_landscape(tmp_path / "c.h5", lambda w: (0.3, 95.0), PLANE, **BOX)
     assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
 
 

@@ -167,11 +167,37 @@ def test_the_pair_of_the_resnet_plane(shared_landscapes):
 
 # ---- comparison and command ----
 
-def test_landscapes_on_other_planes_are_not_compared(tmp_path):
-    a = fp.analyse(plane(tmp_path / "a.h5"), theta=[0.1], n_paths=2)
-    write_landscape(tmp_path / "b.h5", 2 * X, Y, {"train_loss": LOSS})
-    with pytest.raises(ValueError, match="not on the same axes"):
-        fp.compare_landscapes([a, fp.analyse(tmp_path / "b.h5", theta=[0.1], n_paths=2)])
+@pytest.mark.parametrize("change, words", [({"x": 2 * X}, "other axes"), ({}, "equal axes alone"),
+                                           ({"others": {"dir_file": "net2/dir.h5"}}, "different files"),
+                                           ({"gram": np.diag([4.0, 1.0])}, "Gram matrices"),
+                                           ({"own": {"origin_norm": 7.0}}, "different lengths"),
+                                           ({"own": {"origin_norm": 3.0, "directions/x": np.arange(5.0) + 1,
+                                                     "directions/y": np.ones(5)}}, "stored in the"),])
+def test_planes_that_are_not_shown_to_be_one_stand_side_by_side(tmp_path, change, words):
+    own = {"origin_norm": 3.0}
+    if "directions/x" in change.get("own", {}):
+        own |= {"directions/x": np.arange(5.0) + 1, "directions/y": np.array([1.0, 1, 1, 1, 2])}
+    first = {"others": {"dir_file": "net1/dir.h5"} if "others" in change else {}, "own": own,
+             "gram": np.eye(2)}
+    second = {**first, **change}
+    write_landscape(tmp_path / "a.h5", X, Y, {"train_loss": LOSS}, **first)
+    write_landscape(tmp_path / "b.h5", second.pop("x", X), Y, {"train_loss": LOSS}, **second)
+    both = fp.compare_landscapes([fp.analyse(tmp_path / f"{n}.h5", theta=[0.1], n_paths=2) for n in "ab"])
+    assert words in both.difference and np.isnan(both.overlap).all() and both.matches == ({},)
+    assert "side by side" in repr(both) and words in both.answers()[0]
+    both.save(tmp_path / "out")
+    assert words in (tmp_path / "out" / "index.html").read_text() and (tmp_path / "out"
+                                                                       / "surfaces.png").exists()
+
+
+def test_one_file_of_directions_or_the_callers_word_make_one_plane(tmp_path):
+    for n in "ab":
+        write_landscape(tmp_path / f"{n}.h5", X, Y, {"train_loss": LOSS}, others={"dir_file": "net1/dir.h5"})
+        write_landscape(tmp_path / f"{n}2.h5", X, Y, {"train_loss": LOSS})
+    run = lambda *names, **more: fp.compare_landscapes([fp.analyse(tmp_path / f"{n}.h5", theta=[0.1],
+                                                                   n_paths=2) for n in names], **more)
+    assert run("a", "b").overlap == pytest.approx(1) and run("a2", "b2", same_plane=True).difference is None
+    a = fp.analyse(tmp_path / "a.h5", theta=[0.1], n_paths=2)
     with pytest.raises(ValueError, match="two landscapes or more"):
         fp.compare_landscapes([a])
 
@@ -179,7 +205,7 @@ def test_landscapes_on_other_planes_are_not_compared(tmp_path):
 def test_the_command_takes_companions_and_compares(tmp_path, capsys):
     one, two = plane(tmp_path / "one.h5"), plane(tmp_path / "two.h5", LOSS + 0.2 * X)
     extra = ["--directions", str(directions(tmp_path / "d.h5")), "--lr", "0.1", "--n-steps", "500", "--theta",
-             "0.1", "0.2", "--paths", "4"]
+             "0.1", "0.2", "--paths", "4", "--svg"]
     assert main(["analyse", str(one), str(two), "-o", str(tmp_path / "out"), "--json", *extra]) == 0
     found = json.loads(capsys.readouterr().out)
     assert [r["clock"]["lr"] for r

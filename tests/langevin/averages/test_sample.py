@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import fpkit as fp
-from fpkit.langevin.runs.checkpoint import load_state
 from fpkit.langevin.averages.statistics import Statistics
+from fpkit.langevin.runs.checkpoint import load_state
 
 QUADRATIC = fp.Potential("k*x**2/2", k=2.0)
 WELL = fp.Potential("(x**2 - 1)**2")

@@ -103,16 +103,16 @@ def test_a_restored_tally_goes_on_to_the_same_bits():
 
 
 def test_the_kernel_without_compilation_sums_the_same():
-    from fpkit.langevin.averages.tally_kernels import accumulate
+    from fpkit.langevin.averages.tally_kernels import Groups, Sums, accumulate
 
     snapshots, grid = cloud(3, 20), fp.Grid([(-2, 2), (-1, 1)], (6, 5))
     results = []
     for kernel in (accumulate, accumulate.py_func):
         tally = Accumulators(V, 20, np.zeros(2), grid)
         sums, squares = np.empty((3, 20, 3)), np.empty((3, 20, 3))
-        kernel(snapshots, V.block("value"), V.p, True, np.zeros((1, 1)), tally.shifts, tally.lanes,
-               tally.groups, tally.strands, *tally._layout,
-               sums, squares, tally.products, tally.counts[0], tally.outside)
+        kernel(snapshots, V.block("value"), V.p, True, np.zeros((1, 1)), tally.shifts,
+               Groups(tally.lanes, tally.groups, tally.strands), tally._cells,
+               Sums(sums, squares, tally.products, tally.counts[0], tally.outside))
         results.append((sums, squares, tally.products, tally.counts, tally.outside))
     for a, b in zip(*results):
         assert np.allclose(a, b, rtol=1e-14, atol=1e-14)

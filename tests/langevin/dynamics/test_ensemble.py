@@ -6,11 +6,10 @@ import sys
 
 import numpy as np
 import pytest
+from langevin_problems import SCHEMES, WELL, double_well, tilted_plane
 
 import fpkit as fp
 from fpkit.langevin.dynamics.ensemble import Ensemble
-
-from langevin_problems import SCHEMES, WELL, double_well, tilted_plane
 
 START = np.stack([np.where(np.arange(333) % 2, 1.0, -1.0), np.linspace(-0.5, 0.5, 333)], axis=1)
 WALLS = {"none": None, "mirrors": [(-1.2, 1.2), (-np.inf, 0.6)],

@@ -2,10 +2,9 @@
 KS limits are 1e-3 by accident."""
 import numpy as np
 import pytest
+from langevin_problems import KS_LIMIT, distance_to_gibbs, double_well
 
 import fpkit as fp
-
-from langevin_problems import KS_LIMIT, distance_to_gibbs, double_well
 
 N = 20000
 M = [[2.0, 0.6], [0.6, 0.5]]

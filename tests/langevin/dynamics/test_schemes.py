@@ -2,10 +2,9 @@
 fixed; 4.5 sigma is 7e-6 by accident."""
 import numpy as np
 import pytest
+from langevin_problems import KS_LIMIT, distance_to_gibbs, double_well
 
 import fpkit as fp
-
-from langevin_problems import KS_LIMIT, distance_to_gibbs, double_well
 
 N = 40000
 QUADRATIC = fp.Potential("0.5*k*x**2", k=2.0)

@@ -2,11 +2,10 @@
 accident."""
 import numpy as np
 import pytest
+from langevin_problems import KS_LIMIT, distance_to_gibbs
 from scipy import stats
 
 import fpkit as fp
-
-from langevin_problems import KS_LIMIT, distance_to_gibbs
 
 FLAT = fp.Potential("a*x", a=0.0)
 N = 20000

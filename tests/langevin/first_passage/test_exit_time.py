@@ -8,13 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from langevin_problems import KS_LIMIT, double_well
 from scipy import stats
 
 import fpkit as fp
 from fpkit.langevin.first_passage.exit_kernels import exits
 from fpkit.langevin.first_passage.results import interval_of_mean, interval_of_share
-
-from langevin_problems import KS_LIMIT, double_well
 
 ROOT = Path(__file__).resolve().parents[3]
 if str(ROOT) not in sys.path:  # validation/ stands beside fpkit/ in a checkout

@@ -4,11 +4,10 @@ import signal
 
 import numpy as np
 import pytest
+from langevin_problems import KS_LIMIT, double_well
 from scipy import stats
 
 import fpkit as fp
-
-from langevin_problems import KS_LIMIT, double_well
 
 WELL = double_well()
 LEFT, RIGHT = fp.HalfSpace([-1], 0.9), fp.HalfSpace([1], 0.9)
@@ -112,16 +111,16 @@ def test_replicas_that_return_in_their_first_step_count_once():
 
 @pytest.mark.parametrize("ends", [1, 4])
 def test_ctrl_c_keeps_the_repeats_done(monkeypatch, ends):
-    from fpkit.langevin.first_passage import splitting_kernels
+    from fpkit.langevin.first_passage import splitting
 
-    before, calls = splitting_kernels.repeats, []
+    before, calls = splitting.repeats, []
 
     def pressed(*arguments):
         calls.append(1)
         if len(calls) == ends:
             signal.raise_signal(signal.SIGINT)
         return before(*arguments)
-    monkeypatch.setattr(splitting_kernels, "repeats", pressed)
+    monkeypatch.setattr(splitting, "repeats", pressed)
     tau = fp.multilevel_splitting(WELL, 0.2, LEFT, RIGHT, 0.02, 20, 12, x0=[-1.0], n_threads=1)
     assert f"stopped by Ctrl-C after {ends} of 12" in tau.status and np.isfinite(tau.value) == (ends > 1)
 

@@ -1,8 +1,7 @@
 """Laws of sets and distances, and regions that follow a potential."""
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import fpkit as fp
 

@@ -1,8 +1,7 @@
 """The search for stationary points, against functions whose points are known otherwise."""
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import fpkit as fp
 from fpkit.potentials.stationary.critical import barriers_between

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 import fpkit as fp
-from fpkit.potentials.symbolic import block_source as sources
-from fpkit.potentials.symbolic import graph as tracing
+from fpkit.potentials.symbolic import block_source as sources, graph as tracing
 from fpkit.potentials.symbolic.formula import Formula, formula_of
 from fpkit.potentials.symbolic.graph import TraceError
 from fpkit.potentials.symbolic.numpy_rules import Symbol

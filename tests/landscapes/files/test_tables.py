@@ -1,0 +1,169 @@
+"""Text files, MATLAB, HDF5 under common names, mode connectivity and data frames: each gives back the surface
+that was written in that form."""
+import json
+
+import h5py
+import numpy as np
+import pytest
+
+import fpkit as fp
+
+X, Y = np.linspace(-1.5, 1.5, 13), np.linspace(-1, 1, 9)
+LOSS = (X**2 - 1) ** 2 + 0.2 * X + Y[:, None] ** 2
+ROWS = np.stack([*(a.ravel() for a in np.meshgrid(X, Y)), LOSS.ravel()], axis=1)
+SHUFFLED = ROWS[np.random.default_rng(0).permutation(len(ROWS))]
+
+
+def text(rows, separator=","):
+    return "\n".join(separator.join(f"{v:.10g}" for v in r) for r in rows) + "\n"
+
+
+def is_the_surface(land, atol=1e-8):
+    assert np.allclose(land.loss, LOSS, atol=atol) and np.allclose(land.x, X) and np.allclose(land.y, Y)
+    return True
+
+
+def plumed():
+    head = ("#! FIELDS phi psi file.free der_phi der_psi\n#! SET min_phi -pi\n#! SET periodic_phi true\n#! "
+            "SET periodic_psi false\n")
+    return head + "\n".join(text([[*r, 0, 0] for r in ROWS[k:k + X.size]],
+                                 " ") for k in range(0, len(ROWS), X.size))
+
+
+@pytest.mark.parametrize("name, content", [
+    ("a.csv", "x,y,loss\n" + text(SHUFFLED)), ("b.csv", text(SHUFFLED)), ("c.csv", text(SHUFFLED, ";")),
+    ("d.dat", "# x y loss acc\n" + text([[*r, 50] for r in SHUFFLED], " ")),
+    ("e.txt", text(ROWS[::-1], "   ")),
+    ("f.csv", "," + text([X]) + "\n".join(f"{b:.10g}," + text([r]).strip() for b, r in zip(Y, LOSS))),
+    ("fes.dat", plumed()),
+    ("g.json", json.dumps({"x": X.tolist(), "y": Y.tolist(), "loss": LOSS.tolist()})),
+])
+def test_text_files_hold_the_surface_in_any_order_with_or_without_a_heading(tmp_path, name, content):
+    (tmp_path / name).write_text(content)
+    land = fp.read_landscape(tmp_path / name)
+    assert is_the_surface(land) and not land.axis_order_assumed
+
+
+def test_further_columns_are_further_surfaces_and_a_key_chooses(tmp_path):
+    (tmp_path / "a.csv").write_text("x,y,train_loss,test_loss,other\n"
+                                    + text([[*r, r[2] + 1, 7] for r in SHUFFLED]))
+    land = fp.read_landscape(tmp_path / "a.csv")
+    assert np.allclose(land.test_loss, LOSS + 1) and land.key == "train_loss"
+    assert np.allclose(fp.read_landscape(tmp_path / "a.csv", key="other").loss, 7)
+
+
+def test_a_plain_grid_of_numbers_takes_the_callers_ranges(tmp_path):
+    (tmp_path / "a.csv").write_text(text(LOSS))
+    land = fp.read_landscape(tmp_path / "a.csv", x=(-1.5, 1.5), y=(-1, 1))
+    assert is_the_surface(land) and land.axis_order_assumed and "index order" in land.warnings[0]
+
+
+def test_a_line_is_two_columns(tmp_path):
+    (tmp_path / "a.dat").write_text(text(np.stack([X, X**2], axis=1), " "))
+    land = fp.read_landscape(tmp_path / "a.dat")
+    assert land.ndim == 1 and np.allclose(land.loss, X**2)
+
+
+def test_gromacs_matrices_are_read_from_the_top_to_the_values_of_their_legend(tmp_path):
+    levels = np.linspace(LOSS.min(), LOSS.max(), 40)
+    signs = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+    nearest = np.abs(LOSS[..., None] - levels).argmin(-1)
+    lines = ["/* XPM */", "static char *gromacs_xpm[] = {", f'"{X.size} {Y.size}   {levels.size} 1",',
+             *(f'"{signs[k]}  c #FF00{k:02X} " /* "{v:.8g}" */,' for k, v in enumerate(levels)),
+             "/* x-axis:  " + " ".join(f"{v:.8g}" for v in X) + " */",
+             "/* y-axis:  " + " ".join(f"{v:.8g}" for v in Y) + " */",
+             *(f'"{"".join(signs[k] for k in row)}",' for row in nearest[::-1]), "};"]
+    (tmp_path / "g.xpm").write_text("\n".join(lines))
+    assert is_the_surface(fp.read_landscape(tmp_path / "g.xpm"), atol=0.51 * (levels[1] - levels[0]))
+
+
+def test_mode_connectivity_brings_metric_surfaces_and_the_bends_of_the_curve(tmp_path):
+    grid = np.stack(np.meshgrid(X, Y, indexing="ij"), axis=-1)
+    bends = np.array([[-1.0, 0.0], [1.0, 0.0], [0.0, 0.9]])
+    np.savez(tmp_path / "plane.npz", ts=np.arange(3.0), bend_coordinates=bends, alphas=X, betas=Y, grid=grid,
+             tr_loss=LOSS.T, tr_acc=100 - LOSS.T, te_loss=LOSS.T + 1, te_acc=90 - LOSS.T, tr_nll=LOSS.T)
+    land = fp.read_landscape(tmp_path / "plane.npz")
+    assert is_the_surface(land) and np.array_equal(land.gram,
+                                                   np.eye(2)) and np.array_equal(land.trajectory, bends)
+    assert np.allclose(land.test_loss, LOSS + 1) and np.allclose(land.train_acc, 100 - LOSS)
+
+
+@pytest.mark.parametrize("arrays", [{"X": np.meshgrid(X, Y)[0], "Y": np.meshgrid(X, Y)[1], "Z": LOSS},
+                                    {"X": np.meshgrid(X, Y)[0].T, "Y": np.meshgrid(X, Y)[1].T, "Z": LOSS.T},
+                                    {"alphas": X, "betas": Y, "losses": LOSS.T}])
+def test_meshes_and_alphas_and_betas_tell_their_order(tmp_path, arrays):
+    np.savez(tmp_path / "a.npz", **arrays)
+    land = fp.read_landscape(tmp_path / "a.npz")
+    assert is_the_surface(land) and not land.axis_order_assumed
+    assert "does not tell" not in " ".join(land.warnings)
+
+
+def test_hdf5_and_matlab_are_read_under_common_names_or_the_callers(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["x"], file["y"], file["loss"] = X, Y, LOSS
+    with h5py.File(tmp_path / "b.h5", "w") as file:
+        file["ex"], file["why"], file["el"] = X, Y, LOSS
+    from scipy.io import savemat
+
+    savemat(tmp_path / "c.mat", {"x": X, "y": Y, "loss": LOSS})
+    assert (is_the_surface(fp.read_landscape(tmp_path / "a.h5"))
+            and is_the_surface(fp.read_landscape(tmp_path / "c.mat")))
+    assert is_the_surface(fp.read_landscape(tmp_path / "b.h5", key="el", x_key="ex", y_key="why"))
+    with pytest.raises(fp.LandscapeFormatError, match="no such array"):
+        fp.read_landscape(tmp_path / "b.h5", key="el", x_key="nothing", y_key="why")
+
+
+def test_rows_of_numbers_in_a_bare_array_are_rows(tmp_path):
+    np.save(tmp_path / "a.npy", SHUFFLED)
+    assert is_the_surface(fp.read_landscape(tmp_path / "a.npy"))
+
+
+def test_data_frames_and_data_arrays_are_taken_as_they_are():
+    pandas = pytest.importorskip("pandas")
+    assert is_the_surface(fp.read_landscape(pandas.DataFrame(SHUFFLED, columns=["x", "y", "loss"])))
+
+
+def test_a_minus_one_is_data_unless_the_writer_is_known_to_fill_with_it(tmp_path):
+    loss = LOSS.copy()
+    loss[4, 5] = -1.0
+    np.savez(tmp_path / "a.npz", x=X, y=Y, loss=loss)
+    land = fp.read_landscape(tmp_path / "a.npz")
+    assert land.valid.all() and land.minimum_index == (4, 5)
+
+
+@pytest.mark.parametrize("fill", [0.0, np.finfo(np.float32).max, np.finfo(float).max])
+@pytest.mark.parametrize("share", [0.1, 0.9])
+def test_values_put_in_for_infinities_are_no_losses(tmp_path, fill, share):
+    mask = np.random.default_rng(3).random(LOSS.shape) < share
+    np.savez(tmp_path / "a.npz", x=X, y=Y, loss=np.where(mask, fill, LOSS + 1.0))
+    land = fp.read_landscape(tmp_path / "a.npz")
+    assert np.array_equal(land.valid, ~mask) and (fill > 0 or "put in for losses" in " ".join(land.warnings))
+
+
+def test_an_interpolated_or_quantised_floor_stays_data(tmp_path):
+    flat = np.maximum(LOSS - 0.3, 0.0)
+    np.savez(tmp_path / "a.npz", x=X, y=Y, loss=flat)
+    np.savez(tmp_path / "b.npz", x=X, y=Y, loss=np.round(LOSS, 1))
+    assert all(fp.read_landscape(tmp_path / f"{n}.npz").valid.all() for n in "ab")
+
+
+@pytest.mark.parametrize("n", [21, 101])
+def test_coordinates_rounded_in_print_are_even(tmp_path, n):
+    x = np.round(np.linspace(-1, 1, n) / 3, 5)
+    np.savez(tmp_path / "a.npz", x=x, y=np.round(Y, 3), loss=x**2 + Y[:, None] ** 2)
+    land = fp.read_landscape(tmp_path / "a.npz")
+    assert land.is_uniform and "decimals" in " ".join(land.warnings)
+    np.savez(tmp_path / "b.npz", x=x + 0.3 * x**2, y=Y, loss=x**2 + Y[:, None] ** 2)
+    assert not fp.read_landscape(tmp_path / "b.npz").is_uniform
+
+
+@pytest.mark.parametrize("name, head, words",
+                         [("m.pt", b"PK\x03\x04abc", "checkpoint of a model"),
+                          ("i.png", b"\x89PNG\r\n\x1a\n1", "a picture"),
+                          ("v.vti", b'<?xml version="1.0"?><VTKFile type="ImageData">', "pyvista.read"),
+                          ("t.txt", b"a b\nc d\n", "no row"), ("p.parquet", b"PAR1", "pandas"),
+                          ("r.csv", b"x,y,loss\n0,0,1\n0,1,2\n1,0,3\n1,2,4\n", "do not fill a grid"),])
+def test_what_is_no_surface_is_named_with_what_converts_it(tmp_path, name, head, words):
+    (tmp_path / name).write_bytes(head)
+    with pytest.raises(fp.LandscapeFormatError, match=words):
+        fp.read_landscape(tmp_path / name)
