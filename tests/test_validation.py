@@ -249,7 +249,7 @@ def test_every_planted_bug_finds_its_place():
                         "plotting"}
     for bug in module.BUGS:
         assert module.planted(bug) != (ROOT / bug.path).read_text(encoding="utf-8")
-        assert all((ROOT / name).exists() for name in bug.tests.split())
+        assert all((ROOT / name).exists() for name in bug.tests.partition(" -k ")[0].split())
 
 
 def test_a_planted_bug_is_noticed_and_taken_out_again(tmp_path):

@@ -1,5 +1,7 @@
 """Learners: the optimisers take the steps they state, and SGLD is the diffusion of the confined risk."""
+import contextlib
 import dataclasses
+import signal
 import threading
 
 import numpy as np
@@ -209,3 +211,43 @@ def test_the_harmonic_entropy_is_the_log_of_a_gaussian_volume():
     theta = 0.1
     volume = (2 * np.pi * theta) ** 1.5 / np.sqrt(0.5 * 2.5 * 8.5)
     assert found.free_energy(theta, 0.5) == pytest.approx(0.25 - theta * np.log(volume), rel=1e-12)
+
+
+# ---- Ctrl-C ----
+
+def pressing(after):
+    """A stand-in for Ctrl-C that is pressed from the n-th question on."""
+    asked = []
+
+    def is_pressed():
+        asked.append(1)
+        return len(asked) > after
+    return is_pressed
+
+
+def test_a_training_that_is_stopped_keeps_what_is_done_and_goes_on_with_the_same_bits():
+    whole = train(P, 40, 0.01)
+    part = train(P, 40, 0.01, is_stopped=pressing(17))
+    assert part.steps[-1] == 18 and part.status == "stopped after 18 of 40 steps; go on with resume"
+    assert part.history["train_loss"].size == part.steps.size and whole.status == "ok"
+    rest = train(P, 40, 0.01, resume=part)
+    assert (rest.x == whole.x).all() and rest.status == "ok"
+
+
+def test_ctrl_c_ends_a_training_within_a_step():
+    timer = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])
+    timer.start()
+    run = train(ModularAddition(11, 32, 0.6), 10**6, 1e-3, weight_decay=0.0)
+    assert 0 < run.steps[-1] < 10**6 and "go on with resume" in run.status
+
+
+def test_a_sweep_that_is_stopped_keeps_the_values_that_are_whole(monkeypatch):
+    from fpkit.learning import sweep as module
+
+    @contextlib.contextmanager
+    def pressed_late():
+        yield pressing(450)
+    monkeypatch.setattr(module, "interruption", pressed_late)
+    found = module.sweep((0.9, 0.8, 0.7), n_seeds=1, n_steps=200, modulus=5, width=4, n_threads=1)
+    assert found.values.tolist() == [0.9, 0.8] and found.t_grokked.shape == (2, 1)
+    assert found.status == "stopped by Ctrl-C: 2 of 3 values are done" and found.status in repr(found)
