@@ -200,3 +200,77 @@ def test_unknown_names_and_bad_folders_are_refused_in_one_sentence(capsys, tmp_p
 def test_list_runs_nothing(capsys):
     assert command.main(["--list"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == len(NAMES)
+
+
+# ---- calibration: an error bar is a claim ----
+
+@pytest.mark.parametrize("kind", list(validation.load("calibration").KINDS))
+def test_half_of_the_stated_error_of_a_kind_is_noticed(kind):
+    module, rows = validation.load("calibration"), measured("calibration")[0]
+    halved = module.judge([{**r, "stated": r["stated"] / 2} if r["kind"] == kind else r for r in rows])
+    assert halved.failed and f"{kind}: " in halved.reason, f"\n{halved}"
+
+
+@pytest.mark.parametrize("change, sentence", [
+    ({"stated": np.nan}, "status ok with the error nan"), ({"true": np.nan}, "a true one of nan"),
+    ({"outcome": "broken", "status": "KeyError: 'a'"}, "KeyError"), ({"stated": 1e-4}, "the worst 10 times"),
+    ({"stated": 1.0}, "idle"), ({"stated": 0.0}, "the worst inf times")])
+def test_the_rule_of_calibration_sees_each_fault(change, sentence):
+    judge = validation.load("calibration").judge
+    good = {"kind": "rates", "text": "a", "true": 1e-3, "stated": 4e-3, "reference": 0.0, "size": 1.0,
+            "status": "ok", "outcome": "answered"}
+    assert judge([good]).outcome == "holds"
+    assert judge([{**good, **change}]).failed and sentence in judge([{**good, **change}]).reason
+
+
+def test_what_says_why_it_has_no_error_is_no_fault_and_refusals_are_counted():
+    judge = validation.load("calibration").judge
+    good = [{"kind": "rates", "text": f"{k}", "true": 1e-3, "stated": 4e-3, "reference": 0.0, "size": 1.0,
+             "status": "ok", "outcome": "answered"} for k in range(20)]
+    said = {**good[0], "text": "x", "stated": np.nan, "status": "two temperatures give no error"}
+    refused = {**good[0], "text": "y", "outcome": "refused", "status": "the region holds nothing"}
+    assert judge([*good, said, refused]).outcome == "holds"
+    assert "refused" in judge([*good[:3], refused]).reason
+
+
+def test_problems_are_the_same_for_any_number_of_them():
+    problems = validation.load("calibration").problems
+    first, more = problems("passage", 3), problems("passage", 5)
+    assert [p.text for p in first] == [p.text for p in more[:3]]
+
+
+# ---- mutation ----
+
+def test_every_planted_bug_finds_its_place():
+    module = validation.load("mutation")
+    assert len(module.BUGS) >= module.LEAST and len({b.what for b in module.BUGS}) == len(module.BUGS)
+    packages = {b.path.split("/")[1] for b in module.BUGS}
+    assert packages >= {"core", "potentials", "fokker_planck", "langevin", "rates", "landscapes", "learning",
+                        "plotting"}
+    for bug in module.BUGS:
+        assert module.planted(bug) != (ROOT / bug.path).read_text(encoding="utf-8")
+        assert all((ROOT / name).exists() for name in bug.tests.partition(" -k ")[0].split())
+
+
+def test_a_planted_bug_is_noticed_and_taken_out_again(tmp_path):
+    module = validation.load("mutation")
+    (tmp_path / "half.py").write_text("def half(x):\n    return x / 2\n")
+    (tmp_path / "test_half.py").write_text("from half import half\n\ndef test_half():\n    assert half(4) == "
+                                           "2\n")
+    noticed = module.Bug("a", "half.py", "x / 2", "x / 3", "test_half.py")
+    missed = module.Bug("b", "half.py", "return x / 2", "return 0.5 * x", "test_half.py")
+    assert module.outcome(noticed, tmp_path)[0] == "noticed" and module.outcome(missed,
+                                                                                tmp_path)[0] == "missed"
+    assert "x / 2" in (tmp_path / "half.py").read_text()
+    with pytest.raises(ValueError, match="expected once"):
+        module.planted(module.Bug("c", "half.py", "x / 5", "x", "test_half.py"), tmp_path)
+
+
+def test_the_rule_of_mutation_wants_enough_bugs_and_most_of_them_noticed():
+    judge = validation.load("mutation").judge
+    rows = [{"package": "core", "bug": str(k), "outcome": "noticed", "by": "", "explained": "",
+             "seconds": 1.0} for k in range(60)]
+    assert judge(rows).outcome == "holds" and judge(rows[:59]).failed
+    missed = {**rows[0], "outcome": "missed", "explained": "the same number to rounding"}
+    assert judge([missed] * 3 + rows[3:]).outcome == "holds" and judge([missed] * 4 + rows[4:]).failed
+    assert judge([{**missed, "explained": ""}, *rows[1:]]).failed

@@ -804,13 +804,13 @@ KINDS = {
     "densities": ([density_of_harmonic, density_in_wells, density_at_corner, density_at_pole, density_free,
                    gibbs_cells, density_of_harmonic, density_in_wells, gibbs_cells], 170, 14, None),
     "probabilities": ([cut_wall, probability_of_set, probability_of_set], 80, 9, None),
-    "free energies": ([free_energy_of_set, free_energy_of_way], 50, 6, None),
+    "free energies": ([free_energy_of_set, free_energy_of_way], 50, 12, None),
     "passage": ([passage_on_line, passage_from_disc, passage_at_angle, committor_somewhere], 110, 12, None),
-    "spectra": ([gap_of_wells, gap_of_wells, gap_of_shape], 70, 8, None),
-    "rates": ([rate_or_capacity, rate_or_capacity, rate_of_shape, rate_of_formula], 100, 10, None),
-    "path averages": ([average_of_paths], 40, 3, 0.9973),
-    "passage times": ([time_of_paths, time_of_paths, time_of_paths, time_by_splitting], 60, 5, 0.9973),
-    "landscape rates": ([rate_of_landscape], 30, 3, None),
+    "spectra": ([gap_of_wells, gap_of_wells, gap_of_shape], 70, 10, None),
+    "rates": ([rate_or_capacity, rate_or_capacity, rate_of_shape, rate_of_formula], 100, 12, None),
+    "path averages": ([average_of_paths], 40, 10, 0.9973),
+    "passage times": ([time_of_paths] * 7 + [time_by_splitting], 60, 8, 0.9973),
+    "landscape rates": ([rate_of_landscape], 30, 6, None),
 }
 
 

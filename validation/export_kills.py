@@ -25,8 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SHAPE, QUICK_SHAPE = (31, 27), (15, 13)
 SEED = 4
 
-JOB =
-"""
+JOB = """
 import sys, time
 sys.path.insert(0, {root!r})
 import numpy as np

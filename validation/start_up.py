@@ -20,8 +20,7 @@ SLOW = True                                    # a cold cache compiles every ker
 
 ROOT = Path(__file__).resolve().parent.parent
 
-FIRST_USE =
-"""
+FIRST_USE = """
 import json, sys, time
 import numpy as np
 clock = lambda: (time.perf_counter(), time.process_time())

@@ -90,6 +90,7 @@ class Walks:
     """
     rows: list[dict[str, Any]]
     runs: dict[tuple[float, float, int], SgldRun]
+    status: str = "ok"
 
     def mean(self, name: str, l2: float, theta: float, start: str) -> tuple[float, float]:
         """Mean over the seeds of one entry, and its standard error (0 with one seed)."""
@@ -143,7 +144,12 @@ def walks(conditions: Sequence[tuple[float, float, int]] = CONDITIONS, seeds: Se
     # the longest first: none is left over at the end
     jobs = sorted(((c, s) for c in conditions for s in found), key=lambda job: -job[0][2])
     if checks.whole("n_processes", n_processes, 1) == 1:
-        runs = [_walk(job, learning_rate) for job in jobs]
+        runs = []
+        for job in jobs:
+            runs.append(_walk(job, learning_rate))
+            if runs[-1].status != "ok":        # Ctrl-C: a walk that was cut short has no late mean
+                del runs[-1]
+                break
     else:
         with ProcessPoolExecutor(n_processes, get_context("spawn")) as pool:
             runs = list(pool.map(_walk, jobs, repeat(learning_rate)))
@@ -160,7 +166,10 @@ def walks(conditions: Sequence[tuple[float, float, int]] = CONDITIONS, seeds: Se
                          "norm_last": float(run.history["norm"][-1, k]),
                          "risk": float(run.late_mean("train_loss", 0.125)[k]), "equipartition": theta
                          * s.problem.n_train * modulus / 2, "curvature": run.curvature})
-    return Walks(rows, {(l2, theta, s.problem.seed): run for ((l2, theta, _), s), run in zip(jobs, runs)})
+    done = {(l2, theta, s.problem.seed): run for ((l2, theta, _), s), run in zip(jobs, runs)}
+    status = "ok" if len(runs) == len(
+        jobs) else f"stopped by Ctrl-C: {len(runs)} of {len(jobs)} walks are done"
+    return Walks(rows, done, status)
 
 
 def _walk(job, learning_rate):

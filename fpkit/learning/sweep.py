@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..core import checks
+from ..langevin.runs.driving import interruption
 from .modular_addition import ModularAddition
 from .training import train
 
@@ -35,6 +36,8 @@ class Sweep:
         What was held fixed.
     histories : list
         For each value, the history of seed 0: steps, losses, accuracies, norm.
+    status : str
+        "ok", or which values are missing because the sweep was stopped.
     """
     vary: str
     values: np.ndarray
@@ -44,6 +47,7 @@ class Sweep:
     n_train: np.ndarray
     settings: dict[str, Any]
     histories: list[dict[str, np.ndarray]]
+    status: str = "ok"
 
     @property
     def delay(self) -> np.ndarray:
@@ -79,7 +83,7 @@ class Sweep:
                                  self.n_censored):
             late = f"{g:.0f}" if np.isfinite(g) else f"> {self.n_steps}"
             lines.append(f"{v:14g}  {n:7d}  {m:16.0f}  {late:>18}  {c:15d}")
-        return "\n".join(lines)
+        return "\n".join(lines + [self.status] * (self.status != "ok"))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary for JSON; None for a censored run."""
@@ -133,17 +137,25 @@ def sweep(values: Sequence[float] = (0.8, 0.7, 0.6, 0.5, 0.45, 0.425, 0.4), vary
         s = fixed | {vary: int(value) if vary == "width" else float(value)}
         problem = ModularAddition(s["modulus"], s["width"], s["fraction"], seed)
         return train(problem, n_steps, s["learning_rate"], s["weight_decay"], start=problem.start(s["scale"]),
-                     stop_after=n_steps // 20)
+                     stop_after=n_steps // 20, is_stopped=is_pressed)
 
     jobs = [(v, seed) for v in values for seed in range(n_seeds)]
-    with ThreadPoolExecutor(n_threads) as pool:
+    with interruption() as is_pressed, ThreadPoolExecutor(n_threads) as pool:
         runs = list(pool.map(one, jobs))
+    status, whole = "ok", [all(r.status == "ok" for r in runs[k:k + n_seeds])
+                           for k in range(0, len(runs), n_seeds)]
+    if not all(whole):                         # a run that was cut short is neither an arrival nor censored
+        if not any(whole):
+            raise KeyboardInterrupt("stopped before all seeds of one value were trained")
+        status = f"stopped by Ctrl-C: {sum(whole)} of {len(values)} values are done"
+        runs = [r for k, r in enumerate(runs) if whole[k // n_seeds]]
+        values = values[whole]
     shaped = lambda times: np.array([np.inf if t is None else float(t) for t in times]).reshape(-1, n_seeds)
     firsts = runs[::n_seeds]
     return Sweep(vary, values, shaped(r.t_memorised for r in runs),
                  shaped(r.t_grokked for r in runs), n_steps,
                  np.array([r.problem.n_train for r in firsts]), {k: v for k, v in fixed.items() if k != vary},
-                 [{"steps": r.steps, **r.history} for r in firsts])
+                 [{"steps": r.steps, **r.history} for r in firsts], status)
 
 
 # ---- laws ----

@@ -2,13 +2,17 @@
 temperature."""
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..core import checks
+from ..langevin.runs.driving import interruption
 from .problem import LearningProblem
 
 OPTIMISERS = ("adamw", "sgd")
@@ -33,6 +37,8 @@ class TrainingRun:
         Parameters at `saved_steps`.
     recipe : dict
         optimiser, learning_rate, weight_decay, betas or momentum, batch, threshold, n_steps.
+    status : str
+        "ok", or where it was stopped; a run that was stopped goes on with `resume`.
     """
     problem: LearningProblem
     x: np.ndarray
@@ -44,6 +50,7 @@ class TrainingRun:
     checkpoints: np.ndarray
     recipe: dict[str, Any]
     state: dict[str, np.ndarray] = field(default_factory=dict)
+    status: str = "ok"
 
     def __repr__(self) -> str:
         when = lambda t: "never" if t is None else f"at step {t}"
@@ -58,11 +65,12 @@ class TrainingRun:
                 f"{self.recipe['weight_decay']:g}{end}")
 
 
-def train(problem: LearningProblem, n_steps: int = 2000, learning_rate: float = 0.003, weight_decay: float
-          | None = None, betas: tuple[float, float] = (0.9, 0.98), start: ArrayLike | None = None,
-          check_every: int = 10, save_every: int | None = None, threshold: float = 0.99,
-          stop_after: int | None = None, optimiser: str = "adamw", momentum: float = 0.0,
-          batch: int | None = None, seed: int = 0, resume: TrainingRun | None = None) -> TrainingRun:
+def train(problem: LearningProblem, n_steps: int = 2000, learning_rate: float = 0.003,
+          weight_decay: float | None = None, betas: tuple[float, float] = (0.9, 0.98),
+          start: ArrayLike | None = None, check_every: int = 10, save_every: int | None = None,
+          threshold: float = 0.99, stop_after: int | None = None, optimiser: str = "adamw",
+          momentum: float = 0.0, batch: int | None = None, seed: int = 0, resume: TrainingRun | None = None,
+          is_stopped: Callable[[], bool] | None = None) -> TrainingRun:
     """Train a hypothesis and record when it memorises and generalises.
 
     AdamW [1]_: m += (1 - b1)(g - m), v += (1 - b2)(g^2 - v), x *= 1 - lr decay, x -= lr m^ / (sqrt(v^) +
@@ -100,9 +108,13 @@ def train(problem: LearningProblem, n_steps: int = 2000, learning_rate: float = 
     resume : TrainingRun, optional
         Go on from its end, with the optimiser's memory and the count of steps: the same bits as one long run.
 
+    is_stopped : callable, optional
+        Asked before each step; True ends the run. Default: whether Ctrl-C was pressed.
+
     Returns
     -------
     TrainingRun
+        Ctrl-C returns the run so far, with the reason in ``.status``.
 
     Examples
     --------
@@ -132,49 +144,44 @@ def train(problem: LearningProblem, n_steps: int = 2000, learning_rate: float = 
     else:
         first, x, m, v = int(resume.steps[-1]), resume.x.copy(), resume.state["m"].copy(), resume.state[
             "v"].copy()
+    step = partial(_adamw, rate, decay, b1, b2) if is_adam else partial(_sgd, rate, decay, momentum)
     members = problem._index["train"]
     history, steps, saved_steps, checkpoints = [], [], [], []
     t_memorised, t_grokked = (None, None) if resume is None else (resume.t_memorised, resume.t_grokked)
     last = n_steps
-    for k in range(first, n_steps + 1):
-        if (k % check_every == 0 or k == last) and (resume is None or k > first):
-            scores = problem.scores(x) if np.isfinite(x).all() else {"train_loss": np.inf}
-            if not np.isfinite(scores["train_loss"]):
-                raise ArithmeticError(f"training diverged before step {k}; take a learning rate below "
-                                      f"{rate:g}.")
-            steps.append(k)
-            history.append({**scores, "norm": float(np.linalg.norm(x))})
-            if t_memorised is None and scores.get("train_acc", 0.0) >= threshold:
-                t_memorised = k
-            if t_grokked is None and scores.get("test_acc", 0.0) >= threshold:
-                t_grokked = k
-                if stop_after is not None:
-                    last = min(n_steps, k + stop_after)
-        if k in (first, last) or (save_every and k % save_every == 0):
-            saved_steps.append(k)
-            checkpoints.append(x.copy())
-        if k >= last:
-            break
-        g = problem._gradient(x[None], members if batch is None else problem.minibatch(batch, k, seed))[0]
-        if is_adam:
-            m += (1 - b1) * (g - m)
-            v += (1 - b2) * (g * g - v)
-            x *= 1 - rate * decay
-            x -= rate / (1 - b1 ** (k + 1)) * m / (np.sqrt(v / (1 - b2 ** (k + 1))) + 1e-8)
-        else:
-            m *= momentum
-            m += g
-            x *= 1 - rate * decay
-            x -= rate * m
+    with contextlib.nullcontext(is_stopped) if is_stopped else interruption() as is_ended:
+        for k in range(first, n_steps + 1):
+            last = k if k > first and is_ended() else last
+            if (k % check_every == 0 or k == last) and (resume is None or k > first):
+                scores = problem.scores(x) if np.isfinite(x).all() else {"train_loss": np.inf}
+                if not np.isfinite(scores["train_loss"]):
+                    raise ArithmeticError(f"training diverged before step {k}; take a learning rate below "
+                                          f"{rate:g}.")
+                steps.append(k)
+                history.append({**scores, "norm": float(np.linalg.norm(x))})
+                if t_memorised is None and scores.get("train_acc", 0.0) >= threshold:
+                    t_memorised = k
+                if t_grokked is None and scores.get("test_acc", 0.0) >= threshold:
+                    t_grokked = k
+                    if stop_after is not None:
+                        last = min(n_steps, k + stop_after)
+            if k in (first, last) or (save_every and k % save_every == 0):
+                saved_steps.append(k)
+                checkpoints.append(x.copy())
+            if k >= last:
+                break
+            g = problem._gradient(x[None], members if batch is None else problem.minibatch(batch, k, seed))[0]
+            step(x, m, v, g, k)
     if not history:
         raise ValueError(f"the run to resume already ends at step {first}; give n_steps above it.")
+    status = f"stopped after {k} of {n_steps} steps; go on with resume" if is_ended() else "ok"
     kind = "full batch" if batch is None else f"batch {batch}"
     recipe = {"optimiser": f"{'AdamW' if is_adam else 'SGD'}, {kind}", "learning_rate": rate,
               "weight_decay": decay, **({"betas": [b1, b2]} if is_adam else {"momentum": momentum}),
               "batch": batch, "threshold": float(threshold), "n_steps": int(steps[-1])}
     table = {key: np.array([row[key] for row in history]) for key in history[0]}
     return TrainingRun(problem, x, t_memorised, t_grokked, np.array(steps), table, np.array(saved_steps),
-                       np.array(checkpoints), recipe, {"m": m, "v": v})
+                       np.array(checkpoints), recipe, {"m": m, "v": v}, status)
 
 
 def _below_one(name, value):
@@ -182,3 +189,19 @@ def _below_one(name, value):
     if value >= 1:
         raise ValueError(f"{name} must be below 1, got {value:g}.")
     return value
+
+
+def _adamw(rate, decay, b1, b2, x, m, v, g, k):
+    """x, m, v after step k (from 0), in place."""
+    m += (1 - b1) * (g - m)
+    v += (1 - b2) * (g * g - v)
+    x *= 1 - rate * decay
+    x -= rate / (1 - b1 ** (k + 1)) * m / (np.sqrt(v / (1 - b2 ** (k + 1))) + 1e-8)
+
+
+def _sgd(rate, decay, momentum, x, m, v, g, k):
+    """x and m after a step, in place."""
+    m *= momentum
+    m += g
+    x *= 1 - rate * decay
+    x -= rate * m

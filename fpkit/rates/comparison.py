@@ -13,7 +13,7 @@ from ..core.results import Estimate
 from ..potentials.potential import Potential
 from ..potentials.regions import Region
 from ..potentials.stationary.critical import CriticalPoint, CriticalPoints
-from .guard import definition_error
+from .guard import Guard, definition_error
 from .points import box_of, potential
 from .routes import ROUTES, Question
 from .table import RatesTable
@@ -22,6 +22,7 @@ from .wells_of import Places
 WITH_GRID = ("rate", "mfpt", "gap", "exit-rate", "free-energy", "eyring-kramers", "next-order", "network",
              "paths", "splitting")
 WITHOUT_GRID = ("eyring-kramers", "next-order", "network", "paths", "splitting")
+STOPPED = "stopped by Ctrl-C: what was not computed by then says so in its cell"
 CELLS = {1: 400, 2: 128, 3: 40}
 
 
@@ -75,6 +76,7 @@ def compare_rates(V: Potential, source: ArrayLike | CriticalPoint | Region, targ
     Returns
     -------
     table : RatesTable
+        Ctrl-C returns what is done, and `status` says so.
 
     Examples
     --------
@@ -103,12 +105,15 @@ def compare_rates(V: Potential, source: ArrayLike | CriticalPoint | Region, targ
         raise ValueError(f"the potential has {V.ndim} coordinates and the grid {grid.ndim} axes; they must "
                          "agree.")
     places = Places(V, source, target, grid, points)
-    cells, guards = {m: [] for m in methods}, []
+    cells, guards, status = {m: [] for m in methods}, [], "ok"
     for t in temperatures:
         question = Question(V, float(t), places, grid, mobility, refine, n_paths, dt, seed)
         for m in methods:
-            cells[m].append(_answer(m, question))
-        guards.append(question.guard)
+            found = _answer(m, question) if status == "ok" else _left_out(m)
+            cells[m].append(found)
+            # paths hold Ctrl-C back and tell of it in their status
+            status = STOPPED if "Ctrl-C" in found.status else status
+        guards.append(question.guard if status == "ok" else Guard())
     # the gap knows the way back too: it is as sharply defined as the lower of the two barriers allows
     barrier = min(places.barrier, places.barrier_back) if "gap" in methods else places.barrier
     definition = np.array([definition_error(barrier / t) if np.isfinite(barrier) else 0.05
@@ -117,7 +122,7 @@ def compare_rates(V: Potential, source: ArrayLike | CriticalPoint | Region, targ
               "grid": repr(grid) if grid is not None else None, "refine": bool(refine), "seed": seed}
     return RatesTable(temperatures, methods, {m: tuple(c) for m, c in cells.items()},
                       {m: ROUTES[m].quantity for m in methods}, float(places.barrier),
-                      tuple(guards), definition, inputs=inputs)
+                      tuple(guards), definition, inputs, status)
 
 
 def default_grid(V: Potential) -> Grid | None:
@@ -128,11 +133,17 @@ def default_grid(V: Potential) -> Grid | None:
     return Grid(box, (CELLS[V.ndim],) * V.ndim, periodic=V.periodic_axes or False)
 
 
+def _left_out(method):
+    return Estimate(math.nan, math.nan, method, status="not computed: stopped by Ctrl-C")
+
+
 def _answer(method, question):
     """The Estimate of one method, or one without value whose status says why."""
     try:
         with np.errstate(all="ignore"):  # what overflows on the way ends as a cell without number, below
             found = ROUTES[method].ask(question)
+    except KeyboardInterrupt:
+        return _left_out(method)
     except (ValueError, TypeError, ArithmeticError, NotImplementedError, np.linalg.LinAlgError,
             MemoryError) as error:
         return Estimate(math.nan, math.nan, method,

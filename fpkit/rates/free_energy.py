@@ -101,9 +101,10 @@ def free_energy(V: Potential, theta: float, region: Region, grid: Grid) -> SetFr
     if relative > WHOLE:                       # cells are cut: cut finer, the change is what is left at most
         logs, relative = _log_weights(V, theta, region, grid, refine=True)
         before, (F, E, S, more) = (F, E, S), _thermodynamics(logs, theta)
-        # the change may be small by accident: of the weights' stated error a quarter is left in any case
-        seen = np.maximum(np.abs(np.subtract((F, E, S), before)),
-                          relative / 4 * np.array([theta, theta, 1.0]))
+        # the errors of the two cuts are alike in size and of random signs: the change, twice, and half of
+        # the stated error of the weights in any case
+        least = relative / 2 * np.array([theta, theta, 1.0])
+        seen = np.maximum(2 * np.abs(np.subtract((F, E, S), before)), least)
     rounding = 4e-16 * abs(F) + 4e-16 * theta
     inputs = {"theta": theta, "region": repr(region), "grid": repr(grid)}
     errors = (max(theta * relative, seen[0]) + rounding, seen[1] + theta * more + 3 * rounding / DIFFERENCE,

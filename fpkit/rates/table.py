@@ -90,6 +90,8 @@ class RatesTable:
         Relative size by which two exact definitions of the rate differ at this theta (of the order of beta
         barrier exp(-beta barrier)); it is part of the yardstick of `agreement`.
     inputs : dict
+    status : str
+        "ok", or that the calculation was stopped.
 
     Examples
     --------
@@ -107,6 +109,7 @@ class RatesTable:
     guards: tuple[Guard, ...]
     definition: np.ndarray
     inputs: dict[str, Any] = field(default_factory=dict)
+    status: str = "ok"
 
     def __getitem__(self, method: str) -> tuple[Estimate, ...]:
         """The column of a method: a tuple of Estimates."""
@@ -250,14 +253,15 @@ class RatesTable:
                 "references": list(self.references), "relative_errors": _finite(self.relative_errors),
                 "difference": _finite(self.difference), "agreement": _finite(self.agreement),
                 "agrees": self.agrees.tolist(), "definition": self.definition.tolist(),
-                "guards": [g.to_dict() for g in self.guards], "arrhenius": None if self.arrhenius is None
-                else self.arrhenius.to_dict(), "slope": _finite(self.slope),
-                "slope_at_zero": self.slope_at_zero.to_dict(), "inputs": dict(self.inputs)}
+                "guards": [g.to_dict() for g in self.guards],
+                "arrhenius": None if self.arrhenius is None else self.arrhenius.to_dict(),
+                "slope": _finite(self.slope), "slope_at_zero": self.slope_at_zero.to_dict(),
+                "inputs": dict(self.inputs), "status": self.status}
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the table to an HDF5 file, whole or not at all; `RatesTable.load` reads it back."""
         text = {"methods": self.methods, "quantities": self.quantities, "inputs": self.inputs,
-                "guards": [g.to_dict() for g in self.guards],
+                "status": self.status, "guards": [g.to_dict() for g in self.guards],
                 "cells": {m: [[c.method, c.status] for c in self.cells[m]] for m in self.methods}}
         arrays = {name: self._numbers(attrgetter(name)) for name in NUMBERS}
         arrays |= {"theta": self.theta, "definition": self.definition, "barrier": np.array(self.barrier)}
@@ -280,10 +284,11 @@ class RatesTable:
                 kind = RateEstimate if m in FORMULAS else Estimate
                 cells[m] = tuple(kind(value[k, j], error[k, j], method, log10[k, j], status,
                                       {"relative_error": relative[k, j],
-                                       **({"guard": guards[k]} if kind is RateEstimate else {})})
-                                 for k, (method, status) in enumerate(text["cells"][m]))
+                                       **({"guard": guards[k]} if kind is RateEstimate else {})}) for k,
+                                 (method, status) in enumerate(text["cells"][m]))
             return cls(arrays["theta"], tuple(text["methods"]), cells, text["quantities"],
-                       float(arrays["barrier"]), guards, arrays["definition"], text["inputs"])
+                       float(arrays["barrier"]), guards, arrays["definition"], text["inputs"],
+                       str(text.get("status", "ok")))
 
     def __repr__(self) -> str:
         return table_text(self)
@@ -338,6 +343,8 @@ def table_text(table):
     for (action, _), found in verdicts.items():
         lines.append(f"guard: {action} at theta = {', '.join(f'{t:.4g}' for t in found)}: "
                      f"{next(iter(found.values()))}")
+    if table.status != "ok":
+        lines.append(table.status)
     for text, mark in notes.items():
         lines.append(f"[{mark}] {text}")
     return "\n".join(lines)

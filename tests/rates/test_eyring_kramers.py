@@ -202,3 +202,39 @@ def test_the_turnover_has_both_its_limits():
     assert fp.kramers_turnover(V, [-1], [0], theta, 1e-5) == pytest.approx(weak, rel=0.02)
     strong = fp.eyring_kramers(V, [-1], [0], theta, friction=50.0)
     assert fp.kramers_turnover(V, [-1], [0], theta, 50.0) == pytest.approx(strong, rel=1e-9)
+
+
+def test_every_term_of_the_saddle_correction_counts():
+    """A saddle where the bend of the committor meets the skewness across: c from rates of the grid at three
+    temperatures, extrapolated; that term, halved, would move c by six times the tolerance."""
+    V, box = fp.Potential("(x**2 - 1)**2 + 2*y**2 + 2*x**2*y + 2*y**3 + 2*y**4"), [(-2.2, 2.2), (-2.2, 1.6)]
+    points = fp.critical_points(V, box)
+    (saddle,), (a, b) = points.saddles, points.minima
+    height = saddle.value - a.value
+    thetas, slopes = height / np.array([18.0, 25.0, 35.0]), []
+    for theta in thetas:
+        rate = fp.FokkerPlanck(V, theta, fp.Grid(box, (64, 60))).rate(fp.Ball(a.x, 0.25), fp.Ball(b.x, 0.25),
+                                                                      refine=True)
+        leading = fp.eyring_kramers(V, a, saddle, theta)
+        slopes.append(math.expm1((leading.log10 - rate.log10) * math.log(10)) / theta)
+    corrected = fp.eyring_kramers(V, a, saddle, thetas[-1], order="next")
+    c = -math.expm1((corrected.log10 - leading.log10) * math.log(10)) / thetas[-1]
+    assert np.polyfit(thetas, slopes, 2)[-1] == pytest.approx(c, abs=0.01)
+
+
+def test_a_double_well_loses_half_of_what_the_supply_of_energy_brings():
+    """Weak friction: k = g S/theta w_0/(2 pi) exp(-b/theta) times A(D)^2/(D A(2 D)) = 1/2, with S = 8/3."""
+    V, theta, g = fp.catalogue.double_well(), 0.1, 1e-5
+    single = g * (8 / 3) / theta * math.sqrt(8) / (2 * math.pi) * math.exp(-1 / theta)
+    assert fp.kramers_turnover(V, [-1], [0], theta, g) == pytest.approx(single / 2, rel=0.02)
+
+
+def test_the_leading_order_says_all_of_its_error_and_no_more():
+    """Symmetric quartic wells from 8 to 30 theta: the true error is .9 to 1 of the stated one."""
+    V = fp.catalogue.double_well()
+    for height in (8.0, 15.0, 30.0):
+        rate = fp.FokkerPlanck(V, 1 / height, fp.Grid([(-2, 2)], 200)).rate(fp.HalfSpace([-1], 1.0),
+                                                                            fp.HalfSpace([1], 1.0))
+        found = fp.eyring_kramers(V, [-1], [0], 1 / height)
+        ratio = abs(math.expm1((found.log10 - rate.log10) * math.log(10))) / found.relative_error
+        assert 0.75 < ratio <= 1

@@ -85,3 +85,50 @@ def test_turning_the_plane_changes_nothing():
 def test_wrong_questions_get_one_sentence(make, sentence):
     with pytest.raises((ValueError, TypeError), match=sentence):
         make(fp.catalogue.double_well())
+
+
+def test_a_rate_along_a_line_is_proportional_to_the_mobility_along_it():
+    V = fp.catalogue.coupled_double_well()
+    a, b = V.minima[0].x, V.minima[1].x
+    n = (b - a) / np.linalg.norm(b - a)
+    plain = fp.free_energy_rate(V, 0.1, a, b)
+    for M in (2.5, [2.0, 0.5], [[2.0, 0.3], [0.3, 0.7]]):
+        full = np.array(M) if np.ndim(M) == 2 else np.diag(np.broadcast_to(M, (2,)).astype(float))
+        assert fp.free_energy_rate(V, 0.1, a, b, mobility=M) == pytest.approx(n @ full @ n * plain, rel=1e-9)
+
+
+def test_the_loss_of_a_straight_coordinate_is_covered_by_the_error_that_it_states():
+    """Valleys that turn: the rate of the grid is below, by a third to all of the stated error."""
+    for bend in (0.3, 0.5, 0.8):
+        V, box = fp.Potential(f"(x**2 - 1)**2 + 3*(y - {bend}*x*(x**2 - 1))**2"), [(-2, 2), (-2.5, 2.5)]
+        found = fp.free_energy_rate(V, 0.1, [-1, 0], [1, 0], bounds=box)
+        rate = fp.FokkerPlanck(V, 0.1, fp.Grid(box, (48, 56))).rate(fp.Ball([-1, 0], 0.2),
+                                                                    fp.Ball([1, 0], 0.2), refine=True)
+        assert 1 / 3 < (found / rate - 1) / found.relative_error <= 1
+
+
+def product_of_wells(theta, low, high):
+    """F, E, S of a box under (x^2 - 1)^2 + y^2/2, by quadrature of each factor."""
+    x, w = np.polynomial.legendre.leggauss(200)
+    F = E = 0.0
+    for f, a, b in ((lambda x: (x * x - 1) ** 2, low[0], high[0]), (lambda y: y * y / 2, low[1], high[1])):
+        at, weight = (a + b) / 2 + (b - a) / 2 * x, (b - a) / 2 * w * np.exp(-f((a + b) / 2 + (b - a) / 2 * x)
+                                                                             / theta)
+        F -= theta * np.log(weight.sum())
+        E += (weight * f(at)).sum() / weight.sum()
+    return F, E, (E - F) / theta
+
+
+def test_free_energies_of_cut_boxes_keep_their_errors_which_are_not_idle():
+    V, slack = fp.Potential("(x**2 - 1)**2 + y**2/2"), []
+    rng = np.random.default_rng(3)
+    for _ in range(6):
+        theta, n = rng.uniform(0.1, 0.4), int(rng.integers(20, 40))
+        low, high = -rng.uniform(0.2, 1.2, 2), rng.uniform(0.2, 1.2, 2)
+        found = fp.free_energy(V, theta, fp.Box(list(zip(low, high))),
+                               fp.Grid([(-2.2, 2.2), (-5, 5)], (n, n)))
+        for number, exact in zip((found.free_energy, found.energy, found.entropy),
+                                 product_of_wells(theta, low, high)):
+            assert abs(number - exact) <= number.error
+            slack.append(number.error / max(abs(number - exact), 1e-12))
+    assert np.median(slack) < 40 and min(slack) < 6
