@@ -30,6 +30,8 @@ How to write a kernel (any package, in a file named ``*kernels*.py``)::
 """
 import functools
 import importlib
+import os
+import sys
 import threading
 
 import numpy as np
@@ -39,6 +41,19 @@ from . import special
 from .cache import compiled, source_text
 
 PARALLEL_LOCK = threading.RLock()
+_fork = {"is_child": False}
+
+
+def _after_fork():
+    """Numba's threads do not survive a fork, and its OpenMP layer ends a child that uses them: in a child of a
+    process in which they ran, kernels are built without threads (the results are the same to the bit)."""
+    layer = sys.modules.get("numba.np.ufunc.parallel")
+    _fork["is_child"] = _fork["is_child"] or bool(layer is not None and layer._is_initialized)
+    PARALLEL_LOCK._at_fork_reinit()              # whoever held it is not here
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 number, integer, unsigned, flag = types.float64, types.int64, types.uint64, types.boolean
 numbers_1d, numbers_2d, numbers_3d = (types.Array(types.float64, d, "C") for d in (1, 2, 3))
@@ -63,7 +78,7 @@ class Kernel:
     def __init__(self, function, signature, options):
         functools.update_wrapper(self, function)
         self.py_func, self.signature, self.options = function, signature, options
-        self._built, self._lock = None, threading.Lock()
+        self._built, self._serial, self._lock = None, None, threading.Lock()
         self._is_parallel = bool(options.get("parallel"))
 
     @property
@@ -72,11 +87,19 @@ class Kernel:
         if self._built is None:
             with self._lock:
                 if self._built is None:
-                    key = "\0".join([self.py_func.__module__, self.py_func.__qualname__,
-                                     _options_text(self.options),
-                                     source_text(self.py_func.__module__)])
-                    self._built = compiled(self.py_func, self.signature, key, self.options)
+                    self._built = self._compiled(self.options)
         return self._built
+
+    def _compiled(self, options):
+        key = "\0".join([self.py_func.__module__, self.py_func.__qualname__, _options_text(options),
+                         source_text(self.py_func.__module__)])
+        return compiled(self.py_func, self.signature, key, options)
+
+    def _without_threads(self):
+        """The same kernel with its parallel loops run one after the other."""
+        if self._serial is None:
+            self._serial = self._compiled({k: v for k, v in self.options.items() if k != "parallel"})
+        return self._serial
 
     @property
     def _numba_type_(self):                  # lets other compiled functions call this one
@@ -86,6 +109,8 @@ class Kernel:
         if config.DISABLE_JIT:
             with np.errstate(all="ignore"):
                 return self.py_func(*arguments)
+        if self._is_parallel and _fork["is_child"]:
+            return self._without_threads()(*arguments)
         if self._is_parallel:
             with PARALLEL_LOCK:
                 return (self._built or self.dispatcher)(*arguments)
