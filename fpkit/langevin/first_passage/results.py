@@ -168,6 +168,7 @@ def exit_time_of(durations, sides, points, names, method, inputs, note=""):
         status = (f"no events: no path reached the target in a total time of {exposure:.4g}, so the mean is "
                   f"above {exposure / 3:.3g} with "
                   "probability 95 %; raise t_max or n_paths, or use fpkit.multilevel_splitting")
+        status = f"{note}; {status}" if note else status
         return ExitTime(math.nan, (exposure / 3, math.inf), method, math.nan, status, inputs,
                         variance=math.nan, standard_error=math.inf, **extras)
     value = exposure / hits
