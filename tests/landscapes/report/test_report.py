@@ -11,7 +11,7 @@ from fpkit.landscapes.files.writing import write_landscape
 from fpkit.plotting import landscape_rates
 from fpkit.plotting import drawing, landscapes
 
-KEYS = {"fpkit", "format", "format_version", "landscape", "temperatures", "clock", "wells", "thermodynamics",
+KEYS = {"verdict", "noise", "solutions", "fpkit", "format", "format_version", "landscape", "temperatures", "clock", "wells", "thermodynamics",
         "crossovers", "rates", "start", "dynamics", "agreement", "risk", "training", "findings", "answers",
         "caveats", "warnings"}
 FIGURES = ("landscape", "disconnectivity", "density", "occupation", "rates", "risk")
