@@ -181,7 +181,8 @@ def dynamics(land, wells, basins, thetas, start, seed, n_paths, reach):
     with np.errstate(under="ignore", over="ignore"):
         gibbs[here] = np.exp(-((land.loss[here] - land.loss[here].min()) / theta)) * land.volumes[here]
     gibbs /= gibbs.sum()
-    factor = int(np.ceil((land.loss.size / DENSITY_CELLS) ** (1 / land.ndim)))
+    most = DENSITY_CELLS if land.ndim < 3 else DENSITY_CELLS // 4
+    factor = int(np.ceil((land.loss.size / most) ** (1 / land.ndim)))
     if factor > 1:
         remarks.append(f"The density is that of every {factor}th sample along each axis.")
     times, probability, mass, distance, said = _density(land, here, theta, mobility, start, start_height,

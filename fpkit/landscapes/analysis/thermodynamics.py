@@ -14,6 +14,7 @@ from ..surface.resampling import nearest, refined
 from ..surface.wells import WELL_FACTOR
 
 ROUNDING = 1e-12                     # of a free energy
+SAFETY = 2.0                         # over the change of a free energy on a finer surface
 REFINED_UP_TO = 60_000               # samples of a surface that is refined for the error of its free energies
 THIN_WELL = 0.25  # share of a well in its lowest cell above which the cells are too coarse for it
 
@@ -248,7 +249,7 @@ def _free_energy_error(land, wells, basins, thetas, coarse):
     fine, home = refined(land, 2, is_smooth=True), nearest(basins, 2)
     home = np.where(fine.valid, home, -1)
     found = thermodynamics(fine, wells, home, thetas, with_means=False).free_energy
-    return np.where(np.isfinite(found), found - coarse, 0.0)
+    return np.where(np.isfinite(found), SAFETY * (found - coarse), 0.0)
 
 
 def _pair(land, pair, basins, theta):

@@ -248,3 +248,43 @@ def test_a_flag_is_raised_where_rates_hang_on_the_resolution():
     coarse = double_well(9, 5)
     assert "under_resolved" in fp.analyse(coarse, theta=[0.02], n_paths=2).flags
     assert "under_resolved" not in fp.analyse(double_well(65, 33), theta=[0.1], n_paths=2).flags
+
+
+# ---- crossovers, agreement, large surfaces ----
+
+def test_wells_equal_by_symmetry_have_no_crossover():
+    x, y = np.linspace(-1.6, 1.6, 41), np.linspace(-1.6, 1.6, 41)
+    report = fp.analyse(surface((x**2 - 1) ** 2 + y[:, None] ** 2 / 2, x, y), n_paths=4)
+    assert len(report.wells) == 2 and report.crossovers == ()
+    assert report.occupation == pytest.approx(0.5, abs=3e-3)          # the ridge belongs to one of them
+
+
+def test_a_crossover_lies_within_its_error_of_the_exact_one():
+    """Two Gaussian-like wells, deeper and narrow against shallow and wide: log(k_wide/k_narrow)/2 =
+    gap/theta."""
+    def loss(n):
+        x, y = np.linspace(-2, 2, n), np.linspace(-1, 1, (n + 1) // 2)
+        narrow, wide = 8 * (x + 1) ** 2, 0.15 + 1.5 * (x - 1) ** 2
+        return x, y, np.minimum(narrow, wide) + 2 * y[:, None] ** 2
+    crossings = [fp.analyse(surface(f, x, y), n_paths=4).crossovers for x, y, f in map(loss, (41, 321))]
+    assert len(crossings[0]) == len(crossings[1]) == 1
+    coarse, fine = crossings[0][0], crossings[1][0]
+    assert abs(coarse.theta - fine.theta) <= coarse.error + fine.error and fine.error < coarse.error
+
+
+def test_paths_and_density_are_held_to_chance_and_more_paths_see_more():
+    x, y = np.linspace(-1.6, 1.6, 11), np.linspace(-1, 1, 7)          # too coarse for its wells
+    land = surface((x**2 - 1) ** 2 + 0.1 * x + 8 * y[:, None] ** 2, x, y)
+    few, many = (fp.analyse(land, theta=[0.06], n_paths=n).dynamics.paths for n in (20, 2000))
+    assert many.chance < few.chance and many.is_off
+    marks = {f.topic: f.trust for f in fp.analyse(land, theta=[0.06], n_paths=2000).findings()}
+    assert "firm" not in (marks["start"], marks["paths"], marks["occupation"])
+
+
+def test_large_surfaces_have_rates_errors_and_a_density():
+    x, y = np.linspace(-1.6, 1.6, 251), np.linspace(-1, 1, 121)
+    report = fp.analyse(surface((x**2 - 1) ** 2 + 0.1 * x + y[:, None] ** 2, x, y), theta=[0.12], n_paths=4)
+    (r,) = report.rates
+    assert "coarse" in r.sequence or 2 in r.sequence
+    assert np.isfinite(r.log10_rate_error[0, 1]) and r.log10_rate_error[0, 1] < 0.05
+    assert report.dynamics.is_coarse and report.dynamics.occupation.sum(axis=1) == pytest.approx(1)
