@@ -1,18 +1,38 @@
-"""Sums, means and Bernoulli functions of numbers that are held by their logarithms."""
+"""Sums and Bernoulli functions of numbers that are held by their logarithms."""
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
-def log_sum(logs):
-    """log of the sum of exponentials; -inf for no terms."""
+def log_sum(logs: ArrayLike, axis: int | None = None) -> float | np.ndarray:
+    """log of the sum of exponentials, of all terms or along an axis; -inf for no terms."""
     logs = np.asarray(logs)
-    top = logs.max(initial=-np.inf)
-    if not np.isfinite(top):
-        return float(top)
-    return float(top + np.log(np.exp(logs - top).sum()))
+    top = logs.max(axis, initial=-np.inf)
+    if axis is None:
+        return float(top + np.log(np.exp(logs - top).sum())) if np.isfinite(top) else float(top)
+    safe = np.where(np.isfinite(top), top, 0.0)
+    with np.errstate(divide="ignore", under="ignore", invalid="ignore", over="ignore"):
+        total = np.log(np.exp(logs - np.expand_dims(safe, axis)).sum(axis))
+    return np.where(np.isinf(top), top, safe + total)
 
 
-def dot(a, b):
+def log_sums_by(owner: np.ndarray, logs: np.ndarray, n: int) -> np.ndarray:
+    """log of the sums of exp(logs) over the terms of each of n owners; -inf without terms, NaN with a NaN."""
+    top = np.full(n, -np.inf)
+    np.maximum.at(top, owner, logs)
+    safe = np.where(np.isfinite(top), top, 0.0)
+    with np.errstate(all="ignore"):
+        return safe + np.log(np.bincount(owner, np.exp(logs - safe[owner]), n))
+
+
+def log_bernoulli(d: ArrayLike) -> np.ndarray:
+    """log of d / (exp(d) - 1), for any d."""
+    size = np.maximum(np.abs(d), 1e-9)
+    return np.where(np.abs(d) < 1e-5, -d / 2 - d * d / 24,
+                    np.log(size) - np.log(-np.expm1(-size)) - np.maximum(d, 0))
+
+
+def dot(a: np.ndarray, b: np.ndarray) -> float:
     """sum a b without BLAS: its threads spin on busy cores, and split sums differ in their last bits."""
     return float(np.einsum("i,i", a, b))

@@ -12,14 +12,17 @@ logarithms no range of exponents is left to worry about.
 """
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 ORTHOGONAL = 1e-15                               # columns whose cosine is below it count as orthogonal
 SEPARATE = 35.0  # log of the ratio of two columns beyond which the larger one no longer changes
 N_SWEEPS = 60
 
 
-def log_hitting(log_k, targets, log_source):
+def log_hitting(log_k: ArrayLike, targets: Sequence[int], log_source: ArrayLike) -> np.ndarray:
     """log t with sum_j k_ij (t_i - t_j) = w_i outside the targets and t = 0 on them.
 
     Parameters
@@ -40,7 +43,8 @@ def log_hitting(log_k, targets, log_source):
     n, targets = len(log_k), list(targets)
     w = np.array(log_source, float)
     states = [i for i in range(n) if i not in set(targets)]
-    reached = _connected(log_k, targets)
+    parts = connected_parts(n, np.argwhere(np.isfinite(log_k)))
+    reached = np.isin(parts, parts[targets])
     states = [i for i in states if reached[i]]
     exits = {}
     for place, e in enumerate(states):
@@ -59,7 +63,7 @@ def log_hitting(log_k, targets, log_source):
     return t
 
 
-def log_committor(log_k, sources, targets):
+def log_committor(log_k: ArrayLike, sources: Sequence[int], targets: Sequence[int]) -> np.ndarray:
     """log of the probability of reaching the targets before the sources, from each state."""
     log_k = np.array(log_k, float)
     np.fill_diagonal(log_k, -np.inf)
@@ -70,7 +74,7 @@ def log_committor(log_k, sources, targets):
     return np.where(q == np.inf, np.nan, q)
 
 
-def log_eigenvalues(log_c, log_m):
+def log_eigenvalues(log_c: ArrayLike, log_m: ArrayLike) -> np.ndarray:
     """log of the nonzero eigenvalues of the network with conductances c_ij and masses m_i, ascending.
 
     The matrix M^-1/2 (diag(sum c) - c) M^-1/2 is factorised as L D L^T by elimination without subtraction,
@@ -140,12 +144,35 @@ def _orthogonal_scales(u, scale):
     return scale
 
 
-def _connected(log_k, targets):
-    """Whether each state has a way to a target."""
-    reached = np.zeros(len(log_k), bool)
-    reached[list(targets)] = True
-    while True:
-        more = reached | (np.isfinite(log_k) & reached).any(1)
-        if (more == reached).all():
-            return reached
-        reached = more
+def connected_parts(n: int, edges: ArrayLike) -> np.ndarray:
+    """Number of the connected part of each of n nodes (n,); nodes without edges are parts of their own.
+
+    Parameters
+    ----------
+    n : int
+    edges : int ndarray (n_edges, 2)
+    """
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+    pairs = np.asarray(edges).reshape(-1, 2)
+    graph = coo_matrix((np.ones(len(pairs), np.int8), tuple(pairs.T)), shape=(n, n))
+    return connected_components(graph, directed=False)[1]
+
+
+def potentials(conductance: np.ndarray, leak: np.ndarray, source: np.ndarray) -> np.ndarray:
+    """x with sum_j C_ij (x_i - x_j) + leak_i x_i = source_i for a small dense network, by elimination."""
+    C, leak, b = conductance.copy(), leak.copy(), source.copy()
+    k = len(b)
+    s = np.zeros(k)
+    for i in range(k):
+        s[i] = C[i, i + 1:].sum() + leak[i]
+        for j in range(i + 1, k):
+            x = C[j, i] / s[i]
+            leak[j] += x * leak[i]
+            b[j] += x * b[i]
+            C[j, i + 1:] += x * C[i, i + 1:]
+            C[j, j] = 0.0
+    v = np.zeros(k)
+    for i in reversed(range(k)):
+        v[i] = (b[i] + C[i, i + 1:] @ v[i + 1:]) / s[i]
+    return v

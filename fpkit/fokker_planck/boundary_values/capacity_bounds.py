@@ -171,7 +171,7 @@ def _thomson(diffusion, within):
     from ..fokker_planck import FokkerPlanck
     space, grid, d = diffusion._space, diffusion.grid, diffusion.grid.ndim
     # no flow through the rim, where conductances are cut to the range of floats and exp(beta f) is huge
-    kept = diffusion.inside & ((space.B.reshape(grid.shape) <= space.rim) | within[0] | within[1])
+    kept = diffusion.inside & ((space.B.reshape(grid.shape) <= space.weight_limit) | within[0] | within[1])
     D = FokkerPlanck(diffusion.potential, diffusion.theta, _masked(grid, kept), diffusion.mobility,
                      diffusion.scheme)
     try:
@@ -257,8 +257,8 @@ def _add_ends(out, flow, k, q, sign):
 def _quadrature(space, cells):
     """Chunks (rows of `cells`, nodes (m, d) of the unit cube, weights, [beta (f - f0) - log M along each axis
     (n, m)])."""
-    from ..gibbs.region_masses import _boxes_of
-    lower, width, _ = _boxes_of(space.grid, cells)
+    from ..gibbs.region_masses import boxes_of
+    lower, width, _ = boxes_of(space.grid, cells)
     d = space.grid.ndim
     probes = np.stack(np.meshgrid(*[[0.0, 0.5, 1.0]] * d, indexing="ij"), axis=-1).reshape(-1, d)
     B = space.exponent((lower[:, :, None] + width[:, :, None]

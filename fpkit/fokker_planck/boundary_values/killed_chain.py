@@ -85,7 +85,7 @@ class KilledChain:
             one = exact_line_chain(space, {})
             return np.full((1, self.ids.size),
                            -np.inf) if one.log_ground is None else one.log_ground[None, self.ids] + one.shift
-        return ground(space, conductance, {}, by_axis=True)[:, self.ids]
+        return ground(space, conductance, by_axis=True)[:, self.ids]
 
     @property
     def n(self):
@@ -121,7 +121,7 @@ class KilledChain:
             lowered = beside
             lowered[I] = True
             m[lowered] = np.minimum(m, most)[lowered]
-        return np.where(B <= space.rim, m, 0.0)
+        return np.where(B <= space.weight_limit, m, 0.0)
 
     @cached_property
     def rows(self):

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from ...core.networks import connected_parts
+
 FLOOR = -640.0  # logs of masses below this are lifted to it: exp(-640) = 1e-278 keeps c, m and c/m in range
 LEAST_CONDUCTANCE = -670.0    # a conductance of 0 would give 0/0
 LARGEST_RATE = 650.0          # log; midpoint and the like give rates exp(|df|/(2 theta)) on steep edges
@@ -59,24 +61,26 @@ class Chain:
                 part = np.exp(log_cond - np.repeat(top, np.diff(np.r_[first, key.size])))
                 log_cond, edges = top + np.log(np.add.reduceat(part, first)), edges[first]
         shift = float(log_mass.max())
-        ground = None if log_ground is None or not np.isfinite(log_ground).any() else np.where(np.isfinite(log_mass), log_ground - shift, -np.inf)
+        ground = None
+        if log_ground is not None and np.isfinite(log_ground).any():
+            ground = np.where(np.isfinite(log_mass), log_ground - shift, -np.inf)
         return Chain(log_mass - shift, edges, log_cond - shift, ground, shift, dict(notes or {}))
 
     @property
-    def n_cells(self):
+    def n_cells(self) -> int:
         return self.log_mass.size
 
     @property
-    def states(self):
+    def states(self) -> np.ndarray:
         """Cells that are states of the chain, bool (n_cells,)."""
         return np.isfinite(self.log_mass)
 
     @property
-    def ground(self):
+    def ground(self) -> np.ndarray | None:
         """Killing rate times mass (n_cells,), or None."""
         return None if self.log_ground is None else np.exp(self.log_ground)
 
-    def in_range(self):
+    def in_range(self) -> Chain:
         """The same chain with every number inside the range of floats.
 
         A cell with log m below -640 gets mass exp(-640) and its edges are lifted with it, so that it still
@@ -115,18 +119,30 @@ class Chain:
         return csr_matrix((np.concatenate([forth, back, -diagonal[kept]]),
                            (np.concatenate([i, j, kept]), np.concatenate([j, i, kept]))), shape=(n, n))
 
-    def components(self):
+    def symmetric_generator(self, cells=None):
+        """S = D^1/2 Q D^-1/2 of the generator Q without killing, sparse and symmetric over the states (or some
+        flat `cells`, all other cells and their edges left out), and the cells."""
+        from scipy.sparse import coo_matrix
+        cells = np.flatnonzero(self.states) if cells is None else np.asarray(cells)
+        place = np.full(self.n_cells, -1)
+        place[cells] = np.arange(cells.size)
+        used = (place[self.edges] >= 0).all(axis=1)
+        (a, b), c, m = self.edges[used].T, self.log_cond[used], self.log_mass
+        i, j, k = place[a], place[b], np.arange(cells.size)
+        with np.errstate(under="ignore"):
+            off = np.exp(c - (m[a] + m[b]) / 2)
+            out = np.bincount(i, np.exp(c - m[a]), cells.size) + np.bincount(j, np.exp(c - m[b]), cells.size)
+        return coo_matrix((np.r_[off, off, -out], (np.r_[i, j, k], np.r_[j, i, k])),
+                          shape=(cells.size,) * 2).tocsc(), cells
+
+    def components(self) -> tuple[np.ndarray, int]:
         """Label of the connected part of each cell (n_cells,), -1 for cells that are not states, and the
         number of parts."""
-        from scipy.sparse import coo_matrix
-        from scipy.sparse.csgraph import connected_components
-        n = self.n_cells
-        graph = coo_matrix((np.ones(self.edges.shape[0], np.int8), tuple(self.edges.T)), shape=(n, n))
-        _, label = connected_components(graph, directed=False)
-        label = np.where(self.states, label, -1)
+        label = np.where(self.states, connected_parts(self.n_cells, self.edges), -1)
         known, label[self.states] = np.unique(label[self.states], return_inverse=True)
         return label, known.size
 
-    def __repr__(self):
-        killed = "" if self.log_ground is None else f", {int(np.isfinite(self.log_ground).sum())} with killing"
+    def __repr__(self) -> str:
+        n_killed = 0 if self.log_ground is None else int(np.isfinite(self.log_ground).sum())
+        killed = f", {n_killed} with killing" if n_killed else ""
         return f"Chain of {int(self.states.sum())} states and {self.edges.shape[0]} edges{killed}"

@@ -7,9 +7,10 @@ from functools import cached_property
 
 import numpy as np
 
+from ...core.grid import Grid
 from ...potentials.mobility import Mobility
 from ..gibbs.exponent import Exponent
-from .edges import AxisEdges
+from .wells import highest_way
 
 ABOVE = 60.0                  # theta: exp(-60) of a rate is nothing
 
@@ -29,16 +30,16 @@ class Coefficients:
     mobility : Mobility
     region : Region or None
         The absorbing set.
-    whole : Space or None
+    whole : Coefficients or None
         The same without a region, where this one has one: what no region changes is computed there once.
     """
-    grid: object
+    grid: Grid
     inside: np.ndarray
     energies: np.ndarray
     exponent: Exponent
     mobility: Mobility
     region: object = None
-    whole: object = None
+    whole: Coefficients | None = None
 
     @property
     def theta(self):
@@ -68,13 +69,10 @@ class Coefficients:
         return rank
 
     @cached_property
-    def rim(self):
-        """beta (f - f0) above which the landscape has no weight in any rate: `ABOVE` beyond the highest way
-        between two wells."""
-        if self.whole is not None:
-            return self.whole.rim
-        from .wells import highest_way
-        return highest_way(self) + ABOVE
+    def weight_limit(self):
+        """beta (f - f0) above which nothing has weight in a rate: `ABOVE` beyond the highest way between two
+        wells."""
+        return self.whole.weight_limit if self.whole is not None else highest_way(self) + ABOVE
 
     @cached_property
     def absorbed(self):
@@ -89,7 +87,7 @@ class Coefficients:
         return self.inside & ~self.absorbed
 
     def with_region(self, region):
-        """The same space with another absorbing set."""
+        """The same coefficients with another absorbing set."""
         return replace(self, region=region, whole=self.whole or self)
 
     def without_region(self):
@@ -107,3 +105,84 @@ class Coefficients:
         e = self.axis_edges[axis]
         states = self.states.ravel()
         return e if self.region is None else e.part(states[e.a] & states[e.b])
+
+    def centres(self, flat):
+        """Centres (ndim, n) of flat cells."""
+        return np.stack([c[p] for c, p in zip(self.grid.centres, np.unravel_index(flat, self.grid.shape))])
+
+    def along(self, axis, length):
+        """Steps (ndim, n) of the given lengths along one axis."""
+        step = np.zeros((self.grid.ndim, len(length)))
+        step[axis] = length
+        return step
+
+
+@dataclass(frozen=True, eq=False)
+class AxisEdges:
+    """Edges along one axis: flat cells a and b = the next one, and what follows from them."""
+    grid: Grid
+    axis: int
+    a: np.ndarray
+    b: np.ndarray
+
+    @staticmethod
+    def of(grid, inside, axis):
+        n, d = grid.shape[axis], grid.ndim
+        index = np.arange(grid.n_cells).reshape(grid.shape)
+        after = np.roll(index, -1, axis)
+        cut = tuple(slice(None) if k != axis or grid.periodic[axis] else slice(None, n - 1) for k in range(d))
+        a, b = index[cut].ravel(), after[cut].ravel()
+        flat = inside.ravel()
+        keep = flat[a] & flat[b]
+        return AxisEdges(grid, axis, a, b) if keep.all() else AxisEdges(grid, axis, a[keep], b[keep])
+
+    def part(self, keep):
+        return AxisEdges(self.grid, self.axis, self.a[keep], self.b[keep])
+
+    @cached_property
+    def place(self):
+        """Indices of a along each axis."""
+        return np.unravel_index(self.a, self.grid.shape)
+
+    @cached_property
+    def start(self):
+        """Centre of a (ndim, n)."""
+        return np.stack([c[p] for c, p in zip(self.grid.centres, self.place)])
+
+    @cached_property
+    def length(self):
+        return spacings(self.grid, self.axis)[self.place[self.axis]]
+
+    @cached_property
+    def area(self):
+        """Area of the face between a and b."""
+        return face_area(self.grid, self.axis, self.place)
+
+    @cached_property
+    def across(self):
+        """Widths of the face along each axis (ndim, n), 0 along its own."""
+        widths = np.stack([w[p] for w, p in zip(self.grid.widths, self.place)])
+        widths[self.axis] = 0.0
+        return widths
+
+    @property
+    def step(self):
+        """Vector from a to b (ndim, n)."""
+        s = np.zeros((self.grid.ndim, self.a.size))
+        s[self.axis] = self.length
+        return s
+
+
+def face_area(grid, axis, place):
+    """Area (n,) of the faces across one axis of cells at `place`, one array of indices an axis."""
+    area = np.ones(place[0].size)
+    for k, (w, p) in enumerate(zip(grid.widths, place)):
+        if k != axis:
+            area = area * w[p]
+    return area
+
+
+def spacings(grid, axis):
+    """Distance from each centre of an axis to the next (n,), around the ring for the last."""
+    c = grid.centres[axis]
+    return np.append(np.diff(c), c[0] + grid.bounds[axis][1] - grid.bounds[axis][0] - c[-1])

@@ -8,20 +8,21 @@ those of the one along x.
 import numpy as np
 from numba import njit, prange, types
 
-from ...core.compilation import FUNCTION, integer, integers_1d, kernel, number, numbers_1d, numbers_2d
+from ...core.compilation import FUNCTION, integer, integers_2d, kernel, numbers_1d, numbers_2d
 from ...core.compilation.lanes import load, store
 from ...core.compilation.special import exp, log, options
 
 
 @njit(**options)
-def _hats(L, B, first, stride, h, s0, s1, w, C, low, high, log_r, r, room):
-    """Hats of the two ends of one line of 2 h points in each patch, and log_r[r:], the logarithm of its
+def _hats(L, B, first, stride, h, s0, s1, rule, low, high, log_r, room):
+    """Hats of the two ends of one line of 2 h points in each patch, and the logarithms log_r of its
     resistance.
 
     The points are B[first + i stride:]; `low` and `high` are filled at the same places. s0, s1: widths of the
-    sub-intervals in the two halves; w (g,), C (g, g): weights of a sub-interval and integrals to its points,
-    g even. room: g + 2 rows.
+    sub-intervals in the two halves; rule (g + 1, g): weights w of a sub-interval, then the integrals C to its
+    points, g even. room: g + 2 rows.
     """
+    w, C = rule[0], rule[1:]
     n, g = 2 * h, w.size
     top, run = room[g * L:g * L + L], room[g * L + L:g * L + 2 * L]
     for l in range(L):
@@ -51,7 +52,7 @@ def _hats(L, B, first, stride, h, s0, s1, w, C, low, high, log_r, r, room):
             for l in range(L):
                 store(run, (l,), load(run, (l,), 0, 2) + x * load(low, (p + l,), 1, 2), 0, 2)
     for l in range(L):
-        log_r[r + l] = top[l] + log(run[l])
+        log_r[l] = top[l] + log(run[l])
         top[l] = 1 / max(run[l], 1e-300) if run[l] > 0.0 else 0.0     # from here on the scale of the hats
         run[l] = 0.0
     for c in range(n - g, -1, -g):                       # from the other end: never 1 - high
@@ -96,10 +97,11 @@ def _conductance(L, log_r, l, there, both, side, h, weights, hat, theta):
 
 
 @njit(**options)
-def _line(L, ends, which, first, n_last, k, u, w, points, s0, s1, weights):
+def _line(L, ends, which, first, n_last, u, w, points, s0, s1, weights):
     """Points (2 h, L) of patches along one axis, the widths of the sub-intervals of the two halves, and the
     weights of the points."""
     h = u.size
+    k = h // w.size
     for l in range(L):
         q = which[min(first + l, n_last - 1)]
         a, b, c = ends[0, q], ends[1, q], ends[2, q]
@@ -110,10 +112,12 @@ def _line(L, ends, which, first, n_last, k, u, w, points, s0, s1, weights):
 
 
 @njit(**options)
-def _patches(L, value, p, beta, f0, B_given, Bx_given, By_given, log_mx, log_my, theta, xs, ys, P, Q, corner,
-             kx, ky, ux, uy, w, C, n_first, n_last, out):
-    g = w.size
-    hx, hy = ux.size, uy.size
+def _patches(L, value, p, numbers, exponents, ends, places, points, rule, n_first, n_last, out):
+    beta, f0, theta, log_mx, log_my = numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]
+    (B_given, Bx_given, By_given), (xs, ys), (ux, uy) = exponents, ends, points
+    P, Q, corner = places[0], places[1], places[2]
+    w = rule[0]
+    g, hx, hy = w.size, ux.size, uy.size
     nx, ny = 2 * hx, 2 * hy
     n = nx * ny
     m = (n + ny + nx) * L
@@ -127,8 +131,8 @@ def _patches(L, value, p, beta, f0, B_given, Bx_given, By_given, log_mx, log_my,
     sx0, sx1, sy0, sy1, room = np.empty(L), np.empty(L), np.empty(L), np.empty(L), np.empty((g + 2) * L)
     least, row, column, sums, mass = np.empty(L), np.empty(L), np.empty(L), np.empty(4 * L), np.empty((4, L))
     for first in range(n_first, n_last, L):
-        _line(L, xs, P, first, n_last, kx, ux, w, x, sx0, sx1, weight_x)
-        _line(L, ys, Q, first, n_last, ky, uy, w, y, sy0, sy1, weight_y)
+        _line(L, xs, P, first, n_last, ux, w, x, sx0, sx1, weight_x)
+        _line(L, ys, Q, first, n_last, uy, w, y, sy0, sy1, weight_y)
         if is_given:
             for l in range(L):
                 k = min(first + l, n_last - 1)
@@ -154,11 +158,11 @@ def _patches(L, value, p, beta, f0, B_given, Bx_given, By_given, log_mx, log_my,
                 b = 1e300 if b == np.inf else b
                 E[i] = -1e300 if b == -np.inf else b
         for j in range(ny):
-            _hats(L, Ex, j * L, ny * L, hx, sx0, sx1, w, C, x_low, x_high, log_rx, j * L, room)
+            _hats(L, Ex, j * L, ny * L, hx, sx0, sx1, rule, x_low, x_high, log_rx[j * L:], room)
         for i in range(nx):
-            _hats(L, Ey, i * ny * L, L, hy, sy0, sy1, w, C, y_low, y_high, log_ry, i * L, room)
-        _hats(L, Ey, n * L, L, hy, sy0, sy1, w, C, y_low, y_high, unused, 0, room)
-        _hats(L, Ex, (n + ny) * L, L, hx, sx0, sx1, w, C, x_low, x_high, unused, 0, room)
+            _hats(L, Ey, i * ny * L, L, hy, sy0, sy1, rule, y_low, y_high, log_ry[i * L:], room)
+        _hats(L, Ey, n * L, L, hy, sy0, sy1, rule, y_low, y_high, unused, room)
+        _hats(L, Ex, (n + ny) * L, L, hx, sx0, sx1, rule, x_low, x_high, unused, room)
         for l in range(L):
             least[l] = E[l]
             for q in range(4):
@@ -181,10 +185,9 @@ def _patches(L, value, p, beta, f0, B_given, Bx_given, By_given, log_mx, log_my,
                     for j in range(b * hy, b * hy + hy):
                         at = (i * ny + j) * L
                         for l in range(L):
+                            weight = load(weight_x, (i * L + l,), 2, 10), load(weight_y, (j * L + l,), 3, 10)
                             v = exp(load(least, (l,), 0, 10)
-                                    - load(E, (at + l,), 1, 10)) * load(weight_x, (i * L + l,), 2,
-                                                                        10) * load(weight_y, (j * L + l,), 3,
-                                                                                   10)
+                                    - load(E, (at + l,), 1, 10)) * weight[0] * weight[1]
                             share = load(row, (l,), 4, 10) > 0.0
                             v0 = v * (load(x_low, (at + l,), 5, 10) if share else low_x)
                             v1 = v * (load(x_high, (at + l,), 6, 10) if share else high_x)
@@ -202,46 +205,42 @@ def _patches(L, value, p, beta, f0, B_given, Bx_given, By_given, log_mx, log_my,
                             mass[q if c >> q & 1 else 2 * a + b, l] += sums[q * L + l]
         for l in range(min(L, n_last - first)):
             k = first + l
-            c00, c01, c10, c11 = corner[k] & 1 > 0, corner[k] & 2 > 0, corner[k] & 4 > 0, corner[k] & 8 > 0
+            c = corner[k]
+            c00, c01, c10, c11 = c & 1 > 0, c & 2 > 0, c & 4 > 0, c & 8 > 0
             for q in range(4):
-                out[k, q] = log(mass[q, l]) - least[l] if corner[k] >> q & 1 else -np.inf
+                out[k, q] = log(mass[q, l]) - least[l] if c >> q & 1 else -np.inf
             every = c00 and c01 and c10 and c11
-            out[k, 4] = _conductance(L, log_rx, l, c00 and c10, every, 0, hy, weight_y, y_low[n * L:],
-                                     theta) + log_mx
-            out[k, 5] = _conductance(L, log_rx, l, c01 and c11, every, 1, hy, weight_y, y_high[n * L:],
-                                     theta) + log_mx
-            out[k, 6] = _conductance(L, log_ry, l, c00 and c01, every, 0, hx, weight_x, x_low[(n + ny) * L:],
-                                     theta) + log_my
-            out[k, 7] = _conductance(L, log_ry, l, c10 and c11, every, 1, hx, weight_x, x_high[(n + ny) * L:],
-                                     theta) + log_my
+            along_x, along_y = y_low[n * L:], x_low[(n + ny) * L:]
+            out[k, 4] = log_mx + _conductance(L, log_rx, l, c00 and c10, every, 0, hy, weight_y, along_x, theta)
+            out[k, 6] = log_my + _conductance(L, log_ry, l, c00 and c01, every, 0, hx, weight_x, along_y, theta)
+            along_x, along_y = y_high[n * L:], x_high[(n + ny) * L:]
+            out[k, 5] = log_mx + _conductance(L, log_rx, l, c01 and c11, every, 1, hy, weight_y, along_x, theta)
+            out[k, 7] = log_my + _conductance(L, log_ry, l, c10 and c11, every, 1, hx, weight_x, along_y, theta)
 
 
-_signature = types.void(integer, FUNCTION["value"], numbers_1d, number, number, numbers_2d, numbers_2d,
-                        numbers_2d, number, number, number, numbers_2d, numbers_2d,
-                        integers_1d, integers_1d, integers_1d, integer, integer, numbers_1d, numbers_1d,
-                        numbers_1d, numbers_2d, numbers_2d)
+_signature = types.void(integer, FUNCTION["value"], numbers_1d, numbers_1d, types.UniTuple(numbers_2d, 3),
+                        types.UniTuple(numbers_2d, 2), integers_2d, types.UniTuple(numbers_1d, 2), numbers_2d,
+                        numbers_2d)
 
 
 @kernel(_signature)
-def patches(lanes, value, p, beta, f0, B, Bx, By, log_mx, log_my, theta, xs, ys, P, Q, corner, kx, ky, ux, uy,
-            w, C, out):
+def patches(lanes, value, p, numbers, exponents, ends, places, points, rule, out):
     """out (n, 8): logarithms of the masses of patches (P, Q) for cells (0, 0), (0, 1), (1, 0), (1, 1), and of
     the conductances along x on the low and high side of y and along y on the low and high side of x.
 
-    B (n, points): beta (f - f0); with no rows it is asked of `value`. Bx, By: the same minus the log mobility
-    of each axis where that changes with the place (else no rows, and log_mx, log_my are its logarithms). xs,
-    ys (3, n_patches): low end, face and high end; corner: bit 2 a + b says that cell (a, b) is a state; kx,
-    ky sub-intervals a half with points ux, uy. lanes: patches that go together.
+    numbers: beta, f0, theta, log_mx, log_my. exponents = (B, Bx, By): B (n, points) is beta (f - f0), asked of
+    `value` where it has no rows; Bx, By the same minus the log mobility of each axis where that changes with
+    the place (else no rows, and log_mx, log_my are its logarithms). ends = (xs, ys), each (3, n_patches): low
+    end, face and high end. places (3, n): P, Q, and bits 2 a + b that say that cell (a, b) is a state.
+    points: Gauss points of half a patch along x and y; rule as in `_hats`. lanes: patches that go together.
     """
-    _patches(lanes, value, p, beta, f0, B, Bx, By, log_mx, log_my, theta, xs, ys, P, Q, corner, kx, ky, ux,
-             uy, w, C, 0, P.size, out)
+    _patches(lanes, value, p, numbers, exponents, ends, places, points, rule, 0, places.shape[1], out)
 
 
 @kernel(_signature, parallel=True)
-def patches_parallel(lanes, value, p, beta, f0, B, Bx, By, log_mx, log_my, theta, xs, ys, P, Q, corner, kx,
-                     ky, ux, uy, w, C, out):
-    n_jobs = min(P.size, 64)
+def patches_parallel(lanes, value, p, numbers, exponents, ends, places, points, rule, out):
+    n = places.shape[1]
+    n_jobs = min(n, 64)
     for job in prange(n_jobs):
-        _patches(lanes, value, p, beta, f0, B, Bx, By, log_mx, log_my, theta, xs, ys, P, Q, corner, kx, ky,
-                 ux, uy, w, C,
-                 job * P.size // n_jobs, (job + 1) * P.size // n_jobs, out)
+        _patches(lanes, value, p, numbers, exponents, ends, places, points, rule, job * n // n_jobs,
+                 (job + 1) * n // n_jobs, out)

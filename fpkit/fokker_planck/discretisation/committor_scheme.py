@@ -13,13 +13,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...core.compilation import load
+from ...core.compilation.kernels import PARALLEL_CELLS
 from ..gibbs.quadrature import cumulative, gauss
 
 STEP = 2.5                   # change of beta f on one of the sub-intervals of half a patch
 MAX_PIECES = 16
 POINTS = 1_500_000           # held at a time where the exponents are given to the kernel
 MANY = 256  # points of a quadrant beyond which fewer patches go together, to stay in the cache
-FAR = 190.0  # theta above the rim: beyond the rim a few digits, beyond this the order of magnitude are enough
+FAR = 190.0  # theta above the weight limit: beyond the limit a few digits, beyond this the magnitude is enough
 
 
 @dataclass(frozen=True)
@@ -47,17 +49,19 @@ def committor_plane(space):
     grid = space.grid
     P, Q = (_Patches.of(grid, k) for k in range(2))
     padded = np.pad(space.states, ((0, 1), (0, 1)))                            # index -1 finds no state
-    corner = {(a, b): padded[np.ix_(i, j)] for a, i in ((0, P.before), (1, P.after)) for b,
-              j in ((0, Q.before), (1, Q.after))}
+    corner = {(a, b): padded[np.ix_(i, j)] for a, i in enumerate((P.before, P.after))
+              for b, j in enumerate((Q.before, Q.after))}
     shape = P.before.size, Q.before.size
     logs = {key: np.full(shape, -np.inf) for key in [("m", a, b) for a in (0, 1) for b in (0, 1)]
             + [("x", 0), ("x", 1), ("y", 0), ("y", 1)]}
     used = corner[0, 0] | corner[0, 1] | corner[1, 0] | corner[1, 1]
+    states = sum(np.where(c, 1 << (2 * a + b), 0) for (a, b), c in corner.items())
+    ends = tuple(np.stack([axis.low, axis.face, axis.high]) for axis in (P, Q))
     for n_gauss, kx, ky, pick in _classes(space, P, Q, used):
         per = pick[0].size if _is_asked(space) else max(1, POINTS // (4 * kx * ky * n_gauss**2))
         for k in range(0, pick[0].size, per):
-            p, q = (np.ascontiguousarray(i[k:k + per]) for i in pick)
-            values = _patches(space, P, Q, p, q, {key: c[p, q] for key, c in corner.items()}, n_gauss, kx, ky)
+            p, q = (i[k:k + per] for i in pick)
+            values = _patches(space, ends, np.stack([p, q, states[p, q]]), n_gauss, kx, ky)
             for key, v in zip(logs, values.T):
                 logs[key][p, q] = v
     return _gathered(space, logs, shape)
@@ -77,7 +81,7 @@ def _classes(space, P, Q, used):
     # an extremum inside a half shows in the bend only
     change_x = change_x + np.max([abs(B[0, j] - 2 * B[1, j] + B[2, j]) for j in range(3)], axis=0) / 2
     change_y = change_y + np.max([abs(B[i, 0] - 2 * B[i, 1] + B[i, 2]) for i in range(3)], axis=0) / 2
-    remote, far = space.rim, space.rim + FAR
+    remote, far = space.weight_limit, space.weight_limit + FAR
     step = np.where(lowest > far, 1e9, np.where(lowest > remote, 12.0, STEP))
     kx, ky = (np.clip(2 ** np.ceil(np.log2(np.maximum(np.ceil(c / step), 1))), 1, MAX_PIECES).astype(int)
               for c in (change_x, change_y))
@@ -94,32 +98,29 @@ def _is_asked(space):
     return space.exponent.is_compiled and space.mobility.function is None
 
 
-def _patches(space, P, Q, p, q, corner, n_gauss, kx, ky):
-    """Logarithms of the contributions of patches (p, q) to the masses of their four corners and the
+def _patches(space, ends, places, n_gauss, kx, ky):
+    """Logarithms of the contributions of the patches at `places` to the masses of their four corners and the
     conductances of their four edges (n, 8)."""
-    from ...core.compilation.kernels import PARALLEL_CELLS
-    from . import committor_kernels as patch_kernels
+    from . import committor_kernels as kernels
     x, w = gauss(n_gauss)
-    ux, uy = (((np.arange(k)[:, None] + x) / k).ravel() for k in (kx, ky))
-    xs, ys = (np.stack([axis.low, axis.face, axis.high]) for axis in (P, Q))
-    none = np.empty((0, 0))
+    points = tuple(((np.arange(k)[:, None] + x) / k).ravel() for k in (kx, ky))
+    n, none = places.shape[1], np.empty((0, 0))
     B, Bx, By, log_m = none, none, none, (0.0, 0.0)
     if not _is_asked(space):
-        X = _points(xs[:, p], ys[:, q], ux, uy)
-        B = np.nan_to_num(space.exponent(X), nan=np.nan, posinf=1e300, neginf=-1e300).reshape(p.size, -1)
+        X = _points(*(s[:, p] for s, p in zip(ends, places)), *points)
+        B = np.nan_to_num(space.exponent(X), nan=np.nan, posinf=1e300, neginf=-1e300).reshape(n, -1)
         if space.mobility.function is not None:
             Bx, By = (B - space.mobility.log_along(axis, X).reshape(B.shape) for axis in (0, 1))
     # with a full tensor hats only: any weight gives a partition of unity
     if space.mobility.diagonal is not None:
         log_m = space.mobility.log_along(0, None), space.mobility.log_along(1, None)
-    states = sum(np.where(c, 1 << (2 * a + b), 0) for (a, b), c in corner.items())
-    out, e = np.empty((p.size, 8)), space.exponent
-    value, parameters = (e.potential.block("value"),
-                         e.potential.p) if e.is_compiled else (_nothing(), np.empty(0))
-    run = patch_kernels.patches_parallel if p.size >= PARALLEL_CELLS else patch_kernels.patches
-    lanes = min(16 if ux.size * uy.size <= MANY else 4, -(-p.size // 4) * 4)
-    run(lanes, value, parameters, e.beta, e.f0, B, Bx, By, *log_m, space.theta, xs, ys, p, q, states, kx, ky,
-        ux, uy, w.copy(), cumulative(n_gauss), out)
+    out, e = np.empty((n, 8)), space.exponent
+    value, parameters = ((e.potential.block("value"), e.potential.p) if e.is_compiled
+                         else (_nothing(), np.empty(0)))
+    run = kernels.patches_parallel if n >= PARALLEL_CELLS else kernels.patches
+    lanes = min(16 if points[0].size * points[1].size <= MANY else 4, -(-n // 4) * 4)
+    run(lanes, value, parameters, np.array([e.beta, e.f0, space.theta, *log_m]), (B, Bx, By), ends,
+        np.ascontiguousarray(places), points, np.vstack([w, cumulative(n_gauss)]), out)
     return out
 
 
@@ -136,7 +137,6 @@ def _points(xs, ys, ux, uy):
 
 def _nothing():
     """A block function for the kernel to hold where the exponents are given."""
-    from ...core.compilation import load
     return load("value", "def value(X, p, out):\n    out[:] = 0.0\n")
 
 

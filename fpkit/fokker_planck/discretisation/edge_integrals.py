@@ -6,9 +6,20 @@ import numpy as np
 
 from ..gibbs.quadrature import cumulative, gauss
 
-STEP, ABOVE_RIM = 2.0, 16.0   # change of beta f on one sub-interval, and where nothing of weight lies
+STEP, ABOVE_LIMIT = 2.0, 16.0 # change of beta f on one sub-interval, and where nothing of weight lies
 MAX_PIECES = 1024
 CHUNK = 400_000               # points held at a time
+
+
+def log_mean_exp(exponents, pieces, n_points=4):
+    """log of int_0^1 exp(E(s)) ds for n exponents, by Gauss points on `pieces` equal sub-intervals.
+
+    ``exponents(s)`` gives E at the fractions s, shape (len(s), n).
+    """
+    x, w = gauss(n_points)
+    E = exponents(((np.arange(pieces)[:, None] + x) / pieces).ravel())
+    top = E.max(0)
+    return top + np.log(np.tile(w / pieces, pieces) @ np.exp(E - top))
 
 
 def log_mean_resistance(space, start, step, axis, n_points=4):
@@ -29,15 +40,9 @@ def log_mean_resistance(space, start, step, axis, n_points=4):
     """
     out = np.empty(start.shape[1])
     for pieces, pick in _by_pieces(space, start, step):
-        x, _ = gauss(n_points)
-        s = ((np.arange(pieces)[:, None] + x) / pieces).ravel()
-        w = np.tile(gauss(n_points)[1] / pieces, pieces)
-        per = max(1, CHUNK // s.size)
-        for k in range(0, pick.size, per):
-            at = pick[k:k + per]
-            E = _exponents(space, start[:, at], step[:, at], s, axis)              # (points, n)
-            top = E.max(0)
-            out[at] = top + np.log(w @ np.exp(E - top))
+        for at in _chunks(pick, pieces * n_points):
+            out[at] = log_mean_exp(lambda s, at=at: _exponents(space, start[:, at], step[:, at], s, axis),
+                                   pieces, n_points)
     return out
 
 
@@ -59,17 +64,13 @@ def hats(space, start, step, axis=0, n_points=8):
     C = cumulative(n_points)
     for pieces, pick in _by_pieces(space, start, step, least=4):
         s = ((np.arange(pieces)[:, None] + x) / pieces).ravel()
-        per = max(1, CHUNK // s.size)
-        for k in range(0, pick.size, per):
-            at = pick[k:k + per]
-            B = space.exponent((start[:, at, None] + step[:, at, None]
-                                * s).reshape(d, -1)).reshape(at.size, pieces, n_points)
+        for at in _chunks(pick, s.size):
+            X = (start[:, at, None] + step[:, at, None] * s).reshape(d, -1)
+            B = space.exponent(X).reshape(at.size, pieces, n_points)
             R = B
-            if axis is not None and space.mobility.function is not None:
-                R = B - space.mobility.log_along(axis, (start[:, at, None] + step[:, at, None]
-                                                        * s).reshape(d, -1)).reshape(B.shape)
-            elif axis is not None:
-                R = B - space.mobility.log_along(axis, None)
+            if axis is not None:
+                log_m = space.mobility.log_along(axis, X)
+                R = B - (log_m.reshape(B.shape) if space.mobility.function is not None else log_m)
             top, low = R.max((1, 2)), B.min((1, 2))
             e = np.exp(R - top[:, None, None])
             full = e @ w
@@ -89,6 +90,12 @@ def hats(space, start, step, axis=0, n_points=8):
     return out
 
 
+def _chunks(pick, n_points):
+    """Parts of an array of indices, each of which asks for at most CHUNK points."""
+    per = max(1, CHUNK // n_points)
+    return (pick[k:k + per] for k in range(0, pick.size, per))
+
+
 def _exponents(space, start, step, s, axis):
     """beta (f - f0) - log M at fractions s of segments: (len(s), n)."""
     d, n = start.shape
@@ -106,8 +113,8 @@ def _by_pieces(space, start, step, least=1):
     B = _exponents(space, start, step, probes, None)
     change = np.abs(np.diff(B, axis=0)).max(0) * 4
     wanted = np.ceil(change / STEP)
-    remote = B.min(0) > space.rim
-    wanted[remote] = np.minimum(wanted[remote], np.maximum(np.ceil(change[remote] / ABOVE_RIM), 1))
+    remote = B.min(0) > space.weight_limit
+    wanted[remote] = np.minimum(wanted[remote], np.maximum(np.ceil(change[remote] / ABOVE_LIMIT), 1))
     wanted = np.clip(wanted, least, MAX_PIECES)
     pieces = (2 ** np.ceil(np.log2(wanted))).astype(int)
     return [(int(p), np.flatnonzero(pieces == p)) for p in np.unique(pieces)]

@@ -3,7 +3,7 @@ way."""
 import numpy as np
 from numba import njit, prange, types
 
-from ...core.compilation import FUNCTION, integer, integers_1d, kernel, number, numbers_1d, numbers_2d
+from ...core.compilation import FUNCTION, integer, integers_1d, kernel, numbers_1d, numbers_2d
 from ...core.compilation.special import exp, log, options
 
 LANES = 32
@@ -12,8 +12,10 @@ LARGEST = 1e300                        # stands for an exponent of infinity, so 
 
 
 @njit(**options)
-def _means(grid, shape, axis, value, p, beta, f0, a, x, w, lines, step, coarse, most, rim, first, last, out):
+def _means(grid, shape, axis, value, p, numbers, a, rule, lines, first, last, out):
     d, L = shape.size, LANES
+    beta, f0, step, coarse, most, limit = numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], numbers[5]
+    x, w = rule[0], rule[1]
     # where the coordinates of each axis begin in grid: centres, widths, distances to the next centre
     begin = np.zeros(d, np.int64)
     for k in range(1, d):
@@ -21,9 +23,7 @@ def _means(grid, shape, axis, value, p, beta, f0, a, x, w, lines, step, coarse, 
     X, V = np.empty((d, L)), np.empty(L)
     base, width, length = np.empty((d, L)), np.empty((d, L)), np.empty(L)
     top, total, acc = np.empty(L), np.empty(L), np.empty(L)
-    n_lines = 1
-    for k in range(d - 1):
-        n_lines *= lines.shape[1]
+    n_lines = lines.shape[1] ** (d - 1)
     for start in range(first, last, L):
         m = min(L, last - start)
         for l in range(L):
@@ -52,7 +52,7 @@ def _means(grid, shape, axis, value, p, beta, f0, a, x, w, lines, step, coarse, 
                 lowest = min(lowest, e)
                 top[l] = max(top[l], e)
         wanted = change / step
-        if lowest > rim:
+        if lowest > limit:
             wanted = min(wanted, max(change / coarse, 1.0))
         pieces = 1
         while pieces < wanted and pieces < most:
@@ -88,20 +88,20 @@ def _means(grid, shape, axis, value, p, beta, f0, a, x, w, lines, step, coarse, 
             out[start + l] = log(total[l]) - top[l]
 
 
-@kernel(types.void(numbers_2d, integers_1d, integer, FUNCTION["value"], numbers_1d, number, number,
-                   integers_1d, numbers_1d, numbers_1d, numbers_2d,
-                   number, number, integer, number, numbers_1d), parallel=True)
-def face_means(grid, shape, axis, value, p, beta, f0, a, x, w, lines, step, coarse, most, rim, out):
+@kernel(types.void(numbers_2d, integers_1d, integer, FUNCTION["value"], numbers_1d, numbers_1d, integers_1d,
+                   numbers_2d, numbers_2d, numbers_1d), parallel=True)
+def face_means(grid, shape, axis, value, p, numbers, a, rule, lines, out):
     """out (n,): log of the mean over lines through the face of 1 / (mean of exp(beta (f - f0)) along the
     line), of the edges that leave cells a (n,) along `axis`.
 
     grid (3, sum of shape): centres, widths and distances to the next centre of all axes, one axis after the
-    other. x, w: Gauss rule on a piece of a line; lines (2, q): that of the lines, on each axis of the face.
-    An edge is cut in pieces, a power of two and at most `most`, on which beta f changes by at most `step`, or
-    `coarse` where all of it lies above the rim.
+    other. numbers: beta, f0, step, coarse, most, limit: an edge is cut in pieces, a power of two and at most
+    `most`, on which beta f changes by at most `step`, or `coarse` where all of it lies above the limit.
+    rule (2, points): Gauss rule on a piece of a line; lines (2, q): that of the lines, on each axis of the
+    face.
     """
     n = a.size
     n_jobs = max(1, min(n // (4 * LANES), 64))
     for job in prange(n_jobs):
-        _means(grid, shape, axis, value, p, beta, f0, a, x, w, lines, step, coarse, most, rim,
-               job * n // n_jobs, (job + 1) * n // n_jobs, out)
+        _means(grid, shape, axis, value, p, numbers, a, rule, lines, job * n // n_jobs,
+               (job + 1) * n // n_jobs, out)

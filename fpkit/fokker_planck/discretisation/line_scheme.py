@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .absorbing_boundary import check_selection
 from .chain import Chain
 from .edge_integrals import hats
 
@@ -12,17 +13,14 @@ def exact_line_chain(space, notes):
     mean passage times between nodes are those of the continuum, on any mesh and at any temperature.
     """
     grid, n = space.grid, space.grid.n_cells
-    e, states, theta = space.axis_edges[0], space.states, space.theta
+    states, theta, centre = space.states, space.theta, grid.centres[0]
     if space.region is not None:
-        from .absorbing_boundary import check_selection
         check_selection(space)
-    both = states[e.a] & states[e.b]
-    centre = grid.centres[0]
+    e = space.pairs(0)
     log_mass, log_ground = np.full(n, -np.inf), np.full(n, -np.inf)
-    R, left, right = hats(space, e.start[:, both], e.step[:, both])
-    a, b = e.a[both], e.b[both]
-    np.logaddexp.at(log_mass, a, left)
-    np.logaddexp.at(log_mass, b, right)
+    R, left, right = hats(space, e.start, e.step)
+    np.logaddexp.at(log_mass, e.a, left)
+    np.logaddexp.at(log_mass, e.b, right)
     log_cond = np.log(theta) - R
     for i, step in _walls(space, absorbing=False):
         _, left, right = hats(space, centre[None, i], step[None])
@@ -33,7 +31,7 @@ def exact_line_chain(space, notes):
             np.logaddexp.at(log_mass, i, left)
             np.logaddexp.at(log_ground, i, np.log(theta) - R)
     log_mass = np.where(states, log_mass, -np.inf)
-    return Chain.of(log_mass, np.stack([a, b], axis=1), log_cond, log_ground, notes)
+    return Chain.of(log_mass, np.stack([e.a, e.b], axis=1), log_cond, log_ground, notes)
 
 
 def _walls(space, absorbing):
@@ -66,7 +64,3 @@ def _crossing(region, start, step):
     """Steps shortened to the boundary of the region."""
     s = region.crossing(start[:, None], (start + step)[:, None])
     return step * np.clip(np.nan_to_num(s, nan=1.0), 1e-12, 1.0)
-
-
-def _with_shift(chain):
-    return chain.log_mass + chain.shift

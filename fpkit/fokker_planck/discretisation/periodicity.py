@@ -10,13 +10,10 @@ SAMPLES = 9
 
 def check_periodic(potential, grid):
     """Refuse a potential whose values or gradients differ at opposite walls of a periodic axis."""
-    for axis in range(grid.ndim):
-        if not grid.periodic[axis]:
-            continue
-        lines = [np.linspace(low, high, SAMPLES + 2)[1:-1] for low, high in grid.bounds]
-        lines[axis] = np.array([grid.bounds[axis][0], np.mean(grid.bounds[axis]), grid.bounds[axis][0] * 0.7
-                                + grid.bounds[axis][1] * 0.3,
-                                grid.bounds[axis][1]])
+    for axis in np.flatnonzero(grid.periodic):
+        low, high = grid.bounds[axis]
+        lines = [np.linspace(a, b, SAMPLES + 2)[1:-1] for a, b in grid.bounds]
+        lines[axis] = np.array([low, np.mean(grid.bounds[axis]), low * 0.7 + high * 0.3, high])
         points = np.moveaxis(np.stack(np.meshgrid(*lines, indexing="ij"), axis=-1), axis, 0)
         with np.errstate(all="ignore"):
             f = np.asarray(potential(points), float)
@@ -28,18 +25,15 @@ def check_periodic(potential, grid):
         scale = np.ptp(f[usable])
         if jump > JUMP * scale + 1e-12 * np.abs(f[usable]).max():
             raise ValueError(f"the potential is not periodic on axis {axis}: it jumps by {jump:.3g} between "
-                             f"the walls at {grid.bounds[axis][0]:g} and "
-                             f"{grid.bounds[axis][1]:g}; correct the bounds to one period or use "
+                             f"the walls at {low:g} and {high:g}; correct the bounds to one period or use "
                              "periodic=False.")
         if potential.is_black_box:
             continue
         with np.errstate(all="ignore"):
             g = np.asarray(potential.gradient(points), float)[..., axis]
-        kink = np.abs(g[-1] - g[0])[pair & np.isfinite(g[0]) & np.isfinite(g[-1])]
+        kink = np.abs(g[-1] - g[0])[pair & np.isfinite(g[0]) & np.isfinite(g[-1])].max(initial=0.0)
         largest = np.abs(g[np.isfinite(g)]).max(initial=0.0)
-        if kink.size and kink.max() > GRADIENT_JUMP * largest and largest * (grid.bounds[axis][1]
-                                                                             - grid.bounds[axis][0]) > 1e-9 * (scale + 1e-300):
-            raise ValueError(f"the potential is not periodic on axis {axis}: its slope jumps by "
-                             f"{kink.max():.3g} between the walls at "
-                             f"{grid.bounds[axis][0]:g} and {grid.bounds[axis][1]:g}; correct the bounds to "
-                             "one period or use periodic=False.")
+        if kink > GRADIENT_JUMP * largest and largest * (high - low) > 1e-9 * (scale + 1e-300):
+            raise ValueError(f"the potential is not periodic on axis {axis}: its slope jumps by {kink:.3g} "
+                             f"between the walls at {low:g} and {high:g}; correct the bounds to one period "
+                             "or use periodic=False.")

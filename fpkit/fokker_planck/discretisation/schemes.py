@@ -13,16 +13,21 @@ from __future__ import annotations
 import numpy as np
 
 from ...core import checks
+from .absorbing_boundary import ground, outside_fractions
 from .chain import Chain
+from .committor_scheme import committor_plane
 from .edge_rules import axis_conductances, node_masses
-from .line_scheme import exact_line_chain, _with_shift
+from .line_scheme import exact_line_chain
+from .tensor_stencil import tensor_edges
 
 CONDUCTANCES = ("scharfetter-gummel", "sqra", "midpoint", "harmonic", "arithmetic", "quadrature", "face",
                 "committor")
 MASSES = ("node", "cell", "committor")
 RECOMMENDED = {1: ("quadrature", "committor"), 2: ("committor", "committor"), 3: ("face", "cell")}
 ALIASES = {"sg": "scharfetter-gummel"}
-def names(ndim=2):
+
+
+def names(ndim: int = 2) -> list[str]:
     """Names accepted as `scheme` in `ndim` dimensions: "recommended", a conductance (with node masses), or
     conductance/mass."""
     conductances = [c for c in CONDUCTANCES if ndim > 1 or c not in ("face", "committor")]
@@ -47,7 +52,7 @@ def assemble(space, scheme, cell_log_mass):
 
     Parameters
     ----------
-    space : Space
+    space : Coefficients
     scheme : str
     cell_log_mass : callable
         Gives log of int exp(-beta (f - f0)) over the cells (flat) when it is called.
@@ -57,31 +62,34 @@ def assemble(space, scheme, cell_log_mass):
     Chain
         Raw logarithms, not clipped.
     """
-    conductance, mass = parsed(scheme, space.grid.ndim)
+    d = space.grid.ndim
+    conductance, mass = parsed(scheme, d)
     notes = {"scheme": f"{conductance}/{mass}"}
-    if space.grid.ndim == 1 and (conductance, mass) == ("quadrature", "committor"):
+    if d == 1 and (conductance, mass) == ("quadrature", "committor"):
         return exact_line_chain(space, notes)
+    log_mass = None
     if space.mobility.tensor is not None:
-        from .tensor_stencil import tensor_edges
         if conductance in ("face", "committor"):
             conductance = "quadrature"
             notes["scheme"] = f"quadrature/{mass} on the stencil of the tensor"
         edges, log_cond = tensor_edges(space, conductance)
     elif conductance == "committor":
-        from .committor_scheme import committor_plane
         log_mass, edges, log_cond = committor_plane(space)
     else:
-        found = [axis_conductances(space, k, conductance) for k in range(space.grid.ndim)]
-        edges, log_cond = np.concatenate([f[0] for f in found]), np.concatenate([f[1] for f in found])
-    if mass == "committor" and conductance != "committor":
-        from .committor_scheme import committor_plane
-        log_mass = committor_plane(space)[0] if space.grid.ndim == 2 else _with_shift(exact_line_chain(space.without_region(), {}))
-    elif mass != "committor":
-        log_mass = node_masses(space) if mass == "node" else np.array(cell_log_mass(), float).ravel()
+        edges, log_cond = (np.concatenate(part) for part in zip(*(axis_conductances(space, k, conductance)
+                                                                  for k in range(d))))
+    if mass == "node":
+        log_mass = node_masses(space)
+    elif mass == "cell":
+        log_mass = np.array(cell_log_mass(), float).ravel()
+    elif d == 1:
+        line = exact_line_chain(space.without_region(), {})
+        log_mass = line.log_mass + line.shift
+    elif log_mass is None:
+        log_mass = committor_plane(space)[0]
     log_mass = np.where(space.states.ravel(), log_mass, -np.inf)
     log_ground = None
     if space.region is not None:
-        from .absorbing_boundary import ground, outside_fractions
-        log_ground = ground(space, conductance, notes)
+        log_ground = ground(space, conductance)
         log_mass = log_mass + outside_fractions(space)
     return Chain.of(log_mass, edges, log_cond, log_ground, notes)

@@ -17,6 +17,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from .absorbing_boundary import axis_cuts
+from .edge_integrals import hats
+
 AGREED, STEPS = 1e-13, 60         # what repeated solves can agree to, and how many are cheap
 ROUGH = 1e-6  # relative change after which steps that shrink no more have reached rounding
 # bounds of a: (1/2, 1) where f changes little in a cell, and steps that converge anywhere
@@ -58,10 +61,8 @@ class ShortleyWellerRows:
         h = sum((g for g in self.excess_grounds if g is not None), np.zeros(out.n))
         nodes = self.nodes = np.unique(np.concatenate([np.flatnonzero(self.cut), np.flatnonzero(h != 0),
                                                        self.rows, self.columns]))
-        self._ids, self._h = out.ids, h[nodes]
-        self._row, self._column, k = np.searchsorted(nodes,
-                                                     self.rows), np.searchsorted(nodes,
-                                                                                 self.columns), np.arange(nodes.size)
+        self._ids, self._h, k = out.ids, h[nodes], np.arange(nodes.size)
+        self._row, self._column = np.searchsorted(nodes, self.rows), np.searchsorted(nodes, self.columns)
         data = np.concatenate([self.excess, -self.excess, self._h])
         at = np.concatenate([self._row, self._row, k]), np.concatenate([self._row, self._column, k])
         self.R = csr_matrix((data, at), shape=(nodes.size, nodes.size))
@@ -113,9 +114,7 @@ class ShortleyWellerRows:
 def _kept(space, out):
     """log of the mass that the hat along each axis keeps, over the mass it has without the region (d, n); 0
     where nothing is cut."""
-    from .absorbing_boundary import axis_cuts
-    grid = space.grid
-    d = grid.ndim
+    grid, d = space.grid, space.grid.ndim
     place = np.full(grid.n_cells, -1)
     place[out.ids] = np.arange(out.n)
     distance = np.full((d, 2, out.n), np.nan)
@@ -130,31 +129,13 @@ def _kept(space, out):
         for side, sign in ((0, -1.0), (1, 1.0)):
             s = distance[axis, side, at]
             half = grid.widths[axis][out.X[axis, at]] / 2
-            plain = _half_mass(space, axis, out.ids[at], sign * half)
-            whole = np.logaddexp(whole, plain)
+            start = space.centres(out.ids[at])
+            _, left, right = hats(space, start, space.along(axis, sign * half), axis)
+            part = np.logaddexp(left, right)
+            whole = np.logaddexp(whole, part)
             cut = np.isfinite(s)
-            part = plain.copy()
             if cut.any():
-                part[cut] = _hat_mass(space, axis, out.ids[at[cut]], sign * s[cut])
+                part[cut] = hats(space, start[:, cut], space.along(axis, sign * s[cut]), axis)[1]
             kept = np.logaddexp(kept, part)
         log_a[axis, at] = np.clip(kept - whole, *KEPT)
     return log_a
-
-
-def _segments(space, axis, flat, length):
-    from .absorbing_boundary import _centres
-    start = _centres(space, flat)
-    step = np.zeros(start.shape)
-    step[axis] = length
-    return start, step
-
-
-def _hat_mass(space, axis, flat, length):
-    from .edge_integrals import hats
-    return hats(space, *_segments(space, axis, flat, length), axis)[1]
-
-
-def _half_mass(space, axis, flat, length):
-    from .edge_integrals import hats
-    _, left, right = hats(space, *_segments(space, axis, flat, length), axis)
-    return np.logaddexp(left, right)

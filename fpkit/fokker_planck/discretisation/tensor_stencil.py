@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .edge_rules import log_conductance
 
 
 def tensor_edges(space, conductance):
@@ -11,8 +12,6 @@ def tensor_edges(space, conductance):
 
     Edges that would leave the domain, or pass through cells outside it, are left out: no flux.
     """
-    from .edge_integrals import log_mean_resistance
-    from .edge_rules import log_weight
     grid = space.grid
     offsets, weights = selling(space.mobility.tensor, grid.h)
     volume = float(np.prod(grid.h))
@@ -21,17 +20,11 @@ def tensor_edges(space, conductance):
         if weight <= 1e-14 * weights.max():
             continue
         a, b = neighbours(grid, space.states, offset)
-        if not a.size:
-            continue
-        place = np.unravel_index(a, grid.shape)
-        start = np.stack([c[p] for c, p in zip(grid.centres, place)])
-        step = np.repeat((offset * grid.h)[:, None], a.size, axis=1).astype(float)
-        if conductance == "quadrature":
-            mean = -log_mean_resistance(space, start, step, None)
-        else:
-            mean = log_weight(space, conductance, start, step, space.B[a], space.B[b])
-        edges.append(np.stack([a, b], axis=1))
-        logs.append(np.log(space.theta * volume * weight) + mean)
+        if a.size:
+            step = np.repeat((offset * grid.h)[:, None], a.size, axis=1).astype(float)
+            edges.append(np.stack([a, b], axis=1))
+            logs.append(log_conductance(space, conductance, None, space.centres(a), step, 1.0,
+                                        volume * weight, space.B[a], space.B[b]))
     return np.concatenate(edges), np.concatenate(logs)
 
 
@@ -52,7 +45,7 @@ def _is_open(grid, states, index, place, offset):
     """Whether a point of the edge lies in a state; where it is on a face or corner, one of the other cells
     that meet there is enough."""
     corners = [sorted({int(np.floor(x + 0.5 - 1e-9)), int(np.floor(x + 0.5 + 1e-9))}) for x in place]
-    cells = [c for c in np.stack(np.meshgrid(*corners, indexing="ij"), -1).reshape(-1, grid.ndim)]
+    cells = np.stack(np.meshgrid(*corners, indexing="ij"), -1).reshape(-1, grid.ndim)
     others = [c for c in cells if c.any() and (c != offset).any()]
     if not others:
         return np.ones(index.shape[1], bool)
@@ -82,12 +75,12 @@ def selling(tensor, h):
 
     Parameters
     ----------
-    tensor : (d, d) SPD; h : (d,) cell widths; d is 2 or 3.
+    tensor : (d, d) SPD; h : (d,) cell widths; d is 1, 2 or 3.
 
     Returns
     -------
-    offsets : int ndarray (3, 2) or (6, 3)
-    weights : ndarray (3,) or (6,)
+    offsets : int ndarray (1, 1), (3, 2) or (6, 3)
+    weights : ndarray (1,), (3,) or (6,)
 
     References
     ----------
@@ -95,6 +88,8 @@ def selling(tensor, h):
     """
     E = np.asarray(tensor, float) / np.outer(h, h)
     d = E.shape[0]
+    if d == 1:
+        return np.ones((1, 1), int), E[0]
     base = _reduced(E)
     base = np.vstack([base, -base.sum(0)])
     for _ in range(1000):                       # Selling's step, after the reduction only a few

@@ -40,8 +40,8 @@ def wells(outside, least=SLOW):
     n, (I, J, log_c, order) = outside.n, ways(outside)
     depth = np.r_[-outside.diffusion._space.B[outside.ids], np.full(len(outside.log_grounds), np.inf)]
     way = np.minimum(depth[I], depth[J])
-    top, elder, edge = (np.zeros(depth.size, np.int64) for _ in range(3))
-    count = join(order, I, J, way, depth, least, top, elder, edge)
+    top, edge = np.zeros(depth.size, np.int64), np.zeros(depth.size, np.int64)
+    count = join(order, I, J, way, depth, least, top, edge)
     top, edge = top[:count], edge[:count]
     relevant = depth[top] > depth[:n].max() - REMOTE
     top, edge = top[relevant], edge[relevant]
@@ -81,7 +81,5 @@ def ways(outside):
 def highest_way(space, least=SLOW):
     """beta (f - f0) at the highest of the lowest ways between two wells that are deeper than `least`."""
     from .wells_kernels import flood
-    B, grid = space.B, space.grid
-    order = space.order[:np.count_nonzero(B < REMOTE + least)]
-    periodic = np.array(grid.periodic, np.int64)
-    return float(flood(order, B, np.array(grid.shape), periodic, least))
+    order = space.order[:np.count_nonzero(space.B < least + REMOTE)]
+    return float(flood(order, space.B, np.array(space.grid.shape), np.array(space.grid.periodic, np.int64), least))

@@ -15,13 +15,13 @@ def _root(parent, a):
 
 
 @kernel(integer(integers_1d, integers_1d, integers_1d, numbers_1d, numbers_1d, number, integers_1d,
-                integers_1d, integers_1d))
-def join(order, I, J, log_c, log_m, least, top, elder, edge):
+                integers_1d))
+def join(order, I, J, log_c, log_m, least, top, edge):
     """Join nodes along the edges in `order`, largest log_c first; the well with the lighter heaviest node
     ends (elder rule).
 
     A well counts when log_m of its heaviest node minus log_c of the edge that ends it exceeds `least`. Fills,
-    for each that counts, its heaviest node, that of the well it joins, and the edge. Returns their number.
+    for each that counts, its heaviest node and the edge. Returns their number.
     """
     n = log_m.size
     parent, heaviest = top.copy(), top.copy()
@@ -36,7 +36,7 @@ def join(order, I, J, log_c, log_m, least, top, elder, edge):
         if log_m[heaviest[b]] > log_m[heaviest[a]]:
             a, b = b, a
         if log_m[heaviest[b]] - log_c[e] > least:
-            top[count], elder[count], edge[count] = heaviest[b], heaviest[a], e
+            top[count], edge[count] = heaviest[b], e
             count += 1
         parent[b] = a
     return count

@@ -123,7 +123,7 @@ class _Multigrid:
 
     def solve(self, r):
         out = np.zeros_like(r)
-        out[self.ids] = self.hierarchy.solve(r[self.ids] / self.root, 1e-11) / self.root
+        out[self.ids] = self.hierarchy.solve(r[self.ids] / self.root, 1e-11)[0] / self.root
         return out
 
 

@@ -13,7 +13,7 @@ from math import factorial
 
 import numpy as np
 
-from ...core.logarithms import log_sum
+from ...core.logarithms import log_sum, log_sums_by
 from .exponent import Exponent
 from .quadrature import lobatto, tensor_rule
 
@@ -218,7 +218,7 @@ class _Work:
                      weights in (tensor_rule(q, d), tensor_rule(q, d, lobatto)))
         e = self.exponent
         if e.is_compiled:
-            from .box_kernels import box_sums
+            from .mass_kernels import box_sums
             out = np.empty((2, n))
             box_sums(lower, width, e.potential.block("value"), e.potential.p, e.beta, e.f0, high, low, out)
             return out[0], out[1]
@@ -251,14 +251,10 @@ class _Work:
         if not self.done:
             return Masses(log_mass, error, self.exponent.f0)
         owner, logs, relative = (np.concatenate([item[k] for item in self.done]) for k in range(3))
-        top = np.full(n_owners, -np.inf)
-        np.maximum.at(top, owner, logs)
-        finite = np.where(np.isfinite(top), top, 0.0)
-        with np.errstate(all="ignore"):
-            w = np.exp(logs - finite[owner])
-            total = np.bincount(owner, w, n_owners)
-            log_mass = np.where(total > 0, finite + np.log(total), np.where(np.isnan(total), np.nan, -np.inf))
-            error = np.where(total > 0, np.bincount(owner, w * relative, n_owners) / total, 0.0)
+        log_mass = log_sums_by(owner, logs, n_owners)
+        safe = np.where(np.isfinite(log_mass), log_mass, np.inf)
+        with np.errstate(invalid="ignore"):
+            error = np.bincount(owner, np.exp(logs - safe[owner]) * relative, n_owners)
         return Masses(log_mass, error, self.exponent.f0)
 
 

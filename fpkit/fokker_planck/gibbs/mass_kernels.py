@@ -1,5 +1,5 @@
-"""Integrals of exp(-beta f) over all cells of a grid in one pass: product Gauss rules whose order follows the
-slope of each block of cells."""
+"""Integrals of exp(-beta f) by product Gauss rules: over boxes, and over all cells of a grid in one pass with
+rules whose order follows the slope of each block of cells."""
 import numpy as np
 from numba import njit, prange, types
 
@@ -50,7 +50,8 @@ def _reaches(B, shape, row, start, m, out):
 
 
 @njit(**options)
-def _masses(edges, shape, value, p, beta, f0, B, share, least, rules, nodes, first_row, last_row, out, error):
+def _masses(edges, shape, value, p, numbers, B, rules, nodes, first_row, last_row, out, error):
+    beta, f0, share, least = numbers[0], numbers[1], numbers[2], numbers[3]
     d = shape.size
     n = shape[d - 1]
     L = LANES
@@ -78,11 +79,8 @@ def _masses(edges, shape, value, p, beta, f0, B, share, least, rules, nodes, fir
                 lowest = min(lowest, top[j])
             _reaches(B, shape, row, start, m, worst)
             for j in range(m, L):                        # lanes beyond the end repeat the last one
-                lower[d - 1, j], width[d - 1, j], top[j], worst[j] = lower[d - 1,
-                                                                           m - 1], width[d - 1,
-                                                                                         m
-                                                                                         - 1], top[m
-                                                                                                   - 1], worst[m - 1]
+                lower[d - 1, j], width[d - 1, j] = lower[d - 1, m - 1], width[d - 1, m - 1]
+                top[j], worst[j] = top[m - 1], worst[m - 1]
             if lowest > REMOTE:  # the node's value, wrong by at most the change of f within the cell
                 for j in range(m):
                     volume = width[0, j]
@@ -139,25 +137,81 @@ def _masses(edges, shape, value, p, beta, f0, B, share, least, rules, nodes, fir
                                                                   * size[j]) + 1e-15 else R[j]
 
 
-@kernel(types.void(numbers_1d, integers_1d, FUNCTION["value"], numbers_1d, number, number, numbers_1d, number,
-                   number, numbers_2d, numbers_3d, numbers_1d, numbers_1d))
-def grid_masses(edges, shape, value, p, beta, f0, B, share, least, rules, nodes, out, error):
+_signature = types.void(numbers_1d, integers_1d, FUNCTION["value"], numbers_1d, numbers_1d, numbers_1d,
+                        numbers_2d, numbers_3d, numbers_1d, numbers_1d)
+
+
+@kernel(_signature)
+def grid_masses(edges, shape, value, p, numbers, B, rules, nodes, out, error):
     """out (N,): log of int exp(-beta (f - f0)) over each cell; error (N,): an estimate of its relative error.
 
-    edges: faces of all axes one after the other; B (N,) = beta (f - f0) on the nodes; share: relative error
-    allowed to a cell of weight one, `least` to any (both as logarithms); rules and nodes: see
-    `masses._tables`.
+    edges: faces of all axes one after the other; B (N,) = beta (f - f0) on the nodes. numbers: beta, f0, the
+    relative error allowed to a cell of weight one, that to any (both as logarithms). rules and nodes: see
+    `quick_masses._tables`.
     """
-    _masses(edges, shape, value, p, beta, f0, B, share, least, rules, nodes, 0,
-            B.size // shape[shape.size - 1], out, error)
+    _masses(edges, shape, value, p, numbers, B, rules, nodes, 0, B.size // shape[shape.size - 1], out, error)
 
 
-@kernel(types.void(numbers_1d, integers_1d, FUNCTION["value"], numbers_1d, number, number, numbers_1d, number,
-                   number, numbers_2d, numbers_3d, numbers_1d, numbers_1d),
-        parallel=True)
-def grid_masses_parallel(edges, shape, value, p, beta, f0, B, share, least, rules, nodes, out, error):
+@kernel(_signature, parallel=True)
+def grid_masses_parallel(edges, shape, value, p, numbers, B, rules, nodes, out, error):
     rows = B.size // shape[shape.size - 1]
     n_jobs = min(rows, 64)
     for job in prange(n_jobs):
-        _masses(edges, shape, value, p, beta, f0, B, share, least, rules, nodes, job * rows // n_jobs,
+        _masses(edges, shape, value, p, numbers, B, rules, nodes, job * rows // n_jobs,
                 (job + 1) * rows // n_jobs, out, error)
+
+
+@kernel(types.void(numbers_2d, numbers_2d, FUNCTION["value"], numbers_1d, number, number, numbers_2d,
+                   numbers_2d, numbers_2d))
+def box_sums(lower, width, value, p, beta, f0, high, low, out):
+    """log of int exp(-beta (f - f0)) over boxes, by two product rules.
+
+    lower, width (d, n): the boxes. high, low (d + 1, m): nodes on the unit cube and, last, the weights. out
+    (2, n): the logarithm by the rule `high`, and |low - high| / high. The sums over points run inside loops
+    over boxes, which vectorise.
+    """
+    d, n = lower.shape
+    mh, ml = high.shape[1], low.shape[1]
+    m = mh + ml
+    lanes = max(8, min(64, 2048 // m // 8 * 8))
+    low_corner, size = np.empty((d, lanes)), np.empty((d, lanes))
+    X, V = np.empty((d, m * lanes)), np.empty(m * lanes)
+    top, S, R = np.empty(lanes), np.empty(lanes), np.empty(lanes)
+    for first in range(0, n, lanes):
+        count = min(lanes, n - first)
+        for a in range(d):
+            for j in range(lanes):
+                i = first + (j if j < count else count - 1)
+                low_corner[a, j], size[a, j] = lower[a, i], width[a, i]
+            for k in range(m):
+                u = high[a, k] if k < mh else low[a, k - mh]
+                x = X[a, k * lanes:(k + 1) * lanes]
+                for j in range(lanes):
+                    x[j] = low_corner[a, j] + u * size[a, j]
+        value(X, p, V)
+        for j in range(lanes):
+            # finite, so that f = inf everywhere gives log 0 and not nan
+            top[j], S[j], R[j] = -1e300, 0.0, 0.0
+        for k in range(m):
+            v = V[k * lanes:(k + 1) * lanes]
+            for j in range(lanes):
+                e = -beta * (v[j] - f0)
+                v[j] = e
+                if k < mh:  # not the edges: a value far above all others would leave S = 0
+                    top[j] = top[j] if e <= top[j] else e   # a NaN is kept
+        for k in range(mh):
+            w = high[d, k]
+            v = V[k * lanes:(k + 1) * lanes]
+            for j in range(lanes):
+                S[j] += w * exp(v[j] - top[j])
+        for k in range(ml):
+            w = low[d, k]
+            v = V[(mh + k) * lanes:(mh + k + 1) * lanes]
+            for j in range(lanes):
+                R[j] += w * exp(v[j] - top[j])
+        for j in range(count):
+            volume = 1.0
+            for a in range(d):
+                volume *= width[a, first + j]
+            out[0, first + j] = log(volume * S[j]) + top[j]
+            out[1, first + j] = abs(R[j] - S[j]) / S[j] if S[j] > 0.0 else 0.0

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...core.logarithms import log_sum
+from ...core.logarithms import log_sum, log_sums_by
 from ...core.results import Estimate
+from ...potentials.regions.shapes import check_region
 from .cell_masses import Masses, integrate
 from .quadrature import gauss, tensor_rule
 
@@ -35,7 +36,8 @@ class Components:
     probabilities: np.ndarray
 
     def __repr__(self):
-        return f"{self.n} connected part{'s' if self.n != 1 else ''}, Gibbs probabilities {', '.join(f'{p:.4g}' for p in self.probabilities[:8])}"
+        shown = ", ".join(f"{p:.4g}" for p in self.probabilities[:8])
+        return f"{self.n} connected part{'s' if self.n != 1 else ''}, Gibbs probabilities {shown}"
 
 
 def components(diffusion):
@@ -58,7 +60,6 @@ class RegionMasses:
 
 def probability(diffusion, region, refine=False):
     """Gibbs probability of a region as an Estimate."""
-    from ...potentials.regions.shapes import check_region
     grid = diffusion.grid
     check_region(region, grid, "the region")
     space = diffusion._space.without_region()
@@ -72,7 +73,7 @@ def probability(diffusion, region, refine=False):
     if not np.isfinite(log_p):
         return Estimate(0.0, 0.0, method, inputs=diffusion._inputs)
     if log_p < SMALL and parts.whole.any():
-        boxes = _boxes_of(grid, np.flatnonzero(parts.whole))
+        boxes = boxes_of(grid, np.flatnonzero(parts.whole))
         own = integrate(space.exponent, [boxes], grid.n_cells)
         log_p = log_sum(np.concatenate([own.log_mass[parts.whole], parts.masses.log_mass])) - total
         whole, relative = own.log_mass[parts.whole], own.relative_error[parts.whole]
@@ -91,7 +92,7 @@ def region_masses(space, region, extra=0):
     boundary cuts."""
     grid = space.grid
     flat = np.flatnonzero(space.inside)
-    lower, width, _ = _boxes_of(grid, flat)
+    lower, width, _ = boxes_of(grid, flat)
     state, touched = _classified(region, lower, width)
     if not touched and not (state == 0).any():
         raise ValueError(f"{region!r} selects nothing: no cell of the grid {_bounds(grid)} meets it.")
@@ -112,7 +113,7 @@ def _bounds(grid):
     return " x ".join(f"[{low:g}, {high:g}]" for low, high in grid.bounds)
 
 
-def _boxes_of(grid, flat):
+def boxes_of(grid, flat):
     place = np.unravel_index(flat, grid.shape)
     lower = np.stack([e[p] for e, p in zip(grid.edges, place)])
     return lower, np.stack([w[p] for w, p in zip(grid.widths, place)]), flat
@@ -214,14 +215,6 @@ def _in_cells(space, region, lower, width, extra):
     return Masses(best, np.nan_to_num(relative, posinf=1.0), space.exponent.f0), error, scale
 
 
-def _sums(log_terms, owner, n):
-    top = np.full(n, -np.inf)
-    np.maximum.at(top, owner, log_terms)
-    base = np.where(np.isfinite(top), top, 0.0)
-    with np.errstate(divide="ignore"):
-        return base + np.log(np.bincount(owner, np.exp(log_terms - base[owner]), n))
-
-
 def _on_lines(space, region, lower, width, owner, n):
     """log of the integral over the region in boxes, on Gauss lines along the axis that is steepest for the
     distance; (n,) by owner."""
@@ -260,7 +253,7 @@ def _on_lines(space, region, lower, width, owner, n):
         least = np.minimum(B.min(0), 1e300)
         with np.errstate(divide="ignore"):
             logs.append(np.log(v @ np.exp(least - B)) - least + np.log(weight * length))
-    return _sums(np.concatenate(logs), np.tile(owner, len(logs)), n), none
+    return log_sums_by(np.tile(owner, len(logs)), np.concatenate(logs), n), none
 
 
 def _on_points(space, region, lower, width, owner, n):
@@ -276,5 +269,6 @@ def _on_points(space, region, lower, width, owner, n):
     B = space.exponent(X.reshape(d, -1)).reshape(hit.shape)
     with np.errstate(divide="ignore"):
         logs = np.log(weights)[:, None] - B + np.log(width.prod(0))
-        return _sums(np.where(hit, logs, -np.inf).ravel(), np.tile(owner, weights.size),
-                     n), _sums(logs.ravel(), np.tile(owner, weights.size), n) - np.log(4)
+        each = np.tile(owner, weights.size)
+        return (log_sums_by(each, np.where(hit, logs, -np.inf).ravel(), n),
+                log_sums_by(each, logs.ravel(), n) - np.log(4))

@@ -1,25 +1,18 @@
-"""Conjugate gradients with an aggregation multigrid for (D + tau K) v = r on large grids.
+"""Aggregation multigrid for (D + tau K) v = r on any graph of cells.
 
 In the scaled unknown sqrt(D) v, 2^d cells become one with a prolongation that is piecewise constant in v, so
-that every coarse level is again a reversible chain, the lumped one. Gauss-Seidel forward before and backward
-after; on the coarse level two steps of flexible conjugate gradients (K-cycle [1]_): the number of iterations
-then does not grow with the grid.
-
-References
-----------
-.. [1] Y. Notay, Electron. Trans. Numer. Anal. 37, 123 (2010).
+that every coarse level is again a reversible chain, the lumped one.
 """
 from __future__ import annotations
 
 import numpy as np
 
-from ...core.logarithms import dot
+from .multigrid import KCycle
 
 DIRECT = 400                               # unknowns below which the level is solved by LU
-MAX_ITERATIONS = 200
 
 
-class AggregationMultigrid:
+class AggregationMultigrid(KCycle):
     """Levels of the matrix A (CSR, symmetric, scaled by `root` = sqrt(D)); `ids`: flat indices of the
     unknowns on a grid of `shape`."""
 
@@ -40,56 +33,26 @@ class AggregationMultigrid:
             A.sort_indices()
             self.levels.append((A, P, R))
             A, root, shape = (R @ A @ P).tocsr(), norm, coarse
-        self.levels.append((A, splu(A.tocsc()), None))
+        self.levels.append((A, None, None))
+        self.weights = [np.ones(level[0].shape[0]) for level in self.levels]
+        self.direct = splu(A.tocsc()).solve
 
-    def solve(self, b, tolerance):
-        """x with |b - A x| <= tolerance |b|, by flexible conjugate gradients."""
-        A = self.levels[0][0]
-        x, r = np.zeros_like(b), b.copy()
-        limit = tolerance * np.sqrt(dot(b, b))
-        p = before = None
-        scale = 1.0
-        for _ in range(MAX_ITERATIONS):
-            if np.sqrt(dot(r, r)) <= limit:
-                break
-            z = self._cycle(0, r)
-            p = z if p is None else z + dot(z, r - before) / scale * p
-            scale = dot(z, r)
-            q = A @ p
-            curvature = dot(p, q)
-            if not curvature > 0 or not np.isfinite(scale):
-                break
-            a = scale / curvature
-            x += a * p
-            before = r
-            r = r - a * q
-        return x
+    def product(self, k, x):
+        return self.levels[k][0] @ x
 
-    def _cycle(self, k, b):
-        from .band_kernels import gauss_seidel
-        A, P, R = self.levels[k]
-        if R is None:
-            return P.solve(b)
-        x = np.zeros_like(b)
-        gauss_seidel(A.indptr, A.indices, A.data, b, x, False)
-        x += P @ self._coarse(k + 1, R @ (b - A @ x))
-        gauss_seidel(A.indptr, A.indices, A.data, b, x, True)
-        return x
-
-    def _coarse(self, k, r):
-        """Two steps of flexible conjugate gradients on level k (one solve on the last)."""
-        e = self._cycle(k, r)
+    def relaxed(self, k, b):
         A, _, R = self.levels[k]
-        if R is None:
-            return e
-        q = A @ e
-        eq = dot(e, q)
-        if not eq > 0:
-            return e
-        a = dot(e, r) / eq
-        rest = r - a * q
-        d = self._cycle(k, rest)
-        d = d - dot(d, q) / eq * e
-        qd = A @ d
-        dq = dot(d, qd)
-        return a * e + (dot(d, rest) / dq * d if dq > 0 else 0.0)
+        x = np.zeros_like(b)
+        self._sweep(A, b, x, False)
+        return x, R @ (b - A @ x)
+
+    def corrected(self, k, b, x, e):
+        A, P, _ = self.levels[k]
+        x += P @ e
+        self._sweep(A, b, x, True)
+        return x
+
+    @staticmethod
+    def _sweep(A, b, x, backward):
+        from .band_kernels import gauss_seidel
+        gauss_seidel(A.indptr, A.indices, A.data, b, x, backward)

@@ -17,6 +17,11 @@ from functools import cached_property
 
 import numpy as np
 
+from ...core.networks import potentials
+from ..discretisation.wells import ways
+from .aggregation import AggregationMultigrid
+from .multigrid import StructuredMultigrid
+
 TOLERANCE = 1e-11                          # of a residual
 REFUSED = 1e-6                             # residual of a solve that has not converged
 LIGHTEST = -300.0                          # log of the masses by which unknowns are scaled
@@ -56,7 +61,6 @@ class DeflatedSolver:
 
     def _basins(self):
         """Core, or region, that the best way from each state leads to."""
-        from ..discretisation.wells import ways
         from ..discretisation.wells_kernels import gather
         out, n, seeds = self.out, self.out.n, self.cores.size
         I, J, _, order = ways(out)
@@ -95,14 +99,14 @@ class _System:
     def regions(self):
         """Committor of each region from the states, 0 on the cores; None where nothing is absorbed."""
         cores = self.large.cores.size
-        return [None if g is None else self._lifted(cores + k, region=k) for k,
-                g in enumerate(self.large.out.grounds)]
+        return [None if g is None else self._lifted(cores + k, region=k)
+                for k, g in enumerate(self.large.out.grounds)]
 
     @cached_property
     def leaks(self):
         """Flow of the committor of each core into each region."""
-        return [None if r is None else np.array([self._into(a, r, k) for a in self.tests]) for k,
-                r in enumerate(self.regions)]
+        return [None if r is None else np.array([self._into(a, r, k) for a in self.tests])
+                for k, r in enumerate(self.regions)]
 
     @cached_property
     def leak(self):
@@ -111,15 +115,14 @@ class _System:
 
     def committor(self, k):
         q = self.regions[k]
-        return q + network(self.C, self.leak, self.leaks[k]) @ self.Q if len(self.Q) else q
+        return q + potentials(self.C, self.leak, self.leaks[k]) @ self.Q if len(self.Q) else q
 
     def solve(self, b):
         v = self._correction(b)
         if len(self.Q):
-            v = v + network(self.C, self.leak, self.tests @ (b + self._excess(v))) @ self.Q
+            v = v + potentials(self.C, self.leak, self.tests @ (b + self._excess(v))) @ self.Q
         return v
 
-    # -------------------------------------------------------------------------------------------------------------------
     def _lifted(self, seed, region=None, core=None):
         """Committor of a core or region as the indicator of its basin plus a correction."""
         q = np.where(self.large.basin == seed, 1.0, 0.0)
@@ -163,7 +166,6 @@ class _OnGrid:
     """Solves outside the cores for a chain of neighbouring cells."""
 
     def __init__(self, large):
-        from .multigrid import StructuredMultigrid
         out, grid = large.out, large.out.grid
         self.out, self.free = out, large.free
         links, ground = np.zeros((grid.ndim, grid.n_cells)), np.zeros(grid.n_cells)
@@ -195,8 +197,6 @@ class _OnGraph:
 
     def __init__(self, large):
         from scipy.sparse import csr_matrix
-
-        from .aggregation import AggregationMultigrid
         out, c, ground = large.out, large.c, large.ground
         self.out, self.free = out, large.free
         n, I, J = out.n, out.I, out.J
@@ -212,7 +212,7 @@ class _OnGraph:
 
     def solve(self, b, rows=None):
         r = b[self.free] / self.root * self.scale
-        x = self.hierarchy.solve(r, TOLERANCE)
+        x, _ = self.hierarchy.solve(r, TOLERANCE)
         size = np.linalg.norm(r)
         v = np.zeros(self.out.n)
         v[self.free] = _checked(x, np.linalg.norm(r - self.A @ x) / size if size > 0 else 0.0,
@@ -227,22 +227,3 @@ def _checked(x, reached, out):
                        "theta from cell to cell for it; refine the grid, leave out what lies high above the "
                        "saddles, or raise theta.")
     return x
-
-
-def network(C, leak, b):
-    """x with sum_j C_ij (x_i - x_j) + leak_i x_i = b_i, by elimination without subtraction."""
-    C, leak, b = C.copy(), leak.copy(), b.copy()
-    k = len(b)
-    s = np.zeros(k)
-    for i in range(k):
-        s[i] = C[i, i + 1:].sum() + leak[i]
-        for j in range(i + 1, k):
-            x = C[j, i] / s[i]
-            leak[j] += x * leak[i]
-            b[j] += x * b[i]
-            C[j, i + 1:] += x * C[i, i + 1:]
-            C[j, j] = 0.0
-    v = np.zeros(k)
-    for i in reversed(range(k)):
-        v[i] = (b[i] + C[i, i + 1:] @ v[i + 1:]) / s[i]
-    return v

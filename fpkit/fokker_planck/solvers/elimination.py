@@ -44,12 +44,13 @@ class Ordering:
         rank = np.lexsort((-np.arange(count), stop[:count]))
         place = np.empty(count, np.int64)
         place[rank] = np.arange(count)
-        self.start, self.stop = start[rank].copy(), stop[rank].copy()
+        self.tree = np.full((4, count), -1)
+        self.start, self.stop, first_child, next_child = self.tree
+        self.start[:], self.stop[:] = start[rank], stop[rank]
         above = self.above = np.where(parent[rank] < 0, -1, place[parent[rank]])
-        self.first_child, self.next_child = np.full(count, -1), np.full(count, -1)
         for t in range(count):
             if above[t] >= 0:
-                self.next_child[t], self.first_child[above[t]] = self.first_child[above[t]], t
+                next_child[t], first_child[above[t]] = first_child[above[t]], t
         self.order = order
         self.position = np.empty(n, np.int64)
         self.position[order] = np.arange(n)
@@ -61,8 +62,7 @@ class Ordering:
         self.ptr, room = np.zeros(count + 1, np.int64), 16 * n + 64
         while True:
             self.border = np.empty(room, np.int64)
-            used = borders(self.indptr, self.indices, self.start, self.stop, self.first_child,
-                           self.next_child, self.ptr, self.border)
+            used = borders(self.indptr, self.indices, self.tree, self.ptr, self.border)
             if used >= 0:
                 break
             room *= 2
@@ -71,7 +71,7 @@ class Ordering:
         n_pivots = self.stop - self.start
         self.largest = int((n_border + n_pivots).max())
         self.base = np.r_[0, np.cumsum(n_pivots * (n_border + n_pivots))]  # of each front in the factors
-        self.stack = _depth(self.first_child, self.next_child, n_border)
+        self.stack = _depth(first_child, next_child, n_border)
         self.cost = float((n_pivots * (n_border + n_pivots).astype(float) ** 2).sum())
 
     def fronts(self, nodes):
@@ -105,8 +105,7 @@ class Elimination:
         from .elimination_kernels import eliminate
         o = self.ordering = ordering
         self.pivot, self.L = np.empty(o.n), np.zeros(o.base[-1])
-        eliminate(o.indptr, o.indices, np.ascontiguousarray(c)[o.edge], o.start, o.stop, o.first_child,
-                  o.next_child, o.ptr, o.border,
+        eliminate(o.indptr, o.indices, np.ascontiguousarray(c)[o.edge], o.tree, o.ptr, o.border,
                   np.ascontiguousarray(ground[o.order]), self.pivot, self.L, np.empty(o.stack), o.largest)
 
     def solve_signed(self, b):
@@ -125,7 +124,7 @@ class Elimination:
     def substitute(self, fronts, R):
         from .elimination_kernels import substitute
         o = self.ordering
-        substitute(fronts, o.base, o.start, o.stop, o.ptr, o.border, self.pivot, self.L, R, o.largest)
+        substitute(fronts, o.base, o.tree, o.ptr, o.border, self.pivot, self.L, R, o.largest)
 
     def near(self, nodes):
         """A function that solves for b (p, n_nodes) of both signs, given and wanted at some nodes only."""

@@ -1,7 +1,8 @@
 """Elimination without subtraction along a nested dissection: order, fronts, factors, solves.
 
 Positions are places in the order of elimination. A front is one node of the tree of separators: its pivots
-are the positions start[t]..stop[t]-1, its border the later positions that they reach.
+are the positions start[t]..stop[t]-1, its border the later positions that they reach. tree (4, n_fronts):
+start, stop, first child and next child of the parent (-1: none).
 """
 import numpy as np
 from numba import types
@@ -25,8 +26,8 @@ def dissect(X, indptr, indices, leaf, order, start, stop, parent, scratch):
     for i in range(n):
         order[i] = i
         owner[i] = 0
-    low, high, above = np.empty(4 * n + 8, np.int64), np.empty(4 * n + 8,
-                                                               np.int64), np.empty(4 * n + 8, np.int64)
+    room = 4 * n + 8
+    low, high, above = np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.int64)
     low[0], high[0], above[0] = 0, n, -1
     height, count, stamp = 1, 0, 0
     part = np.empty(n, np.int64)
@@ -85,14 +86,14 @@ def dissect(X, indptr, indices, leaf, order, start, stop, parent, scratch):
     return count
 
 
-@kernel(integer(integers_1d, integers_1d, integers_1d, integers_1d, integers_1d, integers_1d, integers_1d,
-                integers_1d))
-def borders(indptr, indices, start, stop, first_child, next_child, ptr, border):
+@kernel(integer(integers_1d, integers_1d, integers_2d, integers_1d, integers_1d))
+def borders(indptr, indices, tree, ptr, border):
     """Borders of the fronts, children first: ptr (n_fronts + 1), border filled as far as it reaches. Returns
     the room needed.
 
     Graph in CSR form of positions.
     """
+    start, stop, first_child, next_child = tree[0], tree[1], tree[2], tree[3]
     n = indptr.size - 1
     mark = np.full(n, -1)
     used = 0
@@ -124,11 +125,9 @@ def borders(indptr, indices, start, stop, first_child, next_child, ptr, border):
     return used
 
 
-@kernel(types.void(integers_1d, integers_1d, numbers_1d, integers_1d, integers_1d, integers_1d, integers_1d,
-                   integers_1d, integers_1d, numbers_1d,
+@kernel(types.void(integers_1d, integers_1d, numbers_1d, integers_2d, integers_1d, integers_1d, numbers_1d,
                    numbers_1d, numbers_1d, numbers_1d, integer), fastmath=REGROUPED)
-def eliminate(indptr, indices, c, start, stop, first_child, next_child, ptr, border, excess, pivot, L, stack,
-              largest):
+def eliminate(indptr, indices, c, tree, ptr, border, excess, pivot, L, stack, largest):
     """Star-mesh (GTH) elimination front by front: only sums of positive numbers.
 
     Graph of positions in CSR form with conductances c; excess (n,): grounds, changed in place. Fills pivot =
@@ -136,6 +135,7 @@ def eliminate(indptr, indices, c, start, stop, first_child, next_child, ptr, bor
     the later nodes of the front. `stack` holds the conductances that eliminated fronts leave between the
     nodes of their borders.
     """
+    start, stop, first_child, next_child = tree[0], tree[1], tree[2], tree[3]
     n_fronts, n = start.size, pivot.size
     place = np.zeros(n, np.int64)
     room = np.empty(largest * largest)
@@ -187,9 +187,8 @@ def eliminate(indptr, indices, c, start, stop, first_child, next_child, ptr, bor
                         below[j] += x * ahead[j]
             if width == 4:
                 r0, r1, r2, r3 = F[k0], F[k0 + 1], F[k0 + 2], F[k0 + 3]
-                s0, s1, s2, s3 = pivot[start[t] + k0], pivot[start[t] + k0
-                                                             + 1], pivot[start[t] + k0
-                                                                         + 2], pivot[start[t] + k0 + 3]
+                first = start[t] + k0
+                s0, s1, s2, s3 = pivot[first], pivot[first + 1], pivot[first + 2], pivot[first + 3]
                 for i in range(k0 + 4, m):
                     x0, x1, x2, x3 = r0[i] * s0, r1[i] * s1, r2[i] * s2, r3[i] * s3
                     if x0 + x1 + x2 + x3 > 0:
@@ -223,15 +222,16 @@ def eliminate(indptr, indices, c, start, stop, first_child, next_child, ptr, bor
         top += n_border * n_border
 
 
-@kernel(types.void(integers_1d, integers_1d, integers_1d, integers_1d, integers_1d, integers_1d, numbers_1d,
-                   numbers_1d, numbers_2d, integer), fastmath=REGROUPED)
-def substitute(fronts, base, start, stop, ptr, border, pivot, L, R, largest):
+@kernel(types.void(integers_1d, integers_1d, integers_2d, integers_1d, integers_1d, numbers_1d, numbers_1d,
+                   numbers_2d, integer), fastmath=REGROUPED)
+def substitute(fronts, base, tree, ptr, border, pivot, L, R, largest):
     """Solve with the factors of `eliminate`, the rows of R (p, n) in place; R >= 0 gives a result >= 0 with
     full relative accuracy.
 
     fronts: all of them, or those that hold the entries of R that are not 0 with all above them; the result is
     then known in these. base: where the entries of each front begin in L.
     """
+    start, stop = tree[0], tree[1]
     local = np.empty(largest)
     for f in range(fronts.size):
         t = fronts[f]

@@ -9,10 +9,8 @@ import numpy as np
 from numba import njit, types
 
 from ...core.compilation import integers_1d, kernel, number, numbers_1d, numbers_2d
-from ...core.compilation.special import SAFE, options
-
-# sums over cells may be regrouped, and then vectorise
-REGROUPED = SAFE | {"reassoc"}
+from ...core.compilation.special import options
+from .band_kernels import REGROUPED
 
 
 @njit(**options)
@@ -36,14 +34,9 @@ def diagonal(shape, c, g, weights):
         up0, down0, up1, down1 = _rows(shape, row)
         at = row * n
         for k in range(n):
-            d = c[0, at + k] + c[0, down0 + k] + c[1, at + k] + c[1,
-                                                                  down1
-                                                                  + k] + c[2,
-                                                                           at
-                                                                           + k] + c[2,
-                                                                                    at
-                                                                                    + (k - 1 if k > 0 else n
-                                                                                       - 1)] + g[at + k]
+            before = at + (k - 1 if k > 0 else n - 1)
+            d = (c[0, at + k] + c[0, down0 + k] + c[1, at + k] + c[1, down1 + k] + c[2, at + k] + c[2, before]
+                 + g[at + k])
             weights[at + k] = 1 / d if d > 0 else 0.0
 
 
@@ -137,15 +130,8 @@ def correct_and_smooth(shape, c, weights, b, coarse, e, x):
         at = row * n
         w, y = weights[at:at + n], x[at:at + n]
         for k in range(n):
-            t[k] = b[at + k] + c[0, at + k] * x[up0 + k] + c[0,
-                                                             down0
-                                                             + k] * x[down0
-                                                                      + k] + c[1,
-                                                                               at
-                                                                               + k] * x[up1
-                                                                                        + k] + c[1,
-                                                                                                 down1
-                                                                                                 + k] * x[down1 + k]
+            t[k] = (b[at + k] + c[0, at + k] * x[up0 + k] + c[0, down0 + k] * x[down0 + k]
+                    + c[1, at + k] * x[up1 + k] + c[1, down1 + k] * x[down1 + k])
         for k in range(1, n):
             t[k] += c[2, at + k - 1] * y[k - 1]
         t[n - 1] += c[2, at + n - 1] * y[0] if n > 1 else 0.0
@@ -170,9 +156,9 @@ def product(shape, c, g, x, out):
         at = row * n
         y, o = x[at:at + n], out[at:at + n]
         for k in range(n):
-            o[k] = g[at + k] * y[k] + c[0, at + k] * (y[k] - x[up0 + k]) + c[0, down0
-                                                                             + k] * (y[k] - x[down0 + k]) \
-                + c[1, at + k] * (y[k] - x[up1 + k]) + c[1, down1 + k] * (y[k] - x[down1 + k])
+            o[k] = (g[at + k] * y[k] + c[0, at + k] * (y[k] - x[up0 + k])
+                    + c[0, down0 + k] * (y[k] - x[down0 + k])
+                    + c[1, at + k] * (y[k] - x[up1 + k]) + c[1, down1 + k] * (y[k] - x[down1 + k]))
         for k in range(n - 1):
             flow = c[2, at + k] * (y[k] - y[k + 1])
             o[k] += flow

@@ -20,10 +20,8 @@ def hats(B, widths, g):
     after = np.cumsum(full[..., ::-1], -1)[..., ::-1] - full
     high = (before[..., None] + e @ C.T) / total
     low = (after[..., None] + e @ (w - C).T) / total
-    return np.maximum(low, 0).reshape(B.shape), np.maximum(high,
-                                                           0).reshape(B.shape), top[...,
-                                                                                    0] + np.log(total[..., 0,
-                                                                                                      0])
+    low, high = (np.maximum(a, 0).reshape(B.shape) for a in (low, high))
+    return low, high, top[..., 0] + np.log(total[..., 0, 0])
 
 
 def plain(space, xs, ys, corner, g, kx, ky):
@@ -92,9 +90,11 @@ def test_patches_have_their_plain_sums(name):
     P, Q = _Patches.of(grid, 0), _Patches.of(grid, 1)
     states = np.pad(space.states, ((0, 1), (0, 1)))
     p, q = np.array([0, 3, 5, 8, 4, 6] * 3), np.array([0, 4, 7, 2, 3, 1] * 3)  # more than go together
-    corner = {(a, b): states[i[p], j[q]] for a, i in ((0, P.before), (1, P.after)) for b,
-              j in ((0, Q.before), (1, Q.after))}
-    found = _patches(space, P, Q, p, q, corner, 4, 2, 1)
+    corner = {(a, b): states[i[p], j[q]] for a, i in enumerate((P.before, P.after))
+              for b, j in enumerate((Q.before, Q.after))}
+    bits = sum(c.astype(int) << (2 * a + b) for (a, b), c in corner.items())
+    ends = tuple(np.stack([axis.low, axis.face, axis.high]) for axis in (P, Q))
+    found = _patches(space, ends, np.stack([p, q, bits]), 4, 2, 1)
     for k in range(6):
         here = np.array([[corner[a, b][k] for b in (0, 1)] for a in (0, 1)])
         truth = plain(space, *(np.array([s.low[i], s.face[i], s.high[i]]) for s, i in ((P, p[k]), (Q, q[k]))),
@@ -107,6 +107,6 @@ def test_the_number_of_threads_and_of_patches_at_a_time_changes_nothing(monkeypa
     V, grid = fp.Potential(wild(np.random.default_rng(3))), fp.Grid([(-1.5, 1.5)] * 2, (30, 26))
     make = lambda: committor_masses.committor_plane(fp.FokkerPlanck(V, 0.1, grid)._space)
     one = make()
-    monkeypatch.setattr("fpkit.core.compilation.kernels.PARALLEL_CELLS", 1)
+    monkeypatch.setattr(committor_masses, "PARALLEL_CELLS", 1)
     for a, b in zip(one, make()):
         np.testing.assert_array_equal(a, b)
