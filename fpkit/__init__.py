@@ -45,5 +45,5 @@ __getattr__, __dir__, __all__ = lazy_names(__name__, {
     "landscapes.analysis.temperature": "sgd_temperature equipartition_temperature",
     "landscapes.analysis.analyse": "analyse",
     "landscapes.analysis.comparison": "compare_landscapes",
-    "plotting": "plot",
+    "plotting.drawing": "plot",
 }, modules=("catalogue",))

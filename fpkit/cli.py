@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import warnings
 
+from .commands import diffusion, export, landscapes, learn, rates
 from .core.files import demo_file
 
 __all__ = ["main", "demo_file"]
@@ -24,8 +26,6 @@ def main(argv=None):
 
 
 def _guarded(run, arguments):
-    import warnings
-
     try:
         with warnings.catch_warnings():
             warnings.showwarning = lambda message, *_, **__: print(f"fpkit: warning: {message}",
@@ -35,7 +35,7 @@ def _guarded(run, arguments):
         print("fpkit: interrupted", file=sys.stderr)
         return 130
     except (ValueError, TypeError, OSError, ArithmeticError, MemoryError) as error:
-        if getattr(arguments, "traceback", False):
+        if arguments.traceback:
             raise
         text = " ".join(str(error).split()) or type(error).__name__
         print(f"fpkit: {text}", file=sys.stderr)
@@ -43,8 +43,6 @@ def _guarded(run, arguments):
 
 
 def _parser():
-    from .commands import diffusion, export, landscapes, learn, rates
-
     parser = argparse.ArgumentParser(prog="fpkit", description="Diffusion in a potential: densities, paths "
                                      "and loss landscapes.")
     parser.add_argument("--version", action="store_true", help="print the version and leave")
@@ -68,11 +66,10 @@ def _validate(argv):
     except ModuleNotFoundError as error:
         if error.name not in ("fpkit.validation", "fpkit.validation.__main__"):
             raise
-        import os
-
         root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
         if not os.path.isdir(os.path.join(root, "validation")):
-            raise FileNotFoundError("the validations are missing from this installation; install fpkit again.") from None
+            raise FileNotFoundError("the validations are missing from this installation; install fpkit "
+                                    "again.") from None
         sys.path.insert(0, root)                                   # a checkout
         from validation.__main__ import main as validate
     return validate([a for a in argv if a != "--traceback"])

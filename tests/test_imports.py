@@ -26,7 +26,7 @@ def test_an_unknown_name_is_an_attribute_error():
     import fpkit
 
     with pytest.raises(AttributeError, match="no name 'nonsense'"):
-        fpkit.nonsense
+        _ = fpkit.nonsense
 
 
 @pytest.mark.parametrize("name", __import__("fpkit").__all__)

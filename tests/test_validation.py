@@ -10,9 +10,9 @@ ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:                        # validation/ stands beside fpkit/ in a checkout
     sys.path.insert(0, str(ROOT))
 
-import validation
-from validation import __main__ as command
-from validation.verdict import Table, Verdict, ruled, slope
+import validation  # noqa: E402  (the path comes first)
+from validation import __main__ as command  # noqa: E402
+from validation.verdict import Table, Verdict, ruled, slope  # noqa: E402
 
 NAMES = validation.names()
 MEASURED = {}
@@ -35,7 +35,8 @@ def test_every_validation_states_its_claim_source_and_criterion(name):
     module = validation.load(name)
     for text in (module.CLAIM, module.SOURCE, module.CRITERION):
         assert isinstance(text, str) and len(text) > 20
-    assert callable(module.measure) and callable(module.judge) and callable(module.run) and callable(module.contrary)
+    assert callable(module.measure) and callable(module.judge) and callable(module.run) and callable(
+        module.contrary)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -163,14 +164,16 @@ def test_the_command_ends_with_a_table_and_a_code(monkeypatch, capsys, outcome, 
     fake(monkeypatch, outcome)
     assert command.main([]) == code
     out, err = capsys.readouterr()
-    assert "Claim: the claim" in out and out.splitlines()[-1] == f"{1 - code} of 1 without failure" and "[1/1] fake" in err
+    assert "Claim: the claim" in out and out.splitlines()[
+        -1] == f"{1 - code} of 1 without failure" and "[1/1] fake" in err
 
 
 def test_json_is_one_object_on_standard_output(monkeypatch, capsys):
     fake(monkeypatch)
     assert command.main(["--json", "--quick"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["validations"]["fake"]["rows"] == [[1.5]] and found["validations"]["fake"]["numbers"]["x"] is None and found["quick"] is True
+    assert found["validations"]["fake"]["rows"] == [[1.5]] and found["validations"]["fake"]["numbers"][
+        "x"] is None and found["quick"] is True
 
 
 def test_a_broken_validation_is_an_error_and_does_not_stop_the_others(monkeypatch, capsys):

@@ -15,8 +15,8 @@ from pathlib import Path
 # products would only wait for one another
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from . import load, names                                   # noqa: E402
-from .verdict import Table                              # noqa: E402
+from . import load, names  # noqa: E402
+from .verdict import Table  # noqa: E402
 
 
 def main(argv=None):
@@ -103,7 +103,7 @@ def run_one(name, quick, folder, talk):
     if talk:
         print(f"\n== {name}\n{verdict}\n", flush=True)
     if folder is not None and hasattr(module, "figure"):
-        from fpkit.plotting import style         # matplotlib only when a figure is asked for
+        from fpkit.plotting import style  # matplotlib only when a figure is asked for
         result["json"]["figure"] = str(style.save(module.figure(verdict), folder / f"{name}.png"))
     return result
 
@@ -112,7 +112,8 @@ def summary(results):
     """Table of verdicts, and one line that counts them."""
     rows = [(name, r["outcome"], round(r["seconds"], 1), r["reason"]) for name, r in results.items()]
     bad = sum(r["outcome"] in ("fails", "error") for r in results.values())
-    return f"{Table(('validation', 'outcome', 'seconds', 'reason'), rows)}\n{len(results) - bad} of {len(results)} without failure"
+    return (f"{Table(('validation', 'outcome', 'seconds', 'reason'), rows)}\n{len(results) - bad} of "
+            f"{len(results)} without failure")
 
 
 def say(text):

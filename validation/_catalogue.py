@@ -40,8 +40,7 @@ def start_in_a_well(V, theta):
     mode is excited.
 
     It is narrower than the Gibbs density of the stiffest direction: else its L2(1/pi) distance does not exist
-    in the continuum and on a grid is made by cells far out that hold nothing.
-    """
+    in the continuum and on a grid is made by cells far out that hold nothing. """
     x = np.asarray(V.minima[0].x, float)
     spread = np.sqrt(theta / np.linalg.eigvalsh(V.hessian(x)).max())
     middle = np.array([(low + high) / 2 for low, high in V.box])

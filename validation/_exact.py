@@ -25,8 +25,8 @@ def cell_probabilities(V, theta, grid, tolerance=1e-16):
     """
     starts = [np.asarray(e[:-1]) for e in grid.edges]
     widths = [np.diff(e) for e in grid.edges]
-    cells = np.stack(np.meshgrid(*[np.arange(n) for n in grid.shape], indexing="ij"),
-                     -1).reshape(-1, grid.ndim)
+    cells = np.stack(np.meshgrid(*[np.arange(n) for n in grid.shape], indexing="ij"), -1).reshape(-1,
+                                                                                                  grid.ndim)
     keep = np.asarray(grid.inside).ravel()
     f0 = float(np.nanmin(V(grid.points)))
     value = np.zeros(len(cells))

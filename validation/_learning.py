@@ -7,7 +7,7 @@ into a computable form here, and may turn out false.
 """
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 from .verdict import Verdict
 
@@ -20,7 +20,7 @@ def judged(module, table, outcome, reason, numbers=None):
                    numbers or {})
 
 
-@lru_cache(maxsize=None)
+@cache
 def fractions_sweep(quick):
     """Times over training fractions and seeds: p = 31, 7 fractions, 5 seeds; quick p = 23, 5 fractions, 2
     seeds."""
@@ -31,7 +31,7 @@ def fractions_sweep(quick):
     return sweep((0.8, 0.7, 0.6, 0.5, 0.45, 0.425, 0.4), n_seeds=5, n_steps=8000)
 
 
-@lru_cache(maxsize=None)
+@cache
 def setting_sweeps(quick):
     """Times when ONE setting is varied at fraction .5 (quick: p = 23, fraction .6): learning rate, decay,
     scale of the start, width."""
@@ -45,7 +45,7 @@ def setting_sweeps(quick):
     return {name: sweep(v, vary=name, n_seeds=3, n_steps=3000) for name, v in values.items()}
 
 
-@lru_cache(maxsize=None)
+@cache
 def found_solutions(quick):
     """Memorising and generalising hypotheses: p = 13, width 64, three seeds; quick p = 11, width 32, one
     seed."""
@@ -54,7 +54,7 @@ def found_solutions(quick):
     return [solutions(11, 32, 0.75, 0, polish=1500)] if quick else [solutions(seed=seed) for seed in range(3)]
 
 
-@lru_cache(maxsize=None)
+@cache
 def walks(quick):
     """SGLD from both, with and without L2: five conditions, three seeds, learning rate .02; quick: one seed,
     a short time."""
@@ -66,7 +66,7 @@ def walks(quick):
     return solutions.walks(n_processes=2)
 
 
-@lru_cache(maxsize=None)
+@cache
 def ravines(quick):
     """Model A on a flat floor: L = 1, 2, 4, 8 with 3000 paths each; quick L = 1, 2 with 300."""
     from fpkit.learning.models import ravine
@@ -74,7 +74,7 @@ def ravines(quick):
     return ravine((1.0, 2.0), n_paths=300) if quick else ravine()
 
 
-@lru_cache(maxsize=None)
+@cache
 def chambers(quick):
     """Model B: seven sample sizes with 1000 paths each; quick three with 200."""
     from fpkit.learning.models import chamber
@@ -87,7 +87,8 @@ LONG_ENOUGH = 2000.0  # time of a walk (learning rate x steps) below which nothi
 
 def too_short(found):
     """Reason not to conclude from walks that are too short (the quick form's), or None."""
-    return None if found["time"] >= LONG_ENOUGH else f"the walks of this form last a time of {found['time']:g}, too short to tell; run the full form"
+    return (None if found["time"] >= LONG_ENOUGH else f"the walks of this form last a time of "
+            f"{found['time']:g}, too short to tell; run the full form")
 
 
 def z_score(estimate, exact):

@@ -10,17 +10,14 @@ from . import _density_references as references
 from .verdict import Table, ruled
 
 CLAIM = ("evolve reaches 1e-3 of the density in 2D in at least 50 times less CPU time (t = 0.1, 1; 20 times "
-         "at t = 100) than the better of scipy and "
-         "scikit-fem, everything included, and the error of scipy at 128^3 in at least 30 times less; the "
-         "order in space is 4.")
+         "at t = 100) than the better of scipy and scikit-fem, everything included, and the error of scipy "
+         "at 128^3 in at least 30 times less; the order in space is 4.")
 SOURCE = ("Problems P2 and P3: f = (x^2-1)^2 + 2y^2 + 0.3xy (+ 1.5z^2 + 0.2yz), theta 0.2, (-2.5, 2.5)^d. "
-          "Exact densities: sine-Galerkin eigenbasis, "
-          "in 3D Lanczos on sine collocation points; scipy in 3D is judged by its point values, where it is "
-          "better.")
-CRITERION = ("Relative L1 error of cell probabilities at most 1e-3 for ours; errors fall at least 12-fold a "
-             "halving of h at t = 0.1. Full form only: medians "
-             "of interleaved runs in CPU seconds of one thread, assembly, steps and cell averages included, "
-             "against the targets.")
+          "Exact densities: sine-Galerkin eigenbasis, in 3D Lanczos on sine collocation points; scipy in 3D "
+          "is judged by its point values, where it is better.")
+CRITERION = ("Relative L1 error of cell probabilities at most 1e-3 for ours; errors fall at least 12-fold "
+             "a halving of h at t = 0.1. Full form only: medians of interleaved runs in CPU seconds of one "
+             "thread, assembly, steps and cell averages included, against the targets.")
 
 OWN = {0.1: (64, 8), 1.0: (64, 16), 100.0: (64, 128)}               # cells an axis, split steps
 RIVAL_STEPS = {0.1: 16, 1.0: 16, 100.0: 64}
@@ -77,10 +74,9 @@ def _plane(quick):
         error = np.abs(own(n, 2, t, n_steps)[0] - exact.cell_probabilities(t, n)).sum()
         rivals = []
         if not quick:
-            for code, call, cells in (("scipy CN splu",
-                                       lambda: references.scipy_volumes(256, 2, t, RIVAL_STEPS[t]), 256),
-                                      ("scikit-fem Q2 CN", lambda: references.fem_q2(64, t, RIVAL_STEPS[t]),
-                                       64)):
+            for code, call, cells in (
+                ("scipy CN splu", lambda: references.scipy_volumes(256, 2, t, RIVAL_STEPS[t]), 256),
+                ("scikit-fem Q2 CN", lambda: references.fem_q2(64, t, RIVAL_STEPS[t]), 64)):
                 runs = [call() for _ in range(3)]
                 if runs[0] is None:
                     continue
@@ -116,9 +112,8 @@ def _space():
             error = float(np.abs(own(n, 3, 0.1, n_steps)[0] - cells[n]).sum())
             whole, steps = _apart(n, 3, 0.1, n_steps, 3)
             rows.append({"problem": "P3", "t": 0.1, "code": "fpkit", "cells": n, "steps": n_steps,
-                         "error": error, "assembly": whole - steps,
-                         "stepping": steps, "ratio": (assembly + stepping) / whole, "target": target,
-                         "limit": rival["error"]})
+                         "error": error, "assembly": whole - steps, "stepping": steps,
+                         "ratio": (assembly + stepping) / whole, "target": target, "limit": rival["error"]})
         return rows
     finally:
         numba.set_num_threads(threads)
@@ -144,8 +139,8 @@ def judge(rows):
                "error": "L1 error", "assembly": "assembly, s",
                "stepping": "steps, s", "ratio": "best rival / ours", "target": "claimed"}
     used = {k: v for k, v in columns.items() if any(r.get(k) is not None for r in rows)}
-    reason = f"errors fall {gains[0]:.0f}- and {gains[1]:.0f}-fold" + ("" if "ratio" in used
-                                                                       else "; speed is judged in the full form only")
+    reason = f"errors fall {gains[0]:.0f}- and {gains[1]:.0f}-fold" + ("" if "ratio" in used else "; speed "
+                                                                       "is judged in the full form only")
     return ruled(globals(), Table.of(rows, used), misses, reason, {"rows": rows})
 
 

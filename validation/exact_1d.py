@@ -9,16 +9,14 @@ import numpy as np
 from .verdict import Table, ruled
 
 CLAIM = ("In one dimension the spectrum, first-passage times and their variance, committors, exit rates and "
-         "the diffusion on a ring are exact to twelve "
-         "digits, from rates of 1e-1 to 1e-60 and, as logarithms, to 1e-10000, whatever the grid, and keep "
-         "the error they state.")
+         "the diffusion on a ring are exact to twelve digits, from rates of 1e-1 to 1e-60 and, as "
+         "logarithms, to 1e-10000, whatever the grid, and keep the error they state.")
 SOURCE = ("Constants by mpmath with 200 digits and by three quadratures (NUMERICS constants of this "
-          "project); closed forms: flat and linear f, "
-          "Ornstein-Uhlenbeck, Lifson and Jackson (1962); the partner problem in -f; the package kramers "
-          "(PyPI), where it is installed.")
+          "project); closed forms: flat and linear f, Ornstein-Uhlenbeck, Lifson and Jackson (1962); the "
+          "partner problem in -f; the package kramers (PyPI), where it is installed.")
 CRITERION = ("Relative difference at most 1e-12 (1e-11 beyond 1e-200, where beta f itself is rounded; as "
-             "many digits as a constant has), at most the stated "
-             "error, and the stated error at most 1e-9 of the value.")
+             "many digits as a constant has), at most the stated error, and the stated error at most 1e-9 of "
+             "the value.")
 
 LIMIT, DEEP_LIMIT, IDLE = 1e-12, 1e-11, 1e-9
 DEEP = -200.0                        # log10
@@ -30,9 +28,8 @@ CONSTANTS = ((0.1, 7.835709199892175e-05, 1.276267562715e4, 2.552709136429e4),
 GAPS = (("(x**2 - 1)**2 + 0.3*x", 9.79451950793966809e-40),
         ("1.3*(x**2 - 1)**2 - 0.2*x", 1.05236809885492352e-60))
 COMPARED = (("(x**2 - 1)**2 + 0.3*x", (-2.0, 1.0), -1.0), ("x**4/4 + 0.3*sin(5*x)", (-2.0, 1.5), -0.4),
-            ("cos(3*x) + x**2/5", (-3.0, 2.0), -1.0),
-            ("0.5*x**2", (-2.0, 1.3), 0.1), ("(x**2 - 1)**4 - 0.1*x", (-1.6, 1.1), -0.9),
-            ("2*x", (0.0, 1.0), 0.3))
+            ("cos(3*x) + x**2/5", (-3.0, 2.0), -1.0), ("0.5*x**2", (-2.0, 1.3), 0.1),
+            ("(x**2 - 1)**4 - 0.1*x", (-1.6, 1.1), -0.9), ("2*x", (0.0, 1.0), 0.3))
 
 
 def diffusion(text, theta, low, high, n=30, periodic=False):
@@ -69,8 +66,9 @@ def constants():
 
 
 def closed_forms():
-    import fpkit as fp
     from scipy.special import ive
+
+    import fpkit as fp
 
     S = diffusion("0*x", 0.3, -1, 2).spectrum(9)
     yield from (row(f"eigenvalue {k}", "0*x", 0.3, S[k], (k * math.pi / 3) ** 2 * 0.3, "closed form")
@@ -176,8 +174,7 @@ def judge(rows):
                             "stated": "stated error", "against": "against"})
     kinds = sorted({r["against"] for r in rows})
     return ruled(globals(), table, misses, f"{len(rows)} comparisons against {', '.join(kinds)}: largest "
-                 "difference "
-                 f"{max(r['difference'] for r in rows):.1e}", {"rows": rows})
+                 f"difference {max(r['difference'] for r in rows):.1e}", {"rows": rows})
 
 
 def run(quick=False):
@@ -201,10 +198,9 @@ def figure(verdict):
                   ls="", label=kind, color=style.COLOURS[k % len(style.COLOURS)],
                   marker=style.MARKERS[k % len(style.MARKERS)])
     axes.axhline(LIMIT, color=style.FAINT, lw=0.8)
-    axes.set(xscale="log", yscale="log", xlim=(0.07, 3e4), ylim=(5e-17, 1e-10),
-             xlabel="decades of the number (absolute value of log10; 0.1 stands for less)",
-             ylabel="relative difference (1e-16 stands for less)",
-             title="Answers in one dimension against independent routes")
+    axes.set(xscale="log", yscale="log", xlim=(0.07, 3e4), ylim=(5e-17, 1e-10), xlabel="decades of "
+             "the number (absolute value of log10; 0.1 stands for less)", ylabel="relative difference (1e-16 "
+             "stands for less)", title="Answers in one dimension against independent routes")
     axes.legend(loc="upper right", ncols=3, fontsize="small", frameon=False, columnspacing=1.0,
                 handletextpad=0.3)
     return made

@@ -13,9 +13,12 @@ import numpy as np
 
 from .verdict import Table, ruled
 
-CLAIM = "kill -9 at any moment of an export loses nothing that was computed but the point under way; resumed, it ends in the same bytes."
-SOURCE = "SIGKILL of the exporting process at random moments: while it starts, takes up what is known, computes, saves and replaces."
-CRITERION = "Every readable file on the way holds only right values, no point is lost or computed twice beyond one a kill, the final file is bit-equal."
+CLAIM = ("kill -9 at any moment of an export loses nothing that was computed but the point under way; "
+         "resumed, it ends in the same bytes.")
+SOURCE = ("SIGKILL of the exporting process at random moments: while it starts, takes up what is known, "
+          "computes, saves and replaces.")
+CRITERION = ("Every readable file on the way holds only right values, no point is lost or computed twice "
+             "beyond one a kill, the final file is bit-equal.")
 
 KILLS, QUICK_KILLS = 100, 4
 ROOT = Path(__file__).resolve().parents[1]
@@ -43,7 +46,8 @@ def loss(w):
 
 w = np.arange(5.0)
 plane = fp.Plane.through(w, w + [1, 0, 0, 0, 0], w + [0, 1, 1, 0, 0])
-fp.export_landscape({path!r}, loss, plane, x=(-1, 2, {nx}), y=(-1, 1, {ny}), trajectory=[w + 1, w], save_every={every}, created_utc=None, progress=False)
+fp.export_landscape({path!r}, loss, plane, x=(-1, 2, {nx}), y=(-1, 1, {ny}), trajectory=[w + 1, w],
+                    save_every={every}, created_utc=None, progress=False)
 """
 
 

@@ -10,20 +10,17 @@ from ._rates import CASES, METHODS, grid_of, temperatures
 from .verdict import Table, ruled
 
 CLAIM = ("Over the catalogue and at barriers from 5 to 40 theta, all routes to the rate (capacity, mean "
-         "first passage time, spectral gap, quasi-stationary exit, "
-         "free-energy form, Eyring-Kramers and its next order, network of wells) agree within their stated "
-         "errors; the error of Eyring-Kramers is c theta with the "
-         "c of the expansion, and where the formula does not apply the guard says so.")
-SOURCE = ("Potential theory of metastability (Bovier, Eckhoff, Gayrard, Klein 2004); Eyring-Kramers has an "
-          "expansion in powers of theta (Helffer, Klein, Nier 2004); "
-          "the coefficient of this project is derived in fpkit.rates.expansions.")
+         "first passage time, spectral gap, quasi-stationary exit, free-energy form, Eyring-Kramers and its "
+         "next order, network of wells) agree within their stated errors; the error of Eyring-Kramers is c "
+         "theta with the c of the expansion, and where the formula does not apply the guard says so.")
+SOURCE = ("Potential theory of metastability (Bovier, Eckhoff, Gayrard, Klein 2004); Eyring-Kramers has "
+          "an expansion in powers of theta (Helffer, Klein, Nier 2004); the coefficient of this project is "
+          "derived in fpkit.rates.expansions.")
 CRITERION = ("Every number with a stated relative error up to 0.3 lies within the sum of its error, the "
-             "reference's and beta b exp(-beta b) of the row's reference; "
-             "(k_EK/k - 1)/theta extrapolated to theta = 0 equals c within its own error plus 5 % of 1 + |c| "
-             "(with fewer than three "
+             "reference's and beta b exp(-beta b) of the row's reference; (k_EK/k - 1)/theta extrapolated to "
+             "theta = 0 equals c within its own error plus 5 % of 1 + |c| (with fewer than three "
              "temperatures at which the formula is evidence: the coldest within 15 %); the guard is silent "
-             "in no case named as not harmonic; "
-             "at least 12 potentials at 4 temperatures in the full form.")
+             "in no case named as not harmonic; at least 12 potentials at 4 temperatures in the full form.")
 
 HEIGHTS = (6.0, 9.0, 14.0, 22.0, 40.0)
 QUICK_HEIGHTS = (8.0, 14.0, 24.0)
@@ -59,9 +56,8 @@ def measure(quick=False):
             rows.append({"case": case.title, "ndim": V.ndim, "harmonic": case.harmonic,
                          "height": float(table.barrier / theta), "theta": float(theta),
                          "log10": float(table[table.references[k]][k].log10) if table.references[k] else None,
-                         "reference": table.references[k],
-                         "n": int(np.isfinite(agreement).sum()), "worst": float(agreement[worst]),
-                         "worst_method": table.methods[worst],
+                         "reference": table.references[k], "n": int(np.isfinite(agreement).sum()),
+                         "worst": float(agreement[worst]), "worst_method": table.methods[worst],
                          "eyring_kramers": difference("eyring-kramers"),
                          "next_order": difference("next-order"), "free_energy": difference("free-energy"),
                          "slope": float(table.slope[k]), "limit": float(limit), "limit_error": limit.error,
@@ -88,16 +84,16 @@ def judge(found):
                 misses.append(f"{name}: slope {coldest['slope']:.3f} at the coldest temperature against c = "
                               f"{r['c']:.3f}")
         elif not abs(r["limit"] - r["c"]) <= r["limit_error"] + SLACK * (1 + abs(r["c"])):
-            misses.append(f"{name}: slope {r['limit']:.3f} +- {r['limit_error']:.2g} against c = {r['c']:.3f}")
+            misses.append(f"{name}: slope {r['limit']:.3f} +- {r['limit_error']:.2g} against c = "
+                          f"{r['c']:.3f}")
     cases = {r["case"] for r in rows}
     if not found["quick"] and (len(cases) < 12 or min(sum(r["case"] == c for r in rows) for c in cases) < 4):
         misses.append(f"only {len(cases)} cases or fewer than 4 temperatures in one")
-    table = Table.of(rows, {"case": "transition", "ndim": "d", "height": "barrier/theta",
-                            "log10": "log10 rate", "reference": "reference", "n": "routes",
-                            "worst": "worst (stated errors)",
-                            "worst_method": "by", "eyring_kramers": "EK - 1", "next_order": "next - 1",
-                            "free_energy": "free energy - 1", "slope": "(EK - 1)/theta", "c": "c",
-                            "guard": "guard"})
+    table = Table.of(
+        rows, {"case": "transition", "ndim": "d", "height": "barrier/theta", "log10": "log10 rate",
+               "reference": "reference", "n": "routes", "worst": "worst (stated errors)",
+               "worst_method": "by", "eyring_kramers": "EK - 1", "next_order": "next - 1",
+               "free_energy": "free energy - 1", "slope": "(EK - 1)/theta", "c": "c", "guard": "guard"})
     worst = max((abs(r["worst"]) for r in rows if np.isfinite(r["worst"])), default=np.nan)
     return ruled(globals(), table, misses, f"{len(cases)} transitions, {len(rows)} rows, "
                  f"{sum(r['n'] for r in rows)} numbers; the farthest is {worst:.2f} stated errors off",

@@ -10,19 +10,17 @@ from ._euler_chain import chain_mfpt, exact_mfpt
 from .verdict import Table, ruled
 
 CLAIM = ("Passage times of the double well at theta = 0.2, from -1 to the barrier top and to the other well, "
-         "have the bias of the Euler chain with the "
-         "Brownian bridge at every time step, less than 1 % after extrapolation, and intervals that hold; in "
-         "discs and balls the bridge along the normal is right too.")
+         "have the bias of the Euler chain with the Brownian bridge at every time step, less than 1 % after "
+         "extrapolation, and intervals that hold; in discs and balls the bridge along the normal is right "
+         "too.")
 SOURCE = ("Chain: one step is a Gaussian kernel, killed at the wall and by exp(-s s'/(theta dt)), solved "
-          "without random numbers. Diffusion: (1/theta) int e^{f/theta} int "
-          "e^{-f/theta}; Brownian exit from a ball of radius 1 in d dimensions takes 1/(2 d theta) from the "
-          "centre.")
+          "without random numbers. Diffusion: (1/theta) int e^{f/theta} int e^{-f/theta}; Brownian exit from "
+          "a ball of radius 1 in d dimensions takes 1/(2 d theta) from the centre.")
 CRITERION = ("Each run within its stated interval (99.73 %) of the chain's value; the extrapolated time "
-             "within its error of the exact one, and the chain's own values "
-             "extrapolate to it within 1 %; of the seeds, at most as many intervals miss the chain's value "
-             "as happens by accident once in a thousand times, and "
-             "deviations over standard errors have a spread of 1 within 0.2. A run of 10,000 paths to the "
-             "top at dt = 0.01 takes at most 0.5 CPU s (full form).")
+             "within its error of the exact one, and the chain's own values extrapolate to it within 1 %; "
+             "of the seeds, at most as many intervals miss the chain's value as happens by accident once in "
+             "a thousand times, and deviations over standard errors have a spread of 1 within 0.2. A run of "
+             "10,000 paths to the top at dt = 0.01 takes at most 0.5 CPU s (full form).")
 
 THETA, START, LOW = 0.2, -1.0, -2.4
 STEPS = (0.02, 0.01, 0.005)
@@ -110,9 +108,8 @@ def judge(rows):
         off = None if r["exact"] is None else 100 * (r["paths"] / r["exact"] - 1)
         bias = None if r["exact"] is None else 100 * (r["chain"] / r["exact"] - 1)
         lines.append((r["kind"], r["to"], r["dt"], value or f"{r['paths']:.5g}", r["error"], off, bias))
-    table = Table(("what", "target (ball: dimension)", "dt", "paths",
-                   "error (coverage: spread; speed: 1 standard error)", "paths - exact, %",
-                   "chain - exact, %"), lines)
+    table = Table(("what", "target (ball: dimension)", "dt", "paths", "error (coverage: spread; speed: 1 "
+                   "standard error)", "paths - exact, %", "chain - exact, %"), lines)
     return ruled(globals(), table, misses, f"largest deviation {worst:.2f} of the stated errors",
                  {"rows": rows})
 
@@ -138,8 +135,7 @@ def figure(verdict):
         some, look = [r for r in rows if r["to"] == b], style.line_style(k)
         exact = some[0]["exact"]
         axes.plot(dense, [100 * (chain_mfpt(gradient, START, b, THETA, dt, LOW) / exact - 1) for dt in dense],
-                  color=look["color"], linestyle=look["linestyle"],
-                  label=f"Euler chain, to the {name}")
+                  color=look["color"], linestyle=look["linestyle"], label=f"Euler chain, to the {name}")
         axes.errorbar([r["dt"] + 1e-4 * (2 * k - 1) for r in some],
                       [100 * (r["paths"] / exact - 1) for r in some],
                       [100 * r["error"] / exact for r in some], ls="",

@@ -11,7 +11,8 @@ CLAIM = ("The rate of an underdamped particle follows Kramers' spatial-diffusion
          "friction on (Langer's in several dimensions), tends to the overdamped "
          "rate divided by the friction, and falls again at weak friction as the Mel'nikov-Meshkov turnover "
          "formula says; where the first formula fails, its guard refuses.")
-SOURCE = "Kramers, Physica 7, 284 (1940); Langer, Ann. Phys. 54, 258 (1969); Mel'nikov and Meshkov, J. Chem. Phys. 85, 1018 (1986)."
+SOURCE = ("Kramers, Physica 7, 284 (1940); Langer, Ann. Phys. 54, 258 (1969); Mel'nikov and Meshkov, J. "
+          "Chem. Phys. 85, 1018 (1986).")
 CRITERION = ("Exit times of baoab paths into the other well within their interval plus the stated error of "
              "the turnover formula at every friction; g k_Langer/k_EK - 1 falls "
              "as 1/g^2 in 1D and 2D (slope -2 +- 0.05); the guard of the spatial formula refuses or warns "
@@ -37,9 +38,8 @@ def measure(quick=False):
         tau = fp.exit_time(V, THETA, [-1.0], fp.HalfSpace([1], 1.0), DT, n_paths=300 if quick else 1500,
                            seed=11 + k, scheme="baoab", friction=g, progress=False)
         rows.append({"friction": g, "paths": 1 / float(tau), "error": tau.error / float(tau) ** 2,
-                     "turnover": float(turnover), "stated": turnover.error,
-                     "spatial": float(spatial) if spatial.status == "ok" else None,
-                     "guard": spatial.guard.action})
+                     "turnover": float(turnover), "stated": turnover.error, "spatial": float(spatial)
+                     if spatial.status == "ok" else None, "guard": spatial.guard.action})
     plane = fp.catalogue.coupled_double_well()
     limits = []
     for name, W, m, s in (("1D", V, [-1], [0]), ("2D", plane, plane.minima[0], plane.saddles[0])):
@@ -48,8 +48,7 @@ def measure(quick=False):
                   for g in (30.0, 300.0)]
         limits.append({"case": name, "miss": misses, "slope": math.log10(misses[1] / misses[0])})
     curve = {"friction": CURVE, "turnover": [float(fp.kramers_turnover(V, [-1], [0], THETA, g))
-                                             for g in CURVE],
-             "spatial": [_spatial(V, g) for g in CURVE],
+                                             for g in CURVE], "spatial": [_spatial(V, g) for g in CURVE],
              "overdamped": [float(fp.eyring_kramers(V, [-1], [0], THETA)) / g for g in CURVE]}
     return {"rows": rows, "limits": limits, "curve": curve}
 
@@ -75,8 +74,8 @@ def judge(found):
     table = Table.of(found["rows"], {"friction": "friction", "paths": "paths (1/time)", "error": "+-",
                                      "turnover": "turnover", "stated": "stated error",
                                      "spatial": "Kramers, spatial", "guard": "guard"})
-    return ruled(globals(), table, misses, f"{len(found['rows'])} frictions; overdamped limit with slope "
-                 + " and ".join(f"{r['slope']:.3f}" for r in found["limits"]), found)
+    return ruled(globals(), table, misses, f"{len(found['rows'])} frictions; overdamped limit with "
+                 "slope " + " and ".join(f"{r['slope']:.3f}" for r in found["limits"]), found)
 
 
 def run(quick=False):

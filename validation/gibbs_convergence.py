@@ -7,15 +7,12 @@ from . import _exact
 from .verdict import Table, ruled
 
 CLAIM = ("From any start the density converges to the Gibbs density: relative entropy and L2(1/pi) distance "
-         "fall monotonically, the "
-         "distance at last as exp(-gap t) and the relative entropy as exp(-2 gap t).")
+         "fall monotonically, the distance at last as exp(-gap t) and the relative entropy as exp(-2 gap t).")
 SOURCE = ("Fokker-Planck equation as a gradient flow of the free energy (Jordan, Kinderlehrer, Otto, SIAM J. "
-          "Math. Anal. 29, 1 (1998)); "
-          "spectral decomposition of the reversible generator.")
+          "Math. Anal. 29, 1 (1998)); spectral decomposition of the reversible generator.")
 CRITERION = ("Against exact cell probabilities: no increase of either distance between output times beyond "
-             "the stated time error; late slopes within "
-             "1 % of -gap and -2 gap, gap by Lanczos iteration on the assembled generators of two grids, "
-             "extrapolated; last L1 distance below 1 % of the first.")
+             "the stated time error; late slopes within 1 % of -gap and -2 gap, gap by Lanczos iteration on "
+             "the assembled generators of two grids, extrapolated; last L1 distance below 1 % of the first.")
 
 SLOPE = 0.01  # relative: the tail of the second eigenmode and what the extrapolation of the gap leaves
 N_TIMES = 25
@@ -101,9 +98,8 @@ def judge(rows):
         if not r["final"] <= 1e-2:
             misses.append(f"{r['potential']}: still {r['final']:.1e} of the first distance")
     table = Table.of(rows, {"potential": "potential", "ndim": "d", "theta": "theta", "cells": "cells",
-                            "gap": "gap",
-                            "distance_slope": "L2 slope / -gap", "entropy_slope": "entropy slope / -2 gap",
-                            "distance_rise": "largest rise of L2",
+                            "gap": "gap", "distance_slope": "L2 slope / -gap",
+                            "entropy_slope": "entropy slope / -2 gap", "distance_rise": "largest rise of L2",
                             "entropy_rise": "of entropy", "final": "last / first L1"})
     return ruled(globals(), table, misses, f"both slopes within {100 * worst:.2g} % of the gap for "
                  f"{len(rows)} potentials, no rise", {"rows": rows})

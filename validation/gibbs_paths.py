@@ -7,17 +7,16 @@ from . import _exact
 from .verdict import Table, ruled
 
 CLAIM = ("The histogram of Langevin paths has, at every time, the same distance to the Gibbs distribution as "
-         "the density of the Fokker-Planck "
-         "equation, and a long run reaches the Gibbs distribution, in ten dimensions as well: all within the "
-         "statistical error.")
-SOURCE = "dX = -grad f dt + sqrt(2 theta) dW has the density of the Fokker-Planck equation (Ito) and the invariant density exp(-f/theta)/Z."
+         "the density of the Fokker-Planck equation, and a long run reaches the Gibbs distribution, in ten "
+         "dimensions as well: all within the statistical error.")
+SOURCE = ("dX = -grad f dt + sqrt(2 theta) dW has the density of the Fokker-Planck equation (Ito) and the "
+          "invariant density exp(-f/theta)/Z.")
 CRITERION = ("In time: squared L2(1/pi) distance and relative entropy of the histogram, freed of the bias of "
-             "finite counts, within 4.5 standard errors "
-             "(jackknife over 40 groups of paths) plus 0.5 % of those of the density. Long runs: the worst "
-             "cell within the 1e-3 "
-             "quantile of Student's law over all cells (Bonferroni), and the L1 distance at most 4.6 times "
-             "what the standard errors predict, the same "
-             "quantile if one slow mode makes all of it. Accidents (seeds are fixed): below 1 in 1000 a run.")
+             "finite counts, within 4.5 standard errors (jackknife over 40 groups of paths) plus 0.5 % of "
+             "those of the density. Long runs: the worst cell within the 1e-3 quantile of Student's law "
+             "over all cells (Bonferroni), and the L1 distance at most 4.6 times what the standard errors "
+             "predict, the same quantile if one slow mode makes all of it. Accidents (seeds are fixed): "
+             "below 1 in 1000 a run.")
 
 TIMES = (0.1, 0.3, 0.6, 1.0, 1.5, 2.0)             # in units of 1/gap
 GROUPS = 40
@@ -79,10 +78,9 @@ def in_time(name, V, theta, n, bins, n_paths, seed):
             value, error = jackknife(counts, weights, of)
             truth = {"L2 squared": _exact.l2_distance(p, weights) ** 2,
                      "entropy": _exact.relative_entropy(p, weights)}[what]
-            yield {"kind": "time", "potential": name, "ndim": V.ndim, "theta": theta, "what": what,
-                   "time": t * gap, "paths": value, "density": truth,
-                   "error": error, "z": (value - truth) / error, "allowed": Z_LIMIT + SLACK * abs(truth)
-                   / error, "dt": dt, "n_paths": n_paths}
+            yield {"kind": "time", "potential": name, "ndim": V.ndim, "theta": theta, "what": what, "time": t
+                   * gap, "paths": value, "density": truth, "error": error, "z": (value - truth) / error,
+                   "allowed": Z_LIMIT + SLACK * abs(truth) / error, "dt": dt, "n_paths": n_paths}
 
 
 def step(V, theta, grid):
@@ -214,14 +212,13 @@ def judge(rows):
             if not r["worst"] <= r["quantile"]:
                 misses.append(f"{r['potential']} ({r['ndim']}D): a cell is {r['worst']:.1f} standard errors "
                               f"off, {r['quantile']:.1f} allowed")
-    lines = [(r["potential"], r["ndim"], r["theta"], r["kind"] if r["kind"] != "time"
-              else f"time {r['time']:.1f}/gap", r["what"], r["paths"], r["density"], r["error"],
-              r["z"] if r["kind"] == "time" else r["ratio"]) for r in rows]
+    lines = [(r["potential"], r["ndim"], r["theta"],
+              r["kind"] if r["kind"] != "time" else f"time {r['time']:.1f}/gap", r["what"], r["paths"],
+              r["density"], r["error"], r["z"] if r["kind"] == "time" else r["ratio"]) for r in rows]
     table = Table(("potential", "d", "theta", "when", "distance", "paths", "density",
                    "standard (expected) error", "z, or ratio"), lines)
     return ruled(globals(), table, misses, f"largest deviation {worst_z:.1f} standard errors in time, "
-                 f"{worst_ratio:.2f} times the predicted L1 distance in long runs",
-                 {"rows": rows})
+                 f"{worst_ratio:.2f} times the predicted L1 distance in long runs", {"rows": rows})
 
 
 def run(quick=False):

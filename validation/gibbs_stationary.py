@@ -7,13 +7,13 @@ from . import _exact
 from .verdict import Table, ruled
 
 CLAIM = ("The stationary density handed to the user holds the exact Gibbs probability of every cell, and the "
-         "assembled generator is "
-         "reversible with respect to its own masses, also with a mobility tensor, a mask and cut cells.")
-SOURCE = "du/dt = theta div[exp(-f/theta) grad(u exp(f/theta))] has the stationary density exp(-f/theta)/Z; detailed balance m_i q_ij = m_j q_ji."
+         "assembled generator is reversible with respect to its own masses, also with a mobility tensor, a "
+         "mask and cut cells.")
+SOURCE = ("du/dt = theta div[exp(-f/theta) grad(u exp(f/theta))] has the stationary density exp(-f/theta)/Z; "
+          "detailed balance m_i q_ij = m_j q_ji.")
 CRITERION = ("Relative L1 distance to adaptive Gauss quadrature of every cell <= 1e-13 for smooth f in 1D "
-             "and 2D at any theta, <= 1e-10 in 3D "
-             "where beta times the variation of f per cell is at most 3, within the stated error elsewhere; "
-             "detailed balance to 4 ulp.")
+             "and 2D at any theta, <= 1e-10 in 3D where beta times the variation of f per cell is at most 3, "
+             "within the stated error elsewhere; detailed balance to 4 ulp.")
 
 LIMIT = {1: 1e-13, 2: 1e-13, 3: 1e-10}
 MILD = 3.0  # beta times the variation of f per cell up to which 3D keeps its limit
@@ -43,8 +43,8 @@ def measure(quick=False):
         n = (QUICK_CELLS if quick else CELLS)[V.ndim]
         grid = fp.Grid(V.box, (n,) * V.ndim, periodic=V.periodic_axes)
         for theta in (0.1,) if quick else (0.01, 0.1, 1.0):
-            rows.append({"potential": name, "ndim": V.ndim, "cells": n, "theta": theta,
-                         "smooth": is_smooth(name),
+            rows.append({"potential": name, "ndim": V.ndim,
+                         "cells": n, "theta": theta, "smooth": is_smooth(name),
                          **one(fp.FokkerPlanck(V, theta=theta, grid=grid), V, theta, grid)})
     return rows + variants((QUICK_CELLS if quick else CELLS)[2])
 
@@ -58,8 +58,7 @@ def variants(n):
     mask = ~fp.Ball([0.3, 1.2], 0.6)
     tensor, disc = [[1.0, 0.4], [0.4, 0.7]], fp.Ball([1.0, -0.1], 0.37)
     listed = {"full mobility": (None, tensor, None), "mask": (mask, None, None),
-              "cut cells": (None, None, disc),
-              "mask, mobility, cut cells": (mask, [1.0, 0.5], disc)}
+              "cut cells": (None, None, disc), "mask, mobility, cut cells": (mask, [1.0, 0.5], disc)}
     rows = []
     for name, (outside, mobility, absorbing) in listed.items():
         grid = fp.Grid(V.box, (n, n), mask=outside)
@@ -124,12 +123,10 @@ def judge(rows):
         if strict:
             worst = max(worst, r["error"])
     table = Table.of(rows, {"potential": "potential", "ndim": "d", "cells": "cells an axis", "theta": "theta",
-                            "variation": "beta df a cell",
-                            "error": "L1 error", "stated": "stated error", "reference": "reference error",
-                            "balance": "balance (ulp)"})
+                            "variation": "beta df a cell", "error": "L1 error", "stated": "stated error",
+                            "reference": "reference error", "balance": "balance (ulp)"})
     return ruled(globals(), table, misses, f"{len(rows)} cases, largest L1 error {worst:.1e} where f is "
-                 "smooth and, in 3D, mild",
-                 {"rows": rows})
+                 "smooth and, in 3D, mild", {"rows": rows})
 
 
 def run(quick=False):
@@ -150,8 +147,7 @@ def figure(verdict):
     for k, d in enumerate(sorted({r["ndim"] for r in rows})):
         some = [r for r in rows if r["ndim"] == d]
         axes.plot([r["variation"] for r in some], [max(r["error"], 1e-17) for r in some], ls="",
-                  label=f"{d}D",
-                  color=style.COLOURS[k], marker=style.MARKERS[k])
+                  label=f"{d}D", color=style.COLOURS[k], marker=style.MARKERS[k])
     axes.axhline(LIMIT[3], color=style.FAINT, lw=0.8)
     axes.text(0.99, LIMIT[3] / 1.3, "limit in 3D (up to 3 theta a cell)",
               transform=axes.get_yaxis_transform(), ha="right", va="top", color=style.FAINT)

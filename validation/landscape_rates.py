@@ -10,8 +10,8 @@ CLAIM = ("From samples of a loss on a plane with directions of any lengths and a
          "rate and its resolution error come out right over twenty decades: "
          "the exact value lies within the stated error.")
 SOURCE = ("du/dt = theta div[G^-1 exp(-f/theta) grad(u exp(f/theta))] with the Gram matrix G; in coordinates "
-          "w = A c, G = A'A, it is the isotropic diffusion, and for a "
-          "separable f(w) its slowest rate is the one-dimensional one.")
+          "w = A c, G = A'A, it is the isotropic diffusion, and for a separable f(w) its slowest rate is the "
+          "one-dimensional one.")
 CRITERION = ("|log10 of the rate - log10 of the exact one-dimensional rate| <= stated error, which is at "
              "most 30 times the true one and falls at least 2.8-fold when the spacing is halved; "
              "rates without the metric are off by more than a factor 2.")
@@ -84,8 +84,7 @@ def judge(rows):
                           "spacing is halved")
     table = Table.of(rows, {"theta": "theta", "n": "samples an axis", "exact": "log10 exact",
                             "found": "log10 found", "error": "error (decades)", "stated": "stated",
-                            "method": "from",
-                            "without": "error without metric"})
+                            "method": "from", "without": "error without metric"})
     return ruled(globals(), table, misses, f"{len(rows)} cases, largest error "
                  f"{max(r['error'] for r in rows):.2g} decades", {"rows": rows})
 

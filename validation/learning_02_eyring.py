@@ -7,12 +7,13 @@ import math
 from ._learning import TALK, judged
 from .verdict import Table
 
-CLAIM = "The rate of transition from one well to another is exp(-(F1 - F0)/theta), with free energies of the transition state and of the well."
-SOURCE = f"{TALK}, equation (3), Eyring's formula; exact as k = cap/Z_W (potential theory of metastability, Bovier et al.)."
+CLAIM = ("The rate of transition from one well to another is exp(-(F1 - F0)/theta), with free energies of "
+         "the transition state and of the well.")
+SOURCE = (f"{TALK}, equation (3), Eyring's formula; exact as k = cap/Z_W (potential theory of metastability, "
+          "Bovier et al.).")
 CRITERION = ("1D tilted double well: 1/(mean passage time of paths) within 4 standard errors of exp(-(F1 - "
-             "F0)/theta) with F1 := -theta log cap, "
-             "F0 := -theta log Z_W, at every theta; with harmonic free energies (Eyring-Kramers) only to "
-             "O(theta).")
+             "F0)/theta) with F1 := -theta log cap, F0 := -theta log Z_W, at every theta; with harmonic free "
+             "energies (Eyring-Kramers) only to O(theta).")
 
 
 def measure(quick=False):
@@ -31,14 +32,13 @@ def measure(quick=False):
         F1 = -theta * cap.log10 * math.log(10)
         F0 = F1 + theta * math.log(rate)                        # rate = cap/Z_W: so F0 = -theta log Z_W
         h = lambda x: float(V.hessian([x])[0, 0])
-        harmonic = math.sqrt(h(left) * -h(top)) / (2 * math.pi) * math.exp(-float(V([top]) - V([left]))
-                                                                           / theta)
+        harmonic = math.sqrt(h(left) *
+                             -h(top)) / (2 * math.pi) * math.exp(-float(V([top]) - V([left])) / theta)
         found = fp.exit_time(V, theta, [left], B, 0.004, n_paths=400 if quick else 2000, seed=7 + k,
                              progress=False, extrapolate=False)
         rows.append({"theta": theta, "F1": F1, "F0": F0, "formula": math.exp(-(F1 - F0) / theta),
-                     "paths": 1 / float(found),
-                     "error": found.standard_error / float(found) ** 2, "harmonic": harmonic,
-                     "harmonic_miss": harmonic / rate - 1})
+                     "paths": 1 / float(found), "error": found.standard_error / float(found) ** 2,
+                     "harmonic": harmonic, "harmonic_miss": harmonic / rate - 1})
     return rows
 
 
@@ -46,19 +46,16 @@ def judge(rows):
     """The exact form must agree with the paths; the harmonic one must approach it as theta falls."""
     rows = [{**r, "z": (r["paths"] - r["formula"]) / r["error"]} for r in rows]
     columns = {"theta": "theta", "F1": "F1 = -theta log cap", "F0": "F0 = -theta log Z_W",
-               "formula": "exp(-(F1 - F0)/theta)", "paths": "paths",
-               "error": "+- (1 s.e.)", "z": "z", "harmonic": "harmonic",
-               "harmonic_miss": "harmonic/exact - 1"}
+               "formula": "exp(-(F1 - F0)/theta)", "paths": "paths", "error": "+- (1 s.e.)", "z": "z",
+               "harmonic": "harmonic", "harmonic_miss": "harmonic/exact - 1"}
     bad = [r for r in rows if not abs(r["z"]) <= 4]
     misses = [abs(r["harmonic_miss"]) for r in sorted(rows, key=lambda r: r["theta"])]
     if bad:
-        return judged(globals(), Table.of(rows, columns), "fails",
-                      f"at theta {bad[0]['theta']:g} paths and formula differ by {bad[0]['z']:.1f} standard "
-                      "errors")
+        return judged(globals(), Table.of(rows, columns), "fails", f"at theta {bad[0]['theta']:g} paths and "
+                      f"formula differ by {bad[0]['z']:.1f} standard errors")
     shrinking = all(a < b for a, b in zip(misses, misses[1:]))
     reason = ("with F1 = -theta log(capacity), the free energy that has a definite meaning; with harmonic "
-              "free energies it is "
-              f"{100 * misses[0]:.0f} to {100 * misses[-1]:.0f} % off")
+              f"free energies it is {100 * misses[0]:.0f} to {100 * misses[-1]:.0f} % off")
     return judged(globals(), Table.of(rows, columns), "holds" if shrinking else "conditional", reason)
 
 

@@ -8,11 +8,11 @@ from ._learning import TALK, judged
 from .verdict import Table
 
 CLAIM = "SGLD is captured by wide wells: the wider of two wells holds more of the walkers."
-SOURCE = f"{TALK}, \"capture of a system by wide potential wells\"; Z_w/Z_n = exp((E_n - E_w)/theta) (k_n/k_w)^(m/2), m directions across."
-CRITERION = ("Share of the wide well among walkers that started in the narrow one within 4 standard errors "
-             "of the exact Gibbs share, in 2D and 10-D, on "
-             "both sides of theta* = 2 (E_w - E_n)/(m log(k_n/k_w)) when the narrow well is deeper; the "
-             "majority changes sides at theta*.")
+SOURCE = (f"{TALK}, \"capture of a system by wide potential wells\"; Z_w/Z_n = exp((E_n - E_w)/theta) "
+          "(k_n/k_w)^(m/2), m directions across.")
+CRITERION = ("Share of the wide well among walkers that started in the narrow one within 4 standard "
+             "errors of the exact Gibbs share, in 2D and 10-D, on both sides of theta* = 2 (E_w - E_n)/(m "
+             "log(k_n/k_w)) when the narrow well is deeper; the majority changes sides at theta*.")
 
 CASES = ((2, 25.0, 0.0), (10, 2.0, 0.0), (10, 2.0, 0.6))       # dimension, k_n/k_w, E_w - E_n
 BARRIER = 0.6
@@ -28,19 +28,18 @@ def measure(quick=False):
     rows = []
     for d, ratio, deeper in CASES:
         def f(x, barrier=BARRIER, deeper=deeper, logr=math.log(ratio)):
-            return barrier * (x[0] ** 2 - 1) ** 2 + 0.5 * deeper * x[0] + 0.5 * np.exp(-0.5 * x[0]
-                                                                                       * logr) * 4.0 * (x[1:] ** 2).sum()
+            return barrier * (x[0] ** 2 - 1) ** 2 + 0.5 * deeper * x[0] + 0.5 * np.exp(
+                -0.5 * x[0] * logr) * 4.0 * (x[1:] ** 2).sum()
 
         V = fp.Potential(f, ndim=d)
         crossover = 2 * deeper / ((d - 1) * math.log(ratio))
         for theta in (0.3, 0.5) if not deeper else (0.15, 0.3):
             x = np.linspace(-2.5, 2.5, 20_001)
-            w = np.exp(-(BARRIER * (x**2 - 1) ** 2 + 0.5 * deeper * x) / theta + 0.25 * (d - 1) * x
-                       * math.log(ratio))
+            w = np.exp(-(BARRIER * (x**2 - 1) ** 2 + 0.5 * deeper * x) / theta
+                       + 0.25 * (d - 1) * x * math.log(ratio))
             exact = float(w[x > 0].sum() / w.sum())
             run = fp.simulate(V, theta, np.r_[-1.0, np.zeros(d - 1)], 0.02, 50_000 if theta < 0.2 else 10_000,
-                              n_paths=n, seed=3,
-                              scheme="leimkuhler-matthews")
+                              n_paths=n, seed=3, scheme="leimkuhler-matthews")
             share = float((run.x[:, 0] > 0).mean())
             rows.append({"dimension": d, "k_n/k_w": ratio, "deeper": deeper, "theta*": crossover,
                          "theta": theta, "exact": exact, "paths": share,
@@ -51,9 +50,8 @@ def measure(quick=False):
 def judge(rows):
     """Equilibrium occupation must be the Gibbs one; the claim itself is conditional on theta above theta*."""
     columns = {k: k for k in ("dimension", "k_n/k_w")} | {"deeper": "E_w - E_n", "theta*": "theta*",
-                                                          "theta": "theta",
-                                                          "exact": "share of the wide well, exact",
-                                                          "paths": "paths", "z": "z"}
+                                                          "theta": "theta", "exact": "share of the wide "
+                                                          "well, exact", "paths": "paths", "z": "z"}
     table = Table.of(rows, columns)
     bad = [r for r in rows if not abs(r["z"]) <= 4]
     if bad:
@@ -61,14 +59,13 @@ def judge(rows):
                       f"the paths are {bad[0]['z']:.1f} standard errors off")
     if all(r["paths"] > 0.5 for r in rows):
         return judged(globals(), table, "holds", "the wide well holds the majority in every case tried")
-    right = all((r["paths"] > 0.5) == (r["theta"] > r["theta*"]) for r in rows
-                if abs(r["theta"] / max(r["theta*"], 1e-9) - 1) > 0.05)
+    right = all((r["paths"] > 0.5) == (r["theta"] > r["theta*"])
+                for r in rows if abs(r["theta"] / max(r["theta*"], 1e-9) - 1) > 0.05)
     cold = next(r for r in rows if r["paths"] <= 0.5)
     return judged(globals(), table, "conditional" if right else "not supported",
                   f"equilibrium occupation is exp(-F/theta) to {max(abs(r['z']) for r in rows):.1f} standard "
-                  "errors, so wide wells win only above theta* when the narrow "
-                  f"one is deeper: share {cold['paths']:.2f} at theta {cold['theta']:g} < theta* = "
-                  f"{cold['theta*']:.2f}")
+                  "errors, so wide wells win only above theta* when the narrow one is deeper: share "
+                  f"{cold['paths']:.2f} at theta {cold['theta']:g} < theta* = {cold['theta*']:.2f}")
 
 
 def run(quick=False):

@@ -9,8 +9,7 @@ from .verdict import Table
 CLAIM = "Memorising is a drift, distance ~ t; grokking of the model is Brownian motion, distance ~ sqrt(t)."
 SOURCE = f"{TALK}, explanation of its Figure 1; model A of fpkit.learning.models."
 CRITERION = ("Exponents of t_mem(L) and t_grok(L) within .03 of 1 and 2 (quick form: within .15); t_grok of "
-             "the paths within 4 standard errors of finite "
-             "volumes, these within 1 % of L^2/(2 theta).")
+             "the paths within 4 standard errors of finite volumes, these within 1 % of L^2/(2 theta).")
 
 
 def measure(quick=False):
@@ -36,8 +35,8 @@ def judge(found):
               f"{found['walk_error']:.3f} from {found['n_paths']} paths a length, "
               "in model A; nothing is said of a network")
     outcome = "holds in the model" if good and exact else "fails" if not exact else "not supported"
-    return judged(globals(), Table.of(rows, columns), outcome, reason if exact
-                  else "paths, finite volumes and formula disagree: " + reason, {"rows": rows})
+    return judged(globals(), Table.of(rows, columns), outcome, reason if exact else "paths, finite volumes "
+                  "and formula disagree: " + reason, {"rows": rows})
 
 
 def run(quick=False):

@@ -8,11 +8,11 @@ from ._learning import TALK, judged, ravines, setting_sweeps
 from .verdict import Table
 
 CLAIM = "The number of steps to generalise is the square of the number of steps to memorise."
-SOURCE = f"{TALK}, explanation of its Figure 1 (10^3 and 10^6 steps, quoted there from Power et al., arXiv:2201.02177)."
+SOURCE = (f"{TALK}, explanation of its Figure 1 (10^3 and 10^6 steps, quoted there from Power et al., "
+          "arXiv:2201.02177).")
 CRITERION = ("Model A: k_grok/k_mem^2 follows dt g^2/(2 theta) within 10 % (25 % quick), so the law needs "
-             "drift and noise of one step to be equal. "
-             "Network: exponent of median t_grok against median t_mem when one setting is varied; the law "
-             "asks for 1.8 to 2.2 in all of them.")
+             "drift and noise of one step to be equal. Network: exponent of median t_grok against median "
+             "t_mem when one setting is varied; the law asks for 1.8 to 2.2 in all of them.")
 
 
 def measure(quick=False):
@@ -29,8 +29,8 @@ def judge(found):
     model = [r for r in rows if r["what"].startswith("model")]
     # short lengths hold a start-up time before the terminal slope: the longest one decides
     is_model = abs(model[-1]["measured"] / model[-1]["asked"] - 1) <= found["tolerance"]
-    exponents = [r["measured"] for r in rows if r["what"].startswith("network")
-                 and not math.isnan(r["measured"])]
+    exponents = [r["measured"]
+                 for r in rows if r["what"].startswith("network") and not math.isnan(r["measured"])]
     is_network = bool(exponents) and all(1.8 <= e <= 2.2 for e in exponents)
     table = Table.of(rows, {"what": "case", "measured": "measured", "asked": "asked for"})
     text = ", ".join(f"{e:.2f}" for e in exponents)

@@ -8,19 +8,18 @@ import numpy as np
 from ._learning import TALK, chambers, judged, z_score
 from .verdict import Table
 
-CLAIM = "If the entropy of the start region falls linearly with the sample, the grokking time falls exponentially with it."
+CLAIM = ("If the entropy of the start region falls linearly with the sample, the grokking time falls "
+         "exponentially with it.")
 SOURCE = f"{TALK}, explanation of its Figure 2; model B of fpkit.learning.models."
 CRITERION = ("All times of the paths within 3 standard errors of finite volumes in (x, r) (quick form: 4), "
-             "these within 1 % of the reduced form; slope of log t per "
-             "nat above .85 for a chamber of more than 3 nats, and the floor 2^2/(2 theta) where the entropy "
-             "is spent.")
+             "these within 1 % of the reduced form; slope of log t per nat above .85 for a chamber of more "
+             "than 3 nats, and the floor 2^2/(2 theta) where the entropy is spent.")
 
 
 def measure(quick=False):
     rows = [{"n": r["n"], "entropy": r["entropy"], "t_grok": float(r["t_grok"]), "error": r["t_grok"].error,
-             "finite_volumes": r["finite_volumes"],
-             "reduced": r["reduced"], "z": z_score(r["t_grok"], r["finite_volumes"])}
-             for r in chambers(quick).rows]
+             "finite_volumes": r["finite_volumes"], "reduced": r["reduced"],
+             "z": z_score(r["t_grok"], r["finite_volumes"])} for r in chambers(quick).rows]
     return {"rows": rows, "allowed": 4.0 if quick else 3.0}
 
 

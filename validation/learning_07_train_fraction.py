@@ -11,8 +11,8 @@ from .verdict import Table
 CLAIM = "Steps to generalise fall exponentially with the training fraction (log t linear in the fraction)."
 SOURCE = f"{TALK}, its Figure 2 (after Power et al., arXiv:2201.02177)."
 CRITERION = ("Both laws fitted to the delay by maximum likelihood with censored runs; the exponential law "
-             "holds when its R2 on the median delays is above .9 "
-             "and the power law with a critical fraction is not better by more than 6 in AIC.")
+             "holds when its R2 on the median delays is above .9 and the power law with a critical fraction "
+             "is not better by more than 6 in AIC.")
 
 
 def measure(quick=False):
@@ -47,11 +47,11 @@ def judge(found):
     if e["r_squared"] > 0.9 and e["aic"] <= p["aic"] + 6:
         return judged(globals(), table, "holds", f"{both} for exponential and power law ({seen})", numbers)
     if p["aic"] + 6 < e["aic"]:
-        interval = "" if p["critical_interval"] is None else f" ({p['critical_interval'][0]:.3f} to {p['critical_interval'][1]:.3f})"
-        return judged(globals(), table, "false here", "a power law (fraction - "
-                      f"{p['critical']:.3f}{interval})^-{p['b']:.2f} with a critical fraction fits better: "
-                      f"{both} ({seen}); "
-                      "exponential is at best local", numbers)
+        interval = ("" if p["critical_interval"] is None else f" ({p['critical_interval'][0]:.3f} to "
+                    f"{p['critical_interval'][1]:.3f})")
+        return judged(globals(), table, "false here",
+                      f"a power law (fraction - {p['critical']:.3f}{interval})^-{p['b']:.2f} with a critical "
+                      f"fraction fits better: {both} ({seen}); exponential is at best local", numbers)
     return judged(globals(), table, "not supported", f"neither law is clearly better: {both} ({seen})",
                   numbers)
 

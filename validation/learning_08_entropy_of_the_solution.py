@@ -8,11 +8,12 @@ import numpy as np
 from ._learning import TALK, found_solutions, judged
 from .verdict import Table
 
-CLAIM = "Of two hypotheses that fit the training sample, the generalising one lies where the entropy is higher."
+CLAIM = ("Of two hypotheses that fit the training sample, the generalising one lies where the entropy is "
+         "higher.")
 SOURCE = f"{TALK}, \"the correct solution (structure) most likely lies in the high-entropy region\"."
 CRITERION = ("Harmonic entropy -(1/2) sum log(lambda + L2) from the full Hessian spectrum, at L2 = 1e-5 and "
-             "1e-3: S_G - S_M positive for every seed. It is the "
-             "local width, not the size of the zero-risk set.")
+             "1e-3: S_G - S_M positive for every seed. It is the local width, not the size of the zero-risk "
+             "set.")
 L2 = (1e-5, 1e-3)
 
 
@@ -22,27 +23,26 @@ def measure(quick=False):
     rows = []
     for k, s in enumerate(found_solutions(quick)):
         M, G = spectrum(s.problem, s.memorised), spectrum(s.problem, s.generalised)
-        rows.append({"seed": k, "n_params": s.problem.n_params, "trace_M": M.trace, "trace_G": G.trace,
-                     "largest_M": float(M.eigenvalues[-1]),
+        rows.append({"seed": k, "n_params": s.problem.n_params, "trace_M": M.trace,
+                     "trace_G": G.trace, "largest_M": float(M.eigenvalues[-1]),
                      "largest_G": float(G.eigenvalues[-1]), "norm_M": float(np.linalg.norm(s.memorised)),
-                     "norm_G": float(np.linalg.norm(s.generalised)),
-                     "soft": G.harmonic_entropy(L2[0]) - M.harmonic_entropy(L2[0]),
-                     "stiff": G.harmonic_entropy(L2[1]) - M.harmonic_entropy(L2[1]),
-                     "eigenvalues_M": np.sort(M.eigenvalues)[::-1][::8].tolist(),
+                     "norm_G": float(np.linalg.norm(s.generalised)), "soft": G.harmonic_entropy(L2[0])
+                     - M.harmonic_entropy(L2[0]), "stiff": G.harmonic_entropy(L2[1])
+                     - M.harmonic_entropy(L2[1]), "eigenvalues_M": np.sort(M.eigenvalues)[::-1][::8].tolist(),
                      "eigenvalues_G": np.sort(G.eigenvalues)[::-1][::8].tolist()})
     return rows
 
 
 def judge(rows):
     columns = {"seed": "seed", "n_params": "parameters", "trace_M": "trace at M", "trace_G": "trace at G",
-               "largest_M": "largest at M", "largest_G": "largest at G",
-               "norm_M": "|M|", "norm_G": "|G|", "soft": "S_G - S_M, L2 1e-5 (nats)",
-               "stiff": "S_G - S_M, L2 1e-3 (nats)"}
+               "largest_M": "largest at M", "largest_G": "largest at G", "norm_M": "|M|", "norm_G": "|G|",
+               "soft": "S_G - S_M, L2 1e-5 (nats)", "stiff": "S_G - S_M, L2 1e-3 (nats)"}
     differences = [r[k] for r in rows for k in ("soft", "stiff")]
-    text = f"S_G - S_M between {min(differences):.0f} and {max(differences):.0f} nats with {rows[0]['n_params']} parameters, {len(rows)} seed{'s' if len(rows) > 1 else ''}"
+    text = (f"S_G - S_M between {min(differences):.0f} and {max(differences):.0f} nats with "
+            f"{rows[0]['n_params']} parameters, {len(rows)} seed{'s' if len(rows) > 1 else ''}")
     outcome = "holds" if min(differences) > 0 else "false here" if max(differences) < 0 else "not supported"
-    return judged(globals(), Table.of(rows, columns), outcome, text
-                  + " (harmonic: the width of the well, which says nothing of the zero-risk set at large)",
+    return judged(globals(), Table.of(rows, columns), outcome, text + " (harmonic: the width of the well, "
+                  "which says nothing of the zero-risk set at large)",
                   {"M": rows[0]["eigenvalues_M"], "G": rows[0]["eigenvalues_G"]})
 
 

@@ -6,7 +6,8 @@ import copy
 from ._learning import TALK, judged, too_short, walks
 from .verdict import Table
 
-CLAIM = "A random walk in the zero-risk region, without any confinement, leads from memorising to generalising."
+CLAIM = ("A random walk in the zero-risk region, without any confinement, leads from memorising to "
+         "generalising.")
 SOURCE = f"{TALK}, explanation of its Figure 1 (\"Grokking - random walk in the region of zero risk\")."
 CRITERION = ("SGLD at theta 3e-5 without L2 from M and from G: holds when both end (mean of the last eighth, "
              "mean over seeds) at a test accuracy of .9; false here when M "
@@ -23,20 +24,20 @@ def measure(quick=False):
 
 
 COLUMNS = {"start": "start", "seed": "seed", "l2": "L2", "theta": "theta", "first": "test accuracy, start",
-           "late": "last eighth", "last": "end", "norm_first": "norm, start",
-           "norm_last": "norm, end"}
+           "late": "last eighth", "last": "end", "norm_first": "norm, start", "norm_last": "norm, end"}
 
 
 def judge(found):
     rows = found["rows"]
-    mean = lambda start, key: sum(r[key] for r in rows
-                                  if r["start"] == start) / sum(r["start"] == start for r in rows)
+    mean = lambda start, key: sum(r[key] for r in rows if r["start"] == start) / sum(r["start"] == start
+                                                                                     for r in rows)
     m, g, g0 = mean("M", "late"), mean("G", "late"), mean("G", "first")
     n = len(rows) // 2
     text = (f"after a time of {found['time']:g} M is at {m:.2f} and G has gone from {g0:.2f} to {g:.2f} "
-            f"(mean of {n} seed{'s' if n > 1 else ''}); the "
-            "unbounded zero-risk set has no Gibbs density and its volume lies elsewhere")
-    outcome = "holds" if m >= 0.9 and g >= 0.9 else "false here" if m < 0.5 and g < g0 - 0.1 else "not supported"
+            f"(mean of {n} seed{'s' if n > 1 else ''}); the unbounded zero-risk set has no Gibbs density and "
+            "its volume lies elsewhere")
+    outcome = ("holds" if m >= 0.9 and g >= 0.9 else "false here" if m < 0.5 and g < g0 - 0.1
+               else "not supported")
     if too_short(found):
         outcome, text = "not measured", too_short(found)
     return judged(globals(), Table.of(rows, COLUMNS), outcome, text,

@@ -9,8 +9,10 @@ from ._learning import TALK, judged, too_short, walks
 from .learning_09_zero_risk_walk import COLUMNS
 from .verdict import Table
 
-CLAIM = "With a proper Gibbs density (L2 confinement), thermal motion leads from memorising to generalising: the second law."
-SOURCE = f"{TALK}, \"Transition to generalization by the second law of thermodynamics\"; the confinement is ours."
+CLAIM = ("With a proper Gibbs density (L2 confinement), thermal motion leads from memorising to "
+         "generalising: the second law.")
+SOURCE = (f"{TALK}, \"Transition to generalization by the second law of thermodynamics\"; the confinement is "
+          "ours.")
 CRITERION = ("SGLD from M with L2 2e-4 (theta 3e-5) and 1e-3 (theta 1e-4) against the same without noise, "
              "mean of the last eighth over seeds: holds when noise ends at .9 or "
              "more at both; conditional when it beats its noise-free control by .2 and two standard errors "
@@ -21,10 +23,9 @@ def measure(quick=False):
     found = walks(quick)
     chosen = [r for r in found.rows if r["l2"] > 0]
     return {"rows": chosen, "time": float(max(run.times[-1] for run in found.runs.values())),
-            "curves": {f"M, L2 {l2:g}, θ {theta:g}": [run.times.tolist(),
-                                                      run.history["test_acc"][:, 0].tolist()]
-                                                      for (l2, theta, seed), run in found.runs.items()
-                       if l2 > 0 and seed == 0}}
+            "curves": {f"M, L2 {l2:g}, θ "
+                       f"{theta:g}": [run.times.tolist(), run.history["test_acc"][:, 0].tolist()]
+                       for (l2, theta, seed), run in found.runs.items() if l2 > 0 and seed == 0}}
 
 
 def judge(found):
@@ -39,11 +40,13 @@ def judge(found):
         gains.append((hot.mean(), gain.mean(), error))
         text.append(f"L2 {l2:g}: {hot.mean():.2f} with noise, {cold.mean():.2f} without")
     n = len({r["seed"] for r in rows})
-    reason = "; ".join(text) + f" (M, last eighth, {n} seed{'s' if n > 1 else ''}, time up to {found['time']:g})"
+    reason = "; ".join(
+        text) + f" (M, last eighth, {n} seed{'s' if n > 1 else ''}, time up to {found['time']:g})"
     if all(h >= 0.9 for h, _, _ in gains):
         outcome = "holds"
     elif any(g >= 0.2 and g >= 2 * e for _, g, e in gains):
-        outcome, reason = "conditional", "noise helps where L2 alone is too slow, and caps the accuracy: " + reason
+        outcome, reason = ("conditional",
+                           "noise helps where L2 alone is too slow, and caps the accuracy: " + reason)
     else:
         outcome = "not supported"
     if too_short(found):

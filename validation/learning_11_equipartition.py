@@ -8,8 +8,10 @@ import numpy as np
 from ._learning import TALK, judged, too_short, walks
 from .verdict import Table
 
-CLAIM = "On the zero-risk set each of the n p residuals is a stiff direction that carries theta/2: the mean risk is theta n p/2."
-SOURCE = f"{TALK} (zero risk as an intersection of the conditions L(z, x) = 0; temperature); equipartition for f quadratic in its residuals."
+CLAIM = ("On the zero-risk set each of the n p residuals is a stiff direction that carries theta/2: the mean "
+         "risk is theta n p/2.")
+SOURCE = (f"{TALK} (zero risk as an intersection of the conditions L(z, x) = 0; temperature); equipartition "
+          "for f quadratic in its residuals.")
 CRITERION = ("Mean training risk over the last eighth against theta n p/2: within 10 % for all conditions "
              "and starts, mean over seeds; conditional when only within 25 %. Beside "
              "it sum_i (theta/2) lambda_i/(lambda_i + L2) over the Hessian at the end of seed 0, which "
@@ -23,8 +25,8 @@ def measure(quick=False):
         if theta == 0:
             continue
         for k, start in enumerate("MG"):
-            row = next(r for r in found.rows if (r["l2"], r["theta"], r["seed"], r["start"])
-                       == (l2, theta, seed, start))
+            row = next(r for r in found.rows
+                       if (r["l2"], r["theta"], r["seed"], r["start"]) == (l2, theta, seed, start))
             soft = None
             if seed == 0 and not quick:
                 e = np.maximum(np.linalg.eigvalsh(run.problem.hessian(run.x[k])), 0.0)
@@ -39,8 +41,7 @@ def measure(quick=False):
 def judge(found):
     rows = found["rows"]
     columns = {"l2": "L2", "theta": "theta", "seed": "seed", "start": "start", "risk": "mean risk",
-               "equipartition": "theta n p/2", "ratio": "ratio",
-               "soft": "with soft directions"}
+               "equipartition": "theta n p/2", "ratio": "ratio", "soft": "with soft directions"}
     groups = sorted({(r["l2"], r["theta"], r["start"]) for r in rows})
     ratios = {g: float(np.mean([r["ratio"] for r in rows if (r["l2"], r["theta"], r["start"]) == g]))
               for g in groups}
@@ -49,8 +50,7 @@ def judge(found):
                                                                          - 1) <= 0.25 else "not supported"
     free = [v for (l2, _, _), v in ratios.items() if l2 == 0]
     reason = (f"ratios {min(ratios.values()):.3f} to {max(ratios.values()):.3f} (without L2 {min(free):.3f} "
-              f"to {max(free):.3f}): L2 makes the softest of the n p directions "
-              "carry less than theta/2")
+              f"to {max(free):.3f}): L2 makes the softest of the n p directions carry less than theta/2")
     if too_short(found):
         outcome, reason = "not measured", too_short(found)
     return judged(globals(), Table.of(rows, columns), outcome, reason)

@@ -8,7 +8,8 @@ import numpy as np
 from ._learning import TALK, judged
 from .verdict import Table
 
-CLAIM = "After generalising, the embeddings of the residues lie on a circle, and addition is a shift along it."
+CLAIM = ("After generalising, the embeddings of the residues lie on a circle, and addition is a shift along "
+         "it.")
 SOURCE = f"{TALK}, its Figure 3 (after Power et al., arXiv:2201.02177)."
 CRITERION = ("Share of a unit's Fourier power in its best frequency, mean over seeds: above .9 well after "
              "generalising and above .3 more than at the start, for the quadratic net and "
@@ -27,14 +28,14 @@ def measure(quick=False):
         for seed in range(1 if quick else 3):
             problem = kind(seed=seed, **setting)
             run = train(problem, n_steps, rate, save_every=10)
-            at = lambda step: circle(problem.embedding(run.checkpoints[int(np.argmin(abs(run.saved_steps - step)))]))
+            at = lambda step: circle(
+                problem.embedding(run.checkpoints[int(np.argmin(abs(run.saved_steps - step)))]))
             end = at(run.steps[-1])
-            rows.append({"net": name, "seed": seed, "start": at(0).share, "memorised": None if run.t_memorised
-                         is None else at(run.t_memorised).share,
+            rows.append({"net": name, "seed": seed, "start": at(0).share,
+                         "memorised": None if run.t_memorised is None else at(run.t_memorised).share,
                          "grokked": None if run.t_grokked is None else at(run.t_grokked).share,
-                         "end": end.share, "plane": end.plane_share,
-                         "roundness": end.roundness, "t_grokked": run.t_grokked,
-                         "test_acc": float(run.history["test_acc"][-1])})
+                         "end": end.share, "plane": end.plane_share, "roundness": end.roundness,
+                         "t_grokked": run.t_grokked, "test_acc": float(run.history["test_acc"][-1])})
             points.append({"points": end.points.tolist(), "title": f"{name}, seed {seed}"})
     return {"rows": rows, "points": points}
 
@@ -54,7 +55,8 @@ def judge(found):
     count = sum(v[0] for v in is_round.values())
     outcome = ("not supported", "conditional", "holds")[count]
     if outcome == "conditional":
-        text = f"for the {next(n for n, v in is_round.items() if v[0])} net, each unit a circle of its own frequency; " + text
+        text = (f"for the {next(n for n, v in is_round.items() if v[0])} net, each unit a circle of its own "
+                "frequency; " + text)
     return judged(globals(), Table.of(rows, columns), outcome, text,
                   {"points": [found["points"][0], found["points"][-1]]})
 

@@ -22,8 +22,8 @@ def measure(quick=False):
     p, width, n_steps = (23, 64, 2500) if quick else (31, 96, 9000)
     for fraction in (0.5, 0.6) if quick else (0.4, 0.5):
         for seed in range(1 if quick else 3):
-            run = train(ModularAddition(p, width, fraction, seed), n_steps, stop_after=AFTER if not quick
-                        else 800)
+            run = train(ModularAddition(p, width, fraction, seed), n_steps,
+                        stop_after=AFTER if not quick else 800)
             norm, steps = run.history["norm"], run.steps
             end = run.t_grokked or int(steps[-1])
             on = (steps >= run.t_memorised) & (steps <= end)
@@ -48,8 +48,8 @@ def judge(found):
     count = "; ".join(f"fraction {f:g}: {sum(a)} of {len(a)} runs agree" for f, a in by_fraction.items())
     fell = sum(r["memorised"] < r["start"] for r in rows)
     reason = f"{count}; in {fell} of {len(rows)} the norm FALLS until the sample is memorised"
-    outcome = "holds" if all(map(all, by_fraction.values())) else "conditional" if any(map(all,
-                                                                                           by_fraction.values())) else "not supported"
+    outcome = "holds" if all(map(all, by_fraction.values())) else "conditional" if any(
+        map(all, by_fraction.values())) else "not supported"
     return judged(globals(), Table.of(rows, columns), outcome, reason, {"histories": found["histories"]})
 
 

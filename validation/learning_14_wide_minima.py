@@ -59,7 +59,8 @@ def judge(rows):
                              "test_acc": "test accuracy",
                              "gain": "against sharp", "error": "+- (1 s.e.)", "better": "better"})
     wins, losses = sum(g > 2 * e for g, e in signs), sum(g < -2 * e for g, e in signs)
-    outcome = "holds" if wins == len(signs) else "false here" if losses == len(signs) else "conditional" if wins else "not supported"
+    outcome = "holds" if wins == len(signs) else "false here" if losses == len(
+        signs) else "conditional" if wins else "not supported"
     text = ", ".join(f"{g:+.3f} +- {e:.3f}" for g, e in signs)
     if flatter < total / 2:
         outcome = "not measured"

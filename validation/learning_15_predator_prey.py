@@ -47,7 +47,8 @@ def judge(found):
         return judged(globals(), table, "fails", "the limits do not hold: Gibbs misses by "
                       f"{found['gibbs_miss']:.2g}, Lotka-Volterra by {100 * found['lv_miss']:.1f} %", numbers)
     inner = [r["share"] for r in rows[1:-1]]
-    text = f"the wide well's share of prey is {found['undisturbed']:.3f} undisturbed, {inner[0]:.3f} at the shortest range, {inner[-1]:.3f} at the longest, {rows[-1]['share']:.3f} when blind to distance"
+    text = (f"the wide well's share of prey is {found['undisturbed']:.3f} undisturbed, {inner[0]:.3f} at the "
+            f"shortest range, {inner[-1]:.3f} at the longest, {rows[-1]['share']:.3f} when blind to distance")
     if min(inner) < found["undisturbed"]:
         return judged(globals(), table, "false here", "in our own reading predation does not favour the wide "
                       "well: " + text, numbers)

@@ -7,7 +7,8 @@ from ._learning import TALK, judged, too_short, walks
 from .verdict import Table
 
 CLAIM = "Zero risk and high entropy suffice: the walk needs no confinement of the weights."
-SOURCE = f"{TALK} (implied: f alone is the potential; f with an unbounded zero set has no normalisable Gibbs density)."
+SOURCE = (f"{TALK} (implied: f alone is the potential; f with an unbounded zero set has no normalisable "
+          "Gibbs density).")
 CRITERION = ("SGLD at theta 3e-5 from G, mean over seeds: false here when without L2 the norm grows by more "
              "than 10 % of its start and the accuracy ends more than .1 below that with L2 2e-4; "
              "holds when the norms agree within 3 % and the accuracies within .05; else not supported.")
@@ -18,8 +19,7 @@ def measure(quick=False):
     rows = [r for r in found.rows if r["theta"] == 3e-5 and r["start"] == "G"]
     return {"rows": rows, "time": float(min(run.times[-1] for run in found.runs.values())),
             "curves": {f"L2 {l2:g}": [run.times.tolist(), run.history["norm"][:, 1].tolist()]
-                       for (l2, theta, seed), run in found.runs.items()
-                                     if theta == 3e-5 and seed == 0}}
+                       for (l2, theta, seed), run in found.runs.items() if theta == 3e-5 and seed == 0}}
 
 
 def judge(found):
@@ -29,9 +29,8 @@ def judge(found):
     growth = mean(False, "norm_last") / mean(False, "norm_first") - 1
     with_l2, without = mean(True, "late"), mean(False, "late")
     norms = mean(True, "norm_last"), mean(False, "norm_last")
-    outcome = ("false here" if growth > 0.1 and without < with_l2 - 0.1 else
-               "holds" if abs(norms[0] / norms[1] - 1) < 0.03 and abs(with_l2 - without) < 0.05
-               else "not supported")
+    outcome = ("false here" if growth > 0.1 and without < with_l2 - 0.1 else "holds"
+               if abs(norms[0] / norms[1] - 1) < 0.03 and abs(with_l2 - without) < 0.05 else "not supported")
     reason = (f"without L2 the norm of G goes from {mean(False, 'norm_first'):.1f} to {norms[1]:.1f} and its "
               f"accuracy to {without:.2f}, with L2 2e-4 to {norms[0]:.1f} and {with_l2:.2f}: "
               "state the confinement in every run")
@@ -50,8 +49,8 @@ def contrary(found):
     found = copy.deepcopy(found) | {"time": 1e4}
     was = judge(found).outcome
     for r in found["rows"]:
-        r.update(norm_last=r["norm_first"] * (1.0 if was != "holds" or r["l2"] else 2.0), late=0.95
-                 if was != "holds" or r["l2"] else 0.1)
+        r.update(norm_last=r["norm_first"] * (1.0 if was != "holds" or r["l2"] else 2.0),
+                 late=0.95 if was != "holds" or r["l2"] else 0.1)
     return found
 
 

@@ -8,7 +8,8 @@ import numpy as np
 from ._learning import TALK, judged
 from .verdict import Table
 
-CLAIM = "Each example removes an equal share of the volume of the zero-risk region: its entropy falls linearly with the sample."
+CLAIM = ("Each example removes an equal share of the volume of the zero-risk region: its entropy falls "
+         "linearly with the sample.")
 SOURCE = f"{TALK}, explanation of its Figure 2 (an assumption there)."
 CRITERION = ("log Z_n(beta = 100), the prior's volume that fits n examples: thermodynamic integration within "
              "its error of the exact values on a matrix factorisation, else it fails. Holds when "

@@ -8,8 +8,10 @@ import numpy as np
 from ._learning import TALK, judged, setting_sweeps, too_short, walks
 from .verdict import Table
 
-CLAIM = "The delay between memorising and generalising is set by noise (a random walk) and not by a drift of weight decay times learning rate."
-SOURCE = f"{TALK} (grokking as Brownian motion); against it Gromov, arXiv:2301.02679 (no noise needed), and Omnigrok, arXiv:2210.01117 (the norm decides)."
+CLAIM = ("The delay between memorising and generalising is set by noise (a random walk) and not by a drift "
+         "of weight decay times learning rate.")
+SOURCE = (f"{TALK} (grokking as Brownian motion); against it Gromov, arXiv:2301.02679 (no noise needed), and "
+          "Omnigrok, arXiv:2210.01117 (the norm decides).")
 CRITERION = ("Exponents of the median delay against decay and against learning rate (AdamW, no noise), and "
              "late accuracy of SGLD from M with and without noise. False here when both exponents "
              "lie in (-1.6, -.4), a drift of rate lr x decay; holds when both are within .2 of 0 and noise "
@@ -22,9 +24,8 @@ def measure(quick=False):
         found = setting_sweeps(quick)[name]
         delay = found.medians("delay")
         rows += [{"what": f"AdamW, {name.replace('_', ' ')} {v:g}", "t_mem": float(m), "t_grok": float(g)
-                  if np.isfinite(g) else None, "censored": int(c), "accuracy": None}
-                 for v, m, g, c in zip(found.values, found.medians("t_memorised"), found.medians(),
-                                       found.n_censored)]
+                  if np.isfinite(g) else None, "censored": int(c), "accuracy": None} for v, m, g,
+                 c in zip(found.values, found.medians("t_memorised"), found.medians(), found.n_censored)]
         ok = np.isfinite(delay)
         slopes[name] = float(np.polyfit(np.log(found.values[ok]), np.log(delay[ok]),
                                         1)[0]) if ok.sum() > 1 else -1.0

@@ -7,8 +7,10 @@ import copy
 from ._learning import TALK, judged
 from .verdict import Table
 
-CLAIM = "SGLD of a network fills its wells as exp(-F/theta) and leaves them at Eyring's rate; a plane through the wells predicts both."
-SOURCE = f"{TALK}, equation (3) and \"capture by wide wells\"; the network with one tanh unit of fpkit.learning.wells (4 parameters, two kinds of wells)."
+CLAIM = ("SGLD of a network fills its wells as exp(-F/theta) and leaves them at Eyring's rate; a plane "
+         "through the wells predicts both.")
+SOURCE = (f"{TALK}, equation (3) and \"capture by wide wells\"; the network with one tanh unit of "
+          "fpkit.learning.wells (4 parameters, two kinds of wells).")
 CRITERION = ("SGLD in full space against: the exact occupation (4 standard errors, else it fails), the "
              "harmonic one (5 %), and for the time to leave the rise well the full-Hessian "
              "Eyring-Kramers formula and the plane (30 %). Holds when all agree, conditional when the "
@@ -88,18 +90,17 @@ def judge(found):
     ratio = lambda key: ", ".join(f"{r[key] / r['time']:.2f}" for r in rows)
     text = (f"rising share {rows[-1]['share']:.3f} (exact {rows[-1]['exact']:.3f}, harmonic "
             f"{rows[-1]['harmonic']:.3f}, plane {rows[-1]['plane_share']:.3f}) at theta "
-            f"{rows[-1]['theta']:g}; time to "
-            f"leave over SGLD's: full Hessians {ratio('hessian_time')} (lowest saddle alone "
-            f"{ratio('lowest_time')}), plane {ratio('plane_time')}. Why: the saddles are "
-            f"{facts['apart']:.2f} apart on a ridge of thermal width "
-            f"{(rows[-1]['theta'] / facts['softest']) ** 0.5:.2f}, one gate that the sum counts twice; and "
-            "only "
-            f"{100 * facts['in_plane']:.0f} % of the lowest saddle's unstable direction lies in the plane, "
-            f"which so closes that way (its own harmonic time is {ratio('plane_harmonic')})")
+            f"{rows[-1]['theta']:g}; time to leave over SGLD's: full Hessians {ratio('hessian_time')} "
+            f"(lowest saddle alone {ratio('lowest_time')}), plane {ratio('plane_time')}. Why: the saddles "
+            f"are {facts['apart']:.2f} apart on a ridge of thermal "
+            f"width {(rows[-1]['theta'] / facts['softest']) ** 0.5:.2f}, one gate that the sum counts twice; "
+            f"and only {100 * facts['in_plane']:.0f} % of the lowest saddle's unstable direction lies in the "
+            f"plane, which so closes that way (its own harmonic time is {ratio('plane_harmonic')})")
     occupation, hessians, plane = within("harmonic", "share", 0.05), within("hessian_time", "time",
                                                                             0.3), within("plane_time", "time",
                                                                                          0.3)
-    outcome = "holds" if occupation and hessians and plane else "conditional" if occupation and within("hessian_time", "time", 2 / 3) else "not supported"
+    outcome = "holds" if occupation and hessians and plane else "conditional" if occupation and within(
+        "hessian_time", "time", 2 / 3) else "not supported"
     return judged(globals(), table, outcome, text)
 
 

@@ -9,15 +9,16 @@ from ._catalogue import entry
 from .verdict import Table, ruled
 
 CLAIM = ("The mean energy along Leimkuhler-Matthews paths is the exact Gibbs average over a decade of "
-         "temperatures, for seven potentials in one, two and ten "
-         "dimensions, within the error that `sample` reports.")
-SOURCE = "Gibbs average <f> = int f exp(-f/theta) / int exp(-f/theta); in ten dimensions by the transfer operator of the chain."
+         "temperatures, for seven potentials in one, two and ten dimensions, within the error that `sample` "
+         "reports.")
+SOURCE = ("Gibbs average <f> = int f exp(-f/theta) / int exp(-f/theta); in ten dimensions by the transfer "
+          "operator of the chain.")
 CRITERION = ("|paths - exact| is at most the reported bound (three standard errors, Student) plus 0.3 % of "
-             "the thermal energy <f> - min f (bias of the time step, 0.2 over the "
-             "largest curvature within 12 theta of the minimum), at every temperature; the bound itself is "
-             "at most 4 % (quick: 8 %) of the thermal energy; "
-             "the mean square deviation over all rows is at most 2.5 standard errors squared. By accident "
-             "(seeds fixed): the first about 1 in 20 rows x 370, the last below 1 in 1000.")
+             "the thermal energy <f> - min f (bias of the time step, 0.2 over the largest curvature within "
+             "12 theta of the minimum), at every temperature; the bound itself is at most 4 % (quick: 8 %) "
+             "of the thermal energy; the mean square deviation over all rows is at most 2.5 standard errors "
+             "squared. By accident (seeds fixed): the first about 1 in 20 rows x 370, the last below 1 in "
+             "1000.")
 
 DECADES = {"double_well": (0.05, 0.5), "tilted_double_well": (0.05, 0.5), "triple_well": (0.05, 0.5),
            "three_hole": (0.15, 1.5), "mueller_brown": (0.3, 3.0),
@@ -44,10 +45,9 @@ def measure(quick=False):
                 warnings.simplefilter("ignore", fp.ResolutionWarning)
                 stats = fp.sample(V, theta, start, dt, 1500 if quick else 6000, len(start), seed=30 + k)
             rows.append({"potential": name, "ndim": V.ndim, "theta": theta, "paths": stats.energy.value,
-                         "bound": stats.energy.error,
-                         "standard error": stats.energy.inputs["standard_error"], "exact": exact,
-                         "quadrature error": error, "thermal": thermal,
-                         "dt": dt, "quick": quick})
+                         "bound": stats.energy.error, "standard error": stats.energy.inputs["standard_error"],
+                         "exact": exact, "quadrature error": error, "thermal": thermal, "dt": dt,
+                         "quick": quick})
     return rows
 
 
@@ -99,8 +99,8 @@ def chain(V, theta, n_paths, seed, n_nodes=200, reach=3.5):
     start = np.empty((n_paths, V.ndim))
     for k in range(V.ndim):
         law = w * np.exp(-own / theta) * rest[V.ndim - 1 - k].real
-        law = np.broadcast_to(law, (n_paths, n_nodes)) if choice is None else law * np.exp(-link[choice]
-                                                                                           / theta)
+        law = np.broadcast_to(law,
+                              (n_paths, n_nodes)) if choice is None else law * np.exp(-link[choice] / theta)
         sums = np.cumsum(law, axis=1)
         choice = (rng.uniform(size=(n_paths, 1)) * sums[:, -1:] > sums).sum(1)
         start[:, k] = x[choice]
@@ -154,8 +154,7 @@ def figure(verdict):
         axes[0].plot(theta, [r["thermal"] / r["ndim"] for r in some], color=looks["color"],
                      ls=looks["linestyle"])
         axes[0].plot(theta, [(r["thermal"] + r["paths"] - r["exact"]) / r["ndim"] for r in some],
-                     color=looks["color"], ls="", marker=looks["marker"],
-                     label=name.replace("_", " "))
+                     color=looks["color"], ls="", marker=looks["marker"], label=name.replace("_", " "))
         axes[1].plot(theta, [(r["paths"] - r["exact"]) / r["bound"] for r in some], color=looks["color"],
                      ls="", marker=looks["marker"])
     axes[0].set(xscale="log", yscale="log", xlabel="temperature theta", ylabel="(mean f - min f) / dimension",

@@ -11,9 +11,12 @@ import numpy as np
 
 from .verdict import Table, ruled
 
-CLAIM = "Whatever bytes of a landscape file are changed, reading it gives a landscape or one LandscapeFormatError, soon and in little memory."
-SOURCE = "3000 seeded mutations (single bytes, runs of bytes, cuts, insertions, copies) of real HDF5, NumPy and text files."
-CRITERION = "No exception but LandscapeFormatError, no read above 1 s of processor time, no growth of the process above 200 MB."
+CLAIM = ("Whatever bytes of a landscape file are changed, reading it gives a landscape or one "
+         "LandscapeFormatError, soon and in little memory.")
+SOURCE = ("3000 seeded mutations (single bytes, runs of bytes, cuts, insertions, copies) of real HDF5, NumPy "
+          "and text files.")
+CRITERION = ("No exception but LandscapeFormatError, no read above 1 s of processor time, no growth of the "
+             "process above 200 MB.")
 
 N, QUICK_N = 3000, 300
 SECONDS, MEGABYTES = 1.0, 200.0

@@ -11,20 +11,18 @@ from shutil import which
 import numpy as np
 
 import fpkit as fp
+
 from .verdict import Table, ruled
 
 CLAIM = ("Euler-Maruyama steps of any potential cost at most 2 (double well) or 2.5 (Mueller-Brown, chain of "
-         "ten) times a hand-written AVX2 "
-         "kernel, at most a tenth of a NumPy loop, and half on two threads; the end points follow the Gibbs "
-         "distribution.")
+         "ten) times a hand-written AVX2 kernel, at most a tenth of a NumPy loop, and half on two threads; "
+         "the end points follow the Gibbs distribution.")
 SOURCE = ("Yardstick: validation/yardstick.c (float32, xoshiro128++, Box-Muller), built when a C compiler is "
-          "there. Problems S1, S2, S3: 10,240 paths, "
-          "dt 1e-3, 10,000 steps.")
-CRITERION = ("Kolmogorov-Smirnov distance to the exact marginal below 1.63/sqrt(n), the 1 % limit, for a "
-             "fixed seed. Full form only: medians of "
-             "interleaved runs, CPU seconds of one thread; two threads by the clock, the shortest of nine "
-             "interleaved runs each (what else "
-             "the machine does only lengthens a run), judged only when two cores stand idle.")
+          "there. Problems S1, S2, S3: 10,240 paths, dt 1e-3, 10,000 steps.")
+CRITERION = ("Kolmogorov-Smirnov distance to the exact marginal below 1.63/sqrt(n), the 1 % limit, "
+             "for a fixed seed. Full form only: medians of interleaved runs, CPU seconds of one thread; two "
+             "threads by the clock, the shortest of nine interleaved runs each (what else the machine does "
+             "only lengthens a run), judged only when two cores stand idle.")
 
 N_PATHS, DT = 10240, 1e-3
 LIMIT = 1.63 / N_PATHS**0.5
@@ -98,8 +96,7 @@ def yardstick(folder):
         return None
     library = os.path.join(folder, "yardstick.so")
     done = subprocess.run([compiler, "-O3", "-march=native", "-ffast-math", "-fno-math-errno", "-shared",
-                           "-fPIC", str(source), "-o", library, "-lm"],
-                          capture_output=True)
+                           "-fPIC", str(source), "-o", library, "-lm"], capture_output=True)
     return ctypes.CDLL(library) if done.returncode == 0 else None
 
 
@@ -191,15 +188,14 @@ def judge(rows):
             misses.append(f"{name} is only {row['over_numpy']:.1f} times as fast as NumPy")
         if row.get("two_threads") is not None and row.get("is_idle") and row["two_threads"] < 1.8:
             misses.append(f"{name} on two threads is only {row['two_threads']:.2f} times as fast as on one")
-    columns = {"problem": "problem", "drift": "drift", "ks": "KS", "ks_limit": "1 % limit",
-               "steps_per_cpu_second": "steps / CPU s",
+    columns = {"problem": "problem", "drift": "drift",
+               "ks": "KS", "ks_limit": "1 % limit", "steps_per_cpu_second": "steps / CPU s",
                "over_c": "time / C", "double_over_c": "with float64 drift", "over_numpy": "NumPy time / ours",
-               "two_threads": "2 threads / 1",
-               "share": "caller's share of the CPU time on 2"}
+               "two_threads": "2 threads / 1", "share": "caller's share of the CPU time on 2"}
     used = {k: v for k, v in columns.items() if any(row.get(k) is not None for row in rows)}
     worst = max(row["ks"] / row["ks_limit"] for row in rows)
-    reason = f"largest KS distance {worst:.2f} of the limit" + ("" if "over_numpy" in used
-                                                                else "; speed is judged in the full form only")
+    reason = f"largest KS distance {worst:.2f} of the limit" + ("" if "over_numpy" in used else "; speed is "
+                                                                "judged in the full form only")
     return ruled(globals(), Table.of(rows, used), misses, reason, {"rows": rows})
 
 
@@ -223,11 +219,10 @@ def figure(verdict):
         ax.set_ylabel("KS distance / 1 % limit")
         return fig
     x = np.arange(len(rows))
-    for k, (label, value) in enumerate((("C kernel", lambda r: r["steps_per_cpu_second"]
-                                         * (r["over_c"] or np.nan)),
-                                        ("fpkit", lambda r: r["steps_per_cpu_second"]),
-                                        ("NumPy loop", lambda r: r["steps_per_cpu_second"]
-                                         / r["over_numpy"]))):
+    for k, (label,
+            value) in enumerate((("C kernel", lambda r: r["steps_per_cpu_second"] * (r["over_c"] or np.nan)),
+                                 ("fpkit", lambda r: r["steps_per_cpu_second"]),
+                                 ("NumPy loop", lambda r: r["steps_per_cpu_second"] / r["over_numpy"]))):
         ax.bar(x + 0.27 * (k - 1), [value(r) for r in rows], 0.25, label=label)
     ax.set_xticks(x, [row["problem"] for row in rows])
     ax.set_yscale("log")

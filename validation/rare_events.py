@@ -7,12 +7,11 @@ import numpy as np
 from .verdict import Table, ruled
 
 CLAIM = ("Adaptive multilevel splitting finds mean passage times over barriers of 10, 15 and 20 theta in two "
-         "dimensions within its stated error, with any reaction "
-         "coordinate, at a small part of the steps of direct simulation; Fleming-Viot systems find the "
-         "principal Dirichlet eigenvalue and the exit law.")
+         "dimensions within its stated error, with any reaction coordinate, at a small part of the steps of "
+         "direct simulation; Fleming-Viot systems find the principal Dirichlet eigenvalue and the exit law.")
 SOURCE = ("Mean passage time and eigenvalues of the finite volumes on refined grids; exactly: lambda = theta "
-          "pi^2 + a^2/(4 theta) and exits exp(a/(2 theta)) : 1 on (0, 1) "
-          "with drift a, lambda = theta j^2 in the unit disc, j the first zero of the Bessel function J0.")
+          "pi^2 + a^2/(4 theta) and exits exp(a/(2 theta)) : 1 on (0, 1) with drift a, lambda = theta j^2 in "
+          "the unit disc, j the first zero of the Bessel function J0.")
 CRITERION = ("Every value within its stated error (99.73 %) of the reference plus the reference's error, the "
              "stated errors below 35 % of the value (quick form: 80 %), and at 10 theta and "
              "beyond splitting at least 20 times cheaper than direct simulation for the same error "
@@ -34,8 +33,8 @@ def measure(quick=False):
         exact = D.mfpt(B).at([-1.0, 0.0])
         coordinates = {"distance": None, "committor": D.committor(A, B), "x": "x + 0*y"}
         for k, (name, coordinate) in enumerate(coordinates.items()):
-            tau = fp.multilevel_splitting(V, 1 / barrier, A, B, 5e-3, 150 if quick else 800, 16 if quick
-                                          else 24, coordinate, seed=100 * barrier + k)
+            tau = fp.multilevel_splitting(V, 1 / barrier, A, B, 5e-3, 150 if quick else 800,
+                                          16 if quick else 24, coordinate, seed=100 * barrier + k)
             rows.append({"kind": "splitting", "case": f"bent valley, {barrier} theta, by {name}",
                          "barrier": barrier, "value": tau.value, "error": tau.error, "exact": exact.value,
                          "reference_error": exact.error, "steps": tau.n_steps, "direct": tau.direct_steps,
@@ -87,7 +86,8 @@ def judge(rows):
               / r["error"], r["steps"] and float(r["steps"]), r["direct"]) for r in rows]
     table = Table(("method", "case", "value", "error", "reference", "deviation / error", "steps",
                    "steps of direct simulation"), lines)
-    gain = f"; splitting {min(gains):.3g} to {max(gains):.3g} times cheaper than direct simulation" if gains else ""
+    gain = (f"; splitting {min(gains):.3g} to {max(gains):.3g} times cheaper than direct "
+            "simulation" if gains else "")
     return ruled(globals(), table, misses, f"largest deviation {worst:.2f} of the stated errors{gain}",
                  {"rows": rows})
 

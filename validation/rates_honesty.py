@@ -53,11 +53,10 @@ def one(case, V, theta, n, quick):
     free = [s for s in V.saddles if not (places.source.contains(s.x) or places.target.contains(s.x))]
     between = max(free, key=lambda s: (case.source in s.between, s.value)).x + 0.03
     asked = {"rate": lambda D, **o: D.rate(places.source, places.target, **o), "mfpt": lambda D,
-             **o: D.mfpt(places.target, **o).at(start),
-             "gap": lambda D, **o: D.spectrum(2, **o)[1], "exit rate": lambda D,
-             **o: D.exit_rate(places.target, **o),
-             "committor": lambda D, **o: D.committor(places.source, places.target, **o).at(between),
-             "capacity": lambda D, **o: D.capacity(places.source, places.target, **o)}
+             **o: D.mfpt(places.target, **o).at(start), "gap": lambda D, **o: D.spectrum(2, **o)[1],
+             "exit rate": lambda D, **o: D.exit_rate(places.target, **o), "committor": lambda D,
+             **o: D.committor(places.source, places.target, **o).at(between), "capacity": lambda D,
+             **o: D.capacity(places.source, places.target, **o)}
     on = lambda n: fp.FokkerPlanck(V, theta=theta, grid=fp.Grid(V.box, (n,) * V.ndim))
     finer, coarse = (on(2 * n), on(REFINED_CELLS)) if V.ndim == 2 else (None, None)
     rows, truth = [], None
@@ -82,8 +81,7 @@ def row(case, V, theta, name, found, exact, slack=0.0):
     of a rate differ by."""
     true = abs(math.expm1((found.log10 - exact.log10) * math.log(10)))
     return {"case": case.title, "ndim": V.ndim, "theta": float(theta), "quantity": name, "true": true,
-            "stated": found.relative_error,
-            "reference": exact.relative_error, "slack": slack}
+            "stated": found.relative_error, "reference": exact.relative_error, "slack": slack}
 
 
 def judge(rows):
@@ -103,8 +101,7 @@ def judge(rows):
     table = Table.of(rows, {"case": "transition", "ndim": "d", "theta": "theta", "quantity": "quantity",
                             "true": "true error", "stated": "stated error", "reference": "of the reference"})
     return ruled(globals(), table, misses, f"{judged} numbers, every true error within the stated one; "
-                 f"{sound} of {counted} stated errors below {IDLE:g} times the true one",
-                 {"rows": rows})
+                 f"{sound} of {counted} stated errors below {IDLE:g} times the true one", {"rows": rows})
 
 
 def run(quick=False):

@@ -7,14 +7,12 @@ import numpy as np
 from .verdict import Table, ruled
 
 CLAIM = ("The noise of SGD's gradients gives its temperature, over all parameters and as a tensor in a plane "
-         "of any directions; a stationary "
-         "run gives the same by equipartition, up to the finite learning rate.")
-SOURCE = ("w <- w - v, v <- mu v + lr (A w + noise of covariance C): the stationary <w_i (A w)_i> is "
-          "lr c_i (1 + mu) / ((1 - mu) (2 (1 + mu) - lr a_i)), exactly, and lr c_i / (2 (1 - mu)) to leading "
-          "order.")
+         "of any directions; a stationary run gives the same by equipartition, up to the finite learning "
+         "rate.")
+SOURCE = ("w <- w - v, v <- mu v + lr (A w + noise of covariance C): the stationary <w_i (A w)_i> is lr c_i "
+          "(1 + mu) / ((1 - mu) (2 (1 + mu) - lr a_i)), exactly, and lr c_i / (2 (1 - mu)) to leading order.")
 CRITERION = ("At most two of nine estimates lie outside their stated error (two standard errors), none "
-             "outside twice that, and no error exceeds "
-             "10 % of the value.")
+             "outside twice that, and no error exceeds 10 % of the value.")
 
 CURVATURE = np.array([0.3, 0.5, 1.0, 1.5, 2.0, 3.0])
 SPREAD = np.array([1.0, 0.3, 2.0, 0.5, 1.0, 0.2])             # standard deviations of the gradient's noise
@@ -82,8 +80,8 @@ def judge(rows):
     if sum(r["errors off"] > 1 for r in rows) > 2:
         misses.append(f"{sum(r['errors off'] > 1 for r in rows)} of {len(rows)} estimates lie outside their "
                       "error")
-    misses += [f"{r['temperature']}: the error is {r['error'] / r['exact']:.0%} of the value" for r in rows
-               if r["error"] > 0.1 * r["exact"]]
+    misses += [f"{r['temperature']}: the error is {r['error'] / r['exact']:.0%} of the value"
+               for r in rows if r["error"] > 0.1 * r["exact"]]
     return ruled(globals(), Table.of(rows), misses, "the largest deviation is "
                  f"{max(r['errors off'] for r in rows):.2f} of the stated error")
 

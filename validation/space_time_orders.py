@@ -7,14 +7,13 @@ from . import _exact
 from .verdict import Table, ruled, slope
 
 CLAIM = ("Refining the grid, the error of an evolved density falls as h^4 (recommended scheme) and that of "
-         "the spectral gap of the generator as h^2; "
-         "refining the time step, the error falls as dt^2; each to zero and not to a wrong limit.")
+         "the spectral gap of the generator as h^2; refining the time step, the error falls as dt^2; each to "
+         "zero and not to a wrong limit.")
 SOURCE = ("Numerov-type mass matrix for the order in space; Strang splitting of second-order implicit steps "
-          "for the order in time; "
-          "a reversible chain with exact masses for the gap.")
+          "for the order in time; a reversible chain with exact masses for the gap.")
 CRITERION = ("Slope of log error over at least three refinements: >= 3.6 for evolution in space, 1.8 to 2.4 "
-             "for the gap, 1.8 to 2.4 in time; "
-             "finest relative L1 error <= 2e-5 in space, <= 2e-4 in time, finest error of the gap <= 2e-3.")
+             "for the gap, 1.8 to 2.4 in time; finest relative L1 error <= 2e-5 in space, <= 2e-4 in time, "
+             "finest error of the gap <= 2e-3.")
 
 RULES = {                                          # least and largest slope, largest finest error
     "density, cell width": (3.6, 6.0, 2e-5),
@@ -39,8 +38,8 @@ def space_series(quick):
     for n in sizes:
         grid = fp.Grid([(-4.5, 4.5)], (n,))
         # the box ends at 8 standard deviations, so its walls change nothing that is measured
-        exact = _exact.gauss_cells(grid, mean * np.exp(-t), std**2 * np.exp(-2 * t)
-                                   + theta * (1 - np.exp(-2 * t)))
+        exact = _exact.gauss_cells(grid, mean * np.exp(-t),
+                                   std**2 * np.exp(-2 * t) + theta * (1 - np.exp(-2 * t)))
         errors.append(evolved_error(fp.FokkerPlanck(V, theta=theta, grid=grid), ([mean], std), t, exact))
     yield row("Ornstein-Uhlenbeck 1D, exact law", "density, cell width", sizes, errors)
 
@@ -71,8 +70,7 @@ def gap_series(quick):
     cases = [("Ornstein-Uhlenbeck 1D, exact gap 1", "x**2/2", [(-5, 5)], (20, 40, 80, 160), 1.0)]
     if not quick:
         cases.append(("Ornstein-Uhlenbeck 2D, exact gap", "(x**2 + 0.6*x*y + 0.7*y**2)/2", [(-4, 4), (-5, 5)],
-                      (24, 48, 96),
-                      float(np.linalg.eigvalsh([[1.0, 0.3], [0.3, 0.7]])[0])))
+                      (24, 48, 96), float(np.linalg.eigvalsh([[1.0, 0.3], [0.3, 0.7]])[0])))
     for name, f, bounds, sizes, exact in cases:
         V, errors = fp.Potential(f), []
         for n in sizes:
@@ -108,9 +106,8 @@ def evolved_error(D, start, t, exact):
 
 
 def row(name, kind, sizes, errors):
-    return {"case": name, "kind": kind, "sizes": list(sizes), "errors": [float(e) for e in errors],
-            "order": -slope(sizes, errors),
-            "last_order": -slope(sizes[-2:], errors[-2:]), "finest": float(errors[-1])}
+    return {"case": name, "kind": kind, "sizes": list(sizes), "errors": [float(e) for e in errors], "order":
+            -slope(sizes, errors), "last_order": -slope(sizes[-2:], errors[-2:]), "finest": float(errors[-1])}
 
 
 def judge(rows):
@@ -124,15 +121,13 @@ def judge(rows):
     for kind in RULES:
         if not any(r["kind"] == kind for r in rows):
             misses.append(f"no series of kind '{kind}' was measured")
-    table = Table(("case", "error of, against", "refinements", "errors", "order", "last pair"),
-                  [(r["case"], r["kind"], "/".join(map(str, r["sizes"])),
-                    " ".join(f"{e:.1e}" for e in r["errors"]), round(r["order"], 2),
-                    round(r["last_order"], 2))
-                   for r in rows])
-    orders = {kind: min(r["order"] for r in rows if r["kind"] == kind) for kind in RULES
-              if any(r["kind"] == kind for r in rows)}
-    return ruled(globals(), table, misses, "lowest orders "
-                 + ", ".join(f"{v:.2f} ({k})" for k, v in orders.items()), {"rows": rows})
+    table = Table(("case", "error of, against", "refinements", "errors", "order", "last pair"), [
+            (r["case"], r["kind"], "/".join(map(str, r["sizes"])), " ".join(f"{e:.1e}" for e in r["errors"]),
+             round(r["order"], 2), round(r["last_order"], 2)) for r in rows])
+    orders = {kind: min(r["order"] for r in rows if r["kind"] == kind)
+              for kind in RULES if any(r["kind"] == kind for r in rows)}
+    return ruled(globals(), table, misses,
+                 "lowest orders " + ", ".join(f"{v:.2f} ({k})" for k, v in orders.items()), {"rows": rows})
 
 
 def run(quick=False):

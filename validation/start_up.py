@@ -10,11 +10,12 @@ import numpy as np
 
 from .verdict import Table, ruled
 
-CLAIM = "A new potential reaches its first density and first path within a second once the kernels are on disk."
+CLAIM = ("A new potential reaches its first density and first path within a second once the kernels are on "
+         "disk.")
 SOURCE = "Numba compiles each kernel once for all potentials; a new potential compiles only its own loops."
 CRITERION = ("warm: at most 1 second by the clock (of an idle machine) from fp.Potential(...) to the first "
-             "density and the first path of a potential never seen before; "
-             "`import fpkit` at most 1.5 times `import numpy` (medians of interleaved processes, CPU seconds)")
+             "density and the first path of a potential never seen before; `import fpkit` at most 1.5 times "
+             "`import numpy` (medians of interleaved processes, CPU seconds)")
 SLOW = True                                    # a cold cache compiles every kernel anew
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -71,8 +72,8 @@ def measure(quick=False):
 
 def judge(measurements):
     rows = measurements["rows"]
-    misses = [f"{r['cache']}: {r['wall seconds in all']:.2f} seconds" for r in rows
-              if r["cache"].startswith("warm") and r["wall seconds in all"] > 1]
+    misses = [f"{r['cache']}: {r['wall seconds in all']:.2f} seconds"
+              for r in rows if r["cache"].startswith("warm") and r["wall seconds in all"] > 1]
     ratio = measurements["import fpkit (s)"] / measurements["import numpy (s)"]
     if ratio > 1.5:
         misses.append(f"import fpkit takes {ratio:.2f} times import numpy")

@@ -104,23 +104,20 @@ class Verdict:
     def to_dict(self):
         """Plain dictionary for JSON; a number that is not finite becomes None."""
         return finite({"claim": self.claim, "source": self.source, "criterion": self.criterion,
-                       "outcome": self.outcome,
-                       "reason": self.reason, "columns": list(self.table.columns),
-                       "rows": [list(r) for r in self.table.rows],
-                       "numbers": self.numbers})
+                       "outcome": self.outcome, "reason": self.reason, "columns": list(self.table.columns),
+                       "rows": [list(r) for r in self.table.rows], "numbers": self.numbers})
 
 
 def ruled(module, table, misses, reason="", numbers=None):
     """Verdict of the common rule: it holds when the list of `misses` (sentences) is empty.
 
-    `module` is the name space (``globals()``) of the validation, for its CLAIM, SOURCE and CRITERION.
-    """
+    `module` is the name space (``globals()``) of the validation, for its CLAIM, SOURCE and CRITERION. """
     misses = list(misses)
     if misses:
         more = f" (and {len(misses) - 1} more)" if len(misses) > 1 else ""
         reason = f"{misses[0]}{more}"
-    return Verdict(module["CLAIM"], module["SOURCE"], module["CRITERION"], table, "fails" if misses
-                   else "holds", reason, numbers or {})
+    return Verdict(module["CLAIM"], module["SOURCE"], module["CRITERION"], table,
+                   "fails" if misses else "holds", reason, numbers or {})
 
 
 def slope(x, y):

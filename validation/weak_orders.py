@@ -7,18 +7,16 @@ import numpy as np
 from .verdict import Table, ruled, slope
 
 CLAIM = ("Euler-Maruyama has weak order 1; the invariant measure of Leimkuhler-Matthews, at the same cost, "
-         "is of second order (or better), so are the law of "
-         "stochastic Heun and the invariant measure of BAOAB; in a quadratic well the stationary variances "
-         "are the exact ones of each scheme.")
-SOURCE = ("B. Leimkuhler, C. Matthews, Appl. Math. Res. eXpress 2013, 34; B. Leimkuhler, C. Matthews, M. "
-          "Tretyakov, Proc. R. Soc. A 470, 20140120 (2014); "
-          "P. Kloeden, E. Platen, Numerical Solution of SDEs (1992).")
+         "is of second order (or better), so are the law of stochastic Heun and the invariant measure of "
+         "BAOAB; in a quadratic well the stationary variances are the exact ones of each scheme.")
+SOURCE = ("B. Leimkuhler, C. Matthews, Appl. Math. Res. eXpress 2013, 34; B. Leimkuhler, C. Matthews, "
+          "M. Tretyakov, Proc. R. Soc. A 470, 20140120 (2014); P. Kloeden, E. Platen, Numerical Solution of "
+          "SDEs (1992).")
 CRITERION = ("On f = x^2/2 + 0.4 cos(2x), theta 0.5: fitted slope in [0.85, 1.3] for Euler-Maruyama; for the "
-             "others at least 1.75 after adding two standard "
-             "errors of the slope. The finest error is at most 4 % (Euler) or 1 % (others) of the exact mean "
-             "plus four standard errors. "
-             "Quadratic well at k dt = 0.5: variance within four standard errors of its formula. By accident "
-             "(seeds fixed): below 1 in 1000.")
+             "others at least 1.75 after adding two standard errors of the slope. The finest error is at "
+             "most 4 % (Euler) or 1 % (others) of the exact mean plus four standard errors. Quadratic well "
+             "at k dt = 0.5: variance within four standard errors of its formula. By accident (seeds fixed): "
+             "below 1 in 1000.")
 
 THETA = 0.5
 ORDER = {"euler-maruyama": 1, "leimkuhler-matthews": 2, "heun": 2, "baoab": 2}
@@ -50,8 +48,7 @@ def exact_square(V, start, time, n=401, half=6.0):
     """E x(time)^2 from x(0) = start, by a spectral method: exp(-H time) in the sinc basis of Colbert and
     Miller (1992).
 
-    H = -theta d^2/dx^2 + f'^2/(4 theta) - f''/2 is the generator made symmetric by exp(-f/(2 theta)).
-    """
+    H = -theta d^2/dx^2 + f'^2/(4 theta) - f''/2 is the generator made symmetric by exp(-f/(2 theta)). """
     h = 2 * half / (n - 1)
     x = start + h * (np.arange(n) - (n - 1) // 2 - round(start / h))
     home = int(np.argmin(abs(x - start)))

@@ -13,7 +13,8 @@ CLAIM = ("A wide well holds exp(-(F_wide - F_narrow)/theta) times what a narrow 
          "log int exp(-f/theta) of each set; the rates of escape stand in the "
          "inverse ratio; a narrow well that is deeper by dE wins below theta* = 2 dE/(d "
          "log(kappa_narrow/kappa_wide)), and the rate is exp(-(F1 - F0)/theta) exactly.")
-SOURCE = "Kozyrev, Learning theory as physics, equation (3) and the statements on wide wells; exact as k = cap/Z_W (potential theory of metastability)."
+SOURCE = ("Kozyrev, Learning theory as physics, equation (3) and the statements on wide wells; exact as k = "
+          "cap/Z_W (potential theory of metastability).")
 CRITERION = ("Occupation ratio by cell probabilities equals exp(-(F_w - F_n)/theta) to 1e-9; k_narrow/k_wide "
              "equals Z_wide/Z_narrow up to 3 beta b exp(-beta b); F = E - theta S; "
              "exp(-(F1 - F0)/theta)/k = 1 to 1e-9; the harmonic ratio is off by O(theta); the measured "
@@ -41,9 +42,8 @@ def measure(quick=False):
         form = fp.free_energy_form(D, A, B)
         height = V.barriers[0, 1] / theta
         rows.append({"theta": theta, "occupied": float(D.probability(wide) / D.probability(narrow)),
-                     "law": math.exp(-(w.free_energy - n.free_energy) / theta),
-                     "harmonic": math.sqrt(RATIO), "escape": float(there / back),
-                     "definition": 3 * height * math.exp(-height),
+                     "law": math.exp(-(w.free_energy - n.free_energy) / theta), "harmonic": math.sqrt(RATIO),
+                     "escape": float(there / back), "definition": 3 * height * math.exp(-height),
                      "legendre": max(abs(s.energy - theta * s.entropy - s.free_energy) for s in (n, w)),
                      "formula": math.expm1(-(form.gate - form.well) / theta - there.log10 * math.log(10)),
                      "F1": float(form.gate), "F0": float(form.well)})

@@ -2,11 +2,14 @@
 from __future__ import annotations
 
 import json
-import math
 
-EXPRESSION = ("potential as a string, for example \"(x**2 - 1)**2 + a*y**2\" (coordinates x, y, z; every "
-              "other name is a "
-              "parameter, set by --set), or the name of a catalogue potential such as mueller_brown")
+import fpkit as fp
+
+from ..core.plain_json import plain
+
+EXPRESSION = ("potential as a string, for example \"(x**2 - 1)**2 + a*y**2\" (coordinates x, y, z; "
+              "every other name is a parameter, set by --set), or the name of a catalogue potential such as "
+              "mueller_brown")
 
 
 def command(commands, name, run, text):
@@ -14,11 +17,11 @@ def command(commands, name, run, text):
     c.add_argument("--json", action="store_true", help="print one JSON object on standard output")
     c.add_argument("--traceback", action="store_true", help="show where an error arose instead of one "
                    "sentence")
-    c.set_defaults(run=run)
+    c.set_defaults(run=run, figure=None)
     return c
 
 
-def potential_options(c, box):
+def potential_options(c):
     c.add_argument("expression", help=EXPRESSION)
     c.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
                    help="value of a parameter (repeatable)")
@@ -31,8 +34,6 @@ def potential_options(c, box):
 
 
 def potential_of(arguments):
-    import fpkit as fp
-
     values = {}
     for item in arguments.set:
         name, _, text = item.partition("=")
@@ -46,11 +47,9 @@ def potential_of(arguments):
 
 
 def grid_of(arguments, V):
-    import fpkit as fp
-
     if V.ndim > 3:
         raise ValueError(f"a grid has one to three axes and this potential has {V.ndim}; use fpkit sample.")
-    box = list(getattr(V, "box", None) or [None] * V.ndim)
+    box = list(V.box or [None] * V.ndim)
     for k, name in enumerate("xyz"):
         given = getattr(arguments, name)
         if given is not None:
@@ -62,26 +61,23 @@ def grid_of(arguments, V):
         raise ValueError(f"the bounds of the box are missing: give {' '.join(missing)}.")
     cells = arguments.cells or [{1: 400, 2: 128, 3: 48}[V.ndim]]
     cells = cells * V.ndim if len(cells) == 1 else cells
-    periodic = [("xyz"[k] in arguments.periodic)
-                or bool((getattr(V, "periodic_axes", None) or [False] * V.ndim)[k]) for k in range(V.ndim)]
+    known = V.periodic_axes or [False] * V.ndim
+    periodic = ["xyz"[k] in arguments.periodic or bool(known[k]) for k in range(V.ndim)]
     return fp.Grid(box, cells, periodic=periodic)
 
 
 def start_of(arguments, V, grid):
-    import numpy as np
-
-    import fpkit as fp
-
+    """The start that was given, else the first minimum, as a list of coordinates."""
     if arguments.start is not None:
-        return np.array(arguments.start)
+        return list(arguments.start)
     if V.minima:
-        return np.array(V.minima[0].x)
+        return V.minima[0].x.tolist()
     if grid is None:
-        return np.zeros(V.ndim)
+        return [0.0] * V.ndim
     wells = fp.find_wells(V, grid.bounds)
     if not wells:
         raise ValueError("no minimum was found inside the box; give a start point with --start.")
-    return np.array(wells[0].x)
+    return wells[0].x.tolist()
 
 
 def reading_options(c):
@@ -102,29 +98,22 @@ def reading_options(c):
 
 def reading_of(arguments, path, **options):
     """The landscape of a file, read with the options of `reading_options`."""
-    from .. import read_landscape
-
     names = ("key", "layout", "x", "y", "z", "fix_serpentine", "every", "directions", "trajectory")
-    return read_landscape(path, **{n: getattr(arguments, n) for n in names}, **options)
-
-
-def plain(a):
-    """Anything as strict JSON: arrays become lists, a number that is not finite becomes null."""
-    if hasattr(a, "to_dict"):
-        return plain(a.to_dict())
-    if isinstance(a, dict):
-        return {str(k): plain(v) for k, v in a.items()}
-    if hasattr(a, "tolist"):
-        return plain(a.tolist())
-    if isinstance(a, (list, tuple)):
-        return [plain(v) for v in a]
-    if isinstance(a, float):
-        return float(a) if math.isfinite(a) else None
-    return a if a is None or isinstance(a, (bool, int, str)) else str(a)
+    return fp.read_landscape(path, **{n: getattr(arguments, n) for n in names}, **options)
 
 
 def print_json(a):
     print(json.dumps(plain(a), allow_nan=False))
+
+
+def show(result, arguments, facts, extra=()):
+    """The figure that was asked for, and the result as text or its facts as JSON."""
+    if arguments.figure:
+        fp.plot(result, arguments.figure)
+    if arguments.json:
+        print_json(facts)
+    else:
+        print(result, *extra, sep="\n")
 
 
 def print_facts(facts, indent=""):

@@ -1,12 +1,17 @@
 """fpkit evolve, sample and refine: the density, the paths and the order of a scheme for one potential."""
 from __future__ import annotations
 
-from .common import command, grid_of, potential_of, potential_options, print_json, start_of
+import os
+
+import fpkit as fp
+
+from .. import fokker_planck
+from .common import command, grid_of, potential_of, potential_options, show, start_of
 
 
 def add(commands):
     c = command(commands, "evolve", _evolve, "evolve a density by the Fokker-Planck equation")
-    potential_options(c, box=True)
+    potential_options(c)
     c.add_argument("--theta", type=float, required=True, help="temperature")
     c.add_argument("--start", type=float, nargs="+", help="start point (default: the first minimum found)")
     c.add_argument("--times", type=float, nargs="+", default=[0.1, 1.0, 10.0, 100.0],
@@ -19,7 +24,7 @@ def add(commands):
 
     c = command(commands, "sample", _sample, "sample the Gibbs distribution by Langevin paths, beside the "
                 "exact answer")
-    potential_options(c, box=True)
+    potential_options(c)
     c.add_argument("--theta", type=float, required=True, help="temperature")
     c.add_argument("--start", type=float, nargs="+", help="start point (default: the first minimum found)")
     c.add_argument("--dt", type=float, help="time step (default: 0.1 / largest curvature at the wells)")
@@ -35,17 +40,13 @@ def add(commands):
 
     c = command(commands, "refine", _refine, "refinement table of a space scheme on your own potential: "
                 "error, order, finest error")
-    potential_options(c, box=True)
+    potential_options(c)
     c.add_argument("--theta", type=float, required=True, help="temperature")
     c.add_argument("--quantity", default="transient", help="what is refined (default: transient)")
     c.add_argument("--schemes", nargs="+", default=None, help="space schemes (default: recommended)")
 
 
 def _evolve(arguments):
-    import numpy as np
-
-    import fpkit as fp
-
     V = potential_of(arguments)
     grid = grid_of(arguments, V)
     D = fp.FokkerPlanck(V, theta=arguments.theta, grid=grid)
@@ -53,68 +54,43 @@ def _evolve(arguments):
     evolution = D.evolve(start, sorted(arguments.times), tol=arguments.tol, positive=arguments.positive)
     if arguments.output:
         evolution.save(arguments.output)
-    if arguments.figure:
-        fp.plot(evolution, arguments.figure)
-    if arguments.json:
-        print_json({"potential": arguments.expression, "theta": arguments.theta,
-                    "start": np.asarray(start).tolist(),
-                     "times": evolution.times, "mass": evolution.mass,
-                     "distance_to_gibbs": evolution.distance,
-                     "free_energy": evolution.free_energy, "error": evolution.error,
-                     "status": evolution.status})
-    else:
-        print(evolution)
+    show(evolution, arguments,
+         {"potential": arguments.expression, "theta": arguments.theta, "start": start,
+          "times": evolution.times, "mass": evolution.mass, "distance_to_gibbs": evolution.distance,
+          "free_energy": evolution.free_energy, "error": evolution.error, "status": evolution.status})
 
 
 def _sample(arguments):
-    import os
-
-    import fpkit as fp
-
     V = potential_of(arguments)
     grid = grid_of(arguments, V) if V.ndim <= 3 else None
     start = start_of(arguments, V, grid)
-    walls = fp.Walls(grid.bounds, ["periodic" if p else "reflecting"
-                                   for p in grid.periodic]) if grid is not None else None
+    walls = None if grid is None else fp.Walls(grid.bounds, ["periodic" if p else "reflecting"
+                                                             for p in grid.periodic])
     resume = bool(arguments.checkpoint) and os.path.exists(arguments.checkpoint)
     dt = arguments.dt if arguments.dt is not None else time_step(V, grid, start)
     stats = fp.sample(V, arguments.theta, start, dt, arguments.steps, n_paths=arguments.paths,
-                      scheme=arguments.scheme,
-                      friction=arguments.friction, seed=arguments.seed, histogram=grid, walls=walls,
-                      checkpoint=arguments.checkpoint, resume=resume)
+                      scheme=arguments.scheme, friction=arguments.friction, seed=arguments.seed,
+                      histogram=grid, walls=walls, checkpoint=arguments.checkpoint, resume=resume)
     if arguments.output:
         stats.save(arguments.output)
-    if arguments.figure:
-        fp.plot(stats, arguments.figure)
-    exact = None
-    if grid is not None:
-        from ..fokker_planck.averages import gibbs_mean
-
-        exact = gibbs_mean(V, arguments.theta, grid)
-    if arguments.json:
-        print_json({**stats.to_dict(), "energy_exact": None if exact is None else exact.to_dict()})
-    else:
-        print(stats)
-        if exact is not None:
-            print(f"exact mean energy on the box: {exact}")
+    exact = None if grid is None else fokker_planck.gibbs_mean(V, arguments.theta, grid)
+    show(stats, arguments, {**stats.to_dict(), "energy_exact": exact},
+         [] if exact is None else [f"exact mean energy on the box: {exact}"])
 
 
 def time_step(V, grid, start):
     """A tenth of 1/(largest curvature of f at its wells): well inside the stability limit of every scheme."""
-    import numpy as np
-
-    import fpkit as fp
-
-    wells = [w.x for w in V.minima or (fp.find_wells(V, grid.bounds) if grid is not None else ())] or [start]
-    curvature = max(float(np.linalg.eigvalsh(V.hessian(x))[-1]) for x in wells)
+    wells = V.minima or (fp.find_wells(V, grid.bounds) if grid is not None else ())
+    if wells:
+        curvature = max(float(w.eigenvalues[-1]) for w in wells)
+    else:
+        curvature = float((V.hessian(start) ** 2).sum() ** 0.5)  # at least the largest eigenvalue
     return 0.1 / curvature if curvature > 0 else 0.01
 
 
 def _refine(arguments):
-    import fpkit as fp
-
     V = potential_of(arguments)
     options = {} if arguments.schemes is None else {"schemes": arguments.schemes}
     table = fp.refinement_table(V, arguments.theta, grid_of(arguments, V), quantity=arguments.quantity,
                                 **options)
-    print_json(table.to_dict()) if arguments.json else print(table)
+    show(table, arguments, table)

@@ -2,6 +2,14 @@
 another format."""
 from __future__ import annotations
 
+import importlib
+import os
+import sys
+
+import fpkit as fp
+
+from .. import landscapes, learning
+from ..landscapes import files
 from .common import command, print_json, reading_of, reading_options
 
 PROBLEM = "modular-addition"
@@ -12,20 +20,17 @@ def add(commands):
                 "resumable at any moment")
     c.add_argument("output", help="HDF5 file to make; the same command again goes on where a killed one "
                    "stopped")
-    c.add_argument("--loss", metavar="MODULE:FUNCTION", required=True,
-                   help="your function loss(vector) -> number or dict; THE CODE OF THE MODULE IS RUN (a "
-                   "module name, or a path that ends in .py). "
-                        f"Or {PROBLEM}, a problem that comes with fpkit and trains its own solutions")
-    c.add_argument("--points", nargs="+", metavar="FILE",
-                   help=".npy or .npz file(s) of parameter vectors, one a row: solutions, or checkpoints for "
-                   "pca; the first is the origin (of pca the last)")
+    c.add_argument("--loss", metavar="MODULE:FUNCTION", required=True, help=f"your function loss(vector) -> "
+                   "number or dict; THE CODE OF THE MODULE IS RUN (a module name, or a path that ends in "
+                   f".py). Or {PROBLEM}, a problem that comes with fpkit and trains its own solutions")
+    c.add_argument("--points", nargs="+", metavar="FILE", help=".npy or .npz file(s) of parameter vectors, "
+                   "one a row: solutions, or checkpoints for pca; the first is the origin (of pca the last)")
     c.add_argument("--plane", choices=("through", "random", "pca"), default="through",
                    help="how the plane is laid (default: through the points)")
     c.add_argument("--ndim", type=int, default=2, choices=(1, 2, 3),
                    help="axes of a random or pca plane (default: 2)")
-    c.add_argument("--as-given", action="store_true",
-                   help="keep the directions as given instead of making them orthonormal: solutions lie at 0 "
-                   "and 1")
+    c.add_argument("--as-given", action="store_true", help="keep the directions as given instead of making "
+                   "them orthonormal: solutions lie at 0 and 1")
     for name in "xyz":
         c.add_argument(f"--{name}", type=float, nargs=3, metavar=("LOW", "HIGH", "N"),
                        help=f"samples along {name} (default: 51 over the points and a margin)")
@@ -34,9 +39,8 @@ def add(commands):
     c.add_argument("--seed", type=int, default=0, help=f"seed of random directions, and of {PROBLEM} "
                    "(default: 0)")
     c.add_argument("--workers", type=int, default=1, help="processes (default: 1)")
-    c.add_argument("--share", type=int, nargs=2, metavar=("K", "N"),
-                   help="compute only each N-th point from the K-th on; gather with a last call without "
-                   "--share")
+    c.add_argument("--share", type=int, nargs=2, metavar=("K", "N"), help="compute only each N-th point from "
+                   "the K-th on; gather with a last call without --share")
     c.add_argument("--save-every", type=float, default=60.0, metavar="SECONDS",
                    help="time between two replacements of the file (default: 60)")
     c.add_argument("--meta", action="append", default=[], metavar="NAME=TEXT",
@@ -55,20 +59,20 @@ def add(commands):
 
 
 def _export(arguments):
-    from .. import export_landscape
-
-    loss, points, trajectory, steps, meta = _problem(arguments) if arguments.loss == PROBLEM else _own(arguments)
+    loss, points, trajectory, steps, meta = _problem(arguments) if arguments.loss == PROBLEM else _own(
+        arguments)
     plane = _plane(arguments, points)
     meta |= {"loss": arguments.loss} | dict(_pair(item) for item in arguments.meta)
     boxes = {n: None if getattr(arguments, n) is None else (*getattr(arguments, n)[:2],
                                                             int(getattr(arguments, n)[2])) for n in "xyz"}
-    land = export_landscape(arguments.output, loss, plane, **boxes, trajectory=trajectory, steps=steps,
-                            workers=arguments.workers,
-                            share=arguments.share, save_every=arguments.save_every,
-                            overwrite=arguments.overwrite, meta=meta,
+    land = fp.export_landscape(arguments.output, loss, plane, **boxes, trajectory=trajectory,
+                            steps=steps, workers=arguments.workers, share=arguments.share,
+                            save_every=arguments.save_every, overwrite=arguments.overwrite, meta=meta,
                             on_error="record" if arguments.record_errors else "raise")
     if land is None:
-        print_json({"share": arguments.share}) if arguments.json else print(f"share {arguments.share[0]} of {arguments.share[1]} is in its journal")
+        print_json({"share": arguments.share}) if arguments.json else print(f"share {arguments.share[0]} of "
+                                                                            f"{arguments.share[1]} is in its "
+                                                                            "journal")
     elif arguments.json:
         print_json({"file": arguments.output, **land.to_dict()})
     else:
@@ -80,42 +84,34 @@ def _own(arguments):
     if not arguments.points:
         raise ValueError("give the parameter vectors of the plane with --points FILE [FILE ...].")
     points = [v for path in arguments.points for v in _vectors(path)]
-    return _function(arguments.loss), points, None if arguments.trajectory is None else _vectors(arguments.trajectory), None, {}
+    return _function(arguments.loss), points, None if arguments.trajectory is None else _vectors(
+        arguments.trajectory), None, {}
 
 
 def _problem(arguments):
     """Addition modulo 11: a memorising solution, a generalising one from the same start, and a point of its
     training between them."""
-    from ..landscapes.adapters import problem_loss
-    from ..learning.solutions import solutions
-
     if arguments.points or arguments.trajectory:
         raise ValueError(f"{PROBLEM} trains its own solutions; leave out --points and --trajectory.")
-    found = solutions(modulus=11, width=32, fraction=0.75, polish=1000, seed=arguments.seed)
-    return (problem_loss(found.problem), [found.memorised, found.generalised, found.between],
+    found = learning.solutions.solutions(modulus=11, width=32, fraction=0.75, polish=1000,
+                                         seed=arguments.seed)
+    return (landscapes.problem_loss(found.problem), [found.memorised, found.generalised, found.between],
             found.run.checkpoints, found.run.saved_steps,
             {"problem": repr(found.problem), "optimiser": found.run.recipe, "seed": arguments.seed})
 
 
 def _plane(arguments, points):
-    from .. import Plane
-
     if arguments.plane == "through":
-        return Plane.through(*points, orthonormal=not arguments.as_given)
+        return fp.Plane.through(*points, orthonormal=not arguments.as_given)
     if arguments.plane == "pca":
-        return Plane.pca(points, ndim=arguments.ndim, orthonormal=not arguments.as_given)
-    return Plane.random(points[0], ndim=arguments.ndim, seed=arguments.seed,
+        return fp.Plane.pca(points, ndim=arguments.ndim, orthonormal=not arguments.as_given)
+    return fp.Plane.random(points[0], ndim=arguments.ndim, seed=arguments.seed,
                         orthonormal=not arguments.as_given)
 
 
 def _function(text):
     """The function that MODULE:FUNCTION names, its module imported from the current folder or the installed
     packages."""
-    import importlib
-    import importlib.util
-    import os
-    import sys
-
     module_name, colon, name = text.rpartition(":")
     if not colon or not name.isidentifier():
         raise ValueError(f"--loss expects MODULE:FUNCTION (for example training.py:loss) or {PROBLEM}, got "
@@ -131,8 +127,10 @@ def _function(text):
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name == module_name.split(".")[0]:
-            raise ValueError(f"there is no module {module_name!r} here or among the installed packages.") from None
-        raise ValueError(f"the module {module_name!r} needs {error.name!r}, which is not installed.") from None
+            raise ValueError(f"there is no module {module_name!r} here or among the installed "
+                             "packages.") from None
+        raise ValueError(f"the module {module_name!r} needs {error.name!r}, which is not "
+                         "installed.") from None
     loss = getattr(module, name, None)
     if not callable(loss):
         raise ValueError(f"the module {module_name!r} has no function {name!r}.")
@@ -141,10 +139,8 @@ def _function(text):
 
 def _vectors(path):
     """Parameter vectors of a .npy or .npz file: the rows of its arrays."""
-    from ..landscapes.files.numpy_files import read_arrays
-
     rows = []
-    for name, a in read_arrays(path).items():
+    for name, a in files.read_arrays(path).items():
         if a.ndim not in (1, 2):
             raise ValueError(f"{path}: the array {name} has shape {a.shape}, expected one vector or one "
                              "vector a row.")

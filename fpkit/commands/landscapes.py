@@ -2,8 +2,12 @@
 from __future__ import annotations
 
 import argparse
+import os
+
+import fpkit as fp
 
 from ..core.files import demo_file
+from ..landscapes import analysis, files
 from .common import command, print_facts, print_json, reading_of, reading_options
 
 
@@ -39,18 +43,12 @@ def add(commands):
 
 
 def _analyse(arguments):
-    import os
-
-    from .. import analyse, compare_landscapes
-    from ..landscapes.analysis.comparison import same_plane
-    from ..landscapes.report.report import save_comparison
-
     options = {k: getattr(arguments, k) for k in ("theta", "start", "seed", "lr", "momentum", "batch",
                                                   "n_steps")}
     reports, pages, is_single = [], [], len(arguments.file) == 1
     for n, path in enumerate(arguments.file):
         land = reading_of(arguments, path, allow_partial=arguments.allow_partial)
-        report = analyse(land, n_paths=arguments.paths, **options)
+        report = fp.analyse(land, n_paths=arguments.paths, **options)
         name = os.path.splitext(os.path.basename(path))[0]
         name += f"_{n + 1}" if name in [p[0] for p in pages] else ""
         page = report.save(arguments.output if is_single else os.path.join(arguments.output, name))
@@ -60,9 +58,9 @@ def _analyse(arguments):
             print(report)
             print(f"report: {page}")
     both = None
-    if not is_single and all(same_plane(reports[0].landscape, r.landscape) for r in reports[1:]):
-        both = compare_landscapes(reports)
-        page = save_comparison(both, arguments.output, [(name, f"{name}/index.html") for name, _ in pages])
+    if not is_single and all(analysis.same_plane(reports[0].landscape, r.landscape) for r in reports[1:]):
+        both = fp.compare_landscapes(reports)
+        page = both.save(arguments.output, [(name, f"{name}/index.html") for name, _ in pages])
         if not arguments.json:
             print(both)
             print(f"comparison: {page}")
@@ -71,8 +69,8 @@ def _analyse(arguments):
     if arguments.json:
         found = [{"file": path, "report": page, **r.to_dict()} for path, (_, page),
                  r in zip(arguments.file, pages, reports)]
-        print_json(found[0] if is_single else {"reports": found, "comparison": None if both is None
-                                               else both.to_dict()})
+        print_json(found[0] if is_single
+                   else {"reports": found, "comparison": None if both is None else both.to_dict()})
 
 
 def _demo(arguments):
@@ -84,9 +82,7 @@ def _demo(arguments):
 
 
 def _info(arguments):
-    from ..landscapes.files.reading import describe
-
-    facts = describe(arguments.file, lambda path: reading_of(arguments, path), arguments.key)
+    facts = files.describe(arguments.file, lambda path: reading_of(arguments, path), arguments.key)
     if arguments.json:
         print_json(facts)
     else:

@@ -2,14 +2,16 @@
 our own runs."""
 from __future__ import annotations
 
-from .common import command, print_json
+import os
+
+from .. import learning, plotting
+from .common import command, print_json, show
 
 
 def add(commands):
     c = commands.add_parser("learn", help="learning as diffusion: grokking networks, its models, SGLD, the "
-                            "talk's figures",
-                            description="Learning as diffusion: runs with your own parameters. The claims "
-                            "and their verdicts: fpkit validate learning.")
+                            "talk's figures", description="Learning as diffusion: runs with your own "
+                            "parameters. The claims and their verdicts: fpkit validate learning.")
     c.set_defaults(run=lambda arguments: c.print_help(), traceback=False)
     kinds = c.add_subparsers(title="what to run", metavar="WHAT")
 
@@ -101,35 +103,22 @@ def _paths(c):
     c.add_argument("--figure", help="picture beside the exact times")
 
 
-def _show(result, arguments, extra=None):
-    if arguments.figure:
-        import fpkit as fp
-
-        fp.plot(result, arguments.figure)
-    if not arguments.json:
-        print(result)
-        for line in extra or ():
-            print(line)
+def _setting(arguments):
+    return arguments.modulus, arguments.hidden, arguments.fraction, arguments.seed
 
 
 def _grokking(arguments):
-    from ..learning.modular_addition import ModularAddition, circle, train
-
-    problem = ModularAddition(arguments.modulus, arguments.hidden, arguments.fraction, arguments.seed)
-    run = train(problem, arguments.steps, arguments.rate, arguments.decay,
+    problem = learning.ModularAddition(*_setting(arguments))
+    run = learning.train(problem, arguments.steps, arguments.rate, arguments.decay,
                 stop_after=max(200, arguments.steps // 10))
-    share = circle(problem.embedding(run.x)).share
-    _show(run, arguments, [f"share of each unit's best frequency {share:.2f} (1: every unit is a circle), "
-                           f"norm {run.history['norm'][-1]:.4g}"])
-    if arguments.json:
-        print_json({"t_memorised": run.t_memorised, "t_grokked": run.t_grokked, "recipe": run.recipe,
-                    "frequency_share": share, "steps": run.steps, **run.history})
+    share = learning.circle(problem.embedding(run.x)).share
+    facts = {"t_memorised": run.t_memorised, "t_grokked": run.t_grokked, "recipe": run.recipe,
+             "frequency_share": share, "steps": run.steps, **run.history}
+    show(run, arguments, facts, [f"share of each unit's best frequency {share:.2f} (1: every unit is a "
+                                  f"circle), norm {run.history['norm'][-1]:.4g}"])
 
 
 def _sweep(arguments):
-    from ..learning.figures import QUICK
-    from ..learning.sweep import fit_laws, sweep
-
     setting = dict(n_seeds=arguments.seeds, n_steps=arguments.steps, modulus=arguments.modulus,
                    width=arguments.hidden)
     values = arguments.values
@@ -138,76 +127,58 @@ def _sweep(arguments):
     elif values is None:
         raise ValueError(f"give the --values of {arguments.vary} to try.")
     if arguments.quick:
-        setting = {k: QUICK[k] for k in ("n_seeds", "n_steps", "modulus", "width")}
-        values = arguments.values or (QUICK["fractions"] if arguments.vary == "fraction" else values)
+        setting = {k: learning.QUICK[k] for k in ("n_seeds", "n_steps", "modulus", "width")}
+        values = arguments.values or (learning.QUICK["fractions"] if arguments.vary == "fraction" else values)
     fixed = {"fraction": arguments.fraction, "learning_rate": arguments.rate, "weight_decay": arguments.decay}
-    found = sweep(values, arguments.vary, **setting,
-                  **{k: v for k, v in fixed.items() if k != arguments.vary})
-    laws = fit_laws(found, 100) if arguments.vary == "fraction" and len(values) > 3 else {}
+    found = learning.sweep.sweep(values, arguments.vary, **setting,
+                                 **{k: v for k, v in fixed.items() if k != arguments.vary})
+    laws = learning.fit_laws(found, 100) if arguments.vary == "fraction" and len(values) > 3 else {}
     better = min(laws.values(), key=lambda law: law.aic) if laws else None
-    extra = [*laws.values(), f"claim 7 (exponential in the fraction): the {better.name} law fits better here"
-             if better else ""]
+    extra = [*laws.values(), f"claim 7 (exponential in the fraction): the {better.name} law fits better "
+             "here" if better else ""]
     if better is None:
         extra = [f"exponent of t_grok against t_mem: {found.exponent():.2f} (claim 5 asks for 2)"]
-    _show(found, arguments, extra)
-    if arguments.json:
-        print_json({**found.to_dict(), "laws": {name: vars(law) for name, law in laws.items()}})
+    show(found, arguments, {**found.to_dict(), "laws": {name: vars(law) for name, law in laws.items()}},
+          extra)
 
 
 def _sgld(arguments):
-    from ..learning.modular_addition import ModularAddition
-    from ..learning.sgld import sgld
-    from ..learning.solutions import solutions
-
-    problem = ModularAddition(arguments.modulus, arguments.hidden, arguments.fraction, arguments.seed)
+    problem = learning.ModularAddition(*_setting(arguments))
     if arguments.start == "random":
         x0 = problem.start()
     else:
-        x0 = getattr(solutions(arguments.modulus, arguments.hidden, arguments.fraction, arguments.seed),
-                     arguments.start)
-    run = sgld(problem, arguments.theta, x0, arguments.rate, arguments.steps, l2=arguments.l2,
-               batch=arguments.batch, n_paths=arguments.paths,
-               record_every=max(1, arguments.steps // 100), seed=arguments.seed + 1,
-               checkpoint=arguments.checkpoint)
+        found = learning.solutions.solutions(*_setting(arguments))
+        x0 = found.memorised if arguments.start == "memorised" else found.generalised
+    run = learning.sgld.sgld(problem, arguments.theta, x0, arguments.rate, arguments.steps, l2=arguments.l2,
+               batch=arguments.batch, n_paths=arguments.paths, record_every=max(1, arguments.steps // 100),
+               seed=arguments.seed + 1, checkpoint=arguments.checkpoint)
     note = [] if arguments.l2 else ["no confinement: the zero-risk set is unbounded and there is no Gibbs "
                                     "density (claim 16)"]
-    _show(run, arguments, note)
-    if arguments.json:
-        print_json({"theta": run.theta, "l2": run.l2, "learning_rate": run.learning_rate,
-                    "curvature": run.curvature, "noise_temperature": run.noise_temperature,
-                    "status": run.status, "steps": run.steps, **run.history})
+    facts = {"theta": run.theta, "l2": run.l2, "learning_rate": run.learning_rate, "curvature": run.curvature,
+             "noise_temperature": run.noise_temperature, "status": run.status, "steps": run.steps}
+    show(run, arguments, facts | run.history, note)
 
 
 def _ravine(arguments):
-    from ..learning.models import ravine
-
-    table = ravine(arguments.lengths, arguments.kappa, arguments.slope, arguments.width, arguments.theta,
-                   arguments.paths, seed=arguments.seed)
+    table = learning.ravine(arguments.lengths, arguments.kappa, arguments.slope, arguments.width,
+                            arguments.theta, arguments.paths, seed=arguments.seed)
     extra = []
     if len(arguments.lengths) > 1:
         extra = [f"exponents of t_mem and t_grok: {table.exponent('t_mem', 'length')}, "
                  f"{table.exponent('t_grok', 'length')} (claim 4, in the model: 1 and 2)"]
-    _show(table, arguments, extra)
-    if arguments.json:
-        print_json(table)
+    show(table, arguments, table, extra)
 
 
 def _chamber(arguments):
-    from ..learning.models import chamber
-
-    table = chamber(arguments.samples, arguments.entropy, arguments.per_sample, theta=arguments.theta,
-                    n_paths=arguments.paths, seed=arguments.seed)
-    _show(table, arguments)
-    if arguments.json:
-        print_json(table)
+    table = learning.chamber(arguments.samples, arguments.entropy, arguments.per_sample,
+                             theta=arguments.theta, n_paths=arguments.paths, seed=arguments.seed)
+    show(table, arguments, table)
 
 
 def _entropy(arguments):
-    from ..learning.curvature import spectrum
-    from ..learning.solutions import solutions
-
-    found = solutions(arguments.modulus, arguments.hidden, arguments.fraction, arguments.seed)
-    M, G = spectrum(found.problem, found.memorised), spectrum(found.problem, found.generalised)
+    found = learning.solutions.solutions(*_setting(arguments))
+    M, G = learning.spectrum(found.problem, found.memorised), learning.spectrum(found.problem,
+                                                                                found.generalised)
     differences = {f"{l2:g}": G.harmonic_entropy(l2) - M.harmonic_entropy(l2) for l2 in arguments.l2}
     if arguments.json:
         print_json({"trace": {"M": M.trace, "G": G.trace},
@@ -221,15 +192,10 @@ def _entropy(arguments):
 
 
 def _figures(arguments):
-    import os
-
-    from ..learning.figures import figure_data
-    from ..plotting.learning import talk_figure
-
     os.makedirs(arguments.output, exist_ok=True)
     files = []
     for number in dict.fromkeys(arguments.only):
-        files.append(talk_figure(number, figure_data(number, arguments.quick),
+        files.append(plotting.talk_figure(number, learning.figure_data(number, arguments.quick),
                                  os.path.join(arguments.output, f"figure{number}.{arguments.format}")))
         if not arguments.json:
             print(files[-1], flush=True)

@@ -1,16 +1,18 @@
 """fpkit rates: one rate by every route, as a table."""
 from __future__ import annotations
 
-from .common import command, grid_of, potential_of, potential_options, print_json
+import fpkit as fp
+
+from ..core import files
+from .common import command, grid_of, potential_of, potential_options, show
 
 PLACE = ("a point in a well, as its coordinates, or a region: ball X.. RADIUS, halfspace NORMAL.. OFFSET ({x "
-         ": normal.x >= offset}), "
-         "box LOW HIGH (for each axis)")
+         ": normal.x >= offset}), box LOW HIGH (for each axis)")
 
 
 def add(commands):
     c = command(commands, "rates", _rates, "rate of transitions between two wells or regions, by every route")
-    potential_options(c, box=True)
+    potential_options(c)
     c.add_argument("--from", dest="source", nargs="+", required=True, metavar="PLACE", help=PLACE)
     c.add_argument("--to", dest="target", nargs="+", required=True, metavar="PLACE",
                    help="the same, for where it ends")
@@ -25,10 +27,6 @@ def add(commands):
 
 
 def _rates(arguments):
-    import fpkit as fp
-
-    from ..core import files
-
     for path in (arguments.output, arguments.figure):
         if path:
             files.target(path)                       # said before the work, not after it
@@ -40,18 +38,11 @@ def _rates(arguments):
                              n_paths=arguments.paths, seed=arguments.seed)
     if arguments.output:
         table.save(arguments.output)
-    if arguments.figure:
-        fp.plot(table, arguments.figure)
-    if arguments.json:
-        print_json({"expression": arguments.expression, **table.to_dict()})
-    else:
-        print(table)
+    show(table, arguments, {"expression": arguments.expression, **table.to_dict()})
 
 
 def place(option, words, ndim):
     """A point (list of floats) or a Region from the words of the command line."""
-    import fpkit as fp
-
     kind, numbers = (words[0], words[1:]) if not _is_number(words[0]) else ("point", words)
     wanted = {"point": ndim, "ball": ndim + 1, "halfspace": ndim + 1, "box": 2 * ndim}
     if kind not in wanted:

@@ -152,13 +152,35 @@ class Grid:
         edges = [np.concatenate([(e[:-1, None] + np.diff(e)[:, None] * np.arange(factor) / factor).ravel(),
                                  e[-1:]]) for e in self.edges]
         mask = self.mask
-        if mask is not None and not callable(mask) and not hasattr(mask, "contains"):
+        if self.has_array_mask:
             mask = np.asarray(mask)
             for axis in range(self.ndim):
                 mask = np.repeat(mask, factor, axis)
         if self.is_uniform:
             return Grid(self.bounds, [n * factor for n in self.shape], self.periodic, mask)
         return Grid.from_edges(edges, self.periodic, mask)
+
+    def coarsened(self, share=1.0):
+        """The same domain with half the cells along each axis (rounded up); None for an array mask on an odd
+        number of cells.
+
+        An array mask keeps a block of cells of which at least this `share` is inside.
+        """
+        mask = self.mask
+        if self.has_array_mask:
+            if any(n % 2 for n in self.shape):
+                return None
+            split = [m for n in self.shape for m in (n // 2, 2)]
+            mask = np.asarray(mask, float).reshape(split).mean(axis=tuple(range(1, 2 * self.ndim, 2))) >= share
+        if self.is_uniform:
+            return Grid(self.bounds, [(n + 1) // 2 for n in self.shape], self.periodic, mask)
+        return Grid.from_edges([e[::2] if e.size % 2 else np.append(e[::2], e[-1]) for e in self.edges],
+                               self.periodic, mask)
+
+    @property
+    def has_array_mask(self):
+        """True when the mask is an array of cells, not a rule for points."""
+        return self.mask is not None and not callable(self.mask) and not hasattr(self.mask, "contains")
 
     def locate(self, point):
         """Index of the cell that holds `point`; ValueError when it is outside the box."""

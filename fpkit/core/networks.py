@@ -48,17 +48,17 @@ def log_hitting(log_k: ArrayLike, targets: Sequence[int], log_source: ArrayLike)
     states = [i for i in states if reached[i]]
     exits = {}
     for place, e in enumerate(states):
-        rest = states[place + 1:] + targets
+        later, rest = states[place + 1:], states[place + 1:] + targets
         exits[e] = np.logaddexp.reduce(log_k[e, rest])
-        for i in states[place + 1:]:
-            share = log_k[i, e] - exits[e]
-            w[i] = np.logaddexp(w[i], share + w[e])
-            log_k[i, rest] = np.where(np.array(rest) == i, -np.inf,
-                                      np.logaddexp(log_k[i, rest], share + log_k[e, rest]))
+        share = log_k[later, e] - exits[e]
+        w[later] = np.logaddexp(w[later], share + w[e])
+        block = np.ix_(later, rest)
+        log_k[block] = np.logaddexp(log_k[block], share[:, None] + log_k[e, rest])
+        log_k[later, later] = -np.inf
     t = np.where(reached, -np.inf, np.inf)
     for place in range(len(states) - 1, -1, -1):
         e, later = states[place], states[place + 1:]
-        t[e] = np.logaddexp.reduce([w[e] - exits[e], *(log_k[e, j] - exits[e] + t[j] for j in later)])
+        t[e] = np.logaddexp.reduce(np.r_[w[e] - exits[e], log_k[e, later] - exits[e] + t[later]])
     t[targets] = -np.inf
     return t
 

@@ -39,6 +39,13 @@ class Estimate(float):
     2.00 +- 0.10 (finite volumes)
     """
 
+    value: float
+    error: float
+    method: str
+    log10: float
+    status: str
+    inputs: dict[str, Any]
+
     def __new__(cls, value, error, method, log10=None, status="ok", inputs=None):
         self = super().__new__(cls, value)
         if log10 is None:

@@ -10,4 +10,5 @@ __getattr__, __dir__, __all__ = lazy_names(__name__, {
     "evolution.result": "Evolution",
     "results": "Spectrum QuasiStationary",
     "convergence": "refinement_table",
+    "averages": "gibbs_mean",
 })

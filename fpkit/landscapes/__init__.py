@@ -8,6 +8,7 @@ from ..core.lazy import lazy_names
 __getattr__, __dir__, __all__ = lazy_names(__name__, {
     "files": "read_landscape LandscapeFormatError read_directions",
     "surface": "Landscape",
+    "adapters": "problem_loss",
     "export": "Plane export_landscape",
     "analysis": "sgd_temperature equipartition_temperature analyse compare_landscapes",
 })

@@ -17,18 +17,20 @@ BatchNorm uses is a choice that changes the landscape: put it into `meta`.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from ..core import checks
-from .files.tensors import flatten
+from .files.tensors import Layout, flatten
 
 __all__ = ["problem_loss", "array_parameters", "sklearn_parameters", "torch_parameters", "keras_parameters",
            "jax_parameters"]
 
 
-def problem_loss(problem):
+def problem_loss(problem: Any) -> Callable[[np.ndarray], dict[str, float]]:
     """Loss of one of fpkit's learning problems for `export_landscape`: its scores, accuracies in per cent as
     landscape files have them.
 
@@ -48,7 +50,8 @@ def _percent_scores(problem, w):
             value in problem.scores(w).items()}
 
 
-def array_parameters(arrays, filter_axis=0):
+def array_parameters(arrays: Sequence[np.ndarray],
+                     filter_axis: int = 0) -> tuple[np.ndarray, Layout, Callable]:
     """Vector, layout and `load(vector)` of a list of NumPy arrays, which `load` fills in place.
 
     Examples
@@ -68,7 +71,7 @@ def array_parameters(arrays, filter_axis=0):
     return vector, layout, load
 
 
-def sklearn_parameters(model):
+def sklearn_parameters(model: Any) -> tuple[np.ndarray, Layout, Callable]:
     """Vector, layout and `load(vector)` of a fitted MLPClassifier or MLPRegressor, or of a linear model
     (coef_, intercept_).
 
@@ -87,7 +90,8 @@ def sklearn_parameters(model):
                     "call its fit first.")
 
 
-def torch_parameters(model, batchnorm="fixed", recalibrate=None):
+def torch_parameters(model: Any, batchnorm: str = "fixed",
+                     recalibrate: Callable | None = None) -> tuple[np.ndarray, Layout, Callable]:
     """Vector, layout and `load(vector)` of a torch.nn.Module.
 
     Parameters
@@ -105,7 +109,8 @@ def torch_parameters(model, batchnorm="fixed", recalibrate=None):
     torch = sys.modules.get("torch")
     if torch is None or not isinstance(model, torch.nn.Module):
         raise TypeError(f"expected a torch.nn.Module, got {checks.shown(model)}.")
-    tensors = dict(model.state_dict(keep_vars=True)) if batchnorm == "interpolate" else dict(model.named_parameters())
+    tensors = (dict(model.state_dict(keep_vars=True)) if batchnorm == "interpolate"
+               else dict(model.named_parameters()))
     tensors = {name: t for name, t in tensors.items() if t.is_floating_point() and t.dim() > 0}
     copied = lambda t: t.detach().cpu().to(torch.float64 if t.dtype == torch.bfloat16 else t.dtype).numpy()
     vector, layout = flatten({name: copied(t) for name, t in tensors.items()})
@@ -119,15 +124,16 @@ def torch_parameters(model, batchnorm="fixed", recalibrate=None):
     return vector, layout, load
 
 
-def keras_parameters(model):
+def keras_parameters(model: Any) -> tuple[np.ndarray, Layout, Callable]:
     """Vector, layout and `load(vector)` of a Keras model, through its get_weights and set_weights."""
     if not (hasattr(model, "get_weights") and hasattr(model, "set_weights")):
-        raise TypeError(f"expected a Keras model with get_weights and set_weights, got {checks.shown(model)}.")
+        raise TypeError("expected a Keras model with get_weights and set_weights, got "
+                        f"{checks.shown(model)}.")
     vector, layout = flatten(model.get_weights(), filter_axis=-1)
     return vector, layout, lambda w: model.set_weights(layout.tensors(w))
 
 
-def jax_parameters(tree):
+def jax_parameters(tree: Any) -> tuple[np.ndarray, Layout, Callable]:
     """Vector, layout and `unflatten(vector)` of a pytree of arrays; `unflatten` gives the tree, for
     ``apply(tree, inputs)``.
 

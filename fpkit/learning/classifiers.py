@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..core import checks
-from .problem import CrossEntropy, HalfSquaredError, LearningProblem, relu
+from .problem import CrossEntropy, HalfSquaredError, LearningProblem, relu, views
 
 
 class _OneHiddenLayer(LearningProblem):
@@ -24,19 +24,17 @@ class _OneHiddenLayer(LearningProblem):
             object.__setattr__(self, name, value)
 
     @property
-    def n_params(self):
+    def n_params(self) -> int:
         """Length of a parameter vector."""
         return (self._inputs.shape[1] + 1) * self.width + (self.width + 1) * self._n_outputs
 
-    def layers(self, x):
+    def layers(self, x: np.ndarray) -> tuple[np.ndarray, ...]:
         """Views A (..., inputs, width), a (..., 1, width), B (..., width, outputs), b (..., 1, outputs) into
         parameter vectors."""
-        i, w, o, lead = self._inputs.shape[1], self.width, self._n_outputs, x.shape[:-1]
-        ends = np.cumsum([0, i * w, w, w * o, o])
-        return tuple(x[..., j:k].reshape(*lead, *shape) for j, k,
-                     shape in zip(ends, ends[1:], ((i, w), (1, w), (w, o), (1, o))))
+        i, w, o = self._inputs.shape[1], self.width, self._n_outputs
+        return views(x, (i, w), (1, w), (w, o), (1, o))
 
-    def start(self, scale=1.0):
+    def start(self, scale: float = 1.0) -> np.ndarray:
         """Random initial parameters: each layer scale * N(0, gain/(its inputs)), gain 2 for ReLU, 1 for tanh;
         no offsets."""
         x = np.random.default_rng([self.seed, 3]).normal(size=self.n_params) * scale
@@ -87,8 +85,7 @@ class Classifier(CrossEntropy, _OneHiddenLayer):
     --------
     >>> from fpkit.learning.classifiers import wine
     >>> wine(width=8)
-    wine: 89 training and 89 test members of 13 inputs and 3 classes, 8 ReLU units, 139 parameters, seed 0
-    """
+    wine: 89 training and 89 test members of 13 inputs and 3 classes, 8 ReLU units, 139 parameters, seed 0 """
     inputs: np.ndarray = field(repr=False)
     labels: np.ndarray = field(repr=False)
     width: int = 16
@@ -120,7 +117,7 @@ class Classifier(CrossEntropy, _OneHiddenLayer):
         object.__setattr__(self, "_labels", y)
         self._prepare(X, n_classes, is_train)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return (f"{self.name}: {self.n_train} training and {self.n_test} test members of "
                 f"{self._inputs.shape[1]} inputs and {self._n_outputs} classes, "
                 f"{self.width} ReLU units, {self.n_params} parameters, seed {self.seed}")
@@ -134,23 +131,23 @@ def _data_file(name):
     raise FileNotFoundError(f"the data file {name} is missing from this installation; install fpkit again.")
 
 
-def digits(width=16, n_train=500, label_noise=0.0, seed=0):
+def digits(width: int = 16, n_train: int = 500, label_noise: float = 0.0, seed: int = 0) -> Classifier:
     """Classifier of the 1797 handwritten digits of 8 x 8 pixels (Alpaydin and Kaynak, UCI repository, 1998),
     pixels divided by 16.
 
     Examples
     --------
     >>> from fpkit.learning.classifiers import digits
-    >>> digits(width=8, seed=1)
-    digits: 500 training and 1297 test members of 64 inputs and 10 classes, 8 ReLU units, 610 parameters, seed
-    1
+    >>> problem = digits(width=8, seed=1)
+    >>> problem.n_train, problem.n_test, problem.n_params
+    (500, 1297, 610)
     """
     table = np.loadtxt(_data_file("digits.csv.gz"), delimiter=",")
     return Classifier(table[:, :-1] / 16, table[:, -1].astype(int), width, n_train, label_noise, seed,
                       "digits")
 
 
-def wine(width=16, n_train=89, label_noise=0.0, seed=0):
+def wine(width: int = 16, n_train: int = 89, label_noise: float = 0.0, seed: int = 0) -> Classifier:
     """Classifier of 178 wines of three cultivars by 13 measurements (Aeberhard and Forina, UCI repository,
     1991), standardised."""
     table = np.loadtxt(_data_file("wine.csv"), delimiter=",", skiprows=1)
@@ -178,8 +175,7 @@ class Regression(HalfSquaredError, _OneHiddenLayer):
     >>> from fpkit.learning.classifiers import Regression
     >>> x = np.linspace(-1, 1, 9)[:, None]
     >>> Regression(x, x**2, width=2)
-    tanh network of 2 units: 8 training and 1 test members, 7 parameters
-    """
+    tanh network of 2 units: 8 training and 1 test members, 7 parameters """
     inputs: np.ndarray = field(repr=False)
     targets: np.ndarray = field(repr=False)
     width: int = 2
@@ -200,11 +196,9 @@ class Regression(HalfSquaredError, _OneHiddenLayer):
         self._prepare(X, y.shape[1], np.arange(len(X)) < len(X) - n_test)
         object.__setattr__(self, "_targets", y)
 
-    def _is_right(self, outputs, members):
-        return None
-
-    def __repr__(self):
-        return f"tanh network of {self.width} units: {self.n_train} training and {self.n_test} test members, {self.n_params} parameters"
+    def __repr__(self) -> str:
+        return (f"tanh network of {self.width} units: {self.n_train} training and {self.n_test} test "
+                f"members, {self.n_params} parameters")
 
 
 @dataclass(frozen=True, repr=False)
@@ -264,14 +258,11 @@ class TeacherStudent(HalfSquaredError, _OneHiddenLayer):
         B[:k] = rng.choice([-1.0, 1.0], size=(k, 1)) * (0.5 + rng.random((k, 1)))
         return x
 
-    def teacher(self):
+    def teacher(self) -> np.ndarray:
         """The teacher as a hypothesis: its units first, the others zero."""
         return self._teacher.copy()
 
-    def _is_right(self, outputs, members):
-        return None
-
-    def __repr__(self):
+    def __repr__(self) -> str:
         return (f"teacher of {self.teacher_width} and student of {self.width} tanh units, {self.n_inputs} "
-                f"inputs: {self.n_examples} training and "
-                f"{self.n_tests} test members, {self.n_params} parameters, seed {self.seed}")
+                f"inputs: {self.n_examples} training and {self.n_tests} test members, {self.n_params} "
+                f"parameters, seed {self.seed}")

@@ -1,16 +1,19 @@
 """Curvature and gradient noise at a hypothesis: the largest eigenvalue, the spectrum, harmonic entropy, and
-local temperatures."""
+the temperature of minibatch noise."""
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..core import checks
 from ..core.results import Estimate
+from .problem import LearningProblem
 
 
-def largest_curvature(problem, x, n_iterations=60, tol=1e-6, seed=0):
+def largest_curvature(problem: LearningProblem, x: ArrayLike, n_iterations: int = 60, tol: float = 1e-6,
+                      seed: int = 0) -> Estimate:
     """Largest eigenvalue of the Hessian of the training risk at x by Lanczos iteration, as an Estimate.
 
     The value is a lower bound that converges from below; `error` is the residual |Hv - lambda v| of its
@@ -65,20 +68,20 @@ class Spectrum:
     gradient_norm: float
 
     @property
-    def trace(self):
+    def trace(self) -> float:
+        """Sum of the eigenvalues."""
         return float(self.eigenvalues.sum())
 
-    def harmonic_entropy(self, l2):
+    def harmonic_entropy(self, l2: float) -> float:
         """-(1/2) sum log(lambda + l2), in nats: log of the harmonic volume up to what only theta and the
         dimension decide.
 
         It is the width of the well around this point, not the size of the zero-risk set. Eigenvalues below
-        zero, which a point that is not quite stationary has, count as zero.
-        """
+        zero, which a point that is not quite stationary has, count as zero. """
         l2 = checks.number("l2", l2, positive=True)
         return float(-0.5 * np.log(np.maximum(self.eigenvalues, 0.0) + l2).sum())
 
-    def free_energy(self, theta, l2):
+    def free_energy(self, theta: float, l2: float) -> float:
         """Harmonic F = f + (l2/2)|x|^2 - theta (entropy + (d/2) log(2 pi theta)) of the well, in the units of
         f."""
         theta = checks.number("theta", theta, positive=True)
@@ -86,15 +89,14 @@ class Spectrum:
         return self.risk + 0.5 * l2 * float(self.x @ self.x) - theta * (self.harmonic_entropy(l2)
                                                                         + 0.5 * d * np.log(2 * np.pi * theta))
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         e = self.eigenvalues
         return (f"spectrum at risk {self.risk:.3g}: trace {self.trace:.4g}, largest {e[-1]:.4g}, smallest "
-                f"{e[0]:.3g}, "
-                f"{int((e > 1e-3 * e[-1]).sum())} of {len(e)} above a thousandth of the largest, |gradient| "
-                f"{self.gradient_norm:.2g}")
+                f"{e[0]:.3g}, {int((e > 1e-3 * e[-1]).sum())} of {len(e)} above a thousandth of the largest, "
+                f"|gradient| {self.gradient_norm:.2g}")
 
 
-def spectrum(problem, x):
+def spectrum(problem: LearningProblem, x: ArrayLike) -> Spectrum:
     """Full Hessian spectrum of the training risk at x: `n_params` gradients and one symmetric
     eigenproblem."""
     x = checks.points("x", x, problem.n_params)
@@ -102,7 +104,7 @@ def spectrum(problem, x):
                     float(np.linalg.norm(problem.gradient(x))))
 
 
-def noise_temperature(problem, x, batch, learning_rate):
+def noise_temperature(problem: LearningProblem, x: ArrayLike, batch: int, learning_rate: float) -> Estimate:
     """Mean temperature of minibatch noise at x, (lr/2) tr Cov(g_B)/d, as an Estimate (exact for this sample;
     no error).
 
@@ -124,14 +126,3 @@ def noise_temperature(problem, x, batch, learning_rate):
     spread = ((G - G.mean(0)) ** 2).sum() / N
     return Estimate(0.5 * rate * spread / B * (N - B) / max(N - 1, 1) / problem.n_params, 0.0,
                     "covariance of the minibatch gradient")
-
-
-def equipartition_temperature(positions, gradients):
-    """<(x - <x>) . grad f>/d over samples (n, d): equals theta in equilibrium, as an Estimate with its naive
-    standard error.
-
-    Its agreement with the temperature of the noise is a test of equilibrium.
-    """
-    X, G = np.asarray(positions, float), np.asarray(gradients, float)
-    each = ((X - X.mean(0)) * G).mean(1)
-    return Estimate(each.mean(), each.std(ddof=1) / np.sqrt(len(each)), "equipartition")

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core import checks
-from .problem import HalfSquaredError, LearningProblem
+from .problem import HalfSquaredError, LearningProblem, views
 
 
 @dataclass(frozen=True, repr=False)
@@ -64,8 +64,8 @@ class MatrixFactorisation(HalfSquaredError, LearningProblem):
         else:
             steps = [(k // 2 + k % 2, k // 2) for k in range(2 * max(self.rows, self.columns))]
             path = [(i, j) for i, j in steps if i < self.rows and j < self.columns]
-            listed = path + [(i, j) for i in range(self.rows) for j in range(self.columns)
-                             if (i, j) not in path]
+            listed = path + [(i, j) for i in range(self.rows)
+                             for j in range(self.columns) if (i, j) not in path]
         i, j = np.array(listed).T
         for name, value in (("_entries", (i, j)), ("_targets", target[i, j][:, None]),
                             ("_cost", float(self.rank)),
@@ -73,22 +73,17 @@ class MatrixFactorisation(HalfSquaredError, LearningProblem):
             object.__setattr__(self, name, value)
 
     @property
-    def n_params(self):
+    def n_params(self) -> int:
         """Length of a parameter vector."""
         return (self.rows + self.columns) * self.rank
 
-    def layers(self, x):
+    def layers(self, x: np.ndarray) -> tuple[np.ndarray, ...]:
         """Views U (..., rows, rank) and V (..., columns, rank) into parameter vectors."""
-        n, lead = self.rows * self.rank, x.shape[:-1]
-        return x[..., :n].reshape(*lead, self.rows, self.rank), x[...,
-                                                                  n:].reshape(*lead, self.columns, self.rank)
+        return views(x, (self.rows, self.rank), (self.columns, self.rank))
 
-    def start(self, scale=1.0):
+    def start(self, scale: float = 1.0) -> np.ndarray:
         """Random initial parameters, scale * N(0, 1)."""
         return scale * np.random.default_rng([self.seed, 13]).normal(size=self.n_params)
-
-    def _is_right(self, outputs, members):
-        return None
 
     def _outputs(self, X, members):
         U, V = self.layers(X)
@@ -102,7 +97,7 @@ class MatrixFactorisation(HalfSquaredError, LearningProblem):
             return g
         return (U[:, i] * V[:, j]).sum(-1, keepdims=True), back
 
-    def independent_examples(self):
+    def independent_examples(self) -> int:
         """Number of independent equations among the training entries: edges of a spanning forest (rank 1)."""
         if self.rank != 1:
             raise ValueError(f"the zero-risk manifold is known exactly for rank 1, got rank {self.rank}.")
@@ -119,11 +114,11 @@ class MatrixFactorisation(HalfSquaredError, LearningProblem):
             part[a] = b
         return found
 
-    def zero_risk_dimension(self):
+    def zero_risk_dimension(self) -> int:
         """Exact dimension of the zero-risk manifold (rank 1)."""
         return self.n_params - self.independent_examples()
 
-    def log_evidence(self, beta, n_points=400):
+    def log_evidence(self, beta: float, n_points: int = 400) -> np.ndarray:
         """log Z_n(beta) = log E exp(-beta sum_l L(z_l, x)) over the prior x ~ N(0, 1), by exact summation
         along the path of entries.
 
@@ -140,8 +135,7 @@ class MatrixFactorisation(HalfSquaredError, LearningProblem):
         beta = checks.number("beta", beta, non_negative=True)
         if self.rank != 1 or self.order != "path" or self.n_examples > self.independent_examples():
             raise ValueError('log_evidence is exact for rank 1, order "path" and at most rows + columns - 1 '
-                             'entries; use `log_evidence` of '
-                             "fpkit.learning.manifold for others.")
+                             "entries; use `log_evidence` of fpkit.learning.manifold for others.")
         from scipy.special import logsumexp
 
         # a uniform grid in each coordinate resolves the ridges exp(-beta (u v - t)^2/2) of width
@@ -156,7 +150,6 @@ class MatrixFactorisation(HalfSquaredError, LearningProblem):
             found.append(float(logsumexp(state)))
         return np.array(found)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return (f"{self.rows} x {self.columns} matrix of rank {self.rank}: {self.n_train} training and "
-                f"{self.n_test} test entries, {self.n_params} parameters, "
-                f"seed {self.seed}")
+                f"{self.n_test} test entries, {self.n_params} parameters, seed {self.seed}")

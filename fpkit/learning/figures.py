@@ -1,6 +1,8 @@
 """The data of the talk's Figures 1 to 4, from our own runs; `fpkit.plotting.learning` draws them."""
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..core import checks
@@ -9,10 +11,9 @@ from .modular_addition import ModularAddition, circle
 from .sweep import fit_laws, sweep
 from .training import train
 
-FULL = {"modulus": 31, "width": 96, "fractions": (0.8, 0.7, 0.6, 0.5, 0.45, 0.425, 0.4), "shown": 0.4,
-        "n_seeds": 5, "n_steps": 8000,
-        "norm_fractions": (0.4, 0.5), "decays": (0.0, 0.1, 1.0), "n_paths": 1000,
-        "n_samples": (0, 2, 4, 6, 8, 10, 12), "seed": 1}
+FULL = {"modulus": 31, "width": 96, "fractions": (0.8, 0.7, 0.6, 0.5, 0.45, 0.425, 0.4),
+        "shown": 0.4, "n_seeds": 5, "n_steps": 8000, "norm_fractions": (0.4, 0.5), "decays": (0.0, 0.1, 1.0),
+        "n_paths": 1000, "n_samples": (0, 2, 4, 6, 8, 10, 12), "seed": 1}
 QUICK = {"modulus": 23, "width": 64, "fractions": (0.8, 0.7, 0.6, 0.55, 0.5), "shown": 0.5, "n_seeds": 2,
          "n_steps": 2500,
          "norm_fractions": (0.5,), "decays": (0.0, 1.0), "n_paths": 200, "n_samples": (4, 6, 8, 10, 12),
@@ -25,8 +26,7 @@ def figure_one_data(setting):
     problem = ModularAddition(setting["modulus"], setting["width"], setting["shown"], setting["seed"])
     run = train(problem, setting["n_steps"], stop_after=setting["n_steps"] // 10)
     return {"history": {"steps": run.steps, **run.history}, "t_memorised": run.t_memorised,
-            "t_grokked": run.t_grokked,
-            "modulus": setting["modulus"], "fraction": setting["shown"],
+            "t_grokked": run.t_grokked, "modulus": setting["modulus"], "fraction": setting["shown"],
             "story": ravine_story(n_paths=setting["n_paths"])}
 
 
@@ -63,7 +63,7 @@ def figure_four_data(setting):
     return {"fractions": setting["norm_fractions"], "decays": setting["decays"], "histories": histories}
 
 
-def figure_data(number, quick=False):
+def figure_data(number: int, quick: bool = False) -> dict[str, Any]:
     """Data of one of the talk's figures, 1 to 4, from our own runs.
 
     Examples

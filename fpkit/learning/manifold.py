@@ -12,14 +12,20 @@ relative to the prior's.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..core import checks
+from ..core.quadrature import simpson
 from ..core.results import Estimate
+from ..langevin.dynamics.ensemble import Ensemble
+from ..potentials.potential import Potential
+from .problem import LearningProblem
 
 WANTED_ACCEPTANCE = 0.6
 
 
-def log_evidence(problem, beta, n_examples=None, prior=1.0, n_levels=33, n_steps=200, n_paths=256, seed=1):
+def log_evidence(problem: LearningProblem, beta: float, n_examples: int | None = None, prior: float = 1.0,
+                 n_levels: int = 33, n_steps: int = 200, n_paths: int = 256, seed: int = 1) -> Estimate:
     """log Z_n(beta) of the first `n_examples` members of the training sample, by thermodynamic integration,
     as an Estimate.
 
@@ -53,9 +59,6 @@ def log_evidence(problem, beta, n_examples=None, prior=1.0, n_levels=33, n_steps
     >>> bool(abs(found - exact) < found.error)
     True
     """
-    from ..langevin.dynamics.ensemble import Ensemble
-    from ..potentials.potential import Potential
-
     beta, prior = checks.number("beta", beta, positive=True), checks.number("prior", prior, positive=True)
     n_levels = checks.whole("n_levels", n_levels, 5)
     if (n_levels - 1) % 4:
@@ -80,10 +83,10 @@ def log_evidence(problem, beta, n_examples=None, prior=1.0, n_levels=33, n_steps
         largest = log_w.max()
         w = np.exp(log_w - largest)
         stepwise += largest + np.log(w.mean())
-        X = X[np.searchsorted(np.cumsum(w) / w.sum(), (np.arange(n_paths) + rng.random())
-                              / n_paths).clip(max=n_paths - 1)]
-        V = Potential.black_box(lambda Y, b=b: b * total(Y) + 0.5 * (Y * Y).sum(-1) / prior**2, lambda Y,
-                                b=b: b * slope(Y) + Y / prior**2, d)
+        X = X[np.searchsorted(np.cumsum(w) / w.sum(),
+                              (np.arange(n_paths) + rng.random()) / n_paths).clip(max=n_paths - 1)]
+        V = Potential.black_box(lambda Y, b=b: b * total(Y) + 0.5 * (Y * Y).sum(-1) / prior**2,
+                                lambda Y, b=b: b * slope(Y) + Y / prior**2, d)
         sums, count = np.zeros(n_paths), 0
         for part in range(10):
             ensemble = Ensemble(V, 1.0, X, dt, scheme="mala", seed=seed + 1000 * k + part)
@@ -102,25 +105,15 @@ def log_evidence(problem, beta, n_examples=None, prior=1.0, n_levels=33, n_steps
         errors.append(float(walker.std(ddof=1) / np.sqrt(n_paths)))
     weight = levels + b0                                         # db = (b + b0) du
     f, h = np.array(means) * weight, u[1] - u[0]
-    fine, coarse = _simpson(f, h), _simpson(f[::2], 2 * h)
-    noise = float(np.sqrt(_simpson_weights(n_levels, h)**2 @ (np.array(errors) * weight) ** 2))
+    rule = simpson(n_levels) * h / 3
+    fine, coarse = float(rule @ f), float(simpson(n_levels // 2 + 1) * (2 * h) / 3 @ f[::2])
+    noise = float(np.sqrt(rule**2 @ (np.array(errors) * weight) ** 2))
     return Estimate(-fine, 2 * noise + abs(fine - coarse) + abs(fine + stepwise), "thermodynamic integration",
                     status="ok",
                     inputs={"beta": beta, "n_examples": n, "prior": prior, "n_levels": n_levels,
-                            "n_steps": n_steps, "n_paths": n_paths, "seed": seed,
-                            "stepwise": stepwise})
+                            "n_steps": n_steps, "n_paths": n_paths, "seed": seed, "stepwise": stepwise})
 
 
-def _simpson_weights(n, h):
-    w = np.ones(n)
-    w[1:-1:2], w[2:-1:2] = 4.0, 2.0
-    return w * h / 3
-
-
-def _simpson(f, h):
-    return float(_simpson_weights(len(f), h) @ f)
-
-
-def cuts(log_z):
+def cuts(log_z: ArrayLike) -> np.ndarray:
     """Nats of volume that each example removes: -(log Z_n - log Z_{n-1})."""
     return -np.diff(np.asarray(log_z, float))

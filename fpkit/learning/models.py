@@ -12,20 +12,29 @@ mirror at 0
 """
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from ..core import checks
+from ..core.grid import Grid
 from ..core.results import Estimate
+from ..fokker_planck.fokker_planck import FokkerPlanck
+from ..langevin.dynamics.ensemble import Ensemble
+from ..langevin.dynamics.walls import Walls
+from ..langevin.first_passage.exit_time import exit_time
+from ..potentials.catalogue.planes import grokking_drift
+from ..potentials.catalogue.spaces import grokking_chamber
+from ..potentials.potential import Potential
+from ..potentials.regions import HalfSpace
 
 CHAMBER_EXIT = 2.0
 
 
 def _path_time(potential, theta, x0, target, walls, dt, n_paths, seed):
     """Mean first-passage time by paths, an Estimate whose error is one standard error."""
-    from ..langevin.first_passage.exit_time import exit_time
-
     found = exit_time(potential, theta, x0, target, dt, n_paths=n_paths, seed=seed, walls=walls,
                       progress=False)
     return Estimate(float(found), float(found.standard_error), "paths")
@@ -45,9 +54,6 @@ def _fv_time(potential, theta, edges, target, start):
     """Mean first-passage time by finite volumes on a grid with the given edges: the value of the cell that
     holds the start."""
     from scipy.sparse.linalg import spsolve
-
-    from ..core.grid import Grid
-    from ..fokker_planck.fokker_planck import FokkerPlanck
 
     grid = Grid.from_edges(edges)
     Q = FokkerPlanck(potential, theta, grid, absorbing=target).generator.tocsc()
@@ -69,43 +75,44 @@ class PassageTable:
         What made them.
     """
     model: str
-    rows: list
-    inputs: dict
+    rows: list[dict[str, Any]]
+    inputs: dict[str, Any]
 
-    def column(self, name):
+    def column(self, name: str) -> np.ndarray:
         """One entry of every row, as a float array."""
         return np.array([float(row[name]) for row in self.rows])
 
-    def exponent(self, of, against):
+    def exponent(self, of: str, against: str) -> Estimate:
         """Power p of t ~ L^p by least squares of the logarithms, as an Estimate with the standard error that
         the rows' errors give."""
         x, t = np.log(self.column(against)), self.column(of)
-        error = np.array([getattr(row[of], "error", 0.0) for row in self.rows]) / t
+        error = np.array([row[of].error if isinstance(row[of], Estimate) else 0.0 for row in self.rows]) / t
         weights = (x - x.mean()) / ((x - x.mean()) ** 2).sum()
         return Estimate(float(weights @ np.log(t)), float(np.sqrt((weights**2) @ error**2)),
                         "least squares of logarithms")
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         keys = list(self.rows[0])
         lines = [[str(k) for k in keys]] + [[_cell(row[k]) for k in keys] for row in self.rows]
         widths = [max(len(line[k]) for line in lines) for k in range(len(keys))]
         return "\n".join([self.model] + ["  ".join(c.rjust(w) for c, w in zip(line, widths))
                                          for line in lines])
 
-    def to_dict(self):
-        return {"model": self.model, "rows": [{k: v for k, v in row.items()} for row in self.rows],
-                **self.inputs}
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionary; its times are Estimates."""
+        return {"model": self.model, "rows": [dict(row) for row in self.rows], **self.inputs}
 
 
 def _cell(value):
-    return f"{float(value):.5g} +- {value.error:.2g}" if isinstance(value,
-                                                                    Estimate) else f"{value:.5g}" if isinstance(value, float) else str(value)
+    if isinstance(value, Estimate):
+        return f"{float(value):.5g} +- {value.error:.2g}"
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
 
 
-# ----------------------------------------------------------------------------------------------------------------
-# model A
-def ravine(lengths=(1.0, 2.0, 4.0, 8.0), kappa=0.0, g=1.0, w0=0.3, theta=0.01, n_paths=3000, dt=None, seed=1,
-           finite_volumes=True):
+# ---- model A ----
+def ravine(lengths: Sequence[float] = (1.0, 2.0, 4.0, 8.0), kappa: float = 0.0, g: float = 1.0,
+           w0: float = 0.3, theta: float = 0.01, n_paths: int = 3000, dt: float | None = None, seed: int = 1,
+           finite_volumes: bool = True) -> PassageTable:
     """Times of model A: to the floor of the ravine (memorising) and along it to x = L (generalising), from
     (0, L).
 
@@ -142,10 +149,6 @@ def ravine(lengths=(1.0, 2.0, 4.0, 8.0), kappa=0.0, g=1.0, w0=0.3, theta=0.01, n
     >>> bool(abs(table.exponent("t_mem", "length") - 1) < 0.1)
     True
     """
-    from ..langevin.dynamics.walls import Walls
-    from ..potentials.catalogue.planes import grokking_drift
-    from ..potentials.regions import HalfSpace
-
     n_paths = checks.whole("n_paths", n_paths, 2)
     g, w0, theta = (checks.number(n, v, positive=True) for n, v in (("g", g), ("w0", w0), ("theta", theta)))
     kappa = checks.number("kappa", kappa)
@@ -161,24 +164,25 @@ def ravine(lengths=(1.0, 2.0, 4.0, 8.0), kappa=0.0, g=1.0, w0=0.3, theta=0.01, n
         mirror = Walls([(0.0, np.inf), (-np.inf, np.inf)], ["reflecting", "none"])
         t_mem = _path_time(V, theta, [0.0, L], HalfSpace([0.0, -1.0], -floor), mirror, min(dt, 0.01 * L / g),
                            n_paths, seed + 1000 * k)
-        t_grok = _path_time(V, theta, [0.0, L], HalfSpace([1.0, 0.0], L), mirror, dt, n_paths, seed + 1000 * k
-                            + 500)
+        t_grok = _path_time(V, theta, [0.0, L], HalfSpace([1.0, 0.0], L), mirror, dt, n_paths,
+                            seed + 1000 * k + 500)
         row = {"length": L, "t_mem": t_mem, "drift": (L - floor) / g, "t_grok": t_grok}
         if finite_volumes:
             y = _graded(4 * np.sqrt(theta) * w0 * np.exp(max(kappa, 0.0) * L), L + 30 * theta / g,
                         4 * theta / g)
             row["finite_volumes"] = _fv_time(V, theta, [np.linspace(0, L, 81), y], HalfSpace([1.0, 0.0], L),
                                              [0.0, L])
-        row |= {"reduced": _ravine_reduced(V, L, theta), "walk": L * L / (2 * theta),
-                "steps_ratio": float(t_grok) * dt / float(t_mem) ** 2, "ratio_formula": dt * g * g
-                / (2 * theta)}
+        row |= {"reduced": _ravine_reduced(V, L, theta),
+                "walk": L * L / (2 * theta), "steps_ratio": float(t_grok) * dt / float(t_mem) ** 2,
+                "ratio_formula": dt * g * g / (2 * theta)}
         rows.append(row)
     inputs = {"kappa": kappa, "g": g, "w0": w0, "theta": theta, "n_paths": n_paths, "dt": dt, "seed": seed}
     return PassageTable(f"model A (ravine): kappa {kappa:g}, theta {theta:g}, {n_paths} paths a time", rows,
                         inputs)
 
 
-def ravine_story(length=4.0, n_paths=500, theta=0.01, n_times=60, seed=1):
+def ravine_story(length: float = 4.0, n_paths: int = 500, theta: float = 0.01, n_times: int = 60,
+                 seed: int = 1) -> dict[str, Any]:
     """Mean way down and along in model A (kappa = 0) at logarithmically spaced times, for a picture of
     plateau and late arrival.
 
@@ -188,10 +192,6 @@ def ravine_story(length=4.0, n_paths=500, theta=0.01, n_times=60, seed=1):
         ``times``; ``down``, the mean of 1 - |y|/L; ``along``, the mean of the farthest x/L at these times;
         ``arrived``, the share of paths that have met x = L; ``t_mem`` = L/g and ``t_grok`` = L^2/(2 theta).
     """
-    from ..langevin.dynamics.ensemble import Ensemble
-    from ..langevin.dynamics.walls import Walls
-    from ..potentials.catalogue.planes import grokking_drift
-
     V = grokking_drift(length=length)
     dt = 0.2 * V.params["w0"] ** 2
     walls = Walls([(0.0, length), (-np.inf, np.inf)], [("reflecting", "absorbing"), "none"])
@@ -234,15 +234,15 @@ def _ravine_reduced(V, L, theta):
     return reduced_time(log_z, x, theta)
 
 
-# ----------------------------------------------------------------------------------------------------------------
-# model B
-def chamber(n_samples=(0, 2, 4, 6, 8, 10, 12), entropy=5.0, per_sample=0.5, m=8, neck=0.3, theta=0.05,
-            n_paths=1000, seed=1,
-            finite_volumes=True):
+# ---- model B ----
+def chamber(n_samples: Sequence[int] = (0, 2, 4, 6, 8, 10, 12), entropy: float = 5.0,
+            per_sample: float = 0.5, m: int = 8, neck: float = 0.3, theta: float = 0.05,
+            n_paths: int = 1000, seed: int = 1, finite_volumes: bool = True) -> PassageTable:
     """Times of model B: out of a chamber that each training example makes smaller, through a neck, without
     any barrier in f.
 
-        f = sum_{i<=m} y_i^2/(2 w(x)^2),    log w = log neck + (S/m) h(x),   h = (1 - tanh((x - 1)/.15))/2,   S = entropy - per_sample n
+        f = sum_{i<=m} y_i^2/(2 w(x)^2),    log w = log neck + (S/m) h(x),
+        h = (1 - tanh((x - 1)/.15))/2,   S = entropy - per_sample n
 
     Mirror at x = 0, start at the origin, exit at x = 2. log Z(x) = S h(x) + const, so log t grows by about
     one for every nat of S and levels off at the diffusion time 2^2/(2 theta) when S goes to 0.
@@ -269,11 +269,6 @@ def chamber(n_samples=(0, 2, 4, 6, 8, 10, 12), entropy=5.0, per_sample=0.5, m=8,
     >>> round(table.rows[0]["reduced"], 2)                  # S = 0: pure diffusion, 2^2/(2 theta)
     40.0
     """
-    from ..langevin.dynamics.walls import Walls
-    from ..potentials.catalogue.spaces import grokking_chamber
-    from ..potentials.potential import Potential
-    from ..potentials.regions import HalfSpace
-
     n_paths = checks.whole("n_paths", n_paths, 2)
     m = checks.whole("m", m, 2)
     theta, neck = checks.number("theta", theta, positive=True), checks.number("neck", neck, positive=True)

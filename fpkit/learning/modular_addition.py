@@ -13,11 +13,13 @@ layer instead.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..core import checks
-from .problem import LearningProblem, OneHotError, relu
+from .problem import LearningProblem, OneHotError, relu, views
 from .training import TrainingRun, train  # noqa: F401  (also found here)
 
 
@@ -45,25 +47,24 @@ class _Pairs(OneHotError, LearningProblem):
                             ("_onto", (one_hot[first].T.copy(), one_hot[second].T.copy()))):
             object.__setattr__(self, name, value)
 
+    @cached_property
+    def _kept(self):
+        return {name: self._gather(index) for name, index in self._index.items()}
+
     def _gathered(self, members):
         """For the pairs of `members`: a, b, and the matrices (p, n) that sum over the pairs with a given a,
         and b."""
-        if not hasattr(self, "_kept"):
-            object.__setattr__(self, "_kept", {name: tuple(self._gather(index)) for name,
-                                               index in self._index.items()})
         for name, index in self._index.items():
             if members is index:
                 return self._kept[name]
         return self._gather(members)
 
     def _gather(self, members):
-        return self._pairs[0][members], self._pairs[1][members], self._onto[0][:,
-                                                                               members].copy(), self._onto[1][:, members].copy()
+        return (*(pair[members] for pair in self._pairs), *(onto[:, members].copy() for onto in self._onto))
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return (f"a + b mod {self.modulus}: {self.n_train} training and {self.n_test} test pairs, "
-                f"{self.width} {self._unit} units, "
-                f"{self.n_params} parameters, seed {self.seed}")
+                f"{self.width} {self._unit} units, {self.n_params} parameters, seed {self.seed}")
 
 
 @dataclass(frozen=True, repr=False)
@@ -93,8 +94,7 @@ class ModularAddition(_Pairs):
     >>> problem.n_params, int(problem.is_train.sum())
     (105, 29)
     >>> problem
-    a + b mod 7: 29 training and 20 test pairs, 5 hidden units, 105 parameters, seed 1
-    """
+    a + b mod 7: 29 training and 20 test pairs, 5 hidden units, 105 parameters, seed 1 """
     modulus: int = 23
     width: int = 64
     fraction: float = 0.6
@@ -103,20 +103,17 @@ class ModularAddition(_Pairs):
     _unit = "hidden"
 
     @property
-    def n_params(self):
+    def n_params(self) -> int:
         """Length of a parameter vector."""
         return 3 * self.modulus * self.width
 
-    def layers(self, x):
+    def layers(self, x: np.ndarray) -> tuple[np.ndarray, ...]:
         """Views U (..., p, width), V (..., p, width), W (..., width, p) into parameter vectors (...,
         n_params)."""
         p, w = self.modulus, self.width
-        n, lead = p * w, x.shape[:-1]
-        return x[..., :n].reshape(*lead, p, w), x[..., n:2 * n].reshape(*lead, p,
-                                                                        w), x[...,
-                                                                              2 * n:].reshape(*lead, w, p)
+        return views(x, (p, w), (p, w), (w, p))
 
-    def start(self, scale=1.0):
+    def start(self, scale: float = 1.0) -> np.ndarray:
         """Random initial parameters: U, V ~ scale/2 N(0, 1), W ~ scale/sqrt(width) N(0, 1)."""
         x = np.random.default_rng([self.seed, 1]).normal(size=self.n_params) * scale
         U, V, W = self.layers(x)
@@ -125,7 +122,7 @@ class ModularAddition(_Pairs):
         W /= np.sqrt(self.width)
         return x
 
-    def embedding(self, x):
+    def embedding(self, x: np.ndarray) -> np.ndarray:
         """The rows of U, one per residue: (modulus, width)."""
         return self.layers(x)[0]
 
@@ -164,8 +161,7 @@ class ModularAdditionReLU(_Pairs):
     --------
     >>> from fpkit.learning.modular_addition import ModularAdditionReLU
     >>> ModularAdditionReLU(modulus=7, width=5, depth=3)
-    a + b mod 7: 29 training and 20 test pairs, 5 ReLU units, 91 parameters, seed 0
-    """
+    a + b mod 7: 29 training and 20 test pairs, 5 ReLU units, 91 parameters, seed 0 """
     modulus: int = 23
     width: int = 64
     fraction: float = 0.6
@@ -179,19 +175,17 @@ class ModularAdditionReLU(_Pairs):
         super().__post_init__()
 
     @property
-    def n_params(self):
+    def n_params(self) -> int:
         """Length of a parameter vector."""
         return self.modulus * self.depth + (2 * self.depth + 1) * self.width + self.width * self.modulus
 
-    def layers(self, x):
+    def layers(self, x: np.ndarray) -> tuple[np.ndarray, ...]:
         """Views E (..., p, depth), A (..., 2 depth, width), c (..., 1, width), W (..., width, p) into
         parameter vectors."""
-        p, w, d, lead = self.modulus, self.width, self.depth, x.shape[:-1]
-        ends = np.cumsum([0, p * d, 2 * d * w, w, w * p])
-        shapes = (p, d), (2 * d, w), (1, w), (w, p)
-        return tuple(x[..., i:j].reshape(*lead, *shape) for i, j, shape in zip(ends, ends[1:], shapes))
+        p, w, d = self.modulus, self.width, self.depth
+        return views(x, (p, d), (2 * d, w), (1, w), (w, p))
 
-    def start(self, scale=1.0):
+    def start(self, scale: float = 1.0) -> np.ndarray:
         """Random initial parameters: each layer N(0, 1)/sqrt(its inputs), the embedding N(0, 1)/sqrt(depth),
         c = 0."""
         x = np.random.default_rng([self.seed, 2]).normal(size=self.n_params) * scale
@@ -202,7 +196,7 @@ class ModularAdditionReLU(_Pairs):
         W /= np.sqrt(self.width)
         return x
 
-    def embedding(self, x):
+    def embedding(self, x: np.ndarray) -> np.ndarray:
         """The rows of E, one per residue: (modulus, depth)."""
         return self.layers(x)[0]
 
@@ -226,7 +220,7 @@ class ModularAdditionReLU(_Pairs):
         return hidden @ W, back
 
 
-def frequency_share(embedding):
+def frequency_share(embedding: np.ndarray) -> float:
     """Share of the Fourier power over residues that lies in each hidden unit's best frequency, in [0, 1].
 
     `embedding` has shape (modulus, width); the constant mode is left out. 1 means that every unit is one
@@ -260,7 +254,7 @@ class Circle:
     roundness: float
 
 
-def circle(embedding):
+def circle(embedding: ArrayLike) -> Circle:
     """The embedding (modulus, width) projected on the plane of its strongest Fourier frequency.
 
     With c_k = (2/p) sum_a E_a exp(2 pi i k a / p), the plane of frequency k is spanned by the real and

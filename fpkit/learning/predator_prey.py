@@ -17,6 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core import checks
+from ..core.grid import Grid
+from ..fokker_planck.fokker_planck import FokkerPlanck
+from ..potentials.potential import Potential
 
 BOUNDS, HALF_DISTANCE = (-2.0, 3.0), 0.6
 
@@ -44,20 +47,16 @@ class Predation:
     attack: float
 
 
-def landscape(theta=0.05, narrow=0.12, wide=0.6):
+def landscape(theta: float = 0.05, narrow: float = 0.12, wide: float = 0.6) -> tuple[Potential, float]:
     """The potential f of the two wells, a `Potential` on a line, and the place of the saddle between them."""
-    from ..potentials.potential import Potential
-
     V = Potential("-theta*log(0.5*exp(-(x + d)**2/(2*narrow**2))/narrow + 0.5*exp(-(x - "
-                  "d)**2/(2*wide**2))/wide + 1e-12)",
-                  theta=theta, narrow=narrow, wide=wide, d=HALF_DISTANCE)
+                  "d)**2/(2*wide**2))/wide + 1e-12)", theta=theta, narrow=narrow, wide=wide, d=HALF_DISTANCE)
     x = np.linspace(-HALF_DISTANCE, HALF_DISTANCE, 4001)
     return V, float(x[np.argmax(V(x[:, None]))])
 
 
 def predation(range=0.1, attack=1.0, theta=0.05, narrow=0.12, wide=0.6, birth=1.0, efficiency=1.0, death=0.2,
-              theta_v=0.05, t_end=400.0, dt=0.04,
-              n_cells=160):
+              theta_v=0.05, t_end=400.0, dt=0.04, n_cells=160):
     """Late mean of the mean-field equations: exact exponentials of the diffusion, then the reaction, step by
     step (first order in dt).
 
@@ -83,10 +82,6 @@ def predation(range=0.1, attack=1.0, theta=0.05, narrow=0.12, wide=0.6, birth=1.
     """
     from scipy.linalg import expm
 
-    from ..core.grid import Grid
-    from ..fokker_planck.fokker_planck import FokkerPlanck
-    from ..potentials.potential import Potential
-
     r, c = checks.number("range", range, positive=True), checks.number("attack", attack, non_negative=True)
     dt, t_end = checks.number("dt", dt, positive=True), checks.number("t_end", t_end, positive=True)
     V, saddle = landscape(theta, narrow, wide)
@@ -104,8 +99,8 @@ def predation(range=0.1, attack=1.0, theta=0.05, narrow=0.12, wide=0.6, birth=1.
     late, n = [], round(t_end / dt)
     for k in np.arange(n):
         u, v = step_u @ u, step_v @ v
-        u, v = u * np.exp(dt * (birth * (1 - u.sum() * h) - c
-                                * (K @ v))), v * np.exp(dt * (efficiency * c * (K @ u) - death))
+        growth = birth * (1 - u.sum() * h) - c * (K @ v), efficiency * c * (K @ u) - death
+        u, v = u * np.exp(dt * growth[0]), v * np.exp(dt * growth[1])
         if k >= n // 2:
             late.append((u[is_wide].sum() / u.sum(), u.sum() * h, v.sum() * h))
     share, prey, predators = np.mean(late, axis=0)
@@ -113,8 +108,7 @@ def predation(range=0.1, attack=1.0, theta=0.05, narrow=0.12, wide=0.6, birth=1.
 
 
 def predation_by_particles(n_capacity=2000, range=0.1, attack=1.0, theta=0.05, narrow=0.12, wide=0.6,
-                           birth=1.0, efficiency=1.0, death=0.2,
-                           theta_v=0.05, t_end=200.0, dt=0.04, seed=1):
+                           birth=1.0, efficiency=1.0, death=0.2, theta_v=0.05, t_end=200.0, dt=0.04, seed=1):
     """The same as a branching process: `n_capacity` is the number of prey that the place carries; mean field
     when it is large.
 
@@ -138,16 +132,16 @@ def predation_by_particles(n_capacity=2000, range=0.1, attack=1.0, theta=0.05, n
     where = lambda z: np.clip(((z - low) / width).astype(int), 0, bins - 1)
     field = lambda z: (kernel @ np.bincount(where(z), minlength=bins))
     mirror = lambda z: np.clip(low + abs(z - low) - 2 * np.maximum(low + abs(z - low) - high, 0), low, high)
-    x = np.where(rng.random(N) < 0.5, -HALF_DISTANCE + narrow * rng.normal(size=N), HALF_DISTANCE
-                 + wide * rng.normal(size=N))
+    x = np.where(rng.random(N) < 0.5, -HALF_DISTANCE + narrow * rng.normal(size=N),
+                 HALF_DISTANCE + wide * rng.normal(size=N))
     x, y = mirror(x), rng.uniform(low, high, N // 10)
     late, n = [], round(t_end / dt)
     # the narrow well has curvature theta/narrow^2
     inner = max(1, int(np.ceil(dt / (0.1 * narrow**2 / theta * theta))))
     for k in np.arange(n):
         for _ in np.arange(inner):
-            x = mirror(x - dt / inner * V.gradient(x[:, None])[:, 0] + np.sqrt(2 * theta * dt / inner)
-                       * rng.normal(size=x.size))
+            x = mirror(x - dt / inner * V.gradient(x[:, None])[:, 0]
+                       + np.sqrt(2 * theta * dt / inner) * rng.normal(size=x.size))
         y = mirror(y + np.sqrt(2 * theta_v * dt) * rng.normal(size=y.size))
         net, eaten, food = birth * (1 - x.size / N), field(y)[where(x)], field(x)[where(y)]
         born = rng.random(x.size) < dt * max(net, 0.0)

@@ -3,7 +3,7 @@
 A sample z_1 ... z_L, a hypothesis x (the parameters of a network, a point of R^d) and a loss L(z, x) >= 0
 define
 
-    f(x) = (1/L) sum_l L(z_l, x)                                                             (empirical risk, (4) of the talk)
+    f(x) = (1/L) sum_l L(z_l, x)                                        (empirical risk, (4) of the talk)
 
 f over the training sample is the potential in which the hypothesis moves; the same mean over the test sample
 is what one wants small, and their difference is the generalisation gap. Overfitting: low training risk, high
@@ -11,9 +11,13 @@ test risk.
 """
 from __future__ import annotations
 
+import math
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..core import checks
+from ..potentials.potential import Potential
 
 COMPLEX_STEP = 1e-30  # no difference is formed, so the step may be far below the rounding unit
 CHUNK = 2**21  # numbers of one intermediate array when many hypotheses are asked at once
@@ -34,19 +38,19 @@ class LearningProblem:
 
     # ---- what a sample is ----
     @property
-    def n_train(self):
+    def n_train(self) -> int:
         """Size of the training sample."""
         return len(self._index["train"])
 
     @property
-    def n_test(self):
+    def n_test(self) -> int:
         """Size of the test sample."""
         return len(self._index["test"])
 
     def _members(self, sample):
         return self._index[checks.choice("sample", sample, SAMPLES)]
 
-    def minibatch(self, size, step, seed=0):
+    def minibatch(self, size: int, step: int, seed: int | list[int] = 0) -> np.ndarray:
         """Member numbers of the minibatch of one step: `size` of the training sample without repetition, a
         function of (seed, step)."""
         size = checks.whole("batch", size, 1)
@@ -56,24 +60,24 @@ class LearningProblem:
                                                           shuffle=False)
 
     # ---- risks ----
-    def losses(self, x, sample="train"):
+    def losses(self, x: ArrayLike, sample: str = "train") -> np.ndarray:
         """Loss L(z_l, x) of every member of a sample, shape (..., n)."""
         return self._each(x, lambda X: self._loss(self._outputs(X, self._members(sample))[0],
                                                   self._members(sample))[0], self._members(sample))
 
-    def risk(self, x, sample="train"):
+    def risk(self, x: ArrayLike, sample: str = "train") -> np.ndarray:
         """Empirical risk (equation 4): the mean loss over the "train" or the "test" sample, shape (...)."""
         return self.losses(x, sample).mean(-1)
 
-    def loss(self, x):
+    def loss(self, x: ArrayLike) -> np.ndarray:
         """Training risk, shape (...): the potential f."""
         return self.risk(x, "train")
 
-    def gap(self, x):
+    def gap(self, x: ArrayLike) -> np.ndarray:
         """Generalisation gap: test risk minus training risk, shape (...)."""
         return self.risk(x, "test") - self.risk(x, "train")
 
-    def scores(self, x):
+    def scores(self, x: ArrayLike) -> dict[str, float]:
         """Risks, and for classes accuracies between 0 and 1, of one hypothesis on both samples.
 
         No weight decay is in them: they are plain means of the loss.
@@ -94,11 +98,11 @@ class LearningProblem:
             right = self._is_right(outputs, members)
             if right is not None:
                 found[f"{sample}_acc"] = float(right.mean())
-        return {key: found[key] for key in ("train_loss", "test_loss", "train_acc", "test_acc")
-                if key in found}
+        return {key: found[key]
+                for key in ("train_loss", "test_loss", "train_acc", "test_acc") if key in found}
 
     # ---- derivatives ----
-    def gradient(self, x, members=None):
+    def gradient(self, x: ArrayLike, members: np.ndarray | None = None) -> np.ndarray:
         """Exact gradient of the training risk, shape (..., n_params); `members` restricts the mean to a
         minibatch."""
         members = self._index["train"] if members is None else members
@@ -108,7 +112,7 @@ class LearningProblem:
         outputs, back = self._outputs(X, members)
         return back(self._loss(outputs, members)[1] / len(members))
 
-    def hessian_vector(self, x, v):
+    def hessian_vector(self, x: ArrayLike, v: ArrayLike) -> np.ndarray:
         """Hessian of the training risk at x times v, shape (..., n_params), exact to rounding.
 
         It is the imaginary part of the gradient at x + i h v over h, with h so small that no second order is
@@ -123,14 +127,14 @@ class LearningProblem:
         return self._each(z, lambda X: self._gradient(X, self._index["train"]).imag / COMPLEX_STEP,
                           self._index["train"])
 
-    def hessian(self, x):
+    def hessian(self, x: ArrayLike) -> np.ndarray:
         """Full symmetric Hessian of the training risk at one hypothesis, (n_params, n_params), column by
         column."""
         x = checks.points("x", x, self.n_params)
         H = self.hessian_vector(x, np.eye(self.n_params))
         return 0.5 * (H + H.T)
 
-    def member_gradients(self, x):
+    def member_gradients(self, x: ArrayLike) -> np.ndarray:
         """Gradient of the loss of every member of the training sample at one hypothesis, shape (n_train,
         n_params)."""
         x = checks.points("x", x, self.n_params)
@@ -148,7 +152,8 @@ class LearningProblem:
         return found.reshape(x.shape[:-1] + found.shape[1:])
 
     # ---- the diffusion ----
-    def potential(self, l2=0.0, batch=None, learning_rate=None, seed=0):
+    def potential(self, l2: float = 0.0, batch: int | None = None, learning_rate: float | None = None,
+                  seed: int = 0) -> Potential:
         """The training risk with confinement, f(x) + (l2/2) |x|^2, as a black-box `Potential` for
         `fpkit.simulate`.
 
@@ -174,16 +179,10 @@ class LearningProblem:
         >>> V.ndim, V(problem.start()).shape
         (60, ())
         """
-        from ..potentials.potential import Potential
-
         l2 = checks.number("l2", l2, non_negative=True)
         value = lambda X, t=0.0: self.risk(X) + 0.5 * l2 * (X * X).sum(-1)
         if batch is None:
-            return Potential.black_box(lambda X: value(X),
-                                       lambda X: self._each(X,
-                                                            lambda Y: self._gradient(Y, self._index["train"]),
-                                                                                 self._index["train"])
-                                                                                 + l2 * X, self.n_params)
+            return Potential.black_box(lambda X: value(X), lambda X: self.gradient(X) + l2 * X, self.n_params)
         rate = checks.number("learning_rate", learning_rate, positive=True)
         self.minibatch(batch, 0, seed)  # refuses a bad size here and not in the middle of a run
 
@@ -194,7 +193,10 @@ class LearningProblem:
 
 
 class HalfSquaredError:
-    """L = |output - target|^2 / 2 against `_targets` (members, c)."""
+    """L = |output - target|^2 / 2 against `_targets` (members, c); there are no classes."""
+
+    def _is_right(self, outputs, members):
+        return None
 
     def _loss(self, outputs, members):
         residual = outputs - self._targets[members]
@@ -230,6 +232,12 @@ class CrossEntropy:
         return outputs.argmax(-1) == self._labels[members]
 
 
-def relu(z):
+def views(x: np.ndarray, *shapes: tuple[int, ...]) -> tuple[np.ndarray, ...]:
+    """Views of consecutive parts of the last axis of x, in the given shapes."""
+    ends = np.cumsum([0, *(math.prod(shape) for shape in shapes)])
+    return tuple(x[..., i:j].reshape(*x.shape[:-1], *shape) for i, j, shape in zip(ends, ends[1:], shapes))
+
+
+def relu(z: np.ndarray) -> np.ndarray:
     """max(z, 0), by the real part for the complex arguments of a Hessian-vector product."""
     return np.where(z.real > 0, z, 0.0)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..core import checks
 from ..langevin.dynamics.ensemble import Ensemble
 from ..langevin.runs.checkpoint import digest_of, load_state, save_state
 from ..langevin.runs.driving import bar, interruption
 from .curvature import largest_curvature, noise_temperature
+from .problem import LearningProblem
 
 
 @dataclass(frozen=True, repr=False)
@@ -40,10 +41,10 @@ class SgldRun:
     status : str
         "ok", or why it ended early.
     """
-    problem: Any
+    problem: LearningProblem
     x: np.ndarray
     steps: np.ndarray
-    history: dict
+    history: dict[str, np.ndarray]
     theta: float
     l2: float
     learning_rate: float
@@ -54,27 +55,27 @@ class SgldRun:
     status: str = "ok"
 
     @property
-    def times(self):
+    def times(self) -> np.ndarray:
         """Time learning_rate * steps of the diffusion."""
         return self.steps * self.learning_rate
 
-    def late_mean(self, name, share=0.25):
+    def late_mean(self, name: str, share: float = 0.25) -> np.ndarray:
         """Mean of one recorded quantity over the last `share` of the records, shape (n_paths,)."""
         values = self.history[name]
         return values[-max(1, int(round(share * len(values)))):].mean(0)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         end = ", ".join(f"{name} {values[-1].mean():.4g}" for name, values in self.history.items())
-        text = (f"SGLD, {len(self.x)} path{'s' if len(self.x) > 1 else ''} in {self.x.shape[1]}-D: theta "
-                f"{self.theta:g}, L2 {self.l2:g}, learning rate "
-                f"{self.learning_rate:g} (stable below {2 / self.curvature:.3g}), {int(self.steps[-1])} "
-                f"steps; at the end {end}")
+        text = (f"SGLD, {len(self.x)} path{'s' if len(self.x) > 1 else ''} in {self.x.shape[1]}-D: "
+                f"theta {self.theta:g}, L2 {self.l2:g}, learning rate {self.learning_rate:g} (stable below "
+                f"{2 / self.curvature:.3g}), {int(self.steps[-1])} steps; at the end {end}")
         return text if self.status == "ok" else f"{text}; {self.status}"
 
 
-def sgld(problem, theta, x0, learning_rate, n_steps, l2=0.0, batch=None, n_paths=None, record_every=100,
-         seed=1, checkpoint=None,
-         checkpoint_every=60.0, progress=None):
+def sgld(problem: LearningProblem, theta: float, x0: ArrayLike, learning_rate: float, n_steps: int,
+         l2: float = 0.0, batch: int | None = None, n_paths: int | None = None, record_every: int = 100,
+         seed: int = 1, checkpoint: str | os.PathLike[str] | None = None, checkpoint_every: float = 60.0,
+         progress: bool | None = None) -> SgldRun:
     """Stochastic gradient Langevin dynamics of the training risk.
 
         x <- x - lr (grad f_B(x) + l2 x) + sqrt(2 theta lr) N(0, 1)
@@ -114,7 +115,7 @@ def sgld(problem, theta, x0, learning_rate, n_steps, l2=0.0, batch=None, n_paths
     >>> from fpkit.learning.modular_addition import ModularAddition
     >>> from fpkit.learning.sgld import sgld
     >>> problem = ModularAddition(modulus=5, width=4)
-    >>> run = sgld(problem, theta=1e-4, x0=problem.start(), learning_rate=0.02, n_steps=200, l2=1e-3, n_paths=2)
+    >>> run = sgld(problem, 1e-4, problem.start(), learning_rate=0.02, n_steps=200, l2=1e-3, n_paths=2)
     >>> run.history["test_loss"].shape
     (3, 2)
     """
@@ -178,7 +179,8 @@ def sgld(problem, theta, x0, learning_rate, n_steps, l2=0.0, batch=None, n_paths
                 save()
                 saved = time.monotonic()
     save()
-    status = "ok" if ensemble.step == n_steps else f"stopped by Ctrl-C after {ensemble.step} of {n_steps} steps"
+    done = ensemble.step
+    status = "ok" if done == n_steps else f"stopped by Ctrl-C after {done} of {n_steps} steps"
     return SgldRun(problem, ensemble.x, np.array(steps),
                    {name: np.array(values) for name, values in table.items()}, theta, float(l2), rate, batch,
                    seed, curvature, extra, status)

@@ -1,6 +1,7 @@
 """A memorising and a generalising zero-risk hypothesis of one network, and walks that start from them."""
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import repeat
@@ -11,7 +12,7 @@ import numpy as np
 
 from ..core import checks
 from .modular_addition import ModularAddition
-from .sgld import sgld
+from .sgld import SgldRun, sgld
 from .training import TrainingRun, train
 
 
@@ -31,13 +32,13 @@ class Solutions:
     run : TrainingRun
         The run that led to G, before the decay was taken away.
     """
-    problem: Any
+    problem: ModularAddition
     memorised: np.ndarray
     generalised: np.ndarray
     between: np.ndarray
     run: TrainingRun
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         m, g = self.problem.scores(self.memorised), self.problem.scores(self.generalised)
         return (f"{self.problem}\n  M: training risk {m['train_loss']:.2g}, test accuracy "
                 f"{m['test_acc']:.2f}, norm {np.linalg.norm(self.memorised):.3g}\n"
@@ -45,7 +46,8 @@ class Solutions:
                 f"{np.linalg.norm(self.generalised):.3g}")
 
 
-def solutions(modulus=13, width=64, fraction=0.7, seed=0, n_steps=12000, polish=3000):
+def solutions(modulus: int = 13, width: int = 64, fraction: float = 0.7, seed: int = 0, n_steps: int = 12000,
+              polish: int = 3000) -> Solutions:
     """Train one network twice from the same start: without decay to M, with decay and then without to G.
 
     Raises ArithmeticError when the run with decay does not generalise within `n_steps`: another seed or a
@@ -86,22 +88,21 @@ class Walks:
     runs : dict
         (l2, theta, seed) to the `SgldRun` with the two paths.
     """
-    rows: list
-    runs: dict
+    rows: list[dict[str, Any]]
+    runs: dict[tuple[float, float, int], SgldRun]
 
-    def mean(self, name, l2, theta, start):
+    def mean(self, name: str, l2: float, theta: float, start: str) -> tuple[float, float]:
         """Mean over the seeds of one entry, and its standard error (0 with one seed)."""
         v = np.array([r[name] for r in self.rows if (r["l2"], r["theta"], r["start"]) == (l2, theta, start)],
                      float)
         return float(v.mean()), float(v.std(ddof=1) / np.sqrt(len(v))) if len(v) > 1 else 0.0
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         lines = ["    L2     theta  seed  start  test accuracy   late  norm       mean risk  equipartition"]
         for r in self.rows:
             lines.append(f"{r['l2']:6.0e}  {r['theta']:8.0e}  {r['seed']:4d}  {r['start']:>5}  "
-                         f"{r['first']:.2f} -> {r['last']:.2f}   {r['late']:.3f}  "
-                         f"{r['norm_first']:.1f} -> {r['norm_last']:.1f}  {r['risk']:.4f}  "
-                         f"{r['equipartition']:.4f}")
+                         f"{r['first']:.2f} -> {r['last']:.2f}   {r['late']:.3f}  {r['norm_first']:.1f} -> "
+                         f"{r['norm_last']:.1f}  {r['risk']:.4f}  {r['equipartition']:.4f}")
         return "\n".join(lines)
 
 
@@ -110,8 +111,9 @@ CONDITIONS = ((0.0, 3e-5, 300_000), (2e-4, 3e-5, 500_000), (2e-4, 0.0, 500_000),
               (1e-3, 0.0, 300_000))
 
 
-def walks(conditions=CONDITIONS, seeds=(0, 1, 2), learning_rate=0.02, modulus=13, width=64, fraction=0.7,
-          n_processes=1):
+def walks(conditions: Sequence[tuple[float, float, int]] = CONDITIONS, seeds: Sequence[int] = (0, 1, 2),
+          learning_rate: float = 0.02, modulus: int = 13, width: int = 64, fraction: float = 0.7,
+          n_processes: int = 1) -> Walks:
     """SGLD of the training risk from the memorising and the generalising hypothesis of each seed, with and
     without L2.
 
@@ -156,9 +158,8 @@ def walks(conditions=CONDITIONS, seeds=(0, 1, 2), learning_rate=0.02, modulus=13
                          "reached": int(run.steps[reached[0]]) if reached.size else None,
                          "norm_first": float(run.history["norm"][0, k]),
                          "norm_last": float(run.history["norm"][-1, k]),
-                         "risk": float(run.late_mean("train_loss", 0.125)[k]),
-                         "equipartition": theta * s.problem.n_train * modulus / 2,
-                         "curvature": run.curvature})
+                         "risk": float(run.late_mean("train_loss", 0.125)[k]), "equipartition": theta
+                         * s.problem.n_train * modulus / 2, "curvature": run.curvature})
     return Walks(rows, {(l2, theta, s.problem.seed): run for ((l2, theta, _), s), run in zip(jobs, runs)})
 
 

@@ -2,10 +2,13 @@
 connect the times."""
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..core import checks
 from .modular_addition import ModularAddition
@@ -39,36 +42,36 @@ class Sweep:
     t_grokked: np.ndarray
     n_steps: int
     n_train: np.ndarray
-    settings: dict
-    histories: list
+    settings: dict[str, Any]
+    histories: list[dict[str, np.ndarray]]
 
     @property
-    def delay(self):
+    def delay(self) -> np.ndarray:
         """t_grokked - t_memorised of each run; infinite when censored, at least one step between two
         checks."""
         with np.errstate(invalid="ignore"):
             d = self.t_grokked - self.t_memorised
         return np.where(np.isfinite(self.t_grokked), np.maximum(d, 1.0), np.inf)
 
-    def medians(self, of="t_grokked"):
+    def medians(self, of: str = "t_grokked") -> np.ndarray:
         """Median over the seeds with censored runs counted as later than all others; infinite when half or
         more are."""
-        return np.sort(getattr(self, of), axis=1)[:, (self.t_grokked.shape[1] - 1)
-                                                  // 2:][:,
-                                                         0] if self.t_grokked.shape[1] % 2 else np.median(getattr(self, of), axis=1)
+        times = {"t_memorised": self.t_memorised, "t_grokked": self.t_grokked, "delay": self.delay}[of]
+        n = times.shape[1]
+        return np.sort(times, axis=1)[:, n // 2] if n % 2 else np.median(times, axis=1)
 
     @property
-    def n_censored(self):
+    def n_censored(self) -> np.ndarray:
         """Runs that had not generalised, for each value."""
         return (~np.isfinite(self.t_grokked)).sum(1)
 
-    def exponent(self, of="t_grokked", against="t_memorised"):
+    def exponent(self, of: str = "t_grokked", against: str = "t_memorised") -> float:
         """Slope of log median `of` against log median `against` over the values where both are known."""
         x, y = np.log(self.medians(against)), np.log(self.medians(of))
         ok = np.isfinite(x) & np.isfinite(y)
         return float(np.polyfit(x[ok], y[ok], 1)[0]) if ok.sum() > 1 and np.ptp(x[ok]) > 0 else float("nan")
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         lines = [f"addition modulo {self.settings['modulus']}, {self.t_grokked.shape[1]} seeds, at most "
                  f"{self.n_steps} steps",
                  f"{self.vary:>14}  n_train  median memorised  median generalised  not generalised"]
@@ -78,16 +81,18 @@ class Sweep:
             lines.append(f"{v:14g}  {n:7d}  {m:16.0f}  {late:>18}  {c:15d}")
         return "\n".join(lines)
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionary for JSON; None for a censored run."""
         known = lambda a: [[float(v) if np.isfinite(v) else None for v in row] for row in a]
         return {"vary": self.vary, "values": self.values.tolist(), "n_train": self.n_train.tolist(),
                 "t_memorised": known(self.t_memorised),
                 "t_grokked": known(self.t_grokked), "n_steps": self.n_steps, "settings": self.settings}
 
 
-def sweep(values=(0.8, 0.7, 0.6, 0.5, 0.45, 0.425, 0.4), vary="fraction", n_seeds=5, n_steps=8000, modulus=31,
-          width=96, fraction=0.5,
-          learning_rate=0.003, weight_decay=1.0, scale=1.0, n_threads=2):
+def sweep(values: Sequence[float] = (0.8, 0.7, 0.6, 0.5, 0.45, 0.425, 0.4), vary: str = "fraction",
+          n_seeds: int = 5, n_steps: int = 8000, modulus: int = 31, width: int = 96, fraction: float = 0.5,
+          learning_rate: float = 0.003, weight_decay: float = 1.0, scale: float = 1.0,
+          n_threads: int = 2) -> Sweep:
     """Train addition modulo p by AdamW for each value of one setting and each seed.
 
     Parameters
@@ -133,17 +138,15 @@ def sweep(values=(0.8, 0.7, 0.6, 0.5, 0.45, 0.425, 0.4), vary="fraction", n_seed
     jobs = [(v, seed) for v in values for seed in range(n_seeds)]
     with ThreadPoolExecutor(n_threads) as pool:
         runs = list(pool.map(one, jobs))
-    times = lambda name: np.array([np.inf if getattr(r, name) is None else float(getattr(r, name))
-                                   for r in runs]).reshape(len(values), n_seeds)
+    shaped = lambda times: np.array([np.inf if t is None else float(t) for t in times]).reshape(-1, n_seeds)
     firsts = runs[::n_seeds]
-    return Sweep(vary, values, times("t_memorised"), times("t_grokked"), n_steps,
-                 np.array([r.problem.n_train for r in firsts]),
-                 {k: v for k, v in fixed.items() if k != vary},
+    return Sweep(vary, values, shaped(r.t_memorised for r in runs),
+                 shaped(r.t_grokked for r in runs), n_steps,
+                 np.array([r.problem.n_train for r in firsts]), {k: v for k, v in fixed.items() if k != vary},
                  [{"steps": r.steps, **r.history} for r in firsts])
 
 
-# -------------------------------------------------------------------------------------------------------------------
-# laws
+# ---- laws ----
 @dataclass(frozen=True, repr=False)
 class Law:
     """A law fitted to the delay between memorising and generalising, log delay = g(fraction) + sigma N(0, 1).
@@ -172,10 +175,10 @@ class Law:
     log_likelihood: float
     aic: float
     r_squared: float
-    b_interval: tuple | None = None
-    critical_interval: tuple | None = None
+    b_interval: tuple[float, float] | None = None
+    critical_interval: tuple[float, float] | None = None
 
-    def delay(self, fraction):
+    def delay(self, fraction: ArrayLike) -> np.ndarray:
         """Median delay at a fraction, in steps; infinite at or below the critical one."""
         fraction = np.asarray(fraction, float)
         if self.name == "exponential":
@@ -184,14 +187,16 @@ class Law:
             return np.where(fraction > self.critical,
                             np.exp(self.a - self.b * np.log(fraction - self.critical)), np.inf)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         form = f"exp({self.a:.3g} - {self.b:.3g} fraction)" if self.name == "exponential" else (
             f"{np.exp(self.a):.3g} (fraction - {self.critical:.4g})^-{self.b:.3g}")
-        interval = "" if self.b_interval is None else f", 90 % interval of the slope {self.b_interval[0]:.3g} to {self.b_interval[1]:.3g}"
+        interval = ""
+        if self.b_interval is not None:
+            interval = f", 90 % interval of the slope {self.b_interval[0]:.3g} to {self.b_interval[1]:.3g}"
         return f"{self.name} law: delay = {form}; R2 {self.r_squared:.3f}, AIC {self.aic:.1f}{interval}"
 
 
-def fit_laws(found, n_bootstrap=100, seed=0):
+def fit_laws(found: Sweep, n_bootstrap: int = 100, seed: int = 0) -> dict[str, Law]:
     """The exponential and the power law with a critical fraction, fitted to the delays of a sweep over
     fractions.
 
@@ -216,8 +221,7 @@ def fit_laws(found, n_bootstrap=100, seed=0):
     rng, draws = np.random.default_rng(seed), {name: [] for name in fits}
     for _ in range(n_bootstrap):
         pick = rng.integers(0, known.shape[1], known.shape)
-        logs, seen = np.take_along_axis(np.log(watched), pick,
-                                        1).ravel(), np.take_along_axis(known, pick, 1).ravel()
+        logs, seen = (np.take_along_axis(a, pick, 1).ravel() for a in (np.log(watched), known))
         for name in fits:
             draws[name].append(_fitted(name, fractions, logs, seen, fits[name][0])[0])
     laws = {}
@@ -225,10 +229,8 @@ def fit_laws(found, n_bootstrap=100, seed=0):
         mean = _mean_log(name, p, found.values)
         ok = np.isfinite(median)
         rest, total = np.log(median[ok]) - mean[ok], np.log(median[ok]) - np.log(median[ok]).mean()
-        interval = lambda k: None if not n_bootstrap else tuple(float(q)
-                                                                for q
-                                                                in np.nanquantile([d[k] for d in draws[name]],
-                                                                                  (0.05, 0.95)))
+        interval = lambda k: tuple(float(q) for q in np.nanquantile([d[k] for d in draws[name]], (0.05, 0.95))
+                                   ) if n_bootstrap else None
         is_power = name == "power"
         laws[name] = Law(name, float(p[0]), float(p[1]), float(p[2]) if is_power else None,
                          float(np.exp(p[-1])), float(likelihood),
@@ -266,6 +268,5 @@ def _fitted(name, fractions, logs, known, start=None):
         starts = [np.array([2.0, 1.0, least - gap, 0.0]) for gap in (0.003, 0.01, 0.03, 0.1)]
     best = min((minimize(cost, s, method="Nelder-Mead",
                          options={"maxiter": 4000, "maxfev": 4000, "xatol": 1e-5, "fatol": 1e-6})
-                         for s in starts),
-               key=lambda r: r.fun)
+                for s in starts), key=lambda r: r.fun)
     return best.x, -best.fun

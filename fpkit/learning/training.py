@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..core import checks
+from .problem import LearningProblem
 
 OPTIMISERS = ("adamw", "sgd")
 
@@ -32,32 +34,35 @@ class TrainingRun:
     recipe : dict
         optimiser, learning_rate, weight_decay, betas or momentum, batch, threshold, n_steps.
     """
-    problem: Any
+    problem: LearningProblem
     x: np.ndarray
     t_memorised: int | None
     t_grokked: int | None
     steps: np.ndarray
-    history: dict
+    history: dict[str, np.ndarray]
     saved_steps: np.ndarray
     checkpoints: np.ndarray
-    recipe: dict
-    state: dict = field(default_factory=dict)
+    recipe: dict[str, Any]
+    state: dict[str, np.ndarray] = field(default_factory=dict)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         when = lambda t: "never" if t is None else f"at step {t}"
         name = self.recipe["optimiser"].split(",")[0]
-        end = "" if "train_acc" not in self.history else (
-            f": memorised {when(self.t_memorised)}, generalised {when(self.t_grokked)} (of "
-            f"{int(self.steps[-1])})")
+        if "train_acc" in self.history:
+            end = (f": memorised {when(self.t_memorised)}, generalised {when(self.t_grokked)} (of "
+                   f"{int(self.steps[-1])})")
+        else:
+            end = (f": training risk {self.history['train_loss'][-1]:.3g}, test risk "
+                   f"{self.history['test_loss'][-1]:.3g}")
         return (f"{self.problem}; {name}, learning rate {self.recipe['learning_rate']:g}, decay "
-                f"{self.recipe['weight_decay']:g}"
-                f"{end or ': training risk %.3g, test risk %.3g' % (self.history['train_loss'][-1], self.history['test_loss'][-1])}")
+                f"{self.recipe['weight_decay']:g}{end}")
 
 
-def train(problem, n_steps=2000, learning_rate=0.003, weight_decay=None, betas=(0.9, 0.98), start=None,
-          check_every=10,
-          save_every=None, threshold=0.99, stop_after=None, optimiser="adamw", momentum=0.0, batch=None,
-          seed=0, resume=None):
+def train(problem: LearningProblem, n_steps: int = 2000, learning_rate: float = 0.003, weight_decay: float
+          | None = None, betas: tuple[float, float] = (0.9, 0.98), start: ArrayLike | None = None,
+          check_every: int = 10, save_every: int | None = None, threshold: float = 0.99,
+          stop_after: int | None = None, optimiser: str = "adamw", momentum: float = 0.0,
+          batch: int | None = None, seed: int = 0, resume: TrainingRun | None = None) -> TrainingRun:
     """Train a hypothesis and record when it memorises and generalises.
 
     AdamW [1]_: m += (1 - b1)(g - m), v += (1 - b2)(g^2 - v), x *= 1 - lr decay, x -= lr m^ / (sqrt(v^) +
@@ -116,12 +121,8 @@ def train(problem, n_steps=2000, learning_rate=0.003, weight_decay=None, betas=(
     rate = checks.number("learning_rate", learning_rate, positive=True)
     decay = checks.number("weight_decay", float(is_adam) if weight_decay is None else weight_decay,
                           non_negative=True)
-    b1, b2 = (checks.number("betas", b, non_negative=True) for b in betas)
-    if max(b1, b2) >= 1:
-        raise ValueError(f"betas must be below 1, got {tuple(betas)}.")
-    momentum = checks.number("momentum", momentum, non_negative=True)
-    if momentum >= 1:
-        raise ValueError(f"momentum must be below 1, got {momentum:g}.")
+    b1, b2 = (_below_one("betas", b) for b in betas)
+    momentum = _below_one("momentum", momentum)
     if batch is not None:
         problem.minibatch(batch, 0, seed)
     first = 0
@@ -129,7 +130,8 @@ def train(problem, n_steps=2000, learning_rate=0.003, weight_decay=None, betas=(
         x = problem.start() if start is None else checks.points("start", start, problem.n_params).copy()
         m, v = np.zeros_like(x), np.zeros_like(x)
     else:
-        first, x, m, v = int(resume.steps[-1]), resume.x.copy(), resume.state["m"].copy(), resume.state["v"].copy()
+        first, x, m, v = int(resume.steps[-1]), resume.x.copy(), resume.state["m"].copy(), resume.state[
+            "v"].copy()
     members = problem._index["train"]
     history, steps, saved_steps, checkpoints = [], [], [], []
     t_memorised, t_grokked = (None, None) if resume is None else (resume.t_memorised, resume.t_grokked)
@@ -168,11 +170,15 @@ def train(problem, n_steps=2000, learning_rate=0.003, weight_decay=None, betas=(
         raise ValueError(f"the run to resume already ends at step {first}; give n_steps above it.")
     kind = "full batch" if batch is None else f"batch {batch}"
     recipe = {"optimiser": f"{'AdamW' if is_adam else 'SGD'}, {kind}", "learning_rate": rate,
-              "weight_decay": decay,
-              **({"betas": [b1, b2]} if is_adam else {"momentum": momentum}), "batch": batch,
-              "threshold": float(threshold),
-              "n_steps": int(steps[-1])}
+              "weight_decay": decay, **({"betas": [b1, b2]} if is_adam else {"momentum": momentum}),
+              "batch": batch, "threshold": float(threshold), "n_steps": int(steps[-1])}
     table = {key: np.array([row[key] for row in history]) for key in history[0]}
     return TrainingRun(problem, x, t_memorised, t_grokked, np.array(steps), table, np.array(saved_steps),
-                       np.array(checkpoints), recipe,
-                       {"m": m, "v": v})
+                       np.array(checkpoints), recipe, {"m": m, "v": v})
+
+
+def _below_one(name, value):
+    value = checks.number(name, value, non_negative=True)
+    if value >= 1:
+        raise ValueError(f"{name} must be below 1, got {value:g}.")
+    return value

@@ -1,7 +1,8 @@
 """A network so small that everything about two of its wells can be known: one tanh unit that must choose
 which side of a bump to fit.
 
-    out(u) = B tanh(A u + a) + b,      f = mean over 14 examples of (out(u) - y)^2/2 + (L2/2)|x|^2,      x = (A, a, B, b)
+    out(u) = B tanh(A u + a) + b,   f = mean over 14 examples of (out(u) - y)^2/2 + (L2/2)|x|^2,
+    x = (A, a, B, b)
 
 The targets are 0 on the left, 1 in the middle and .1 on the right. One unit can fit the rise or the fall: two
 unequal wells, each with a mirror image under (A, a, B) -> -(A, a, B), which is the same function. Escape
@@ -11,11 +12,15 @@ exactly, since f is quadratic in (B, b).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..core import checks
+from ..potentials.potential import Potential
+from ..potentials.regions import Ball, Region
+from ..potentials.stationary.critical import CriticalPoint, critical_points
+from ..rates.eyring_kramers import harmonic_log_capacity, harmonic_log_mass
 from .classifiers import Regression
 
 BOUNDS = ((-3.0, 3.0), (-3.0, 3.0), (-1.5, 1.5), (-0.5, 1.0))
@@ -41,18 +46,18 @@ class BumpNetwork:
         does nothing.
     """
     problem: Regression
-    potential: Any
+    potential: Potential
     l2: float
-    rise: Any
-    fall: Any
-    mirrors: list
-    saddles: list
+    rise: CriticalPoint
+    fall: CriticalPoint
+    mirrors: list[np.ndarray]
+    saddles: list[CriticalPoint]
 
-    def barrier(self):
+    def barrier(self) -> float:
         """Height of the lowest saddle over the rise well."""
         return min(s.value for s in self.saddles) - self.rise.value
 
-    def harmonic_rate(self, theta, directions=None):
+    def harmonic_rate(self, theta: float, directions: ArrayLike | None = None) -> np.ndarray:
         """Eyring-Kramers rate out of the rise well through each of its saddles, from the Hessians, per unit
         time.
 
@@ -61,40 +66,36 @@ class BumpNetwork:
         """
         theta = checks.number("theta", theta, positive=True)
         D = np.eye(4) if directions is None else np.asarray(directions, float)
-        well = np.linalg.det(D @ self.potential.hessian(self.rise.x) @ D.T)
-        rates = []
-        for s in self.saddles:
-            e = np.linalg.eigvalsh(D @ self.potential.hessian(s.x) @ D.T)
-            rates.append(max(-e[0], 0.0) / (2 * np.pi) * np.sqrt(well / abs(np.prod(e)))
-                         * np.exp(-(s.value - self.rise.value) / theta))
-        return np.array(rates)
+        curvatures = lambda point: np.linalg.eigvalsh(D @ self.potential.hessian(point.x) @ D.T)
+        log_mass = harmonic_log_mass(curvatures(self.rise), theta)
+        log_rate = lambda e, s: harmonic_log_capacity(e,
+                                                      theta) - log_mass - (s.value - self.rise.value) / theta
+        pairs = [(curvatures(s), s) for s in self.saddles]
+        return np.array([np.exp(log_rate(e, s)) if e[0] < 0 else 0.0 for e, s in pairs])
 
-    def others(self, radius=0.8):
+    def others(self, radius: float = 0.8) -> Region:
         """The union of the balls around the three other wells: where an escape has arrived."""
-        from ..potentials.regions import Ball
-
         first, *rest = (Ball(x, radius) for x in (self.fall.x, *self.mirrors))
         return first | rest[0] | rest[1]
 
-    def plane_directions(self):
+    def plane_directions(self) -> tuple[np.ndarray, list[np.ndarray]]:
         """Origin and two directions of the plane that holds all four wells (b at the mean of its values
         there)."""
         flat = np.array([1.0, 1.0, 1.0, 0.0])
         return np.array([0.0, 0.0, 0.0, 0.5 * (self.rise.x[3] + self.fall.x[3])]), [self.rise.x * flat,
                                                                                     self.fall.x * flat]
 
-    def harmonic_share(self, theta):
+    def harmonic_share(self, theta: float) -> float:
         """Harmonic Gibbs probability of the two rising wells: weights exp(-E/theta)/sqrt(det H)."""
         theta = checks.number("theta", theta, positive=True)
         log_w = [-w.value / theta - 0.5 * np.log(w.eigenvalues).sum() for w in (self.rise, self.fall)]
         return float(1 / (1 + np.exp(log_w[1] - log_w[0])))
 
-    def exact_share(self, theta, n_points=400):
+    def exact_share(self, theta: float, n_points: int = 400) -> float:
         """Exact Gibbs probability of A B > 0 (a rising output): f is quadratic in (B, b), so two integrals
         are Gaussian and one an error function.
 
-        The remaining two, over A and a, are midpoint sums over +-8 prior lengths sqrt(theta/L2).
-        """
+        The remaining two, over A and a, are midpoint sums over +-8 prior lengths sqrt(theta/L2). """
         from scipy.special import log_ndtr, logsumexp
 
         theta = checks.number("theta", theta, positive=True)
@@ -116,12 +117,12 @@ class BumpNetwork:
         falling = logsumexp(log_w + np.where(A > 0, log_down, log_up))
         return float(1 / (1 + np.exp(falling - rising)))
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return (f"{self.problem}, L2 {self.l2:g}: rise {self.rise.value:.5f}, fall {self.fall.value:.5f}, "
                 f"lowest saddle {min(s.value for s in self.saddles):.5f}")
 
 
-def bump_network(l2=0.003):
+def bump_network(l2: float = 0.003) -> BumpNetwork:
     """The network with its wells and saddles found.
 
     Examples
@@ -132,9 +133,6 @@ def bump_network(l2=0.003):
     tanh network of 1 units: 14 training and 1 test members, 4 parameters, L2 0.003: rise 0.08978, fall
     0.09441, lowest saddle 0.10342
     """
-    from ..potentials.potential import Potential
-    from ..potentials.stationary.critical import critical_points
-
     l2 = checks.number("l2", l2, positive=True)
     u = np.concatenate([np.linspace(-3, -1.2, 4), np.linspace(-0.8, 0.8, 5), np.linspace(1.2, 3, 5), [0.0]])
     y = np.concatenate([np.zeros(4), np.ones(5), np.full(5, 0.1), [1.0]])

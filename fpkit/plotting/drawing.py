@@ -1,7 +1,14 @@
 """Which figure belongs to which result; each function takes the result and returns a matplotlib Figure."""
+from __future__ import annotations
 
+import os
+from typing import Any
+
+import matplotlib
 import numpy as np
+from matplotlib.figure import Figure
 
+from . import landscape_rates as more
 from .landscape_rates import comparison_figure
 from .landscapes import density_figure, landscape_figure, surface_figure
 from .learning import DRAWN as OF_LEARNING
@@ -11,10 +18,12 @@ from .style import (
     DENSITY_MAP,
     FAINT,
     INK,
+    RULES,
     figure,
     image_axes,
     line_style,
     mark_masked,
+    save,
 )
 
 NAMES = "xyz"
@@ -104,7 +113,8 @@ def _power(t):
     if t == 0 or 1e-3 <= abs(t) < 1e4:
         return f"{t:.3g}"
     digits, exponent = f"{t:.2e}".split("e")
-    return f"${float(digits):g} \\times 10^{{{int(exponent)}}}$" if float(digits) != 1 else f"$10^{{{int(exponent)}}}$"
+    return f"${float(digits):g} \\times 10^{{{int(exponent)}}}$" if float(
+        digits) != 1 else f"$10^{{{int(exponent)}}}$"
 
 
 def _theta(result):
@@ -176,7 +186,8 @@ def sampled(result):
         return field(result.histogram, title="Sampled density")
     grid, values = result.histogram.grid, np.asarray(result.histogram.values)
     made, axes = figure(width=14, height=8)
-    error = np.zeros_like(values) if result.histogram.error is None else np.broadcast_to(result.histogram.error, values.shape)
+    error = np.zeros_like(values) if result.histogram.error is None else np.broadcast_to(
+        result.histogram.error, values.shape)
     axes.fill_between(grid.centres[0], values - 2 * error, values + 2 * error, step="mid", color=COLOURS[4],
                       alpha=0.5, label="± 2 standard errors")
     axes.stairs(values, grid.edges[0], color=COLOURS[0], label="paths")
@@ -191,10 +202,50 @@ DRAWN = {"Field": field, "Evolution": evolution, "Potential": potential, "Paths"
          "LandscapeComparison": comparison_figure, **OF_LEARNING}
 
 
+def plot(result: Any, path: str | os.PathLike[str] | None = None, **options: Any) -> Figure:
+    """Figure of any result of the package.
+
+    Parameters
+    ----------
+    result : object
+        A Potential, Field, Evolution, Paths (of `simulate`), Statistics (of `sample`), RatesTable,
+        TransitionPicture, Landscape, LandscapeReport, TrainingRun, Sweep, PassageTable or SgldRun.
+    path : str or path, optional
+        Where to save it (.png, .svg, .pdf).
+    **options
+        Potential: ``bounds=[(low, high), ...]`` where it does not know its box. Field: ``title``. Paths:
+        ``axis``, the coordinate.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+
+    Raises
+    ------
+    TypeError
+        For anything that has no figure.
+
+    Examples
+    --------
+    >>> V = fp.catalogue.double_well()
+    >>> D = fp.FokkerPlanck(V, theta=0.2, grid=fp.Grid([(-2, 2)], shape=(100,)))
+    >>> figure = fp.plot(D.gibbs)
+    >>> figure.axes[0].get_xlabel()
+    'x'
+    """
+    kind = type(result)
+    draw = next((DRAWN[base.__name__] for base in kind.__mro__ if base.__name__ in DRAWN), None)
+    if draw is None:
+        raise TypeError(f"there is no figure of {kind.__name__}; known are {', '.join(sorted(DRAWN))}.")
+    with matplotlib.rc_context(RULES):
+        made = draw(result, **options)
+    if path is not None:
+        save(made, path)
+    return made
+
+
 def figures_of(report):
     """Name and drawing function of each figure that a report has."""
-    from . import landscape_rates as more
-
     found = {"landscape": landscape_figure, "disconnectivity": more.disconnectivity_figure,
              "occupation": more.occupation_figure}
     if report.dynamics is not None:

@@ -68,8 +68,8 @@ def disconnectivity_figure(report):
             continue
         axes.axhline(3 * t, color=FAINT, linewidth=0.8, linestyle=(0, (2, 2)), zorder=0)
         axes.annotate(f"3 theta at\ntheta = {text_of(t)}", (1.0, 3 * t), xycoords=("axes fraction", "data"),
-                      xytext=(4, 0), textcoords="offset points", va="center", fontsize=7.5,
-                      color="#555555", annotation_clip=False)
+                      xytext=(4, 0), textcoords="offset points", va="center", fontsize=7.5, color="#555555",
+                      annotation_clip=False)
     axes.set(xlim=(-0.7, len(order) - 0.3), ylim=(-0.06 * top if not is_log else -0.6 * min(heights), end),
              xticks=[], ylabel="loss above the lowest minimum")
     axes.spines["bottom"].set_visible(False)
@@ -161,7 +161,8 @@ def rates_figure(report):
     Eyring-Kramers hollow beside them."""
     rates, step = report.rates, report.clock.step
     shift = np.log10(step) if step and report.landscape.gram is not None else 0.0
-    unit = "1/step" if step and report.landscape.gram is not None else "1/(learning rate x steps)" if report.landscape.gram is not None else "1/arbitrary time"
+    unit = ("1/step" if step and report.landscape.gram is not None else "1/(learning rate x steps)"
+            if report.landscape.gram is not None else "1/arbitrary time")
     pairs = {}
     for r in rates:
         for a, one in enumerate(r.wells):
@@ -225,8 +226,8 @@ def rates_figure(report):
     if report.theta.size > 1:
         seen = [t for p in best for t, v, *_ in pairs[p] if v + shift
                 > FLOOR] + [t for t, row in zip(theta, modes[:, living, 0]) if (row + shift > FLOOR).any()]
-        low, high = report.theta[max(0, int(np.searchsorted(report.theta, min(seen, default=0.0)))
-                                     - 1)], report.theta[-1]
+        low, high = (report.theta[max(0, int(np.searchsorted(report.theta, min(seen, default=0.0))) - 1)],
+                     report.theta[-1])
         below.set_xlim(low / (high / low) ** 0.03, high * (high / low) ** 0.03)
         _theta_axis(below)
     _name_ends(axes, ends)
@@ -239,8 +240,8 @@ def _cut(axes):
     low, high = axes.get_ylim()
     if low < FLOOR < high:
         axes.set_ylim(FLOOR, high if high - low < 10 * abs(FLOOR) else max(5.0, axes.dataLim.y1 + 4))
-        axes.annotate(f"below: rates under $10^{{{FLOOR:.0f}}}$, in the report's table", (0.015, 0.02),
-                      xycoords="axes fraction", fontsize=7.5, color="#555555",
+        axes.annotate(f"below: rates under $10^{{{FLOOR:.0f}}}$, in the report's table",
+                      (0.015, 0.02), xycoords="axes fraction", fontsize=7.5, color="#555555",
                       bbox={"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 1.5})
 
 
@@ -250,17 +251,16 @@ def risk_figure(report):
     risk = report.risk
     made, (axes, below) = figure(2, 1, width=16, height=13, height_ratios=[1.5, 1], sharex=True)
     for n, (values, name) in enumerate(((risk.train, "training loss"), (risk.test, "test loss"))):
-        axes.plot(risk.theta, values, color=COLOURS[n], linestyle=DASHES[n], label=name, marker=MARKERS[n]
-                  if risk.theta.size < 5 else "")
+        axes.plot(risk.theta, values, color=COLOURS[n], linestyle=DASHES[n], label=name,
+                  marker=MARKERS[n] if risk.theta.size < 5 else "")
     axes.plot(risk.best_theta, risk.best_test, "o", markersize=9, markerfacecolor="white",
-              markeredgecolor=COLOURS[1], markeredgewidth=1.6, zorder=5,
-              label="least test loss" + (", at the end of the range" if risk.is_at_end
-                                         else f", theta = {text_of(risk.best_theta)}"))
-    axes.set(xscale="log", ylabel="mean loss", title="Training and test loss under the Gibbs distribution of "
-             "the analysed loss")
+              markeredgecolor=COLOURS[1], markeredgewidth=1.6, zorder=5, label="least test loss"
+              + (", at the end of the range" if risk.is_at_end else f", theta = {text_of(risk.best_theta)}"))
+    axes.set(xscale="log", ylabel="mean loss",
+             title="Training and test loss under the Gibbs distribution of the analysed loss")
     axes.legend()
-    below.plot(risk.theta, risk.gap, color=COLOURS[2], linestyle=DASHES[2], marker=MARKERS[2]
-               if risk.theta.size < 5 else "")
+    below.plot(risk.theta, risk.gap, color=COLOURS[2], linestyle=DASHES[2],
+               marker=MARKERS[2] if risk.theta.size < 5 else "")
     below.set(ylabel="test − training", xlabel="temperature theta (units of the loss)")
     if risk.theta.size > 1:
         _theta_axis(below)

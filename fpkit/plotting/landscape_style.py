@@ -58,8 +58,7 @@ def _name_ends(axes, ends):
             heights[k] = min(heights[k], heights[k + 1] - gap)
     for (_, name, colour), h in zip(slots, heights):
         axes.annotate(name, (1.0, h), xycoords="axes fraction", xytext=(6, 0), textcoords="offset points",
-                      color=colour, va="center", fontsize=8.8, fontweight="bold",
-                      annotation_clip=False)
+                      color=colour, va="center", fontsize=8.8, fontweight="bold", annotation_clip=False)
 
 
 def _theta_axis(axes):

@@ -48,8 +48,8 @@ def _plane_figure(report):
         for k, trace in enumerate(paths.traces[:2]):
             axes.plot(trace[:, 0], trace[:, 1], color="white", linewidth=0.55, alpha=0.9, zorder=2.8,
                       label="two paths, first steps" if k == 0 else None)
-        axes.plot(ends[:, 0], ends[:, 1], "o", color="white", markersize=2.6, markeredgecolor=INK,
-                  markeredgewidth=0.35, zorder=3, linestyle="none",
+        axes.plot(ends[:, 0], ends[:, 1], "o", color="white",
+                  markersize=2.6, markeredgecolor=INK, markeredgewidth=0.35, zorder=3, linestyle="none",
                   label=f"{paths.n_paths} paths at t = {text_of(paths.times[-1])}")
     if land.trajectory is not None:
         axes.plot(*np.asarray(land.trajectory).T[:2], color=COLOURS[1], linewidth=1.2, marker=".",
@@ -130,8 +130,8 @@ def loss_scale(land):
     # the floor of the wells
     unit = float(heights[max(1, len(heights) // 50)]) or float(heights[heights > 0][0])
     unit = max(unit, 1e-300)
-    return (lambda a: np.log10(1 + (np.minimum(a - lowest, unit * 10.0**DECADES))
-                               / unit)), "loss, logarithmic in its height above the minimum"
+    return ((lambda a: np.log10(1 + (np.minimum(a - lowest, unit * 10.0**DECADES)) / unit)),
+            "loss, logarithmic in its height above the minimum")
 
 
 def surface(axes, land, scale):
@@ -201,9 +201,9 @@ def _numbers(axes, report):
         is_main = w.number <= MOST_CURVES
         axes.plot(*w.x[:2], "o", color="white", markeredgecolor=INK, markersize=12 if is_main else 8,
                   markeredgewidth=0.9, zorder=5, clip_on=False)
-        axes.annotate(str(w.number), w.x[:2], ha="center", va="center_baseline", fontsize=7.8 if is_main
-                      else 5.8, fontweight="bold" if is_main else "normal",
-                      color=INK, zorder=7, annotation_clip=False)
+        axes.annotate(str(w.number), w.x[:2], ha="center", va="center_baseline",
+                      fontsize=7.8 if is_main else 5.8, fontweight="bold" if is_main else "normal", color=INK,
+                      zorder=7, annotation_clip=False)
 
 
 def _line_figure(report):
@@ -220,8 +220,8 @@ def _line_figure(report):
     _bands(axes, land, "no loss (diverged)")
     span = np.nanmax(land.loss) - np.nanmin(land.loss)
     for w in report.wells:
-        axes.annotate(str(w.number), (w.x[0], w.minimum), xytext=(0, -14), textcoords="offset points",
-                      ha="center", va="center", fontsize=8, fontweight="bold",
+        axes.annotate(str(w.number), (w.x[0], w.minimum), xytext=(0, -14),
+                      textcoords="offset points", ha="center", va="center", fontsize=8, fontweight="bold",
                       bbox={"boxstyle": "circle,pad=0.2", "facecolor": "white", "edgecolor": INK,
                             "linewidth": 0.8}, zorder=6)
         if w.saddle_x is not None:
@@ -252,8 +252,8 @@ def density_figure(report):
     if land.ndim == 1:
         made, (axes, below) = figure(2, 1, width=16, height=15, height_ratios=[1.25, 1])
         for n, k in enumerate(shown):
-            axes.stairs(motion.density[k], land.edges[0], color=COLOURS[n % len(COLOURS)],
-                        linestyle=DASHES[n % len(DASHES)], linewidth=1.5,
+            axes.stairs(motion.density[k], land.edges[0],
+                        color=COLOURS[n % len(COLOURS)], linestyle=DASHES[n % len(DASHES)], linewidth=1.5,
                         label=f"t = {text_of(motion.times[k])}", baseline=None)
         axes.stairs(motion.gibbs, land.edges[0], color=INK, linewidth=0.9, label="equilibrium", baseline=None)
         axes.set(xlabel="x", ylabel="probability / length", yscale="log",

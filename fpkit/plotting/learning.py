@@ -16,8 +16,8 @@ def accuracies(axes, history, is_labelled=True):
     check."""
     steps = np.asarray(history["steps"], float)
     x = np.maximum(steps, steps[steps > 0].min() / 2)
-    axes.plot(x, history["train_acc"], color=TRAIN, linestyle=(0, (5, 1.5)), label="training sample"
-              if is_labelled else None)
+    axes.plot(x, history["train_acc"], color=TRAIN, linestyle=(0, (5, 1.5)),
+              label="training sample" if is_labelled else None)
     axes.plot(x, history["test_acc"], color=TEST, linestyle="-", label="test sample" if is_labelled else None)
     axes.set(xscale="log", ylim=(-0.03, 1.05), xlabel="optimiser steps", ylabel="accuracy")
 
@@ -75,12 +75,10 @@ def _sweep_points(axes, values, times, n_steps, style, label):
     known = np.isfinite(t)
     jitter = 1 + 0 * x
     axes.plot(x[known] * jitter[known], t[known], linestyle="", markersize=4, markerfacecolor="none",
-              markeredgewidth=1,
-              color=style["color"], marker=style["marker"], label=label)
+              markeredgewidth=1, color=style["color"], marker=style["marker"], label=label)
     if (~known).any():
         axes.plot(x[~known], np.full((~known).sum(), float(n_steps)), linestyle="", marker=r"$\uparrow$",
-                  markersize=9, color=style["color"],
-                  label="not within the run")
+                  markersize=9, color=style["color"], label="not within the run")
 
 
 def sweep_axes(axes, found, laws=None):
@@ -109,8 +107,7 @@ def figure_two(data):
     made, (left, right) = figure(1, 2, width=18, height=8.5)
     found = data["sweep"]
     sweep_axes(left, {"values": found.values, "t_memorised": found.t_memorised, "t_grokked": found.t_grokked,
-                      "n_steps": found.n_steps, "vary": found.vary},
-               data["laws"])
+                      "n_steps": found.n_steps, "vary": found.vary}, data["laws"])
     left.set_title(f"Network: a + b mod {found.settings['modulus']}, {found.t_grokked.shape[1]} seeds")
     left.legend(fontsize=7)
     chamber_axes(right, data["chamber"].rows)
@@ -261,8 +258,7 @@ def sgld_run(run):
     """Risks, accuracy, norm and displacement of SGLD."""
     made, grid = figure(2, 2, width=17, height=12)
     shown = [("train_loss", "training risk"), ("test_acc", "test accuracy") if "test_acc" in run.history
-             else ("test_loss", "test risk"),
-             ("norm", "norm |x|"), ("displacement", "|x − x₀|²")]
+             else ("test_loss", "test risk"), ("norm", "norm |x|"), ("displacement", "|x − x₀|²")]
     for axes, (key, name) in zip(grid.ravel(), shown):
         walk_axes(axes, run.steps, [(f"path {k + 1}", v) for k, v in enumerate(run.history[key].T[:6])], name)
     grid[0][0].legend(fontsize=7.5)

@@ -51,8 +51,8 @@ def transition_figure(picture):
                             rasterized=True, alpha=0.75)
     made.colorbar(drawn, ax=axes, label="committor (probability of the target before the source)")
     f = picture.energy - np.nanmin(picture.energy)
-    height = max([s.value for s in picture.points.saddles], default=np.nanmin(picture.energy)
-                 + np.nanmedian(f)) - np.nanmin(picture.energy)
+    height = max([s.value for s in picture.points.saddles],
+                 default=np.nanmin(picture.energy) + np.nanmedian(f)) - np.nanmin(picture.energy)
     axes.contour(*grid.centres, f.T, levels=np.linspace(0, 2.2 * height, 14)[1:], colors=FAINT,
                  linewidths=0.5)
     u, v = picture.current

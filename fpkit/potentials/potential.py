@@ -68,7 +68,8 @@ class Potential:
     """
 
     minima = saddles = barriers = None
-    bounds = domain = None
+    bounds = domain = box = periodic_axes = None
+    facts_complete = False
     is_black_box = False
     __array_ufunc__ = None            # numpy_number * V is ours to answer
     __hash__ = object.__hash__

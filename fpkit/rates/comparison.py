@@ -2,12 +2,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..core import checks
+from ..core.grid import Grid
 from ..core.results import Estimate
-from .estimates import definition_error
+from ..potentials.potential import Potential
+from ..potentials.regions import Region
+from ..potentials.stationary.critical import CriticalPoint, CriticalPoints
+from .guard import definition_error
+from .points import box_of, potential
 from .routes import ROUTES, Question
 from .table import RatesTable
 from .wells_of import Places
@@ -18,8 +25,11 @@ WITHOUT_GRID = ("eyring-kramers", "next-order", "network", "paths", "splitting")
 CELLS = {1: 400, 2: 128, 3: 40}
 
 
-def compare_rates(V, source, target, theta, methods=None, grid=None, mobility=None, refine=False, points=None,
-                  n_paths=2000, dt=None, seed=1):
+def compare_rates(V: Potential, source: ArrayLike | CriticalPoint | Region, target: ArrayLike | CriticalPoint
+                  | Region, theta: float | Sequence[float], methods: str | Sequence[str] | None = None,
+                  grid: Grid | None = None, mobility: ArrayLike | None = None, refine: bool = False,
+                  points: CriticalPoints | None = None, n_paths: int = 2000, dt: float | None = None,
+                  seed: int = 1) -> RatesTable:
     """One-way rate from a source to a target by every route, as a table: rows theta, columns methods.
 
     Methods and what exactly they are (each as a rate, 1/time; cap is the capacity, q the committor):
@@ -68,14 +78,15 @@ def compare_rates(V, source, target, theta, methods=None, grid=None, mobility=No
     Examples
     --------
     >>> V = fp.catalogue.double_well()
-    >>> table = fp.compare_rates(V, [-1], [1], theta=[0.2, 0.1, 0.05], methods=["free-energy", "next-order", "eyring-kramers"])
+    >>> methods = ["free-energy", "next-order", "eyring-kramers"]
+    >>> table = fp.compare_rates(V, [-1], [1], theta=[0.2, 0.1, 0.05], methods=methods)
     >>> table.references, table.arrhenius.method
     (('free-energy', 'free-energy', 'free-energy'), 'free-energy')
-    >>> bool(abs(table.slope_at_zero - 0.375) < table.slope_at_zero.error)     # the next order in theta is known: c = 0.375
+    >>> slope = table.slope_at_zero                        # the next order in theta is known: c = 0.375
+    >>> bool(abs(slope - 0.375) < slope.error)
     True
     """
-    if not hasattr(V, "hessian"):
-        raise TypeError(f"V must be a Potential, got {checks.shown(V)}; make one with fp.Potential(...).")
+    potential(V)
     temperatures = np.atleast_1d(np.asarray(theta, float))
     if temperatures.ndim != 1 or not temperatures.size:
         raise ValueError("theta must be one temperature or a list of them.")
@@ -100,20 +111,18 @@ def compare_rates(V, source, target, theta, methods=None, grid=None, mobility=No
     heights = places.barrier / temperatures
     definition = np.where(np.isfinite(heights), np.minimum([definition_error(h) for h in heights], 1.0), 0.05)
     inputs = {"potential": repr(V), "source": places.source_name, "target": places.target_name,
-              "grid": repr(grid) if grid is not None else None,
-              "refine": bool(refine), "seed": seed}
+              "grid": repr(grid) if grid is not None else None, "refine": bool(refine), "seed": seed}
     return RatesTable(temperatures, methods, {m: tuple(c) for m, c in cells.items()},
                       {m: ROUTES[m].quantity for m in methods}, float(places.barrier),
                       tuple(guards), definition, inputs=inputs)
 
 
-def default_grid(V):
+def default_grid(V: Potential) -> Grid | None:
     """The box of V with the usual number of cells; None where V has no box or too many coordinates."""
-    from ..core.grid import Grid
-    box = V.bounds if V.bounds is not None else getattr(V, "box", None)
+    box = box_of(V)
     if box is None or V.ndim > 3:
         return None
-    return Grid(box, (CELLS[V.ndim],) * V.ndim, periodic=getattr(V, "periodic_axes", False) or False)
+    return Grid(box, (CELLS[V.ndim],) * V.ndim, periodic=V.periodic_axes or False)
 
 
 def _answer(method, question):
@@ -123,8 +132,8 @@ def _answer(method, question):
             found = ROUTES[method].ask(question)
     except (ValueError, TypeError, ArithmeticError, NotImplementedError, np.linalg.LinAlgError,
             MemoryError) as error:
-        return Estimate(math.nan, math.nan, method, status=" ".join(str(error).split())
-                        or type(error).__name__)
+        return Estimate(math.nan, math.nan, method,
+                        status=" ".join(str(error).split()) or type(error).__name__)
     if found.status == "ok" and not math.isfinite(found.log10):
         return Estimate(math.nan, math.nan, method, status="the number left every range of floats")
     return found

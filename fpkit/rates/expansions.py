@@ -4,13 +4,15 @@
 
 Well: the ordinary Laplace correction of Z = int exp(-beta f),
 
-    c_well = -(1/8) sum G_ii G_jj f_iijj + (1/8) sum f_iik G_kk f_kjj G_ii G_jj + (1/12) sum f_ijk^2 G_ii G_jj G_kk,   G = H^-1
+    c_well = -(1/8) sum G_ii G_jj f_iijj + (1/8) sum f_iik G_kk f_kjj G_ii G_jj
+             + (1/12) sum f_ijk^2 G_ii G_jj G_kk,   G = H^-1
 
 in the axes of the Hessian. Saddle: the committor near it is h = Phi(l/sqrt(theta)) with the normal
 distribution function Phi and l = l_0 + theta l_1 + O(theta^2), where theta lap h = grad f . grad h order by
 order means
 
-    l_0 |grad l_0|^2 + grad f . grad l_0 = 0,      lap l_0 - l_1 |grad l_0|^2 - 2 l_0 grad l_0 . grad l_1 - grad f . grad l_1 = 0.
+    l_0 |grad l_0|^2 + grad f . grad l_0 = 0,
+    lap l_0 - l_1 |grad l_0|^2 - 2 l_0 grad l_0 . grad l_1 - grad f . grad l_1 = 0.
 
 Solved as power series around the saddle (l_0 = a s + q xx/2 + c xxx/6, l_1 = b_0 + b x, s the unstable
 coordinate, a^2 = mu = |lambda_-|) with e = (mu, h_2, ..., h_d), T and Q the third and fourth derivatives of
@@ -47,8 +49,7 @@ class Correction:
     """Coefficient c of theta, and a yardstick for the coefficient of theta^2.
 
     `square` is the sum over the axes of the squared sum of the sizes of all terms of that axis: additive for
-    separable f, as the second-order term itself is, and blind to cancellations in c.
-    """
+    separable f, as the second-order term itself is, and blind to cancellations in c. """
 
     c: float
     square: float
@@ -112,8 +113,8 @@ def saddle_correction(V, x, theta, root):
     b0 = np.trace(q) / mu
     terms = (a * np.einsum("ij,k->ijk", q, q[0]) + a * np.einsum("i,jk->ijk", one, q @ q)
              + 0.5 * np.einsum("mij,mk->ijk", third, q) + a / 6 * first)
-    c = -sum(terms.transpose(p) for p in itertools.permutations(range(3))) / (mu + e[:, None, None]
-                                                                              + e[:, None] + e)
+    total = sum(terms.transpose(p) for p in itertools.permutations(range(3)))
+    c = -total / (mu + e[:, None, None] + e[:, None] + e)
     b = (np.einsum("kki->i", c) - 2 * a * b0 * q[0]) / (mu + e)
     g = np.where(np.arange(d) > 0, 1 / np.where(e == 0, 1.0, e), 0.0)  # covariance of z, 0 along s
     bent = np.diag(c[0]) * g / (2 * a)

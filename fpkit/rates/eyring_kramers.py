@@ -3,16 +3,30 @@ in theta."""
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..core import checks
+from ..potentials.potential import Potential
 from ..potentials.stationary.critical import CriticalPoint
 from . import expansions, saddle_profiles
-from .estimates import definition_error, rate_estimate
 from .friction import low_friction
-from .guard import FLAT, REFUSE, SAME_HEIGHT, WARN, Guard, Reason, barrier_reasons, wall_reasons, well_reasons
-from .points import square_root, stationary_point
+from .guard import (
+    FLAT,
+    SAME_HEIGHT,
+    Guard,
+    RateEstimate,
+    barrier_reasons,
+    caution,
+    definition_error,
+    rate_estimate,
+    refusal,
+    wall_reasons,
+    well_reasons,
+)
+from .points import potential, square_root, stationary_point
 
 ORDERS = ("leading", "next", "resummed", "integral")
 SOFT = 3.0  # a saddle is soft if h < SOFT sqrt(theta f4): its quartic term is no small correction
@@ -21,7 +35,9 @@ SECOND_ORDER = 6.0
 UNKNOWN = 0.5  # relative error where no correction could be computed: no evidence
 
 
-def eyring_kramers(V, minimum, saddle, theta, mobility=None, order="leading", friction=None):
+def eyring_kramers(V: Potential, minimum: CriticalPoint | ArrayLike, saddle: CriticalPoint
+                   | ArrayLike | Sequence[CriticalPoint], theta: float, mobility: ArrayLike | None = None,
+                   order: str = "leading", friction: float | None = None) -> RateEstimate:
     """Rate of escape from a well over a saddle, k = |lambda_-|/(2 pi) sqrt(det H_min/|det H_saddle|)
     exp(-(f_saddle - f_min)/theta).
 
@@ -74,35 +90,34 @@ def eyring_kramers(V, minimum, saddle, theta, mobility=None, order="leading", fr
     .. [2] N. Berglund, B. Gentz, Markov Processes Relat. Fields 16, 549 (2010).
     .. [3] H. A. Kramers, Physica 7, 284 (1940).
     """
-    if not hasattr(V, "hessian"):
-        raise TypeError(f"V must be a Potential, got {checks.shown(V)}; make one with fp.Potential(...).")
+    potential(V)
     theta = checks.number("theta", theta, positive=True, hint="Rates need noise.")
     checks.choice("order", order, ORDERS)
     if friction is not None:
         friction = checks.number("friction", friction, positive=True)
         if mobility is not None or order != "leading":
-            raise ValueError("friction goes with unit mobility and order='leading' only; leave the other out.")
+            raise ValueError("friction goes with unit mobility and order='leading' only; leave the other "
+                             "out.")
     root = square_root(mobility, V.ndim)
     well = stationary_point(V, minimum, 0, "minimum")
     gates = [stationary_point(V, s, 1, "saddle") for s in _gates(saddle, V.ndim)]
     lowest = min(g.value for g in gates)
     if not lowest > well.value:
         raise ValueError(f"the saddle (f = {lowest:.6g}) must lie above the minimum (f = {well.value:.6g}).")
-    method = "eyring-kramers" + ("" if order == "leading"
-                                 else f", {order}") + ("" if friction is None else f", friction {friction:g}")
+    method = "eyring-kramers" + ("" if order == "leading" else f", {order}")
+    method += "" if friction is None else f", friction {friction:g}"
     inputs = {"theta": theta, "minimum": well.x.tolist(), "saddle": [g.x.tolist() for g in gates],
               "order": order}
-    guard = Guard(tuple([*barrier_reasons(lowest - well.value, theta), *well_reasons(well),
-                         *wall_reasons(V, well, "minimum")]))
-    guard += _same_gate(V, gates, theta, order)
+    guard = Guard((*barrier_reasons(lowest - well.value, theta), *well_reasons(well),
+                   *wall_reasons(V, well, "minimum"))) + _same_gate(V, gates, theta, order)
     parts = [one_gate(V, well, g, theta, root, order, friction) for g in gates]
     guard = sum((p[2] for p in parts), guard)
-    if guard.action == REFUSE:
+    if guard.is_refused:
         return rate_estimate(math.nan, math.nan, method, guard, inputs)
     logs = np.array([p[0] for p in parts])
     log_rate = float(np.logaddexp.reduce(logs))
-    error = float(np.exp(logs - log_rate)
-                  @ np.array([p[1] for p in parts])) + definition_error((lowest - well.value) / theta)
+    error = float(np.exp(logs - log_rate) @ np.array([p[1] for p in parts]))
+    error += definition_error((lowest - well.value) / theta)
     return rate_estimate(log_rate, error, method, guard, inputs)
 
 
@@ -125,31 +140,41 @@ def one_gate(V, well, gate, theta, root, order="leading", friction=None):
             log_cap, missing = saddle_profiles.log_capacity(V, gate, theta, root,
                                                             soft_axis(V, gate, theta, root))
         except saddle_profiles.SoftDirectionError as error:
-            return math.nan, math.nan, guard + Guard((Reason(REFUSE, "flat-saddle", f"no integral over the saddle: {error}; ask for the rate of the grid"),))
+            text = f"no integral over the saddle: {error}; ask for the rate of the grid"
+            return math.nan, math.nan, guard + refusal("flat-saddle", text)
         missing += abs(c_well) * theta + SECOND_ORDER * square_well * theta ** 2
         # a plain saddle: the first correction is what the integral may miss
         if soft_direction(V, gate, theta, root) is None:
             missing += abs(_correction(expansions.saddle_correction, V, gate, theta, root)[0]) * theta
         return log_cap - log_mass, missing, guard
-    log_cap, (c_gate, square_gate), verdict = log_capacity(V, gate, theta, root)
-    guard += verdict
+    log_cap, (c_gate, square_gate), said = log_capacity(V, gate, theta, root)
+    guard += said
     log_rate = log_cap - log_mass
     extra = 0.0
-    if friction is not None and guard.action != REFUSE:
+    if friction is not None and not guard.is_refused:
         unstable = -np.linalg.eigvalsh(V.hessian(gate.x))[0]
         log_rate += math.log((math.sqrt(friction * friction / 4 + unstable) - friction / 2) / unstable)
-        extra, verdict = low_friction(friction, gate.value - well.value, well.eigenvalues[0], theta)
-        guard += verdict
+        extra, said = low_friction(friction, gate.value - well.value, well.eigenvalues[0], theta)
+        guard += said
     c, left = c_well + c_gate, SECOND_ORDER * (square_well + square_gate) * theta ** 2
     if order == "leading":
         return log_rate, abs(c) * theta + left + extra, guard
     factor = 1 - c * theta if order == "next" else 1 / (1 + c * theta)
     if not 0.2 < factor < 5:
-        return log_rate, math.inf, guard + Guard((Reason(REFUSE, "soft-saddle",
-                                                         f"the correction {-c * theta:+.2g} is as large as "
-                                                         "the rate itself; "
-                                                         "lower theta or take order='integral'"),))
+        text = (f"the correction {-c * theta:+.2g} is as large as the rate itself; lower theta or take "
+                "order='integral'")
+        return log_rate, math.inf, guard + refusal("soft-saddle", text)
     return log_rate + math.log(factor), left / factor, guard
+
+
+def harmonic_log_mass(curvatures: np.ndarray, theta: float) -> float:
+    """log of the Gaussian integral prod sqrt(2 pi theta/h_i) over a well, its value left out."""
+    return 0.5 * np.log(2 * np.pi * theta / curvatures).sum()
+
+
+def harmonic_log_capacity(curvatures: np.ndarray, theta: float) -> float:
+    """log of |h_0|/(2 pi) prod sqrt(2 pi theta/|h_i|) over a saddle, h_0 < 0 first, its value left out."""
+    return math.log(-curvatures[0] / (2 * math.pi)) + harmonic_log_mass(np.abs(curvatures), theta)
 
 
 def log_capacity(V, gate, theta, root):
@@ -157,20 +182,19 @@ def log_capacity(V, gate, theta, root):
     exp(-f_s/theta), the (c, square) of its first correction (cap shrinks by 1 - c theta), and the guard's
     verdict."""
     w = np.linalg.eigvalsh(root.T @ V.hessian(gate.x) @ root)
-    if gate.degenerate or not -w[0] > FLAT * np.abs(w).max() or (len(w) > 1 and not w[1] > FLAT
-                                                                 * np.abs(w).max()):
-        return math.nan, (math.nan, math.nan), Guard((Reason(
-            REFUSE, "flat-saddle", "an eigenvalue of the Hessian at the saddle is zero: the harmonic formula "
-            "does not apply; order='integral' takes "
-            "the profile of f along that direction, and the grid gives the rate without any formula"),))
+    flat = FLAT * np.abs(w).max()
+    if gate.degenerate or not -w[0] > flat or (len(w) > 1 and not w[1] > flat):
+        text = ("an eigenvalue of the Hessian at the saddle is zero: the harmonic formula does not apply; "
+                "order='integral' takes the profile of f along that direction, and the grid gives the rate "
+                "without any formula")
+        return math.nan, (math.nan, math.nan), refusal("flat-saddle", text)
     guard, soft = Guard(), soft_direction(V, gate, theta, root)
     if soft is not None:
-        guard = Guard((Reason(WARN, "soft-saddle", f"the saddle is soft (eigenvalue {soft[1]:.3g} against a "
-                              f"quartic term of {soft[2]:.3g}): "
-                              "its next order is no small correction, order='integral' integrates over it"),))
-    log_cap = math.log(-w[0] / (2 * math.pi)) + 0.5 * np.log(2 * np.pi * theta
-                                                             / np.abs(w)).sum() - gate.value / theta
-    return float(log_cap), _correction(expansions.saddle_correction, V, gate, theta, root), guard
+        guard = caution("soft-saddle", f"the saddle is soft (eigenvalue {soft[1]:.3g} against a "
+                        f"quartic term of {soft[2]:.3g}): its next order is no small correction, "
+                        "order='integral' integrates over it")
+    correction = _correction(expansions.saddle_correction, V, gate, theta, root)
+    return float(harmonic_log_capacity(w, theta) - gate.value / theta), correction, guard
 
 
 def log_well_mass_with_error(V, well, theta, root):
@@ -179,8 +203,8 @@ def log_well_mass_with_error(V, well, theta, root):
     w = np.linalg.eigvalsh(root.T @ V.hessian(well.x) @ root)
     if well_is_flat(well):
         return math.nan, (math.nan, math.nan)
-    log_mass = 0.5 * np.log(2 * np.pi * theta / w).sum() - well.value / theta
-    return float(log_mass), _correction(expansions.well_correction, V, well, theta, root)
+    correction = _correction(expansions.well_correction, V, well, theta, root)
+    return float(harmonic_log_mass(w, theta) - well.value / theta), correction
 
 
 def _correction(expansion, V, point, theta, root):
@@ -195,7 +219,7 @@ def _correction(expansion, V, point, theta, root):
 
 
 def well_is_flat(well):
-    return any(r.action == REFUSE for r in well_reasons(well))
+    return Guard(tuple(well_reasons(well))).is_refused
 
 
 def soft_axis(V, gate, theta, root):
@@ -213,8 +237,7 @@ def soft_direction(V, gate, theta, root):
     correction, or None.
 
     f4 is the quartic coefficient along the axis, f_iiii/24, with the bending of the valley taken off (the
-    relaxed profile of a pitchfork: f_iiii/24 - sum_j f_iij^2/(8 h_j), j over the other axes).
-    """
+    relaxed profile of a pitchfork: f_iiii/24 - sum_j f_iij^2/(8 h_j), j over the other axes). """
     w, third, fourth = expansions.derivatives(V, gate.x, theta, root)
     flat = FLAT * np.abs(w).max()
     for i in np.argsort(np.abs(w)):
@@ -234,6 +257,6 @@ def _same_gate(V, gates, theta, order):
                 least = min(least, float(np.ptp(V(a.x + np.linspace(0, 1, 33)[:, None] * (b.x - a.x)))))
     if least >= SAME_HEIGHT * theta or order == "integral":
         return Guard()
-    return Guard((Reason(WARN, "second-saddle", f"f varies by only {least / theta:.2g} theta between two of "
-                         "the saddles: they are one gate; order='integral' at "
-                         "one of them, or the rate of the grid, takes it as a whole"),))
+    return caution("second-saddle", f"f varies by only {least / theta:.2g} theta between two of the "
+                   "saddles: they are one gate; order='integral' at one of them, or the rate of the grid, "
+                   "takes it as a whole")

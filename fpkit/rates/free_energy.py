@@ -2,11 +2,11 @@
 
 The rate out of a well W is exactly
 
-    k = cap(A, B)/Z_W = exp(-(F1 - F0)/theta),   F0 = -theta log Z_W,   F1 = -theta log cap(A, B),   Z_W = int q_A exp(-f/theta),
+    k = cap(A, B)/Z_W = exp(-(F1 - F0)/theta),
+    F0 = -theta log Z_W,   F1 = -theta log cap(A, B),   Z_W = int q_A exp(-f/theta),
 
 with q_A the probability of reaching A before B. F0 is the free energy of a set; F1, the free energy of the
-gate, belongs to no set (one of zero thickness has none without a width) and is defined by the capacity.
-"""
+gate, belongs to no set (one of zero thickness has none without a width) and is defined by the capacity. """
 from __future__ import annotations
 
 import math
@@ -14,12 +14,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..core import checks
+from ..core.grid import Grid
+from ..core.quadrature import log_integral
 from ..core.results import Estimate
-from .estimates import definition_error, rate_estimate
-from .guard import WARN, Guard, Reason
-from .points import square_root
+from ..fokker_planck.fokker_planck import FokkerPlanck
+from ..potentials.potential import Potential
+from ..potentials.regions import Region
+from .guard import Guard, RateEstimate, caution, definition_error, rate_estimate
+from .points import box_of, square_root
 
 DIFFERENCE = 0.01  # relative step in theta for S = -dF/dtheta, extrapolated once
 ORDER = 8                                        # of the Gauss rule in each panel
@@ -50,17 +55,19 @@ class SetFreeEnergy:
     energy: Estimate
     entropy: Estimate
     theta: float
-    region: Any = None
+    region: Region | None = None
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionary for JSON."""
         return {"theta": self.theta, "free_energy": self.free_energy.to_dict(),
                 "energy": self.energy.to_dict(), "entropy": self.entropy.to_dict()}
 
-    def __repr__(self):
-        return f"F = {self.free_energy.value:.8g}, E = {self.energy.value:.8g}, S = {self.entropy.value:.8g} at theta = {self.theta:g}"
+    def __repr__(self) -> str:
+        return (f"F = {self.free_energy.value:.8g}, E = {self.energy.value:.8g}, "
+                f"S = {self.entropy.value:.8g} at theta = {self.theta:g}")
 
 
-def free_energy(V, theta, region, grid):
+def free_energy(V: Potential, theta: float, region: Region, grid: Grid) -> SetFreeEnergy:
     """Free energy F = -theta log int_U exp(-f/theta) of a region, with its energy and entropy: F = E - theta
     S.
 
@@ -80,7 +87,7 @@ def free_energy(V, theta, region, grid):
 
     Examples
     --------
-    >>> V = fp.Potential("x**2/2")                                   # all of the line: F = -theta/2 log(2 pi theta), E = theta/2
+    >>> V = fp.Potential("x**2/2")              # all of the line: F = -theta/2 log(2 pi theta), E = theta/2
     >>> W = fp.free_energy(V, 0.1, fp.Box([(-6, 6)]), fp.Grid([(-6, 6)], 200))
     >>> round(W.energy.value, 8), bool(abs(W.free_energy.value + 0.05 * np.log(2 * np.pi * 0.1)) < 1e-10)
     (0.05, True)
@@ -104,11 +111,11 @@ def free_energy(V, theta, region, grid):
 
 def _log_weight(V, theta, region, grid):
     """log int_U exp(-f/theta) and its error."""
-    from ..fokker_planck.fokker_planck import FokkerPlanck
     D = FokkerPlanck(V, theta=theta, grid=grid)
     p = D.probability(region)
     if not math.isfinite(p.log10):
-        raise ValueError(f"the region {region!r} holds nothing of the grid's box; move the box or the region.")
+        raise ValueError(f"the region {region!r} holds nothing of the grid's box; move the box or the "
+                         "region.")
     return p.log10 * math.log(10) + D.log_partition, p.relative_error
 
 
@@ -130,17 +137,19 @@ class FreeEnergyForm:
     gate: Estimate
     well: Estimate
     theta: float
-    inputs: dict = field(default_factory=dict)
+    inputs: dict[str, Any] = field(default_factory=dict)
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionary for JSON."""
         return {"theta": self.theta, "rate": self.rate.to_dict(), "capacity": self.capacity.to_dict(),
                 "F1": self.gate.to_dict(), "F0": self.well.to_dict()}
 
-    def __repr__(self):
-        return f"k = {self.rate!r} = exp(-(F1 - F0)/theta), F1 = {self.gate.value:.8g}, F0 = {self.well.value:.8g}, theta = {self.theta:g}"
+    def __repr__(self) -> str:
+        return (f"k = {self.rate!r} = exp(-(F1 - F0)/theta), F1 = {self.gate.value:.8g}, "
+                f"F0 = {self.well.value:.8g}, theta = {self.theta:g}")
 
 
-def free_energy_form(D, source, target, refine=False):
+def free_energy_form(D: FokkerPlanck, source: Region, target: Region, refine: bool = False) -> FreeEnergyForm:
     """The rate of a diffusion between two regions as a difference of free energies, exact at any theta.
 
     Parameters
@@ -163,13 +172,15 @@ def free_energy_form(D, source, target, refine=False):
     theta = 1 / D.beta
     gate, well = -theta * capacity.log10 * math.log(10), -theta * (capacity.log10 - rate.log10) * math.log(10)
     inputs = {"theta": theta, "source": repr(source), "target": repr(target)}
-    return FreeEnergyForm(rate, capacity, Estimate(gate, theta * capacity.relative_error,
-                                                   "-theta log capacity", inputs=inputs),
-                          Estimate(well, theta * (capacity.relative_error + rate.relative_error),
-                                   "-theta log Z_W", inputs=inputs), theta, inputs)
+    gate = Estimate(gate, theta * capacity.relative_error, "-theta log capacity", inputs=inputs)
+    relative = capacity.relative_error + rate.relative_error
+    well = Estimate(well, theta * relative, "-theta log Z_W", inputs=inputs)
+    return FreeEnergyForm(rate, capacity, gate, well, theta, inputs)
 
 
-def free_energy_rate(V, theta, source, target, bounds=None, direction=None, mobility=None):
+def free_energy_rate(V: Potential, theta: float, source: ArrayLike, target: ArrayLike,
+                     bounds: ArrayLike | None = None, direction: ArrayLike | None = None,
+                     mobility: ArrayLike | None = None) -> RateEstimate:
     """Rate along a reaction coordinate, k = theta / (int_B exp(F/theta) ds int_W exp(-F/theta) ds), F(s) =
     -theta log int exp(-f/theta) across.
 
@@ -198,7 +209,7 @@ def free_energy_rate(V, theta, source, target, bounds=None, direction=None, mobi
 
     Examples
     --------
-    >>> V = fp.catalogue.flat_bottomed()                             # no curvature at the wells: Eyring-Kramers refuses
+    >>> V = fp.catalogue.flat_bottomed()              # no curvature at the wells: Eyring-Kramers refuses
     >>> fp.free_energy_rate(V, 0.1, V.minima[0].x, V.minima[1].x)
     1.53682e-05 +- 7.0e-09 (free energy)
     """
@@ -206,7 +217,7 @@ def free_energy_rate(V, theta, source, target, bounds=None, direction=None, mobi
     if not 1 <= V.ndim <= 3:
         raise ValueError("the integral across the coordinate is done in one to three dimensions, this "
                          f"potential has {V.ndim}; use paths or eyring_kramers.")
-    bounds = bounds if bounds is not None else V.bounds if V.bounds is not None else getattr(V, "box", None)
+    bounds = bounds if bounds is not None else box_of(V)
     if bounds is None:
         raise ValueError(f"bounds are needed: one (low, high) pair for each of the {V.ndim} coordinates.")
     bounds = np.array(bounds, float)
@@ -225,25 +236,25 @@ def free_energy_rate(V, theta, source, target, bounds=None, direction=None, mobi
     top = s[between][np.argmax(np.where(np.isfinite(F[between]), F[between], np.inf))]
     height = float(F[between].max() - F[(s < top)].min())
     speed = frame[0] @ square_root(mobility, V.ndim)
-    log_gate = _log_sum(F[between], weight[between])
-    log_well = _log_sum(-F[s < top], weight[s < top])
+    log_gate = log_integral(F[between], weight[between])
+    log_well = log_integral(-F[s < top], weight[s < top])
     log_rate = math.log(theta * speed @ speed) - log_gate - log_well
     share = weight[between] * np.exp(F[between] - log_gate)
     loss = float((share * fluctuation[between]).sum())
     guard = Guard()
     if height < 3:
-        guard = Guard((Reason(WARN, "low-barrier", f"the barrier of free energy is {height:.3g} theta: there "
-                              "is no sharply defined rate"),))
+        guard = caution("low-barrier", f"the barrier of free energy is {height:.3g} theta: there is no "
+                        "sharply defined rate")
     error = TRANSVERSE * loss + definition_error(max(height, 0.0)) + 1e-9
     before, after = F[between & (s <= top)], F[between & (s >= top)][::-1]
     dip = max(float((np.maximum.accumulate(side) - side).max(initial=0.0)) for side in (before, after))
     if dip > DIP:
-        guard += Guard((Reason(WARN, "series", f"the way leads through another well, {dip:.3g} theta deep: "
-                               "its mass is left out, ask the grid or the network"),))
+        guard += caution("series", f"the way leads through another well, {dip:.3g} theta deep: its "
+                         "mass is left out, ask the grid or the network")
         error += 1.0
     return rate_estimate(log_rate, error, "free energy", guard,
-                         {"theta": theta, "direction": frame[0].tolist(), "barrier_of_free_energy": theta
-                          * height})
+                         {"theta": theta, "direction": frame[0].tolist(),
+                          "barrier_of_free_energy": theta * height})
 
 
 def _frame(n):
@@ -262,11 +273,6 @@ def _nodes(breaks, n_panels):
     edges = np.array(edges)
     half = np.diff(edges)[:, None] / 2
     return (edges[:-1, None] + half * (1 + t)).ravel(), (half * w).ravel()
-
-
-def _log_sum(exponent, weight):
-    top = exponent.max()
-    return float(top + np.log((weight * np.exp(exponent - top)).sum()))
 
 
 def _across(V, theta, bounds, frame, s, low, high):

@@ -5,10 +5,21 @@ import math
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..core import checks
-from .estimates import definition_error, rate_estimate
-from .guard import REFUSE, WARN, Guard, Reason, barrier_reasons, well_reasons
+from ..potentials.potential import Potential
+from ..potentials.stationary.critical import CriticalPoint
+from .guard import (
+    Guard,
+    RateEstimate,
+    barrier_reasons,
+    caution,
+    definition_error,
+    rate_estimate,
+    refusal,
+    well_reasons,
+)
 from .points import stationary_point
 
 N_NODES = 200  # Gauss-Legendre: integrands are smooth after the substitutions
@@ -17,7 +28,8 @@ N_STEPS = 4000  # of the search for a turning point, each 1/200 of the way from 
 DEPOPULATION_ERROR = 0.15
 
 
-def kramers_turnover(V, minimum, saddle, theta, friction):
+def kramers_turnover(V: Potential, minimum: CriticalPoint | ArrayLike, saddle: CriticalPoint | ArrayLike,
+                     theta: float, friction: float) -> RateEstimate:
     """Rate of escape of dx = v dt, dv = -f' dt - g v dt + sqrt(2 g theta) dW over a top in one dimension, at
     any friction g.
 
@@ -46,7 +58,7 @@ def kramers_turnover(V, minimum, saddle, theta, friction):
     --------
     >>> V = fp.catalogue.double_well()
     >>> rates = [fp.kramers_turnover(V, [-1], [0], 0.1, g) for g in (0.01, 1.0, 100.0)]
-    >>> rates[1] > rates[0] and rates[1] > rates[2]                  # too little and too much friction both hinder
+    >>> rates[1] > rates[0] and rates[1] > rates[2]          # too little and too much friction hinder
     True
     >>> overdamped = fp.eyring_kramers(V, [-1], [0], 0.1)
     >>> bool(abs(100 * rates[2] / overdamped - 1) < 1e-3)            # g k tends to the overdamped rate
@@ -63,11 +75,11 @@ def kramers_turnover(V, minimum, saddle, theta, friction):
     friction = checks.number("friction", friction, positive=True)
     well, top = stationary_point(V, minimum, 0, "minimum"), stationary_point(V, saddle, 1, "saddle")
     barrier = top.value - well.value
-    guard = Guard(tuple([*barrier_reasons(barrier, theta), *well_reasons(well)]))
+    guard = Guard((*barrier_reasons(barrier, theta), *well_reasons(well)))
     w0, wb = math.sqrt(well.eigenvalues[0]), math.sqrt(-top.eigenvalues[0])
     spatial = (math.sqrt(friction ** 2 / 4 + wb ** 2) - friction / 2) / wb
-    here, beyond = (_action(V, top, side) for side in (math.copysign(1, well.x[0] - top.x[0]),
-                                                       math.copysign(1, top.x[0] - well.x[0])))
+    side = math.copysign(1, well.x[0] - top.x[0])
+    here, beyond = _action(V, top, side), _action(V, top, -side)
     if here is None:
         raise ValueError("the well does not return to the height of its top on the far side; take a "
                          "potential that is bounded there.")
@@ -77,9 +89,8 @@ def kramers_turnover(V, minimum, saddle, theta, friction):
         other = friction * beyond / theta
         log_factor += _log_depopulation(other) - _log_depopulation(loss + other)
     log_rate = math.log(spatial * w0 / (2 * math.pi)) - barrier / theta + log_factor
-    error = DEPOPULATION_ERROR * (1 - math.exp(2
-                                               * log_factor)) + theta / barrier / 2 + definition_error(barrier
-                                                                                                       / theta)
+    error = DEPOPULATION_ERROR * (1 - math.exp(2 * log_factor)) + theta / barrier / 2
+    error += definition_error(barrier / theta)
     return rate_estimate(log_rate, error, f"kramers turnover, friction {friction:g}", guard,
                          {"theta": theta, "friction": friction})
 
@@ -121,11 +132,11 @@ def low_friction(friction, barrier, curvature, theta):
     loss = 2 * math.pi * friction * barrier / (math.sqrt(curvature) * theta)
     factor = math.exp(_log_depopulation(loss))
     text = (f"at this friction a swing loses only about {loss:.2g} theta: escape is limited by the supply of "
-            "energy and the formula is too large by about a "
-            f"factor {1 / factor:.2g}; fpkit.kramers_turnover holds in one dimension")
+            f"energy and the formula is too large by about a factor {1 / factor:.2g}; fpkit.kramers_turnover "
+            "holds in one dimension")
     if factor < 0.5:
-        return math.inf, Guard((Reason(REFUSE, "low-friction", text),))
-    return 2 * (1 / factor - 1), Guard((Reason(WARN, "low-friction", text),)) if factor < 0.95 else Guard()
+        return math.inf, refusal("low-friction", text)
+    return 2 * (1 / factor - 1), caution("low-friction", text) if factor < 0.95 else Guard()
 
 
 def _log_depopulation(loss):

@@ -7,14 +7,28 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from ..core import checks
-from ..core import networks as elimination
-from ..potentials.stationary.critical import critical_points
-from .estimates import RateEstimate, definition_error, rate_estimate
+from ..core import checks, networks
+from ..core.grid import Grid
+from ..core.results import Estimate
+from ..fokker_planck.fokker_planck import FokkerPlanck
+from ..fokker_planck.results import Spectrum
+from ..potentials.potential import Potential
+from ..potentials.stationary.critical import CriticalPoint, CriticalPoints, critical_points
 from .eyring_kramers import SECOND_ORDER, log_capacity, log_well_mass_with_error
-from .guard import LEAST_BARRIER, REFUSE, SAME_HEIGHT, WARN, Guard, Reason, well_reasons
-from .points import square_root
+from .guard import (
+    LEAST_BARRIER,
+    SAME_HEIGHT,
+    WARN,
+    Guard,
+    RateEstimate,
+    Reason,
+    definition_error,
+    rate_estimate,
+    well_reasons,
+)
+from .points import passes, square_root
 
 
 @dataclass(frozen=True, repr=False)
@@ -41,9 +55,9 @@ class WellNetwork:
         The lowest eigenvalues of the grid, when a grid was given.
     """
 
-    minima: tuple
-    saddles: tuple
-    states: tuple
+    minima: tuple[CriticalPoint, ...]
+    saddles: tuple[CriticalPoint, ...]
+    states: tuple[tuple[int, ...], ...]
     theta: float
     log_mass: np.ndarray
     log_conductance: np.ndarray
@@ -51,25 +65,26 @@ class WellNetwork:
     conductance_correction: np.ndarray
     left_error: float
     guard: Guard
-    grid_spectrum: Any = None
-    inputs: dict = field(default_factory=dict)
+    grid_spectrum: Spectrum | None = None
+    inputs: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def n_states(self):
+    def n_states(self) -> int:
+        """Number of states."""
         return len(self.states)
 
     @property
-    def log_rates(self):
+    def log_rates(self) -> np.ndarray:
         """log k_ij (n, n), rate from state i to state j; -inf on the diagonal and where no saddle joins
         them."""
         return self.log_conductance - self.log_mass[:, None]
 
     @property
-    def stationary(self):
+    def stationary(self) -> np.ndarray:
         """Probabilities of the states, (n,): their shares of int exp(-f/theta)."""
         return np.exp(self.log_mass - np.logaddexp.reduce(self.log_mass))
 
-    def state_of(self, well):
+    def state_of(self, well: int | ArrayLike) -> int:
         """State that holds a minimum, given by its number or by a point in the well."""
         if np.ndim(well) == 0:
             well = checks.whole("well", well)
@@ -80,41 +95,38 @@ class WellNetwork:
             well = int(np.argmin([np.linalg.norm(point - m.x) for m in self.minima]))
         return next(k for k, s in enumerate(self.states) if well in s)
 
-    def rate(self, i, j):
+    def rate(self, i: int | ArrayLike, j: int | ArrayLike) -> RateEstimate:
         """Rate from the state of well i into the state of well j, over the saddles between them (1/time)."""
         a, b = self._two(i, j)
         return self._estimate(lambda n: n.log_rates[a, b], "eyring-kramers rate")
 
-    def mfpt(self, i, j):
+    def mfpt(self, i: int | ArrayLike, j: int | ArrayLike) -> RateEstimate:
         """Mean first passage time from the state of well i to that of well j, by whatever way."""
         a, b = self._two(i, j)
-        return self._estimate(lambda n: elimination.log_hitting(n.log_rates, [b], np.zeros(n.n_states))[a],
+        return self._estimate(lambda n: networks.log_hitting(n.log_rates, [b], np.zeros(n.n_states))[a],
                               "network mfpt")
 
-    def escape_rate(self, i, j):
+    def escape_rate(self, i: int | ArrayLike, j: int | ArrayLike) -> RateEstimate:
         """1/mfpt(i, j)."""
         t = self.mfpt(i, j)
         if t.status != "ok":
             return t
         return rate_estimate(-t.log10 * math.log(10), t.relative_error, "network", self.guard, self.inputs)
 
-    def committor(self, i, source, target):
+    def committor(self, i: int | ArrayLike, source: int | ArrayLike, target: int | ArrayLike) -> RateEstimate:
         """Probability of reaching well `target` before well `source`, from well i, as an Estimate."""
         a, (s, t) = self.state_of(i), self._two(source, target)
-        return self._estimate(lambda n: elimination.log_committor(n.log_rates, [s], [t])[a],
-                              "network committor")
+        return self._estimate(lambda n: networks.log_committor(n.log_rates, [s], [t])[a], "network committor")
 
     @property
-    def eigenvalues(self):
+    def eigenvalues(self) -> tuple[RateEstimate, ...]:
         """The nonzero eigenvalues of the network, ascending, as Estimates (1/time): the slow eigenvalues of
         -L."""
-        n = self.n_states - 1
-        return tuple(self._estimate(lambda N,
-                                    k=k: elimination.log_eigenvalues(N.log_conductance, N.log_mass)[k],
-                                    "network eigenvalue") for k in range(n))
+        kth = lambda k: lambda n: networks.log_eigenvalues(n.log_conductance, n.log_mass)[k]
+        return tuple(self._estimate(kth(k), "network eigenvalue") for k in range(self.n_states - 1))
 
     @property
-    def hierarchy(self):
+    def hierarchy(self) -> tuple[tuple[int, int, float, RateEstimate], ...]:
         """For every state but the deepest: (state, state of a deeper minimum, barrier, rate into the deeper
         ones), slowest first.
 
@@ -130,8 +142,8 @@ class WellNetwork:
             if not deeper:
                 continue
             near = min(deeper, key=lambda j: heights[i, j])
-            rate = self._estimate(lambda n: -elimination.log_hitting(n.log_rates, deeper,
-                                                                     np.zeros(n.n_states))[i], "network")
+            rate = self._estimate(lambda n, i=i, deeper=deeper: -networks.log_hitting(
+                n.log_rates, deeper, np.zeros(n.n_states))[i], "network")
             rows.append((i, near, float(heights[i, near] - value[i]), rate))
         return tuple(sorted(rows, key=lambda r: r[3].log10))
 
@@ -139,10 +151,9 @@ class WellNetwork:
         """Lowest highest saddle between the states."""
         n = self.n_states
         height = np.full((n, n), np.inf)
-        for s in self.saddles:
-            if s.between and None not in s.between:
-                a, b = (self.state_of(w) for w in s.between)
-                height[a, b] = height[b, a] = min(height[a, b], s.value)
+        for s in passes(self.saddles):
+            a, b = (self.state_of(w) for w in s.between)
+            height[a, b] = height[b, a] = min(height[a, b], s.value)
         for k in range(n):
             height = np.minimum(height, np.maximum(height[:, k, None], height[None, k, :]))
         return height
@@ -157,7 +168,7 @@ class WellNetwork:
     def _estimate(self, log_of, method):
         """log_of(network) with the error: the change when the next order is taken in, and what that
         leaves."""
-        if self.guard.action == REFUSE:
+        if self.guard.is_refused:
             return rate_estimate(math.nan, math.nan, method, self.guard, self.inputs)
         log_value = float(log_of(self))
         corrected = replace(self, log_mass=self.log_mass + self.mass_correction,
@@ -169,17 +180,16 @@ class WellNetwork:
                                 inputs={**self.inputs, "guard": self.guard, "relative_error": 0.0})
         return rate_estimate(log_value, change + self.left_error, method, self.guard, self.inputs)
 
-    def to_dict(self):
-        values = [e.to_dict() for e in self.eigenvalues]
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionary for JSON."""
+        log10 = np.where(np.isfinite(self.log_rates), self.log_rates / math.log(10), np.nan)
+        grid = None if self.grid_spectrum is None else self.grid_spectrum.to_dict()
         return {"theta": self.theta, "minima": [{"x": m.x.tolist(), "value": m.value} for m in self.minima],
-                "states": [list(s) for s in self.states],
-                "stationary": self.stationary.tolist(),
-                "log10_rates": np.where(np.isfinite(self.log_rates), self.log_rates / math.log(10),
-                                        np.nan).tolist(),
-                "eigenvalues": values, "grid_eigenvalues": None if self.grid_spectrum is None
-                else self.grid_spectrum.to_dict(), "guard": self.guard.to_dict()}
+                "states": [list(s) for s in self.states], "stationary": self.stationary.tolist(),
+                "log10_rates": log10.tolist(), "eigenvalues": [e.to_dict() for e in self.eigenvalues],
+                "grid_eigenvalues": grid, "guard": self.guard.to_dict()}
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         rows = [f"network of {self.n_states} wells at theta = {self.theta:g}, guard: {self.guard.action}",
                 f"{'':>3} {'f':>12} {'share':>10}  wells at"]
         for k, s in enumerate(self.states):
@@ -196,21 +206,23 @@ class WellNetwork:
             line = f"{k + 2:>18} {_shown(e):>24}"
             if self.grid_spectrum is not None and k + 1 < len(self.grid_spectrum):
                 g = self.grid_spectrum[k + 1]
-                line += f" {_shown(g):>14} {math.expm1((e.log10 - g.log10) * math.log(10)):>+18.2%}" if math.isfinite(e.log10) else f" {_shown(g):>14}"
+                line += f" {_shown(g):>14}"
+                if math.isfinite(e.log10):
+                    line += f" {math.expm1((e.log10 - g.log10) * math.log(10)):>+18.2%}"
             rows.append(line)
         rows += [f"guard: {r.action}: {r.text}" for r in self.guard.reasons]
         return "\n".join(rows)
 
 
-def _shown(e):
+def _shown(e: Estimate) -> str:
     if not math.isfinite(e.log10):
         return "-"
-    error = getattr(e, "relative_error", None)
     text = f"{e.value:.4e}" if e.value > 0 else f"10^{e.log10:.3f}"
-    return text if error is None else f"{text} ({error:.0e})"
+    return f"{text} ({e.relative_error:.0e})"
 
 
-def well_network(V, theta, grid=None, mobility=None, points=None, order="leading"):
+def well_network(V: Potential, theta: float, grid: Grid | None = None, mobility: ArrayLike | None = None,
+                 points: CriticalPoints | None = None, order: str = "leading") -> WellNetwork:
     """Network of all wells of a potential in a box, with Eyring-Kramers rates, beside the spectrum of the
     grid.
 
@@ -256,8 +268,8 @@ def well_network(V, theta, grid=None, mobility=None, points=None, order="leading
     log_c = np.full((len(minima), len(minima)), -np.inf)
     corrected = log_c.copy()
     gate_squares = []
-    for s in saddles:
-        if not s.between or None in s.between or s.between[0] == s.between[1]:
+    for s in passes(saddles):
+        if s.between[0] == s.between[1]:
             continue
         log_cap, (c, square), guard = log_capacity(V, s, theta, root)
         reasons += guard.reasons
@@ -270,41 +282,35 @@ def well_network(V, theta, grid=None, mobility=None, points=None, order="leading
     corrected_masses = masses + theta * np.array([c for c, _ in mass_parts])
     states, shallow = _merged(minima, saddles, theta)
     reasons += shallow
-    gather = lambda log, axis: np.array([_log_total(log.take(s, axis=axis), axis) for s in states])
-    log_mass, mass_change = gather(masses, 0), gather(corrected_masses, 0) - gather(masses, 0)
-    conductance = gather(gather(log_c, 0), 1).T
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore"):  # NaN where a refused well takes part
+        gather = lambda log, axis: np.array([np.logaddexp.reduce(log.take(s, axis), axis) for s in states])
+        log_mass, mass_change = gather(masses, 0), gather(corrected_masses, 0) - gather(masses, 0)
+        conductance = gather(gather(log_c, 0), 1).T
         change = np.nan_to_num(gather(gather(corrected, 0), 1).T - conductance, nan=0.0)
     np.fill_diagonal(conductance, -np.inf)
     left = SECOND_ORDER * theta ** 2 * (max([s for _, s in mass_parts], default=0.0)
                                         + max(gate_squares, default=0.0))
     network = WellNetwork(minima, saddles, states, theta, log_mass, conductance, mass_change, change, left,
-                          Guard(),
-                          inputs={"theta": theta, "potential": repr(V), "order": order})
-    if not any(r.action == REFUSE for r in reasons):
+                          Guard(), inputs={"theta": theta, "potential": repr(V), "order": order})
+    if not Guard(tuple(reasons)).is_refused:
         reasons += _alike(network)
     barriers = _depths(network)
-    network = replace(network, left_error=left + (definition_error(min(barriers) / theta) if barriers
-                                                  else 0.0), guard=Guard() + Guard(tuple(reasons)))
+    left += definition_error(min(barriers) / theta) if barriers else 0.0
+    network = replace(network, left_error=left, guard=Guard() + Guard(tuple(reasons)))
     if order == "next":
         network = replace(network, log_mass=log_mass + mass_change, log_conductance=conductance + change,
                           mass_correction=np.zeros_like(mass_change),
                           conductance_correction=np.zeros_like(change))
     if grid is not None:
-        network = replace(network, grid_spectrum=_spectrum(V, theta, grid, mobility, network.n_states))
+        D = FokkerPlanck(V, theta=theta, grid=grid, mobility=mobility)
+        network = replace(network, grid_spectrum=D.spectrum(max(network.n_states, 2)))
     return network
-
-
-def _log_total(logs, axis):
-    """log of a sum of exponentials; NaN where a refused well takes part."""
-    with np.errstate(invalid="ignore"):
-        return np.logaddexp.reduce(logs, axis=axis)
 
 
 def _points(V, grid, points):
     if points is not None:
         return tuple(points.minima), tuple(points.saddles)
-    if V.minima is not None and getattr(V, "facts_complete", False):
+    if V.minima is not None and V.facts_complete:
         return tuple(V.minima), tuple(V.saddles)
     found = critical_points(V, None if grid is None else grid.bounds, None if grid is None else grid.periodic)
     if not found.minima:
@@ -317,7 +323,7 @@ def _merged(minima, saddles, theta):
     """States: wells joined until each is at least 3 theta deep, and the reasons that name what was merged."""
     group = list(range(len(minima)))
     reasons = []
-    joins = [(s.value, *s.between) for s in saddles if s.between and None not in s.between]
+    joins = [(s.value, *s.between) for s in passes(saddles)]
     while True:
         best = None
         for value, i, j in joins:
@@ -325,18 +331,16 @@ def _merged(minima, saddles, theta):
             if a == b:
                 continue
             for high, low in ((a, b), (b, a)):
-                bottom = min(minima[k].value for k in range(len(minima)) if group[k] == high)
-                other = min(minima[k].value for k in range(len(minima)) if group[k] == low)
+                bottom, other = (min(m.value for m, g in zip(minima, group) if g == k) for k in (high, low))
                 depth = value - bottom
-                if depth < LEAST_BARRIER * theta * (1 - 1e-9) and bottom >= other and (best is None
-                                                                                       or depth < best[0]):
+                is_shallow = depth < LEAST_BARRIER * theta * (1 - 1e-9) and bottom >= other
+                if is_shallow and (best is None or depth < best[0]):
                     best = (depth, high, low)
         if best is None:
             break
         depth, high, low = best
         reasons.append(Reason(WARN, "shallow-well", f"well {high} is only {depth / theta:.2g} theta deep and "
-                              f"was merged with well {low}: "
-                              "for a state of its own lower theta"))
+                              f"was merged with well {low}: for a state of its own lower theta"))
         group = [low if g == high else g for g in group]
     states = sorted({tuple(k for k in range(len(minima)) if group[k] == g) for g in group},
                     key=lambda s: (minima[s[0]].value, s[0]))
@@ -356,11 +360,7 @@ def _alike(network):
     depths = sorted(b for _, _, b, _ in network.hierarchy) if network.n_states > 2 else []
     if any(b - a < SAME_HEIGHT * network.theta for a, b in zip(depths, depths[1:])):
         return [Reason(WARN, "equal-heights", "two barriers of the hierarchy differ by less than "
-                       f"{SAME_HEIGHT:g} theta: read the eigenvalues of the "
-                       "whole network, not the hierarchy")]
+                       f"{SAME_HEIGHT:g} theta: read the eigenvalues of the whole network, not the "
+                       "hierarchy")]
     return []
 
-
-def _spectrum(V, theta, grid, mobility, n_states):
-    from ..fokker_planck.fokker_planck import FokkerPlanck
-    return FokkerPlanck(V, theta=theta, grid=grid, mobility=mobility).spectrum(max(n_states, 2))

@@ -1,15 +1,22 @@
 """What a transition looks like in the plane: committor, reactive current, minimum-energy path and saddles."""
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..core import checks
+from ..core.grid import Grid
 from ..core.results import Estimate, Field
-from ..potentials.stationary.critical import CriticalPoints
-from ..potentials.stationary.energy_path import minimum_energy_path
+from ..fokker_planck.fokker_planck import FokkerPlanck
+from ..potentials.potential import Potential
+from ..potentials.regions import Region
+from ..potentials.stationary.critical import CriticalPoint, CriticalPoints
+from ..potentials.stationary.energy_path import EnergyPath, minimum_energy_path
+from .comparison import default_grid
 from .wells_of import Places
 
 
@@ -36,19 +43,21 @@ class TransitionPicture:
     committor: Field
     current: np.ndarray
     rate: Estimate
-    path: Any
+    path: EnergyPath | None
     points: CriticalPoints
     energy: np.ndarray
-    source: Any
-    target: Any
+    source: Region
+    target: Region
     theta: float
-    inputs: dict = field(default_factory=dict)
+    inputs: dict[str, Any] = field(default_factory=dict)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"transition at theta = {self.theta:g}: rate {self.rate!r}, {self.path!r}"
 
 
-def transition_picture(V, theta, source, target, grid=None, points=None):
+def transition_picture(V: Potential, theta: float, source: ArrayLike | CriticalPoint | Region,
+                       target: ArrayLike | CriticalPoint | Region, grid: Grid | None = None,
+                       points: CriticalPoints | None = None) -> TransitionPicture:
     """Committor, reactive current, minimum-energy path and saddles of a transition in the plane; `fpkit.plot`
     draws it.
 
@@ -64,8 +73,6 @@ def transition_picture(V, theta, source, target, grid=None, points=None):
     -------
     TransitionPicture
     """
-    from ..fokker_planck.fokker_planck import FokkerPlanck
-    from .comparison import default_grid
     if V.ndim != 2:
         raise ValueError(f"the picture is of a plane, this potential has {V.ndim} coordinate(s).")
     theta = checks.number("theta", theta, positive=True)
@@ -78,11 +85,9 @@ def transition_picture(V, theta, source, target, grid=None, points=None):
     slope = np.stack(np.gradient(q.values, *grid.centres))
     path = None
     if places.source_well is not None and places.target_well is not None:
-        try:
+        with contextlib.suppress(ValueError):  # one of the ends is a flat floor: no path in the picture
             path = minimum_energy_path(V, places.minima[places.source_well],
                                        places.minima[places.target_well], grid.bounds, grid.periodic)
-        except ValueError:
-            pass  # one of the ends is a flat floor: the picture goes without a path
     with np.errstate(invalid="ignore"):
         energy = np.where(D.inside, V(grid.points), np.nan)
     return TransitionPicture(q, theta * D.gibbs.values * slope, D.rate(places.source, places.target), path,

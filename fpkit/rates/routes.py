@@ -3,19 +3,26 @@ why it cannot."""
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Callable
+from typing import Any
 
 import numpy as np
 
+from ..core.grid import Grid
 from ..core.results import Estimate
+from ..fokker_planck.fokker_planck import FokkerPlanck
+from ..langevin.dynamics.walls import Walls
+from ..langevin.first_passage.exit_time import exit_time
+from ..langevin.first_passage.splitting import multilevel_splitting
+from ..potentials.potential import Potential
 from ..potentials.stationary.critical import CriticalPoints
-from .estimates import rate_estimate
 from .eyring_kramers import eyring_kramers
 from .free_energy import free_energy_rate
-from .guard import SAME_HEIGHT, WARN, Guard, Reason
+from .guard import SAME_HEIGHT, WARN, Guard, Reason, rate_estimate
 from .network import well_network
+from .wells_of import Places
 
 LONGEST_DIRECT = 6.0                             # theta: above it simulated paths wait too long
 SPLITTING = (4.0, 20.0)                          # theta: where splitting is worth its cost
@@ -29,10 +36,10 @@ MANY_STEPS = 4e8                                 # steps of all paths together b
 class Question:
     """One row of the table: what all routes of one temperature share."""
 
-    V: Any
+    V: Potential
     theta: float
-    places: Any
-    grid: Any
+    places: Places
+    grid: Grid | None
     mobility: Any
     refine: bool
     n_paths: int
@@ -41,7 +48,6 @@ class Question:
 
     @cached_property
     def diffusion(self):
-        from ..fokker_planck.fokker_planck import FokkerPlanck
         if self.grid is None:
             raise ValueError("this method needs a grid: give grid=fpkit.Grid(...)"
                              + (", possible up to three dimensions." if self.V.ndim > 3 else "."))
@@ -94,12 +100,10 @@ class Question:
         saddles, guard = self.gates
         p = self.places
         found = eyring_kramers(self.V, p.minima[p.source_well], saddles, self.theta, self.mobility, order)
-        inputs = {**found.inputs}
-        error = inputs.pop("relative_error") + (ONE_GATE_OF_MANY if {"series", "several-wells"}
-                                                & set(guard.codes) else 0.0)
-        guard = guard + found.guard
-        inputs.pop("guard")
-        return rate_estimate(found.log10 * math.log(10), error, found.method, guard, inputs)
+        is_part = bool({"series", "several-wells"} & set(guard.codes))
+        error = found.inputs["relative_error"] + (ONE_GATE_OF_MANY if is_part else 0.0)
+        return rate_estimate(found.log10 * math.log(10), error, found.method, guard + found.guard,
+                             found.inputs)
 
 
 def _from_time(tau, method):
@@ -132,9 +136,9 @@ def _gap(q):
 
 def _exit_rate(q):
     p = q.places
-    rivals = [k for k, m in enumerate(p.minima) if k not in (p.source_well, p.target_well) and p.source_well
-              is not None
-              and m.value < p.minima[p.source_well].value + SAME_HEIGHT * q.theta
+    others = [] if p.source_well is None else [m for k, m in enumerate(p.minima)
+                                               if k not in (p.source_well, p.target_well)]
+    rivals = [m for m in others if m.value < p.minima[p.source_well].value + SAME_HEIGHT * q.theta
               and not p.target.contains(m.x)]
     if rivals:
         raise ValueError(f"{len(rivals)} other well(s) outside the target share the quasi-stationary "
@@ -167,7 +171,8 @@ def _time_step(q):
     if q.dt is not None:
         return q.dt
     curvatures = [np.abs(c.eigenvalues).max() for c in (*q.places.minima, *q.places.saddles)]
-    scale = 1.0 if q.mobility is None else float(np.linalg.eigvalsh(np.atleast_2d(_matrix(q.mobility, q.V.ndim)))[-1])
+    scale = 1.0 if q.mobility is None else float(
+        np.linalg.eigvalsh(np.atleast_2d(_matrix(q.mobility, q.V.ndim)))[-1])
     return STEP / max(max(curvatures) * scale, 1e-12)
 
 
@@ -179,12 +184,10 @@ def _matrix(mobility, ndim):
 def _walls(q):
     if q.grid is None:
         return None
-    from ..langevin.dynamics.walls import Walls
     return Walls(q.grid.bounds, ["periodic" if p else "reflecting" for p in q.grid.periodic])
 
 
 def _paths(q):
-    from ..langevin.first_passage.exit_time import exit_time
     if q.height > LONGEST_DIRECT:
         raise ValueError(f"the barrier is {q.height:.3g} theta: paths wait too long, direct simulation is "
                          f"for up to {LONGEST_DIRECT:g} theta; take splitting.")
@@ -194,8 +197,7 @@ def _paths(q):
         raise ValueError(f"the paths would need about {expected * q.n_paths:.1e} steps; give fewer paths or "
                          "a larger dt, or take splitting.")
     return _from_time(exit_time(q.V, q.theta, q.source_point, q.places.target, dt, q.n_paths, q.seed,
-                                extrapolate=True, mobility=q.mobility, walls=_walls(q)),
-                      "exit time of paths")
+                                extrapolate=True, mobility=q.mobility, walls=_walls(q)), "exit time of paths")
 
 
 def _expected_steps(q, dt):
@@ -206,11 +208,10 @@ def _expected_steps(q, dt):
 
 
 def _splitting(q):
-    from ..langevin.first_passage.splitting import multilevel_splitting
     low, high = SPLITTING
     if not low <= q.height <= high:
-        raise ValueError(f"the barrier is {q.height:.3g} theta: splitting is for {low:g} to {high:g} theta"
-                         + ("; paths do it directly." if q.height < low else "."))
+        raise ValueError(f"the barrier is {q.height:.3g} theta: splitting is for {low:g} to {high:g} "
+                         "theta" + ("; paths do it directly." if q.height < low else "."))
     source, target = q.places.wide_source, q.places.target
     dt = 2 * _time_step(q)                       # the bias in dt stays below the scatter of the repeats
     score = q.diffusion.committor(source, target) if 1 < q.V.ndim <= 3 and q.grid is not None else None
@@ -221,8 +222,10 @@ def _splitting(q):
 
 @dataclass(frozen=True)
 class Route:
+    """What a method computes, in words and as a function of the question."""
+
     quantity: str
-    ask: Callable
+    ask: Callable[[Question], Estimate]
 
 
 ROUTES = {

@@ -4,8 +4,8 @@ Along a direction v of the saddle the other coordinates are relaxed: for each u 
 rest where the gradient has no component across v, with the rise g(u) = f(x(u)) - f_s and the Hessian across
 v, with eigenvalues -mu(u) (if v is stable) and h_i(u). Then [1]_
 
-    v stable:    cap = theta exp(-f_s/theta) int du exp(-g/theta) sqrt(mu/(2 pi theta)) prod sqrt(2 pi theta/h_i)
-    v unstable:  1/cap = exp(f_s/theta)/theta int du exp(g/theta) / prod sqrt(2 pi theta/h_i).
+    v stable:    cap = theta exp(-f_s/theta) int du exp(-g/theta) sqrt(mu/(2 pi theta)) P(u)
+    v unstable:  1/cap = exp(f_s/theta)/theta int du exp(g/theta)/P(u),    P = prod sqrt(2 pi theta/h_i).
 
 With g a parabola both are the Eyring-Kramers formula. For a quartic top, g = -c u^4, the second integral is
 Gamma(1/4)/(2 (beta c)^(1/4)); for a pitchfork, g = h u^2/2 + c u^4, the first one is a Bessel function of
@@ -17,6 +17,8 @@ exp(-barrier/theta); above, the error is of the order of sqrt(theta).
 from __future__ import annotations
 
 import numpy as np
+
+from ..core.quadrature import log_integral, simpson
 
 N_POINTS = 81  # Simpson's rule; the integrand is smooth and at its ends below e^-30
 DEEP = 30.0                                      # theta: where the profile counts as finished
@@ -32,8 +34,7 @@ def log_capacity(V, saddle, theta, root, soft):
     one).
 
     Returns the logarithm and a relative error: what replacing the stiff directions along the profile by their
-    values at the saddle would change, which is of the order of the terms left out.
-    """
+    values at the saddle would change, which is of the order of the terms left out. """
     h = root.T @ V.hessian(saddle.x) @ root
     w, axes = np.linalg.eigh(h)
     to_x = root @ axes
@@ -48,13 +49,13 @@ def log_capacity(V, saddle, theta, root, soft):
         unstable, stable = others[:, 0], others[:, 1:]
         if (unstable >= 0).any() or (stable <= 0).any():
             raise SoftDirectionError("the ridge is lost along it")
-        log_rest = 0.5 * np.log(-unstable / (2 * np.pi * theta)) + 0.5 * np.log(2 * np.pi * theta
-                                                                                / stable).sum(1)
+        log_rest = 0.5 * np.log(-unstable / (2 * np.pi * theta))
+        log_rest = log_rest + 0.5 * np.log(2 * np.pi * theta / stable).sum(1)
         sign = -1.0
     weight = _simpson(u)
-    log_integral = _log_sum(sign * rise / theta + log_rest, weight)
-    plain = _log_sum(sign * rise / theta, weight) + log_rest[np.argmin(np.abs(u))]
-    return float(base - sign * log_integral), float(abs(np.expm1(log_integral - plain)))
+    log_total = log_integral(sign * rise / theta + log_rest, weight)
+    plain = log_integral(sign * rise / theta, weight) + log_rest[np.argmin(np.abs(u))]
+    return float(base - sign * log_total), float(abs(np.expm1(log_total - plain)))
 
 
 def _profile(V, saddle, to_x, w, theta, soft):
@@ -120,12 +121,6 @@ def _simpson(u):
         pieces = [(0, middle), (middle, len(u) - 1)]
     weight = np.zeros(len(u))
     for a, b in pieces:
-        pattern = np.tile([2.0, 4.0], (b - a) // 2 + 1)[: b - a + 1]
-        pattern[0] = pattern[-1] = 1.0
-        weight[a:b + 1] += pattern * (u[b] - u[a]) / (b - a) / 3
+        weight[a:b + 1] += simpson(b - a + 1) * (u[b] - u[a]) / (b - a) / 3
     return weight
 
-
-def _log_sum(exponent, weight):
-    top = exponent.max()
-    return top + np.log((weight * np.exp(exponent - top)).sum())

@@ -49,3 +49,16 @@ def test_equal_grids_are_equal():
 def test_bad_edges_are_refused(edges):
     with pytest.raises(ValueError, match="increasing"):
         fp.Grid.from_edges(edges)
+
+
+def test_coarsening_undoes_refinement_and_keeps_the_walls():
+    rng = np.random.default_rng(4)
+    for grid in (fp.Grid([(-1, 2), (0, 5)], (7, 4)), fp.Grid([(0, 1)], 12, periodic=True),
+                 fp.Grid.from_edges([np.cumsum(rng.random(9)), np.cumsum(rng.random(6))]),
+                 fp.Grid([(0, 1)] * 2, (4, 6), mask=rng.random((4, 6)) < 0.6)):
+        assert grid.refined().coarsened() == grid
+        half = grid.coarsened(0.25)
+        assert half.bounds == grid.bounds and half.shape == tuple((n + 1) // 2 for n in grid.shape)
+    assert fp.Grid([(0, 1)], 5, mask=np.array([1, 1, 0, 1, 1], bool)).coarsened() is None
+    half = fp.Grid([(0, 1)], 4, mask=np.array([1, 0, 1, 1], bool))
+    assert half.coarsened().inside.tolist() == [False, True] and half.coarsened(0.5).inside.all()

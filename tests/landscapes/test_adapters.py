@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 import fpkit as fp
-from fpkit.landscapes.adapters import array_parameters, jax_parameters, keras_parameters, sklearn_parameters, torch_parameters
+from fpkit.landscapes.adapters import (
+    array_parameters,
+    jax_parameters,
+    keras_parameters,
+    sklearn_parameters,
+    torch_parameters,
+)
 
 RNG = np.random.default_rng(0)
 
@@ -32,9 +38,9 @@ def test_keras_models_keep_their_weights_in_order_and_type():
     model = Model()
     vector, layout, load = keras_parameters(model)
     load(vector * 2)
-    assert model.weights[0].dtype == np.float32 and np.array_equal(model.weights[0].ravel(),
-                                                                   2
-                                                                   * vector[:12].astype("f4")) and layout.filter_axis == -1
+    assert (model.weights[0].dtype == np.float32 and np.array_equal(model.weights[0].ravel(),
+                                                                    2 * vector[:12].astype("f4"))
+            and layout.filter_axis == -1)
 
 
 def test_pytrees_come_back_in_their_structure(monkeypatch):

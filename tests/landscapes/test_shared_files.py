@@ -3,15 +3,19 @@ import numpy as np
 import pytest
 
 import fpkit as fp
-from fpkit.landscapes.files.reading import describe
 from fpkit.landscapes.analysis.sampled_chain import SampledDiffusion
 from fpkit.landscapes.analysis.thermodynamics import thermodynamics
+from fpkit.landscapes.files.reading import describe
 from fpkit.landscapes.surface.wells import find_wells
 
-SINGLE, THREE, LINE = "resnet56_cifar10_filter_101x101", "resnet56_cifar10_three_checkpoints_51x51_nonfinite", "resnet56_cifar10_line_101_diverged"
+SINGLE, THREE, LINE = ("resnet56_cifar10_filter_101x101",
+                       "resnet56_cifar10_three_checkpoints_51x51_nonfinite",
+                       "resnet56_cifar10_line_101_diverged")
 CLEAN, ADVERSARIAL = "resnet50_cifar10_pca_31x31_clean", "resnet50_cifar10_pca_31x31_adversarial"
-UNFINISHED, NEGATIVE, SMALL = "mnist_small_dense_25x25_unfinished", "mnist_cnn_15x15_negative_loss", "cifar10_net_pca_10x10"
-TRAJECTORY, SETUP, DIGITS = "cifar10_net_pca_trajectory", "cifar10_net_setup_only", "own_digits_mlp_three_minima_41x41"
+UNFINISHED, NEGATIVE, SMALL = ("mnist_small_dense_25x25_unfinished", "mnist_cnn_15x15_negative_loss",
+                               "cifar10_net_pca_10x10")
+TRAJECTORY, SETUP, DIGITS = ("cifar10_net_pca_trajectory", "cifar10_net_setup_only",
+                             "own_digits_mlp_three_minima_41x41")
 
 # file: shape, x range, y range, (valid, unfinished, diverged), minimum, index, maximum, minima with 8 and 4
 # neighbours
@@ -124,9 +128,8 @@ def test_all_minima_of_the_negative_surface_lie_in_corners(land):
 
 
 def test_spacings_differ_between_the_axes(land):
-    assert land(CLEAN).spacing == pytest.approx((1.5,
-                                                 4 / 3)) and land(SMALL).spacing == pytest.approx((4 / 9,
-                                                                                                   2 / 9))
+    assert (land(CLEAN).spacing == pytest.approx((1.5, 4 / 3))
+            and land(SMALL).spacing == pytest.approx((4 / 9, 2 / 9)))
 
 
 def test_the_unfinished_file_is_refused_with_both_reasons(land, shared_landscapes):
@@ -146,8 +149,8 @@ def test_setup_and_trajectory_files_are_told_apart(shared_landscapes):
     facts = describe(shared_landscapes / f"{SETUP}.h5")
     assert facts["kind"] == "set up, never computed" and facts["shape"] == [51, 51]
     facts = describe(shared_landscapes / f"{TRAJECTORY}.h5")
-    assert facts["points"] == 20 and facts["last"] == [0.0,
-                                                       0.0] and facts["first"] == pytest.approx([2.38013506, 0.34895596], abs=1e-8)
+    assert (facts["points"] == 20 and facts["last"] == [0.0, 0.0]
+            and facts["first"] == pytest.approx([2.38013506, 0.34895596], abs=1e-8))
 
 
 def test_the_pair_under_the_clean_gibbs_density(land):
@@ -184,6 +187,6 @@ def test_the_metric_sets_the_slow_times_of_the_digits_file(land):
     digits = land(DIGITS)
     for theta, slow in {0.02: 5.995e-11, 0.05: 5.814e-7, 0.1: 2.051e-5}.items():
         chain = SampledDiffusion(digits, theta, np.linalg.inv(digits.gram))
-        S, _ = chain.symmetric_generator()
+        S, _ = chain.chain.symmetric_generator()
         values = np.sort(-eigsh(S, k=2, sigma=1e-9, return_eigenvectors=False))
         assert values[1] == pytest.approx(slow, rel=3e-4) and abs(values[0]) < 1e-15

@@ -24,12 +24,12 @@ def test_model_a_by_paths_finite_volumes_and_formula():
     """Three standard errors: each of the two comparisons fails by accident with probability .003."""
     table = ravine((1.0, 2.0), n_paths=400)
     for row in table.rows:
-        assert row["finite_volumes"] == pytest.approx(row["walk"],
-                                                      rel=2e-3) and row["reduced"] == pytest.approx(row["walk"], rel=1e-4)
+        assert row["finite_volumes"] == pytest.approx(row["walk"], rel=2e-3) and row[
+            "reduced"] == pytest.approx(row["walk"], rel=1e-4)
         assert abs(row["t_grok"] - row["walk"]) < 3 * row["t_grok"].error
     widening = ravine((2.0,), kappa=0.5, n_paths=50).rows[0]
-    assert widening["finite_volumes"] == pytest.approx(widening["reduced"],
-                                                       rel=0.02) and widening["reduced"] < 0.8 * widening["walk"]
+    assert widening["finite_volumes"] == pytest.approx(widening["reduced"], rel=0.02) and widening[
+        "reduced"] < 0.8 * widening["walk"]
 
 
 def test_model_b_by_paths_finite_volumes_and_reduced_form():
@@ -54,7 +54,8 @@ def made_up(law, spread, n_steps=8000, seed=0):
 
 def test_each_law_is_recognised_with_censored_runs():
     power = fit_laws(made_up(lambda f: 20 * (f - 0.38) ** -1.5, 0.1), 20)
-    assert power["power"].aic + 6 < power["exponential"].aic and power["power"].critical == pytest.approx(0.38, abs=0.015)
+    assert power["power"].aic + 6 < power["exponential"].aic and power["power"].critical == pytest.approx(
+        0.38, abs=0.015)
     assert power["power"].critical_interval[0] < 0.38 < power["power"].critical_interval[1]
     straight = made_up(lambda f: np.exp(12 - 9 * f), 0.2, n_steps=4000)
     assert straight.n_censored.sum() > 5
@@ -65,10 +66,8 @@ def test_each_law_is_recognised_with_censored_runs():
 def test_censored_runs_count_as_late_in_medians():
     found = made_up(lambda f: 0 * f + 100, 0.0)
     found.t_grokked[0, :3] = np.inf
-    assert np.isinf(found.medians()[0]) and found.medians()[1] == 400 and found.n_censored.tolist() == [3, 0,
-                                                                                                        0, 0,
-                                                                                                        0, 0,
-                                                                                                        0]
+    assert np.isinf(found.medians()[0]) and found.medians()[1] == 400 and found.n_censored.tolist() == [
+        3, 0, 0, 0, 0, 0, 0]
     assert "> 8000" in repr(found)
 
 
@@ -99,13 +98,14 @@ def net():
 def test_the_compiled_risk_of_the_bump_network_is_the_problems(net):
     z = np.random.default_rng(0).normal(size=(6, 4))
     V = net.problem.potential(net.l2)
-    assert net.potential(z) == pytest.approx(V(z),
-                                             rel=1e-13) and net.potential.gradient(z) == pytest.approx(V.gradient(z), rel=1e-11, abs=1e-14)
+    assert net.potential(z) == pytest.approx(V(z), rel=1e-13) and net.potential.gradient(z) == pytest.approx(
+        V.gradient(z), rel=1e-11, abs=1e-14)
 
 
 def test_its_wells_are_minima_and_mirror_images_are_too(net):
     for x in (net.rise.x, net.fall.x, *net.mirrors):
-        assert np.linalg.norm(net.potential.gradient(x)) < 1e-8 and np.linalg.eigvalsh(net.potential.hessian(x))[0] > 0
+        assert np.linalg.norm(net.potential.gradient(x)) < 1e-8 and np.linalg.eigvalsh(
+            net.potential.hessian(x))[0] > 0
     assert net.potential(net.mirrors[0]) == pytest.approx(net.rise.value, rel=1e-12) and net.barrier() > 0
 
 

@@ -4,7 +4,7 @@ import pytest
 
 import fpkit as fp
 from fpkit.learning.classifiers import wine
-from fpkit.learning.curvature import equipartition_temperature, largest_curvature, noise_temperature, spectrum
+from fpkit.learning.curvature import largest_curvature, noise_temperature, spectrum
 from fpkit.learning.factorisation import MatrixFactorisation
 from fpkit.learning.modular_addition import ModularAddition, train
 from fpkit.learning.sgld import sgld
@@ -18,7 +18,8 @@ def test_gradient_descent_takes_the_stated_steps():
     for _ in range(3):
         m = 0.9 * m + P.gradient(x)
         x = x * (1 - 0.05) - 0.1 * m
-    assert run.x == pytest.approx(x, rel=1e-13) and run.history["norm"][-1] == pytest.approx(np.linalg.norm(x))
+    assert run.x == pytest.approx(x,
+                                  rel=1e-13) and run.history["norm"][-1] == pytest.approx(np.linalg.norm(x))
 
 
 def test_minibatch_training_uses_the_stated_members():
@@ -61,14 +62,6 @@ def test_noise_temperature_is_that_of_sampled_minibatches():
     assert float(noise_temperature(problem, x, problem.n_train, 0.1)) == 0
 
 
-def test_equipartition_measures_the_temperature_of_a_quadratic():
-    rng = np.random.default_rng(0)
-    curvature, theta = np.array([0.5, 1.0, 4.0]), 0.3
-    x = 2.0 + rng.normal(size=(40_000, 3)) * np.sqrt(theta / curvature)
-    found = equipartition_temperature(x, (x - 2.0) * curvature)
-    assert abs(found - theta) < 4 * found.error
-
-
 # ---- SGLD ----
 
 def test_sgld_is_the_path_of_simulate():
@@ -76,7 +69,8 @@ def test_sgld_is_the_path_of_simulate():
     paths = fp.simulate(P.potential(l2=0.1), 1e-3, P.start(), 0.02, 50, n_paths=3, seed=4, save_every=10)
     assert (run.x == paths.x).all() and run.steps.tolist() == [0, 20, 40, 50]
     assert run.history["displacement"][1] == pytest.approx(((paths.paths[:, 2] - P.start()) ** 2).sum(-1))
-    assert run.history["train_loss"][-1] == pytest.approx(P.risk(run.x)) and run.times[-1] == pytest.approx(1.0)
+    assert run.history["train_loss"][-1] == pytest.approx(P.risk(run.x)) and run.times[-1] == pytest.approx(
+        1.0)
 
 
 def test_without_temperature_sgld_is_gradient_descent():

@@ -26,8 +26,8 @@ def test_risk_is_the_mean_loss_and_the_gap_their_difference(case):
     assert problem.risk(x) == pytest.approx(problem.losses(x).mean(), rel=1e-14)
     assert problem.gap(x) == pytest.approx(problem.risk(x, "test") - problem.risk(x), rel=1e-12)
     scores = problem.scores(x)
-    assert scores["train_loss"] == pytest.approx(problem.loss(x),
-                                                 rel=1e-12) and scores["test_loss"] == pytest.approx(problem.risk(x, "test"), rel=1e-12)
+    assert scores["train_loss"] == pytest.approx(problem.loss(x), rel=1e-12) and scores[
+        "test_loss"] == pytest.approx(problem.risk(x, "test"), rel=1e-12)
 
 
 def test_gradient_is_the_slope_of_the_risk(case):
@@ -65,7 +65,8 @@ def test_the_mean_of_the_members_gradients_is_the_gradient(case):
                                                                                          rel=1e-10, abs=1e-13)
     members = problem.minibatch(3, 5, 1)
     assert set(members) <= set(problem._index["train"]) and len(set(members)) == 3
-    assert problem.gradient(x, members) == pytest.approx(G[np.searchsorted(problem._index["train"], members)].mean(0), rel=1e-9, abs=1e-12)
+    assert problem.gradient(x, members) == pytest.approx(
+        G[np.searchsorted(problem._index["train"], members)].mean(0), rel=1e-9, abs=1e-12)
 
 
 def test_the_potential_is_the_confined_risk(case):

@@ -20,9 +20,8 @@ def line_table():
 
 def test_all_routes_agree_within_their_stated_errors_from_3_to_500_theta(line_table):
     assert line_table.agrees.all() and line_table.barrier == pytest.approx(1.0)
-    assert line_table.references[1:] == ("rate",
-                                         ) * 5 and line_table["rate"][-1].log10 == pytest.approx(-217.193,
-                                                                                                 abs=1e-3)
+    assert line_table.references[1:] == ("rate",) * 5 and line_table["rate"][-1].log10 == pytest.approx(
+        -217.193, abs=1e-3)
 
 
 def test_the_public_constants_are_the_cells(line_table):
@@ -54,7 +53,8 @@ def test_a_method_that_refuses_leaves_its_sentence_and_the_table_goes_on():
     table = fp.compare_rates(V, V.minima[0], V.minima[1], [0.1, 0.05], methods=FAST)
     for k in range(2):
         e = table["eyring-kramers"][k]
-        assert math.isnan(e) and "flat" in e.status and table.guards[k].action == "refuse" and "flat-well" in table.guards[k].codes
+        assert math.isnan(e) and "flat" in e.status and table.guards[
+            k].action == "refuse" and "flat-well" in table.guards[k].codes
         assert table["free-energy"][k] == pytest.approx(table["rate"][k], rel=1e-3)
     text = repr(table)
     assert "[a]" in text and "free-energy" in text and max(map(len, text.splitlines()[:8])) <= 120
@@ -65,8 +65,8 @@ def test_wells_behind_each_other_are_told_and_left_to_the_network():
     table = fp.compare_rates(V, V.minima[0], V.minima[2], [0.05], methods=FAST)
     assert "series" in table.guards[0].codes and "wells" in table["gap"][0].status
     assert not table.evidence[0][table.methods.index("eyring-kramers")]
-    assert table.difference[0][table.methods.index("network")] == pytest.approx(0,
-                                                                                abs=0.05) and table.agrees.all()
+    assert table.difference[0][table.methods.index("network")] == pytest.approx(
+        0, abs=0.05) and table.agrees.all()
 
 
 def test_a_soft_saddle_is_named_and_integrated():
@@ -103,7 +103,8 @@ def test_tables_travel_as_json_and_hdf5(line_table, tmp_path):
     assert repr(back) == repr(line_table) and back.inputs == line_table.inputs
     np.testing.assert_array_equal(back.log10, line_table.log10)
     plain = json.loads(json.dumps(line_table.to_dict(), allow_nan=False))
-    assert plain["cells"]["rate"][2]["value"] == line_table["rate"][2].value and plain["references"][0] is not None
+    assert plain["cells"]["rate"][2]["value"] == line_table["rate"][2].value and plain["references"][
+        0] is not None
     with pytest.raises(ValueError, match="no rates table"):
         import h5py
         with h5py.File(tmp_path / "other.h5", "w"):
@@ -154,9 +155,8 @@ def test_the_command_prints_the_table_and_its_json(capsys, tmp_path):
     words = ["rates", "double_well", "--from", "-1", "--to", "halfspace", "1", "1.0", "--theta", "0.2", "0.1",
              "--methods", "mfpt", "eyring-kramers"]
     assert main([*words, "-o", str(tmp_path / "t.h5"), "--figure", str(tmp_path / "t.svg")]) == 0
-    assert "eyring-kramers" in capsys.readouterr().out and fp.RatesTable.load(tmp_path
-                                                                              / "t.h5").methods == ("mfpt",
-                                                                                                    "eyring-kramers")
+    assert "eyring-kramers" in capsys.readouterr().out and fp.RatesTable.load(tmp_path / "t.h5").methods == (
+        "mfpt", "eyring-kramers")
     assert main([*words, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert 1 / told["cells"]["mfpt"][1]["value"] == pytest.approx(25527.09136429, rel=1e-9)

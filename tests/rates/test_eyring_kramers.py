@@ -44,8 +44,7 @@ def test_the_slope_of_the_error_is_the_next_order(V, source, target):
     saddle = V.saddles[0]
     well = min(V.minima, key=lambda m: abs(m.x[0] - source))
     slopes = [math.expm1(fp.eyring_kramers(V, well, saddle, theta).log10 * LOG10
-                         - exact_rate(V, theta, source, target)) / theta
-              for theta in (0.02, 0.01)]
+                         - exact_rate(V, theta, source, target)) / theta for theta in (0.02, 0.01)]
     root = np.eye(1)
     c = expansions.well_correction(V, well.x, 0.01,
                                    root).c + expansions.saddle_correction(V, saddle.x, 0.01, root).c
@@ -117,9 +116,8 @@ def test_equal_gates_beside_each_other_add():
 def test_tiny_rates_keep_their_logarithm():
     V = fp.catalogue.double_well()
     k = fp.eyring_kramers(V, [-1], [0], 1e-5)
-    assert float(k) == 0.0 and k.log10 == pytest.approx(-1e5 / LOG10
-                                                        + math.log10(math.sqrt(32) / (2 * math.pi)),
-                                                        rel=1e-12)
+    assert float(k) == 0.0 and k.log10 == pytest.approx(-1e5 / LOG10 + math.log10(math.sqrt(32)
+                                                                                  / (2 * math.pi)), rel=1e-12)
     assert 0 < k.relative_error < 1e-4 and "10^-43429" in repr(k)
 
 
@@ -197,8 +195,8 @@ def test_strong_friction_is_overdamped_and_weak_friction_is_refused():
 
 def test_the_turnover_has_both_its_limits():
     V, theta = fp.catalogue.double_well(), 0.05
-    action = 2 * np.trapezoid(np.sqrt(2 * np.maximum(1 - (np.linspace(-math.sqrt(2), 0, 200001) ** 2
-                                                          - 1) ** 2, 0)), dx=math.sqrt(2) / 200000)
+    action = 2 * np.trapezoid(np.sqrt(2 * np.maximum(1 - (np.linspace(-math.sqrt(2), 0, 200001) ** 2 - 1)
+                                                     ** 2, 0)), dx=math.sqrt(2) / 200000)
     # half: it settles in either well
     weak = 1e-5 * action / theta * math.sqrt(8) / (2 * math.pi) * math.exp(-1 / theta) / 2
     assert fp.kramers_turnover(V, [-1], [0], theta, 1e-5) == pytest.approx(weak, rel=0.02)

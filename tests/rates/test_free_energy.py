@@ -16,8 +16,7 @@ def line(V, theta, a, b):
 
 @pytest.mark.parametrize("name, ends, heights",
                          [("double_well", (-1, 1), (10, 40)), ("flat_bottomed", (-1.25, 1.25), (10, 40)),
-                          ("sharp_and_wide", (-1, 1), (10, 40)),
-                                                ("rugged", None, (10, 20))])
+                          ("sharp_and_wide", (-1, 1), (10, 40)), ("rugged", None, (10, 20))])
 def test_in_one_dimension_the_form_is_within_a_tenth_of_a_percent_from_ten_theta_on(name, ends, heights):
     V = fp.catalogue.get(name)
     a, b = ends if ends else (V.minima[0].x[0], V.minima[1].x[0])
@@ -57,7 +56,9 @@ def test_wide_wells_win_by_their_entropy():
     grid = fp.Grid(V.box, (96, 96))
     narrow, wide = (fp.free_energy(V, theta, fp.HalfSpace([s, 0], 0.0), grid) for s in (-1, 1))
     ratio = math.exp((narrow.free_energy - wide.free_energy) / theta)
-    assert ratio == pytest.approx(5.0, rel=0.05) and wide.entropy - narrow.entropy == pytest.approx(math.log(5), rel=0.1)
+    assert ratio == pytest.approx(5.0,
+                                  rel=0.05) and wide.entropy - narrow.entropy == pytest.approx(math.log(5),
+                                                                                               rel=0.1)
     D = fp.FokkerPlanck(V, theta=theta, grid=grid)
     occupied = D.probability(fp.HalfSpace([1, 0], 0.0)) / D.probability(fp.HalfSpace([-1, 0], 0.0))
     assert ratio == pytest.approx(occupied, rel=1e-9)

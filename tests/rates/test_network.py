@@ -89,8 +89,7 @@ def four_wells():
 def test_the_four_well_network_has_the_known_error_over_theta(four_wells, theta, slopes):
     V, points = four_wells
     gaps = [fp.FokkerPlanck(fp.Potential(f), theta=theta, grid=fp.Grid([(-2, 2)], 60)).spectrum(2)[1].log10
-            * LOG10
-            for f in ("(x**2 - 1)**2 + 0.3*x", "1.3*(x**2 - 1)**2 - 0.2*x")]
+            * LOG10 for f in ("(x**2 - 1)**2 + 0.3*x", "1.3*(x**2 - 1)**2 - 0.2*x")]
     exact = sorted([*gaps, float(np.logaddexp(*gaps))])
     for order, bounds in (("leading", slopes), ("next", (0.08, 0.08))):
         values = fp.well_network(V, theta, points=points, order=order).eigenvalues

@@ -120,8 +120,8 @@ class Chain:
                            (np.concatenate([i, j, kept]), np.concatenate([j, i, kept]))), shape=(n, n))
 
     def symmetric_generator(self, cells=None):
-        """S = D^1/2 Q D^-1/2 of the generator Q without killing, sparse and symmetric over the states (or some
-        flat `cells`, all other cells and their edges left out), and the cells."""
+        """S = D^1/2 Q D^-1/2 of the generator Q without killing, symmetric, and its cells: the states
+        or, with all other cells and their edges left out, some flat `cells`."""
         from scipy.sparse import coo_matrix
         cells = np.flatnonzero(self.states) if cells is None else np.asarray(cells)
         place = np.full(self.n_cells, -1)

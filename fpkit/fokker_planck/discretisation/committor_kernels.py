@@ -210,12 +210,13 @@ def _patches(L, value, p, numbers, exponents, ends, places, points, rule, n_firs
             for q in range(4):
                 out[k, q] = log(mass[q, l]) - least[l] if c >> q & 1 else -np.inf
             every = c00 and c01 and c10 and c11
-            along_x, along_y = y_low[n * L:], x_low[(n + ny) * L:]
-            out[k, 4] = log_mx + _conductance(L, log_rx, l, c00 and c10, every, 0, hy, weight_y, along_x, theta)
-            out[k, 6] = log_my + _conductance(L, log_ry, l, c00 and c01, every, 0, hx, weight_x, along_y, theta)
-            along_x, along_y = y_high[n * L:], x_high[(n + ny) * L:]
-            out[k, 5] = log_mx + _conductance(L, log_rx, l, c01 and c11, every, 1, hy, weight_y, along_x, theta)
-            out[k, 7] = log_my + _conductance(L, log_ry, l, c10 and c11, every, 1, hx, weight_x, along_y, theta)
+            for s in range(2):                           # the low and the high side
+                is_x, is_y = (c01 and c11, c10 and c11) if s else (c00 and c10, c00 and c01)
+                hat_y, hat_x = (y_high, x_high) if s else (y_low, x_low)
+                out[k, 4 + s] = log_mx + _conductance(L, log_rx, l, is_x, every, s, hy, weight_y,
+                                                      hat_y[n * L:], theta)
+                out[k, 6 + s] = log_my + _conductance(L, log_ry, l, is_y, every, s, hx, weight_x,
+                                                      hat_x[(n + ny) * L:], theta)
 
 
 _signature = types.void(integer, FUNCTION["value"], numbers_1d, numbers_1d, types.UniTuple(numbers_2d, 3),
@@ -228,8 +229,8 @@ def patches(lanes, value, p, numbers, exponents, ends, places, points, rule, out
     """out (n, 8): logarithms of the masses of patches (P, Q) for cells (0, 0), (0, 1), (1, 0), (1, 1), and of
     the conductances along x on the low and high side of y and along y on the low and high side of x.
 
-    numbers: beta, f0, theta, log_mx, log_my. exponents = (B, Bx, By): B (n, points) is beta (f - f0), asked of
-    `value` where it has no rows; Bx, By the same minus the log mobility of each axis where that changes with
+    numbers: beta, f0, theta, log_mx, log_my. exponents = (B, Bx, By): B (n, points) is beta (f - f0), asked
+    of `value` where it has no rows; Bx, By the same minus the log mobility of an axis where that changes with
     the place (else no rows, and log_mx, log_my are its logarithms). ends = (xs, ys), each (3, n_patches): low
     end, face and high end. places (3, n): P, Q, and bits 2 a + b that say that cell (a, b) is a state.
     points: Gauss points of half a patch along x and y; rule as in `_hats`. lanes: patches that go together.

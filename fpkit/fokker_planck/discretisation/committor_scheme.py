@@ -21,7 +21,7 @@ STEP = 2.5                   # change of beta f on one of the sub-intervals of h
 MAX_PIECES = 16
 POINTS = 1_500_000           # held at a time where the exponents are given to the kernel
 MANY = 256  # points of a quadrant beyond which fewer patches go together, to stay in the cache
-FAR = 190.0  # theta above the weight limit: beyond the limit a few digits, beyond this the magnitude is enough
+FAR = 190.0  # theta above the weight limit: beyond the limit few digits are enough, beyond this the magnitude
 
 
 @dataclass(frozen=True)

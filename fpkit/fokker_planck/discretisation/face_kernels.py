@@ -14,7 +14,8 @@ LARGEST = 1e300                        # stands for an exponent of infinity, so 
 @njit(**options)
 def _means(grid, shape, axis, value, p, numbers, a, rule, lines, first, last, out):
     d, L = shape.size, LANES
-    beta, f0, step, coarse, most, limit = numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], numbers[5]
+    beta, f0, step, coarse, most, limit = (numbers[0], numbers[1], numbers[2], numbers[3], numbers[4],
+                                           numbers[5])
     x, w = rule[0], rule[1]
     # where the coordinates of each axis begin in grid: centres, widths, distances to the next centre
     begin = np.zeros(d, np.int64)

@@ -81,5 +81,6 @@ def ways(outside):
 def highest_way(space, least=SLOW):
     """beta (f - f0) at the highest of the lowest ways between two wells that are deeper than `least`."""
     from .wells_kernels import flood
-    order = space.order[:np.count_nonzero(space.B < least + REMOTE)]
-    return float(flood(order, space.B, np.array(space.grid.shape), np.array(space.grid.periodic, np.int64), least))
+    order = space.order[:np.count_nonzero(least + REMOTE > space.B)]
+    shape, periodic = np.array(space.grid.shape), np.array(space.grid.periodic, np.int64)
+    return float(flood(order, space.B, shape, periodic, least))

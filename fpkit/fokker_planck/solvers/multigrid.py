@@ -25,9 +25,10 @@ ENOUGH = 0.25                              # residual on a coarse level after wh
 class KCycle:
     """Flexible conjugate gradients for A x = b, preconditioned by a K-cycle over levels 0 (fine) to `last`.
 
-    A kind of multigrid sets `weights`, an array a level for the norms of residuals, and gives `product(k, x)`
-    = A x, `relaxed(k, b)` = (x after a sweep from 0, residual on level k + 1), `corrected(k, b, x, e)` = x and
-    the correction e of level k + 1, swept backwards, and `direct(b)`, the solution on the last level.
+    A kind of multigrid sets `weights`, an array a level for the norms of residuals, and gives
+    `product(k, x)` = A x, `relaxed(k, b)` = (x after a sweep from 0, residual on level k + 1),
+    `corrected(k, b, x, e)` = x and the correction e of level k + 1, swept backwards, and `direct(b)`, the
+    solution on the last level.
     """
 
     @property

@@ -26,6 +26,12 @@ def _rows(shape, row):
     return up0, down0, up1, down1
 
 
+@njit(**options)
+def _add(t, links, x):
+    for k in range(t.size):
+        t[k] += links[k] * x[k]
+
+
 @kernel(types.void(integers_1d, numbers_2d, numbers_1d, numbers_1d))
 def diagonal(shape, c, g, weights):
     """weights from links and grounds."""
@@ -53,17 +59,13 @@ def smooth_from_zero(shape, c, weights, b, x):
             t[k] = b[at + k]
         # rows visited before this one; around a ring it may be the next one
         if down0 < at:
-            for k in range(n):
-                t[k] += c[0, down0 + k] * x[down0 + k]
+            _add(t, c[0, down0:down0 + n], x[down0:down0 + n])
         if up0 < at:
-            for k in range(n):
-                t[k] += c[0, at + k] * x[up0 + k]
+            _add(t, c[0, at:at + n], x[up0:up0 + n])
         if down1 < at:
-            for k in range(n):
-                t[k] += c[1, down1 + k] * x[down1 + k]
+            _add(t, c[1, down1:down1 + n], x[down1:down1 + n])
         if up1 < at:
-            for k in range(n):
-                t[k] += c[1, at + k] * x[up1 + k]
+            _add(t, c[1, at:at + n], x[up1:up1 + n])
         for k in range(n):
             t[k] *= w[k]
         for k in range(1, n):
@@ -93,17 +95,13 @@ def restrict_after(shape, c, x, coarse, out):
         if n > 1:
             r[0] += c[2, at + n - 1] * x[at + n - 1]
         if up0 > at:
-            for k in range(n):
-                r[k] += c[0, at + k] * x[up0 + k]
+            _add(r, c[0, at:at + n], x[up0:up0 + n])
         if down0 > at:
-            for k in range(n):
-                r[k] += c[0, down0 + k] * x[down0 + k]
+            _add(r, c[0, down0:down0 + n], x[down0:down0 + n])
         if up1 > at:
-            for k in range(n):
-                r[k] += c[1, at + k] * x[up1 + k]
+            _add(r, c[1, at:at + n], x[up1:up1 + n])
         if down1 > at:
-            for k in range(n):
-                r[k] += c[1, down1 + k] * x[down1 + k]
+            _add(r, c[1, down1:down1 + n], x[down1:down1 + n])
         to = ((row // shape[1] // 2) * coarse[1] + row % shape[1] // 2) * coarse[2]
         for k in range(n // 2):
             out[to + k] += r[2 * k] + r[2 * k + 1]

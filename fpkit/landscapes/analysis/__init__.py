@@ -8,6 +8,6 @@ from ...core.lazy import lazy_names
 
 __getattr__, __dir__, __all__ = lazy_names(__name__, {
     "analyse": "LandscapeReport",
-    "comparison": "compare_landscapes LandscapeComparison",
+    "comparison": "compare_landscapes LandscapeComparison same_plane",
     "temperature": "SGDTemperature sgd_temperature equipartition_temperature",
 })

@@ -5,24 +5,41 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...core import checks
 from ..files.checked_hdf5 import LandscapeFormatError
+from ..files.reading import read_landscape
+from ..report.findings import Finding, answers, as_text, findings
+from ..report.report import as_dict, save
 from ..surface.landscape import Landscape
 from ..surface.wells import REACH, default_temperatures, find_wells
 from .caveats import caveats
-from .thermodynamics import THIN_WELL, Thermodynamics, crossover_temperatures, gibbs_risk, thermodynamics
+from .dynamics import dynamics, plane_mobility
+from .kinetics import Agreement, Rates, agreement, kinetics
+from .thermodynamics import (
+    THIN_WELL,
+    Thermodynamics,
+    crossover_temperatures,
+    gibbs_risk,
+    thermodynamics,
+)
+from .training import training_path
 
 __all__ = ["analyse", "LandscapeReport"]
 
 N_CURVE = 121                        # temperatures of the curves in the figures
 
 
-def analyse(landscape, theta=None, start=None, seed=1, n_paths=400, allow_partial=False, directions=None,
-            trajectory=None, lr=None, momentum=None, batch=None,
-            n_steps=None):
+def analyse(landscape: Landscape | str | os.PathLike, theta: ArrayLike | None = None,
+            start: ArrayLike | None = None, seed: int = 1, n_paths: int = 400, allow_partial: bool = False,
+            directions: str | os.PathLike | None = None, trajectory: str | os.PathLike | None = None,
+            lr: float | None = None, momentum: float | None = None, batch: float | None = None,
+            n_steps: int | None = None) -> LandscapeReport:
     """Wells of a loss landscape, their free energies, the rates between them, and the diffusion from a start
     point.
 
@@ -75,17 +92,14 @@ def analyse(landscape, theta=None, start=None, seed=1, n_paths=400, allow_partia
     """
     land = landscape
     if not isinstance(land, Landscape):
-        from ..files.reading import read_landscape
-
         if not isinstance(landscape, (str, os.PathLike)):
             raise TypeError("analyse takes a Landscape or the path of a file, got "
                             f"{type(landscape).__name__}.")
         land = read_landscape(landscape, allow_partial=allow_partial, directions=directions,
                               trajectory=trajectory)
         if not isinstance(land, Landscape):
-            raise LandscapeFormatError(os.fspath(landscape), None,
-                                       "this is a network of minima and passes without a surface, so there "
-                                       "is nothing to weigh")
+            raise LandscapeFormatError(os.fspath(landscape), None, "this is a network of minima and passes "
+                                       "without a surface, so there is nothing to weigh")
     elif directions is not None or trajectory is not None:
         raise ValueError("directions and trajectory belong to a file that is still to be read; pass them to "
                          "fpkit.read_landscape.")
@@ -97,27 +111,22 @@ def analyse(landscape, theta=None, start=None, seed=1, n_paths=400, allow_partia
     thetas, theta_rule = _temperatures(land, tree, theta, clock)
     wells, basins = find_wells(land, tree, thetas[0])
     thermo = thermodynamics(land, wells, basins, thetas)
-    scanned = np.geomspace(thetas[0] / 100, thetas[-1],
-                           80) if theta is None else np.geomspace(thetas[0], thetas[-1],
-                                                                  40) if thetas.size > 1 else thetas
+    scanned = (np.geomspace(thetas[0] / 100, thetas[-1], 80) if theta is None
+               else np.geomspace(thetas[0], thetas[-1], 40) if thetas.size > 1 else thetas)
     crossings = crossover_temperatures(land, wells, basins, scanned)
     fine = thetas if thetas.size == 1 else np.geomspace(min([thetas[0], *(c.theta / 2 for c in crossings)]),
                                                         thetas[-1], N_CURVE)
     curves = thermo if thetas.size == 1 else thermodynamics(land, wells, basins, fine, with_means=False)
     x0, start_rule, warnings = _start(land, start)
-    from .dynamics import dynamics, plane_mobility
-    from .kinetics import kinetics
-    from .training import training_path
-
     motion = dynamics(land, wells, basins, thetas, x0, seed, checks.whole("n_paths", n_paths, 2),
                       reach=REACH * land.height(0.5))
     rates = kinetics(land, wells, basins, thetas, x0, plane_mobility(land))
     k = int(np.argmin(np.abs(thetas - clock.theta))) if clock.theta else thetas.size // 2
     path = training_path(land, wells, basins, thetas[k], thermo.occupation[k])
     found = caveats(land, wells, thermo, THIN_WELL, rates)
-    return LandscapeReport(land, thetas, theta_rule, wells, basins, thermo, crossings, x0, start_rule, motion,
-                           found, (*land.warnings, *warnings), seed, curves,
-                           rates, clock, gibbs_risk(land, fine), path)
+    return LandscapeReport(land, thetas, theta_rule, wells, basins, thermo, crossings, x0,
+                           start_rule, motion, found, (*land.warnings, *warnings), seed, curves, rates, clock,
+                           gibbs_risk(land, fine), path)
 
 
 @dataclass(frozen=True)
@@ -138,7 +147,8 @@ class Clock:
     theta: float | None = None
 
     @classmethod
-    def of(cls, land, lr=None, momentum=None, batch=None, n_steps=None):
+    def of(cls, land: Landscape, lr: float | None = None, momentum: float | None = None,
+           batch: float | None = None, n_steps: int | None = None) -> Clock:
         told = land.temperature or {}
         lr_was, batch_was, momentum_was = (_positive(told.get(k)) for k in ("lr", "batch", "momentum"))
         momentum_was = momentum_was or 0.0
@@ -162,11 +172,11 @@ class Clock:
         return cls(lr, momentum, n_steps, theta if theta and theta > 0 else None)
 
     @property
-    def step(self):
+    def step(self) -> float | None:
         """Time of one step, lr/(1 - momentum), or None."""
         return None if self.lr is None else self.lr / (1 - self.momentum)
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         return {"lr": self.lr, "momentum": self.momentum, "n_steps": self.n_steps, "time_per_step": self.step,
                 "sgd_theta": self.theta}
 
@@ -179,8 +189,8 @@ def _temperatures(land, tree, theta, clock):
     if theta is None:
         thetas, said = default_temperatures(land, tree)
         if clock.theta is not None and not np.isclose(thetas, clock.theta, rtol=1e-9).any():
-            thetas, said = np.sort(np.r_[thetas,
-                                         clock.theta]), f"{said}, and the temperature of the SGD noise ({clock.theta:.3g})"
+            thetas, said = (np.sort(np.r_[thetas, clock.theta]),
+                            f"{said}, and the temperature of the SGD noise ({clock.theta:.3g})")
         return thetas, said
     given = np.atleast_1d(np.asarray(theta, float)) if not isinstance(theta, (str, bytes)) else None
     if given is None or given.ndim != 1 or given.size == 0:
@@ -212,10 +222,9 @@ def _start(land, start):
             pass                                          # outside the box
     point, name = wishes[0]
     x0 = land.point(_nearest_valid(land, point))
-    return x0, f"the valid cell nearest to {name}", (f"{name[0].upper() + name[1:]} has no loss there, so "
-                                                     "the diffusion starts at the nearest valid "
-                                                      f"cell {np.round(x0, 6).tolist()}; give start=... "
-                                                      "(--start) for another.",)
+    return (x0, f"the valid cell nearest to {name}",
+            (f"{name[0].upper() + name[1:]} has no loss there, so the diffusion starts at the nearest valid "
+             f"cell {np.round(x0, 6).tolist()}; give start=... (--start) for another.",))
 
 
 def _nearest_valid(land, point):
@@ -282,54 +291,42 @@ class LandscapeReport:
     training: object = None
 
     @cached_property
-    def agreement(self):
+    def agreement(self) -> Agreement | None:
         """`Agreement` of the network of wells with the density over time; None where there is none of the
         two."""
-        from .kinetics import agreement
-
         return None if self.dynamics is None else agreement(self.rates_at(self.dynamics.theta), self.dynamics,
                                                             self.wells)
 
-    def rates_at(self, theta):
+    def rates_at(self, theta: float) -> Rates | None:
         """`Rates` at one of the temperatures (the nearest); None where there are none."""
         return min(self.rates, key=lambda r: abs(np.log(r.theta / theta))) if self.rates else None
 
     @property
-    def occupation(self):
+    def occupation(self) -> np.ndarray:
         """Gibbs probability of each well, (n_theta, n_wells)."""
         return self.thermodynamics.occupation
 
     @property
-    def flags(self):
+    def flags(self) -> tuple[str, ...]:
         """Names of the caveats that apply."""
         return tuple(c.name for c in self.caveats)
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Plain dictionary of everything but pictures: strict JSON with stable keys (see
         `fpkit.landscapes.report.report`)."""
-        from ..report.report import as_dict
-
         return as_dict(self)
 
-    def save(self, folder):
+    def save(self, folder: str | os.PathLike) -> Path:
         """Write index.html, report.json and the figures to a folder; returns the path of the page."""
-        from ..report.report import save
-
         return save(self, folder)
 
-    def answers(self):
+    def answers(self) -> list[str]:
         """The findings as plain sentences, the most important first."""
-        from ..report.findings import answers
-
         return answers(self)
 
-    def findings(self):
+    def findings(self) -> list[Finding]:
         """The same as `Finding`: topic, sentence, trust ("firm", "rough", "open") and why."""
-        from ..report.findings import findings
-
         return findings(self)
 
     def __repr__(self):
-        from ..report.findings import as_text
-
         return as_text(self)

@@ -3,6 +3,7 @@ doubt that applies."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ class Caveat:
     sentence: str
     wells: tuple = ()
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         return {"name": self.name, "sentence": self.sentence, "wells": list(self.wells)}
 
 
@@ -28,15 +29,15 @@ def caveats(land, wells, thermo, thin_limit, rates=()):
     found = []
     add = lambda name, sentence, which=(): found.append(Caveat(name, sentence, tuple(which)))
     n_params = land.meta.get("attributes", {}).get("n_params")
-    ignored = f"the other {int(n_params) - land.ndim}" if isinstance(n_params,
-                                                                     (int,
-                                                                      float)) and n_params > land.ndim else "all other"
+    ignored = (f"the other {int(n_params) - land.ndim}" if isinstance(n_params, (int, float))
+               and n_params > land.ndim else "all other")
     kind = "line" if land.ndim == 1 else "plane"
     if not (isinstance(n_params, (int, float)) and n_params <= land.ndim):
-        more = "" if thermo.across is None else " What the curvature across it adds, in the harmonic approximation, is given beside them."
+        more = ("" if thermo.across is None else " What the curvature across it adds, in the harmonic "
+                "approximation, is given beside them.")
         add("slice_not_marginal", f"This is a slice: {ignored} directions of parameter space are held fixed, "
-            "and their entropy can exceed every "
-            f"difference inside the {kind}. Occupations and free energies are those of the slice.{more}")
+            f"and their entropy can exceed every difference inside the {kind}. Occupations and free energies "
+            f"are those of the slice.{more}")
     if len(wells) > 1:
         add("slice_saddle", f"A barrier inside the {kind} bounds the barrier of the network from above: a "
             "lower way round may lead outside.")
@@ -45,35 +46,33 @@ def caveats(land, wells, thermo, thin_limit, rates=()):
         add("anisotropic_noise", "A Gibbs distribution at one temperature is a model of SGD, whose noise "
             "differs from direction to direction.")
     elif spread > ISOTROPIC:
-        add("anisotropic_noise", f"The noise of SGD that was measured in this {kind} is {spread:.2g} times "
-            "stronger in one direction than in another; a Gibbs distribution at one "
-            "temperature is a model of it.")
+        add("anisotropic_noise",
+            f"The noise of SGD that was measured in this {kind} is {spread:.2g} times stronger in one "
+            "direction than in another; a Gibbs distribution at one temperature is a model of it.")
     if land.gram is None:
         add("no_metric", "The file holds no Gram matrix of its directions: one unit of x counts as long as "
-            "one unit of y, and times are in "
-            "arbitrary units. Occupations do not depend on it.")
+            "one unit of y, and times are in arbitrary units. Occupations do not depend on it.")
     if land.gram is None or _is_normalised(land):
         add("gauge_dependent", "Widths, entropies and times are in units of the directions; another "
-            "normalisation or a rescaling of the layers "
-            "changes them without changing the network.")
+            "normalisation or a rescaling of the layers changes them without changing the network.")
     if not land.is_uniform:
         add("uneven_grid", "The samples are not evenly spaced; cell volumes are taken into account, and "
             "there is no dynamics.")
     thin = (thermo.lowest_cell > thin_limit) & (thermo.occupation > 1e-3)
-    coarse = [r.theta for r in rates if (r.log10_rate_error[np.isfinite(r.log10_rate_error)]
-                                         > DOUBTFUL).any()]
+    coarse = [r.theta for r in rates
+              if (r.log10_rate_error[np.isfinite(r.log10_rate_error)] > DOUBTFUL).any()]
     if thin.any() or coarse:
         which, parts = [], []
         if thin.any():
             which = [w.number for w, t in zip(wells, thin.any(axis=0)) if t]
             top = thermo.theta[np.flatnonzero(thin.any(axis=1)).max()]
             parts.append(f"Up to theta = {top:.3g}, one cell holds more than {thin_limit:.0%} of "
-                         f"{_named(which)}: its width is below the spacing "
-                         "of the samples, and free energies there are qualitative.")
+                         f"{_named(which)}: its width is below the spacing of the samples, and free energies "
+                         "there are qualitative.")
         if coarse:
             parts.append(f"Up to theta = {max(coarse):.3g}, some rates move by more than a factor "
-                         f"{10**DOUBTFUL:.0f} when cells are added between the samples: "
-                         "there only their order of magnitude is meant.")
+                         f"{10**DOUBTFUL:.0f} when cells are added between the samples: there only their "
+                         "order of magnitude is meant.")
         add("under_resolved", " ".join(parts), which)
     edge_wells = [w.number for w in wells if "touches_edge" in w.flags]
     much = thermo.edge_mass > EDGE_MASS
@@ -82,19 +81,17 @@ def caveats(land, wells, thermo, thin_limit, rates=()):
         if edge_wells:
             parts.append(f"{_named(edge_wells).capitalize()} "
                          f"{'has its' if len(edge_wells) == 1 else 'have their'} lowest cell on the border, "
-                         "so the true minimum "
-                         "may lie outside.")
+                         "so the true minimum may lie outside.")
         if much.any():
-            parts.append(f"The border holds {thermo.edge_mass[-1]:.2g} of the probability at theta = "
-                         f"{thermo.theta[-1]:.3g}"
-                         f" (more than 1 % from theta = {thermo.theta[np.flatnonzero(much).min()]:.3g} on): "
-                         "the box cuts the distribution off.")
+            parts.append(f"The border holds {thermo.edge_mass[-1]:.2g} "
+                         f"of the probability at theta = {thermo.theta[-1]:.3g} (more than 1 % from theta = "
+                         f"{thermo.theta[np.flatnonzero(much).min()]:.3g} on): the box cuts the distribution "
+                         "off.")
         add("box_truncation", " ".join(parts), edge_wells)
     beside = [w.number for w in wells if "touches_invalid" in w.flags]
     if beside:
         add("beside_invalid", f"{_named(beside).capitalize()} {'lies' if len(beside) == 1 else 'lie'} beside "
-            "cells without a loss, so the true minimum may be "
-            "among those.", beside)
+            "cells without a loss, so the true minimum may be among those.", beside)
     noisy = [w.number for w in wells if "within_noise" in w.flags]
     if noisy:
         add("loss_noise", f"The depth of {_named(noisy)} is below three standard errors of the loss.", noisy)
@@ -130,9 +127,8 @@ def _is_normalised(land):
 
 
 def _named(numbers):
-    return f"well {numbers[0]}" if len(numbers) == 1 else "wells " + ", ".join(str(n)
-                                                                               for n
-                                                                               in numbers[:6]) + (" and others" if len(numbers) > 6 else "")
+    return (f"well {numbers[0]}" if len(numbers) == 1 else "wells " + ", ".join(str(n) for n in numbers[:6])
+            + (" and others" if len(numbers) > 6 else ""))
 
 
 def _noise_spread(land):

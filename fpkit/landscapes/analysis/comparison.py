@@ -2,9 +2,20 @@
 one costs under the other."""
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
+
+from ..report.findings import comparison_answers
+from ..report.report import save_comparison
+from ..surface.landscape import Landscape
+from .analyse import LandscapeReport, analyse
 
 __all__ = ["compare_landscapes", "LandscapeComparison"]
 
@@ -38,30 +49,27 @@ class LandscapeComparison:
     matches: tuple
     best_theta: np.ndarray
 
-    def answers(self):
+    def answers(self) -> list[str]:
         """The findings as plain sentences."""
-        from ..report.findings import comparison_answers
-
         return comparison_answers(self)
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         return {"names": list(self.names), "theta": self.theta, "mean": self.mean, "overlap": self.overlap,
-                "best_theta": self.best_theta,
-                "matches": [{str(a): b for a, b in m.items()} for m in self.matches],
-                "answers": self.answers()}
+                "best_theta": self.best_theta, "matches": [{str(a): b for a, b in m.items()}
+                                                           for m in self.matches], "answers": self.answers()}
 
-    def save(self, folder):
-        """Write index.html, report.json and the figure to a folder; returns the path of the page."""
-        from ..report.report import save_comparison
-
-        return save_comparison(self, folder)
+    def save(self, folder: str | os.PathLike, pages: Sequence[tuple[str, str]] = ()) -> Path:
+        """Write index.html, report.json and the figure to a folder; returns the path of the page. `pages` are
+        (name, relative path) of the reports of the single landscapes."""
+        return save_comparison(self, folder, pages)
 
     def __repr__(self):
         return "\n".join([f"{len(self.names)} landscapes on one plane: {', '.join(self.names)}",
                           *(f"- {a}" for a in self.answers())])
 
 
-def compare_landscapes(reports, theta=None):
+def compare_landscapes(reports: Sequence[LandscapeReport | Landscape | str | os.PathLike],
+                       theta: ArrayLike | None = None) -> LandscapeComparison:
     """Compare analysed landscapes that have the same axes.
 
     Parameters
@@ -88,8 +96,6 @@ def compare_landscapes(reports, theta=None):
     >>> bool((abs(both.overlap - 1) < 1e-12).all())
     True
     """
-    from .analyse import LandscapeReport, analyse
-
     reports = tuple(r if isinstance(r, LandscapeReport) else analyse(r) for r in reports)
     if len(reports) < 2:
         raise ValueError(f"a comparison takes two landscapes or more, got {len(reports)}.")
@@ -106,10 +112,8 @@ def compare_landscapes(reports, theta=None):
         for i, w in enumerate(weights):
             for j, b in enumerate(lands):
                 overlap[t, i, j] = np.minimum(w, weights[j]).sum()
-                try:
+                with suppress(ValueError):                 # weight on cells where the other has no value
                     mean[t, i, j] = lands[i].gibbs_mean(value, of=b.loss)
-                except ValueError:
-                    pass                                   # weight on cells where the other has no value
     matches = tuple({w.number: int(r.basins[w.index]) + 1 for w in reports[0].wells} for r in reports[1:])
     best = np.array([theta[int(np.nanargmin(mean[:, 0, j]))] if np.isfinite(mean[:, 0, j]).any() else np.nan
                      for j in range(n)])

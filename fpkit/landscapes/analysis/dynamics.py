@@ -8,6 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ...core.results import ResolutionWarning
+from ...fokker_planck.evolution.evolve import evolve
+from ...langevin.dynamics.walls import Walls
+from ...langevin.simulate import simulate
+from ...potentials.grid_potential import GridPotential
 from ..surface.landscape import compressed
 from ..surface.wells import WELL_FACTOR
 from .sampled_chain import HIGHEST, SampledDiffusion
@@ -102,7 +106,7 @@ class PathEnsemble:
     extra: dict = field(default_factory=dict)
 
     @property
-    def deviation(self):
+    def deviation(self) -> tuple[float, float]:
         """Largest difference of an occupation from the density's, over the times: (difference, in standard
         errors)."""
         gap = np.abs(self.occupation - self.expected)
@@ -120,7 +124,8 @@ def chosen_temperature(wells, thetas, reach):
         if sum(d > WELL_FACTOR * thetas[k] for d in depths) > 1:
             return float(thetas[k]), "the highest of the temperatures at which two wells still exist"
     k = (thetas.size - 1) // 2
-    return float(thetas[k]), "the middle one of the temperatures" if thetas.size > 1 else "the temperature asked for"
+    return (float(thetas[k]), "the middle one of the temperatures" if thetas.size > 1
+            else "the temperature asked for")
 
 
 def plane_mobility(land):
@@ -157,9 +162,9 @@ def dynamics(land, wells, basins, thetas, start, seed, n_paths, reach):
     last = len(times)
     remarks.extend(said)
     if distance.min() > EQUILIBRIUM:
-        remarks.append(f"By t = {times[-1]:.3g} the density has not come within {EQUILIBRIUM} of "
-                       "equilibrium; the wells of the start's part are cut off from each other "
-                       "at this temperature.")
+        remarks.append(f"By t = {times[-1]:.3g} the density has not come within {EQUILIBRIUM} "
+                       "of equilibrium; the wells of the start's part are cut off from each other at this "
+                       "temperature.")
     share = np.stack([(probability * (basins == k)).reshape(last, -1).sum(axis=1) for k in range(len(wells))],
                      axis=1)
     loss = np.where(land.valid, land.loss, 0.0)
@@ -169,8 +174,8 @@ def dynamics(land, wells, basins, thetas, start, seed, n_paths, reach):
     paths = None if plan is None else _followed(plan, land, wells, basins, theta, mobility, start, seed,
                                                 times, share, mean, remarks)
     unit = "learning rate x steps" if land.gram is not None else "arbitrary units (the file has no metric)"
-    return Dynamics(theta, rule, start, mobility, unit, times, density,
-                    np.where(land.valid, gibbs / land.volumes, np.nan), share, mean, distance, mass,
+    return Dynamics(theta, rule, start, mobility, unit, times,
+                    density, np.where(land.valid, gibbs / land.volumes, np.nan), share, mean, distance, mass,
                     np.array([gibbs[basins == k].sum() for k in range(len(wells))]), paths, tuple(remarks))
 
 
@@ -181,8 +186,6 @@ def _evolved(chain, here, start, crossing, wanted, gibbs):
     In stages of three decades from a hundredth of the time in which a cell is crossed, so that nothing is
     spent on waiting in equilibrium.
     """
-    from ...fokker_planck.evolution.evolve import evolve
-
     volumes, u0, reached = chain.grid.volumes, point_start(chain, here.T, start), 0.0
     found, said = [], []
     for decade in range(-2, int(np.log10(LONGEST)), 3):
@@ -267,10 +270,8 @@ def _path_plan(land, here, theta, mobility, start, n_paths, remarks):
     capped = compressed(np.where(here, land.loss, np.nan), level)
     if (land.loss[here] > level).any():
         remarks.append(f"For the paths, losses above {level:.4g} ({(level - lowest) / theta:.0f} theta above "
-                       "the lowest) are compressed logarithmically: a spline "
-                       "cannot follow cliffs, and no path gets there.")
-    from ...potentials.grid_potential import GridPotential
-
+                       "the lowest) are compressed logarithmically: a spline cannot follow cliffs, and no "
+                       "path gets there.")
     V = GridPotential(land.axes, np.ascontiguousarray(capped.T))
     has_holes = not here.all()
     V.domain = NearestSample(land, here) if has_holes else None
@@ -293,8 +294,6 @@ def _time_step(V, land, here, theta, mobility, level):
     spread = float(np.min(np.asarray(land.spacing) ** 2 / np.diag(mobility)))
     dt = min(STEP_OF_CURVATURE / max(float(np.quantile(curvatures, 0.9)), 1e-300),
              STEP_OF_CELL**2 * spread / (2 * theta))
-    from ...langevin.simulate import simulate
-
     weights = np.exp(-(land.loss[reached] - land.loss[reached].min()) / theta)
     starts = points[np.random.default_rng(0).choice(len(points), 200, p=weights / weights.sum())]
     for _ in range(6):
@@ -307,14 +306,10 @@ def _time_step(V, land, here, theta, mobility, level):
 
 
 def _walls(land):
-    from ...langevin.dynamics.walls import Walls
-
     return Walls([(e[0], e[-1]) for e in land.edges], "reflecting")
 
 
 def _followed(plan, land, wells, basins, theta, mobility, start, seed, times, share, mean, remarks):
-    from ...langevin.simulate import simulate
-
     # Metropolis steps: rejection is the no-flux wall for skew metrics and holes too, and small steps keep the
     # dynamics
     common = dict(dt=plan.dt, scheme="mala", seed=seed, walls=_walls(land), mobility=mobility,
@@ -342,7 +337,6 @@ def _followed(plan, land, wells, basins, theta, mobility, start, seed, times, sh
     p = np.clip(expected, 1 / plan.n_paths, 1 - 1 / plan.n_paths)
     losses = np.array(losses)
     return PathEnsemble(plan.n_paths, plan.dt, plan.n_steps, "mala", float(run.acceptance), plan.times,
-                        np.array(counted),
-                        np.sqrt(p * (1 - p) / plan.n_paths), losses.mean(axis=1), losses.std(axis=1, ddof=1)
-                        / np.sqrt(plan.n_paths), expected, mean[at],
+                        np.array(counted), np.sqrt(p * (1 - p) / plan.n_paths), losses.mean(axis=1),
+                        losses.std(axis=1, ddof=1) / np.sqrt(plan.n_paths), expected, mean[at],
                         run.paths[:, -1].copy(), traces.paths)

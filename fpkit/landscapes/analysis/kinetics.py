@@ -3,9 +3,14 @@ resolution errors."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from scipy.sparse import coo_matrix, diags
+from scipy.sparse.csgraph import connected_components
+from scipy.sparse.linalg import ArpackError, eigsh
 
+from ..surface.cells import offsets
 from ..surface.harmonic import eyring_kramers, harmonic_free_energy, quadratic_fit
 from ..surface.resampling import nearest, refined
 from ..surface.wells import WELL_FACTOR
@@ -87,16 +92,15 @@ class Rates:
     status: str = "ok"
     network: object = None
 
-    def pair(self, a, b):
+    def pair(self, a: int, b: int) -> tuple[int, int] | None:
         """Places of two wells, given by number, or None where one does not exist at this temperature."""
         return (self.wells.index(a), self.wells.index(b)) if a in self.wells and b in self.wells else None
 
-    def to_dict(self):
-        return {name: getattr(self, name) for name in (
-            "theta", "wells", "log10_rate", "log10_rate_error", "barrier", "log10_eyring", "verdict",
-            "log10_mfpt", "log10_mfpt_from_start", "first",
-            "log10_modes", "log10_modes_error", "modes_method",
-            "status")} | {"sequence": {str(k): v for k, v in self.sequence.items()}}
+    def to_dict(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name
+                in ("theta", "wells", "log10_rate", "log10_rate_error", "barrier", "log10_eyring", "verdict",
+                    "log10_mfpt", "log10_mfpt_from_start", "first", "log10_modes", "log10_modes_error",
+                    "modes_method", "status")} | {"sequence": {str(k): v for k, v in self.sequence.items()}}
 
 
 def kinetics(land, wells, basins, thetas, start, mobility):
@@ -129,16 +133,14 @@ def _at(land, wells, basins, theta, start, mobility, fine):
     nothing = np.full((n, n), np.nan)
     if 1 not in found:
         return Rates(theta, numbers, nothing, nothing, {}, barrier, log10_eyring, verdict, nothing,
-                     nothing[:, 0], nothing[:, 0], np.empty(0), np.empty(0), (),
-                     status)
+                     nothing[:, 0], nothing[:, 0], np.empty(0), np.empty(0), (), status)
     nets = {level: _of_wells(net, place, n) for level, (_, _, net, place) in found.items()}
     sequence = {level: net.log_rate / LOG10 for level, (net, _, _) in nets.items()}
     network, first, from_start = nets[1]
     times = np.stack([network.log_mfpt(b) for b in range(n)], axis=1) / LOG10
     modes = _modes(found, nets)
     return Rates(theta, numbers, sequence[1], _refinement_error(sequence), sequence, barrier, log10_eyring,
-                 verdict, times, from_start / LOG10, first, *modes,
-                 status, network)
+                 verdict, times, from_start / LOG10, first, *modes, status, network)
 
 
 def merged(wells, basins, numbers):
@@ -156,8 +158,6 @@ def merged(wells, basins, numbers):
 def direct_passes(land, wells, home):
     """(barriers (n, n) above the minimum of the first, {(a, b): [iy, ix] of the lowest pass}) between basins
     that touch."""
-    from ..surface.cells import offsets
-
     n = len(wells)
     height, cell = np.full((n, n), np.inf), {}
     for step in offsets(land.ndim):
@@ -189,7 +189,8 @@ def _eyring(land, wells, home, passes, theta, mobility):
         if np.isfinite(log_rate):
             off = (harmonic_free_energy(minima[a][0], theta)[0] - free_energy[a]) / theta
             if abs(off) > NOT_QUADRATIC:
-                said = f"{said + ',' if said != 'ok' else 'rough:'} a well that holds {np.exp(min(off, 700)):.2g} times its quadratic weight"
+                said = (f"{said + ',' if said != 'ok' else 'rough:'} a well that holds "
+                        f"{np.exp(min(off, 700)):.2g} times its quadratic weight")
         log10_rate[a, b], verdict[a][b] = log_rate / LOG10, said
     return log10_rate, verdict
 
@@ -228,9 +229,6 @@ def _flat(index, land):
 def _highest_pass(chain, groups, loss):
     """Lowest level below which the kept cells are as connected as on the whole surface (at least the highest
     kept cell)."""
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
     kept = np.flatnonzero(groups >= 0)
     height = loss[chain.edges].max(axis=1)
 
@@ -281,10 +279,10 @@ def _refinement_error(sequence):
     if len(sequence) < 2:
         return np.full_like(sequence[1], np.nan)
     with np.errstate(invalid="ignore"):
-        error = np.abs(linear[-1] - linear[-2]) + np.abs(linear[-1]
-                                                         - linear[0]) if len(linear) > 1 else np.zeros_like(linear[0])
-        return np.fmax(error, SAFETY * np.abs(sequence[SMOOTH]
-                                              - sequence[1])) if SMOOTH in sequence else error
+        error = (np.abs(linear[-1] - linear[-2]) + np.abs(linear[-1] - linear[0]) if len(linear) > 1
+                 else np.zeros_like(linear[0]))
+        return np.fmax(error,
+                       SAFETY * np.abs(sequence[SMOOTH] - sequence[1])) if SMOOTH in sequence else error
 
 
 def _modes(found, nets):
@@ -307,8 +305,8 @@ def _modes(found, nets):
     # like is compared with like, unless chain and network agree on the samples
     for j in range(values.size):
         is_same = j < slow.size and abs(slow[j] - values[j]) < 0.01
-        alike = {level: v[j] for level, (v, is_chain, _) in series.items()
-                 if j < v.size and np.isfinite(v[j]) and (is_chain[j] == from_chain[j] or is_same)}
+        alike = {level: v[j] for level, (v, is_chain, _) in series.items() if j < v.size and np.isfinite(v[j])
+                 and (is_chain[j] == from_chain[j] or is_same)}
         if len(alike) > 1 and 1 in alike:
             errors[j] = _refinement_error({level: np.array(v) for level, v in alike.items()})
     kept = np.isfinite(values)
@@ -318,14 +316,10 @@ def _modes(found, nets):
 def _chain_modes(chain, groups, level, place, slow):
     """log10 of the slowest eigenvalues of the part that holds the start; None where there are too many cells,
     or modes below what doubles resolve."""
-    from scipy.sparse import diags
-    from scipy.sparse.csgraph import connected_components
-    from scipy.sparse.linalg import ArpackError, eigsh
-
     used = np.flatnonzero(groups != LEFT_OUT)
     if used.size > (MODE_CELLS if level == 1 else MODE_CELLS_REFINED):
         return None
-    S, _ = chain.symmetric_generator(used)
+    S, _ = chain.chain.symmetric_generator(used)
     part = connected_components(S, directed=False)[1]
     here = np.flatnonzero(part == part[np.flatnonzero(groups[used] == place)[0]])
     S = S[here][:, here]
@@ -367,14 +361,16 @@ class Agreement:
     from_time: float
     largest: float
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         return dict(self.__dict__)
 
 
 def agreement(rates, motion, wells):
     """`Agreement` of the rates at the temperature of the density with that density; None where there are not
     two wells."""
-    if rates is None or motion is None or rates.network is None or len(rates.wells) < 2 or not np.isfinite(rates.first).all():
+    if rates is None or motion is None or rates.network is None or len(rates.wells) < 2:
+        return None
+    if not np.isfinite(rates.first).all():
         return None
     every = merged(wells, np.arange(len(wells)), rates.wells)
     density = np.stack([motion.occupation[:, every == k].sum(axis=1) for k in range(len(rates.wells))],
@@ -385,5 +381,5 @@ def agreement(rates, motion, wells):
     settled = 5 / 10.0 ** inner[0] if inner.size else np.inf
     later = motion.times >= settled
     gap = np.abs(network - density)[later]
-    return Agreement(rates.wells, motion.times, network, density, float(settled), float(gap.max()) if gap.size
-                     else np.nan)
+    return Agreement(rates.wells, motion.times, network, density, float(settled),
+                     float(gap.max()) if gap.size else np.nan)

@@ -17,11 +17,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
+
+from ...core.logarithms import log_sum
+from ...core.networks import connected_parts, log_eigenvalues, log_hitting
 
 ABSENT = -1e300                      # log of nothing: finite, so that differences of two stay numbers
 ELIMINATED, LEFT_OUT = -1, -2        # in the array of groups
-# eigenvalues below this share of the largest are taken from the network without its fast states
-TRUSTED = 1e-8
 LOG10 = np.log(10.0)
 
 
@@ -40,24 +42,24 @@ class CoreNetwork:
     log_capacity: np.ndarray
 
     @property
-    def size(self):
+    def size(self) -> int:
         return self.log_mass.size
 
     @property
-    def log_rate(self):
+    def log_rate(self) -> np.ndarray:
         """log k_ab = log (cap_ab / mass_a), transitions from a to b per unit time spent around a."""
         return self.log_capacity - self.log_mass[:, None]
 
     @property
-    def log_exit(self):
+    def log_exit(self) -> np.ndarray:
         """log sum_b k_ab; -inf where nothing leaves."""
-        return _log_sum(self.log_rate)
+        return log_sum(self.log_rate, axis=-1)
 
-    def without(self, node):
+    def without(self, node: int) -> tuple[CoreNetwork, np.ndarray]:
         """(network with one state eliminated, probabilities of the state that is reached first from it)."""
         others = np.delete(np.arange(self.size), node)
         out = self.log_capacity[node, others]
-        total = _log_sum(out)
+        total = log_sum(out)
         if total == -np.inf:
             return CoreNetwork(self.log_mass[others],
                                self.log_capacity[np.ix_(others, others)]), np.full(others.size, np.nan)
@@ -68,67 +70,26 @@ class CoreNetwork:
             return CoreNetwork(np.logaddexp(self.log_mass[others], self.log_mass[node] + share),
                                capacity), np.exp(share)
 
-    def log_mfpt(self, target):
+    def log_mfpt(self, target: int) -> np.ndarray:
         """log of the mean first-passage time from each state to the core `target`; -inf there, +inf where it
         is out of reach."""
-        log_tau = np.full(self.size, np.inf)
-        log_tau[target] = -np.inf
-        part = self.part(target)
-        order = [k for k in range(self.size) if part[k] and k != target]
-        c, m = self.log_capacity.copy(), self.log_mass.copy()
-        rows = []
-        for n, k in enumerate(order):
-            later = np.array(order[n + 1:] + [target])
-            out = c[k, later]
-            total = _log_sum(out)
-            rows.append((k, later, out, total, m[k]))
-            share = out - total
-            c[np.ix_(later, later)] = np.logaddexp(c[np.ix_(later, later)], out[:, None] + share[None, :])
-            c[later, later] = -np.inf
-            m[later] = np.logaddexp(m[later], m[k] + share)
-        for k, later, out, total, mass in reversed(rows):
-            log_tau[k] = np.logaddexp(mass, _log_sum(out + log_tau[later])) - total
-        return log_tau
+        return log_hitting(self.log_capacity, [target], self.log_mass)
 
-    def only(self, states):
+    def only(self, states: ArrayLike) -> CoreNetwork:
         """The network of some of the states, the others and their connections left out."""
         return CoreNetwork(self.log_mass[states], self.log_capacity[np.ix_(states, states)])
 
-    def part(self, node):
+    def part(self, node: int) -> np.ndarray:
         """States that exchange probability with `node`, as a mask."""
-        inside = np.zeros(self.size, bool)
-        inside[node] = True
-        while True:
-            reached = inside | (self.log_capacity[inside] > -np.inf).any(axis=0)
-            if (reached == inside).all():
-                return inside
-            inside = reached
+        part = connected_parts(self.size, np.argwhere(self.log_capacity > -np.inf))
+        return part == part[node]
 
-    def log_eigenvalues(self):
-        """Logarithms of the eigenvalues of -K, ascending; -inf once a part of the network.
+    def log_eigenvalues(self) -> np.ndarray:
+        """Logarithms of the eigenvalues of -K, ascending; -inf once a part of the network."""
+        found = log_eigenvalues(self.log_capacity, self.log_mass)
+        return np.r_[np.full(self.size - found.size, -np.inf), found]
 
-        Eigenvalues within eight decades of the largest come from the symmetrised matrix; then that many of
-        the fastest states are eliminated and the rest is solved in the same way, a relative error of 1e-8 at
-        a step.
-        """
-        network, found = self, []
-        while network.size > 1:
-            exits = network.log_exit
-            top = exits.max()
-            if top == -np.inf:
-                break
-            with np.errstate(under="ignore", invalid="ignore"):
-                matrix = -np.exp(network.log_capacity - (network.log_mass[:, None] + network.log_mass) / 2
-                                 - top)
-                np.fill_diagonal(matrix, np.exp(exits - top))
-            values = np.linalg.eigvalsh(matrix)[::-1]
-            count = min(max(1, int((values > TRUSTED * values[0]).sum())), network.size - 1)
-            found += [float(top + np.log(v)) for v in values[:count]]
-            for _ in range(count):
-                network, _ = network.without(int(np.argmax(network.log_exit)))
-        return np.sort(np.r_[np.full(self.size - len(found), -np.inf), found])
-
-    def occupation(self, start, log_times):
+    def occupation(self, start: ArrayLike, log_times: ArrayLike) -> np.ndarray:
         """Probabilities (n_times, n) from the probabilities `start` (n,): start exp(K t), by squaring a
         matrix without negative entries."""
         log_rate, exits = self.log_rate, self.log_exit
@@ -155,14 +116,6 @@ class CoreNetwork:
                     P /= P.sum(axis=1, keepdims=True)
             out[n] = start @ P
         return out
-
-
-def _log_sum(a):
-    """log sum exp over the last axis, -inf for nothing."""
-    top = a.max(axis=-1)
-    safe = np.where(np.isfinite(top), top, 0.0)
-    with np.errstate(divide="ignore", under="ignore", invalid="ignore"):
-        return np.where(np.isinf(top), top, safe + np.log(np.exp(a - safe[..., None]).sum(axis=-1)))
 
 
 def bandwidth(groups, edges, shape):

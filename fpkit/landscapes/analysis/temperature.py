@@ -2,10 +2,13 @@
 equipartition."""
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import chain, islice
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...core import checks
 from ...core.results import Estimate
@@ -49,27 +52,29 @@ class SGDTemperature:
     n_gradients: int
     source: str
 
-    def entries(self):
+    def entries(self) -> dict[str, Any]:
         """What a landscape file stores in /fpkit/temperature."""
         found = {"lr": self.lr, "momentum": self.momentum, "source": self.source, "basis": self.basis,
-                 "theta_noise": float(self.theta_noise),
-                 "n_gradients": self.n_gradients}
+                 "theta_noise": float(self.theta_noise), "n_gradients": self.n_gradients}
         if self.tensor is not None:
             found |= {"tensor": self.tensor, "stderr": float(self.theta.error)}
         return found | ({} if self.batch is None else {"batch": self.batch})
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Plain dictionary."""
         return {k: v.tolist() if isinstance(v, np.ndarray) else v for k,
                 v in self.entries().items()} | {"theta": float(self.theta)}
 
     def __repr__(self):
-        where = "over all parameters" if self.tensor is None else f"in the plane (anisotropy {self.anisotropy:.3g})"
-        return f"SGD temperature {float(self.theta):.4g} +- {self.theta.error:.1g} {where}; mean over all parameters {float(self.theta_noise):.4g}"
+        where = ("over all parameters" if self.tensor is None
+                 else f"in the plane (anisotropy {self.anisotropy:.3g})")
+        return (f"SGD temperature {float(self.theta):.4g} +- {self.theta.error:.1g} {where}; mean over all "
+                f"parameters {float(self.theta_noise):.4g}")
 
 
-def sgd_temperature(gradients, lr, plane=None, momentum=0.0, batch=None, n_data=None, replacement=True,
-                    injected=0.0):
+def sgd_temperature(gradients: Iterable[ArrayLike], lr: float, plane: Plane | None = None,
+                    momentum: float = 0.0, batch: int | None = None, n_data: int | None = None,
+                    replacement: bool = True, injected: float = 0.0) -> SGDTemperature:
     """Temperature of SGD from the covariance of its gradients at one point.
 
     With the update w <- w - lr g_B and the time lr a step, the noise is that of the diffusion at temperature
@@ -109,7 +114,8 @@ def sgd_temperature(gradients, lr, plane=None, momentum=0.0, batch=None, n_data=
     --------
     >>> import fpkit as fp
     >>> g = np.random.default_rng(1).normal(size=(4000, 6))               # Cov = 1: theta = lr / (2 batch)
-    >>> found = fp.sgd_temperature(g, lr=0.1, plane=fp.Plane.through(np.zeros(6), np.ones(6), np.arange(6.0)), batch=5)
+    >>> plane = fp.Plane.through(np.zeros(6), np.ones(6), np.arange(6.0))
+    >>> found = fp.sgd_temperature(g, lr=0.1, plane=plane, batch=5)
     >>> abs(float(found.theta) - 0.01) < 3 * found.theta.error
     True
 
@@ -145,8 +151,8 @@ def sgd_temperature(gradients, lr, plane=None, momentum=0.0, batch=None, n_data=
     scale = lr * share / (2 * (1 - momentum))
     added = injected**2 / (2 * lr * (1 - momentum))
     total = n / (n - 1) * (np.mean(squares) - inner(mean, mean))
-    noise = _estimate(scale * total / mean.size + added, scale * np.std(squares, ddof=1) / np.sqrt(n)
-                      / mean.size)
+    noise = _estimate(scale * total / mean.size + added,
+                      scale * np.std(squares, ddof=1) / np.sqrt(n) / mean.size)
     if plane is None:
         return SGDTemperature(noise, None, "all parameters", noise, None, lr, momentum, batch, n,
                               "gradient noise")
@@ -157,11 +163,10 @@ def sgd_temperature(gradients, lr, plane=None, momentum=0.0, batch=None, n_data=
     lengths = (z**2).sum(axis=1) / plane.ndim
     theta = _estimate(np.trace(tensor) / plane.ndim, scale * lengths.std(ddof=1) / np.sqrt(n))
     return SGDTemperature(theta, tensor, "G^-1/2 D", noise, float(powers[-1] / powers[0]) if powers[0] > 0
-                          else np.inf, lr, momentum, batch, n,
-                          "gradient noise")
+                          else np.inf, lr, momentum, batch, n, "gradient noise")
 
 
-def equipartition_temperature(positions, gradients):
+def equipartition_temperature(positions: ArrayLike, gradients: ArrayLike) -> Estimate:
     """Temperature of a stationary run from <(w - <w>) . grad f> = theta d, an Estimate.
 
     It holds for the Gibbs density whatever f is, so agreement with `SGDTemperature.theta_noise` is a test of

@@ -3,9 +3,11 @@ samples."""
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
+from ...core.plain_json import plain
 from ..surface.cells import on_edge
 from ..surface.harmonic import harmonic_free_energy, quadratic_fit
 from ..surface.wells import WELL_FACTOR
@@ -59,26 +61,13 @@ class Thermodynamics:
     across: np.ndarray | None = None
 
     @property
-    def width(self):
+    def width(self) -> np.ndarray:
         """exp(S), capped where it overflows."""
         return np.exp(np.minimum(self.entropy, 700.0))
 
-    def to_dict(self):
-        lists = {name: _plain(getattr(self, name)) for name in ("theta", "occupation", "energy",
-                                                                "free_energy", "entropy", "is_well",
-                                                                "lowest_cell", "edge_share", "harmonic",
-                                                                "harmonic_error", "edge_mass")}
-        lists["width"] = _plain(self.width)
-        lists["across"] = None if self.across is None else _plain(self.across)
-        return lists | {"mean": {k: _plain(v) for k, v in self.mean_loss.items()}}
-
-
-def _plain(a):
-    return [_plain(row) for row in a] if a.ndim > 1 else a.item() if a.ndim == 0 else [None
-                                                                                       if isinstance(v, float)
-                                                                                       and not np.isfinite(v)
-                                                                                       else v
-                                                                                       for v in a.tolist()]
+    def to_dict(self) -> dict[str, Any]:
+        found = plain(self.__dict__ | {"width": self.width})
+        return found | {"mean": found.pop("mean_loss")}
 
 
 def thermodynamics(land, wells, basins, thetas, with_means=True):
@@ -122,14 +111,15 @@ def thermodynamics(land, wells, basins, thetas, with_means=True):
         if with_means and values.shape == land.shape:
             means[name] = np.array([_mean(land, theta, name) for theta in thetas])
     across = None
-    if with_means and np.shape(land.logdet_perp) == land.shape and np.isfinite(land.logdet_perp[land.valid]).all():
+    has_across = with_means and np.shape(land.logdet_perp) == land.shape
+    if has_across and np.isfinite(land.logdet_perp[land.valid]).all():
         bent = lambda theta: replace(land, loss=land.loss + theta / 2 * land.logdet_perp, logdet_perp=None)
         across = np.concatenate([thermodynamics(bent(theta), wells, basins, [theta],
                                                 with_means=False).occupation for theta in thetas])
     depth = np.array([w.persistence for w in wells])
     return Thermodynamics(thetas, occupation, energy, free, (energy - free) / thetas[:, None],
-                          depth[None, :] > WELL_FACTOR * thetas[:, None], thin,
-                          at_edge, harmonic, harmonic_error, edge_mass, means, across)
+                          depth[None, :] > WELL_FACTOR * thetas[:, None], thin, at_edge, harmonic,
+                          harmonic_error, edge_mass, means, across)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -153,9 +143,8 @@ class Risk:
     best_test: float
     is_at_end: bool
 
-    def to_dict(self):
-        return {name: _plain(np.asarray(v)) if isinstance(v, np.ndarray) else v for name,
-                v in self.__dict__.items()}
+    def to_dict(self) -> dict[str, Any]:
+        return plain(self.__dict__)
 
 
 def gibbs_risk(land, thetas):
@@ -193,9 +182,8 @@ class Crossover:
     occupation: float
     is_resolved: bool
 
-    def to_dict(self):
-        return {"deeper": self.deeper, "wider": self.wider, "theta": self.theta,
-                "occupation": self.occupation, "is_resolved": self.is_resolved}
+    def to_dict(self) -> dict[str, Any]:
+        return dict(self.__dict__)
 
 
 def crossover_temperatures(land, wells, basins, scanned):

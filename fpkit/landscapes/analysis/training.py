@@ -3,6 +3,7 @@ drifted or diffused."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -53,7 +54,7 @@ class TrainingPath:
     lags: np.ndarray
     displacement: np.ndarray
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         return dict(self.__dict__)
 
 
@@ -78,14 +79,15 @@ def training_path(land, wells, basins, theta, occupation):
     metric = np.eye(land.ndim) if land.gram is None else land.gram
     lags, displacement = _displacement(points, steps, metric)
     exponent, error = _exponent(lags, displacement) if len(points) >= FEWEST else (np.nan, np.nan)
-    word = "too few points" if not np.isfinite(exponent) else "drift" if exponent > DRIFT else "Brownian" if exponent < BROWNIAN else "between drift and Brownian"
+    word = ("too few points" if not np.isfinite(exponent) else "drift" if exponent > DRIFT else "Brownian"
+            if exponent < BROWNIAN else "between drift and Brownian")
     losses = np.asarray([] if land.trajectory_loss is None else land.trajectory_loss)
-    gap = float(np.nanmedian(losses - below)) if losses.size == len(points) and np.isfinite(losses
-                                                                                            - below).any() else None
+    gap = (float(np.nanmedian(losses - below)) if losses.size == len(points)
+           and np.isfinite(losses - below).any() else None)
     residuals = np.asarray([] if land.trajectory_residual is None else land.trajectory_residual)
-    return TrainingPath(len(points), int((home > 0).sum()), tuple(home.tolist()), dwell,
-                        np.asarray(occupation), float(theta), exponent, error, word, gap,
-                        float(np.nanmedian(residuals)) if np.isfinite(residuals).any() else None, lags,
+    return TrainingPath(len(points), int((home > 0).sum()), tuple(home.tolist()),
+                        dwell, np.asarray(occupation), float(theta), exponent, error, word,
+                        gap, float(np.nanmedian(residuals)) if np.isfinite(residuals).any() else None, lags,
                         displacement)
 
 

@@ -30,12 +30,12 @@ def values_of(answer):
     for name, value in answer.items():
         if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z]\w{0,63}", name) or name in RESERVED:
             raise ValueError(f"the loss returned a value named {checks.shown(name)}; names are letters, "
-                             "digits and underscores, "
-                             "and none of the file's own.")
+                             "digits and underscores, and none of the file's own.")
         try:
             a = np.asarray(value, float)
         except (TypeError, ValueError):
-            raise TypeError(f"the loss returned {checks.shown(value)} as {name}, expected a number.") from None
+            raise TypeError(f"the loss returned {checks.shown(value)} as {name}, expected a "
+                            "number.") from None
         if a.size == 1:
             found[name] = float(a.reshape(()))
         elif a.ndim == 1 and a.size > 1 and name.endswith("_loss"):
@@ -87,9 +87,9 @@ def _windowed(submit, tasks, n_open):
             for future in sorted(done, key=open_tasks.get):
                 yield open_tasks.pop(future), future.result()
     except BrokenProcessPool:
-        raise ValueError("a worker process died before it answered. In a script, the call belongs below `if "
-                         "__name__ == \"__main__\":`; "
-                         "otherwise memory may have run out: take fewer workers.") from None
+        raise ValueError("a worker process died before it answered. In a script, the call belongs below "
+                         "`if __name__ == \"__main__\":`; otherwise memory may have run out: take fewer "
+                         "workers.") from None
     finally:
         for future in open_tasks:
             if isinstance(future, Future):
@@ -108,8 +108,8 @@ def _processes(loss, workers):
         pickle.dumps(loss)
     except Exception as error:
         raise ValueError("the loss cannot be sent to worker processes "
-                         f"({' '.join(str(error).split())[:120]}); define it at the top of a "
-                         "module, or give executor=ThreadPoolExecutor(...).") from None
+                         f"({' '.join(str(error).split())[:120]}); define it at the top of a module, or give "
+                         "executor=ThreadPoolExecutor(...).") from None
     return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_begin,
                                initargs=(loss,))
 

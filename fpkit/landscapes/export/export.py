@@ -8,14 +8,20 @@ import hashlib
 import json
 import os
 import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...core import checks
 from ...core.files import target
 from ..files.checked_hdf5 import LandscapeFormatError, open_checked
+from ..files.reading import read_landscape
 from ..files.writing import SURFACES, write_landscape
 from ..surface.cells import FAILED, NOT_FINITE, OK
+from ..surface.landscape import Landscape
 from . import journal
 from .evaluation import evaluated, potential_of
 from .planes import Plane, parameter_vector
@@ -29,11 +35,14 @@ OWN_PLACES = {"loss_stderr": "loss_stderr", "logdet_perp": "hessian/logdet_perp"
               "hessian_trace": "hessian/trace"}
 
 
-def export_landscape(path, loss, plane, x=None, y=None, z=None, *, trajectory=None, steps=None, workers=1,
-                     executor=None,
-                     share=None, save_every=60.0, on_error="raise", overwrite=False, temperature=None,
-                     meta=None,
-                     store_directions=None, created_utc="today", progress=None):
+def export_landscape(path: str | os.PathLike, loss: Callable[[np.ndarray], Any], plane: Plane,
+                     x: ArrayLike | None = None, y: ArrayLike | None = None, z: ArrayLike | None = None, *,
+                     trajectory: Any = None, steps: ArrayLike | None = None,
+                     workers: int = 1, executor: Executor | None = None, share: tuple[int, int] | None = None,
+                     save_every: float = 60.0, on_error: str = "raise", overwrite: bool = False,
+                     temperature: Any = None, meta: dict | None = None,
+                     store_directions: bool | None = None, created_utc: str | None = "today",
+                     progress: bool | None = None) -> Landscape | None:
     """Landscape of a loss on a line, a plane or a space of parameters, computed and written to an HDF5 file.
 
     Points are computed from a coarse grid to finer ones, so that an interrupted job is a usable landscape of
@@ -74,7 +83,7 @@ def export_landscape(path, loss, plane, x=None, y=None, z=None, *, trajectory=No
         failed.
     overwrite : bool
         Throw away a file or journal of another job under this name; otherwise they are refused.
-    temperature : SGDTemperature, optional
+    temperature : Any, optional
         From `sgd_temperature`, stored with the plane.
     meta : dict, optional
         What the file shall tell: data set, model, seed, weight decay, BatchNorm mode. Part of the job's
@@ -116,7 +125,7 @@ def export_landscape(path, loss, plane, x=None, y=None, z=None, *, trajectory=No
     workers = checks.whole("workers", workers, 1)
     job = _Job(target(path), plane, (x, y, z), trajectory, steps, temperature, meta, store_directions)
     if created_utc == "today":
-        created_utc = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
+        created_utc = datetime.datetime.now(datetime.UTC).date().isoformat()
     if overwrite:
         for old in (job.path, *journal.journals(job.path)):
             with contextlib.suppress(FileNotFoundError):
@@ -133,12 +142,10 @@ def export_landscape(path, loss, plane, x=None, y=None, z=None, *, trajectory=No
         job.save(created_utc)
     for old in journal.journals(job.path):               # the complete file is on the disk
         os.remove(old)
-    from ..files.reading import read_landscape
-
     return read_landscape(job.path)
 
 
-def coarse_to_fine(shape):
+def coarse_to_fine(shape: tuple[int, ...]) -> np.ndarray:
     """Flat indices of a grid, those of the coarsest nested grid first: all multiples of 2^k, then of 2^(k-1),
     ...
 
@@ -206,7 +213,8 @@ class _Job:
         if self.steps.shape != (len(self.places),) or (len(self.steps) and self.steps.dtype.kind not in "iu"):
             raise ValueError(f"steps must be {len(self.places)} whole numbers, one a checkpoint of the "
                              f"trajectory, got {checks.shown(steps)}.")
-        self.has_directions = plane.n_params <= DIRECTIONS_UP_TO if store_directions is None else bool(store_directions)
+        self.has_directions = (plane.n_params <= DIRECTIONS_UP_TO if store_directions is None
+                               else bool(store_directions))
         self.order = np.r_[coarse_to_fine(self.shape), self.n_cells + np.arange(len(self.places))]
         self.results, self.names, self.early, self.first_failure = {}, None, [], None
         try:
@@ -251,8 +259,8 @@ class _Job:
             if names != self.names:
                 raise ValueError(f"the loss returned {', '.join(names)} after {', '.join(self.names)}; it "
                                  "must return the same names everywhere.")
-            status, values = OK if np.isfinite(found[potential_of(names)]) else NOT_FINITE, [found[n]
-                                                                                             for n in names]
+            status, values = (OK if np.isfinite(found[potential_of(names)]) else NOT_FINITE,
+                              [found[n] for n in names])
         self.results[index] = status, values
         return status, values
 
@@ -300,8 +308,7 @@ class _Job:
 
     def _refuse(self, name):
         raise ValueError(f"{name!r} belongs to another export (another plane, other coordinates, another "
-                         "trajectory or meta); "
-                         "take another name, or overwrite=True to throw it away.")
+                         "trajectory or meta); take another name, or overwrite=True to throw it away.")
 
     def save(self, created):
         """Replace the file by what is known."""
@@ -329,11 +336,10 @@ class _Job:
         others = {**table, **({} if ratio is None or path_of is None
                               else {"explained_variance_ratio_": np.array(ratio)})}
         axes = dict(zip("xyz", self.axes))
-        write_landscape(self.path, axes["x"], axes.get("y"), surfaces, self.plane.gram, path_of,
-                        {**self.meta, "plane": self.plane.describe()},
+        write_landscape(self.path, axes["x"], axes.get("y"),
+                        surfaces, self.plane.gram, path_of, {**self.meta, "plane": self.plane.describe()},
                         self.plane.n_params, created_utc=created, z=axes.get("z"),
-                        status=status[:self.n_cells].reshape(self.shape),
-                        others=others, own=own,
+                        status=status[:self.n_cells].reshape(self.shape), others=others, own=own,
                         is_complete=len(self.results) == len(self.order))
 
 
@@ -352,8 +358,8 @@ def _axes(given, plane):
             if len(spec) != 3:
                 raise ValueError(f"{name} must be (low, high, number of samples) or an array of coordinates, "
                                  f"got {checks.shown(spec)}.")
-            low, high, n = checks.number(name, spec[0]), checks.number(name,
-                                                                       spec[1]), checks.whole(f"the number of samples of {name}", spec[2], 2)
+            low, high, n = (checks.number(name, spec[0]), checks.number(name, spec[1]),
+                            checks.whole(f"the number of samples of {name}", spec[2], 2))
             if not low < high:
                 raise ValueError(f"{name} must run from a lower to a higher coordinate, got {low:g} to "
                                  f"{high:g}.")

@@ -1,12 +1,16 @@
 """Planes through the parameter space of a network: where a landscape is exported."""
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...core import checks
-from ..files.tensors import NORMALISATIONS, flatten, is_list_of_tensors, normalise
+from ..files.directions import read_directions
+from ..files.tensors import NORMALISATIONS, Layout, flatten, is_list_of_tensors, normalise
 
 __all__ = ["Plane"]
 
@@ -64,8 +68,8 @@ class Plane:
     # ---- ways to make one ----
 
     @classmethod
-    def from_directions(cls, origin, *directions, orthonormal=True, kind="given directions", points=None,
-                        facts=None):
+    def from_directions(cls, origin: Any, *directions: Any, orthonormal: bool = True, kind: str = "given "
+                        "directions", points: ArrayLike | None = None, facts: dict | None = None) -> Plane:
         """Plane of one to three given directions.
 
         Parameters
@@ -93,8 +97,9 @@ class Plane:
         return cls(origin, basis, given, kind, points, {**(facts or {}), "orthonormal": bool(orthonormal)})
 
     @classmethod
-    def random(cls, origin, layout=None, ndim=2, normalisation=None, one_dimensional="zero", seed=0,
-               orthonormal=True):
+    def random(cls, origin: Any, layout: Layout | None = None,
+               ndim: int = 2, normalisation: str | None = None, one_dimensional: str = "zero", seed: int = 0,
+               orthonormal: bool = True) -> Plane:
         """Plane of random Gaussian directions, scaled against the weights.
 
         Parameters
@@ -119,8 +124,7 @@ class Plane:
         if layout is None:
             if normalisation in ("filter", "dfilter"):
                 raise ValueError(f"normalisation={normalisation!r} needs the tensors: give them as origin, "
-                                 "or their layout "
-                                 "(fpkit.landscapes.files.tensors.flatten returns it).")
+                                 "or their layout (fpkit.landscapes.files.tensors.flatten returns it).")
             normalisation, one_dimensional = normalisation or "layer", "random"
             layout = flatten([origin])[1]
         normalisation = checks.choice("normalisation", normalisation or "filter", NORMALISATIONS)
@@ -135,7 +139,7 @@ class Plane:
                                    facts=facts)
 
     @classmethod
-    def through(cls, *solutions, orthonormal=True):
+    def through(cls, *solutions: Any, orthonormal: bool = True) -> Plane:
         """Line, plane or space through two, three or four solutions; the first is the origin.
 
         With ``orthonormal=False`` the others lie at (1, 0), (0, 1); by default at their distances, see
@@ -152,12 +156,12 @@ class Plane:
                                    kind=f"through {len(solutions)} solutions", points=points)
 
     @classmethod
-    def line(cls, start, end, orthonormal=True):
+    def line(cls, start: Any, end: Any, orthonormal: bool = True) -> Plane:
         """Line from one solution to another."""
         return cls.through(start, end, orthonormal=orthonormal)
 
     @classmethod
-    def pca(cls, checkpoints, origin=None, ndim=2, orthonormal=True):
+    def pca(cls, checkpoints: Any, origin: Any = None, ndim: int = 2, orthonormal: bool = True) -> Plane:
         """Plane of the principal components of checkpoints of one training.
 
         The components come from the Gram matrix of the checkpoints, n x n, never from a matrix of n_params x
@@ -199,8 +203,9 @@ class Plane:
         return cls(plane.origin, plane.directions, plane.given, plane.kind, points, plane.facts)
 
     @classmethod
-    def hessian(cls, origin, gradient=None, product=None, ndim=2, which="largest", step=None, seed=0,
-                tol=1e-6, orthonormal=True):
+    def hessian(cls, origin: Any, gradient: Callable | None = None, product: Callable | None = None,
+                ndim: int = 2, which: str = "largest", step: float | None = None, seed: int = 0,
+                tol: float = 1e-6, orthonormal: bool = True) -> Plane:
         """Plane of eigenvectors of the Hessian, by Lanczos iteration on products with vectors.
 
         Parameters
@@ -231,8 +236,8 @@ class Plane:
             def product(v):
                 length = np.sqrt(inner(v, v)) or 1.0
                 e = v * (h / length)
-                return (np.asarray(gradient(origin + e), float)
-                        - np.asarray(gradient(origin - e), float)) * (length / (2 * h))
+                return (np.asarray(gradient(origin + e), float) - np.asarray(gradient(origin - e),
+                                                                             float)) * (length / (2 * h))
         if origin.size <= ndim + 1:
             H = np.array([product(e) for e in np.eye(origin.size)])
             values, vectors = np.linalg.eigh((H + H.T) / 2)
@@ -252,16 +257,16 @@ class Plane:
     # ---- what it is ----
 
     @property
-    def ndim(self):
+    def ndim(self) -> int:
         """1, 2 or 3."""
         return len(self.directions)
 
     @property
-    def n_params(self):
+    def n_params(self) -> int:
         return self.origin.size
 
     @property
-    def gram(self):
+    def gram(self) -> np.ndarray:
         """Inner products of the directions, shape (ndim, ndim): |dw|^2 = dc.G.dc."""
         G = np.empty((self.ndim, self.ndim))
         for i in range(self.ndim):
@@ -269,7 +274,7 @@ class Plane:
                 G[i, j] = G[j, i] = inner(self.directions[i], self.directions[j])
         return G
 
-    def at(self, coordinates):
+    def at(self, coordinates: ArrayLike) -> np.ndarray:
         """Parameter vector at the coordinates (ndim,); exactly the origin at zero."""
         vector = self.origin.copy()
         for c, d in zip(np.ravel(checks.points("coordinates", np.atleast_1d(coordinates), self.ndim)),
@@ -277,7 +282,7 @@ class Plane:
             vector += c * d
         return vector
 
-    def project(self, vectors):
+    def project(self, vectors: Any) -> tuple[np.ndarray, np.ndarray]:
         """Coordinates of the nearest points of the plane, G^-1 D (v - origin), and how far the vectors are
         off it.
 
@@ -301,15 +306,15 @@ class Plane:
             residuals.append(np.sqrt(inner(off, off)) / length if length > 0 else 0.0)
         return np.array(found).reshape(-1, self.ndim), np.array(residuals)
 
-    def coordinates(self, coefficients):
+    def coordinates(self, coefficients: ArrayLike) -> np.ndarray:
         """Coordinates of the point with these coefficients (..., ndim) of the directions as given."""
         return np.asarray(coefficients, float) @ self.given
 
-    def coefficients(self, coordinates):
+    def coefficients(self, coordinates: ArrayLike) -> np.ndarray:
         """Coefficients (..., ndim) of the directions as given, from coordinates."""
         return np.linalg.solve(self.given.T, np.asarray(coordinates, float)[..., None])[..., 0]
 
-    def box(self, margin=0.25):
+    def box(self, margin: float = 0.25) -> list[tuple[float, float]]:
         """Range (low, high) of each coordinate that holds the points the plane was made of, and a margin;
         else one given direction each way."""
         if len(self.points):
@@ -319,14 +324,15 @@ class Plane:
         reach = np.sqrt((self.given**2).sum(axis=0))
         return [(-float(r), float(r)) for r in reach]
 
-    def describe(self):
+    def describe(self) -> dict[str, Any]:
         """What was done, as a dictionary for the file."""
         return {"kind": self.kind, **self.facts, "directions_as_given": self.given.tolist(),
                 "points": self.points[:100].tolist()}
 
     def __repr__(self):
         noun = {1: "line", 2: "plane", 3: "space"}[self.ndim]
-        return f"{noun} in {self.n_params} parameters: {self.kind}, {'orthonormal' if self.facts.get('orthonormal') else 'directions as given'}"
+        return (f"{noun} in {self.n_params} parameters: {self.kind}, "
+                f"{'orthonormal' if self.facts.get('orthonormal') else 'directions as given'}")
 
 
 def _listed(directions):
@@ -335,8 +341,6 @@ def _listed(directions):
         return directions
     (one,) = directions
     if isinstance(one, (str, bytes)) or hasattr(one, "__fspath__"):
-        from ..files.directions import read_directions
-
         return read_directions(one).vectors
     if isinstance(one, (list, tuple)) or getattr(one, "ndim", 1) == 2:
         return one

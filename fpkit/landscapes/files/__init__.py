@@ -7,6 +7,7 @@ from ...core.lazy import lazy_names
 
 __getattr__, __dir__, __all__ = lazy_names(__name__, {
     "reading": "read_landscape describe",
+    "numpy_files": "read_arrays",
     "checked_hdf5": "LandscapeFormatError",
     "directions": "read_directions",
     "writing": "write_landscape",

@@ -10,12 +10,10 @@ import itertools
 import mmap
 import os
 import stat
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import h5py
 import numpy as np
-
-from .heap_text import REFERENCE, attribute_references, heap_text
 
 MAX_FILE_BYTES = 2**30
 MAX_CELLS = 50_000_000           # of all that is read from one file,
@@ -29,12 +27,12 @@ MAX_NAMES = 1000                 # names listed of one group
 # bytes of a file that is searched for every text attribute; in larger ones for those that decide
 SEARCHED = 64 * 2**20
 DECIDING = ("format", "format_version", "axis_order")
+REFERENCE = 16                   # bytes of a reference to a variable-length text
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32, h5py.h5z.FILTER_LZF}
 # what h5py was seen to raise on damaged files
 H5PY_ERRORS = (OSError, RuntimeError, KeyError, ValueError, AttributeError, TypeError, IndexError,
-               OverflowError,
-               MemoryError, UnicodeError, NotImplementedError)
+               OverflowError, MemoryError, UnicodeError, NotImplementedError)
 
 
 class LandscapeFormatError(ValueError):
@@ -86,10 +84,8 @@ def open_checked(path):
         raise LandscapeFormatError(path, None,
                                    f"reading failed ({short(error)}); the file is damaged") from None
     finally:
-        try:
+        with suppress(*H5PY_ERRORS):  # a damaged file may fail to close as well; nothing was written
             handle.close()
-        except H5PY_ERRORS:
-            pass  # a damaged file may fail to close as well; nothing was written
 
 
 def content_of(path):
@@ -139,7 +135,8 @@ def _content_of_start(first, path):
     return "other"
 
 
-PICKLE = "this looks like a pickle, which runs code when it is loaded; save the arrays with numpy.savez or in HDF5"
+PICKLE = ("this looks like a pickle, which runs code when it is loaded; save the arrays with numpy.savez or "
+          "in HDF5")
 
 
 def _not_hdf5(content):
@@ -180,8 +177,7 @@ class CheckedFile:
         here, parts = self.handle, key.strip("/").split("/")
         for depth, name in enumerate(parts):
             try:
-                link = here.get(name, getlink=True) if name in here.keys() or self._is_linked(here,
-                                                                                              name) else None
+                link = here.get(name, getlink=True) if name in here or self._is_linked(here, name) else None
             except H5PY_ERRORS as error:
                 self.fail(key, f"its link cannot be read ({short(error)})")
             if link is None:
@@ -348,10 +344,11 @@ class CheckedFile:
                     found[str(name)] = self._decoded(self.handle.attrs[name])
                 elif shape == () and kind is not None and kind.length is None and (self.size <= SEARCHED
                                                                                    or name in DECIDING):
-                    texts = self._heap_texts(lambda data: attribute_references(data, name))
+                    texts = self._heap_texts(lambda data, name=name: attribute_references(data, name))
                     # several: other objects have it too, or it was written over; all are sound to read
                     if texts:
-                        found[str(name)] = texts[0] if len(set(texts)) == 1 else self._decoded(self.handle.attrs[name])
+                        found[str(name)] = (texts[0] if len(set(texts)) == 1
+                                            else self._decoded(self.handle.attrs[name]))
             except H5PY_ERRORS:
                 continue                          # an attribute that cannot be read decides nothing
         return found
@@ -369,3 +366,51 @@ class CheckedFile:
             value = value.decode("utf-8", "replace")
         text = str(value)
         return text if len(text) <= MAX_TEXT else text[:MAX_TEXT]
+
+
+# ---- variable-length texts, taken from the bytes of the file ----
+#
+# HDF5 itself is not asked for them: on a damaged file it walks a heap for ever where a free piece has size 0,
+# and allocates the four gigabytes that a damaged length declares. A text is a reference of 16 bytes (length,
+# address of a heap, number in it), little-endian; the heap is a sequence of numbered pieces [HDF5 file format
+# specification, III.E global heap; IV.A.2.m attribute message].
+
+def heap_text(data, base, reference, limit):
+    """Bytes of the text behind a reference, cut at `limit`; None when it does not lead to a text in a sound
+    heap."""
+    length, address, number = (int.from_bytes(reference[a:b], "little") for a,
+                               b in ((0, 4), (4, 12), (12, 16)))
+    if len(reference) < REFERENCE or length > len(data) or address > len(data):
+        return None
+    if length == 0:
+        return b""
+    start = base + address
+    if data[start:start + 5] != b"GCOL\x01":
+        return None
+    place, end, found = start + 16, min(start + int.from_bytes(data[start + 8:start + 16], "little"),
+                                        len(data)), None
+    while place + 16 <= end:  # to the end, so that a text found is one in a sound heap
+        index, size = int.from_bytes(data[place:place + 2],
+                                     "little"), int.from_bytes(data[place + 8:place + 16], "little")
+        if index == 0 and size == 0:
+            return None
+        if index == number and index > 0 and length <= size and place + 16 + size <= end:
+            found = data[place + 16:place + 16 + min(length, limit)]
+        place += size if index == 0 else 16 + -(-size // 8) * 8
+    return found
+
+
+def attribute_references(data, name):
+    """The 16 bytes of every scalar attribute of that name with a variable-length text, found by its
+    message."""
+    found, key = set(), name.encode() + b"\0"
+    place = data.find(key)
+    while place >= 0:
+        for version, before in ((1, 8), (3, 9)):
+            head = data[max(0, place - before):place]
+            if len(head) == before and head[0] == version and int.from_bytes(head[2:4], "little") == len(key):
+                sizes = [len(key), *(int.from_bytes(head[k:k + 2], "little") for k in (4, 6))]
+                start = place + sum(-(-s // 8) * 8 if version == 1 else s for s in sizes)
+                found.add(bytes(data[start:start + REFERENCE]))
+        place = data.find(key, place + 1)
+    return found

@@ -73,7 +73,8 @@ def check_shape(fail, key, shape, sizes, order):
         if order == "declared":
             fits = fits or (len(sizes) == 2 and shape == slow) or shape == (int(np.prod(sizes)),)
     if not fits:
-        hint = " (layout=\"xy\" reads an array whose first index counts x)" if shape == slow and order != "xy" else ""
+        hint = (" (layout=\"xy\" reads an array whose first index counts x)" if shape == slow
+                and order != "xy" else "")
         fail(key, f"its shape {tuple(shape)} does not fit the coordinates, expected "
              f"{slow if order == 'xy' else natural}{hint}")
 

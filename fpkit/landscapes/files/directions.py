@@ -1,8 +1,10 @@
 """Direction files of tomgoldstein/loss-landscape: the metric of a plane that another program exported."""
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -35,40 +37,39 @@ class Directions:
     left_out: tuple
 
     @property
-    def ndim(self):
+    def ndim(self) -> int:
         return len(self.keys)
 
     @cached_property
-    def vectors(self):
+    def vectors(self) -> list[np.ndarray]:
         """The directions, arrays of shape (n_params,), read when first asked for."""
         with open_checked(self.path) as file:
             return [np.concatenate([block for key in keys for block in file.blocks(key)])
                     for keys in self.keys]
 
     @property
-    def norms(self):
+    def norms(self) -> np.ndarray:
         """Lengths of the directions."""
         return np.sqrt(np.diag(self.gram))
 
     @property
-    def cosine(self):
+    def cosine(self) -> float | None:
         """Cosine of the angle between the first two directions; None on a line."""
         return float(self.gram[0, 1] / (self.norms[0] * self.norms[1])) if self.ndim > 1 else None
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Plain dictionary of the facts."""
         return {"directions": self.ndim, "n_params": self.n_params, "norms": self.norms.tolist(),
-                "cosine": self.cosine,
-                "gram": self.gram.tolist(), "left_out": list(self.left_out)[:100]}
+                "cosine": self.cosine, "gram": self.gram.tolist(), "left_out": list(self.left_out)[:100]}
 
     def __repr__(self):
         angle = "" if self.cosine is None else f", cosine {self.cosine:.3g}"
         return (f"{self.ndim} directions in {self.n_params} parameters, norms "
-                f"{', '.join(f'{n:.4g}' for n in self.norms)}{angle}; "
-                f"{len(self.left_out)} integer or 0-d tensors left out")
+                f"{', '.join(f'{n:.4g}' for n in self.norms)}{angle}; {len(self.left_out)} integer or 0-d "
+                "tensors left out")
 
 
-def read_directions(path):
+def read_directions(path: str | os.PathLike) -> Directions:
     """Directions and their Gram matrix from a direction file, or from a landscape of fpkit's own that stores
     its directions.
 

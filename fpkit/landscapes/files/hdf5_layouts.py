@@ -9,7 +9,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .checked_hdf5 import LandscapeFormatError
-from .coordinates import arranged, ascending, check_shape, given_axis, mesh_axes, order_named
+from .coordinates import (
+    arranged,
+    ascending,
+    check_shape,
+    given_axis,
+    mesh_axes,
+    order_named,
+)
 
 SURFACES = ("train_loss", "test_loss", "train_acc", "test_acc")
 AXES = ("xcoordinates", "ycoordinates", "zcoordinates")
@@ -81,22 +88,22 @@ def _goldstein(file, key, layout):
     stored = {name: values for name in names if (values := surface(name)) is not None}
     if key not in stored:
         file.fail(key, "it was declared and never written: the surface was set up, never computed")
-    if order == "declared" and len(sizes) == 2 and tuple(file.numbers(key).shape) == tuple(sizes) != tuple(sizes[::-1]):
+    declared = tuple(file.numbers(key).shape)
+    if order == "declared" and len(sizes) == 2 and declared == tuple(sizes) != tuple(sizes[::-1]):
         warnings.append(f"The matrix is declared as ({sizes[0]}, {sizes[1]}) but filled with x running "
-                        "fastest, as tomgoldstein's writer does; "
-                        f"it is read as ({sizes[1]}, {sizes[0]}), loss[y, x].")
+                        f"fastest, as tomgoldstein's writer does; it is read as ({sizes[1]}, {sizes[0]}), "
+                        "loss[y, x].")
     status = surface("fpkit/status") if is_own and file.has("fpkit/status") else None
     extra = _own_extras(file, len(axes), surface, warnings) if is_own else {}
     extra |= trajectory_of(file, len(axes), warnings)
     meta = {"format": "fpkit-landscape" if is_own else "tomgoldstein", "attributes": attributes,
-            "dir_file": dir_file(file),
-            **({"meta": extra.pop("meta")} if "meta" in extra else {}), **name_hints(file.path)}
+            "dir_file": dir_file(file), **({"meta": extra.pop("meta")} if "meta" in extra else {}),
+            **name_hints(file.path)}
     others = _others(file, {*names, *AXES}, is_own, surface, warnings)
     if any("/" not in n for n in others):
         meta["other_keys"] = [n for n in others if "/" not in n]
     return Parts(meta["format"], axes, stored, key, warnings, meta, is_own,
-                 bool(attributes.get("complete", 1)), is_assumed,
-                 is_key_given, status, None, extra, others)
+                 bool(attributes.get("complete", 1)), is_assumed, is_key_given, status, None, extra, others)
 
 
 def _is_own_format(file, attributes):
@@ -118,7 +125,8 @@ def _no_surface(file):
     if file.has("proj_xcoord"):
         x = file.array("proj_xcoord", ndim=1)
         n = 0 if x is None else x.size
-        return f"this is a trajectory of {n} points without a surface; give the surface file that it belongs to"
+        return (f"this is a trajectory of {n} points without a surface; give the surface file that it "
+                "belongs to")
     if file.has("xdirection"):
         return "this is a direction file; give the surface file that was computed with it"
     return "there are no xcoordinates, so this is no loss landscape in a layout that is known here"
@@ -127,15 +135,16 @@ def _no_surface(file):
 def _chosen_key(file, key, names, losses):
     if key is not None:
         if not isinstance(key, str) or not file.has(key):
-            file.fail(str(key)[:60], "there is no such dataset; surfaces in this file: "
-                      f"{', '.join(names) or 'none'}")
+            file.fail(str(key)[:60],
+                      f"there is no such dataset; surfaces in this file: {', '.join(names) or 'none'}")
         return key
     if losses:
         return losses[0]
     others = [n for n in file.names() if n not in (*AXES, *SURFACES, "dir_file", "dir_path")][:5]
-    more = f" (it holds {', '.join(o[:40] for o in others)}; key=... analyses another dataset)" if others else ""
-    file.fail("train_loss", "the surface was set up, never computed: the file holds coordinates and no "
-              f"loss{more}")
+    more = (f" (it holds {', '.join(o[:40] for o in others)}; key=... analyses another dataset)" if others
+            else "")
+    file.fail("train_loss",
+              f"the surface was set up, never computed: the file holds coordinates and no loss{more}")
 
 
 def axes_of(file, warnings):
@@ -174,8 +183,7 @@ def _order(file, attributes, axes, layout, is_own, warnings):
     is_assumed = len({a.size for a in axes}) < len(axes)
     if is_assumed:
         warnings.append("The stored matrix is square and the file does not name its index order; it is read "
-                        "as loss[y, x], "
-                        "the order of tomgoldstein's writer (layout=\"xy\" for the other).")
+                        "as loss[y, x], the order of tomgoldstein's writer (layout=\"xy\" for the other).")
     return "declared", is_assumed
 
 
@@ -391,5 +399,4 @@ def _points(file, layout, given):
         stored[surface_name] = arranged(file.fail, surface_name, values, sizes, order, flips)
     pending = arranged(file.fail, key, pending, sizes, order, flips)
     return Parts("one dataset a point", axes, stored, key, warnings,
-                 {"format": "one dataset a point", "attributes": file.attributes()},
-                 pending=pending)
+                 {"format": "one dataset a point", "attributes": file.attributes()}, pending=pending)

@@ -13,11 +13,19 @@ import zlib
 
 import numpy as np
 
-from .checked_hdf5 import MAX_EXPANSION, PICKLE, LandscapeFormatError, content_of, most_cells, short
+from .checked_hdf5 import (
+    MAX_EXPANSION,
+    PICKLE,
+    LandscapeFormatError,
+    content_of,
+    most_cells,
+    short,
+)
 
 MAX_MEMBERS = 200
 MAX_HEADER = 4096
-HEADER = re.compile(rb"\{\s*'descr':\s*'([<>|=]?[a-zA-Z]\d{0,3})',\s*'fortran_order':\s*(True|False),\s*'shape':\s*\(([\d,\s]*)\),?\s*\}\s*")
+HEADER = re.compile(rb"\{\s*'descr':\s*'([<>|=]?[a-zA-Z]\d{0,3})',\s*'fortran_order':\s*(True|False),\s*"
+                    rb"'shape':\s*\(([\d,\s]*)\),?\s*\}\s*")
 
 
 class _NotNumbers(LandscapeFormatError):
@@ -39,8 +47,8 @@ def read_arrays(path):
     except LandscapeFormatError:
         raise
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, KeyError, IndexError, struct.error,
-            NotImplementedError,
-            RuntimeError, OverflowError, MemoryError, UnicodeError, TypeError, AttributeError) as error:
+            NotImplementedError, RuntimeError, OverflowError, MemoryError, UnicodeError, TypeError,
+            AttributeError) as error:
         raise LandscapeFormatError(path, None,
                                    f"reading failed ({short(error)}); the file is damaged") from None
 
@@ -61,13 +69,12 @@ def _members(path, size):
                 raise LandscapeFormatError(path, shown, "this archive holds something else than arrays, so "
                                            "it is no .npz of a landscape")
             if member.flag_bits & 1 or member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                raise LandscapeFormatError(path, shown, "it is encrypted or packed in a way that NumPy does "
-                                           "not write")
+                raise LandscapeFormatError(path, shown,
+                                           "it is encrypted or packed in a way that NumPy does not write")
             total += member.file_size
             if total > most:
                 raise LandscapeFormatError(path, shown, f"it would unpack to {member.file_size} bytes, more "
-                                           f"than the allowed {most} "
-                                           f"of a file of {size}")
+                                           f"than the allowed {most} of a file of {size}")
             if member.file_size > MAX_EXPANSION * max(1, member.compress_size):
                 raise LandscapeFormatError(path, shown, f"{member.compress_size} stored bytes claim to be "
                                            f"{member.file_size}: a compression bomb")
@@ -92,16 +99,16 @@ def _array(path, key, stream, size):
     raw = stream.read(width)
     length = int.from_bytes(raw, "little")
     if length > MAX_HEADER or len(raw) < width:
-        raise LandscapeFormatError(path, key or None, f"its header of {length} bytes is none that NumPy "
-                                   "writes for numbers")
+        raise LandscapeFormatError(path, key or None,
+                                   f"its header of {length} bytes is none that NumPy writes for numbers")
     header = stream.read(length)
     m = HEADER.fullmatch(header)
     if m is None:
         raise _NotNumbers(path, key or None, "its header is not that of an array of plain numbers")
     dtype = np.dtype(m[1].decode())
     if dtype.kind == "O":
-        raise _NotNumbers(path, key or None, "it holds Python objects, which only unpickling could read; "
-                          "save plain numbers")
+        raise _NotNumbers(path, key or None,
+                          "it holds Python objects, which only unpickling could read; save plain numbers")
     if dtype.kind not in "fiu":
         raise _NotNumbers(path, key or None, f"its type {str(dtype)[:40]!r} is not plain numbers")
     shape = tuple(int(n) for n in m[3].split(b",") if n.strip())

@@ -67,9 +67,8 @@ def _landscaper(fail, arrays, layout, warnings):
     order = "yx" if values.ndim == 1 else layout or "xy"
     values = arranged(fail, "loss", values, [a.size for a in rising], order, flips)
     warnings.append("Landscaper's coordinates are labels of distance, not distances in parameter space, and "
-                    "it replaces values that are not "
-                    "finite (NaN by the mean, infinity by the maximum) and adds noise to the maxima: its "
-                    "high values are not data.")
+                    "it replaces values that are not finite (NaN by the mean, infinity by the maximum) and "
+                    "adds noise to the maxima: its high values are not data.")
     return Parts("Landscaper", list(rising), {"train_loss": values}, "train_loss", warnings,
                  {"format": "Landscaper", "attributes": {}})
 
@@ -97,8 +96,8 @@ def _listed(arrays):
 
 def _stored_axes(fail, arrays, values, key, given, layout):
     """Coordinates that the archive holds, and the order that grids X and Y imply; (None, None) without."""
-    found = [next((arrays[k] for k in COORDINATES[n] if k in arrays and k != key), None)
-             for n in "xyz"[:values.ndim]]
+    found = [next((arrays[k] for k in COORDINATES[n] if k in arrays and k != key),
+                  None) for n in "xyz"[:values.ndim]]
     if any(a is None for a in found):
         return None, None
     refuse_given(given)

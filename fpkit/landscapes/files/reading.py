@@ -3,40 +3,44 @@ points."""
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...core import checks
+from ..files.topsearch import Network
 from ..surface.cells import classify
 from ..surface.landscape import Landscape
 from .checked_hdf5 import PICKLE, LandscapeFormatError, content_of, open_checked
 from .directions import read_directions
 from .hdf5_layouts import LOSSES, axes_of, dir_file, read_hdf5, trajectory_of
+from .numpy_layouts import read_numpy
 from .topsearch import is_network, read_network
 
 __all__ = ["read_landscape", "describe", "Landscape", "LandscapeFormatError"]
 
 
-def read_landscape(path, key=None, layout=None, allow_partial=False, *, x=None, y=None, z=None,
-                   fix_serpentine=False, every=1,
-                   directions=None, trajectory=None):
+def read_landscape(path: str | os.PathLike,
+                   key: str | None = None, layout: str | None = None, allow_partial: bool = False,
+                   *, x: ArrayLike | None = None, y: ArrayLike | None = None, z: ArrayLike | None = None,
+                   fix_serpentine: bool = False, every: int = 1, directions: str | os.PathLike | None = None,
+                   trajectory: str | os.PathLike | None = None) -> Landscape | Network:
     """Loss landscape of a file, told by its content; nothing in it is executed, no link or path in it is
     followed, no size is trusted.
 
-    ========================
-    ==========================================================================================
-    layout                    what is read
-    ========================
-    ==========================================================================================
-    tomgoldstein's HDF5       xcoordinates, ycoordinates, train_loss, test_loss, train_acc, test_acc (also of its forks)
-    fpkit's HDF5              the same with metric, status, trajectory, temperature and description in /fpkit
-    losscape's HDF5           X, Y, losses
-    one dataset a point       loss_i_j, acc_i_j; needs x and y
-    Landscaper's .npz         loss, coordinates
-    other .npz, .npy          coordinates under common names, or x and y
-    topsearch's texts         min.data, min.coords, ts.data, ts.coords: a folder, or its min.data; gives a `Network`
-    ========================
-    ==========================================================================================
+    ===================  ===================================================================================
+    layout               what is read
+    ===================  ===================================================================================
+    tomgoldstein's HDF5  xcoordinates, ycoordinates, train_loss, test_loss, train_acc, test_acc (also forks)
+    fpkit's HDF5         the same with metric, status, trajectory, temperature and description in /fpkit
+    losscape's HDF5      X, Y, losses
+    one dataset a point  loss_i_j, acc_i_j; needs x and y
+    Landscaper's .npz    loss, coordinates
+    other .npz, .npy     coordinates under common names, or x and y
+    topsearch's texts    min.data, min.coords, ts.data, ts.coords: a folder, or its min.data; a `Network`
+    ===================  ===================================================================================
 
     Pickles are refused: loading one runs its code.
 
@@ -86,8 +90,6 @@ def read_landscape(path, key=None, layout=None, allow_partial=False, *, x=None, 
         return read_network(path)
     given, content = {"x": x, "y": y, "z": z}, content_of(path)[0]
     if content in ("npy", "npz"):
-        from .numpy_layouts import read_numpy
-
         parts = read_numpy(path, key, layout, given, fix_serpentine)
     elif fix_serpentine:
         raise ValueError("fix_serpentine is for the arrays of loss-landscapes, saved by numpy.save.")
@@ -137,9 +139,8 @@ def _add_trajectory(parts, path):
             found["trajectory"] = np.linalg.solve(gram, (found["trajectory"] * norms).T).T
         else:
             parts.warnings.append("The trajectory is a 'cos' projection, arc lengths along the directions: "
-                                  "they are coordinates of the plane "
-                                  "only if the directions are orthonormal. The direction file "
-                                  "(directions=...) would settle it.")
+                                  "they are coordinates of the plane only if the directions are orthonormal. "
+                                  "The direction file (directions=...) would settle it.")
     for name in [n for n in parts.extra if n.startswith("trajectory")]:
         del parts.extra[name]
     parts.extra |= found
@@ -151,33 +152,33 @@ def _landscape(path, parts, allow_partial, every):
     if every > 1:
         _thin(path, parts, every)
     classes = {name: _classes(parts, name) for name in stored if not name.endswith("_acc")}
-    if not parts.is_key_given and key == "train_loss" and "test_loss" in classes and classes[key][1].all() and classes["test_loss"][0].any():
+    if (not parts.is_key_given and key == "train_loss" and "test_loss" in classes and classes[key][1].all()
+        and classes["test_loss"][0].any()):
         warnings.append("The training loss was never computed; the test loss is the potential.")
         key = "test_loss"
     elif key == "test_loss" and "train_loss" not in stored:
         warnings.append("The potential is test_loss: the file holds no training loss.")
     elif key != "train_loss":
-        warnings.append(f"The potential is {key}"
-                        + (", as asked." if parts.is_key_given else ": the file holds no train_loss."))
-    masked = {name: np.where(classes[name][0], values, np.nan) if name in classes
-              else np.where(np.isfinite(values) & (values != -1), values, np.nan) for name,
+        warnings.append(f"The potential is {key}" + (", as asked." if parts.is_key_given
+                                                     else ": the file holds no train_loss."))
+    masked = {name: np.where(classes[name][0], values, np.nan)
+              if name in classes else np.where(np.isfinite(values) & (values != -1), values, np.nan) for name,
               values in stored.items()}
     valid, unfinished, diverged, remarks = classes[key]
     warnings.extend(remarks)
     if diverged.any():
         warnings.append(f"{int(diverged.sum())} of {valid.size} cells diverged (NaN, infinite, or what a "
-                        "parallel maximum left of NaN); "
-                        "they are outside the domain, behind walls that let nothing through.")
+                        "parallel maximum left of NaN); they are outside the domain, behind walls that let "
+                        "nothing through.")
     if unfinished.any():
         warnings.append(f"{int(unfinished.sum())} of {valid.size} cells were never computed.")
     if not valid.any():
         warnings.append("The surface has no valid cell.")
     elif (masked[key][valid] < 0).all():
         warnings.append("All losses are negative; they are read as they stand.")
-    land = Landscape(path=path, key=key, axes=tuple(parts.axes), loss=masked[key], surfaces=masked,
-                     stored=stored, valid=valid,
-                     unfinished=unfinished, diverged=diverged, others=parts.others, meta=parts.meta,
-                     axis_order_assumed=parts.is_assumed,
+    land = Landscape(path=path, key=key, axes=tuple(parts.axes), loss=masked[key],
+                     surfaces=masked, stored=stored, valid=valid, unfinished=unfinished, diverged=diverged,
+                     others=parts.others, meta=parts.meta, axis_order_assumed=parts.is_assumed,
                      allow_partial=bool(allow_partial), **parts.extra)
     if valid.any() and (n := land.n_components()) > 1:
         warnings.append(f"The valid cells fall into {n} parts that do not touch; each is a landscape of its "
@@ -219,7 +220,8 @@ def _thin(path, parts, every):
 
 # ---- what is in a file, without analysing it ----
 
-def describe(path, read=None, key=None, **options):
+def describe(path: str | os.PathLike, read: Callable | None = None, key: str | None = None,
+             **options) -> dict[str, Any]:
     """What a file of a loss landscape holds, as a plain dictionary; `fpkit info` prints it.
 
     Surfaces, trajectories, direction files, networks and surfaces that were set up but never computed are
@@ -267,12 +269,10 @@ def _other_kind(file, key):
             file.fail("proj_xcoord", "the coordinates of the trajectory do not fit together")
         points = np.stack(columns, axis=-1)
         found = {"kind": "trajectory", "points": len(points), "first": points[0].tolist(),
-                 "last": points[-1].tolist(),
-                 "analysis": "refused: a trajectory without a surface"}
+                 "last": points[-1].tolist(), "analysis": "refused: a trajectory without a surface"}
     elif file.has("xdirection"):
         found = {"kind": "directions", "tensors": len(file.names("xdirection")),
-                 **read_directions(file.path).to_dict(),
-                 "analysis": "refused: directions without a surface"}
+                 **read_directions(file.path).to_dict(), "analysis": "refused: directions without a surface"}
     else:
         return None
     found["dir_file"] = dir_file(file)

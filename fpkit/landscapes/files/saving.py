@@ -37,8 +37,7 @@ def _hdf5(land, path):
     status = np.select([land.unfinished, land.diverged], [PENDING, NOT_FINITE], OK)
     own = {n[6:]: v for n, v in land.others.items() if n.startswith("fpkit/")}
     own |= {n: v for n, v in (("loss_stderr", land.loss_stderr), ("origin_norm", land.origin_norm),
-                              ("hessian/logdet_perp", land.logdet_perp))
-            if v is not None}
+                              ("hessian/logdet_perp", land.logdet_perp)) if v is not None}
     own |= _directions(land)
     own |= {f"temperature/{n}": v for n, v in (land.temperature or {}).items() if n != "theta"}
     others = {n: v for n, v in land.others.items() if not n.startswith("fpkit/")}
@@ -53,10 +52,9 @@ def _hdf5(land, path):
         trajectory = {**dict(zip("xyz", land.trajectory.T)),
                       **{k: np.full(n, np.nan) if v is None else v for k, v in known.items()}}
         trajectory["step"] = np.arange(n) if known["step"] is None else known["step"]
-    write_landscape(path, land.x, land.y, surfaces, land.gram, trajectory, land.meta.get("meta"),
-                    attributes.get("n_params"), z=land.z,
-                    status=status, others=others, own=own,
-                    attributes={n: v for n, v in attributes.items() if n not in KEPT},
+    write_landscape(path, land.x, land.y, surfaces, land.gram,
+                    trajectory, land.meta.get("meta"), attributes.get("n_params"), z=land.z, status=status,
+                    others=others, own=own, attributes={n: v for n, v in attributes.items() if n not in KEPT},
                     created_utc=attributes.get("created_utc", "now"))
 
 

@@ -1,7 +1,9 @@
 """The parameters of a network as one vector and back."""
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -31,11 +33,11 @@ class Layout:
     filter_axis: int = 0
 
     @property
-    def n_params(self):
+    def n_params(self) -> int:
         """Length of the vector."""
         return sum(int(np.prod(s)) for k, s in enumerate(self.shapes) if k not in self.fixed)
 
-    def slices(self):
+    def slices(self) -> Iterator[tuple[int, slice]]:
         """(place in the list, slice of the vector) of every tensor that is in the vector."""
         start = 0
         for k, shape in enumerate(self.shapes):
@@ -44,7 +46,7 @@ class Layout:
                 yield k, slice(start, stop)
                 start = stop
 
-    def tensors(self, vector):
+    def tensors(self, vector: np.ndarray) -> list[np.ndarray]:
         """List of the tensors, in their own types, with the entries of `vector`, shape (n_params,)."""
         vector = np.asarray(vector)
         if vector.shape != (self.n_params,):
@@ -56,7 +58,7 @@ class Layout:
         return found
 
 
-def flatten(tensors, filter_axis=0):
+def flatten(tensors: Any, filter_axis: int = 0) -> tuple[np.ndarray, Layout]:
     """One float64 vector of all float tensors, and the `Layout` that leads back.
 
     Parameters
@@ -103,7 +105,8 @@ def is_list_of_tensors(values):
 NORMALISATIONS = ("filter", "layer", "weight", "dfilter", "dlayer", "none")
 
 
-def normalise(direction, weights, layout, normalisation="filter", one_dimensional="zero"):
+def normalise(direction: np.ndarray, weights: np.ndarray, layout: Layout, normalisation: str = "filter",
+              one_dimensional: str = "zero") -> np.ndarray:
     """`direction` scaled tensor by tensor against the weights, a new vector.
 
     Parameters
@@ -135,7 +138,7 @@ def normalise(direction, weights, layout, normalisation="filter", one_dimensiona
             by_filter = normalisation in ("filter", "dfilter") and d.ndim > 1
             axes = tuple(a for a in range(d.ndim) if a != layout.filter_axis % d.ndim) if by_filter else None
             length = np.sqrt((d * d).sum(axis=axes, keepdims=True))
-            wanted = np.sqrt((w * w).sum(axis=axes, keepdims=True)) if normalisation in ("filter",
-                                                                                         "layer") else 1.0
+            wanted = np.sqrt((w * w).sum(axis=axes,
+                                         keepdims=True)) if normalisation in ("filter", "layer") else 1.0
             d *= np.where(length > 0, wanted / np.where(length > 0, length, 1.0), 0.0)
     return result

@@ -6,6 +6,7 @@ import os
 import stat
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -42,14 +43,13 @@ class Network:
 
     key = "min.data"
     refusal = ("this is a network of minima and saddles without a surface, so there is nothing to integrate "
-               "over; "
-               "its depths and barriers are in read_landscape(...).merge_tree()")
+               "over; its depths and barriers are in read_landscape(...).merge_tree()")
 
     @property
-    def ndim(self):
+    def ndim(self) -> int:
         return self.points.shape[1]
 
-    def merge_tree(self):
+    def merge_tree(self) -> MergeTree:
         """Merge tree by the elder rule: branches with `.index` (minimum,), `.minimum`, `.death`,
         `.saddle_index` (saddle,)."""
         rank = np.empty(self.energies.size, int)
@@ -73,17 +73,16 @@ class Network:
                     for i in order]
         return MergeTree(branches, None, None)
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Plain dictionary of the facts."""
         tree = self.merge_tree()
         return {"kind": "network", "file": os.path.basename(os.path.normpath(self.path)) if self.path else "",
-                "minima": self.energies.size,
-                "saddles": self.saddle_energies.size, "ndim": self.ndim, "components": len(tree.roots),
-                "lowest": {"value": tree[0].minimum, "index": tree[0].index[0],
-                           "point": self.points[tree[0].index[0]].tolist()},
+                "minima": self.energies.size, "saddles": self.saddle_energies.size, "ndim": self.ndim,
+                "components": len(tree.roots), "lowest": {"value": tree[0].minimum, "index": tree[0].index[0],
+                                                          "point": self.points[tree[0].index[0]].tolist()},
                 "analysis": f"refused: {self.refusal}"}
 
-    def write(self, folder):
+    def write(self, folder: str | os.PathLike) -> str:
         """Write topsearch's text files (min.data, min.coords, ts.data, ts.coords, pairlist) into a folder;
         its path."""
         folder = os.fspath(folder)
@@ -92,8 +91,8 @@ class Network:
         numbered = lambda energies, *columns: [" ".join([*map(str, row), f"{e:.17g}"]) for *row,
                                                e in zip(*columns, energies.tolist())]
         tables = {"min.data": numbered(self.energies, range(self.energies.size)),
-                  "min.coords": _rows(self.points),
-                  "ts.data": numbered(self.saddle_energies, *self.pairs.T.tolist()),
+                  "min.coords": _rows(self.points), "ts.data": numbered(self.saddle_energies,
+                                                                        *self.pairs.T.tolist()),
                   "ts.coords": _rows(self.saddle_points),
                   "pairlist": [f"{a} {b}" for a, b in np.sort(self.pairs, axis=1).tolist()]}
         for name, lines in tables.items():
@@ -103,10 +102,11 @@ class Network:
         return folder
 
     def __repr__(self):
-        return f"network of {self.energies.size} minima and {self.saddle_energies.size} saddles in {self.ndim} dimensions\n{self.merge_tree()}"
+        return (f"network of {self.energies.size} minima and {self.saddle_energies.size} saddles in "
+                f"{self.ndim} dimensions\n{self.merge_tree()}")
 
 
-def network_of(landscape, persistence=0.0, neighbours=8):
+def network_of(landscape: Any, persistence: float = 0.0, neighbours: int = 8) -> Network:
     """Network of the grid minima of a landscape whose persistence exceeds the given one, each joined at its
     saddle to the elder minimum.
 
@@ -147,8 +147,8 @@ def read_network(path):
     if minima is None or minima.ndim != 2 or minima.shape[1] != 2:
         fail("min.data", "expected lines of a number and an energy")
     labels = minima[:, 0]
-    if not np.isfinite(minima).all() or (labels
-                                         != np.floor(labels)).any() or len(set(labels.tolist())) != len(labels):
+    is_whole = np.isfinite(minima).all() and (labels == np.floor(labels)).all()
+    if not is_whole or len(set(labels.tolist())) != len(labels):
         fail("min.data", "the minima are not numbered by different whole numbers with finite energies")
     saddles = np.empty((0, 3)) if saddles is None else saddles
     if saddles.shape[1] != 3:
@@ -189,8 +189,8 @@ def _table(folder, name):
     with open(handle, "rb") as stream:
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
-            raise LandscapeFormatError(path, None, f"expected a regular text file of at most {MAX_BYTES} "
-                                       "bytes")
+            raise LandscapeFormatError(path, None,
+                                       f"expected a regular text file of at most {MAX_BYTES} bytes")
         lines = [line.split(b"#")[0].split() for line in stream.read(MAX_BYTES).splitlines()]
     rows = [line for line in lines if line]
     if not rows:

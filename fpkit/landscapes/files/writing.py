@@ -6,7 +6,9 @@ import json
 import os
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from ... import __version__
 from ...core import checks
 from ...core.files import replacing
 from ..surface.cells import NOT_FINITE, OK, PENDING
@@ -16,10 +18,13 @@ SURFACES = ("train_loss", "train_acc", "test_loss", "test_acc")
 MAX_CHUNK = 2**20                                    # bytes
 
 
-def write_landscape(path, x, y, surfaces, gram=None, trajectory=None, meta=None, n_params=None,
-                    is_pending=None, created_by=None,
-                    created_utc="now", z=None, status=None, others=None, own=None, attributes=None,
-                    is_complete=True):
+def write_landscape(path: str | os.PathLike, x: ArrayLike,
+                    y: ArrayLike | None, surfaces: dict[str, ArrayLike], gram: ArrayLike | None = None,
+                    trajectory: dict | None = None, meta: dict | None = None, n_params: int | None = None,
+                    is_pending: ArrayLike | None = None, created_by: str | None = None,
+                    created_utc: str | None = "now", z: ArrayLike | None = None,
+                    status: ArrayLike | None = None, others: dict | None = None, own: dict | None = None,
+                    attributes: dict | None = None, is_complete: bool = True) -> str:
     """Write a plane (or a line, or a space) of loss values to an HDF5 file.
 
     The file is written under a temporary name in the same folder, brought to the disk and then renamed: a
@@ -93,13 +98,12 @@ def write_landscape(path, x, y, surfaces, gram=None, trajectory=None, meta=None,
     if trajectory is not None:
         extra |= {f"trajectory/{key}": values for key, values in _trajectory(trajectory, tuple(axes)).items()}
     described = {**(attributes or {}), "format": FORMAT, "format_version": FORMAT_VERSION, "axis_order": "zyx"
-                 if len(axes) == 3 else "yx",
-                 "created_by": created_by or _this_program(),
+                 if len(axes) == 3 else "yx", "created_by": created_by or f"fpkit {__version__}",
                  "complete": np.uint8(is_complete and (status != PENDING).all())}
     if n_params is not None:
         described["n_params"] = checks.whole("n_params", n_params, 1)
     if created_utc is not None:
-        now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         described["created_utc"] = now if created_utc == "now" else str(created_utc)
     with replacing(path) as temporary:
         import h5py
@@ -135,7 +139,8 @@ def _coordinates(name, values):
     values = np.asarray(values, "<f8")
     if values.ndim != 1 or values.size < 2 or not np.isfinite(values).all() or not (np.diff(values)
                                                                                     > 0).all():
-        raise ValueError(f"{name} must be at least two finite increasing numbers, got {checks.shown(values)}.")
+        raise ValueError(f"{name} must be at least two finite increasing numbers, got "
+                         f"{checks.shown(values)}.")
     return values
 
 
@@ -164,8 +169,7 @@ def _gram(gram, ndim):
     if gram.shape != (ndim, ndim) or not np.allclose(gram, gram.T,
                                                      rtol=1e-12) or not (np.linalg.eigvalsh(gram) > 0).all():
         raise ValueError(f"gram must be the symmetric positive {ndim}x{ndim} matrix of inner products of the "
-                         "directions, "
-                         f"got {checks.shown(gram)}.")
+                         f"directions, got {checks.shown(gram)}.")
     return gram
 
 
@@ -186,9 +190,3 @@ def _chunks(shape):
         chunk.append(max(1, min(n, room)))
         room //= chunk[-1]
     return tuple(chunk[::-1])
-
-
-def _this_program():
-    import fpkit
-
-    return f"fpkit {fpkit.__version__}"

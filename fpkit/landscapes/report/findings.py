@@ -2,6 +2,7 @@
 trusted."""
 from __future__ import annotations
 
+from typing import Any
 import os
 from dataclasses import dataclass
 
@@ -31,7 +32,7 @@ class Finding:
     trust: str
     why: str
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         return dict(self.__dict__)
 
 
@@ -101,13 +102,14 @@ def findings(report):
 
 def _wells(report):
     wells, thermo, thetas, first = report.wells, report.thermodynamics, report.theta, report.wells[0]
-    doubts = [w for w in wells if "touches_edge" in w.flags or "touches_invalid" in w.flags or "within_noise"
-              in w.flags]
+    doubts = [w for w in wells if "touches_edge" in w.flags or "touches_invalid" in w.flags
+              or "within_noise" in w.flags]
     trust, why = (FIRM, "every minimum has samples on all sides") if not doubts else \
         (ROUGH, f"{_named(doubts)} {'lies' if len(doubts) == 1 else 'lie'} at the end of the data or within "
          "the noise of the loss")
     if len(wells) == 1:
-        text = f"At every temperature considered there is one well: its lowest sample lies at {place(first.x)} with a loss of {number(first.minimum, 4)}."
+        text = ("At every temperature considered there is one well: its lowest sample lies at "
+                f"{place(first.x)} with a loss of {number(first.minimum, 4)}.")
     else:
         last = int(thermo.is_well[-1].sum())
         text = f"There are {len(wells)} wells at theta = {number(thetas[0])} (depth above 3 theta)"
@@ -116,16 +118,16 @@ def _wells(report):
         deep = [w for w in wells[1:] if np.isfinite(w.persistence)]
         if deep:
             w = max(deep, key=lambda w: w.persistence)
-            text += f"; the deepest of the others, well {w.number} at {place(w.x)}, has a way out {number(w.persistence)} above its loss of {number(w.minimum, 4)}"
+            text += (f"; the deepest of the others, well {w.number} at {place(w.x)}, has a way out "
+                     f"{number(w.persistence)} above its loss of {number(w.minimum, 4)}")
         text += "."
     return Finding("wells", text, trust, why)
 
 
 def _named(wells):
-    return ("well " if len(wells) == 1 else "wells ") + ", ".join(str(w.number)
-                                                                  for w in wells[:5]) + (" and others"
-                                                                                         if len(wells) > 5
-                                                                                         else "")
+    return ("well " if len(wells) == 1
+            else "wells ") + ", ".join(str(w.number) for w in wells[:5]) + (" and others" if len(wells) > 5
+                                                                            else "")
 
 
 def _equilibrium(report):
@@ -134,9 +136,10 @@ def _equilibrium(report):
         return []
     thin = bool((thermo.lowest_cell[-1] > 0.25).any())
     edge = float(thermo.edge_mass[-1])
-    trust, why = (FIRM, "sums over the samples, and no cell holds a quarter of a well at the warm end") if not thin and edge < 0.01 else \
-        (ROUGH, "one cell holds a quarter of a well or more" if thin
-         else f"the border of the box holds {percent(edge)} at the warm end")
+    trust, why = (FIRM, "sums over the samples, and no cell holds a quarter of a well at the warm "
+                  "end") if not thin and edge < 0.01 else (ROUGH, "one cell holds a quarter of a well or more"
+                                                           if thin else "the border of the box holds "
+                                                           f"{percent(edge)} at the warm end")
     low, high = (int(np.argmax(thermo.occupation[i])) for i in (0, -1))
     named = sorted(range(len(wells)), key=lambda k: -thermo.occupation[-1, k])[:3]
     share = ", ".join(f"well {k + 1} {percent(thermo.occupation[-1, k])}" for k in named)
@@ -144,17 +147,17 @@ def _equilibrium(report):
         text = f"In equilibrium at theta = {number(thetas[0])}: {share}."
     elif low == high:
         text = (f"In equilibrium well {low + 1} holds the most probability at all temperatures considered: "
-                f"{percent(thermo.occupation[0, low])} at theta = "
-                f"{number(thetas[0])}; at theta = {number(thetas[-1])} the largest shares are {share}.")
+                f"{percent(thermo.occupation[0, low])} at theta = {number(thetas[0])}; at theta = "
+                f"{number(thetas[-1])} the largest shares are {share}.")
     else:
-        text = (f"In equilibrium most probability lies in well {low + 1} when cold "
-                f"({percent(thermo.occupation[0, low])} at theta = {number(thetas[0])}) and in "
-                f"well {high + 1} when warm (at theta = {number(thetas[-1])}: {share}).")
+        text = (f"In equilibrium most probability lies in well {low + 1} when "
+                f"cold ({percent(thermo.occupation[0, low])} at theta = {number(thetas[0])}) and in well "
+                f"{high + 1} when warm (at theta = {number(thetas[-1])}: {share}).")
     if thermo.across is not None:
         k = int(np.argmax(thermo.across[-1]))
-        text += (f" With the curvature across the {_kind(report)}, which the file holds, well {k + 1} has "
-                 f"the most at theta = {number(thetas[-1])}: {percent(thermo.across[-1, k])} instead "
-                 f"of {percent(thermo.occupation[-1, k])}.")
+        text += (f" With the curvature across the {_kind(report)}, which the file holds, well {k + 1} "
+                 f"has the most at theta = {number(thetas[-1])}: {percent(thermo.across[-1, k])} instead of "
+                 f"{percent(thermo.occupation[-1, k])}.")
     return [Finding("occupation", text, trust, why)]
 
 
@@ -165,9 +168,9 @@ def _kind(report):
 def _crossings(report):
     found = []
     for c in [c for c in report.crossovers if c.occupation > 1e-3][:3]:
-        found.append(Finding("crossover", f"Wells {c.deeper} and {c.wider} are equally occupied at theta = "
-                             f"{number(c.theta, 4)}: below it the deeper well {c.deeper} holds more, "
-                             f"above it the wider well {c.wider}.", FIRM if c.is_resolved else ROUGH,
+        found.append(Finding("crossover", f"Wells {c.deeper} and {c.wider} are equally occupied at "
+                             f"theta = {number(c.theta, 4)}: below it the deeper well {c.deeper} holds "
+                             f"more, above it the wider well {c.wider}.", FIRM if c.is_resolved else ROUGH,
                              "the samples resolve both wells there" if c.is_resolved
                              else "one cell holds a quarter of a well there, so the temperature is rough"))
     return found
@@ -209,16 +212,18 @@ def _rates(report):
         if not leaving:
             continue
         is_sgd = sgd is not None and np.isclose(r.theta, sgd, rtol=1e-6)
-        text = f"At theta = {number(r.theta)}{' (that of the SGD noise)' if is_sgd else ''} noise leaves {'; '.join(leaving)} (means)."
+        text = (f"At theta = {number(r.theta)}{' (that of the SGD noise)' if is_sgd else ''} noise leaves "
+                f"{'; '.join(leaving)} (means).")
         text += unit_of_time(report) if not found else ""
         slow = r.log10_modes[r.log10_modes > -NEVER]
         if slow.size and slow.size == r.log10_modes.size:
             text += f" The slowest relaxation on the surface takes {lasting(report, -slow[0])}."
         elif slow.size:
-            text += f" The slowest relaxation takes {lasting(report, -slow[0])}, apart from wells behind walls that this noise does not cross."
+            text += (f" The slowest relaxation takes {lasting(report, -slow[0])}, apart from wells behind "
+                     "walls that this noise does not cross.")
         text += _eyring_sentence(r)
-        found.append(Finding("rates", text, *rate_trust(max(errors) if np.isfinite(errors).all()
-                                                        else np.nan)))
+        found.append(Finding("rates", text,
+                             *rate_trust(max(errors) if np.isfinite(errors).all() else np.nan)))
     return found
 
 
@@ -227,10 +232,10 @@ def _eyring_sentence(r):
     usable = compared[np.isfinite(compared)]
     if usable.size:
         k = usable[int(np.argmax(np.abs(usable)))]
-        return f" The Eyring-Kramers formula, where it can be used, gives rates up to {power(abs(k))} times too {'large' if k > 0 else 'small'}."
-    return " The Eyring-Kramers formula does not apply to these wells." if any("refused" in v
-                                                                               for row in r.verdict
-                                                                               for v in row) else ""
+        return (f" The Eyring-Kramers formula, where it can be used, gives rates up to {power(abs(k))} times "
+                f"too {'large' if k > 0 else 'small'}.")
+    return (" The Eyring-Kramers formula does not apply to these wells."
+            if any("refused" in v for row in r.verdict for v in row) else "")
 
 
 def _start(report):
@@ -241,17 +246,20 @@ def _start(report):
     found = []
     home = report.basins[report.landscape.index(motion.start)] + 1
     arrived = np.flatnonzero(motion.distance < 0.01)
-    text = f"Started at {place(motion.start)}, {report.start_rule}, in the basin of well {home}, the density at theta = {number(motion.theta)} "
+    text = (f"Started at {place(motion.start)}, {report.start_rule}, in the basin of well {home}, the "
+            f"density at theta = {number(motion.theta)} ")
     if len(report.wells) > 1:
         most = sorted(range(len(report.wells)), key=lambda k: -motion.equilibrium[k])[:3]
         goal = ", ".join(f"well {k + 1} {percent(motion.equilibrium[k])}" for k in most
                          if motion.equilibrium[k] > 1e-6)
         text += f"tends to {goal}"
-        text += f", and is within 1 % of that after {lasting(report, np.log10(motion.times[arrived[0]]))}" if arrived.size else \
-            f"; by {lasting(report, np.log10(motion.times[-1]))} it is still {percent(motion.distance[-1])} away"
+        text += (f", and is within 1 % of that after {lasting(report, np.log10(motion.times[arrived[0]]))}"
+                 if arrived.size else f"; by {lasting(report, np.log10(motion.times[-1]))} it is still "
+                 f"{percent(motion.distance[-1])} away")
     else:
-        text += f"is within 1 % of equilibrium after {lasting(report, np.log10(motion.times[arrived[0]]))}" if arrived.size else \
-            f"is still {percent(motion.distance[-1])} away from equilibrium by {lasting(report, np.log10(motion.times[-1]))}"
+        text += (f"is within 1 % of equilibrium after {lasting(report, np.log10(motion.times[arrived[0]]))}"
+                 if arrived.size else f"is still {percent(motion.distance[-1])} away from equilibrium by "
+                 f"{lasting(report, np.log10(motion.times[-1]))}")
     text += "."
     trust, why = FIRM, "density of the cells, mass kept to rounding"
     rates, both = report.rates_at(motion.theta), report.agreement
@@ -273,8 +281,11 @@ def _start(report):
             ends = sorted(range(len(report.wells)), key=lambda k: -paths.occupation[-1, k])[:3]
             text += "they end in " + ", ".join(f"well {k + 1} ({percent(paths.occupation[-1, k])})"
                                                for k in ends if paths.occupation[-1, k] > 0)
-            text += f"; the shares of the wells differ from the density's by at most {gap:.3f} ({z:.1f} standard errors); "
-        text += f"their mean loss is {number(paths.mean_loss[-1], 4)} +- {number(paths.mean_loss_error[-1], 2)}, the density's {number(paths.expected_loss[-1], 4)}."
+            text += (f"; the shares of the wells differ from the density's by at most {gap:.3f} ({z:.1f} "
+                     "standard errors); ")
+        text += ("their mean loss is "
+                 f"{number(paths.mean_loss[-1], 4)} +- {number(paths.mean_loss_error[-1], 2)}, the density's "
+                 f"{number(paths.expected_loss[-1], 4)}.")
         is_off = (len(report.wells) > 1 and z > 4 and gap > 0.02) or loss_gap > 4 * paths.mean_loss_error[-1]
         if is_off:
             text += " The difference is more than chance: the samples are too coarse for the two to agree."
@@ -308,15 +319,17 @@ def _risk(report):
         return []
     known = np.isfinite(risk.test)
     low, high = np.flatnonzero(known)[[0, -1]]
-    text = (f"The Gibbs mean of the test loss is {number(risk.test[low])} at theta = "
-            f"{number(risk.theta[low])} and {number(risk.test[high])} at {number(risk.theta[high])}; that of "
-            "the "
-            f"training loss {number(risk.train[low])} and {number(risk.train[high])}, so the gap goes from "
-            f"{number(risk.gap[low])} to {number(risk.gap[high])}. ")
+    text = (f"The Gibbs mean of the test loss is {number(risk.test[low])} at theta "
+            f"= {number(risk.theta[low])} and {number(risk.test[high])} at {number(risk.theta[high])}; that "
+            f"of the training loss {number(risk.train[low])} and {number(risk.train[high])}, so the gap goes "
+            f"from {number(risk.gap[low])} to {number(risk.gap[high])}. ")
     if low == high:
-        text = f"The Gibbs mean of the test loss is {number(risk.test[low])} at theta = {number(risk.theta[low])}, that of the training loss {number(risk.train[low])}."
+        text = (f"The Gibbs mean of the test loss is {number(risk.test[low])} at theta = "
+                f"{number(risk.theta[low])}, that of the training loss {number(risk.train[low])}.")
     elif risk.is_at_end:
-        text += f"The test loss is least at the {'coldest' if risk.best_theta == risk.theta[0] else 'warmest'} temperature considered, so its minimum may lie beyond."
+        text += ("The test loss is least at the "
+                 f"{'coldest' if risk.best_theta == risk.theta[0] else 'warmest'} temperature considered, so "
+                 "its minimum may lie beyond.")
     else:
         text += f"The test loss is least at theta = {number(risk.best_theta)} ({number(risk.best_test)})."
     return [Finding("test loss", text, FIRM if known.all() else ROUGH,
@@ -330,16 +343,18 @@ def _training(report):
     kept = [k for k in np.argsort(-t.dwell) if t.dwell[k] > 0.005][:3]
     where = ", ".join(f"{percent(t.dwell[k])} in the basin of well {k + 1} (equilibrium at theta = "
                       f"{number(t.theta)}: {percent(t.occupation[k])})" for k in kept)
-    text = f"The optimiser's path of {t.n_points} checkpoints spent {where}." if kept else f"None of the {t.n_points} checkpoints of the optimiser lies on the surface."
+    text = (f"The optimiser's path of {t.n_points} checkpoints spent {where}." if kept
+            else f"None of the {t.n_points} checkpoints of the optimiser lies on the surface.")
     if np.isfinite(t.exponent):
-        text += f" Its mean square displacement grows with the lag to the power {number(t.exponent, 2)}: " + {
-            "drift": "a drift (2), not Brownian motion (1).",
-            "Brownian": "as Brownian motion (1) does, or slower.",
-            "between drift and Brownian": "between Brownian motion (1) and a drift (2)."}[t.word]
+        text += (f" Its mean square displacement grows with the lag to the power {number(t.exponent, 2)}: "
+                 + {"drift": "a drift (2), not Brownian motion (1).",
+                    "Brownian": "as Brownian motion (1) does, or slower.",
+                    "between drift and Brownian": "between Brownian motion (1) and a drift (2)."}[t.word])
     if t.loss_gap is not None:
-        text += f" The checkpoints' own losses are {number(abs(t.loss_gap))} {'above' if t.loss_gap > 0 else 'below'} the surface (median), since they lie beside it."
-    trust, why = (ROUGH, "few checkpoints, on a projection") if t.n_points < 50 else (FIRM,
-                                                                                      f"{t.n_points} checkpoints, on a projection")
+        text += (f" The checkpoints' own losses are {number(abs(t.loss_gap))} "
+                 f"{'above' if t.loss_gap > 0 else 'below'} the surface (median), since they lie beside it.")
+    trust, why = (ROUGH, "few checkpoints, on a "
+                  "projection") if t.n_points < 50 else (FIRM, f"{t.n_points} checkpoints, on a projection")
     return [Finding("training path", text, trust, why)]
 
 
@@ -350,15 +365,15 @@ def comparison_answers(both):
     for j, name in enumerate(names[1:], start=1):
         pairs = ", ".join(f"{a} -> {b}" for a, b in list(both.matches[j - 1].items())[:8])
         said.append(f"Wells of {names[0]} -> wells of {name} that their lowest cells belong to: {pairs}.")
-        said.append(f"Their Gibbs distributions share {percent(both.overlap[cold, 0, j])} at theta = "
-                    f"{number(theta[cold])} and {percent(both.overlap[warm, 0, j])} at {number(theta[warm])}.")
+        said.append(f"Their Gibbs distributions share {percent(both.overlap[cold, 0, j])} "
+                    f"at theta = {number(theta[cold])} and {percent(both.overlap[warm, 0, j])} at "
+                    f"{number(theta[warm])}.")
         own, other = both.mean[:, 0, 0], both.mean[:, 0, j]
         if np.isfinite(other[[cold, warm]]).all():
             said.append(f"Under the Gibbs distribution of {names[0]}, the mean loss of {name} goes from "
-                        f"{number(other[cold], 4)} to {number(other[warm], 4)} and its difference to the "
-                        f"own loss from {number(other[cold] - own[cold])} to "
-                        f"{number(other[warm] - own[warm])}; it is least at theta = "
-                        f"{number(both.best_theta[j])}.")
+                        f"{number(other[cold], 4)} to {number(other[warm], 4)} and its difference to the own "
+                        f"loss from {number(other[cold] - own[cold])} to {number(other[warm] - own[warm])}; "
+                        f"it is least at theta = {number(both.best_theta[j])}.")
     return said
 
 
@@ -369,14 +384,15 @@ def as_text(report):
     land, thermo = report.landscape, report.thermodynamics
     shown = sorted({0, len(report.theta) // 2, len(report.theta) - 1})
     lines = [f"{os.path.basename(land.path)}: {land.key}, {' x '.join(str(n) for n in land.shape[::-1])} "
-             "samples; "
-             + ", ".join(f"{n} {k}" for k, n in land.counts.items() if n)]
-    head = "well  point" + " " * 17 + "loss        depth       cells  " + "".join(f"p({number(report.theta[i])})".ljust(13) for i in shown) + "flags"
+             "samples; " + ", ".join(f"{n} {k}" for k, n in land.counts.items() if n)]
+    head = ("well  point" + " " * 17 + "loss        depth       cells  "
+            + "".join(f"p({number(report.theta[i])})".ljust(13) for i in shown) + "flags")
     lines.append(head)
     for k, w in enumerate(report.wells[:12]):
         depth = "-" if np.isinf(w.persistence) else number(w.persistence, 4)
         row = "".join(f"{thermo.occupation[i, k]:<13.4g}" for i in shown)
-        lines.append(f"{w.number:<6d}{place(w.x):<22s}{number(w.minimum, 5):<12s}{depth:<12s}{w.n_cells:<7d}{row}{' '.join(w.flags)}".rstrip())
+        lines.append(f"{w.number:<6d}{place(w.x):<22s}{number(w.minimum, 5):<12s}{depth:<12s}"
+                     f"{w.n_cells:<7d}{row}{' '.join(w.flags)}".rstrip())
     if len(report.wells) > 12:
         lines.append(f"... {len(report.wells) - 12} more")
     lines += [f"- [{f.trust}] {f.sentence}" for f in findings(report)]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ... import __version__
 from ...core.plain_json import plain
 from .findings import number, percent, place, power
 
@@ -42,13 +43,12 @@ def _template(name):
 
 def html(report, images=()):
     """The page of one landscape as text."""
-    from ... import __version__
-
     shown = sorted({0, (len(report.theta) - 1) // 3, 2 * (len(report.theta) - 1) // 3, len(report.theta) - 1})
     wells = [_well(report, k, shown) for k in range(len(report.wells))]
     motion, land = report.dynamics, report.landscape
     kind = {1: "line", 2: "plane", 3: "box"}[land.ndim]
-    under = f"Loss landscape on a {kind} of parameter space: its wells, how they share probability at a temperature, and how fast noise moves between them."
+    under = (f"Loss landscape on a {kind} of parameter space: its wells, how they share probability at a "
+             "temperature, and how fast noise moves between them.")
     return _template("report.html").render(
         title=land.name, under=under, findings=report.findings(), images=images, wells=wells[:MOST_WELLS],
         n_more=max(0, len(wells) - MOST_WELLS),
@@ -62,17 +62,17 @@ def html(report, images=()):
 def _well(report, k, shown):
     w, thermo = report.wells[k], report.thermodynamics
     cells = lambda a, digits=4: [number(a[i, k], digits) for i in shown]
-    harmonic = ["-" if not np.isfinite(thermo.harmonic[i, k]) else number(thermo.harmonic[i, k], 4) + (
-        f" ± {number(thermo.harmonic_error[i, k], 2)}" if np.isfinite(thermo.harmonic_error[i, k]) else "")
-        for i in shown]
+    harmonic = ["-" if not np.isfinite(thermo.harmonic[i, k]) else number(thermo.harmonic[i, k], 4)
+                + (f" ± {number(thermo.harmonic_error[i, k], 2)}" if np.isfinite(thermo.harmonic_error[i, k])
+                   else "") for i in shown]
     return {"number": w.number, "point": place(w.x), "minimum": number(w.minimum, 5), "cells": w.n_cells,
             "depth": "" if math.isinf(w.persistence) else number(w.persistence, 4), "joins": w.joins,
             "saddle": "" if w.saddle_x is None else f"{place(w.saddle_x)} at {number(w.saddle, 4)}",
             "flags": ", ".join(w.flags).replace("_", " "),
             "occupation": [percent(thermo.occupation[i, k]) for i in shown],
-            "free_energy": cells(thermo.free_energy), "energy": cells(thermo.energy),
-            "entropy": cells(thermo.entropy), "harmonic": harmonic,
-            "width": [number(thermo.width[i, k]) for i in shown],
+            "free_energy": cells(thermo.free_energy),
+            "energy": cells(thermo.energy), "entropy": cells(thermo.entropy),
+            "harmonic": harmonic, "width": [number(thermo.width[i, k]) for i in shown],
             "edge": [percent(thermo.edge_share[i, k]) for i in shown],
             "is_well": [bool(thermo.is_well[i, k]) for i in shown],
             "is_thin": [bool(thermo.lowest_cell[i, k] > 0.25) for i in shown]}
@@ -103,9 +103,8 @@ def _rates(report):
         for n, (a, b) in enumerate(sorted(pairs)):
             error, eyring = r.log10_rate_error[a, b], r.log10_eyring[a, b]
             rows.append({"is_first": n == 0, "theta": number(r.theta), "a": r.wells[a], "b": r.wells[b],
-                         "rate": f"{r.log10_rate[a, b] + shift:.2f}",
-                         "error": f"± {number(error, 2)}" if np.isfinite(error) else "unknown",
-                         "barrier": number(r.barrier[a, b] / r.theta),
+                         "rate": f"{r.log10_rate[a, b] + shift:.2f}", "error": f"± {number(error, 2)}"
+                         if np.isfinite(error) else "unknown", "barrier": number(r.barrier[a, b] / r.theta),
                          "eyring": f"{eyring + shift:.2f}" if np.isfinite(eyring) else "-",
                          "time": power(r.log10_mfpt[a, b] - shift),
                          "verdict": r.verdict[a][b].replace("ok", "")})
@@ -121,34 +120,33 @@ def _modes(report):
                 cells.append("-")
                 continue
             error = r.log10_modes_error[j]
-            cells.append(f"{r.log10_modes[j] + shift:.3f}" + (f" ± {number(error, 2)}" if np.isfinite(error)
-                                                              else "")
-                                                              + (" (n)" if r.modes_method[j] == "network"
-                                                                 else ""))
+            cells.append(f"{r.log10_modes[j] + shift:.3f}" + (f" ± {number(error, 2)}"
+                                                              if np.isfinite(error) else "")
+                         + (" (n)" if r.modes_method[j] == "network" else ""))
         rows.append({"theta": number(r.theta), "cells": cells})
     return rows
 
 
 def _facts(report):
     land, motion = report.landscape, report.dynamics
-    facts = [("File", os.path.basename(land.path)), ("Analysed", land.key),
-             ("Surfaces in the file", ", ".join(sorted(land.surfaces))),
-             ("Samples", " x ".join(str(n) for n in land.shape[::-1]) + "; " + ", ".join(
-                 f"{n} from {a[0]:g} to {a[-1]:g} (spacing {h:.4g})" for n, a,
-                 h in zip("xyz", land.axes, land.spacing))),
+    facts = [("File", os.path.basename(land.path)),
+             ("Analysed", land.key), ("Surfaces in the file", ", ".join(sorted(land.surfaces))),
+             ("Samples", " x ".join(str(n) for n in land.shape[::-1])
+              + "; " + ", ".join(f"{n} from {a[0]:g} to {a[-1]:g} (spacing {h:.4g})" for n, a,
+                                 h in zip("xyz", land.axes, land.spacing))),
              ("Cells", ", ".join(f"{n} {k}" for k, n in land.counts.items())),
              ("Loss", f"{number(np.nanmin(land.loss), 6)} to {number(np.nanmax(land.loss), 6)}"),
-             ("Grid minima", f"{len(land.merge_tree(8))} with 8 neighbours, {len(land.merge_tree(4))} with 4"),
-             ("Metric", "none" if land.gram is None else "Gram matrix "
-              + "; ".join(", ".join(f"{v:.5g}" for v in row) for row in land.gram)),
+             ("Grid minima", f"{len(land.merge_tree(8))} with 8 neighbours, {len(land.merge_tree(4))} "
+              "with 4"), ("Metric", "none" if land.gram is None else "Gram matrix "
+                           + "; ".join(", ".join(f"{v:.5g}" for v in row) for row in land.gram)),
              ("Temperatures", f"{len(report.theta)}, {number(report.theta[0])} to "
               f"{number(report.theta[-1])}: {report.theta_rule}")]
     if report.clock.lr is not None:
         facts.append(("Optimiser", f"learning rate {number(report.clock.lr)}, momentum "
                       f"{number(report.clock.momentum)}: a step takes the time {number(report.clock.step)}"))
     if motion is not None:
-        facts.append(("Dynamics", f"theta = {number(motion.theta)}, {motion.theta_rule}; time in "
-                      f"{motion.time_unit}"))
+        facts.append(("Dynamics",
+                      f"theta = {number(motion.theta)}, {motion.theta_rule}; time in {motion.time_unit}"))
         if motion.paths is not None:
             p = motion.paths
             facts.append(("Paths", f"{p.n_paths}, {p.n_steps} Metropolis-adjusted Langevin steps of "
@@ -164,17 +162,14 @@ def _facts(report):
 
 def comparison_html(both, image, pages=()):
     """The page of a comparison as text."""
-    from ... import __version__
-
     cell = lambda v, digits=4: number(v, digits) if np.isfinite(v) else "-"
     n = len(both.names)
     rows = [[number(t), *(cell(both.mean[k, 0, j]) for j in range(n)),
              *(percent(both.overlap[k, 0, j]) for j in range(1, n))] for k, t in enumerate(both.theta)]
     return _template("comparison.html").render(title=" and ".join(both.names) if n < 4
                                                else f"{n} landscapes on one plane", answers=both.answers(),
-                                               image=image,
-                                               names=list(both.names), rows=rows, pages=list(pages),
-                                               version=__version__)
+                                               image=image, names=list(both.names), rows=rows,
+                                               pages=list(pages), version=__version__)
 
 
 def _cut(value, length=300):

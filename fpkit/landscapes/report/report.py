@@ -41,30 +41,29 @@ from pathlib import Path
 
 import numpy as np
 
+from ... import __version__
 from ...core.files import replacing
 from ...core.plain_json import plain
+from .page import CAPTIONS, WIDE, comparison_html, html
 
 FORMAT_VERSION = "1.1"
 
 
 def as_dict(report):
     """The report as a plain dictionary that is strict JSON; the keys are listed at the top of this module."""
-    from ... import __version__
-
     motion = report.dynamics
     kept = lambda a: None if a is None else a.to_dict()
     out = {"fpkit": __version__, "format": "fpkit-landscape-report", "format_version": FORMAT_VERSION,
-           "landscape": report.landscape.to_dict(),
-           "temperatures": {"theta": report.theta, "rule": report.theta_rule},
+           "landscape": report.landscape.to_dict(), "temperatures": {"theta": report.theta,
+                                                                     "rule": report.theta_rule},
            "clock": report.clock.to_dict(), "wells": [w.to_dict() for w in report.wells],
            "thermodynamics": report.thermodynamics.to_dict(),
            "crossovers": [c.to_dict() for c in report.crossovers],
-           "rates": [r.to_dict() for r in report.rates],
-           "start": {"point": report.start, "rule": report.start_rule},
+           "rates": [r.to_dict() for r in report.rates], "start": {"point": report.start,
+                                                                   "rule": report.start_rule},
            "dynamics": None if motion is None else _motion(motion, report.seed),
-           "agreement": kept(report.agreement), "risk": kept(report.risk),
-           "training": kept(report.training), "findings": [f.to_dict() for f in report.findings()],
-           "answers": report.answers(),
+           "agreement": kept(report.agreement), "risk": kept(report.risk), "training": kept(report.training),
+           "findings": [f.to_dict() for f in report.findings()], "answers": report.answers(),
            "caveats": [c.to_dict() for c in report.caveats], "warnings": list(report.warnings)}
     return plain(out)
 
@@ -74,10 +73,10 @@ def _motion(motion, seed):
                                                     "mean_loss", "distance", "mass", "equilibrium")}
     out |= {"rule": motion.theta_rule, "remarks": list(motion.remarks), "paths": None}
     if motion.paths is not None:
-        out["paths"] = {"seed": seed} | {name: getattr(motion.paths, name) for name in (
-            "n_paths", "dt", "n_steps", "scheme", "acceptance", "times", "occupation", "occupation_error",
-            "expected", "mean_loss", "mean_loss_error",
-            "expected_loss")}
+        out["paths"] = {"seed": seed} | {name: getattr(motion.paths, name)
+                                         for name in ("n_paths", "dt", "n_steps", "scheme", "acceptance",
+                                                      "times", "occupation", "occupation_error", "expected",
+                                                      "mean_loss", "mean_loss_error", "expected_loss")}
     return out
 
 
@@ -85,7 +84,6 @@ def save(report, folder):
     """Write index.html, report.json, report.h5 and the figures (PNG and SVG) to `folder`, made if missing.
     Returns the path of the page."""
     from ...plotting.drawing import figures_of
-    from .page import CAPTIONS, WIDE, html
 
     folder = _made(folder)
     images = []
@@ -104,7 +102,6 @@ def save_comparison(both, folder, pages=()):
     """Write the page, the JSON and the figure of a comparison; `pages` are (name, relative path) of the
     reports of the single landscapes."""
     from ...plotting.landscape_rates import comparison_figure
-    from .page import comparison_html
 
     folder = _made(folder)
     image = _drawn(comparison_figure(both), folder / "comparison")

@@ -54,15 +54,13 @@ def classify(loss, accuracy=None, is_own_format=False, status=None, is_complete=
         lost = np.zeros_like(unfinished)
         if others_negative and unfinished.any():
             remarks.append(f"{int(unfinished.sum())} cells hold exactly -1 and count as unfinished, but "
-                           "other losses are negative "
-                           "and there is no accuracy to tell them apart.")
+                           "other losses are negative and there is no accuracy to tell them apart.")
     else:
         unfinished = is_start_value & (accuracy == -1)
         lost = is_start_value & ~unfinished
         if lost.any() and others_negative and not from_reduction.any():
             remarks.append(f"{int(lost.sum())} cells hold exactly -1 beside a computed accuracy; other "
-                           "losses are negative too, "
-                           "so they count as valid.")
+                           "losses are negative too, so they count as valid.")
             lost = np.zeros_like(lost)
     diverged = not_finite | from_reduction | lost
     return ~unfinished & ~diverged, unfinished, diverged, remarks

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...rates.eyring_kramers import harmonic_log_capacity, harmonic_log_mass
+
 # barriers in theta: below the first the formula is off by 10 % and more, below the second it is no rate
 WEAK, REFUSED = 5.0, 3.0
 WITHIN = 1.0                         # cells: how far the stationary point of a fit may lie from its sample
@@ -34,7 +36,7 @@ class QuadraticFit:
     index: int
 
     @property
-    def log_det(self):
+    def log_det(self) -> float:
         return float(np.linalg.slogdet(self.hessian)[1])
 
 
@@ -88,14 +90,10 @@ def harmonic_free_energy(fit, theta):
 
 
 def eyring_kramers(minimum, saddle, theta, mobility):
-    """(log rate, verdict) over one pass: k = |lambda_-|/(2 pi) sqrt(det H_min/|det H_saddle|) exp(-(f_saddle
-    - f_min)/theta).
+    """(log rate, verdict) over one pass: the formula of `fpkit.eyring_kramers` on quadratics through the
+    samples.
 
-    lambda_- is the negative eigenvalue of M H_saddle, M the mobility [1]_. The verdict is "ok", or starts
-    with "rough" (the number stands, with a reason) or "refused" (NaN).
-
-    .. [1] J. S. Langer, Ann. Phys. 54, 258 (1969); P. Haenggi, P. Talkner, M. Borkovec, Rev. Mod. Phys. 62,
-    251 (1990).
+    The verdict is "ok", or starts with "rough" (the number stands, with a reason) or "refused" (NaN).
     """
     if minimum[0] is None:
         return np.nan, f"refused: at the minimum, {minimum[1]}"
@@ -105,12 +103,14 @@ def eyring_kramers(minimum, saddle, theta, mobility):
     if minimum.index != 0:
         return np.nan, "refused: the samples around the minimum are not convex"
     if saddle.index != 1:
-        return np.nan, f"refused: the samples around the pass curve down in {saddle.index} directions, not in one"
+        return (np.nan,
+                f"refused: the samples around the pass curve down in {saddle.index} directions, not in one")
     barrier = (saddle.value - minimum.value) / theta
     if barrier < REFUSED:
         return np.nan, f"refused: a barrier of {barrier:.2g} theta is no barrier"
-    unstable = float(np.linalg.eigvals(mobility @ saddle.hessian).real.min())
-    log_rate = np.log(-unstable / (2 * np.pi)) + (minimum.log_det - saddle.log_det) / 2 - barrier
+    root = np.linalg.cholesky(mobility)
+    bends = [np.linalg.eigvalsh(root.T @ fit.hessian @ root) for fit in (saddle, minimum)]
+    log_rate = harmonic_log_capacity(bends[0], theta) - harmonic_log_mass(bends[1], theta) - barrier
     doubts = []
     if barrier < WEAK:
         doubts.append(f"a barrier of {barrier:.2g} theta")

@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...core import checks
+from ...potentials.grid_potential import GridPotential
 from .cells import components, neighbourhood
+from .merge_tree import MergeTree, Minimum, merge_tree
 
 MAX_UNFINISHED = 0.1                 # of all cells; beyond, an analysis would be about a torso
 MISSING_WEIGHT = 1e-12               # Gibbs weight of cells without a value that a mean may leave out
@@ -85,59 +89,59 @@ class Landscape:
     # ---- what the file held ----
 
     @property
-    def train_loss(self):
+    def train_loss(self) -> np.ndarray | None:
         return self.surfaces.get("train_loss")
 
     @property
-    def test_loss(self):
+    def test_loss(self) -> np.ndarray | None:
         return self.surfaces.get("test_loss")
 
     @property
-    def train_acc(self):
+    def train_acc(self) -> np.ndarray | None:
         return self.surfaces.get("train_acc")
 
     @property
-    def test_acc(self):
+    def test_acc(self) -> np.ndarray | None:
         return self.surfaces.get("test_acc")
 
     @property
-    def x(self):
+    def x(self) -> np.ndarray:
         return self.axes[0]
 
     @property
-    def y(self):
+    def y(self) -> np.ndarray | None:
         """Second coordinates, None on a line."""
         return self.axes[1] if len(self.axes) > 1 else None
 
     @property
-    def z(self):
+    def z(self) -> np.ndarray | None:
         """Third coordinates, None on a line or a plane."""
         return self.axes[2] if len(self.axes) > 2 else None
 
     @property
-    def ndim(self):
+    def ndim(self) -> int:
         return len(self.axes)
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, ...]:
         """(ny, nx); (nx,) on a line, (nz, ny, nx) in space."""
         return self.loss.shape
 
     @property
-    def name(self):
+    def name(self) -> str:
         return os.path.splitext(os.path.basename(self.path))[0]
 
     @cached_property
-    def spacing(self):
+    def spacing(self) -> tuple[float, ...]:
         """Mean distance of neighbouring samples along (x, y)."""
         return tuple(float((a[-1] - a[0]) / (a.size - 1)) for a in self.axes)
 
     @cached_property
-    def is_uniform(self):
+    def is_uniform(self) -> bool:
         return all(np.abs(np.diff(a) - h).max() <= 1e-6 * h for a, h in zip(self.axes, self.spacing))
 
     @cached_property
-    def edges(self):
+    def edges(self) -> tuple[np.ndarray, ...]:
         """Faces of the cells whose centres are the samples: half way between them, and as far beyond the
         outermost."""
         faces = []
@@ -150,18 +154,18 @@ class Landscape:
         return tuple(faces)
 
     @cached_property
-    def volumes(self):
+    def volumes(self) -> np.ndarray:
         """Lengths, areas or volumes of the cells, of the shape of `loss`."""
         v = np.diff(self.edges[0])
         for e in self.edges[1:]:
             v = np.multiply.outer(np.diff(e), v)
         return v
 
-    def point(self, index):
+    def point(self, index: tuple[int, ...]) -> np.ndarray:
         """Coordinates (x, y) of the cell [iy, ix]."""
         return np.array([a[i] for a, i in zip(self.axes, tuple(index)[::-1])])
 
-    def index(self, point):
+    def index(self, point: ArrayLike) -> tuple[int, ...]:
         """[iy, ix] of the cell that holds a point (x, y); ValueError outside the box."""
         point = checks.points("point", np.atleast_1d(point), self.ndim)
         found = []
@@ -175,7 +179,7 @@ class Landscape:
     # ---- validity ----
 
     @cached_property
-    def counts(self):
+    def counts(self) -> dict[str, int]:
         """Number of valid, unfinished and diverged cells."""
         return {"valid": int(self.valid.sum()), "unfinished": int(self.unfinished.sum()),
                 "diverged": int(self.diverged.sum())}
@@ -184,19 +188,19 @@ class Landscape:
     n_unfinished = property(lambda self: self.counts["unfinished"])
     n_diverged = property(lambda self: self.counts["diverged"])
 
-    def n_components(self, neighbours=8):
+    def n_components(self, neighbours: int = 8) -> int:
         """Number of connected sets of valid cells."""
         return int(components(self.valid, neighbours).max(initial=-1)) + 1
 
     @cached_property
-    def minimum_index(self):
+    def minimum_index(self) -> tuple[int, ...]:
         """[iy, ix] of the lowest valid cell, the first one when several are equal."""
         if not self.valid.any():
             raise ValueError("the landscape has no valid cell.")
         return tuple(int(i) for i in np.unravel_index(int(np.nanargmin(self.loss)), self.shape))
 
     @property
-    def refusal(self):
+    def refusal(self) -> str | None:
         """Why the landscape may not be analysed, or None."""
         if not self.valid.any():
             return "the surface has no valid cell"
@@ -216,12 +220,14 @@ class Landscape:
             return None
         coarse = next((k for k in (2, 4, 8, 16)
                        if not self.unfinished[(slice(None, None, k),) * self.ndim].any()), None)
-        remedy = "" if coarse is None else f", or read each {coarse}th sample (every={coarse}), which are all there"
-        return " and ".join(reasons) + f"; finish the computation, or pass allow_partial=True (--allow-partial) to analyse what is there{remedy}"
+        remedy = ("" if coarse is None else f", or read each {coarse}th sample (every={coarse}), which are "
+                  "all there")
+        return (" and ".join(reasons) + "; finish the computation, or pass allow_partial=True "
+                f"(--allow-partial) to analyse what is there{remedy}")
 
     # ---- what follows from the samples ----
 
-    def minima(self, neighbours=8):
+    def minima(self, neighbours: int = 8) -> tuple[Minimum, ...]:
         """Grid minima, lowest first: plateau-connected valid cells without a strictly lower valid neighbour.
 
         Parameters
@@ -236,20 +242,18 @@ class Landscape:
         """
         return self.merge_tree(neighbours).minima(self)
 
-    def merge_tree(self, neighbours=8):
+    def merge_tree(self, neighbours: int = 8) -> MergeTree:
         """Merge tree of the sublevel sets (elder rule), a sequence of branches, lowest first.
 
         Each branch has `.index` (iy, ix), `.minimum`, `.death` and `.saddle_index` (None for the root of a
         component) and `.persistence`. Values are samples of the file, bit for bit.
         """
-        from .merge_tree import merge_tree
-
         cache = self.__dict__.setdefault("_trees", {})
         if neighbours not in cache:
             cache[neighbours] = merge_tree(self.loss, self.valid, neighbours)
         return cache[neighbours]
 
-    def gibbs_weights(self, theta):
+    def gibbs_weights(self, theta: float) -> np.ndarray:
         """Normalised weights exp(-f/theta) over the valid cells, each cell counting one; 0 elsewhere."""
         theta = checks.number("theta", theta, positive=True)
         if not self.valid.any():
@@ -262,7 +266,7 @@ class Landscape:
         weights[self.valid] = w
         return weights
 
-    def gibbs_mean(self, theta, of=None):
+    def gibbs_mean(self, theta: float, of: str | ArrayLike | Landscape | None = None) -> float:
         """Mean over the Gibbs distribution exp(-f/theta) of the valid cells, every valid cell weighing one.
 
         Parameters
@@ -309,12 +313,12 @@ class Landscape:
                              "(index [iy, ix]).")
         return values
 
-    def height(self, share):
+    def height(self, share: float) -> float:
         """How far the quantile `share` of the valid losses lies above the lowest one."""
         f = self.loss[self.valid]
         return float(np.quantile(f, share) - f.min())
 
-    def potential(self, ceiling=None):
+    def potential(self, ceiling: float | None = None) -> GridPotential:
         """The loss as a `GridPotential` on axes (x, y): a C2 spline through the samples, transposed to index
         [ix, iy].
 
@@ -332,8 +336,6 @@ class Landscape:
         between them the spline is a guess of order h^4, and it may swing below its samples at the foot of a
         cliff.
         """
-        from ...potentials.grid_potential import GridPotential
-
         if not self.is_uniform:
             raise ValueError("the coordinates are not evenly spaced, and a spline potential needs even "
                              "spacing; resample the surface.")
@@ -345,7 +347,7 @@ class Landscape:
 
     # ---- writing ----
 
-    def save(self, path):
+    def save(self, path: str | os.PathLike) -> str:
         """Write the landscape to a file, the kind told by the ending; its path.
 
         .h5, .hdf5: fpkit's schema 1.0, with everything that was read, also under names that fpkit does not
@@ -359,7 +361,7 @@ class Landscape:
 
     # ---- showing ----
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Plain dictionary (strict JSON) of what is in the file."""
         counts, out = self.counts, {}
         out |= {"file": self.path, "key": self.key, "surfaces": sorted(self.surfaces),
@@ -374,28 +376,28 @@ class Landscape:
             out["components"] = self.n_components()
             out["minima"] = {"neighbours_8": len(self.merge_tree(8)), "neighbours_4": len(self.merge_tree(4))}
         out["gram"] = None if self.gram is None else self.gram.tolist()
-        out["trajectory"] = None if self.trajectory is None else {
-            "points": len(self.trajectory), "first": self.trajectory[0].tolist(),
-            "last": self.trajectory[-1].tolist()}
+        out["trajectory"] = None if self.trajectory is None else {"points": len(self.trajectory),
+                                                                  "first": self.trajectory[0].tolist(),
+                                                                  "last": self.trajectory[-1].tolist()}
         if self.temperature is not None:
             out["temperature"] = {k: v.tolist() if hasattr(v, "tolist") else v for k,
                                   v in self.temperature.items()}
         out["meta"], out["warnings"] = self.meta, list(self.warnings)
         return out
 
-    def summary(self):
+    def summary(self) -> str:
         """The facts of the file as a few lines of text."""
         c = self.counts
-        lines = [f"{os.path.basename(self.path)}: {self.key} on "
-                 f"{' x '.join(str(n) for n in self.shape[::-1])} samples, "
+        lines = [f"{os.path.basename(self.path)}: "
+                 f"{self.key} on {' x '.join(str(n) for n in self.shape[::-1])} samples, "
                  + ", ".join(f"{n} {a[0]:g} to {a[-1]:g}" for n, a in zip("xyz", self.axes))]
         lines.append(f"  cells: {c['valid']} valid, {c['unfinished']} unfinished, {c['diverged']} diverged")
         if self.valid.any():
-            lines.append(f"  loss: {np.nanmin(self.loss):.6g} at {list(self.minimum_index)} to "
-                         f"{np.nanmax(self.loss):.6g}; "
-                         f"{len(self.merge_tree(8))} minima (8 neighbours), {len(self.merge_tree(4))} (4 "
-                         "neighbours)")
-        lines.append(f"  metric: {'Gram matrix of the directions in the file' if self.gram is not None else 'none, times in arbitrary units'}")
+            lines.append(f"  loss: {np.nanmin(self.loss):.6g} at {list(self.minimum_index)} "
+                         f"to {np.nanmax(self.loss):.6g}; {len(self.merge_tree(8))} minima (8 neighbours), "
+                         f"{len(self.merge_tree(4))} (4 neighbours)")
+        lines.append("  metric: " + ("none, times in arbitrary units" if self.gram is None
+                                     else "Gram matrix of the directions in the file"))
         lines += [f"  - {w}" for w in self.warnings]
         return "\n".join(lines)
 

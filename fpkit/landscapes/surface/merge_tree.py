@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .cells import neighbourhood, offsets, on_edge
 
@@ -39,7 +41,7 @@ class Branch:
     parent: int | None
 
     @property
-    def persistence(self):
+    def persistence(self) -> float:
         """Depth: death - minimum, infinite for a root."""
         return np.inf if self.death is None else self.death - self.minimum
 
@@ -75,19 +77,19 @@ class MergeTree(Sequence):
         return len(self.branches)
 
     @property
-    def roots(self):
+    def roots(self) -> tuple[Branch, ...]:
         """The branches that never die, one a component of the valid cells."""
         return tuple(b for b in self.branches if b.death is None)
 
-    def kept(self, persistence):
+    def kept(self, persistence: float) -> list[int]:
         """Places in the tree of the branches whose persistence exceeds the given one (roots always do)."""
         return [k for k, b in enumerate(self.branches) if b.death is None or b.persistence > persistence]
 
-    def wells(self, theta, factor=3.0):
+    def wells(self, theta: float, factor: float = 3.0) -> tuple[Branch, ...]:
         """Branches that count as wells at temperature `theta`: persistence above `factor` theta."""
         return tuple(self.branches[k] for k in self.kept(factor * theta))
 
-    def basins(self, persistence=0.0):
+    def basins(self, persistence: float = 0.0) -> np.ndarray:
         """Array of the landscape's shape with the place in the tree of the well that each cell descends to;
         -1 outside.
 
@@ -104,23 +106,23 @@ class MergeTree(Sequence):
         home[-1] = -1                                  # label -1, outside, stays -1
         return home[self._basins]
 
-    def minima(self, landscape):
+    def minima(self, landscape: Any) -> tuple[Minimum, ...]:
         """The minima of the tree as `Minimum`, with flags for the edge of the box and for invalid
         neighbours."""
         edge, beside = on_edge(landscape.shape), neighbourhood(~landscape.valid)
         return tuple(Minimum(b.index, b.minimum, landscape.point(b.index), b.persistence, bool(edge[b.index]),
-                             bool(beside[b.index]))
-                     for b in self.branches)
+                             bool(beside[b.index])) for b in self.branches)
 
     def __repr__(self):
         rows = [f"merge tree, {self.neighbours} neighbours: {len(self)} minima"]
         for b in self.branches[:12]:
-            end = "root" if b.death is None else f"joins at {b.death:.6g} {list(b.saddle_index)}, persistence {b.persistence:.6g}"
+            end = ("root" if b.death is None else f"joins at {b.death:.6g} {list(b.saddle_index)}, "
+                   f"persistence {b.persistence:.6g}")
             rows.append(f"  {b.minimum:.6g} {list(b.index)} {end}")
         return "\n".join(rows + ["  ..."] * (len(self) > 12))
 
 
-def merge_tree(loss, valid=None, neighbours=8):
+def merge_tree(loss: ArrayLike, valid: ArrayLike | None = None, neighbours: int = 8) -> MergeTree:
     """Merge tree of a sampled surface.
 
     Parameters
@@ -158,8 +160,8 @@ def merge_tree(loss, valid=None, neighbours=8):
     place_of = {int(cell): k for k, cell in enumerate(born)}
     index_of = lambda cell: tuple(int(i) - 1 for i in np.unravel_index(cell, padded.shape))
     branches = [Branch(index_of(c), float(values[c]), None if death[c] < 0 else float(values[death[c]]),
-                       None if death[c] < 0 else index_of(death[c]), None if death[c] < 0
-                       else place_of[int(elder[c])]) for c in born]
+                       None if death[c] < 0 else index_of(death[c]),
+                       None if death[c] < 0 else place_of[int(elder[c])]) for c in born]
     lookup = np.full(values.size + 1, -1)               # label -1 reads the last entry
     lookup[born] = np.arange(born.size)
     inner = (slice(1, -1),) * loss.ndim

@@ -3,6 +3,7 @@ them."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -50,14 +51,13 @@ class Well:
     n_cells: int
     flags: tuple
 
-    def to_dict(self):
-        return {"number": self.number, "index": list(self.index), "point": self.x.tolist(),
-                "minimum": self.minimum,
+    def to_dict(self) -> dict[str, Any]:
+        return {"number": self.number,
+                "index": list(self.index), "point": self.x.tolist(), "minimum": self.minimum,
                 "saddle_index": None if self.saddle_index is None else list(self.saddle_index),
                 "saddle_point": None if self.saddle_x is None else self.saddle_x.tolist(),
-                "saddle": self.saddle, "joins": self.joins,
-                "persistence": None if np.isinf(self.persistence) else self.persistence,
-                "n_cells": self.n_cells, "flags": list(self.flags)}
+                "saddle": self.saddle, "joins": self.joins, "persistence": None if np.isinf(self.persistence)
+                else self.persistence, "n_cells": self.n_cells, "flags": list(self.flags)}
 
 
 def counted_depths(land, tree):
@@ -78,11 +78,13 @@ def default_temperatures(land, tree):
     depths = counted_depths(land, tree)
     if depths:
         low, high = depths[0] / 10, depths[-1] / 3
-        said = f"from a tenth of the smallest depth of a well that counts ({depths[0]:.4g}) to a third of the largest ({depths[-1]:.4g})"
+        said = (f"from a tenth of the smallest depth of a well that counts ({depths[0]:.4g}) to a third of "
+                f"the largest ({depths[-1]:.4g})")
     else:
         height = land.height(0.25) or land.height(1.0) or 1.0
         low, high = height / 100, height / 3
-        said = f"one well and no barrier: from a hundredth to a third of the height of the lower quartile of the surface ({height:.4g})"
+        said = ("one well and no barrier: from a hundredth to a third of the height of the lower quartile "
+                f"of the surface ({height:.4g})")
     return np.geomspace(low, high, N_TEMPERATURES), said
 
 
@@ -118,7 +120,6 @@ def find_wells(land, tree, theta):
                 flags.append("within_noise")
         has_saddle = b.death is not None
         wells.append(Well(n + 1, b.index, land.point(b.index), b.minimum, b.saddle_index,
-                          land.point(b.saddle_index) if has_saddle else None,
-                          b.death, place[b.parent] + 1 if has_saddle else None, b.persistence, int(sizes[n]),
-                          tuple(flags)))
+                          land.point(b.saddle_index) if has_saddle else None, b.death, place[b.parent] + 1
+                          if has_saddle else None, b.persistence, int(sizes[n]), tuple(flags)))
     return tuple(wells), basins

@@ -3,8 +3,8 @@ import pytest
 from plain_references import imbalance, lowest
 
 import fpkit as fp
-from fpkit.fokker_planck.discretisation.schemes import names
 from fpkit.fokker_planck.discretisation.edge_rules import log_bernoulli
+from fpkit.fokker_planck.discretisation.schemes import names
 
 CHANNEL = "(x**2 - 1)**2 + 0.3*x + 1.5*(y - 0.5*x**2 + 0.25)**2"
 TORUS = "cos(x) + 0.5*sin(y)*cos(x)"
@@ -110,8 +110,8 @@ def test_scaling_f_and_theta_together_scales_time_alone():
                           ("quadrature/cell", 0.5, 5)])
 def test_the_mean_of_an_oscillator_drifts_rightly_at_a_cell_peclet_number_of_seventy(scheme, low, high):
     # the schemes that are not recommended for drift are known to fail here, and do
-    from scipy.sparse.linalg import splu
     from scipy.sparse import identity
+    from scipy.sparse.linalg import splu
     grid = fp.Grid([(-2, 2)], 54)
     D = fp.FokkerPlanck(fp.Potential("x**2/2"), 1e-3, grid, scheme=scheme)
     x = grid.centres[0]

@@ -3,8 +3,8 @@ import pytest
 from plain_references import cell_probabilities
 
 import fpkit as fp
-from fpkit.fokker_planck.gibbs.cell_masses import cell_masses
 from fpkit.fokker_planck.averages import gibbs_mean
+from fpkit.fokker_planck.gibbs.cell_masses import cell_masses
 
 
 def well(x):

@@ -6,10 +6,10 @@ import pytest
 import fpkit as fp
 from fpkit.fokker_planck.boundary_values import killed_chain as outside
 from fpkit.fokker_planck.discretisation import edge_rules
-from fpkit.fokker_planck.solvers import multigrid as stencil
-from fpkit.fokker_planck.questions import pair
-from fpkit.fokker_planck.solvers.multigrid import StructuredMultigrid
 from fpkit.fokker_planck.discretisation.wells import highest_way
+from fpkit.fokker_planck.questions import pair
+from fpkit.fokker_planck.solvers import multigrid as stencil
+from fpkit.fokker_planck.solvers.multigrid import StructuredMultigrid
 
 WELLS = fp.Potential("(x**2 - 1)**2 + 0.3*x + y**2*(1 + 0.3*x) + 1.2*z**2 + 0.3*y*z")
 A, B = fp.Ball([-1.03, 0, 0], 0.35), fp.Ball([0.96, 0, 0], 0.35)

@@ -8,7 +8,6 @@ from fpkit.core.grid import Grid
 from fpkit.landscapes.analysis.network import ELIMINATED, LEFT_OUT, CoreNetwork, reduced
 
 
-
 class Chain:
     """A chain on a grid of cells with random masses and conductances between neighbours, one diagonal
     included."""
@@ -109,7 +108,8 @@ def test_parts_that_do_not_touch_are_out_of_reach():
     groups[8:12] = LEFT_OUT                                 # a wall through the grid
     groups[0], groups[23], groups[7] = 0, 1, 2
     network = reduced(chain, groups, 3)
-    assert network.log_rate[0, 1] == -np.inf and network.log_mfpt(1)[0] == np.inf and np.isfinite(network.log_mfpt(0)[2])
+    assert (network.log_rate[0, 1] == -np.inf and network.log_mfpt(1)[0] == np.inf
+            and np.isfinite(network.log_mfpt(0)[2]))
     assert np.isinf(network.log_eigenvalues()).sum() == 2
 
 

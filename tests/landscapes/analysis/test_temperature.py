@@ -3,7 +3,10 @@ import numpy as np
 import pytest
 
 import fpkit as fp
-from fpkit.landscapes.analysis.temperature import equipartition_temperature, sgd_temperature
+from fpkit.landscapes.analysis.temperature import (
+    equipartition_temperature,
+    sgd_temperature,
+)
 
 D, LR = 12, 0.05
 RNG = np.random.default_rng(8)
@@ -26,9 +29,8 @@ def test_the_tensor_and_the_mean_are_those_of_the_covariance(momentum):
     found = sgd_temperature(G, LR, PLANE, momentum, batch=4)
     scale = LR / (2 * (1 - momentum) * 4)
     T = exact_tensor(PLANE, scale)
-    assert found.tensor == pytest.approx(T,
-                                         abs=0.04
-                                         * T.max()) and found.anisotropy == pytest.approx(np.divide(*np.linalg.eigvalsh(T)[::-1]), rel=0.05)
+    assert (found.tensor == pytest.approx(T, abs=0.04 * T.max())
+            and found.anisotropy == pytest.approx(np.divide(*np.linalg.eigvalsh(T)[::-1]), rel=0.05))
     assert abs(found.theta - np.trace(T)
                / 2) < 2 * found.theta.error and found.theta.error < 0.05 * found.theta
     assert abs(found.theta_noise - scale * np.trace(C) / D) < 2 * found.theta_noise.error
@@ -64,9 +66,8 @@ def test_batches_replacement_and_injected_noise_scale_as_they_must():
     s = 1e-3
     assert float(sgd_temperature(G[:400], LR, PLANE, batch=8,
                                  injected=s).theta) == pytest.approx(one / 8 + s**2 / (2 * LR))
-    assert sgd_temperature(iter(G[:400]), LR, PLANE,
-                           batch=1).tensor == pytest.approx(sgd_temperature(G[:400], LR, PLANE,
-                                                                            batch=1).tensor)
+    assert (sgd_temperature(iter(G[:400]), LR, PLANE, batch=1).tensor
+            == pytest.approx(sgd_temperature(G[:400], LR, PLANE, batch=1).tensor))
     alone = sgd_temperature(G[:400], LR, batch=1)
     assert alone.tensor is None and alone.theta == alone.theta_noise
 

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 import fpkit as fp
-from fpkit.landscapes.export.export import journal
-from fpkit.landscapes.export.export import coarse_to_fine
+from fpkit.landscapes.export.export import coarse_to_fine, journal
 
 W = np.arange(6.0)
 PLANE = fp.Plane.through(W, W + [2, 0, 0, 0, 0, 0], W + [1, 2, 0, 0, 0, 0], orthonormal=False)
@@ -20,8 +19,7 @@ BOX = {"x": (-1, 1, 9), "y": (-1, 2, 7)}
 def loss(w):
     """No symmetry; the test loss is the training loss of a shifted point."""
     return {"train_loss": float(np.cos(w[0]) + 0.1 * w[1] ** 2 + w[2]),
-            "test_loss": float(np.cos(w[0] + 0.1) + 0.1 * w[1] ** 2),
-            "train_acc": 50.0, "test_acc": 40.0}
+            "test_loss": float(np.cos(w[0] + 0.1) + 0.1 * w[1] ** 2), "train_acc": 50.0, "test_acc": 40.0}
 
 
 def counted(calls):
@@ -55,7 +53,8 @@ def test_the_file_holds_the_values_the_metric_and_what_was_done(tmp_path):
     land = fp.export_landscape(tmp_path / "a.h5", loss, PLANE, **BOX, meta={"model": "none"})
     assert np.array_equal(land.loss, surface()) and np.array_equal(land.test_loss, surface("test_loss"))
     assert np.array_equal(land.gram, PLANE.gram) and land.warnings == () and not land.axis_order_assumed
-    assert land.meta["meta"]["model"] == "none" and land.meta["meta"]["plane"]["kind"] == "through 3 solutions"
+    assert (land.meta["meta"]["model"] == "none" and land.meta["meta"]["plane"]["kind"] == "through 3 "
+            "solutions")
     assert os.listdir(tmp_path) == ["a.h5"]
     with h5py.File(tmp_path / "a.h5") as f:
         a = f.attrs
@@ -68,8 +67,8 @@ def test_the_file_holds_the_values_the_metric_and_what_was_done(tmp_path):
 
 def test_a_number_is_a_training_loss_and_the_default_box_holds_the_solutions(tmp_path):
     land = fp.export_landscape(tmp_path / "a.h5", lambda w: float(w @ w), fp.Plane.line(W, W + 1))
-    assert land.ndim == 1 and land.shape == (51,
-                                             ) and land.key == "train_loss" and land.gram == pytest.approx(np.eye(1))
+    assert (land.ndim == 1 and land.shape == (51,) and land.key == "train_loss"
+            and land.gram == pytest.approx(np.eye(1)))
     length = np.sqrt(6)
     assert (land.x[0], land.x[-1]) == pytest.approx((-length / 4, 1.25 * length))
 
@@ -100,8 +99,8 @@ def test_trajectories_are_projected_with_the_metric(tmp_path):
 
 def test_losses_of_minibatches_give_a_standard_error(tmp_path):
     batches = np.array([1.0, 3.0, 2.0, 2.0])
-    land = fp.export_landscape(tmp_path / "a.h5", lambda w: {"train_loss": w[0] + batches, "test_loss": w[0]
-                                                             + batches}, PLANE, **BOX)
+    land = fp.export_landscape(tmp_path / "a.h5", lambda w: {"train_loss": w[0] + batches,
+                                                             "test_loss": w[0] + batches}, PLANE, **BOX)
     assert land.loss_stderr == pytest.approx(np.full(land.shape, batches.std(ddof=1) / 2))
     assert land.loss[0, 0] == pytest.approx(PLANE.at([-1, -1])[0] + 2)
 
@@ -113,7 +112,8 @@ def test_a_value_that_is_not_finite_is_a_result(tmp_path):
         calls.append(1)
         return {"train_loss": np.inf if w[0] > 1 else w[0], "test_loss": np.nan}
     land = fp.export_landscape(tmp_path / "a.h5", f, PLANE, **BOX)
-    assert land.n_diverged > 0 and land.n_unfinished == 0 and np.isnan(land.stored["train_loss"][land.diverged]).all()
+    assert (land.n_diverged > 0 and land.n_unfinished == 0
+            and np.isnan(land.stored["train_loss"][land.diverged]).all())
     fp.export_landscape(tmp_path / "a.h5", f, PLANE, **BOX)
     assert len(calls) == 63
 
@@ -129,9 +129,8 @@ def test_what_the_loss_tells_of_the_hessian_goes_where_the_schema_puts_it(tmp_pa
                                                              "hessian_trace": w[2]}, PLANE, **BOX)
     assert land.logdet_perp[0, 0] == PLANE.at([-1, -1])[1] and "fpkit/hessian/trace" in land.others
     again = fp.read_landscape(land.save(tmp_path / "b.h5"))
-    assert np.array_equal(again.logdet_perp,
-                          land.logdet_perp) and np.array_equal(again.others["fpkit/hessian/trace"],
-                                                               land.others["fpkit/hessian/trace"])
+    assert (np.array_equal(again.logdet_perp, land.logdet_perp)
+            and np.array_equal(again.others["fpkit/hessian/trace"], land.others["fpkit/hessian/trace"]))
     with h5py.File(tmp_path / "b.h5") as f:
         assert np.array_equal(f["fpkit/directions/x"], PLANE.directions[0])
 
@@ -309,11 +308,10 @@ def test_a_space_of_three_directions_is_exported(tmp_path):
     plane = fp.Plane.through(W, W + [1, 0, 0, 0, 0, 0], W + [0, 2, 0, 0, 0, 0], W + [0, 0, 3, 0, 0, 0])
     land = fp.export_landscape(tmp_path / "a.h5", loss, plane, x=(-1, 1, 5), y=(-1, 2, 4), z=(0, 1, 3),
                                trajectory=[W])
-    assert land.shape == (3, 4, 5) and land.loss[2, 1,
-                                                 3] == loss(plane.at([land.x[3], land.y[1],
-                                                                      land.z[2]]))["train_loss"]
-    assert land.trajectory.tolist() == [[0, 0,
-                                         0]] and land.gram == pytest.approx(np.eye(3)) and not land.axis_order_assumed
+    assert land.shape == (3, 4, 5) and land.loss[2, 1, 3] == loss(plane.at([land.x[3], land.y[1],
+                                                                            land.z[2]]))["train_loss"]
+    assert (land.trajectory.tolist() == [[0, 0, 0]] and land.gram == pytest.approx(np.eye(3))
+            and not land.axis_order_assumed)
 
 
 def test_an_interrupted_export_is_read_on_its_coarse_grid(tmp_path):

@@ -41,7 +41,8 @@ def test_a_plane_of_the_users_own_loss(folder, capsys):
     facts = json.loads(capsys.readouterr().out)
     assert facts["shape"] == [7, 9] and facts["minimum"]["point"] == [0, 0]
     land = fp.read_landscape("run.h5")
-    assert land.loss[2, 6] == pytest.approx(4) and land.meta["meta"]["weight_decay"] == 0.01 and land.meta["meta"]["model"] == "none"
+    assert (land.loss[2, 6] == pytest.approx(4) and land.meta["meta"]["weight_decay"] == 0.01
+            and land.meta["meta"]["model"] == "none")
     assert land.trajectory == pytest.approx(np.array([[0, 0], [2, 0],
                                                       [0, 1.0]])) and np.isfinite(land.test_loss).all()
 
@@ -55,8 +56,8 @@ def test_shares_and_the_gathering_call(folder, capsys):
 def test_random_and_principal_planes(folder, capsys):
     for plane in ("random", "pca"):
         assert main(["export", f"{plane}.h5", "--loss", "my_training_code:loss", "--points", "points.npy",
-                     "--plane", plane, "--ndim", "1", "--x", "-1", "1", "5"]) \
-            == (2 if plane == "random" else 0)
+                     "--plane", plane, "--ndim", "1", "--x", "-1", "1",
+                     "5"]) == (2 if plane == "random" else 0)
     assert "is zero" in capsys.readouterr().err  # a random direction normalised against an origin of zeros
 
 
@@ -64,10 +65,8 @@ def test_a_problem_that_comes_with_fpkit(folder, capsys):
     assert main(["export", "run.h5", "--loss", "modular-addition", "--as-given", "--x", "-0.5", "1.5", "5",
                  "--y", "-0.5", "1.5", "5"]) == 0
     land = fp.read_landscape("run.h5")
-    assert land.loss[1, 1] < 0.01 and land.loss[1,
-                                                3] < 1e-3 and land.test_loss[1,
-                                                                             3] < 0.1 * land.test_loss[1,
-                                                                                                       1] and land.trajectory is not None
+    assert (land.loss[1, 1] < 0.01 and land.loss[1, 3] < 1e-3
+            and land.test_loss[1, 3] < 0.1 * land.test_loss[1, 1] and land.trajectory is not None)
 
 
 @pytest.mark.parametrize("arguments, words", [

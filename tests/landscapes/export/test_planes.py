@@ -8,8 +8,8 @@ from fpkit.landscapes.files.tensors import flatten, normalise
 
 RNG = np.random.default_rng(3)
 TENSORS = {"conv": RNG.normal(size=(4, 3, 2, 2)), "bias": RNG.normal(size=4),
-           "dense": RNG.normal(size=(5, 4)).astype("f4"),
-           "counter": np.array(12345), "steps": np.arange(3), "scale": np.array(0.5)}
+           "dense": RNG.normal(size=(5, 4)).astype("f4"), "counter": np.array(12345), "steps": np.arange(3),
+           "scale": np.array(0.5)}
 SOLUTIONS = RNG.normal(size=(4, 30))
 
 
@@ -17,10 +17,10 @@ def test_integer_and_0d_tensors_stay_out_of_the_vector():
     vector, layout = flatten(TENSORS)
     assert vector.size == 48 + 4 + 20 == layout.n_params
     back = layout.tensors(vector + 1)
-    assert [t.dtype for t in back] == [t.dtype for t in TENSORS.values()] and [t.shape
-                                                                               for t in back] == [t.shape
-                                                                                                  for t
-                                                                                                  in TENSORS.values()]
+    assert [t.dtype for t in back] == [t.dtype
+                                       for t in TENSORS.values()] and [t.shape for t
+                                                                       in back] == [t.shape
+                                                                                    for t in TENSORS.values()]
     assert back[3] == 12345 and back[5] == 0.5 and np.array_equal(back[0], TENSORS["conv"] + 1)
     with pytest.raises(ValueError, match="no float tensor"):
         flatten([np.arange(3)])
@@ -124,8 +124,8 @@ def test_principal_components_are_those_of_the_covariance():
         assert abs(plane.directions[k] @ vectors[:, -1 - k]) == pytest.approx(1, abs=1e-10)
     assert plane.facts["explained_variance_ratio"] == pytest.approx((values[::-1] / values.sum())[:2],
                                                                     rel=1e-10)
-    assert np.array_equal(plane.origin, checkpoints[-1]) and plane.points[-1] == pytest.approx([0, 0],
-                                                                                               abs=1e-14)
+    assert np.array_equal(plane.origin,
+                          checkpoints[-1]) and plane.points[-1] == pytest.approx([0, 0], abs=1e-14)
     assert plane.points == pytest.approx(plane.project(checkpoints)[0]) and (plane.points[0] > 0).all()
     with pytest.raises(ValueError, match="span fewer than 2"):
         fp.Plane.pca(np.outer(np.arange(5), np.ones(30)))
@@ -149,8 +149,8 @@ def test_hessian_planes_hold_the_eigenvectors(which):
 
 def test_the_hessian_of_a_few_parameters_is_found_whole():
     plane = fp.Plane.hessian(np.zeros(3), product=lambda v: np.diag([1.0, 5.0, 3.0]) @ v)
-    assert plane.facts["eigenvalues"] == pytest.approx([5,
-                                                        3]) and np.abs(plane.directions[0]) == pytest.approx([0, 1, 0])
+    assert (plane.facts["eigenvalues"] == pytest.approx([5, 3])
+            and np.abs(plane.directions[0]) == pytest.approx([0, 1, 0]))
 
 
 @pytest.mark.parametrize("make, words", [

@@ -10,8 +10,8 @@ import fpkit as fp
 from fpkit.cli import main
 from fpkit.landscapes.analysis.analyse import Clock
 from fpkit.landscapes.analysis.training import training_path
-from fpkit.landscapes.surface.wells import find_wells
 from fpkit.landscapes.files.writing import write_landscape
+from fpkit.landscapes.surface.wells import find_wells
 
 X, Y = np.linspace(-1.6, 1.6, 25), np.linspace(-1.0, 1.0, 13)
 LOSS = (X**2 - 1) ** 2 + 0.1 * X + Y[:, None] ** 2
@@ -41,8 +41,10 @@ def test_a_direction_file_gives_times_and_without_one_they_are_arbitrary(tmp_pat
     path = plane(tmp_path / "a.h5")
     bare = fp.analyse(path, theta=[0.1], n_paths=2)
     told = fp.analyse(path, theta=[0.1], n_paths=2, directions=directions(tmp_path / "d.h5"))
-    assert "no_metric" in bare.flags and "no_metric" not in told.flags and "arbitrary" in " ".join(bare.answers())
-    assert "arbitrary" not in " ".join(told.answers()) and told.landscape.gram == pytest.approx(np.array([[14.0, -1.0], [-1.0, 6.25]]))
+    assert ("no_metric" in bare.flags and "no_metric" not in told.flags
+            and "arbitrary" in " ".join(bare.answers()))
+    assert ("arbitrary" not in " ".join(told.answers())
+            and told.landscape.gram == pytest.approx(np.array([[14.0, -1.0], [-1.0, 6.25]])))
     same = fp.analyse(plane(tmp_path / "b.h5", gram=told.landscape.gram), theta=[0.1], n_paths=2)
     apart = ~np.eye(2, dtype=bool)
     assert told.rates[0].log10_rate[apart] == pytest.approx(same.rates[0].log10_rate[apart], abs=1e-9)
@@ -65,9 +67,10 @@ def test_the_curvature_across_the_plane_moves_probability(tmp_path):
         f["fpkit/hessian/logdet_perp"] = np.where(X < 0, 4.0, 0.0) + 0 * Y[:, None]
     report = fp.analyse(tmp_path / "a.h5", theta=[0.1], n_paths=2)
     p, q = report.occupation[0], report.thermodynamics.across[0]
-    assert q[1] / q[0] == pytest.approx(np.exp(2) * p[1] / p[0],
-                                        rel=0.02) and "curvature across the plane" in " ".join(report.answers())
-    assert report.to_dict()["thermodynamics"]["across"][0] == pytest.approx(q) and fp.analyse(plane(tmp_path / "b.h5"), theta=[0.1], n_paths=2).thermodynamics.across is None
+    assert (q[1] / q[0] == pytest.approx(np.exp(2) * p[1] / p[0], rel=0.02)
+            and "curvature across the plane" in " ".join(report.answers()))
+    assert (report.to_dict()["thermodynamics"]["across"][0] == pytest.approx(q)
+            and fp.analyse(plane(tmp_path / "b.h5"), theta=[0.1], n_paths=2).thermodynamics.across is None)
 
 
 # ---- the clock ----
@@ -75,7 +78,8 @@ def test_the_curvature_across_the_plane_moves_probability(tmp_path):
 def test_times_are_in_steps_when_the_learning_rate_is_known(tmp_path):
     path = plane(tmp_path / "a.h5", gram=GRAM)
     report = fp.analyse(path, theta=[0.1], n_paths=2, lr=0.05, momentum=0.9, n_steps=1000, start=[-1.0, 0.0])
-    assert report.clock.step == pytest.approx(0.5) and report.to_dict()["clock"]["time_per_step"] == pytest.approx(0.5)
+    assert (report.clock.step == pytest.approx(0.5) and report.to_dict()["clock"]["time_per_step"]
+            == pytest.approx(0.5))
     text = " ".join(report.answers())
     assert "steps" in text and "After 1000 steps" in text and "learning rate x steps" not in text
     with pytest.raises(ValueError, match="n_steps needs the learning rate"):
@@ -90,8 +94,8 @@ def test_the_temperature_of_the_sgd_noise_scales_with_rate_and_batch(tmp_path):
         f["fpkit/temperature/lr"], f["fpkit/temperature/batch"] = 0.1, 32
     land = fp.read_landscape(tmp_path / "a.h5")
     assert Clock.of(land).theta == pytest.approx(4e-3) and Clock.of(land).step == pytest.approx(0.1)
-    assert Clock.of(land, lr=0.2).theta == pytest.approx(8e-3) and Clock.of(land,
-                                                                            batch=64).theta == pytest.approx(2e-3)
+    assert (Clock.of(land, lr=0.2).theta == pytest.approx(8e-3)
+            and Clock.of(land, batch=64).theta == pytest.approx(2e-3))
     assert Clock.of(land, momentum=0.5).theta == pytest.approx(8e-3)
     report = fp.analyse(land, n_paths=2)
     assert report.theta.size == 13 and np.isclose(report.theta,
@@ -178,14 +182,14 @@ def test_the_command_takes_companions_and_compares(tmp_path, capsys):
              "0.1", "0.2", "--paths", "4"]
     assert main(["analyse", str(one), str(two), "-o", str(tmp_path / "out"), "--json", *extra]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert [r["clock"]["lr"] for r in found["reports"]] == [0.1,
-                                                            0.1] and np.array(found["comparison"]["mean"]).shape == (2, 2, 2)
+    assert [r["clock"]["lr"] for r
+            in found["reports"]] == [0.1, 0.1] and np.array(found["comparison"]["mean"]).shape == (2, 2, 2)
     for name in ("index.html", "report.json", "comparison.png", "comparison.svg", "one/index.html",
                  "two/report.h5"):
         assert (tmp_path / "out" / name).exists()
     page = (tmp_path / "out" / "index.html").read_text()
-    assert 'href="one/index.html"' in page and "<script" not in page and json.loads((tmp_path / "out"
-                                                                                     / "report.json").read_text())["names"] == ["one", "two"]
+    assert ('href="one/index.html"' in page and "<script" not in page
+            and json.loads((tmp_path / "out" / "report.json").read_text())["names"] == ["one", "two"])
     assert fp.plot(fp.compare_landscapes([one, two], theta=[0.1])).axes[0].get_ylabel() == "mean loss"
     assert main(["analyse", str(one), "-o", str(tmp_path / "x"), "--n-steps",
                  "5"]) == 2 and "--lr" in capsys.readouterr().err

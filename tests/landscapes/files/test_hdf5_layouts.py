@@ -1,5 +1,7 @@
 """Layouts of other exporters: losscape, one dataset a point, Landscaper, bare arrays, three axes; directions
 and saving."""
+from pathlib import Path
+
 import h5py
 import numpy as np
 import pytest
@@ -92,8 +94,8 @@ def test_three_axes_are_z_y_x(tmp_path, stored, attributes, layout):
     assert land.point((1, 2, 3)).tolist() == [X[3], Y[2],
                                               Z[1]] and land.index(land.point((1, 2, 3))) == (1, 2, 3)
     assert land.volumes.shape == land.shape and land.volumes.sum() == pytest.approx(3.5 * 4 * 2.5)
-    assert len(land.minima()) >= 1 and np.isfinite(land.gibbs_mean(0.1)) and describe(path,
-                                                                                      layout=layout)["shape"] == [5, 4, 7]
+    assert (len(land.minima()) >= 1 and np.isfinite(land.gibbs_mean(0.1))
+            and describe(path, layout=layout)["shape"] == [5, 4, 7])
 
 
 def test_three_axes_in_the_other_order_ask_for_the_layout(tmp_path):
@@ -115,8 +117,8 @@ def test_coordinates_in_single_precision_are_even(tmp_path):
     x = np.linspace(-1, 1, 101).astype("f4")
     land = fp.read_landscape(write(tmp_path / "a.h5", xcoordinates=x, ycoordinates=Y,
                                    train_loss=np.zeros((4, 101))))
-    assert land.is_uniform and (land.x[0], land.x[-1]) == (-1, 1) and any("single precision" in w
-                                                                          for w in land.warnings)
+    assert land.is_uniform and (land.x[0],
+                                land.x[-1]) == (-1, 1) and any("single precision" in w for w in land.warnings)
     x = x + np.float32(1e-3) * (np.arange(101) == 50)
     assert not fp.read_landscape(write(tmp_path / "b.h5", xcoordinates=x, ycoordinates=Y,
                                        train_loss=np.zeros((4, 101)))).is_uniform
@@ -157,8 +159,8 @@ def test_eigenvalues_are_kept_beside_the_loss_and_may_be_chosen(tmp_path):
     path = write(tmp_path / "a.h5", xcoordinates=X, ycoordinates=Y, train_loss=SHEET, max_eig=scrambled,
                  note="hello", table=np.eye(3))
     land = fp.read_landscape(path)
-    assert np.array_equal(land.others["max_eig"],
-                          2 * SHEET) and land.others["note"] == "hello" and np.array_equal(land.others["table"], np.eye(3))
+    assert (np.array_equal(land.others["max_eig"], 2 * SHEET) and land.others["note"] == "hello"
+            and np.array_equal(land.others["table"], np.eye(3)))
     assert np.array_equal(fp.read_landscape(path, key="max_eig").loss, 2 * SHEET)
     path = write(tmp_path / "b.h5", xcoordinates=X, ycoordinates=Y, max_eig=SHEET)
     with pytest.raises(fp.LandscapeFormatError, match="holds max_eig; key=... analyses another"):
@@ -182,8 +184,8 @@ def test_cells_that_do_not_touch_are_counted(tmp_path):
 def test_every_second_sample_of_everything(tmp_path):
     path = write(tmp_path / "a.h5", xcoordinates=X, ycoordinates=Y, train_loss=SHEET, max_eig=2 * SHEET)
     land = fp.read_landscape(path, every=2)
-    assert np.array_equal(land.loss, SHEET[::2, ::2]) and np.array_equal(land.x,
-                                                                         X[::2]) and np.array_equal(land.others["max_eig"], 2 * SHEET[::2, ::2])
+    assert (np.array_equal(land.loss, SHEET[::2, ::2]) and np.array_equal(land.x, X[::2])
+            and np.array_equal(land.others["max_eig"], 2 * SHEET[::2, ::2]))
     with pytest.raises(fp.LandscapeFormatError, match="fewer than two samples"):
         fp.read_landscape(path, every=4)
 
@@ -285,9 +287,8 @@ def direction_file(path, counters=True):
 def test_counters_and_0d_tensors_stay_out_of_the_metric(tmp_path):
     found = read_directions(direction_file(tmp_path / "a.h5"))
     D = np.array(found.vectors)
-    assert D.shape == (2, 24) and found.gram == pytest.approx(D @ D.T,
-                                                              rel=1e-14) and found.left_out == ("3",
-                                                                                                "10") and found.norms.max() < 10
+    assert (D.shape == (2, 24) and found.gram == pytest.approx(D @ D.T, rel=1e-14)
+            and found.left_out == ("3", "10") and found.norms.max() < 10)
     assert describe(tmp_path / "a.h5")["gram"] == found.gram.tolist()
     plane = fp.Plane.from_directions(np.zeros(24), tmp_path / "a.h5", orthonormal=False)
     assert plane.gram == pytest.approx(found.gram)
@@ -324,23 +325,23 @@ def test_a_newer_minor_version_is_read_and_a_newer_major_one_refused(tmp_path):
 def test_unknown_entries_survive_a_rewrite(tmp_path):
     own = {"format": "fpkit-landscape", "format_version": "1.7", "axis_order": "yx", "complete": 1,
            "laboratory": "north", "n_params": 9, "created_utc": "2020-01-01"}
-    path = write(tmp_path / "a.h5", own, xcoordinates=X, ycoordinates=Y, train_loss=SHEET,
-                 hessian_norm=2 * SHEET, remark="kept", fpkit__novelty=np.arange(3.0),
-                 fpkit__gram=np.eye(2) * 2, fpkit__loss_stderr=0.1 * SHEET, fpkit__trajectory__x=[0.0, 1],
-                 fpkit__trajectory__y=[0.0, 1],
+    path = write(tmp_path / "a.h5", own, xcoordinates=X, ycoordinates=Y, train_loss=SHEET, hessian_norm=2
+                 * SHEET, remark="kept", fpkit__novelty=np.arange(3.0), fpkit__gram=np.eye(2) * 2,
+                 fpkit__loss_stderr=0.1 * SHEET, fpkit__trajectory__x=[0.0, 1], fpkit__trajectory__y=[0.0, 1],
                  fpkit__trajectory__step=[0, 5], fpkit__temperature__tensor=np.eye(2) * 1e-4,
                  fpkit__temperature__lr=0.1, fpkit__temperature__source="sgd")
     first = fp.read_landscape(path)
     land = fp.read_landscape(first.save(tmp_path / "b.h5"))
-    assert is_the_sheet(land) and np.array_equal(land.gram,
-                                                 2 * np.eye(2)) and np.array_equal(land.loss_stderr,
-                                                                                   0.1 * SHEET)
-    assert np.array_equal(land.others["hessian_norm"],
-                          2 * SHEET) and land.others["remark"] == "kept" and land.others["fpkit/novelty"].tolist() == [0, 1, 2]
+    assert (is_the_sheet(land) and np.array_equal(land.gram, 2 * np.eye(2))
+            and np.array_equal(land.loss_stderr, 0.1 * SHEET))
+    assert (np.array_equal(land.others["hessian_norm"], 2 * SHEET) and land.others["remark"] == "kept"
+            and land.others["fpkit/novelty"].tolist() == [0, 1, 2])
     assert land.meta["attributes"]["laboratory"] == "north" and land.meta["attributes"]["n_params"] == 9
     assert land.trajectory.tolist() == [[0, 0], [1, 1]] and land.trajectory_steps.tolist() == [0, 5]
-    assert land.temperature["theta"] == 1e-4 and land.temperature["lr"] == 0.1 and land.temperature["source"] == "sgd"
-    assert land.meta["attributes"]["format_version"] == "1.0" and land.meta["attributes"]["created_utc"] == "2020-01-01"
+    assert (land.temperature["theta"] == 1e-4 and land.temperature["lr"] == 0.1
+            and land.temperature["source"] == "sgd")
+    assert (land.meta["attributes"]["format_version"] == "1.0" and land.meta["attributes"]["created_utc"]
+            == "2020-01-01")
 
 
 def test_a_foreign_file_becomes_one_of_our_own(shared_landscapes, tmp_path):
@@ -368,7 +369,7 @@ def test_landscapers_layout_is_written_as_it_is_read(tmp_path):
 
 def test_vtk_files_hold_the_samples_with_x_running_fastest(tmp_path):
     land = fp.read_landscape(write(tmp_path / "a.h5", xcoordinates=X, ycoordinates=Y, train_loss=SHEET))
-    text = open(land.save(tmp_path / "a.vtk")).read().split("\n")
+    text = Path(land.save(tmp_path / "a.vtk")).read_text().split("\n")
     assert text[3:5] == ["DATASET RECTILINEAR_GRID", "DIMENSIONS 7 4 1"]
     start = text.index("SCALARS train_loss double 1") + 2
     assert [float(v) for v in " ".join(text[start:start + 4]).split()] == SHEET.ravel().tolist()

@@ -54,10 +54,10 @@ def test_hostile_archives_are_refused(tmp_path):
         with pytest.raises(fp.LandscapeFormatError, match=words):
             fp.read_landscape(path, x=(0, 1), y=(0, 1))
 
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as z:                  # 1.6 GB of zeros in 1.6 MB
-        with z.open("loss.npy", "w", force_zip64=True) as stream:
-            for _ in range(100):
-                stream.write(bytes(2**24))
+    with (zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as z,                 # 1.6 GB of zeros in 1.6 MB
+          z.open("loss.npy", "w", force_zip64=True) as stream):
+        for _ in range(100):
+            stream.write(bytes(2**24))
     refused("would unpack to")
     with zipfile.ZipFile(path, "w") as z:
         z.writestr("data.pkl", pickle.dumps([1]))

@@ -170,7 +170,8 @@ def test_status_of_the_own_format_decides(tmp_path):
 
 def test_all_invalid_opens_and_is_not_analysed(tmp_path):
     land = fp.read_landscape(write(tmp_path / "a.h5", train_loss=np.full(SHEET.shape, np.nan)))
-    assert land.refusal == "the surface has no valid cell" and len(land.merge_tree()) == 0 and land.minima() == ()
+    assert (land.refusal == "the surface has no valid cell" and len(land.merge_tree()) == 0
+            and land.minima() == ())
     with pytest.raises(fp.LandscapeFormatError, match="no valid cell"):
         fp.analyse(land)
     assert "no valid cell" in describe(tmp_path / "a.h5")["analysis"]
@@ -181,10 +182,8 @@ def test_all_invalid_opens_and_is_not_analysed(tmp_path):
 def test_gram_trajectory_and_description_are_read(tmp_path):
     gram = np.array([[4.0, 1.0], [1.0, 2.0]])
     path = write(tmp_path / "a.h5", {"format": "fpkit-landscape", "format_version": "1.3"}, train_loss=SHEET,
-                 fpkit__gram=gram,
-                 fpkit__trajectory__x=[0.0, 1.0, 2.0], fpkit__trajectory__y=[3.0, 2.0, 1.0],
-                 fpkit__trajectory__step=[0, 10, 20],
-                 fpkit__meta='{"model": "mlp"}')
+                 fpkit__gram=gram, fpkit__trajectory__x=[0.0, 1.0, 2.0], fpkit__trajectory__y=[3.0, 2.0, 1.0],
+                 fpkit__trajectory__step=[0, 10, 20], fpkit__meta='{"model": "mlp"}')
     land = fp.read_landscape(path)
     assert np.array_equal(land.gram, gram) and np.array_equal(land.trajectory, [[0, 3], [1, 2], [2, 1]])
     assert land.meta["meta"] == {"model": "mlp"} and any("version 1.3" in w for w in land.warnings)

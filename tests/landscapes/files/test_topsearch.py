@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 
 import fpkit as fp
-from fpkit.landscapes.files.topsearch import Network, network_of
 from fpkit.landscapes.files.reading import describe
+from fpkit.landscapes.files.topsearch import Network, network_of
 
 NETWORK = Network(np.array([1.5, -2.0, 0.25]), np.array([[0.0, 1.0], [2.0, 3.0], [1 / 3, 5.0]]),
-                  np.array([[0, 1], [1, 2], [0, 2]]),
-                  np.array([3.0, 0.5, 2.0]), np.array([[1.0, 2.0], [1.5, 4.0], [0.1, 3.0]]))
+                  np.array([[0, 1], [1, 2], [0, 2]]), np.array([3.0, 0.5, 2.0]),
+                  np.array([[1.0, 2.0], [1.5, 4.0], [0.1, 3.0]]))
 
 
 def test_networks_survive_being_written_and_read(tmp_path):

@@ -1,6 +1,7 @@
 import json
 import os
 import stat
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -30,7 +31,8 @@ def test_a_written_plane_has_the_layout_of_the_schema(tmp_path):
         a = f.attrs
         assert (a["format"], a["format_version"], a["axis_order"], a["complete"],
                 a["n_params"]) == ("fpkit-landscape", "1.0", "yx", 1, 12)
-        assert a["complete"].dtype == "u1" and a["created_by"].startswith("fpkit ") and "T" in a["created_utc"]
+        assert (a["complete"].dtype == "u1" and a["created_by"].startswith("fpkit ")
+                and "T" in a["created_utc"])
 
 
 def test_pending_and_non_finite_points_are_told_apart(tmp_path):
@@ -51,7 +53,7 @@ def test_a_line_has_no_second_axis(tmp_path):
 def test_equal_data_give_equal_bytes(tmp_path):
     files = [write_landscape(tmp_path / name, X, Y, {"train_loss": LOSS}, meta={"b": 1, "a": 2},
                              created_utc=None) for name in "ab"]
-    first, second = (open(f, "rb").read() for f in files)
+    first, second = (Path(f).read_bytes() for f in files)
     assert first == second
 
 
@@ -59,7 +61,7 @@ def test_a_failure_leaves_the_old_file_and_no_debris(tmp_path):
     path = tmp_path / "a.h5"
     path.write_bytes(b"old")
     with pytest.raises(KeyboardInterrupt), replacing(path) as temporary:
-        open(temporary, "wb").write(b"half")
+        Path(temporary).write_bytes(b"half")
         raise KeyboardInterrupt
     assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["a.h5"]
 

@@ -9,11 +9,11 @@ import pytest
 import fpkit as fp
 from fpkit.landscapes.files.writing import write_landscape
 from fpkit.plotting import landscape_rates
-from fpkit.plotting import landscapes as drawing
+from fpkit.plotting import drawing, landscapes
 
 KEYS = {"fpkit", "format", "format_version", "landscape", "temperatures", "clock", "wells", "thermodynamics",
-        "crossovers", "rates", "start", "dynamics", "agreement",
-        "risk", "training", "findings", "answers", "caveats", "warnings"}
+        "crossovers", "rates", "start", "dynamics", "agreement", "risk", "training", "findings", "answers",
+        "caveats", "warnings"}
 FIGURES = ("landscape", "disconnectivity", "density", "occupation", "rates", "risk")
 
 
@@ -35,9 +35,8 @@ def saved(tmp_path_factory):
 def test_the_page_is_self_contained_and_answers_first(saved):
     report, page = saved
     text = page.read_text()
-    assert not re.search(r"(src|href)=\"(?!data:|#)",
-                         text) and "<script" not in text and "http" not in re.sub(r"base64,[A-Za-z0-9+/=]+",
-                                                                                  "", text)
+    assert (not re.search(r"(src|href)=\"(?!data:|#)", text) and "<script" not in text
+            and "http" not in re.sub(r"base64,[A-Za-z0-9+/=]+", "", text))
     assert text.count("data:image/png;base64,") == len(FIGURES)
     for sentence in report.answers():
         assert sentence.split(":")[0][:60] in text
@@ -51,8 +50,8 @@ def test_json_is_strict_and_its_keys_are_stable(saved):
     found = json.loads((page.parent / "report.json").read_text(),
                        parse_constant=lambda name: pytest.fail(f"{name} in JSON"))
     assert set(found) == KEYS and found == report.to_dict()
-    assert found["landscape"]["shape"] == [17,
-                                           33] and len(found["wells"]) == 2 and found["wells"][0]["persistence"] is None
+    assert (found["landscape"]["shape"] == [17, 33] and len(found["wells"]) == 2
+            and found["wells"][0]["persistence"] is None)
     assert np.array(found["thermodynamics"]["occupation"]).shape == (3, 2)
     motion = found["dynamics"]
     assert np.array(motion["occupation"]).shape == (len(motion["times"]), 2) and motion["paths"]["seed"] == 1
@@ -62,8 +61,9 @@ def test_json_is_strict_and_its_keys_are_stable(saved):
 def test_figures_are_written_in_both_formats(saved):
     _, page = saved
     for name in FIGURES:
-        assert (page.parent / f"{name}.png").stat().st_size > 5000 and b"<svg" in (page.parent
-                                                                                   / f"{name}.svg").read_bytes()[:2000]
+        assert (page.parent
+                / f"{name}.png").stat().st_size > 5000 and b"<svg" in (page.parent
+                                                                       / f"{name}.svg").read_bytes()[:2000]
     assert not list(page.parent.glob(".*"))
 
 
@@ -73,7 +73,7 @@ def test_the_text_form_fits_a_terminal(saved):
 
 
 def test_axes_have_names_and_units(saved):
-    made = drawing.landscape_figure(saved[0])
+    made = landscapes.landscape_figure(saved[0])
     axes = made.axes[0]
     assert "direction" in axes.get_xlabel() and "direction" in axes.get_ylabel() and made.axes[1].get_ylabel()
     made = landscape_rates.occupation_figure(saved[0])
@@ -87,19 +87,20 @@ def test_lines_have_their_own_figures(tmp_path):
     write_landscape(tmp_path / "line.h5", x, None, {"train_loss": loss})
     report = fp.analyse(tmp_path / "line.h5", theta=[0.05, 0.1], n_paths=20)
     page = report.save(tmp_path / "out")
-    assert page.exists() and drawing.landscape_figure(report).axes[0].get_ylabel() == "loss"
+    assert page.exists() and landscapes.landscape_figure(report).axes[0].get_ylabel() == "loss"
 
 
 def test_one_well_and_odd_surfaces_can_be_drawn(tmp_path):
     x = np.linspace(-1, 1, 9)
-    for name, loss in {"bowl": x**2 + x[:, None] ** 2, "flat": np.zeros((9, 9)),
-                       "huge": 10.0 ** (30 * (x + x[:, None] + 2) / 4), "negative": -100 + x
-                       + x[:, None]}.items():
+    for name, loss in {"bowl": x**2 + x[:, None] ** 2, "flat": np.zeros((9, 9)), "huge": 10.0
+                       ** (30 * (x + x[:, None] + 2) / 4), "negative": -100 + x + x[:, None]}.items():
         write_landscape(tmp_path / f"{name}.h5", x, x, {"train_loss": loss})
         report = fp.analyse(tmp_path / f"{name}.h5", n_paths=5)
         for draw in drawing.figures_of(report).values():
             draw(report).canvas.draw()
-        assert len(report.wells) == 1 and drawing.surface_figure(report.landscape).axes[0].get_title(loc="left") == "Training loss"
+        assert (len(report.wells) == 1
+                and landscapes.surface_figure(report.landscape).axes[0].get_title(loc="left") == "Training "
+                "loss")
 
 
 def test_samples_that_are_not_even_have_no_dynamics(tmp_path):
@@ -115,11 +116,10 @@ def test_samples_that_are_not_even_have_no_dynamics(tmp_path):
 def test_arrays_are_in_report_h5(saved):
     report, page = saved
     with h5py.File(page.parent / "report.h5") as f:
-        assert np.array_equal(f["loss"][()], report.landscape.loss) and np.array_equal(f["basins"][()],
-                                                                                       report.basins)
-        assert np.array_equal(f["occupation"][()],
-                              report.occupation) and f["density"].shape == (len(report.dynamics.times), 17,
-                                                                            33)
+        assert np.array_equal(f["loss"][()],
+                              report.landscape.loss) and np.array_equal(f["basins"][()], report.basins)
+        assert (np.array_equal(f["occupation"][()], report.occupation)
+                and f["density"].shape == (len(report.dynamics.times), 17, 33))
         assert json.loads(f["json"][()]) == report.to_dict() and f.attrs["format"] == "fpkit-landscape-report"
 
 
@@ -160,10 +160,9 @@ def test_a_browser_draws_the_page_without_a_sideways_scroll(saved, tmp_path, wid
     assert image.shape[1] == width and image[..., :3].std() > 0.05
     # the page beside a probe that writes how far it can be scrolled sideways
     probe = tmp_path / "probe.html"
-    probe.write_text(page.read_text().replace("</body>", "<script>document.title = 'over=' + "
-                                              "(document.documentElement.scrollWidth - "
-                                              "document.documentElement.clientWidth)"
-                                              "</script></body>"))
+    probe.write_text(page.read_text().replace("</body>", "<script>document.title "
+                                              "= 'over=' + (document.documentElement.scrollWidth - "
+                                              "document.documentElement.clientWidth)</script></body>"))
     dom = subprocess.run([*common, "--dump-dom", probe.as_uri()], check=True, capture_output=True,
                          timeout=120, text=True).stdout
     assert "over=0" in dom

@@ -122,8 +122,8 @@ def test_adding_a_constant_or_mirroring_changes_no_tree():
     assert [(b.index, b.death) for b in tree] == [(b.index, None if b.death is None else b.death - 1024.0)
                                                   for b in moved]
     turned = merge_tree(np.ascontiguousarray(rough(11, (13, 10))[::-1]))
-    assert sorted(b.persistence for b in merge_tree(rough(11, (13, 10)))) == sorted(b.persistence
-                                                                                    for b in turned)
+    assert sorted(b.persistence for b in merge_tree(rough(11,
+                                                          (13, 10)))) == sorted(b.persistence for b in turned)
 
 
 def test_huge_values_are_compared_and_not_computed_with():
