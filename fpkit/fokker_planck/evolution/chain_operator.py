@@ -53,8 +53,8 @@ class GraphOperator(SplitOperator):
     """A chain whose edges leave the axes: unsplit steps only."""
     is_split = False
 
-    def __init__(self, grid, b, edges, killing, theta, inside):
-        super().__init__(grid, b, [], [], [], killing, theta, inside, order=2)
+    def __init__(self, grid, b, edges, killing, theta, inside, f0):
+        super().__init__(grid, b, [], [], [], killing, theta, inside, f0, order=2)
         self._edges = edges
 
     def edges(self):
@@ -71,9 +71,7 @@ def chain_lines(diffusion: ReversibleChain, order=4):
     chain = diffusion.with_scheme("quadrature/node").chain if is_ours else diffusion.chain
     grid, theta = diffusion.grid, float(diffusion.theta)
     inside = np.isfinite(chain.log_mass)
-    b = np.where(inside, -chain.log_mass, 0.0)
-    if not grid.is_uniform:
-        b += np.log(grid.volumes / grid.volumes.mean()).ravel()
+    b = np.where(inside, np.log(grid.volumes).ravel() - chain.log_mass - chain.shift, 0.0)
     I, J = chain.edges.T
     rates = (I, J, *(np.exp(np.minimum(chain.log_cond - chain.log_mass[k], LARGEST)) for k in (I, J)))
     killing = None
@@ -83,7 +81,7 @@ def chain_lines(diffusion: ReversibleChain, order=4):
     inside = None if inside.all() else inside
     fields = _along_axes(grid, *rates)
     if fields is None:
-        lines = GraphOperator(grid, b, rates, killing, theta, inside)
+        lines = GraphOperator(grid, b, rates, killing, theta, inside, diffusion.f0)
     else:
         mobility = np.ones(grid.ndim)
         if diffusion.mobility is not None and not callable(diffusion.mobility):
@@ -92,8 +90,8 @@ def chain_lines(diffusion: ReversibleChain, order=4):
         has_order_4 = is_ours and order == 4 and not callable(diffusion.mobility) and grid.is_uniform
         delta = [np.full(n, h**2 / (12 * theta * m) if has_order_4 else 0.0)
                  for n, h, m in zip(grid.shape, grid.h, mobility)]
-        lines = SplitOperator(grid, b, *fields, delta, killing, theta, inside, order=4 if has_order_4 else 2,
-                              mobility=mobility)
+        lines = SplitOperator(grid, b, *fields, delta, killing, theta, inside, diffusion.f0,
+                              order=4 if has_order_4 else 2, mobility=mobility)
     lines.nodes_are_cells = diffusion.nodes_are_cells
     return lines
 

@@ -142,8 +142,7 @@ class Problem:
         if self.absorbing is not None:
             space = self.frozen(time)._space
             logs = np.where(space.states.ravel(), logs + outside_fractions(space), -np.inf)
-        shift = 0.0 if self.is_foreign or lines.f0 == 0.0 else (self.f0(time) - lines.f0) / lines.theta
-        return Reconstruction(lines, logs - shift, parts)
+        return Reconstruction(lines, logs - (self.f0(time) - lines.f0) / lines.theta, parts)
 
     # functionals
     # ----------------------------------------------------------------------------------------------------
@@ -167,14 +166,10 @@ class Problem:
         entropy = max(entropy, 0.0) if self.absorbing is None else entropy
         return f0 * float(P.sum()) + theta * own, entropy, 0.5 * gap
 
-    def resolution(self, lines):
-        """|sum D / sum G - 1|: how far the nodes' sum of exp(-beta f) is from its integral over the domain;
-        NaN when f moves."""
-        if self.is_moving or not self.is_split:
-            return np.nan
-        shift = (self.f0(0.0) - lines.f0) / lines.theta
+    def resolution(self, lines, reading):
+        """log of sum D / sum G: of the nodes' sum of exp(-beta f) over its integral over the domain."""
         nodes = np.log(lines.masses.sum() * float(self.grid.volumes.mean()))
-        return float(abs(np.expm1(min(nodes + shift - log_sum(self.log_mass(0.0)), 700.0))))
+        return float(nodes - log_sum(reading.log_mass))
 
     def theta_text(self, times):
         return [self.theta_at(t) for t in times] if callable(self.theta) else float(self.theta)

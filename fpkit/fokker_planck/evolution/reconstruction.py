@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-# log of the cell's Gibbs mass over what its node says, beyond which the node's probability stands for the cell:
-# the potential changes by hundreds of theta inside, and no mean over the cell means anything
-FARTHEST = 300.0
+from ...core.logarithms import log_sum
+
+# where a cell holds less than exp(-FAR) of the equilibrium, or exp(+-FARTHEST) times what its node says, the
+# density itself is read instead of its ratio to exp(-beta f): what slides there is smooth, the ratio is not
+FAR, FARTHEST = 50.0, 300.0
 
 
 def chunks(n, size=1 << 16):
@@ -32,8 +34,8 @@ class Reconstruction:
         grid = lines.grid
         volumes = grid.volumes.ravel() if not grid.is_uniform else float(np.prod(grid.h))
         self.jump = self.log_mass + lines.b - np.log(volumes)  # of the cell over its node
-        self.is_plain = ~(np.abs(self.jump) <= FARTHEST)
-        self.jump[self.is_plain] = 0.0
+        self.is_free = ~(np.abs(self.jump) <= FARTHEST) | (self.log_mass < log_sum(self.log_mass) - FAR)
+        self.jump[self.is_free] = 0.0
 
     @property
     def G(self):
@@ -50,7 +52,7 @@ class Reconstruction:
         for axis in range(len(lines.shape)):
             out = np.empty_like(u) if spare is None else spare
             (cell_mean_parallel if lines.is_parallel else cell_mean)(
-                u, b, self.is_plain, lines.x[axis], lines.grid.widths[axis], lines.periodic[axis],
+                u, b, self.is_free, lines.x[axis], lines.grid.widths[axis], lines.periodic[axis],
                 lines._block(axis), out)
             u, spare = out, u if axis else None                  # the argument itself stays as it is
         return u
