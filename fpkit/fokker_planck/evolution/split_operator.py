@@ -15,6 +15,11 @@ from ...core.compilation.kernels import PARALLEL_CELLS
 from ...core.networks import connected_parts
 
 
+UNSEEN = 0.05  # log of a cell's mass over what its nodes see of it, from which it has a pole or a hidden well
+
+REACH_OF_POLE = 8  # cells beside a pole whose masses are completed
+
+
 class SplitOperator:
     """Rates between the nodes (cell centres) of one potential on one grid at one temperature.
 
@@ -53,10 +58,8 @@ class SplitOperator:
         self.x = positions(grid)
         self.is_plain = killing is None and not any(grid.periodic)
         self.is_parallel = b.size >= PARALLEL_CELLS
-        # True when the order-4 mass is held back on some edge, so that the kernels have to look at each
-        self.is_capped = any(6 * d.max(initial=0.0) * max(u.max(initial=0.0), w.max(initial=0.0)) > 1
-                             for d, u, w in zip(delta, up, down))
         self._joined = None
+        self._look()
 
     @property
     def masses(self):
@@ -67,6 +70,78 @@ class SplitOperator:
         if self.inside is not None:
             D[~self.inside] = 0.0
         return D
+
+    def take_cell_masses(self, jump):
+        """Nodes at a pole or in a well that no neighbour sees take the mass of their cell; True if there are any.
+
+        Point masses are the better ones wherever drift matters. But a pole x^-0.8 at a wall, or a well narrower
+        than a cell, holds several times what its node says. In one dimension any node that lies below its
+        neighbours may be one, in more only those at a wall, where the rates along it keep their ratios.
+
+        Parameters
+        ----------
+        jump : ndarray (N,)
+            log of the mass of a cell over what its node says.
+        """
+        b, jump = self.b.reshape(self.shape), jump.reshape(self.shape)
+        inside = np.ones(self.shape, bool) if self.inside is None else self.inside.reshape(self.shape)
+        lowest, is_pole, seen = [], np.zeros(self.shape, bool), np.zeros(self.shape)
+        for axis, is_ring in enumerate(self.periodic):
+            rises, closed = [], []
+            for step in (1, -1):
+                is_open = np.roll(inside, step, axis) & inside
+                if not is_ring:
+                    is_open[(slice(None),) * axis + (0 if step == 1 else -1,)] = False
+                rises.append(np.where(is_open, np.roll(b, step, axis) - b, 0.0))
+                closed.append(~is_open)
+            lowest.append((rises[0] >= 0) & (rises[1] >= 0))
+            is_pole |= lowest[-1] & (closed[0] | closed[1] | (len(self.shape) == 1))
+            slope = np.minimum(np.abs(rises[0] - rises[1]) / np.where(closed[0] | closed[1], 1, 2), 1.0)
+            seen += slope**2 / 24                                # log of the mean of exp(slope x) over the cell
+        gain = np.where(is_pole & inside & (np.abs(jump - seen) > UNSEEN), jump, 0.0)
+        if not gain.any():
+            return False
+        for place in zip(*np.nonzero(gain)):
+            gain[place] += self._missing(place, b, jump, lowest, inside)
+        for axis, is_ring in enumerate(self.periodic):
+            first = (slice(None),) * axis + (slice(None, None if is_ring else -1),)
+            own = gain, np.where(lowest[axis], 0.0, gain)
+            here, along = (a[first].ravel() for a in own)
+            there, beyond = (np.roll(a, -1, axis)[first].ravel() for a in own)
+            common = (along + beyond) / 2
+            self.up[axis] = self.up[axis] * np.exp(common - here)
+            self.down[axis] = self.down[axis] * np.exp(common - there)
+        self.b = self.b - gain.ravel()
+        self._joined = None
+        self._look()
+        return True
+
+    def _missing(self, place, b, jump, lowest, inside):
+        """log of what a pole has to take over besides its own cell: what the point masses of the next cells
+        lack, but for the share that the order-4 rule of smooth cells makes up for (Euler and Maclaurin's
+        first term at the last of them)."""
+        lacking = 0.0
+        for axis, n in enumerate(self.shape):
+            if not lowest[axis][place]:
+                continue
+            line = [slice(k, k + 1) for k in place]
+            line[axis] = slice(None)
+            rise, gap = (a[tuple(line)].ravel() for a in (b, jump))
+            is_open, i = inside[tuple(line)].ravel(), place[axis]
+            mass = np.exp(np.maximum(rise[i] - rise - jump[place], -700.0))
+            for step in (1, -1):
+                k = i + step
+                while 0 <= k < n and abs(k - i) <= REACH_OF_POLE and is_open[k] and abs(gap[k]) < UNSEEN:
+                    lacking += mass[k] * np.expm1(gap[k])
+                    k += step
+                if 0 <= k < n and is_open[k] and abs(k - i) > 1:
+                    lacking -= (mass[k] - mass[k - step]) / 24
+        return np.log1p(lacking) if abs(lacking) < 0.5 else 0.0
+
+    def _look(self):
+        """Whether the order-4 mass is held back on some edge, so that the kernels have to look at each."""
+        self.is_capped = any(6 * d.max(initial=0.0) * max(u.max(initial=0.0), w.max(initial=0.0)) > 1
+                             for d, u, w in zip(self.delta, self.up, self.down))
 
     def _block(self, axis):
         """Numbers of nodes before, along and after an axis."""
