@@ -18,7 +18,24 @@ THETA_HINT = "The noise-free limit is `fpkit.gradient_flow`."
 class FokkerPlanck:
     """The diffusion du/dt = theta div[M exp(-beta f) grad(u exp(beta f))], beta = 1/theta, on a grid.
 
-    Nothing is computed until it is asked for.
+    Nothing is computed until it is asked for. Which discretisation answers what, with h the cell width:
+
+    ======================================= ============================================== ==================
+    question                                answered by                                    from the continuum
+    ======================================= ============================================== ==================
+    `gibbs`, `probability`, `log_partition` integrals over cells, no chain                 stated, to rounding
+                                                                                           for smooth f
+    `generator`, `log_mass`,                edges of the passage chain, Gibbs masses of    h^2; stationary
+    `log_conductance`, `edges`, `ground`    the cells                                      state is `gibbs`
+    `chain`; `mfpt`, `committor`,           1D: integrals of the interval, no grid (the    1D stated, near
+    `capacity`, `rate`, `spectrum`,         chain of visits to the nodes if not `exact`);  rounding; else h^2,
+    `quasi_stationary`, ...                 2D: committor masses; 3D: cell masses and      error stated
+                                            means over faces
+    `evolve`                                node values by line quadrature, read as cell   h^4, else h^2,
+                                            averages with the masses of `gibbs`            error stated
+    a named `scheme`                        its own conductances and masses in all of      h^2 or as it is
+                                            these but `gibbs`
+    ======================================= ============================================== ==================
 
     Parameters
     ----------
@@ -210,6 +227,8 @@ class FokkerPlanck:
         outside = ~self.inside
         if outside.any():
             density[outside], error[outside] = 0.0, 0.0
+        if m.moved is not None:                  # what cells with their centre beyond a wall hold of the domain
+            error += np.exp(m.moved - m.log_total).reshape(self.grid.shape) / self.grid.volumes
         return Field(density, self.grid, "gibbs", error, "1/volume", self._inputs)
 
     @property
@@ -247,37 +266,44 @@ class FokkerPlanck:
 
     @cached_property
     def chain(self):
-        """The reversible chain in raw logarithms (`fpkit.fokker_planck.discretisation.chain.Chain`), for work
-        below exp(-640)."""
+        """The reversible chain of the passage questions in raw logarithms
+        (`fpkit.fokker_planck.discretisation.chain.Chain`), also below exp(-640)."""
         from .discretisation.schemes import assemble
         return assemble(self._space, self.scheme, lambda: self._cell_masses.log_mass)
 
     @cached_property
-    def _chain_in_range(self):
-        return self.chain.in_range()
+    def _generator_chain(self):
+        """The chain of `generator`: with the recommended scheme the edges of `chain` and the Gibbs masses of
+        the cells."""
+        if self.scheme != "recommended":
+            return self.chain.in_range()
+        from .discretisation.schemes import generator_chain
+        return generator_chain(self._space, self.chain, self._cell_masses.log_mass).in_range()
 
     @cached_property
     def generator(self):
-        """Generator Q of the chain, a scipy CSR matrix (n_cells, n_cells) in 1/time; rows sum to zero, or to
-        minus the rate of absorption.
+        """Generator Q, a scipy CSR matrix (n_cells, n_cells) in 1/time; rows sum to zero, or to minus the rate
+        of absorption.
 
-        Cells that are not states have empty rows. A density moves with the transpose.
+        With the recommended scheme it is in detailed balance with the Gibbs probabilities of the cells,
+        ``gibbs.values * grid.volumes``, to rounding: without absorption these are its stationary state. Cells
+        that are not states have empty rows. A density moves with the transpose.
         """
-        return self._chain_in_range.generator()
+        return self._generator_chain.generator()
 
     @property
     def log_mass(self):
-        """log of the masses of the chain (n_cells,), largest 0; -inf for cells that are not states.
+        """log of the masses of `generator` (n_cells,), largest 0; -inf for cells that are not states.
 
         ``np.exp(log_mass)`` is stationary for `generator`, with detailed balance to rounding. Values are
-        floored at -640 (`chain` holds the raw ones).
+        floored at -640.
         """
-        return self._chain_in_range.log_mass
+        return self._generator_chain.log_mass
 
     @property
     def log_conductance(self):
         """log of m_i q_ij for each of the `edges` (n_edges,), on the scale of `log_mass`."""
-        return self._chain_in_range.log_cond
+        return self._generator_chain.log_cond
 
     @property
     def edges(self):
@@ -287,7 +313,7 @@ class FokkerPlanck:
     @property
     def killing(self):
         """Rate of absorption times mass (n_cells,), on the scale of `log_mass`; None without absorption."""
-        return self._chain_in_range.ground
+        return self._generator_chain.ground
 
     ground = killing
 

@@ -141,7 +141,7 @@ def test_a_position_dependent_mobility_gives_the_exact_mean_time_in_one_dimensio
     # x^2
     D = fp.FokkerPlanck(fp.Potential("x**2/2"), 0.3, fp.Grid([(-2, 1)], 12), mobility=lambda p: 1
                         + p[..., 0]**2, absorbing=fp.HalfSpace([1], 1.0))
-    tau = np.linalg.solve(-D.generator.toarray(), np.ones(12))
+    tau = np.linalg.solve(-D.chain.generator().toarray(), np.ones(12))
     x, w = np.polynomial.legendre.leggauss(60)
     inner = lambda s: ((np.exp(-(-2 + (s + 2) * (x + 1) / 2)**2 / 0.6)) @ w) * (s + 2) / 2
     start = D.grid.centres[0][4]

@@ -66,6 +66,12 @@ class Chain:
             ground = np.where(np.isfinite(log_mass), log_ground - shift, -np.inf)
         return Chain(log_mass - shift, edges, log_cond - shift, ground, shift, dict(notes or {}))
 
+    def with_masses(self, log_mass, log_cond):
+        """The same states, edges and killing with other masses and conductances, both in units of int
+        exp(-beta (f - f0))."""
+        ground = None if self.log_ground is None else self.log_ground + self.shift
+        return Chain.of(np.where(self.states, log_mass, -np.inf), self.edges, log_cond, ground, self.notes)
+
     @property
     def n_cells(self) -> int:
         return self.log_mass.size

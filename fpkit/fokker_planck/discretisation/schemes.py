@@ -16,6 +16,7 @@ from ...core import checks
 from .absorbing_boundary import ground, outside_fractions
 from .chain import Chain
 from .committor_scheme import committor_plane
+from .edge_integrals import log_mean_resistance
 from .edge_rules import axis_conductances, node_masses
 from .line_scheme import exact_line_chain
 from .tensor_stencil import tensor_edges
@@ -24,6 +25,7 @@ CONDUCTANCES = ("scharfetter-gummel", "sqra", "midpoint", "harmonic", "arithmeti
                 "committor")
 MASSES = ("node", "cell", "committor")
 RECOMMENDED = {1: ("quadrature", "committor"), 2: ("committor", "committor"), 3: ("face", "cell")}
+STEEP, STEEPEST = 0.5, 20.0   # theta across a cell where its mass counts as off the centre, and at most
 ALIASES = {"sg": "scharfetter-gummel"}
 
 
@@ -93,3 +95,40 @@ def assemble(space, scheme, cell_log_mass):
         log_ground = ground(space, conductance)
         log_mass = log_mass + outside_fractions(space)
     return Chain.of(log_mass, edges, log_cond, log_ground, notes)
+
+
+def generator_chain(space, chain, cell_log_mass):
+    """The chain of the exported generator: conductances of `chain`, Gibbs masses of the cells.
+
+    Where f is steep on the scale of a cell its mass lies at its lower face, and a way that starts at the centre
+    would make a trap of it. There the resistance is that of the line between the means of exp(-beta f) along
+    the edge in the two cells: the correction is of order h^2.
+    """
+    a, b = chain.edges.T
+    start, step = space.centres(a), _displacement(space.grid, a, b)
+    steep, shift = np.zeros(a.size, bool), []
+    for centre in (start, start + step):
+        with np.errstate(invalid="ignore"):
+            s = np.nan_to_num(space.exponent(centre + step / 2) - space.exponent(centre - step / 2), nan=0.0)
+        steep |= np.abs(s) > STEEP
+        s = np.where(np.abs(s) > STEEP, np.clip(s, -STEEPEST, STEEPEST), STEEP)
+        weight = (s / 2) ** 4 / (1 + (s / 2) ** 4)             # in smoothly, so that the order is 2 throughout
+        shift.append(weight * (1 / s - 0.5 / np.tanh(s / 2)))  # in units of the edge
+    log_cond = chain.log_cond + chain.shift
+    if steep.any():
+        start, step, (low, high) = start[:, steep], step[:, steep], (t[steep] for t in shift)
+        length = 1 + high - low
+        log_cond[steep] += (log_mean_resistance(space, start, step, None)
+                            - log_mean_resistance(space, start + low * step, length * step, None)
+                            - np.log(length))
+    return chain.with_masses(cell_log_mass, log_cond)
+
+
+def _displacement(grid, a, b):
+    """Vectors (ndim, n) between the centres of cells, the shorter way around a ring."""
+    step = []
+    for k, (i, j) in enumerate(zip(*(np.unravel_index(flat, grid.shape) for flat in (a, b)))):
+        d = grid.centres[k][j] - grid.centres[k][i]
+        period = grid.bounds[k][1] - grid.bounds[k][0]
+        step.append(d - period * np.rint(d / period) if grid.periodic[k] else d)
+    return np.stack(step)

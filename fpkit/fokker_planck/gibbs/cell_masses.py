@@ -14,6 +14,7 @@ from math import factorial
 import numpy as np
 
 from ...core.logarithms import log_sum, log_sums_by
+from .cut_cells import WalledExponent, cut_by_walls, cut_masses, domain_rule, has_jump
 from .exponent import Exponent
 from .quadrature import lobatto, tensor_rule
 
@@ -37,10 +38,19 @@ NEGLIGIBLE = 400.0                             # exp(-400) of the total: not wor
 
 @dataclass(frozen=True)
 class Masses:
-    """Logarithms of int exp(-beta (f - f0)) over sets of boxes, and the error of each relative to itself."""
+    """Logarithms of int exp(-beta (f - f0)) over sets of boxes, and the error of each relative to itself.
+
+    Where walls cut cells, the part of the domain in a cell whose centre lies outside is added to a neighbour;
+    `own` then holds the masses of the parts themselves, `moved` (n,) the logarithms of what each cell has given
+    or taken, `walls` (n,) the cells that are cut, and `lost` the share of the mass that no neighbour could take.
+    """
     log_mass: np.ndarray
     relative_error: np.ndarray
     f0: float
+    own: Masses | None = None
+    moved: np.ndarray | None = None
+    walls: np.ndarray | None = None
+    lost: float = 0.0
 
     @property
     def log_total(self):
@@ -55,7 +65,7 @@ class Masses:
         w = np.exp(self.log_mass - top)
         # the normalisation errs by as much as the sum does, hence 2; plus the rounding of beta (f - f0) and
         # of the sum
-        return float(2 * (w * self.relative_error).sum() / w.sum()) + 1e-15
+        return float(2 * (w * self.relative_error).sum() / w.sum()) + 1e-15 + 2 * self.lost
 
 
 def integrate(exponent, boxes, n_owners, log_scale=None, n_boxes=None):
@@ -94,7 +104,7 @@ def integrate(exponent, boxes, n_owners, log_scale=None, n_boxes=None):
     while work.waiting:
         depth, *rest = work.next_round()
         work.run(*rest, depth)
-    return work.gathered(n_owners)
+    return gathered(work.done, n_owners, exponent.f0)
 
 
 def _estimated_total(exponent, boxes):
@@ -127,6 +137,17 @@ class _Work:
         where the model failed."""
         d, n = lower.shape
         slope, bend, log_size = self.probe(lower, width)
+        if d > 1 and depth:
+            walls = self.walls(lower, width, (doubt | (slope >= JUMP).any(0)) & (log_size > self.log_share - 3))
+            if walls.any():
+                self.done.append(cut_masses(self.exponent, lower[:, walls], width[:, walls], owner[walls],
+                                            self.log_share))
+                lower, width, slope, bend = (np.ascontiguousarray(a[:, ~walls])
+                                             for a in (lower, width, slope, bend))
+                owner, doubt, log_size, log_allowed = (a[~walls] for a in (owner, doubt, log_size, log_allowed))
+                n = owner.size
+        if not n:
+            return
         reach = (slope + 2.5 * np.sqrt(bend))  # (d, n): beta f over half a box, curvature counted in
         worst = reach.max(0)
         if log_allowed is None:  # absolute error that each box may leave, as a logarithm
@@ -164,16 +185,16 @@ class _Work:
             box = np.ascontiguousarray(lower[:, pick]), np.ascontiguousarray(width[:, pick])
             logs, gap = self.sums(*box, q)
             with np.errstate(all="ignore"):
+                seen = logs + np.log1p(np.nan_to_num(gap, nan=0.0, posinf=np.inf))     # by the edges, too
                 gap = np.where(gap <= 1.0, gap, 1.0)                # also NaN: f is no number at the edge
                 # the difference is that of the weaker rule; where it is as large as the model says, the
                 # better one is far better
                 smooth = (gap <= 10 * GAIN[q - 1] * worst[pick] ** (2 * q - 2) + 1e-15) & ~doubt[pick]
                 error = np.where(smooth, STATED_GAIN * gap, gap)
                 # of the box as it turned out, which may hold far more than its probe suggested
-                allowed_now = np.exp(np.clip(np.minimum(log_allowed[pick], self.log_share) - logs, -35.0,
-                                             0.0))
+                allowed_now = np.exp(np.clip(np.minimum(log_allowed[pick], self.log_share) - seen, -35.0, 0.0))
             again = ~end[pick] & (np.where(doubt[pick], gap, CHECK_GAIN * gap) > allowed_now
-                                  + 2e-16) & (logs > self.log_share - NEGLIGIBLE)
+                                  + 2e-16) & (seen > self.log_share - NEGLIGIBLE)
             if depth >= MAX_DEPTH[d] or self.budget <= 0:
                 again[:] = False
             if again.any():
@@ -184,6 +205,13 @@ class _Work:
                          np.ones(chosen.size, bool), n_parts, depth)
             keep = ~again
             self.done.append((owner[pick[keep]], logs[keep], error[keep]))
+
+    def walls(self, lower, width, doubt):
+        """Boxes, among those in doubt, that a jump of f crosses: halving them finds it slowly."""
+        at = np.flatnonzero(doubt)
+        found = np.zeros(doubt.size, bool)
+        found[at] = at.size and has_jump(self.exponent, lower[:, at], width[:, at])
+        return found
 
     def log_relative(self, log_size):
         """log of the relative accuracy asked of boxes that carry next to no mass."""
@@ -203,10 +231,14 @@ class _Work:
         with np.errstate(all="ignore"):
             slope = np.maximum(abs(left - centre), abs(right - centre))
             bend = abs(left + right - 2 * centre) / 2
-            s = np.where(np.isfinite(slope), np.minimum(slope, 300.0), 0.0)
+            # the mass that the lowest faces promise, and not only the centre: it may lie behind a wall
+            low = np.minimum(left, right)
+            fall = np.clip(np.nan_to_num(centre - low, nan=0.0), 0.0, 700.0)
+            log_size = np.log(width).sum(0) - centre + (fall - np.log1p(2 * fall)).sum(0)
+            beyond = np.log(width).sum(0) - low.min(0) - np.log1p(2 * JUMP)
+            log_size = np.where(log_size > beyond, log_size, beyond)
             # inf at a wall: cut until it is a sliver
             slope, bend = (np.where(np.isfinite(a), a, JUMP) for a in (slope, bend))
-            log_size = np.log(width).sum(0) - centre + np.log(np.sinh(s + 1e-3) / (s + 1e-3)).sum(0)
             log_size = np.where(np.isfinite(log_size), log_size, self.log_share - 60.0)
         return slope, bend, log_size
 
@@ -245,17 +277,17 @@ class _Work:
                                  np.repeat(log_allowed[pick] - np.log(parts), parts),
                                  np.repeat(doubt[pick], parts)))
 
-    def gathered(self, n_owners):
-        """Sum of the parts of each owner."""
-        log_mass, error = np.full(n_owners, -np.inf), np.zeros(n_owners)
-        if not self.done:
-            return Masses(log_mass, error, self.exponent.f0)
-        owner, logs, relative = (np.concatenate([item[k] for item in self.done]) for k in range(3))
-        log_mass = log_sums_by(owner, logs, n_owners)
-        safe = np.where(np.isfinite(log_mass), log_mass, np.inf)
-        with np.errstate(invalid="ignore"):
-            error = np.bincount(owner, np.exp(logs - safe[owner]) * relative, n_owners)
-        return Masses(log_mass, error, self.exponent.f0)
+
+def gathered(done, n_owners, f0):
+    """Sum of the parts (owner, log, relative error) of each owner."""
+    if not done:
+        return Masses(np.full(n_owners, -np.inf), np.zeros(n_owners), f0)
+    owner, logs, relative = (np.concatenate(part) for part in zip(*done))
+    log_mass = log_sums_by(owner, logs, n_owners)
+    safe = np.where(np.isfinite(log_mass), log_mass, np.inf)
+    with np.errstate(invalid="ignore"):
+        error = np.bincount(owner, np.exp(logs - safe[owner]) * relative, n_owners)
+    return Masses(log_mass, error, f0)
 
 
 def cell_boxes(grid, inside, knots=None):
@@ -291,9 +323,14 @@ def cell_boxes(grid, inside, knots=None):
 def cell_masses(potential, theta, grid, inside, f0=None, energies=None):
     """log of int exp(-(f - f0)/theta) over every cell of the grid.
 
+    A mask given as an array is exact as it stands. Walls that cut cells (f = inf, the domain of the potential, a
+    mask given by a rule) are followed: the part of a cell beyond them has no mass, and what a cell with its centre
+    beyond them holds of the domain counts for its heaviest neighbour (`Masses.own` has it in place).
+
     Parameters
     ----------
     inside : ndarray of bool, shape grid.shape
+        Cells whose centre lies in the domain.
     f0 : float, optional
         Constant taken off; default: the smallest f at the inside cell centres.
     energies : ndarray, shape grid.shape, optional
@@ -305,15 +342,67 @@ def cell_masses(potential, theta, grid, inside, f0=None, energies=None):
         ``log_mass`` has one entry a cell (flat), -inf outside.
     """
     if energies is None:
-        energies = Exponent(potential, 1
-                            / theta).energies(grid.points.reshape(-1, grid.ndim).T).reshape(grid.shape)
+        energies = Exponent(potential, 1.0).energies(grid.points.reshape(-1, grid.ndim).T).reshape(grid.shape)
     f0 = float(energies[inside].min()) if f0 is None else f0
     exponent = Exponent(potential, 1 / theta, f0)
     with np.errstate(all="ignore"):
         scale = log_sum(np.where(inside, np.log(grid.volumes) - (energies - f0) / theta, -np.inf))
-    knots = spline_knots(potential)
+    knots, rule, whole = spline_knots(potential), domain_rule(potential, grid), inside
     n_boxes = int(inside.sum()) * (1 if knots is None else 2 ** grid.ndim)
-    return integrate(exponent, cell_boxes(grid, inside, knots), grid.n_cells, scale, n_boxes)
+    has_walls = rule is not None or not inside[grid.inside].all()
+    if has_walls:
+        walled = WalledExponent(exponent, rule)
+        whole, cut = cut_by_walls(walled, grid)
+        has_walls = bool(cut.any() or (whole != inside).any())
+    masses = integrate(exponent, cell_boxes(grid, whole, knots), grid.n_cells, scale, n_boxes)
+    if not has_walls:
+        return masses
+    lower, width, owner = next(iter(cell_boxes(grid, cut)), (np.zeros((grid.ndim, 0)),) * 2 + (np.zeros(0, int),))
+    if grid.ndim == 1:
+        part = integrate(walled, [(lower, width, owner)], grid.n_cells, scale, n_boxes)
+    else:
+        part = gathered([cut_masses(walled, lower, width, owner, scale + np.log(TOLERANCE[grid.ndim] / n_boxes))],
+                         grid.n_cells, f0)
+    own = Masses(np.where(cut.ravel(), part.log_mass, masses.log_mass),
+                 np.where(cut.ravel(), part.relative_error, masses.relative_error), f0)
+    return _merged(grid, inside, own, cut.ravel())
+
+
+def _merged(grid, inside, own, cut):
+    """Masses in which the parts of the domain in cells with their centre outside belong to their heaviest
+    neighbour, across a face if there is one."""
+    flat_inside = inside.ravel()
+    giver = np.flatnonzero(~flat_inside & (own.log_mass > -np.inf))
+    place, taker, best = np.stack(np.unravel_index(giver, grid.shape)), np.full(giver.size, -1), np.full(giver.size,
+                                                                                                  -np.inf)
+    offsets = [o for o in np.array(list(np.ndindex(*(3,) * grid.ndim))) - 1 if o.any()]
+    for distance in range(1, grid.ndim + 1):
+        free = taker < 0
+        for offset in (o for o in offsets if np.abs(o).sum() == distance):
+            there, is_there = neighbour_of(grid, place, offset)
+            is_there &= flat_inside[there] & free & (own.log_mass[there] > best)
+            taker[is_there], best[is_there] = there[is_there], own.log_mass[there][is_there]
+    log_mass, moved = np.where(flat_inside, own.log_mass, -np.inf), np.full(own.log_mass.size, -np.inf)
+    given, lost = own.log_mass[giver], taker < 0
+    moved[giver] = given
+    np.logaddexp.at(log_mass, taker[~lost], given[~lost])
+    np.logaddexp.at(moved, taker[~lost], given[~lost])
+    with np.errstate(invalid="ignore", over="ignore"):
+        error = np.where(flat_inside, np.exp(own.log_mass - log_mass) * own.relative_error, 0.0)
+        np.add.at(error, taker[~lost], np.exp(given - log_mass[taker])[~lost] * own.relative_error[giver][~lost])
+    share = float(np.exp(log_sum(given[lost]) - log_sum(log_mass))) if lost.any() else 0.0
+    return Masses(log_mass, np.nan_to_num(error), own.f0, own, moved, cut, share)
+
+
+def neighbour_of(grid, place, offset):
+    """Flat cells at an offset from cells at `place` (ndim, n), and whether there is one."""
+    there, ok = place + offset[:, None], np.ones(place.shape[1], bool)
+    for k, n in enumerate(grid.shape):
+        if grid.periodic[k]:
+            there[k] %= n
+        else:
+            ok &= (there[k] >= 0) & (there[k] < n)
+    return np.ravel_multi_index(tuple(there), grid.shape, mode="clip"), ok
 
 
 def spline_knots(potential):

@@ -9,13 +9,15 @@ import numpy as np
 from ...core.logarithms import log_sum, log_sums_by
 from ...core.results import Estimate
 from ...potentials.regions.shapes import check_region
-from .cell_masses import Masses, integrate
+from .cell_masses import Masses, gathered, integrate
+from .cut_cells import WalledExponent, cut_masses, domain_rule, has_jump
 from .quadrature import gauss, tensor_rule
 
 LEVELS = {2: 5, 3: 3}                     # halvings of the cells at the boundary, while there are few
 MAX_BOXES = {2: 40_000, 3: 60_000}
 POINTS_IN_1D = 33
 LINES, ALONG = 3, 4                       # Gauss points across and along the lines that end on the boundary
+ALLOWED = math.log(1e-13)                 # of the heaviest cell, in a cell beside a wall
 SMALL = math.log(1e-3)  # less probable regions are integrated anew to their own relative accuracy
 
 
@@ -63,9 +65,9 @@ def probability(diffusion, region, refine=False):
     grid = diffusion.grid
     check_region(region, grid, "the region")
     space = diffusion._space.without_region()
-    parts = region_masses(space, region, extra=1 if refine else 0)
-    cells = diffusion._cell_masses
-    total = cells.log_total
+    total, error_of_total = diffusion._cell_masses.log_total, diffusion._cell_masses.total_error
+    cells = diffusion._cell_masses.own or diffusion._cell_masses
+    parts = region_masses(space, region, 1 if refine else 0, diffusion._cell_masses)
     with np.errstate(divide="ignore"):
         whole = cells.log_mass[parts.whole]
         log_p = log_sum(np.concatenate([whole, parts.masses.log_mass])) - total
@@ -82,16 +84,21 @@ def probability(diffusion, region, refine=False):
     p = math.exp(log_p)
     error = float((np.exp(whole - total)
                    * relative).sum()) + float(parts.absolute_error.sum()) * math.exp(parts.scale - total)
-    error += p * (cells.total_error / 2 + 4e-16 * (1 + abs(log_p)))
+    error += p * (error_of_total / 2 + 4e-16 * (1 + abs(log_p)))
     return Estimate(min(p, 1.0), error, method, log10=log_p / math.log(10),
                     inputs={**diffusion._inputs, "region": repr(region)})
 
 
-def region_masses(space, region, extra=0):
+def region_masses(space, region, extra=0, cells=None):
     """Which cells lie in the region, and int exp(-beta (f - f0)) over the region in the cells that its
-    boundary cuts."""
+    boundary cuts.
+
+    `cells` are the masses of all cells that hold some of the domain, where walls shall be followed; without
+    them the cells with their centre in the domain count as they are.
+    """
     grid = space.grid
-    flat = np.flatnonzero(space.inside)
+    walls = np.zeros(grid.n_cells, bool) if cells is None or cells.own is None else cells.walls
+    flat = np.flatnonzero(space.inside.ravel() | walls)
     lower, width, _ = boxes_of(grid, flat)
     state, touched = _classified(region, lower, width)
     if not touched and not (state == 0).any():
@@ -102,11 +109,39 @@ def region_masses(space, region, extra=0):
     if not cut.size:
         return RegionMasses(whole, cut, Masses(np.zeros(0), np.zeros(0), 0.0), np.zeros(0), 0.0)
     lower, width = lower[:, state == 0], width[:, state == 0]
-    rule = _in_line if grid.ndim == 1 else _in_cells
-    masses, absolute, scale = rule(space, region, lower, width, extra)
+    rule, is_walled = _in_line if grid.ndim == 1 else _in_cells, walls[cut]
+    if cells is not None and grid.ndim > 1:
+        is_walled = is_walled | has_jump(space.exponent, lower, width)
+    if not is_walled.any():
+        masses, absolute, scale = rule(space, region, lower, width, extra)
+    else:
+        masses, absolute, scale = _beside_walls(space, region, lower, width, extra, is_walled, rule)
     if not touched and not np.isfinite(masses.log_mass).any():
         raise ValueError(f"{region!r} selects nothing: no cell of the grid {_bounds(grid)} meets it.")
     return RegionMasses(whole, cut, masses, absolute, scale)
+
+
+def _beside_walls(space, region, lower, width, extra, is_walled, rule):
+    """`rule` for the cut cells away from walls; in the others the region is one more wall."""
+    n, domain = is_walled.size, domain_rule(space.exponent.potential, space.grid)
+    walled = WalledExponent(space.exponent, region.contains if domain is None else
+                            lambda points: domain(points) & region.contains(points))
+    at = np.flatnonzero(is_walled)
+    boxes = lower[:, at], width[:, at], at
+    if space.grid.ndim == 1:
+        part = integrate(walled, [boxes], n)
+    else:
+        with np.errstate(divide="ignore"):
+            log_scale = float(np.log(space.grid.volumes.max()) - space.B.min())
+        part = gathered([cut_masses(walled, *boxes, log_scale + ALLOWED)], n, space.exponent.f0)
+    log_mass, error = part.log_mass.copy(), np.exp(part.log_mass) * part.relative_error
+    rest = np.flatnonzero(~is_walled)
+    if rest.size:
+        masses, absolute, scale = rule(space, region, lower[:, rest], width[:, rest], extra)
+        log_mass[rest], error[rest] = masses.log_mass, absolute * math.exp(scale)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        relative = np.where(np.isfinite(log_mass), error / np.exp(log_mass), 0.0)
+    return Masses(log_mass, np.nan_to_num(relative, posinf=1.0), space.exponent.f0), error, 0.0
 
 
 def _bounds(grid):

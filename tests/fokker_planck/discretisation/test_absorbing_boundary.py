@@ -8,10 +8,10 @@ import fpkit as fp
 
 
 def mean_times(D):
-    """Mean time to absorption of every state, NaN elsewhere."""
-    states = np.flatnonzero(np.isfinite(D.log_mass))
+    """Mean time to absorption of every state of the passage chain, NaN elsewhere."""
+    states, Q = np.flatnonzero(D.chain.states), D.chain.in_range().generator()
     tau = np.full(D.grid.n_cells, np.nan)
-    tau[states] = spsolve(-D.generator[states][:, states].tocsc(), np.ones(states.size))
+    tau[states] = spsolve(-Q[states][:, states].tocsc(), np.ones(states.size))
     return tau
 
 
