@@ -58,10 +58,12 @@ def assemble(diffusion, time=0.0, order=4):
                 field *= factor
             if inside is not None:
                 _close(field, inside.reshape(grid.shape), axis, is_ring)
-            if np.isnan(field).any():
-                raise ValueError(f"the potential is NaN between {int(np.isnan(field).sum())} pairs of cell centres; "
-                                 "take these cells out with Grid(..., mask=...) or move the bounds.")
-            np.minimum(field, LARGEST_RATE, out=field)
+            largest = field.max(initial=0.0)
+            if np.isnan(largest):
+                raise ValueError(f"the potential is NaN between {int(np.isnan(field).sum())} pairs of cell "
+                                 "centres; take these cells out with Grid(..., mask=...) or move the bounds.")
+            if largest > LARGEST_RATE:
+                np.minimum(field, LARGEST_RATE, out=field)
         up.append(rates[0])
         down.append(rates[1])
         # the correction of order 4 assumes equal edges and one mobility; on other lines it would only cost

@@ -138,16 +138,18 @@ def _edges(x, shape, axis, is_ring, value, p, numbers, b, rows, up, down):
                 value(X, p, F)
                 _rise(F, beta, f0, top)
                 for k in range(BLOCK):
-                    left[k], right[k] = exp(left[k] - top[k]), exp(right[k] - top[k])
-                    acc[k] = (left[k] + 4 * exp(F[k]) + right[k]) / 6
+                    low = exp(left[k] + right[k] - 2 * top[k])
+                    acc[k] = scale / (length[k] * ((1 + 4 * exp(F[k]) + low) / 6))
+                    F[k] = low * acc[k]
             else:
                 _steep_means(X, F, axis, value, p, (beta, f0, steep), left, right, base, length, top, acc)
                 for k in range(BLOCK):
-                    left[k], right[k] = exp(left[k] - top[k]), exp(right[k] - top[k])
+                    acc[k] = scale / (length[k] * (acc[k] + 1e-280))
+                    F[k] = exp(left[k] + right[k] - 2 * top[k]) * acc[k]
             for k in range(m):
-                c = scale / (length[k] * (acc[k] + 1e-280))
-                up[row * n + start + k] = c * left[k]
-                down[row * n + start + k] = c * right[k]
+                is_down = left[k] > right[k]         # the upper end has the full rate, the lower one the other
+                up[row * n + start + k] = acc[k] if is_down else F[k]
+                down[row * n + start + k] = F[k] if is_down else acc[k]
 
 
 @njit(**options)

@@ -372,7 +372,7 @@ def warn_if_coarse(lines):
             one, two = (slab[(slice(None),) * axis + (part,)] for part in (slice(None, -1), slice(1, None)))
             high, low = np.maximum(one, two), np.minimum(one, two)
             lives = (high < np.inf) & ((high <= LIVING) | (low <= 0.0))
-            steepest = float((high - low)[lives].max(initial=0.0))
+            steepest = float((high[lives] - low[lives]).max(initial=0.0))
             if steepest > change:
                 change, worst_axis = steepest, axis
     if change > STEEPEST:

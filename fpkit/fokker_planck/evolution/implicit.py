@@ -130,7 +130,7 @@ class _Multigrid(_Factors):
         self.hierarchy = AggregationMultigrid(A, self.root, graph.ids, graph.shape)
 
     def solved(self, y):
-        return self.hierarchy.solve(y / self.root, 1e-11) * self.root
+        return self.hierarchy.solve(y / self.root, 1e-11)[0] * self.root
 
 
 class ImplicitStep:

@@ -12,7 +12,7 @@ from ...core.logarithms import log_sum
 
 # where a cell holds less than exp(-FAR) of the equilibrium, or exp(+-FARTHEST) times what its node says, the
 # density itself is read instead of its ratio to exp(-beta f): what slides there is smooth, the ratio is not
-FAR, FARTHEST = 50.0, 300.0
+FAR, FARTHEST, LEAST_START = 50.0, 300.0, 1e-15
 
 
 def chunks(n, size=1 << 16):
@@ -35,7 +35,7 @@ class Reconstruction:
         volumes = grid.volumes.ravel() if not grid.is_uniform else float(np.prod(grid.h))
         self.jump = self.log_mass + lines.b - np.log(volumes)  # of the cell over its node
         self.is_free = ~(np.abs(self.jump) <= FARTHEST) | (self.log_mass < log_sum(self.log_mass) - FAR)
-        self.jump[self.is_free] = 0.0
+        np.clip(np.nan_to_num(self.jump), -FARTHEST, FARTHEST, out=self.jump)
 
     @property
     def G(self):
@@ -48,11 +48,12 @@ class Reconstruction:
         lines = self.lines
         from .reconstruction_kernels import OUTSIDE, cell_mean, cell_mean_parallel
         b = lines.b if lines.inside is None else np.where(lines.inside, lines.b, OUTSIDE)
+        W = np.exp(-lines.b) if lines.b.max() < 600.0 else np.zeros(1)      # saves exponentials where it can
         u, spare = p if lines.volumes is None else p / lines.volumes, None
         for axis in range(len(lines.shape)):
             out = np.empty_like(u) if spare is None else spare
             (cell_mean_parallel if lines.is_parallel else cell_mean)(
-                u, b, self.is_free, lines.x[axis], lines.grid.widths[axis], lines.periodic[axis],
+                u, b, W, self.jump, self.is_free, lines.x[axis], lines.grid.widths[axis], lines.periodic[axis],
                 lines._block(axis), out)
             u, spare = out, u if axis else None                  # the argument itself stays as it is
         return u
@@ -75,7 +76,7 @@ class Reconstruction:
         else:
             P = self.means(p)
             for part in chunks(P.size):  # no array of the factors is held: in 3D each is 17 MB
-                P[part] *= np.exp(self.jump[part])
+                P[part] *= np.exp(np.where(self.is_free[part], 0.0, self.jump[part]))
             if self.lines.volumes is not None:
                 P *= self.lines.volumes
         if self.lines.inside is not None:
@@ -102,7 +103,9 @@ class Reconstruction:
 
     def node_values(self, P):
         """Node probabilities p >= 0 whose reading is P to order 4: p = q^2 / mean(q), q = P without the jump."""
-        q = P.copy() if self.lines.nodes_are_cells else P * np.exp(-self.jump)
+        # in free cells what matters is p itself, what does not is in equilibrium with its neighbours
+        jump = np.where(self.is_free & (P > LEAST_START), 0.0, self.jump)
+        q = P.copy() if self.lines.nodes_are_cells else P * np.exp(-jump)
         if self.lines.inside is not None:
             q[~self.lines.inside] = 0.0
         if not self.lines.nodes_are_cells:

@@ -45,7 +45,7 @@ def _carried(u, rise, here):
 
 
 @njit(**options)
-def _means(U, b, is_free, T, is_ring, block, rows, out):
+def _means(U, b, W, jump, is_free, T, is_ring, block, rows, out):
     n, inner = block[1], block[2]
     for line in range(rows[0], rows[1]):
         o, k = line // n, line % n
@@ -65,8 +65,8 @@ def _means(U, b, is_free, T, is_ring, block, rows, out):
                 continue
             per = (T[4, k] if down != m else T[5, k]) if up != m else T[6, k]
             steep = (b[down] - b[up]) * per          # d log W per cell
-            has_mass = max(abs(here), abs(U[a]), abs(U[c])) > NO_MASS
-            if not has_mass and abs(steep) <= 1.0:
+            largest = max(abs(here), abs(U[a]), abs(U[c]))
+            if largest <= NO_MASS and largest * np.exp(max(jump[m], 0.0)) <= NO_MASS:
                 continue
             slope = (1.0 if steep > 1.0 else steep) if steep > -1.0 else -1.0
             high, low = T[0, k] + slope * T[2, k], T[1, k] - slope * T[3, k]
@@ -74,15 +74,18 @@ def _means(U, b, is_free, T, is_ring, block, rows, out):
             low = 0.0 if low < 0.0 else low
             linear = here
             if abs(steep) <= 2.0:
-                linear += high * (_carried(U[up], b[up] - b[m], here) - here)
-                linear += low * (_carried(U[down], b[down] - b[m], here) - here)
+                if W.size > 1 and max(b[up], b[down]) - b[m] <= 2.0:
+                    linear += high * (U[up] * (W[m] / W[up]) - here) + low * (U[down] * (W[m] / W[down]) - here)
+                else:
+                    linear += high * (_carried(U[up], b[up] - b[m], here) - here)
+                    linear += low * (_carried(U[down], b[down] - b[m], here) - here)
             if abs(steep) <= 1.0:
                 out[m] = linear
                 continue
             # v and W as exponentials across the cell: where the density is smooth and W is steep, v undoes W
             part, size = min(abs(steep) - 1.0, 1.0), _log_mean(steep)
             value = here * np.exp(-size)             # no slope: the node's own value stands for the cell
-            if has_mass and here > 0 and U[up] > 0 and U[down] > 0:
+            if here > 0 and U[up] > 0 and U[down] > 0:
                 ratio = np.log(U[up] / U[down]) * per
                 # u lies between its neighbours (rounding far up a wall must not be carried down it), except in
                 # equilibrium, where v hardly rises and the cell holds its Gibbs mass times v however narrow
@@ -95,25 +98,26 @@ def _means(U, b, is_free, T, is_ring, block, rows, out):
             out[m] = (1 - part) * linear + part * value if part < 1.0 else value
 
 
-@kernel(types.void(_vector, _vector, _flags, _vector, _vector, boolean, _block, _vector))
-def cell_mean(U, b, is_free, x, width, is_ring, block, out):
+@kernel(types.void(_vector, _vector, _vector, _vector, _flags, _vector, _vector, boolean, _block, _vector))
+def cell_mean(U, b, W, jump, is_free, x, width, is_ring, block, out):
     """out = W times the mean of v = U/W over each cell along the middle axis, weighted by W = exp(-beta f):
     weights >= 0 that sum to one.
 
     From the parabola through three nodes and the slope of log W, the change of b = beta f per cell being
     clipped at one: mean = v + (w^2/24) v'' + (w^2/12) (log W)' v'. Beyond, with both v and W as exponentials.
-    A neighbour outside the domain (b >= OUTSIDE) counts as a wall (v' = 0). Free cells take the plain mean of U.
+    jump: log of a cell's Gibbs mass over that of its node. W may be given where it
+    is in range, else it has size 1. A neighbour outside the domain (b >= OUTSIDE) counts as a wall (v' = 0). Free cells take the plain mean of U.
     x: n + 1 node positions (the last one a period on), width: n cell widths.
     """
     n = block[1]
-    _means(U, b, is_free, _factors(x, width, is_ring, n), is_ring, block, (0, block[0] * n), out)
+    _means(U, b, W, jump, is_free, _factors(x, width, is_ring, n), is_ring, block, (0, block[0] * n), out)
 
 
-@kernel(types.void(_vector, _vector, _flags, _vector, _vector, boolean, _block, _vector), parallel=True)
-def cell_mean_parallel(U, b, is_free, x, width, is_ring, block, out):
+@kernel(types.void(_vector, _vector, _vector, _vector, _flags, _vector, _vector, boolean, _block, _vector), parallel=True)
+def cell_mean_parallel(U, b, W, jump, is_free, x, width, is_ring, block, out):
     n = block[1]
     T = _factors(x, width, is_ring, n)
     rows = block[0] * n
     n_jobs = min(rows, 64)
     for job in prange(n_jobs):
-        _means(U, b, is_free, T, is_ring, block, (job * rows // n_jobs, (job + 1) * rows // n_jobs), out)
+        _means(U, b, W, jump, is_free, T, is_ring, block, (job * rows // n_jobs, (job + 1) * rows // n_jobs), out)

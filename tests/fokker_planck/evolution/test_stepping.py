@@ -34,12 +34,12 @@ FRESH = {
 }
 
 
-def chain(name, theta, order=4):
+def chain(name, theta, order=4, positive=False):
     source, box, shape, start = FRESH[name]
     D = fp.FokkerPlanck(fp.Potential(source), theta, fp.Grid(box, shape))
     problem = Problem(D)
     lines = problem.lines(order)
-    p, _ = node_start(*kind_of(start, D.grid), lines, problem.reading(lines, 0.0))
+    p, _ = node_start(*kind_of(start, D.grid), lines, problem.reading(lines, 0.0), positive)
     return lines, p
 
 
@@ -72,7 +72,7 @@ def test_time_error_is_within_the_tolerance(name, theta):
 
 @pytest.mark.parametrize("name", ["asymmetric channel", "three gaussian wells", "one dimension"])
 def test_time_error_is_within_the_tolerance_in_positive_mode(name):
-    lines, p = chain(name, 0.1, order=2)
+    lines, p = chain(name, 0.1, order=2, positive=True)
     exact, _ = carried(lines, p, 1e-6)
     got, _ = carried(lines, p, 1e-3, positive=True)
     assert worst(got, exact) <= 1e-3
