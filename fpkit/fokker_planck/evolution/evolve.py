@@ -128,7 +128,7 @@ class _Run:
         tol, positive, n_steps, order = options
         self.problem, self.kind, self.options, self.n_steps, self.tol = problem, kind, options, n_steps, tol
         self.status = "ok"
-        self.n_done, self.mass, self.facts, self.cut, self.resolution = 0, [], [], [], 0.0
+        self.n_done, self.mass, self.facts, self.beside, self.resolution = 0, [], [], [], 0.0
         if problem.is_moving:
             self.stepper = TimeDependentSteps(problem, tol, positive, order, n_steps)
             lines = self.stepper.at(0.0)
@@ -215,7 +215,7 @@ class _Run:
         self.reading = reading
         self.P[self.n_done] = P
         self.n_done += 1
-        self.cut.append(2 * cut)
+        self.beside.append(2 * cut + problem.mass_error(P, t))
         self.mass.append(now.sum() * self.stepper.drift)
         self.facts.append(problem.functionals(P, t, reading, self.masses))
         self.resolution = max(self.resolution, abs(problem.resolution(lines, reading)))
@@ -276,7 +276,7 @@ def _space_error(problem, kind, times, run):
         fine = coarse, second.P
     if not differences:
         return np.full(times.size, np.nan)
-    return np.minimum(observed_error(differences, run.convergence) + run.cut + wall_errors(run), 2.0)
+    return np.minimum(observed_error(differences, run.convergence) + run.beside + wall_errors(run), 2.0)
 
 
 def observed_error(differences, convergence):
@@ -294,8 +294,8 @@ def observed_error(differences, convergence):
 def wall_errors(run):
     """What a mask given by a rule leaves out or takes too much in the cells that its wall cuts, at each time.
 
-    The cells form a staircase, and grids whose steps agree do not see it: twice the probability that stands on
-    the wrong side, once for its cells and once for all the others. 0 for masks that are arrays of cells.
+    The cells form a staircase, and grids whose steps agree do not see it: three times the probability that stands on
+    the wrong side, for its cells, for all the others and for what moved past the wall. 0 for masks that are arrays of cells.
     """
     grid = run.problem.grid
     if grid.mask is None or grid.has_array_mask:
@@ -318,7 +318,7 @@ def wall_errors(run):
         near = u.copy()
         for axis in range(ndim):
             near = np.maximum(near, np.maximum(np.roll(u, 1, axis), np.roll(u, -1, axis)))
-        out.append(2 * float((near[cells] * grid.volumes[cells] * wrong).sum()))
+        out.append(3 * float((near[cells] * grid.volumes[cells] * wrong).sum()))
     return np.array(out)
 
 

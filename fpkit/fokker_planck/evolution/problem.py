@@ -133,6 +133,16 @@ class Problem:
         """log of int exp(-beta (f - f0)) over the cells (N,), -inf outside."""
         return self._masses(time)[0]
 
+    def mass_error(self, P, time):
+        """What the stated errors of the cell masses do to the probabilities P, in L1."""
+        error, more = self._masses(time)[2], 0.0
+        if self.is_foreign or error is None and self.parent is not None:
+            return 0.0
+        if error is None:
+            masses = self.frozen(time)._cell_masses
+            error, more = masses.relative_error, masses.total_error
+        return 2 * sum(dot(P[part], error[part].astype(float)) for part in chunks(P.size)) + more
+
     def f0(self, time):
         return self._masses(time)[1]
 
