@@ -27,9 +27,9 @@ SAFETY, LEAST_GAIN = 2.5, 1.2              # below that gain from grid to grid n
 # that is seen may be that of another, larger part of the error (order 4 beside a kink of order 2), and errors
 # of kinks and cut cells are irregular: they depend on where in a cell the place lies. Measured on random
 # problems with known answers (tests/fokker_planck/evolution/test_stated_errors.py)
-GAINS = {"smooth": (6.0, 64.0), "order 2": (3.0, 24.0), "kinks": (2.7, 22.0), "varying mobility": (1.7, 12.0),
+GAINS = {"smooth": (6.0, 64.0), "order 2": (3.0, 24.0), "kinks": (3.0, 26.0), "varying mobility": (1.7, 12.0),
          "absorbing ends": (3.5, 14.0), "cut cells": (2.0, 4.0), "steep": (1.5, 8.0)}
-PARTS = {1: 16, 2: 6, 3: 4}                # points an axis at which a mask is looked at in the cells beside its wall
+PARTS = {1: 64, 2: 12, 3: 6}               # points an axis at which a mask is looked at in the cells beside its wall
 UNRESOLVED = np.log(2.0)  # log of the nodes' sum of exp(-beta f) over its integral, from which nothing is known
 LEAST_POSITIVE_TOL = 1e-5
 STEEPEST = 2.0  # beta |df| between neighbours: there the numerical temperature |f'| h/2 equals theta
@@ -311,7 +311,7 @@ def wall_errors(run):
     width = np.stack([w[k] for w, k in zip(grid.widths, cells)], -1)
     rule = grid.mask.contains if hasattr(grid.mask, "contains") else grid.mask
     share = np.asarray(rule(low[:, None] + width[:, None] * offsets), bool).mean(1)
-    wrong = np.where(inside[cells], 1 - share, share)
+    wrong = np.where(inside[cells], 1 - share, share) + 0.5 / PARTS[ndim]         # and what lies between
     out = []
     for P in run.P[:run.n_done]:
         u = P.reshape(grid.shape) / grid.volumes
