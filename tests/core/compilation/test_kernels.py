@@ -27,6 +27,7 @@ from fpkit.core.compilation import (
     numbers_1d,
     numbers_2d,
 )
+from fpkit.langevin.dynamics import noise_kernels
 
 ROOT = Path(__file__).resolve().parents[3]
 needs_compiler = pytest.mark.skipif(bool(config.DISABLE_JIT), reason="the cache holds compiled code")
@@ -116,7 +117,7 @@ def test_without_the_compiler_the_python_body_runs_with_the_same_result():
 
 
 def test_the_key_of_a_kernel_holds_the_text_of_every_module_it_uses():
-    text = compilation.source_text("fpkit.langevin.dynamics.noise_kernels")
+    text = compilation.source_text(noise_kernels.__name__)
     for name in ("langevin.dynamics.noise_kernels", "core.compilation.special", "core.compilation.lanes",
                  "core.compilation.kernels"):
         assert f"fpkit.{name}\0" in text
