@@ -218,8 +218,9 @@ class _Search:
     def minima(self, walls):
         x, converged = minimise(self.surface, self.x, self.span)
         found = self._described(polish(self.surface, self._distinct(x[converged]), self.span))
-        found = [c for c in map(self._checked, found) if c is not None and c.index == 0
-                 and (walls or not c.on_wall)]
+        found = [c for c in found if c.index == 0 and (walls or not c.on_wall)]
+        found = self._one_of_each_set(sorted(found, key=lambda c: c.value))
+        found = [c for c in map(self._checked, found) if c is not None and c.index == 0]
         rest = self._apart(x[~converged], found)
         flat = [replace(c, degenerate=True) for c in self._described(self._settled(rest))
                 if c.index == 0 and not c.on_wall]
