@@ -106,9 +106,11 @@ class Problem:
 
     def _quick_masses(self, lines, time):
         from ..gibbs.cell_masses import spline_knots
+        from ..gibbs.cut_cells import domain_rule
         from ..gibbs.quick_masses import SUM_ERROR, is_smooth, quick_masses
         V = self.potential
-        if V.is_black_box or spline_knots(V) is not None or not is_smooth(V):
+        if (V.is_black_box or spline_knots(V) is not None or not is_smooth(V)
+                or domain_rule(V, self.grid) is not None):               # walls that cut cells
             return None
         p = V.p
         if getattr(V, "is_time_dependent", False):
