@@ -21,8 +21,10 @@ class Grid:
         Whether opposite walls are the same wall, for all axes or one by one. A wall that is not periodic
         reflects.
     mask : callable, region or boolean array, optional
-        True inside the domain: ``mask(points)`` for points (..., ndim), or an array of shape `shape`, decided
-        at the cell centres. Cells outside are removed with their faces (no flux).
+        True inside the domain, from which cells with their centre outside are removed with their faces (no
+        flux). An array of shape `shape` is a mask of cells: the domain is exactly their union. A rule
+        ``mask(points)`` for points (..., ndim), or a region, is a wall that may cut cells: Gibbs masses and
+        probabilities follow it, chains and `evolve` know it by the cells.
 
     Attributes
     ----------
@@ -258,4 +260,5 @@ class Grid:
         axes = " x ".join(f"[{low:g}, {high:g}]{' periodic' if p else ''}" for (low, high),
                           p in zip(self.bounds, self.periodic))
         holes = "" if self.mask is None else f", {int(self.inside.sum())} of {self.n_cells} cells inside"
+        holes = holes.replace(",", ", mask of cells:", 1) if self.has_array_mask else holes
         return f"Grid {'x'.join(map(str, self.shape))} on {axes}{'' if self.is_uniform else ', non-uniform'}{holes}"

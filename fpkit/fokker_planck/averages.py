@@ -38,7 +38,7 @@ def gibbs_mean(potential: Potential, theta: float, grid: Grid, function: Callabl
     place = np.unravel_index(cells, grid.shape)
     lower = np.stack([e[p] for e, p in zip(grid.edges, place)])
     width = np.stack([w[p] for w, p in zip(grid.widths, place)])
-    slope, bend, _ = _Work(space.exponent, 0.0, 0).probe(lower, width)
+    slope, bend, *_ = _Work(space.exponent, 0.0, 0).probe(lower, width)
     parts = np.clip(np.ceil(slope + np.sqrt(bend)), 1, {1: 64, 2: 8, 3: 3}[grid.ndim]).astype(int)
     sums = np.zeros((2, 2))
     for kind in np.unique(parts, axis=1).T:

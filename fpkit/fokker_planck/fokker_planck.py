@@ -228,7 +228,7 @@ class FokkerPlanck:
         if outside.any():
             density[outside], error[outside] = 0.0, 0.0
         if m.moved is not None:                  # what cells with their centre beyond a wall hold of the domain
-            error += np.exp(m.moved - m.log_total).reshape(self.grid.shape) / self.grid.volumes
+            error += np.exp(m.moved - m.log_total).reshape(self.grid.shape) / self.grid.volumes * (1 + 1e-9)
         return Field(density, self.grid, "gibbs", error, "1/volume", self._inputs)
 
     @property

@@ -9,6 +9,7 @@ from ..gibbs.quadrature import cumulative, gauss
 STEP, ABOVE_LIMIT = 2.0, 16.0 # change of beta f on one sub-interval, and where nothing of weight lies
 MAX_PIECES = 1024
 CHUNK = 400_000               # points held at a time
+WALL = 1e300                  # stands for an exponent of infinity, so that differences stay numbers
 
 
 def log_mean_exp(exponents, pieces, n_points=4):
@@ -43,7 +44,7 @@ def log_mean_resistance(space, start, step, axis, n_points=4):
         for at in _chunks(pick, pieces * n_points):
             out[at] = log_mean_exp(lambda s, at=at: _exponents(space, start[:, at], step[:, at], s, axis),
                                    pieces, n_points)
-    return out
+    return np.where(out >= WALL, np.inf, out)            # nothing passes a wall
 
 
 def hats(space, start, step, axis=0, n_points=8):
@@ -66,7 +67,7 @@ def hats(space, start, step, axis=0, n_points=8):
         s = ((np.arange(pieces)[:, None] + x) / pieces).ravel()
         for at in _chunks(pick, s.size):
             X = (start[:, at, None] + step[:, at, None] * s).reshape(d, -1)
-            B = space.exponent(X).reshape(at.size, pieces, n_points)
+            B = np.minimum(space.exponent(X), WALL).reshape(at.size, pieces, n_points)
             R = B
             if axis is not None:
                 log_m = space.mobility.log_along(axis, X)
@@ -84,7 +85,7 @@ def hats(space, start, step, axis=0, n_points=8):
             p = np.exp(low[:, None, None] - B) * w
             scale = np.log(length[at] / pieces)
             with np.errstate(divide="ignore"):
-                out[0, at] = top + np.log(total) + scale
+                out[0, at] = np.where(top >= WALL, np.inf, top + np.log(total) + scale)
                 out[1, at] = np.log((p * left).sum((1, 2)) / total) - low + scale
                 out[2, at] = np.log((p * right).sum((1, 2)) / total) - low + scale
     return out
@@ -103,7 +104,7 @@ def _exponents(space, start, step, s, axis):
     E = space.exponent(X)
     if axis is not None:
         E = E - space.mobility.log_along(axis, X)
-    return np.nan_to_num(E, nan=np.nan, posinf=1e300).reshape(s.size, n)
+    return np.nan_to_num(E, nan=np.nan, posinf=WALL).reshape(s.size, n)
 
 
 def _by_pieces(space, start, step, least=1):
@@ -111,7 +112,8 @@ def _by_pieces(space, start, step, least=1):
     each."""
     probes = np.linspace(0, 1, 5)
     B = _exponents(space, start, step, probes, None)
-    change = np.abs(np.diff(B, axis=0)).max(0) * 4
+    with np.errstate(over="ignore"):
+        change = np.abs(np.diff(B, axis=0)).max(0) * 4
     wanted = np.ceil(change / STEP)
     remote = B.min(0) > space.weight_limit
     wanted[remote] = np.minimum(wanted[remote], np.maximum(np.ceil(change[remote] / ABOVE_LIMIT), 1))

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..gibbs.cut_cells import WalledExponent, domain_rule
 from .absorbing_boundary import check_selection
 from .chain import Chain
 from .edge_integrals import hats
@@ -42,10 +43,29 @@ def _walls(space, absorbing):
     linked[1, e.a] = linked[0, e.b] = True
     for side in (0, 1):
         i = np.flatnonzero(space.states & ~linked[side])
-        wall = space.grid.edges[0][i + side]
+        wall = _end_of_domain(space, i, side)
         is_in = np.zeros(i.size, bool) if space.region is None else space.region.contains(wall[:, None])
         if (is_in == absorbing).any():
             yield i[is_in == absorbing], (wall - space.grid.centres[0][i])[is_in == absorbing]
+
+
+def _end_of_domain(space, i, side):
+    """1D: where the domain ends beside cells i without an inside neighbour there: at the face, or where f becomes
+    infinite or the rule of a mask ends on the way to the next centre."""
+    grid, rule = space.grid, domain_rule(space.exponent.potential, space.grid)
+    face, centre = grid.edges[0][i + side], grid.centres[0][i]
+    if not i.size or rule is None and not np.isinf(space.energies).any():
+        return face
+    walled, half = WalledExponent(space.exponent, rule), np.abs(face - centre)
+    beyond = np.clip(i + 2 * side - 1, 0, grid.n_cells - 1)
+    step = half + np.where(beyond == i, 0.0, grid.widths[0][beyond] / 2) * (not grid.has_array_mask)
+    low, high = centre, centre + (2 * side - 1) * step
+    is_open = walled(high[None]) < np.inf                # a mask of cells, or the wall of the box
+    for _ in range(60):
+        middle = (low + high) / 2
+        is_in = walled(middle[None]) < np.inf
+        low, high = np.where(is_in, middle, low), np.where(is_in, high, middle)
+    return np.where(is_open, face, low)
 
 
 def line_cuts(space):

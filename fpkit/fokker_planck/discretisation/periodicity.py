@@ -3,13 +3,19 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..gibbs.quick_masses import is_smooth
+
 # of the range of f, and of the largest gradient, on the walls and the middle
 JUMP, GRADIENT_JUMP = 1e-6, 1e-2
 SAMPLES = 9
 
 
 def check_periodic(potential, grid):
-    """Refuse a potential whose values or gradients differ at opposite walls of a periodic axis."""
+    """Refuse a potential whose values differ at opposite walls of a periodic axis, or whose gradients do.
+
+    A slope that jumps at the wall is taken for a wrong period where the formula is smooth; one that names where, abs,
+    minimum or the like may have its corner there as well as anywhere else.
+    """
     for axis in np.flatnonzero(grid.periodic):
         low, high = grid.bounds[axis]
         lines = [np.linspace(a, b, SAMPLES + 2)[1:-1] for a, b in grid.bounds]
@@ -27,7 +33,7 @@ def check_periodic(potential, grid):
             raise ValueError(f"the potential is not periodic on axis {axis}: it jumps by {jump:.3g} between "
                              f"the walls at {low:g} and {high:g}; correct the bounds to one period or use "
                              "periodic=False.")
-        if potential.is_black_box:
+        if potential.is_black_box or not is_smooth(potential):
             continue
         with np.errstate(all="ignore"):
             g = np.asarray(potential.gradient(points), float)[..., axis]

@@ -101,7 +101,8 @@ class Problem:
 
     def _quick_masses(self, lines, time):
         V = self.potential
-        if V.is_black_box or spline_knots(V) is not None or not is_smooth(V):
+        is_cut = self.grid.mask is not None and not self.grid.has_array_mask or callable(V.domain)
+        if is_cut or V.is_black_box or spline_knots(V) is not None or not is_smooth(V):
             return None
         p = V.p
         if V.is_time_dependent:

@@ -14,8 +14,9 @@ from math import factorial
 import numpy as np
 
 from ...core.logarithms import log_sum, log_sums_by
-from .cut_cells import WalledExponent, cut_by_walls, cut_masses, domain_rule, has_jump
+from .cut_cells import SEEN, WalledExponent, beside, cut_by_walls, cut_masses, domain_rule, has_jump
 from .exponent import Exponent
+from .poles import power_tails
 from .quadrature import lobatto, tensor_rule
 
 RULES = (2, 3, 4, 6, 8)  # Gauss points an axis; the check is Lobatto's, which sees the edges of the box:
@@ -31,6 +32,12 @@ RELATIVE = {1: 1e-8, 2: 1e-6, 3: 1e-3}         # of each cell that carries next 
 MAX_DEPTH = {1: 45, 2: 14, 3: 8}
 MAX_DEPTH_AT_A_JUMP = {1: 45, 2: 5, 3: 3}
 JUMP = 1e4                                     # stands for an infinite change of beta f
+ROUGH = 1e-3  # difference of two rules above which a box may hold a jump or a pole
+POLE_DEPTH, POLE_DROP = 10, 5.0  # where poles between the ends of a box are looked for, and how deep they are
+GOLDEN, N_SECTIONS = 0.6180339887498949, 90
+FAR = 1e6  # an exponent that makes a neighbour across an edge or corner the last choice
+SLACK = 10.0  # by how much the mass that a probe promises may be too large, as a logarithm
+UNRESOLVED = 10.0  # times the difference that is left in a box that is not halved any more
 BUDGET = 4_000_000, 40  # points that may go into boxes cut in parts: at least, and for each box
 REMOTE = 30.0  # boxes lighter than their share by more than exp(-30) need two digits
 NEGLIGIBLE = 400.0                             # exp(-400) of the total: not worth a second look
@@ -42,7 +49,8 @@ class Masses:
 
     Where walls cut cells, the part of the domain in a cell whose centre lies outside is added to a neighbour;
     `own` then holds the masses of the parts themselves, `moved` (n,) the logarithms of what each cell has given
-    or taken, `walls` (n,) the cells that are cut, and `lost` the share of the mass that no neighbour could take.
+    or taken, `walls` (n,) the cells that are cut, and `lost` the share of the mass
+    that no neighbour could take or that was not seen.
     """
     log_mass: np.ndarray
     relative_error: np.ndarray
@@ -94,13 +102,12 @@ def integrate(exponent, boxes, n_owners, log_scale=None, n_boxes=None):
         boxes = list(boxes)
         n_boxes = sum(b[0].shape[1] for b in boxes)
         log_scale = _estimated_total(exponent, boxes)
-    share = log_scale + np.log(TOLERANCE[d] / max(n_boxes, 1))
-    work = _Work(exponent, share, BUDGET[0] + BUDGET[1] * n_boxes)
+    work = _Work(exponent, log_scale, n_boxes)
     for lower, width, owner in boxes:
         for k in range(0, owner.size, CHUNK):
             part = slice(k, k + CHUNK)
             work.run(np.ascontiguousarray(lower[:, part]), np.ascontiguousarray(width[:, part]), owner[part],
-                     None, np.zeros(owner[part].size, bool), 0)
+                     None, np.zeros(owner[part].size), 0)
     while work.waiting:
         depth, *rest = work.next_round()
         work.run(*rest, depth)
@@ -120,9 +127,16 @@ def _estimated_total(exponent, boxes):
 class _Work:
     """The boxes still to do, those that are done, and the points left to spend."""
 
-    def __init__(self, exponent, log_share, budget):
-        self.exponent, self.log_share, self.budget, self.d = exponent, log_share, budget, exponent.ndim
+    def __init__(self, exponent, log_scale, n_boxes):
+        self.exponent, self.d, self.budget = exponent, exponent.ndim, BUDGET[0] + BUDGET[1] * n_boxes
+        self.part = np.log(TOLERANCE[self.d] / max(n_boxes, 1))
+        self.log_share = log_scale + self.part
         self.done, self.waiting = [], []
+
+    def weighed(self, log_mass, slack=0.0):
+        """Masses that have been seen: errors count against the largest of them."""
+        top = np.max(log_mass, initial=-np.inf, where=np.isfinite(log_mass))
+        self.log_share = max(self.log_share, top - slack + self.part)
 
     def next_round(self):
         """All waiting boxes of the smallest depth together, at most CHUNK."""
@@ -133,21 +147,28 @@ class _Work:
         return (group[0][0], *(np.concatenate([g[k] for g in group], axis=-1) for k in (1, 2, 3, 4, 5)))
 
     def run(self, lower, width, owner, log_allowed, doubt, depth):
-        """One round: probe, choose the rule or cut, integrate, compare. In `doubt` are the parts of boxes
-        where the model failed."""
-        d, n = lower.shape
-        slope, bend, log_size = self.probe(lower, width)
+        """One round: probe, choose the rule or cut, integrate, compare. `doubt` is 0 or, for parts of a box where
+        the model failed, the difference that it left."""
+        d = self.d
+        if d == 1 and depth == POLE_DEPTH:
+            lower, width, owner, log_allowed, doubt = self.cut_at_poles(lower, width, owner, log_allowed, doubt)
+        slope, bend, log_size, at_pole = self.probe(lower, width)
         if d > 1 and depth:
-            walls = self.walls(lower, width, (doubt | (slope >= JUMP).any(0)) & (log_size > self.log_share - 3))
+            walls = self.walls(lower, width, log_size, (doubt > ROUGH) | (slope >= JUMP).any(0))
             if walls.any():
                 self.done.append(cut_masses(self.exponent, lower[:, walls], width[:, walls], owner[walls],
                                             self.log_share))
                 lower, width, slope, bend = (np.ascontiguousarray(a[:, ~walls])
                                              for a in (lower, width, slope, bend))
-                owner, doubt, log_size, log_allowed = (a[~walls] for a in (owner, doubt, log_size, log_allowed))
-                n = owner.size
+                owner, doubt, log_size, log_allowed, at_pole = (a[~walls] for a in (owner, doubt, log_size,
+                                                                                    log_allowed, at_pole))
+        hard, far = (slope >= JUMP).any(0), np.abs(lower)
+        n, in_doubt = owner.size, (doubt > 0) | hard
+        if d == 1 and depth > POLE_DEPTH:
+            at_pole |= (log_size > np.log(width[0]) - self.exponent(lower + width / 2) + 0.5)
         if not n:
             return
+        self.weighed(np.where(at_pole, -np.inf, log_size), SLACK)
         reach = (slope + 2.5 * np.sqrt(bend))  # (d, n): beta f over half a box, curvature counted in
         worst = reach.max(0)
         if log_allowed is None:  # absolute error that each box may leave, as a logarithm
@@ -160,13 +181,14 @@ class _Work:
         with np.errstate(over="ignore"):
             for q in reversed(RULES):
                 # where the model failed before, the check itself must be good enough
-                rule[worst <= np.where(doubt, (allowed / GAIN[q - 1]) ** (0.5 / (q - 1)),
+                rule[worst <= np.where(in_doubt, (allowed / GAIN[q - 1]) ** (0.5 / (q - 1)),
                                        (allowed / GAIN[q]) ** (0.5 / q))] = q
         rule[log_size < self.log_share - NEGLIGIBLE] = RULES[0]
         # a jump to infinity is never resolved: stop at slivers, and before the coordinates run out of digits
-        hard = (slope >= JUMP).any(0)
         end = hard & ((log_size < self.log_share - 3)
-                      | (depth >= MAX_DEPTH_AT_A_JUMP[d])) | (width <= 1e-14 * np.abs(lower)).any(0)
+                      | (depth >= MAX_DEPTH_AT_A_JUMP[d])) | (width <= 1e-14 * far).any(0)
+        poles = np.flatnonzero(at_pole & (width <= 1e-7 * far).any(0))
+        end[poles] |= ~has_jump(self.exponent, lower[:, poles], width[:, poles])
         rule[end & (rule == 0)] = RULES[-1]
         steep = rule == 0
         if steep.any():
@@ -177,41 +199,97 @@ class _Work:
                 self.cut(lower[:, steep], width[:, steep], owner[steep], log_allowed[steep], doubt[steep],
                          n_parts, depth)
             else:
-                rule[steep], steep = RULES[-1], np.zeros(n, bool)
+                rule[steep] = RULES[-1]
         for q in RULES:
             pick = np.flatnonzero(rule == q)
             if not pick.size:
                 continue
             box = np.ascontiguousarray(lower[:, pick]), np.ascontiguousarray(width[:, pick])
             logs, gap = self.sums(*box, q)
+            poles = self.poles(box, logs, q)
+            gap[poles], logs[poles] = np.inf, log_size[pick][poles]
             with np.errstate(all="ignore"):
                 seen = logs + np.log1p(np.nan_to_num(gap, nan=0.0, posinf=np.inf))     # by the edges, too
                 gap = np.where(gap <= 1.0, gap, 1.0)                # also NaN: f is no number at the edge
                 # the difference is that of the weaker rule; where it is as large as the model says, the
                 # better one is far better
-                smooth = (gap <= 10 * GAIN[q - 1] * worst[pick] ** (2 * q - 2) + 1e-15) & ~doubt[pick]
+                smooth = (gap <= 10 * GAIN[q - 1] * worst[pick] ** (2 * q - 2) + 1e-15) & ~in_doubt[pick]
                 error = np.where(smooth, STATED_GAIN * gap, gap)
+                self.weighed(np.where(gap < ROUGH, logs, -np.inf))
                 # of the box as it turned out, which may hold far more than its probe suggested
                 allowed_now = np.exp(np.clip(np.minimum(log_allowed[pick], self.log_share) - seen, -35.0, 0.0))
-            again = ~end[pick] & (np.where(doubt[pick], gap, CHECK_GAIN * gap) > allowed_now
-                                  + 2e-16) & (seen > self.log_share - NEGLIGIBLE)
-            if depth >= MAX_DEPTH[d] or self.budget <= 0:
-                again[:] = False
+            unfinished = ((np.where(in_doubt[pick], gap, CHECK_GAIN * gap) > allowed_now + 2e-16)
+                          & (seen > self.log_share - NEGLIGIBLE))
+            again = unfinished & ~end[pick] & (depth < MAX_DEPTH[d]) & (self.budget > 0)
             if again.any():
                 chosen = pick[again]
                 self.budget -= chosen.size * 2 ** d * (q ** d)
                 n_parts = np.where(reach[:, chosen] >= 0.3 * worst[chosen], 2, 1)
-                self.cut(lower[:, chosen], width[:, chosen], owner[chosen], log_allowed[chosen],
-                         np.ones(chosen.size, bool), n_parts, depth)
+                self.cut(lower[:, chosen], width[:, chosen], owner[chosen], log_allowed[chosen], gap[again],
+                         n_parts, depth)
+            last = np.flatnonzero(unfinished & ~again & (gap > ROUGH))
+            if last.size:
+                logs[last], error[last] = self.tails(box[0][:, last], box[1][:, last], logs[last], gap[last])
             keep = ~again
             self.done.append((owner[pick[keep]], logs[keep], error[keep]))
 
-    def walls(self, lower, width, doubt):
-        """Boxes, among those in doubt, that a jump of f crosses: halving them finds it slowly."""
-        at = np.flatnonzero(doubt)
+    def poles(self, box, logs, q):
+        """Boxes whose sum met f = -inf, and no NaN of f."""
+        found = np.isposinf(logs)
+        at = np.flatnonzero(np.isnan(logs))
+        if at.size:
+            nodes = tensor_rule(q, self.d)[0].T
+            X = box[0][:, None, at] + nodes[:, :, None] * box[1][:, None, at]
+            B = self.exponent(X.reshape(self.d, -1)).reshape(-1, at.size)
+            found[at] = np.isneginf(B).any(0) & ~np.isnan(B).any(0)
+        return found
+
+    def walls(self, lower, width, log_size, doubt):
+        """Boxes of weight, among those in doubt, that a jump of f crosses: halving them finds it slowly."""
+        at = np.flatnonzero(doubt & (log_size > self.log_share - 3))
         found = np.zeros(doubt.size, bool)
         found[at] = at.size and has_jump(self.exponent, lower[:, at], width[:, at])
         return found
+
+    def cut_at_poles(self, lower, width, owner, log_allowed, doubt):
+        """The boxes of a line, those that hold a pole of f between their ends cut there."""
+        low, high = lower[0].copy(), lower[0] + width[0]
+        ends = np.minimum(self.exponent(lower), self.exponent(lower + width))
+        for _ in range(N_SECTIONS):
+            a, b = high - GOLDEN * (high - low), low + GOLDEN * (high - low)
+            is_left = self.exponent(a[None]) <= self.exponent(b[None])
+            low, high = np.where(is_left, low, a), np.where(is_left, b, high)
+        least = (low + high) / 2
+        deep = self.exponent(least[None]) < ends - POLE_DROP
+        deep &= (least > lower[0]) & (least < lower[0] + width[0])
+        at = least[deep]
+        rest = lower[0, deep] + width[0, deep] - at
+        width = width.copy()
+        width[0, deep] = at - lower[0, deep]
+        return (np.append(lower, at[None], axis=1), np.append(width, rest[None], axis=1),
+                *(np.append(a, a[deep]) for a in (owner, log_allowed, doubt)))
+
+    def tails(self, lower, width, logs, gap):
+        """log masses and relative errors of boxes that will not be halved any more: by the exponent of a pole where
+        there is one."""
+        walls = has_jump(self.exponent, lower, width)
+        found, error = power_tails(lambda low, w: self.sums(np.ascontiguousarray(low), np.ascontiguousarray(w),
+                                                            RULES[-1])[0], lower, width)
+        found[walls] = np.nan
+        if np.isposinf(found).any():
+            at = (lower + width / 2)[:, np.flatnonzero(np.isposinf(found))[0]]
+            raise ValueError(f"exp(-f/theta) has no finite integral near {np.round(at, 6).tolist()}: f falls there at "
+                             "least as fast as -theta times the logarithm of what is left of the volume; raise theta or "
+                             "take the place out with Grid(..., mask=...).")
+        is_pole = np.isfinite(found)
+        # else the most that a box may hold, by its highest density: a wall passes through it
+        middle = lower + width / 2
+        B = np.min([self.exponent(x) for x in (lower, middle, lower + width)], axis=0)
+        most = np.log(width).sum(0) - B
+        logs = np.where(np.isfinite(most) & (logs < most - 30), most - np.log(2), logs)
+        with np.errstate(all="ignore"):
+            bound = np.where(np.isfinite(most), np.exp(np.minimum(most - logs, 40.0)), 0.0)
+        return np.where(is_pole, found, logs), np.where(is_pole, error, np.maximum(UNRESOLVED * gap, bound))
 
     def log_relative(self, log_size):
         """log of the relative accuracy asked of boxes that carry next to no mass."""
@@ -219,7 +297,7 @@ class _Work:
 
     def probe(self, lower, width):
         """beta |df| over half a box and beta |d2f|/2 along each axis (d, n), and the estimated log of the
-        mass (n,)."""
+        mass (n,), and whether f = -inf was met."""
         d, n = lower.shape
         X = np.empty((d, (2 * d + 1) * n))
         X.reshape(d, 2 * d + 1, n)[:] = (lower + width / 2)[:, None]
@@ -235,12 +313,13 @@ class _Work:
             low = np.minimum(left, right)
             fall = np.clip(np.nan_to_num(centre - low, nan=0.0), 0.0, 700.0)
             log_size = np.log(width).sum(0) - centre + (fall - np.log1p(2 * fall)).sum(0)
-            beyond = np.log(width).sum(0) - low.min(0) - np.log1p(2 * JUMP)
+            beyond = np.log(width / 2).sum(0) - low.min(0)
             log_size = np.where(log_size > beyond, log_size, beyond)
             # inf at a wall: cut until it is a sliver
             slope, bend = (np.where(np.isfinite(a), a, JUMP) for a in (slope, bend))
-            log_size = np.where(np.isfinite(log_size), log_size, self.log_share - 60.0)
-        return slope, bend, log_size
+            log_size = np.where(np.isfinite(log_size), log_size,
+                                self.log_share + np.where(np.isposinf(log_size), 60.0, -60.0))
+        return slope, bend, log_size, np.isneginf(B).any(0)
 
     def sums(self, lower, width, q):
         """log of the integral over each box by q points an axis, and its relative difference from the
@@ -357,31 +436,50 @@ def cell_masses(potential, theta, grid, inside, f0=None, energies=None):
     masses = integrate(exponent, cell_boxes(grid, whole, knots), grid.n_cells, scale, n_boxes)
     if not has_walls:
         return masses
-    lower, width, owner = next(iter(cell_boxes(grid, cut)), (np.zeros((grid.ndim, 0)),) * 2 + (np.zeros(0, int),))
-    if grid.ndim == 1:
-        part = integrate(walled, [(lower, width, owner)], grid.n_cells, scale, n_boxes)
-    else:
-        part = gathered([cut_masses(walled, lower, width, owner, scale + np.log(TOLERANCE[grid.ndim] / n_boxes))],
-                         grid.n_cells, f0)
+    allowed, done, looked = scale + np.log(TOLERANCE[grid.ndim] / n_boxes), [], np.zeros(grid.shape, bool)
+    new = cut
+    while new.any():                             # a corner may reach into cells that show none of it
+        looked = looked | new
+        for lower, width, owner in cell_boxes(grid, new):
+            if grid.ndim == 1:
+                part = integrate(walled, [(lower, width, owner)], grid.n_cells, scale, n_boxes)
+                done.append((owner, part.log_mass[owner], part.relative_error[owner]))
+            else:
+                done.append(cut_masses(walled, lower, width, owner, allowed))
+        found = gathered(done, grid.n_cells, f0).log_mass.reshape(grid.shape) > -np.inf
+        new = beside(grid, new & found) & ~looked & ~whole & (grid.inside if grid.has_array_mask else True)
+        cut = cut | new
+    part = gathered(done, grid.n_cells, f0)
     own = Masses(np.where(cut.ravel(), part.log_mass, masses.log_mass),
                  np.where(cut.ravel(), part.relative_error, masses.relative_error), f0)
-    return _merged(grid, inside, own, cut.ravel())
+    # tips of corners that end between the points at which edges are looked at
+    unseen = 4.0 / SEEN[grid.ndim] ** 2 / 4 if grid.ndim > 1 else 0.0
+    heaviest = np.exp(np.max(own.log_mass, where=~whole.ravel(), initial=-np.inf) - own.log_total)
+    return _merged(grid, inside, own, cut.ravel(), unseen * heaviest)
 
 
-def _merged(grid, inside, own, cut):
+def _merged(grid, inside, own, cut, unseen):
     """Masses in which the parts of the domain in cells with their centre outside belong to their heaviest
     neighbour, across a face if there is one."""
     flat_inside = inside.ravel()
     giver = np.flatnonzero(~flat_inside & (own.log_mass > -np.inf))
-    place, taker, best = np.stack(np.unravel_index(giver, grid.shape)), np.full(giver.size, -1), np.full(giver.size,
-                                                                                                  -np.inf)
-    offsets = [o for o in np.array(list(np.ndindex(*(3,) * grid.ndim))) - 1 if o.any()]
-    for distance in range(1, grid.ndim + 1):
-        free = taker < 0
-        for offset in (o for o in offsets if np.abs(o).sum() == distance):
+    place = np.stack(np.unravel_index(giver, grid.shape))
+    taker = np.where(flat_inside, np.arange(flat_inside.size), -1)   # of every cell; -1 as long as there is none
+    offsets = sorted((o for o in np.array(list(np.ndindex(*(3,) * grid.ndim))) - 1 if o.any()),
+                     key=lambda o: np.abs(o).sum())
+    free = np.ones(giver.size, bool)
+    while free.any():                                    # from neighbour to neighbour out into thin corners
+        found, best, known = np.full(giver.size, -1), np.full(giver.size, -np.inf), taker.copy()
+        for offset in offsets:
             there, is_there = neighbour_of(grid, place, offset)
-            is_there &= flat_inside[there] & free & (own.log_mass[there] > best)
-            taker[is_there], best[is_there] = there[is_there], own.log_mass[there][is_there]
+            weight = np.where(is_there & (known[there] >= 0), own.log_mass[there] - FAR * np.abs(offset).sum(), -np.inf)
+            better = free & (weight > best)
+            found[better], best[better] = known[there][better], weight[better]
+        taker[giver[found >= 0]] = found[found >= 0]
+        if not (found >= 0).any():
+            break
+        free &= found < 0
+    taker = taker[giver]
     log_mass, moved = np.where(flat_inside, own.log_mass, -np.inf), np.full(own.log_mass.size, -np.inf)
     given, lost = own.log_mass[giver], taker < 0
     moved[giver] = given
@@ -391,7 +489,7 @@ def _merged(grid, inside, own, cut):
         error = np.where(flat_inside, np.exp(own.log_mass - log_mass) * own.relative_error, 0.0)
         np.add.at(error, taker[~lost], np.exp(given - log_mass[taker])[~lost] * own.relative_error[giver][~lost])
     share = float(np.exp(log_sum(given[lost]) - log_sum(log_mass))) if lost.any() else 0.0
-    return Masses(log_mass, np.nan_to_num(error), own.f0, own, moved, cut, share)
+    return Masses(log_mass, np.nan_to_num(error), own.f0, own, moved, cut, share + unseen)
 
 
 def neighbour_of(grid, place, offset):

@@ -20,6 +20,7 @@ POINTS = 4, 5                # Gauss points of a piece of a line, and lines in a
 BISECTIONS, TRIAL = 50, 5    # halvings that locate a jump, and those after which a slope has shown itself
 LEAST_JUMP = 1e-7            # of beta f
 MAX_DEPTH = {1: 12, 2: 7, 3: 3}
+SEEN = {1: 9, 2: 257, 3: 17}  # points of an edge of a box in which a wall, or the tip of a corner, must be seen
 BUDGET = {1: 100_000, 2: 100_000, 3: 20_000}            # boxes
 SAFETY = 8.0                 # of the difference of two depths: the worst of 180 random walls needed 3 in a plane,
                              # 9 in space where the wall was smaller than a cell
@@ -76,6 +77,14 @@ def cut_by_walls(exponent, grid):
     return every & ~near, (some & ~every) | near
 
 
+def beside(grid, cells):
+    """Cells that share a face, an edge or a corner with some cells, bool of shape grid.shape."""
+    for k, is_ring in enumerate(grid.periodic):
+        padded = np.pad(cells, [(int(a == k), int(a == k)) for a in range(grid.ndim)], mode="wrap" if is_ring else "edge")
+        cells = np.logical_or.reduce([np.take(padded, np.arange(grid.shape[k]) + s, k) for s in range(3)])
+    return cells
+
+
 def has_jump(exponent, lower, width, samples=3):
     """Whether f jumps on the lines through the middles and along the edges of boxes (n,)."""
     d, n = lower.shape
@@ -111,7 +120,7 @@ def cut_masses(exponent, lower, width, owner, log_allowed):
             left = np.log(gap) + total > log_allowed
         # a wall that bulges into a box between its lines shows at the edges
         at = np.flatnonzero(~left & ~is_cut.reshape(-1, 2 ** d).any(1))
-        left[at] = has_jump(exponent, lower[:, at], width[:, at], 9)
+        left[at] = has_jump(exponent, lower[:, at], width[:, at], SEEN[d])
         if depth == MAX_DEPTH[d] or budget < 2 ** d * 2 ** d * np.count_nonzero(left):
             left[:] = False
         done.append((owner[~left], total[~left], gap[~left] + 1e-15))
@@ -190,6 +199,7 @@ def _jumps(exponent, start, step, samples):
     piece, line = np.nonzero(first > LEAST_JUMP)
     first = first[piece, line]
     low, high, e_low, e_high = s[piece], s[piece + 1], E[piece, line], E[piece + 1, line]
+    floor = np.minimum(e_low, e_high) - np.minimum(first, 10.0)
     for k in range(BISECTIONS):
         if not line.size:
             break
@@ -199,14 +209,16 @@ def _jumps(exponent, start, step, samples):
         low, e_low = np.where(is_first, low, middle), np.where(is_first, e_low, e)
         high, e_high = np.where(is_first, middle, high), np.where(is_first, e, e_high)
         if k + 1 >= TRIAL:
-            stays = _size(e_low, e_high) >= 0.4 * first
-            piece, line, first, low, high, e_low, e_high = (a[stays] for a in (piece, line, first, low, high,
-                                                                                e_low, e_high))
+            # a jump keeps its size and its level; where f falls ever deeper there is a pole
+            stays = (_size(e_low, e_high) >= 0.4 * first) & (np.minimum(e_low, e_high) >= floor)
+            piece, line, first, floor, low, high, e_low, e_high = (
+                a[stays] for a in (piece, line, first, floor, low, high, e_low, e_high))
     found[piece, line] = high
     return E, found
 
 
 def _size(a, b):
-    """Size of the change of the exponent from a to b; 0 between two infinities of the same sign."""
+    """Size of the change of the exponent from a to b; 0 between two infinities of the same sign and at poles."""
     with np.errstate(invalid="ignore"):
-        return np.nan_to_num(np.abs(b - a), nan=0.0, posinf=np.inf)
+        change = np.nan_to_num(np.abs(b - a), nan=0.0, posinf=np.inf)
+    return np.where((a == -np.inf) | (b == -np.inf), 0.0, change)

@@ -18,6 +18,7 @@ MAX_BOXES = {2: 40_000, 3: 60_000}
 POINTS_IN_1D = 33
 LINES, ALONG = 3, 4                       # Gauss points across and along the lines that end on the boundary
 ALLOWED = math.log(1e-13)                 # of the heaviest cell, in a cell beside a wall
+POLE = 5.0                                # theta by which f falls from the centre of a cell to a corner at one
 SMALL = math.log(1e-3)  # less probable regions are integrated anew to their own relative accuracy
 
 
@@ -65,22 +66,23 @@ def probability(diffusion, region, refine=False):
     grid = diffusion.grid
     check_region(region, grid, "the region")
     space = diffusion._space.without_region()
-    total, error_of_total = diffusion._cell_masses.log_total, diffusion._cell_masses.total_error
-    cells = diffusion._cell_masses.own or diffusion._cell_masses
-    parts = region_masses(space, region, 1 if refine else 0, diffusion._cell_masses)
+    merged = diffusion._cell_masses
+    cells, total, error_of_total = merged.own or merged, merged.log_total, merged.total_error
+    parts = region_masses(space, region, 1 if refine else 0, merged)
     with np.errstate(divide="ignore"):
         whole = cells.log_mass[parts.whole]
         log_p = log_sum(np.concatenate([whole, parts.masses.log_mass])) - total
     method = "cell masses by Gauss quadrature"
     if not np.isfinite(log_p):
         return Estimate(0.0, 0.0, method, inputs=diffusion._inputs)
+    relative = cells.relative_error[parts.whole]
     if log_p < SMALL and parts.whole.any():
         boxes = boxes_of(grid, np.flatnonzero(parts.whole))
         own = integrate(space.exponent, [boxes], grid.n_cells)
-        log_p = log_sum(np.concatenate([own.log_mass[parts.whole], parts.masses.log_mass])) - total
-        whole, relative = own.log_mass[parts.whole], own.relative_error[parts.whole]
-    else:
-        relative = cells.relative_error[parts.whole]
+        walls = False if merged.walls is None else merged.walls[parts.whole]
+        whole = np.where(walls, whole, own.log_mass[parts.whole])
+        relative = np.where(walls, relative, own.relative_error[parts.whole])
+        log_p = log_sum(np.concatenate([whole, parts.masses.log_mass])) - total
     p = math.exp(log_p)
     error = float((np.exp(whole - total)
                    * relative).sum()) + float(parts.absolute_error.sum()) * math.exp(parts.scale - total)
@@ -241,9 +243,16 @@ def _in_cells(space, region, lower, width, extra):
     scale = float(best.max())
     scale = scale if np.isfinite(scale) else 0.0
     # the errors of the depths have random signs, so one small change proves nothing: the change before counts
-    # by half
+    # by half; at a pole they shrink slowly, and what is left is a geometric series
     steps = [np.abs(np.exp(b[0] - scale) - np.exp(a[0] - scale)) for a, b in zip(sums[:-1], sums[1:])]
-    change = np.exp(best - scale) if not steps else np.maximum(steps[-1], steps[0] / 2)
+    change = np.exp(best - scale)
+    if steps:
+        with np.errstate(all="ignore"):
+            least = np.min([space.exponent(lower + np.array(c)[:, None] * width)
+                            for c in np.ndindex(*(2,) * d)], axis=0)
+            is_pole = least < space.exponent(lower + width / 2) - POLE
+            ratio = np.where(is_pole, np.clip(np.nan_to_num(steps[-1] / steps[0]), 0.0, 0.95), 0.0)
+        change = np.maximum(steps[-1] / (1 - ratio), steps[0] / 2)
     error = change + np.exp(body.log_mass - scale) * body.relative_error + np.exp(blur - scale)
     with np.errstate(divide="ignore", invalid="ignore"):
         relative = np.where(np.isfinite(best), error / np.exp(best - scale), 0.0)

@@ -129,7 +129,7 @@ def test_a_mask_of_cells_removes_them_and_leaves_the_ratios_of_the_others():
                     for m in (None, inside))
     assert (holed[~inside] == 0).all()
     np.testing.assert_allclose(holed[inside] / holed[inside].sum(), whole[inside] / whole[inside].sum(),
-                               rtol=1e-14)
+                               rtol=1e-14, atol=1e-15)
 
 
 def test_a_black_box_gives_the_same_masses_as_the_compiled_formula():
