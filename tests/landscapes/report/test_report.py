@@ -11,9 +11,9 @@ from fpkit.landscapes.files.writing import write_landscape
 from fpkit.plotting import landscape_rates
 from fpkit.plotting import drawing, landscapes
 
-KEYS = {"verdict", "noise", "solutions", "fpkit", "format", "format_version", "landscape", "temperatures", "clock", "wells", "thermodynamics",
-        "crossovers", "rates", "start", "dynamics", "agreement", "risk", "training", "findings", "answers",
-        "caveats", "warnings"}
+KEYS = {"verdict", "noise", "solutions", "fpkit", "format", "format_version", "landscape", "temperatures",
+        "clock", "wells", "thermodynamics", "crossovers", "rates", "start", "dynamics", "agreement", "risk",
+        "training", "findings", "answers", "caveats", "warnings"}
 FIGURES = ("landscape", "disconnectivity", "density", "occupation", "rates", "risk")
 
 
