@@ -312,8 +312,9 @@ def test_angles_have_their_own_wells_and_a_shift_changes_nothing():
     for other in found[1:]:
         assert other.occupation == pytest.approx(first.occupation, abs=1e-12)
         assert other.rates[0].log10_rate == pytest.approx(first.rates[0].log10_rate, abs=1e-9)
-        assert other.rates[0].log10_rate_error[0, 1] == pytest.approx(first.rates[0].log10_rate_error[0, 1],
-        abs=1e-7) assert other.dynamics.mean_loss == pytest.approx(first.dynamics.mean_loss, abs=1e-4)
+        errors = [r.rates[0].log10_rate_error[0, 1] for r in (first, other)]
+        assert errors[1] == pytest.approx(errors[0], abs=1e-7)
+        assert other.dynamics.mean_loss == pytest.approx(first.dynamics.mean_loss, abs=1e-4)
     assert "periodic" in " ".join(first.dynamics.remarks)
 
 
