@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..dynamics.mobility import ConstantMobility
+from ...potentials.mobility import ConstantMobility
 from ..dynamics.wall_kernels import NEAR, PERIODIC, REFLECTING
 from .exit_run import divergence
 from .target_kernels import SLOPE, Moves, bridge_hit, find_hits, step_of, straight_step, target_distances
