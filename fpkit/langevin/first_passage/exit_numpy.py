@@ -61,7 +61,7 @@ class WholeExitRun:
             return rest
         M = e.mobility.at(O.T)                                   # that of the start of the step
         for j in np.flatnonzero(self._near(O, R, before, after, NEAR * self.theta * self.dt * M.max(axis=1))):
-            step = step_of(self.dt, self.theta, ConstantMobility(np.diag(np.sqrt(M[j]))))
+            step = step_of(self.dt, self.theta, ConstantMobility(np.diag(M[j])))
             one = [np.ascontiguousarray(a[:, j:j + 1]) for a in arrays]
             place = np.empty((e.ndim, 1))
             find_hits(Moves(*one), self.targets.walls, step, e.table, e.trajectories[j:j + 1], step_number, seed,
