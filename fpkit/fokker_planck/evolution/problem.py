@@ -8,6 +8,7 @@ from ... import __version__
 from ...core.logarithms import dot, log_sum
 from ..discretisation.absorbing_boundary import outside_fractions
 from ..gibbs.cell_masses import spline_knots
+from ..gibbs.cut_cells import domain_rule
 from ..gibbs.quick_masses import LOCAL_ERROR, SUM_ERROR, is_smooth, quick_masses
 from .assembly import assemble, axis_mobility, temperature
 from .chain_operator import chain_lines
@@ -101,7 +102,8 @@ class Problem:
 
     def _quick_masses(self, lines, time):
         V = self.potential
-        if V.is_black_box or spline_knots(V) is not None or not is_smooth(V):
+        if (V.is_black_box or spline_knots(V) is not None or not is_smooth(V)
+                or domain_rule(V, self.grid) is not None):               # walls that cut cells
             return None
         p = V.p
         if V.is_time_dependent:

@@ -11,7 +11,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh, splu
 
 from ..surface import kernels
-from ..surface.cells import offsets
+from ..surface.cells import neighbour_table, offsets
 from ..surface.harmonic import eyring_kramers, harmonic_free_energy, quadratic_fit
 from ..surface.resampling import nearest, refined, thinned
 from ..surface.wells import WELL_FACTOR
@@ -112,7 +112,8 @@ def kinetics(land, wells, basins, thetas, start, mobility, main=None):
     """`Rates` at each temperature; an empty tuple where the axes are not evenly spaced or have fewer than
     three samples.
 
-    On large boxes (`MANY_IN_SPACE`), only at the first, the last and two between, and at the temperature `main`
+    On large boxes (`MANY_IN_SPACE`), only at the first, the last and two between, and at the temperature
+    `main`
     of the density; on large surfaces (`MODE_CELLS_REFINED`) the modes of the chain at the first, the last and
     the main one, elsewhere those of the network.
     """
@@ -149,7 +150,7 @@ def _at(land, wells, basins, theta, start, mobility, fine, mode_cells):
         return Rates(theta, numbers, nothing, nothing, {}, barrier, log10_eyring,
                      verdict, nothing, nothing[:, 0], nothing[:, 0], np.empty(0), np.empty(0), (),
                      "too many cells for an elimination; coarsen the surface (every=2)")
-    if len(found) == 1 and min(land.shape) > LEAST_COARSE:
+    if len(found) == 1 and min(land.shape) > LEAST_COARSE and not land.wraps:
         solved = _solved(land, chosen, home, theta, start, mobility, COARSE, fine, WORK, np.inf)
         if solved is not None:
             found[COARSE] = solved
@@ -181,21 +182,18 @@ def direct_passes(land, wells, home):
     that touch."""
     n = len(wells)
     height, cell = np.full((n, n), np.inf), {}
-    for step in offsets(land.ndim):
-        low = tuple(slice(max(0, -s), m - max(0, s)) for s, m in zip(step, land.shape))
-        high = tuple(slice(max(0, s), m - max(0, -s)) for s, m in zip(step, land.shape))
-        a, b = home[low], home[high]
-        touching = np.nonzero((a != b) & (a >= 0) & (b >= 0))
-        if not touching[0].size:
-            continue
-        top = np.maximum(land.loss[low][touching], land.loss[high][touching])
-        for k in np.argsort(-top):                         # the lowest comes last and stays
-            pair = int(a[touching][k]), int(b[touching][k])
-            if top[k] <= height[pair]:
-                height[pair] = top[k]
-                here = np.array([t[k] for t in touching]) + np.array([s.start for s in low])
-                other = here + step
-                cell[pair] = tuple(int(i) for i in (here if land.loss[tuple(here)] == top[k] else other))
+    flat, loss = home.ravel(), land.loss.ravel()
+    table = neighbour_table(land.shape, offsets(land.ndim), land.wraps)
+    for there in table.T:
+        here = np.flatnonzero((there >= 0) & (flat >= 0) & (flat[there] >= 0) & (flat != flat[there]))
+        top = np.maximum(loss[here], loss[there[here]])
+        for m in np.argsort(-top):                         # the lowest comes last and stays
+            i, j = here[m], there[here[m]]
+            pair = int(flat[i]), int(flat[j])
+            if top[m] <= height[pair]:
+                height[pair] = top[m]
+                higher = i if loss[i] == top[m] else j
+                cell[pair] = tuple(int(v) for v in np.unravel_index(higher, land.shape))
     height = np.minimum(height, height.T)
     return height - np.array([w.minimum for w in wells])[:, None], cell
 
@@ -233,7 +231,8 @@ def _solved(land, wells, home, theta, start, mobility, level, fine, most, cells)
         rising = np.argsort(loss[chain.edges].max(axis=1), kind="stable")
         fine[level] = surface, rising
     factor = {COARSE: 0, SMOOTH: 2}.get(level, level)
-    labels = (nearest(home, factor) if factor else home[(slice(None, None, 2),) * land.ndim]).T.ravel()
+    labels = (nearest(home, factor, land.wraps) if factor
+              else home[(slice(None, None, 2),) * land.ndim]).T.ravel()
     valid = surface.valid.T.ravel()
     groups = np.where(valid, ELIMINATED, LEFT_OUT)
     for k, w in enumerate(wells):
@@ -311,7 +310,8 @@ def _modes(found, nets, mode_cells):
         reached = whole.part(place)[:network.size]
         slow = network.only(reached).log_eigenvalues() / LOG10 if reached.any() else np.empty(0)
         slow = slow[np.isfinite(slow)]
-        chain = _chain_modes(cells, groups, mode_cells if level == 1 else MODE_CELLS_REFINED, place, slow) if level != 4 else None
+        chain = _chain_modes(cells, groups, mode_cells if level == 1 else MODE_CELLS_REFINED, place,
+                             slow) if level != 4 else None
         chain = np.full(0, np.nan) if chain is None else chain
         values = np.full(max(chain.size, slow.size), np.nan)
         values[:slow.size] = slow

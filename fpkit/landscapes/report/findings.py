@@ -223,7 +223,8 @@ def _wells(report):
         last = int(thermo.is_well[-1].sum())
         text = f"There are {len(wells)} wells at theta = {number(thetas[0])} (depth above 3 theta)"
         text += f" and {last} at theta = {number(thetas[-1])}" if thetas.size > 1 else ""
-        text += f". The lowest, well 1, lies at {place(first.x)} with a loss of {loss_of(report, first.minimum)}"
+        text += (f". The lowest, well 1, lies at {place(first.x)} with a loss of "
+                 f"{loss_of(report, first.minimum)}")
         deep = [w for w in wells[1:] if np.isfinite(w.persistence)]
         if deep:
             w = max(deep, key=lambda w: w.persistence)

@@ -83,6 +83,7 @@ class Ensemble:
             self.halves[1] = self.halves[0] - self.X
             self.X[:] = self.halves[0].astype(float) - self.halves[1]
         self.step, self.time, self.before = 0, 0.0, None
+        self.unfolded = None                                     # of steps in NumPy: places before walls folded them
 
     # ---- making ----
     def _check_scheme(self, theta, mobility):

@@ -105,7 +105,7 @@ def drive(run, progress=None, label="passages"):
             try:
                 run.advance(n)
             except ValueError as error:                          # such as a mobility that turned negative
-                if done == 0:
+                if run.n_ended == 0:
                     raise
                 return f"stopped ({error})"
             run.check_finite()

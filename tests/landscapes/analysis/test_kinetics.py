@@ -12,6 +12,7 @@ from fpkit.landscapes.surface.harmonic import (
     quadratic_fit,
 )
 from fpkit.landscapes.surface.landscape import Landscape
+from fpkit.landscapes.surface.merge_tree import merge_tree
 from fpkit.landscapes.surface.resampling import nearest, refined
 from fpkit.landscapes.surface.wells import find_wells
 
@@ -288,3 +289,44 @@ def test_large_surfaces_have_rates_errors_and_a_density():
     assert "coarse" in r.sequence or 2 in r.sequence
     assert np.isfinite(r.log10_rate_error[0, 1]) and r.log10_rate_error[0, 1] < 0.05
     assert report.dynamics.is_coarse and report.dynamics.occupation.sum(axis=1) == pytest.approx(1)
+
+
+# ---- periodic axes ----
+
+def ring(shift=(0, 0), n=(24, 20)):
+    """A landscape of two angles, moved along both."""
+    x, y = (np.linspace(-np.pi, np.pi, k, endpoint=False) for k in n)
+    loss = np.cos(x - 0.2) + np.cos(y[:, None] + 2.9) + 0.3 * np.cos(2 * y[:, None] - 1) + 0.9 * np.cos(2 * x)
+    return surface(np.roll(loss, shift, (0, 1)), x, y, periodic=(True, True), gram=np.eye(2))
+
+
+def test_angles_have_their_own_wells_and_a_shift_changes_nothing():
+    found = []
+    for shift in ((0, 0), (7, 13), (19, 1)):
+        land = ring(shift)
+        start = land.point(((5 + shift[0]) % 20, (3 + shift[1]) % 24))
+        found.append(fp.analyse(land, theta=[0.08, 0.15], start=start, n_paths=4))
+    first = found[0]
+    assert len(first.wells) == 2 and not any(w.flags
+                                             for w in first.wells) and first.thermodynamics.edge_mass[0] == 0
+    for other in found[1:]:
+        assert other.occupation == pytest.approx(first.occupation, abs=1e-12)
+        assert other.rates[0].log10_rate == pytest.approx(first.rates[0].log10_rate, abs=1e-9)
+        errors = [r.rates[0].log10_rate_error[0, 1] for r in (first, other)]
+        assert errors[1] == pytest.approx(errors[0], abs=1e-7)
+        assert other.dynamics.mean_loss == pytest.approx(first.dynamics.mean_loss, abs=1e-4)
+    assert "periodic" in " ".join(first.dynamics.remarks)
+
+
+def test_a_ring_of_angles_refines_onto_its_own_samples():
+    land = ring()
+    for factor, is_smooth in ((2, False), (2, True), (4, False)):
+        fine = refined(land, factor, is_smooth)
+        assert fine.shape == tuple(factor * n for n in land.shape)
+        assert np.allclose(fine.loss[::factor, ::factor], land.loss, rtol=0, atol=1e-14)
+        assert np.allclose(fine.axes[0][::factor], land.axes[0])
+
+
+def test_a_merge_tree_on_a_ring_joins_across_the_seam():
+    loss = np.array([0.0, 2.0, 5.0, 1.0, 3.0, 0.5])
+    assert len(merge_tree(loss)) == 3 and len(merge_tree(loss, wraps=(True,))) == 2

@@ -16,7 +16,7 @@ def surface(path, x, y, loss):
 def test_implicit_steps_equal_the_matrix_exponential(tmp_path):
     x, y = np.linspace(-1.5, 1.5, 9), np.linspace(-1, 1, 6)
     chain = SampledDiffusion(surface(tmp_path, x, y, (x**2 - 1) ** 2 + 0.3 * x + y[:, None] ** 2), 0.3,
-    highest=np.inf)
+                             highest=np.inf)
     a, b, forth, back = chain.rates()
     K = np.zeros((54, 54))
     np.add.at(K, (np.r_[b, a], np.r_[a, b]), np.r_[forth, back])

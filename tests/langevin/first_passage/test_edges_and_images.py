@@ -139,3 +139,28 @@ def test_two_targets_side_by_side_are_told_apart_by_the_nearer_edge():
     tau = fp.exit_time(FLAT, 0.5, [0.2], {"near": fp.Box([(0.5, 0.52)]), "far": fp.Box([(0.53, 0.6)])}, 0.05, 2000,
                        walls=[(0, 1)])
     assert (tau.exit_sides == 0).all()
+
+
+@pytest.mark.parametrize("k", DRAWS)
+def test_black_boxes_and_moving_mobilities_find_edges_and_images_too(k):
+    rng, mirror, x, edge = draw(k)
+    theta, V = rng.uniform(0.2, 1.0), fp.Potential.black_box(lambda p: 0 * p[:, 0], lambda p: 0 * p, ndim=1)
+    more = dict(mobility=lambda p: np.ones(len(p))) if k % 2 else {}
+    n = 300 if k % 2 else 1500
+    tau = fp.exit_time(V, theta, [x], fp.Box([(edge, edge + 1e-3)]), 0.1 * (edge - mirror) ** 2 / theta, n, seed=k,
+                       walls=[(mirror, edge + 1)], **more)
+    assert held(tau, ((edge - mirror) ** 2 - (x - mirror) ** 2) / (2 * theta))
+
+
+@pytest.mark.parametrize("scheme", ["euler-maruyama", "baoab"])
+def test_both_ways_of_running_paths_find_the_same_hits(scheme):
+    walls, more = [(-1.5, 1.5), (-1, 1)], dict(friction=1.0) if scheme == "baoab" else {}
+    compiled = fp.Potential("(x**2 - 1)**2 + y**2/2")
+    box = fp.Potential.black_box(compiled, compiled.gradient, ndim=2)
+    run = lambda V: fp.exit_time(V, 0.5, [-1.0, 0.3], fp.Ball([1, 0], 0.4), 0.02, 400, seed=3, scheme=scheme, walls=walls,
+                                 **more)
+    a, b = run(compiled), run(box)
+    if scheme == "euler-maruyama":
+        assert np.allclose(a.times, b.times, rtol=1e-6) and np.allclose(a.exit_points, b.exit_points, atol=1e-6)
+    else:                                                        # half steps there, whole steps here
+        assert abs(a.value - b.value) < 0.2 * a.value

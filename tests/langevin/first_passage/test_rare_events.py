@@ -36,9 +36,8 @@ def well_time(theta):
 
 def test_splitting_reaches_the_exact_time_over_twenty_theta(cold):
     assert held(cold, well_time(0.05)) and cold.error < 0.6 * cold and cold.status == "ok"
-    assert cold.n_steps < 1e-4 * cold.direct_steps and abs(cold.direct_steps - cold / 0.005
-                                                           * (cold
-                                                              / cold.standard_error) ** 2) < 1e-6 * cold.direct_steps
+    assert cold.n_steps < 1e-4 * cold.direct_steps and abs(
+        cold.direct_steps - cold / 0.005 * (cold / cold.standard_error) ** 2) < 1e-6 * cold.direct_steps
     assert abs(cold - ((1 / cold.probability - 1) * cold.loop_time + cold.reactive_time)) < 1e-6 * cold
     assert held(cold.rate, 1 / cold.value) and len(cold.repeats) == 16
 
@@ -56,8 +55,7 @@ def test_any_reaction_coordinate_gives_the_same_time(kind):
     grid = fp.Grid([(-2, 2), (-2, 2)], (40, 30))
     table = (grid, grid.points[..., 0] + 0.1 * grid.points[..., 1])
     given = {"table": table, "text": "x + 0.1*y", "function": lambda x, y: x - 0.05 * y**2,
-             "potential": fp.Potential("a*x + 0*y", a=2.0),
-             "stairs": (grid, np.floor(3 * table[1]))}[kind]
+             "potential": fp.Potential("a*x + 0*y", a=2.0), "stairs": (grid, np.floor(3 * table[1]))}[kind]
     tau = fp.multilevel_splitting(V, 0.15, A, B, 0.01, 60, 16, reaction_coordinate=given, seed=4)
     direct = fp.FokkerPlanck(V, theta=0.15, grid=fp.Grid([(-2, 2), (-2, 2)], (96, 96)))
     exact = eyring_free_time(direct)
@@ -79,7 +77,8 @@ def test_repeats_do_not_depend_on_threads_and_a_mobility_only_rescales_time():
     call = lambda **more: fp.multilevel_splitting(WELL, 0.15, LEFT, RIGHT, 0.01, 40, 6, x0=[-1.0], seed=5,
                                                   **more)
     one, two = call(n_threads=1), call(n_threads=2)
-    assert np.array_equal(one.repeats, two.repeats) and one.value == two.value and one.interval == two.interval
+    assert np.array_equal(one.repeats,
+                          two.repeats) and one.value == two.value and one.interval == two.interval
     twice = fp.multilevel_splitting(WELL, 0.15, LEFT, RIGHT, 0.005, 40, 6, x0=[-1.0], seed=5, mobility=2.0)
     assert np.allclose(twice.repeats, one.repeats, rtol=1e-9) and abs(2 * twice.value / one.value - 1) < 1e-9
     again = pickle.loads(pickle.dumps(one))
@@ -217,8 +216,8 @@ def test_walkers_do_not_depend_on_threads_or_chunks(monkeypatch):
 
 def test_nobody_arrives_gives_a_bound():
     k = fp.fleming_viot(WELL, 0.05, fp.HalfSpace([1], 0.0), [-1.0], 0.01, 50, t=4.0, n_systems=4)
-    assert np.isnan(k.value) and k.hits == 0 and k.status.startswith("no events") and abs(k.interval[1] - 3
-                                                                                          / k.exposure) < 1e-12
+    assert np.isnan(k.value) and k.hits == 0 and k.status.startswith("no events") and abs(
+        k.interval[1] - 3 / k.exposure) < 1e-12
 
 
 def test_a_transient_that_is_not_over_is_noticed():
@@ -241,3 +240,27 @@ def test_wrong_calls_of_fleming_viot_get_a_sentence(changes, kind, message):
     with pytest.raises(kind, match=message):
         fp.fleming_viot(**(dict(potential=WELL, theta=0.3, target=RIGHT, x0=[-1.0], dt=0.01, n_walkers=10,
                                 t=5.0, n_systems=4) | changes))
+
+
+def test_the_bias_of_few_walkers_is_part_of_the_interval(monkeypatch):
+    from fpkit.langevin.first_passage import fleming_viot as module
+
+    run = lambda: fp.fleming_viot(FLAT, 0.5, SIDES, [0.3], 1e-3, 20, t=1.0, seed=1)
+    with_bias = run()
+    bias = module.BIAS / 20 * with_bias.value
+    monkeypatch.setattr(module, "BIAS", 0.0)
+    without = run()
+    assert with_bias.interval[1] - without.interval[1] == pytest.approx(bias, rel=1e-9) and bias > 0
+    assert without.interval[0] - with_bias.interval[0] == pytest.approx(min(bias, without.interval[0]),
+                                                                        rel=1e-9)
+
+
+def test_the_limit_of_steps_has_its_whole_correction_in_its_interval():
+    from fpkit.langevin.first_passage.results import PassageEstimate, limit_of_steps
+
+    a, b = (PassageEstimate(v, (v - 0.1, v + 0.2), "a", standard_error=0.05) for v in (1.0, 1.3))
+    value, (low, high), standard, shift = limit_of_steps(a, b, 1)
+    assert value == pytest.approx(1.6) and shift == pytest.approx(0.3)
+    assert high - value == pytest.approx(np.hypot(2 * 0.2, 0.1) + 0.3)
+    assert value - low == pytest.approx(np.hypot(2 * 0.1, 0.2) + 0.3)
+    assert standard == pytest.approx(np.hypot(2 * 0.05, 0.05))
