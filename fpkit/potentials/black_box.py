@@ -19,6 +19,11 @@ class BlackBox:
         self.params = params
         self.described = "\n".join(described(f) for f in (value, gradient) if f is not None)
 
+    @property
+    def functions(self) -> tuple:
+        """What it calls."""
+        return self._value, self._gradient
+
     def with_params(self, changes: dict[str, float]) -> BlackBox:
         other = object.__new__(BlackBox)
         other.__dict__.update(self.__dict__, params={**self.params, **changes})
@@ -51,6 +56,11 @@ class BlackBoxSum:
     def __init__(self, terms: list[tuple[Any, float]], text: str) -> None:
         self._terms = terms
         self.described = text + "\n" + "\n".join(V.source for V, _ in terms)
+
+    @property
+    def functions(self) -> tuple:
+        """The terms with their weights."""
+        return tuple(self._terms)
 
     def with_params(self, changes: dict[str, float]) -> BlackBoxSum:
         other = object.__new__(BlackBoxSum)

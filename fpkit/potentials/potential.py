@@ -459,6 +459,14 @@ class Potential:
         return f"# {self.text}\n{text}\n{pieces}".rstrip() + "\n"
 
     @property
+    def functions(self) -> tuple:
+        """The Python functions of which f is made: those of a black box, or of pieces that Numba compiles."""
+        if self._black_box is not None:
+            return self._black_box.functions
+        return tuple((weight, piece.value, piece.gradient, piece.hessian)
+                     for weight, piece in self._parts.pieces if isinstance(piece, CompiledPiece))
+
+    @property
     def digest(self) -> str:
         """Hash of source, parameter names and values (64 hexadecimal digits)."""
         h = hashlib.sha256(self.source.encode())
