@@ -55,7 +55,7 @@ def variants(n):
     import fpkit as fp
 
     V, theta = fp.catalogue.coupled_double_well(), 0.2
-    mask = ~fp.Ball([0.3, 1.2], 0.6)
+    mask = (~fp.Ball([0.3, 1.2], 0.6)).contains(fp.Grid(V.box, (n, n)).points)       # a mask of cells
     tensor, disc = [[1.0, 0.4], [0.4, 0.7]], fp.Ball([1.0, -0.1], 0.37)
     listed = {"full mobility": (None, tensor, None), "mask": (mask, None, None),
               "cut cells": (None, None, disc), "mask, mobility, cut cells": (mask, [1.0, 0.5], disc)}

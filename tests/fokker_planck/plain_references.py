@@ -36,11 +36,11 @@ def imbalance(D):
 
 
 def symmetric(D):
-    """Symmetrised -Q of the passage chain on its states, and their flat indices."""
+    """Symmetrised -Q on the states, and their flat indices."""
     from scipy.sparse import diags
-    states, chain = np.flatnonzero(D.chain.states), D.chain.in_range()
-    s = np.exp(chain.log_mass[states] / 2)
-    S = -(diags(s) @ chain.generator()[states][:, states] @ diags(1 / s))
+    states = np.flatnonzero(np.isfinite(D.log_mass))
+    s = np.exp(np.asarray(D.log_mass)[states] / 2)
+    S = -(diags(s) @ D.generator[states][:, states] @ diags(1 / s))
     return ((S + S.T) / 2).tocsc(), states
 
 

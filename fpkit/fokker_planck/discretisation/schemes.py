@@ -25,7 +25,7 @@ CONDUCTANCES = ("scharfetter-gummel", "sqra", "midpoint", "harmonic", "arithmeti
                 "committor")
 MASSES = ("node", "cell", "committor")
 RECOMMENDED = {1: ("quadrature", "committor"), 2: ("committor", "committor"), 3: ("face", "cell")}
-STEEP, STEEPEST = 0.5, 20.0   # theta across a cell where its mass counts as off the centre, and at most
+STEEP, STEEPEST = 6.0, 20.0   # theta across a cell where its mass counts as off the centre, and at most
 ALIASES = {"sg": "scharfetter-gummel"}
 
 
@@ -100,27 +100,27 @@ def assemble(space, scheme, cell_log_mass):
 def generator_chain(space, chain, cell_log_mass):
     """The chain of the exported generator: conductances of `chain`, Gibbs masses of the cells.
 
-    Where f is steep on the scale of a cell its mass lies at its lower face, and a way that starts at the
-    centre would make a trap of it. There the resistance is that of the line between the means of exp(-beta f)
-    along the edge in the two cells: the correction is of order h^2.
+    Where f changes by many theta in a cell its mass lies at its lower face, and a way that starts at the centre
+    would make a trap of it. There the resistance is that of the line between the means of exp(-beta f) along
+    the edge in the two cells; the correction sets in around `STEEP` and leaves the order 2 as it is.
     """
     a, b = chain.edges.T
     start, step = space.centres(a), _displacement(space.grid, a, b)
     steep, shift = np.zeros(a.size, bool), []
     for centre in (start, start + step):
         with np.errstate(invalid="ignore"):
-            s = np.nan_to_num(space.exponent(centre + step / 2) - space.exponent(centre - step / 2), nan=0.0)
-        steep |= np.abs(s) > STEEP
-        s = np.where(np.abs(s) > STEEP, np.clip(s, -STEEPEST, STEEPEST), STEEP)
-        weight = (s / 2) ** 4 / (1 + (s / 2) ** 4)             # it sets in smoothly: order 2 throughout
-        shift.append(weight * (1 / s - 0.5 / np.tanh(s / 2)))  # in units of the edge
+            s = space.exponent(centre + step / 2) - space.exponent(centre - step / 2)
+        s = np.clip(np.nan_to_num(s, nan=0.0), -STEEPEST, STEEPEST)
+        steep |= np.abs(s) > STEEP / 4
+        s = np.where(np.abs(s) > STEEP / 4, s, STEEP / 4)
+        weight = 1 / (1 + (STEEP / s) ** 6)
+        shift.append(weight * (1 / s - 0.5 / np.tanh(s / 2)))                           # in units of the edge
     log_cond = chain.log_cond + chain.shift
     if steep.any():
         start, step, (low, high) = start[:, steep], step[:, steep], (t[steep] for t in shift)
         length = 1 + high - low
-        log_cond[steep] += (log_mean_resistance(space, start, step, None)
-                            - log_mean_resistance(space, start + low * step, length * step, None)
-                            - np.log(length))
+        log_cond[steep] += (log_mean_resistance(space, start, step, None) - np.log(length)
+                            - log_mean_resistance(space, start + low * step, length * step, None))
     return chain.with_masses(cell_log_mass, log_cond)
 
 
