@@ -6,7 +6,9 @@ exp(10000).
 """
 from __future__ import annotations
 
+import contextlib
 import math
+import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ from ..core.results import Estimate, ResolutionWarning
 FEWEST = 4                                 # cells along an axis of a coarser grid
 MOST_CELLS = {1: 200_000, 2: 700_000, 3: 2_200_000}       # of a grid made here
 MOST_BETWEEN = {1: 100_000, 2: 50_000, 3: 50_000}         # of one that asks a grid between it and half
+LONG = 8_000                               # cells of a sequence that shows its progress
 UNRESOLVED = ("unresolved: grids differ by more than ten times the answer; refine the grid, leave out what "
               "lies high above the saddles, or raise theta")
 
@@ -150,9 +153,23 @@ def solve_on_sequence(diffusion, one: Callable, refine: bool,
                       most: Mapping[int, int] = MOST_CELLS) -> GridSequence:
     """`GridSequence` of `one(diffusion)`: the grid and coarser ones, or the grid and finer ones of at most
     `most` cells."""
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _progress(diffusion.grid.n_cells, refine) as bar:
         warnings.simplefilter("ignore", ResolutionWarning)
-        return (_and_finer if refine else _and_coarser)(diffusion, one, most[diffusion.grid.ndim])
+
+        def counted(D):
+            found = one(D)
+            if bar is not None:
+                bar.update()
+            return found
+        return (_and_finer if refine else _and_coarser)(diffusion, counted, most[diffusion.grid.ndim])
+
+
+def _progress(n_cells, refine):
+    """A progress bar over the grids of a sequence on a terminal, where that takes long, or None."""
+    if n_cells * (16 if refine else 1) < LONG or not sys.stderr.isatty():
+        return contextlib.nullcontext()
+    from tqdm import tqdm
+    return tqdm(total=4, desc="grids", unit=" grids", leave=False, file=sys.stderr)
 
 
 def _on(diffusion, grid):

@@ -1,4 +1,5 @@
 """What the change from grid to grid says of errors that are known."""
+import io
 from types import SimpleNamespace
 
 import numpy as np
@@ -109,3 +110,14 @@ def test_numbers_fields_and_eigenvalues_state_the_error_of_their_grids():
             at = D.grid.locate(point)
             log, relative, _ = field.rule.at_nodes(np.array([np.ravel_multi_index(at, D.grid.shape)]))
             assert field.error[at] == pytest.approx(np.exp(log[0]) * relative[0], rel=1e-9)
+
+
+@pytest.mark.parametrize("is_terminal, n, is_shown", [(True, 100, True), (True, 20, False), (False, 100, False)])
+def test_long_sequences_show_their_progress_on_a_terminal_only(monkeypatch, is_terminal, n, is_shown):
+    class Stream(io.StringIO):
+        isatty = lambda self: is_terminal
+    stream = Stream()
+    monkeypatch.setattr("sys.stderr", stream)
+    D = fp.FokkerPlanck(fp.Potential("x**2 + y**2"), 0.5, fp.Grid([(-1, 1)] * 2, (n, n)))
+    solve_on_sequence(D, lambda D: 0.0, False)
+    assert ("grids" in stream.getvalue()) == is_shown
