@@ -508,7 +508,7 @@ def _finest(edges):
 def _check(B, points, highest):
     bad = np.isnan(B) | (-np.inf == B)
     if bad.any():
-        raise ValueError(f"the potential is NaN or -inf at {points[bad][0]:.6g}, between cell centres; take "
+        raise ValueError(f"the potential is NaN or -inf at {points[:, :ORDER][bad][0]:.6g}, between cell centres; take "
                          "that place out with Grid(..., mask=...).")
     if B.min() < -highest:
         place = points[np.unravel_index(B.argmin(), B.shape)]
