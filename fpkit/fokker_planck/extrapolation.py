@@ -33,8 +33,8 @@ class ErrorRule:
 
     Measured on random wells in the plane whose answers are known from one dimension (half-planes across the
     grid, discs and rings on steep slopes): the safety of 4 that was enough on the catalogue missed 11 of 400
-    numbers by up to a factor of 2, with 8 none is; the stated error is in the median 10 times the true one, of
-    limits 4 times.
+    numbers by up to a factor of 2, with 8 none is; the stated error is in the median 10 times the true one,
+    of limits 4 times.
 
     Attributes
     ----------
@@ -280,10 +280,10 @@ def _rounding(log):
 def _of_the_given(levels, L):
     """Relative error of the answer on the grid that was given, from its change to the others.
 
-    Each coarser grid predicts the error by itself, as of order 2, and the nearest two together as of the order
-    that they show. The predictions agree where the order is clear, and differ where errors of several kinds
-    cancel on one of the grids or where f is steep on the scale of the cells: the largest counts, several times. A
-    grid that is far off says little, and one alone less.
+    Each coarser grid predicts the error by itself, as of order 2, and the nearest two together as of the
+    order that they show. The predictions agree where the order is clear, and differ where errors of several
+    kinds cancel on one of the grids or where f is steep on the scale of the cells: the largest counts,
+    several times. A grid that is far off says little, and one alone less.
     """
     base, h, rule = levels.base, levels.widths, RULE
     if len(h) == 1:
@@ -313,8 +313,8 @@ def _of_the_given(levels, L):
 
 
 def _observed_order(changes, ratios):
-    """Order between `least_order` and 2 at which the signed changes to the nearest two coarser grids, whose cells
-    are wider by these ratios, stand to each other; 2 where they have different signs."""
+    """Order between `least_order` and 2 at which the signed changes to the nearest two coarser grids, whose
+    cells are wider by these ratios, stand to each other; 2 where they have different signs."""
     orders = np.linspace(RULE.least_order, 2.0, 41)
     expected = (ratios[1] ** orders - 1) / (ratios[0] ** orders - 1)
     shown = np.where(changes[0] == 0, np.inf, changes[1] / changes[0])

@@ -39,7 +39,8 @@ def check_periodic(potential, grid):
         kink = np.abs(g[-1] - g[0])[pair & np.isfinite(g[0]) & np.isfinite(g[-1])]
         largest = np.abs(g[np.isfinite(g)]).max(initial=0.0)
         low, high = grid.bounds[axis]
-        if (kink.size and kink.max() > GRADIENT_JUMP * largest and largest * (high - low) > 1e-9 * (scale + 1e-300)
+        has_kink = kink.size and kink.max() > GRADIENT_JUMP * largest
+        if (has_kink and largest * (high - low) > 1e-9 * (scale + 1e-300)
                 and not _has_corner(potential, points[0], axis, low, high, kink.max())):
             raise ValueError(f"the potential is not periodic on axis {axis}: its slope jumps by "
                              f"{kink.max():.3g} between the walls at "
@@ -48,8 +49,8 @@ def check_periodic(potential, grid):
 
 
 def _has_corner(potential, points, axis, low, high, kink):
-    """Whether the slope jumps by a tenth of `kink` or more inside the box too, on the lines through `points` along
-    an axis: the corners of such a potential may lie on a wall as anywhere else."""
+    """Whether the slope jumps by a tenth of `kink` or more inside the box too, on the lines through `points`
+    along an axis: the corners of such a potential may lie on a wall as anywhere else."""
     x = np.linspace(low, high, CORNER_SAMPLES + 2)[1:-1]
 
     def slope(x):

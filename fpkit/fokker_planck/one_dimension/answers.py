@@ -185,7 +185,8 @@ def committor(D, source: Region, target: Region) -> Field:
     log_at, pieces = _high_and_low(
         D, lambda is_steep: _between(D, source, target, is_steep),
         lambda parts: (_on_lines(parts, of_piece, {"source": -np.inf, "target": 0.0}), _pieces(parts)))
-    return _field(D, "committor", log_at, "", (math.nan, "neither source nor target can be reached from here"),
+    return _field(D, "committor", log_at, "",
+                  (math.nan, "neither source nor target can be reached from here"),
                   pieces)
 
 
@@ -323,8 +324,8 @@ def quasi_stationary(D, target: Region) -> QuasiStationary:
     masses, points, flows = np.full(D.grid.shape, -np.inf), [], []
     for _, modes, piece, line in slowest:
         if modes.functions[0] is None:
-            raise ValueError("the quasi-stationary state leaves the range of floats: it falls by more than 700 "
-                             "theta to the boundary; ask for exit_rate, or narrow the grid.")
+            raise ValueError("the quasi-stationary state leaves the range of floats: it falls by more than "
+                             "700 theta to the boundary; ask for exit_rate, or narrow the grid.")
         psi = np.abs(modes.functions[0])
         nodes = np.maximum(modes.nodes(psi, 0), 0.0)
         # what the Gibbs density becomes: its component along psi, (int psi m / int psi^2 m) psi

@@ -36,7 +36,8 @@ def lowest_modes(diffusion, k):
     found = np.full((len(order), diffusion.grid.n_cells), np.nan)
     absorbed = diffusion._space.inside.ravel() & ~out.chain.states
     for row, i in enumerate(order):
-        with np.errstate(all="ignore"):  # NaN on parts of so little mass that floats cannot hold their functions
+        # NaN on parts of so little mass that floats cannot hold their functions
+        with np.errstate(all="ignore"):
             v = vectors[i] / np.sqrt((p * vectors[i] ** 2).sum())
             heaviest = np.argmax(p * v * v)
         found[row, absorbed] = 0.0
