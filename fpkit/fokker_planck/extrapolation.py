@@ -33,7 +33,8 @@ class ErrorRule:
 
     Measured on random wells in the plane whose answers are known from one dimension (half-planes across the
     grid, discs and rings on steep slopes): the safety of 4 that was enough on the catalogue missed 11 of 400
-    numbers by up to a factor of 2, with 8 none is; the stated error is in the median 10 times the true one,
+    numbers by up to a factor of 2; with 8 and the observed order none of 240 times, committors and capacities
+    is missed (the closest by a factor of 1.1), the stated error is in the median 9 to 15 times the true one,
     of limits 4 times.
 
     Attributes
@@ -333,7 +334,7 @@ def number(log: float, relative: float, method: str, inputs: dict, status: str =
     return Estimate(value, error, method, log10=log / math.log(10), status=status, inputs=inputs)
 
 
-def order_text(p: ArrayLike | None) -> str:
+def order_text(p: np.ndarray | None) -> str:
     """How the limit was taken, for `method`."""
     if p is None:
         return "finite volumes"

@@ -5,6 +5,11 @@ Each is an integral of positive functions on adaptive Gauss panels, or an eigenv
 on any panels (`passage`, `spectrum`). Nothing is formed by subtraction and all is kept in
 logarithms, so rates of 1e-60 or 1e-10000 come with their full relative accuracy. The grid gives the domain
 (bounds, walls, mask) and the points where fields are drawn.
+
+Where f or log M diverges at an end like a power of the distance (Bessel, square-root and Wright-Fisher
+diffusions) that end carries its exact integrals (`panels.PowerLaw`); an integral that is infinite is refused
+where the answer needs it. Passage times and committors also hold where f slides down by more theta than the
+spectrum can follow, to the noise-free limit (`panels.Steep`).
 """
 from __future__ import annotations
 
