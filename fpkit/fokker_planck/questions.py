@@ -107,8 +107,8 @@ def spectrum(diffusion, k: int = 6, refine: bool = False) -> Spectrum:
     functions = one(diffusion)[1]
     n = len(levels.answers[-1 if refine else levels.base][0])
     if n == 0:
-        raise ValueError("no eigenvalue is resolved on this grid: f changes by far too many theta from cell to "
-                         "cell; refine the grid, or raise theta.")
+        raise ValueError("no eigenvalue is resolved on this grid: f changes by far too many theta from cell "
+                         "to cell; refine the grid, or raise theta.")
     # where the next grid has fewer nothing is known from it
     each = [np.r_[a[0], np.full(n, np.nan)][:n] for a in levels.answers]
     logs, relative, p = richardson_limit(levels, each)

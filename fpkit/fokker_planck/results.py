@@ -52,8 +52,8 @@ class Spectrum:
         missing = self.inputs.get("k", 0) - len(self)
         parts = [f"eigenvalues {', '.join(lost)} {UNRESOLVED}"] if lost else []
         if missing > 0:
-            parts.append(f"{missing} of {self.inputs['k']} eigenvalues are missing: the chain has no more that "
-                         "floats can tell from 0; refine the grid, or ask for fewer")
+            parts.append(f"{missing} of {self.inputs['k']} eigenvalues are missing: the chain has no more "
+                         "that floats can tell from 0; refine the grid, or ask for fewer")
         return "; ".join(parts) or "ok"
 
     def _is_lost(self, k):

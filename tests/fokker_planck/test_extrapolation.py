@@ -1,4 +1,5 @@
 """What the change from grid to grid says of errors that are known."""
+import io
 from types import SimpleNamespace
 
 import numpy as np
@@ -95,7 +96,8 @@ def test_numbers_fields_and_eigenvalues_state_the_error_of_their_grids():
     for refine in (False, True):
         D = fp.FokkerPlanck(V, 0.25, fp.Grid([(-2, 2), (-1.6, 1.6)], (24, 20)))
         for estimate, one in (
-                (D.rate(A, B, refine=refine), lambda D: pair(D, A, B).log_capacity - pair(D, A, B).log_source_mass()),
+                (D.rate(A, B, refine=refine), lambda D: pair(D, A, B).log_capacity
+                 - pair(D, A, B).log_source_mass()),
                 (D.capacity(A, B, refine=refine), lambda D: pair(D, A, B).log_capacity - D.beta * D.f0),
                 (D.exit_rate(B, refine=refine), lambda D: survivors(D, B).log_rate),
                 (D.spectrum(2, refine=refine)[1], lambda D: lowest_modes(D, 2)[0][1])):
@@ -109,3 +111,15 @@ def test_numbers_fields_and_eigenvalues_state_the_error_of_their_grids():
             at = D.grid.locate(point)
             log, relative, _ = field.rule.at_nodes(np.array([np.ravel_multi_index(at, D.grid.shape)]))
             assert field.error[at] == pytest.approx(np.exp(log[0]) * relative[0], rel=1e-9)
+
+
+@pytest.mark.parametrize("is_terminal, n, is_shown",
+                         [(True, 100, True), (True, 20, False), (False, 100, False)])
+def test_long_sequences_show_their_progress_on_a_terminal_only(monkeypatch, is_terminal, n, is_shown):
+    class Stream(io.StringIO):
+        isatty = lambda self: is_terminal
+    stream = Stream()
+    monkeypatch.setattr("sys.stderr", stream)
+    D = fp.FokkerPlanck(fp.Potential("x**2 + y**2"), 0.5, fp.Grid([(-1, 1)] * 2, (n, n)))
+    solve_on_sequence(D, lambda D: 0.0, False)
+    assert ("grids" in stream.getvalue()) == is_shown

@@ -1,5 +1,5 @@
-"""Calibration as a law: random problems in the plane whose answers are known from one dimension, by another kind
-of calculation. No miss, the stated error in the median a few times the true one, and never idle."""
+"""Calibration as a law: random problems in the plane whose answers are known from one dimension, by another
+kind of calculation. No miss, the stated error in the median a few times the true one, and never idle."""
 import functools
 import math
 
@@ -14,8 +14,8 @@ KINDS = ("mfpt", "committor", "capacity", "rate", "gap", "exit rate")
 
 @functools.cache
 def rotated(seed):
-    """(D, regions, point, line, its regions, its point, log of the mass across): a double well across a harmonic
-    valley, turned by a random angle, so that no boundary follows the grid."""
+    """(D, regions, point, line, its regions, its point, log of the mass across): a double well across a
+    harmonic valley, turned by a random angle, so that no boundary follows the grid."""
     rng = np.random.default_rng(seed)
     a, tilt, k, angle, theta = (rng.uniform(*ends) for ends in ((0.7, 1.3), (-0.2, 0.2), (2.0, 5.0),
                                                                 (0.2, 1.3), (0.15, 0.35)))
@@ -37,11 +37,13 @@ def rotated(seed):
 def radial(seed):
     """The same for a radial well: discs and rings, and a line with the entropy of its circles."""
     rng = np.random.default_rng(1000 + seed)
-    a, theta, inner, outer = (rng.uniform(*ends) for ends in ((0.5, 1.5), (0.3, 0.8), (0.35, 0.6), (1.4, 1.8)))
+    a, theta, inner, outer = (rng.uniform(*ends) for ends in ((0.5, 1.5), (0.3, 0.8), (0.35, 0.6),
+                                                              (1.4, 1.8)))
     n = int(rng.integers(36, 52))
     V = fp.Potential(f"{a}*((x**2 + y**2) - 1)**2")
     D = fp.FokkerPlanck(V, theta, fp.Grid([(-2.0, 2.0)] * 2, (n, n)))
-    line = fp.FokkerPlanck(fp.Potential(f"{a}*(x**2 - 1)**2 - {theta}*log(x)"), theta, fp.Grid([(0, 2.0)], 200))
+    line = fp.FokkerPlanck(fp.Potential(f"{a}*(x**2 - 1)**2 - {theta}*log(x)"), theta,
+                           fp.Grid([(0, 2.0)], 200))
     regions = fp.Ball([0, 0], inner), ~fp.Ball([0, 0], outer)
     r, angle = rng.uniform(inner + 0.2, outer - 0.2), rng.uniform(0, 2 * math.pi)
     own = fp.HalfSpace([-1], -inner), fp.HalfSpace([1], outer)

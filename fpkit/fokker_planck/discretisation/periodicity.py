@@ -48,8 +48,8 @@ def check_periodic(potential, grid):
 
 
 def _has_corner(potential, points, axis, low, high, kink):
-    """Whether the slope jumps by a tenth of `kink` or more inside the box too, on the lines through `points` along
-    an axis: the corners of such a potential may lie on a wall as anywhere else."""
+    """Whether the slope jumps by a tenth of `kink` or more inside the box too, on the lines through `points`
+    along an axis: the corners of such a potential may lie on a wall as anywhere else."""
     x = np.linspace(low, high, CORNER_SAMPLES + 2)[1:-1]
 
     def slope(x):

@@ -15,7 +15,7 @@ def tensor_edges(space, conductance):
     grid = space.grid
     offsets, weights = selling(space.mobility.matrix, grid.h)
     volume = float(np.prod(grid.h))
-    edges, logs = [], []
+    edges, logs = [np.empty((0, 2), np.int64)], [np.empty(0)]
     for offset, weight in zip(offsets, weights):
         if weight <= 1e-14 * weights.max():
             continue

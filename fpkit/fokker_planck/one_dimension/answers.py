@@ -5,6 +5,11 @@ Each is an integral of positive functions on adaptive Gauss panels, or an eigenv
 on any panels (`passage`, `spectrum`). Nothing is formed by subtraction and all is kept in
 logarithms, so rates of 1e-60 or 1e-10000 come with their full relative accuracy. The grid gives the domain
 (bounds, walls, mask) and the points where fields are drawn.
+
+Where f or log M diverges at an end like a power of the distance (Bessel, square-root and Wright-Fisher
+diffusions) that end carries its exact integrals (`panels.PowerLaw`); an integral that is infinite is refused
+where the answer needs it. Passage times and committors also hold where f slides down by more theta than the
+spectrum can follow, to the noise-free limit (`panels.Steep`).
 """
 from __future__ import annotations
 
@@ -185,7 +190,8 @@ def committor(D, source: Region, target: Region) -> Field:
     log_at, pieces = _high_and_low(
         D, lambda is_steep: _between(D, source, target, is_steep),
         lambda parts: (_on_lines(parts, of_piece, {"source": -np.inf, "target": 0.0}), _pieces(parts)))
-    return _field(D, "committor", log_at, "", (math.nan, "neither source nor target can be reached from here"),
+    return _field(D, "committor", log_at, "",
+                  (math.nan, "neither source nor target can be reached from here"),
                   pieces)
 
 
@@ -323,8 +329,8 @@ def quasi_stationary(D, target: Region) -> QuasiStationary:
     masses, points, flows = np.full(D.grid.shape, -np.inf), [], []
     for _, modes, piece, line in slowest:
         if modes.functions[0] is None:
-            raise ValueError("the quasi-stationary state leaves the range of floats: it falls by more than 700 "
-                             "theta to the boundary; ask for exit_rate, or narrow the grid.")
+            raise ValueError("the quasi-stationary state leaves the range of floats: it falls by more than "
+                             "700 theta to the boundary; ask for exit_rate, or narrow the grid.")
         psi = np.abs(modes.functions[0])
         nodes = np.maximum(modes.nodes(psi, 0), 0.0)
         # what the Gibbs density becomes: its component along psi, (int psi m / int psi^2 m) psi

@@ -7,10 +7,10 @@ order of the rule to about 1e-14. A kink or a jump is closed in by halving until
 narrow as the numbers are fine. What the last coefficients are is kept as the error of the panel: it shows
 truncation and the noise of f alike.
 
-Far above everything else, where f slides down by more theta than panels of that size can follow, a panel may be
-steep: f is a monotone polynomial on it that changes by any number of theta. The integral of exp(g) is then
-exp(g) h, with h' + g' h = 1 solved by collocation: of its solutions a polynomial of low degree picks the smooth
-one, which varies as slowly as f does and needs no panel as narrow as theta/|f'|.
+Far above everything else, where f slides down by more theta than panels of that size can follow, a panel may
+be steep: f is a monotone polynomial on it that changes by any number of theta. The integral of exp(g) is then
+exp(g) h, with h' + g' h = 1 solved by collocation: of its solutions a polynomial of low degree picks the
+smooth one, which varies as slowly as f does and needs no panel as narrow as theta/|f'|.
 """
 from __future__ import annotations
 
@@ -30,8 +30,10 @@ NOISE = 8 * np.finfo(float).eps        # of a Legendre coefficient, in units of 
 SMOOTH = 2e-14                 # smallest last coefficients that are asked for
 BESIDE = 1e-12                 # where f is looked at beside the edges of a panel, in units of its width
 REMOTE = 40.0                  # outer walls above the inner part by this much hold no mass
-NO_DIGITS = 1e13  # beta (f - f0) on steep lines above which f is a wall: its digits say no more how steep it is
-STEEP = 20.0  # least change of g on a steep panel, by its slope anywhere: exp(-20) of its ends meets the other
+# beta (f - f0) on steep lines above which f is a wall: its digits say no more how steep it is
+NO_DIGITS = 1e13
+# least change of g on a steep panel, by its slope anywhere: exp(-20) of its ends meets the other
+STEEP = 20.0
 INTEGRABLE = -1 + 1e-6         # powers above it have a finite integral
 NOISY = 1e-4                   # last coefficients that may be taken for the noise of f
 
@@ -130,8 +132,8 @@ class Panels:
         return Panels(edges, B, log_r, self.error[home], self.powers, self.is_steep)
 
     def refined_at_ends(self, function):
-        """The same line with panels at both ends that are not steep: what a wall holds back, or a region takes,
-        changes there within a few theta."""
+        """The same line with panels at both ends that are not steep: what a wall holds back, or a region
+        takes, changes there within a few theta."""
         panels, which = self, np.array([True])
         while which.any():
             which = np.zeros(len(panels), bool)
@@ -141,8 +143,8 @@ class Panels:
         return panels
 
     def with_sharp_jumps(self):
-        """The same line with each jump of f, closed in to a panel as narrow as the numbers are fine, at its left
-        or right end: that panel takes the lowest value, and no time is spent inside the jump."""
+        """The same line with each jump of f, closed in to a panel as narrow as the numbers are fine, at its
+        left or right end: that panel takes the lowest value, and no time is spent inside the jump."""
         jumps = np.flatnonzero((np.ptp(self.B, axis=1) > VARIATION) & (self.width <= _finest(self.edges)))
         if not jumps.size:
             return self
@@ -186,7 +188,8 @@ class Panels:
             for p, law in ((0, self.powers[0]), (len(self) - 1, self.powers[1])):
                 if law is not None:
                     near = slice(max(0, p - 60), p + 61)
-                    weighed[p] = max(min(e, 1.0) * np.exp(t[p] - t[near].max()) for e, t in zip(law.errors, terms))
+                    weighed[p] = max(min(e, 1.0) * np.exp(t[p] - t[near].max())
+                                     for e, t in zip(law.errors, terms))
             levels = self.B.min(1)
             order = np.argsort(levels)
             self._errors[absorbs] = levels[order], np.maximum.accumulate(weighed[order])
@@ -248,8 +251,8 @@ class PowerLaw(NamedTuple):
 def power_law(function, end, other):
     """`PowerLaw` at one end of a line, or None where f and log M are tame there.
 
-    B = s log d + c_0 + c_1 d + c_2 d^2 is fitted at four distances d, as near as the digits of d allow, and log
-    r alike.
+    B = s log d + c_0 + c_1 d + c_2 d^2 is fitted at four distances d, as near as the digits of d allow, and
+    log r alike.
     """
     length, sign = abs(other - end), math.copysign(1.0, other - end)
     first = 30 if abs(end) < 1e-12 * length else 10
@@ -260,7 +263,8 @@ def power_law(function, end, other):
     if not np.isfinite(values).all() or np.abs(values).max() > HIGHEST:
         return None
     slopes = np.diff(values, axis=1) / np.diff(np.log(d))
-    is_singular = (np.abs(slopes[:, 1:]) > 0.5 * np.abs(slopes[:, :-1])).all(1) & (np.abs(slopes[:, -1]) > 1e-5)
+    size = np.abs(slopes)
+    is_singular = (size[:, 1:] > 0.5 * size[:, :-1]).all(1) & (size[:, -1] > 1e-5)
     if not is_singular.any():
         return None
     basis = np.column_stack([np.log(d / length), np.ones(4), d / length, (d / length) ** 2])
@@ -385,7 +389,8 @@ class Steep:
         self.coefficients = log_g @ legendre().T
         tail = np.abs(self.coefficients[:, -3:]).max(1)
         coarse = np.ptp(panels.B, axis=1) > VARIATION
-        rounding = 2 * NOISE * (np.abs(panels.B) + np.abs(log_g)).max(1) + 10 * np.minimum(panels.error, NOISY)
+        rounding = 2 * NOISE * (np.abs(panels.B) + np.abs(log_g)).max(1)
+        rounding += 10 * np.minimum(panels.error, NOISY)
         self.unresolved = coarse & ~(tail <= 1e-10 + rounding)
         rows = self.rows = np.flatnonzero(coarse & (change > 2 * VARIATION) & ~self.unresolved)
         slope = log_g[rows] @ _derivative().T
@@ -412,7 +417,7 @@ class Steep:
             return high + np.log(np.maximum(-np.expm1(np.minimum(low - high, 0.0)), 0.0))
 
     def nodes(self, backwards):
-        return self._between(self.at, self.ends[:, 1:]) if backwards else self._between(self.ends[:, :1], self.at)
+        return self._between(*((self.at, self.ends[:, 1:]) if backwards else (self.ends[:, :1], self.at)))
 
     def partial(self, p, t, backwards, part):
         """`part` with the steep panels among p set right."""
@@ -462,7 +467,7 @@ def adaptive(function, edges, beta, f0, is_steep=False):
         B, log_r = (a.reshape(points.shape) for a in function(points.ravel()))
         _check(B[:, :ORDER], points, highest)
         # at an edge f may be no number, as sin(x)/x is not at 0
-        B = np.where(np.isnan(B) | (-np.inf == B), np.nan, B)
+        B = np.where(np.isnan(B) | np.isneginf(B), np.nan, B)
         is_wall = B > highest
         has_wall = is_wall.any(1)
         B, log_r = np.where(is_wall, highest, B), np.where(is_wall, highest, log_r)
@@ -506,10 +511,10 @@ def _finest(edges):
 
 
 def _check(B, points, highest):
-    bad = np.isnan(B) | (-np.inf == B)
+    bad = np.isnan(B) | np.isneginf(B)
     if bad.any():
-        raise ValueError(f"the potential is NaN or -inf at {points[bad][0]:.6g}, between cell centres; take "
-                         "that place out with Grid(..., mask=...).")
+        raise ValueError(f"the potential is NaN or -inf at {points[:, :ORDER][bad][0]:.6g}, between cell "
+                         "centres; take that place out with Grid(..., mask=...).")
     if B.min() < -highest:
         place = points[np.unravel_index(B.argmin(), B.shape)]
         raise ValueError(f"the potential has a pole near {place:.6g}: it falls without "

@@ -36,8 +36,10 @@ def lowest_modes(diffusion, k):
     found = np.full((len(order), diffusion.grid.n_cells), np.nan)
     absorbed = diffusion._space.inside.ravel() & ~out.chain.states
     for row, i in enumerate(order):
-        v = vectors[i] / np.sqrt((p * vectors[i] ** 2).sum())
-        heaviest = np.argmax(p * v * v)
+        # NaN on parts of so little mass that floats cannot hold their functions
+        with np.errstate(all="ignore"):
+            v = vectors[i] / np.sqrt((p * vectors[i] ** 2).sum())
+            heaviest = np.argmax(p * v * v)
         found[row, absorbed] = 0.0
         found[row, out.ids] = v if v[heaviest] > 0 else -v
     return np.array([logs[i] for i in order]), found.reshape(-1, *diffusion.grid.shape)
@@ -48,7 +50,7 @@ def part_modes(out, part, k):
     n_here = int(part.sum())
     drained = bool(out.reaches_boundary[part].any())
     top = out.log_m[part].max()
-    m = np.where(part, np.exp(out.log_m - top), 0.0)
+    m = np.where(part, np.exp(np.minimum(out.log_m - top, 0.0)), 0.0)
     logs, vectors = [], []
     if not drained:
         logs, vectors = [-np.inf], [part / np.sqrt(m.sum())]
@@ -56,6 +58,8 @@ def part_modes(out, part, k):
         return logs[:k], vectors[:k]
     if n_here <= 3:
         return _few(out, part, m, top, k)
+    if not out.mode_mass(top)[part].any():       # far above everything else: no mode of it has weight
+        return logs, vectors
     wells = out.wells
     nodes = wells.nodes[part[wells.nodes]]
     heaviest = np.flatnonzero(part)[np.argmax(out.log_m[part])]
