@@ -150,3 +150,30 @@ def test_a_wrong_command_ends_with_one_sentence_and_code_two(what, argv, words, 
 if __name__ == "__main__":
     for what, call, _ in CASES:
         print(f"{what:38s} {sentence(call)}")
+
+
+HUGE = 10**400                                     # a whole number beyond the range of floats
+
+
+@pytest.mark.parametrize("call", [
+    lambda: fp.Potential("a*x", a=HUGE), lambda: fp.Potential(lambda x, a=HUGE: a * x),
+    lambda: fp.Potential("a*x", a=1.0).with_params(a=HUGE), lambda: fp.Potential("x*1" + "0" * 400),
+    lambda: fp.Potential(lambda x: x * HUGE), lambda: fp.Potential("x")([HUGE]),
+    lambda: fp.Potential("x", ndim=HUGE), lambda: fp.Potential("x") + HUGE, lambda: HUGE * fp.Potential("x"),
+    lambda: fp.Potential("x").tilted([HUGE]), lambda: fp.Grid([(0, HUGE)], 4),
+    lambda: fp.Grid([(0, 1)], HUGE),
+    lambda: fp.Ball([HUGE], 1.0), lambda: fp.Ball([0], HUGE), lambda: fp.Box([(0, HUGE)]),
+    lambda: diffusion(mobility=HUGE), lambda: fp.Diffusion(fp.Potential("x"), HUGE),
+    lambda: fp.GridPotential([[0, 1, 2, 3, HUGE]], [0, 1, 2, 3, 4.0]), lambda: fp.Walls([(0, HUGE)]),
+    lambda: fp.simulate(fp.Potential("x**2"), 0.1, [HUGE], 0.1, 2),
+    lambda: fp.simulate(fp.Potential("x**2"), 0.1, [0], 0.1, HUGE),
+    lambda: fp.find_wells(fp.Potential("x**2"), [(-1, 1)], n_starts=HUGE),
+    lambda: fp.find_wells(fp.Potential("x**2"), [(-HUGE, HUGE)]),
+    lambda: diffusion().evolve([HUGE], [1.0]), lambda: diffusion().evolve([0.0], [HUGE]),
+    lambda: fp.catalogue.double_well(barrier=HUGE), lambda: fp.Grid([(0, 10**6000)], 4),
+], ids=lambda call: "")
+def test_a_giant_integer_gets_a_sentence(call):
+    with pytest.raises((TypeError, ValueError)) as caught:
+        call()
+    text = str(caught.value)
+    assert "\n" not in text and 15 < len(text) < 400

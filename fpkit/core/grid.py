@@ -183,7 +183,8 @@ class Grid:
             if any(n % 2 for n in self.shape):
                 return None
             split = [m for n in self.shape for m in (n // 2, 2)]
-            mask = np.asarray(mask, float).reshape(split).mean(axis=tuple(range(1, 2 * self.ndim, 2))) >= share
+            parts = tuple(range(1, 2 * self.ndim, 2))
+            mask = np.asarray(mask, float).reshape(split).mean(axis=parts) >= share
         if self.is_uniform:
             return Grid(self.bounds, [(n + 1) // 2 for n in self.shape], self.periodic, mask)
         return Grid.from_edges([e[::2] if e.size % 2 else np.append(e[::2], e[-1]) for e in self.edges],

@@ -94,8 +94,8 @@ def load_file(path: str | os.PathLike, digest: str | None, kind: str) -> tuple[d
     with understood(path, kind), h5py.File(path, "r", locking=False) as f:
         attributes = {str(name): _attribute(f, name, path, kind) for name in f.attrs}
         if attributes.get("kind") != kind or attributes.get("version") != VERSION:
-            raise _Refused(f"{printable(path)!r} is an HDF5 file but no {kind} of this version of fpkit; give "
-                           "another name or remove it.")
+            raise _Refused(f"{printable(path)!r} is an HDF5 file but no {kind} of this version of fpkit; "
+                           "give another name or remove it.")
         if digest is not None and attributes.get("digest") != digest:
             found = printable(str(attributes.get("digest"))[:12])
             raise _Refused(f"{printable(path)!r} belongs to another potential or other settings (its digest "
@@ -185,5 +185,6 @@ def _walk(group, prefix, arrays, path, kind, left, depth=0):
         size = item.size * item.dtype.itemsize
         left[0] -= size
         if left[0] < 0:
-            raise _Refused(f"{shown}, which claims {size:.1e} bytes, more than the file has; it is a damaged {kind}.")
+            raise _Refused(f"{shown}, which claims {size:.1e} bytes, more than the file has; it is a damaged "
+                           f"{kind}.")
         arrays[full] = item[()]

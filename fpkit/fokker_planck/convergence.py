@@ -167,7 +167,7 @@ def _joined(p, shape):
 
 
 def _chain_probabilities(D):
-    m = np.exp(D.log_mass)
+    m = np.exp(D.chain.in_range().log_mass)
     return m / m.sum()
 
 
@@ -202,7 +202,8 @@ def spectral_gap(diffusion):
     """Lowest nonzero eigenvalue of -Q by shift-invert Lanczos; refused where it is rounding."""
     from scipy.sparse import diags
     from scipy.sparse.linalg import eigsh
-    Q, log_mass = diffusion.generator, diffusion.log_mass
+    chain = diffusion.chain.in_range()  # of the scheme itself: `generator` has the masses of the cells
+    Q, log_mass = chain.generator(), chain.log_mass
     states = np.flatnonzero(np.isfinite(log_mass) & (log_mass > -500))
     s = np.exp(log_mass[states] / 2)
     S = diags(s) @ Q[states][:, states] @ diags(1 / s)

@@ -248,8 +248,9 @@ class FokkerPlanck:
         outside = ~self.inside
         if outside.any():
             density[outside], error[outside] = 0.0, 0.0
-        if m.moved is not None:                  # what cells with their centre beyond a wall hold of the domain
-            error += np.exp(m.moved - m.log_total).reshape(self.grid.shape) / self.grid.volumes
+        if m.moved is not None:              # what cells with their centre beyond a wall hold of the domain
+            moved = np.exp(m.moved - m.log_total).reshape(self.grid.shape)
+            error += moved / self.grid.volumes * (1 + 1e-9)
         return Field(density, self.grid, "gibbs", error, "1/volume", self._inputs)
 
     @property

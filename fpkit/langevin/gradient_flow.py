@@ -12,6 +12,7 @@ from scipy.integrate import LSODA
 from ..core import checks
 from ..potentials.mobility import mobility_of
 from ..potentials.potential import Potential
+from .runs.driving import interruption
 
 LOST = 1e4  # sizes of the start: a flow this far away does not come back
 MOST_STEPS = 50_000  # a blow-up in finite time would take steps without end
@@ -71,7 +72,8 @@ def gradient_flow(potential: Potential, x0: ArrayLike, t: ArrayLike, mobility=No
     Returns
     -------
     Flow
-        ``.x`` ends, ``.paths``, ``.times``, ``.values`` (f along the way).
+        ``.x`` ends, ``.paths``, ``.times``, ``.values`` (f along the way). Ctrl-C returns what is done, and
+        `status` says so.
 
     Examples
     --------
@@ -108,20 +110,25 @@ def gradient_flow(potential: Potential, x0: ArrayLike, t: ArrayLike, mobility=No
         g = np.asarray(at(s).gradient(y), float)
         return -(m.matrix @ g) if m.is_constant else -m.at(y[None])[0] * g
 
-    starts, ends, failed = np.atleast_2d(x), [], []
-    for k, start in enumerate(starts):
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            path, reached = _followed(velocity, start, times, tol)
-        if reached < times[-1]:
-            failed.append((k, reached))
-        ends.append(path)
-    paths = np.array(ends)
+    starts, failed, stopped = np.atleast_2d(x), [], None
+    paths = np.full((len(starts), times.size, potential.ndim), np.nan)
+    with interruption() as is_pressed, np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        for k, start in enumerate(starts):
+            paths[k], reached = _followed(velocity, start, times, tol, is_pressed)
+            if is_pressed():
+                stopped = k
+                break
+            if reached < times[-1]:
+                failed.append((k, reached))
     with np.errstate(over="ignore", invalid="ignore"):
         values = np.stack([np.asarray(at(s)(paths[:, j]), float) for j, s in enumerate(times)], axis=-1)
     status = "ok" if not failed else (f"{len(failed)} of {len(starts)} points could not be followed to the "
                                       "end, the first (number "
                                       f"{failed[0][0]}) only to t = {failed[0][1]:.3g}: f is not bounded "
                                       "below there, or its gradient is not finite")
+    if stopped is not None:
+        status = (f"stopped by Ctrl-C: {stopped} of {len(starts)} points were followed to the end, the next one to "
+                  f"t = {times[np.isfinite(paths[stopped]).all(axis=1)].max(initial=0.0):.3g}; what is missing is nan")
     if x.ndim == 1:
         paths, values = paths[0], values[0]
     inputs: Any = dict(potential=potential, x0=x, mobility=mobility, tol=tol)
@@ -129,13 +136,15 @@ def gradient_flow(potential: Potential, x0: ArrayLike, t: ArrayLike, mobility=No
                 inputs=inputs)
 
 
-def _followed(velocity, start, times, tol):
+def _followed(velocity, start, times, tol, is_pressed):
     """Places at `times` (NaN after the last one reached), and the time reached."""
     scale = max(1e-3, float(abs(start).max()))
     path, at = np.full((times.size, start.size), np.nan), 1
     path[0] = start
     solver = LSODA(velocity, 0.0, start, times[-1], rtol=max(tol, 1e-13), atol=tol * scale * 1e-2)
     for _ in range(MOST_STEPS):
+        if is_pressed():
+            return path, times[at - 1]
         if np.isfinite(velocity(solver.t, solver.y)).all():
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # LSODA's own words on a blow-up; the status says it better

@@ -49,7 +49,7 @@ def simulate(potential: Potential, theta: float | Callable, x0: ArrayLike, dt: A
         times. ``"heun"``: stochastic Heun, two gradients a step, closer paths.
         ``"mala"``: Metropolis-adjusted, exactly Gibbs at any dt; averages, not times.
         ``"baoab"``: underdamped with `friction` and unit mass, configurations of order 2 [2]_.
-    seed : int, SeedSequence or None
+    seed : int, SeedSequence, Generator or None
         The same seed gives the same paths for any number of threads, chunks and other paths; None draws one
         and stores it.
     save_every : int, optional
@@ -85,7 +85,8 @@ def simulate(potential: Potential, theta: float | Callable, x0: ArrayLike, dt: A
     ------
     DivergenceError
         An ArithmeticError: paths stopped being finite. It says how many, when first, and which dt would have
-        helped; its ``run`` holds everything up to the last time at which all paths were finite.
+        helped; its ``run`` holds everything up to the last time at which all paths were finite. Errors of a
+        mobility, temperature or potential that come up in the run carry ``run`` as well.
     MemoryError
         When the saved paths would not fit; `fpkit.sample` gathers statistics without them.
 
@@ -130,7 +131,9 @@ def _run(ensemble, n_steps, save_every, given, progress):
             if saved is not None and len(saved):
                 paths[:, at:at + len(saved)] = saved.transpose(2, 0, 1)
                 at += len(saved)
-    except DivergenceError as found:
+    except (DivergenceError, ValueError, TypeError) as found:    # or a function of the user's, in the run
+        if ensemble.before is None:
+            raise
         error = found
         ensemble.restore(ensemble.before)
     finally:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from . import landscape_rates as more
 from .landscape_rates import comparison_figure
-from .landscapes import density_figure, landscape_figure, surface_figure
+from .landscapes import density_figure, landscape_figure, surface_figure, surfaces_figure
 from .learning import DRAWN as OF_LEARNING
 from .rates import arrhenius_figure, transition_figure
 from .style import (
@@ -196,10 +196,15 @@ def sampled(result):
     return made
 
 
+def comparison(both):
+    """Means and overlap of landscapes on one plane, else the surfaces side by side."""
+    return comparison_figure(both) if both.difference is None else surfaces_figure(both)
+
+
 DRAWN = {"Field": field, "Evolution": evolution, "Potential": potential, "Paths": run, "Statistics": sampled,
          "RatesTable": arrhenius_figure, "TransitionPicture": transition_figure,
          "LandscapeReport": landscape_figure, "Landscape": surface_figure,
-         "LandscapeComparison": comparison_figure, **OF_LEARNING}
+         "LandscapeComparison": comparison, **OF_LEARNING}
 
 
 def plot(result: Any, path: str | os.PathLike[str] | None = None, **options: Any) -> Figure:

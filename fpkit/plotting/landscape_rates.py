@@ -3,7 +3,7 @@ loss against temperature; a comparison."""
 import numpy as np
 
 from .landscape_style import _important, _name_ends, _theta_axis, raised, set_margins, styled, text_of
-from .style import COLOURS, DASHES, FAINT, INK, MARKERS, figure
+from .style import COLOURS, DASHES, FAINT, INK, MARKERS, figure, literal
 
 MOST_LEAVES = 24
 MOST_PAIRS = 6
@@ -276,13 +276,14 @@ def comparison_figure(both):
     """Mean of each loss under the first landscape's Gibbs distribution, and how far the distributions
     overlap."""
     made, (axes, below) = figure(2, 1, width=16, height=15, height_ratios=[1.3, 1], sharex=True)
-    for j, name in enumerate(both.names[:len(COLOURS)]):
+    names = [literal(name) for name in both.names[:len(COLOURS)]]
+    for j, name in enumerate(names):
         axes.plot(both.theta, both.mean[:, 0, j], color=COLOURS[j], linestyle=DASHES[j], marker=MARKERS[j],
                   label=name)
         if j:
             below.plot(both.theta, both.overlap[:, 0, j], color=COLOURS[j], linestyle=DASHES[j],
                        marker=MARKERS[j], label=name)
-    axes.set(xscale="log", ylabel="mean loss", title=f"Means under the Gibbs distribution of {both.names[0]}")
+    axes.set(xscale="log", ylabel="mean loss", title=f"Means under the Gibbs distribution of {names[0]}")
     axes.legend(fontsize=8)
     below.set(ylabel="shared probability", xlabel="temperature theta (units of the loss)", ylim=(-0.03, 1.04),
               title="Overlap of the Gibbs distributions")

@@ -5,6 +5,7 @@ import numpy as np
 
 from .style import (
     RULES,
+    literal,
 )
 
 MOST_CURVES = 6                       # more than these are drawn faint and without a name
@@ -111,4 +112,4 @@ def _theta_axis(axes):
 
 
 def _word(key):
-    return {"train_loss": "Training loss", "test_loss": "Test loss"}.get(key, key)
+    return {"train_loss": "Training loss", "test_loss": "Test loss"}.get(key, literal(key))

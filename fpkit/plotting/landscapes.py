@@ -5,7 +5,18 @@ from dataclasses import replace
 import numpy as np
 
 from .landscape_style import DECADES, MOST_CURVES, _important, _name_ends, _short, _word, styled, text_of
-from .style import COLOURS, DASHES, DENSITY_MAP, INK, LOSS_MAP, MARKERS, figure, image_axes, mark_masked
+from .style import (
+    COLOURS,
+    DASHES,
+    DENSITY_MAP,
+    INK,
+    LOSS_MAP,
+    MARKERS,
+    figure,
+    image_axes,
+    literal,
+    mark_masked,
+)
 
 
 @styled
@@ -60,7 +71,7 @@ def surfaces_figure(both):
             axes.annotate(str(w.number), at, ha="center", va="center", fontsize=8, fontweight="bold",
                           bbox={"boxstyle": "circle,pad=0.2", "facecolor": "white", "edgecolor": INK},
                           zorder=6)
-        axes.set_title(report.landscape.name[:40], fontsize=9.5)
+        axes.set_title(literal(report.landscape.name[:40]), fontsize=9.5)
     return made
 
 
@@ -176,7 +187,18 @@ def surface(axes, land, scale):
     picture = axes.pcolormesh(*land.edges, values, cmap=LOSS_MAP, rasterized=True)
     mark_masked(axes, *land.edges, ~land.valid.T)
     image_axes(axes)
+    if are_distances(land):
+        axes.set_aspect("equal")
     return picture
+
+
+def are_distances(land):
+    """Whether the coordinates are distances in parameter space up to one factor, and the box is no strip."""
+    width, height = (e[-1] - e[0] for e in land.edges[:2])
+    if land.gram is None or not 1 / 3 < width / height < 3:
+        return False
+    G = land.gram[:2, :2] / np.sqrt(np.linalg.det(land.gram[:2, :2]))
+    return bool(np.abs(G - np.eye(2)).max() < 0.02)
 
 
 def _scale_ticks(bar, land, scale):
@@ -185,10 +207,13 @@ def _scale_ticks(bar, land, scale):
     lowest, top = float(f.min()), float(f.max())
     if not top > lowest:
         return
+    # digits that tell the ticks apart, also where the range is narrow beside the values
+    digits = int(np.ceil(np.log10(max(abs(lowest), abs(top)) / (top - lowest)))) + 2
+    short = (lambda v: f"{v:.{digits}g}") if digits > 3 else _short
     powers = 10.0 ** np.arange(-12, 40)
     end = float(scale(np.array([top]))[0])
     is_cut = float(scale(np.array([lowest + (top - lowest) / 2]))[0]) > 0.999999 * end
-    taken = [(0.0, _short(lowest))] + ([] if is_cut else [(end, _short(top))])
+    taken = [(0.0, short(lowest))] + ([] if is_cut else [(end, short(top))])
     from matplotlib.ticker import MaxNLocator
 
     even = MaxNLocator(10).tick_values(lowest, min(top, 1e30))
@@ -197,9 +222,9 @@ def _scale_ticks(bar, land, scale):
             if lowest < value < top:
                 at = float(scale(np.array([value]))[0])
                 if at < 0.999 * end and all(abs(at - other) > end / 8 for other, _ in taken):
-                    taken.append((at, text_of(value)))
+                    taken.append((at, short(value) if digits > 3 else text_of(value)))
     if is_cut:
-        taken = [t for t in taken if t[0] < 0.93 * end] + [(end, f"up to {_short(top)}")]
+        taken = [t for t in taken if t[0] < 0.93 * end] + [(end, f"up to {short(top)}")]
     bar.set_ticks([t for t, _ in taken], labels=[name for _, name in taken])
     bar.ax.minorticks_off()
 

@@ -48,6 +48,12 @@ def figure(rows=1, columns=1, width=16.0, height=10.0, **keywords):
     return made, axes
 
 
+def literal(text):
+    """Foreign text as matplotlib shall draw it: no formula between dollar signs, no entry hidden by a `_`."""
+    text = text.replace("$", r"\$")
+    return f" {text}" if text.startswith("_") else text
+
+
 def line_style(k):
     """Keywords of the k-th curve: colour, dash and marker."""
     return {"color": COLOURS[k % len(COLOURS)], "linestyle": DASHES[k % len(DASHES)],

@@ -107,7 +107,8 @@ class VariableMobility(Mobility):
         if not good.all():
             bad = np.flatnonzero(~good.reshape(n, -1).all(1))[0]
             wanted = "finite" if np.isposinf(m[bad]).any() and (m[bad] > 0).all() else "positive"
-            raise MobilityError(f"the mobility must be {wanted}, got {m[bad].min():g} at {flat[bad].tolist()}.")
+            raise MobilityError(f"the mobility must be {wanted}, got {m[bad].min():g} at "
+                                f"{flat[bad].tolist()}.")
         return m.reshape(points.shape[:-1] + m.shape[1:])
 
     def __repr__(self) -> str:

@@ -132,7 +132,11 @@ def wall_reasons(V: Potential, point: CriticalPoint, name: str) -> Iterator[Reas
 def well_reasons(well: CriticalPoint) -> Iterator[Reason]:
     """A well without curvature in some direction."""
     w = well.eigenvalues
-    if well.degenerate or not w[0] > FLAT * abs(w[-1]):
+    if well.corner:
+        yield Reason(REFUSE, "corner-well",
+                     "the well is at a corner of f, where the gradient jumps: Eyring-Kramers does not apply "
+                     "here, the rate of the grid does")
+    elif well.degenerate or not w[0] > FLAT * abs(w[-1]):
         yield Reason(REFUSE, "flat-well",
                      "the well is flat (its Hessian is singular): Eyring-Kramers does not apply here, the "
                      "free-energy form does (fpkit.free_energy_rate, or the rate of the grid)")

@@ -53,6 +53,9 @@ class WellNetwork:
     guard : Guard
     grid_spectrum : Spectrum or None
         The lowest eigenvalues of the grid, when a grid was given.
+    grid_shares : ndarray (n,) or None
+        Gibbs probabilities of the states on the grid, each cell counted to the well below it; where a well
+        has no formula (flat, at a corner) and a grid was given.
     """
 
     minima: tuple[CriticalPoint, ...]
@@ -66,6 +69,7 @@ class WellNetwork:
     left_error: float
     guard: Guard
     grid_spectrum: Spectrum | None = None
+    grid_shares: np.ndarray | None = None
     inputs: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -81,7 +85,12 @@ class WellNetwork:
 
     @property
     def stationary(self) -> np.ndarray:
-        """Probabilities of the states, (n,): their shares of int exp(-f/theta)."""
+        """Probabilities of the states, (n,): their shares of int exp(-f/theta); those of the grid where a
+        well has no formula, NaN without a grid."""
+        if self.grid_shares is not None:
+            return self.grid_shares
+        if np.isnan(self.log_mass).any():
+            return np.full(self.n_states, np.nan)
         return np.exp(self.log_mass - np.logaddexp.reduce(self.log_mass))
 
     def state_of(self, well: int | ArrayLike) -> int:
@@ -184,7 +193,9 @@ class WellNetwork:
         """Plain dictionary for JSON."""
         log10 = np.where(np.isfinite(self.log_rates), self.log_rates / math.log(10), np.nan)
         grid = None if self.grid_spectrum is None else self.grid_spectrum.to_dict()
-        return {"theta": self.theta, "minima": [{"x": m.x.tolist(), "value": m.value} for m in self.minima],
+        return {"theta": self.theta,
+                "minima": [{"x": m.x.tolist(), "value": m.value, **({"mark": m.mark.strip()} if m.mark else {})}
+                           for m in self.minima],
                 "states": [list(s) for s in self.states], "stationary": self.stationary.tolist(),
                 "log10_rates": log10.tolist(), "eigenvalues": [e.to_dict() for e in self.eigenvalues],
                 "grid_eigenvalues": grid, "guard": self.guard.to_dict()}
@@ -193,9 +204,13 @@ class WellNetwork:
         rows = [f"network of {self.n_states} wells at theta = {self.theta:g}, guard: {self.guard.action}",
                 f"{'':>3} {'f':>12} {'share':>10}  wells at"]
         for k, s in enumerate(self.states):
-            places = "; ".join("(" + ", ".join(f"{v:.4g}" for v in self.minima[w].x) + ")" for w in s)
-            rows.append(f"{k:>3} {self.minima[s[0]].value:>12.6g} {self.stationary[k]:>10.4g}  {places}")
-        rows.append("rates k_ij (1/time):")
+            places = "; ".join("(" + ", ".join(f"{v:.4g}" for v in self.minima[w].x) + ")"
+                               + self.minima[w].mark for w in s)
+            share = "-" if np.isnan(self.stationary[k]) else f"{self.stationary[k]:.4g}"
+            rows.append(f"{k:>3} {self.minima[s[0]].value:>12.6g} {share:>10}  {places}")
+        is_refused = self.guard.is_refused or not np.isfinite(self.log_conductance).any()
+        rows.append("rates k_ij (1/time):" + (" none from the formula, see the guard" if self.guard.is_refused
+                                              else "" if not is_refused else " no saddle joins two states"))
         for i in range(self.n_states):
             for j in range(self.n_states):
                 if np.isfinite(self.log_conductance[i, j]):
@@ -304,7 +319,37 @@ def well_network(V: Potential, theta: float, grid: Grid | None = None, mobility:
     if grid is not None:
         D = FokkerPlanck(V, theta=theta, grid=grid, mobility=mobility)
         network = replace(network, grid_spectrum=D.spectrum(max(network.n_states, 2)))
+        if not np.isfinite(network.log_mass).all():
+            network = replace(network, grid_shares=_shares(D, minima, states))
     return network
+
+
+def _shares(D, minima, states):
+    """Gibbs probabilities of the states on a grid: each cell counts to the well in which the walk to the
+    lowest neighbour ends."""
+    grid = D.grid
+    f = np.where(D.inside, np.asarray(D.potential(grid.points), float), np.inf)
+    flat = np.arange(grid.n_cells).reshape(grid.shape)
+    lowest, below = f.copy(), flat.copy()
+    for axis in range(grid.ndim):
+        for step in (1, -1):
+            near_f, near = np.roll(f, step, axis), np.roll(flat, step, axis)
+            if not grid.periodic[axis]:
+                edge = [slice(None)] * grid.ndim
+                edge[axis] = slice(0, 1) if step == 1 else slice(-1, None)
+                near_f[tuple(edge)] = np.inf
+            is_lower = near_f < lowest
+            lowest, below = np.where(is_lower, near_f, lowest), np.where(is_lower, near, below)
+    below = below.ravel()
+    while (below[below] != below).any():
+        below = below[below]
+    ends = grid.points.reshape(-1, grid.ndim)[below]
+    span = np.array([high - low for low, high in grid.bounds])
+    apart = (ends[:, None] - np.array([m.x for m in minima])) / span
+    apart = np.where(grid.periodic, apart - np.round(apart), apart)
+    nearest = (apart**2).sum(-1).argmin(1)
+    p = (D.gibbs.values * grid.volumes).ravel()
+    return np.array([p[np.isin(nearest, s)].sum() for s in states])
 
 
 def _points(V, grid, points):

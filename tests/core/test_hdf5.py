@@ -134,7 +134,8 @@ def ring_of_groups(f, tmp_path):
 
 HOSTILE = {f.__name__: f for f in (external_link, soft_link, external_storage, virtual, huge, bomb, missing,
                                    texts, other_shape, object_attribute, other_kind, ring_of_groups)}
-HOSTILE |= {"no json": facts("{"), "a list": facts("[1, 2]"), "deep": facts("[" * 100_000), "empty": facts(" "),
+HOSTILE |= {"no json": facts("{"), "a list": facts("[1, 2]"), "deep": facts("[" * 100_000),
+            "empty": facts(" "),
             "other types": facts(json.dumps({k: 3 for k in ("steps", "inputs", "status", "theta", "methods",
                                                             "cells", "guards", "estimates", "quantities",
                                                             "resolution", "transitions")}))}
@@ -170,7 +171,8 @@ def test_damaged_bytes_get_one_sentence(name, copy):
 
 
 def test_texts_of_a_file_cannot_command_a_terminal(tmp_path):
-    hdf5.save_state(tmp_path / "a.h5", "", {}, KIND, facts={"status": "\x1b[2Jfine\r\n\x9b", "k\x07": ["\x1b"]})
+    facts = {"status": "\x1b[2Jfine\r\n\x9b", "k\x07": ["\x1b"]}
+    hdf5.save_state(tmp_path / "a.h5", "", {}, KIND, facts=facts)
     found = hdf5.facts_of(hdf5.load_state(tmp_path / "a.h5", None, KIND), status=str)
     assert found == {"status": "\\x1b[2Jfine\\x0d\n\\x9b", "k\\x07": ["\\x1b"]}
     bad = tmp_path / "b\x1b[2J.h5"

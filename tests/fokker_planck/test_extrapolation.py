@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 import fpkit as fp
-from fpkit.fokker_planck.extrapolation import GridSequence, richardson_limit, solve_on_sequence
+from fpkit.fokker_planck.extrapolation import RULE, GridSequence, richardson_limit, solve_on_sequence
+from fpkit.fokker_planck.questions import pair, survivors
+from fpkit.fokker_planck.spectrum.modes import lowest_modes
 
 
 def levels(sizes, base, is_refined, error, has_corners=False):
@@ -28,7 +30,7 @@ def test_the_error_of_the_given_grid_is_kept(name):
         value, error, p = richardson_limit(*levels((n // 4, n // 2, 2 * n // 3, n), 3, False, MODELS[name]))
         assert abs(np.expm1(value)) <= error and p is None
         if name == "order two":
-            assert error < 7 * abs(np.expm1(value))
+            assert 0.97 < error / abs(np.expm1(value)) / RULE.safety[2] < 1.1
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -62,13 +64,48 @@ def test_grids_between_halves_are_asked_where_they_can_be():
     assert shapes(fp.Grid([(-1, 1)] * 2, (48, 32), mask=mask), False) == [(12, 8), (24, 16), (48, 32)]
 
 
-def test_on_clear_orders_the_stated_error_is_as_many_times_the_true_one_as_the_rule_says():
-    """Answers 1 + b h^2 + c h^4: of the given grid 15, 6 and 6 times with one, two and three coarser ones, of
-    the limit 4.4 times with a grid between; so an error that is halved is seen."""
-    for b, c in ((3.0, 50.0), (-2.0, 40.0), (0.3, 100.0)):
-        v = lambda h, b=b, c=c: np.log(1 + b * h**2 + c * h**4)
-        for sizes, factor in (((96, 192), 15.0), ((48, 96, 192), 6.0), ((24, 48, 96, 192), 6.0)):
-            value, error, _ = richardson_limit(*levels(sizes, len(sizes) - 1, False, v))
-            assert 0.85 * factor < error / abs(np.expm1(value)) < 1.6 * factor
-        value, error, _ = richardson_limit(*levels((16, 32, 48, 64), 0, True, v))
-        assert 3.5 < error / abs(np.expm1(value)) < 6.0
+@pytest.mark.parametrize("sizes, factor", [((24, 48), 0), ((24, 32, 48), 1), ((12, 24, 32, 48), 2)])
+def test_the_stated_error_is_the_safety_times_the_error_of_order_two(sizes, factor):
+    """An error bar is a claim: half of it, or twice, is another one."""
+    value, error, _ = richardson_limit(*levels(sizes, len(sizes) - 1, False, lambda h: 3 * h**2))
+    assert error / np.expm1(RULE.safety[factor] * value) == pytest.approx(1, rel=1e-6)
+
+
+def test_the_stated_error_beside_one_finer_grid_is_a_multiple_of_the_change():
+    value, error, _ = richardson_limit(*levels((24, 48), 0, False, lambda h: 3 * h**2))
+    assert error == pytest.approx(np.expm1(RULE.finer_factor * 0.75 * value), rel=1e-6)
+
+
+def test_the_stated_error_of_a_limit_is_what_its_grids_predict_apart():
+    """log error h^2 + c h^4 on 24, 48, 72 and 96 cells: each predicts a limit of its own."""
+    h = 1 / np.array([24, 48, 72, 96.0])
+    for c in (300.0, -200.0):
+        L = h**2 + c * h**4
+        limits = L[3] + (L[3] - L[:3]) / ((h[:3] / h[3])**2 - 1)
+        value, error, _ = richardson_limit(*levels((24, 48, 72, 96), 0, True, lambda h, c=c: h**2 + c * h**4))
+        apart = max(RULE.between_factor * abs(limits[1] - limits[2]), abs(limits[1] - limits[0]))
+        assert value == pytest.approx(limits[1], abs=1e-15)
+        assert error == pytest.approx(max(apart, min(abs(limits[1] - L[3]), RULE.least_step)), rel=1e-3)
+
+
+def test_numbers_fields_and_eigenvalues_state_the_error_of_their_grids():
+    """Of each kind the error is the value times the relative error that the sequence of grids gives."""
+    V = fp.Potential("(x**2 - 1)**2 + 0.2*x + 1.3*y**2 + 0.3*x*y")
+    A, B, point = fp.Ball([-1, 0], 0.35), fp.Ball([1, 0], 0.3), [-0.2, 0.1]
+    for refine in (False, True):
+        D = fp.FokkerPlanck(V, 0.25, fp.Grid([(-2, 2), (-1.6, 1.6)], (24, 20)))
+        for estimate, one in (
+                (D.rate(A, B, refine=refine), lambda D: pair(D, A, B).log_capacity - pair(D, A, B).log_source_mass()),
+                (D.capacity(A, B, refine=refine), lambda D: pair(D, A, B).log_capacity - D.beta * D.f0),
+                (D.exit_rate(B, refine=refine), lambda D: survivors(D, B).log_rate),
+                (D.spectrum(2, refine=refine)[1], lambda D: lowest_modes(D, 2)[0][1])):
+            found = solve_on_sequence(D, one, refine)
+            log, relative, _ = richardson_limit(found, found.answers)
+            assert estimate.value == pytest.approx(np.exp(log), rel=1e-9)
+            assert estimate.error == pytest.approx(estimate.value * relative, rel=1e-3)
+        for field in (D.mfpt(B, refine=refine), D.committor(A, B, refine=refine)):
+            log, relative, _ = field.rule.logs(np.array([point]))
+            assert field.at(point).error == pytest.approx(np.exp(log[0]) * relative[0], rel=1e-9)
+            at = D.grid.locate(point)
+            log, relative, _ = field.rule.at_nodes(np.array([np.ravel_multi_index(at, D.grid.shape)]))
+            assert field.error[at] == pytest.approx(np.exp(log[0]) * relative[0], rel=1e-9)

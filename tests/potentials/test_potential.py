@@ -250,8 +250,8 @@ def test_a_compiled_potential_of_a_decorated_function_travels():
     (lambda: fp.Potential.compiled(lambda x: x[0], lambda x: x[0], ndim=2),
      r"gradient function returned shape \(\)"),
     (lambda: fp.Potential.compiled(3.0, ndim=2), "must be a function"),
-    # noqa: F821
-    (lambda: fp.Potential.compiled(lambda x: undefined(x), ndim=2), "cannot be compiled or called"),
+    (lambda: fp.Potential.compiled(lambda x: undefined(x), ndim=2),                       # noqa: F821
+     "cannot be compiled or called"),
     (lambda: fp.Potential.black_box(lambda x: x[:, 0]), "needs ndim"),
     (lambda: fp.Potential.black_box(3.0, ndim=1), "must be functions"),
     (lambda: fp.Potential.black_box(lambda x: 1.0, ndim=2)(np.zeros((3, 2))),

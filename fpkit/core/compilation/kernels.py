@@ -7,7 +7,7 @@ How to write a kernel (any package, in a file named ``*kernels*.py``)::
     from ..core.compilation import FUNCTION, helper, integer, kernel, number, numbers_1d, numbers_2d
     from ..core.special import exp, log
 
-    @helper                                   # small function used inside kernels: inlined, compiled with its caller
+    @helper                                   # used inside kernels: inlined, compiled with its caller
     def half(x):
         return 0.5 * x
 
@@ -27,8 +27,8 @@ How to write a kernel (any package, in a file named ``*kernels*.py``)::
 - Parallel kernels run under `PARALLEL_LOCK`: Numba's thread pools abort when two Python threads enter them at
   once. They abort as well in a process that was forked after the pools were started; there each kernel is
   built anew without threads, which gives the same numbers.
-- Whatever compiles holds Numba's own lock from the first look-up on, so that any number of threads may ask for
-  new functions.
+- Whatever compiles holds Numba's own lock from the first look-up on, so that any number of threads may ask
+  for new functions.
 - With NUMBA_DISABLE_JIT=1 the Python body runs (under ``np.errstate(all="ignore")``).
 """
 import functools
@@ -61,8 +61,6 @@ SIGNATURES = {
 FUNCTION = {kind: types.FunctionType(signature) for kind, signature in SIGNATURES.items()}
 
 
-# -------------------------------------------------------------------------------------------------------------
-# kernels
 class Kernel:
     """A compiled function that is built when first called. `py_func` is its Python body."""
 

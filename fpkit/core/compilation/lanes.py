@@ -6,7 +6,7 @@ are promised not to overlap (LLVM metadata alias.scope and noalias), and the com
 one contiguous (d, n) array keep the promise; two arrays in one loop must not overlap.
 
     for j in range(X.shape[1]):
-        a = load(X, (0, j), 0, 3)              # array, index, scope, number of scopes: the last two literal integers
+        a = load(X, (0, j), 0, 3)        # array, index, scope, number of scopes (literal integers)
         b = load(X, (1, j), 1, 3)
         store(out, (j,), a * b, 2, 3)
 """

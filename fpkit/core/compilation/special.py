@@ -74,9 +74,15 @@ def exp(x):
     k = np.rint(y * 1.4426950408889634)
     r = (y - k * LN2_HIGH) - k * LN2_LOW
     q = 2.5100375832561233664e-8
-    q = q * r + 2.7620075879983366586e-7; q = q * r + 2.7557268480310025526e-6; q = q * r + 2.4801521322368693266e-5
-    q = q * r + 1.9841269863040545271e-4; q = q * r + 1.3888888917196719077e-3; q = q * r + 8.3333333333300644495e-3
-    q = q * r + 4.1666666666624161903e-2; q = q * r + 1.6666666666666667452e-1; q = q * r + 0.5
+    q = q * r + 2.7620075879983366586e-7
+    q = q * r + 2.7557268480310025526e-6
+    q = q * r + 2.4801521322368693266e-5
+    q = q * r + 1.9841269863040545271e-4
+    q = q * r + 1.3888888917196719077e-3
+    q = q * r + 8.3333333333300644495e-3
+    q = q * r + 4.1666666666624161903e-2
+    q = q * r + 1.6666666666666667452e-1
+    q = q * r + 0.5
     half = np.rint(0.5 * k)                    # two factors: 2^k itself may be infinite or subnormal
     return (1.0 + (r + r * r * q)) * _power_of_two(half) * _power_of_two(k - half)
 
@@ -179,7 +185,10 @@ def exp_single(x):
     n = bits_of_single(F(k + F(12582912.0)))
     r = F(x - k * F(0.693359375) + k * F(2.12194440e-4))
     q = F(1.3926176e-3)
-    q = q * r + F(8.3631730e-3); q = q * r + F(4.1666555e-2); q = q * r + F(1.6666577e-1); q = q * r + F(0.5)
+    q = q * r + F(8.3631730e-3)
+    q = q * r + F(4.1666555e-2)
+    q = q * r + F(1.6666577e-1)
+    q = q * r + F(0.5)
     return single_of(np.uint32(bits_of_single(F(F(1) + (r + r * r * q))) + np.uint32(n << np.uint32(23))))
 
 
@@ -188,11 +197,11 @@ def exp_single(x):
 _scalar = np if config.DISABLE_JIT else math
 _spelling = (lambda n: n) if config.DISABLE_JIT else (lambda n: n.replace("arc", "a"))
 sqrt, sinh, cosh, expm1, arctan, arcsin, arccos, arcsinh, arccosh, arctanh, arctan2 = (
-    getattr(_scalar, _spelling(n)) for n in "sqrt sinh cosh expm1 arctan arcsin arccos arcsinh arccosh "
-    "arctanh arctan2".split())
+    getattr(_scalar, _spelling(n)) for n in ("sqrt", "sinh", "cosh", "expm1", "arctan", "arcsin", "arccos",
+                                             "arcsinh", "arccosh", "arctanh", "arctan2"))
 floor, ceil, rint = np.floor, np.ceil, np.rint          # math.floor is an integer, and wrong beyond 2^63
 erf, erfc = math.erf, math.erfc
 
-FOR_BLOCKS = ("exp log log1p sin cos tanh power exp_single sqrt sinh cosh expm1 arctan arcsin arccos arcsinh "
-              "arccosh arctanh arctan2 "
-              "floor ceil rint erf erfc").split()
+FOR_BLOCKS = ["exp", "log", "log1p", "sin", "cos", "tanh", "power", "exp_single", "sqrt", "sinh", "cosh",
+              "expm1", "arctan", "arcsin", "arccos", "arcsinh", "arccosh", "arctanh", "arctan2", "floor",
+              "ceil", "rint", "erf", "erfc"]

@@ -50,8 +50,8 @@ def _walls(space, absorbing):
 
 
 def _end_of_domain(space, i, side):
-    """1D: where the domain ends beside cells i without an inside neighbour there: at the face, or where f becomes
-    infinite or the rule of a mask ends on the way to the next centre."""
+    """1D: where the domain ends beside cells i without an inside neighbour there: at the face, or where f
+    becomes infinite or the rule of a mask ends on the way to the next centre."""
     grid, rule = space.grid, domain_rule(space.exponent.potential, space.grid)
     face, centre = grid.edges[0][i + side], grid.centres[0][i]
     if not i.size or rule is None and not np.isinf(space.energies).any():

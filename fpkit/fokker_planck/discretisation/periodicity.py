@@ -14,8 +14,8 @@ CORNER_SAMPLES = 401                   # points along an axis between which a co
 def check_periodic(potential, grid):
     """Refuse a potential whose values differ at opposite walls of a periodic axis, or whose gradients do.
 
-    A slope that jumps at the wall is taken for a wrong period where the formula is smooth; one that names where, abs,
-    minimum or the like may have its corner there as well as anywhere else.
+    A slope that jumps at the wall is taken for a wrong period where the formula is smooth; one that names
+    where, abs, minimum or the like may have its corner there as well as anywhere else.
     """
     for axis in np.flatnonzero(grid.periodic):
         low, high = grid.bounds[axis]

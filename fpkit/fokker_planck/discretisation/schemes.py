@@ -100,9 +100,9 @@ def assemble(space, scheme, cell_log_mass):
 def generator_chain(space, chain, cell_log_mass):
     """The chain of the exported generator: conductances of `chain`, Gibbs masses of the cells.
 
-    Where f is steep on the scale of a cell its mass lies at its lower face, and a way that starts at the centre
-    would make a trap of it. There the resistance is that of the line between the means of exp(-beta f) along
-    the edge in the two cells: the correction is of order h^2.
+    Where f is steep on the scale of a cell its mass lies at its lower face, and a way that starts at the
+    centre would make a trap of it. There the resistance is that of the line between the means of exp(-beta f)
+    along the edge in the two cells: the correction is of order h^2.
     """
     a, b = chain.edges.T
     start, step = space.centres(a), _displacement(space.grid, a, b)
@@ -112,7 +112,7 @@ def generator_chain(space, chain, cell_log_mass):
             s = np.nan_to_num(space.exponent(centre + step / 2) - space.exponent(centre - step / 2), nan=0.0)
         steep |= np.abs(s) > STEEP
         s = np.where(np.abs(s) > STEEP, np.clip(s, -STEEPEST, STEEPEST), STEEP)
-        weight = (s / 2) ** 4 / (1 + (s / 2) ** 4)             # in smoothly, so that the order is 2 throughout
+        weight = (s / 2) ** 4 / (1 + (s / 2) ** 4)             # it sets in smoothly: order 2 throughout
         shift.append(weight * (1 / s - 0.5 / np.tanh(s / 2)))  # in units of the edge
     log_cond = chain.log_cond + chain.shift
     if steep.any():

@@ -1,4 +1,5 @@
-"""From a diffusion to its lines: the potential on the nodes and the line quadrature of the conductances."""
+"""From a diffusion to the rates of its lines: the potential on the nodes and the line quadrature of the
+edges."""
 from __future__ import annotations
 
 import numpy as np
@@ -6,15 +7,19 @@ import numpy as np
 from ...core import checks
 from ...core.compilation.kernels import PARALLEL_CELLS
 from ...potentials.mobility import mobility_of
-from .split_operator import CLIP, SplitOperator, positions
+from ..discretisation.edge_integrals import log_mean_exp
+from .split_operator import SplitOperator, positions
+
+LARGEST_RATE = 1e200  # sums and products of rates and steps stay in range
 
 
 def assemble(diffusion, time=0.0, order=4):
     """Lines of `diffusion` at one time.
 
-    c_e = theta A m / int exp(beta f) along the edge (A face, m mobility): Simpson where beta f changes by
-    less than 1/4, else composite Gauss. Order 4 needs uniform axes and a constant diagonal mobility;
-    elsewhere the same formulas are of order 2.
+    The rate from a node i along an edge of length h is theta m exp(beta f_i) / (h int exp(beta f)), m the
+    mobility: the flux that Scharfetter and Gummel take, with the integral done for f as it is, by Simpson where
+    beta f changes by less than 1/4, else composite Gauss. On steep edges it is the upwind rate |f'|/h. Order 4
+    needs uniform axes and a constant diagonal mobility; elsewhere the same formulas are of order 2.
     """
     grid, potential = diffusion.grid, diffusion.potential
     theta = temperature(diffusion.theta, time)
@@ -28,49 +33,46 @@ def assemble(diffusion, time=0.0, order=4):
     inside = domain(diffusion)
     if inside is None and not np.isfinite(f).all():
         inside = domain(diffusion.diffusion)                   # f = inf is a wall; NaN is refused there
+    f0 = float(f.min() if inside is None else f[inside].min())
+    b = (f - f0) * (1 / theta)
     if inside is not None:
-        f = np.where(inside, f, np.inf)
-    f0 = float(f.min())
-    W = (f - f0) * (-1 / theta)
-    high = W < -CLIP
-    if high.any():                         # the slope keeps its sign, so that nothing gets stuck up there
-        W[high] = -softened(-W[high])
-    np.exp(W, out=W)
-    if inside is not None:
-        W[~inside] = 1.0                   # any positive number: these nodes have no edges
-    mean_volume = float(grid.volumes.mean()) if not grid.is_uniform else float(np.prod(grid.h))
-    C, delta, typical = [], [], np.array(mobility if is_constant else np.ones(grid.ndim), float)
+        b[~inside] = 0.0                   # these nodes have no edges
+    up, down, delta = [], [], []
+    typical = np.array(mobility if is_constant else np.ones(grid.ndim), float)
     for axis in range(grid.ndim):
         lengths = np.diff(values.x[axis])
         is_ring = grid.periodic[axis]
-        scale = theta if not grid.is_uniform else theta / float(grid.h[axis])
-        c = values.edges(axis, 1 / theta, f0, W, scale)
+        rates = values.edges(axis, 1 / theta, f0, b, theta / float(grid.h[axis]) if grid.is_uniform else theta)
         shape = [n - (1 if a == axis and not is_ring else 0) for a, n in enumerate(grid.shape)]
-        field = c.reshape(shape)
-        if not grid.is_uniform:
-            for a, w in enumerate(grid.widths):
-                if a != axis:
-                    field *= w.reshape([-1 if b == a else 1 for b in range(grid.ndim)])
-            field /= mean_volume
+        forth, back = (c.reshape(shape) for c in rates)
+        if not grid.is_uniform:            # a rate is flux through the face over the width of the cell it leaves
+            width = grid.widths[axis].reshape([-1 if a == axis else 1 for a in range(grid.ndim)])
+            forth /= np.take(width, np.arange(shape[axis]), axis)
+            back /= np.roll(width, -1, axis)[(slice(None),) * axis + (slice(shape[axis]),)]
         if is_constant:
-            if mobility[axis] != 1.0:
-                field *= mobility[axis]
+            factor = float(mobility[axis])
         else:
-            on_edges = _edge_mobility(mobility, grid, axis, values.x)
-            field *= on_edges
-            typical[axis] = float(np.max(on_edges))
-        if inside is not None:
-            _close(field, inside.reshape(grid.shape), axis, is_ring)
-        C.append(c)
+            factor = _edge_mobility(mobility, grid, axis, values.x)
+            typical[axis] = float(np.max(factor))
+        for field in (forth, back):
+            if np.ndim(factor) or factor != 1.0:
+                field *= factor
+            if inside is not None:
+                _close(field, inside.reshape(grid.shape), axis, is_ring)
+            largest = field.max(initial=0.0)
+            if np.isnan(largest):
+                raise ValueError(f"the potential is NaN between {int(np.isnan(field).sum())} pairs of cell "
+                                 "centres; take these cells out with Grid(..., mask=...) or move the bounds.")
+            if largest > LARGEST_RATE:
+                np.minimum(field, LARGEST_RATE, out=field)
+        up.append(rates[0])
+        down.append(rates[1])
         # the correction of order 4 assumes equal edges and one mobility; on other lines it would only cost
         # positivity
         is_uniform_axis = np.ptp(lengths[:-1]) <= 1e-9 * lengths[0]
-        delta.append(lengths**2 / (12 * theta * mobility[axis]) if order == 4 and is_constant
-                     and is_uniform_axis
+        delta.append(lengths**2 / (12 * theta * mobility[axis]) if order == 4 and is_constant and is_uniform_axis
                      else np.zeros(lengths.size))
-    if inside is not None:
-        W[~inside] = 0.0
-    return SplitOperator(grid, W, C, delta, None, theta, inside, f0, order, typical)
+    return SplitOperator(grid, b, up, down, delta, None, theta, inside, f0, order, typical)
 
 
 def temperature(theta, time):
@@ -80,12 +82,6 @@ def temperature(theta, time):
     return checks.number(f"theta({time:g})", theta(time), positive=True,
                          hint="Annealing may approach zero but not reach it; the limit is "
                          "`fpkit.gradient_flow`.")
-
-
-def softened(b):
-    """beta (f - f0) that rises logarithmically above CLIP, so that exp(+-b) and their products stay in
-    range."""
-    return np.where(b > CLIP, CLIP + np.log1p(np.minimum(np.maximum(b, CLIP), 1e30) - CLIP), b)
 
 
 def space_order(lines):
@@ -119,7 +115,7 @@ def _edge_mobility(mobility, grid, axis, x):
 
 
 def _close(field, inside, axis, is_ring):
-    """Conductance 0 on every edge that touches the outside."""
+    """Rate 0 on every edge that touches the outside."""
     after = np.roll(inside, -1, axis)
     both = inside & after
     if not is_ring:
@@ -146,14 +142,14 @@ class _Compiled:
                                                                                     self.value, self.p, f)
         return f
 
-    def edges(self, axis, beta, f0, W, scale):
+    def edges(self, axis, beta, f0, b, scale):
         from . import assembly_kernels as kernels
         is_ring = self.grid.periodic[axis]
         n = self.grid.shape[axis]
-        c = np.empty(self.grid.n_cells // n * (n if is_ring else n - 1))
-        kernel = kernels.edge_conductances_parallel if self.is_parallel else kernels.edge_conductances
-        kernel(self.joined, self.shape, axis, is_ring, self.value, self.p, beta, f0, CLIP, W, scale, c)
-        return c
+        up, down = np.empty((2, self.grid.n_cells // n * (n if is_ring else n - 1)))
+        kernel = kernels.edge_rates_parallel if self.is_parallel else kernels.edge_rates
+        kernel(self.joined, self.shape, axis, is_ring, self.value, self.p, (beta, f0, scale), b, up, down)
+        return up, down
 
 
 class _BlackBox:
@@ -167,27 +163,20 @@ class _BlackBox:
         self.f = np.asarray(self.potential(self.grid.points), float)
         return self.f.ravel()
 
-    def edges(self, axis, beta, f0, W, scale):
+    def edges(self, axis, beta, f0, b, scale):
         grid, is_ring = self.grid, self.grid.periodic[axis]
-        x = self.x[axis]
+        x, b = self.x[axis], b.reshape(grid.shape)
         n = grid.shape[axis] - (0 if is_ring else 1)
         lines = list(grid.centres)
         lines[axis] = ((x[1:] + x[:-1]) / 2)[:n]
         middle = np.asarray(self.potential(np.stack(np.meshgrid(*lines, indexing="ij"), axis=-1)), float)
-        a = np.take(self.f, np.arange(n), axis)
-        b = np.take(np.roll(self.f, -1, axis), np.arange(n), axis)
-        known = np.isfinite(a) & np.isfinite(b)
-        middle = np.where(known & np.isfinite(middle), middle, np.where(known, (a + b) / 2, f0))
-        a, b = np.where(known, a, f0), np.where(known, b, f0)
-        steep = float(beta * np.max(np.maximum(np.abs(a - middle), np.abs(b - middle)))) if n else 0.0
-        pieces = int(min(max(1, np.ceil(steep / 2)), 64))
-        nodes, weights = np.polynomial.legendre.leggauss(4)
-        highest = np.maximum(np.maximum(a, b), middle)
-        mean = np.zeros_like(a)
-        for s in range(pieces):
-            for z, w in zip(nodes, weights):
-                y = (s + (1 + z) / 2) / pieces
-                f = a * (1 - y) * (1 - 2 * y) + middle * 4 * y * (1 - y) + b * y * (2 * y - 1)
-                mean += w / (2 * pieces) * np.exp(beta * (f - highest))
+        left, right = (np.take(np.roll(b, -k, axis), np.arange(n), axis).ravel() for k in (0, 1))
+        middle = (beta * (middle - f0)).ravel()
+        middle = np.where(np.isfinite(middle), middle, (left + right) / 2)
+        steep = float(np.maximum(np.abs(left - middle), np.abs(right - middle)).max(initial=0.0))
+        parabola = lambda s: np.stack([left * (1 - y) * (1 - 2 * y) + middle * 4 * y * (1 - y)
+                                       + right * y * (2 * y - 1) for y in s])
+        logs = log_mean_exp(parabola, int(min(max(1, np.ceil(steep / 2)), 64)))
         lengths = np.diff(x)[:n].reshape([-1 if k == axis else 1 for k in range(grid.ndim)])
-        return (scale * np.exp(-softened(beta * (highest - f0))) / (mean * lengths)).ravel()
+        lengths = np.broadcast_to(lengths, [n if k == axis else m for k, m in enumerate(grid.shape)]).ravel()
+        return scale / lengths * np.exp(left - logs), scale / lengths * np.exp(right - logs)

@@ -1,24 +1,23 @@
-"""Potential on the nodes, conductances of the edges between them, means over cells: loops over blocks of
-points.
+"""Potential on the nodes and rates of the edges between them: loops over blocks of points.
 
 The potential comes as a block function value(X[d, m], p, out[m]) (see core.compilation), so these kernels
 compile once for all.
 """
+import math
+
 import numpy as np
 from numba import boolean, int64, njit, prange, types
 
 from ...core.compilation import SIGNATURES, kernel
-from ...core.compilation.special import exp, log1p, options
+from ...core.compilation.special import exp, options
 
 BLOCK = 64
 STEEP = 0.25  # largest change of beta f on an edge for Simpson's rule (its error there: 1e-6)
-EXP_STEEP = float(np.exp(STEEP))
-# Gauss points on a piece of an edge, and the change of beta f on the piece that they take with an error of
-# 1e-6
+# Gauss points on a piece of an edge, and the change of beta f on it that they take with an error of 1e-6
 RULES = np.array([[4, 2.2], [6, 5.0]])
 MAX_PIECES = 64
-GAUSS = np.array([[np.pad(a, (0, 6 - int(q))) for a in np.polynomial.legendre.leggauss(int(q))] for q,
-                  _ in RULES])
+GAUSS = np.array([[np.pad(a, (0, 6 - int(q))) for a in np.polynomial.legendre.leggauss(int(q))]
+                  for q, _ in RULES])
 
 _vector = types.Array(types.float64, 1, "C")
 _counts = types.Array(types.int64, 1, "C")
@@ -80,21 +79,18 @@ def node_values_parallel(x, shape, value, p, out):
 
 
 @njit(**options)
-def _exponents(F, beta, f0, clip):
-    """F <- beta (F - f0), logarithmic above clip."""
-    highest = 0.0
+def _rise(F, beta, f0, top):
+    """F <- beta (F - f0) - top."""
     for k in range(F.size):
-        F[k] = beta * (F[k] - f0)
-        highest = F[k] if F[k] > highest else highest
-    if highest > clip:
-        for k in range(F.size):
-            F[k] = clip + log1p(F[k] - clip) if F[k] > clip else F[k]
+        F[k] = beta * (F[k] - f0) - top[k]
 
 
 @njit(**options)
-def _edges(x, shape, axis, is_ring, value, p, beta, f0, clip, W, scale, first_row, last_row, out):
-    """out_e = scale / int exp(beta (f - f0)) over the edge: Simpson where beta |df| < STEEP in the block,
-    else composite Gauss."""
+def _edges(x, shape, axis, is_ring, value, p, numbers, b, rows, up, down):
+    """up_e, down_e = scale exp(b) / int exp(beta (f - f0)) over the edge, b at its first and last node: Simpson
+    where |db| < STEEP in the block, else composite Gauss, with points that crowd at the upper end where the
+    pieces would not do."""
+    beta, f0, scale = numbers
     d = shape.size
     stop = shape[axis] if is_ring else shape[axis] - 1
     n = stop if axis == d - 1 else shape[d - 1]
@@ -109,23 +105,22 @@ def _edges(x, shape, axis, is_ring, value, p, beta, f0, clip, W, scale, first_ro
             begin += shape[a] + 1
     tail = x.size - shape[d - 1] - 1
     ring = stride * shape[axis]
-    for row in range(first_row, last_row):
+    for row in range(rows[0], rows[1]):
         at, position = _place(x, shape, row, axis, X, stop)
         for start in range(0, n, BLOCK):
             m = min(BLOCK, n - start)
             if axis == d - 1:
                 for k in range(m):
                     e = start + k
-                    left[k] = W[at + e]
-                    right[k] = W[at + (e + 1 if e + 1 < shape[axis] else 0)]
+                    left[k] = b[at + e]
+                    right[k] = b[at + (e + 1 if e + 1 < shape[axis] else 0)]
                     base[k] = x[begin + e]
                     length[k] = x[begin + e + 1] - base[k]
                     X[axis, k] = base[k] + 0.5 * length[k]
             else:
-                here, there = W[at + start:at + start + m], at + start + stride - (ring if position
-                                                                                   + 1 == shape[axis] else 0)
-                beyond, low, size = W[there:there + m], x[begin + position], x[begin + position
-                                                                               + 1] - x[begin + position]
+                there = at + start + stride - (ring if position + 1 == shape[axis] else 0)
+                here, beyond = b[at + start:at + start + m], b[there:there + m]
+                low, size = x[begin + position], x[begin + position + 1] - x[begin + position]
                 for k in range(m):
                     left[k], right[k] = here[k], beyond[k]
                     X[d - 1, k] = x[tail + start + k]
@@ -134,60 +129,74 @@ def _edges(x, shape, axis, is_ring, value, p, beta, f0, clip, W, scale, first_ro
             for k in range(m, BLOCK):                # lanes beyond the end repeat the last one
                 left[k], right[k], base[k], length[k] = left[m - 1], right[m - 1], base[m - 1], length[m - 1]
                 X[d - 1, k], X[axis, k] = X[d - 1, m - 1], X[axis, m - 1]
-            value(X, p, F)
-            n_steep = 0
-            for k in range(BLOCK):
-                n_steep += 1 if (left[k] > EXP_STEEP * right[k]) or (right[k] > EXP_STEEP * left[k]) else 0
             steep = 0.0
-            if n_steep > 0:
-                ratio = 1.0
-                for k in range(BLOCK):
-                    ratio = max(ratio, left[k] / right[k], right[k] / left[k])
-                steep = np.log(ratio)
-            if steep < STEEP:
-                _exponents(F, beta, f0, clip)
-                for k in range(m):
-                    out[row * n + start + k] = 6 * scale / (length[k]
-                                                            * (1 / left[k] + 4 * exp(F[k]) + 1 / right[k]))
-                continue
-            rule = 0 if steep <= RULES[0, 1] else 1
-            q, reach = int(RULES[rule, 0]), RULES[rule, 1]
-            pieces = min(int(steep / reach) + 1, MAX_PIECES) if steep < 1e6 else MAX_PIECES
             for k in range(BLOCK):
-                acc[k] = 0.0
-                top[k] = min(left[k], right[k])
-            for s in range(pieces):
-                for g in range(q):
-                    fraction = (s + (1 + GAUSS[rule, 0, g]) / 2) / pieces
-                    weight = GAUSS[rule, 1, g] / (2 * pieces)
-                    for k in range(BLOCK):
-                        X[axis, k] = base[k] + fraction * length[k]
-                    value(X, p, F)
-                    _exponents(F, beta, f0, clip)
-                    for k in range(BLOCK):
-                        acc[k] += weight * (top[k] * exp(F[k]))
+                top[k] = left[k] if left[k] > right[k] else right[k]
+                low = left[k] + right[k] - top[k]
+                steep = top[k] - low if top[k] - low > steep else steep
+            if steep < STEEP:
+                value(X, p, F)
+                _rise(F, beta, f0, top)
+                for k in range(BLOCK):
+                    low = exp(left[k] + right[k] - 2 * top[k])
+                    acc[k] = scale / (length[k] * ((1 + 4 * exp(F[k]) + low) / 6))
+                    F[k] = low * acc[k]
+            else:
+                _steep_means(X, F, axis, value, p, (beta, f0, steep), left, right, base, length, top, acc)
+                for k in range(BLOCK):
+                    acc[k] = scale / (length[k] * (acc[k] + 1e-280))
+                    F[k] = exp(left[k] + right[k] - 2 * top[k]) * acc[k]
             for k in range(m):
-                out[row * n + start + k] = scale * top[k] / (length[k] * acc[k])
+                is_down = left[k] > right[k]         # the upper end has the full rate, the lower one the other
+                up[row * n + start + k] = acc[k] if is_down else F[k]
+                down[row * n + start + k] = F[k] if is_down else acc[k]
 
 
-@kernel(types.void(_vector, _counts, int64, boolean, _value, _vector, types.float64, types.float64,
-                   types.float64, _vector,
-                   types.float64, _vector))
-def edge_conductances(x, shape, axis, is_ring, value, p, beta, f0, clip, W, scale, out):
-    """out (..., n_axis - 1 or n_axis, ...) = scale / int exp(beta (f - f0)) over each edge along `axis`,
-    logarithmic above clip; W = exp(-beta (f - f0)) on nodes."""
-    _edges(x, shape, axis, is_ring, value, p, beta, f0, clip, W, scale, 0, _rows(shape, axis, is_ring), out)
+@njit(**options)
+def _steep_means(X, F, axis, value, p, numbers, left, right, base, length, top, acc):
+    """acc = means of exp(beta (f - f0) - top) over the edges of a block."""
+    beta, f0, steep = numbers
+    rule = 0 if steep <= RULES[0, 1] else 1
+    q, reach = int(RULES[rule, 0]), RULES[rule, 1]
+    pieces = min(int(steep / reach) + 1, MAX_PIECES) if steep < 1e6 else MAX_PIECES
+    # beyond, all the weight stands in a layer of width length/steep below the upper end: y^power from there
+    power = max(3.0, math.log(steep) / 4.6) if steep > reach * MAX_PIECES else 1.0
+    for k in range(BLOCK):
+        acc[k] = 0.0
+    for s in range(pieces):
+        for g in range(q):
+            fraction = (s + (1 + GAUSS[rule, 0, g]) / 2) / pieces
+            weight = GAUSS[rule, 1, g] / (2 * pieces)
+            if power > 1.0:
+                weight *= power * fraction ** (power - 1)
+                fraction = fraction ** power
+            for k in range(BLOCK):
+                place = 1 - fraction if power > 1.0 and right[k] > left[k] else fraction
+                X[axis, k] = base[k] + place * length[k]
+            value(X, p, F)
+            _rise(F, beta, f0, top)
+            for k in range(BLOCK):
+                acc[k] += weight * exp(F[k])
 
 
-@kernel(types.void(_vector, _counts, int64, boolean, _value, _vector, types.float64, types.float64,
-                   types.float64, _vector,
-                   types.float64, _vector), parallel=True)
-def edge_conductances_parallel(x, shape, axis, is_ring, value, p, beta, f0, clip, W, scale, out):
+_edge_types = (_vector, _counts, int64, boolean, _value, _vector, types.UniTuple(types.float64, 3), _vector, _vector,
+               _vector)
+
+
+@kernel(types.void(*_edge_types))
+def edge_rates(x, shape, axis, is_ring, value, p, numbers, b, up, down):
+    """up, down (..., n_axis - 1 or n_axis, ...) = scale exp(b) / int exp(beta (f - f0)) over each edge along
+    `axis`, with b = beta (f - f0) at its first and its last node; numbers: beta, f0, scale."""
+    _edges(x, shape, axis, is_ring, value, p, numbers, b, (0, _rows(shape, axis, is_ring)), up, down)
+
+
+@kernel(types.void(*_edge_types), parallel=True)
+def edge_rates_parallel(x, shape, axis, is_ring, value, p, numbers, b, up, down):
     rows = _rows(shape, axis, is_ring)
     n_jobs = min(rows, 64)
     for job in prange(n_jobs):
-        _edges(x, shape, axis, is_ring, value, p, beta, f0, clip, W, scale, job * rows // n_jobs,
-               (job + 1) * rows // n_jobs, out)
+        _edges(x, shape, axis, is_ring, value, p, numbers, b, (job * rows // n_jobs, (job + 1) * rows // n_jobs),
+               up, down)
 
 
 @njit(**options)

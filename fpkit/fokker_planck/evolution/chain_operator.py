@@ -15,112 +15,107 @@ from .split_operator import SplitOperator
 
 if TYPE_CHECKING:
     from ...core.grid import Grid
+    from ..discretisation.chain import Chain
+
+LARGEST = 460.0                            # log of the largest rate: sums and products with steps stay in range
 
 
 class ReversibleChain(Protocol):
-    """What the evolution asks of a chain: `FokkerPlanck`, or samples of a landscape.
+    """What the evolution asks of a diffusion: `FokkerPlanck`, or samples of a landscape.
 
     Attributes
     ----------
-    log_mass : ndarray (n_cells,)
-        log of the stationary masses, -inf for cells that are not states.
-    edges, log_conductance : ndarray (n_edges, 2), (n_edges,)
-        Pairs of flat cells, and log of mass times rate.
-    killing : ndarray (n_cells,) or None
-        Rate of absorption times mass.
+    chain : Chain
+        Masses, conductances and killing, in raw logarithms.
+    cell_log_mass : ndarray, shape grid.shape
+        log of int exp(-beta (f - f0)) over the cells, -inf outside.
     nodes_are_cells : bool
-        True where a cell probability is node mass times node value, False where cell averages are read from
+        True where a cell probability is the probability of its node, False where cell averages are read from
         node values.
     """
     grid: Grid
     inside: np.ndarray
     theta: float
+    potential: Any
     mobility: Any
     scheme: str
     absorbing: Any
+    f0: float
     nodes_are_cells: bool
 
     @property
-    def log_mass(self) -> np.ndarray: ...
+    def chain(self) -> Chain: ...
     @property
-    def edges(self) -> np.ndarray: ...
-    @property
-    def log_conductance(self) -> np.ndarray: ...
-    @property
-    def killing(self) -> np.ndarray | None: ...
+    def cell_log_mass(self) -> np.ndarray: ...
 
 
 class GraphOperator(SplitOperator):
     """A chain whose edges leave the axes: unsplit steps only."""
     is_split = False
 
-    def __init__(self, grid, W, pairs, c, killing, theta, inside):
-        super().__init__(grid, W, [], [], killing, theta, inside, order=2)
-        self.pairs, self.c = pairs, c
+    def __init__(self, grid, b, edges, killing, theta, inside, f0):
+        super().__init__(grid, b, [], [], [], killing, theta, inside, f0, order=2)
+        self._edges = edges
 
     def edges(self):
-        return self.pairs[:, 0], self.pairs[:, 1], self.c
+        return self._edges
 
-    def sweep(self, v, axis, dt, mode):
+    def sweep(self, p, axis, dt, mode):
         raise NotImplementedError("a chain with edges across the axes does not split into lines")
 
 
 def chain_lines(diffusion: ReversibleChain, order=4):
     """`SplitOperator` of a chain as it is."""
-    chain, is_ours = diffusion, diffusion.scheme == "recommended"
-    if is_ours:  # point masses: committor and cell masses are slow in strong drift
-        chain = diffusion.with_scheme("quadrature/node")
+    is_ours = diffusion.scheme == "recommended"
+    # point masses: committor and cell masses are slow in strong drift
+    chain = diffusion.with_scheme("quadrature/node").chain if is_ours else diffusion.chain
     grid, theta = diffusion.grid, float(diffusion.theta)
-    log_mass = np.asarray(chain.log_mass, float).ravel()
-    inside = np.isfinite(log_mass)
-    top = log_mass[inside].max()
-    W = np.exp(np.where(inside, log_mass - top, -np.inf))
-    if not grid.is_uniform:
-        W /= (grid.volumes / grid.volumes.mean()).ravel()
-    c = np.exp(np.asarray(chain.log_conductance, float) - top)
-    killing = chain.killing
-    if killing is not None:
-        killing = np.where(inside, np.nan_to_num(np.asarray(killing, float)) * np.exp(-top), 0.0)
-        killing = [killing] + [None] * (grid.ndim - 1)
-    pairs = np.asarray(chain.edges).reshape(-1, 2)
+    inside = np.isfinite(chain.log_mass)
+    b = np.where(inside, np.log(grid.volumes).ravel() - chain.log_mass - chain.shift, 0.0)
+    I, J = chain.edges.T
+    rates = (I, J, *(np.exp(np.minimum(chain.log_cond - chain.log_mass[k], LARGEST)) for k in (I, J)))
+    killing = None
+    if chain.log_ground is not None:
+        killing = np.exp(np.where(inside, np.minimum(chain.log_ground + np.where(inside, -chain.log_mass, 0.0),
+                                                     LARGEST), -np.inf))
     inside = None if inside.all() else inside
-    C = _along_axes(grid, pairs, c)
-    if C is None:
-        lines = GraphOperator(grid, W, pairs, c, killing, theta, inside)
-        lines.nodes_are_cells = diffusion.nodes_are_cells
-        return lines
-    mobility, has_order_4 = np.ones(grid.ndim), False
-    if diffusion.mobility is not None and not callable(diffusion.mobility):
-        m = np.asarray(diffusion.mobility, float)
-        mobility = np.broadcast_to(np.diag(m) if m.ndim == 2 else m, (grid.ndim,)).astype(float)
-    if is_ours and order == 4 and not callable(diffusion.mobility) and grid.is_uniform:
-        has_order_4 = True
-    delta = [np.full(n, h**2 / (12 * theta * m) if has_order_4 else 0.0) for n, h,
-             m in zip(grid.shape, grid.h, mobility)]
-    lines = SplitOperator(grid, W, C, delta, killing, theta, inside, order=4 if has_order_4 else 2,
-                          mobility=mobility)
+    fields = _along_axes(grid, *rates)
+    if fields is None:
+        lines = GraphOperator(grid, b, rates, killing, theta, inside, diffusion.f0)
+    else:
+        mobility = np.ones(grid.ndim)
+        if diffusion.mobility is not None and not callable(diffusion.mobility):
+            m = np.asarray(diffusion.mobility, float)
+            mobility = np.broadcast_to(np.diag(m) if m.ndim == 2 else m, (grid.ndim,)).astype(float)
+        has_order_4 = is_ours and order == 4 and not callable(diffusion.mobility) and grid.is_uniform
+        delta = [np.full(n, h**2 / (12 * theta * m) if has_order_4 else 0.0)
+                 for n, h, m in zip(grid.shape, grid.h, mobility)]
+        lines = SplitOperator(grid, b, *fields, delta, killing, theta, inside, diffusion.f0,
+                              order=4 if has_order_4 else 2, mobility=mobility)
     lines.nodes_are_cells = diffusion.nodes_are_cells
     return lines
 
 
-def _along_axes(grid, pairs, c):
-    """Conductances axis by axis (see Lines.C), or None when an edge leaves the axes."""
-    a, b = (np.array(np.unravel_index(pairs[:, k], grid.shape)) for k in (0, 1))
+def _along_axes(grid, I, J, up, down):
+    """Rates axis by axis (see `SplitOperator.up`), or None when an edge leaves the axes."""
+    a, b = (np.array(np.unravel_index(k, grid.shape)) for k in (I, J))
     step = b - a
     if (np.count_nonzero(step, axis=0) != 1).any():
         return None
-    out = []
+    forth, back = [], []
     used = 0
     for axis, n in enumerate(grid.shape):
         is_ring = grid.periodic[axis]
-        field = np.zeros([k - (1 if j == axis and not is_ring else 0) for j, k in enumerate(grid.shape)])
-        for size, place in ((1, a[axis]), (-1, b[axis]),
-                            *(((n - 1, np.full(a.shape[1], n - 1)), (1 - n, np.full(a.shape[1], n - 1)))
-                              if is_ring and n > 2 else ())):
+        fields = np.zeros((2, *(k - (1 if j == axis and not is_ring else 0) for j, k in enumerate(grid.shape))))
+        around = [(n - 1, False), (1 - n, True)] if is_ring and n > 2 else []
+        for size, is_forth in [(1, True), (-1, False), *around]:
             pick = step[axis] == size
             at = a[:, pick].copy()
-            at[axis] = place[pick]
-            field[tuple(at)] += c[pick]
+            # the edge belongs to its lower node, or to the last one of a ring
+            at[axis] = n - 1 if abs(size) > 1 else np.minimum(at[axis], b[axis, pick])
+            fields[0][tuple(at)] += (up if is_forth else down)[pick]
+            fields[1][tuple(at)] += (down if is_forth else up)[pick]
             used += int(pick.sum())
-        out.append(field.ravel())
-    return out if used == c.size else None
+        forth.append(fields[0].ravel())
+        back.append(fields[1].ravel())
+    return (forth, back) if used == up.size else None

@@ -1,14 +1,18 @@
 """Implicit solves of the whole grid, for times at which split steps are held back by the local relaxation.
 
-(D + tau (K + killing)) v = r on the graph of nodes. Three ways, chosen by size: elimination without
-subtraction in a band (exact at any tau: what metastable times need), sparse LU, and conjugate gradients with
-an aggregation multigrid.
+(1 + tau (Q' + killing)) p = r on the graph of nodes, Q' the rates of the edges. Three ways, chosen by size:
+elimination without subtraction in a band (exact at any tau: what metastable times need), sparse LU, and
+conjugate gradients with an aggregation multigrid.
 """
 from __future__ import annotations
 
 import numpy as np
+from scipy.sparse import coo_matrix, csr_matrix
+from scipy.sparse.csgraph import reverse_cuthill_mckee
+from scipy.sparse.linalg import splu
 
 from ...core.logarithms import dot
+from ..solvers.aggregation import AggregationMultigrid
 from .sweep_kernels import GAMMA, KAPPA
 
 BAND_ENTRIES = 4_000_000  # N times bandwidth up to which elimination in a band is the quickest
@@ -16,33 +20,34 @@ LU_NODES_2D, LU_NODES_3D = 512**2, 22**3
 MAX_FACTORS = 3
 # half the fill
 LU_OPTIONS = dict(permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options=dict(SymmetricMode=True))
+HIGHEST = 1000.0           # beta (f - f0) up to which the multigrid's symmetric form, p exp(b/2), is in range
+HEAVIEST = 300.0           # log of the largest weight in the norm of the conjugate residuals
 
 
 class Graph:
-    """Nodes inside the domain, their masses, edges and killing, in an order with a small bandwidth."""
+    """Nodes inside the domain, their edges with the rates both ways and their killing, in an order with a small
+    bandwidth."""
 
-    def __init__(self, D, I, J, c, killing=None, shape=None, inside=None, has_rings=False):
-        keep = c > 0
-        I, J, c = I[keep], J[keep], c[keep]
-        self.ids = self._ordered(inside, I, J, D.size, shape, has_rings)
-        place = np.full(D.size, -1)
+    def __init__(self, lines):
+        I, J, up, down = lines.edges()
+        keep = up + down > 0
+        I, J, self.up, self.down = I[keep], J[keep], up[keep], down[keep]
+        self.shape, self.ndim = lines.shape, len(lines.shape)
+        has_order = lines.is_split and not any(lines.periodic)
+        self.ids = self._ordered(lines.inside, I, J, lines.b.size, has_order)
+        place = np.full(lines.b.size, -1)
         place[self.ids] = np.arange(self.ids.size)
-        self.N = self.ids.size
-        self.D = D[self.ids]
-        self.I, self.J, self.c = place[I], place[J], c
-        self.killing = None if killing is None else killing[self.ids]
-        self.band = int(np.abs(self.I - self.J).max()) if c.size else 1
-        self.shape = shape
-        self.ndim = 1 if shape is None else len(shape)
+        self.N, self.b = self.ids.size, lines.b[self.ids]
+        self.I, self.J = place[I], place[J]
+        self.killing = None if lines.killing is None else lines.killing[self.ids]
+        self.band = int(np.abs(self.I - self.J).max()) if I.size else 1
 
-    @staticmethod
-    def _ordered(inside, I, J, n, shape, has_rings):
+    def _ordered(self, inside, I, J, n, has_order):
         """Ids of the nodes: longest axis slowest, or reverse Cuthill-McKee where there is no such order."""
-        if shape is not None and not has_rings:
-            ids = np.arange(n).reshape(shape).transpose(np.argsort(shape, kind="stable")[::-1]).ravel()
+        if has_order:
+            order = np.argsort(self.shape, kind="stable")[::-1]
+            ids = np.arange(n).reshape(self.shape).transpose(order).ravel()
             return ids if inside is None else ids[inside[ids]]
-        from scipy.sparse import coo_matrix
-        from scipy.sparse.csgraph import reverse_cuthill_mckee
         ids = np.arange(n) if inside is None else np.flatnonzero(inside)
         place = np.full(n, -1)
         place[ids] = np.arange(ids.size)
@@ -52,92 +57,101 @@ class Graph:
         return ids[reverse_cuthill_mckee(graph, symmetric_mode=True)]
 
     @property
-    def largest_rate(self):
-        rates = np.bincount(self.I, self.c, self.N) + np.bincount(self.J, self.c, self.N)
-        return float((rates / self.D).max())
+    def leaving(self):
+        """Sum of the rates that lead away from each node."""
+        return np.bincount(self.I, self.up, self.N) + np.bincount(self.J, self.down, self.N)
 
     @property
     def method(self):
         """'band', 'lu' or 'multigrid': what a solve of this size uses."""
         if self.N * self.band <= BAND_ENTRIES:
             return "band"
-        return "lu" if (LU_NODES_2D if self.ndim < 3 else LU_NODES_3D) >= self.N else "multigrid"
+        return "lu" if self.N <= (LU_NODES_2D if self.ndim < 3 else LU_NODES_3D) else "multigrid"
 
     def factors(self, tau):
-        """An object whose `solve(r)` gives v for node values r of the whole grid."""
+        """An object whose `solve(r)` gives p for node values r of the whole grid."""
         return {"band": _Band, "lu": _LU, "multigrid": _Multigrid}[self.method](self, tau)
 
     def excess(self, tau):
-        return self.D.copy() if self.killing is None else self.D + tau * self.killing
-
-    def scaled(self, tau):
-        """D^-1/2 (D + tau K) D^-1/2 in CSR form and sqrt(D)."""
-        from scipy.sparse import csr_matrix
-        root = np.sqrt(self.D)
-        g = tau * self.c / (root[self.I] * root[self.J])
-        d = self.excess(tau) / self.D + tau * (np.bincount(self.I, self.c, self.N)
-                                               + np.bincount(self.J, self.c, self.N)) / self.D
-        k = np.arange(self.N)
-        return csr_matrix((np.r_[-g, -g, d], (np.r_[self.I, self.J, k], np.r_[self.J, self.I, k])),
-                          shape=(self.N, self.N)), root
+        return np.ones(self.N) if self.killing is None else 1 + tau * self.killing
 
 
-class _Band:
-    def __init__(self, graph, tau):
-        from ..solvers.band_kernels import band_factors
-        low, high = np.minimum(graph.I, graph.J), np.maximum(graph.I, graph.J)
-        b = max(graph.band, 1)
-        self.U = np.bincount(low * b + (high - low - 1), tau * graph.c, graph.N * b).reshape(graph.N, b)
-        self.pivot = np.empty(graph.N)
+class _Factors:
+    """A solve on the nodes of a graph, given and returned on the whole grid."""
+
+    def __init__(self, graph):
         self.ids = graph.ids
-        band_factors(self.U, graph.excess(tau), self.pivot)
 
     def solve(self, r):
-        from ..solvers.band_kernels import band_solve
-        y = r[self.ids]
-        band_solve(self.U, self.pivot, y)
         out = np.zeros_like(r)
-        out[self.ids] = y
+        out[self.ids] = self.solved(r[self.ids])
         return out
 
 
-class _LU:
+class _Band(_Factors):
     def __init__(self, graph, tau):
-        from scipy.sparse.linalg import splu
-        A, self.root = graph.scaled(tau)
-        self.ids = graph.ids
+        super().__init__(graph)
+        from ..solvers.band_kernels import band_factors
+        is_forth, b = graph.I < graph.J, max(graph.band, 1)
+        at = np.minimum(graph.I, graph.J) * b + np.abs(graph.J - graph.I) - 1
+        self.forth, self.back = (np.bincount(at, tau * np.where(is_forth == k, graph.up, graph.down),
+                                             graph.N * b).reshape(graph.N, b) for k in (True, False))
+        self.pivot = np.empty(graph.N)
+        band_factors(self.forth, self.back, graph.excess(tau), self.pivot)
+
+    def solved(self, y):
+        from ..solvers.band_kernels import band_solve
+        band_solve(self.forth, self.back, self.pivot, y)
+        return y
+
+
+class _LU(_Factors):
+    def __init__(self, graph, tau):
+        super().__init__(graph)
+        k = np.arange(graph.N)
+        A = csr_matrix((np.r_[-tau * graph.up, -tau * graph.down, graph.excess(tau) + tau * graph.leaving],
+                        (np.r_[graph.J, graph.I, k], np.r_[graph.I, graph.J, k])), shape=(graph.N, graph.N))
         self.lu = splu(A.tocsc(), **LU_OPTIONS)
 
-    def solve(self, r):
-        out = np.zeros_like(r)
-        out[self.ids] = self.lu.solve(r[self.ids] / self.root) / self.root
-        return out
+    def solved(self, y):
+        return self.lu.solve(y)
 
 
-class _Multigrid:
+class _Multigrid(_Factors):
     def __init__(self, graph, tau):
-        from ..solvers.aggregation import AggregationMultigrid
-        A, self.root = graph.scaled(tau)
-        self.ids = graph.ids
+        super().__init__(graph)
+        if graph.b.max() > HIGHEST:
+            raise ValueError(f"unsplit steps on {graph.N} nodes know beta f up to {HIGHEST:g} above its minimum, got "
+                             f"{graph.b.max():.3g}; mask the heights out or take a coarser grid.")
+        self.root = np.exp(-graph.b / 2)
+        g, k = tau * np.sqrt(graph.up * graph.down), np.arange(graph.N)
+        A = csr_matrix((np.r_[-g, -g, graph.excess(tau) + tau * graph.leaving],
+                        (np.r_[graph.I, graph.J, k], np.r_[graph.J, graph.I, k])), shape=(graph.N, graph.N))
         self.hierarchy = AggregationMultigrid(A, self.root, graph.ids, graph.shape)
 
-    def solve(self, r):
-        out = np.zeros_like(r)
-        out[self.ids] = self.hierarchy.solve(r[self.ids] / self.root, 1e-11)[0] / self.root
-        return out
+    def solved(self, y):
+        return self.hierarchy.solve(y / self.root, 1e-11)[0] * self.root
 
 
 class ImplicitStep:
     """Unsplit steps. Factors are kept by step size, so that steps on a ladder reuse them.
 
-    Order 4: dv/dt = -A v, A = sum over the axes of M^-1 K, the same operator as in the split steps. It lies
-    between D^-1 K and 3 D^-1 K, so the solve with D + tau K is a preconditioner with a spectrum in [1, 3]: a
-    few conjugate residual steps.
+    Order 4: dp/dt = -A p, A = sum over the axes of D M^-1 K D^-1, the same operator as in the split steps. It
+    lies between the rates of order 2 and three times these, so the solve with them is a preconditioner with a
+    spectrum in [1, 3]: a few conjugate residual steps.
     """
 
-    def __init__(self, graph, operator=None, positive=False):
-        self.graph, self.operator, self.positive = graph, operator, positive
+    def __init__(self, graph, operator=None, positive=False, weight=None):
+        self.graph, self.operator, self.positive, self.weight = graph, operator, positive, weight
         self.kept, self.n_factors, self.n_solves, self.drift = {}, 0, 0, 1.0
+
+    @staticmethod
+    def of(lines, positive):
+        """The step of the whole chain of `lines`."""
+        is_order_4 = any((d > 0).any() for d in lines.delta)
+        # the norm in which A is symmetric, 1/D, as far up as it is in range
+        weight = np.exp(np.minimum(lines.b, HEAVIEST))
+        return ImplicitStep(Graph(lines), lines.operator if is_order_4 and not positive else None, positive, weight)
 
     def _factors(self, tau):
         if tau not in self.kept:
@@ -147,50 +161,51 @@ class ImplicitStep:
             self.n_factors += 1
         return self.kept[tau]
 
-    def step(self, v, dt, accuracy, D):
-        """One SDIRK2 step (backward Euler when positive); D: node masses, 0 outside; `accuracy`: L1 error
-        allowed in a solve."""
-        before = dot(D, v)
+    def step(self, p, dt, accuracy):
+        """One SDIRK2 step (backward Euler when positive); `accuracy`: L1 error allowed in a solve."""
+        before = p.sum()
         if self.positive:
-            new = self._solve(v, dt, accuracy, D)
+            new = self._solve(p, dt, accuracy)
         else:
-            y = self._solve(v, GAMMA * dt, accuracy, D)
-            # S w with w = v + KAPPA (y - v) as the difference of two solves of positive data: S v = y is
+            y = self._solve(p, GAMMA * dt, accuracy)
+            # S w with w = p + KAPPA (y - p) as the difference of two solves of positive data: S p = y is
             # known already
-            new = (1 - KAPPA) * y + KAPPA * self._solve(y, GAMMA * dt, accuracy, D)
+            new = (1 - KAPPA) * y + KAPPA * self._solve(y, GAMMA * dt, accuracy)
         if self.graph.killing is None and before != 0:
-            kept = dot(D, new) / before
+            kept = new.sum() / before
             self.drift *= kept
             new /= kept
         return new
 
-    def _solve(self, b, tau, accuracy, D):
-        """(1 + tau A)^-1 b by conjugate residuals, preconditioned and measured by the solve with D + tau
-        K."""
+    def _solve(self, b, tau, accuracy):
+        """(1 + tau A)^-1 b by conjugate residuals, preconditioned and measured by the solve with the rates of
+        order 2."""
         factors = self._factors(tau)
-        x = factors.solve(D * b)
+        x = factors.solve(b)
         self.n_solves += 1
         if self.operator is None:
             return x
-        # D + tau K times the first guess is D b, so the first residual is the difference of the two operators
-        r = factors.solve(D * (b - x - tau * self.operator(x)))
+        # 1 + tau times these rates, applied to the first guess, is b, so the first residual is the difference
+        # of the two operators
+        r = factors.solve(b - x - tau * self.operator(x))
         directions = []
         last = np.inf
         for _ in range(25):
-            weighted = D * r
+            weighted = self.weight * r
             size = np.sqrt(dot(weighted, r))
             # what no longer shrinks is rounding
-            if np.abs(weighted).sum() <= accuracy or not size < 0.8 * last:
+            if np.abs(r).sum() <= accuracy or not size < 0.8 * last:
                 break
             last = size
             p = r.copy()
-            q = factors.solve(D * (p + tau * self.operator(p)))
+            q = factors.solve(p + tau * self.operator(p))
             self.n_solves += 1
+            weighted = self.weight * q
             for p_old, q_old, norm in directions:
-                a = dot(D * q_old, q) / norm
+                a = dot(weighted, q_old) / norm
                 q -= a * q_old
                 p -= a * p_old
-            weighted = D * q
+            weighted = self.weight * q
             norm = dot(weighted, q)
             if not norm > 0:
                 break

@@ -42,9 +42,9 @@ def kind_of(u0, grid):
                      f"shape {grid.shape}.")
 
 
-def node_start(kind, data, lines, reading):
-    """Node values v (N,), >= 0 with sum D v = 1, and the cell probabilities if they are known (else None)."""
-    grid, mass = lines.grid, lines.mass
+def node_start(kind, data, lines, reading, positive=False):
+    """Node probabilities (N,) with sum one, and the cell probabilities if they are known (else None)."""
+    grid = lines.grid
     if kind == "array":
         P = (data * grid.volumes).ravel()
         if lines.inside is not None:
@@ -54,20 +54,21 @@ def node_start(kind, data, lines, reading):
                                  "change the mask.")
         P = P / P.sum()
         return reading.node_values(P), P
+    P = None
     if kind == "point":
-        u = _point(data, grid, lines.inside)
+        p, P = _point(data, grid, lines.inside, positive or lines.nodes_are_cells)
     elif kind == "gaussian":
-        u = _product(data, grid)
+        p, P = _product(data, grid, positive or lines.nodes_are_cells)
     else:
-        u = _function(data, grid)
+        p = _function(data, grid)
     if lines.inside is not None:
-        u = np.where(lines.inside, u, 0.0)
-    total = u.sum()
+        p = np.where(lines.inside, p, 0.0)
+        P = None if P is None else np.where(lines.inside, P, 0.0)
+    total = p.sum()
     if not total > 0:
         raise ValueError("u0 has no mass on the grid: the start lies outside it or vanishes at every cell "
                          "centre.")
-    u /= total
-    return np.divide(u, mass, out=u, where=mass > 0), None
+    return p / total, None if P is None else P / P.sum()
 
 
 def _array(array, grid):
@@ -101,51 +102,95 @@ def _gaussian(mean, std, grid):
     return grid._wrapped(mean), np.broadcast_to(std, (grid.ndim,)).copy()
 
 
-def _point(point, grid, inside):
-    """Shares of the 2^d cell centres around the point: the mean is exact, the variance too large by at most
-    h^2/4 an axis."""
-    index, weight = np.zeros((1, 0), int), np.ones(1)
-    for axis, (c, n) in enumerate(zip(grid.centres, grid.shape)):
-        i = int(np.searchsorted(c, point[axis], side="right")) - 1
-        if grid.periodic[axis] and not 0 <= i < n - 1:
-            low = c[-1] if i >= n - 1 else c[-1] - (grid.bounds[axis][1] - grid.bounds[axis][0])
-            length = c[0] - c[-1] + grid.bounds[axis][1] - grid.bounds[axis][0]
-            s, pair = (point[axis] - low) / length, (n - 1, 0)
-        elif i < 0 or i >= n - 1:
-            s, pair = 0.0, (max(i, 0), max(i, 0))
-        else:
-            s, pair = (point[axis] - c[i]) / (c[i + 1] - c[i]), (i, i + 1)
-        index = np.concatenate([np.c_[index, np.full(len(index), p)] for p in pair])
-        weight = np.concatenate([weight * (1 - s), weight * s])
-    flat = np.ravel_multi_index(tuple(index.T), grid.shape)
-    u = np.bincount(flat, weight, grid.n_cells)
-    if inside is not None:
-        home = np.ravel_multi_index(grid.locate(point), grid.shape)
-        if not inside[home]:
-            raise ValueError(f"the start point {point.tolist()} lies outside the domain (masked cell); "
-                             "choose a point inside.")
-        if not (u * inside).sum() > 0:
-            u[home] = 1.0
-    return u
+def _point(point, grid, inside, positive):
+    """Shares of the nodes around the point, and its cell.
+
+    Cubic: the shares of four nodes an axis keep the moments up to the third, some of them negative. Linear in
+    positive mode and beside what is masked out: the mean is exact, the variance too large by at most h^2/4.
+    """
+    home = np.ravel_multi_index(grid.locate(point), grid.shape)
+    if inside is not None and not inside[home]:
+        raise ValueError(f"the start point {point.tolist()} lies outside the domain (masked cell); choose a point "
+                         "inside.")
+    P = np.zeros(grid.n_cells)
+    P[home] = 1.0
+    for width in (1,) if positive else (2, 1):
+        p = np.ones(1)
+        for axis in range(grid.ndim):
+            nodes, index = _extended(grid, axis)
+            j = int(np.clip(np.searchsorted(nodes, point[axis], side="right") - 1, 1, nodes.size - 3))
+            four = slice(j - width + 1, j + width + 1)
+            shares = np.polynomial.polynomial.polyval(point[axis] - nodes[j], _lagrange(nodes[four] - nodes[j]).T)
+            p = np.multiply.outer(p, np.bincount(index[four], shares, grid.shape[axis]))
+        p = p.ravel()
+        if inside is None or not p[~inside].any():
+            break
+    if inside is not None and not (p * inside).sum() > 0:
+        p = P.copy()
+    return p, P
 
 
-def _product(data, grid):
-    """Masses of a Gaussian: density times volume at the centres, or integrals over cells where it is
-    narrow."""
+def _extended(grid, axis):
+    """Nodes of an axis with two more at each end, images in the wall or a period on, and the cells that they
+    stand for."""
+    c, (low, high) = grid.centres[axis], grid.bounds[axis]
+    k = np.arange(-2, c.size + 2)
+    if grid.periodic[axis]:
+        index = k % c.size
+        return c[index] + (high - low) * (k // c.size), index
+    index = np.where(k < 0, -1 - k, np.where(k >= c.size, 2 * c.size - 1 - k, k))
+    index = np.clip(index, 0, c.size - 1)                       # a single cell is its own neighbour's image
+    return np.where(k < 0, 2 * low - c[index], np.where(k >= c.size, 2 * high - c[index], c[index])), index
+
+
+def _lagrange(nodes):
+    """Coefficients, lowest first, of the polynomials that are one at a node and zero at the others."""
+    rows = []
+    for k, x in enumerate(nodes):
+        others = np.delete(nodes, k)
+        rows.append(np.polynomial.polynomial.polyfromroots(others) / np.prod(x - others))
+    return np.array(rows)
+
+
+def _product(data, grid, positive):
+    """Node probabilities and cell probabilities of a Gaussian."""
     mean, std = data
-    u = np.ones(1)
+    p = P = np.ones(1)
     for axis in range(grid.ndim):
         period = grid.bounds[axis][1] - grid.bounds[axis][0]
-        images = (-1, 0, 1) if grid.periodic[axis] else (0,)
-        if std[axis] < NARROW * grid.widths[axis].max():
-            z = (grid.edges[axis][:, None] - mean[axis] + period * np.array(images)) / std[axis]
-            line = np.sum([[_between(a, b) for a, b in zip(column[:-1], column[1:])] for column in z.T],
-                          axis=0)
-        else:
-            z = (grid.centres[axis][:, None] - mean[axis] + period * np.array(images)) / std[axis]
+        images = period * np.array((-1, 0, 1) if grid.periodic[axis] else (0,))
+        z = (grid.edges[axis][:, None] - mean[axis] + images) / std[axis]
+        cells = np.sum([[_between(a, b) for a, b in zip(column[:-1], column[1:])] for column in z.T], axis=0)
+        if std[axis] >= NARROW * grid.widths[axis].max():
+            z = (grid.centres[axis][:, None] - mean[axis] + images) / std[axis]
             line = np.exp(-np.minimum(0.5 * z * z, 745.0)).sum(1) * grid.widths[axis]
-        u = np.multiply.outer(u, line)
-    return u.ravel()
+        else:
+            line = cells if positive else sum(_shares(mean[axis] + s, std[axis], grid, axis) for s in images)
+        p, P = np.multiply.outer(p, line), np.multiply.outer(P, cells)
+    return p.ravel(), P.ravel()
+
+
+def _shares(mean, std, grid, axis):
+    """Shares of a narrow Gaussian: its integrals with the cubic through four nodes, exact in its moments up to
+    the third."""
+    nodes, index = _extended(grid, axis)
+    low, high = grid.bounds[axis]
+    out = np.zeros(grid.shape[axis])
+    first = np.searchsorted(nodes, mean - 9 * std) - 1
+    last = np.searchsorted(nodes, mean + 9 * std)
+    for j in range(max(1, first), min(nodes.size - 2, last)):
+        a, b = (max(nodes[j], low) - mean) / std, (min(nodes[j + 1], high) - mean) / std
+        if a >= b:
+            continue
+        left, right = (math.exp(-0.5 * min(z * z, 1400.0)) / math.sqrt(2 * math.pi) for z in (a, b))
+        m0, m1 = _between(a, b), left - right
+        moments = np.array([m0, m1, m0 + a * left - b * right, 2 * m1 + a * a * left - b * b * right])
+        shift = mean - nodes[j]                                  # of (shift + std z)^k
+        powers = [sum(math.comb(k, i) * shift ** (k - i) * std**i * moments[i] for i in range(k + 1))
+                  for k in range(4)]
+        four = slice(j - 1, j + 3)
+        np.add.at(out, index[four], _lagrange(nodes[four] - nodes[j]) @ powers)
+    return out
 
 
 def _between(a, b):

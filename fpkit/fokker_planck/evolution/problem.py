@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from ... import __version__
-from ...core.logarithms import dot
+from ...core.logarithms import dot, log_sum
 from ..discretisation.absorbing_boundary import outside_fractions
 from ..gibbs.cell_masses import spline_knots
+from ..gibbs.cut_cells import domain_rule
 from ..gibbs.quick_masses import LOCAL_ERROR, SUM_ERROR, is_smooth, quick_masses
 from .assembly import assemble, axis_mobility, temperature
 from .chain_operator import chain_lines
-from .reconstruction import chunks
+from .reconstruction import Reconstruction, chunks
 
 
 class Problem:
@@ -69,19 +70,15 @@ class Problem:
         if self.is_split:
             lines = assemble(self, time, order)
             if self._of_masses is None or self.is_moving:
-                self._quick(lines, time)
+                # masses come in one compiled pass, where that is good enough for the sum and nothing better is
+                # there already
+                self._wait, self._of_masses = (time, lines), None
             return lines
         return chain_lines(self.frozen(time), order)
 
     def theta_at(self, time):
         """Temperature at one moment; it may not reach zero."""
         return temperature(self.theta, time)
-
-    def _quick(self, lines, time):
-        """Masses in one compiled pass, where that is good enough for the sum and nothing better is there
-        already."""
-        self._wait = time, lines
-        self._of_masses = None
 
     def _masses(self, time):
         """(log masses (N,), f0, relative errors (N,) or None) at one moment."""
@@ -105,19 +102,22 @@ class Problem:
 
     def _quick_masses(self, lines, time):
         V = self.potential
-        if V.is_black_box or spline_knots(V) is not None or not is_smooth(V):
+        if (V.is_black_box or spline_knots(V) is not None or not is_smooth(V)
+                or domain_rule(V, self.grid) is not None):               # walls that cut cells
             return None
         p = V.p
         if V.is_time_dependent:
             p = np.array(p)
             p[V.time_index] = time
-        inside = lines.W > 0
-        B = -np.log(np.where(inside, lines.W, 1.0)) if lines.inside is not None else -np.log(lines.W)
-        logs, error = quick_masses(V, p, 1 / lines.theta, self.grid, lines.f0, B, float(lines.W.sum()))
+        W = np.exp(-lines.b)
         if lines.inside is not None:
-            logs[~inside], error[~inside] = -np.inf, 0.0
-        wrong = sum(dot(lines.W[part], error[part].astype(float)) for part in chunks(logs.size))
-        if not wrong <= SUM_ERROR[self.grid.ndim] * float(lines.W.sum()):
+            W[~lines.inside] = 0.0
+        total = float(W.sum())
+        logs, error = quick_masses(V, p, 1 / lines.theta, self.grid, lines.f0, lines.b, total)
+        if lines.inside is not None:
+            logs[~lines.inside], error[~lines.inside] = -np.inf, 0.0
+        wrong = sum(dot(W[part], error[part].astype(float)) for part in chunks(logs.size))
+        if not wrong <= SUM_ERROR[self.grid.ndim] * total:
             return None
         return logs, lines.f0, error
 
@@ -135,16 +135,26 @@ class Problem:
         """log of int exp(-beta (f - f0)) over the cells (N,), -inf outside."""
         return self._masses(time)[0]
 
+    def mass_error(self, P, time):
+        """What the stated errors of the cell masses do to the probabilities P, in L1."""
+        error, more = self._masses(time)[2], 0.0
+        if self.is_foreign or error is None and self.parent is not None:
+            return 0.0
+        if error is None:
+            masses = self.frozen(time)._cell_masses
+            error, more = masses.relative_error, masses.total_error
+        return 2 * sum(dot(P[part], error[part].astype(float)) for part in chunks(P.size)) + more
+
     def f0(self, time):
         return self._masses(time)[1]
 
-    def reading_log_mass(self, time):
-        """The same, of the part of each cell that is not absorbed."""
+    def reading(self, lines, time, parts=None):
+        """`Reconstruction` at one moment, by the exact masses of what is not absorbed of each cell."""
         logs = self.log_mass(time)
-        if self.absorbing is None:
-            return logs
-        space = self.frozen(time)._space
-        return np.where(space.states.ravel(), logs + outside_fractions(space), -np.inf)
+        if self.absorbing is not None:
+            space = self.frozen(time)._space
+            logs = np.where(space.states.ravel(), logs + outside_fractions(space), -np.inf)
+        return Reconstruction(lines, logs - (self.f0(time) - lines.f0) / lines.theta, parts)
 
     # functionals
     # ----------------------------------------------------------------------------------------------------
@@ -165,21 +175,13 @@ class Problem:
                 gap += float(np.abs(P[part] - Q[part]).sum())
                 entropy += float((p * (logs - np.log(q))).sum())  # inf where Q underflows and P does not
                 own += float((p * (logs - log_mass[part][at])).sum())
-        return f0 * float(P.sum()) + theta * own, (max(entropy, 0.0) if self.absorbing is None
-                                                   else entropy), 0.5 * gap
+        entropy = max(entropy, 0.0) if self.absorbing is None else entropy
+        return f0 * float(P.sum()) + theta * own, entropy, 0.5 * gap
 
-    def resolution(self, lines):
-        """|sum D / sum G - 1|: how far the nodes' sum of exp(-beta f) is from its integral over the domain;
-        NaN when f moves."""
-        if self.is_moving or not self.is_split:
-            return np.nan
-        logs = self.log_mass(0.0)
-        top = logs.max()
-        volumes = self.grid.volumes.ravel() if not self.grid.is_uniform else float(np.prod(self.grid.h))
-        shift = (self.f0(0.0) - lines.f0) / lines.theta - top
-        total = sum(float(np.exp(logs[part] - top).sum()) for part in chunks(logs.size))
-        nodes = float(lines.W.sum()) * volumes if self.grid.is_uniform else dot(lines.W, volumes)
-        return abs(nodes / total * np.exp(min(max(shift, -700), 700)) - 1)
+    def resolution(self, lines, reading):
+        """log of sum D / sum G: of the nodes' sum of exp(-beta f) over its integral over the domain."""
+        nodes = np.log(lines.masses.sum() * float(self.grid.volumes.mean()))
+        return float(nodes - log_sum(reading.log_mass))
 
     def theta_text(self, times):
         return [self.theta_at(t) for t in times] if callable(self.theta) else float(self.theta)

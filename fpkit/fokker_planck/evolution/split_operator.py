@@ -1,165 +1,229 @@
-"""The reversible chain of a grid as lines: node weights, conductances axis by axis, and steps split into
-lines.
+"""The reversible chain of a grid axis by axis, in rates, and steps split into lines.
 
 This is the evolution scheme of order 4 (NUMERICS of the project, "line quadrature, point masses, order-4
-mass"): every axis shares the node masses D, so that axes split without cross terms and sum D v is kept by
-every sub-step.
+mass"): every axis shares the node masses D = exp(-beta f), so that axes split without cross terms and sum p is
+kept by every sub-step. Only the rates c/D of the edges are held: no exponential of f itself, so that no height
+is out of range.
 """
 from __future__ import annotations
 
 import math
 
 import numpy as np
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from ...core.compilation.kernels import PARALLEL_CELLS
+from ...core.networks import connected_parts
 
-CLIP = 600.0  # beta (f - f0) rises logarithmically above: exp(+-600) and their products stay in range
+UNSEEN = 0.05  # log of a cell's mass over what its nodes see of it, from which it has a pole or a hidden well
+
+REACH_OF_POLE = 8  # cells beside a pole whose masses are completed
 
 
 class SplitOperator:
-    """Node masses and conductances of one potential on one grid at one temperature.
+    """Rates between the nodes (cell centres) of one potential on one grid at one temperature.
 
     Attributes
     ----------
     shape : tuple
-    W : ndarray (N,)
-        exp(-beta (f - f0)) on the nodes (cell centres), 0 outside the domain.
-    D : ndarray (N,)
-        Node masses: W times the cell volume over the mean volume, 1 outside the domain (where every
-        conductance is 0).
-    C : list of ndarray
-        Conductances of axis a, flat from shape (..., n_a - 1, ...) or, on a periodic axis, (..., n_a, ...).
+    b : ndarray (N,)
+        beta (f - f0) on the nodes, 0 outside the domain (where every rate is 0).
+    up, down : list of ndarray
+        Rates along axis a, from a node to the next one and back, flat from shape (..., n_a - 1, ...) or, on a
+        periodic axis, (..., n_a, ...).
     delta : list of ndarray (n_a,)
         h^2/(12 theta mobility) of each edge of a line; zeros for the scheme of order 2.
     mobility : ndarray (ndim,)
         Typical mobility of each axis.
-    killing : list of (ndarray (N,) or None), or None
-        Killing rate times node mass, per axis.
+    killing : ndarray (N,) or None
+        Rate at which each node is absorbed; it acts in the lines of the first axis.
+    inside : ndarray of bool (N,), or None when all nodes are
+    volumes : ndarray (N,) or None
+        Cell volumes over their mean; None on uniform axes.
     x : list of ndarray (n_a + 1,)
         Node positions and one more: the first node a period on, or beyond the wall.
     """
 
     is_split = True
-    nodes_are_cells = False            # True: a cell probability is node mass times node value
+    nodes_are_cells = False            # True: a cell probability is the probability of its node
 
-    def __init__(self, grid, W, C, delta, killing=None, theta=1.0, inside=None, f0=0.0, order=4,
+    def __init__(self, grid, b, up, down, delta, killing=None, theta=1.0, inside=None, f0=0.0, order=4,
                  mobility=None):
         self.mobility = np.ones(grid.ndim) if mobility is None else mobility
         self.grid, self.shape, self.periodic = grid, grid.shape, grid.periodic
-        self.W, self.C, self.delta, self.theta, self.f0, self.order = W, C, delta, theta, f0, order
+        self.b, self.up, self.down, self.delta = b, up, down, delta
+        self.theta, self.f0, self.order = theta, f0, order
         self.killing, self.inside = killing, inside
+        self.volumes = None if grid.is_uniform else (grid.volumes / grid.volumes.mean()).ravel()
         self.x = positions(grid)
-        self.D = W if grid.is_uniform else W * (grid.volumes / grid.volumes.mean()).ravel()
-        if inside is not None:
-            self.D = np.where(inside, self.D, 1.0)
         self.is_plain = killing is None and not any(grid.periodic)
-        self.is_parallel = W.size >= PARALLEL_CELLS
+        self.is_parallel = b.size >= PARALLEL_CELLS
         self._joined = None
+        self._look()
 
     @property
-    def mass(self):
-        """Node masses of the domain, 0 outside: sum(mass * v) is what every step keeps."""
-        return self.D if self.inside is None else np.where(self.inside, self.D, 0.0)
+    def masses(self):
+        """exp(-beta (f - f0)) times the relative volume (N,), 0 outside; it may underflow far up."""
+        D = np.exp(-self.b)
+        if self.volumes is not None:
+            D *= self.volumes
+        if self.inside is not None:
+            D[~self.inside] = 0.0
+        return D
 
-    def with_order(self, order):
-        """The same chain with the plain node masses (order 2), or itself."""
-        if order == self.order:
-            return self
-        return SplitOperator(self.grid, self.W, self.C, [np.zeros_like(d) for d in self.delta], self.killing,
-                     self.theta, self.inside, self.f0, order, self.mobility)
+    def take_cell_masses(self, jump):
+        """Nodes at a pole or in a well that no neighbour sees take the mass of their cell; True if there are any.
 
-    def _around(self, axis):
+        Point masses are the better ones wherever drift matters. But a pole x^-0.8 at a wall, or a well narrower
+        than a cell, holds several times what its node says. In one dimension any node that lies below its
+        neighbours may be one, in more only those at a wall, where the rates along it keep their ratios.
+
+        Parameters
+        ----------
+        jump : ndarray (N,)
+            log of the mass of a cell over what its node says.
+        """
+        b, jump = self.b.reshape(self.shape), jump.reshape(self.shape)
+        inside = np.ones(self.shape, bool) if self.inside is None else self.inside.reshape(self.shape)
+        lowest, is_pole, seen = [], np.zeros(self.shape, bool), np.zeros(self.shape)
+        for axis, is_ring in enumerate(self.periodic):
+            rises, closed = [], []
+            for step in (1, -1):
+                is_open = np.roll(inside, step, axis) & inside
+                if not is_ring:
+                    is_open[(slice(None),) * axis + (0 if step == 1 else -1,)] = False
+                rises.append(np.where(is_open, np.roll(b, step, axis) - b, 0.0))
+                closed.append(~is_open)
+            lowest.append((rises[0] >= 0) & (rises[1] >= 0))
+            is_pole |= lowest[-1] & (closed[0] | closed[1] | (len(self.shape) == 1))
+            slope = np.minimum(np.abs(rises[0] - rises[1]) / np.where(closed[0] | closed[1], 1, 2), 1.0)
+            seen += slope**2 / 24                                # log of the mean of exp(slope x) over the cell
+        gain = np.where(is_pole & inside & (np.abs(jump - seen) > UNSEEN), jump, 0.0)
+        if not gain.any():
+            return False
+        for place in zip(*np.nonzero(gain)):
+            gain[place] += self._missing(place, b, jump, lowest, inside)
+        for axis, is_ring in enumerate(self.periodic):
+            first = (slice(None),) * axis + (slice(None, None if is_ring else -1),)
+            own = gain, np.where(lowest[axis], 0.0, gain)
+            here, along = (a[first].ravel() for a in own)
+            there, beyond = (np.roll(a, -1, axis)[first].ravel() for a in own)
+            common = (along + beyond) / 2
+            self.up[axis] = self.up[axis] * np.exp(common - here)
+            self.down[axis] = self.down[axis] * np.exp(common - there)
+        self.b = self.b - gain.ravel()
+        self._joined = None
+        self._look()
+        return True
+
+    def _missing(self, place, b, jump, lowest, inside):
+        """log of what a pole has to take over besides its own cell: what the point masses of the next cells
+        lack, but for the share that the order-4 rule of smooth cells makes up for (Euler and Maclaurin's
+        first term at the last of them)."""
+        lacking = 0.0
+        for axis, n in enumerate(self.shape):
+            if not lowest[axis][place]:
+                continue
+            line = [slice(k, k + 1) for k in place]
+            line[axis] = slice(None)
+            rise, gap = (a[tuple(line)].ravel() for a in (b, jump))
+            is_open, i = inside[tuple(line)].ravel(), place[axis]
+            mass = np.exp(np.maximum(rise[i] - rise - jump[place], -700.0))
+            for step in (1, -1):
+                k = i + step
+                while 0 <= k < n and abs(k - i) <= REACH_OF_POLE and is_open[k] and abs(gap[k]) < UNSEEN:
+                    lacking += mass[k] * np.expm1(gap[k])
+                    k += step
+                if 0 <= k < n and is_open[k] and abs(k - i) > 1:
+                    lacking -= (mass[k] - mass[k - step]) / 24
+        return np.log1p(lacking) if abs(lacking) < 0.5 else 0.0
+
+    def _look(self):
+        """Whether the order-4 mass is held back on some edge, so that the kernels have to look at each."""
+        self.is_capped = any(6 * d.max(initial=0.0) * max(u.max(initial=0.0), w.max(initial=0.0)) > 1
+                             for d, u, w in zip(self.delta, self.up, self.down))
+
+    def _block(self, axis):
+        """Numbers of nodes before, along and after an axis."""
         return math.prod(self.shape[:axis]), self.shape[axis], math.prod(self.shape[axis + 1:])
 
-    def sweep(self, v, axis, dt, mode):
+    def sweep(self, p, axis, dt, mode):
         """Implicit step along one axis, in place."""
-        outer, n, inner = self._around(axis)
+        block, rates = self._block(axis), (self.up[axis], self.down[axis])
         if self.is_plain and self.is_parallel and mode != 2:
             from .sweep_kernels import sweep_parallel
-            sweep_parallel(v, self.D, self.C[axis], self.delta[axis], outer, n, inner, dt, mode)
+            sweep_parallel(p, *rates, self.delta[axis], block, dt, mode, self.is_capped)
             return
         from .sweep_kernels import lines, lines_parallel
-        killing = None if self.killing is None else self.killing[axis]
-        (lines_parallel if self.is_parallel else lines)(
-            v, self.D, self.C[axis], np.zeros(1) if killing is None else killing, self.delta[axis],
-            self.periodic[axis], outer, n, inner, dt, mode)
+        killing = np.zeros(1) if self.killing is None or axis else self.killing
+        (lines_parallel if self.is_parallel else lines)(p, *rates, killing, self.delta[axis],
+                                                        self.periodic[axis], block, dt, mode)
 
-    def strang(self, v, dt, n_steps=1, mode=1):
-        """n_steps symmetric split steps of length dt on v (N,), in place; mode 1: SDIRK2, 0: backward Euler
+    def strang(self, p, dt, n_steps=1, mode=1):
+        """n_steps symmetric split steps of length dt on p (N,), in place; mode 1: SDIRK2, 0: backward Euler
         (positive)."""
         if self.is_plain and not self.is_parallel:
             from .sweep_kernels import strang
             if self._joined is None:
-                self._joined = np.concatenate(self.C), np.concatenate(self.delta), np.array(self.shape)
-            strang(v, self.D, *self._joined, dt, n_steps, mode)
-            return v
-        d = len(self.shape)
-        if d == 1:
+                self._joined = *map(np.concatenate, (self.up, self.down, self.delta)), np.array(self.shape)
+            strang(p, *self._joined, dt, n_steps, mode, self.is_capped)
+            return p
+        if len(self.shape) == 1:
             for _ in range(n_steps):
-                self.sweep(v, 0, dt, mode)
-            return v
-        self.sweep(v, 0, dt / 2, mode)
+                self.sweep(p, 0, dt, mode)
+            return p
+        self.sweep(p, 0, dt / 2, mode)
         for k in range(n_steps):
-            self._inner_axes(v, dt, mode)
-            self.sweep(v, 0, dt if k < n_steps - 1 else dt / 2, mode)
-        return v
+            self._inner_axes(p, dt, mode)
+            self.sweep(p, 0, dt if k < n_steps - 1 else dt / 2, mode)
+        return p
 
-    def _inner_axes(self, v, dt, mode):
+    def _inner_axes(self, p, dt, mode):
         """The symmetric step along all axes but the first."""
         if len(self.shape) == 2:
-            self.sweep(v, 1, dt, mode)
+            self.sweep(p, 1, dt, mode)
         elif self.is_plain:
             from .sweep_kernels import planes_parallel
-            planes_parallel(v, self.D, self.C[1], self.C[2], self.delta[1], self.delta[2], *self.shape, dt,
-                            mode)
+            planes_parallel(p, *(tuple(part[1:]) for part in (self.up, self.down, self.delta)), self.shape, dt,
+                            mode, self.is_capped)
         else:
-            self.sweep(v, 1, dt / 2, mode)
-            self.sweep(v, 2, dt, mode)
-            self.sweep(v, 1, dt / 2, mode)
+            self.sweep(p, 1, dt / 2, mode)
+            self.sweep(p, 2, dt, mode)
+            self.sweep(p, 1, dt / 2, mode)
 
-    def operator(self, v):
-        """sum over the axes of M^-1 K v: dv/dt = -operator(v)."""
-        total = np.zeros_like(v)
+    def operator(self, p):
+        """sum over the axes of D M^-1 K D^-1 p: dp/dt = -operator(p)."""
+        total = np.zeros_like(p)
         for axis in range(len(self.shape)):
-            w = v.copy()
+            w = p.copy()
             self.sweep(w, axis, 0.0, 2)
             total += w
         return total
 
     def edges(self):
-        """All edges as (I, J, c), flat indices of the two nodes and the conductance."""
-        index = np.arange(self.W.size).reshape(self.shape)
+        """All edges as (I, J, up, down): flat indices of the two nodes and the rates from I to J and back."""
+        index = np.arange(self.b.size).reshape(self.shape)
         I, J = [], []
         for axis, is_ring in enumerate(self.periodic):
-            after = np.roll(index, -1, axis)
-            if not is_ring:
-                keep = tuple(slice(None, -1) if a == axis else slice(None) for a in range(index.ndim))
-                I.append(index[keep].ravel())
-                J.append(after[keep].ravel())
-            else:
-                I.append(index.ravel())
-                J.append(after.ravel())
-        return np.concatenate(I), np.concatenate(J), np.concatenate(self.C)
+            keep = (slice(None),) * axis + (slice(None, None if is_ring else -1),)
+            I.append(index[keep].ravel())
+            J.append(np.roll(index, -1, axis)[keep].ravel())
+        return tuple(map(np.concatenate, (I, J, self.up, self.down)))
 
     def components(self):
         """Number of connected parts of the domain and the part of each node (N,), -1 outside."""
         if self.inside is None:
             return 1, None
-        I, J, c = self.edges()
-        open_edges = c > 0
-        n = self.W.size
-        graph = coo_matrix((np.ones(open_edges.sum(), np.int8), (I[open_edges], J[open_edges])), shape=(n, n))
-        _, part = connected_components(graph, directed=False)
+        I, J, up, down = self.edges()
+        is_open = up + down > 0
+        part = connected_parts(self.b.size, np.stack([I[is_open], J[is_open]], axis=1))
         names, part_inside = np.unique(part[self.inside], return_inverse=True)
-        label = np.full(n, -1)
+        label = np.full(self.b.size, -1)
         label[self.inside] = part_inside
         return names.size, label
 
 
 def positions(grid):
-    """Node positions of each axis with one more at the end (see Lines.x)."""
+    """Node positions of each axis with one more at the end (see `SplitOperator.x`)."""
     out = []
     for axis, centres in enumerate(grid.centres):
         low, high = grid.bounds[axis]

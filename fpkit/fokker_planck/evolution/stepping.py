@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ...core.logarithms import dot
-from .implicit import Graph, ImplicitStep
+from .implicit import HIGHEST, ImplicitStep
+from .split_operator import SplitOperator
 
 
 def allowed_step(tol, kind):
@@ -48,16 +49,15 @@ class Counts:
     local_error: float = 0.0  # largest local error accepted, after extrapolation one order better
 
     def as_dict(self):
-        return {k: v for k, v in self.__dict__.items()}
+        return {k: p for k, p in self.__dict__.items()}
 
 
 @dataclass
 class StepControl:
-    """Carries node values v from one time to the next within `tol` (L1 of the cell probabilities)."""
-    lines: object
+    """Carries node probabilities p from one time to the next within `tol` (L1)."""
+    lines: SplitOperator
     tol: float
     positive: bool = False
-    graph: object = None                   # given alone (no split steps) for chains that are not lines
     counts: Counts = field(default_factory=Counts)
     dt: float = 0.0
     stalled: int = 0  # split steps in a row that hardly grew; coupled ones since the switch
@@ -65,14 +65,13 @@ class StepControl:
     split_dt: float = 0.0                  # the split step that unsplit ones have to beat (0: never go back)
     is_coupled: bool = False
     horizon: float = 0.0                   # the last time that will be asked for
-    solver: object = None
+    solver: ImplicitStep | None = None
 
     def __post_init__(self):
         lines, self._price, self._slopes, self.reach = self.lines, None, None, REACH
         self.mode, self.order = (0, 1) if self.positive else (1, 2)
-        self.D = lines.mass
         if self.dt == 0.0:
-            self.dt = 2 * float(min(np.min(w) for w in lines.grid.widths)) ** 2 / lines.theta
+            self.dt = first_step(lines)
         self.is_exact_in_lines = len(lines.shape) == 1  # one axis: nothing is split, steps may grow for ever
         if not lines.is_split:
             self.solver, self.is_coupled = self._make_solver(), True
@@ -85,50 +84,52 @@ class StepControl:
     def rounding_rate(self):
         """L1 error a unit of time that rounding may add: eps times the largest rate, where a solve is not
         free of subtraction."""
-        return 0.0 if self.solver is None or self.solver.graph.method == "band" else 2.2e-16 * self.solver.graph.largest_rate
+        if self.solver is None or self.solver.graph.method == "band":
+            return 0.0
+        return 2.2e-16 * float(self.solver.graph.leaving.max())
 
-    def advance(self, v, start, stop, report=lambda s: None):
-        """Node values at `stop` from those at `start`."""
+    def advance(self, p, start, stop, report=lambda s: None):
+        """Node probabilities at `stop` from those at `start`."""
         s, self.horizon = start, max(self.horizon, stop)
         while stop - s > 1e-12 * stop:
-            v, s = (self._coupled if self.is_coupled else self._split)(v, s, stop - s)
+            p, s = (self._coupled if self.is_coupled else self._split)(p, s, stop - s)
             report(s)
         self._count()
-        return v
+        return p
 
-    def coupled_steps(self, v, dt, n):
+    def coupled_steps(self, p, dt, n):
         """n unsplit steps of equal length."""
         for _ in range(n):
-            v = self.solver.step(v, dt, 1e-3 * self.tol, self.D)
+            p = self.solver.step(p, dt, 1e-3 * self.tol)
         self._count()
-        return v
+        return p
 
     def _count(self):
         if self.solver is not None:
             self.counts.factors, self.counts.solves = self.solver.n_factors, self.solver.n_solves
 
-    def _split(self, v, s, left):
-        cap = np.inf if self.is_exact_in_lines else self.reach * self._relaxation(v)
+    def _split(self, p, s, left):
+        cap = np.inf if self.is_exact_in_lines else self.reach * self._relaxation(p)
         is_slow = self.dt >= cap
         dt = min(self.dt, cap)
         n = max(1, math.ceil(left / dt - 1e-9))
         dt = left / n if n < 4 else dt
-        one = self.lines.strang(v.copy(), dt, 1, self.mode)
-        two = self.lines.strang(v.copy(), dt / 2, 2, self.mode)
+        one = self.lines.strang(p.copy(), dt, 1, self.mode)
+        two = self.lines.strang(p.copy(), dt / 2, 2, self.mode)
         error = self._difference(one, two)
         allowed = allowed_step(self.tol, "euler" if self.positive else "line" if self.is_exact_in_lines
                                else "strang")
         if is_slow and self._adds_up(s, dt, error):
             self.counts.rejected += 1
-            return v, s
+            return p, s
         ratio = self._ratio(allowed, error)
         if not error <= allowed:
             self.dt = dt * max(0.2, 0.9 * ratio)
             self.counts.rejected += 1
-            return v, s
+            return p, s
         self.counts.strang += 1
         self.counts.local_error = max(self.counts.local_error, error)
-        v = self._taken(one, two)
+        p = self._taken(one, two)
         factor = min(MAX_GROWTH, 0.9 * ratio)
         if not is_slow:
             # a last step shortened to land on `stop` says nothing about the step that the splitting allows
@@ -140,7 +141,7 @@ class StepControl:
                                                                  >= self.retry) and (self.horizon - s
                                                                                      - dt) / now > 5 * self.price:
             self._switch(now, is_slow)
-        return v, s + dt
+        return p, s + dt
 
     def _adds_up(self, s, dt, error):
         """True when a step in local equilibrium has to be done otherwise: shorter, or of the whole grid.
@@ -164,7 +165,7 @@ class StepControl:
         self.is_coupled, self.split_dt, self.stalled = True, 0.0 if is_slow else dt, 0
         self.dt = dt * min(self.price, 16.0)
 
-    def _relaxation(self, v):
+    def _relaxation(self, p):
         """Local relaxation time, ndim/<laplacian f> by parts = ndim/(theta <|grad log W|^2>), at most that of
         free diffusion across a line.
 
@@ -174,23 +175,23 @@ class StepControl:
         """
         if self._slopes is None:
             self._slopes, self._across = slopes(self.lines)
-        u = np.abs(self.D * v)
+        u = np.abs(p)
         mean = dot(self._slopes, u) / max(float(u.sum()), 1e-300)
         return min(len(self.lines.shape) / max(mean, 1e-300), self._across)
 
-    def _coupled(self, v, s, left):
+    def _coupled(self, p, s, left):
         n = max(1, math.ceil(left / self.dt - 1e-9))
         dt = left / n if n < 4 else 2.0 ** (math.floor(2 * math.log2(self.dt) + 1e-9) / 2)
         allowed = allowed_step(self.tol, "euler" if self.positive else "coupled")
         accuracy = 0.02 * allowed
-        one = self.solver.step(v, dt, accuracy, self.D)
-        two = self.solver.step(self.solver.step(v, dt / 2, accuracy, self.D), dt / 2, accuracy, self.D)
+        one = self.solver.step(p, dt, accuracy)
+        two = self.solver.step(self.solver.step(p, dt / 2, accuracy), dt / 2, accuracy)
         error = self._difference(one, two)
         ratio = self._ratio(allowed, error)
         if not error <= allowed:
             self.dt = dt * max(0.2, 0.9 * ratio)
             self.counts.rejected += 1
-            return v, s
+            return p, s
         self.counts.coupled += 1
         self.counts.local_error = max(self.counts.local_error, error)
         factor = min(MAX_GROWTH, 0.9 * ratio)
@@ -211,12 +212,13 @@ class StepControl:
             self.solver = self.solver or self._make_solver()
             graph = self.solver.graph
             b = graph.band
-            self._price = {"band": 10 + 0.7 * b + 0.005 * b * b, "lu": 250.0,
-                           "multigrid": 1500.0}[graph.method] / (3 if self.positive else 1)
+            self._price = {"band": 10 + 0.7 * b + 0.01 * b * b, "lu": 250.0,
+                           "multigrid": 1500.0 if graph.b.max() <= HIGHEST else np.inf}[graph.method]
+            self._price /= 3 if self.positive else 1
         return self._price
 
     def _difference(self, one, two):
-        return float(np.abs(self.D * (one - two)).sum()) / (2**self.order - 1)
+        return float(np.abs(one - two).sum()) / (2**self.order - 1)
 
     def _ratio(self, allowed, error):
         return (allowed / max(error, 1e-300)) ** (1 / (self.order + 1)) if np.isfinite(error) else 0.0
@@ -225,44 +227,40 @@ class StepControl:
         return two if self.positive else two + (two - one) / (2**self.order - 1)
 
     def _make_solver(self):
-        lines = self.lines
-        graph = self.graph or graph_of(lines)
-        is_order_4 = any((d > 0).any() for d in lines.delta)
-        return ImplicitStep(graph, lines.operator if is_order_4 and not self.positive else None,
-                            self.positive)
+        return ImplicitStep.of(self.lines, self.positive)
+
+
+def first_step(lines):
+    """Step to try first: twice the time in which a cell is crossed."""
+    return 2 * float(min(np.min(w) for w in lines.grid.widths)) ** 2 / lines.theta
 
 
 def slopes(lines):
-    """theta mobility |grad log W|^2 on the nodes (N,) and the time of free diffusion across the shortest of
-    the mean chords."""
-    logs = np.log(np.where(lines.W > 0, lines.W, 1.0)).reshape(lines.shape)
-    total, across = np.zeros(lines.shape), np.inf
+    """theta mobility |grad beta f|^2 on the nodes (N,) and the time of free diffusion across the shortest of the
+    mean chords.
+
+    Beyond two theta a cell the rate |grad beta f| |grad f| stops at that of the grid, 2 |f'|/h: a density that
+    slides relaxes as it passes from cell to cell.
+    """
+    b, shape = lines.b.reshape(lines.shape), lines.shape
+    total, across = np.zeros(shape), np.inf
+    n_inside = b.size if lines.inside is None else int(lines.inside.sum())
     for axis, x in enumerate(lines.x):
-        n = lines.shape[axis]
-        m = n if lines.periodic[axis] else n - 1
-        c = lines.C[axis].reshape([m if a == axis else k for a, k in enumerate(lines.shape)])
-        lengths = np.diff(x)[:m].reshape([-1 if a == axis else 1 for a in range(len(lines.shape))])
-        rise = np.where(c > 0, (np.take(np.roll(logs, -1, axis), range(m), axis)
-                                - np.take(logs, range(m), axis)) / lengths, 0.0)
+        is_ring = lines.periodic[axis]
+        m = shape[axis] if is_ring else shape[axis] - 1
+        first = (slice(None),) * axis + (slice(m),)
+        is_open = (lines.up[axis] + lines.down[axis] > 0).reshape(b[first].shape)
+        lengths = np.diff(x)[:m].reshape([-1 if a == axis else 1 for a in range(len(shape))])
+        rise = np.abs(np.roll(b, -1, axis)[first] - b[first]) / lengths
         weight = lines.mobility[axis] * lines.theta
-        half = 0.5 * weight * rise**2
-        np.add(total[_part(axis, 0, m)], half, out=total[_part(axis, 0, m)])
-        back = np.roll(half, 1, axis) if lines.periodic[axis] else half
-        place = _part(axis, 0, m) if lines.periodic[axis] else _part(axis, 1, n)
-        total[place] += back
-        n_inside = lines.W.size if lines.inside is None else int(lines.inside.sum())
-        n_chords = max(n_inside - int((c > 0).sum()), 1)
-        chord = n_inside / n_chords * float(lengths.mean()) if not lines.periodic[axis] or lines.inside is not None else float(lengths.sum())
+        half = np.where(is_open, 0.5 * weight * rise * np.minimum(rise, 2 / lengths), 0.0)
+        total[first] += half
+        if is_ring:
+            total += np.roll(half, 1, axis)
+        else:
+            total[(slice(None),) * axis + (slice(1, None),)] += half
+        chord = float(lengths.sum())
+        if not is_ring or lines.inside is not None:
+            chord = n_inside / max(n_inside - int(is_open.sum()), 1) * float(lengths.mean())
         across = min(across, chord**2 / (math.pi**2 * max(weight, 1e-300)))
     return total.ravel(), across
-
-
-def _part(axis, first, last):
-    return (slice(None),) * axis + (slice(first, last),)
-
-
-def graph_of(lines):
-    """The whole chain of order 2 as a graph for unsplit solves."""
-    killing = None if lines.killing is None else sum(g for g in lines.killing if g is not None)
-    return Graph(lines.D, *lines.edges(), killing=killing, shape=lines.shape, inside=lines.inside,
-                 has_rings=any(lines.periodic) or not lines.is_split)

@@ -6,13 +6,14 @@ import math
 
 import numpy as np
 
-from .stepping import MAX_GROWTH, Counts, StepControl, allowed_step
+from .stepping import MAX_GROWTH, Counts, StepControl, allowed_step, first_step
 
 KEPT = 4                                   # chains of recent moments: one step, its two halves, the reading
 
 
 class TimeDependentSteps(StepControl):
-    """Carries the node masses u = D v, which mean the same for every chain, where v = u/D does not."""
+    """Carries node probabilities, which mean the same for every chain."""
+    rounding_rate = 0.0
 
     def __init__(self, problem, tol, positive=False, order=4, n_steps=None):
         self.problem, self.space_order, self.n_steps = problem, order, n_steps
@@ -20,14 +21,11 @@ class TimeDependentSteps(StepControl):
         self.tol, self.positive, self.counts = tol, positive, Counts()
         self.mode, self.order = (0, 1) if positive else (1, 2)
         self.horizon, self._drift = 0.0, 1.0
-        first = self.at(0.0)
-        self.dt = 2 * float(min(np.min(w) for w in first.grid.widths)) ** 2 / first.theta
+        self.dt = first_step(self.at(0.0))
 
     @property
     def drift(self):
         return self._drift
-
-    rounding_rate = 0.0
 
     def at(self, time):
         """Lines of the chain at one moment."""
@@ -37,22 +35,22 @@ class TimeDependentSteps(StepControl):
             self._recent[time] = self.problem.lines(self.space_order, time)
         return self._recent[time]
 
-    def advance(self, u, start, stop, report=lambda s: None):
-        """Node masses at `stop` from those at `start`."""
+    def advance(self, p, start, stop, report=lambda s: None):
+        """Node probabilities at `stop` from those at `start`."""
         if self.n_steps is not None:
             dt = (stop - start) / self.n_steps
             for k in range(self.n_steps):
-                u = self._take(u, start + k * dt, dt)
+                p = self._take(p, start + k * dt, dt)
                 report(start + (k + 1) * dt)
             self.counts.strang += self.n_steps
-            return u
+            return p
         s = start
         while stop - s > 1e-12 * stop:
             left = stop - s
             n = max(1, math.ceil(left / self.dt - 1e-9))
             dt = left / n if n < 4 else self.dt
-            one = self._take(u, s, dt)
-            two = self._take(self._take(u, s, dt / 2), s + dt / 2, dt / 2)
+            one = self._take(p, s, dt)
+            two = self._take(self._take(p, s, dt / 2), s + dt / 2, dt / 2)
             error = float(np.abs(one - two).sum()) / (2**self.order - 1)
             allowed = allowed_step(self.tol, "euler" if self.positive else "strang")
             ratio = (allowed / max(error, 1e-300)) ** (1 / (self.order + 1)) if np.isfinite(error) else 0.0
@@ -61,26 +59,22 @@ class TimeDependentSteps(StepControl):
                 self.counts.rejected += 1
                 continue
             self.counts.strang += 1
-            u = two if self.positive else two + (two - one) / 3
+            p = two if self.positive else two + (two - one) / 3
             s += dt
-            self.dt = max(self.dt, dt * min(MAX_GROWTH,
-                                            0.9 * ratio)) if dt < self.dt else dt * min(MAX_GROWTH,
-                                                                                        max(0.5, 0.9 * ratio))
+            factor = min(MAX_GROWTH, 0.9 * ratio)
+            self.dt = max(self.dt, dt * factor) if dt < self.dt else dt * max(0.5, factor)
             report(s)
-        return u
+        return p
 
-    def _take(self, u, s, dt):
+    def _take(self, p, s, dt):
         """One step by the chain at the middle time: split where it resolves the local relaxation, of the
         whole grid beyond."""
         lines = self.at(s + dt / 2)
-        mass = lines.mass
-        v = np.divide(u, mass, out=np.zeros_like(u), where=mass > 0)
         frozen = StepControl(lines, self.tol, self.positive, dt=dt)
-        if lines.is_split and (frozen.is_exact_in_lines or dt <= frozen.reach * frozen._relaxation(v)):
-            v = lines.strang(v, dt, 1, self.mode)
-        else:
-            solver = frozen._make_solver()
-            v = solver.step(v, dt, 1e-2 * self.tol, mass)
-            self._drift *= solver.drift
-            self.counts.factors += solver.n_factors
-        return mass * v
+        if lines.is_split and (frozen.is_exact_in_lines or dt <= frozen.reach * frozen._relaxation(p)):
+            return lines.strang(p.copy(), dt, 1, self.mode)
+        solver = frozen._make_solver()
+        p = solver.step(p, dt, 1e-2 * self.tol)
+        self._drift *= solver.drift
+        self.counts.factors += solver.n_factors
+        return p

@@ -14,7 +14,7 @@ from math import factorial
 import numpy as np
 
 from ...core.logarithms import log_sum, log_sums_by
-from .cut_cells import WalledExponent, cut_by_walls, cut_masses, domain_rule, has_jump
+from .cut_cells import SEEN, WalledExponent, beside, cut_by_walls, cut_masses, domain_rule, has_jump
 from .exponent import Exponent
 from .poles import power_tails
 from .quadrature import lobatto, tensor_rule
@@ -35,6 +35,8 @@ JUMP = 1e4                                     # stands for an infinite change o
 ROUGH = 1e-3  # difference of two rules above which a box may hold a jump or a pole
 POLE_DEPTH, POLE_DROP = 10, 5.0  # where poles between the ends of a box are looked for, and how deep they are
 GOLDEN, N_SECTIONS = 0.6180339887498949, 90
+FAR = 1e6  # an exponent that makes a neighbour across an edge or corner the last choice
+WEIGHTY = 7.0  # log of the mass, over the error that a box may leave, from which a jump is looked for in it
 SLACK = 10.0  # by how much the mass that a probe promises may be too large, as a logarithm
 UNRESOLVED = 10.0  # times the difference that is left in a box that is not halved any more
 BUDGET = 4_000_000, 40  # points that may go into boxes cut in parts: at least, and for each box
@@ -47,8 +49,9 @@ class Masses:
     """Logarithms of int exp(-beta (f - f0)) over sets of boxes, and the error of each relative to itself.
 
     Where walls cut cells, the part of the domain in a cell whose centre lies outside is added to a neighbour;
-    `own` then holds the masses of the parts themselves, `moved` (n,) the logarithms of what each cell has given
-    or taken, `walls` (n,) the cells that are cut, and `lost` the share of the mass that no neighbour could take.
+    `own` then holds the masses of the parts themselves, `moved` (n,) the logarithms of what each cell has
+    given or taken, `walls` (n,) the cells that are cut, and `lost` the share of the mass that no neighbour
+    could take or that was not seen.
     """
     log_mass: np.ndarray
     relative_error: np.ndarray
@@ -144,12 +147,14 @@ class _Work:
         return (group[0][0], *(np.concatenate([g[k] for g in group], axis=-1) for k in (1, 2, 3, 4, 5)))
 
     def run(self, lower, width, owner, log_allowed, doubt, depth):
-        """One round: probe, choose the rule or cut, integrate, compare. `doubt` is 0 or, for parts of a box where
-        the model failed, the difference that it left."""
+        """One round: probe, choose the rule or cut, integrate, compare. `doubt` is 0 or, for parts of a box
+        where the model failed, the difference that it left."""
         d = self.d
         if d == 1 and depth == POLE_DEPTH:
-            lower, width, owner, log_allowed, doubt = self.cut_at_poles(lower, width, owner, log_allowed, doubt)
-        slope, bend, log_size, at_pole = self.probe(lower, width)
+            lower, width, *rest = self.cut_at_poles(lower, width, owner, log_allowed, doubt)
+            owner, log_allowed, doubt = rest
+        slope, bend, log_size, at_pole, sure = self.probe(lower, width)
+        self.weighed(sure, SLACK)
         if d > 1 and depth:
             walls = self.walls(lower, width, log_size, (doubt > ROUGH) | (slope >= JUMP).any(0))
             if walls.any():
@@ -159,12 +164,12 @@ class _Work:
                                              for a in (lower, width, slope, bend))
                 owner, doubt, log_size, log_allowed, at_pole = (a[~walls] for a in (owner, doubt, log_size,
                                                                                     log_allowed, at_pole))
-        n, in_doubt = owner.size, doubt > 0
+        hard, far = (slope >= JUMP).any(0), np.abs(lower)
+        n, in_doubt = owner.size, (doubt > 0) | hard
         if d == 1 and depth > POLE_DEPTH:
             at_pole |= (log_size > np.log(width[0]) - self.exponent(lower + width / 2) + 0.5)
         if not n:
             return
-        self.weighed(np.where(at_pole, -np.inf, log_size), SLACK)
         reach = (slope + 2.5 * np.sqrt(bend))  # (d, n): beta f over half a box, curvature counted in
         worst = reach.max(0)
         if log_allowed is None:  # absolute error that each box may leave, as a logarithm
@@ -181,11 +186,11 @@ class _Work:
                                        (allowed / GAIN[q]) ** (0.5 / q))] = q
         rule[log_size < self.log_share - NEGLIGIBLE] = RULES[0]
         # a jump to infinity is never resolved: stop at slivers, and before the coordinates run out of digits
-        hard, far = (slope >= JUMP).any(0), np.abs(lower)
         end = hard & ((log_size < self.log_share - 3)
                       | (depth >= MAX_DEPTH_AT_A_JUMP[d])) | (width <= 1e-14 * far).any(0)
         poles = np.flatnonzero(at_pole & (width <= 1e-7 * far).any(0))
-        end[poles] |= ~has_jump(self.exponent, lower[:, poles], width[:, poles])
+        if poles.size:
+            end[poles] |= ~has_jump(self.exponent, lower[:, poles], width[:, poles])
         rule[end & (rule == 0)] = RULES[-1]
         steep = rule == 0
         if steep.any():
@@ -206,7 +211,7 @@ class _Work:
             poles = self.poles(box, logs, q)
             gap[poles], logs[poles] = np.inf, log_size[pick][poles]
             with np.errstate(all="ignore"):
-                seen = logs + np.log1p(np.nan_to_num(gap, nan=0.0, posinf=np.inf))     # by the edges, too
+                seen = logs + np.log1p(np.fmax(gap, 0.0))           # by the edges, too
                 gap = np.where(gap <= 1.0, gap, 1.0)                # also NaN: f is no number at the edge
                 # the difference is that of the weaker rule; where it is as large as the model says, the
                 # better one is far better
@@ -214,7 +219,8 @@ class _Work:
                 error = np.where(smooth, STATED_GAIN * gap, gap)
                 self.weighed(np.where(gap < ROUGH, logs, -np.inf))
                 # of the box as it turned out, which may hold far more than its probe suggested
-                allowed_now = np.exp(np.clip(np.minimum(log_allowed[pick], self.log_share) - seen, -35.0, 0.0))
+                most = np.minimum(log_allowed[pick], self.log_share)
+                allowed_now = np.exp(np.clip(most - seen, -35.0, 0.0))
             unfinished = ((np.where(in_doubt[pick], gap, CHECK_GAIN * gap) > allowed_now + 2e-16)
                           & (seen > self.log_share - NEGLIGIBLE))
             again = unfinished & ~end[pick] & (depth < MAX_DEPTH[d]) & (self.budget > 0)
@@ -243,7 +249,7 @@ class _Work:
 
     def walls(self, lower, width, log_size, doubt):
         """Boxes of weight, among those in doubt, that a jump of f crosses: halving them finds it slowly."""
-        at = np.flatnonzero(doubt & (log_size > self.log_share - 3))
+        at = np.flatnonzero(doubt & (log_size > self.log_share + WEIGHTY))
         found = np.zeros(doubt.size, bool)
         found[at] = at.size and has_jump(self.exponent, lower[:, at], width[:, at])
         return found
@@ -267,17 +273,17 @@ class _Work:
                 *(np.append(a, a[deep]) for a in (owner, log_allowed, doubt)))
 
     def tails(self, lower, width, logs, gap):
-        """log masses and relative errors of boxes that will not be halved any more: by the exponent of a pole where
-        there is one."""
+        """log masses and relative errors of boxes that will not be halved any more: by the exponent of a pole
+        where there is one."""
         walls = has_jump(self.exponent, lower, width)
-        found, error = power_tails(lambda low, w: self.sums(np.ascontiguousarray(low), np.ascontiguousarray(w),
-                                                            RULES[-1])[0], lower, width)
+        rule = lambda *box: self.sums(*(np.ascontiguousarray(a) for a in box), RULES[-1])[0]
+        found, error = power_tails(rule, lower, width)
         found[walls] = np.nan
         if np.isposinf(found).any():
             at = (lower + width / 2)[:, np.flatnonzero(np.isposinf(found))[0]]
-            raise ValueError(f"exp(-f/theta) has no finite integral near {np.round(at, 6).tolist()}: f falls there at "
-                             "least as fast as -theta times the logarithm of what is left of the volume; raise theta or "
-                             "take the place out with Grid(..., mask=...).")
+            raise ValueError(f"exp(-f/theta) has no finite integral near {np.round(at, 6).tolist()}: f falls "
+                             "there as fast as theta times the logarithm of the volume around it, or faster; "
+                             "raise theta or take the place out with Grid(..., mask=...).")
         is_pole = np.isfinite(found)
         # else the most that a box may hold, by its highest density: a wall passes through it
         middle = lower + width / 2
@@ -293,8 +299,8 @@ class _Work:
         return np.where(log_size > self.log_share - REMOTE, np.log(RELATIVE[self.d]), np.log(1e-2))
 
     def probe(self, lower, width):
-        """beta |df| over half a box and beta |d2f|/2 along each axis (d, n), and the estimated log of the
-        mass (n,), and whether f = -inf was met."""
+        """beta |df| over half a box and beta |d2f|/2 along each axis (d, n), the estimated log of the mass
+        (n,), whether f = -inf was met, and the log of a mass that the box holds at least, but for `SLACK`."""
         d, n = lower.shape
         X = np.empty((d, (2 * d + 1) * n))
         X.reshape(d, 2 * d + 1, n)[:] = (lower + width / 2)[:, None]
@@ -308,15 +314,19 @@ class _Work:
             bend = abs(left + right - 2 * centre) / 2
             # the mass that the lowest faces promise, and not only the centre: it may lie behind a wall
             low = np.minimum(left, right)
-            fall = np.clip(np.nan_to_num(centre - low, nan=0.0), 0.0, 700.0)
-            log_size = np.log(width).sum(0) - centre + (fall - np.log1p(2 * fall)).sum(0)
-            beyond = np.log(width).sum(0) - low.min(0) - np.log1p(2 * JUMP)
+            fall = np.fmax(np.fmin(centre - low, 700.0), 0.0)
+            volume = np.log(width).sum(0)
+            sure = volume - centre + (fall - np.log1p(2 * fall)).sum(0)
+            beyond = volume - low.min(0) - d * np.log(2)
+            s = np.where(np.isfinite(slope), np.minimum(slope, 300.0), 0.0) + 1e-3
+            log_size = volume - centre + np.log(np.sinh(s) / s).sum(0)
             log_size = np.where(log_size > beyond, log_size, beyond)
             # inf at a wall: cut until it is a sliver
             slope, bend = (np.where(np.isfinite(a), a, JUMP) for a in (slope, bend))
             log_size = np.where(np.isfinite(log_size), log_size,
                                 self.log_share + np.where(np.isposinf(log_size), 60.0, -60.0))
-        return slope, bend, log_size, np.isneginf(B).any(0)
+        at_pole = np.isneginf(B).any(0)
+        return slope, bend, log_size, at_pole, np.where(at_pole, -np.inf, sure)
 
     def sums(self, lower, width, q):
         """log of the integral over each box by q points an axis, and its relative difference from the
@@ -399,9 +409,10 @@ def cell_boxes(grid, inside, knots=None):
 def cell_masses(potential, theta, grid, inside, f0=None, energies=None):
     """log of int exp(-(f - f0)/theta) over every cell of the grid.
 
-    A mask given as an array is exact as it stands. Walls that cut cells (f = inf, the domain of the potential, a
-    mask given by a rule) are followed: the part of a cell beyond them has no mass, and what a cell with its centre
-    beyond them holds of the domain counts for its heaviest neighbour (`Masses.own` has it in place).
+    A mask given as an array is exact as it stands. Walls that cut cells (f = inf, the domain of the
+    potential, a mask given by a rule) are followed: the part of a cell beyond them has no mass, and what a
+    cell with its centre beyond them holds of the domain counts for its heaviest neighbour (`Masses.own` has
+    it in place).
 
     Parameters
     ----------
@@ -433,31 +444,51 @@ def cell_masses(potential, theta, grid, inside, f0=None, energies=None):
     masses = integrate(exponent, cell_boxes(grid, whole, knots), grid.n_cells, scale, n_boxes)
     if not has_walls:
         return masses
-    lower, width, owner = next(iter(cell_boxes(grid, cut)), (np.zeros((grid.ndim, 0)),) * 2 + (np.zeros(0, int),))
-    if grid.ndim == 1:
-        part = integrate(walled, [(lower, width, owner)], grid.n_cells, scale, n_boxes)
-    else:
-        part = gathered([cut_masses(walled, lower, width, owner, scale + np.log(TOLERANCE[grid.ndim] / n_boxes))],
-                         grid.n_cells, f0)
+    allowed, done, looked = scale + np.log(TOLERANCE[grid.ndim] / n_boxes), [], np.zeros(grid.shape, bool)
+    new = cut
+    while new.any():                             # a corner may reach into cells that show none of it
+        looked = looked | new
+        for lower, width, owner in cell_boxes(grid, new):
+            if grid.ndim == 1:
+                part = integrate(walled, [(lower, width, owner)], grid.n_cells, scale, n_boxes)
+                done.append((owner, part.log_mass[owner], part.relative_error[owner]))
+            elif owner.size:
+                done.append(cut_masses(walled, lower, width, owner, allowed))
+        found = gathered(done, grid.n_cells, f0).log_mass.reshape(grid.shape) > -np.inf
+        new = beside(grid, new & found) & ~looked & ~whole & (grid.inside if grid.has_array_mask else True)
+        cut = cut | new
+    part = gathered(done, grid.n_cells, f0)
     own = Masses(np.where(cut.ravel(), part.log_mass, masses.log_mass),
                  np.where(cut.ravel(), part.relative_error, masses.relative_error), f0)
-    return _merged(grid, inside, own, cut.ravel())
+    # tips of corners that end between the points at which edges are looked at
+    unseen = 4.0 / SEEN[grid.ndim] ** 2 / 4 if grid.ndim > 1 else 0.0
+    heaviest = np.exp(np.max(own.log_mass, where=~whole.ravel(), initial=-np.inf) - own.log_total)
+    return _merged(grid, inside, own, cut.ravel(), unseen * heaviest)
 
 
-def _merged(grid, inside, own, cut):
+def _merged(grid, inside, own, cut, unseen):
     """Masses in which the parts of the domain in cells with their centre outside belong to their heaviest
     neighbour, across a face if there is one."""
     flat_inside = inside.ravel()
     giver = np.flatnonzero(~flat_inside & (own.log_mass > -np.inf))
-    place, taker, best = np.stack(np.unravel_index(giver, grid.shape)), np.full(giver.size, -1), np.full(giver.size,
-                                                                                                  -np.inf)
-    offsets = [o for o in np.array(list(np.ndindex(*(3,) * grid.ndim))) - 1 if o.any()]
-    for distance in range(1, grid.ndim + 1):
-        free = taker < 0
-        for offset in (o for o in offsets if np.abs(o).sum() == distance):
+    place = np.stack(np.unravel_index(giver, grid.shape))
+    taker = np.where(flat_inside, np.arange(flat_inside.size), -1)       # of every cell; -1: none yet
+    offsets = sorted((o for o in np.array(list(np.ndindex(*(3,) * grid.ndim))) - 1 if o.any()),
+                     key=lambda o: np.abs(o).sum())
+    free = np.ones(giver.size, bool)
+    while free.any():                                    # from neighbour to neighbour out into thin corners
+        found, best, known = np.full(giver.size, -1), np.full(giver.size, -np.inf), taker.copy()
+        for offset in offsets:
             there, is_there = neighbour_of(grid, place, offset)
-            is_there &= flat_inside[there] & free & (own.log_mass[there] > best)
-            taker[is_there], best[is_there] = there[is_there], own.log_mass[there][is_there]
+            weight = own.log_mass[there] - FAR * np.abs(offset).sum()
+            weight = np.where(is_there & (known[there] >= 0), weight, -np.inf)
+            better = free & (weight > best)
+            found[better], best[better] = known[there][better], weight[better]
+        taker[giver[found >= 0]] = found[found >= 0]
+        if not (found >= 0).any():
+            break
+        free &= found < 0
+    taker = taker[giver]
     log_mass, moved = np.where(flat_inside, own.log_mass, -np.inf), np.full(own.log_mass.size, -np.inf)
     given, lost = own.log_mass[giver], taker < 0
     moved[giver] = given
@@ -465,9 +496,10 @@ def _merged(grid, inside, own, cut):
     np.logaddexp.at(moved, taker[~lost], given[~lost])
     with np.errstate(invalid="ignore", over="ignore"):
         error = np.where(flat_inside, np.exp(own.log_mass - log_mass) * own.relative_error, 0.0)
-        np.add.at(error, taker[~lost], np.exp(given - log_mass[taker])[~lost] * own.relative_error[giver][~lost])
+        share = np.exp(given - log_mass[taker]) * own.relative_error[giver]
+        np.add.at(error, taker[~lost], share[~lost])
     share = float(np.exp(log_sum(given[lost]) - log_sum(log_mass))) if lost.any() else 0.0
-    return Masses(log_mass, np.nan_to_num(error), own.f0, own, moved, cut, share)
+    return Masses(log_mass, np.nan_to_num(error), own.f0, own, moved, cut, share + unseen)
 
 
 def neighbour_of(grid, place, offset):

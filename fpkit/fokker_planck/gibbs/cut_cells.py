@@ -1,10 +1,10 @@
 """Integrals of exp(-beta f) over boxes in which f jumps: walls that cut cells, steps of the potential, masks
 given by a rule.
 
-A box is swept by lines along the axis across which f changes most. On each line jumps are located by bisection
-and the pieces between them integrated by Gauss rules; the lines themselves are Gauss points between the places
-where a jump leaves the box through its ends, so that what is integrated is smooth. Boxes are halved until two
-depths agree, or until the budget is spent: the difference that is left is the error.
+A box is swept by lines along the axis across which f changes most. On each line jumps are located by
+bisection and the pieces between them integrated by Gauss rules; the lines themselves are Gauss points between
+the places where a jump leaves the box through its ends, so that what is integrated is smooth. Boxes are
+halved until two depths agree, or until the budget is spent: the difference that is left is the error.
 """
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ POINTS = 4, 5                # Gauss points of a piece of a line, and lines in a
 BISECTIONS, TRIAL = 50, 5    # halvings that locate a jump, and those after which a slope has shown itself
 LEAST_JUMP = 1e-7            # of beta f
 MAX_DEPTH = {1: 12, 2: 7, 3: 3}
+SEEN = {1: 9, 2: 257, 3: 17} # points of an edge of a box at which walls, and tips of corners, are looked for
 BUDGET = {1: 100_000, 2: 100_000, 3: 20_000}            # boxes
-SAFETY = 8.0                 # of the difference of two depths: the worst of 180 random walls needed 3 in a plane,
-                             # 9 in space where the wall was smaller than a cell
+SAFETY = 8.0                 # of the difference of two depths: the worst of 180 random walls needed 3 in a
+                             # plane, 9 in space where the wall was smaller than a cell
 CHUNK = 4096                 # boxes at a time
 
 
@@ -44,8 +45,8 @@ class WalledExponent(Exponent):
 
 
 def domain_rule(potential, grid):
-    """Rule for points (n, ndim) of the domain, from a mask that is a rule and the potential's own domain; None
-    where neither is given."""
+    """Rule for points (n, ndim) of the domain, from a mask that is a rule and the potential's own domain;
+    None where neither is given."""
     rules = [] if grid.mask is None or grid.has_array_mask else [getattr(grid.mask, "contains", grid.mask)]
     rules += [potential.domain] if callable(potential.domain) else []
     if not rules:
@@ -54,8 +55,8 @@ def domain_rule(potential, grid):
 
 
 def cut_by_walls(exponent, grid):
-    """(cells that lie wholly in the domain, cells that its boundary cuts), both bool of shape grid.shape, by the
-    corners, the centre and the middles of faces."""
+    """(cells that lie wholly in the domain, cells that its boundary cuts), both bool of shape grid.shape, by
+    the corners, the centre and the middles of faces."""
     lines = [np.stack([e[:-1], (e[:-1] + e[1:]) / 2]).T.ravel() for e in grid.edges]
     lines = [np.append(line, e[-1]) for line, e in zip(lines, grid.edges)]
     X = np.stack(np.meshgrid(*lines, indexing="ij")).reshape(grid.ndim, -1)
@@ -74,6 +75,15 @@ def cut_by_walls(exponent, grid):
                            for k, w in enumerate(grid.widths))) / 2
         near = np.abs(mask.signed_distance(grid.points)) < half
     return every & ~near, (some & ~every) | near
+
+
+def beside(grid, cells):
+    """Cells that share a face, an edge or a corner with some cells, bool of shape grid.shape."""
+    for k, is_ring in enumerate(grid.periodic):
+        around = [(int(a == k), int(a == k)) for a in range(grid.ndim)]
+        padded = np.pad(cells, around, mode="wrap" if is_ring else "edge")
+        cells = np.logical_or.reduce([np.take(padded, np.arange(grid.shape[k]) + s, k) for s in range(3)])
+    return cells
 
 
 def has_jump(exponent, lower, width, samples=3):
@@ -105,13 +115,13 @@ def cut_masses(exponent, lower, width, owner, log_allowed):
         total = log_sums_by(parent, parts, owner.size)
         budget -= parts.size
         with np.errstate(all="ignore"):
-            gap = np.where(np.isfinite(total), np.minimum(SAFETY * d / 2 * np.abs(np.expm1(value - total)), 1.0),
-                           np.where(np.isneginf(value), 0.0, 1.0))
+            gap = np.minimum(SAFETY * d / 2 * np.abs(np.expm1(value - total)), 1.0)
+            gap = np.where(np.isfinite(total), gap, np.where(np.isneginf(value), 0.0, 1.0))
             total = np.where(np.isneginf(total) & (gap > 0), value, total)
             left = np.log(gap) + total > log_allowed
         # a wall that bulges into a box between its lines shows at the edges
         at = np.flatnonzero(~left & ~is_cut.reshape(-1, 2 ** d).any(1))
-        left[at] = has_jump(exponent, lower[:, at], width[:, at], 9)
+        left[at] = has_jump(exponent, lower[:, at], width[:, at], SEEN[d])
         if depth == MAX_DEPTH[d] or budget < 2 ** d * 2 ** d * np.count_nonzero(left):
             left[:] = False
         done.append((owner[~left], total[~left], gap[~left] + 1e-15))
@@ -180,8 +190,8 @@ def _axes(exponent, lower, width):
 
 
 def _jumps(exponent, start, step, samples):
-    """beta (f - f0) at equal steps along lines (samples, n), and where between them it jumps (samples - 1, n), a
-    fraction of the line or NaN."""
+    """beta (f - f0) at equal steps along lines (samples, n), and where between them it jumps (samples - 1,
+    n), a fraction of the line or NaN."""
     d, n = start.shape
     s = np.linspace(0.0, 1.0, samples)
     E = exponent((start[:, None] + s[:, None] * step[:, None]).reshape(d, -1)).reshape(samples, n)
@@ -209,7 +219,8 @@ def _jumps(exponent, start, step, samples):
 
 
 def _size(a, b):
-    """Size of the change of the exponent from a to b; 0 between two infinities of the same sign and at poles."""
+    """Size of the change of the exponent from a to b; 0 between two infinities of the same sign and at
+    poles."""
     with np.errstate(invalid="ignore"):
         change = np.nan_to_num(np.abs(b - a), nan=0.0, posinf=np.inf)
     return np.where((a == -np.inf) | (b == -np.inf), 0.0, change)

@@ -1,23 +1,24 @@
 """Integrals of exp(-beta f) over the last small boxes at a pole, where f falls like a logarithm.
 
-Near such a pole exp(-beta f) is self-similar: a box cut towards the pole in halves, quarters, ... loses shells
-whose masses S_j form a geometric series of ratio r = 2^-k, for exp(-beta f) = x^(k - 1) just this k. What
-lies within the last shell is S_J r / (1 - r). The error is what one shell more changes.
+Near such a pole exp(-beta f) is self-similar: a box cut towards the pole in halves, quarters, ... loses
+shells whose masses S_j form a geometric series of ratio r = 2^-k, for exp(-beta f) = x^(k - 1) just this k.
+What lies within the last shell is S_J r / (1 - r). The error is what one shell more changes.
 """
 from __future__ import annotations
 
 import numpy as np
 
 LEVELS = 8
-ONE_SIDED = 0.02             # difference of the logarithms of two halves that shows on which side the pole lies
+ONE_SIDED = 0.02             # difference of the logarithms of two halves: on which side the pole lies
 SIMILAR = 0.02               # change of the ratio from shell to shell up to which they are taken for a series
+DIVERGENT = 1e-7             # -log r below which the series has no sum
 REGULAR = 1e-4               # change of a mass by halving the box, below which it has no pole
 SAFETY = 5.0
 
 
 def power_tails(sums, lower, width):
-    """log of the masses of boxes with a pole at a face or corner and their relative errors (n,), NaN where the
-    shells are no geometric series; log +inf where the integral diverges.
+    """log of the masses of boxes with a pole at a face or corner and their relative errors (n,), NaN where
+    the shells are no geometric series; log +inf where the integral diverges.
 
     sums : callable
         log of the integrals over boxes (lower, width), by a Gauss rule.
@@ -43,8 +44,8 @@ def power_tails(sums, lower, width):
 
 
 def _part(sums, lower, width, side, kind):
-    """Masses of boxes and their relative errors: by the rule, or as a series where the rule does not agree with
-    itself on the halves."""
+    """Masses of boxes and their relative errors: by the rule, or as a series where the rule does not agree
+    with itself on the halves."""
     plain, error = sums(lower, width), np.zeros(lower.shape[1])
     for k in np.flatnonzero(kind):
         at = np.arange(kind.size)[:, None] == k
@@ -84,7 +85,8 @@ def _series(sums, lower, width, side, kind):
                   for j in (LEVELS - 1, LEVELS)]
         # the places of points within the last shell are rounded
         rounding = 2.3e-16 * (start / width)[kind].max(0) + 1e-15
-        error = SAFETY * np.abs(np.expm1(totals[0] - totals[1])) + rounding / np.abs(np.expm1(ratio[-1])) + inherited
+        error = SAFETY * np.abs(np.expm1(totals[0] - totals[1])) + inherited
+        error = error + rounding / np.abs(np.expm1(ratio[-1]))
         is_series = (np.abs(np.diff(ratio, axis=0)) < SIMILAR).all(0)
-    total = np.where(ratio[-1] >= 0, np.inf, totals[1])
+    total = np.where(ratio[-1] >= -DIVERGENT, np.inf, totals[1])
     return np.where(is_series, total, np.nan), np.where(is_series, np.minimum(error, 1.0), np.nan)

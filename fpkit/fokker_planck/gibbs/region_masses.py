@@ -18,7 +18,7 @@ MAX_BOXES = {2: 40_000, 3: 60_000}
 POINTS_IN_1D = 33
 LINES, ALONG = 3, 4                       # Gauss points across and along the lines that end on the boundary
 ALLOWED = math.log(1e-13)                 # of the heaviest cell, in a cell beside a wall
-POLE = 5.0                                # theta by which f falls from the centre of a cell to a corner at one
+POLE = 5.0                                # theta by which f falls from the centre of a cell to a corner
 SMALL = math.log(1e-3)  # less probable regions are integrated anew to their own relative accuracy
 
 

@@ -322,6 +322,9 @@ def quasi_stationary(D, target: Region) -> QuasiStationary:
     edges, period = D.grid.edges[0], D.grid.bounds[0][1] - D.grid.bounds[0][0]
     masses, points, flows = np.full(D.grid.shape, -np.inf), [], []
     for _, modes, piece, line in slowest:
+        if modes.functions[0] is None:
+            raise ValueError("the quasi-stationary state leaves the range of floats: it falls by more than 700 "
+                             "theta to the boundary; ask for exit_rate, or narrow the grid.")
         psi = np.abs(modes.functions[0])
         nodes = np.maximum(modes.nodes(psi, 0), 0.0)
         # what the Gibbs density becomes: its component along psi, (int psi m / int psi^2 m) psi

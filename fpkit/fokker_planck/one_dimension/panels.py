@@ -276,9 +276,10 @@ def power_law(function, end, other):
     is_whole = both > -0.5 and abs(both - round(both)) < 1e-6
     for k, sense in ((0, -1.0), (1, 1.0)):
         if powers[k] > INTEGRABLE:
-            edge = fit[0, k] * math.log(width / length) + fit[1, k]
-            at[k] = np.full(ORDER, edge - sense * math.log1p(powers[k]))
-            doubt[k] *= 1 + 1 / (1 + powers[k])
+            end_of_panel, bend = width / length, fit[2:, k] * (width / length) ** np.array([1, 2])
+            edge = fit[0, k] * math.log(end_of_panel) + fit[1, k] + bend[0]
+            at[k] = np.full(ORDER, edge - sense * math.log1p(powers[k]) - bend[0] / (2 + powers[k]))
+            doubt[k] = doubt[k] * (1 + 1 / (1 + powers[k])) + bend[0] ** 2 + abs(bend[1])
         elif not is_whole:
             doubt[k] = 0.3
     return PowerLaw(width, *powers, *at, tuple(doubt))

@@ -10,50 +10,51 @@ REGROUPED = special.SAFE | {"reassoc"}
 indices_1d = types.Array(types.int32, 1, "C")
 
 
-@kernel(types.void(numbers_2d, numbers_1d, numbers_1d), fastmath=REGROUPED)
-def band_factors(U, excess, pivot):
-    """Star-mesh (GTH) elimination of a graph whose conductances lie in a band, in place and without
-    subtraction.
+@kernel(types.void(numbers_2d, numbers_2d, numbers_1d, numbers_1d), fastmath=REGROUPED)
+def band_factors(forth, back, excess, pivot):
+    """Star-mesh (GTH) elimination of a graph whose rates lie in a band, in place and without subtraction.
 
-    U (N, b): U[k, j] = conductance between k and k + 1 + j; excess (N,): grounds. Afterwards U[k, j] =
-    fraction of node k that goes to k + 1 + j, pivot = 1/(sum of conductances + ground). The last rows must
-    hold zeros beyond N.
+    forth, back (N, b): rates between k and k + 1 + j, there and back; excess (N,): what a node has beyond the
+    sum of its rates. Afterwards forth[k, j] = share of node k that goes to k + 1 + j, back[k, j] = what node k
+    takes over of k + 1 + j, pivot = 1/(sum of the rates + excess). The last rows must hold zeros beyond N.
     """
-    N, b = U.shape
+    N, b = forth.shape
     for k in range(N):
         m = min(b, N - 1 - k)
-        row = U[k]
+        out, home = forth[k], back[k]
         s = excess[k]
         for j in range(m):
-            s += row[j]
+            s += out[j]
         s = 1 / s
         pivot[k] = s
         for i in range(m):
-            x = row[i] * s
-            if x > 0:
-                below = U[k + 1 + i, :m - 1 - i]
-                ahead = row[i + 1:m]
-                for j in range(below.size):
-                    below[j] += x * ahead[j]
-                excess[k + 1 + i] += x * excess[k]
+            x, y = out[i] * s, home[i] * s
+            if x > 0 or y > 0:
+                further, nearer = forth[k + 1 + i, :m - 1 - i], back[k + 1 + i, :m - 1 - i]
+                ahead, behind = out[i + 1:m], home[i + 1:m]
+                for j in range(further.size):
+                    further[j] += y * ahead[j]
+                    nearer[j] += x * behind[j]
+                excess[k + 1 + i] += y * excess[k]
         for j in range(m):
-            row[j] *= s
+            out[j] *= s
+            home[j] *= s
 
 
-@kernel(types.void(numbers_2d, numbers_1d, numbers_1d), fastmath=REGROUPED)
-def band_solve(U, pivot, r):
+@kernel(types.void(numbers_2d, numbers_2d, numbers_1d, numbers_1d), fastmath=REGROUPED)
+def band_solve(forth, back, pivot, r):
     """Solve with the factors of `band_factors`, r in place; r >= 0 gives a result >= 0 with full relative
     accuracy."""
-    N, b = U.shape
+    N, b = forth.shape
     for k in range(N):
         m = min(b, N - 1 - k)
-        row, x = U[k], r[k]
+        row, x = forth[k], r[k]
         ahead = r[k + 1:k + 1 + m]
         for j in range(m):
             ahead[j] += row[j] * x
     for k in range(N - 1, -1, -1):
         m = min(b, N - 1 - k)
-        row = U[k]
+        row = back[k]
         ahead = r[k + 1:k + 1 + m]
         s = pivot[k] * r[k]
         for j in range(m):

@@ -122,7 +122,8 @@ def analyse(landscape: Landscape | str | os.PathLike, theta: ArrayLike | None = 
     x0, start_rule, warnings = _start(land, start)
     motion = dynamics(land, wells, basins, thetas, x0, seed, checks.whole("n_paths", n_paths, 2),
                       reach=reach_of(land))
-    rates = kinetics(land, wells, basins, thetas, x0, plane_mobility(land))
+    rates = kinetics(land, wells, basins, thetas, x0, plane_mobility(land),
+                     None if motion is None else motion.theta)
     k = int(np.argmin(np.abs(thetas - clock.theta))) if clock.theta else thetas.size // 2
     path = training_path(land, wells, basins, thetas[k], thermo.occupation[k])
     found = caveats(land, wells, thermo, THIN_WELL, rates)

@@ -181,7 +181,8 @@ def dynamics(land, wells, basins, thetas, start, seed, n_paths, reach):
     with np.errstate(under="ignore", over="ignore"):
         gibbs[here] = np.exp(-((land.loss[here] - land.loss[here].min()) / theta)) * land.volumes[here]
     gibbs /= gibbs.sum()
-    factor = int(np.ceil((land.loss.size / DENSITY_CELLS) ** (1 / land.ndim)))
+    most = DENSITY_CELLS if land.ndim < 3 else DENSITY_CELLS // 4
+    factor = 1 if land.wraps else int(np.ceil((land.loss.size / most) ** (1 / land.ndim)))
     if factor > 1:
         remarks.append(f"The density is that of every {factor}th sample along each axis.")
     times, probability, mass, distance, said = _density(land, here, theta, mobility, start, start_height,
@@ -275,13 +276,17 @@ def point_start(chain, here, start):
     `here` (nx, ny) takes all of it."""
     u0 = np.zeros(chain.grid.shape)
     per_axis = []
-    for x, c, h in zip(start, chain.grid.centres, chain.grid.h):
-        i = int(np.clip(np.floor((x - c[0]) / h), 0, c.size - 2))
-        s = float(np.clip((x - c[i]) / h, 0, 1))
-        per_axis.append(((i, 1 - s), (i + 1, s)))
+    for x, c, h, is_ring in zip(start, chain.grid.centres, chain.grid.h, chain.grid.periodic):
+        i = int(np.floor((x - c[0]) / h))
+        if is_ring:
+            s = (x - c[0]) / h - i
+        else:
+            i = min(max(i, 0), c.size - 2)
+            s = float(np.clip((x - c[i]) / h, 0, 1))
+        per_axis.append(((i % c.size, 1 - s), ((i + 1) % c.size, s)))
     for corner in np.ndindex(*(2,) * len(per_axis)):
         picked = [per_axis[k][b] for k, b in enumerate(corner)]
-        u0[tuple(i for i, _ in picked)] = np.prod([w for _, w in picked])
+        u0[tuple(i for i, _ in picked)] += np.prod([w for _, w in picked])
     u0 = np.where(here, u0, 0.0)                              # nothing leaks across a wall
     return u0 / (u0 * chain.grid.volumes).sum()
 
@@ -318,6 +323,9 @@ class NearestSample:
 
 def _path_plan(land, here, theta, mobility, start, n_paths, remarks):
     """Potential, time step and times for the paths; None with a remark when there can be none."""
+    if land.wraps:
+        remarks.append("No paths: they are not followed across periodic axes.")
+        return None
     if min(land.shape) < 5:
         remarks.append("No paths: a spline through the samples needs at least five on each axis.")
         return None

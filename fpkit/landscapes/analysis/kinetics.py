@@ -11,7 +11,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh, splu
 
 from ..surface import kernels
-from ..surface.cells import offsets
+from ..surface.cells import neighbour_table, offsets
 from ..surface.harmonic import eyring_kramers, harmonic_free_energy, quadratic_fit
 from ..surface.resampling import nearest, refined, thinned
 from ..surface.wells import WELL_FACTOR
@@ -29,6 +29,7 @@ LEVELS = (1, 2, SMOOTH, 4)           # cells per sample and axis
 # work of one elimination in units of 0.1 ns, and cells: on the samples, and on a finer grid
 WORK, WORK_REFINED, CELLS_REFINED = 1e11, 2.2e9, 60_000
 N_MODES = 6
+MANY_IN_SPACE = 30_000               # cells of a box whose rates are computed at a few temperatures
 MODE_CELLS, MODE_CELLS_REFINED = 60_000, 12_000      # of the sparse factorisation
 LEAST_COARSE = 16                    # samples an axis from which on every second one is a surface too
 LANCZOS = 1e-8                       # of an eigenvector's residual; the eigenvalue has the square of it
@@ -107,16 +108,27 @@ class Rates:
                     "modes_method", "status")} | {"sequence": {str(k): v for k, v in self.sequence.items()}}
 
 
-def kinetics(land, wells, basins, thetas, start, mobility):
+def kinetics(land, wells, basins, thetas, start, mobility, main=None):
     """`Rates` at each temperature; an empty tuple where the axes are not evenly spaced or have fewer than
-    three samples."""
+    three samples.
+
+    On large boxes (`MANY_IN_SPACE`), only at the first, the last and two between, and at the temperature
+    `main`
+    of the density; on large surfaces (`MODE_CELLS_REFINED`) the modes of the chain at the first, the last and
+    the main one, elsewhere those of the network.
+    """
     if not land.is_uniform or min(land.shape) < 3:
         return ()
-    fine = {1: (land, None)}
-    return tuple(_at(land, wells, basins, float(theta), start, mobility, fine) for theta in thetas)
+    n, fine = len(thetas), {1: (land, None)}
+    main = None if main is None else int(np.argmin(np.abs(np.log(np.asarray(thetas) / main))))
+    ends = {0, n - 1} | ({main} if main is not None else set())
+    chosen = (sorted(ends | {n // 3, 2 * n // 3}) if land.ndim == 3 and land.n_valid > MANY_IN_SPACE
+              else range(n))
+    return tuple(_at(land, wells, basins, float(thetas[k]), start, mobility, fine,
+                     MODE_CELLS if k in ends else MODE_CELLS_REFINED) for k in chosen)
 
 
-def _at(land, wells, basins, theta, start, mobility, fine):
+def _at(land, wells, basins, theta, start, mobility, fine, mode_cells):
     chosen = sorted((w for w in wells if w.persistence > WELL_FACTOR * theta),
                     key=lambda w: -w.persistence)[:MOST_WELLS]
     chosen = sorted(chosen, key=lambda w: w.number)
@@ -138,7 +150,7 @@ def _at(land, wells, basins, theta, start, mobility, fine):
         return Rates(theta, numbers, nothing, nothing, {}, barrier, log10_eyring,
                      verdict, nothing, nothing[:, 0], nothing[:, 0], np.empty(0), np.empty(0), (),
                      "too many cells for an elimination; coarsen the surface (every=2)")
-    if len(found) == 1 and min(land.shape) > LEAST_COARSE:
+    if len(found) == 1 and min(land.shape) > LEAST_COARSE and not land.wraps:
         solved = _solved(land, chosen, home, theta, start, mobility, COARSE, fine, WORK, np.inf)
         if solved is not None:
             found[COARSE] = solved
@@ -148,7 +160,7 @@ def _at(land, wells, basins, theta, start, mobility, fine):
     first = np.eye(n)[place] if place < n else whole.without(place)[1]
     from_start = np.array([whole.log_mfpt(b)[place] for b in range(n)])
     times = np.stack([network.log_mfpt(b) for b in range(n)], axis=1) / LOG10
-    modes = _modes(found, nets)
+    modes = _modes(found, nets, mode_cells)
     return Rates(theta, numbers, sequence[1], _refinement_error(sequence), sequence, barrier, log10_eyring,
                  verdict, times, from_start / LOG10, first, *modes, "ok", network)
 
@@ -170,21 +182,18 @@ def direct_passes(land, wells, home):
     that touch."""
     n = len(wells)
     height, cell = np.full((n, n), np.inf), {}
-    for step in offsets(land.ndim):
-        low = tuple(slice(max(0, -s), m - max(0, s)) for s, m in zip(step, land.shape))
-        high = tuple(slice(max(0, s), m - max(0, -s)) for s, m in zip(step, land.shape))
-        a, b = home[low], home[high]
-        touching = np.nonzero((a != b) & (a >= 0) & (b >= 0))
-        if not touching[0].size:
-            continue
-        top = np.maximum(land.loss[low][touching], land.loss[high][touching])
-        for k in np.argsort(-top):                         # the lowest comes last and stays
-            pair = int(a[touching][k]), int(b[touching][k])
-            if top[k] <= height[pair]:
-                height[pair] = top[k]
-                here = np.array([t[k] for t in touching]) + np.array([s.start for s in low])
-                other = here + step
-                cell[pair] = tuple(int(i) for i in (here if land.loss[tuple(here)] == top[k] else other))
+    flat, loss = home.ravel(), land.loss.ravel()
+    table = neighbour_table(land.shape, offsets(land.ndim), land.wraps)
+    for there in table.T:
+        here = np.flatnonzero((there >= 0) & (flat >= 0) & (flat[there] >= 0) & (flat != flat[there]))
+        top = np.maximum(loss[here], loss[there[here]])
+        for m in np.argsort(-top):                         # the lowest comes last and stays
+            i, j = here[m], there[here[m]]
+            pair = int(flat[i]), int(flat[j])
+            if top[m] <= height[pair]:
+                height[pair] = top[m]
+                higher = i if loss[i] == top[m] else j
+                cell[pair] = tuple(int(v) for v in np.unravel_index(higher, land.shape))
     height = np.minimum(height, height.T)
     return height - np.array([w.minimum for w in wells])[:, None], cell
 
@@ -222,7 +231,8 @@ def _solved(land, wells, home, theta, start, mobility, level, fine, most, cells)
         rising = np.argsort(loss[chain.edges].max(axis=1), kind="stable")
         fine[level] = surface, rising
     factor = {COARSE: 0, SMOOTH: 2}.get(level, level)
-    labels = (nearest(home, factor) if factor else home[(slice(None, None, 2),) * land.ndim]).T.ravel()
+    labels = (nearest(home, factor, land.wraps) if factor
+              else home[(slice(None, None, 2),) * land.ndim]).T.ravel()
     valid = surface.valid.T.ravel()
     groups = np.where(valid, ELIMINATED, LEFT_OUT)
     for k, w in enumerate(wells):
@@ -292,7 +302,7 @@ def _refinement_error(sequence):
                        SAFETY * np.abs(sequence[SMOOTH] - sequence[1])) if SMOOTH in sequence else error
 
 
-def _modes(found, nets):
+def _modes(found, nets, mode_cells):
     """(log10 of the slowest eigenvalues, their errors in decades, where each comes from)."""
     series = {}
     for level, (cells, groups, whole, place) in found.items():
@@ -300,7 +310,8 @@ def _modes(found, nets):
         reached = whole.part(place)[:network.size]
         slow = network.only(reached).log_eigenvalues() / LOG10 if reached.any() else np.empty(0)
         slow = slow[np.isfinite(slow)]
-        chain = _chain_modes(cells, groups, level, place, slow) if level != 4 else None
+        chain = _chain_modes(cells, groups, mode_cells if level == 1 else MODE_CELLS_REFINED, place,
+                             slow) if level != 4 else None
         chain = np.full(0, np.nan) if chain is None else chain
         values = np.full(max(chain.size, slow.size), np.nan)
         values[:slow.size] = slow
@@ -320,11 +331,11 @@ def _modes(found, nets):
     return values[kept], errors[kept], tuple("chain" if c else "network" for c in from_chain[kept])
 
 
-def _chain_modes(chain, groups, level, place, slow):
+def _chain_modes(chain, groups, most, place, slow):
     """log10 of the slowest eigenvalues of the part that holds the start; None where there are too many cells,
     or modes below what doubles resolve."""
     used = np.flatnonzero(groups != LEFT_OUT)
-    if used.size > (MODE_CELLS if level == 1 else MODE_CELLS_REFINED):
+    if used.size > most:
         return None
     S, _ = chain.chain.symmetric_generator(used)
     part = connected_components(S, directed=False)[1]

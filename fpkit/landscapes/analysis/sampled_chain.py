@@ -17,6 +17,7 @@ from ...fokker_planck.discretisation.chain import Chain
 from ...fokker_planck.discretisation.edge_rules import log_end_weight
 from ...fokker_planck.discretisation.tensor_stencil import selling
 from ...potentials.mobility import mobility_of
+from ..surface.cells import neighbour_table
 
 HIGHEST = 600.0  # theta above the lowest sample from which on the loss rises only logarithmically
 NO_WEIGHT = 1e-14                    # of the trace: a smaller weight of an edge is the rounding of zero
@@ -59,7 +60,7 @@ class SampledDiffusion:
         self.potential = land
         self.mobility = mobility_of(mobility, land.ndim).matrix
         valid, loss = land.valid.T, land.loss.T
-        self.grid = Grid([(e[0], e[-1]) for e in land.edges], valid.shape,
+        self.grid = Grid([(e[0], e[-1]) for e in land.edges], valid.shape, land.periodic or False,
                          mask=None if valid.all() else np.ascontiguousarray(valid))
         self.inside = self.grid.inside
         self.f0 = float(land.loss[land.minimum_index])
@@ -73,14 +74,13 @@ class SampledDiffusion:
                                   highest + np.log1p(np.clip(scaled, highest, 1e300) - highest), scaled)
             scaled = scaled.ravel()
         pairs, logs, weights = [], [], []
-        flat = np.arange(valid.size).reshape(valid.shape)
+        inside = np.ascontiguousarray(valid).ravel()
         for step, weight in zip(*selling(self.mobility, self.grid.h)):
             if weight <= NO_WEIGHT * np.trace(self.mobility / np.outer(self.grid.h, self.grid.h)):
                 continue
-            low = tuple(slice(max(0, -s), n - max(0, s)) for s, n in zip(step, valid.shape))
-            high = tuple(slice(max(0, s), n - max(0, -s)) for s, n in zip(step, valid.shape))
-            is_edge = (valid[low] & valid[high]).ravel()
-            a, b = flat[low].ravel()[is_edge], flat[high].ravel()[is_edge]
+            b = neighbour_table(valid.shape, [step], land.periodic)[:, 0]
+            a = np.flatnonzero((b >= 0) & inside & inside[b])
+            b = b[a]
             pairs.append(np.stack([a, b], axis=1))
             weights.append(np.full(a.size, self.theta * weight))
             logs.append(np.log(self.theta * volume * weight) + log_end_weight("scharfetter-gummel", scaled[a],

@@ -14,6 +14,7 @@ from ..surface.resampling import nearest, refined
 from ..surface.wells import WELL_FACTOR
 
 ROUNDING = 1e-12                     # of a free energy
+SAFETY = 2.0                         # over the change of a free energy on a finer surface
 REFINED_UP_TO = 60_000               # samples of a surface that is refined for the error of its free energies
 THIN_WELL = 0.25  # share of a well in its lowest cell above which the cells are too coarse for it
 
@@ -83,7 +84,7 @@ def thermodynamics(land, wells, basins, thetas, with_means=True):
     n, m = thetas.size, len(wells)
     energy, free, thin, occupation, at_edge, harmonic, harmonic_error = (np.full((n, m), np.nan)
                                                                          for _ in range(7))
-    volumes, edge = land.volumes, on_edge(land.shape)
+    volumes, edge = land.volumes, on_edge(land.shape, land.wraps)
     members = [np.flatnonzero((basins == k).ravel()) for k in range(m)]
     loss, volumes, edge = land.loss.ravel(), volumes.ravel(), edge.ravel()
     lowest = np.array([loss[cells].min() for cells in members])
@@ -245,10 +246,10 @@ def _free_energy_error(land, wells, basins, thetas, coarse):
     would be too many, or the axes are uneven."""
     if not land.is_uniform or min(land.shape) < 3 or land.loss.size > REFINED_UP_TO:
         return np.zeros_like(coarse)
-    fine, home = refined(land, 2, is_smooth=True), nearest(basins, 2)
+    fine, home = refined(land, 2, is_smooth=True), nearest(basins, 2, land.wraps)
     home = np.where(fine.valid, home, -1)
     found = thermodynamics(fine, wells, home, thetas, with_means=False).free_energy
-    return np.where(np.isfinite(found), found - coarse, 0.0)
+    return np.where(np.isfinite(found), SAFETY * (found - coarse), 0.0)
 
 
 def _pair(land, pair, basins, theta):

@@ -25,8 +25,8 @@ LOSSES = ("train_loss", "test_loss", "loss", "losses", "val_loss", "valid_loss")
 POINT = re.compile(r"(?:(train|test)_)?(loss|acc)_(\d{1,4})_(\d{1,4})")
 MAX_POINTS = 40_000
 MAX_OTHERS = 100
-OWN_KEYS = ("status", "gram", "loss_stderr", "meta", "origin_norm", "directions", "trajectory", "temperature",
-            "hessian")
+OWN_KEYS = ("periodic", "status", "gram", "loss_stderr", "meta", "origin_norm", "directions", "trajectory",
+            "temperature", "hessian")
 
 
 @dataclass
@@ -210,6 +210,9 @@ def _own_extras(file, n, surface, warnings):
             values = file.array(key)
             if values is not None:
                 extra[field_name] = surface(key) if values.ndim == n else values
+    if file.has("fpkit/periodic"):
+        flags = file.array("fpkit/periodic", shapes={(n,)})
+        extra["periodic"] = () if flags is None else tuple(bool(v) for v in flags)
     if file.has("fpkit/origin_norm"):
         extra["origin_norm"] = _scalar(file, "fpkit/origin_norm")
     if file.has("fpkit/temperature/tensor"):

@@ -56,7 +56,9 @@ def parts_of(path, arrays, facts, key, layout, given, fix_serpentine=False, name
     is_key_given = key is not None
     found = _rows(fail, arrays, facts, key, layout, given, warnings)
     if found is not None:
-        return Parts(form, *found, warnings, meta, is_key_given=is_key_given)
+        extra = {"periodic": tuple(facts["periodic"][:len(found[0])])} if any(facts.get("periodic",
+                                                                                        ())) else {}
+        return Parts(form, *found, warnings, meta, is_key_given=is_key_given, extra=extra)
     key = _chosen(fail, arrays, key)
     values = arrays[key]
     if not 1 <= values.ndim <= 3 or min(values.shape, default=0) < 2:

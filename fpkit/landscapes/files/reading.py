@@ -26,7 +26,7 @@ __all__ = ["read_landscape", "describe", "Landscape", "LandscapeFormatError"]
 
 def read_landscape(path: Any, key: str | None = None, layout: str | None = None, allow_partial: bool = False,
                    *, x: ArrayLike | None = None, y: ArrayLike | None = None, z: ArrayLike | None = None,
-                   x_key: str | None = None, y_key: str | None = None,
+                   periodic: bool | str = False, x_key: str | None = None, y_key: str | None = None,
                    fix_serpentine: bool = False, every: int = 1, directions: str | os.PathLike | None = None,
                    trajectory: str | os.PathLike | None = None) -> Landscape | Network:
     """Loss landscape of a file, told by its content; nothing in it is executed, no link or path in it is
@@ -64,6 +64,8 @@ def read_landscape(path: Any, key: str | None = None, layout: str | None = None,
         Let `analyse` work on a surface that was not computed to the end.
     x, y, z : (low, high) or ndarray, optional
         Coordinates, for files without.
+    periodic : bool or str
+        Axes that close on themselves (angles): True for all, "x", "y", "xy", ... PLUMED's files tell it.
     x_key, y_key : str, optional
         Arrays of the file that are the coordinates, where they have other names than the common ones.
     fix_serpentine : bool
@@ -99,7 +101,7 @@ def read_landscape(path: Any, key: str | None = None, layout: str | None = None,
     table = of_object(path)
     if table is not None:
         parts = parts_of(f"<{table[1]['format']}>", *table, key, layout, given, named=named)
-        return _landscape(f"<{table[1]['format']}>", parts, allow_partial, every)
+        return _landscape(f"<{table[1]['format']}>", _closed(parts, periodic), allow_partial, every)
     path = _path_of(path)
     if is_network(path):
         return read_network(path)
@@ -119,7 +121,7 @@ def read_landscape(path: Any, key: str | None = None, layout: str | None = None,
         _add_directions(parts, directions)
     if trajectory is not None:
         _add_trajectory(parts, trajectory)
-    return _landscape(path, parts, allow_partial, every)
+    return _landscape(path, _closed(parts, periodic), allow_partial, every)
 
 
 def named_arrays(file, is_named):
@@ -132,6 +134,29 @@ def named_arrays(file, is_named):
         return None
     return {n: a for n in names if not file.is_group(n) and file.dataset(n).dtype.kind in "fiu"
             and (a := file.array(n)) is not None}
+
+
+def _closed(parts, periodic):
+    """The parts with their periodic axes; a last sample that repeats the first one is left out."""
+    told = parts.extra.get("periodic", ())
+    asked = [bool(periodic) if isinstance(periodic, (bool, np.bool_)) else n in str(periodic)
+             for n in "xyz"[:len(parts.axes)]]
+    if not any(asked) and not any(told):
+        return parts
+    closed = [a or (k < len(told) and bool(told[k])) for k, a in enumerate(asked)]
+    for k, is_ring in enumerate(closed):
+        axis = len(parts.axes) - 1 - k
+        ends = [np.take(parts.stored[parts.key], i, axis) for i in (0, -1)]
+        if is_ring and np.allclose(*ends, rtol=1e-6, atol=1e-9, equal_nan=True) and parts.axes[k].size > 3:
+            cut = lambda a, axis=axis, n=parts.axes[k].size: (np.delete(a, -1, axis)
+                                                              if isinstance(a, np.ndarray) and a.ndim > axis
+                                                              and a.shape[axis] == n else a)
+            parts.stored = {n: cut(a) for n, a in parts.stored.items()}
+            parts.status, parts.pending = cut(parts.status), cut(parts.pending)
+            parts.axes[k] = parts.axes[k][:-1].copy()
+            parts.warnings.append(f"The last sample along {'xyz'[k]} repeats the first and is left out.")
+    parts.extra["periodic"] = tuple(closed)
+    return parts
 
 
 def _path_of(path):

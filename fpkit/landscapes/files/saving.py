@@ -38,6 +38,7 @@ def _hdf5(land, path):
     own = {n[6:]: v for n, v in land.others.items() if n.startswith("fpkit/")}
     own |= {n: v for n, v in (("loss_stderr", land.loss_stderr), ("origin_norm", land.origin_norm),
                               ("hessian/logdet_perp", land.logdet_perp)) if v is not None}
+    own |= {"periodic": np.array(land.periodic, "u1")} if any(land.periodic) else {}
     own |= _directions(land)
     own |= {f"temperature/{n}": v for n, v in (land.temperature or {}).items() if n != "theta"}
     others = {n: v for n, v in land.others.items() if not n.startswith("fpkit/")}

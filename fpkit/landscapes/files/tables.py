@@ -92,7 +92,7 @@ def _table(fail, text):
                 names = values
                 continue
             if names is None and len(values) > 2 and all(map(_is_number, values[1:])):
-                values[0] = "nan"                         # the corner of a grid with its coordinates around it
+                values[0] = "nan"                     # the corner of a grid with its coordinates around it
             else:
                 fail(f"its line {short(line)!r} is no row of numbers")
         if len(values) > MAX_COLUMNS or (cells := cells + len(values)) > MAX_CELLS:

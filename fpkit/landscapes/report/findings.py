@@ -44,6 +44,16 @@ def number(value, digits=3):
     return f"{value:.{digits}g}"
 
 
+def loss_of(report, value, least=4):
+    """A loss with the digits that tell the wells and their depths apart."""
+    f = report.landscape.loss[report.landscape.valid]
+    scale = max([w.persistence for w in report.wells if np.isfinite(w.persistence)]
+                or [report.landscape.height(0.5)])
+    size = float(np.abs(f).max()) if not scale else abs(value)
+    digits = int(np.ceil(np.log10(size / scale))) + 3 if scale > 0 and size > scale else least
+    return number(value, min(max(least, digits), 15))
+
+
 def with_error(value, error):
     """'3.04812 ± 0.00007': as many digits as the error leaves, two of it."""
     if not (np.isfinite(error) and error > 0):
@@ -208,17 +218,18 @@ def _wells(report):
         mark = worst(mark, (ROUGH, "losses and depths carry the noise of the loss"))
     if len(wells) == 1:
         text = ("At every temperature considered there is one well: its lowest sample lies at "
-                f"{place(first.x)} with a loss of {number(first.minimum, 4)}.")
+                f"{place(first.x)} with a loss of {loss_of(report, first.minimum)}.")
     else:
         last = int(thermo.is_well[-1].sum())
         text = f"There are {len(wells)} wells at theta = {number(thetas[0])} (depth above 3 theta)"
         text += f" and {last} at theta = {number(thetas[-1])}" if thetas.size > 1 else ""
-        text += f". The lowest, well 1, lies at {place(first.x)} with a loss of {number(first.minimum, 4)}"
+        text += (f". The lowest, well 1, lies at {place(first.x)} with a loss of "
+                 f"{loss_of(report, first.minimum)}")
         deep = [w for w in wells[1:] if np.isfinite(w.persistence)]
         if deep:
             w = max(deep, key=lambda w: w.persistence)
             text += (f"; the deepest of the others, well {w.number} at {place(w.x)}, has a way out "
-                     f"{number(w.persistence)} above its loss of {number(w.minimum, 4)}")
+                     f"{number(w.persistence)} above its loss of {loss_of(report, w.minimum)}")
         text += "."
     return Finding("wells", text, *mark)
 
@@ -526,7 +537,7 @@ def as_text(report):
     for k, w in enumerate(report.wells[:12]):
         depth = "-" if np.isinf(w.persistence) else number(w.persistence, 4)
         row = "".join(f"{thermo.occupation[i, k]:<13.4g}" for i in shown)
-        lines.append(f"{w.number:<6d}{place(w.x):<22s}{number(w.minimum, 5):<12s}{depth:<12s}"
+        lines.append(f"{w.number:<6d}{place(w.x):<22s}{loss_of(report, w.minimum, 5):<12s}{depth:<12s}"
                      f"{w.n_cells:<7d}{row}{' '.join(w.flags)}".rstrip())
     if len(report.wells) > 12:
         lines.append(f"... {len(report.wells) - 12} more")

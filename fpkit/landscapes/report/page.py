@@ -12,7 +12,7 @@ import numpy as np
 from ... import __version__
 from ...core.plain_json import plain
 from ...core.text import printable
-from .findings import number, percent, place, power
+from .findings import loss_of, number, percent, place, power
 from .verdict import GLOSSARY
 
 CAPTIONS = {
@@ -70,10 +70,10 @@ def _well(report, k, shown):
     harmonic = ["-" if not np.isfinite(thermo.harmonic[i, k]) else number(thermo.harmonic[i, k], 4)
                 + (f" ± {number(thermo.harmonic_error[i, k], 2)}" if np.isfinite(thermo.harmonic_error[i, k])
                    else "") for i in shown]
-    return {"number": w.number, "point": place(w.x), "minimum": number(w.minimum, 5), "cells": w.n_cells,
-            "depth": "" if math.isinf(w.persistence) else number(w.persistence, 4), "joins": w.joins,
-            "saddle": "" if w.saddle_x is None else f"{place(w.saddle_x)} at {number(w.saddle, 4)}",
-            "flags": ", ".join(w.flags).replace("_", " "),
+    return {"number": w.number, "point": place(w.x), "minimum": loss_of(report, w.minimum, 5),
+            "cells": w.n_cells, "depth": "" if math.isinf(w.persistence) else number(w.persistence, 4),
+            "joins": w.joins, "saddle": "" if w.saddle_x is None else f"{place(w.saddle_x)} "
+            f"at {loss_of(report, w.saddle)}", "flags": ", ".join(w.flags).replace("_", " "),
             "occupation": [percent(thermo.occupation[i, k]) for i in shown],
             "free_energy": cells(thermo.free_energy),
             "energy": cells(thermo.energy), "entropy": cells(thermo.entropy),

@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...core.networks import connected_parts
+
 # what MPI Reduce(MAX) leaves where the loss was NaN
 FINFO_MINS = (np.finfo(float).min, float(np.finfo(np.float32).min))
 # what nan_to_num and the like put in for an infinity
@@ -95,14 +97,11 @@ def filled_in(loss):
     return float(lowest) if gap > max(APART * (np.median(rest) - rest.min()), 2 * typical) else None
 
 
-def neighbourhood(mask, neighbours=8):
+def neighbourhood(mask, neighbours=8, wraps=None):
     """Cells that have a neighbour in `mask` (4 or 8 neighbours in the plane, 2 on a line); the mask's own
     cells may be among them."""
-    near = np.zeros_like(mask)
-    for step in offsets(mask.ndim, neighbours):
-        near[tuple(slice(max(0, -s), n - max(0, s)) for s, n in zip(step, mask.shape))] |= \
-            mask[tuple(slice(max(0, s), n - max(0, -s)) for s, n in zip(step, mask.shape))]
-    return near
+    table = neighbour_table(mask.shape, offsets(mask.ndim, neighbours), wraps)
+    return (mask.ravel()[table] & (table >= 0)).any(axis=1).reshape(mask.shape)
 
 
 def offsets(ndim, neighbours=8):
@@ -115,23 +114,47 @@ def offsets(ndim, neighbours=8):
     return steps[(length > 0) & ((length == 1) | (neighbours == 8))]
 
 
-def on_edge(shape):
-    """True for the cells at the border of the box."""
+def neighbour_table(shape, steps, wraps=None):
+    """Flat index of the cell that each step leads to from each cell, (n_cells, n_steps); -1 beyond the box.
+
+    wraps: for each axis of the array, whether its ends are the same place.
+    """
+    wraps = wraps or (False,) * len(shape)
+    table = np.zeros((int(np.prod(shape)), len(steps)), np.int64)
+    strides = np.cumprod([1, *shape[:0:-1]])[::-1]
+    for k, step in enumerate(steps):
+        there, inside = np.zeros(shape, np.int64), np.ones(shape, bool)
+        for axis, (n, s) in enumerate(zip(shape, step)):
+            place = np.arange(n) + int(s)
+            ok = np.full(n, True) if wraps[axis] else (place >= 0) & (place < n)
+            form = [-1 if a == axis else 1 for a in range(len(shape))]
+            there += (place % n * strides[axis]).reshape(form)
+            inside &= ok.reshape(form)
+        table[:, k] = np.where(inside, there, -1).ravel()
+    return table
+
+
+def on_edge(shape, wraps=None):
+    """True for the cells at the border of the box; an axis that wraps has none."""
     edge = np.zeros(shape, bool)
     for axis in range(len(shape)):
         view = np.moveaxis(edge, axis, 0)
-        view[0] = view[-1] = True
+        if not (wraps and wraps[axis]):
+            view[0] = view[-1] = True
     return edge
 
 
-def components(valid, neighbours=8):
+def components(valid, neighbours=8, wraps=None):
     """Labels of the connected sets of valid cells (-1 elsewhere), numbered in the order of their first
     cell."""
-    from scipy import ndimage
-
-    structure = np.zeros((3,) * valid.ndim, bool)
-    structure[(1,) * valid.ndim] = True
-    for step in offsets(valid.ndim, neighbours):
-        structure[tuple(step + 1)] = True
-    labels, _ = ndimage.label(valid, structure)
-    return labels - 1
+    table = neighbour_table(valid.shape, offsets(valid.ndim, neighbours), wraps)
+    cells = np.flatnonzero(valid)
+    here, there = np.repeat(cells, table.shape[1]), table[cells].ravel()
+    both = (there > here) & valid.ravel()[there]
+    part = connected_parts(valid.size, np.stack([here[both], there[both]], axis=1))
+    labels = np.full(valid.size, -1)
+    _, first, labels[cells] = np.unique(part[cells], return_index=True, return_inverse=True)
+    rank = np.empty(first.size, int)
+    rank[np.argsort(first)] = np.arange(first.size)
+    labels[cells] = rank[labels[cells]] if cells.size else labels[cells]
+    return labels.reshape(valid.shape)

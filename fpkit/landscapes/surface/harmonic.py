@@ -68,9 +68,10 @@ def _derivatives(land, index, reach):
     d, h = land.ndim, reach * np.asarray(land.spacing)
     centre = np.array(index[::-1])                       # order x, y, z
     sizes = np.array(land.shape[::-1])
-    if ((centre < reach) | (centre + reach >= sizes)).any():
+    is_ring = np.array(land.periodic or (False,) * d)
+    if (((centre < reach) | (centre + reach >= sizes)) & ~is_ring).any():
         return None
-    at = lambda *steps: float(land.loss[tuple((centre + reach * sum(steps))[::-1])])
+    at = lambda *steps: float(land.loss[tuple(((centre + reach * sum(steps)) % sizes)[::-1])])
     e = np.eye(d, dtype=int)
     gradient, hessian = np.empty(d), np.empty((d, d))
     for i in range(d):

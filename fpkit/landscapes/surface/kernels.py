@@ -1,7 +1,7 @@
 """Compiled flooding of a sampled surface: merge tree and steepest-descent basins.
 
-All kernels take the surface flattened with a border of cells that never take part, so that a neighbour is one
-addition of a flat offset, and the valid cells in ascending order of (value, index).
+All kernels take the surface flattened, the neighbours of its cells, and the valid cells in ascending order of
+(value, index).
 """
 import numpy as np
 from numba import types
@@ -9,13 +9,14 @@ from numba import types
 from ...core.compilation import integer, integers_1d, integers_2d, kernel, numbers_1d
 
 
-@kernel(types.void(numbers_1d, integers_1d, integers_1d, integers_1d, integers_1d, integers_1d))
-def flood(values, order, steps, birth, death, elder):
+@kernel(types.void(numbers_1d, integers_1d, integers_2d, integers_1d, integers_1d, integers_1d))
+def flood(values, order, table, birth, death, elder):
     """Merge tree by ascending union-find with the elder rule.
 
-    values[n]: padded surface; order[m]: valid cells, ascending by (value, index); steps[k]: flat offsets of
-    the neighbours. birth[n], -1 on entry: 0 where a branch was born. death[n]: cell whose arrival ended the
-    branch born at that cell, -1 for a root. elder[n]: birth cell of the branch it was merged into. Cells
+    values[n]: surface; order[m]: valid cells, ascending by (value, index); table[n, k]: the neighbours of
+    each
+    cell, -1 for none. birth[n], -1 on entry: 0 where a branch was born. death[n]: cell whose arrival ended
+    the branch born at that cell, -1 for a root. elder[n]: birth cell of the branch it was merged into. Cells
     equal in value that meet end no branch.
     """
     n, m = values.size, order.size
@@ -25,9 +26,9 @@ def flood(values, order, steps, birth, death, elder):
         i = order[place]
         parent[i] = i
         rank[i] = place
-        for k in range(steps.size):
-            j = i + steps[k]
-            if parent[j] < 0:
+        for k in range(table.shape[1]):
+            j = table[i, k]
+            if j < 0 or parent[j] < 0:
                 continue
             a = i
             while parent[a] != a:
@@ -55,8 +56,8 @@ def flood(values, order, steps, birth, death, elder):
             elder[root] = -1
 
 
-@kernel(types.void(numbers_1d, integers_1d, integers_1d, integers_1d))
-def descend(values, order, steps, label):
+@kernel(types.void(numbers_1d, integers_1d, integers_2d, integers_1d))
+def descend(values, order, table, label):
     """Basins of steepest descent: label[i] = first cell of the minimum that the walk to the lowest neighbour
     ends in.
 
@@ -78,9 +79,9 @@ def descend(values, order, steps, label):
         for place in range(start, end):
             i = order[place]
             best = -1
-            for k in range(steps.size):
-                j = i + steps[k]
-                if taken[j] == -2 and values[j] < level and (best < 0 or values[j] < values[best]
+            for k in range(table.shape[1]):
+                j = table[i, k]
+                if j >= 0 and taken[j] == -2 and values[j] < level and (best < 0 or values[j] < values[best]
                                                              or (values[j] == values[best] and j < best)):
                     best = j
             if best >= 0:
@@ -91,9 +92,9 @@ def descend(values, order, steps, label):
             while head < tail:
                 i = queue[head]
                 head += 1
-                for k in range(steps.size):
-                    j = i + steps[k]
-                    if taken[j] == -2 and label[j] < 0 and values[j] == level:
+                for k in range(table.shape[1]):
+                    j = table[i, k]
+                    if j >= 0 and taken[j] == -2 and label[j] < 0 and values[j] == level:
                         label[j] = label[i]
                         queue[tail] = j
                         tail += 1

@@ -59,6 +59,8 @@ class Landscape:
         Length of the parameter vector at the origin.
     others : dict
         Entries under names that fpkit does not know, as they are; `save` writes them back.
+    periodic : tuple of bool
+        For x, y, z whether the axis closes on itself (an angle); () for none.
     meta : dict
         What the file tells about itself (foreign text: show it escaped, never use it as a path).
     warnings : tuple of str
@@ -85,6 +87,7 @@ class Landscape:
     others: dict = field(default_factory=dict)
     meta: dict = field(default_factory=dict)
     warnings: tuple = ()
+    periodic: tuple = ()
     axis_order_assumed: bool = False
     allow_partial: bool = False
 
@@ -148,6 +151,12 @@ class Landscape:
         """Mean distance of neighbouring samples along (x, y)."""
         return tuple(float((a[-1] - a[0]) / (a.size - 1)) for a in self.axes)
 
+    @property
+    def wraps(self) -> tuple[bool, ...] | None:
+        """`periodic` in the order of the axes of the arrays, (z, y, x); None where no axis closes on
+        itself."""
+        return tuple(map(bool, self.periodic))[::-1] if any(self.periodic) else None
+
     @cached_property
     def is_uniform(self) -> bool:
         return all(np.abs(np.diff(a) - h).max() <= 1e-6 * h for a, h in zip(self.axes, self.spacing))
@@ -182,6 +191,8 @@ class Landscape:
         point = checks.points("point", np.atleast_1d(point), self.ndim)
         found = []
         for k, (e, v) in enumerate(zip(self.edges, point)):
+            if self.periodic and self.periodic[k]:
+                v = e[0] + (v - e[0]) % (e[-1] - e[0])
             if not e[0] <= v <= e[-1]:
                 raise ValueError(f"the point {point.tolist()} is outside the landscape: axis {'xyz'[k]} "
                                  f"covers {e[0]:g} to {e[-1]:g}.")
@@ -202,7 +213,7 @@ class Landscape:
 
     def n_components(self, neighbours: int = 8) -> int:
         """Number of connected sets of valid cells."""
-        return int(components(self.valid, neighbours).max(initial=-1)) + 1
+        return int(components(self.valid, neighbours, self.wraps).max(initial=-1)) + 1
 
     @cached_property
     def minimum_index(self) -> tuple[int, ...]:
@@ -224,7 +235,7 @@ class Landscape:
             reasons.append(f"{self.n_unfinished} of {self.loss.size} cells ({100 * share:.0f} %) were never "
                            "computed")
         lowest = self.valid & (self.loss == self.loss[self.minimum_index])
-        if (neighbourhood(self.unfinished) & lowest).any():
+        if (neighbourhood(self.unfinished, 8, self.wraps) & lowest).any():
             where = list(self.minimum_index)
             reasons.append(f"the lowest cell {where} touches cells that were never computed, so the minimum "
                            "itself may be missing")
@@ -267,7 +278,7 @@ class Landscape:
         """
         cache = self.__dict__.setdefault("_trees", {})
         if neighbours not in cache:
-            cache[neighbours] = merge_tree(self.loss, self.valid, neighbours)
+            cache[neighbours] = merge_tree(self.loss, self.valid, neighbours, self.wraps)
         return cache[neighbours]
 
     def gibbs_weights(self, theta: float) -> np.ndarray:
@@ -392,6 +403,7 @@ class Landscape:
             out["maximum"] = float(f.max())
             out["components"] = self.n_components()
             out["minima"] = {"neighbours_8": len(self.merge_tree(8)), "neighbours_4": len(self.merge_tree(4))}
+        out["periodic"] = list(self.periodic)
         out["gram"] = None if self.gram is None else self.gram.tolist()
         out["trajectory"] = None if self.trajectory is None else {"points": len(self.trajectory),
                                                                   "first": self.trajectory[0].tolist(),

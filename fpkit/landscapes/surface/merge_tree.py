@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .cells import neighbourhood, offsets, on_edge
+from .cells import neighbour_table, neighbourhood, offsets, on_edge
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,8 @@ class MergeTree(Sequence):
     def minima(self, landscape: Any) -> tuple[Minimum, ...]:
         """The minima of the tree as `Minimum`, with flags for the edge of the box and for invalid
         neighbours."""
-        edge, beside = on_edge(landscape.shape), neighbourhood(~landscape.valid)
+        edge, beside = on_edge(landscape.shape, landscape.wraps), neighbourhood(~landscape.valid, 8,
+                                                                                landscape.wraps)
         return tuple(Minimum(b.index, b.minimum, landscape.point(b.index), b.persistence, bool(edge[b.index]),
                              bool(beside[b.index])) for b in self.branches)
 
@@ -122,7 +123,8 @@ class MergeTree(Sequence):
         return "\n".join(rows + ["  ..."] * (len(self) > 12))
 
 
-def merge_tree(loss: ArrayLike, valid: ArrayLike | None = None, neighbours: int = 8) -> MergeTree:
+def merge_tree(loss: ArrayLike, valid: ArrayLike | None = None, neighbours: int = 8,
+               wraps: tuple[bool, ...] | None = None) -> MergeTree:
     """Merge tree of a sampled surface.
 
     Parameters
@@ -131,6 +133,8 @@ def merge_tree(loss: ArrayLike, valid: ArrayLike | None = None, neighbours: int 
     valid : ndarray of bool, optional
         Default: the finite cells.
     neighbours : {8, 4}
+    wraps : tuple of bool, optional
+        For each axis of the array, whether its ends are the same place.
 
     Returns
     -------
@@ -146,23 +150,19 @@ def merge_tree(loss: ArrayLike, valid: ArrayLike | None = None, neighbours: int 
 
     loss = np.asarray(loss, float)
     valid = np.isfinite(loss) if valid is None else np.asarray(valid, bool)
-    steps = offsets(loss.ndim, neighbours)
-    padded = np.pad(loss, 1, constant_values=np.nan)
-    places = np.flatnonzero(np.pad(valid, 1))
-    order = np.ascontiguousarray(places[np.argsort(padded.ravel()[places], kind="stable")].astype(np.int64))
-    strides = np.cumprod(np.r_[1, padded.shape[:0:-1]])[::-1]
-    flat_steps = np.ascontiguousarray((steps * strides).sum(axis=1).astype(np.int64))
-    values = np.ascontiguousarray(padded.ravel())
+    table = neighbour_table(loss.shape, offsets(loss.ndim, neighbours), wraps)
+    values = loss.flatten()
+    places = np.flatnonzero(valid)
+    order = places[np.argsort(values[places], kind="stable")].astype(np.int64)
     birth, death, elder, label = (np.full(values.size, -1, np.int64) for _ in range(4))
-    kernels.flood(values, order, flat_steps, birth, death, elder)
-    kernels.descend(values, order, flat_steps, label)
+    kernels.flood(values, order, table, birth, death, elder)
+    kernels.descend(values, order, table, label)
     born = order[birth[order] == 0]                     # ascending by (value, index)
     place_of = {int(cell): k for k, cell in enumerate(born)}
-    index_of = lambda cell: tuple(int(i) - 1 for i in np.unravel_index(cell, padded.shape))
+    index_of = lambda cell: tuple(int(i) for i in np.unravel_index(cell, loss.shape))
     branches = [Branch(index_of(c), float(values[c]), None if death[c] < 0 else float(values[death[c]]),
                        None if death[c] < 0 else index_of(death[c]),
                        None if death[c] < 0 else place_of[int(elder[c])]) for c in born]
     lookup = np.full(values.size + 1, -1)               # label -1 reads the last entry
     lookup[born] = np.arange(born.size)
-    inner = (slice(1, -1),) * loss.ndim
-    return MergeTree(branches, neighbours, lookup[label].reshape(padded.shape)[inner].copy())
+    return MergeTree(branches, neighbours, lookup[label].reshape(loss.shape))

@@ -49,17 +49,16 @@ def noise_of(land) -> Noise:
     """
     loss = np.where(land.valid, land.loss, np.nan)
     four, six = (_from_differences(loss, k) for k in (4, 6))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        seen = six if ALIKE[0] < six / four < ALIKE[1] else 0.0
+    seen = six if ALIKE[0] * four < six < ALIKE[1] * four else 0.0
+    correlation = _correlation(loss)
     told = land.loss_stderr
     told = 0.0 if told is None or np.shape(told) != land.shape else _median(np.asarray(told)[land.valid])
-    sigma, source = ((0.0, "none") if not seen and not told else (told, "standard errors in the file")
-                     if told >= seen else (seen, "differences"))
-    correlation = _correlation(loss)
-    spread = np.subtract(*np.quantile(land.loss[land.valid], [0.75, 0.25])) if land.valid.any() else 0.0
-    hidden = 2 * NORMAL * sigma > 0.7 * spread
-    return Noise(float(sigma), correlation, source,
-                 bool(sigma > 0 and (correlation < UNCORRELATED or told > 0 and hidden)))
+    # standard errors of one minibatch at all points are shared and make no shape; without a shape they are
+    # noise
+    if not seen and told > 0 and correlation < UNCORRELATED:
+        return Noise(told, correlation, "standard errors in the file", True)
+    return Noise(float(seen), correlation, "differences" if seen else "none",
+                 bool(seen > 0 and correlation < UNCORRELATED))
 
 
 def _median(a):

@@ -17,11 +17,15 @@ def refined(land, factor, is_smooth=False):
     """
     loss, axes = land.loss, []
     for k, a in enumerate(land.axes):
+        axis = land.ndim - 1 - k
+        is_ring = bool(land.wraps and land.wraps[axis])
+        if is_ring:                                      # two more samples at each end, cut off again below
+            loss = np.take(loss, np.arange(-2, a.size + 3), axis, mode="wrap")
+            a = a[0] + land.spacing[k] * np.arange(-2, a.size + 3)
         position = np.arange((a.size - 1) * factor + 1) / factor
         low = np.minimum(position.astype(int), a.size - 2)
         s = position - low
         axes.append(a[low] * (1 - s) + a[low + 1] * s)
-        axis = land.ndim - 1 - k
         bend = _bend(loss, axis) if is_smooth else None
         one, two = np.take(loss, low, axis), np.take(loss, low + 1, axis)
         s = s.reshape([-1 if n == axis else 1 for n in range(land.ndim)])
@@ -30,6 +34,9 @@ def refined(land, factor, is_smooth=False):
             if is_smooth:
                 between = between - s * (1 - s) / 2 * np.take(bend, low, axis)
             loss = np.where(s == 0, one, np.where(s == 1, two, between))
+        if is_ring:
+            kept = np.arange(2 * factor, (a.size - 3) * factor)
+            loss, axes[-1] = np.take(loss, kept, axis), axes[-1][kept]
     return _with(land, axes, loss)
 
 
@@ -59,9 +66,10 @@ def _bend(loss, axis):
     return np.moveaxis(np.where(np.isfinite(bend), bend, 0.0), -1, axis)
 
 
-def nearest(labels, factor):
+def nearest(labels, factor, wraps=None):
     """Labels of cells carried over to the grid of `refined`."""
     for axis in range(labels.ndim):
-        position = np.arange((labels.shape[axis] - 1) * factor + 1)
-        labels = np.take(labels, (2 * position + factor) // (2 * factor), axis)
+        n = labels.shape[axis]
+        position = np.arange(n * factor if wraps and wraps[axis] else (n - 1) * factor + 1)
+        labels = np.take(labels, (2 * position + factor) // (2 * factor) % n, axis)
     return labels

@@ -121,7 +121,7 @@ def find_wells(land, tree, theta):
     for k, n in place.items():
         numbered[k] = n
     basins = numbered[basins]
-    edge, beside = on_edge(land.shape), neighbourhood(~land.valid)
+    edge, beside = on_edge(land.shape, land.wraps), neighbourhood(~land.valid, 8, land.wraps)
     sizes = np.bincount(basins[basins >= 0], minlength=len(kept))
     wells = []
     for n, k in enumerate(kept):

@@ -190,12 +190,12 @@ def _one_run(potential, x0, settings, what, plan, storage, n_threads, executor, 
             state = {f"ensemble/{k}": v for k, v in ensemble.state().items()}
             state |= {f"tally/{k}": v for k, v in tally.state().items()}
             save_state(checkpoint, digest, {**state, "burn_in": np.array(burn_in), "every": np.array(every)})
-        _drive(ensemble, tally, plan, save if checkpoint is not None else None, storage["seconds"], progress)
+        error = _drive(ensemble, tally, plan, save if checkpoint is not None else None, storage["seconds"], progress)
         done, end, accepted = ensemble.step, ensemble.x, ensemble.accepted
     else:
-        end, accepted = shared(executor, potential, x0, {**settings, "precision": ensemble.precision}, tally,
-                               plan, n_threads)
-        done = n_steps
+        error = None
+        done, end, accepted = shared(executor, potential, x0, {**settings, "precision": ensemble.precision}, tally,
+                                     plan, n_threads, progress)
     inputs = {"potential": potential.source, "theta": settings["theta"], "dt": dt, **plan, "n_paths": n_paths,
               "scheme": settings["scheme"], "seed": ensemble.seed, "friction": settings["friction"],
               "walls": None if ensemble.walls is None else repr(ensemble.walls),
@@ -203,6 +203,9 @@ def _one_run(potential, x0, settings, what, plan, storage, n_threads, executor, 
               "x0": x0.tolist() if x0.ndim == 1 else f"{len(x0)} points"}
     acceptance = float(accepted.sum() / (n_paths * done)) if accepted.size and done else None
     start = np.broadcast_to(x0, (n_paths, potential.ndim))
+    if error is not None:                                        # what is done goes with the error
+        error.run = _result(tally, inputs, acceptance, done, start, end, potential) if tally.n_saved else None
+        raise error
     return _result(tally, inputs, acceptance, done, start, end, potential), ensemble.key, done
 
 
@@ -215,6 +218,9 @@ def _with_coarser(fine, potential, x0, settings, what, key, n_threads, executor,
     try:
         coarse, _, _ = _one_run(potential, x0, coarser, {**what, "histogram": None, "marginal": None}, plan,
                                 {"checkpoint": None, "seconds": 0.0}, n_threads, executor, progress)
+    except KeyboardInterrupt as error:
+        unknown = f"at 2 dt: {error}, so the error of dt is not known"
+        return replace(fine, status=unknown if fine.status == "ok" else f"{fine.status}; {unknown}")
     except DivergenceError:
         unknown = f"paths diverge at 2 dt = {2 * settings['dt']:g}, so the error of dt is not known; halve dt"
         return replace(fine, status=unknown if fine.status == "ok" else f"{fine.status}; {unknown}")
@@ -223,9 +229,9 @@ def _with_coarser(fine, potential, x0, settings, what, key, n_threads, executor,
 
 
 def _drive(ensemble, tally, plan, save, seconds_between, progress):
-    """Run the ensemble to the end of the plan, or to Ctrl-C; what comes out does not depend on how the steps
-    fall into chunks."""
-    saved_at = time.monotonic()
+    """Run the ensemble to the end of the plan, or to Ctrl-C, or to an error of a function that the user gave (which
+    is returned); what comes out does not depend on how the steps fall into chunks."""
+    saved_at, error = time.monotonic(), None
     for end, every, label in ((plan["burn_in"], None, "burn-in"),
                               (plan["n_steps"], plan["every"], "sampling")):
         if ensemble.step >= end:
@@ -238,12 +244,18 @@ def _drive(ensemble, tally, plan, save, seconds_between, progress):
                 if save is not None and time.monotonic() - saved_at > seconds_between:
                     save()
                     saved_at = time.monotonic()
+        except (ValueError, TypeError) as found:
+            if ensemble.before is None:
+                raise
+            ensemble.restore(ensemble.before)
+            error = found
         finally:
             chunks.close()                                  # gives Ctrl-C back
         if ensemble.step < end:
             break
     if save is not None:
         save()
+    return error
 
 
 def _result(tally, inputs, acceptance, done, start, end, potential):

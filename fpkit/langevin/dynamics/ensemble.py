@@ -15,6 +15,7 @@ SCHEMES = ("euler-maruyama", "leimkuhler-matthews", "heun", "mala", "baoab")
 OVERDAMPED = SCHEMES[:3]                                          # the position is the code in the kernel
 LARGEST_TABLE = 16384                                             # rows of a table of steps at once
 SINGLE_TOLERANCE = 1e-5  # of max(1, |gradient|), between float32 and float64 drifts
+LARGEST_SHIFT = 100.0  # rounding of places up to this size counts as a shift; that of larger ones as an error
 
 
 @contextlib.contextmanager
@@ -82,6 +83,7 @@ class Ensemble:
             self.halves[1] = self.halves[0] - self.X
             self.X[:] = self.halves[0].astype(float) - self.halves[1]
         self.step, self.time, self.before = 0, 0.0, None
+        self.unfolded = None                                     # of steps in NumPy: places before walls folded them
 
     # ---- making ----
     def _check_scheme(self, theta, mobility):
@@ -226,7 +228,7 @@ class Ensemble:
         size = np.maximum(1.0, abs(G).max(axis=0))
         # the place itself is rounded to 24 bits: that much is felt as a shift, not as an error of the drift
         return bool((abs(H - G).max(axis=0) <= SINGLE_TOLERANCE * size
-                     * np.maximum(1.0, abs(X).max(axis=0))).all())
+                     * np.clip(abs(X).max(axis=0), 1.0, LARGEST_SHIFT)).all())
 
     # ---- stepping ----
     @property

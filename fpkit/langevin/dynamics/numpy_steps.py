@@ -90,11 +90,15 @@ def _finish(ensemble, O, Y, row, k, sign, variance):
     d, n = Y.shape
     wound = np.zeros((d, n))
     if ensemble.walls is not None:
+        if ensemble.scheme != "baoab":
+            ensemble.unfolded = Y.copy()
         fold_all(Y, ensemble.table, sign, wound)
     domain = ensemble.potential.domain
     if domain is not None:
         out = ~np.asarray(domain(Y.T), bool)
         Y[:, out], wound[:, out] = O[:, out], 0.0
+        if ensemble.unfolded is not None:
+            ensemble.unfolded[:, out] = O[:, out]
         sign[:, out] = -1.0                                      # a refused step is a mirror of every axis
     if ensemble.has_absorbing:
         if variance is None:                                     # M(x): the noise of this step, at its start
@@ -139,13 +143,17 @@ def _underdamped_step(ensemble, z, row, p, after, k):
         ensemble.cached = _gradient(ensemble, X, p)
     O, Y = X.copy(), X.copy()
     V -= 0.5 * dt * ensemble.cached
-    wound = np.zeros(X.shape)
+    wound, is_folded = np.zeros(X.shape), False
     for part in range(2):
         sign = np.ones(X.shape)
         Y += 0.5 * dt * V
         if ensemble.walls is not None:
+            straight = Y.copy()
             fold_all(Y, ensemble.table, sign, wound)
             V *= sign
+            # of a path that was folded in the first half the straight line is not kept
+            ensemble.unfolded = np.where(is_folded, Y, straight)
+            is_folded = (straight != Y).any(axis=0)
         if part == 0:
             V *= c
             V += np.sqrt(theta * (1 - c * c)) * z

@@ -2,16 +2,18 @@
 that are functions of the place, and targets that follow a potential (sublevel sets, basins).
 
 All paths start together and those that have ended are left out of the next steps. The noise is that of the
-compiled route. The exit point lies on the straight line of the step. A target without a distance has no
-bridge: its crossings inside a step are missed, a bias of order sqrt(dt).
+compiled route. The search for hits too, but for targets that follow a potential: there the exit point lies
+on the straight line of the step, mirrors and seams are not undone, and without a distance there is no bridge: the
+crossings inside a step are missed, a bias of order sqrt(dt).
 """
 from __future__ import annotations
 
 import numpy as np
 
-from ..dynamics.wall_kernels import NEAR
+from ...potentials.mobility import ConstantMobility
+from ..dynamics.wall_kernels import NEAR, PERIODIC, REFLECTING
 from .exit_run import divergence
-from .target_kernels import SLOPE, bridge_hit, target_distances
+from .target_kernels import SLOPE, Moves, bridge_hit, find_hits, step_of, straight_step, target_distances
 
 
 class WholeExitRun:
@@ -20,10 +22,8 @@ class WholeExitRun:
     def __init__(self, ensemble, targets, n_paths, max_steps):
         self.ensemble, self.targets, self.max_steps, self.n_paths = ensemble, targets, max_steps, n_paths
         self.dt, self.theta = ensemble.schedule.dt, ensemble.schedule.theta
-        self.when, self.wall, self.place = np.full(n_paths,
-                                                   np.nan), np.full(n_paths,
-                                                                    -1), np.full((ensemble.ndim, n_paths),
-                                                                                 np.nan)
+        self.when, self.wall = np.full(n_paths, np.nan), np.full(n_paths, -1)
+        self.place = np.full((ensemble.ndim, n_paths), np.nan)
         self.before = self._distances(ensemble.X)
 
     @property
@@ -41,18 +41,44 @@ class WholeExitRun:
             return np.stack([r.signed_distance(points) for r in self.targets.regions])
         return np.stack([np.where(r.contains(points), -1.0, 1.0) for r in self.targets.regions])
 
-    def _variance(self, o, y, s, t, w):
-        """2 theta dt n'Mn of the wall w, the normal by central differences at the nearer end; 0 (no bridge)
-        without a distance."""
-        e = self.ensemble
-        if not self.targets.has_distance or e.scheme == "baoab":
-            return 0.0
-        x = o if abs(s) < abs(t) else y
-        h = SLOPE * np.maximum(1.0, abs(x))
-        D = self._distances(x[:, None] + np.concatenate([np.diag(h), -np.diag(h)], axis=1))[w]
-        normal = (D[:len(x)] - D[len(x):]) / (2 * h)
-        M = e.mobility.matrix if e.mobility.is_constant else np.diag(e.mobility.at(o[None])[0])
-        return 2 * self.theta * self.dt * normal @ M @ normal
+    def _hits(self, O, Y, before, after, step_number):
+        """(walls, fractions, places) of all paths in their last step."""
+        e, n = self.ensemble, O.shape[1]
+        walls, fractions, places = np.full(n, -1), np.full(n, 2.0), Y.copy()
+        if not self.targets.is_compiled:
+            for j in np.flatnonzero((before * after < self._reach(O)).any(axis=0) | (after <= 0).any(axis=0)):
+                walls[j], fractions[j] = self._hit_by_region(O[:, j], Y[:, j], before[:, j], after[:, j],
+                                                             e.trajectories[j], step_number)
+                places[:, j] = O[:, j] + min(fractions[j], 1.0) * (Y[:, j] - O[:, j])
+            return walls, fractions, places
+        R = Y if e.walls is None else e.unfolded
+        arrays = [np.ascontiguousarray(a) for a in (O, Y, R, before, after)]
+        seed, rest = np.uint64(e.key), (walls, fractions, places)
+        if e.scheme == "baoab" or e.mobility.is_constant:
+            step = straight_step(self.dt, self.theta, e.ndim) if e.scheme == "baoab" else step_of(
+                self.dt, self.theta, e.mobility)
+            find_hits(Moves(*arrays), self.targets.walls, step, e.table, e.trajectories, step_number, seed, *rest)
+            return rest
+        M = e.mobility.at(O.T)                                   # that of the start of the step
+        for j in np.flatnonzero(self._near(O, R, before, after, NEAR * self.theta * self.dt * M.max(axis=1))):
+            step = step_of(self.dt, self.theta, ConstantMobility(np.diag(M[j])))
+            one = [np.ascontiguousarray(a[:, j:j + 1]) for a in arrays]
+            place = np.empty((e.ndim, 1))
+            find_hits(Moves(*one), self.targets.walls, step, e.table, e.trajectories[j:j + 1], step_number, seed,
+                      walls[j:j + 1], fractions[j:j + 1], place)
+            places[:, j] = place[:, 0] if walls[j] >= 0 else Y[:, j]
+        return rest
+
+    def _near(self, O, R, before, after, reach):
+        """Which paths may have met a wall in their last step: the rule of `count_near`."""
+        near = (before * after < reach).any(axis=0)
+        if len(O) == 1:
+            near |= (abs(R[0] - O[0]) >= before).any(axis=0)
+        table = self.ensemble.table
+        for side in range(2):
+            for i in np.flatnonzero((table[side] == REFLECTING) | (table[side] == PERIODIC)):
+                near |= (O[i] - table[2 + side, i]) * (R[i] - table[2 + side, i]) < reach
+        return near
 
     def _reach(self, X):
         """Largest s t that a bridge may cross: distances that are not exact may change by four times the
@@ -60,35 +86,22 @@ class WholeExitRun:
         e = self.ensemble
         if not self.targets.has_distance or e.scheme == "baoab":
             return 0.0
-        widest = np.linalg.eigvalsh(e.mobility.matrix)[-1] if e.mobility.is_constant else e.mobility.at(X.T).max()
+        M = e.mobility
+        widest = np.linalg.eigvalsh(M.matrix)[-1] if M.is_constant else M.at(X.T).max()
         slack = 1.0 if all(r.is_distance_exact for r in self.targets.regions) else 16.0
         return slack * NEAR * self.theta * self.dt * widest
 
-    def advance(self, n_steps):
-        for _ in range(n_steps):
-            e = self.ensemble
-            if e.n_paths == 0:
-                return
-            O, step, before = e.X.copy(), e.step, self.before
-            e.advance(1)
-            if not np.isfinite(e.X).all():
-                return
-            after = self._distances(e.X)
-            ended = np.zeros(e.n_paths, bool)
-            for j in np.flatnonzero((before * after < self._reach(O)).any(axis=0) | (after <= 0).any(axis=0)):
-                ended[j] = self._end(O[:, j], e.X[:, j], before[:, j], after[:, j], e.trajectories[j], step)
-            if self.max_steps and e.step >= self.max_steps:
-                late = ~ended
-                self.when[e.trajectories[late]], self.wall[e.trajectories[late]] = self.max_steps * self.dt, -2
-                self.place[:, e.trajectories[late]] = e.X[:, late]
-                ended[:] = True
-            self.before = after
-            if ended.any():
-                self.ensemble = e.part(np.flatnonzero(~ended))
-                self.before = np.ascontiguousarray(after[:, ~ended])
+    def _variance(self, o, y, s, t, w):
+        """2 theta dt n'Mn of the region w, the normal by central differences at the nearer end."""
+        e, x = self.ensemble, o if abs(s) < abs(t) else y
+        h = SLOPE * np.maximum(1.0, abs(x))
+        D = self._distances(x[:, None] + np.concatenate([np.diag(h), -np.diag(h)], axis=1))[w]
+        normal = (D[:len(x)] - D[len(x):]) / (2 * h)
+        M = e.mobility.matrix if e.mobility.is_constant else np.diag(e.mobility.at(o[None])[0])
+        return 2 * self.theta * self.dt * normal @ M @ normal
 
-    def _end(self, o, y, before, after, i, step):
-        """End the path i if its step from o to y met a wall; whether it did."""
+    def _hit_by_region(self, o, y, before, after, i, step):
+        """(wall, fraction) of a step from o to y for regions that follow a potential."""
         wall, fraction = -1, 2.0
         for w, (s, t) in enumerate(zip(before, after)):
             if not self.targets.has_distance:
@@ -100,11 +113,32 @@ class WholeExitRun:
                                np.uint64(self.ensemble.key))
             if u < fraction:
                 wall, fraction = w, u
-        if wall < 0:
-            return False
-        self.when[i], self.wall[i], self.place[:, i] = (step
-                                                        + fraction) * self.dt, wall, o + fraction * (y - o)
-        return True
+        return wall, fraction
+
+    def advance(self, n_steps):
+        """Make up to n_steps steps of all paths that have not ended."""
+        for _ in range(n_steps):
+            e = self.ensemble
+            if e.n_paths == 0:
+                return
+            O, number, before = e.X.copy(), e.step, self.before
+            e.advance(1)
+            if not np.isfinite(e.X).all():
+                return
+            after = self._distances(e.X)
+            walls, fractions, places = self._hits(O, e.X, before, after, number)
+            ended = walls >= 0
+            paths = e.trajectories[ended]
+            self.when[paths], self.wall[paths] = (number + fractions[ended]) * self.dt, walls[ended]
+            self.place[:, paths] = places[:, ended]
+            if self.max_steps and e.step >= self.max_steps:
+                late = e.trajectories[~ended]
+                self.when[late], self.wall[late], self.place[:, late] = self.max_steps * self.dt, -2, e.X[:, ~ended]
+                ended[:] = True
+            self.before = after
+            if ended.any():
+                self.ensemble = e.part(np.flatnonzero(~ended))
+                self.before = np.ascontiguousarray(after[:, ~ended])
 
     def check_finite(self):
         """Raise DivergenceError when a path is no longer finite."""

@@ -94,19 +94,24 @@ def default_threads():
 
 
 def drive(run, progress=None, label="passages"):
-    """Advance `run` until every path has ended; False when Ctrl-C came first (what is done stays). The chunks
-    change no bit."""
+    """Advance `run` until every path has ended; "", or why it stopped earlier (what is done stays): Ctrl-C, or an
+    error of a function that the user gave. The chunks change no bit."""
     n, done = FIRST_STEPS, 0
     with driving.interruption() as is_pressed, driving.bar(run.n_paths, label, progress, "path") as shown:
         while run.n_ended < run.n_paths:
             if is_pressed():
-                return False
+                return "stopped by Ctrl-C"
             started = time.perf_counter()
-            run.advance(n)
+            try:
+                run.advance(n)
+            except ValueError as error:                          # such as a mobility that turned negative
+                if run.n_ended == 0:
+                    raise
+                return f"stopped ({error})"
             run.check_finite()
             elapsed = time.perf_counter() - started
             if shown is not None:
                 shown.update(run.n_ended - done)
             done = run.n_ended
             n = 2 * max(1, int(n * min(max(driving.CHUNK_SECONDS / max(elapsed, 1e-6), 0.25), 8.0)) // 2)
-    return True
+    return ""

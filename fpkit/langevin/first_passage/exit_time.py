@@ -115,10 +115,12 @@ def exit_time(potential: Potential, theta: float, x0: ArrayLike, target: Region 
     settings = dict(theta=theta, x0=x0, scheme=scheme, walls=walls, mobility=mobility, friction=friction,
                     n_threads=n_threads)
     first = one_run(potential, targets, dt, n_paths, seed, max_steps, progress, settings)
-    if not extrapolate or "Ctrl-C" in first.status:
+    if not extrapolate or first.inputs["stopped"]:
         return first
     second = one_run(potential, targets, dt / 2, n_paths, another(first.inputs["key"], 1), 2 * max_steps,
                      progress, settings)
+    if second.inputs["stopped"]:
+        return first.with_status(f"at dt = {dt:g}, not extrapolated; at dt/2: {second.status}")
     order = 1 if targets.has_distance else 0.5
     return extrapolated(first, second, order)
 
@@ -141,11 +143,11 @@ def one_run(potential, targets, dt, n_paths, seed, max_steps, progress, settings
         run = ExitRun(probe, targets, probe.X, n_paths, max_steps, settings["n_threads"])
         labels = targets.labels
     else:
-        whole = probe if is_many else Ensemble(potential, dt=dt, seed=seed, n_paths=n_paths,
+        whole = probe if is_many else Ensemble(potential, dt=dt, seed=probe.seed, n_paths=n_paths,
                                                precision="double", **settings)
         run = WholeExitRun(whole, targets, n_paths, max_steps)
         labels = targets.labels if targets.is_compiled else np.arange(len(targets.regions))
-    is_whole_list = drive(run, progress)
+    note = drive(run, progress)
     durations, walls, places = run.settle()
     sides = np.where(walls >= 0, labels[walls], -1)
     inputs = {"potential": potential.source, "theta": probe.schedule.theta, "dt": dt, "n_paths": n_paths,
@@ -156,8 +158,9 @@ def one_run(potential, targets, dt, n_paths, seed, max_steps, progress, settings
     n_arrived = int((sides >= 0).sum())
     bridge = "" if probe.scheme == "baoab" else "Brownian bridge, " if targets.has_distance else "no bridge, "
     method = f"{probe.scheme}, {bridge}dt = {dt:g}, {n_arrived} arrivals"
-    note = "" if is_whole_list else (f"stopped by Ctrl-C: {n_arrived} of {n_paths} paths had arrived, those "
-                                     "under way are censored")
+    inputs["stopped"] = note
+    if note:
+        note = f"{note}: {n_arrived} of {n_paths} paths had arrived, those under way are censored"
     _check_step(potential, probe, np.concatenate([probe.x[:64],
                                                   places[np.isfinite(places).all(axis=1)][:192]]))
     return exit_time_of(durations, sides, places, targets.names, method, inputs, note)

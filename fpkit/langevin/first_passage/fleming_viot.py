@@ -142,8 +142,8 @@ def fleming_viot(potential: Potential, theta: float, target: Region | Sequence |
         return first
     second = _one_run(compiled_ensemble("fleming_viot", potential, x0, dt / 2, another(probe.key, 1), shared),
                       *plan)
-    if not math.isfinite(second.value):
-        return second
+    if "Ctrl-C" in second.status or not math.isfinite(second.value):
+        return first.with_status(f"at dt = {dt:g}, not extrapolated; at dt/2: {second.status}")
     value, interval, standard, shift = limit_of_steps(first, second, 1)
     names = ("exit_points", "exit_sides", "probabilities", "walkers", "systems")
     return QuasiStationaryRate(value, (max(interval[0], 0.0), interval[1]),

@@ -6,12 +6,16 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import betaincinv, gammaincinv, stdtrit
+from scipy.optimize import brentq
+from scipy.special import betaincinv, gamma, gammaincc, gammaincinv, stdtrit
 
 from ...core.results import Estimate, with_error
 
 LEVEL = 0.9973  # of every interval: three standard errors of a normal law
 FEW = 30  # with fewer events the spread itself is hardly known
+STEEPEST = 0.4  # smallest shape of Weibull's law with which a censored mean is still bounded from above
+MANY_CENSORED = 0.1  # share of censored paths above which the assumption on the rest is told
+WEAK_FALL = 0.2  # a rate of arrivals that falls more slowly than t^-0.2 is covered by the interval
 
 
 def interval_of_mean(value, relative_variance, n_events=math.inf, level=LEVEL):
@@ -60,6 +64,12 @@ class PassageEstimate(Estimate):
         self = super().__new__(cls, value, error, method, log10, status, inputs)
         self.__dict__.update(interval=(low, high), **extras)
         return self
+
+    def with_status(self, status: str) -> PassageEstimate:
+        """The same result with another status."""
+        own = {"value", "error", "method", "log10", "status", "inputs", "interval"}
+        extras = {name: value for name, value in self.__dict__.items() if name not in own}
+        return type(self)(self.value, self.interval, self.method, self.log10, status, self.inputs, **extras)
 
     def __getnewargs__(self):
         return self.value, self.interval, self.method, self.log10, self.status, self.inputs
@@ -152,12 +162,13 @@ def exit_time_of(durations, sides, points, names, method, inputs, note=""):
                   exit_points=points[is_hit],
                   exit_sides=sides[is_hit], levels=None)
     text = f"{method}, share of {hits} arrivals"
-    extras["probabilities"] = {name: _share(int((sides == k).sum()), hits, text, inputs)
+    extras["probabilities"] = {name: _share(int((sides == k).sum()), hits, n if len(names) > 1 else hits, text, inputs)
                                for k, name in enumerate(names)}
     if hits == 0:
         status = (f"no events: no path reached the target in a total time of {exposure:.4g}, so the mean is "
                   f"above {exposure / 3:.3g} with "
                   "probability 95 %; raise t_max or n_paths, or use fpkit.multilevel_splitting")
+        status = f"{note}; {status}" if note else status
         return ExitTime(math.nan, (exposure / 3, math.inf), method, math.nan, status, inputs,
                         variance=math.nan, standard_error=math.inf, **extras)
     value = exposure / hits
@@ -167,28 +178,121 @@ def exit_time_of(durations, sides, points, names, method, inputs, note=""):
     rest = (n - hits) / n
     longest = float(durations[~is_hit].mean()) if hits < n else 0.0
     second = float((durations**2).mean()) + rest * 2 * value * (longest + value)
-    if rest > 0:  # what a rate that is not constant may do to the unseen part
-        # twice: the second half has not forgotten the start either
-        drift = 2 * rest * abs(_late_mean(durations, is_hit, value) - value)
-        low, high = max(low - drift, 0.0), high + drift
-    return ExitTime(value, (low, high), method, None, note or "ok", inputs,
+    doubt = ""
+    if rest > 0:
+        low, high, doubt = censored_interval(durations, is_hit, value, (low, high))
+    elif hits >= 2 * FEW and _tail_index(durations) < 1:
+        high, doubt = math.inf, ("the longest times dominate the mean, which may be infinite (the share of paths that "
+                                 f"have not arrived falls like t^-{_tail_index(durations):.2g}): the interval is "
+                                 "one-sided; see `survival()`")
+    return ExitTime(value, (low, high), method, None, "; ".join(filter(None, [note, doubt])) or "ok", inputs,
                     variance=max(second - value**2, 0.0), standard_error=math.sqrt(spread), **extras)
 
 
-def _late_mean(durations, is_hit, value):
-    """Exposure / hits in the second half of the time watched; `value` when there are too few events to
-    tell."""
-    half = 0.5 * durations.max()
-    late = durations > half
-    hits = int((late & is_hit).sum())
-    return float((durations[late] - half).sum()) / hits if hits >= FEW else value
+def censored_interval(durations, is_hit, value, around):
+    """(low, high, doubt) of a mean of which some times were only seen to exceed their durations.
+
+    mean = integral of S to T + S(T) E[rest], S the share that has not arrived (Kaplan and Meier's) and T the
+    longest time watched. The rest is bounded by two laws, each at both ends of what the arrivals allow: arrivals
+    at the constant rate of the last quarter of them, and Weibull's law, whose rate changes like t^(k-1). When the
+    rate has fallen between the last two quarters, or when k may be so small that hardly any time bounds the rest,
+    there is no upper end.
+    """
+    hits, end = int(is_hit.sum()), float(durations.max())
+    seen, share, error = _restricted_mean(durations, is_hit, end)
+    error_share = 3 * math.sqrt(share * (1 - share) / len(durations))
+    shares = max(share - error_share, 0.0), min(share + error_share, 1.0)
+    lowest = max(seen - 3 * error, 0.0)
+    late = max(hits // 4, min(hits, FEW))
+    fall, fall_error, rate = _late_rates(np.sort(durations[is_hit]), durations, late)
+    k, k_error = _weibull_shape(durations, is_hit)
+    rest = [1 / (rate * (1 + 3 / math.sqrt(late)))]
+    rest += [_weibull_rest(durations, hits * (1 + 3 * sign / math.sqrt(hits)), k + 3 * k_error, end)
+             for sign in (-1, 1) if hits > 9 or sign > 0]
+    low = min(around[0], lowest + shares[0] * min(rest))
+    doubt = ""
+    if hits < FEW or k - 3 * k_error < STEEPEST or fall + 2 * fall_error < 0 and fall < -WEAK_FALL:
+        why = ("too few arrivals tell how the rate of arrivals goes on" if hits < FEW else
+               f"the rate of arrivals falls with time (like t^{min(fall, k - 1):.2g})")
+        doubt = (f"{100 * share:.2g} % of the paths are censored and {why}: the mean may be far above the value, or "
+                 "infinite, and the interval is one-sided; raise t_max")
+        return min(low, value), math.inf, doubt
+    if share > MANY_CENSORED:
+        doubt = (f"{100 * share:.2g} % of the paths are censored: value and interval take the rate of arrivals to go "
+                 "on as it was seen")
+    rest = [1 / (rate * max(1 - 3 / math.sqrt(late), 0.1)),
+            _weibull_rest(durations, hits * max(1 - 3 / math.sqrt(hits), 0.1), k - 3 * k_error, end)]
+    return min(low, value), max(around[1], value, seen + 3 * error + shares[1] * max(rest)), doubt
 
 
-def _share(k, n, method, inputs):
-    low, high = interval_of_share(k, n) if n else (0.0, 1.0)
-    value = k / n if n else math.nan
-    return PassageEstimate(value, (low, high), method, inputs=inputs, status="ok" if n else "no events",
-                           standard_error=math.sqrt(value * (1 - value) / n) if n else math.inf)
+def _restricted_mean(durations, is_hit, end):
+    """Integral of the share that has not arrived up to the time `end`, that share, and the integral's standard
+    error (Greenwood's formula)."""
+    order = np.lexsort((~is_hit, durations))
+    times, died = durations[order], is_hit[order]
+    at_risk = np.arange(len(times), 0, -1)
+    S = np.cumprod(np.where(died, 1 - 1 / at_risk, 1.0))
+    pieces = np.diff(np.concatenate([[0.0], times])) * np.concatenate([[1.0], S[:-1]])
+    seen = float(pieces.sum())
+    beyond = seen - np.cumsum(pieces)                            # integral from each time on
+    weights = np.where(died & (at_risk > 1), 1 / (at_risk * np.maximum(at_risk - 1, 1)), 0.0)
+    return seen, float(S[-1]), math.sqrt(float((beyond**2 * weights).sum()))
+
+
+def _late_rates(arrivals, durations, m):
+    """Exponent with which the rate of arrivals changes between the last two groups of m of them, its standard error,
+    and the last rate."""
+    cuts = [arrivals[-2 * m - 1] if len(arrivals) > 2 * m else 0.0, arrivals[-m - 1] if len(arrivals) > m else 0.0]
+    rates, middles = [], []
+    for a, b, count in ((cuts[0], cuts[1], m), (cuts[1], float(durations.max()), min(m, len(arrivals)))):
+        inside = np.clip(durations, a, b)
+        exposure = float((inside - a).sum())
+        rates.append(count / exposure if exposure > 0 else math.nan)
+        middles.append(float((inside**2 - a**2).sum()) / 2 / exposure if exposure > 0 else math.nan)
+    octaves = math.log(middles[1] / middles[0]) if middles[0] > 0 else math.nan
+    if not octaves > 0:                                          # one group only
+        return 0.0, math.inf, rates[1]
+    return math.log(rates[1] / rates[0]) / octaves, math.sqrt(2 / m) / octaves, rates[1]
+
+
+def _weibull_shape(durations, is_hit):
+    """Shape k of Weibull's law of the arrivals by maximum likelihood, with its standard error."""
+    t = durations / durations.max()
+    logs, hits = np.log(np.maximum(t, 1e-300)), int(is_hit.sum())
+    mean = float(logs[is_hit].mean())
+
+    def slope(k):
+        weights = t**k
+        return float((weights * logs).sum() / weights.sum()) - 1 / k - mean
+    k = brentq(slope, 1e-3, 1e3) if slope(1e-3) < 0 < slope(1e3) else 1.0
+    weights = t**k / (t**k).sum()
+    information = hits * (1 / k**2 + float((weights * logs**2).sum() - (weights * logs).sum() ** 2))
+    return k, 1 / math.sqrt(information)
+
+
+def _weibull_rest(durations, hits, k, end):
+    """Mean time beyond `end` of a path that has not arrived by then, under Weibull's law of shape k that explains
+    this many arrivals."""
+    x = hits / float(((durations / end) ** k).sum())             # (end/scale)^k
+    if x > 100:
+        return end / (k * x)
+    return end * math.exp(x) * gamma(1 / k) * gammaincc(1 / k, x) / (k * x ** (1 / k))
+
+
+def _tail_index(durations):
+    """Exponent a with which the share of longer times falls, like t^-a, among the longest fifth (Hill's)."""
+    tail = np.sort(durations)[-(len(durations) // 5) - 1:]
+    return 1 / max(float(np.log(tail[1:] / tail[0]).mean()), 1e-300) if tail[0] > 0 else math.inf
+
+
+def _share(k, hits, n, method, inputs):
+    """Probability of one target; the paths that have not arrived may all go to it, or to others."""
+    low, high = interval_of_share(k, hits) if hits else (0.0, 1.0)
+    if hits < n:
+        low, high = low * hits / n, (high * hits + n - hits) / n
+    value = k / hits if hits else math.nan
+    return PassageEstimate(value, (low, high), method, inputs=inputs, status="ok" if hits else "no events",
+                           standard_error=math.sqrt(value * (1 - value) / hits) if hits else math.inf)
 
 
 def limit_of_steps(a, b, order):

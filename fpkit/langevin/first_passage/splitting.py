@@ -25,6 +25,7 @@ from .splitting_kernels import (
     BY_TABLE,
     DIRECT,
     FAILED,
+    INTERRUPTED,
     LOG_P,
     LOOP,
     REACTIVE,
@@ -164,6 +165,8 @@ def multilevel_splitting(potential: Potential, theta: float, source: Region, tar
         return first
     finer = compiled_ensemble("multilevel_splitting", potential, x0, dt / 2, another(probe.key, 1), shared)
     second = _one_run(finer, *plan)
+    if "Ctrl-C" in second.status or not math.isfinite(second.value):
+        return first.with_status(f"at dt = {dt:g}, not extrapolated; at dt/2: {second.status}")
     value, interval, standard, shift = limit_of_steps(first, second, 1)
     extras = {name: second.__dict__[name] for name in ("probability", "loop_time", "reactive_time", "level",
                                                        "repeats")}
@@ -248,26 +251,28 @@ def _coordinate(given, potential):
 def _one_run(e, sources, targets, coordinate, n_replicas, n_repeats, level, n_threads, progress):
     """The SplittingTime at the time step of the ensemble `e`."""
     dt, gradient, (value, about) = e.schedule.dt, e.potential.block("gradient"), coordinate
-    problem = (Setting(e.X[:, 0].copy(), e.potential.p, e.table, MOST_STEPS, np.uint64(e.key)),
+    stop = np.zeros(1, np.int64)
+    problem = (Setting(e.X[:, 0].copy(), e.potential.p, e.table, MOST_STEPS, np.uint64(e.key), stop),
                step_of(dt, e.schedule.theta, e.mobility), sources.walls, targets.walls, about)
-    if level is None:
-        highest = np.zeros(N_EXCURSIONS)
-        excursions(math.inf, gradient, value, *problem, highest)
-        level = float(np.quantile(highest, QUANTILE, method="lower"))
-        if not math.isfinite(level):
-            raise ValueError(f"{100 * np.isinf(highest).mean():.0f} % of the excursions from the source "
-                             "arrive at once: there is no barrier to split, use "
-                             "fpkit.exit_time.")
-    else:
-        level = checks.number("level", level)
     rows, batch = [], n_threads or default_threads()
-    with driving.interruption() as is_pressed, driving.bar(n_repeats, "splitting", progress,
-                                                           "repeat") as shown:
+    with driving.interruption() as is_pressed, driving.bar(n_repeats, "splitting", progress, "repeat") as shown:
+        if level is None:
+            highest = np.zeros(N_EXCURSIONS)
+            driving.stoppable(lambda: excursions(math.inf, gradient, value, *problem, highest), stop, is_pressed)
+            level = float(np.quantile(highest, QUANTILE, method="lower"))
+            if not math.isfinite(level) and not stop[0]:
+                raise ValueError(f"{100 * np.isinf(highest).mean():.0f} % of the excursions from the source "
+                                 "arrive at once: there is no barrier to split, use fpkit.exit_time.")
+        else:
+            level = checks.number("level", level)
         while len(rows) < n_repeats and not is_pressed():
             part = np.zeros((min(batch, n_repeats - len(rows)), COLUMNS))
-            with thread_count(n_threads):
-                repeats(len(rows), n_replicas, level, gradient, value, *problem, part)
-            rows.extend(part)
+
+            def call(part=part, level=level):
+                with thread_count(n_threads):
+                    repeats(len(rows), n_replicas, level, gradient, value, *problem, part)
+            driving.stoppable(call, stop, is_pressed)
+            rows.extend(part[part[:, FAILED] != INTERRUPTED])
             if shown is not None:
                 shown.update(len(part))
     inputs = {"potential": e.potential.source, "theta": e.schedule.theta, "dt": dt, "n_replicas": n_replicas,
@@ -284,10 +289,10 @@ def _result(rows, level, inputs, note):
     failed = bool(rows[:, FAILED].any())
     extras = dict(level=level, repeats=p, n_steps=n_steps, n_direct=int(rows[:, DIRECT].sum()), levels=None)
     if n < 2 or failed or not p.any():
-        status = (f"a path made {MOST_STEPS:.0e} steps without meeting source or target: another well lies "
-                  "between them, make it a part of one" if failed else
-                  "no events: all replicas died before one arrived; take more replicas, or a better reaction "
-                  "coordinate" if n > 1 else note or "too few repeats")
+        status = note or (f"a path made {MOST_STEPS:.0e} steps without meeting source or target: another well lies "
+                          "between them, make it a part of one" if failed else
+                          "no events: all replicas died before one arrived; take more replicas, or a better "
+                          "reaction coordinate" if n > 1 else "too few repeats")
         none = PassageEstimate(math.nan, (0.0, math.inf), method, status=status, standard_error=math.inf)
         return SplittingTime(math.nan, (0.0, math.inf), method, math.nan, status, inputs,
                              standard_error=math.inf, probability=none, loop_time=none,

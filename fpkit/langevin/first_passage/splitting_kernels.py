@@ -34,11 +34,12 @@ from ..dynamics.noise_kernels import BRANCH, CHOICE, PILOT, fill_noise, uniform_
 from .target_kernels import Moves, all_distances, column, hit_of_lane, make_step, step_t, targets_t
 
 BY_DISTANCE, BY_TABLE, BY_FUNCTION = range(3)                    # kinds of reaction coordinate
-AT_SOURCE, AT_TARGET, LADDER_FULL, TOO_LONG = range(4)           # why a path stopped
+AT_SOURCE, AT_TARGET, LADDER_FULL, TOO_LONG, STOPPED = range(5)  # why a path ended
 PAIRS = 8                                                        # pairs of steps whose noise is drawn at once
 FIRST_LADDER = 128
 STREAMS = 2**26                                                  # branches of one repeat, at most
 LOG_P, LOOP, REACTIVE, STEPS, DIRECT, FAILED = range(6)          # columns of the results
+LOST, INTERRUPTED = 1.0, 2.0                                     # values of FAILED
 u32 = np.uint32
 
 
@@ -54,12 +55,14 @@ class Coordinate(NamedTuple):
 
 
 class Setting(NamedTuple):
-    """The start, parameters of the potential, walls of the box, the steps that one path may make, and the seed."""
+    """The start, parameters of the potential, walls of the box, the steps that one path may make, the seed, and
+    stop (1,): paths end soon after it is set to 1."""
     x0: np.ndarray
     p: np.ndarray
     box: np.ndarray
     limit: int
     seed: int
+    stop: np.ndarray
 
 
 class Problem(NamedTuple):
@@ -92,7 +95,7 @@ class Walker(NamedTuple):
 
 
 coordinate_t = types.NamedTuple((integer, numbers_1d, numbers_1d, numbers_1d, integers_1d, numbers_1d), Coordinate)
-setting_t = types.NamedTuple((numbers_1d, numbers_1d, numbers_2d, integer, unsigned), Setting)
+setting_t = types.NamedTuple((numbers_1d, numbers_1d, numbers_2d, integer, unsigned, integers_1d), Setting)
 
 
 @numba.njit(**options)
@@ -192,6 +195,8 @@ def _travel(walker, at, trajectory, limit, gradient, value, problem, ladder, pla
             return LADDER_FULL, score
         if at[1] >= limit:
             return TOO_LONG, score
+        if problem.setting.stop[0] != 0:
+            return STOPPED, score
         is_hit, to_target, to_source = _stepped(walker, at[0], trajectory, gradient, problem)
         at[0] += 1
         at[1] += 1
@@ -224,7 +229,7 @@ def _loops(repeat, n_entries, level, gradient, value, problem, entries, highest)
     _smallest(walker.X, problem.targets, walker.T, walker.scratch)
     up, down, to_sigma, begun, k, met, closed, seen, direct = 0, 0, 0, 0, 0, -1, -1, 0, 0
     is_high, is_out, top = False, False, -math.inf
-    while k < problem.setting.limit and (seen < highest.size if is_pilot else met < n_entries or is_high):
+    while k < problem.setting.limit and problem.setting.stop[0] == 0 and (seen < highest.size if is_pilot else met < n_entries or is_high):
         is_hit, to_target, to_source = _stepped(walker, k, trajectory, gradient, problem)
         k += 1
         if is_hit:
@@ -286,8 +291,8 @@ def _repeat(repeat, n_replicas, level, gradient, value, problem, result):
     entries = np.empty((n_replicas, d))
     up, down, made, direct, met = _loops(repeat, n_replicas, level, gradient, value, problem, entries, np.empty(0))
     result[LOOP], result[DIRECT], result[STEPS], result[FAILED] = (up + down) * dt, direct, made, 0.0
-    if met < n_replicas:
-        result[FAILED] = 1.0
+    if met < n_replicas or problem.setting.stop[0] != 0:
+        result[FAILED] = LOST if problem.setting.stop[0] == 0 else INTERRUPTED
         return
     ladder, steps = np.empty((n_replicas, FIRST_LADDER)), np.empty((n_replicas, FIRST_LADDER), np.int64)
     places, score = np.empty((n_replicas, FIRST_LADDER, d)), np.full(n_replicas, -math.inf)
@@ -328,8 +333,8 @@ def _repeat(repeat, n_replicas, level, gradient, value, problem, result):
                                         problem, ladder[r], places[r], steps[r], score[r])
             made += at[1] - before
             rungs[r], length[r] = at[2], at[1]
-            if end == TOO_LONG:
-                result[FAILED], result[STEPS] = 1.0, made
+            if end == TOO_LONG or end == STOPPED:
+                result[FAILED], result[STEPS] = LOST if end == TOO_LONG else INTERRUPTED, made
                 return
         z = score.min()
         if z == math.inf:
@@ -348,7 +353,7 @@ def _repeat(repeat, n_replicas, level, gradient, value, problem, result):
 
 
 @kernel(types.void(number, FUNCTION["gradient"], FUNCTION["value"], setting_t, step_t, targets_t, targets_t,
-                   coordinate_t, numbers_1d))
+                   coordinate_t, numbers_1d), nogil=True)
 def excursions(level, gradient, value, setting, step, sources, targets, about, highest):
     """highest (n,) = largest coordinates of n excursions from the source (infinite: arrived), for the choice
     of Sigma."""
@@ -357,7 +362,7 @@ def excursions(level, gradient, value, setting, step, sources, targets, about, h
 
 
 @kernel(types.void(integer, integer, number, FUNCTION["gradient"], FUNCTION["value"], setting_t, step_t, targets_t,
-                   targets_t, coordinate_t, numbers_2d), parallel=True)
+                   targets_t, coordinate_t, numbers_2d), parallel=True, nogil=True)
 def repeats(first, n_replicas, level, gradient, value, setting, step, sources, targets, about, results):
     """Independent repeats first, first + 1, ...: results (n, 6), columns LOG_P .. FAILED."""
     for k in prange(results.shape[0]):

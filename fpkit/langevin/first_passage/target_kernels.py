@@ -25,7 +25,17 @@ import numba
 import numpy as np
 from numba import types
 
-from ...core.compilation import flag, helper, integers_1d, kernel, number, numbers_1d, numbers_2d
+from ...core.compilation import (
+    flag,
+    helper,
+    integer,
+    integers_1d,
+    kernel,
+    number,
+    numbers_1d,
+    numbers_2d,
+    unsigned,
+)
 from ...core.compilation.special import options
 from ..dynamics.noise_kernels import BRIDGE, EXIT, words_of
 from ..dynamics.step_kernels import apply_mobility, copy, euler_maruyama, through
@@ -90,7 +100,7 @@ class Moves(NamedTuple):
     after: np.ndarray
 
 
-moves_t = types.NamedTuple((numbers_2d,) * 5, Moves)
+moves_t = types.NamedUniTuple(numbers_2d, 5, Moves)
 
 
 @helper
@@ -484,3 +494,17 @@ def hit_place(o, y, u, targets, wall, step, trajectory, at, seed, place):
 def target_distances(Y, targets, D, scratch):
     """`all_distances` of a whole ensemble: Y (d, n), D (n_walls, n), scratch (n,)."""
     all_distances(Y, targets, D, scratch)
+
+
+@kernel(types.void(moves_t, targets_t, step_t, numbers_2d, integers_1d, integer, unsigned, integers_1d, numbers_1d,
+                   numbers_2d))
+def find_hits(moves, targets, step, box, trajectories, k, seed, walls, fractions, places):
+    """`hit_of_lane` and `hit_place` for a whole ensemble: walls (n,) (-1: none), fractions (n,), places (d, n)."""
+    d = places.shape[0]
+    o, y, x = np.empty(d), np.empty(d), np.empty(d)
+    for j in range(walls.size):
+        walls[j], fractions[j] = hit_of_lane(moves, j, targets, step, box, trajectories[j], k, seed, o, y)
+        if walls[j] >= 0:
+            hit_place(o, y, fractions[j], targets, walls[j], step, trajectories[j], k, seed, x)
+            for i in range(d):
+                places[i, j] = x[i]

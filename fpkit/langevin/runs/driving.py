@@ -10,6 +10,7 @@ import time
 
 CHUNK_SECONDS = 0.2
 CHUNK_BYTES = 2**26                                              # of saved places held at once
+POLL_SECONDS = 0.05
 
 
 @contextlib.contextmanager
@@ -34,6 +35,33 @@ def interruption():
         yield lambda: bool(pressed)
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def stoppable(call, stop, is_pressed):
+    """Run `call`, a long compiled kernel that releases the interpreter and returns soon after stop[0] = 1, in a
+    thread of its own, so that Ctrl-C is seen meanwhile."""
+    if threading.current_thread() is not threading.main_thread():
+        call()
+        return
+    failed = []
+
+    def run():
+        try:
+            call()
+        except BaseException as error:                           # told by the thread that waits
+            failed.append(error)
+    worker = threading.Thread(target=run, daemon=True)
+    worker.start()
+    try:
+        while worker.is_alive():
+            worker.join(POLL_SECONDS)
+            if is_pressed():
+                stop[0] = 1
+    finally:
+        stop[0] = stop[0] or int(worker.is_alive())
+        worker.join()
+    if failed:
+        raise failed[0]
 
 
 def bar(total, label, progress, unit="step"):

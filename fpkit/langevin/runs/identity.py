@@ -13,6 +13,7 @@ import types
 
 import numpy as np
 
+from ...potentials.pieces import CompiledPiece
 from ...potentials.potential import Potential
 
 PLAIN = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis))
@@ -188,6 +189,9 @@ class _Content:
     def _potential(self, V, path):
         if not V.is_black_box:
             self.put("potential", V.digest)
+            for weight, piece in V._pieces:
+                if isinstance(piece, CompiledPiece):
+                    self.add((weight, piece.value, piece.gradient, piece.hessian), "a piece of the potential")
             return
         self.put("black box", V.ndim)
         for name in ("_value", "_gradient", "_terms", "_rest"):

@@ -224,7 +224,7 @@ class _Search:
         flat = [replace(c, degenerate=True) for c in self._described(self._settled(rest))
                 if c.index == 0 and not c.on_wall]
         found += [c for c in map(self._checked, flat) if c is not None]
-        found += self._corners(self._apart(rest, found))
+        found += [c for c in self._corners(self._apart(rest, found)) if walls or not c.on_wall]
         found = self._one_of_each_set(sorted(found, key=lambda c: c.value))
         return [found[k] for k in in_order(found, self.span)]
 
@@ -234,18 +234,25 @@ class _Search:
     def _checked(self, c):
         """A degenerate minimum after a second look: a corner is named, one flatter than a parabola is put
         where its gradient vanishes, and a point of inflection is none (None)."""
-        if not c.degenerate or c.on_wall or c.index:
+        if c.on_wall or c.index:
             return c
         basis = np.linalg.eigh(self.surface.hessian(c.x[None])[0])[1].T
         if is_corner(self.surface, c.x, basis, self.span, self.slope):
-            return replace(c, corner=True)
-        if not len(self._settled(c.x[None], QUIET)):
+            return replace(c, corner=True, degenerate=True)
+        if not c.degenerate:
+            return c
+        if not len(self._settled(c.x[None], 0.0 if self._touches(c.x) else QUIET)):
             return None
         steepness = lambda x: np.linalg.norm(self.surface.gradient(x) * self.span)
         better = self._settled(c.x[None])
         if not len(better) or steepness(better) > 0.1 * steepness(c.x[None]):
             return c
         return (self._described(better) or [c])[0]
+
+    def _touches(self, x):
+        """Whether a point lies on a wall of the box."""
+        near = np.minimum(abs(x - self.surface.low), abs(self.surface.high - x)) <= 1e-12 * self.span
+        return bool((near & ~self.surface.periodic).any())
 
     def _apart(self, x, found):
         """Some of the points at which Newton's method did not come to rest: the lowest first, none near
@@ -269,7 +276,7 @@ class _Search:
             if is_new:
                 w = np.linalg.eigvalsh(surface.hessian(y[None])[0])
                 found.append(CriticalPoint(y, float(self.surface.value(y[None])[0]), w, 0, degenerate=True,
-                                           corner=True))
+                                           on_wall=self._touches(y), corner=True))
         return found
 
     def others(self, minima):
@@ -299,8 +306,7 @@ class _Search:
         surface = Surface(-self.surface.potential, np.stack([self.surface.low, self.surface.high], 1),
                           self.surface.periodic)
         x = minimise(surface, self.x, self.span)[0]
-        return [replace(c, index=1) for c in self._corners(self._apart(x, []), surface)
-                if np.all((c.x > self.surface.low) & (c.x < self.surface.high) | self.surface.periodic)]
+        return [replace(c, index=1) for c in self._corners(self._apart(x, []), surface) if not c.on_wall]
 
     def joined(self, saddles, minima):
         """The saddles with `between`: descent from both sides along the unstable direction."""

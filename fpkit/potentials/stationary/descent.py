@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike
 TRAPPED, STATIONARY, LEFT, UNFINISHED = 1, 2, 3, 4
 N_RAYS = 32  # sampled directions per dimension of a trapping zone (fewer above two, but they move)
 MAX_ZONES = 32  # beyond it points are followed to rest, which takes a few steps more
+CORNER_STEP = 1e-9  # of the span: a step on a line that may be no longer than this
 ROUND = 4                                       # steps between two looks at the trapping zones
 
 
@@ -263,7 +264,10 @@ def descend(surface, x, span, zones=(), tol=1e-5, n_steps=3000, patience=12):
                 held = z.holds(surface, x[k], v[k])
                 zone[k[held]], status[k[held]] = j, TRAPPED
             still = k[(status[k] == UNFINISHED)]
-            status[still[np.linalg.norm(g[still] / span, axis=1) <= 1e-10 * typical]] = STATIONARY
+            pace = np.linalg.norm(g[still] / span, axis=1)
+            status[still[pace <= 1e-10 * typical]] = STATIONARY
+            if surface.ndim == 1:              # at a corner of f every step is too long
+                status[still[h[still] * pace <= CORNER_STEP]] = STATIONARY
             k = np.flatnonzero(status == UNFINISHED)
             if not len(k):
                 break

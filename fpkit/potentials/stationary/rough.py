@@ -44,8 +44,8 @@ def settle_flat(surface: Surface, x: np.ndarray, span: np.ndarray, value_range: 
 
 
 def _sign_change(surface, y, axis, span, noise):
-    """t at which the derivative of f along `axis` at y + t axis turns from negative to positive; 0 on a floor,
-    None where it does not."""
+    """t at which the derivative of f along `axis` at y + t axis turns from negative to positive: 0 on a
+    floor, and None where it does not."""
     reach = REACH * span.min()
     slope = lambda t: float((surface.gradient(surface.into_box(y + t * axis))[0] * axis).sum())
     low, high = -reach, reach
@@ -116,17 +116,19 @@ def _around(surface, x, basis, r, span):
 def is_corner(surface: Surface, x: np.ndarray, basis: np.ndarray, span: np.ndarray, slope: float) -> bool:
     """Whether f rises in all directions from x (ndim,) and its gradient jumps across one direction of the
     basis (rows, in units of the span)."""
+    # the gradient of a black box may come from differences over 1e-5
+    near, far = (1e4 * NEAR, 1e4 * FAR) if surface.potential.is_black_box else (NEAR, FAR)
     rays = np.concatenate([directions(len(x), 32), basis, -basis])
     value = float(surface.value(x[None])[0])
-    for distance in (FAR, 1e3 * FAR):
+    for distance in (far, max(far, 1e3 * FAR)):
         around = surface.value(surface.into_box(x + distance * rays * span))
         if not (around >= value - 4e-16 * abs(value)).all():
             return False
     jumps = []
-    for distance in (NEAR, FAR):
+    for distance in (near, far):
         around = _around(surface, x[None], basis[None], np.array([distance]), span)[0]
         g = surface.gradient(around) * span
         along = np.einsum("kd,kd->k", g[:len(x)] - g[len(x):], basis)
         jumps.append(np.where(np.isfinite(along), along, 0.0))
-    near, far = jumps
-    return bool(((near > LEAST_JUMP * slope) & (near > KINK * far) & (near < POLE * far)).any())
+    first, last = jumps
+    return bool(((first > LEAST_JUMP * slope) & (first > KINK * last) & (first < POLE * last)).any())

@@ -6,6 +6,7 @@
 One loop over the n points; what depends on parameters alone is computed before it. Loads and stores carry the
 promise that rows do not overlap (`core.lanes`), so the loop vectorises.
 """
+# ruff: noqa: E701  (a table of rules: one rule a line)
 import math
 
 from ...core.compilation.special import FOR_BLOCKS

@@ -1,4 +1,5 @@
 """Gradient and Hessian of a recorded function, exact, by the reverse mode over its graph."""
+# ruff: noqa: E701  (a table of rules: one rule a line)
 import math
 
 from .graph import LOGIC, STEPS, TraceError, live

@@ -5,6 +5,7 @@ shared by value, gradient and Hessian without a further pass. The nodes of a rec
 `numpy_rules`, which answer to Python's operators and to NumPy's functions; derivatives are in `derivatives`,
 the compiled source in `block_source`.
 """
+# ruff: noqa: E701  (a table of rules: one rule a line)
 from __future__ import annotations
 
 import math

@@ -27,6 +27,7 @@ from fpkit.core.compilation import (
     numbers_1d,
     numbers_2d,
 )
+from fpkit.langevin.dynamics import noise_kernels
 
 ROOT = Path(__file__).resolve().parents[3]
 needs_compiler = pytest.mark.skipif(bool(config.DISABLE_JIT), reason="the cache holds compiled code")
@@ -96,8 +97,10 @@ def test_a_kernel_is_pickled_by_its_name():
 def test_parallel_kernels_may_be_called_from_several_threads():
     arrays = [np.zeros(1000) for _ in range(4)]
     threads = [threading.Thread(target=filled, args=(a,)) for a in arrays]
-    for t in threads: t.start()
-    for t in threads: t.join()
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
     assert all(np.array_equal(a, np.arange(1000)) for a in arrays)
 
 
@@ -114,7 +117,7 @@ def test_without_the_compiler_the_python_body_runs_with_the_same_result():
 
 
 def test_the_key_of_a_kernel_holds_the_text_of_every_module_it_uses():
-    text = compilation.source_text("fpkit.langevin.dynamics.noise_kernels")
+    text = compilation.source_text(noise_kernels.__name__)
     for name in ("langevin.dynamics.noise_kernels", "core.compilation.special", "core.compilation.lanes",
                  "core.compilation.kernels"):
         assert f"fpkit.{name}\0" in text

@@ -33,7 +33,8 @@ def test_eight_threads_may_ask_for_new_potentials_at_once(tmp_path):
             try:
                 start.wait()
                 V = fp.Potential("x**4 + exp(x)*cos(y)")
-                found.append((float(V([1.0, 0.0])), float(shared([1.0, 0.0])), shared.hessian([1.0, 0.0])[0, 0]))
+                at = [1.0, 0.0]
+                found.append((float(V(at)), float(shared(at)), shared.hessian(at)[0, 0]))
                 W = fp.Potential(f"x**2 + {k % 3}*y**3")
                 found.append(float(W([1.0, 1.0])) == 1 + k % 3)
             except BaseException as error:

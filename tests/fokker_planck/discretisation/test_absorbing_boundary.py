@@ -95,3 +95,20 @@ def test_an_absorbing_region_that_makes_no_sense_is_refused(region, words):
     with pytest.raises((ValueError, TypeError), match=words):
         fp.FokkerPlanck(fp.Potential("x**2 + y**2"), 1.0, fp.Grid([(-1, 1)] * 2, (6, 6)),
                         absorbing=region).generator
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_edges_of_a_full_tensor_end_where_the_boundary_cuts_them(seed):
+    """From an ellipse x' M^-1 x < 1 free diffusion with the tensor M exits after (1 - x' M^-1 x)/(2 d theta): edges
+    at full length would make the ellipse wider by half a cell, 3 % and more."""
+    rng = np.random.default_rng(seed)
+    a = rng.normal(size=(2, 2))
+    M, theta = a @ a.T + 0.3 * np.eye(2), rng.uniform(0.3, 2)
+    N = np.linalg.inv(M)
+    ellipse = fp.Potential(f"{N[0, 0]}*x**2 + {2 * N[0, 1]}*x*y + {N[1, 1]}*y**2")
+    b = 1.15 * np.sqrt(np.diag(M))
+    D = fp.FokkerPlanck(fp.Potential("0*x + 0*y"), theta, fp.Grid([(-b[0], b[0]), (-b[1], b[1])], (24, 24)), mobility=M)
+    tau = D.mfpt(~fp.Sublevel(ellipse, 1.0))
+    for x in ([0.0, 0.0], 0.3 * b * rng.uniform(-1, 1, 2)):
+        truth = (1 - float(ellipse(np.array(x)))) / (4 * theta)
+        assert abs(tau.at(x) / truth - 1) < 6e-3 and abs(tau.at(x) - truth) <= tau.at(x).error

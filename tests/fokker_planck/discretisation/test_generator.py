@@ -48,8 +48,8 @@ def test_the_generator_is_in_detailed_balance_with_the_gibbs_cell_probabilities(
 @pytest.mark.parametrize("d", [1, 2])
 def test_the_gap_of_the_generator_converges_with_order_two(d):
     def gap(n):
-        D = fp.FokkerPlanck(fp.Potential("x**4/4 - x**2/2 + 0.1*x" + (" + (y - 0.4*x)**2" if d == 2 else "")), 0.3,
-                            fp.Grid([(-2.4, 2.4)] * d, (n,) * d))
+        V = fp.Potential("x**4/4 - x**2/2 + 0.1*x" + (" + (y - 0.4*x)**2" if d == 2 else ""))
+        D = fp.FokkerPlanck(V, 0.3, fp.Grid([(-2.4, 2.4)] * d, (n,) * d))
         s = np.exp(D.log_mass / 2)
         S = D.generator.multiply(s[:, None]).multiply(1 / s[None]).tocsc()
         return -eigsh((S + S.T) / 2, k=2, sigma=1e-3, which="LM")[0].min()
@@ -63,4 +63,4 @@ def test_steep_cells_are_no_traps():
         D = fp.FokkerPlanck(fp.Potential("(x**2 - 1)**2 + 0.1*x"), theta, fp.Grid([(-2, 2)], n))
         s = np.exp(D.log_mass / 2)
         S = (D.generator.toarray() * s[:, None]) / s[None]
-        assert -np.sort(np.linalg.eigvalsh((S + S.T) / 2))[-3] > 1       # the relaxation in a well, not a trap
+        assert -np.sort(np.linalg.eigvalsh((S + S.T) / 2))[-3] > 1   # the relaxation in a well, not a trap

@@ -62,8 +62,8 @@ def test_the_recommended_scheme_keeps_an_unresolved_well():
     left = D.grid.points[..., 0].ravel() < 0
     m = np.exp(D.log_mass)
     chain = m[~left].sum() / m[left].sum()
-    exact = float(D.probability(fp.HalfSpace([1, 0], 0.125))) / (1
-                                                                 - float(D.probability(fp.HalfSpace([1, 0], 0.125))))
+    p = float(D.probability(fp.HalfSpace([1, 0], 0.125)))
+    exact = p / (1 - p)
     assert chain == pytest.approx(exact, rel=1e-6)
 
 

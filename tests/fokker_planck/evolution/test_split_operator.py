@@ -11,7 +11,7 @@ def test_planes_in_the_cache_take_the_same_steps(mode):
     D = fp.FokkerPlanck(fp.Potential("(x**2 - 1)**2 + 2*y**2 + 0.3*x*y + z**2 + 0.2*y*z"), 0.2,
                         fp.Grid([(-2, 2)] * 3, (9, 20, 35)))
     lines = Problem(D).lines(4)
-    start = np.exp(-np.linspace(-2, 2, lines.W.size) ** 2)
+    start = np.exp(-np.linspace(-2, 2, lines.b.size) ** 2)
     whole, by_axis = start.copy(), start.copy()
     lines.is_parallel = True
     lines.strang(whole, 0.05, 2, mode)

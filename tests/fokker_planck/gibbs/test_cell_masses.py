@@ -82,7 +82,7 @@ def test_cell_probabilities_keep_the_stated_error_across_a_kinked_line():
     x, w = np.polynomial.legendre.leggauss(24)
     total, centre = 0.0, 0.0
     # four triangles, polar-like coordinates r, s = other / r
-    for sx, sy in ((1, 0), (-1, 0), (0, 1), (0, -1)):
+    for sx, _ in ((1, 0), (-1, 0), (0, 1), (0, -1)):
         r, s = np.meshgrid((x + 1) / 2, x, indexing="ij")
         weight = np.outer(w / 2, w)
         for limit in (1.0, 1 / 15):

@@ -97,8 +97,8 @@ def test_faces_of_the_kernel_are_means_over_lines():
     space = D._space
     for axis in range(3):
         e = space.pairs(axis)
-        plain = edge_rules.log_conductance(space, "face", axis, e.start, e.step, e.length, e.area, space.B[e.a],
-                                        space.B[e.b], e.across)
+        plain = edge_rules.log_conductance(space, "face", axis, e.start, e.step, e.length, e.area,
+                                           space.B[e.a], space.B[e.b], e.across)
         assert np.abs(edge_rules.axis_conductances(space, axis, "face")[1] - plain).max() < 1e-4
 
 
@@ -144,7 +144,8 @@ def test_capacity_and_committor_between_spheres_are_exact_to_1e_4_when_refined()
 
 @pytest.mark.slow
 def test_the_gap_and_an_exit_rate_of_a_sum_are_those_of_one_dimension_to_1e_4():
-    line, space = fp.Potential("(x**2 - 1)**2 + 0.2*x"), fp.Potential("(x**2 - 1)**2 + 0.2*x + y**2 + 1.5*z**2")
+    line = fp.Potential("(x**2 - 1)**2 + 0.2*x")
+    space = fp.Potential("(x**2 - 1)**2 + 0.2*x + y**2 + 1.5*z**2")
     one = fp.FokkerPlanck(line, 0.25, fp.Grid([(-2, 2)], 100))
     D = fp.FokkerPlanck(space, 0.25, fp.Grid([(-2, 2), (-1.8, 1.8), (-1.6, 1.6)], (24,) * 3))
     for found, exact in ((D.spectrum(2, refine=True)[1], one.spectrum(2)[1]),

@@ -12,6 +12,7 @@ from fpkit.landscapes.surface.harmonic import (
     quadratic_fit,
 )
 from fpkit.landscapes.surface.landscape import Landscape
+from fpkit.landscapes.surface.merge_tree import merge_tree
 from fpkit.landscapes.surface.resampling import nearest, refined
 from fpkit.landscapes.surface.wells import find_wells
 
@@ -248,3 +249,84 @@ def test_a_flag_is_raised_where_rates_hang_on_the_resolution():
     coarse = double_well(9, 5)
     assert "under_resolved" in fp.analyse(coarse, theta=[0.02], n_paths=2).flags
     assert "under_resolved" not in fp.analyse(double_well(65, 33), theta=[0.1], n_paths=2).flags
+
+
+# ---- crossovers, agreement, large surfaces ----
+
+def test_wells_equal_by_symmetry_have_no_crossover():
+    x, y = np.linspace(-1.6, 1.6, 41), np.linspace(-1.6, 1.6, 41)
+    report = fp.analyse(surface((x**2 - 1) ** 2 + y[:, None] ** 2 / 2, x, y), n_paths=4)
+    assert len(report.wells) == 2 and report.crossovers == ()
+    assert report.occupation == pytest.approx(0.5, abs=3e-3)          # the ridge belongs to one of them
+
+
+def test_a_crossover_lies_within_its_error_of_the_exact_one():
+    """Two Gaussian-like wells, deeper and narrow against shallow and wide: log(k_wide/k_narrow)/2 =
+    gap/theta."""
+    def loss(n):
+        x, y = np.linspace(-2, 2, n), np.linspace(-1, 1, (n + 1) // 2)
+        narrow, wide = 8 * (x + 1) ** 2, 0.15 + 1.5 * (x - 1) ** 2
+        return x, y, np.minimum(narrow, wide) + 2 * y[:, None] ** 2
+    crossings = [fp.analyse(surface(f, x, y), n_paths=4).crossovers for x, y, f in map(loss, (41, 321))]
+    assert len(crossings[0]) == len(crossings[1]) == 1
+    coarse, fine = crossings[0][0], crossings[1][0]
+    assert abs(coarse.theta - fine.theta) <= coarse.error + fine.error and fine.error < coarse.error
+
+
+def test_paths_and_density_are_held_to_chance_and_more_paths_see_more():
+    x, y = np.linspace(-1.6, 1.6, 11), np.linspace(-1, 1, 7)          # too coarse for its wells
+    land = surface((x**2 - 1) ** 2 + 0.1 * x + 8 * y[:, None] ** 2, x, y)
+    few, many = (fp.analyse(land, theta=[0.06], n_paths=n).dynamics.paths for n in (20, 2000))
+    assert many.chance < few.chance and many.is_off
+    marks = {f.topic: f.trust for f in fp.analyse(land, theta=[0.06], n_paths=2000).findings()}
+    assert "firm" not in (marks["start"], marks["paths"], marks["occupation"])
+
+
+def test_large_surfaces_have_rates_errors_and_a_density():
+    x, y = np.linspace(-1.6, 1.6, 251), np.linspace(-1, 1, 121)
+    report = fp.analyse(surface((x**2 - 1) ** 2 + 0.1 * x + y[:, None] ** 2, x, y), theta=[0.12], n_paths=4)
+    (r,) = report.rates
+    assert "coarse" in r.sequence or 2 in r.sequence
+    assert np.isfinite(r.log10_rate_error[0, 1]) and r.log10_rate_error[0, 1] < 0.05
+    assert report.dynamics.is_coarse and report.dynamics.occupation.sum(axis=1) == pytest.approx(1)
+
+
+# ---- periodic axes ----
+
+def ring(shift=(0, 0), n=(24, 20)):
+    """A landscape of two angles, moved along both."""
+    x, y = (np.linspace(-np.pi, np.pi, k, endpoint=False) for k in n)
+    loss = np.cos(x - 0.2) + np.cos(y[:, None] + 2.9) + 0.3 * np.cos(2 * y[:, None] - 1) + 0.9 * np.cos(2 * x)
+    return surface(np.roll(loss, shift, (0, 1)), x, y, periodic=(True, True), gram=np.eye(2))
+
+
+def test_angles_have_their_own_wells_and_a_shift_changes_nothing():
+    found = []
+    for shift in ((0, 0), (7, 13), (19, 1)):
+        land = ring(shift)
+        start = land.point(((5 + shift[0]) % 20, (3 + shift[1]) % 24))
+        found.append(fp.analyse(land, theta=[0.08, 0.15], start=start, n_paths=4))
+    first = found[0]
+    assert len(first.wells) == 2 and not any(w.flags
+                                             for w in first.wells) and first.thermodynamics.edge_mass[0] == 0
+    for other in found[1:]:
+        assert other.occupation == pytest.approx(first.occupation, abs=1e-12)
+        assert other.rates[0].log10_rate == pytest.approx(first.rates[0].log10_rate, abs=1e-9)
+        errors = [r.rates[0].log10_rate_error[0, 1] for r in (first, other)]
+        assert errors[1] == pytest.approx(errors[0], abs=1e-7)
+        assert other.dynamics.mean_loss == pytest.approx(first.dynamics.mean_loss, abs=1e-4)
+    assert "periodic" in " ".join(first.dynamics.remarks)
+
+
+def test_a_ring_of_angles_refines_onto_its_own_samples():
+    land = ring()
+    for factor, is_smooth in ((2, False), (2, True), (4, False)):
+        fine = refined(land, factor, is_smooth)
+        assert fine.shape == tuple(factor * n for n in land.shape)
+        assert np.allclose(fine.loss[::factor, ::factor], land.loss, rtol=0, atol=1e-14)
+        assert np.allclose(fine.axes[0][::factor], land.axes[0])
+
+
+def test_a_merge_tree_on_a_ring_joins_across_the_seam():
+    loss = np.array([0.0, 2.0, 5.0, 1.0, 3.0, 0.5])
+    assert len(merge_tree(loss)) == 3 and len(merge_tree(loss, wraps=(True,))) == 2

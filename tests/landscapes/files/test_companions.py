@@ -214,9 +214,10 @@ def test_the_command_takes_companions_and_compares(tmp_path, capsys):
                  "two/report.h5"):
         assert (tmp_path / "out" / name).exists()
     page = (tmp_path / "out" / "index.html").read_text()
-    assert ('href="one/index.html"' in page and "<script" not in page
+    assert ('href="./one/index.html"' in page and "<script" not in page
             and json.loads((tmp_path / "out" / "report.json").read_text())["names"] == ["one", "two"])
-    assert fp.plot(fp.compare_landscapes([one, two], theta=[0.1])).axes[0].get_ylabel() == "mean loss"
+    both = fp.compare_landscapes([one, two], theta=[0.1], same_plane=True)
+    assert fp.plot(both).axes[0].get_ylabel() == "mean loss"
     assert main(["analyse", str(one), "-o", str(tmp_path / "x"), "--n-steps",
                  "5"]) == 2 and "--lr" in capsys.readouterr().err
     assert main(["analyse", str(one), "-o", str(tmp_path / "x"), "--directions",

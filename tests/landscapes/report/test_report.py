@@ -10,9 +10,9 @@ import fpkit as fp
 from fpkit.landscapes.files.writing import write_landscape
 from fpkit.plotting import drawing, landscape_rates, landscapes
 
-KEYS = {"fpkit", "format", "format_version", "landscape", "temperatures", "clock", "wells", "thermodynamics",
-        "crossovers", "rates", "start", "dynamics", "agreement", "risk", "training", "findings", "answers",
-        "caveats", "warnings"}
+KEYS = {"verdict", "noise", "solutions", "fpkit", "format", "format_version", "landscape", "temperatures",
+        "clock", "wells", "thermodynamics", "crossovers", "rates", "start", "dynamics", "agreement", "risk",
+        "training", "findings", "answers", "caveats", "warnings"}
 FIGURES = ("landscape", "disconnectivity", "density", "occupation", "rates", "risk")
 
 

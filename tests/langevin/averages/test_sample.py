@@ -14,6 +14,7 @@ import pytest
 
 import fpkit as fp
 from fpkit.langevin.averages.statistics import Statistics
+from fpkit.langevin.averages.tally import Accumulators
 from fpkit.langevin.runs.checkpoint import load_state
 
 QUADRATIC = fp.Potential("k*x**2/2", k=2.0)
@@ -226,18 +227,20 @@ def test_foreign_files_are_neither_read_nor_overwritten(tmp_path):
         fp.sample(WELL, **SHORT, checkpoint=tmp_path / "none.h5", resume=True)
 
 
-def test_ctrl_c_returns_what_is_done_and_the_rest_can_follow(tmp_path):
-    seen = []
+def test_ctrl_c_returns_what_is_done_and_the_rest_can_follow(tmp_path, monkeypatch):
+    before, calls = Accumulators.add, []
 
-    def interrupting(points):
-        seen.append(1)
-        if len(seen) == 30:
+    def pressed(self, snapshots):
+        calls.append(1)
+        if len(calls) == 3:
             signal.raise_signal(signal.SIGINT)
-        return points[:, 0]
-    arguments = dict(theta=0.5, x0=[0.0], dt=0.05, n_steps=100_000, n_paths=50, burn_in=0, every=10,
-                     observables={"x": interrupting})
+        return before(self, snapshots)
+    arguments = dict(theta=0.5, x0=[0.0], dt=0.05, n_steps=1_000_000, n_paths=50, burn_in=0, every=10,
+                     observables={"x": lambda points: points[:, 0]})
+    monkeypatch.setattr(Accumulators, "add", pressed)
     stats = fp.sample(WELL, **arguments, checkpoint=tmp_path / "run.h5")
-    assert stats.status.startswith("interrupted at step") and 30 * 50 <= stats.n_samples < 10_000 * 50
+    monkeypatch.undo()
+    assert stats.status.startswith("interrupted at step") and 50 <= stats.n_samples < 100_000 * 50
     step = int(load_state(tmp_path / "run.h5")["ensemble/step"])
     n_steps = step + 95
     resumed = fp.sample(WELL, **{**arguments, "n_steps": n_steps}, checkpoint=tmp_path / "run.h5")

@@ -151,3 +151,58 @@ print(json.dumps(out + [e.X[0].tolist()]))"""
 def test_a_state_of_other_settings_is_refused():
     with pytest.raises(ValueError, match="does not fit"):
         ensemble("euler-maruyama").restore(ensemble("euler-maruyama", start=START[:5]).state())
+
+
+@pytest.mark.parametrize("k", range(10))
+def test_far_from_the_origin_the_drift_stays_in_float64(k):
+    rng = np.random.default_rng(k)
+    start, theta, frequency = 10 ** rng.uniform(6, 9), rng.uniform(0.3, 1.0), rng.uniform(0.5, 2.0)
+    V = fp.Potential("cos(w*x)", w=frequency)
+    e = Ensemble(V, theta, [start], 0.05, seed=k, n_paths=10)
+    assert e.precision == "double"
+    near = Ensemble(V, theta, [start % (2 * np.pi / frequency)], 0.05, seed=k, n_paths=10)
+    assert near.precision == "single"
+
+
+def test_the_mean_of_a_cosine_far_out_is_that_of_its_gibbs_density():
+    from scipy.special import ive
+    V, theta = fp.Potential("cos(x)"), 0.5
+    stats = fp.sample(V, theta, [1e8], 0.1, 4000, 500, observables={"cos": lambda p: np.cos(p[:, 0])})
+    exact = -ive(1, 1 / theta) / ive(0, 1 / theta)
+    assert abs(stats.observables["cos"].value - exact) < stats.observables["cos"].error + 0.01
+
+
+def test_one_element_arrays_are_numbers_for_temperatures_and_time_steps():
+    V, x0 = fp.Potential("x**2/2"), [0.5]
+    plain = fp.simulate(V, lambda t: 0.2 + t, x0, lambda k: 0.01, 50, 20)
+    boxed = fp.simulate(V, lambda t: np.array([0.2 + t]), x0, lambda k: np.array([0.01]), 50, 20, save_every=10)
+    assert np.array_equal(plain.x, boxed.x)
+    with pytest.raises(TypeError, match="must return one number"):
+        fp.simulate(V, lambda t: np.array([0.2, 0.3]), x0, 0.01, 50, 20)
+
+
+def test_a_generator_is_a_seed():
+    V = fp.Potential("x**2/2")
+    run = lambda seed: fp.simulate(V, 0.5, [0.0], 0.01, 20, 10, seed=seed)
+    one = run(np.random.default_rng(4))
+    assert np.array_equal(one.x, run(np.random.default_rng(4)).x) and np.array_equal(one.x, run(one.seed).x)
+    rng = np.random.default_rng(4)
+    assert not np.array_equal(run(rng).x, run(rng).x)
+    tau = fp.exit_time(V, 0.5, [0.0], fp.HalfSpace([1], 1.0), 0.02, 50, seed=np.random.default_rng(4))
+    assert np.array_equal(tau.times, fp.exit_time(V, 0.5, [0.0], fp.HalfSpace([1], 1.0), 0.02, 50,
+                                                  seed=tau.inputs["seed"]).times)
+
+
+def test_a_mobility_that_turns_negative_in_the_run_loses_nothing():
+    V = fp.Potential("0*x")
+    mobility = lambda points: 1.0 - points[:, 0] ** 2 / 9        # negative beyond 3
+    with pytest.raises(ValueError, match="mobility must be positive") as caught:
+        fp.simulate(V, 1.0, [0.0], 0.01, 10_000, 50, mobility=mobility, save_every=5)
+    run = caught.value.run
+    assert run.n_steps > 20 and len(run.times) == run.paths.shape[1] > 4 and np.isfinite(run.paths).all()
+    assert "mobility must be positive" in run.status
+    with pytest.raises(ValueError, match="mobility must be positive") as caught:
+        fp.sample(V, 1.0, [0.0], 0.01, 10_000, 50, "euler-maruyama", burn_in=5, every=5, mobility=mobility)
+    assert caught.value.run.n_samples > 50
+    tau = fp.exit_time(V, 1.0, [0.0], fp.HalfSpace([1], 0.5), 0.01, 200, mobility=mobility)
+    assert tau.hits > 20 and "stopped (the mobility must be positive" in tau.status

@@ -1,0 +1,50 @@
+"""Noise of evaluation: recognised where it is, not seen where the surface is smooth, coarse or wild."""
+import numpy as np
+import pytest
+
+import fpkit as fp
+from fpkit.landscapes.files.writing import write_landscape
+
+X = np.linspace(-1.5, 1.5, 51)
+WELLS = (X**2 - 1) ** 2 + 0.2 * X + X[:, None] ** 2
+
+
+def surface(path, loss, **more):
+    x = np.linspace(-1.5, 1.5, loss.shape[1])
+    return fp.read_landscape(write_landscape(path / "a.h5", x, x[:loss.shape[0]], {"train_loss": loss},
+                                             **more))
+
+
+@pytest.mark.parametrize("sigma", [0.003, 0.03, 0.3])
+def test_white_noise_on_wells_is_measured(tmp_path, sigma):
+    land = surface(tmp_path, WELLS + sigma * np.random.default_rng(1).normal(size=WELLS.shape))
+    assert land.noise.sigma == pytest.approx(sigma, rel=0.1) and not land.noise.is_dominant
+
+
+@pytest.mark.parametrize("loss", [WELLS, WELLS[::5, ::5], np.sin(14 * X) * np.cos(12 * X[:, None]),
+                                  np.exp(40 * X**2) + WELLS, np.zeros((9, 9)), X[None, :9] + 0 * X[:9, None]])
+def test_smooth_coarse_wild_and_flat_surfaces_carry_none(tmp_path, loss):
+    land = surface(tmp_path, np.array(loss))
+    assert land.noise.sigma == 0 and not land.noise.is_dominant
+
+
+def test_pure_noise_is_the_headline_and_nothing_about_wells_is_firm(tmp_path):
+    land = surface(tmp_path, np.random.default_rng(2).normal(size=(31, 31)), gram=np.eye(2))
+    report = fp.analyse(land, n_paths=4)
+    found = report.findings()
+    assert land.noise.is_dominant and abs(land.noise.correlation) < 0.1
+    assert found[0].topic == "noise" and "This surface is noise" in report.verdict()
+    assert all(f.trust == "open" for f in found[1:])
+
+
+def test_dents_of_noise_are_no_wells_and_real_wells_stay(tmp_path):
+    noisy = WELLS + 0.03 * np.random.default_rng(3).normal(size=WELLS.shape)
+    report = fp.analyse(surface(tmp_path, noisy, gram=np.eye(2)), n_paths=4)
+    assert len(report.landscape.merge_tree()) > 10 and len(report.wells) == 2
+    assert [np.sign(w.x[0]) for w in report.wells] == [-1, 1]
+    assert report.findings()[0].topic == "noise" and report.findings()[1].trust == "rough"
+
+
+def test_standard_errors_count_as_noise_only_where_the_surface_has_no_shape(tmp_path):
+    errors = {"own": {"loss_stderr": np.full(WELLS.shape, 0.5)}}
+    assert surface(tmp_path, WELLS, **errors).noise.sigma == 0
