@@ -809,7 +809,7 @@ KINDS = {
     "spectra": ([gap_of_wells, gap_of_wells, gap_of_shape], 70, 10, None),
     "rates": ([rate_or_capacity, rate_or_capacity, rate_of_shape, rate_of_formula], 100, 12, None),
     "path averages": ([average_of_paths], 40, 10, 0.9973),
-    "passage times": ([time_of_paths] * 7 + [time_by_splitting], 60, 8, 0.9973),
+    "passage times": ([time_of_paths] * 7 + [time_by_splitting], 60, 16, 0.9973),
     "landscape rates": ([rate_of_landscape], 30, 6, None),
 }
 

@@ -51,15 +51,11 @@ def reduced_time(log_z, x, theta):
 
 
 def _fv_time(potential, theta, edges, target, start):
-    """Mean first-passage time by finite volumes on a grid with the given edges: the value of the cell that
-    holds the start."""
-    from scipy.sparse.linalg import spsolve
-
+    """Mean first-passage time by finite volumes on a grid with the given edges, from the start or the point
+    of the grid next to it."""
     grid = Grid.from_edges(edges)
-    Q = FokkerPlanck(potential, theta, grid, absorbing=target).generator.tocsc()
-    times = spsolve(Q, -np.ones(Q.shape[0])).reshape(grid.shape)
-    cell = [min(max(int(np.searchsorted(e, s)) - 1, 0), len(e) - 2) for e, s in zip(grid.edges, start)]
-    return float(times[tuple(cell)])
+    start = np.clip(start, *np.transpose(grid.bounds))
+    return float(FokkerPlanck(potential, theta, grid).mfpt(target).at(start))
 
 
 @dataclass(frozen=True, repr=False)
