@@ -169,7 +169,7 @@ def hit_of_lane(moves, j, targets, step, box, trajectory, k, seed, o, y):
     if n_sides == 0:
         return wall, fraction
     start, r, best_o, best_y = o.copy(), y.copy(), o.copy(), y.copy()
-    axes, sides, p = np.empty(n_sides, np.int64), np.empty(n_sides, np.int64), 0
+    axes, sides, p, is_met = np.empty(n_sides, np.int64), np.empty(n_sides, np.int64), 0, wall >= 0
     for i in range(d):
         for side in range(2):
             if _is_reached(O, R, j, i, side, box, step.reach) == 1:
@@ -186,18 +186,28 @@ def hit_of_lane(moves, j, targets, step, box, trajectory, k, seed, o, y):
             if not _image_distances(o, b, targets, axes[p], sides[p], axes[q], sides[q], box):
                 continue
             _image_distances(y, a, targets, axes[p], sides[p], axes[q], sides[q], box)
-            is_mirror = box[sides[p], axes[p]] == REFLECTING
-            is_touching = d > 1 and is_mirror
-            for w in range(n if is_touching else 0):
-                is_touching &= _touches(targets, w, axes[p], box[2 + sides[p], axes[p]], d)
-            # a target that lies on a mirror is its own image: the same uniform number, or it would be met twice
-            image = 0 if is_touching else 1 + (2 * axes[p] + sides[p]) * 2 * d + 2 * axes[q] + sides[q]
-            part = (low, high, is_mirror)
-            hit, u = first_hit(o, y, b, a, targets, step, part, trajectory, k, image * n, seed)
-            if u < fraction:
-                wall, fraction = hit, u
-                for i in range(d):
-                    best_o[i], best_y[i] = o[i], y[i]
+            for w in range(n):
+                # a target that goes through a side is its own image there: the same random words, met once
+                first = 0 if _goes_through(targets, w, axes[p], sides[p], box) else 1 + 2 * axes[p] + sides[p]
+                second = 1 + 2 * axes[q] + sides[q]
+                if q == p or _goes_through(targets, w, axes[q], sides[q], box):
+                    second = 0
+                image = max(first, second) * (2 * d + 1) + min(first, second)
+                if image == 0 and is_met:
+                    continue
+                hit = w
+                if d > 1:
+                    v = variance_of(o, y, b[w], a[w], targets, w, step)
+                    u = bridge_hit(b[w], a[w], v, trajectory, image * n + w, k, seed)
+                else:
+                    part = (low, high, box[sides[p], axes[p]] == REFLECTING)
+                    hit, u = first_hit(o, y, b, a, targets, step, part, trajectory, k, image * n, seed)
+                if u < fraction:
+                    wall, fraction = hit, u
+                    for i in range(d):
+                        best_o[i], best_y[i] = o[i], y[i]
+                if d == 1:
+                    break
     for i in range(d):
         o[i], y[i] = best_o[i], best_y[i]
     return wall, fraction
@@ -258,6 +268,18 @@ def _image_distances(x, out, targets, axis, side, axis_2, side_2, box):
         out[w] = max(out[w], outside)
         is_any |= out[w] > 0.0
     return is_any
+
+
+@numba.njit(**options)
+def _goes_through(targets, wall, axis, side, box):
+    """Whether a wall of the target may go on beyond a side of the box: it lies on the mirror, or on both sides of
+    the seam. Not asked for in one dimension."""
+    d = box.shape[1]
+    if d == 1:
+        return False
+    if box[side, axis] == REFLECTING:
+        return _touches(targets, wall, axis, box[2 + side, axis], d)
+    return _touches(targets, wall, axis, box[2, axis], d) and _touches(targets, wall, axis, box[3, axis], d)
 
 
 @numba.njit(**options)
