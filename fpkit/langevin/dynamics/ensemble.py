@@ -56,7 +56,8 @@ class Ensemble:
     """
 
     def __init__(self, potential, theta, x0, dt, scheme="euler-maruyama", seed=1, n_paths=None, walls=None,
-                 mobility=None, friction=None, n_threads=None, precision="auto", noise="gaussian", velocity=None,
+                 mobility=None, friction=None, n_threads=None, precision="auto", noise="gaussian",
+                 velocity=None,
                  trajectories=None, lanes=None):
         self.potential, self.ndim = potential, potential.ndim
         self.scheme = checks.choice("scheme", scheme, SCHEMES)
@@ -83,7 +84,7 @@ class Ensemble:
             self.halves[1] = self.halves[0] - self.X
             self.X[:] = self.halves[0].astype(float) - self.halves[1]
         self.step, self.time, self.before = 0, 0.0, None
-        self.unfolded = None                                     # of steps in NumPy: places before walls folded them
+        self.unfolded = None  # of steps in NumPy: places before walls folded them
 
     # ---- making ----
     def _check_scheme(self, theta, mobility):

@@ -21,7 +21,16 @@ from ...core.compilation import (
 )
 from ...core.compilation.special import options
 from ..dynamics.noise_kernels import CHOICE, WALKER, fill_noise, uniform_of, words_3d, words_of
-from .target_kernels import Moves, all_distances, count_near, hit_of_lane, hit_place, make_step, step_t, targets_t
+from .target_kernels import (
+    Moves,
+    all_distances,
+    count_near,
+    hit_of_lane,
+    hit_place,
+    make_step,
+    step_t,
+    targets_t,
+)
 
 u32 = np.uint32
 
@@ -93,7 +102,8 @@ def _evolve(system, Y, s, gradient, p, step, box, targets, start, n_steps, seed,
         before, after = after, before
 
 
-@kernel(types.void(numbers_3d, words_3d, FUNCTION["gradient"], numbers_1d, step_t, numbers_2d, targets_t, integer,
+@kernel(types.void(numbers_3d, words_3d, FUNCTION["gradient"], numbers_1d, step_t, numbers_2d, targets_t,
+                   integer,
                    integer, unsigned, counts_t), parallel=True)
 def fleming_viot_systems(Y, S, gradient, p, step, box, targets, start, n_steps, seed, counts):
     """Advance all systems Y (n_systems, d, n), S (n_systems, 4, n) by n_steps (even) from step `start`
