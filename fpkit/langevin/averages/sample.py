@@ -74,11 +74,9 @@ def sample(potential: Potential, theta: float, x0: ArrayLike, dt: float, n_steps
     histogram : Grid, optional
         Cells to count in; points outside are counted apart. A periodic axis takes points modulo its period.
     marginal : sequence of int, optional
-        The coordinate that each axis of `histogram` shows, for example ``(0, 3)`` in ten dimensions; default:
-        all of them.
+        The coordinate that each axis of `histogram` shows, such as ``(0, 3)``; default: all of them.
     regions : dict of str to Region, optional
-        Disjoint regions such as ``{"left": A, "right": B}``: their occupancies, and the transitions between
-        them.
+        Disjoint regions ``{"left": A, "right": B}``: their occupancies, and transitions between them.
     observables : dict of str to callable, optional
         ``observable(points (n_paths, ndim)) -> (n_paths,)``.
     seed : int
@@ -98,15 +96,14 @@ def sample(potential: Potential, theta: float, x0: ArrayLike, dt: float, n_steps
         Run once more with 2 dt (half the steps), extrapolate to dt = 0 with the order of the scheme, and add
         the size of that correction to the errors. Without it the errors are statistical alone.
     executor : concurrent.futures.Executor, optional
-        Shares the paths among its workers (processes must be spawned, not forked); the bits stay the same.
+        Shares the paths among its workers; the bits stay the same.
     progress : bool, optional
         Progress bar on standard error; default: on a terminal only.
 
     Returns
     -------
-    statistics : Statistics
-        Its `status` is "ok" or says what is doubtful, and a ResolutionWarning says the same. Ctrl-C returns
-        what is done.
+    Statistics
+        `status` is "ok" or what is doubtful, said by a ResolutionWarning too. Ctrl-C returns what is done.
 
     Raises
     ------

@@ -37,9 +37,8 @@ def well_time(theta):
 def test_splitting_reaches_the_exact_time_over_twenty_theta(cold):
     assert held(cold, well_time(0.05)) and cold.error < 0.6 * cold and cold.status == "ok"
     assert cold.n_steps < 1e-4 * cold.direct_steps
-    assert abs(cold.direct_steps - cold / 0.005
-                                                           * (cold
-                                                              / cold.standard_error) ** 2) < 1e-6 * cold.direct_steps
+    direct = cold / 0.005 * (cold / cold.standard_error) ** 2
+    assert abs(cold.direct_steps - direct) < 1e-6 * cold.direct_steps
     assert abs(cold - ((1 / cold.probability - 1) * cold.loop_time + cold.reactive_time)) < 1e-6 * cold
     assert held(cold.rate, 1 / cold.value) and len(cold.repeats) == 16
 
