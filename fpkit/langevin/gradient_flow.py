@@ -46,12 +46,14 @@ class Flow:
     def __repr__(self):
         n = 1 if self.x.ndim == 1 else len(self.x)
         start, end = np.atleast_2d(self.values)[0, [0, -1]]
-        text = (f"gradient flow of {n} point{'s' if n > 1 else ''} to t = {self.times[-1]:g}: f from {start:.6g} to "
+        text = (f"gradient flow of {n} point{'s' if n > 1 else ''} to t = {self.times[-1]:g}: f from "
+                f"{start:.6g} to "
                 f"{end:.6g}{' (first point)' if n > 1 else ''}")
         return text if self.status == "ok" else f"{text}; {self.status}"
 
 
-def gradient_flow(potential: Potential, x0: ArrayLike, t: ArrayLike, mobility=None, tol: float = 1e-9) -> Flow:
+def gradient_flow(potential: Potential, x0: ArrayLike, t: ArrayLike, mobility=None,
+                  tol: float = 1e-9) -> Flow:
     """Solution of dx/dt = -M grad f(x) from `x0`: the limit theta = 0 of the diffusion.
 
     Parameters
@@ -127,8 +129,10 @@ def gradient_flow(potential: Potential, x0: ArrayLike, t: ArrayLike, mobility=No
                                       f"{failed[0][0]}) only to t = {failed[0][1]:.3g}: f is not bounded "
                                       "below there, or its gradient is not finite")
     if stopped is not None:
-        status = (f"stopped by Ctrl-C: {stopped} of {len(starts)} points were followed to the end, the next one to "
-                  f"t = {times[np.isfinite(paths[stopped]).all(axis=1)].max(initial=0.0):.3g}; what is missing is nan")
+        status = (f"stopped by Ctrl-C: {stopped} of {len(starts)} points were followed to the end, the next "
+                  "one to "
+                  f"t = {times[np.isfinite(paths[stopped]).all(axis=1)].max(initial=0.0):.3g}; what is "
+                  "missing is nan")
     if x.ndim == 1:
         paths, values = paths[0], values[0]
     inputs: Any = dict(potential=potential, x0=x, mobility=mobility, tol=tol)

@@ -21,11 +21,13 @@ from .runs.paths import Paths
 MEMORY_SHARE = 0.6  # of the free memory that saved paths may take
 
 
-def simulate(potential: Potential, theta: float | Callable, x0: ArrayLike, dt: ArrayLike | Callable, n_steps: int,
+def simulate(potential: Potential, theta: float | Callable, x0: ArrayLike, dt: ArrayLike | Callable,
+             n_steps: int,
              n_paths: int | None = None, scheme: str = "euler-maruyama", seed: int | SeedSequence | None = 1,
              save_every: int | None = None, walls: Walls | Grid | Sequence | None = None, mobility=None,
              friction: float | None = None, n_threads: int | None = None, precision: str = "auto",
-             noise: str = "gaussian", velocity: ArrayLike | None = None, progress: bool | None = None) -> Paths:
+             noise: str = "gaussian", velocity: ArrayLike | None = None,
+             progress: bool | None = None) -> Paths:
     """Paths of the diffusion dX = -M grad f dt + theta div M dt + sqrt(2 theta M) dW.
 
     Parameters
@@ -174,7 +176,8 @@ def _times(schedule, every, n_saved):
     if isinstance(schedule.dt, float):
         return np.arange(n_saved + 1) * every * schedule.dt
     n = every * n_saved
-    dt = np.array([float(np.reshape(schedule.dt(k), ())) for k in range(n)]) if callable(schedule.dt) else schedule.dt[:n]
+    dt = np.array([float(np.reshape(schedule.dt(k), ()))
+                   for k in range(n)]) if callable(schedule.dt) else schedule.dt[:n]
     return np.cumsum(np.concatenate([[0.0], dt]))[::every]
 
 

@@ -59,7 +59,9 @@ def test_divergence_tells_how_many_when_and_which_step_would_have_helped(precisi
     error = caught.value
     assert isinstance(error, ArithmeticError) and error.count == 100 and 0 < error.time < 10
     assert error.dt < 0.15 and np.isfinite(fp.simulate(V, 0.2, [-1.0], error.dt, 500, 100).x).all()
-    assert np.isfinite(error.run.x).all() and np.isfinite(error.run.paths).all() and "stopped being finite" in error.run.status
+    assert np.isfinite(error.run.x).all()
+    assert np.isfinite(error.run.paths).all()
+    assert "stopped being finite" in error.run.status
 
 
 def test_the_first_time_of_divergence_is_exact_whatever_the_chunks():
@@ -99,7 +101,8 @@ def test_ctrl_c_returns_the_run_so_far():
     before = signal.getsignal(signal.SIGINT)
     run = fp.simulate(V, 0.2, [-1.0], dt, 2_000_000, 2, save_every=100)
     assert run.status.startswith("stopped by Ctrl-C after") and 40_000 <= run.n_steps < 2_000_000
-    assert run.paths.shape[1] == len(run.times) == run.n_steps // 100 + 1 and signal.getsignal(signal.SIGINT) is before
+    assert run.paths.shape[1] == len(run.times) == run.n_steps // 100 + 1
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_progress_stays_silent_without_a_terminal(capfd):

@@ -28,15 +28,17 @@ from .sharing import shared
 from .statistics import Statistics
 from .tally import Accumulators, check_observables, check_regions
 
-UNKNOWN = "unidentified"                                         # digest of a run that cannot be told by its content
+UNKNOWN = "unidentified"  # digest of a run that cannot be told by its content
 # of the invariant measure in dt
 ORDER = {"euler-maruyama": 1, "leimkuhler-matthews": 2, "heun": 2, "baoab": 2, "mala": None}
 
 
-def sample(potential: Potential, theta: float, x0: ArrayLike, dt: float, n_steps: int, n_paths: int | None = None,
+def sample(potential: Potential, theta: float, x0: ArrayLike, dt: float, n_steps: int,
+           n_paths: int | None = None,
            scheme: str = "leimkuhler-matthews", burn_in: int | None = None, every: int | None = None,
            histogram: Grid | None = None, marginal: Sequence[int] | None = None,
-           regions: dict[str, Region] | None = None, observables: dict[str, Callable] | None = None, seed: int = 1,
+           regions: dict[str, Region] | None = None, observables: dict[str, Callable] | None = None,
+           seed: int = 1,
            walls: Walls | Grid | Sequence | None = None, mobility=None, friction: float | None = None,
            n_threads: int | None = None, checkpoint: str | os.PathLike | None = None,
            checkpoint_every: float = 60.0, resume: bool | None = None, extrapolate: bool = False,
@@ -72,11 +74,9 @@ def sample(potential: Potential, theta: float, x0: ArrayLike, dt: float, n_steps
     histogram : Grid, optional
         Cells to count in; points outside are counted apart. A periodic axis takes points modulo its period.
     marginal : sequence of int, optional
-        The coordinate that each axis of `histogram` shows, for example ``(0, 3)`` in ten dimensions; default:
-        all of them.
+        The coordinate that each axis of `histogram` shows, such as ``(0, 3)``; default: all of them.
     regions : dict of str to Region, optional
-        Disjoint regions such as ``{"left": A, "right": B}``: their occupancies, and the transitions between
-        them.
+        Disjoint regions ``{"left": A, "right": B}``: their occupancies, and transitions between them.
     observables : dict of str to callable, optional
         ``observable(points (n_paths, ndim)) -> (n_paths,)``.
     seed : int
@@ -96,15 +96,14 @@ def sample(potential: Potential, theta: float, x0: ArrayLike, dt: float, n_steps
         Run once more with 2 dt (half the steps), extrapolate to dt = 0 with the order of the scheme, and add
         the size of that correction to the errors. Without it the errors are statistical alone.
     executor : concurrent.futures.Executor, optional
-        Shares the paths among its workers (processes must be spawned, not forked); the bits stay the same.
+        Shares the paths among its workers; the bits stay the same.
     progress : bool, optional
         Progress bar on standard error; default: on a terminal only.
 
     Returns
     -------
-    statistics : Statistics
-        Its `status` is "ok" or says what is doubtful, and a ResolutionWarning says the same. Ctrl-C returns
-        what is done.
+    Statistics
+        `status` is "ok" or what is doubtful, said by a ResolutionWarning too. Ctrl-C returns what is done.
 
     Raises
     ------
@@ -113,8 +112,8 @@ def sample(potential: Potential, theta: float, x0: ArrayLike, dt: float, n_steps
 
     Examples
     --------
-    >>> V = fp.Potential("x**2/2")
-    >>> stats = fp.sample(V, theta=0.5, x0=[0.0], dt=0.1, n_steps=2000, n_paths=200, histogram=fp.Grid([(-3, 3)], shape=(12,)))
+    >>> V, cells = fp.Potential("x**2/2"), fp.Grid([(-3, 3)], shape=(12,))
+    >>> stats = fp.sample(V, theta=0.5, x0=[0.0], dt=0.1, n_steps=2000, n_paths=200, histogram=cells)
     >>> bool(abs(stats.energy - 0.25) < stats.energy.error), stats.status      # theta/2
     (True, 'ok')
     >>> int(stats.counts.sum() + stats.overflow.sum()) == stats.n_samples
@@ -137,8 +136,10 @@ def sample(potential: Potential, theta: float, x0: ArrayLike, dt: float, n_steps
     x0 = checks.points("x0", np.atleast_1d(x0), potential.ndim)
     if n_paths is None:
         n_paths = len(x0) if x0.ndim == 2 else 1000
-    settings = {"theta": _temperature(theta), "dt": _time_step(dt), "scheme": checks.choice("scheme", scheme, SCHEMES),
-                "n_paths": checks.whole("n_paths", n_paths, 1), "seed": seed, "walls": walls, "mobility": mobility,
+    settings = {"theta": _temperature(theta), "dt": _time_step(dt),
+                "scheme": checks.choice("scheme", scheme, SCHEMES),
+                "n_paths": checks.whole("n_paths", n_paths, 1), "seed": seed, "walls": walls,
+                "mobility": mobility,
                 "friction": friction, "precision": precision, "noise": noise}
     what = {"histogram": histogram, "regions": check_regions(regions, potential.ndim),
             "observables": check_observables(observables),
@@ -157,7 +158,8 @@ def sample(potential: Potential, theta: float, x0: ArrayLike, dt: float, n_steps
 def _one_run(potential, x0, settings, what, plan, storage, n_threads, executor, progress):
     """(Statistics, key of the seed, steps made) at one time step."""
     n_steps, n_paths, dt = plan["n_steps"], settings["n_paths"], settings["dt"]
-    every = max(1, min(10, n_steps // 64)) if plan["every"] is None else checks.whole("every", plan["every"], 1)
+    every = max(1, min(10, n_steps // 64)) if plan["every"] is None else checks.whole("every", plan["every"],
+                                                                                      1)
     burn_in = n_steps // 5 if plan["burn_in"] is None else checks.whole("burn_in", plan["burn_in"], 0)
     ensemble = Ensemble(potential, x0=x0, n_threads=n_threads, **settings)
     settings = {**settings, "seed": ensemble.seed}
@@ -174,7 +176,8 @@ def _one_run(potential, x0, settings, what, plan, storage, n_threads, executor, 
         if reason:
             warnings.warn(f"this run cannot be resumed later: {reason}", UserWarning, stacklevel=4)
         if found is not None:
-            ensemble.restore({name[9:]: value for name, value in found.items() if name.startswith("ensemble/")})
+            ensemble.restore({name[9:]: value for name, value in found.items()
+                              if name.startswith("ensemble/")})
             tally.restore({name[6:]: value for name, value in found.items() if name.startswith("tally/")})
             if ensemble.step > n_steps:
                 raise ValueError(f"the checkpoint is at step {ensemble.step}, beyond n_steps = {n_steps}; "
@@ -190,11 +193,13 @@ def _one_run(potential, x0, settings, what, plan, storage, n_threads, executor, 
             state = {f"ensemble/{k}": v for k, v in ensemble.state().items()}
             state |= {f"tally/{k}": v for k, v in tally.state().items()}
             save_state(checkpoint, digest, {**state, "burn_in": np.array(burn_in), "every": np.array(every)})
-        error = _drive(ensemble, tally, plan, save if checkpoint is not None else None, storage["seconds"], progress)
+        error = _drive(ensemble, tally, plan, save if checkpoint is not None else None, storage["seconds"],
+                       progress)
         done, end, accepted = ensemble.step, ensemble.x, ensemble.accepted
     else:
         error = None
-        done, end, accepted = shared(executor, potential, x0, {**settings, "precision": ensemble.precision}, tally,
+        done, end, accepted = shared(executor, potential, x0, {**settings, "precision": ensemble.precision},
+                                     tally,
                                      plan, n_threads, progress)
     inputs = {"potential": potential.source, "theta": settings["theta"], "dt": dt, **plan, "n_paths": n_paths,
               "scheme": settings["scheme"], "seed": ensemble.seed, "friction": settings["friction"],
@@ -229,8 +234,8 @@ def _with_coarser(fine, potential, x0, settings, what, key, n_threads, executor,
 
 
 def _drive(ensemble, tally, plan, save, seconds_between, progress):
-    """Run the ensemble to the end of the plan, or to Ctrl-C, or to an error of a function that the user gave (which
-    is returned); what comes out does not depend on how the steps fall into chunks."""
+    """Run the ensemble to the end of the plan, or to Ctrl-C, or to an error of a function that the user gave
+    (which is returned); what comes out does not depend on how the steps fall into chunks."""
     saved_at, error = time.monotonic(), None
     for end, every, label in ((plan["burn_in"], None, "burn-in"),
                               (plan["n_steps"], plan["every"], "sampling")):
@@ -370,7 +375,8 @@ def _digest(potential, settings, x0, what):
         return content_of({**settings, "potential": potential, "x0": np.asarray(x0, float), "cells": cells,
                            "regions": what["regions"], "observables": what["observables"]}), ""
     except NotIdentified as reason:
-        return UNKNOWN, f"{reason}, so it cannot be known whether a checkpoint is of this run: {REMEDY}, or start anew with resume=False."
+        return UNKNOWN, (f"{reason}, so it cannot be known whether a checkpoint is of this run: {REMEDY}, or "
+                         "start anew with resume=False.")
 
 
 def _resumed(path, resume, digest, reason):

@@ -1,8 +1,8 @@
 """An ensemble shared among the workers of a concurrent.futures.Executor, with the bits of a single run.
 
-The run is made in rounds of about a second: in each, every part is brought to the same step by one job that is
-given the state of the part and returns it. Ctrl-C is seen between rounds; what is merged are always the parts of
-one and the same round, never a part that a signal has stopped earlier.
+The run is made in rounds of about a second: in each, every part is brought to the same step by one job that
+is given the state of the part and returns it. Ctrl-C is seen between rounds; what is merged are always the
+parts of one and the same round, never a part that a signal has stopped earlier.
 """
 from __future__ import annotations
 
@@ -51,7 +51,8 @@ def shared(executor: Executor, potential, x0, settings, tally, plan, n_threads, 
         while done < n_steps and not is_pressed():
             end = min(done + n, n_steps)
             started = time.perf_counter()
-            found = _round(executor, [(common, *part, state, end) for part, state in zip(parts, states)], is_pressed)
+            found = _round(executor, [(common, *part, state, end) for part, state in zip(parts, states)],
+                           is_pressed)
             if found is None:
                 break
             if shown is not None:
@@ -59,7 +60,8 @@ def shared(executor: Executor, potential, x0, settings, tally, plan, n_threads, 
             states, done = found, end
             n = max(1, int(n * min(max(ROUND_SECONDS / max(time.perf_counter() - started, 1e-6), 0.25), 8.0)))
     if states[0] is None:
-        raise KeyboardInterrupt("interrupted before the first round of the workers ended: there is nothing yet")
+        raise KeyboardInterrupt("interrupted before the first round of the workers ended: there is nothing "
+                                "yet")
     sums = [state[1] for state in states]
     merged = dict(sums[0])
     for name, axis in ALONG_GROUPS.items():
@@ -71,8 +73,8 @@ def shared(executor: Executor, potential, x0, settings, tally, plan, n_threads, 
 
 
 def _workers(executor, most):
-    """Parts to make: the workers of a pool of this library; for an executor that does not tell, as many as there
-    may be."""
+    """Parts to make: the workers of a pool of this library; for an executor that does not tell, as many as
+    there may be."""
     if isinstance(executor, ThreadPoolExecutor) or type(executor).__module__.startswith("concurrent.futures"):
         return getattr(executor, "_max_workers", None) or os.cpu_count() or 1
     return most
@@ -124,7 +126,7 @@ def _chunk(ensemble, every):
 
 
 def _leave_signals_to_the_caller(is_last):
-    """Ignore Ctrl-C in a worker process as long as the run goes on: the caller sees it, and stops all parts at
-    the same step."""
+    """Ignore Ctrl-C in a worker process as long as the run goes on: the caller sees it, and stops all parts
+    at the same step."""
     if multiprocessing.parent_process() is not None and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.default_int_handler if is_last else signal.SIG_IGN)

@@ -73,7 +73,8 @@ class Accumulators:
         shift = np.asarray(shift, float)
         level = float(np.asarray(potential(shift)))
         self.shifts = np.append(shift, level if np.isfinite(level) else 0.0)
-        self.names = [*(f"x{k}" for k in range(self.ndim)), "energy", *(f"in {name}" for name in self.regions),
+        self.names = [*(f"x{k}" for k in range(self.ndim)), "energy",
+                      *(f"in {name}" for name in self.regions),
                       *self.observables]
         self.means = BatchMeans(np.diff(self.groups), len(self.names))
         self.last_region = np.full(n_paths if self.regions else 0, -1, np.int64)
@@ -244,7 +245,8 @@ class Accumulators:
 def _cells(grid, marginal):
     """The cells of a grid as the kernel reads them."""
     if grid is None:
-        return Cells(np.zeros(1, np.int64), np.zeros((1, 1)), np.zeros(1, np.int64), np.zeros(1), np.zeros(1, np.int64))
+        return Cells(np.zeros(1, np.int64), np.zeros((1, 1)), np.zeros(1, np.int64), np.zeros(1),
+                     np.zeros(1, np.int64))
     edges = np.zeros((grid.ndim, max(grid.shape) + 1))
     scale = np.zeros(grid.ndim)
     for a, e in enumerate(grid.edges):

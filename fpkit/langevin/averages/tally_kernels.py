@@ -65,9 +65,9 @@ def count_one(Y, j, axes, edges, shape, scale, is_periodic, counts, outside):
 
 
 class Cells(NamedTuple):
-    """Cells of the histogram: the coordinate that each axis shows (n_axes,), faces (n_axes, longest), number of
-    cells (n_axes,) (0: no histogram), one over the width of the cells of a uniform axis, else 0, and whether an
-    axis is periodic."""
+    """Cells of the histogram: the coordinate that each axis shows (n_axes,), faces (n_axes, longest), number
+    of cells (n_axes,) (0: no histogram), one over the width of the cells of a uniform axis, else 0, and
+    whether an axis is periodic."""
     axes: np.ndarray
     edges: np.ndarray
     shape: np.ndarray
@@ -76,18 +76,18 @@ class Cells(NamedTuple):
 
 
 class Groups(NamedTuple):
-    """The walkers worked on at once; the first walker of each group and the end; the first group of each strand
-    and the end."""
+    """The walkers worked on at once; the first walker of each group and the end; the first group of each
+    strand and the end."""
     lanes: int
     groups: np.ndarray
     strands: np.ndarray
 
 
 class Sums(NamedTuple):
-    """What `accumulate` fills: sums and squares (n_snapshots, n_groups, d + 1) of coordinates and energy; and adds
-    to: products (n_groups, n_products) of x_i x_j, i < j, in the order of the pairs (0 columns: skipped), counts
-    (n_strands, n_cells) of walkers in each cell, outside (n_strands, n_axes, 2) of those below and above the box,
-    on the first axis that they leave."""
+    """What `accumulate` fills: sums and squares (n_snapshots, n_groups, d + 1) of coordinates and energy; and
+    adds to: products (n_groups, n_products) of x_i x_j, i < j, in the order of the pairs (0 columns:
+    skipped), counts (n_strands, n_cells) of walkers in each cell, outside (n_strands, n_axes, 2) of those
+    below and above the box, on the first axis that they leave."""
     sums: np.ndarray
     squares: np.ndarray
     products: np.ndarray
@@ -97,7 +97,8 @@ class Sums(NamedTuple):
 
 cells_t = types.NamedTuple((integers_1d, numbers_2d, integers_1d, numbers_1d, integers_1d), Cells)
 groups_t = types.NamedTuple((integer, integers_1d, integers_1d), Groups)
-sums_t = types.NamedTuple((numbers_3d, numbers_3d, numbers_2d, integers_2d, types.Array(types.int64, 3, "C")), Sums)
+sums_t = types.NamedTuple((numbers_3d, numbers_3d, numbers_2d, integers_2d, types.Array(types.int64, 3, "C")),
+                          Sums)
 
 
 @kernel(types.void(numbers_3d, FUNCTION["value"], numbers_1d, flag, numbers_2d, numbers_1d, groups_t, cells_t,

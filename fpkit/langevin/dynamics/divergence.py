@@ -45,7 +45,9 @@ def diverged(ensemble):
                                f"{np.round(path[-1], 6).tolist()}. Keep the paths where "
                                "it is defined, with walls=.", bad.size, time)
     stable, curvature = _stable_dt(ensemble, path, dt)
-    helps = "a smaller dt or walls=" if ensemble.scheme == "baoab" else 'a smaller dt, walls=, or scheme "mala"'
+    helps = "a smaller dt or walls="
+    if ensemble.scheme != "baoab":
+        helps = 'a smaller dt, walls=, or scheme "mala"'
     if not np.isfinite(stable):
         return DivergenceError(f"{count} with dt = {dt:.3g}: try {helps}.", bad.size, time, dt / 4)
     law = "2/sqrt(curvature)" if ensemble.scheme == "baoab" else "2/curvature"
@@ -68,7 +70,8 @@ def _rewound(ensemble, which):
 def _dt_at(ensemble, step, start):
     schedule = ensemble.schedule
     return schedule.dt if isinstance(schedule.dt, float) else float(
-        np.reshape(schedule.dt(step), ()) if callable(schedule.dt) else schedule.dt[min(step, schedule.dt.size - 1)])
+        np.reshape(schedule.dt(step), ()) if callable(schedule.dt)
+        else schedule.dt[min(step, schedule.dt.size - 1)])
 
 
 def _time_of(ensemble, step, start):

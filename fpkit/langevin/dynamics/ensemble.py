@@ -4,10 +4,14 @@ from __future__ import annotations
 import contextlib
 import numbers
 
+import numba
 import numpy as np
 
 from ...core import checks
+from ...core.compilation import PARALLEL_LOCK
 from ...potentials.mobility import mobility_of
+from .divergence import diverged
+from .numpy_steps import advance_whole
 from .schedule import Schedule, key_of
 from .walls import walls_of
 
@@ -21,9 +25,6 @@ LARGEST_SHIFT = 100.0  # rounding of places up to this size counts as a shift; t
 @contextlib.contextmanager
 def thread_count(n_threads):
     """Run compiled kernels on this many threads (None: Numba's own number), one caller at a time."""
-    import numba
-
-    from ...core.compilation import PARALLEL_LOCK
     with PARALLEL_LOCK:
         before = numba.get_num_threads()
         numba.set_num_threads(before if n_threads is None else min(n_threads, numba.config.NUMBA_NUM_THREADS))
@@ -56,7 +57,8 @@ class Ensemble:
     """
 
     def __init__(self, potential, theta, x0, dt, scheme="euler-maruyama", seed=1, n_paths=None, walls=None,
-                 mobility=None, friction=None, n_threads=None, precision="auto", noise="gaussian", velocity=None,
+                 mobility=None, friction=None, n_threads=None, precision="auto", noise="gaussian",
+                 velocity=None,
                  trajectories=None, lanes=None):
         self.potential, self.ndim = potential, potential.ndim
         self.scheme = checks.choice("scheme", scheme, SCHEMES)
@@ -83,7 +85,7 @@ class Ensemble:
             self.halves[1] = self.halves[0] - self.X
             self.X[:] = self.halves[0].astype(float) - self.halves[1]
         self.step, self.time, self.before = 0, 0.0, None
-        self.unfolded = None                                     # of steps in NumPy: places before walls folded them
+        self.unfolded = None  # of steps in NumPy: places before walls folded them
 
     # ---- making ----
     def _check_scheme(self, theta, mobility):
@@ -252,7 +254,6 @@ class Ensemble:
                 first = self.step // every - self.before["step"] // every
                 part = saved[first:first + (self.step + n) // every - self.step // every]
             if self.is_whole:
-                from .numpy_steps import advance_whole
                 advance_whole(self, steps, P, self.step, n, part, every)
             else:
                 self._compiled(steps, P, n, part, every or 0)
@@ -329,5 +330,4 @@ class Ensemble:
     def check_finite(self):
         """Raise DivergenceError when a path is no longer finite."""
         if not np.isfinite(self.X).all():
-            from .divergence import diverged
             raise diverged(self)

@@ -22,7 +22,8 @@ def key_of(seed):
     if isinstance(seed, np.random.SeedSequence):
         return seed, int(seed.generate_state(1, np.uint64)[0])
     if isinstance(seed, (bool, np.bool_)) or not isinstance(seed, numbers.Integral):
-        raise TypeError(f"seed must be a whole number, a SeedSequence, a Generator or None, got {checks.shown(seed)}.")
+        raise TypeError("seed must be a whole number, a SeedSequence, a Generator or None, got "
+                        f"{checks.shown(seed)}.")
     seed = int(seed)
     sequence = np.random.SeedSequence(abs(seed), spawn_key=(1,) if seed < 0 else ())
     return seed, int(sequence.generate_state(1, np.uint64)[0])

@@ -1,5 +1,5 @@
-"""Each step once, for a block of paths Y (d, lanes) with gradient G: Euler-Maruyama, Leimkuhler-Matthews, Heun
-and BAOAB.
+"""Each step once, for a block of paths Y (d, lanes) with gradient G: Euler-Maruyama, Leimkuhler-Matthews,
+Heun and BAOAB.
 
 With a constant mobility M = A A' (A lower triangular), sigma = sqrt(2 theta dt) and independent normals z:
 
@@ -160,8 +160,8 @@ def heun(Y, O, G, K, W, row, dt, sigma, rate, spread):
 
 @helper
 def compensated(high, low, change):
-    """(high, low) with `change` added to the unevaluated difference high - low of two float32: Kahan's sum. The
-    flags must not hold `reassoc`: (t - high) - y has to stay."""
+    """(high, low) with `change` added to the unevaluated difference high - low of two float32: Kahan's sum.
+    The flags must not hold `reassoc`: (t - high) - y has to stay."""
     y = f32(change - low)
     t = f32(high + y)
     return t, f32(f32(t - high) - y)

@@ -50,8 +50,9 @@ u32 = np.uint32
 
 class Lanes(NamedTuple):
     """State of all blocks, one entry a block: places Y (d, lanes), velocities V (of underdamped paths),
-    generators S (4, lanes), owner (lanes,) the path of each lane (-1: none), born (lanes,) the step of the block
-    at which it began, clock the steps of the block, cursor (2,) the next path and the end of the block's list."""
+    generators S (4, lanes), owner (lanes,) the path of each lane (-1: none), born (lanes,) the step of the
+    block at which it began, clock the steps of the block, cursor (2,) the next path and the end of the
+    block's list."""
     Y: np.ndarray
     V: np.ndarray
     S: np.ndarray
@@ -68,7 +69,8 @@ class Arrivals(NamedTuple):
     place: np.ndarray
 
 
-lanes_t = types.NamedTuple((numbers_3d, numbers_3d, words_3d, integers_2d, integers_2d, integers_1d, integers_2d),
+lanes_t = types.NamedTuple((numbers_3d, numbers_3d, words_3d, integers_2d, integers_2d, integers_1d,
+                            integers_2d),
                            Lanes)
 arrivals_t = types.NamedTuple((numbers_1d, integers_1d, numbers_2d), Arrivals)
 
@@ -125,8 +127,8 @@ def _wait(Y, O, owner):
 
 @numba.njit(**options)
 def _end_hits(moves, lanes, block, clock, begin, length, targets, step, box, seed, arrivals):
-    """End the paths that met a wall in the piece of a step that begins at the fraction `begin` and lasts `length`;
-    returns how many. Their lanes stay where they were."""
+    """End the paths that met a wall in the piece of a step that begins at the fraction `begin` and lasts
+    `length`; returns how many. Their lanes stay where they were."""
     O, Y, _, before, after = moves
     owner, born, ended, d = lanes.owner[block], lanes.born[block], 0, O.shape[0]
     o, y, x = np.empty(d), np.empty(d), np.empty(d)
@@ -174,7 +176,8 @@ def _advance(block, lanes, X0, gradient, p, step, box, targets, max_steps, n_ste
                 _wait(Y, O, owner)
             all_distances(Y, targets, after, scratch)
             moves = Moves(O, Y, R, before, after)
-            if count_near(moves, box, step.reach) > 0:   # scalar work only for a block with a walker near a wall
+            # scalar work only for a block with a walker near a wall
+            if count_near(moves, box, step.reach) > 0:
                 idle += _end_hits(moves, lanes, block, clock, 0.0, 1.0, targets, step, box, seed, arrivals)
             before, after = after, before
             clock += 1
@@ -183,7 +186,8 @@ def _advance(block, lanes, X0, gradient, p, step, box, targets, max_steps, n_ste
     lanes.clock[block] = clock
 
 
-@kernel(types.void(lanes_t, numbers_2d, FUNCTION["gradient"], numbers_1d, step_t, numbers_2d, targets_t, integer,
+@kernel(types.void(lanes_t, numbers_2d, FUNCTION["gradient"], numbers_1d, step_t, numbers_2d, targets_t,
+                   integer,
                    integer, unsigned, arrivals_t), parallel=True)
 def exits(lanes, X0, gradient, p, step, box, targets, max_steps, n_steps, seed, arrivals):
     """Advance all blocks by up to n_steps (even).
@@ -203,7 +207,8 @@ def _maxwell(V, j, path, theta, seed):
 
 
 @numba.njit(**options)
-def _advance_underdamped(block, lanes, X0, gradient, p, physics, box, targets, max_steps, n_steps, seed, arrivals):
+def _advance_underdamped(block, lanes, X0, gradient, p, physics, box, targets, max_steps, n_steps, seed,
+                         arrivals):
     """Make up to n_steps (even) BAOAB steps of one block."""
     dt, theta, friction = physics
     step = straight_step(dt, theta, X0.shape[0])
@@ -259,11 +264,12 @@ def _advance_underdamped(block, lanes, X0, gradient, p, physics, box, targets, m
     lanes.clock[block] = clock
 
 
-@kernel(types.void(lanes_t, numbers_2d, FUNCTION["gradient"], numbers_1d, types.UniTuple(number, 3), numbers_2d,
+@kernel(types.void(lanes_t, numbers_2d, FUNCTION["gradient"], numbers_1d, types.UniTuple(number, 3),
+                   numbers_2d,
                    targets_t, integer, integer, unsigned, arrivals_t), parallel=True)
 def underdamped_exits(lanes, X0, gradient, p, physics, box, targets, max_steps, n_steps, seed, arrivals):
-    """Advance all blocks by up to n_steps (even) of BAOAB, unit mass; physics = (dt, theta, friction), the rest
-    as in `exits`."""
+    """Advance all blocks by up to n_steps (even) of BAOAB, unit mass; physics = (dt, theta, friction), the
+    rest as in `exits`."""
     for block in prange(lanes.Y.shape[0]):
         _advance_underdamped(block, lanes, X0, gradient, p, physics, box, targets, max_steps, n_steps, seed,
                              arrivals)

@@ -3,8 +3,8 @@ that are functions of the place, and targets that follow a potential (sublevel s
 
 All paths start together and those that have ended are left out of the next steps. The noise is that of the
 compiled route. The search for hits too, but for targets that follow a potential: there the exit point lies
-on the straight line of the step, mirrors and seams are not undone, and without a distance there is no bridge: the
-crossings inside a step are missed, a bias of order sqrt(dt).
+on the straight line of the step, mirrors and seams are not undone, and without a distance there is no bridge:
+the crossings inside a step are missed, a bias of order sqrt(dt).
 """
 from __future__ import annotations
 
@@ -57,14 +57,16 @@ class WholeExitRun:
         if e.scheme == "baoab" or e.mobility.is_constant:
             step = straight_step(self.dt, self.theta, e.ndim) if e.scheme == "baoab" else step_of(
                 self.dt, self.theta, e.mobility)
-            find_hits(Moves(*arrays), self.targets.walls, step, e.table, e.trajectories, step_number, seed, *rest)
+            find_hits(Moves(*arrays), self.targets.walls, step, e.table, e.trajectories, step_number, seed,
+                      *rest)
             return rest
         M = e.mobility.at(O.T)                                   # that of the start of the step
         for j in np.flatnonzero(self._near(O, R, before, after, NEAR * self.theta * self.dt * M.max(axis=1))):
             step = step_of(self.dt, self.theta, ConstantMobility(np.diag(M[j])))
             one = [np.ascontiguousarray(a[:, j:j + 1]) for a in arrays]
             place = np.empty((e.ndim, 1))
-            find_hits(Moves(*one), self.targets.walls, step, e.table, e.trajectories[j:j + 1], step_number, seed,
+            find_hits(Moves(*one), self.targets.walls, step, e.table, e.trajectories[j:j + 1], step_number,
+                      seed,
                       walls[j:j + 1], fractions[j:j + 1], place)
             places[:, j] = place[:, 0] if walls[j] >= 0 else Y[:, j]
         return rest
@@ -133,7 +135,9 @@ class WholeExitRun:
             self.place[:, paths] = places[:, ended]
             if self.max_steps and e.step >= self.max_steps:
                 late = e.trajectories[~ended]
-                self.when[late], self.wall[late], self.place[:, late] = self.max_steps * self.dt, -2, e.X[:, ~ended]
+                self.when[late], self.wall[late], self.place[:,
+                                                             late] = self.max_steps * self.dt, -2, e.X[:,
+                                                                                                       ~ended]
                 ended[:] = True
             self.before = after
             if ended.any():

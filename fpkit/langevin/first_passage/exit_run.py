@@ -28,8 +28,9 @@ class ExitRun:
     """
 
     def __init__(self, ensemble, targets, X0, n_paths, max_steps, n_threads):
-        self.ensemble, self.targets, self.X0, self.max_steps, self.n_threads = ensemble, targets, X0, max_steps, n_threads
-        self.dt, self.theta, self.n_paths, d = ensemble.schedule.dt, ensemble.schedule.theta, n_paths, ensemble.ndim
+        self.ensemble, self.targets, self.X0 = ensemble, targets, X0
+        self.max_steps, self.n_threads, self.n_paths = max_steps, n_threads, n_paths
+        self.dt, self.theta, d = ensemble.schedule.dt, ensemble.schedule.theta, ensemble.ndim
         lanes = LANES if n_paths >= LANES * PATHS_PER_LANE else 32
         n_blocks = int(np.clip(n_paths // (lanes * PATHS_PER_LANE), 1,
                                BLOCKS_PER_THREAD * (n_threads or default_threads())))
@@ -40,8 +41,10 @@ class ExitRun:
             Y=np.ascontiguousarray(np.broadcast_to(X0[:, :1], (n_blocks, d, lanes))),
             V=np.zeros((n_blocks, n_v, lanes)), S=np.ones((n_blocks, 4, lanes), np.uint32),
             owner=np.full((n_blocks, lanes), -1), born=np.zeros((n_blocks, lanes), np.int64),
-            clock=np.zeros(n_blocks, np.int64), cursor=np.ascontiguousarray(np.stack([cuts[:-1], cuts[1:]], axis=1)))
-        self.arrivals = Arrivals(np.full(n_paths, np.nan), np.full(n_paths, -1), np.full((d, n_paths), np.nan))
+            clock=np.zeros(n_blocks, np.int64),
+            cursor=np.ascontiguousarray(np.stack([cuts[:-1], cuts[1:]], axis=1)))
+        self.arrivals = Arrivals(np.full(n_paths, np.nan), np.full(n_paths, -1),
+                                 np.full((d, n_paths), np.nan))
         self.when, self.wall, self.place = self.arrivals
         self.step = step_of(self.dt, self.theta, ensemble.mobility)
 
@@ -94,8 +97,8 @@ def default_threads():
 
 
 def drive(run, progress=None, label="passages"):
-    """Advance `run` until every path has ended; "", or why it stopped earlier (what is done stays): Ctrl-C, or an
-    error of a function that the user gave. The chunks change no bit."""
+    """Advance `run` until every path has ended; "", or why it stopped earlier (what is done stays): Ctrl-C,
+    or an error of a function that the user gave. The chunks change no bit."""
     n, done = FIRST_STEPS, 0
     with driving.interruption() as is_pressed, driving.bar(run.n_paths, label, progress, "path") as shown:
         while run.n_ended < run.n_paths:

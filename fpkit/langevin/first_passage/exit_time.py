@@ -27,7 +27,8 @@ COARSE = 0.5  # dt times the largest curvature: beyond it the scheme is far from
 
 def exit_time(potential: Potential, theta: float, x0: ArrayLike, target: Region | Sequence | dict, dt: float,
               n_paths: int = 1000, seed: int | SeedSequence | None = 1, scheme: str = "euler-maruyama",
-              extrapolate: bool = False, t_max: float | None = None, walls: Walls | Grid | Sequence | None = None,
+              extrapolate: bool = False, t_max: float | None = None, walls: Walls | Grid | Sequence
+              | None = None,
               mobility=None, friction: float | None = None, n_threads: int | None = None,
               progress: bool | None = None) -> ExitTime:
     """Mean first-passage time from `x0` to a target, from paths of the diffusion dX = -M grad f dt + sqrt(2

@@ -63,8 +63,10 @@ class QuasiStationaryRate(PassageEstimate):
                 "probabilities": {str(k): v.to_dict() for k, v in self.probabilities.items()}}
 
 
-def fleming_viot(potential: Potential, theta: float, target: Region | Sequence | dict, x0: ArrayLike, dt: float,
-                 n_walkers: int = 500, t: float | None = None, n_systems: int = 16, burn_in: float | None = None,
+def fleming_viot(potential: Potential, theta: float, target: Region | Sequence | dict, x0: ArrayLike,
+                 dt: float,
+                 n_walkers: int = 500, t: float | None = None, n_systems: int = 16,
+                 burn_in: float | None = None,
                  seed: int | SeedSequence | None = 1, extrapolate: bool = False,
                  walls: Walls | Grid | Sequence | None = None, mobility=None, n_threads: int | None = None,
                  progress: bool | None = None) -> QuasiStationaryRate:
@@ -184,7 +186,8 @@ def _one_run(e, targets, n_walkers, n_systems, t, burn_in, n_threads, progress):
                                            0.25), 8.0)) // 2)
     counted = max(done - burn, 0)
     inputs = {"potential": e.potential.source, "theta": e.schedule.theta, "dt": dt, "n_walkers": n_walkers,
-              "n_systems": n_systems, "t": t, "burn_in": burn * dt, "seed": e.seed, "target": [repr(r) for r in targets.regions]}
+              "n_systems": n_systems, "t": t, "burn_in": burn * dt, "seed": e.seed,
+              "target": [repr(r) for r in targets.regions]}
     note = "" if done == burn + length else f"stopped by Ctrl-C after {done} of {burn + length} steps"
     return _result(targets, kills, places, hits, np.ascontiguousarray(Y.transpose(0, 2, 1)), counted, dt,
                    inputs, note)
@@ -198,7 +201,8 @@ def _result(targets, kills, places, hits, walkers, counted, dt, inputs, note):
     method = f"Fleming-Viot, {n_systems} systems of {n_walkers} walkers, dt = {dt:g}, {total} arrivals"
     kept = np.minimum(each, MOST_EXITS)
     points = np.concatenate([places[k, :m] for k, m in enumerate(kept)])
-    sides = targets.labels[np.concatenate([hits[k, :m] for k, m in enumerate(kept)])] if total else hits[0, :0]
+    sides = targets.labels[np.concatenate([hits[k, :m] for k, m in enumerate(kept)])] if total else hits[0,
+                                                                                                         :0]
     probabilities = {}
     for k, name in enumerate(targets.names):
         count = int((sides == k).sum())
@@ -212,7 +216,8 @@ def _result(targets, kills, places, hits, walkers, counted, dt, inputs, note):
                   probabilities=probabilities, walkers=walkers, levels=None)
     if total == 0 or counted == 0:
         bound = 3 / exposure if exposure > 0 else math.inf
-        status = (f"no events: nobody arrived in a total time of {exposure:.4g}, so the rate is below {bound:.3g} "
+        status = (f"no events: nobody arrived in a total time of {exposure:.4g}, so the rate is below "
+                  f"{bound:.3g} "
                   "with probability 95 %; make t longer, or use fpkit.multilevel_splitting")
         return QuasiStationaryRate(math.nan, (0.0, bound), method, math.nan, note or status, inputs,
                                    standard_error=math.inf, systems=np.zeros(n_systems), **extras)
@@ -228,7 +233,8 @@ def _result(targets, kills, places, hits, walkers, counted, dt, inputs, note):
     scatter = max(float(halves.std(ddof=1)) * math.sqrt(n_systems), math.sqrt(total))
     status = note or "ok"
     if not note and abs(halves.sum()) > UNSETTLED * scatter:
-        status = (f"the halves of the run differ by {abs(halves.sum()) / scatter:.1f} standard errors: the transient "
+        status = (f"the halves of the run differ by {abs(halves.sum()) / scatter:.1f} standard errors: the "
+                  "transient "
                   "is not over, make t and burn_in longer")
     return QuasiStationaryRate(value, (max(low - bias, 0.0), high + bias), method, None, status, inputs,
                                standard_error=max(standard, value / math.sqrt(total)),

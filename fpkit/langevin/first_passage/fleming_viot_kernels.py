@@ -102,7 +102,8 @@ def _evolve(system, Y, s, gradient, p, step, box, targets, start, n_steps, seed,
         before, after = after, before
 
 
-@kernel(types.void(numbers_3d, words_3d, FUNCTION["gradient"], numbers_1d, step_t, numbers_2d, targets_t, integer,
+@kernel(types.void(numbers_3d, words_3d, FUNCTION["gradient"], numbers_1d, step_t, numbers_2d, targets_t,
+                   integer,
                    integer, unsigned, counts_t), parallel=True)
 def fleming_viot_systems(Y, S, gradient, p, step, box, targets, start, n_steps, seed, counts):
     """Advance all systems Y (n_systems, d, n), S (n_systems, 4, n) by n_steps (even) from step `start`

@@ -162,7 +162,8 @@ def exit_time_of(durations, sides, points, names, method, inputs, note=""):
                   exit_points=points[is_hit],
                   exit_sides=sides[is_hit], levels=None)
     text = f"{method}, share of {hits} arrivals"
-    extras["probabilities"] = {name: _share(int((sides == k).sum()), hits, n if len(names) > 1 else hits, text, inputs)
+    extras["probabilities"] = {name: _share(int((sides == k).sum()), hits, n if len(names) > 1 else hits,
+                                            text, inputs)
                                for k, name in enumerate(names)}
     if hits == 0:
         status = (f"no events: no path reached the target in a total time of {exposure:.4g}, so the mean is "
@@ -182,8 +183,10 @@ def exit_time_of(durations, sides, points, names, method, inputs, note=""):
     if rest > 0:
         low, high, doubt = censored_interval(durations, is_hit, value, (low, high))
     elif hits >= 2 * FEW and _tail_index(durations) < 1:
-        high, doubt = math.inf, ("the longest times dominate the mean, which may be infinite (the share of paths that "
-                                 f"have not arrived falls like t^-{_tail_index(durations):.2g}): the interval is "
+        high, doubt = math.inf, ("the longest times dominate the mean, which may be infinite (the share of "
+                                 "paths that "
+                                 f"have not arrived falls like t^-{_tail_index(durations):.2g}): the "
+                                 "interval is "
                                  "one-sided; see `survival()`")
     return ExitTime(value, (low, high), method, None, "; ".join(filter(None, [note, doubt])) or "ok", inputs,
                     variance=max(second - value**2, 0.0), standard_error=math.sqrt(spread), **extras)
@@ -193,10 +196,10 @@ def censored_interval(durations, is_hit, value, around):
     """(low, high, doubt) of a mean of which some times were only seen to exceed their durations.
 
     mean = integral of S to T + S(T) E[rest], S the share that has not arrived (Kaplan and Meier's) and T the
-    longest time watched. The rest is bounded by two laws, each at both ends of what the arrivals allow: arrivals
-    at the constant rate of the last quarter of them, and Weibull's law, whose rate changes like t^(k-1). When the
-    rate has fallen between the last two quarters, or when k may be so small that hardly any time bounds the rest,
-    there is no upper end.
+    longest time watched. The rest is bounded by two laws, each at both ends of what the arrivals allow:
+    arrivals at the constant rate of the last quarter of them, and Weibull's law, whose rate changes like
+    t^(k-1). When the rate has fallen between the last two quarters, or when k may be so small that hardly any
+    time bounds the rest, there is no upper end.
     """
     hits, end = int(is_hit.sum()), float(durations.max())
     seen, share, error = _restricted_mean(durations, is_hit, end)
@@ -214,11 +217,13 @@ def censored_interval(durations, is_hit, value, around):
     if hits < FEW or k - 3 * k_error < STEEPEST or fall + 2 * fall_error < 0 and fall < -WEAK_FALL:
         why = ("too few arrivals tell how the rate of arrivals goes on" if hits < FEW else
                f"the rate of arrivals falls with time (like t^{min(fall, k - 1):.2g})")
-        doubt = (f"{100 * share:.2g} % of the paths are censored and {why}: the mean may be far above the value, or "
+        doubt = (f"{100 * share:.2g} % of the paths are censored and {why}: the mean may be far above the "
+                 "value, or "
                  "infinite, and the interval is one-sided; raise t_max")
         return min(low, value), math.inf, doubt
     if share > MANY_CENSORED:
-        doubt = (f"{100 * share:.2g} % of the paths are censored: value and interval take the rate of arrivals to go "
+        doubt = (f"{100 * share:.2g} % of the paths are censored: value and interval take the rate of "
+                 "arrivals to go "
                  "on as it was seen")
     rest = [1 / (rate * max(1 - 3 / math.sqrt(late), 0.1)),
             _weibull_rest(durations, hits * max(1 - 3 / math.sqrt(hits), 0.1), k - 3 * k_error, end)]
@@ -226,8 +231,8 @@ def censored_interval(durations, is_hit, value, around):
 
 
 def _restricted_mean(durations, is_hit, end):
-    """Integral of the share that has not arrived up to the time `end`, that share, and the integral's standard
-    error (Greenwood's formula)."""
+    """Integral of the share that has not arrived up to the time `end`, that share, and the integral's
+    standard error (Greenwood's formula)."""
     order = np.lexsort((~is_hit, durations))
     times, died = durations[order], is_hit[order]
     at_risk = np.arange(len(times), 0, -1)
@@ -240,9 +245,10 @@ def _restricted_mean(durations, is_hit, end):
 
 
 def _late_rates(arrivals, durations, m):
-    """Exponent with which the rate of arrivals changes between the last two groups of m of them, its standard error,
-    and the last rate."""
-    cuts = [arrivals[-2 * m - 1] if len(arrivals) > 2 * m else 0.0, arrivals[-m - 1] if len(arrivals) > m else 0.0]
+    """Exponent with which the rate of arrivals changes between the last two groups of m of them, its standard
+    error, and the last rate."""
+    cuts = [arrivals[-2 * m - 1] if len(arrivals) > 2 * m else 0.0, arrivals[-m - 1] if len(arrivals) > m
+            else 0.0]
     rates, middles = [], []
     for a, b, count in ((cuts[0], cuts[1], m), (cuts[1], float(durations.max()), min(m, len(arrivals)))):
         inside = np.clip(durations, a, b)
@@ -271,8 +277,8 @@ def _weibull_shape(durations, is_hit):
 
 
 def _weibull_rest(durations, hits, k, end):
-    """Mean time beyond `end` of a path that has not arrived by then, under Weibull's law of shape k that explains
-    this many arrivals."""
+    """Mean time beyond `end` of a path that has not arrived by then, under Weibull's law of shape k that
+    explains this many arrivals."""
     x = hits / float(((durations / end) ** k).sum())             # (end/scale)^k
     if x > 100:
         return end / (k * x)

@@ -255,10 +255,12 @@ def _one_run(e, sources, targets, coordinate, n_replicas, n_repeats, level, n_th
     problem = (Setting(e.X[:, 0].copy(), e.potential.p, e.table, MOST_STEPS, np.uint64(e.key), stop),
                step_of(dt, e.schedule.theta, e.mobility), sources.walls, targets.walls, about)
     rows, batch = [], n_threads or default_threads()
-    with driving.interruption() as is_pressed, driving.bar(n_repeats, "splitting", progress, "repeat") as shown:
+    with driving.interruption() as is_pressed, driving.bar(n_repeats, "splitting", progress,
+                                                           "repeat") as shown:
         if level is None:
             highest = np.zeros(N_EXCURSIONS)
-            driving.stoppable(lambda: excursions(math.inf, gradient, value, *problem, highest), stop, is_pressed)
+            driving.stoppable(lambda: excursions(math.inf, gradient, value, *problem, highest), stop,
+                              is_pressed)
             level = float(np.quantile(highest, QUANTILE, method="lower"))
             if not math.isfinite(level) and not stop[0]:
                 raise ValueError(f"{100 * np.isinf(highest).mean():.0f} % of the excursions from the source "
@@ -276,7 +278,8 @@ def _one_run(e, sources, targets, coordinate, n_replicas, n_repeats, level, n_th
             if shown is not None:
                 shown.update(len(part))
     inputs = {"potential": e.potential.source, "theta": e.schedule.theta, "dt": dt, "n_replicas": n_replicas,
-              "n_repeats": len(rows), "seed": e.seed, "source": repr(sources.regions[0]), "target": repr(targets.regions[0])}
+              "n_repeats": len(rows), "seed": e.seed, "source": repr(sources.regions[0]),
+              "target": repr(targets.regions[0])}
     note = "" if len(rows) == n_repeats else f"stopped by Ctrl-C after {len(rows)} of {n_repeats} repeats"
     return _result(np.array(rows).reshape(-1, COLUMNS), level, inputs, note)
 
@@ -289,7 +292,8 @@ def _result(rows, level, inputs, note):
     failed = bool(rows[:, FAILED].any())
     extras = dict(level=level, repeats=p, n_steps=n_steps, n_direct=int(rows[:, DIRECT].sum()), levels=None)
     if n < 2 or failed or not p.any():
-        status = note or (f"a path made {MOST_STEPS:.0e} steps without meeting source or target: another well lies "
+        status = note or (f"a path made {MOST_STEPS:.0e} steps without meeting source or target: another "
+                          "well lies "
                           "between them, make it a part of one" if failed else
                           "no events: all replicas died before one arrived; take more replicas, or a better "
                           "reaction coordinate" if n > 1 else "too few repeats")
@@ -316,7 +320,8 @@ def _result(rows, level, inputs, note):
         spread = math.sqrt((n - 1) / n * float(((logs - logs.mean()) ** 2).sum()))
     status = note or "ok"
     if p.max() > HEAVY * p.sum():
-        status = (f"one repeat of {n} makes {100 * p.max() / p.sum():.0f} % of the probability: the error cannot "
+        status = (f"one repeat of {n} makes {100 * p.max() / p.sum():.0f} % of the probability: the error "
+                  "cannot "
                   "be trusted; take more replicas or a better reaction coordinate")
     low, high = value * math.exp(-t * spread), value * math.exp(min(t * spread, 700.0))
     standard = value * spread

@@ -44,8 +44,8 @@ u32 = np.uint32
 
 
 class Coordinate(NamedTuple):
-    """A reaction coordinate: its kind, the parameters of a block function, and a table of values (flat, C order)
-    on the nodes origin + k / inverse."""
+    """A reaction coordinate: its kind, the parameters of a block function, and a table of values (flat, C
+    order) on the nodes origin + k / inverse."""
     kind: int
     parameters: np.ndarray
     origin: np.ndarray
@@ -55,8 +55,8 @@ class Coordinate(NamedTuple):
 
 
 class Setting(NamedTuple):
-    """The start, parameters of the potential, walls of the box, the steps that one path may make, the seed, and
-    stop (1,): paths end soon after it is set to 1."""
+    """The start, parameters of the potential, walls of the box, the steps that one path may make, the seed,
+    and stop (1,): paths end soon after it is set to 1."""
     x0: np.ndarray
     p: np.ndarray
     box: np.ndarray
@@ -75,8 +75,9 @@ class Problem(NamedTuple):
 
 
 class Walker(NamedTuple):
-    """Arrays of one path: place X and the one before O, gradient G (d, 1), normals W of 2 PAIRS steps, generator s
-    (4, 1), distances to source S and target T, those before the step B (n_walls, 1), and working space."""
+    """Arrays of one path: place X and the one before O, gradient G (d, 1), normals W of 2 PAIRS steps,
+    generator s (4, 1), distances to source S and target T, those before the step B (n_walls, 1), and working
+    space."""
     X: np.ndarray
     O: np.ndarray
     R: np.ndarray
@@ -94,7 +95,8 @@ class Walker(NamedTuple):
     value: np.ndarray
 
 
-coordinate_t = types.NamedTuple((integer, numbers_1d, numbers_1d, numbers_1d, integers_1d, numbers_1d), Coordinate)
+coordinate_t = types.NamedTuple((integer, numbers_1d, numbers_1d, numbers_1d, integers_1d, numbers_1d),
+                                Coordinate)
 setting_t = types.NamedTuple((numbers_1d, numbers_1d, numbers_2d, integer, unsigned, integers_1d), Setting)
 
 
@@ -102,7 +104,8 @@ setting_t = types.NamedTuple((numbers_1d, numbers_1d, numbers_2d, integer, unsig
 def _walker(problem):
     """Empty arrays for one path."""
     d, n, m = problem.setting.x0.size, problem.sources.first.size - 1, problem.targets.first.size - 1
-    return Walker(np.empty((d, 1)), np.empty((d, 1)), np.empty((d, 1)), np.empty(d), np.empty(d), np.empty((d, 1)), np.empty((2 * PAIRS * d, 1), np.float32),
+    return Walker(np.empty((d, 1)), np.empty((d, 1)), np.empty((d, 1)), np.empty(d), np.empty(d),
+                  np.empty((d, 1)), np.empty((2 * PAIRS * d, 1), np.float32),
                   np.empty((4, 1), np.uint32), np.empty((n, 1)), np.empty((m, 1)), np.empty((m, 1)),
                   np.ones((d, 1)), np.zeros((d, 1)), np.empty(1), np.empty(1))
 
@@ -143,7 +146,8 @@ def _in_table(X, origin, inverse, shape, values):
 
 @numba.njit(**options)
 def coordinate(X, value, about, to_source, to_target, out):
-    """Reaction coordinate of X (d, 1): d_A / (d_A + d_B) from the two distances, a table, or a block function."""
+    """Reaction coordinate of X (d, 1): d_A / (d_A + d_B) from the two distances, a table, or a block
+    function."""
     if about.kind == BY_TABLE:
         return _in_table(X, about.origin, about.inverse, about.shape, about.table)
     if about.kind == BY_FUNCTION:
@@ -176,7 +180,8 @@ def _stepped(walker, k, trajectory, gradient, problem):
     make_step(walker.X, walker.O, R, walker.G, walker.W, at * d, step, box, walker.sign, walker.wound)
     to_target = _smallest(walker.X, problem.targets, walker.T, walker.scratch)
     moves = Moves(walker.O, walker.X, R, walker.B, walker.T)
-    hit, _ = hit_of_lane(moves, 0, problem.targets, step, box, trajectory, k + 1, problem.setting.seed, walker.o,
+    hit, _ = hit_of_lane(moves, 0, problem.targets, step, box, trajectory, k + 1, problem.setting.seed,
+                         walker.o,
                          walker.y)
     return hit >= 0, to_target, _smallest(walker.X, problem.sources, walker.S, walker.scratch)
 
@@ -229,7 +234,8 @@ def _loops(repeat, n_entries, level, gradient, value, problem, entries, highest)
     _smallest(walker.X, problem.targets, walker.T, walker.scratch)
     up, down, to_sigma, begun, k, met, closed, seen, direct = 0, 0, 0, 0, 0, -1, -1, 0, 0
     is_high, is_out, top = False, False, -math.inf
-    while k < problem.setting.limit and problem.setting.stop[0] == 0 and (seen < highest.size if is_pilot else met < n_entries or is_high):
+    while k < problem.setting.limit and problem.setting.stop[0] == 0 and (seen < highest.size if is_pilot
+                                                                          else met < n_entries or is_high):
         is_hit, to_target, to_source = _stepped(walker, k, trajectory, gradient, problem)
         k += 1
         if is_hit:
@@ -289,7 +295,8 @@ def _repeat(repeat, n_replicas, level, gradient, value, problem, result):
     arrivals, failure."""
     d, dt, seed = problem.setting.x0.size, problem.step.dt, problem.setting.seed
     entries = np.empty((n_replicas, d))
-    up, down, made, direct, met = _loops(repeat, n_replicas, level, gradient, value, problem, entries, np.empty(0))
+    up, down, made, direct, met = _loops(repeat, n_replicas, level, gradient, value, problem, entries,
+                                         np.empty(0))
     result[LOOP], result[DIRECT], result[STEPS], result[FAILED] = (up + down) * dt, direct, made, 0.0
     if met < n_replicas or problem.setting.stop[0] != 0:
         result[FAILED] = LOST if problem.setting.stop[0] == 0 else INTERRUPTED
@@ -308,7 +315,8 @@ def _repeat(repeat, n_replicas, level, gradient, value, problem, result):
                 _put(entries[r], walker.X)
                 score[r] = coordinate(walker.X, value, problem.coordinate,
                                       _smallest(walker.X, problem.sources, walker.S, walker.scratch),
-                                      _smallest(walker.X, problem.targets, walker.T, walker.scratch), walker.value)
+                                      _smallest(walker.X, problem.targets, walker.T, walker.scratch),
+                                      walker.value)
                 ladder[r, 0], steps[r, 0], at[1], at[2] = score[r], 0, 0, 1
                 column(walker.X, 0, places[r, 0])
             else:
@@ -329,11 +337,12 @@ def _repeat(repeat, n_replicas, level, gradient, value, problem, result):
             while end == LADDER_FULL:
                 if at[2] == ladder.shape[1]:
                     ladder, places, steps = _longer(ladder, places, steps)
-                end, score[r] = _travel(walker, at, repeat * STREAMS + branch, before + problem.setting.limit, gradient, value,
+                end, score[r] = _travel(walker, at, repeat * STREAMS + branch, before + problem.setting.limit,
+                                        gradient, value,
                                         problem, ladder[r], places[r], steps[r], score[r])
             made += at[1] - before
             rungs[r], length[r] = at[2], at[1]
-            if end == TOO_LONG or end == STOPPED:
+            if end in (TOO_LONG, STOPPED):
                 result[FAILED], result[STEPS] = LOST if end == TOO_LONG else INTERRUPTED, made
                 return
         z = score.min()
@@ -361,7 +370,8 @@ def excursions(level, gradient, value, setting, step, sources, targets, about, h
     _loops(0, 0, level, gradient, value, problem, np.empty((0, setting.x0.size)), highest)
 
 
-@kernel(types.void(integer, integer, number, FUNCTION["gradient"], FUNCTION["value"], setting_t, step_t, targets_t,
+@kernel(types.void(integer, integer, number, FUNCTION["gradient"], FUNCTION["value"], setting_t, step_t,
+                   targets_t,
                    targets_t, coordinate_t, numbers_2d), parallel=True, nogil=True)
 def repeats(first, n_replicas, level, gradient, value, setting, step, sources, targets, about, results):
     """Independent repeats first, first + 1, ...: results (n, 6), columns LOG_P .. FAILED."""

@@ -6,14 +6,15 @@ exp(-2 s t / v), v = 2 theta dt n'Mn the variance of the distance in one step (n
 M the mobility). That is exact for a flat wall and a constant drift; replacing a curved wall by its tangent
 plane keeps weak order 1 in dt [1]_. Given a hit, the fraction u of the step at which it happened has u/(1 -
 u) distributed as an inverse Gaussian with mean s/|t| and shape s^2/v, drawn by the method of [2]_; the place
-is the bridge at that fraction, conditioned on lying on the wall. With v = 0 the piece from o to y is straight.
+is the bridge at that fraction, conditioned on lying on the wall. With v = 0 the piece from o to y is
+straight.
 
 In one dimension a path meets the nearest edge of a target on either side of it, and nothing behind that edge
 matters: the sign of the distance to the edge decides, however narrow the target is.
 
-Mirrors and periodic seams are undone by images: the step before it was folded goes from o to r; the same step,
-mirrored or shifted by a period, is tested against the part of the target inside the box. Only the sides of the
-box that the step reaches have images.
+Mirrors and periodic seams are undone by images: the step before it was folded goes from o to r; the same
+step, mirrored or shifted by a period, is tested against the part of the target inside the box. Only the sides
+of the box that the step reaches have images.
 
 .. [1] E. Gobet, ESAIM: Probab. Stat. 5, 261 (2001).
 .. [2] J. Michael, W. Schucany, R. Haas, Am. Stat. 30, 88 (1976).
@@ -70,7 +71,8 @@ class Step(NamedTuple):
 
 
 targets_t = types.NamedTuple((numbers_2d, integers_1d), TargetWalls)
-step_t = types.NamedTuple((number, number, numbers_2d, flag, flag, number, number, numbers_1d, numbers_1d), Step)
+step_t = types.NamedTuple((number, number, numbers_2d, flag, flag, number, number, numbers_1d, numbers_1d),
+                          Step)
 
 
 def step_of(dt, theta, mobility):
@@ -81,7 +83,8 @@ def step_of(dt, theta, mobility):
     is_isotropic = bool((matrix == matrix[0, 0] * np.eye(len(root))).all())
     rate = np.full(len(root), dt) if mobility.is_full else dt * diagonal * diagonal
     spread = np.full(len(root), sigma) if mobility.is_full else sigma * diagonal
-    return Step(dt, theta, root, mobility.is_full, is_isotropic, scale, 0.5 * NEAR * scale * widest, rate, spread)
+    return Step(dt, theta, root, mobility.is_full, is_isotropic, scale, 0.5 * NEAR * scale * widest, rate,
+                spread)
 
 
 @numba.njit(**options)
@@ -91,8 +94,8 @@ def straight_step(dt, theta, d):
 
 
 class Moves(NamedTuple):
-    """The last step of a block: places before O, after Y, and after but before the walls of the box folded it R
-    (d, lanes); distances (n_walls, lanes) before and after."""
+    """The last step of a block: places before O, after Y, and after but before the walls of the box folded it
+    R (d, lanes); distances (n_walls, lanes) before and after."""
     O: np.ndarray
     Y: np.ndarray
     R: np.ndarray
@@ -105,8 +108,8 @@ moves_t = types.NamedUniTuple(numbers_2d, 5, Moves)
 
 @helper
 def make_step(Y, O, R, G, W, row, step, box, sign, wound):
-    """O = Y, then one Euler-Maruyama step of Y with the gradient G and the normals in the rows row.. of W, R = Y,
-    and the walls of the box. Without walls R is Y itself."""
+    """O = Y, then one Euler-Maruyama step of Y with the gradient G and the normals in the rows row.. of W, R
+    = Y, and the walls of the box. Without walls R is Y itself."""
     if step.is_full:
         apply_mobility(step.root, G)
         through(step.root, W, row)
@@ -119,8 +122,8 @@ def make_step(Y, O, R, G, W, row, step, box, sign, wound):
 
 @helper
 def count_near(moves, box, reach):
-    """How often a wall may have been met: distances before and after a step whose product is small, a step in one
-    dimension that is longer than the distance, and sides of the box that the step may have reached."""
+    """How often a wall may have been met: distances before and after a step whose product is small, a step in
+    one dimension that is longer than the distance, and sides of the box that the step may have reached."""
     O, _, R, before, after = moves
     near = 0
     for w in range(before.shape[0]):
@@ -141,8 +144,8 @@ def count_near(moves, box, reach):
 
 @numba.njit(**options)
 def hit_of_lane(moves, j, targets, step, box, trajectory, k, seed, o, y):
-    """(wall, fraction of the step) at which the walker of the lane j first met a wall in its step k; (-1, 2) if
-    it met none. o and y (d,) become the ends of the step, or those of the image that met the wall."""
+    """(wall, fraction of the step) at which the walker of the lane j first met a wall in its step k; (-1, 2)
+    if it met none. o and y (d,) become the ends of the step, or those of the image that met the wall."""
     O, _, R, before, after = moves
     d, n = O.shape[0], before.shape[0]
     nearest, n_sides = math.inf, 0
@@ -169,7 +172,7 @@ def hit_of_lane(moves, j, targets, step, box, trajectory, k, seed, o, y):
     if n_sides == 0:
         return wall, fraction
     start, r, best_o, best_y = o.copy(), y.copy(), o.copy(), y.copy()
-    axes, sides, p = np.empty(n_sides, np.int64), np.empty(n_sides, np.int64), 0
+    axes, sides, p, is_met = np.empty(n_sides, np.int64), np.empty(n_sides, np.int64), 0, wall >= 0
     for i in range(d):
         for side in range(2):
             if _is_reached(O, R, j, i, side, box, step.reach) == 1:
@@ -186,18 +189,28 @@ def hit_of_lane(moves, j, targets, step, box, trajectory, k, seed, o, y):
             if not _image_distances(o, b, targets, axes[p], sides[p], axes[q], sides[q], box):
                 continue
             _image_distances(y, a, targets, axes[p], sides[p], axes[q], sides[q], box)
-            is_mirror = box[sides[p], axes[p]] == REFLECTING
-            is_touching = d > 1 and is_mirror
-            for w in range(n if is_touching else 0):
-                is_touching &= _touches(targets, w, axes[p], box[2 + sides[p], axes[p]], d)
-            # a target that lies on a mirror is its own image: the same uniform number, or it would be met twice
-            image = 0 if is_touching else 1 + (2 * axes[p] + sides[p]) * 2 * d + 2 * axes[q] + sides[q]
-            part = (low, high, is_mirror)
-            hit, u = first_hit(o, y, b, a, targets, step, part, trajectory, k, image * n, seed)
-            if u < fraction:
-                wall, fraction = hit, u
-                for i in range(d):
-                    best_o[i], best_y[i] = o[i], y[i]
+            for w in range(n):
+                # a target that goes through a side is its own image there: the same random words, met once
+                first = 0 if _goes_through(targets, w, axes[p], sides[p], box) else 1 + 2 * axes[p] + sides[p]
+                second = 1 + 2 * axes[q] + sides[q]
+                if q == p or _goes_through(targets, w, axes[q], sides[q], box):
+                    second = 0
+                image = max(first, second) * (2 * d + 1) + min(first, second)
+                if image == 0 and is_met:
+                    continue
+                hit = w
+                if d > 1:
+                    v = variance_of(o, y, b[w], a[w], targets, w, step)
+                    u = bridge_hit(b[w], a[w], v, trajectory, image * n + w, k, seed)
+                else:
+                    part = (low, high, box[sides[p], axes[p]] == REFLECTING)
+                    hit, u = first_hit(o, y, b, a, targets, step, part, trajectory, k, image * n, seed)
+                if u < fraction:
+                    wall, fraction = hit, u
+                    for i in range(d):
+                        best_o[i], best_y[i] = o[i], y[i]
+                if d == 1:
+                    break
     for i in range(d):
         o[i], y[i] = best_o[i], best_y[i]
     return wall, fraction
@@ -208,7 +221,7 @@ def _is_reached(O, R, j, axis, side, box, reach):
     """1 when the step of the lane j may have reached a mirror or seam on this side, else 0."""
     place, kind = box[2 + side, axis], box[side, axis]
     is_near = (O[axis, j] - place) * (R[axis, j] - place) < reach
-    return 1 if is_near and (kind == REFLECTING or kind == PERIODIC) else 0
+    return 1 if is_near and kind in (REFLECTING, PERIODIC) else 0
 
 
 @numba.njit(**options)
@@ -227,8 +240,8 @@ def _forget_outside(o, y, b, a, box):
 
 @numba.njit(**options)
 def _to_image(o, y, axis, side, box):
-    """Mirror or shift o and y (d,) at a side of the box; the part (low, high) of the axis in which the image of
-    the target lies."""
+    """Mirror or shift o and y (d,) at a side of the box; the part (low, high) of the axis in which the image
+    of the target lies."""
     low, high = box[2, axis], box[3, axis]
     if box[side, axis] == PERIODIC:
         shift = high - low if side == 0 else low - high
@@ -258,6 +271,18 @@ def _image_distances(x, out, targets, axis, side, axis_2, side_2, box):
         out[w] = max(out[w], outside)
         is_any |= out[w] > 0.0
     return is_any
+
+
+@numba.njit(**options)
+def _goes_through(targets, wall, axis, side, box):
+    """Whether a wall of the target may go on beyond a side of the box: it lies on the mirror, or on both
+    sides of the seam. Not asked for in one dimension."""
+    d = box.shape[1]
+    if d == 1:
+        return False
+    if box[side, axis] == REFLECTING:
+        return _touches(targets, wall, axis, box[2 + side, axis], d)
+    return _touches(targets, wall, axis, box[2, axis], d) and _touches(targets, wall, axis, box[3, axis], d)
 
 
 @numba.njit(**options)
@@ -425,7 +450,8 @@ def first_hit(o, y, before, after, targets, step, part_of_line, trajectory, k, p
             if w >= 0:
                 out = 1.0 - 2.0 * side           # side 0: the edge lies below o
                 s, t = out * (o[0] - edge), out * (y[0] - edge)
-                u = bridge_hit(s, t, step.scale * step.root[0, 0] * step.root[0, 0], trajectory, part + w, k, seed)
+                u = bridge_hit(s, t, step.scale * step.root[0, 0] * step.root[0, 0], trajectory, part + w, k,
+                               seed)
                 if u < fraction:
                     wall, fraction = w, u
         return wall, fraction
@@ -439,8 +465,8 @@ def first_hit(o, y, before, after, targets, step, part_of_line, trajectory, k, p
 
 @numba.njit(**options)
 def nearest_edge(x, side, targets, part_of_line):
-    """(wall, place) of the nearest edge below (side 0) or above x in one dimension; wall -1 when there is none.
-    What lies on a mirror has no image: the path met it before the mirror."""
+    """(wall, place) of the nearest edge below (side 0) or above x in one dimension; wall -1 when there is
+    none. What lies on a mirror has no image: the path met it before the mirror."""
     wall, edge, gap = -1, 0.0, math.inf
     first, last, is_mirror = part_of_line
     for w in range(targets.first.size - 1):
@@ -457,8 +483,8 @@ def nearest_edge(x, side, targets, part_of_line):
 
 @numba.njit(**options)
 def hit_place(o, y, u, targets, wall, step, trajectory, at, seed, place):
-    """place (d,): where the path was at the fraction u of its step number `at` from o to y, given that it was on
-    the wall then (Gaussian conditioning)."""
+    """place (d,): where the path was at the fraction u of its step number `at` from o to y, given that it was
+    on the wall then (Gaussian conditioning)."""
     d, root = o.size, step.root
     if d == 1 or step.scale == 0.0:
         for i in range(d):
@@ -496,10 +522,12 @@ def target_distances(Y, targets, D, scratch):
     all_distances(Y, targets, D, scratch)
 
 
-@kernel(types.void(moves_t, targets_t, step_t, numbers_2d, integers_1d, integer, unsigned, integers_1d, numbers_1d,
+@kernel(types.void(moves_t, targets_t, step_t, numbers_2d, integers_1d, integer, unsigned, integers_1d,
+                   numbers_1d,
                    numbers_2d))
 def find_hits(moves, targets, step, box, trajectories, k, seed, walls, fractions, places):
-    """`hit_of_lane` and `hit_place` for a whole ensemble: walls (n,) (-1: none), fractions (n,), places (d, n)."""
+    """`hit_of_lane` and `hit_place` for a whole ensemble: walls (n,) (-1: none), fractions (n,), places (d,
+    n)."""
     d = places.shape[0]
     o, y, x = np.empty(d), np.empty(d), np.empty(d)
     for j in range(walls.size):

@@ -38,8 +38,8 @@ def interruption():
 
 
 def stoppable(call, stop, is_pressed):
-    """Run `call`, a long compiled kernel that releases the interpreter and returns soon after stop[0] = 1, in a
-    thread of its own, so that Ctrl-C is seen meanwhile."""
+    """Run `call`, a long compiled kernel that releases the interpreter and returns soon after stop[0] = 1, in
+    a thread of its own, so that Ctrl-C is seen meanwhile."""
     if threading.current_thread() is not threading.main_thread():
         call()
         return

@@ -1,5 +1,5 @@
-"""What a run is made of, by content: the same in every process, another one when a constant, a closure, a global
-or the data of an object changes."""
+"""What a run is made of, by content: the same in every process, another one when a constant, a closure, a
+global or the data of an object changes."""
 from __future__ import annotations
 
 import dis
@@ -30,8 +30,8 @@ def content_of(value) -> str:
 
     Numbers, texts, arrays and containers of them count by value. A function counts by its code, constants,
     defaults, the contents of its closure and of the globals that it reads, and those of the functions that it
-    calls; an object by its class (with the code of its methods) and its state. Functions and classes of installed
-    packages count by name. No memory address enters.
+    calls; an object by its class (with the code of its methods) and its state. Functions and classes of
+    installed packages count by name. No memory address enters.
 
     Raises
     ------
@@ -217,7 +217,8 @@ class _Content:
         try:
             state = value.__reduce_ex__(4)
         except Exception as error:
-            raise NotIdentified(f"{path}, a {kind.__name__}, has no content that could be told ({error})") from None
+            raise NotIdentified(f"{path}, a {kind.__name__}, has no content that could be told "
+                                f"({error})") from None
         if isinstance(state, tuple):                             # items come as iterators
             state = tuple(list(part) if hasattr(part, "__next__") else _lasting(part, kind) for part in state)
         self.add(state, path)
@@ -236,7 +237,8 @@ class _Content:
 
 _NO_CONTENT = {"__module__", "__dict__", "__weakref__", "__doc__", "__annotations__", "__qualname__",
                "__firstlineno__", "__static_attributes__", "__abstractmethods__", "_abc_impl",
-               "__dataclass_fields__", "__dataclass_params__", "__slots__", "__slotnames__", "__match_args__", "__hash__"}
+               "__dataclass_fields__", "__dataclass_params__", "__slots__", "__slotnames__", "__match_args__",
+               "__hash__"}
 
 
 def _lasting(state, kind):

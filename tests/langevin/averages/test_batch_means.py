@@ -22,7 +22,8 @@ def averaged(series, group_sizes=(1,)):
 
 @pytest.mark.parametrize("k", range(10))
 def test_the_standard_error_of_one_path_is_that_of_its_memory(k):
-    """Mean of 40 ratios of measured to true variance; its own spread is below a tenth (four of them: 1e-4)."""
+    """Mean of 40 ratios of measured to true variance; its own spread is below a tenth (four of them:
+    1e-4)."""
     rng = np.random.default_rng(k)
     memory, n = rng.uniform(0.0, 0.9), int(rng.integers(6000, 9000))
     true = (1 + memory) / (1 - memory) / n                       # of the mean of n values of unit variance
@@ -31,8 +32,8 @@ def test_the_standard_error_of_one_path_is_that_of_its_memory(k):
 
 
 def test_time_that_is_in_no_full_batch_is_counted():
-    """Ten thousand independent values of which the full batches hold about 8192: the variance of the mean is one
-    over all of them (mean of 60 ratios, each known to a third: four of their errors are 0.17)."""
+    """Ten thousand independent values of which the full batches hold about 8192: the variance of the mean is
+    one over all of them (mean of 60 ratios, each known to a third: four of their errors are 0.17)."""
     rng, n = np.random.default_rng(1), 32 * 256 + 255            # the last batch of 256 stays open
     ratios = [averaged(rng.standard_normal(n)).standard_error ** 2 * n for _ in range(60)]
     assert abs(np.mean(ratios) - 1) < 0.2

@@ -189,8 +189,9 @@ def test_a_drift_is_seen():
 
 
 def test_three_standard_errors_become_more_with_few_pieces():
-    assert bound_factor(10**6) == pytest.approx(3.0, abs=1e-3) and bound_factor(10) > 3.9 and bound_factor(
-        0) == np.inf
+    assert bound_factor(10**6) == pytest.approx(3.0, abs=1e-3)
+    assert bound_factor(10) > 3.9
+    assert bound_factor(0) == np.inf
 
 
 def test_errors_of_cells_are_those_of_independent_points():

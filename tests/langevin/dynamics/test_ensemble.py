@@ -130,12 +130,15 @@ import json, numpy as np, fpkit as fp
 from fpkit.langevin.dynamics.ensemble import Ensemble
 out = []
 for scheme, settings in {SCHEMES!r}.items():
-    for precision in ("double", "single") if scheme in ("euler-maruyama", "leimkuhler-matthews") else ("double",):
+    has_single = scheme in ("euler-maruyama", "leimkuhler-matthews")
+    for precision in ("double", "single") if has_single else ("double",):
         for walls in ([(-1.1, 1.1)], None) if precision == "double" else (None,):
-            e = Ensemble(fp.Potential({WELL!r}), 0.2, [[-1.0], [0.5], [1.0]], 0.02, scheme, seed=4, walls=walls, precision=precision, **settings)
+            e = Ensemble(fp.Potential({WELL!r}), 0.2, [[-1.0], [0.5], [1.0]], 0.02, scheme, seed=4,
+                         walls=walls, precision=precision, **settings)
             e.advance(5)
             out.append(e.X[0].tolist())
-e = Ensemble(fp.Potential({WELL!r}), 0.2, [[-1.0], [0.5], [1.0]], 0.02, seed=4, walls=fp.Walls([(-1.3, 1.3)], "absorbing"))
+e = Ensemble(fp.Potential({WELL!r}), 0.2, [[-1.0], [0.5], [1.0]], 0.02, seed=4,
+             walls=fp.Walls([(-1.3, 1.3)], "absorbing"))
 e.advance(5)
 print(json.dumps(out + [e.X[0].tolist()]))"""
     found = []
@@ -175,7 +178,8 @@ def test_the_mean_of_a_cosine_far_out_is_that_of_its_gibbs_density():
 def test_one_element_arrays_are_numbers_for_temperatures_and_time_steps():
     V, x0 = fp.Potential("x**2/2"), [0.5]
     plain = fp.simulate(V, lambda t: 0.2 + t, x0, lambda k: 0.01, 50, 20)
-    boxed = fp.simulate(V, lambda t: np.array([0.2 + t]), x0, lambda k: np.array([0.01]), 50, 20, save_every=10)
+    boxed = fp.simulate(V, lambda t: np.array([0.2 + t]), x0, lambda k: np.array([0.01]), 50, 20,
+                        save_every=10)
     assert np.array_equal(plain.x, boxed.x)
     with pytest.raises(TypeError, match="must return one number"):
         fp.simulate(V, lambda t: np.array([0.2, 0.3]), x0, 0.01, 50, 20)

@@ -132,7 +132,8 @@ def test_every_kind_of_seed_makes_a_key():
 
 
 def test_noise_is_the_same_without_compilation():
-    code = ("import numpy as np; from fpkit.langevin.dynamics import noise_kernels as k; s = np.empty((4, 5), "
+    code = ("import numpy as np; from fpkit.langevin.dynamics import noise_kernels as k; s = np.empty((4, "
+            "5), "
             "np.uint32); k.seed_states(s, np.arange(5), 0, 77);"
             "o = np.empty((4, 5), np.float32); k.draw_noise(s, o, False); u = np.empty((2, 5), np.float32); "
             "k.draw_uniforms(s, u);"

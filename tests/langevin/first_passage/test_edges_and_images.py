@@ -1,5 +1,5 @@
-"""Narrow targets, mirrors and periodic seams against exact answers of random problems. Seeds are fixed; means are
-held to `error` (2.7e-3 by accident each)."""
+"""Narrow targets, mirrors and periodic seams against exact answers of random problems. Seeds are fixed; means
+are held to `error` (2.7e-3 by accident each)."""
 import numpy as np
 import pytest
 
@@ -10,7 +10,8 @@ DRAWS = range(10)
 
 
 def draw(k):
-    """(rng, mirror, start, edge): a start between a mirror below it and the near edge of a target above it."""
+    """(rng, mirror, start, edge): a start between a mirror below it and the near edge of a target above
+    it."""
     rng = np.random.default_rng(100 + k)
     mirror = rng.uniform(-1, 1)
     edge = mirror + rng.uniform(0.4, 1.5)
@@ -49,7 +50,8 @@ def test_an_underdamped_path_does_not_jump_over_a_narrow_target(k):
 def test_an_underdamped_path_that_is_mirrored_within_a_step_is_found():
     walls, target = [(0, 1)], fp.HalfSpace([1], 0.5)
     coarse = fp.exit_time(FLAT, 0.5, [0.2], target, 0.4, 20_000, walls=walls, scheme="baoab", friction=1.0)
-    fine = fp.exit_time(FLAT, 0.5, [0.2], target, 0.01, 20_000, walls=walls, scheme="baoab", friction=1.0, seed=2)
+    fine = fp.exit_time(FLAT, 0.5, [0.2], target, 0.01, 20_000, walls=walls, scheme="baoab", friction=1.0,
+                        seed=2)
     assert abs(coarse.value - fine.value) < 0.05 * fine.value
 
 
@@ -68,8 +70,10 @@ def test_the_rate_of_a_narrow_target_is_that_of_its_edge(k):
 def test_splitting_to_a_narrow_target_is_splitting_to_its_edge(k):
     V, source = fp.Potential("(x**2 - 1)**2"), fp.HalfSpace([-1], 0.9)
     settings = dict(dt=0.02, n_replicas=40, n_repeats=6, seed=k, x0=[-1.0])
-    narrow = fp.multilevel_splitting(V, 0.15, source, fp.Box([(0.9, 0.9001)]), **settings, reaction_coordinate="x")
-    wide = fp.multilevel_splitting(V, 0.15, source, fp.HalfSpace([1], 0.9), **settings, reaction_coordinate="x")
+    narrow = fp.multilevel_splitting(V, 0.15, source, fp.Box([(0.9, 0.9001)]), **settings,
+                                     reaction_coordinate="x")
+    wide = fp.multilevel_splitting(V, 0.15, source, fp.HalfSpace([1], 0.9), **settings,
+                                   reaction_coordinate="x")
     assert np.array_equal(narrow.repeats, wide.repeats) and narrow.value == wide.value
 
 
@@ -94,7 +98,8 @@ def test_the_bridge_crosses_a_periodic_seam(k):
     start = inside[1] + rng.uniform(0.2, 0.8) * gap
     x = low + (start - low) % period
     V = fp.Potential("a*theta*cos(2*pi*(x - low)/L)", a=a, theta=theta, low=low, L=period)
-    tau = fp.exit_time(V, theta, [x], fp.Box([tuple(inside)]), 0.01 * gap**2 / theta, 6000, seed=k, extrapolate=True,
+    tau = fp.exit_time(V, theta, [x], fp.Box([tuple(inside)]), 0.01 * gap**2 / theta, 6000, seed=k,
+                       extrapolate=True,
                        walls=fp.Walls([(low, low + period)], "periodic"))
     f = lambda z: a * theta * np.cos(2 * np.pi * (z - low) / period)
     assert held(tau, ring_time(f, theta, inside[1], inside[0] + period, start))
@@ -106,12 +111,14 @@ def test_mirrors_and_seams_act_axis_by_axis_in_the_plane(k):
     theta = rng.uniform(0.3, 1.0)
     V, dt = fp.Potential("0*x + 0*y"), 0.1 * (edge - mirror) ** 2 / theta
     walls = fp.Walls([(mirror, edge + 1), (0, 1)], ["reflecting", "periodic" if k % 2 else "reflecting"])
-    tau = fp.exit_time(V, theta, [x, rng.uniform(0, 1)], fp.HalfSpace([1, 0], edge), dt, 6000, seed=k, walls=walls)
+    tau = fp.exit_time(V, theta, [x, rng.uniform(0, 1)], fp.HalfSpace([1, 0], edge), dt, 6000, seed=k,
+                       walls=walls)
     assert held(tau, ((edge - mirror) ** 2 - (x - mirror) ** 2) / (2 * theta))
 
 
 def test_a_target_that_lies_on_the_mirrors_is_not_met_twice():
-    """The quarter of a disc between two mirrors is left after the time of the whole disc, R^2 - r^2 over 4 theta."""
+    """The quarter of a disc between two mirrors is left after the time of the whole disc, R^2 - r^2 over 4
+    theta."""
     V, R, x = fp.Potential("0*x + 0*y"), 1.0, [0.15, 0.1]
     tau = fp.exit_time(V, 0.5, x, ~fp.Ball([0, 0], R), 0.01, 8000, extrapolate=True,
                        walls=fp.Walls([(0, np.inf), (0, np.inf)], "reflecting"))
@@ -136,7 +143,8 @@ def test_starts_in_different_gaps_between_targets_each_have_their_own_edges():
 
 
 def test_two_targets_side_by_side_are_told_apart_by_the_nearer_edge():
-    tau = fp.exit_time(FLAT, 0.5, [0.2], {"near": fp.Box([(0.5, 0.52)]), "far": fp.Box([(0.53, 0.6)])}, 0.05, 2000,
+    tau = fp.exit_time(FLAT, 0.5, [0.2], {"near": fp.Box([(0.5, 0.52)]), "far": fp.Box([(0.53, 0.6)])}, 0.05,
+                       2000,
                        walls=[(0, 1)])
     assert (tau.exit_sides == 0).all()
 
@@ -147,7 +155,8 @@ def test_black_boxes_and_moving_mobilities_find_edges_and_images_too(k):
     theta, V = rng.uniform(0.2, 1.0), fp.Potential.black_box(lambda p: 0 * p[:, 0], lambda p: 0 * p, ndim=1)
     more = dict(mobility=lambda p: np.ones(len(p))) if k % 2 else {}
     n = 300 if k % 2 else 1500
-    tau = fp.exit_time(V, theta, [x], fp.Box([(edge, edge + 1e-3)]), 0.1 * (edge - mirror) ** 2 / theta, n, seed=k,
+    tau = fp.exit_time(V, theta, [x], fp.Box([(edge, edge + 1e-3)]), 0.1 * (edge - mirror) ** 2 / theta, n,
+                       seed=k,
                        walls=[(mirror, edge + 1)], **more)
     assert held(tau, ((edge - mirror) ** 2 - (x - mirror) ** 2) / (2 * theta))
 
@@ -157,10 +166,12 @@ def test_both_ways_of_running_paths_find_the_same_hits(scheme):
     walls, more = [(-1.5, 1.5), (-1, 1)], dict(friction=1.0) if scheme == "baoab" else {}
     compiled = fp.Potential("(x**2 - 1)**2 + y**2/2")
     box = fp.Potential.black_box(compiled, compiled.gradient, ndim=2)
-    run = lambda V: fp.exit_time(V, 0.5, [-1.0, 0.3], fp.Ball([1, 0], 0.4), 0.02, 400, seed=3, scheme=scheme, walls=walls,
+    run = lambda V: fp.exit_time(V, 0.5, [-1.0, 0.3], fp.Ball([1, 0], 0.4), 0.02, 400, seed=3, scheme=scheme,
+                                 walls=walls,
                                  **more)
     a, b = run(compiled), run(box)
     if scheme == "euler-maruyama":
-        assert np.allclose(a.times, b.times, rtol=1e-6) and np.allclose(a.exit_points, b.exit_points, atol=1e-6)
+        assert np.allclose(a.times, b.times, rtol=1e-6) and np.allclose(a.exit_points, b.exit_points,
+                                                                        atol=1e-6)
     else:                                                        # half steps there, whole steps here
         assert abs(a.value - b.value) < 0.2 * a.value

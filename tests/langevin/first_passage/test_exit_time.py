@@ -179,7 +179,10 @@ def test_a_t_max_too_short_for_a_constant_rate_widens_the_interval():
 
 def test_no_arrival_gives_a_bound_and_says_so():
     tau = fp.exit_time(WELL, 0.05, [-1.0], TOP, 0.01, 100, seed=16, t_max=3.0)
-    assert np.isnan(tau.value) and tau.hits == 0 and tau.status.startswith("no events") and "multilevel_splitting" in tau.status
+    assert np.isnan(tau.value)
+    assert tau.hits == 0
+    assert tau.status.startswith("no events")
+    assert "multilevel_splitting" in tau.status
     assert abs(tau.interval[0] - 100.0) < 1e-9 and tau.interval[1] == np.inf and "no events" in repr(tau)
 
 
@@ -207,8 +210,9 @@ def test_the_numpy_route_gives_the_same_passages():
     target = {"right": fp.Ball([1, 0], 0.3), "up": fp.HalfSpace([0, 1], 1.3)}
     for settings in ({}, {"mobility": [[2.0, 0.5], [0.5, 1.0]]}):
         a, b = (fp.exit_time(f, 0.5, [-1.0, 0.0], target, 5e-3, 60, seed=19, **settings) for f in (V, box))
-        assert np.array_equal(a.exit_sides, b.exit_sides) and np.allclose(a.times, b.times,
-                                                                          atol=1e-5) and set(a.probabilities) == {"right", "up"}
+        assert np.array_equal(a.exit_sides, b.exit_sides)
+        assert np.allclose(a.times, b.times, atol=1e-5)
+        assert set(a.probabilities) == {"right", "up"}
 
 
 def test_a_sublevel_set_is_met_like_the_ball_that_it_is():
@@ -245,14 +249,19 @@ def test_ctrl_c_keeps_what_is_done(monkeypatch):
         return before(self, n)
     monkeypatch.setattr(exit_runs.ExitRun, "advance", pressed)
     tau = fp.exit_time(WELL, 0.2, [-1.0], TOP, 0.001, 3000, seed=23)
-    assert "stopped by Ctrl-C" in tau.status and 0 < tau.hits < 3000 and tau.n_censored > 0 and abs(tau
-                                                                                                    - tau.exposure / tau.hits) < 1e-12
+    assert "stopped by Ctrl-C" in tau.status
+    assert 0 < tau.hits < 3000
+    assert tau.n_censored > 0
+    assert abs(tau - tau.exposure / tau.hits) < 1e-12
 
 
 def test_results_travel_and_print():
     tau = fp.exit_time(WELL, 0.5, [-1.0], TOP, 0.02, 200, seed=24)
     again = pickle.loads(pickle.dumps(tau))
-    assert again == tau and again.hits == 200 and again.interval == tau.interval and np.array_equal(again.times, tau.times)
+    assert again == tau
+    assert again.hits == 200
+    assert again.interval == tau.interval
+    assert np.array_equal(again.times, tau.times)
     assert "+-" in repr(tau) and "Brownian bridge" in repr(tau) and tau.to_dict()["hits"] == 200
     assert held(tau.rate, 1 / tau.value) and abs(tau.rate.log10 + tau.log10) < 1e-12
     none = fp.exit_time(WELL, 0.5, [-1.0], TOP, 0.02, 3, seed=None)
@@ -267,8 +276,9 @@ def test_intervals_of_few_events_are_those_of_exponential_times():
         low, high = interval_of_mean(1.0, 1 / n, n, level=0.95)
         inside = ((means * low < 1) & (means * high > 1)).mean()
         assert abs(inside - 0.95) < 5 * (0.95 * 0.05 / 20000) ** 0.5
-    assert interval_of_share(0, 50)[0] == 0 and 0.1 < interval_of_share(0,
-                                                                        50)[1] < 0.15 and interval_of_share(50, 50)[1] == 1
+    assert interval_of_share(0, 50)[0] == 0
+    assert 0.1 < interval_of_share(0, 50)[1] < 0.15
+    assert interval_of_share(50, 50)[1] == 1
 
 
 def test_a_coarse_step_is_pointed_out():

@@ -1,5 +1,5 @@
-"""Intervals of first-passage results against laws with known means. Chance of failing by accident is stated where a
-test is one of chance; seeds are fixed."""
+"""Intervals of first-passage results against laws with known means. Chance of failing by accident is stated
+where a test is one of chance; seeds are fixed."""
 import math
 
 import numpy as np
@@ -23,7 +23,8 @@ from fpkit.langevin.first_passage.targets import Targets
 def seen(times, end):
     """The ExitTime of paths that are watched up to `end`."""
     is_hit = times <= end
-    return exit_time_of(np.minimum(times, end), np.where(is_hit, 0, -1), np.zeros((times.size, 1)), (0,), "test", {})
+    return exit_time_of(np.minimum(times, end), np.where(is_hit, 0, -1), np.zeros((times.size, 1)), (0,),
+                        "test", {})
 
 
 LAWS = {
@@ -31,7 +32,8 @@ LAWS = {
     "gamma": lambda rng, n: (rng.gamma(3.0, 1.0, n), 3.0),
     "Weibull": lambda rng, n: (rng.weibull(0.8, n), gamma(1 + 1 / 0.8)),
     "delayed": lambda rng, n: (0.5 + rng.exponential(1.0, n), 1.5),
-    "two wells": lambda rng, n: (np.where(rng.random(n) < 0.7, rng.exponential(1.0, n), rng.exponential(50.0, n)), 15.7),
+    "two wells": lambda rng, n: (np.where(rng.random(n) < 0.7, rng.exponential(1.0, n),
+                                          rng.exponential(50.0, n)), 15.7),
     "drift": lambda rng, n: (rng.wald(20.0, 1.0, n), 20.0),
     "free Brownian motion": lambda rng, n: (1 / rng.standard_normal(n) ** 2, math.inf),
 }
@@ -40,7 +42,7 @@ LAWS = {
 @pytest.mark.parametrize("name", LAWS)
 def test_a_censored_interval_holds_the_mean_or_is_one_sided_or_says_what_it_assumes(name):
     rng, silent = np.random.default_rng(7), 0
-    for k in range(40):
+    for _ in range(40):
         times, mean = LAWS[name](rng, int(10 ** rng.uniform(2, 4)))
         tau = seen(times, np.quantile(times, rng.uniform(0.5, 0.99)))
         assert tau.n_censored > 0
@@ -104,14 +106,17 @@ def test_the_whole_correction_of_an_extrapolation_is_in_its_interval(order):
         value, (low, high), _, shift = limit_of_steps(a, b, order)
         factor = 1 / (2**order - 1)
         assert abs(value - truth) < 1e-12 + 1e-9 and abs(shift - factor * abs(b - a)) < 1e-12
-        assert math.isclose(high - value, math.hypot((1 + factor) * half, factor * half) + shift, rel_tol=1e-9)
+        assert math.isclose(high - value, math.hypot((1 + factor) * half, factor * half) + shift,
+                            rel_tol=1e-9)
         assert math.isclose(value - low, high - value, rel_tol=1e-9)
 
 
 def test_an_extrapolated_exit_time_covers_a_next_order_as_large_as_the_correction():
-    """With bias c dt + e dt^2, e dt = c, the limit misses by the half of the correction: it must be inside."""
+    """With bias c dt + e dt^2, e dt = c, the limit misses by the half of the correction: it must be
+    inside."""
     common = dict(standard_error=1e-9, times=np.ones(100), is_censored=np.zeros(100, bool), probabilities={},
-                  exit_points=np.zeros((100, 1)), exit_sides=np.zeros(100, int), variance=1.0, hits=100, n_censored=0,
+                  exit_points=np.zeros((100, 1)), exit_sides=np.zeros(100, int), variance=1.0, hits=100,
+                  n_censored=0,
                   exposure=100.0, levels=None)
     inputs = {"scheme": "test", "n_paths": 100}
     truth, c, dt = 3.0, 0.2, 1.0
@@ -133,7 +138,8 @@ def test_the_bias_of_a_finite_system_is_in_the_interval_of_its_rate():
     systems = -np.log1p(-kills.sum(1) / (n_walkers * 20_000)) / dt
     assert np.array_equal(rate.systems, systems)
     least = 3 * systems.std(ddof=1) / 4 + BIAS / n_walkers * rate.value
-    assert rate.interval[1] - rate.value >= least * (1 - 1e-12) and rate.value - rate.interval[0] >= 0.9 * least
+    assert rate.interval[1] - rate.value >= least * (1
+                                                     - 1e-12) and rate.value - rate.interval[0] >= 0.9 * least
 
 
 def test_the_mean_of_censored_exponential_times_is_exposure_over_arrivals():

@@ -47,7 +47,8 @@ PAIRS = {
     "code": (lambda: lambda p: p[:, 0] + 1, lambda: lambda p: p[:, 0] - 1),
     "constant": (lambda: lambda p: p[:, 0] + 1, lambda: lambda p: p[:, 0] + 2),
     "inner function": (lambda: lambda p: sum(x * 2 for x in p), lambda: lambda p: sum(x * 3 for x in p)),
-    "black box": (lambda: fp.Potential.black_box(line(1.0), ndim=1), lambda: fp.Potential.black_box(line(2.0), ndim=1)),
+    "black box": (lambda: fp.Potential.black_box(line(1.0), ndim=1),
+                  lambda: fp.Potential.black_box(line(2.0), ndim=1)),
     "black box that is scaled": (lambda: 2 * fp.Potential.black_box(line(1.0), ndim=1),
                                  lambda: 3 * fp.Potential.black_box(line(1.0), ndim=1)),
     "region": (lambda: fp.Ball([0, 1], 0.5), lambda: fp.Ball([0, 1], 0.6)),
@@ -68,7 +69,7 @@ def test_a_global_that_a_function_reads_is_part_of_it(monkeypatch):
     assert content_of(scaled) != before
 
 
-@pytest.mark.parametrize("make", [threading.Lock, lambda: (k for k in range(3)), lambda: open(os.devnull)])
+@pytest.mark.parametrize("make", [threading.Lock, lambda: (k for k in range(3)), lambda: open(os.devnull)])  # noqa: SIM115
 def test_what_has_no_content_is_named(make):
     held = make()
     with pytest.raises(NotIdentified, match="has no content that could be told"):
@@ -87,17 +88,21 @@ class Trap:
 trap = Trap(K["stiffness"])
 V = fp.Potential.black_box(trap.value, trap.gradient, ndim=1)
 mobility = (lambda p: 1 + 0.1 * np.tanh(p[:, 0]), lambda p: 0.1 / np.cosh(p)**2)
-out = fp.sample(V, 0.5, [0.3], 0.05, N, 20, "euler-maruyama", burn_in=10, every=5, checkpoint=FILE, mobility=mobility,
-                observables={"far": lambda p: (abs(p[:, 0]) > K["stiffness"] / 4).astype(float)}, resume=RESUME)
+far = lambda p: (abs(p[:, 0]) > K["stiffness"] / 4).astype(float)
+out = fp.sample(V, 0.5, [0.3], 0.05, N, 20, "euler-maruyama", burn_in=10, every=5, checkpoint=FILE,
+                mobility=mobility, observables={"far": far}, resume=RESUME)
 print(out.energy.value.hex(), out.observables["far"].value.hex())
 """
 
 
 def test_the_same_script_in_another_process_goes_on_where_it_was(tmp_path):
     def run(n, resume, seed):
-        text = SCRIPT.replace("FILE", repr(str(tmp_path / "run.h5"))).replace("RESUME", str(resume)).replace("N,", f"{n},")
+        text = SCRIPT.replace("FILE", repr(str(tmp_path / "run.h5"))).replace("RESUME",
+                                                                              str(resume)).replace("N,",
+                                                                                                   f"{n},")
         done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True,
-                              env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)})
+                              env={**os.environ, "PYTHONHASHSEED": seed,
+                                   "PYTHONPATH": os.pathsep.join(sys.path)})
         assert done.returncode == 0, done.stderr[-2000:]
         return done.stdout
     run(60, None, "1")
@@ -114,7 +119,8 @@ FRESH = dict(theta=0.5, x0=[0.3], dt=0.05, n_paths=20, scheme="euler-maruyama", 
 def test_another_problem_is_not_resumed(name, place, tmp_path):
     def run(f, n):
         trap = fp.Potential.black_box(lambda p: 0.5 * (p**2).sum(-1), lambda p: p, ndim=1)
-        kinds = {"potential": lambda: dict(potential=trap + fp.Potential.black_box(lambda p: 0 * f(p), ndim=1)),
+        kinds = {"potential": lambda: dict(potential=trap
+                                           + fp.Potential.black_box(lambda p: 0 * f(p), ndim=1)),
                  "observable": lambda: dict(potential=trap, observables={"o": f}),
                  "mobility": lambda: dict(potential=trap, mobility=lambda p: 1 + 0 * f(p))}
         return fp.sample(**kinds[place](), **FRESH, n_steps=n, checkpoint=tmp_path / "run.h5")
@@ -172,5 +178,6 @@ def test_the_displacement_of_one_walker_is_measured_from_its_start():
     problem = ModularAddition(modulus=5, width=3)
     start = problem.start()
     run = sgld(problem, 1e-4, start, 0.01, 20, n_paths=1, record_every=10)
-    assert np.isclose(run.history["displacement"][-1, 0], ((run.x[0] - start) ** 2).sum()) and run.x[0] is not start
+    assert np.isclose(run.history["displacement"][-1, 0],
+                      ((run.x[0] - start) ** 2).sum()) and run.x[0] is not start
     assert run.history["displacement"][-1, 0] > 0

@@ -1,4 +1,5 @@
-"""Ctrl-C: every long call stops soon, keeps what is done and says so; a signal to one worker loses nothing."""
+"""Ctrl-C: every long call stops soon, keeps what is done and says so; a signal to one worker loses
+nothing."""
 import importlib
 import multiprocessing
 import os
@@ -14,7 +15,7 @@ import fpkit as fp
 
 WELL = fp.Potential("(x**2 - 1)**2")
 LEFT, RIGHT = fp.HalfSpace([-1], 0.9), fp.HalfSpace([1], 0.9)
-AT_MOST = 60.0                                                   # seconds; a loaded machine may compile meanwhile
+AT_MOST = 60.0  # seconds; a loaded machine may compile meanwhile
 
 
 def pressed_after(seconds, call):
@@ -47,7 +48,8 @@ LONG = {
     "exit_time": lambda n: fp.exit_time(WELL, 0.05, [-1.0], RIGHT, 0.01, 2000, t_max=0.01 * n),
     "exit_time extrapolated": lambda n: fp.exit_time(WELL, 0.02, [-1.0], RIGHT, 0.01, 2000, t_max=0.01 * n,
                                                      extrapolate=True),
-    "multilevel_splitting": lambda n: fp.multilevel_splitting(WELL, 0.2, LEFT, RIGHT, 0.01, 10 if n < 1e4 else 200_000,
+    "multilevel_splitting": lambda n: fp.multilevel_splitting(WELL, 0.2, LEFT, RIGHT, 0.01, 10 if n < 1e4
+                                                              else 200_000,
                                                               4, x0=[-1.0]),
     "fleming_viot": lambda n: fp.fleming_viot(WELL, 0.4, RIGHT, [-1.0], 0.01, 200, t=0.01 * n, n_systems=4),
     "gradient_flow": lambda n: fp.gradient_flow(fp.Potential.black_box(slow_value, slow_gradient, ndim=1),
@@ -167,5 +169,6 @@ def test_processes_forked_after_first_use_give_the_same_bits():
     import subprocess
     import sys
     done = subprocess.run([sys.executable, "-c", CHILD], capture_output=True, text=True, timeout=600,
-                          env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "NUMBA_NUM_THREADS": "2"})
+                          env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path),
+                               "NUMBA_NUM_THREADS": "2"})
     assert done.stdout.strip() == "same", done.stderr[-2000:]
