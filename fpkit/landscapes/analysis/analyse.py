@@ -126,7 +126,7 @@ def analyse(landscape: Landscape | str | os.PathLike, theta: ArrayLike | None = 
     told = _progress(progress)
     told("density and paths")
     motion = dynamics(land, wells, basins, thetas, x0, seed, checks.whole("n_paths", n_paths, 2),
-                      reach=reach_of(land))
+                      reach=reach_of(land), wanted=clock.theta)
     told("rates between the wells")
     rates = kinetics(land, wells, basins, thetas, x0, plane_mobility(land),
                      None if motion is None else motion.theta)
