@@ -3,6 +3,7 @@ point."""
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -41,7 +42,7 @@ def analyse(landscape: Landscape | str | os.PathLike, theta: ArrayLike | None = 
             start: ArrayLike | None = None, seed: int = 1, n_paths: int = 400, allow_partial: bool = False,
             directions: str | os.PathLike | None = None, trajectory: str | os.PathLike | None = None,
             lr: float | None = None, momentum: float | None = None, batch: float | None = None,
-            n_steps: int | None = None) -> LandscapeReport:
+            n_steps: int | None = None, progress: bool | None = None) -> LandscapeReport:
     """Wells of a loss landscape, their free energies, the rates between them, and the diffusion from a start
     point.
 
@@ -71,6 +72,8 @@ def analyse(landscape: Landscape | str | os.PathLike, theta: ArrayLike | None = 
         and times are given in steps too. Default: what the file tells.
     n_steps : int, optional
         Length of a training run: the report says what has happened by then. Needs `lr`.
+    progress : bool, optional
+        A line on standard error that says what is being done; default on a terminal.
 
     Returns
     -------
@@ -120,16 +123,31 @@ def analyse(landscape: Landscape | str | os.PathLike, theta: ArrayLike | None = 
                                                         thetas[-1], N_CURVE)
     curves = thermo if thetas.size == 1 else thermodynamics(land, wells, basins, fine, with_means=False)
     x0, start_rule, warnings = _start(land, start)
+    told = _progress(progress)
+    told("density and paths")
     motion = dynamics(land, wells, basins, thetas, x0, seed, checks.whole("n_paths", n_paths, 2),
-                      reach=reach_of(land))
+                      reach=reach_of(land), wanted=clock.theta)
+    told("rates between the wells")
     rates = kinetics(land, wells, basins, thetas, x0, plane_mobility(land),
                      None if motion is None else motion.theta)
     k = int(np.argmin(np.abs(thetas - clock.theta))) if clock.theta else thetas.size // 2
+    told(None)
     path = training_path(land, wells, basins, thetas[k], thermo.occupation[k])
     found = caveats(land, wells, thermo, THIN_WELL, rates)
     return LandscapeReport(land, thetas, theta_rule, wells, basins, thermo, crossings, x0,
                            start_rule, motion, found, (*land.warnings, *warnings), seed, curves, rates, clock,
                            gibbs_risk(land, fine), path)
+
+
+def _progress(wanted):
+    """A function that shows what is being done on one line of standard error, and wipes it with None."""
+    wanted = sys.stderr is not None and sys.stderr.isatty() if wanted is None else wanted
+
+    def told(what):
+        if wanted:
+            sys.stderr.write("\r\x1b[K" if what is None else f"\r\x1b[Kanalyse: {what} ...")
+            sys.stderr.flush()
+    return told
 
 
 @dataclass(frozen=True)

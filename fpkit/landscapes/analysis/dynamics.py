@@ -142,9 +142,11 @@ class PathEnsemble:
         return float(gap[k]), float(z[k])
 
 
-def chosen_temperature(wells, thetas, reach):
-    """The temperature of the dynamics and why: the highest at which two wells within reach exist, else the
-    middle one."""
+def chosen_temperature(wells, thetas, reach, wanted=None):
+    """The temperature of the dynamics and why: the optimiser's own where it is known, else the highest at which
+    two wells within reach exist, else the middle one."""
+    if wanted is not None and thetas.size > 1:
+        return float(thetas[np.argmin(np.abs(np.log(thetas / wanted)))]), "that of the SGD noise"
     depths = [w.persistence for w in wells if np.isinf(w.persistence) or w.persistence <= reach]
     for k in range(thetas.size - 1, -1, -1):
         if sum(d > WELL_FACTOR * thetas[k] for d in depths) > 1:
@@ -160,12 +162,12 @@ def plane_mobility(land):
     return (mobility + mobility.T) / 2
 
 
-def dynamics(land, wells, basins, thetas, start, seed, n_paths, reach):
+def dynamics(land, wells, basins, thetas, start, seed, n_paths, reach, wanted=None):
     """Density and paths from `start`; None when the landscape allows no dynamics (its axes are not evenly
     spaced)."""
     if not land.is_uniform or min(land.shape) < 2:
         return None
-    theta, rule = chosen_temperature(wells, thetas, reach)
+    theta, rule = chosen_temperature(wells, thetas, reach, wanted)
     mobility = plane_mobility(land)
     chain = SampledDiffusion(land, theta, mobility)
     part = chain.parts().T

@@ -32,7 +32,7 @@ N_MODES = 6
 MANY_IN_SPACE = 30_000               # cells of a box whose rates are computed at a few temperatures
 MODE_CELLS, MODE_CELLS_REFINED = 60_000, 12_000      # of the sparse factorisation
 LEAST_COARSE = 16                    # samples an axis from which on every second one is a surface too
-LANCZOS = 1e-8                       # of an eigenvector's residual; the eigenvalue has the square of it
+LANCZOS = 1e-10                      # of an eigenvector's residual; the eigenvalue has the square of it
 LEAST_MODE = 1e-9  # of the largest rate of the chain: smaller eigenvalues come from the network
 # |log| of exact over harmonic weight of a well from which on its quadratic form is no guide
 NOT_QUADRATIC = 0.3
@@ -241,8 +241,9 @@ def _solved(land, wells, home, theta, start, mobility, level, fine, most, cells)
             return None
         groups[its[loss[its] <= w.minimum + CORE * theta]] = k
         groups[its[np.argmin(loss[its])]] = k
-    # on a finer grid the cell of the start may lie beside a hole: the sample that it was nearest to does not
-    place = tuple(factor * i for i in land.index(start)) if factor else _coarse_place(surface, start)
+    place = _place_of(surface, start)
+    if factor and (place is None or groups[_flat(place, surface)] == LEFT_OUT):
+        place = tuple(factor * i for i in land.index(start))     # beside a hole: the sample it was nearest to
     begin, n = -1 if place is None else _flat(place, surface), len(wells)
     if begin < 0 or groups[begin] == LEFT_OUT:
         return None
@@ -256,10 +257,10 @@ def _solved(land, wells, home, theta, start, mobility, level, fine, most, cells)
     return None if network is None else (chain, groups, network, int(place))
 
 
-def _coarse_place(coarse, point):
-    """[iy, ix] of the coarse sample nearest to a point; None where the coarse grid ends before it."""
+def _place_of(surface, point):
+    """[iy, ix] of the sample nearest to a point; None where the grid ends before it."""
     try:
-        return coarse.index(point)
+        return surface.index(point)
     except ValueError:
         return None
 
@@ -354,7 +355,7 @@ def _chain_modes(chain, groups, most, place, slow):
                        diag_pivot_thresh=0.0, options={"SymmetricMode": True})
         inverse = LinearOperator((n, n), factors.solve, dtype=float)
         values = np.sort(eigsh(S, k=k, sigma=0, which="LM", return_eigenvectors=False, v0=np.ones(n),
-                               maxiter=200, ncv=min(n, 2 * k), tol=LANCZOS, OPinv=inverse))[1:]
+                               maxiter=200, tol=LANCZOS, OPinv=inverse))[1:]
     except (ArpackError, RuntimeError):
         return None
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -118,6 +118,10 @@ def export_landscape(path: str | os.PathLike, loss: Callable[[np.ndarray], Any],
     >>> land.shape, land.minimum_index, bool(np.allclose(land.gram, np.eye(2)))
     ((25, 13), (2, 2), True)
     """
+    if hasattr(loss, "named_parameters"):
+        raise TypeError("the loss is a model; give a function of a parameter vector: vector, layout, "
+                        "load = fpkit.landscapes.adapters.torch_parameters(model), and a loss that calls "
+                        "load(vector) first.")
     if not callable(loss):
         raise TypeError(f"loss must be a function of a parameter vector, got {checks.shown(loss)}.")
     if not isinstance(plane, Plane):

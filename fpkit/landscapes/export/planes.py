@@ -20,6 +20,7 @@ from ..files.tensors import (
 
 __all__ = ["Plane"]
 
+SPOILED = 1e-3                       # of the largest eigenvalue: residual of eigenvectors in single precision
 DEPENDENT = 1e-8  # of its own length: what a direction must keep after the part along the others is taken off
 
 
@@ -233,11 +234,14 @@ class Plane:
 
         origin, _ = parameter_vector("origin", origin)
         ndim = checks.whole("ndim", ndim, 1)
+        kind = np.asarray((gradient or product)(origin)).dtype if callable(gradient
+                                                                           or product) else np.dtype(float)
+        eps = np.finfo(kind if kind.kind == "f" else float).eps
         which = {"largest": "LA", "smallest": "SA"}[checks.choice("which", which, ("largest", "smallest"))]
         if (gradient is None) == (product is None):
             raise ValueError("give either gradient or product, a function of a vector.")
         if product is None:
-            h = step or np.cbrt(np.finfo(float).eps) * max(1.0, np.sqrt(inner(origin, origin)))
+            h = step or np.cbrt(eps) * max(1.0, np.sqrt(inner(origin, origin)))
 
             def product(v):
                 length = np.sqrt(inner(v, v)) or 1.0
@@ -256,6 +260,11 @@ class Plane:
         values, vectors = values[order], [vectors[:, k] for k in order]
         vectors = [v if v[np.abs(v).argmax()] > 0 else -v for v in vectors]
         residuals = [float(np.linalg.norm(product(v) - value * v)) for v, value in zip(vectors, values)]
+        if eps > 1e-10 and max(residuals) > SPOILED * np.abs(values).max():
+            raise ValueError(f"the {'gradient' if gradient is not None else 'product'} comes in {kind}, "
+                             f"and its rounding spoils the eigenvectors (residual {max(residuals):.1g}, "
+                             f"largest eigenvalue {np.abs(values).max():.2g}): compute it in float64 "
+                             "(model.double()).")
         facts = {"eigenvalues": values.tolist(), "residuals": residuals, "seed": int(seed)}
         return cls.from_directions(origin, vectors, orthonormal=orthonormal,
                                    kind="eigenvectors of the Hessian", facts=facts)
@@ -356,6 +365,8 @@ def _listed(directions):
 def parameter_vector(name, values, size=None):
     """A finite float vector of its own, and its layout when it came as tensors."""
     layout = None
+    if hasattr(values, "named_parameters"):
+        values = dict(values.named_parameters())             # a torch.nn.Module
     if is_list_of_tensors(values):
         values, layout = flatten(values)
     try:

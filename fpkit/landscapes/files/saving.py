@@ -20,11 +20,11 @@ def save(land, path):
     """See `Landscape.save`."""
     path = os.fspath(path)
     ending = os.path.splitext(path)[1].lower()
-    writer = {".h5": _hdf5, ".hdf5": _hdf5, ".npz": _npz, ".vtk": _vtk, "": lambda land,
-              path: network_of(land).write(path)}.get(ending)
+    writer = {".h5": _hdf5, ".hdf5": _hdf5, ".npz": _npz, ".vtk": _vtk, ".vti": _vti, ".csv": _csv,
+              "": lambda land, path: network_of(land).write(path)}.get(ending)
     if writer is None:
-        raise ValueError("a landscape is written as .h5, .npz, .vtk, or without ending as a folder of "
-                         f"topsearch's texts; got {ending!r}.")
+        raise ValueError("a landscape is written as .h5, .npz, .csv, .vtk, .vti, or without ending as a "
+                         f"folder of topsearch's texts; got {ending!r}.")
     writer(land, path)
     return path
 
@@ -92,3 +92,32 @@ def _vtk(land, path):
                   *(numbers(row) for row in a.reshape(-1, a.shape[-1]))]
     with replacing(path) as temporary, open(temporary, "w", encoding="ascii") as stream:
         stream.writelines(line + "\n" for line in lines)
+
+
+def _vti(land, path):
+    """VTK's XML image data for ParaView: evenly spaced samples, x fastest; NaN where a cell is not valid."""
+    if not land.is_uniform:
+        raise ValueError("image data (.vti) needs even spacing; write a rectilinear grid (.vtk).")
+    three = lambda values, fill: " ".join(f"{v:.17g}" for v in [*values, *[fill] * (3 - land.ndim)])
+    extent = " ".join(f"0 {n - 1}" for n in [*land.shape[::-1], *[1] * (3 - land.ndim)])
+    lines = ['<?xml version="1.0"?>', '<VTKFile type="ImageData" version="0.1" byte_order="LittleEndian">',
+             f'<ImageData WholeExtent="{extent}" '
+             f'Origin="{three((a[0] for a in land.axes), 0.0)}" Spacing="{three(land.spacing, 1.0)}">',
+             f'<Piece Extent="{extent}"><PointData Scalars="{land.key}">']
+    for name, a in land.surfaces.items():
+        lines += [f'<DataArray type="Float64" Name="{name}" format="ascii">',
+                  " ".join(f"{v:.17g}" for v in np.ravel(a).tolist()), "</DataArray>"]
+    lines.append("</PointData></Piece></ImageData></VTKFile>")
+    with replacing(path) as temporary, open(temporary, "w", encoding="ascii") as stream:
+        stream.writelines(line + "\n" for line in lines)
+
+
+def _csv(land, path):
+    """Rows x, y, then every surface; what is not valid is empty."""
+    names = [n for n, a in land.surfaces.items() if a.shape == land.shape]
+    mesh = np.meshgrid(*land.axes[::-1], indexing="ij")[::-1]
+    columns = [*(m.ravel() for m in mesh), *(land.surfaces[n].ravel() for n in names)]
+    with replacing(path) as temporary, open(temporary, "w", encoding="ascii") as stream:
+        stream.write(",".join([*"xyz"[:land.ndim], *names]) + "\n")
+        stream.writelines(",".join("" if np.isnan(v) else f"{v:.17g}" for v in row) + "\n"
+                          for row in zip(*columns))

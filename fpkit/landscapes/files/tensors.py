@@ -81,7 +81,7 @@ def flatten(tensors: Any, filter_axis: int = 0) -> tuple[np.ndarray, Layout]:
     """
     items = list(tensors.items()) if hasattr(tensors, "items") else [(str(k), t) for k,
                                                                      t in enumerate(tensors)]
-    arrays = [np.asarray(t) for _, t in items]
+    arrays = [as_array(t) for _, t in items]
     for (name, _), a in zip(items, arrays):
         if a.dtype.kind not in "fiub":
             raise TypeError(f"the tensor {name} has type {a.dtype}, expected real numbers.")
@@ -92,6 +92,17 @@ def flatten(tensors: Any, filter_axis: int = 0) -> tuple[np.ndarray, Layout]:
     if not parts:
         raise ValueError("there is no float tensor with at least one axis among the parameters.")
     return np.concatenate(parts), layout
+
+
+def as_array(tensor) -> np.ndarray:
+    """A tensor of NumPy, or of torch wherever it lies and whether or not it has a gradient; half precisions
+    become single."""
+    if hasattr(tensor, "detach"):
+        tensor = tensor.detach().cpu()
+        if str(tensor.dtype) in ("torch.bfloat16", "torch.float16"):
+            tensor = tensor.float()
+        return np.asarray(tensor.numpy())
+    return np.asarray(tensor)
 
 
 def is_list_of_tensors(values):

@@ -11,6 +11,7 @@ NORMAL = 0.6745                      # median of |x| of a normal variable
 ALIKE = (0.9, 1.15)                  # ratio of the estimates of two orders where noise is what they see
 FEWEST = 40                          # differences that make an estimate
 UNCORRELATED = 0.5                   # rank correlation of neighbours below which a noisy surface has no shape
+LEAST = 1e-6                         # of the spread of the losses: less is rounding
 DEPTH = 6.0                          # standard deviations: shallower minima may be noise
 
 
@@ -49,7 +50,10 @@ def noise_of(land) -> Noise:
     """
     loss = np.where(land.valid, land.loss, np.nan)
     four, six = (_from_differences(loss, k) for k in (4, 6))
-    seen = six if ALIKE[0] * four < six < ALIKE[1] * four else 0.0
+    known = land.loss[land.valid]
+    spread = float(np.subtract(*np.quantile(known, [0.75, 0.25]))) if known.size else 0.0
+    rounding = max(LEAST * spread, 8 * np.finfo(float).eps * float(np.abs(known).max(initial=0.0)))
+    seen = six if six > rounding and ALIKE[0] * four < six < ALIKE[1] * four else 0.0
     correlation = _correlation(loss)
     told = land.loss_stderr
     told = 0.0 if told is None or np.shape(told) != land.shape else _median(np.asarray(told)[land.valid])

@@ -167,3 +167,45 @@ def test_the_hessian_of_a_few_parameters_is_found_whole():
 def test_bad_planes_are_refused(make, words):
     with pytest.raises(ValueError, match=words):
         make()
+
+
+# ---- models and tensors of torch, as far as they can be told without it ----
+
+class Tensor:
+    """What fpkit uses of a torch tensor with a gradient: NumPy refuses it, detach() does not."""
+
+    def __init__(self, a):
+        self.a, self.dtype, self.shape = np.asarray(a), "torch.float32", np.shape(a)
+
+    def detach(self):
+        return self
+
+    cpu = detach
+
+    def numpy(self):
+        return self.a
+
+    def __array__(self, *args, **kwargs):
+        raise RuntimeError("Can't call numpy() on Tensor that requires grad.")
+
+
+class Model:
+    def named_parameters(self):
+        return [("weight", Tensor(np.ones((3, 4), "f4"))), ("bias", Tensor(np.zeros(3, "f4")))]
+
+
+def test_models_and_tensors_with_gradients_are_taken_as_they_are():
+    plane = fp.Plane.random(Model(), seed=1)
+    assert plane.n_params == 15 and plane.facts["normalisation"] == "filter"
+    line = fp.Plane.line([Tensor(np.ones(4))], [Tensor(np.arange(4.0))])
+    assert line.ndim == 1 and np.array_equal(line.origin, np.ones(4))
+    with pytest.raises(TypeError, match="torch_parameters"):
+        fp.export_landscape("x.h5", Model(), plane)
+
+
+def test_single_precision_that_spoils_the_eigenvectors_is_refused():
+    H = np.diag(np.r_[5.0, 3.0, 1.0, np.full(20, 0.1)])
+    plane = fp.Plane.hessian(np.zeros(23), gradient=lambda w: (H @ w).astype("f4"))
+    assert plane.facts["eigenvalues"] == pytest.approx([5, 3], rel=1e-3)
+    with pytest.raises(ValueError, match="float64"):
+        fp.Plane.hessian(np.zeros(23), gradient=lambda w: (H @ w + 4e3).astype("f4"))

@@ -167,3 +167,32 @@ def test_what_is_no_surface_is_named_with_what_converts_it(tmp_path, name, head,
     (tmp_path / name).write_bytes(head)
     with pytest.raises(fp.LandscapeFormatError, match=words):
         fp.read_landscape(tmp_path / name)
+
+
+def test_tables_and_image_data_are_written(tmp_path):
+    np.savez(tmp_path / "a.npz", x=X, y=Y, train_loss=LOSS, test_loss=LOSS + 1)
+    land = fp.read_landscape(tmp_path / "a.npz")
+    again = fp.read_landscape(land.save(tmp_path / "b.csv"))
+    assert np.array_equal(again.loss, land.loss) and np.array_equal(again.test_loss, land.test_loss)
+    from xml.etree import ElementTree
+
+    root = ElementTree.parse(land.save(tmp_path / "c.vti")).getroot()
+    assert root[0].attrib["WholeExtent"] == "0 12 0 8 0 0"
+    values = {a.attrib["Name"]: [float(v) for v in a.text.split()] for a in root.iter("DataArray")}
+    assert values["train_loss"] == LOSS.ravel().tolist()
+
+
+def test_plumed_tells_which_angles_close_on_themselves(tmp_path):
+    (tmp_path / "fes.dat").write_text(plumed())
+    assert fp.read_landscape(tmp_path / "fes.dat").periodic == (True, False)
+    assert fp.read_landscape(tmp_path / "fes.dat", periodic="xy").periodic == (True, True)
+
+
+def test_default_temperatures_see_every_low_solution_and_no_blown_up_cell(tmp_path):
+    x = np.linspace(-3, 3, 61)
+    three = np.minimum.reduce([(x + 2) ** 2, 0.02 + x**2, (x - 2) ** 2 + 0.01]) + 0.3 * x[:, None] ** 2
+    blown = np.where(np.abs(x[:, None]) > 0.8, 1e12, three)
+    for loss in (three, blown):
+        np.savez(tmp_path / "a.npz", x=x, y=x, loss=loss)
+        report = fp.analyse(tmp_path / "a.npz", n_paths=4)
+        assert len(report.wells) >= 3 and 1e-3 < report.theta[0] < report.theta[-1] < 2

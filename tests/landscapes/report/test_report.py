@@ -13,6 +13,8 @@ from fpkit.plotting import drawing, landscape_rates, landscapes
 KEYS = {"verdict", "noise", "solutions", "fpkit", "format", "format_version", "landscape", "temperatures",
         "clock", "wells", "thermodynamics", "crossovers", "rates", "start", "dynamics", "agreement", "risk",
         "training", "findings", "answers", "caveats", "warnings"}
+X, Y = np.linspace(-1.5, 1.5, 33), np.linspace(-1, 1, 17)
+LOSS = (X**2 - 1) ** 2 + 0.2 * X + Y[:, None] ** 2
 FIGURES = ("landscape", "disconnectivity", "density", "occupation", "rates", "risk")
 
 
@@ -172,3 +174,34 @@ def test_a_file_in_the_way_is_named(saved, tmp_path):
     (tmp_path / "taken").write_text("")
     with pytest.raises(NotADirectoryError, match="give a folder"):
         saved[0].save(tmp_path / "taken")
+
+
+# ---- the verdict ----
+
+@pytest.mark.parametrize("loss, words", [
+    ((X**2 - 1) ** 2 + 0.2 * X + Y[:, None] ** 2, "2 solutions"), (X**2 + Y[:, None] ** 2, "one solution"),
+    ((X**2 - 1) ** 2 + Y[:, None] ** 2, "does not prefer one of wells 1 and 2"),
+    (X + 2 * Y[:, None], "no minimum inside the box"), (0 * X + 0 * Y[:, None] + 2.0, "is flat"),
+])
+def test_the_verdict_says_in_plain_words_what_the_surface_is(tmp_path, loss, words):
+    write_landscape(tmp_path / "a.h5", X, Y, {"train_loss": loss}, gram=np.eye(2))
+    report = fp.analyse(tmp_path / "a.h5", n_paths=8)
+    assert words in report.verdict() and report.to_dict()["verdict"] == report.verdict()
+    assert repr(report).replace("\n", " ").startswith(report.verdict()[:60])
+    assert "10^" not in report.verdict() and "⁰⁰" not in report.verdict()
+
+
+def test_times_beyond_imagination_are_called_never(tmp_path):
+    deep = {"train_loss": 50 * (X**2 - 1) ** 2 + X + 20 * Y[:, None] ** 2}
+    write_landscape(tmp_path / "a.h5", X, Y, deep, gram=np.eye(2))
+    report = fp.analyse(tmp_path / "a.h5", theta=[0.05], n_paths=8)
+    assert "practically never" in report.verdict() and "practically never" in " ".join(report.answers())
+    assert report.rates[0].log10_mfpt.max() > 100                     # the number stands in the table
+
+
+def test_known_solutions_are_named_and_matched_to_wells(tmp_path):
+    plane = {"kind": "through 3 solutions", "points": [[-1, 0], [1, 0], [9, 9]]}
+    write_landscape(tmp_path / "a.h5", X, Y, {"train_loss": LOSS}, gram=np.eye(2), meta={"plane": plane})
+    report = fp.analyse(tmp_path / "a.h5", n_paths=8)
+    assert [(name, well) for name, _, well in report.solutions] == [("A", 1), ("B", 2)]
+    assert "A lies in well 1" in report.verdict()
