@@ -128,7 +128,7 @@ class SplitOperator:
             line[axis] = slice(None)
             rise, gap = (a[tuple(line)].ravel() for a in (b, jump))
             is_open, i = inside[tuple(line)].ravel(), place[axis]
-            mass = np.exp(np.maximum(rise[i] - rise - jump[place], -700.0))
+            mass = np.exp(np.clip(rise[i] - rise - jump[place], -700.0, 50.0))
             for step in (1, -1):
                 k = i + step
                 while 0 <= k < n and abs(k - i) <= REACH_OF_POLE and is_open[k] and abs(gap[k]) < UNSEEN:

@@ -132,7 +132,7 @@ def in_a_wide_box(rng):
 
 
 def in_a_moving_well(rng):
-    w, amp, theta, n = rng.uniform(0.5, 3), rng.uniform(0.2, 1), 10 ** rng.uniform(-1, 0), int(rng.integers(24, 48))
+    w, amp, theta, n = rng.uniform(0.5, 3), rng.uniform(0.2, 1), 10 ** rng.uniform(-1, 0), int(rng.integers(20, 36))
     L, x0 = amp + 7 * np.sqrt(theta), rng.uniform(-1, 1) * np.sqrt(theta)
     D = fp.FokkerPlanck(fp.Potential(f"(x - {amp}*sin({w}*t))**2/2", t=0.0), theta, fp.Grid([(-L, L)], n))
     t = np.sort(rng.uniform(0.2, 1, 2))
@@ -192,6 +192,16 @@ def behind_a_mask(rng):
                                    for edges, low, x in zip(grid.edges, (c, 0), x0))) for t in times])
 
 
+def between_walls_of_f(rng):
+    """f jumps by 30 to 1e9 theta somewhere inside cells."""
+    low, high, n = rng.uniform(-1.2, -0.4), rng.uniform(0.3, 1.2), int(rng.integers(40, 400))
+    theta, x0 = 10 ** rng.uniform(-0.5, 0.5), rng.uniform(low + 0.1, high - 0.1)
+    V = fp.Potential(f"where(abs(x - ({(low + high) / 2})) < {(high - low) / 2}, 0, {rng.choice([100.0, 1e6, 1e9])})")
+    D, times = fp.FokkerPlanck(V, theta, fp.Grid([(-2, 2)], n)), np.sort(10 ** rng.uniform(-2, 0, 2)) / theta
+    return compared(D.evolve([x0], times), [reflected(D.grid.edges[0], low, high, x0, np.sqrt(2 * theta * t))
+                                            for t in times])
+
+
 def absorbed_outside_a_disc(rng):
     """Survival from the centre: a series of Bessel functions."""
     R, n, times = rng.uniform(0.6, 0.95), int(rng.integers(24, 48)), np.sort(10 ** rng.uniform(-1.5, -0.5, 2))
@@ -203,7 +213,7 @@ def absorbed_outside_a_disc(rng):
 
 KINDS = [ornstein_uhlenbeck, positive_mode, between_mirrors, on_a_ring, dry_friction, bessel_process,
          square_root_diffusion, between_absorbing_ends, released_high_up, in_a_wide_box, in_a_moving_well, in_the_plane,
-         with_a_mobility_tensor, in_space, behind_a_mask, absorbed_outside_a_disc]
+         with_a_mobility_tensor, in_space, behind_a_mask, between_walls_of_f, absorbed_outside_a_disc]
 
 
 def pairs(kind, n):
@@ -213,7 +223,7 @@ def pairs(kind, n):
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_no_true_error_is_beyond_the_stated_one_and_none_is_idle(kind):
-    true, stated = pairs(kind, 4 if kind in (in_space, absorbed_outside_a_disc) else 10).T
+    true, stated = pairs(kind, 4 if kind in (in_space, absorbed_outside_a_disc) else 16).T
     assert np.isfinite(stated).all() and (true <= stated).all(), (true / stated).max()
     assert np.median(stated / true) <= 20
 
@@ -233,26 +243,38 @@ def test_an_error_of_a_clean_order_is_stated_with_its_safety(convergence, order)
     error = 1e-4
     first = np.array([error * (2**order - 1)])
     stated = float(observed_error([first, first * 2**order], convergence)[0]) / error
-    assert SAFETY * (1 - 1e-12) <= stated
-    if 1.2 <= 2**order <= GAINS[convergence][0] and order <= 2:
-        assert stated <= max(1, 4 * 2**order * (2**order - 1) / GAINS[convergence][1]) * SAFETY * (1 + 1e-12)
+    least = GAINS[convergence][0]
+    assert min((2**order - 1) / (least - 1), 1) * SAFETY * (1 - 1e-12) <= stated
+    _, most, distant = GAINS[convergence]
+    if least <= 2**order <= most:
+        assert stated <= max(1, 2**order * (2**order - 1) / distant) * SAFETY * (1 + 1e-12)
 
 
 @pytest.mark.parametrize("case", ["smooth", "kinks", "order 2", "cut cells", "steep"])
 def test_the_error_comes_from_the_differences_of_three_grids(case):
-    """The same numbers from three evolutions by hand; half of them would be seen here."""
+    """The same numbers from three evolutions by hand; one half of them would be seen here."""
     source = "abs(x - 0.1) + y**2" if case == "kinks" else "(x**2 - 1)**2 + y**2 + 0.3*x*y"
-    options = {"mobility": [[1.0, 0.3], [0.3, 0.8]]} if case == "order 2" else {}
     mask = np.ones((32, 48), bool)
     mask[:8, :8] = False
     made = lambda k: fp.FokkerPlanck(
-        fp.Potential(source), 0.02 if case == "steep" else 0.3, fp.Grid(
-            [(-2, 2), (-2, 2)], (32 // k, 48 // k), mask=mask[::k, ::k] if case == "cut cells" else None), **options)
-    found = [made(k).evolve(([-0.8, 0.5], 0.4), [0.2, 1.0], tol=1e-5) for k in (1, 2, 4)]
+        fp.Potential(source), 0.06 if case == "steep" else 0.3,
+        fp.Grid([(-2, 2), (-2, 2)], (32 // k, 48 // k), mask=mask[::k, ::k] if case == "cut cells" else None),
+        mobility=[[1.0, 0.3], [0.3, 0.8]] if case == "order 2" else None)
+    found = [made(k).evolve(([-1.8, 1.5] if case == "steep" else [-0.8, 0.5], 0.4), [0.2, 1.0], tol=1e-5)
+             for k in (1, 2, 4)]
     halved = lambda p: p.reshape(p.shape[0] // 2, 2, p.shape[1] // 2, 2).sum((1, 3))
     for k in range(2):
         fine, middle, coarse = (e.probabilities(k) for e in found)
-        differences = [np.array([np.abs(halved(a) - b).sum()]) for a, b in ((fine, middle), (middle, coarse))]
-        expected = float(observed_error(differences, case)[0])
-        assert expected <= found[0].space_error[k] + 1e-12 and found[0].space_error[k] <= expected + 1e-3 * max(
-            expected, 1e-5) + 1e-7
+        expected = float(observed_error([np.array([np.abs(halved(a) - b).sum()])
+                                         for a, b in ((fine, middle), (middle, coarse))], case)[0])
+        assert min(expected, 2.0) <= found[0].space_error[k] * (1 + 1e-6)
+        assert found[0].space_error[k] < 1.3 * expected + 1e-6
+
+
+def test_the_error_of_the_density_in_the_read_me_covers_the_truth():
+    V, start, times = fp.Potential("(x**2 - 1)**2 + 0.3*x + y**2*(1 + 0.3*x)"), [-1.0, 0.0], [0.1, 0.3, 1.0]
+    made = lambda k: fp.FokkerPlanck(V, 0.1, fp.Grid([(-2, 2), (-2, 2)], (48 * k, 40 * k)))
+    e, fine = made(1).evolve(start, times), made(4).evolve(start, times)
+    for k in range(3):
+        exact = fine.probabilities(k).reshape(48, 4, 40, 4).sum((1, 3))
+        assert np.abs(e.probabilities(k) - exact).sum() <= e.error[k]
