@@ -31,6 +31,7 @@ SAFETY = 2.5
 GAINS = {"smooth": (1.2, 6.0, 64.0), "order 2": (1.2, 3.0, 24.0), "kinks": (2.0, 3.0, 26.0), "poles": (1.2, 3.0, 24.0),
          "varying mobility": (1.2, 1.7, 12.0), "absorbing ends": (1.2, 3.0, 12.0), "cut cells": (1.2, 2.5, 6.0),
          "steep": (1.2, 1.5, 8.0)}
+NARROW, NARROW_SHARE = 2.0, 8.0
 PARTS = {1: 64, 2: 24, 3: 8}               # points an axis at which a mask is looked at in the cells beside its wall
 LEAST_JUMP, HIGH = 3.0, 1e200              # beta times a jump of f between cells that counts as a wall; infinite f
 UNRESOLVED = np.log(2.0)  # log of the nodes' sum of exp(-beta f) over its integral, from which nothing is known
@@ -284,10 +285,20 @@ def _space_error(problem, kind, times, run):
         fine = coarse, second.P
     if not differences:
         return np.full(times.size, np.nan)
-    return np.minimum(observed_error(differences, run.convergence) + run.beside + wall_errors(run), 2.0)
+    return np.minimum(observed_error(differences, run.convergence, is_narrow(run, times)) + run.beside + wall_errors(run), 2.0)
 
 
-def observed_error(differences, convergence):
+def is_narrow(run, times):
+    """True while a point or a Gaussian has not spread over NARROW cells: there no grid is fine yet, and the
+    differences of two may agree by chance."""
+    if run.kind[0] not in ("point", "gaussian"):
+        return False
+    lines, std = run.lines, 0.0 if run.kind[0] == "point" else run.kind[1][1]
+    spread = std**2 + 2 * lines.theta * lines.mobility * np.asarray(times)[:, None]
+    return (spread < (NARROW * lines.grid.h) ** 2).any(1)
+
+
+def observed_error(differences, convergence, narrow=False):
     """Error of the finest grid from the differences to the next ones: SAFETY times the first over the gain
     minus one, the gain seen from one grid to the next but not trusted beyond what `GAINS` says."""
     first = differences[0]
@@ -295,6 +306,7 @@ def observed_error(differences, convergence):
         return SAFETY * first
     second = differences[1]
     least, most, distant = GAINS[convergence]
+    distant = np.where(narrow, min(distant, NARROW_SHARE), distant)
     gain = np.clip(second / np.maximum(first, 1e-300), least, most)
     return SAFETY * np.maximum(first / (gain - 1), second / distant)
 

@@ -66,7 +66,7 @@ class Graph:
         """'band', 'lu' or 'multigrid': what a solve of this size uses."""
         if self.N * self.band <= BAND_ENTRIES:
             return "band"
-        return "lu" if self.N <= (LU_NODES_2D if self.ndim < 3 else LU_NODES_3D) else "multigrid"
+        return "lu" if (LU_NODES_2D if self.ndim < 3 else LU_NODES_3D) >= self.N else "multigrid"
 
     def factors(self, tau):
         """An object whose `solve(r)` gives p for node values r of the whole grid."""

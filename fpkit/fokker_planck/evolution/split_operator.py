@@ -14,7 +14,6 @@ import numpy as np
 from ...core.compilation.kernels import PARALLEL_CELLS
 from ...core.networks import connected_parts
 
-
 UNSEEN = 0.05  # log of a cell's mass over what its nodes see of it, from which it has a pole or a hidden well
 
 REACH_OF_POLE = 8  # cells beside a pole whose masses are completed

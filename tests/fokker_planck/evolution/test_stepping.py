@@ -11,9 +11,9 @@ import pytest
 
 import fpkit as fp
 from fpkit.fokker_planck.evolution import implicit, sweep_kernels
+from fpkit.fokker_planck.evolution.implicit import Graph, ImplicitStep
 from fpkit.fokker_planck.evolution.initial import kind_of, node_start
 from fpkit.fokker_planck.evolution.problem import Problem
-from fpkit.fokker_planck.evolution.implicit import Graph, ImplicitStep
 from fpkit.fokker_planck.evolution.stepping import StepControl
 
 pytestmark = pytest.mark.filterwarnings("ignore::fpkit.ResolutionWarning")       # small grids
