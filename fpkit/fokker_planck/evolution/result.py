@@ -38,8 +38,8 @@ class Evolution:
     time_error, space_error, error : ndarray (n_times,)
         L1 errors of the cell probabilities: of the time steps (the tolerance, or NaN for a fixed number of
         steps), of the grid and the start (from grids of half and a quarter of the cells an axis; NaN where
-        there is none: less than 8 cells on an axis, samples of a landscape), and their sum, NaN where one is not
-        known.
+        there is none: less than 8 cells on an axis, samples of a landscape), and their sum, NaN where one is
+        not known.
     start : ndarray, shape grid.shape
         Cell averages at time 0 (of a function, point values unless time 0 was asked for).
     steps : dict
@@ -104,7 +104,8 @@ class Evolution:
         import h5py
         path = os.fspath(path)
         if not os.path.isfile(path):
-            raise FileNotFoundError(f"{path!r} is not a file; give the name of one that Evolution.save wrote.")
+            raise FileNotFoundError(f"{path!r} is not a file; give the name of one that Evolution.save "
+                                    "wrote.")
         try:
             with h5py.File(path, "r") as file:
                 if file.attrs.get("format") != FORMAT:

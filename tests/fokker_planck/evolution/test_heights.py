@@ -1,4 +1,5 @@
-"""Starts any number of theta above the minimum slide down as they must; nothing that is no density is handed out."""
+"""Starts any number of theta above the minimum slide down as they must; nothing that is no density is handed
+out."""
 import numpy as np
 import pytest
 
@@ -18,13 +19,15 @@ def test_a_release_a_million_theta_up_follows_the_drift(theta):
 
 @pytest.mark.parametrize("options", [{}, {"mobility": [[1.0, 0.2], [0.2, 1.0]]}, {"mobility": [1.0, 2.0]},
                                      {"positive": True}, {"scheme": "scharfetter-gummel"},
-                                     {"absorbing": fp.Ball([4.0, -4.0], 0.5)}, {"mobility": lambda x: 1 + 0 * x[..., 0]}])
+                                     {"absorbing": fp.Ball([4.0, -4.0], 0.5)},
+                                     {"mobility": lambda x: 1 + 0 * x[..., 0]}])
 def test_releases_slide_in_the_plane_with_every_option(options):
     options = dict(options)
     positive = {"tol": 1e-3, "positive": options.pop("positive")} if "positive" in options else {"tol": 1e-3}
     D = fp.FokkerPlanck(fp.Potential("x**2 + y**2"), 1e-3, fp.Grid([(-6, 6), (-6, 6)], (40, 36)), **options)
     e = D.evolve([-5.0, 2.0], [0.1], **positive)
-    M = np.broadcast_to(options.get("mobility", 1.0) if not callable(options.get("mobility")) else 1.0, (2,) * 2) if np.ndim(
+    M = np.broadcast_to(options.get("mobility", 1.0) if not callable(options.get("mobility")) else 1.0,
+                        (2,) * 2) if np.ndim(
         options.get("mobility", 0)) == 2 else np.diag(np.broadcast_to(
             1.0 if callable(options.get("mobility")) else options.get("mobility", 1.0), (2,)))
     w, Q = np.linalg.eig(2 * np.asarray(M, float))
@@ -60,7 +63,8 @@ def test_no_negative_cell_average_is_handed_out_and_what_was_cut_counts():
 def test_cold_coarse_grids_are_refused_or_say_that_they_are_not_resolved():
     rng = np.random.default_rng(5)
     for shape in ((4, 8), (9, 5), (8, 8), (12, 10), (3, 4)):
-        D = fp.FokkerPlanck(fp.Potential("cos(2*pi*x) + cos(2*pi*y)"), 1e-3, fp.Grid([(-1.7, 0.3), (-1.9, 0)], shape))
+        D = fp.FokkerPlanck(fp.Potential("cos(2*pi*x) + cos(2*pi*y)"), 1e-3,
+                            fp.Grid([(-1.7, 0.3), (-1.9, 0)], shape))
         start = rng.uniform([-1.6, -1.8], [0.2, -0.1])
         try:
             e = D.evolve(start, [0.1, 1.0], tol=1e-3)
@@ -75,7 +79,8 @@ def test_cold_coarse_grids_are_refused_or_say_that_they_are_not_resolved():
 def test_without_coarser_grids_the_error_is_not_known():
     D = fp.FokkerPlanck(fp.Potential("x**2"), 1.0, fp.Grid([(-3, 3)], 7))
     assert np.isnan(D.evolve([0.5], [0.1]).error).all()
-    assert np.isnan(fp.FokkerPlanck(fp.Potential("x**2"), 1.0, fp.Grid([(-3, 3)], 64)).evolve([0.5], [0.1], n_steps=4).error).all()
+    assert np.isnan(fp.FokkerPlanck(fp.Potential("x**2"), 1.0,
+                                    fp.Grid([(-3, 3)], 64)).evolve([0.5], [0.1], n_steps=4).error).all()
 
 
 def test_a_point_start_keeps_its_mean_and_variance():
@@ -86,4 +91,4 @@ def test_a_point_start_keeps_its_mean_and_variance():
         p, x = D.evolve([x0], [t], tol=1e-8).probabilities(), D.grid.centres[0]
         mean = (p * x).sum()
         variance = (p * (x - mean) ** 2).sum() - D.grid.h[0] ** 2 / 12
-        assert abs(mean - x0) < 1e-5 and abs(variance / (2 * t) - 1) < 1e-3          # h^2/4 would be up to 0.1
+        assert abs(mean - x0) < 1e-5 and abs(variance / (2 * t) - 1) < 1e-3  # h^2/4 would be up to 0.1
