@@ -17,9 +17,9 @@ def assemble(diffusion, time=0.0, order=4):
     """Lines of `diffusion` at one time.
 
     The rate from a node i along an edge of length h is theta m exp(beta f_i) / (h int exp(beta f)), m the
-    mobility: the flux that Scharfetter and Gummel take, with the integral done for f as it is, by Simpson where
-    beta f changes by less than 1/4, else composite Gauss. On steep edges it is the upwind rate |f'|/h. Order 4
-    needs uniform axes and a constant diagonal mobility; elsewhere the same formulas are of order 2.
+    mobility: the flux that Scharfetter and Gummel take, with the integral done for f as it is, by Simpson
+    where beta f changes by less than 1/4, else composite Gauss. On steep edges it is the upwind rate |f'|/h.
+    Order 4 needs uniform axes and a constant diagonal mobility; elsewhere the same formulas are of order 2.
     """
     grid, potential = diffusion.grid, diffusion.potential
     theta = temperature(diffusion.theta, time)
@@ -42,10 +42,11 @@ def assemble(diffusion, time=0.0, order=4):
     for axis in range(grid.ndim):
         lengths = np.diff(values.x[axis])
         is_ring = grid.periodic[axis]
-        rates = values.edges(axis, 1 / theta, f0, b, theta / float(grid.h[axis]) if grid.is_uniform else theta)
+        rates = values.edges(axis, 1 / theta, f0, b, theta / float(grid.h[axis]) if grid.is_uniform
+                             else theta)
         shape = [n - (1 if a == axis and not is_ring else 0) for a, n in enumerate(grid.shape)]
         forth, back = (c.reshape(shape) for c in rates)
-        if not grid.is_uniform:            # a rate is flux through the face over the width of the cell it leaves
+        if not grid.is_uniform:  # a rate is flux through the face over the width of the cell it leaves
             width = grid.widths[axis].reshape([-1 if a == axis else 1 for a in range(grid.ndim)])
             forth /= np.take(width, np.arange(shape[axis]), axis)
             back /= np.roll(width, -1, axis)[(slice(None),) * axis + (slice(shape[axis]),)]
@@ -70,7 +71,8 @@ def assemble(diffusion, time=0.0, order=4):
         # the correction of order 4 assumes equal edges and one mobility; on other lines it would only cost
         # positivity
         is_uniform_axis = np.ptp(lengths[:-1]) <= 1e-9 * lengths[0]
-        delta.append(lengths**2 / (12 * theta * mobility[axis]) if order == 4 and is_constant and is_uniform_axis
+        delta.append(lengths**2 / (12 * theta * mobility[axis]) if order == 4 and is_constant
+                     and is_uniform_axis
                      else np.zeros(lengths.size))
     return SplitOperator(grid, b, up, down, delta, None, theta, inside, f0, order, typical)
 

@@ -87,9 +87,9 @@ def _rise(F, beta, f0, top):
 
 @njit(**options)
 def _edges(x, shape, axis, is_ring, value, p, numbers, b, rows, up, down):
-    """up_e, down_e = scale exp(b) / int exp(beta (f - f0)) over the edge, b at its first and last node: Simpson
-    where |db| < STEEP in the block, else composite Gauss, with points that crowd at the upper end where the
-    pieces would not do."""
+    """up_e, down_e = scale exp(b) / int exp(beta (f - f0)) over the edge, b at its first and last node:
+    Simpson where |db| < STEEP in the block, else composite Gauss, with points that crowd at the upper end
+    where the pieces would not do."""
     beta, f0, scale = numbers
     d = shape.size
     stop = shape[axis] if is_ring else shape[axis] - 1
@@ -147,7 +147,7 @@ def _edges(x, shape, axis, is_ring, value, p, numbers, b, rows, up, down):
                     acc[k] = scale / (length[k] * (acc[k] + 1e-280))
                     F[k] = exp(left[k] + right[k] - 2 * top[k]) * acc[k]
             for k in range(m):
-                is_down = left[k] > right[k]         # the upper end has the full rate, the lower one the other
+                is_down = left[k] > right[k]  # the upper end has the full rate, the lower one the other
                 up[row * n + start + k] = acc[k] if is_down else F[k]
                 down[row * n + start + k] = F[k] if is_down else acc[k]
 
@@ -179,7 +179,8 @@ def _steep_means(X, F, axis, value, p, numbers, left, right, base, length, top, 
                 acc[k] += weight * exp(F[k])
 
 
-_edge_types = (_vector, _counts, int64, boolean, _value, _vector, types.UniTuple(types.float64, 3), _vector, _vector,
+_edge_types = (_vector, _counts, int64, boolean, _value, _vector, types.UniTuple(types.float64, 3), _vector,
+               _vector,
                _vector)
 
 
@@ -195,7 +196,8 @@ def edge_rates_parallel(x, shape, axis, is_ring, value, p, numbers, b, up, down)
     rows = _rows(shape, axis, is_ring)
     n_jobs = min(rows, 64)
     for job in prange(n_jobs):
-        _edges(x, shape, axis, is_ring, value, p, numbers, b, (job * rows // n_jobs, (job + 1) * rows // n_jobs),
+        _edges(x, shape, axis, is_ring, value, p, numbers, b,
+               (job * rows // n_jobs, (job + 1) * rows // n_jobs),
                up, down)
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ...core.grid import Grid
     from ..discretisation.chain import Chain
 
-LARGEST = 460.0                            # log of the largest rate: sums and products with steps stay in range
+LARGEST = 460.0  # log of the largest rate: sums and products with steps stay in range
 
 
 class ReversibleChain(Protocol):
@@ -76,7 +76,8 @@ def chain_lines(diffusion: ReversibleChain, order=4):
     rates = (I, J, *(np.exp(np.minimum(chain.log_cond - chain.log_mass[k], LARGEST)) for k in (I, J)))
     killing = None
     if chain.log_ground is not None:
-        killing = np.exp(np.where(inside, np.minimum(chain.log_ground + np.where(inside, -chain.log_mass, 0.0),
+        killing = np.exp(np.where(inside,
+                                  np.minimum(chain.log_ground + np.where(inside, -chain.log_mass, 0.0),
                                                      LARGEST), -np.inf))
     inside = None if inside.all() else inside
     fields = _along_axes(grid, *rates)
@@ -106,7 +107,8 @@ def _along_axes(grid, I, J, up, down):
     used = 0
     for axis, n in enumerate(grid.shape):
         is_ring = grid.periodic[axis]
-        fields = np.zeros((2, *(k - (1 if j == axis and not is_ring else 0) for j, k in enumerate(grid.shape))))
+        fields = np.zeros((2, *(k - (1 if j == axis and not is_ring else 0) for j,
+                                k in enumerate(grid.shape))))
         around = [(n - 1, False), (1 - n, True)] if is_ring and n > 2 else []
         for size, is_forth in [(1, True), (-1, False), *around]:
             pick = step[axis] == size

@@ -10,8 +10,9 @@ import numpy as np
 from ...core import checks
 from ...core.results import ResolutionWarning
 from .assembly import space_order
+from .grid_error import STEEPEST, convergence_of, is_narrow, observed_error, regridded, wall_errors
 from .initial import kind_of, node_start
-from .problem import Problem, joined
+from .problem import Problem
 from .result import Evolution
 from .stepping import StepControl
 from .time_dependent import TimeDependentSteps
@@ -22,19 +23,10 @@ if TYPE_CHECKING:
     from .chain_operator import ReversibleChain
 
 LEAST_CELLS = 8                            # of an axis whose grid is halved to see the error
-SAFETY, LEAST_GAIN = 2.5, 1.2              # below that gain from grid to grid nothing converges yet
-# the largest gain that is trusted, and the share of the second difference that the error has at least. A gain
-# that is seen may be that of another, larger part of the error (order 4 beside a kink of order 2), and errors
-# of kinks and cut cells are irregular: they depend on where in a cell the place lies. Measured on random
-# problems with known answers (tests/fokker_planck/evolution/test_stated_errors.py)
-GAINS = {"smooth": (6.0, 64.0), "order 2": (3.0, 24.0), "kinks": (3.2, 28.0), "varying mobility": (1.7, 12.0),
-         "absorbing ends": (3.5, 14.0), "cut cells": (2.5, 6.0), "steep": (1.5, 8.0)}
-PARTS = {1: 64, 2: 24, 3: 8}               # points an axis at which a mask is looked at in the cells beside its wall
-UNRESOLVED = np.log(2.0)  # log of the nodes' sum of exp(-beta f) over its integral, from which nothing is known
-LOST = 1.0              # a space error in L1 from which on the density says nothing
+# log of the nodes' sum of exp(-beta f) over its integral, from which nothing is known
+UNRESOLVED = np.log(2.0)
+LOST = 1.0  # a space error in L1 from which on the density says nothing
 LEAST_POSITIVE_TOL = 1e-5
-STEEPEST = 2.0  # beta |df| between neighbours: there the numerical temperature |f'| h/2 equals theta
-ALIVE = 20.0                               # beta (f - f0) up to which a kink matters
 LIVING = 4.0  # beta (f - f0) up to which most of the density lives (exp(-4) = 0.02)
 
 
@@ -44,13 +36,15 @@ def evolve(diffusion: ReversibleChain, u0: Any, times: ArrayLike, tol: float | N
     """Densities at the given times, from du/dt = theta div[m exp(-beta f) grad(u exp(beta f))].
 
     Split steps of order 4 in space and 2 in time (lines solved without subtraction), then, at times beyond
-    the local relaxation, implicit steps of the whole grid that grow without limit [1]_ [2]_.
+    the local relaxation, implicit steps of the whole grid that grow without limit [1]_ [2]_. Only differences
+    of f between neighbours are used, so that a start any number of theta up slides down as it must.
 
     Parameters
     ----------
     diffusion : FokkerPlanck
     u0 : point (ndim,), (mean, std), array of grid.shape, Field or callable
-        The start. A point is shared among the 2^ndim nearest cell centres so that its mean is exact (its
+        The start. A point, and a Gaussian narrower than 1.5 cells, is shared among the nodes around it so
+        that its moments up to the third are exact (in positive mode and beside masks the mean alone, the
         variance is too large by at most h^2/4 an axis). ``(mean, std)`` is a Gaussian, std one number or one
         an axis. An array or Field holds cell averages, a callable ``density(points)`` takes points (...,
         ndim). The start is normalised to mass one.
@@ -61,8 +55,8 @@ def evolve(diffusion: ReversibleChain, u0: Any, times: ArrayLike, tol: float | N
         mode.
     positive : bool
         Backward Euler on the chain of order 2: no negative value at any step and a relative entropy that
-        never rises, but of order 1 in time (tol below 1e-5 is refused). Otherwise sharp starts may leave
-        negative values of 1e-5 of the peak at early times.
+        never rises, but of order 1 in time (tol below 1e-5 is refused). Otherwise steps that do not resolve a
+        sharp start may leave negative values: these are cut off, and what was cut counts in the error.
     n_steps : int, optional
         This many equal split steps from each time to the next in place of automatic steps; the time error is
         then not known (NaN).
@@ -75,7 +69,9 @@ def evolve(diffusion: ReversibleChain, u0: Any, times: ArrayLike, tol: float | N
     Returns
     -------
     Evolution
-        After Ctrl-C it holds the times reached, and `status` says so.
+        Its error comes from the same evolution on grids of half and a quarter of the cells an axis, 1.3 to
+        1.8 times the work. After Ctrl-C it holds the times reached, and `status` says so; `status` also says
+        when the cells are too wide for the wells.
 
     Examples
     --------
@@ -92,8 +88,10 @@ def evolve(diffusion: ReversibleChain, u0: Any, times: ArrayLike, tol: float | N
     .. [2] R. Alexander, SIAM J. Numer. Anal. 14, 1006 (1977): L-stable implicit Runge-Kutta (SDIRK2).
     """
     times = _times(times)
-    tol = (1e-3 if positive else 1e-6) if tol is None else checks.number("tol", tol, positive=True,
-                                                                         hint="It bounds the L1 error of the time steps; 1e-6 is a good start.")
+    if tol is None:
+        tol = 1e-3 if positive else 1e-6
+    tol = checks.number("tol", tol, positive=True,
+                        hint="It bounds the L1 error of the time steps; 1e-6 is a good start.")
     if tol >= 1:
         raise ValueError(f"tol must be below 1, got {tol:g}: L1 distances of densities are at most 2.")
     if positive and tol < LEAST_POSITIVE_TOL and n_steps is None:
@@ -117,7 +115,8 @@ def evolve(diffusion: ReversibleChain, u0: Any, times: ArrayLike, tol: float | N
         space_error = _space_error(problem, kind, times, run)
     if run.resolution > UNRESOLVED and run.status == "ok" and not problem.is_foreign:
         run.status = ("not resolved: the cell centres see exp(-f/theta) "
-                      f"{np.exp(min(run.resolution, 700.0)):.3g} times off its integral; refine the grid or raise theta")
+                      f"{np.exp(min(run.resolution, 700.0)):.3g} times off its integral; refine the grid or "
+                      "raise theta")
         space_error = np.full(times.size, 2.0)
     lost = np.flatnonzero(space_error >= LOST)
     if lost.size and run.status == "ok":
@@ -152,23 +151,9 @@ class _Run:
         if self.start is None:
             # read properly only when time 0 is asked for; else the node masses say what the start was
             self.start = self.reading.probabilities(self.p, self.masses)[0] if reads_start else self.p.copy()
+        self.has_poles = has_poles
         if not is_second:
             warn_if_coarse(lines)
-            self.convergence = self._convergence(has_poles)
-
-    def _convergence(self, has_poles):
-        """How the error of the grid falls: a key of `GAINS`."""
-        if self.problem.grid.mask is not None or self.problem.absorbing is not None and len(self.lines.shape) > 1:
-            return "cut cells"
-        if steepness(self.lines, self.start) > STEEPEST:
-            return "steep"
-        if callable(self.problem.mobility):
-            return "varying mobility"
-        if has_poles or has_kinks(self.lines):
-            return "kinks"
-        if self.problem.absorbing is not None:
-            return "absorbing ends"
-        return "smooth" if space_order(self.lines) == 4 else "order 2"
 
     def go(self, times, bar):
         s, p = 0.0, self.p
@@ -182,7 +167,8 @@ class _Run:
                 s = t
                 self.keep(p, t)
         except KeyboardInterrupt:
-            self.status = f"interrupted after {self.n_done} of {times.size} times; the last one reached is kept"
+            self.status = (f"interrupted after {self.n_done} of {times.size} times; the last one reached is "
+                           "kept")
         except ArithmeticError as error:
             self.status = f"stopped after {self.n_done} of {times.size} times: {error}"
 
@@ -263,7 +249,8 @@ def _space_error(problem, kind, times, run):
             break
         name, data = kind
         if name == "array":
-            data = np.maximum(_regridded(data * grid.volumes, grid, coarse), 0.0) * coarse.inside / coarse.volumes
+            data = np.maximum(regridded(data * grid.volumes, grid, coarse),
+                              0.0) * coarse.inside / coarse.volumes
         kind = name, data
         try:
             with warnings.catch_warnings():
@@ -276,92 +263,13 @@ def _space_error(problem, kind, times, run):
         if second.n_done < times.size:
             break
         differences.append(np.array([
-            np.abs(_regridded(a.reshape(grid.shape), grid, coarse) - b.reshape(coarse.shape)).sum()
+            np.abs(regridded(a.reshape(grid.shape), grid, coarse) - b.reshape(coarse.shape)).sum()
             for a, b in zip(P, second.P)]))
         fine = coarse, second.P
     if not differences:
         return np.full(times.size, np.nan)
-    return np.minimum(observed_error(differences, run.convergence) + run.beside + wall_errors(run), 2.0)
-
-
-def observed_error(differences, convergence):
-    """Error of the finest grid from the differences to the next ones: SAFETY times the first over the gain
-    minus one, the gain seen from one grid to the next but not trusted beyond what `GAINS` says."""
-    first = differences[0]
-    if len(differences) == 1:
-        return SAFETY * first
-    second = differences[1]
-    most, distant = GAINS[convergence]
-    gain = np.clip(second / np.maximum(first, 1e-300), min(LEAST_GAIN, most), most)
-    return SAFETY * np.maximum(first / (gain - 1), second / distant)
-
-
-def wall_errors(run):
-    """What a mask given by a rule leaves out or takes too much in the cells that its wall cuts, at each time.
-
-    The cells form a staircase, and grids whose steps agree do not see it: twice the probability that stands on
-    the wrong side, for its cells, for all the others and for what moved past the wall. 0 for masks that are arrays of cells.
-    """
-    grid = run.problem.grid
-    if grid.mask is None or grid.has_array_mask:
-        return 0.0
-    inside, ndim = run.problem.diffusion.inside, grid.ndim
-    beside = np.zeros(grid.shape, bool)
-    for axis in range(ndim):
-        for step in (1, -1):
-            beside |= np.roll(inside, step, axis) != inside
-    cells = np.nonzero(beside)
-    offsets = (np.stack(np.meshgrid(*[np.arange(PARTS[ndim])] * ndim), -1).reshape(-1, ndim) + 0.5) / PARTS[ndim]
-    low = np.stack([e[k] for e, k in zip(grid.edges, cells)], -1)
-    width = np.stack([w[k] for w, k in zip(grid.widths, cells)], -1)
-    rule = grid.mask.contains if hasattr(grid.mask, "contains") else grid.mask
-    share = np.asarray(rule(low[:, None] + width[:, None] * offsets), bool).mean(1)
-    wrong = np.where(inside[cells], 1 - share, share) + 0.5 / PARTS[ndim]         # and what lies between
-    out = []
-    for P in run.P[:run.n_done]:
-        u = P.reshape(grid.shape) / grid.volumes
-        near = u.copy()
-        for axis in range(ndim):
-            near = np.maximum(near, np.maximum(np.roll(u, 1, axis), np.roll(u, -1, axis)))
-        out.append(2 * float((near[cells] * grid.volumes[cells] * wrong).sum()))
-    return np.array(out)
-
-
-def has_kinks(lines):
-    """True where the slope of f jumps, between nodes on which the density lives: the second difference there is
-    many times that of the nodes beside it."""
-    b = lines.b if lines.inside is None else np.where(lines.inside, lines.b, np.nan)
-    b = b.reshape(lines.shape)
-    for axis, n in enumerate(lines.shape):
-        if n < 9:
-            continue
-        line = np.moveaxis(b, axis, -1)
-        bend = np.abs(np.diff(line, 2))
-        beside = np.minimum(bend[..., :-4], bend[..., 4:])
-        at = bend[..., 2:-2]
-        with np.errstate(invalid="ignore"):
-            if ((at > 1e-3) & (at > 6 * beside) & (line[..., 3:-3] < ALIVE)).any():
-                return True
-    return False
-
-
-def _regridded(P, grid, coarse):
-    """Cell probabilities on the coarse cells: sums of pairs, or a cubic spline through the cumulative sums
-    where cells are cut."""
-    if all(n == 2 * m for n, m in zip(grid.shape, coarse.shape)):
-        return joined(P, grid.shape)
-    from scipy.interpolate import CubicSpline
-    for axis in range(grid.ndim):
-        below = np.concatenate([np.zeros_like(np.take(P, [0], axis)), np.cumsum(P, axis)], axis)
-        P = np.diff(CubicSpline(grid.edges[axis], below, axis=axis)(coarse.edges[axis]), axis=axis)
-    return P
-
-
-def steepness(lines, P):
-    """Largest mean of |d beta f| between neighbours along an axis where the density P stands."""
-    b, P = lines.b.reshape(lines.shape), P.reshape(lines.shape)
-    return max(float((np.abs(np.gradient(b, axis=axis)) * P).sum()) for axis in range(b.ndim)) if min(
-        b.shape) > 1 else 0.0
+    return np.minimum(observed_error(differences, convergence_of(run), is_narrow(run, times)) + run.beside
+                      + wall_errors(run), 2.0)
 
 
 def warn_if_coarse(lines):
@@ -371,7 +279,7 @@ def warn_if_coarse(lines):
     b = lines.b.reshape(lines.shape)
     if lines.inside is not None:
         b = np.where(lines.inside.reshape(lines.shape), b, np.inf)
-    for axis, n in enumerate(lines.shape):
+    for axis in range(len(lines.shape)):
         for k in range(0, lines.shape[0], 16):                 # slabs: in 3D whole copies are 17 MB each
             slab = b[k:k + 16 + (axis == 0)]
             one, two = (slab[(slice(None),) * axis + (part,)] for part in (slice(None, -1), slice(1, None)))

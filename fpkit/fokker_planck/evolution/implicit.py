@@ -25,8 +25,8 @@ HEAVIEST = 300.0           # log of the largest weight in the norm of the conjug
 
 
 class Graph:
-    """Nodes inside the domain, their edges with the rates both ways and their killing, in an order with a small
-    bandwidth."""
+    """Nodes inside the domain, their edges with the rates both ways and their killing, in an order with a
+    small bandwidth."""
 
     def __init__(self, lines):
         I, J, up, down = lines.edges()
@@ -66,7 +66,7 @@ class Graph:
         """'band', 'lu' or 'multigrid': what a solve of this size uses."""
         if self.N * self.band <= BAND_ENTRIES:
             return "band"
-        return "lu" if self.N <= (LU_NODES_2D if self.ndim < 3 else LU_NODES_3D) else "multigrid"
+        return "lu" if (LU_NODES_2D if self.ndim < 3 else LU_NODES_3D) >= self.N else "multigrid"
 
     def factors(self, tau):
         """An object whose `solve(r)` gives p for node values r of the whole grid."""
@@ -121,7 +121,8 @@ class _Multigrid(_Factors):
     def __init__(self, graph, tau):
         super().__init__(graph)
         if graph.b.max() > HIGHEST:
-            raise ValueError(f"unsplit steps on {graph.N} nodes know beta f up to {HIGHEST:g} above its minimum, got "
+            raise ValueError(f"unsplit steps on {graph.N} nodes know beta f up to {HIGHEST:g} above its "
+                             "minimum, got "
                              f"{graph.b.max():.3g}; mask the heights out or take a coarser grid.")
         self.root = np.exp(-graph.b / 2)
         g, k = tau * np.sqrt(graph.up * graph.down), np.arange(graph.N)
@@ -151,7 +152,8 @@ class ImplicitStep:
         is_order_4 = any((d > 0).any() for d in lines.delta)
         # the norm in which A is symmetric, 1/D, as far up as it is in range
         weight = np.exp(np.minimum(lines.b, HEAVIEST))
-        return ImplicitStep(Graph(lines), lines.operator if is_order_4 and not positive else None, positive, weight)
+        return ImplicitStep(Graph(lines), lines.operator if is_order_4 and not positive else None, positive,
+                            weight)
 
     def _factors(self, tau):
         if tau not in self.kept:

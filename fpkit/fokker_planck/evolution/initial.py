@@ -110,7 +110,8 @@ def _point(point, grid, inside, positive):
     """
     home = np.ravel_multi_index(grid.locate(point), grid.shape)
     if inside is not None and not inside[home]:
-        raise ValueError(f"the start point {point.tolist()} lies outside the domain (masked cell); choose a point "
+        raise ValueError(f"the start point {point.tolist()} lies outside the domain (masked cell); choose a "
+                         "point "
                          "inside.")
     P = np.zeros(grid.n_cells)
     P[home] = 1.0
@@ -120,7 +121,8 @@ def _point(point, grid, inside, positive):
             nodes, index = _extended(grid, axis)
             j = int(np.clip(np.searchsorted(nodes, point[axis], side="right") - 1, 1, nodes.size - 3))
             four = slice(j - width + 1, j + width + 1)
-            shares = np.polynomial.polynomial.polyval(point[axis] - nodes[j], _lagrange(nodes[four] - nodes[j]).T)
+            shares = np.polynomial.polynomial.polyval(point[axis] - nodes[j],
+                                                      _lagrange(nodes[four] - nodes[j]).T)
             p = np.multiply.outer(p, np.bincount(index[four], shares, grid.shape[axis]))
         p = p.ravel()
         if inside is None or not p[~inside].any():
@@ -171,8 +173,8 @@ def _product(data, grid, positive):
 
 
 def _shares(mean, std, grid, axis):
-    """Shares of a narrow Gaussian: its integrals with the cubic through four nodes, exact in its moments up to
-    the third."""
+    """Shares of a narrow Gaussian: its integrals with the cubic through four nodes, exact in its moments up
+    to the third."""
     nodes, index = _extended(grid, axis)
     low, high = grid.bounds[axis]
     out = np.zeros(grid.shape[axis])

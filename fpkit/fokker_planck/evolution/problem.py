@@ -70,8 +70,8 @@ class Problem:
         if self.is_split:
             lines = assemble(self, time, order)
             if self._of_masses is None or self.is_moving:
-                # masses come in one compiled pass, where that is good enough for the sum and nothing better is
-                # there already
+                # masses come in one compiled pass, where that is good enough for the sum and nothing better
+                # is there already
                 self._wait, self._of_masses = (time, lines), None
             return lines
         return chain_lines(self.frozen(time), order)
@@ -92,7 +92,8 @@ class Problem:
             with np.errstate(divide="ignore"):
                 logs = np.log(joined(np.exp(logs - top), self.parent.grid.shape)).ravel() + top
             found = np.where(np.asarray(self.diffusion.inside).ravel(), logs, -np.inf), f0, None
-        elif self._wait is not None and self._wait[0] == time and "_cell_masses" not in self.diffusion.__dict__:
+        elif (self._wait is not None and self._wait[0] == time
+              and "_cell_masses" not in self.diffusion.__dict__):
             found = self._quick_masses(self._wait[1], time)
         if found is None:
             frozen = self.frozen(time)

@@ -53,7 +53,8 @@ class Reconstruction:
         for axis in range(len(lines.shape)):
             out = np.empty_like(u) if spare is None else spare
             (cell_mean_parallel if lines.is_parallel else cell_mean)(
-                u, b, W, self.jump, self.is_free, lines.x[axis], lines.grid.widths[axis], lines.periodic[axis],
+                u, b, W, self.jump, self.is_free, lines.x[axis], lines.grid.widths[axis],
+                lines.periodic[axis],
                 lines._block(axis), out)
             u, spare = out, u if axis else None                  # the argument itself stays as it is
         return u
@@ -102,7 +103,8 @@ class Reconstruction:
         return P
 
     def node_values(self, P):
-        """Node probabilities p >= 0 whose reading is P to order 4: p = q^2 / mean(q), q = P without the jump."""
+        """Node probabilities p >= 0 whose reading is P to order 4: p = q^2 / mean(q), q = P without the
+        jump."""
         # in free cells what matters is p itself, what does not is in equilibrium with its neighbours
         jump = np.where(self.is_free & (P > LEAST_START), 0.0, self.jump)
         q = P.copy() if self.lines.nodes_are_cells else P * np.exp(-jump)

@@ -38,8 +38,8 @@ def _factors(x, width, is_ring, n):
 
 @njit(**options)
 def _carried(u, rise, here):
-    """W at a node times v at a neighbour that lies `rise` higher. What stands on a cliff above a narrow well is
-    not in equilibrium with it: no more than the larger of both is taken over."""
+    """W at a node times v at a neighbour that lies `rise` higher. What stands on a cliff above a narrow well
+    is not in equilibrium with it: no more than the larger of both is taken over."""
     value = u * exp(rise if rise < 700.0 else 700.0)
     return min(value, max(here, u)) if rise > 2.0 else value
 
@@ -75,7 +75,8 @@ def _means(U, b, W, jump, is_free, T, is_ring, block, rows, out):
             linear = here
             if abs(steep) <= 2.0:
                 if W.size > 1 and max(b[up], b[down]) - b[m] <= 2.0:
-                    linear += high * (U[up] * (W[m] / W[up]) - here) + low * (U[down] * (W[m] / W[down]) - here)
+                    linear += high * (U[up] * (W[m] / W[up]) - here) + low * (U[down] * (W[m] / W[down])
+                                                                              - here)
                 else:
                     linear += high * (_carried(U[up], b[up] - b[m], here) - here)
                     linear += low * (_carried(U[down], b[down] - b[m], here) - here)
@@ -87,9 +88,9 @@ def _means(U, b, W, jump, is_free, T, is_ring, block, rows, out):
             value = here * np.exp(-size)             # no slope: the node's own value stands for the cell
             if here > 0 and U[up] > 0 and U[down] > 0:
                 ratio = np.log(U[up] / U[down]) * per
-                # u lies between its neighbours (rounding far up a wall must not be carried down it), except in
-                # equilibrium, where v hardly rises and the cell holds its Gibbs mass times v however narrow
-                # the well is
+                # u lies between its neighbours (rounding far up a wall must not be carried down it), except
+                # in equilibrium, where v hardly rises and the cell holds its Gibbs mass times v however
+                # narrow the well is
                 bound = np.log(max(here, U[up], U[down]) / here)
                 even = max(0.0, 1.0 - abs(ratio - steep))
                 if even > 0 and size > bound:
@@ -106,18 +107,21 @@ def cell_mean(U, b, W, jump, is_free, x, width, is_ring, block, out):
     From the parabola through three nodes and the slope of log W, the change of b = beta f per cell being
     clipped at one: mean = v + (w^2/24) v'' + (w^2/12) (log W)' v'. Beyond, with both v and W as exponentials.
     jump: log of a cell's Gibbs mass over that of its node. W may be given where it
-    is in range, else it has size 1. A neighbour outside the domain (b >= OUTSIDE) counts as a wall (v' = 0). Free cells take the plain mean of U.
-    x: n + 1 node positions (the last one a period on), width: n cell widths.
+    is in range, else it has size 1. A neighbour outside the domain (b >= OUTSIDE) counts as a wall (v' = 0).
+    Free cells take the plain mean of U. x: n + 1 node positions (the last one a period on), width: n cell
+    widths.
     """
     n = block[1]
     _means(U, b, W, jump, is_free, _factors(x, width, is_ring, n), is_ring, block, (0, block[0] * n), out)
 
 
-@kernel(types.void(_vector, _vector, _vector, _vector, _flags, _vector, _vector, boolean, _block, _vector), parallel=True)
+@kernel(types.void(_vector, _vector, _vector, _vector, _flags, _vector, _vector, boolean, _block, _vector),
+        parallel=True)
 def cell_mean_parallel(U, b, W, jump, is_free, x, width, is_ring, block, out):
     n = block[1]
     T = _factors(x, width, is_ring, n)
     rows = block[0] * n
     n_jobs = min(rows, 64)
     for job in prange(n_jobs):
-        _means(U, b, W, jump, is_free, T, is_ring, block, (job * rows // n_jobs, (job + 1) * rows // n_jobs), out)
+        _means(U, b, W, jump, is_free, T, is_ring, block, (job * rows // n_jobs, (job + 1) * rows // n_jobs),
+               out)

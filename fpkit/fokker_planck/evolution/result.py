@@ -39,14 +39,15 @@ class Evolution:
         E - theta S in the units of f; sum P log(P/Gibbs); half the L1 distance to `gibbs`.
     time_error, space_error, error : ndarray (n_times,)
         L1 errors of the cell probabilities: of the time steps (the tolerance, or NaN for a fixed number of
-        steps), of the grid (from a grid of half the cells an axis; NaN where there is none), and their sum
-        without what is not known.
+        steps), of the grid and the start (from grids of half and a quarter of the cells an axis; NaN where
+        there is none: less than 8 cells on an axis, samples of a landscape), and their sum, NaN where one is
+        not known.
     start : ndarray, shape grid.shape
-        Cell averages at time 0; point values unless they were given or time 0 was asked for.
+        Cell averages at time 0 (of a function, point values unless time 0 was asked for).
     steps : dict
         Numbers of split and coupled steps, of refused ones, of factorisations and solves.
     status : str
-        "ok", or a sentence that says why the last times are missing.
+        "ok", or a sentence: why the last times are missing, or that the grid does not resolve the wells.
     inputs : dict
         What made it: potential, params, theta, mobility, scheme, tol, start, ...
     """
@@ -69,9 +70,8 @@ class Evolution:
 
     @property
     def error(self) -> np.ndarray:
-        """Time error plus space error, (n_times,); NaN when neither is known."""
-        both = np.stack([self.time_error, self.space_error])
-        return np.where(np.isnan(both).all(0), np.nan, np.nansum(both, axis=0))
+        """Time error plus space error, (n_times,); NaN where one is not known."""
+        return self.time_error + self.space_error
 
     def field(self, k: int = -1) -> Field:
         """Density at times[k] as a Field of cell averages."""

@@ -1,9 +1,9 @@
 """The reversible chain of a grid axis by axis, in rates, and steps split into lines.
 
 This is the evolution scheme of order 4 (NUMERICS of the project, "line quadrature, point masses, order-4
-mass"): every axis shares the node masses D = exp(-beta f), so that axes split without cross terms and sum p is
-kept by every sub-step. Only the rates c/D of the edges are held: no exponential of f itself, so that no height
-is out of range.
+mass"): every axis shares the node masses D = exp(-beta f), so that axes split without cross terms and sum p
+is kept by every sub-step. Only the rates c/D of the edges are held: no exponential of f itself, so that no
+height is out of range.
 """
 from __future__ import annotations
 
@@ -71,11 +71,13 @@ class SplitOperator:
         return D
 
     def take_cell_masses(self, jump):
-        """Nodes at a pole or in a well that no neighbour sees take the mass of their cell; True if there are any.
+        """Nodes at a pole or in a well that no neighbour sees take the mass of their cell; True if there are
+        any.
 
-        Point masses are the better ones wherever drift matters. But a pole x^-0.8 at a wall, or a well narrower
-        than a cell, holds several times what its node says. In one dimension any node that lies below its
-        neighbours may be one, in more only those at a wall, where the rates along it keep their ratios.
+        Point masses are the better ones wherever drift matters. But a pole x^-0.8 at a wall, or a well
+        narrower than a cell, holds several times what its node says. In one dimension any node that lies
+        below its neighbours may be one, in more only those at a wall, where the rates along it keep their
+        ratios.
 
         Parameters
         ----------
@@ -96,7 +98,7 @@ class SplitOperator:
             lowest.append((rises[0] >= 0) & (rises[1] >= 0))
             is_pole |= lowest[-1] & (closed[0] | closed[1] | (len(self.shape) == 1))
             slope = np.minimum(np.abs(rises[0] - rises[1]) / np.where(closed[0] | closed[1], 1, 2), 1.0)
-            seen += slope**2 / 24                                # log of the mean of exp(slope x) over the cell
+            seen += slope**2 / 24  # log of the mean of exp(slope x) over the cell
         gain = np.where(is_pole & inside & (np.abs(jump - seen) > UNSEEN), jump, 0.0)
         if not gain.any():
             return False
@@ -127,7 +129,7 @@ class SplitOperator:
             line[axis] = slice(None)
             rise, gap = (a[tuple(line)].ravel() for a in (b, jump))
             is_open, i = inside[tuple(line)].ravel(), place[axis]
-            mass = np.exp(np.maximum(rise[i] - rise - jump[place], -700.0))
+            mass = np.exp(np.clip(rise[i] - rise - jump[place], -700.0, 50.0))
             for step in (1, -1):
                 k = i + step
                 while 0 <= k < n and abs(k - i) <= REACH_OF_POLE and is_open[k] and abs(gap[k]) < UNSEEN:
@@ -183,7 +185,8 @@ class SplitOperator:
             self.sweep(p, 1, dt, mode)
         elif self.is_plain:
             from .sweep_kernels import planes_parallel
-            planes_parallel(p, *(tuple(part[1:]) for part in (self.up, self.down, self.delta)), self.shape, dt,
+            planes_parallel(p, *(tuple(part[1:]) for part in (self.up, self.down, self.delta)), self.shape,
+                            dt,
                             mode, self.is_capped)
         else:
             self.sweep(p, 1, dt / 2, mode)

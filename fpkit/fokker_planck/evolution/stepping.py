@@ -136,10 +136,8 @@ class StepControl:
             self.dt = max(self.dt, dt * factor) if dt < self.dt and factor > 0.5 else dt * max(factor, 0.5)
         self.stalled = 0 if factor > 1.3 and not is_slow else self.stalled + 1
         now = min(self.dt, cap)
-        if self.stalled >= 3 and not self.is_exact_in_lines and (is_slow
-                                                                 or s
-                                                                 >= self.retry) and (self.horizon - s
-                                                                                     - dt) / now > 5 * self.price:
+        is_held_back = self.stalled >= 3 and not self.is_exact_in_lines and (is_slow or s >= self.retry)
+        if is_held_back and (self.horizon - s - dt) / now > 5 * self.price:
             self._switch(now, is_slow)
         return p, s + dt
 
@@ -198,7 +196,8 @@ class StepControl:
         factor = factor if factor > 1.42 else 1.0 if factor > 0.9 else 0.75
         self.dt = max(self.dt, dt * factor) if dt < self.dt and factor >= 1 else dt * factor
         self.stalled += 1
-        if self.lines.is_split and self.stalled >= 3 and factor <= 1.0 and self.dt < self.price * self.split_dt:
+        is_split = self.lines.is_split and self.stalled >= 3
+        if is_split and factor <= 1.0 and self.dt < self.price * self.split_dt:
             # accuracy and not the splitting holds the step back: go on with the cheaper kind, and look again
             # later
             self.is_coupled, self.dt, self.stalled = False, self.split_dt, 0
@@ -236,11 +235,11 @@ def first_step(lines):
 
 
 def slopes(lines):
-    """theta mobility |grad beta f|^2 on the nodes (N,) and the time of free diffusion across the shortest of the
-    mean chords.
+    """theta mobility |grad beta f|^2 on the nodes (N,) and the time of free diffusion across the shortest of
+    the mean chords.
 
-    Beyond two theta a cell the rate |grad beta f| |grad f| stops at that of the grid, 2 |f'|/h: a density that
-    slides relaxes as it passes from cell to cell.
+    Beyond two theta a cell the rate |grad beta f| |grad f| stops at that of the grid, 2 |f'|/h: a density
+    that slides relaxes as it passes from cell to cell.
     """
     b, shape = lines.b.reshape(lines.shape), lines.shape
     total, across = np.zeros(shape), np.inf

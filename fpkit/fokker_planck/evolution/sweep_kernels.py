@@ -7,16 +7,16 @@ D_j/6), delta = h^2/(12 theta) (order 4) or 0 (order 2). A step solves (M + tau 
 Everything is written with the rates up = c/D_i and down = c/D_j of an edge from i to j: mu = c l with l =
 min(delta, 1/(6 up), 1/(6 down)), and the matrix has the rates (tau - l) up and (tau - l) down. So only
 differences of f along an edge are ever seen, and a release from any height slides down as it must. Star-mesh
-elimination (GTH) carries the excess of each node over its D explicitly: e' = 1 + e down/(e + up), so the sum of
-p is kept to rounding at any tau and no diagonal is ever formed.
+elimination (GTH) carries the excess of each node over its D explicitly: e' = 1 + e down/(e + up), so the sum
+of p is kept to rounding at any tau and no diagonal is ever formed.
 
 The lane loops vectorise only as they stand: division without checks (error_model="numpy"), min as a
 conditional expression, one flat buffer with constant offsets (more arrays exceed LLVM's alias checks) and a
 lane count known at run time only (a constant one is unrolled before the vectoriser sees it).
 
-Below stand lines of any kind: periodic, with killing, and the operator D M^-1 K D^-1 of a line; one at a time,
-so slower. On a ring, eliminating node k joins its neighbour k + 1 to the last node, so the two rates of one
-extra edge are carried along; killing adds tau times its rate to the excess.
+Below stand lines of any kind: periodic, with killing, and the operator D M^-1 K D^-1 of a line; one at a
+time, so slower. On a ring, eliminating node k joins its neighbour k + 1 to the last node, so the two rates of
+one extra edge are carried along; killing adds tau times its rate to the excess.
 """
 import math
 
@@ -227,7 +227,8 @@ def sweep_parallel(P, up, down, delta, block, dt, mode, is_capped):
                 is_capped)
 
 
-@kernel(types.void(_vector, types.UniTuple(_vector, 2), types.UniTuple(_vector, 2), types.UniTuple(_vector, 2),
+@kernel(types.void(_vector, types.UniTuple(_vector, 2), types.UniTuple(_vector, 2),
+                   types.UniTuple(_vector, 2),
                    _block, types.float64, int64, boolean), parallel=True)
 def planes_parallel(P, ups, downs, deltas, shape, dt, mode, is_capped):
     """Half a step along the middle axis, a step along the last and half a step along the middle one, plane by

@@ -114,35 +114,6 @@ class Piece:
                 raise ValueError(f"the potential has a pole near {end:.6g}: paths reach it, but their mean "
                                  "time is infinite there; take that place out with Grid(..., mask=...).")
 
-    def resolved(self, evaluated):
-        """`evaluated(piece)` with panels that are `unresolved`, on steep lines only, cut until none is."""
-        piece = self
-        if self.panels.is_steep:
-            piece = replace(self, panels=self.panels.refined_at_ends(self.function))
-        for _ in range(MOST_CUTS):
-            found = evaluated(piece)
-            if not piece.panels.is_steep or not found.unresolved.any():
-                return found
-            piece = replace(piece, panels=piece.panels.halved(found.unresolved, piece.function))
-        raise ValueError("f/theta is too steep and too rough for an answer here; narrow the grid, or raise "
-                         "theta.")
-
-    def refuse_infinite(self):
-        """Masses that are infinite where the answer needs them finite."""
-        for law, label, end in zip(self.panels.powers, (self.left, self.right), self.panels.edges[[0, -1]]):
-            if law is None:
-                continue
-            if label is None and law.mass < INTEGRABLE:
-                raise ValueError(f"the potential has a pole near {end:.6g}: exp(-f/theta) has no finite "
-                                 "integral "
-                                 "there, so paths stay for ever; make that end part of the region, "
-                                 "absorbing, or "
-                                 "take it out with Grid(..., mask=...).")
-            if label is not None and law.mass + law.resistance < INTEGRABLE - 1:
-                raise ValueError(f"the potential has a pole near {end:.6g}: paths reach it, but their mean "
-                                 "time "
-                                 "is infinite there; take that place out with Grid(..., mask=...).")
-
 
 @dataclass(frozen=True, eq=False)
 class MarkedInterval:

@@ -206,7 +206,7 @@ def test_a_moving_well_carries_the_density_with_it():
 def test_equilibrium_is_exact_however_narrow_the_wells_are():
     D = plane(25, theta=0.02)
     assert D.evolve(D.gibbs, [1.0, 1e6], tol=1e-3).distance.max() < 1e-12
-    D = plane(25, theta=0.005)                                          # f changes by hundreds of theta a cell
+    D = plane(25, theta=0.005)  # f changes by hundreds of theta a cell
     assert D.evolve(D.gibbs, [1.0, 1e6], tol=1e-3).distance.max() < 1e-4
 
 
