@@ -30,7 +30,8 @@ def test_errors_between_the_nodes_are_kept_and_not_idle_in_one_dimension(ask):
         log, relative, _ = chain.rule.logs(points)
         true = np.abs(np.expm1(log - truth))
         assert (true <= relative + 1e-12).all()
-        assert np.mean((relative < 30 * true) | (relative < 1e-6)) > 0.85         # measured: 0.90
+        # measured: 0.90 with a safety of 4, which half of these bounds stood for
+        assert np.mean((relative < 60 * true) | (relative < 2e-6)) > 0.85
 
 
 def test_polynomials_have_order_six_and_know_their_error():
