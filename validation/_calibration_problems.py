@@ -803,7 +803,7 @@ def rate_of_landscape(rng):
 KINDS = {
     "densities": ([density_of_harmonic, density_in_wells, density_at_corner, density_at_pole, density_free,
                    gibbs_cells, density_of_harmonic, density_in_wells, gibbs_cells], 170, 14, None),
-    "probabilities": ([cut_wall, probability_of_set, probability_of_set], 80, 9, None),
+    "probabilities": ([cut_wall, probability_of_set, probability_of_set], 80, 24, None),
     "free energies": ([free_energy_of_set, free_energy_of_way], 50, 12, None),
     "passage": ([passage_on_line, passage_from_disc, passage_at_angle, committor_somewhere], 110, 12, None),
     "spectra": ([gap_of_wells, gap_of_wells, gap_of_shape], 70, 10, None),

@@ -193,11 +193,12 @@ BUGS += bugs_of("langevin/first_passage/results.py", "tests/langevin/first_passa
                 ("a rate's interval is that of the time", "1 / self.interval[1], (1 / self.interval[0]",
                  "self.interval[1], (1 / self.interval[0]"))
 # ---- landscapes ----
-BUGS += bugs_of("landscapes/analysis/kinetics.py", "tests/landscapes/analysis",
+BUGS += bugs_of("landscapes/analysis/kinetics.py", "tests/landscapes/analysis/test_kinetics.py",
              ("decade errors of landscape rates are halved", "\nSAFETY = 2.0", "\nSAFETY = 1.0"))
-BUGS += bugs_of("landscapes/surface/harmonic.py", "tests/landscapes",
+BUGS += bugs_of("landscapes/surface/harmonic.py", "tests/landscapes/surface",
              ("theta/2 log det is taken as theta log det", "- fit.log_det / 2)", "- fit.log_det)"))
-BUGS += bugs_of("landscapes/analysis/thermodynamics.py", "tests/landscapes/analysis",
+BUGS += bugs_of("landscapes/analysis/thermodynamics.py",
+                "tests/landscapes/analysis/test_kinetics.py tests/landscapes/analysis/test_analyse.py",
                 ("theta/2 log det across the plane is taken as theta", "theta / 2 * land.logdet_perp",
                  "theta * land.logdet_perp"), ("the entropy of a well without the temperature",
                                                "(energy - free) / thetas[:, None]", "(energy - free)"))

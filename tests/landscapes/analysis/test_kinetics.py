@@ -211,8 +211,8 @@ def test_quadratic_fits_are_exact_for_quadratics():
             and fit.point == pytest.approx(c, abs=1e-12) and fit.value == pytest.approx(0.5))
     assert fit.error < 1e-9 and fit.index == 0
     F, error = harmonic_free_energy(fit, 0.01)
-    assert pytest.approx(0.5 - 0.01
-                         * np.log(2 * np.pi * 0.01 / np.sqrt(np.linalg.det(H)))) == F and error < 1e-10
+    assert pytest.approx(0.5
+                         - 0.01 * np.log(2 * np.pi * 0.01 / np.sqrt(np.linalg.det(H)))) == F and error < 1e-10
     assert quadratic_fit(land, (0, 3))[0] is None and "end" in quadratic_fit(land, (0, 3))[1]
 
 
@@ -330,3 +330,32 @@ def test_a_ring_of_angles_refines_onto_its_own_samples():
 def test_a_merge_tree_on_a_ring_joins_across_the_seam():
     loss = np.array([0.0, 2.0, 5.0, 1.0, 3.0, 0.5])
     assert len(merge_tree(loss)) == 3 and len(merge_tree(loss, wraps=(True,))) == 2
+
+
+def test_the_decades_that_a_rate_may_be_off_follow_from_its_refinements():
+    """The last linear step and the distance from the samples together, or twice the step to the smooth rule."""
+    from fpkit.landscapes.analysis.kinetics import SMOOTH, _refinement_error
+
+    steps = lambda smooth: {k: np.array([v]) for k, v in ((1, 0.0), (2, 0.1), (4, 0.12), (SMOOTH, smooth))}
+    assert _refinement_error(steps(0.01)) == pytest.approx(0.02 + 0.12)
+    assert _refinement_error(steps(-0.2)) == pytest.approx(0.4)
+    assert np.isnan(_refinement_error({1: np.array([0.0])})).all()
+
+
+def test_directions_across_the_plane_weigh_wells_by_their_width():
+    """Two mirror-image wells, one with log det of log 9 across the plane: 1/sqrt(9) of the other's weight."""
+    from fpkit.landscapes.analysis.thermodynamics import thermodynamics
+    from fpkit.landscapes.surface.landscape import Landscape
+    from fpkit.landscapes.surface.wells import find_wells
+
+    x, y = np.linspace(-1.6, 1.6, 33), np.linspace(-0.8, 0.8, 17)
+    loss = (x**2 - 1) ** 2 + y[:, None] ** 2
+    valid = np.ones(loss.shape, bool)
+    narrow = np.broadcast_to(np.where(x > 0, np.log(9.0), np.where(x < 0, 0.0, np.log(3.0))), loss.shape)
+    land = Landscape("a", "train_loss", (x, y), loss, {"train_loss": loss}, {}, valid, ~valid, ~valid,
+                     logdet_perp=np.array(narrow))
+    wells, basins = find_wells(land, land.merge_tree(), 0.02)
+    found = thermodynamics(land, wells, basins, [0.02, 0.05])
+    right = next(k for k, w in enumerate(wells) if w.x[0] > 0)
+    for share in found.across:
+        assert share[right] / share[1 - right] == pytest.approx(1 / 3, rel=0.02)
