@@ -69,9 +69,9 @@ def evolve(diffusion: ReversibleChain, u0: Any, times: ArrayLike, tol: float | N
     Returns
     -------
     Evolution
-        Its error comes from the same evolution on grids of half and a quarter of the cells an axis, 1.3 to
-        1.8 times the work. After Ctrl-C it holds the times reached, and `status` says so; `status` also says
-        when the cells are too wide for the wells.
+        Its error comes from the same evolution on grids of half and a quarter of the cells an axis: 2 times
+        the work in one dimension, 1.25 in two, 1.15 in three. After Ctrl-C it holds the times reached, and
+        `status` says so; `status` also says when the cells are too wide for the wells.
 
     Examples
     --------

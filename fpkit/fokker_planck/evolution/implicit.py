@@ -20,6 +20,7 @@ LU_NODES_2D, LU_NODES_3D = 512**2, 22**3
 MAX_FACTORS = 3
 # half the fill
 LU_OPTIONS = dict(permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options=dict(SymmetricMode=True))
+IN_RANGE = 600.0           # beta (f - f0) up to which exp(-beta f) and products with rates are in range
 HIGHEST = 1000.0           # beta (f - f0) up to which the multigrid's symmetric form, p exp(b/2), is in range
 HEAVIEST = 300.0           # log of the largest weight in the norm of the conjugate residuals
 
@@ -38,6 +39,7 @@ class Graph:
         place = np.full(lines.b.size, -1)
         place[self.ids] = np.arange(self.ids.size)
         self.N, self.b = self.ids.size, lines.b[self.ids]
+        self.volumes = 1.0 if lines.volumes is None else lines.volumes[self.ids]
         self.I, self.J = place[I], place[J]
         self.killing = None if lines.killing is None else lines.killing[self.ids]
         self.band = int(np.abs(self.I - self.J).max()) if I.size else 1
@@ -97,7 +99,8 @@ class _Band(_Factors):
         self.forth, self.back = (np.bincount(at, tau * np.where(is_forth == k, graph.up, graph.down),
                                              graph.N * b).reshape(graph.N, b) for k in (True, False))
         self.pivot = np.empty(graph.N)
-        band_factors(self.forth, self.back, graph.excess(tau), self.pivot)
+        mass = np.exp(-graph.b) * graph.volumes if graph.b.max() < IN_RANGE else np.zeros(1)
+        band_factors(self.forth, self.back, mass, graph.excess(tau), self.pivot)
 
     def solved(self, y):
         from ..solvers.band_kernels import band_solve

@@ -217,10 +217,13 @@ class StepControl:
         return self._price
 
     def _difference(self, one, two):
-        return float(np.abs(one - two).sum()) / (2**self.order - 1)
+        error = float(np.abs(one - two).sum()) / (2**self.order - 1)
+        if not np.isfinite(error):
+            raise ArithmeticError("the time steps left the range of numbers; refine the grid or raise theta")
+        return error
 
     def _ratio(self, allowed, error):
-        return (allowed / max(error, 1e-300)) ** (1 / (self.order + 1)) if np.isfinite(error) else 0.0
+        return (allowed / max(error, 1e-300)) ** (1 / (self.order + 1))
 
     def _taken(self, one, two):
         return two if self.positive else two + (two - one) / (2**self.order - 1)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from .stepping import MAX_GROWTH, Counts, StepControl, allowed_step, first_step
 
 KEPT = 4                                   # chains of recent moments: one step, its two halves, the reading
@@ -51,9 +49,9 @@ class TimeDependentSteps(StepControl):
             dt = left / n if n < 4 else self.dt
             one = self._take(p, s, dt)
             two = self._take(self._take(p, s, dt / 2), s + dt / 2, dt / 2)
-            error = float(np.abs(one - two).sum()) / (2**self.order - 1)
+            error = self._difference(one, two)
             allowed = allowed_step(self.tol, "euler" if self.positive else "strang")
-            ratio = (allowed / max(error, 1e-300)) ** (1 / (self.order + 1)) if np.isfinite(error) else 0.0
+            ratio = self._ratio(allowed, error)
             if not error <= allowed:
                 self.dt = dt * max(0.2, 0.9 * ratio)
                 self.counts.rejected += 1

@@ -10,18 +10,24 @@ REGROUPED = special.SAFE | {"reassoc"}
 indices_1d = types.Array(types.int32, 1, "C")
 
 
-@kernel(types.void(numbers_2d, numbers_2d, numbers_1d, numbers_1d), fastmath=REGROUPED)
-def band_factors(forth, back, excess, pivot):
+@kernel(types.void(numbers_2d, numbers_2d, numbers_1d, numbers_1d, numbers_1d), fastmath=REGROUPED)
+def band_factors(forth, back, mass, excess, pivot):
     """Star-mesh (GTH) elimination of a graph whose rates lie in a band, in place and without subtraction.
 
     forth, back (N, b): rates between k and k + 1 + j, there and back; excess (N,): what a node has beyond the
     sum of its rates. Afterwards forth[k, j] = share of node k that goes to k + 1 + j, back[k, j] = what node k
     takes over of k + 1 + j, pivot = 1/(sum of the rates + excess). The last rows must hold zeros beyond N.
+    mass (N,): stationary masses
+    where they are in range, so that the way back follows from the way there at half the work; else of size 1.
     """
     N, b = forth.shape
+    is_in_range = mass.size > 1
     for k in range(N):
         m = min(b, N - 1 - k)
         out, home = forth[k], back[k]
+        if is_in_range:
+            for j in range(m):
+                home[j] = out[j] * (mass[k] / mass[k + 1 + j])
         s = excess[k]
         for j in range(m):
             s += out[j]
@@ -34,7 +40,9 @@ def band_factors(forth, back, excess, pivot):
                 ahead, behind = out[i + 1:m], home[i + 1:m]
                 for j in range(further.size):
                     further[j] += y * ahead[j]
-                    nearer[j] += x * behind[j]
+                if not is_in_range:
+                    for j in range(further.size):
+                        nearer[j] += x * behind[j]
                 excess[k + 1 + i] += y * excess[k]
         for j in range(m):
             out[j] *= s
