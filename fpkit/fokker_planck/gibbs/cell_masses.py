@@ -37,7 +37,7 @@ POLE_DEPTH, POLE_DROP = 10, 5.0  # where poles between the ends of a box are loo
 GOLDEN, N_SECTIONS = 0.6180339887498949, 90
 FAR = 1e6  # an exponent that makes a neighbour across an edge or corner the last choice
 WEIGHTY = 7.0  # log of the mass, over the error that a box may leave, from which a jump is looked for in it
-MOST_POLES = 4096  # boxes whose shells are looked at in one round; the others keep the difference as their error
+MOST_POLES = 4096  # boxes whose shells are looked at in one round; the others keep a wide error
 SLACK = 10.0  # by how much the mass that a probe promises may be too large, as a logarithm
 UNRESOLVED = 10.0  # times the difference that is left in a box that is not halved any more
 BUDGET = 4_000_000, 40  # points that may go into boxes cut in parts: at least, and for each box
@@ -156,7 +156,7 @@ class _Work:
             owner, log_allowed, doubt = rest
         slope, bend, log_size, at_pole, sure = self.probe(lower, width)
         self.weighed(sure, SLACK)
-        if d == 2 and depth:             # in space there are too many boxes at a wall: they are halved as they are
+        if d == 2 and depth:             # in space there are too many boxes at a wall: they are halved
             walls = self.walls(lower, width, log_size, (doubt > ROUGH) | (slope >= JUMP).any(0))
             if walls.any():
                 self.done.append(cut_masses(self.exponent, lower[:, walls], width[:, walls], owner[walls],
