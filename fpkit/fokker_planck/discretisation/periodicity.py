@@ -28,7 +28,7 @@ def check_periodic(potential, grid):
         pair = usable[0] & usable[-1]
         if not pair.any():
             continue
-        jump = np.abs(f[-1] - f[0])[pair].max()
+        jump = np.abs(f[-1][pair] - f[0][pair]).max()
         scale = np.ptp(f[usable])
         if jump > JUMP * scale + 1e-12 * np.abs(f[usable]).max():
             raise ValueError(f"the potential is not periodic on axis {axis}: it jumps by {jump:.3g} between "

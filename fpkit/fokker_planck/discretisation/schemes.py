@@ -100,9 +100,10 @@ def assemble(space, scheme, cell_log_mass):
 def generator_chain(space, chain, cell_log_mass):
     """The chain of the exported generator: conductances of `chain`, Gibbs masses of the cells.
 
-    Where f changes by many theta in a cell its mass lies at its lower face, and a way that starts at the centre
-    would make a trap of it. There the resistance is that of the line between the means of exp(-beta f) along
-    the edge in the two cells; the correction sets in around `STEEP` and leaves the order 2 as it is.
+    Where f changes by many theta in a cell its mass lies at its lower face, and a way that starts at the
+    centre would make a trap of it. There the resistance is that of the line between the means of
+    exp(-beta f) along the edge in the two cells; the correction sets in around `STEEP` and leaves the order 2
+    as it is.
     """
     a, b = chain.edges.T
     start, step = space.centres(a), _displacement(space.grid, a, b)

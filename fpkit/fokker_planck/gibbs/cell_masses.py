@@ -37,6 +37,7 @@ POLE_DEPTH, POLE_DROP = 10, 5.0  # where poles between the ends of a box are loo
 GOLDEN, N_SECTIONS = 0.6180339887498949, 90
 FAR = 1e6  # an exponent that makes a neighbour across an edge or corner the last choice
 WEIGHTY = 7.0  # log of the mass, over the error that a box may leave, from which a jump is looked for in it
+MOST_POLES = 4096  # boxes whose shells are looked at in one round; the others keep a wide error
 SLACK = 10.0  # by how much the mass that a probe promises may be too large, as a logarithm
 UNRESOLVED = 10.0  # times the difference that is left in a box that is not halved any more
 BUDGET = 4_000_000, 40  # points that may go into boxes cut in parts: at least, and for each box
@@ -155,7 +156,7 @@ class _Work:
             owner, log_allowed, doubt = rest
         slope, bend, log_size, at_pole, sure = self.probe(lower, width)
         self.weighed(sure, SLACK)
-        if d > 1 and depth:
+        if d == 2 and depth:             # in space there are too many boxes at a wall: they are halved
             walls = self.walls(lower, width, log_size, (doubt > ROUGH) | (slope >= JUMP).any(0))
             if walls.any():
                 self.done.append(cut_masses(self.exponent, lower[:, walls], width[:, walls], owner[walls],
@@ -275,10 +276,12 @@ class _Work:
     def tails(self, lower, width, logs, gap):
         """log masses and relative errors of boxes that will not be halved any more: by the exponent of a pole
         where there is one."""
-        walls = has_jump(self.exponent, lower, width)
         rule = lambda *box: self.sums(*(np.ascontiguousarray(a) for a in box), RULES[-1])[0]
-        found, error = power_tails(rule, lower, width)
-        found[walls] = np.nan
+        found, error = np.full(logs.size, np.nan), np.full(logs.size, np.nan)
+        at = np.flatnonzero(~has_jump(self.exponent, lower, width))
+        at = at[:MOST_POLES]
+        if at.size:
+            found[at], error[at] = power_tails(rule, lower[:, at], width[:, at])
         if np.isposinf(found).any():
             at = (lower + width / 2)[:, np.flatnonzero(np.isposinf(found))[0]]
             raise ValueError(f"exp(-f/theta) has no finite integral near {np.round(at, 6).tolist()}: f falls "
@@ -445,14 +448,18 @@ def cell_masses(potential, theta, grid, inside, f0=None, energies=None):
     if not has_walls:
         return masses
     allowed, done, looked = scale + np.log(TOLERANCE[grid.ndim] / n_boxes), [], np.zeros(grid.shape, bool)
-    new = cut
+    new = flagged = cut
     while new.any():                             # a corner may reach into cells that show none of it
         looked = looked | new
         for lower, width, owner in cell_boxes(grid, new):
             if grid.ndim == 1:
                 part = integrate(walled, [(lower, width, owner)], grid.n_cells, scale, n_boxes)
                 done.append((owner, part.log_mass[owner], part.relative_error[owner]))
-            elif owner.size:
+                continue
+            if new is not flagged:
+                at = has_jump(walled, lower, width, SEEN[grid.ndim])
+                lower, width, owner = lower[:, at], width[:, at], owner[at]
+            if owner.size:
                 done.append(cut_masses(walled, lower, width, owner, allowed))
         found = gathered(done, grid.n_cells, f0).log_mass.reshape(grid.shape) > -np.inf
         new = beside(grid, new & found) & ~looked & ~whole & (grid.inside if grid.has_array_mask else True)
