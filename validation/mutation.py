@@ -91,9 +91,9 @@ BUGS += bugs_of("learning/sweep.py", "tests/learning/test_experiments.py",
              ("the censored likelihood has the wrong sign", "log_ndtr(-z)", "log_ndtr(z)"),
              ("a censored run is dropped from the median", "np.inf if t is None", "np.nan if t is None"))
 BUGS += bugs_of("learning/manifold.py", "tests/learning/test_experiments.py",
-                ("the prior's variance is not squared", "b * slope(Y) + Y / prior**2",
-                 "b * slope(Y) + Y / prior"), ("the error of an evidence is halved", "2 * noise + abs(fine - "
-                                               "coarse) + abs(fine + stepwise)", "0.1 * noise"))
+                ("the prior's variance is not squared", "0.5 * (Y * Y).sum(-1) / prior**2", "0.5 * "
+                 "(Y * Y).sum(-1) / prior"), ("the error of an evidence is halved", "2 * noise + abs(fine - "
+                                              "coarse) + abs(fine + stepwise)", "0.1 * noise"))
 BUGS += bugs_of("learning/predator_prey.py", "tests/learning/test_experiments.py",
                 ("the predators' diffusion is doubled", 'Potential("0*x"), theta_v, grid',
                  'Potential("0*x"), 2 * theta_v, grid'),

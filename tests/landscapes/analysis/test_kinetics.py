@@ -333,7 +333,7 @@ def test_a_merge_tree_on_a_ring_joins_across_the_seam():
 
 
 def test_the_decades_that_a_rate_may_be_off_follow_from_its_refinements():
-    """The last linear step and the distance from the samples together, or twice the step to the smooth rule."""
+    """The last linear step and the distance from the samples, or twice the step to the smooth rule."""
     from fpkit.landscapes.analysis.kinetics import SMOOTH, _refinement_error
 
     steps = lambda smooth: {k: np.array([v]) for k, v in ((1, 0.0), (2, 0.1), (4, 0.12), (SMOOTH, smooth))}
