@@ -126,14 +126,15 @@ def _wait(Y, O, owner):
 
 
 @numba.njit(**options)
-def _end_hits(moves, lanes, block, clock, begin, length, targets, step, box, seed, arrivals):
-    """End the paths that met a wall in the piece of a step that begins at the fraction `begin` and lasts
-    `length`; returns how many. Their lanes stay where they were."""
+def _end_hits(moves, near, lanes, block, clock, piece, targets, step, box, seed, arrivals):
+    """End the paths that met a wall in a piece of a step, (begin, length) as fractions of it; returns how many.
+    Their lanes stay where they were."""
     O, Y, _, before, after = moves
+    begin, length = piece
     owner, born, ended, d = lanes.owner[block], lanes.born[block], 0, O.shape[0]
     o, y, x = np.empty(d), np.empty(d), np.empty(d)
     for j in range(owner.size):
-        if owner[j] < 0:
+        if owner[j] < 0 or near[j] == 0:
             continue
         i, age = owner[j], clock - born[j]
         hit, u = hit_of_lane(moves, j, targets, step, box, i, age, seed, o, y)
@@ -158,7 +159,7 @@ def _advance(block, lanes, X0, gradient, p, step, box, targets, max_steps, n_ste
     G, O, W = np.empty((d, n)), np.empty((d, n)), np.empty((2 * d, n), np.float32)
     before, after, scratch = np.empty((n_walls, n)), np.empty((n_walls, n)), np.empty(n)
     sign, wound = np.ones((d, n)), np.zeros((d, n))
-    R = np.empty((d, n)) if box.shape[1] > 0 else Y
+    R, near = (np.empty((d, n)) if box.shape[1] > 0 else Y), np.zeros(n, np.int64)
     idle = _count_idle(owner)
     all_distances(Y, targets, before, scratch)
     for _ in range(0, n_steps, 2):
@@ -177,8 +178,8 @@ def _advance(block, lanes, X0, gradient, p, step, box, targets, max_steps, n_ste
             all_distances(Y, targets, after, scratch)
             moves = Moves(O, Y, R, before, after)
             # scalar work only for a block with a walker near a wall
-            if count_near(moves, box, step.reach) > 0:
-                idle += _end_hits(moves, lanes, block, clock, 0.0, 1.0, targets, step, box, seed, arrivals)
+            if count_near(moves, box, step.reach, near) > 0:
+                idle += _end_hits(moves, near, lanes, block, clock, (0.0, 1.0), targets, step, box, seed, arrivals)
             before, after = after, before
             clock += 1
         if max_steps > 0:
@@ -219,7 +220,7 @@ def _advance_underdamped(block, lanes, X0, gradient, p, physics, box, targets, m
     G, O, W = np.empty((d, n)), np.empty((d, n)), np.empty((2 * d, n), np.float32)
     before, after, scratch = np.empty((n_walls, n)), np.empty((n_walls, n)), np.empty(n)
     sign, wound = np.ones((d, n)), np.zeros((d, n))
-    R = np.empty((d, n)) if box.shape[1] > 0 else Y
+    R, near = (np.empty((d, n)) if box.shape[1] > 0 else Y), np.zeros(n, np.int64)
     c = math.exp(-friction * dt)
     b = math.sqrt(theta * (1.0 - c * c))
     idle = _count_idle(owner)
@@ -245,8 +246,8 @@ def _advance_underdamped(block, lanes, X0, gradient, p, physics, box, targets, m
                 drift(Y, V, R, 0.5 * dt, box, sign, wound)
                 all_distances(Y, targets, after, scratch)
                 moves = Moves(O, Y, R, before, after)
-                if count_near(moves, box, step.reach) > 0:
-                    idle += _end_hits(moves, lanes, block, clock, 0.5 * piece, 0.5, targets, step, box, seed,
+                if count_near(moves, box, step.reach, near) > 0:
+                    idle += _end_hits(moves, near, lanes, block, clock, (0.5 * piece, 0.5), targets, step, box, seed,
                                       arrivals)
                 if idle > 0:                     # a lane without a path waits where it is
                     _wait(Y, O, owner)

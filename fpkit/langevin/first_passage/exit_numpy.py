@@ -26,6 +26,8 @@ class WholeExitRun:
         self.place = np.full((ensemble.ndim, n_paths), np.nan)
         self.before = self._distances(ensemble.X)
 
+    first_steps = 2  # a function of the user's may be slow, and Ctrl-C waits for the chunk
+
     @property
     def n_ended(self):
         return int((self.wall != -1).sum())

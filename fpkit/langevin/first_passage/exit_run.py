@@ -48,6 +48,8 @@ class ExitRun:
         self.when, self.wall, self.place = self.arrivals
         self.step = step_of(self.dt, self.theta, ensemble.mobility)
 
+    first_steps = FIRST_STEPS
+
     @property
     def n_ended(self):
         return int((self.wall != -1).sum())
@@ -99,7 +101,7 @@ def default_threads():
 def drive(run, progress=None, label="passages"):
     """Advance `run` until every path has ended; "", or why it stopped earlier (what is done stays): Ctrl-C,
     or an error of a function that the user gave. The chunks change no bit."""
-    n, done = FIRST_STEPS, 0
+    n, done = run.first_steps, 0
     with driving.interruption() as is_pressed, driving.bar(run.n_paths, label, progress, "path") as shown:
         while run.n_ended < run.n_paths:
             if is_pressed():

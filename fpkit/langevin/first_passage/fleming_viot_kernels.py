@@ -58,7 +58,7 @@ def _evolve(system, Y, s, gradient, p, step, box, targets, start, n_steps, seed,
     before, after, scratch = np.empty((n_walls, n)), np.empty((n_walls, n)), np.empty(n)
     sign, wound, lost = np.ones((d, n)), np.zeros((d, n)), np.empty(n, np.int64)
     o, y, x = np.empty(d), np.empty(d), np.empty(d)
-    R = np.empty((d, n)) if box.shape[1] > 0 else Y
+    R, near = (np.empty((d, n)) if box.shape[1] > 0 else Y), np.zeros(n, np.int64)
     all_distances(Y, targets, before, scratch)
     for k in range(start, start + n_steps):
         half = d * (k & 1)
@@ -69,8 +69,10 @@ def _evolve(system, Y, s, gradient, p, step, box, targets, start, n_steps, seed,
         all_distances(Y, targets, after, scratch)
         n_lost = 0
         moves = Moves(O, Y, R, before, after)
-        if count_near(moves, box, step.reach) > 0:
+        if count_near(moves, box, step.reach, near) > 0:
             for j in range(n):
+                if near[j] == 0:
+                    continue
                 walker = system * n + j
                 hit, u = hit_of_lane(moves, j, targets, step, box, walker, k, seed, o, y)
                 if hit < 0:

@@ -31,7 +31,7 @@ from ...core.compilation import (
 )
 from ...core.compilation.special import options
 from ..dynamics.noise_kernels import BRANCH, CHOICE, PILOT, fill_noise, uniform_of, words_of
-from .target_kernels import Moves, all_distances, column, hit_of_lane, make_step, step_t, targets_t
+from .target_kernels import Moves, all_distances, column, count_near, hit_of_lane, make_step, step_t, targets_t
 
 BY_DISTANCE, BY_TABLE, BY_FUNCTION = range(3)                    # kinds of reaction coordinate
 AT_SOURCE, AT_TARGET, LADDER_FULL, TOO_LONG, STOPPED = range(5)  # why a path ended
@@ -93,6 +93,7 @@ class Walker(NamedTuple):
     wound: np.ndarray
     scratch: np.ndarray
     value: np.ndarray
+    near: np.ndarray
 
 
 coordinate_t = types.NamedTuple((integer, numbers_1d, numbers_1d, numbers_1d, integers_1d, numbers_1d),
@@ -107,7 +108,7 @@ def _walker(problem):
     return Walker(np.empty((d, 1)), np.empty((d, 1)), np.empty((d, 1)), np.empty(d), np.empty(d),
                   np.empty((d, 1)), np.empty((2 * PAIRS * d, 1), np.float32),
                   np.empty((4, 1), np.uint32), np.empty((n, 1)), np.empty((m, 1)), np.empty((m, 1)),
-                  np.ones((d, 1)), np.zeros((d, 1)), np.empty(1), np.empty(1))
+                  np.ones((d, 1)), np.zeros((d, 1)), np.empty(1), np.empty(1), np.zeros(1, np.int64))
 
 
 @numba.njit(**options)
@@ -165,7 +166,7 @@ def _begin(walker, trajectory, purpose, seed):
     fill_noise(walker.s, walker.W, False)
 
 
-@numba.njit(**options)
+@helper
 def _stepped(walker, k, trajectory, gradient, problem):
     """Make the step number k of a stream; (whether it met the target, distances to target and source after
     it)."""
@@ -180,9 +181,10 @@ def _stepped(walker, k, trajectory, gradient, problem):
     make_step(walker.X, walker.O, R, walker.G, walker.W, at * d, step, box, walker.sign, walker.wound)
     to_target = _smallest(walker.X, problem.targets, walker.T, walker.scratch)
     moves = Moves(walker.O, walker.X, R, walker.B, walker.T)
-    hit, _ = hit_of_lane(moves, 0, problem.targets, step, box, trajectory, k + 1, problem.setting.seed,
-                         walker.o,
-                         walker.y)
+    hit = -1
+    if count_near(moves, box, step.reach, walker.near) > 0:
+        hit, _ = hit_of_lane(moves, 0, problem.targets, step, box, trajectory, k + 1, problem.setting.seed,
+                             walker.o, walker.y)
     return hit >= 0, to_target, _smallest(walker.X, problem.sources, walker.S, walker.scratch)
 
 

@@ -121,25 +121,30 @@ def make_step(Y, O, R, G, W, row, step, box, sign, wound):
 
 
 @helper
-def count_near(moves, box, reach):
-    """How often a wall may have been met: distances before and after a step whose product is small, a step in
-    one dimension that is longer than the distance, and sides of the box that the step may have reached."""
+def count_near(moves, box, reach, near):
+    """near (lanes,) = how often a wall may have been met: distances before and after a step whose product is small,
+    a step in one dimension that is longer than the distance, and sides of the box that the step may have reached;
+    returns the sum. Only these lanes are worth a call of `hit_of_lane`."""
     O, _, R, before, after = moves
-    near = 0
+    total = 0
+    for j in range(near.size):
+        near[j] = 0
     for w in range(before.shape[0]):
-        for j in range(before.shape[1]):
-            near += 1 if before[w, j] * after[w, j] < reach else 0
+        for j in range(near.size):
+            near[j] += 1 if before[w, j] * after[w, j] < reach else 0
     if O.shape[0] == 1:
         for w in range(before.shape[0]):
-            for j in range(before.shape[1]):
-                near += 1 if abs(R[0, j] - O[0, j]) >= before[w, j] else 0
+            for j in range(near.size):
+                near[j] += 1 if abs(R[0, j] - O[0, j]) >= before[w, j] else 0
     for i in range(box.shape[1]):
         for side in range(2):
-            if box[side, i] == REFLECTING or box[side, i] == PERIODIC:
+            if box[side, i] == REFLECTING or box[side, i] == PERIODIC:  # noqa: SIM109 - compiled
                 place = box[2 + side, i]
-                for j in range(O.shape[1]):
-                    near += 1 if (O[i, j] - place) * (R[i, j] - place) < reach else 0
-    return near
+                for j in range(near.size):
+                    near[j] += 1 if (O[i, j] - place) * (R[i, j] - place) < reach else 0
+    for j in range(near.size):
+        total += near[j]
+    return total
 
 
 @numba.njit(**options)

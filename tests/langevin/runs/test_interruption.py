@@ -108,6 +108,27 @@ def shared(n, executor, **more):
                      histogram=fp.Grid([(-2, 2)], 16), **more)
 
 
+def test_slow_functions_of_the_user_do_not_make_long_chunks():
+    V = fp.Potential("x**2/2")
+
+    def slow(points):
+        time.sleep(0.02)
+        return points[:, 0]
+    run = lambda n: fp.sample(V, 0.5, [0.0], 0.01, n, 10, burn_in=0, every=1, observables={"x": slow})
+    run(10)
+    stats, seconds = pressed_after(2.0, lambda: run(10**9))
+    assert seconds < AT_MOST and 0 < stats.n_samples < 10 * 5000
+
+    def gradient(points):
+        time.sleep(0.01)
+        return points
+    box = fp.Potential.black_box(lambda p: (p**2).sum(-1) / 2, gradient, ndim=1)
+    run = lambda end: fp.exit_time(box, 0.01, [0.0], fp.HalfSpace([1], 1.0), 0.01, 10, t_max=end)
+    run(0.05)                                                    # compiled before Ctrl-C is pressed
+    tau, seconds = pressed_after(1.0, lambda: run(1e6))
+    assert seconds < AT_MOST and "stopped by Ctrl-C" in tau.status
+
+
 @pytest.mark.parametrize("kind", ["threads", "processes"])
 def test_ctrl_c_stops_a_shared_run_at_one_step_of_all_workers(kind):
     with pool(kind) as executor:
