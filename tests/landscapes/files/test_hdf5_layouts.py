@@ -364,7 +364,7 @@ def test_landscapers_layout_is_written_as_it_is_read(tmp_path):
         fp.read_landscape(write(tmp_path / "b.h5", xcoordinates=X, ycoordinates=Y,
                                 train_loss=SHEET)).save(tmp_path / "b.npz")
     with pytest.raises(ValueError, match="written as .h5"):
-        land.save(tmp_path / "a.csv")
+        land.save(tmp_path / "a.xyz")
 
 
 def test_vtk_files_hold_the_samples_with_x_running_fastest(tmp_path):
