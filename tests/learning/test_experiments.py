@@ -216,8 +216,8 @@ def test_the_mean_field_is_that_of_its_equations():
 
 
 def test_the_evidence_counts_the_width_of_the_prior():
-    """One entry u v = t under N(0, .6^2): two integrals by sums over a grid."""
-    problem, beta, prior = MatrixFactorisation(1, 2, n_examples=1), 10.0, 0.6
+    """One entry u v = t under N(0, .4^2): two integrals by sums over a grid."""
+    problem, beta, prior = MatrixFactorisation(1, 2, n_examples=1), 30.0, 0.4
     g = np.linspace(-5, 5, 1201) * prior
     density = np.exp(-0.5 * (g / prior) ** 2)
     density /= density.sum()
