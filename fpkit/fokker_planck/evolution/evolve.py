@@ -27,6 +27,7 @@ LEAST_CELLS = 8                            # of an axis whose grid is halved to 
 UNRESOLVED = np.log(2.0)
 LOST = 1.0  # a space error in L1 from which on the density says nothing
 LEAST_POSITIVE_TOL = 1e-5
+SHORE = 20.0  # beta (f - f0) up to which a cell beside the density is no wall of a box
 LIVING = 4.0  # beta (f - f0) up to which most of the density lives (exp(-4) = 0.02)
 
 
@@ -284,7 +285,7 @@ def warn_if_coarse(lines):
             slab = b[k:k + 16 + (axis == 0)]
             one, two = (slab[(slice(None),) * axis + (part,)] for part in (slice(None, -1), slice(1, None)))
             high, low = np.maximum(one, two), np.minimum(one, two)
-            lives = (high < np.inf) & ((high <= LIVING) | (low <= 0.0))
+            lives = (high < np.inf) & ((high <= LIVING) | (low <= 0.0) | (low <= LIVING / 2) & (high <= SHORE))
             steepest = float((high[lives] - low[lives]).max(initial=0.0))
             if steepest > change:
                 change, worst_axis = steepest, axis
