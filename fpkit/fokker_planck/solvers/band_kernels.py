@@ -15,10 +15,10 @@ def band_factors(forth, back, mass, excess, pivot):
     """Star-mesh (GTH) elimination of a graph whose rates lie in a band, in place and without subtraction.
 
     forth, back (N, b): rates between k and k + 1 + j, there and back; excess (N,): what a node has beyond the
-    sum of its rates. Afterwards forth[k, j] = share of node k that goes to k + 1 + j, back[k, j] = what node k
-    takes over of k + 1 + j, pivot = 1/(sum of the rates + excess). The last rows must hold zeros beyond N.
-    mass (N,): stationary masses
-    where they are in range, so that the way back follows from the way there at half the work; else of size 1.
+    sum of its rates; mass (N,): stationary masses where they are in range, so that the way back follows from
+    the way there, else of size 1. Afterwards forth[k, j] = share of node k that goes to k + 1 + j, back[k, j]
+    = what node k takes over of k + 1 + j, pivot = 1/(sum of rates + excess). The last rows must hold zeros
+    beyond N.
     """
     N, b = forth.shape
     is_in_range = mass.size > 1
