@@ -19,8 +19,8 @@ TOOLS = ("verdict", "public_calls")
 
 def names():
     """Names of all validations, in alphabetical order."""
-    return sorted(m.name for m in pkgutil.iter_modules(__path__)
-                  if not m.name.startswith("_") and m.name not in TOOLS)
+    return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_")
+                  and m.name not in TOOLS)
 
 
 def load(name):

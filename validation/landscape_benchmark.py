@@ -32,8 +32,8 @@ ROOT = Path(__file__).resolve().parent.parent
 def surface(path, n, d):
     """A landscape file of n samples an axis."""
     x, y = np.linspace(-1.6, 1.6, n), np.linspace(-1.2, 1.2, n)
-    loss = ((x**2 - 1) ** 2 + 0.15 * x + 0.8 * (y[:, None] - 0.3 * x) ** 2 + 0.05 * np.sin(7 * x)
-            * np.cos(5 * y[:, None]))
+    loss = ((x**2 - 1) ** 2 + 0.15 * x + 0.8 * (y[:, None] - 0.3 * x) ** 2
+            + 0.05 * np.sin(7 * x) * np.cos(5 * y[:, None]))
     z = np.linspace(-1, 1, n) if d == 3 else None
     loss = loss if d == 2 else loss + 0.6 * z[:, None, None] ** 2
     return write_landscape(path, x, y, {"train_loss": loss, "test_loss": loss + 0.1 + 0.05 * x},

@@ -212,8 +212,7 @@ def save(path, entries):
     plain = {}
     for label, entry in entries.items():
         arrays = {name: {"shape": list(a.shape), "kind": "f" if a.dtype.kind == "f" else "i",
-                         "values": a.ravel().tolist()}
-                  for name, a in entry["numbers"].items()}
+                         "values": a.ravel().tolist()} for name, a in entry["numbers"].items()}
         plain[label] = {"numbers": arrays, "texts": entry["texts"]}
     with open(path, "w") as file:
         json.dump({"format": FORMAT, "calls": plain}, file)
@@ -579,11 +578,10 @@ call("value, gradient and Hessian of a string in one dimension",
      lambda: derivatives(line(), spread(9, BOX_1D)))
 call("value, gradient and Hessian of a string in the plane", lambda: derivatives(plane(), spread(9, BOX_2D)))
 call("value, gradient and Hessian of a string in space", lambda: derivatives(space(), spread(9, BOX_3D)))
-call("a string with every function that strings know", lambda: derivatives(fp.Potential(
-    "exp(-x**2) + log(2 + x**2) + sqrt(1 + y**2) + sin(x)*cos(y) + tan(0.3*x) + sinh(0.2*y) + cosh(x)"
-    " + tanh(y) + abs(x) + where(x > y, x, y)**2 + minimum(x, y) + maximum(x, 0.5*y) + pi*x + e*y"
-    " + x**2.5 + b**x", b=1.5),
-    spread(11, [(0.1, 2), (-1, 1)])))
+call("a string with every function that strings know", lambda: derivatives(
+        fp.Potential("exp(-x**2) + log(2 + x**2) + sqrt(1 + y**2) + sin(x)*cos(y) + tan(0.3*x) + sinh(0.2*y) "
+                     "+ cosh(x) + tanh(y) + abs(x) + where(x > y, x, y)**2 + minimum(x, y) + maximum(x, "
+                     "0.5*y) + pi*x + e*y + x**2.5 + b**x", b=1.5), spread(11, [(0.1, 2), (-1, 1)])))
 
 
 @call("a potential from a function of coordinates with a parameter")
@@ -819,9 +817,8 @@ call("mean first passage times in the plane, refined",
      lambda: at(on_plane(20).mfpt(RIGHT_DISC, refine=True), [-1.0, 0.0]))
 call("mean first passage times in space", lambda: at(in_space().mfpt(RIGHT_BALL), [-1.0, 0.0, 0.0]))
 call("the variance of a first passage time", lambda: at(on_line().mfpt_variance(RIGHT), [-1.0]))
-call("committors in one dimension",
-     lambda: [*at(on_line().committor(LEFT, RIGHT), [0.0]),
-              *at(on_line().committor(LEFT, RIGHT, exact=False), [0.0])])
+call("committors in one dimension", lambda: [*at(on_line().committor(LEFT, RIGHT), [0.0]),
+                                             *at(on_line().committor(LEFT, RIGHT, exact=False), [0.0])])
 call("committors in the plane",
      lambda: at(on_plane().committor(LEFT_DISC, RIGHT_DISC), [0.0, 0.0], [0.2, -0.5]))
 call("committors in space", lambda: at(in_space().committor(LEFT_BALL, RIGHT_BALL), [0.0, 0.1, 0.0]))
@@ -839,15 +836,13 @@ call("the rate in space", lambda: [in_space().rate(LEFT_BALL, RIGHT_BALL),
                                    in_space().capacity(LEFT_BALL, RIGHT_BALL)])
 call("the capacity in the plane between two bounds",
      lambda: with_bracket(on_plane(24).capacity(LEFT_2D, RIGHT_2D, bracket=True)))
-call("the rate and the flux in the plane between two bounds", lambda: [
-    *with_bracket(on_plane(24).rate(LEFT_2D, RIGHT_2D, bracket=True)),
-    *with_bracket(on_plane(24).reactive_flux(LEFT_2D, RIGHT_2D, bracket=True))])
-call("rates in the plane at 600 theta",
-     lambda: [on_plane(20, theta=0.002).rate(LEFT_2D, RIGHT_2D),
-              on_plane(20, theta=0.002).exit_rate(RIGHT_2D)])
-call("rates in the plane with mobilities",
-     lambda: [on_plane(20, mobility=m).rate(LEFT_2D, RIGHT_2D)
-              for m in (2.0, [1.0, 3.0], TENSOR, quick_mobility)])
+call("the rate and the flux in the plane between two bounds",
+     lambda: [*with_bracket(on_plane(24).rate(LEFT_2D, RIGHT_2D, bracket=True)),
+              *with_bracket(on_plane(24).reactive_flux(LEFT_2D, RIGHT_2D, bracket=True))])
+call("rates in the plane at 600 theta", lambda: [on_plane(20, theta=0.002).rate(LEFT_2D, RIGHT_2D),
+                                                 on_plane(20, theta=0.002).exit_rate(RIGHT_2D)])
+call("rates in the plane with mobilities", lambda: [on_plane(20, mobility=m).rate(LEFT_2D, RIGHT_2D)
+                                                    for m in (2.0, [1.0, 3.0], TENSOR, quick_mobility)])
 call("rates on a torus, behind a mask and of a black box", lambda: [
     on_torus().rate(fp.Ball([np.pi, np.pi], 0.6), fp.Ball([1, 1], 0.6)),
     on_plane(24, mask=chambers).rate(LEFT_DISC, RIGHT_DISC),
@@ -916,10 +911,10 @@ call("paths with schedules of temperature, time step and potential", lambda: [
     fp.simulate(plane(), **{**PATHS_2D, "dt": np.linspace(0.005, 0.02, 120)}),
     fp.simulate(plane(), **{**PATHS_2D, "dt": lambda k: 0.01 / (1 + 0.01 * k)}),
     fp.simulate(fp.Potential("0.5*(x - sin(t))**2", t=0.0), **{**PATHS_2D, "x0": [0.0], "scheme": "heun"})])
-call("paths without noise, of a black box and of samples", lambda: [
-    fp.simulate(plane(), **{**PATHS_2D, "theta": 0.0}), fp.simulate(black_box(), **PATHS_2D),
-    fp.simulate(fp.GridPotential([np.linspace(-2, 2, 21)], (np.linspace(-2, 2, 21) ** 2 - 1) ** 2),
-                **{**PATHS_2D, "x0": [-1.0]})])
+call("paths without noise, of a black box and of samples",
+     lambda: [fp.simulate(plane(), **{**PATHS_2D, "theta": 0.0}), fp.simulate(black_box(), **PATHS_2D),
+              fp.simulate(fp.GridPotential([np.linspace(-2, 2, 21)], (np.linspace(-2, 2, 21) ** 2 - 1) ** 2),
+                          **{**PATHS_2D, "x0": [-1.0]})])
 call("paths of a chain of ten coordinates", lambda: [
     fp.simulate(fp.catalogue.quartic_chain(), 0.2, np.full(fp.catalogue.quartic_chain().ndim, 0.5), dt=0.01,
                 n_steps=50, n_paths=5, seed=2, scheme=s)
@@ -1003,10 +998,10 @@ def _():
             N.hierarchy, N.stationary, N.log_rates, N.to_dict()]
 
 
-call("the network of three wells, in the next order, with a mobility", lambda: [
-    fp.well_network(fp.catalogue.three_hole(), 0.1, grid=fp.Grid(fp.catalogue.three_hole().box, (20, 20)),
-                    **more)
-    for more in ({}, {"order": "next"}, {"mobility": TENSOR})])
+call("the network of three wells, in the next order, with a mobility",
+     lambda: [fp.well_network(fp.catalogue.three_hole(), 0.1,
+                              grid=fp.Grid(fp.catalogue.three_hole().box, (20, 20)), **more)
+              for more in ({}, {"order": "next"}, {"mobility": TENSOR})])
 ROUTES = ["rate", "mfpt", "gap", "exit-rate", "free-energy", "eyring-kramers", "next-order", "resummed",
           "integral", "network"]
 
@@ -1123,15 +1118,14 @@ def _(folder):
     return both.to_dict(), repr(both)
 
 
-call("planes through solutions, along directions, at random, of components and curvatures", lambda: [
-    [P.directions, P.gram, P.points, P.kind, P.facts, P.at([0.3] * P.ndim), P.box(), P.describe(),
-     P.project(spread(4, [(-1, 1)] * 8))]
-    for start, far, other in [spread(3, [(-1, 1)] * 8)] for P in (
-        fp.Plane.through(start, far, other), fp.Plane.through(start, far, other, orthonormal=False),
-        fp.Plane.line(start, far), fp.Plane.from_directions(start, far, other),
-        fp.Plane.random(start, seed=3), fp.Plane.random(start, ndim=1),
-        fp.Plane.random([start.reshape(2, 4)], seed=2), fp.Plane.pca(spread(6, [(-1, 1)] * 8)),
-        fp.Plane.hessian(start, gradient=lambda w: np.arange(1, 9) * w + 0.1 * w**3))])
+call("planes through solutions, along directions, at random, of components and curvatures",
+     lambda: [[P.directions, P.gram, P.points, P.kind, P.facts, P.at([0.3] * P.ndim), P.box(), P.describe(),
+               P.project(spread(4, [(-1, 1)] * 8))] for start, far, other in [spread(3, [(-1, 1)] * 8)] for P
+              in (fp.Plane.through(start, far, other), fp.Plane.through(start, far, other, orthonormal=False),
+                  fp.Plane.line(start, far), fp.Plane.from_directions(start, far, other),
+                  fp.Plane.random(start, seed=3), fp.Plane.random(start, ndim=1),
+                  fp.Plane.random([start.reshape(2, 4)], seed=2), fp.Plane.pca(spread(6, [(-1, 1)] * 8)),
+                  fp.Plane.hessian(start, gradient=lambda w: np.arange(1, 9) * w + 0.1 * w**3))])
 
 
 @call("random planes of tensors, normalised in every way")

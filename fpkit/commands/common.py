@@ -88,7 +88,8 @@ def reading_options(c):
     for name in "xyz":
         c.add_argument(f"--{name}", type=float, nargs=2, metavar=("LOW", "HIGH"),
                        help=f"range of the {name} coordinates, for files without")
-    c.add_argument("--periodic", default="", metavar="AXES", help="axes that close on themselves: x, y, xy, ...")
+    c.add_argument("--periodic", default="", metavar="AXES",
+                   help="axes that close on themselves: x, y, xy, ...")
     c.add_argument("--x-key", help="array of the x coordinates, where it has no common name")
     c.add_argument("--y-key", help="array of the y coordinates, where it has no common name")
     c.add_argument("--fix-serpentine", action="store_true",
@@ -101,8 +102,8 @@ def reading_options(c):
 
 def reading_of(arguments, path, **options):
     """The landscape of a file, read with the options of `reading_options`."""
-    names = ("key", "layout", "x", "y", "z", "periodic", "x_key", "y_key", "fix_serpentine", "every", "directions",
-             "trajectory")
+    names = ("key", "layout", "x", "y", "z", "periodic", "x_key", "y_key", "fix_serpentine", "every",
+             "directions", "trajectory")
     return fp.read_landscape(path, **{n: getattr(arguments, n) for n in names}, **options)
 
 

@@ -29,8 +29,8 @@ def add(commands):
                    "then (needs --lr)")
     c.add_argument("--paths", type=int, default=400, help="number of paths (default: 400)")
     c.add_argument("--seed", type=int, default=1, help="seed of the paths (default: 1)")
-    c.add_argument("--same-plane", action="store_true", help="several files with the same axes are on one plane, "
-                   "where they cannot show it themselves")
+    c.add_argument("--same-plane", action="store_true", help="several files with the same axes are on one "
+                   "plane, where they cannot show it themselves")
     c.add_argument("--svg", action="store_true", help="write the figures as SVG too")
     c.add_argument("--allow-partial", action="store_true", help="analyse a file whose computation was not "
                    "finished")
@@ -64,7 +64,8 @@ def _analyse(arguments):
     both = None
     if not is_single:
         both = fp.compare_landscapes(reports, same_plane=arguments.same_plane)
-        page = both.save(arguments.output, [(name, f"{name}/index.html") for name, _ in pages], svg=arguments.svg)
+        page = both.save(arguments.output, [(name, f"{name}/index.html") for name, _ in pages],
+                         svg=arguments.svg)
         if not arguments.json:
             print(both)
             print(f"comparison: {page}")

@@ -164,8 +164,8 @@ def rates_figure(report):
     Eyring-Kramers hollow beside them."""
     rates, step = report.rates, report.clock.step
     shift = np.log10(step) if step and report.landscape.gram is not None else 0.0
-    unit = ("1/step" if step and report.landscape.gram is not None else "1/(learning rate x steps)"
-            if report.landscape.gram is not None else "1/arbitrary time")
+    unit = ("1/step" if step and report.landscape.gram is not None else "1/(learning rate x "
+            "steps)" if report.landscape.gram is not None else "1/arbitrary time")
     pairs = {}
     for r in rates:
         for a, one in enumerate(r.wells):

@@ -16,8 +16,9 @@ def arrhenius_figure(table):
     fit = table.arrhenius
     if fit is not None:
         fine = np.linspace(x.min(), x.max(), 200)
-        axes.plot(fine, fit.log_rate(1 / fine) / np.log(10), color=FAINT, linewidth=1.0, zorder=1,
-                  label=f"Arrhenius fit: barrier {fit.barrier.value:.4g}, prefactor {fit.prefactor.value:.3g}")
+        axes.plot(fine, fit.log_rate(1 / fine) / np.log(10), color=FAINT, linewidth=1.0,
+                  zorder=1, label=f"Arrhenius fit: barrier {fit.barrier.value:.4g}, prefactor "
+                  f"{fit.prefactor.value:.3g}")
     shown = [m for m in table.methods if np.isfinite(table.log10[:, table.methods.index(m)]).any()]
     # so that equal values do not hide each other
     offsets = np.linspace(-1, 1, len(shown)) * 0.012 * max(np.ptp(x), 1e-12)

@@ -133,9 +133,8 @@ def well_reasons(well: CriticalPoint) -> Iterator[Reason]:
     """A well without curvature in some direction."""
     w = well.eigenvalues
     if well.corner:
-        yield Reason(REFUSE, "corner-well",
-                     "the well is at a corner of f, where the gradient jumps: Eyring-Kramers does not apply "
-                     "here, the rate of the grid does")
+        yield Reason(REFUSE, "corner-well", "the well is at a corner of f, where the gradient jumps: "
+                     "Eyring-Kramers does not apply here, the rate of the grid does")
     elif well.degenerate or not w[0] > FLAT * abs(w[-1]):
         yield Reason(REFUSE, "flat-well",
                      "the well is flat (its Hessian is singular): Eyring-Kramers does not apply here, the "

@@ -194,8 +194,8 @@ class WellNetwork:
         log10 = np.where(np.isfinite(self.log_rates), self.log_rates / math.log(10), np.nan)
         grid = None if self.grid_spectrum is None else self.grid_spectrum.to_dict()
         return {"theta": self.theta,
-                "minima": [{"x": m.x.tolist(), "value": m.value, **({"mark": m.mark.strip()} if m.mark else {})}
-                           for m in self.minima],
+                "minima": [{"x": m.x.tolist(), "value": m.value,
+                            **({"mark": m.mark.strip()} if m.mark else {})} for m in self.minima],
                 "states": [list(s) for s in self.states], "stationary": self.stationary.tolist(),
                 "log10_rates": log10.tolist(), "eigenvalues": [e.to_dict() for e in self.eigenvalues],
                 "grid_eigenvalues": grid, "guard": self.guard.to_dict()}
