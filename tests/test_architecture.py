@@ -1,4 +1,5 @@
-"""The house, read from the sources: floors, circles, late imports, sizes, annotations. Run this file to print the figures."""
+"""The house, read from the sources: floors, circles, late imports, sizes, annotations. Run this file to print
+the figures."""
 import ast
 from collections import Counter
 from functools import cache
@@ -22,14 +23,18 @@ BELOW["commands"] = set(BELOW)                # the command line stands on every
 
 # Floors inside a package, lowest first: folders and files; those in one set do not import each other.
 FLOORS = {
-    "fokker_planck": [{"extrapolation"}, {"results"}, {"gibbs"}, {"discretisation", "one_dimension"}, {"solvers"},
-                      {"evolution", "boundary_values"}, {"spectrum"}, {"questions", "currents"}, {"fokker_planck"}, {"averages"}, {"convergence"}],
+    "fokker_planck": [{"extrapolation"}, {"results"}, {"gibbs"}, {"discretisation", "one_dimension"},
+                      {"solvers"},
+                      {"evolution", "boundary_values"}, {"spectrum"}, {"questions", "currents"},
+                      {"fokker_planck"}, {"averages"}, {"convergence"}],
     "langevin": [{"dynamics"}, {"runs"}, {"averages", "first_passage"}, {"simulate", "gradient_flow"}],
-    "potentials": [{"symbolic", "spline"}, {"stationary"}, {"terms", "pieces"}, {"black_box"}, {"potential"}, {"grid_potential"},
+    "potentials": [{"symbolic", "spline"}, {"stationary"}, {"terms", "pieces"}, {"black_box"}, {"potential"},
+                   {"grid_potential"},
                    {"regions"}, {"mobility", "catalogue"}, {"diffusion"}],
     "landscapes": [{"surface"}, {"report"}, {"files"}, {"export", "adapters"}, {"analysis"}],
 }
-LARGEST = {"files in a folder": 16, "late imports": 20, "line": 110, "function": 120, "arguments": 12, "lines of fpkit": 35_000}
+LARGEST = {"files in a folder": 16, "late imports": 20, "line": 110, "function": 120, "arguments": 12,
+           "lines of fpkit": 35_000}
 
 
 class Import:
@@ -58,9 +63,12 @@ def tree_of(path: Path) -> ast.Module:
 
 
 def imports_in(tree: ast.Module, home: str, is_package: bool, known) -> list[Import]:
-    """Every import of a module in `known` by the module `home`, inside functions too; names of a package count as its modules."""
-    inside = {id(n) for f in ast.walk(tree) if isinstance(f, (ast.FunctionDef, ast.Lambda)) for n in ast.walk(f)}
-    checked_only = {id(n) for f in ast.walk(tree) if isinstance(f, ast.If) and ast.unparse(f.test).endswith("TYPE_CHECKING")
+    """Every import of a module in `known` by the module `home`, inside functions too; names of a package
+    count as its modules."""
+    inside = {id(n) for f in ast.walk(tree) if isinstance(f, (ast.FunctionDef, ast.Lambda))
+              for n in ast.walk(f)}
+    checked_only = {id(n) for f in ast.walk(tree) if isinstance(f, ast.If)
+                    and ast.unparse(f.test).endswith("TYPE_CHECKING")
                     for n in ast.walk(f)}
     found, base = [], home.split(".") if is_package else home.split(".")[:-1]
     for node in ast.walk(tree):
@@ -69,18 +77,22 @@ def imports_in(tree: ast.Module, home: str, is_package: bool, known) -> list[Imp
         if isinstance(node, ast.Import):
             targets = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            origin = ".".join([*(base[:len(base) + 1 - node.level] if node.level else []), *([node.module] if node.module else [])])
-            targets = [f"{origin}.{alias.name}" if f"{origin}.{alias.name}" in known else origin for alias in node.names]
+            origin = ".".join([*(base[:len(base) + 1 - node.level] if node.level else []),
+                               *([node.module] if node.module else [])])
+            targets = [f"{origin}.{alias.name}" if f"{origin}.{alias.name}" in known else origin
+                       for alias in node.names]
         else:
             continue
-        found += [Import(home, target, node.lineno, id(node) in inside) for target in targets if target in known]
+        found += [Import(home, target, node.lineno, id(node) in inside) for target in targets
+                  if target in known]
     return found
 
 
 @cache
 def all_imports() -> list[Import]:
     known = sources()
-    return [i for name, path in known.items() for i in imports_in(tree_of(path), name, path.name == "__init__.py", known)]
+    return [i for name, path in known.items()
+            for i in imports_in(tree_of(path), name, path.name == "__init__.py", known)]
 
 
 def circles(edges) -> list[list[str]]:
@@ -131,7 +143,8 @@ def upward(imports, floors=FLOORS, below=BELOW) -> list[Import]:
 
 def is_allowed_exception(i: Import) -> bool:
     """`Landscape.save` loads its writer when it is called: the one arrow that runs up."""
-    return i.home == "fpkit.landscapes.surface.landscape" and i.target == "fpkit.landscapes.files.saving" and i.is_late
+    writer = ("fpkit.landscapes.surface.landscape", "fpkit.landscapes.files.saving")
+    return (i.home, i.target) == writer and i.is_late
 
 
 def late_imports() -> list[Import]:
@@ -185,12 +198,14 @@ def annotated_share() -> float:
 def long_lines() -> list[str]:
     return [f"{path.relative_to(ROOT)}:{k}" for folder in ("fpkit", "tests", "validation", "data")
             for path in sorted((ROOT / folder).rglob("*.py"))
-            for k, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1) if len(line) > LARGEST["line"]]
+            for k, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+            if len(line) > LARGEST["line"]]
 
 
 def lines_by_package() -> Counter:
     return Counter({package: sum(len(p.read_text(encoding="utf-8").splitlines()) for p in sources().values()
-                                 if (p.relative_to(PACKAGE).parts[0] if p.parent != PACKAGE else "top") == package)
+                                 if (p.relative_to(PACKAGE).parts[0] if p.parent != PACKAGE else "top")
+                                 == package)
                     for package in ["top", *BELOW]})
 
 
@@ -206,7 +221,8 @@ def figures() -> dict[str, object]:
         "long functions": [f"{m}.{n.name}" for m, n, _ in functions()
                            if n.end_lineno - n.lineno >= LARGEST["function"]],
         "private functions with many arguments": [f"{m}.{n.name}" for m, n, is_public in functions()
-                                                  if not is_users(m, n) and len(arguments_of(n)) > LARGEST["arguments"]],
+                                                  if not is_users(m, n) and len(arguments_of(n))
+                                                  > LARGEST["arguments"]],
         "annotated public arguments": annotated_share(),
         "lines": dict(lines_by_package()) | {"fpkit": sum(lines_by_package().values())},
     }
@@ -218,7 +234,8 @@ def users_lines() -> set[tuple[str, int]]:
 
 
 def is_users(module: str, node: ast.FunctionDef) -> bool:
-    """Whether users call the function: those of `fpkit.X` and of the public modules of learning and landscapes."""
+    """Whether users call the function: those of `fpkit.X` and of the public modules of learning and
+    landscapes."""
     public = module.startswith("fpkit.learning.") or module == "fpkit.landscapes.adapters"
     return (module, node.lineno) in users_lines() or public and not node.name.startswith("_")
 
@@ -256,7 +273,8 @@ def test_matplotlib_belongs_to_plotting_alone():
         for node in ast.walk(tree_of(path)):
             named = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module or ""] \
                 if isinstance(node, ast.ImportFrom) and not node.level else []
-            assert name.startswith("fpkit.plotting") or not any(n.split(".")[0] == "matplotlib" for n in named), \
+            assert name.startswith("fpkit.plotting") or not any(n.split(".")[0] == "matplotlib"
+                                                                for n in named), \
                 f"{name}:{node.lineno}"
 
 

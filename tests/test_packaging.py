@@ -16,7 +16,8 @@ def test_every_package_is_installed():
 def test_files_that_are_no_modules_are_installed():
     listed = dict(line.split(" = ") for line in CONFIG["options.package_data"].items()
                   for line in [" = ".join(line)])
-    for package, folder in (("fpkit", "fpkit"), ("fpkit.data", "data"), ("fpkit.landscapes.report", "fpkit/landscapes/report"),
+    for package, folder in (("fpkit", "fpkit"), ("fpkit.data", "data"),
+                            ("fpkit.landscapes.report", "fpkit/landscapes/report"),
                             ("fpkit.validation", "validation")):
         patterns = listed[package].split(", ")
         for path in (ROOT / folder).iterdir():

@@ -130,7 +130,8 @@ def probabilities(diffusion: FokkerPlanck, density: Field | ArrayLike, name: str
     try:
         values = np.asarray(values, float)
     except (TypeError, ValueError, OverflowError):
-        raise TypeError(f"{name} must be a Field or an array of cell averages, got {checks.shown(density)}.") from None
+        raise TypeError(f"{name} must be a Field or an array of cell averages, got "
+                        f"{checks.shown(density)}.") from None
     if values.shape != diffusion.grid.shape:
         raise ValueError(f"{name} has shape {values.shape}, expected that of the grid, "
                          f"{diffusion.grid.shape}.")

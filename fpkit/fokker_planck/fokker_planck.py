@@ -98,7 +98,7 @@ class FokkerPlanck:
 
     # of a `killed` one: the diffusion whose masses and energies it shares
     _whole: FokkerPlanck | None = None
-    nodes_are_cells = False                      # cell averages are read from node values (see `ReversibleChain`)
+    nodes_are_cells = False  # cell averages are read from node values (see `ReversibleChain`)
 
     def __init__(self, potential: Potential, theta: float | Callable[[float], float], grid: Grid,
                  mobility: ArrayLike | Callable | None = None, scheme: str = "recommended",
@@ -299,8 +299,8 @@ class FokkerPlanck:
 
     @cached_property
     def generator(self) -> csr_matrix:
-        """Generator Q, a scipy CSR matrix (n_cells, n_cells) in 1/time; rows sum to zero, or to minus the rate
-        of absorption.
+        """Generator Q, a scipy CSR matrix (n_cells, n_cells) in 1/time; rows sum to zero, or to minus the
+        rate of absorption.
 
         With the recommended scheme it is in detailed balance with the Gibbs probabilities of the cells,
         ``gibbs.values * grid.volumes``, to rounding: without absorption these are its stationary state. Cells

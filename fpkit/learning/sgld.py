@@ -195,7 +195,8 @@ def _identity(checkpoint, problem, settings):
     try:
         return content_of({"problem": problem, **settings})
     except NotIdentified as reason:
-        sentence = (f"{reason}, so it cannot be known whether a checkpoint is of this problem: {REMEDY}, or name "
+        sentence = (f"{reason}, so it cannot be known whether a checkpoint is of this problem: {REMEDY}, or "
+                    "name "
                     "another file.")
         if os.path.exists(checkpoint):
             raise ValueError(f"{os.fspath(checkpoint)!r} is not resumed: {sentence}") from None

@@ -17,7 +17,8 @@ def test_sums_of_exponentials_know_their_range_and_nothing():
     owner = rng.integers(0, 4, 35)
     found = log_sums_by(owner, a.ravel() - 800, 5)
     for k in range(5):
-        assert np.isneginf(found[k]) if k == 4 else abs(found[k] + 800 - log_sum(a.ravel()[owner == k])) < 1e-12
+        assert np.isneginf(found[k]) if k == 4 else abs(found[k]
+                                                        + 800 - log_sum(a.ravel()[owner == k])) < 1e-12
 
 
 def test_the_bernoulli_function_is_right_from_rounding_to_cliffs():

@@ -7,7 +7,7 @@ def cell_probabilities(f, edges, theta, parts=4, points=20, breaks=()):
     coordinate."""
     x, w = np.polynomial.legendre.leggauss(points)
     X, W, owners = [], [], []
-    for k, e in enumerate(edges):
+    for e in edges:
         fine = np.union1d(np.concatenate([np.linspace(a, b, parts + 1) for a, b in zip(e[:-1], e[1:])]),
                           [c for c in breaks if e[0] < c < e[-1]])
         fine = fine[np.r_[True, np.diff(fine) > 1e-13]]
@@ -18,7 +18,7 @@ def cell_probabilities(f, edges, theta, parts=4, points=20, breaks=()):
                                 points))
     F = np.asarray(f(*np.meshgrid(*X, indexing="ij", sparse=True)))
     P = np.exp(-(F - F.min()) / theta)
-    for k, e in enumerate(edges):
+    for k in range(len(edges)):
         P = np.moveaxis(P, k, 0) * W[k].reshape((-1,) + (1,) * (P.ndim - 1))
         first = np.flatnonzero(np.r_[True, np.diff(owners[k]) > 0])
         P = np.moveaxis(np.add.reduceat(P, first, axis=0), 0, k)

@@ -63,7 +63,7 @@ def test_a_tensor_current_has_the_direction_of_the_tensor():
     np.testing.assert_allclose(J.vector[3:-3, 3:-3], np.broadcast_to(-0.5 * M @ [0.3, -0.2], (6, 6, 2)),
                                rtol=1e-10)
     with pytest.raises(ValueError, match="corners"):
-        J.faces
+        _ = J.faces
 
 
 def test_the_gibbs_density_has_the_least_free_energy():

@@ -116,7 +116,8 @@ def _by_pieces(space, start, step, least=1):
         change = np.abs(np.diff(B, axis=0)).max(0) * 4
     if np.isnan(change).any():
         where = np.round((start + step / 2)[:, np.isnan(change)][:, 0], 6).tolist()
-        raise ValueError(f"the potential is NaN between cell centres, first near {where}; take that place out "
+        raise ValueError(f"the potential is NaN between cell centres, first near {where}; take that place "
+                         "out "
                          "with Grid(..., mask=...).")
     wanted = np.ceil(change / STEP)
     remote = B.min(0) > space.weight_limit

@@ -121,7 +121,8 @@ def evolve(diffusion: ReversibleChain, u0: Any, times: ArrayLike, tol: float | N
         space_error = np.full(times.size, 2.0)
     lost = np.flatnonzero(space_error >= LOST)
     if lost.size and run.status == "ok":
-        run.status = (f"not resolved at {lost.size} of {times.size} times, first at t = {times[lost[0]]:g}: the "
+        run.status = (f"not resolved at {lost.size} of {times.size} times, first at t = {times[lost[0]]:g}: "
+                      "the "
                       "grids disagree there by as much as densities can; refine the grid")
     return run.result(diffusion, times, space_error)
 
@@ -285,7 +286,8 @@ def warn_if_coarse(lines):
             slab = b[k:k + 16 + (axis == 0)]
             one, two = (slab[(slice(None),) * axis + (part,)] for part in (slice(None, -1), slice(1, None)))
             high, low = np.maximum(one, two), np.minimum(one, two)
-            lives = (high < np.inf) & ((high <= LIVING) | (low <= 0.0) | (low <= LIVING / 2) & (high <= SHORE))
+            lives = (high < np.inf) & ((high <= LIVING) | (low <= 0.0) | (low <= LIVING / 2)
+                                       & (high <= SHORE))
             steepest = float((high[lives] - low[lives]).max(initial=0.0))
             if steepest > change:
                 change, worst_axis = steepest, axis

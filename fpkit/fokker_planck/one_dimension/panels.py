@@ -468,7 +468,7 @@ def adaptive(function, edges, beta, f0, is_steep=False):
         _check(B[:, :ORDER], points, highest)
         # at an edge f may be no number, as sin(x)/x is not at 0
         B = np.where(np.isnan(B) | np.isneginf(B), np.nan, B)
-        is_wall = B > highest
+        is_wall = highest < B
         has_wall = is_wall.any(1)
         B, log_r = np.where(is_wall, highest, B), np.where(is_wall, highest, log_r)
         variation = np.nanmax(B, axis=1) - np.nanmin(B, axis=1)

@@ -32,8 +32,8 @@ class Ordering:
         Cell indices of the nodes.
     I, J : int ndarray (n_edges,)
     n_kept : int
-        Number of further nodes n, n + 1, ... that edges may lead to and that are not eliminated: the border of
-        one more front, without pivots.
+        Number of further nodes n, n + 1, ... that edges may lead to and that are not eliminated: the border
+        of one more front, without pivots.
     """
 
     def __init__(self, X, I, J, n_kept=0):
@@ -42,7 +42,7 @@ class Ordering:
         from .elimination_kernels import borders, dissect
         X = np.ascontiguousarray(X, np.int64)
         n = self.n = X.shape[1]
-        inner = (I < n) & (J < n)
+        inner = (n > I) & (n > J)
         a, b = I[inner], J[inner]
         graph = csr_matrix((np.ones(2 * a.size, np.int8), (np.r_[a, b], np.r_[b, a])), shape=(n, n))
         room = 4 * n + 8
@@ -125,7 +125,8 @@ class Elimination:
         o = self.ordering = ordering
         self.pivot, self.L = np.empty(o.n), np.zeros(o.base[-1])
         eliminate(o.indptr, o.indices, np.ascontiguousarray(c)[o.edge], o.tree, o.ptr, o.border,
-                  np.ascontiguousarray(ground[o.order]), self.pivot, self.L, np.empty(o.stack), o.largest, 1.0)
+                  np.ascontiguousarray(ground[o.order]), self.pivot, self.L, np.empty(o.stack), o.largest,
+                  1.0)
 
     def solve_signed(self, b):
         """The same for b (p, n) of both signs: two solves of positive data."""
@@ -165,9 +166,9 @@ class Elimination:
 
 
 def reduced_network(X, I, J, log_c, log_mass, n_kept, most=np.inf):
-    """Logarithms of capacities (n_kept, n_kept) and masses (n_kept,) that the kept nodes of a reversible chain
-    have when all others are eliminated: exact, to rounding, for conductances of any range. None where that
-    takes more work than `most`.
+    """Logarithms of capacities (n_kept, n_kept) and masses (n_kept,) that the kept nodes of a reversible
+    chain have when all others are eliminated: exact, to rounding, for conductances of any range. None where
+    that takes more work than `most`.
 
     Parameters
     ----------

@@ -24,8 +24,8 @@ def two_to(k):
 
 @helper
 def normalise(m, e, first, last):
-    """Mantissas in [1/2, 1) and their exponents; the largest exponent. A mantissa that was let drift would say
-    another size than its exponent."""
+    """Mantissas in [1/2, 1) and their exponents; the largest exponent. A mantissa that was let drift would
+    say another size than its exponent."""
     high = NOTHING
     for j in range(first, last):
         if m[j] > 0.0:
@@ -102,7 +102,8 @@ def eliminate_wide(indptr, indices, c, tree, ptr, border, mass, stack, largest):
                 g = start[t] + i if i < n_pivots else border[ptr[t] + i - n_pivots]
                 p_e = x_e + mass[1, start[t] + k]
                 up = max(p_e, mass[1, g])
-                mass[0, g] = mass[0, g] * two_to(mass[1, g] - up) + x * mass[0, start[t] + k] * two_to(p_e - up)
+                mass[0, g] = mass[0, g] * two_to(mass[1, g] - up) + x * mass[0, start[t]
+                                                                             + k] * two_to(p_e - up)
                 mass[1, g] = up
             if k + 1 < n_pivots:
                 normalise(mass[0], mass[1], start[t] + k + 1, start[t] + k + 2)

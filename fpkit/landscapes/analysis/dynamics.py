@@ -143,8 +143,8 @@ class PathEnsemble:
 
 
 def chosen_temperature(wells, thetas, reach, wanted=None):
-    """The temperature of the dynamics and why: the optimiser's own where it is known, else the highest at which
-    two wells within reach exist, else the middle one."""
+    """The temperature of the dynamics and why: the optimiser's own where it is known, else the highest at
+    which two wells within reach exist, else the middle one."""
     if wanted is not None and thetas.size > 1:
         return float(thetas[np.argmin(np.abs(np.log(thetas / wanted)))]), "that of the SGD noise"
     depths = [w.persistence for w in wells if np.isinf(w.persistence) or w.persistence <= reach]

@@ -261,7 +261,8 @@ def readable_json(text, depth=20):
 
 
 def deepest_bracket(text):
-    """How deep the brackets of a JSON text nest, those in strings left out; in one pass, whatever it holds."""
+    """How deep the brackets of a JSON text nest, those in strings left out; in one pass, whatever it
+    holds."""
     level = deepest = 0
     is_string = is_escaped = False
     for c in text:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 FIRM, ROUGH, OPEN = "firm", "rough", "open"
-THIN = 0.25                                      # share of a well in one cell from which on it is not resolved
+THIN = 0.25  # share of a well in one cell from which on it is not resolved
 ROUGH_RATE, DOUBTFUL_RATE = 0.1, 0.3             # decades of resolution error
 MOST_PAIRS = 3
 NEVER_SAID = 30.0                                # decades of a time that a sentence calls never

@@ -173,7 +173,8 @@ def comparison_html(both, surfaces, image, pages=()):
              *(percent(both.overlap[k, 0, j]) for j in range(1, n))] for k, t in enumerate(both.theta)]
     return _template("comparison.html").render(title=" and ".join(both.names) if n < 4 else f"{n} landscapes",
                                                answers=both.answers(), surfaces=surfaces, image=image,
-                                               names=list(both.names), rows=rows, pages=[(name, _link(page)) for name, page in pages],
+                                               names=list(both.names), rows=rows,
+                                               pages=[(name, _link(page)) for name, page in pages],
                                                version=__version__)
 
 

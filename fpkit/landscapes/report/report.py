@@ -81,8 +81,8 @@ def _motion(motion, seed):
 
 
 def save(report, folder, svg=False):
-    """Write index.html, report.json, report.h5 and the figures (PNG, with `svg` also SVG) to `folder`, made if missing.
-    Returns the path of the page."""
+    """Write index.html, report.json, report.h5 and the figures (PNG, with `svg` also SVG) to `folder`, made
+    if missing. Returns the path of the page."""
     from ...plotting.drawing import figures_of
 
     folder = _made(folder)

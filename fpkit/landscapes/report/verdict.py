@@ -46,7 +46,8 @@ def verdict(report) -> str:
 
 
 def _reference(report):
-    """(place, value, words) of the temperature the verdict speaks of: the optimiser's own, else the density's."""
+    """(place, value, words) of the temperature the verdict speaks of: the optimiser's own, else the
+    density's."""
     if report.clock.theta is not None:
         k = int(np.argmin(np.abs(report.theta - report.clock.theta)))
         return k, float(report.theta[k]), "the noise of the optimiser"

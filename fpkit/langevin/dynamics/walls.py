@@ -44,7 +44,8 @@ class Walls:
         try:
             pairs = tuple((float(low), float(high)) for low, high in self.bounds)
         except (TypeError, ValueError, OverflowError):
-            raise ValueError(f"bounds must be one (low, high) pair an axis, got {checks.shown(self.bounds)}.") from None
+            raise ValueError("bounds must be one (low, high) pair an axis, got "
+                             f"{checks.shown(self.bounds)}.") from None
         kinds = [self.kind] * len(pairs) if isinstance(self.kind, str) else list(self.kind)
         if len(kinds) != len(pairs):
             raise ValueError(f"kind names {len(kinds)} axes and bounds have {len(pairs)}; give one kind an "

@@ -127,8 +127,8 @@ def _wait(Y, O, owner):
 
 @numba.njit(**options)
 def _end_hits(moves, near, lanes, block, clock, piece, targets, step, box, seed, arrivals):
-    """End the paths that met a wall in a piece of a step, (begin, length) as fractions of it; returns how many.
-    Their lanes stay where they were."""
+    """End the paths that met a wall in a piece of a step, (begin, length) as fractions of it; returns how
+    many. Their lanes stay where they were."""
     O, Y, _, before, after = moves
     begin, length = piece
     owner, born, ended, d = lanes.owner[block], lanes.born[block], 0, O.shape[0]
@@ -179,7 +179,8 @@ def _advance(block, lanes, X0, gradient, p, step, box, targets, max_steps, n_ste
             moves = Moves(O, Y, R, before, after)
             # scalar work only for a block with a walker near a wall
             if count_near(moves, box, step.reach, near) > 0:
-                idle += _end_hits(moves, near, lanes, block, clock, (0.0, 1.0), targets, step, box, seed, arrivals)
+                idle += _end_hits(moves, near, lanes, block, clock, (0.0, 1.0), targets, step, box, seed,
+                                  arrivals)
             before, after = after, before
             clock += 1
         if max_steps > 0:
@@ -247,7 +248,8 @@ def _advance_underdamped(block, lanes, X0, gradient, p, physics, box, targets, m
                 all_distances(Y, targets, after, scratch)
                 moves = Moves(O, Y, R, before, after)
                 if count_near(moves, box, step.reach, near) > 0:
-                    idle += _end_hits(moves, near, lanes, block, clock, (0.5 * piece, 0.5), targets, step, box, seed,
+                    idle += _end_hits(moves, near, lanes, block, clock, (0.5 * piece, 0.5), targets, step,
+                                      box, seed,
                                       arrivals)
                 if idle > 0:                     # a lane without a path waits where it is
                     _wait(Y, O, owner)

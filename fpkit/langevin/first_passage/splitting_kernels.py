@@ -31,7 +31,16 @@ from ...core.compilation import (
 )
 from ...core.compilation.special import options
 from ..dynamics.noise_kernels import BRANCH, CHOICE, PILOT, fill_noise, uniform_of, words_of
-from .target_kernels import Moves, all_distances, column, count_near, hit_of_lane, make_step, step_t, targets_t
+from .target_kernels import (
+    Moves,
+    all_distances,
+    column,
+    count_near,
+    hit_of_lane,
+    make_step,
+    step_t,
+    targets_t,
+)
 
 BY_DISTANCE, BY_TABLE, BY_FUNCTION = range(3)                    # kinds of reaction coordinate
 AT_SOURCE, AT_TARGET, LADDER_FULL, TOO_LONG, STOPPED = range(5)  # why a path ended

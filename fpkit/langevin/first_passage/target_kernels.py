@@ -122,9 +122,9 @@ def make_step(Y, O, R, G, W, row, step, box, sign, wound):
 
 @helper
 def count_near(moves, box, reach, near):
-    """near (lanes,) = how often a wall may have been met: distances before and after a step whose product is small,
-    a step in one dimension that is longer than the distance, and sides of the box that the step may have reached;
-    returns the sum. Only these lanes are worth a call of `hit_of_lane`."""
+    """near (lanes,) = how often a wall may have been met: distances before and after a step whose product is
+    small, a step in one dimension that is longer than the distance, and sides of the box that the step may
+    have reached; returns the sum. Only these lanes are worth a call of `hit_of_lane`."""
     O, _, R, before, after = moves
     total = 0
     for j in range(near.size):

@@ -95,7 +95,7 @@ def drive(ensemble, n_steps, every=None, progress=None, label="paths"):
             if shown is not None:
                 shown.update(n)
             yield saved
-            elapsed = time.perf_counter() - started              # what the caller does with the places included
+            elapsed = time.perf_counter() - started  # what the caller does with the places included
             growth = CHUNK_SECONDS / max(elapsed, 1e-6)
             # the first chunk may hold the loading of a kernel
             n = int(n * min(max(growth, 1.0 if done == n else 0.25), 8.0))

@@ -93,8 +93,8 @@ def test_absorption_in_a_tensor_medium_stays_balanced_and_kills_all_round():
 ])
 def test_an_absorbing_region_that_makes_no_sense_is_refused(region, words):
     with pytest.raises((ValueError, TypeError), match=words):
-        fp.FokkerPlanck(fp.Potential("x**2 + y**2"), 1.0, fp.Grid([(-1, 1)] * 2, (6, 6)),
-                        absorbing=region).generator
+        _ = fp.FokkerPlanck(fp.Potential("x**2 + y**2"), 1.0, fp.Grid([(-1, 1)] * 2, (6, 6)),
+                            absorbing=region).generator
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -15,7 +15,8 @@ def test_a_release_a_million_theta_up_follows_the_drift(theta):
     e = D.evolve([0.0], times)
     mean = [(e.probabilities(k) * D.grid.centres[0]).sum() for k in range(times.size)]
     assert np.abs(mean - 15 * (1 - np.exp(-times))).max() < 0.01
-    assert (e.status == "ok") == bool((e.error < 1).all())       # far narrower than a cell: the mean is right, not the shape
+    # far narrower than a cell: the mean is right, not the shape
+    assert (e.status == "ok") == bool((e.error < 1).all())
 
 
 @pytest.mark.parametrize("options", [{}, {"mobility": [[1.0, 0.2], [0.2, 1.0]]}, {"mobility": [1.0, 2.0]},

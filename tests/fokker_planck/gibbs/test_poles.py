@@ -57,7 +57,7 @@ def test_poles_along_walls_and_in_corners_of_a_plane_are_powers(k):
                                                  ("log(x**2 + y**2)", [(-1e-9, 1e-9)] * 2, 0.5)])
 def test_a_pole_without_a_finite_integral_is_refused_with_the_reason(text, bounds, theta):
     with pytest.raises(ValueError, match="no finite integral near"):
-        fp.FokkerPlanck(fp.Potential(text), theta, fp.Grid(bounds, (20,) * len(bounds))).gibbs
+        _ = fp.FokkerPlanck(fp.Potential(text), theta, fp.Grid(bounds, (20,) * len(bounds))).gibbs
 
 
 def test_poles_that_carry_nothing_and_tiny_boxes_cost_few_points():
@@ -67,9 +67,10 @@ def test_poles_that_carry_nothing_and_tiny_boxes_cost_few_points():
     run = lambda self, lower, *rest: (counts.append(lower.shape[1]), original(self, lower, *rest))[1]
     cell_masses._Work.run = run
     try:
-        fp.FokkerPlanck(fp.Potential("1/(x**2 + y**2)"), 1e-2, fp.Grid([(-1, 1), (-1, 1)], (2, 3))).gibbs
+        _ = fp.FokkerPlanck(fp.Potential("1/(x**2 + y**2)"), 1e-2, fp.Grid([(-1, 1), (-1, 1)], (2, 3))).gibbs
         with pytest.raises(ValueError, match="narrower than a cell"):
-            fp.FokkerPlanck(fp.Potential("1/(x**2 + y**2)"), 1e-6, fp.Grid([(-1, 1), (-1, 1)], (2, 3))).gibbs
+            _ = fp.FokkerPlanck(fp.Potential("1/(x**2 + y**2)"), 1e-6,
+                                fp.Grid([(-1, 1), (-1, 1)], (2, 3))).gibbs
         D = fp.FokkerPlanck(fp.Potential("log(x**2 + y**2)"), 1.5, fp.Grid([(-1e-9, 1e-9)] * 2, (20, 20)))
         p = D.probability(fp.HalfSpace([1, 0], 0.0))
     finally:

@@ -319,7 +319,7 @@ BAD = {
 def test_wrong_calls_get_a_sentence(changes, kind, message):
     with pytest.raises(kind, match=message):
         fp.exit_time(**(dict(potential=WELL, theta=0.2, x0=[-1.0], target=TOP, dt=0.01, n_paths=5
-                             if "x0" not in changes else None or 3) | changes))
+                             if "x0" not in changes else 3) | changes))
 
 
 def test_the_kernel_is_compiled_once_for_all_potentials():
