@@ -4,7 +4,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..surface.harmonic import quadratic_fit
-from .findings import FIRM, NEVER_SAID, OPEN, findings, lasting, number, percent, place
+from .findings import FIRM, NEVER_SAID, OPEN, findings, lasting, loss_of, number, percent, place
 
 # one line for each term of the page
 GLOSSARY = {
@@ -60,8 +60,15 @@ def _reference(report):
 def _solutions(report, theta):
     wells, n = report.wells, len(report.wells)
     shown = wells[:3]
-    flat = "; ".join(f"well {w.number} at {place(w.x)}, loss {number(w.minimum, 4)}, "
+    flat = "; ".join(f"well {w.number} at {place(w.x)}, loss {loss_of(report, w.minimum)}, "
                      f"{flatness(report, w, theta)}" for w in shown)
+    f = report.landscape.loss[report.landscape.valid]
+    if not f.max() > f.min():
+        return f"The surface is flat: every loss is {loss_of(report, f.min())}."
+    if n == 1 and "touches_edge" in wells[0].flags:
+        return (f"The surface has no minimum inside the box: its lowest loss, "
+                f"{loss_of(report, wells[0].minimum)}, lies on the border at {place(wells[0].x)}, so the "
+                "solution is further out.")
     text = (f"The surface has one solution: {flat}." if n == 1
             else f"The surface has {n} solutions (wells): {flat}{'; and others' if n > 3 else ''}.")
     known = [(name, well) for name, _, well in report.solutions]
@@ -89,6 +96,12 @@ def _preferred(report, found, k, theta, of):
     best = int(np.argmax(thermo.occupation[k]))
     trust = next((f.trust for f in found if f.topic == "occupation"), OPEN)
     sure = {FIRM: "", "rough": " (roughly)", OPEN: " (not resolved)"}[trust]
+    ties = [j for j in range(len(wells)) if thermo.occupation[k, j] > 0.97 * thermo.occupation[k, best]]
+    if len(ties) > 1:
+        named = ", ".join(str(j + 1) for j in ties[:-1]) + f" and {ties[-1] + 1}"
+        return (f"{of[0].upper() + of[1:]} of strength theta = {number(theta)} does not prefer one of wells "
+                f"{named}: "
+                f"about {percent(thermo.occupation[k, best])} of the time in each in the long run{sure}.")
     text = (f"{of[0].upper() + of[1:]} of strength theta = {number(theta)} prefers well {best + 1}: "
             f"{percent(thermo.occupation[k, best])} of the time in the long run{sure}.")
     rates = report.rates_at(theta)
