@@ -63,7 +63,7 @@ def make(path, seed=0):
     plane = fp.Plane.through(M, G, run.checkpoints[third], orthonormal=False)
     meta = {"command": f"python data/make_modular_addition.py --seed {seed}", "seed": seed,
             "kind": "plane through three solutions: w = M + x (G - M) + y (T - M)",
-            "dataset": "all pairs (a, b), label (a + b) mod 23; half of them, drawn by the seed, for training",
+            "dataset": "all pairs (a, b), label (a + b) mod 23; half of them, by the seed, for training",
             "model": "out = (U[a] + V[b])^2 W, 96 hidden units",
             "loss": "half squared error to the one-hot label, mean over the sample, WITHOUT weight decay",
             "points": {"M": {"at": [0, 0], "training": MEMORISING},

@@ -40,8 +40,8 @@ def test_the_three_named_points_are_where_the_readme_puts_them(plane):
     assert at("test_acc", 1, 0) == 100 and at("test_acc", 0, 0) < 5 and at("train_acc", 0, 0) == 100
     last, third = -1, int(np.flatnonzero(trajectory["step"] == 440)[0])
     for k, place in ((last, (1, 0)), (third, (0, 1))):
-        assert (trajectory["x"][k], trajectory["y"][k]) == pytest.approx(place,
-                                                                         abs=1e-9) and trajectory["residual"][k] < 1e-9
+        assert (trajectory["x"][k], trajectory["y"][k]) == pytest.approx(place, abs=1e-9)
+        assert trajectory["residual"][k] < 1e-9
         assert trajectory["loss"][k] == pytest.approx(at("train_loss", *place), rel=1e-6)
 
 
@@ -79,7 +79,8 @@ def digits_plane():
 
 
 def test_the_digits_plane_is_complete_small_and_not_square(digits_plane):
-    assert digits_plane.shape == (39, 43) and digits_plane.n_valid == 39 * 43 and DIGITS.stat().st_size < 300_000 and digits_plane.warnings == ()
+    assert digits_plane.shape == (39, 43) and digits_plane.n_valid == 39 * 43
+    assert DIGITS.stat().st_size < 300_000 and digits_plane.warnings == ()
     assert digits_plane.meta["attributes"]["n_params"] == 910 and (np.linalg.eigvalsh(digits_plane.gram)
                                                                    > 0).all()
 
@@ -94,8 +95,8 @@ def test_the_digits_are_where_the_readme_puts_them(digits_plane):
     assert [b.index for b in tree] == [(29, 10), (8, 31), (8, 9)] and [round(b.persistence, 3)
                                                                        for b in tree[1:]] == [0.457, 0.164]
     assert digits_plane.trajectory[-1] == pytest.approx([0, 0], abs=1e-12)
-    assert digits_plane.temperature["theta"] == pytest.approx(1.6e-6,
-                                                              rel=0.02) and digits_plane.temperature["batch"] == 8
+    assert digits_plane.temperature["theta"] == pytest.approx(1.6e-6, rel=0.02)
+    assert digits_plane.temperature["batch"] == 8
 
 
 def test_the_stored_directions_make_the_metric(digits_plane):
@@ -120,6 +121,7 @@ def test_the_planes_of_learning_are_complete_small_and_told(name):
     with h5py.File(path) as f:
         assert f.attrs["complete"] == 1 and path.stat().st_size < 300_000
         shape = f["train_loss"].shape
-        assert shape[0] != shape[1] and np.isfinite(f["train_loss"][...]).all() and np.isfinite(f["test_loss"][...]).all()
+        assert shape[0] != shape[1]
+        assert np.isfinite(f["train_loss"][...]).all() and np.isfinite(f["test_loss"][...]).all()
         assert (np.linalg.eigvalsh(f["fpkit/gram"][...])
                 > 0).all() and "problem" in json.loads(f["fpkit/meta"][()])

@@ -108,10 +108,8 @@ def square_root_diffusion(rng):
 
 
 def between_absorbing_ends(rng):
-    theta, n, low, high = 10 ** rng.uniform(-1,
-                                            1), int(rng.integers(20, 200)), rng.uniform(0.02,
-                                                                                        0.3), rng.uniform(0.7,
-                                                                                                          0.98)
+    theta, n = 10 ** rng.uniform(-1, 1), int(rng.integers(20, 200))
+    low, high = rng.uniform(0.02, 0.3), rng.uniform(0.7, 0.98)
     x0, length = rng.uniform(low + 0.1, high - 0.1), high - low
     D = fp.FokkerPlanck(fp.Potential(FLAT[1]), theta, fp.Grid([(0, 1)], n),
                         absorbing=fp.HalfSpace([-1.0], -low) | fp.HalfSpace([1.0], high))

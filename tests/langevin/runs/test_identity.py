@@ -69,7 +69,8 @@ def test_a_global_that_a_function_reads_is_part_of_it(monkeypatch):
     assert content_of(scaled) != before
 
 
-@pytest.mark.parametrize("make", [threading.Lock, lambda: (k for k in range(3)), lambda: open(os.devnull)])  # noqa: SIM115
+@pytest.mark.parametrize("make", [threading.Lock, lambda: (k for k in range(3)),
+                                  lambda: open(os.devnull)])                         # noqa: SIM115
 def test_what_has_no_content_is_named(make):
     held = make()
     with pytest.raises(NotIdentified, match="has no content that could be told"):
