@@ -50,6 +50,8 @@ def test_the_quick_form_of_every_validation_does_not_fail(name):
 def test_contrary_numbers_flip_every_verdict(name):
     module, (found, verdict) = validation.load(name), measured(name)
     contrary = module.judge(module.contrary(found))
+    if verdict.outcome == contrary.outcome == "not measured":
+        pytest.skip("too few runs in the quick form; test_learning_verdicts pins the rule with numbers")
     # there a claim may turn out false, or true, without a failure of ours
     about_others = name.startswith("learning_")
     assert contrary.outcome != verdict.outcome if about_others else contrary.failed, f"\n{contrary}"

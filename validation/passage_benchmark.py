@@ -63,9 +63,8 @@ def gap(d, n):
     D = diffusion(d, n)
     ours, own = seconds(lambda: D.spectrum(2)[1].value)
     E = diffusion(d, n)
-    _, assembly = seconds(lambda: E.generator)
-    Q = E.generator
-    s = np.exp(E.log_mass / 2)
+    chain, assembly = seconds(lambda: E.chain.in_range())          # the chain that `spectrum` asks
+    Q, s = chain.generator(), np.exp(chain.log_mass / 2)
     S = (-(diags(s) @ Q @ diags(1 / s))).tocsc()
     other, rival = seconds(lambda: np.sort(eigsh((S + S.T) / 2, 2, sigma=-1e-3 * ours, tol=1e-12,
                                                  return_eigenvectors=False))[1])

@@ -57,8 +57,10 @@ def ascending(fail, name, a, warnings):
 def _decimals(a):
     """Decimals that the coordinates were rounded to, from 2 to 8; None where they have more."""
     for k in range(2, 9):
-        scaled = a * 10.0**k
-        if (np.abs(scaled - np.rint(scaled)) < 1e-9 * (1 + np.abs(scaled))).all():
+        with np.errstate(over="ignore", invalid="ignore"):       # coordinates near the end of floats
+            scaled = a * 10.0**k
+            is_rounded = (np.abs(scaled - np.rint(scaled)) < 1e-9 * (1 + np.abs(scaled))).all()
+        if is_rounded:
             return k
     return None
 
