@@ -34,7 +34,8 @@ FLOORS = {
     "landscapes": [{"surface"}, {"report"}, {"files"}, {"export", "adapters"}, {"analysis"}],
 }
 # These take what the public calls above them take, one for one.
-BEHIND_PUBLIC = ("fpkit.langevin.dynamics.ensemble.__init__", "fpkit.landscapes.files.writing.write_landscape")
+BEHIND_PUBLIC = ("fpkit.langevin.dynamics.ensemble.__init__",
+                 "fpkit.landscapes.files.writing.write_landscape")
 # The aim for the whole package is 35,000 lines; the bar on it is where it stands, so that it is seen to grow.
 LARGEST = {"files in a folder": 16, "late imports": 20, "line": 110, "function": 120, "arguments": 12,
            "lines of fpkit": 46_000}
@@ -223,9 +224,9 @@ def figures() -> dict[str, object]:
         "long lines": long_lines(),
         "long functions": [f"{m}.{n.name}" for m, n, _ in functions()
                            if n.end_lineno - n.lineno >= LARGEST["function"]],
-        "private functions with many arguments": [f"{m}.{n.name}" for m, n, is_public in functions()
-                                                  if not is_users(m, n) and len(arguments_of(n))
-                                                  > LARGEST["arguments"]],
+        "private functions with many arguments": [
+            f"{m}.{n.name}" for m, n, _ in functions() if len(arguments_of(n)) > LARGEST["arguments"]
+            and not is_users(m, n) and f"{m}.{n.name}" not in BEHIND_PUBLIC],
         "annotated public arguments": annotated_share(),
         "lines": dict(lines_by_package()) | {"fpkit": sum(lines_by_package().values())},
     }
