@@ -7,7 +7,6 @@ import numpy as np
 from .checked_hdf5 import LandscapeFormatError
 from .coordinates import arranged, ascending, given_axis, mesh_axes
 from .hdf5_layouts import LOSSES, SURFACES, Parts, refuse_given
-from .numpy_files import read_arrays
 from .tables import rows_as_grid
 
 COORDINATES = {"x": ("xcoordinates", "x", "xs", "x_coords", "x_coordinates", "X", "alphas", "alpha"),
@@ -16,11 +15,6 @@ COORDINATES = {"x": ("xcoordinates", "x", "xs", "x_coords", "x_coordinates", "X"
 VALUES = (*LOSSES, "Z", "z", "loss_grid", "losses_grid", "loss_surface", "surface", "table")
 # the arrays of mode-connectivity's plane.npz and their names here
 CONNECTIVITY = {"tr_loss": "train_loss", "te_loss": "test_loss", "tr_acc": "train_acc", "te_acc": "test_acc"}
-
-
-def read_numpy(path, key, layout, given, fix_serpentine=False):
-    """Parts of a .npy or .npz file."""
-    return parts_of(path, read_arrays(path), {"format": "NumPy"}, key, layout, given, fix_serpentine)
 
 
 def parts_of(path, arrays, facts, key, layout, given, fix_serpentine=False, named=None):

@@ -15,8 +15,8 @@ from .numpy_steps import advance_whole
 from .schedule import Schedule, key_of
 from .walls import walls_of
 
+# the position of the first three is their code in the kernels
 SCHEMES = ("euler-maruyama", "leimkuhler-matthews", "heun", "mala", "baoab")
-OVERDAMPED = SCHEMES[:3]                                          # the position is the code in the kernel
 LARGEST_TABLE = 16384                                             # rows of a table of steps at once
 SINGLE_TOLERANCE = 1e-5  # of max(1, |gradient|), between float32 and float64 drifts
 LARGEST_SHIFT = 100.0  # rounding of places up to this size counts as a shift; that of larger ones as an error

@@ -76,7 +76,6 @@ COMPOSED = {
     "expit": _expit,                                                 # scipy.special
     "clip": lambda a, low, high: a.graph.node("min", a.graph.node("max", a, low), high),
 }
-KNOWN = sorted({*ARITHMETIC, *COMPOSED, *FUNCTIONS, *COMPARISONS, "where"})
 
 
 def _graph(args):
