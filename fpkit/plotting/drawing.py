@@ -25,6 +25,7 @@ from .style import (
     mark_masked,
     save,
 )
+from .walkers import DRAWN as OF_WALKERS
 
 NAMES = "xyz"
 
@@ -204,7 +205,7 @@ def comparison(both):
 DRAWN = {"Field": field, "Evolution": evolution, "Potential": potential, "Paths": run, "Statistics": sampled,
          "RatesTable": arrhenius_figure, "TransitionPicture": transition_figure,
          "LandscapeReport": landscape_figure, "Landscape": surface_figure,
-         "LandscapeComparison": comparison, **OF_LEARNING}
+         "LandscapeComparison": comparison, **OF_LEARNING, **OF_WALKERS}
 
 
 def plot(result: Any, path: str | os.PathLike[str] | None = None, **options: Any) -> Figure:
