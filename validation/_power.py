@@ -31,9 +31,11 @@ def abstains(judge):
             rows = rows_in(found)
             keys = [k for k, v in rows[0].items() if v is None or isinstance(v, (str, numbers.Real))
                     ] if rows else []
-            table = Table.of(rows[:8], keys) if keys and all(set(keys) <= set(r) for r in rows[:8]) else Table(
+            table = Table.of(rows[:8], keys) if keys and all(set(keys) <= set(r)
+                                                             for r in rows[:8]) else Table(
                 ("nothing was measured",), ())
-            return judged(judge.__globals__, table, "not measured", f"{reason}: nothing is concluded")
+            return judged(judge.__globals__, table, "not measured", f"{reason}: nothing is concluded",
+                          found if isinstance(found, dict) else None)
     return rule
 
 
@@ -80,7 +82,8 @@ def rows_of(passages, *columns):
 def enough(passages, what, walkers=12, splits=4, share=MOST):
     """Refuse too few walkers, splits or events."""
     need(len(passages) >= walkers and len(np.unique(passages.cluster)) >= splits,
-         f"{what}: {len(passages)} walkers on {len(np.unique(passages.cluster))} splits, {walkers} on {splits} "
+         f"{what}: {len(passages)} walkers on {len(np.unique(passages.cluster))} splits, {walkers} on "
+         f"{splits} "
          "are needed")
     seen = passages.seen.mean()
     need(seen >= share, f"{what}: {100 * seen:.0f} % of the walkers passed, {100 * share:.0f} % are needed")
@@ -95,7 +98,8 @@ def summary(passages, *names):
         mem = some.columns["t_mem"] if "t_mem" in some.columns else np.array([np.nan])
         found.append(dict(zip(names, key)) | {
             "walkers": len(some), "passed": int(some.seen.sum()), "t_mem": float(np.median(mem)),
-            "median": some.median(), "watched": float(some.time[~some.seen].max()) if (~some.seen).any() else None})
+            "median": some.median(), "watched": float(some.time[~some.seen].max()) if (~some.seen).any()
+            else None})
     return found
 
 

@@ -21,18 +21,18 @@ def passages(conditions, splits=4, starts=4, **options):
 def temperatures(quick):
     """First passages over theta without L2, and the control without noise."""
     if quick:
-        return passages([{"theta": t, "horizon": 6000.0} for t in (0.0, 6e-5, 1e-4, 1.5e-4)], 4, 1)
+        return passages([{"theta": t, "horizon": 1500.0} for t in (0.0, 6e-5, 1e-4, 1.5e-4)], 4, 1)
     from fpkit.learning.walkers.passages import joined
 
-    hot = passages([{"theta": t, "horizon": 150_000.0} for t in (2e-5, 3e-5, 6e-5, 1e-4)])
-    return joined([hot, passages([{"theta": 0.0, "horizon": 150_000.0}], 4, 2, seed=9)])
+    hot = passages([{"theta": t, "horizon": 95_000.0} for t in (3e-5, 4.5e-5, 6e-5, 1e-4)])
+    return joined([hot, passages([{"theta": 0.0, "horizon": 95_000.0}], 4, 2, seed=9)])
 
 
 @cache
 def confined(quick):
     """First passages over theta with L2, and L2 alone."""
     if quick:
-        return passages([{"theta": t, "l2": L2, "horizon": 6000.0} for t in (0.0, 3e-5, 1e-4)], 4, 1)
+        return passages([{"theta": t, "l2": L2, "horizon": 1500.0} for t in (0.0, 3e-5, 1e-4)], 4, 1)
     from fpkit.learning.walkers.passages import joined
 
     hot = passages([{"theta": t, "l2": L2, "horizon": 90_000.0} for t in (1e-5, 3e-5, 1e-4)])
@@ -43,22 +43,26 @@ def confined(quick):
 def rates(quick):
     """First passages over the learning rate, without L2."""
     values = (0.08, 0.04) if quick else (0.08, 0.04, 0.02)
-    return passages([{"theta": THETA, "learning_rate": a, "horizon": 4000.0 if quick else 40_000.0}
+    return passages([{"theta": THETA, "learning_rate": a, "horizon": 600.0 if quick else 40_000.0}
                      for a in values], 4, 1 if quick else 4)
 
 
 @cache
 def widths(quick):
     """First passages over the width, without L2 and with it."""
-    found = [{"theta": THETA, "l2": l2, "width": w, "horizon": (2000.0 if quick else 30_000.0 if l2 else 20_000.0)}
-             for l2 in (0.0, L2) for w in ((24, 48) if quick else (24, 32, 48, 64, 96))]
-    return passages(found, 2 if quick else 4, 1 if quick else 2)
+    found = lambda l2, horizon: [{"theta": THETA, "l2": l2, "width": w, "horizon": horizon}
+                                 for w in ((24, 48) if quick else (24, 32, 48, 64, 96))]
+    if quick:
+        return passages(found(0.0, 400.0) + found(L2, 400.0), 2, 1)
+    from fpkit.learning.walkers.passages import joined
+
+    return joined([passages(found(0.0, 12_000.0), 4, 1), passages(found(L2, 16_000.0), 4, 2)])
 
 
 @cache
 def scales(quick):
     """First passages over the scale of the start, without L2."""
-    return passages([{"theta": THETA, "scale": s, "horizon": 2000.0 if quick else 40_000.0}
+    return passages([{"theta": THETA, "scale": s, "horizon": 600.0 if quick else 40_000.0}
                      for s in ((0.5, 1.2) if quick else (0.5, 0.7, 1.0, 1.2))], 4, 1 if quick else 4)
 
 
@@ -68,7 +72,7 @@ def sizes(quick):
     values = SIZES[:3] if quick else SIZES
     arms = ({"theta": THETA}, {"theta": 3e-5, "l2": L2},
             {"optimiser": "adamw", "learning_rate": 0.003, "l2": 0.1})
-    horizons = (3000.0, 4000.0, 4000.0) if quick else (40_000.0, 40_000.0, 60_000.0)
+    horizons = (1200.0, 1200.0, 2000.0) if quick else (40_000.0, 40_000.0, 60_000.0)
     return passages([arm | {"n": n, "horizon": h} for arm, h in zip(arms, horizons) for n in values],
                     4 if quick else 8, 1 if quick else 2)
 
@@ -80,7 +84,8 @@ def walks(quick):
     from fpkit.learning.walkers import displacement
 
     found = {}
-    cases = [("start", 32, THETA, 0.0), ("plateau", 32, THETA, 500.0), ("quiet", 32, 0.0, 500.0)]
+    cases = [("start", 32, THETA, 0.0), ("plateau", 32, THETA, 200.0 if quick else 500.0), ("quiet", 32, 0.0,
+                                                                                            500.0)]
     for name, width, theta, origin in (cases[:2] if quick else [*cases, ("wide", 64, THETA, 500.0)]):
         n = 4 if quick or name == "wide" else 16
         problems = [ModularAddition(11, width, 91 / 121, k % 4) for k in range(n)]
@@ -102,7 +107,7 @@ def cuts(quick):
     for n in ((91,) if quick else (67, 79, 91, 103)):
         problems = [ModularAddition(11, 32, n / 121, split) for split in range(4 if quick else 8)]
         starts = np.array([p.start(seed=2000 + k) for k, p in enumerate(problems)])
-        early = 400.0
+        early = 400.0 if quick or n > 91 else 1000.0
         late = {79: 0.0, 91: 14_000.0, 103: 6000.0}.get(n, 0.0) * (not quick)
         for phase, time in (("memorising", early), ("generalising", late)):
             if not time:
@@ -113,8 +118,8 @@ def cuts(quick):
                 if (scores["test_acc"] > 0.5) if phase == "memorising" else (scores["test_acc"] < 0.8):
                     continue
                 rows.append({"n": n, "phase": phase, "split": k,
-                             **example_entropy(problem, x, THETA, settle=80.0 if quick else 320.0,
-                                               measure=80.0 if quick else 400.0, seed=k)})
+                             **example_entropy(problem, x, THETA, settle=40.0 if quick else 480.0,
+                                               measure=40.0 if quick else 400.0, seed=k)})
     return rows
 
 
@@ -131,7 +136,7 @@ def followed(quick):
     arms = (("SGLD", "sgld", RATE, THETA, 0.0), ("SGLD with L2", "sgld", RATE, THETA, L2),
             ("SGLD with L2, colder", "sgld", RATE, 3e-5, L2), ("AdamW", "adamw", 0.003, 0.0, 0.1))
     for name, optimiser, rate, theta, l2 in arms[1::2] if quick else arms:
-        steps = (20_000 if quick else 400_000) if optimiser == "sgld" else (5000 if quick else 60_000)
+        steps = (8000 if quick else 400_000) if optimiser == "sgld" else (4000 if quick else 60_000)
         if name.endswith("colder"):
             steps *= 2
         run = learn(problems, steps, rate, theta, l2, optimiser, starts=starts, check_every=25, seed=7)
@@ -144,7 +149,8 @@ def followed(quick):
                          "above": float(kept["above"][k]),
                          "share": circle(problem.embedding(x)).share,
                          "share_start": circle(problem.embedding(starts[k])).share,
-                         "norm_start": float(norm[0, k]), "norm_mem": float(norm[on, k][0]) if on.any() else np.nan,
+                         "norm_start": float(norm[0, k]), "norm_mem": float(norm[on, k][0]) if on.any()
+                         else np.nan,
                          "norm_most": float(norm[on, k].max()) if on.any() else np.nan,
                          "norm_end": float(norm[-1, k])})
         curves[name] = {"steps": run.steps.tolist(), **{q: run.history[q].mean(1).tolist()
@@ -155,24 +161,26 @@ def followed(quick):
 @cache
 def minibatches(quick):
     """First passages with minibatch noise beside Gaussian noise, and the temperature of the former."""
+    from fpkit.learning.curvature import noise_temperature
     from fpkit.learning.modular_addition import ModularAddition
     from fpkit.learning.walkers import learn
-    from fpkit.learning.curvature import noise_temperature
+    from fpkit.learning.walkers.passages import joined
 
-    horizon = 6000.0 if quick else 40_000.0
-    arms = [(3e-5, 0), (6e-5, 0), (1e-4, 0), (3e-5, 30), (3e-5, 8), (3e-5, 4)]
-    arms = arms[::3] if quick else arms
-    found = passages([{"theta": t, "batch": b, "l2": L2, "horizon": horizon} for t, b in arms], 4,
-                     1 if quick else 4)
-    alone = passages([{"batch": 8, "l2": L2, "horizon": horizon}], 4, 1 if quick else 2, seed=3)
+    horizon = 600.0 if quick else 40_000.0
+    gauss = [{"theta": t, "l2": L2, "horizon": horizon} for t in ((3e-5, 1e-4) if quick else (3e-5, 6e-5,
+                                                                                              1e-4))]
+    found = joined([passages(gauss, 4 if quick else 8, 1 if quick else 2),
+                    passages([gauss[0] | {"batch": 2}], 4 if quick else 8, 1 if quick else 4, seed=3)])
+    alone = passages([{"batch": 2, "l2": L2, "horizon": horizon}], 4, 1 if quick else 2, seed=5)
     # what the minibatches add to theta on the plateau, before anything generalises
     measured = {}
     problems = [ModularAddition(11, 32, 91 / 121, k) for k in range(4)]
     starts = np.array([p.start(seed=1000 + 100 * k) for k, p in enumerate(problems)])
-    for theta, batch in [*arms, (0.0, 8)]:
-        run = learn(problems, round(1500 / RATE), RATE, theta, L2, batch=batch, starts=starts, seed=11,
-                    snapshots=[round(t / RATE) for t in (500, 750, 1000, 1250, 1500)])
-        measured[theta, batch] = 0.0 if not batch else float(np.mean(
+    for theta, batch in ((3e-5, 2), (0.0, 2)):
+        run = learn(problems, round((300 if quick else 1500) / RATE), RATE, theta, L2, batch=batch,
+                    starts=starts, seed=11,
+                    snapshots=[round(t / RATE) for t in ((300,) if quick else (500, 750, 1000, 1250, 1500))])
+        measured[theta, batch] = float(np.mean(
             [noise_temperature(p, x.astype(float), batch, RATE) for places in run.snapshots
              for p, x in zip(problems, places)]))
     return {"passages": found, "alone": alone, "measured": measured}

@@ -14,8 +14,10 @@ from .verdict import Table, formed
 CLAIM = ("Generalising is a first passage of a random walk on the zero-risk set: it does not come without "
          "noise, and its time goes as 1/theta.")
 SOURCE = f"{TALK}, explanation of its Figure 1; SGLD of a real network."
-CRITERION = ("SGLD without L2: at least 3 temperatures with 12 walkers on 4 splits each and 75 % passed, and a "
-             "control at theta = 0 watched to 5 times the longest median, else nothing is concluded. Holds when "
+CRITERION = ("SGLD without L2: at least 3 temperatures with 12 walkers on 4 splits each and 75 % passed, and "
+             "a "
+             "control at theta = 0 watched to 5 times the longest median, else nothing is concluded. Holds "
+             "when "
              "d ln t/d ln theta is -1 within its 95 % interval (or .1), a constant is worse by AICc > 10, no "
              "control passes, and neither width nor L2 changes that; conditional when they do or when the "
              "exponent is another; false here when half of the controls pass or temperature has no effect.")
@@ -51,7 +53,8 @@ def judge(found):
     longest = max(hot.where(theta=t).median() for t in thetas)
     need(len(control), "there is no control without noise")
     watched = control.time[~control.seen].min() if (~control.seen).any() else np.inf
-    need(watched >= 5 * longest, f"the control without noise was watched to {watched / longest:.1f} times the "
+    need(watched >= 5 * longest, f"the control without noise was watched to {watched / longest:.1f} times "
+                                 f"the "
          "longest median, 5 are needed")
     slope = slope_of(hot, np.log(hot.columns["theta"]))
     low, high = (known(v, "the interval of the exponent") for v in slope.interval)
@@ -115,8 +118,8 @@ def contrary(found):
 
 
 def figure(verdict):
-    from fpkit.plotting.walkers import passage_axes
     from fpkit.plotting.style import figure
+    from fpkit.plotting.walkers import passage_axes
 
     made, axes = figure(width=13, height=9)
     passage_axes(axes, verdict.numbers["rows"], "theta", "l2", {"learning_rate": RATE})

@@ -10,13 +10,17 @@ from ._power import abstains, known, need
 from ._walkers import THETA, walks
 from .verdict import Table, formed
 
-CLAIM = ("The displacement of a hypothesis is ballistic while it memorises (exponent 2) and that of a free walk, "
+CLAIM = ("The displacement of a hypothesis is ballistic while it memorises (exponent 2) and that of a free "
+         "walk, "
          "2 theta d t, in the flat directions afterwards (exponent 1).")
 SOURCE = f"{TALK}, \"Descent - drift, Grokking - Brownian motion\"; SGLD of a real network."
 CRITERION = ("In the directions in which the Gauss-Newton matrix at the origin is below 1e-3, lags 3 to 300: "
-             "prefactor and exponent within .1 of 1, each with a standard error over splits of at most .05, at "
-             "least 4 walkers on 4 splits and 50 directions, else nothing is concluded. Exponent of the whole "
-             "displacement from the start, lags .3 to 30: 2 within .2. Holds when both, conditional when one, "
+             "prefactor and exponent within .1 of 1, each with a standard error over splits of at most .05, "
+             "at "
+             "least 4 walkers on 4 splits and 50 directions, else nothing is concluded. Exponent of the "
+             "whole "
+             "displacement from the start, lags .3 to 30: 2 within .2. Holds when both, conditional when "
+             "one, "
              "false here when none.")
 LOW, HIGH = 3.0, 300.0
 
@@ -28,7 +32,8 @@ def measure(quick=False):
     for name, D in found.items():
         curves[name] = {"lags": D.lags.tolist(), "whole": D.whole.mean(0).tolist(),
                         "null": D.parts[-1].mean(0).tolist() if len(D.cluster) else None,
-                        "dimension": float(D.dimensions[-1].mean()) if len(D.cluster) else None, "theta": D.theta}
+                        "dimension": float(D.dimensions[-1].mean()) if len(D.cluster) else None,
+                        "theta": D.theta}
         for k in range(len(D.whole)):
             resolved = name in ("plateau", "wide") and k < len(D.cluster)
             rows.append({"case": name, "walker": k, "split": int(D.cluster[k]) if resolved else k % 4,
@@ -72,11 +77,14 @@ def judge(found):
     more = (f"; at width 64 {np.mean([r['exponent'] for r in wide]):.2f} and "
             f"{np.mean([r['prefactor'] for r in wide]):.2f}" if wide else "")
     text = (f"in {np.mean([r['directions'] for r in flat]):.0f} null directions the exponent is "
-            f"{exponent:.2f} +- {exponent_error:.2f} and the displacement {prefactor:.2f} +- {prefactor_error:.2f} "
-            f"of 2 theta d lag{more}; while memorising the exponent is {first:.2f} +- {first_error:.2f}, not 2"
+            f"{exponent:.2f} +- {exponent_error:.2f} and the displacement {prefactor:.2f} +- "
+            f"{prefactor_error:.2f} "
+            f"of 2 theta d lag{more}; while memorising the exponent is {first:.2f} +- {first_error:.2f}, not "
+            f"2"
             if not is_drift else f"exponents {first:.2f} and {exponent:.2f}, prefactor {prefactor:.2f}{more}")
     columns = {"case": "case", "walker": "walker", "from_start": "exponent from the start",
-               "directions": "null directions", "exponent": "exponent there", "prefactor": "over 2 theta d lag"}
+               "directions": "null directions", "exponent": "exponent there",
+               "prefactor": "over 2 theta d lag"}
     return judged(globals(), Table.of([*start[:4], *flat, *wide], columns), outcome, text,
                   {"curves": found.get("curves"), "theta": found.get("theta")})
 
@@ -90,7 +98,8 @@ def contrary(found):
     is_false = judge(copy.deepcopy(found)).outcome == "false here"
     start, exponent, prefactor = (2.0, 1.0, 1.0) if is_false else (1.0, 0.5, 0.3)
     found, base = dict(found), {"directions": 200, "from_start": None}
-    found["rows"] = [{"case": "start", "walker": k, "split": k, "from_start": start + 0.01 * k, "directions": None,
+    found["rows"] = [{"case": "start", "walker": k, "split": k, "from_start": start + 0.01 * k,
+                      "directions": None,
                       "exponent": None, "prefactor": None} for k in range(4)]
     found["rows"] += [base | {"case": "plateau", "walker": k, "split": k, "exponent": exponent + 0.01 * k,
                               "prefactor": prefactor} for k in range(4)]
@@ -98,8 +107,8 @@ def contrary(found):
 
 
 def figure(verdict):
-    from fpkit.plotting.walkers import displacement_axes
     from fpkit.plotting.style import figure
+    from fpkit.plotting.walkers import displacement_axes
 
     made, axes = figure(width=13, height=9)
     displacement_axes(axes, verdict.numbers["curves"])

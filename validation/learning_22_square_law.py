@@ -12,10 +12,13 @@ from .verdict import Table, formed
 
 CLAIM = "Steps to generalise grow as the square of the steps to memorise when one setting is varied."
 SOURCE = f"{TALK}, \"10^3 and 10^6 steps\"; SGLD of a real network without L2, theta 1e-4."
-CRITERION = ("For learning rate, scale of the start and width, each varied alone: exponent of the steps of the "
-             "first passage against the median steps of memorising, by a censored fit with its jackknife over "
+CRITERION = ("For learning rate, scale of the start and width, each varied alone: exponent of the steps of "
+             "the "
+             "first passage against the median steps of memorising, by a censored fit with its jackknife "
+             "over "
              "splits. A setting is judged only when its times of memorising span a factor of 4 with 75 % of "
-             "8 walkers passed at 3 values. Holds when 2 is in the interval of every judged setting and none is "
+             "8 walkers passed at 3 values. Holds when 2 is in the interval of every judged setting and none "
+             "is "
              "wider than 1; false here when some interval excludes 2; else nothing is concluded.")
 SPAN = 4.0
 
@@ -64,7 +67,8 @@ def judge(found):
             fits[name] = exponent(some)
         except Thin as reason:
             reasons.append(f"{name.replace('_', ' ')}: {reason}")
-    text = "; ".join([*(f"{n.replace('_', ' ')}: exponent {f['exponent']:.2f} ({f['low']:.2f} to {f['high']:.2f})"
+    text = "; ".join([*(f"{n.replace('_', ' ')}: exponent {f['exponent']:.2f} ({f['low']:.2f} to "
+                        f"{f['high']:.2f})"
                         for n, f in fits.items()), *reasons])
     numbers = {"rows": found["rows"], "fits": fits}
     excluded = [n for n, f in fits.items() if not f["low"] <= 2 <= f["high"]]
@@ -94,8 +98,8 @@ def contrary(found):
 
 
 def figure(verdict):
-    from fpkit.plotting.walkers import power_axes
     from fpkit.plotting.style import figure
+    from fpkit.plotting.walkers import power_axes
 
     made, axes = figure(width=13, height=9)
     power_axes(axes, verdict.numbers["rows"])

@@ -12,10 +12,14 @@ from .verdict import Table, formed
 
 CLAIM = "The time to generalise falls exponentially with the number n of training examples."
 SOURCE = f"{TALK}, its Figure 2 and the entropy of the start region; SGLD without and with L2, and AdamW."
-CRITERION = ("For each arm, over all stated n from the largest down to the last one at which half the walkers "
-             "pass: censored likelihood of log t = a + b n, of a + b log n, of a + b/n, and of a + b log(n - n0), "
-             "which becomes the first as n0 falls. An arm is judged when it has 5 sizes, 12 walkers on 4 splits "
-             "each, and times over a factor of 10. It is exponential when power and 1/n are worse by AICc > 4 "
+CRITERION = ("For each arm, over all stated n from the largest down to the last one at which half the "
+             "walkers "
+             "pass: censored likelihood of log t = a + b n, of a + b log n, of a + b/n, and of a + b log(n - "
+             "n0), "
+             "which becomes the first as n0 falls. An arm is judged when it has 5 sizes, 12 walkers on 4 "
+             "splits "
+             "each, and times over a factor of 10. It is exponential when power and 1/n are worse by AICc > "
+             "4 "
              "and the threshold is no better; another law when the exponential is worse than one of them by "
              "> 4; else undecided. Holds when every arm is exponential, conditional "
              "when some is, false here when every judged arm has another law, and nothing is concluded when "
@@ -40,12 +44,14 @@ def arm_law(P):
         some = P.where(n=n)
         if some.seen.mean() < 0.5:
             break
-        need(len(some) >= 12 and len(np.unique(some.cluster)) >= 4, f"{len(some)} walkers at n = {n:g}, 12 on 4 "
+        need(len(some) >= 12 and len(np.unique(some.cluster)) >= 4, f"{len(some)} walkers at n = {n:g}, 12 "
+                                                                    f"on 4 "
              "splits are needed")
         kept.append(n)
     need(len(kept) >= 5, f"{len(kept)} sizes at which half pass, 5 are needed")
     medians = [P.where(n=n).median() for n in kept]
-    need(max(medians) >= 10 * min(medians), f"the times span a factor of {max(medians) / min(medians):.1f}, 10 is "
+    need(max(medians) >= 10 * min(medians), f"the times span a factor of {max(medians) / min(medians):.1f}, "
+                                            f"10 is "
          "needed")
     P = P.where(P.columns["n"] >= min(kept))
     n = P.columns["n"].astype(float)
@@ -63,8 +69,10 @@ def arm_law(P):
         known(value, f"AICc of the {law} law")
     simple = min(scores["power"], scores["inverse"])
     law = ("another" if scores["exponential"] - min(simple, scores["threshold"]) > 4 else "exponential"
-           if simple - scores["exponential"] > 4 and scores["threshold"] > scores["exponential"] else "undecided")
-    return {"law": law, "scores": scores, "range": [min(kept), max(kept)], "slope": known(slope.value, "the slope"),
+           if simple - scores["exponential"] > 4 and scores["threshold"] > scores["exponential"]
+           else "undecided")
+    return {"law": law, "scores": scores, "range": [min(kept), max(kept)], "slope": known(slope.value,
+                                                                                          "the slope"),
             "interval": [known(v, "the interval of the slope") for v in slope.interval]}
 
 
@@ -78,14 +86,16 @@ def judge(found):
             a = laws[arm] = arm_law(P.where(P.columns["arm"] == arm))
             text.append(f"{arm}, n {a['range'][0]:g} to {a['range'][1]:g}: {a['law']} (AICc exponential "
                         f"{a['scores']['exponential']:.1f}, threshold {a['scores']['threshold']:.1f}, power "
-                        f"{a['scores']['power']:.1f}, 1/n {a['scores']['inverse']:.1f}; d ln t/dn {a['slope']:.3f}, {a['interval'][0]:.3f} to "
+                        f"{a['scores']['power']:.1f}, 1/n {a['scores']['inverse']:.1f}; d ln t/dn "
+                        f"{a['slope']:.3f}, {a['interval'][0]:.3f} to "
                         f"{a['interval'][1]:.3f})")
         except Thin as reason:
             text.append(f"{arm} is not judged: {reason}")
     text = "; ".join(text)
     decided = [a["law"] for a in laws.values() if a["law"] != "undecided"]
     need(decided, text)
-    outcome = ("holds" if decided == ["exponential"] * len(ARMS) else "conditional" if "exponential" in decided
+    outcome = ("holds" if decided == ["exponential"] * len(ARMS) else "conditional"
+               if "exponential" in decided
                else "false here")
     return judged(globals(), table, outcome, text, {"rows": found["rows"], "laws": laws})
 
@@ -111,8 +121,8 @@ def contrary(found):
 
 
 def figure(verdict):
-    from fpkit.plotting.walkers import sizes_axes
     from fpkit.plotting.style import figure
+    from fpkit.plotting.walkers import sizes_axes
 
     made, axes = figure(width=13, height=9)
     sizes_axes(axes, verdict.numbers["rows"], verdict.numbers["laws"])

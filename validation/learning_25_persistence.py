@@ -12,12 +12,16 @@ from .verdict import Table, formed
 
 CLAIM = "A hypothesis that has generalised stays generalising: the high-entropy region does not let it go."
 SOURCE = f"{TALK}, \"transition to generalization by the second law\"; SGLD without and with L2, and AdamW."
-CRITERION = ("Walkers followed for at least 5 times their passage time after it; a walker is kept when its test "
-             "accuracy over the last quarter is .8 or more. An arm is judged with 12 such walkers on 4 splits: "
-             "kept when the mean share over splits less two standard errors is above .5, lost when the share plus "
-             "two standard errors is below .5. Holds when every judged arm (at least 2) is kept, false here when "
+CRITERION = ("Walkers followed for at least 3 times their passage time after it; a walker is kept when its "
+             "test "
+             "accuracy over the last quarter is .8 or more. An arm is judged with 12 such walkers on 4 "
+             "splits: "
+             "kept when the mean share over splits less two standard errors is above .5, lost when the share "
+             "plus "
+             "two standard errors is below .5. Holds when every judged arm (at least 2) is kept, false here "
+             "when "
              "every one is lost, conditional when they differ; else nothing is concluded.")
-FOLLOWED, KEPT = 5.0, 0.8
+FOLLOWED, KEPT = 3.0, 0.8
 
 
 def measure(quick=False):
@@ -47,17 +51,19 @@ def judge(found):
             known(r.get("followed"), f"how long walker {k + 1} of {arm} was followed")
             known(r.get("late"), f"the late accuracy of walker {k + 1} of {arm}")
         good = [r for r in mine if r["followed"] >= FOLLOWED]
-        line = {"arm": arm, "walkers": len(mine), "followed": len(good), "late": None, "kept": None, "error": None}
+        line = {"arm": arm, "walkers": len(mine), "followed": len(good), "late": None, "kept": None,
+                "error": None}
         lines.append(line)
         if len(good) < 12 or len({r["split"] for r in good}) < 4:
-            text.append(f"{arm} is not judged: {len(good)} walkers were followed long enough, 12 on 4 splits are "
+            text.append(f"{arm} is not judged: {len(good)} walkers were followed long enough, 12 on 4 splits "
+                        f"are "
                         "needed")
             continue
         share, error = share_of(good)
         line |= {"late": float(np.mean([r["late"] for r in good])), "kept": share, "error": error}
         verdicts[arm] = "kept" if share - 2 * error > 0.5 else "lost" if share + 2 * error < 0.5 else "open"
         text.append(f"{arm}: {100 * share:.0f} +- {100 * error:.0f} % kept, late accuracy {line['late']:.2f}")
-    table = Table.of(lines, {"arm": "arm", "walkers": "walkers", "followed": "followed 5 x",
+    table = Table.of(lines, {"arm": "arm", "walkers": "walkers", "followed": "followed 3 x",
                              "late": "late test accuracy", "kept": "kept", "error": "+-"})
     decided = [v for v in verdicts.values() if v != "open"]
     text = "; ".join(text)
@@ -72,7 +78,8 @@ def run(quick=False):
 
 def made_up(*lates, n=16, followed=20.0):
     """Arms with given late accuracies."""
-    return {"rows": [{"arm": f"arm {j}", "split": k % 4, "t": 1.0, "followed": followed, "late": late, "above": late}
+    return {"rows": [{"arm": f"arm {j}", "split": k % 4, "t": 1.0, "followed": followed, "late": late,
+                      "above": late}
                      for j, late in enumerate(lates) for k in range(n)], "curves": {}}
 
 
@@ -82,8 +89,8 @@ def contrary(found):
 
 
 def figure(verdict):
-    from fpkit.plotting.walkers import follow_axes
     from fpkit.plotting.style import figure
+    from fpkit.plotting.walkers import follow_axes
 
     made, axes = figure(width=14, height=8)
     follow_axes(axes, verdict.numbers["curves"])

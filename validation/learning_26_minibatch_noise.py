@@ -13,19 +13,26 @@ from .verdict import Table, formed
 CLAIM = ("Minibatch noise leads to generalisation as Gaussian noise of the same temperature does, "
          "theta + (rate/2) tr Cov/d.")
 SOURCE = f"{TALK}, SGLD with theta as the noise of SGD; SGLD with L2 2e-4 and minibatches of its gradient."
-CRITERION = ("First passages of walkers with Gaussian noise at 3 temperatures give the law t(theta) (12 walkers on "
-             "4 splits, 75 % passed); walkers with minibatches are compared with it at their total temperature, "
-             "theta + the minibatches' as measured on the plateau. An arm is judged when minibatches add at least "
-             "30 % to theta and the log ratio of times has a standard error of at most .2. Holds when every ratio "
-             "is within a factor 1.25 of 1 or has 1 in its 95 % interval; false here when some interval lies "
-             "beyond that factor; else nothing is concluded.")
-FACTOR, ADDED, ERROR = 1.25, 0.3, 0.2
+CRITERION = ("First passages with Gaussian noise at 3 temperatures give the law t(theta) (12 walkers on 4 "
+             "splits, "
+             "75 % passed). Walkers with minibatches are compared with it twice: at their total temperature, "
+             "theta + "
+             "the minibatches' as measured on the plateau, and at theta alone, as if minibatches did "
+             "nothing. An arm "
+             "is judged when they add at least 25 % to theta and the two 95 % intervals (jackknife over "
+             "splits) "
+             "tell one from the other. Holds when every judged arm agrees with the total (within a factor "
+             "1.25) "
+             "and not with theta alone; false here when some agrees with theta alone or lies beyond the "
+             "factor; "
+             "else nothing is concluded.")
+FACTOR, ADDED = 1.25, 0.25
 
 
 def measure(quick=False):
     found = minibatches(quick)
     rows = rows_of(found["passages"], "theta", "batch") + rows_of(found["alone"], "theta", "batch")
-    return {"rows": [{**r, "added": found["measured"][r["theta"], r["batch"]]} for r in rows]}
+    return {"rows": [{**r, "added": found["measured"].get((r["theta"], r["batch"]), 0.0)} for r in rows]}
 
 
 def log_ratio(gauss, arm, total):
@@ -60,28 +67,34 @@ def judge(found):
         arm = P.where(theta=theta, batch=batch)
         name, added = f"batch {batch} at theta {theta:g}", float(arm.columns["added"][0])
         if theta == 0:
-            text.append(f"{name}: {arm.seen.sum()} of {len(arm)} passed by {arm.time.max():.0f}, minibatches at "
+            text.append(f"{name}: {arm.seen.sum()} of {len(arm)} passed by {arm.time.max():.0f}, minibatches "
+                        f"at "
                         f"{added:.2g} on the plateau")
             continue
         if added < ADDED * theta:
-            text.append(f"{name} is not judged: minibatches add {added:.2g} only")
+            text.append(f"{name} is not judged: minibatches add {100 * added / theta:.0f} % only")
             continue
         enough(arm, name)
-        ratio = log_ratio(gauss, arm, theta + added)
-        low, high = (known(v, f"the ratio of {name}") for v in ratio.interval)
-        text.append(f"{name} (total {theta + added:.2g}): times {np.exp(ratio.value):.2f} of the Gaussian law's "
-                    f"({np.exp(low):.2f} to {np.exp(high):.2f})")
-        if low > np.log(FACTOR) or high < -np.log(FACTOR):
+        total, alone = (log_ratio(gauss, arm, t) for t in (theta + added, theta))
+        (low, high), (low0, high0) = ([known(v, f"the ratio of {name}") for v in r.interval]
+                                      for r in (total, alone))
+        ratios[name] = (total.value, low, high, alone.value, low0, high0)
+        text.append(f"{name} (minibatches add {added:.2g}): times {np.exp(total.value):.2f} of the Gaussian "
+                    f"law's at "
+                    f"the total temperature ({np.exp(low):.2f} to {np.exp(high):.2f}), "
+                    f"{np.exp(alone.value):.2f} "
+                    f"at theta alone ({np.exp(low0):.2f} to {np.exp(high0):.2f})")
+        if low > np.log(FACTOR) or high < -np.log(FACTOR) or not low <= 0 <= high and low0 <= 0 <= high0:
             off.append(name)
-        elif ratio.error <= ERROR:
-            ratios[name] = (ratio.value, low, high)
+        elif low0 <= 0 <= high0 or not low <= 0 <= high and abs(total.value) > np.log(FACTOR):
+            text[-1] += ": it is not told which"
+            del ratios[name]
     text = "; ".join(text)
     numbers = {"rows": found["rows"], "ratios": ratios}
     if off:
         return judged(globals(), table, "false here", text, numbers)
     need(ratios, f"no arm has the power: {text}")
-    agree = [abs(v) <= np.log(FACTOR) or low <= 0 <= high for v, low, high in ratios.values()]
-    return judged(globals(), table, "holds" if all(agree) else "not supported", text, numbers)
+    return judged(globals(), table, "holds", text, numbers)
 
 
 def run(quick=False):
@@ -89,7 +102,7 @@ def run(quick=False):
 
 
 def made_up(factor, added=3e-5, walkers=16, spread=0.2):
-    """Minibatches whose times are a factor of the Gaussian ones."""
+    """Minibatches whose times are a factor of the Gaussian ones at the total temperature."""
     rng = np.random.default_rng(4)
     law = lambda theta: 0.5 / theta
     rows = []
@@ -102,16 +115,17 @@ def made_up(factor, added=3e-5, walkers=16, spread=0.2):
 
 def contrary(found):
     """The other ratio."""
-    return made_up(3.0) if judge(copy.deepcopy(found)).outcome == "holds" else made_up(1.0)
+    return made_up(2.0) if judge(copy.deepcopy(found)).outcome == "holds" else made_up(1.0)
 
 
 def figure(verdict):
-    from fpkit.plotting.walkers import passage_axes
     from fpkit.plotting.style import figure
+    from fpkit.plotting.walkers import passage_axes
 
     made, axes = figure(width=13, height=9)
     rows = [{**r, "total": r["theta"] + r["added"]} for r in verdict.numbers["rows"]]
     passage_axes(axes, rows, "total", "batch", {})
     axes.set_xscale("symlog", linthresh=1e-5)
-    axes.set(xlabel="total temperature θ + (rate/2) tr Cov/d (loss)", title="Minibatch noise and Gaussian noise")
+    axes.set(xlabel="total temperature θ + (rate/2) tr Cov/d (loss)", title="Minibatch noise and Gaussian "
+                                                                            "noise")
     return made

@@ -10,13 +10,18 @@ from ._power import abstains, known, need
 from ._walkers import followed
 from .verdict import Table, formed
 
-CLAIM = ("A network that has generalised by SGLD holds the residues on circles, and its weight norm rises while it "
+CLAIM = ("A network that has generalised by SGLD holds the residues on circles, and its weight norm rises "
+         "while it "
          "memorises and falls when it generalises.")
 SOURCE = f"{TALK}, its Figures 3 and 4, in the talk's own dynamics (SGLD)."
-CRITERION = ("Of 12 walkers on 4 splits that passed, in each arm of SGLD: circle when the mean share of a unit's "
-             "best frequency in the end is above .9 (the start's is given), none when it is below .7 by two standard "
-             "errors over splits; norm when at least three quarters rise by 3 % after memorising and fall by 3 % "
-             "from there, not when at most a quarter do. Holds when every judged arm has both, false here when "
+CRITERION = ("Of 12 walkers on 4 splits that passed, in each arm of SGLD: circle when the mean share of a "
+             "unit's "
+             "best frequency in the end is above .9 (the start's is given), none when it is below .7 by two "
+             "standard "
+             "errors over splits; norm when at least three quarters rise by 3 % after memorising and fall by "
+             "3 % "
+             "from there, not when at most a quarter do. Holds when every judged arm has both, false here "
+             "when "
              "none has either, else conditional; without a judged arm nothing is concluded.")
 
 
@@ -49,10 +54,13 @@ def judge(found):
         line |= {"share": share, "error": error, "agree": float(agree)}
         circles.append(True if share > 0.9 else False if share + 2 * error < 0.7 else None)
         norms.append(True if agree >= 0.75 else False if agree <= 0.25 else None)
-        text.append(f"{arm}: share of the best frequency {share:.2f} +- {error:.2f}, the norm rises and falls in "
+        text.append(f"{arm}: share of the best frequency {share:.2f} +- {error:.2f}, the norm rises and "
+                    f"falls in "
                     f"{100 * agree:.0f} % of the walkers ({np.mean([r['norm_mem'] for r in mine]):.1f} to "
-                    f"{np.mean([r['norm_most'] for r in mine]):.1f} to {np.mean([r['norm_end'] for r in mine]):.1f})")
-    table = Table.of(lines, {"arm": "arm", "walkers": "walkers passed", "share": "circle: share", "error": "+-",
+                    f"{np.mean([r['norm_most'] for r in mine]):.1f} to "
+                    f"{np.mean([r['norm_end'] for r in mine]):.1f})")
+    table = Table.of(lines, {"arm": "arm", "walkers": "walkers passed", "share": "circle: share",
+                             "error": "+-",
                              "agree": "norm rises and falls"})
     text = "; ".join(text)
     need(circles, text)
@@ -80,8 +88,8 @@ def contrary(found):
 
 
 def figure(verdict):
-    from fpkit.plotting.walkers import follow_axes
     from fpkit.plotting.style import figure
+    from fpkit.plotting.walkers import follow_axes
 
     made, axes = figure(width=14, height=8)
     follow_axes(axes, verdict.numbers["curves"], "norm")

@@ -119,4 +119,5 @@ class OwnProblem(LearningProblem):
         return (self.gradient(x + h * v) - self.gradient(x - h * v)) / (2 * h)
 
     def __repr__(self) -> str:
-        return f"{self.name}: {self.n_train} training and {self.n_test} test members, {self.n_params} parameters"
+        return (f"{self.name}: {self.n_train} training and {self.n_test} test members, {self.n_params} "
+                "parameters")

@@ -54,7 +54,8 @@ def displacement_axes(axes, curves):
                       markerfacecolor="none", label=f"its {c['dimension']:.0f} null directions")
             axes.plot(lags, 2 * c["theta"] * c["dimension"] * lags, color=INK, linewidth=0.8,
                       label="free walk 2θ d t" if name == "plateau" else None)
-    axes.set(xscale="log", yscale="log", xlabel="lag t (learning rate × steps)", ylabel="|x(t₀ + t) − x(t₀)|²")
+    axes.set(xscale="log", yscale="log", xlabel="lag t (learning rate × steps)",
+             ylabel="|x(t₀ + t) − x(t₀)|²")
     axes.legend(fontsize=7.5)
 
 
@@ -86,7 +87,8 @@ def sizes_axes(axes, rows, laws):
         law = (laws or {}).get(arm)
         text = arm if not law else f"{arm}: {law['law']}, d ln t/dn {law['slope']:.3f}"
         x = np.array([r["n"] for r in mine], float)
-        passage_points(axes, x + 0.4 * (k - 1), [r["t"] for r in mine], [r["seen"] for r in mine], 0 if k == 0 else k,
+        passage_points(axes, x + 0.4 * (k - 1), [r["t"] for r in mine], [r["seen"] for r in mine], 0
+                       if k == 0 else k,
                        text)
     axes.set(yscale="log", xlabel="training pairs n (of 121)",
              ylabel="time to a test accuracy of .9\n(SGLD: rate × steps, AdamW: steps)")
@@ -98,7 +100,8 @@ def cuts_axes(axes, nats, measured):
     for k, phase in enumerate(dict.fromkeys(row[0] for row in nats)):
         mine = [row for row in nats if row[0] == phase]
         axes.errorbar([r[1] for r in mine], [r[2] for r in mine], [2 * r[3] for r in mine], color=COLOURS[k],
-                      marker=MARKERS[k], markerfacecolor="none", capsize=2, linestyle=line_style(k)["linestyle"],
+                      marker=MARKERS[k], markerfacecolor="none", capsize=2,
+                      linestyle=line_style(k)["linestyle"],
                       label=f"{phase} walkers ± 2 s.e.")
     value, low, high = (-v for v in measured)
     axes.axhspan(min(low, high), max(low, high), color=FAINT, alpha=0.4)
@@ -112,7 +115,8 @@ def follow_axes(axes, curves, name="test_acc"):
     for k, (arm, c) in enumerate(curves.items()):
         steps = np.asarray(c["steps"], float)
         axes.plot(np.maximum(steps, 1), c[name], label=arm, **(line_style(k) | {"marker": ""}))
-    axes.set(xscale="log", xlabel="steps", ylabel={"test_acc": "test accuracy", "norm": "norm |x|"}.get(name, name))
+    axes.set(xscale="log", xlabel="steps", ylabel={"test_acc": "test accuracy", "norm": "norm |x|"}.get(name,
+                                                                                                        name))
     axes.legend(fontsize=7.5)
 
 
@@ -121,19 +125,22 @@ def learner_run(run):
     made, (left, middle, right) = figure(1, 3, width=22, height=7.5)
     steps = np.maximum(np.asarray(run.steps, float), 1)
     classes = "test_acc" in run.history
-    for name, k in (("train_acc" if classes else "train_loss", 1), ("test_acc" if classes else "test_loss", 0)):
+    for name, k in (("train_acc" if classes else "train_loss", 1), ("test_acc" if classes else "test_loss",
+                                                                    0)):
         if name in run.history:
             values = run.history[name]
             left.plot(steps, values, color=COLOURS[k], linewidth=0.5, alpha=0.4)
             left.plot([], [], color=COLOURS[k], label=name.replace("_acc", " accuracy").replace("_", " "))
-    left.set(xscale="log", xlabel="steps", ylabel="accuracy" if classes else "risk", yscale="linear" if classes
+    left.set(xscale="log", xlabel="steps", ylabel="accuracy" if classes else "risk", yscale="linear"
+             if classes
              else "log")
     left.legend(fontsize=7.5)
     middle.plot(steps, run.history["norm"], color=INK, linewidth=0.5, alpha=0.5)
     middle.set(xscale="log", xlabel="steps", ylabel="norm |x|")
     for k, (level, passed) in enumerate(run.passages.items()):
         t = np.sort(passed[np.isfinite(passed)])
-        right.step([1, *np.maximum(t, 1), run.watched.max()], [0, *np.arange(1, len(t) + 1), len(t)], where="post",
+        right.step([1, *np.maximum(t, 1), run.watched.max()], [0, *np.arange(1, len(t) + 1), len(t)],
+                   where="post",
                    label=f"{level:g}", **{**line_style(k), "marker": ""})
     right.set(xscale="log", xlabel="steps", ylabel="walkers that have passed", ylim=(-0.3, len(run.x) + 0.3))
     if run.passages:
@@ -160,7 +167,8 @@ def displacement_figure(found):
     """A `Displacement`."""
     made, axes = figure(width=13, height=9)
     has = len(found.cluster) > 0
-    displacement_axes(axes, {"plateau": {"lags": found.lags, "whole": found.whole.mean(0), "theta": found.theta,
+    displacement_axes(axes, {"plateau": {"lags": found.lags, "whole": found.whole.mean(0),
+                                         "theta": found.theta,
                                          "null": found.parts[-1].mean(0) if has else None,
                                          "dimension": float(found.dimensions[-1].mean()) if has else None}})
     return made

@@ -7,7 +7,6 @@ import threading
 import numpy as np
 import pytest
 
-import fpkit as fp
 from fpkit.learning.classifiers import Classifier, wine
 from fpkit.learning.curvature import largest_curvature, noise_temperature, spectrum
 from fpkit.learning.factorisation import MatrixFactorisation

@@ -9,8 +9,7 @@ import pytest
 from fpkit.core.compilation.vectors import LANES, aligned
 from fpkit.learning import OwnProblem, learn
 from fpkit.learning.modular_addition import ModularAddition
-from fpkit.learning.walkers import Every, engines, learners
-from fpkit.learning.walkers import network_kernels as kernels
+from fpkit.learning.walkers import Every, engines, learners, network_kernels as kernels
 
 MIXED = dict(n_steps=60, learning_rate=0.05, l2=1e-3, batch=[0, 4, 0, 3, 0], check_every=7,
              precision="double", snapshots=[3, 20], stop_at=0.4)

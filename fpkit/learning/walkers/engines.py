@@ -69,7 +69,8 @@ class Walkers:
 def first_state(start: np.ndarray, ids: np.ndarray, optimiser: str, seed: int) -> dict[str, np.ndarray]:
     """State of walkers before their first step."""
     words = np.zeros((4, STREAMS * len(ids)), np.uint32)
-    seed_states(words, (np.arange(STREAMS)[:, None] + STREAMS * ids).ravel().astype(np.int64), np.int64(NOISE),
+    seed_states(words, (np.arange(STREAMS)[:, None] + STREAMS * ids).ravel().astype(np.int64),
+                np.int64(NOISE),
                 np.uint64(seed))
     found = {"x": start.copy(), "words": words.reshape(4, STREAMS, len(ids)).transpose(2, 0, 1).copy()}
     if optimiser == "adamw":

@@ -3,13 +3,11 @@ example, and what becomes of walkers that have generalised."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ...core import checks
-from ..curvature import noise_temperature
 from ..modular_addition import ModularAddition
 from ..problem import LearningProblem
 from .engines import _Network
@@ -91,7 +89,8 @@ def _passed(key, rows, level, seed, precision, n_threads, progress):
     columns = {name: of(name) for name in rows[0][0] if isinstance(rows[0][0][name], (int, float, str))}
     norms = np.where(run.steps[:, None] >= run.t_memorised, run.history["norm"], np.nan)
     ok = np.isfinite(norms).any(0)
-    summary = lambda function: np.array([function(norms[:, k]) if ok[k] else np.nan for k in range(len(rows))])
+    summary = lambda function: np.array([function(norms[:, k]) if ok[k] else np.nan
+                                         for k in range(len(rows))])
     columns |= {"t_mem": run.t_memorised * unit, "late": run.late_mean("test_acc"),
                 "norm_mem": summary(lambda v: v[np.isfinite(v)][0]), "norm_most": summary(np.nanmax),
                 "norm_end": np.linalg.norm(run.x, axis=1), "split": np.array([row[1] for row in rows]),
@@ -158,7 +157,8 @@ class Displacement:
 
 
 def displacement(problems: Sequence[LearningProblem], starts: np.ndarray, theta: float, origin: float,
-                 lags: Sequence[float], l2: float = 0.0, learning_rate: float = 0.04, n_resolved: int | None = None,
+                 lags: Sequence[float], l2: float = 0.0, learning_rate: float = 0.04,
+                 n_resolved: int | None = None,
                  seed: int = 1, n_threads: int | None = None) -> Displacement:
     """Displacement of walkers from where they are at the time `origin`; with `n_resolved` of them (default
     all) resolved by the curvature there.
@@ -186,7 +186,7 @@ def displacement(problems: Sequence[LearningProblem], starts: np.ndarray, theta:
 
 
 # ---- nats per example ----
-NODES = 16
+NODES, SAMPLES = 16, 50
 
 
 def example_entropy(problem: ModularAddition, x: np.ndarray, theta: float, l2: float = 0.0,
@@ -216,12 +216,12 @@ def example_entropy(problem: ModularAddition, x: np.ndarray, theta: float, l2: f
     n = problem.n_train
     weights[:, added] = lam
     weights /= weights.sum(1, keepdims=True)
-    every = max(1, round(8.0 / learning_rate))
+    every = max(1, round(measure / (SAMPLES * learning_rate)))
     walkers, _ = _begun(problem, learning_rate, theta, l2, "sgld", 0, np.broadcast_to(x, (NODES, len(x))),
                         weights, (0.9, 0.98), seed, "single", None, every)
     engine, step, found = _Network(walkers), round(settle / learning_rate), []
     engine.march(0, step)
-    for _ in range(max(2, round(measure / 8.0))):
+    for _ in range(SAMPLES):
         engine.march(step, every)
         step += every
         losses, right = engine.member_losses()
@@ -251,15 +251,3 @@ def persistence(run: LearnerRun, level: float = 0.9) -> dict[str, np.ndarray]:
     after = run.steps[:, None] >= t
     above = np.where(after, run.history["test_acc"] >= level, False).sum(0) / np.maximum(after.sum(0), 1)
     return {"followed": followed, "late": run.late_mean("test_acc"), "above": above}
-
-
-def plateau_temperature(problem: LearningProblem, x: np.ndarray, batch: int, learning_rate: float) -> float:
-    """What minibatches add to theta at a hypothesis, (learning_rate/2) tr Cov/d."""
-    checks.whole("batch", batch, 1)
-    return float(noise_temperature(problem, x, batch, learning_rate))
-
-
-def again(passages: Passages, **columns: Any) -> Passages:
-    """The same with more columns, one value for all."""
-    return replace(passages, columns=passages.columns | {k: np.full(len(passages), v)
-                                                         for k, v in columns.items()})

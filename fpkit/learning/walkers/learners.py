@@ -106,7 +106,8 @@ class LearnerRun:
 def learn(problems: LearningProblem | Sequence[LearningProblem], n_steps: int, learning_rate: ArrayLike,
           theta: ArrayLike = 0.0, l2: ArrayLike = 0.0, optimiser: str = "sgld", batch: ArrayLike = 0,
           starts: ArrayLike | None = None, weights: ArrayLike | None = None, check_every: int = 100,
-          record: int | Every | Sequence[int] = 20, snapshots: Sequence[int] = (), stop_at: float | None = None,
+          record: int | Every | Sequence[int] = 20, snapshots: Sequence[int] = (),
+          stop_at: float | None = None,
           levels: Sequence[float] = LEVELS, betas: tuple[float, float] = (0.9, 0.98), seed: int = 1,
           precision: str = "single", n_threads: int | None = None, executor: Executor | None = None,
           checkpoint: str | os.PathLike[str] | None = None, checkpoint_every: float = 60.0,
@@ -181,7 +182,8 @@ def learn(problems: LearningProblem | Sequence[LearningProblem], n_steps: int, l
     book = _Book(walkers, np.unique(recorded), saved, tuple(float(v) for v in levels))
     digest = ""
     if checkpoint is not None:
-        digest = identity_of(checkpoint, {**settings, "record": record if isinstance(record, (int, Every)) else list(record),
+        digest = identity_of(checkpoint, {**settings, "record": record if isinstance(record, (int, Every))
+                                          else list(record),
                                           "levels": book.levels})
         if os.path.exists(checkpoint):
             book.restore(load_state(checkpoint, digest), n_steps)
@@ -244,7 +246,8 @@ def _begun(problems, rate, theta, l2, optimiser, batch, starts, weights, betas, 
     thetas, confinement = each("theta", theta, non_negative=True), each("l2", l2, non_negative=True)
     if optimiser != "sgld" and thetas.any():
         raise ValueError(f"{optimiser} has no temperature, got theta {thetas.max():g}; SGLD has one.")
-    sizes = np.array([checks.whole("batch", v, 0) for v in _spread("batch", 0 if batch is None else batch, n)],
+    sizes = np.array([checks.whole("batch", v, 0) for v in _spread("batch", 0 if batch is None else batch,
+                                                                   n)],
                      np.int64)
     for problem, size in zip(listed, sizes):
         if size > problem.n_train:
@@ -262,7 +265,8 @@ def _begun(problems, rate, theta, l2, optimiser, batch, starts, weights, betas, 
     if is_network(listed):
         x = x.astype(PRECISIONS[precision]).astype(float)
     walkers = Walkers(listed, ids, rates, thetas, confinement, sizes, own, x,
-                      first_state(x, ids, optimiser, seed), optimiser, tuple(map(float, betas)), seed, precision,
+                      first_state(x, ids, optimiser, seed), optimiser, tuple(map(float, betas)), seed,
+                      precision,
                       None if stop_at is None else float(stop_at),
                       checks.whole("check_every", check_every, 1))
     facts = {"problems": list({id(p): p for p in listed}.values()), "rate": rates, "theta": thetas,
@@ -336,7 +340,8 @@ class _Book:
         kept[chosen] = np.minimum(kept[chosen], first)
 
     def arrays(self):
-        return {"step": np.array(self.step), "recorded": self.recorded, "saved": self.saved, "memorised": self.memorised, "passed": self.passed,
+        return {"step": np.array(self.step), "recorded": self.recorded, "saved": self.saved,
+                "memorised": self.memorised, "passed": self.passed,
                 "watched": self.watched, "running": self.running.astype(np.int64),
                 "diverged": self.diverged.astype(np.int64), "snapshots": self.snapshots,
                 **{f"state/{k}": v for k, v in self.state.items()},
@@ -345,7 +350,8 @@ class _Book:
     def restore(self, arrays, n_steps):
         self.step = int(arrays["step"])
         if self.step > n_steps:
-            raise ValueError(f"the checkpoint is at step {self.step}, beyond n_steps = {n_steps}; ask for more "
+            raise ValueError(f"the checkpoint is at step {self.step}, beyond n_steps = {n_steps}; ask for "
+                             f"more "
                              "steps or remove it.")
         for name in ("memorised", "passed", "watched"):
             setattr(self, name, arrays[name].copy())
@@ -418,7 +424,7 @@ def _parts(chosen, walkers, n_workers):
     """Walkers of each job: whole vectors of lanes where there are enough, so that none is empty for long."""
     lanes = LANES[PRECISIONS[walkers.precision]] if is_network(walkers.problems) else 1
     n_parts = max(1, min(n_workers, -(-len(chosen) // lanes)))
-    size = -(-(-(-len(chosen) // n_parts)) // lanes) * lanes
+    size = -(-len(chosen) // (n_parts * lanes)) * lanes
     return [chosen[k:k + size] for k in range(0, len(chosen), size)]
 
 

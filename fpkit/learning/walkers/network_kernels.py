@@ -151,7 +151,8 @@ def march(x, g, memory, wide, tile, weights, coefficients, noise, states, batche
     w0 = rows if shape[7] else 0
     for step in range(first, first + n_steps):
         if shape[7]:
-            draw_minibatches(weights, batches[0], batches[2:2 + p * p], batches[1], batches[2 + p * p:].ravel(),
+            draw_minibatches(weights, batches[0], batches[2:2 + p * p], batches[1],
+                             batches[2 + p * p:].ravel(),
                              ids, step, np.uint64(seed), p * p)
         gradient(x, g, wide, tile, weights, w0, p, width)
         if kind == ADAMW:

@@ -9,7 +9,7 @@ quantile of so few.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -190,8 +190,3 @@ def weibull_shape(passages: Passages) -> float:
         w = np.exp(shape * t - (shape * t).max())
         return seen.sum() / shape + t[seen].sum() - seen.sum() * (w @ t) / w.sum()
     return float(brentq(slope, 1e-3, 1e3)) if slope(1e-3) > 0 > slope(1e3) else float("nan")
-
-
-def scaled(passages: Passages, factor: float) -> Passages:
-    """All times multiplied."""
-    return replace(passages, time=passages.time * factor)
