@@ -71,7 +71,7 @@ def sizes(quick):
     """First passages over the sample size: SGLD without and with L2, and AdamW."""
     values = SIZES[:3] if quick else SIZES
     arms = ({"theta": THETA}, {"theta": 3e-5, "l2": L2},
-            {"optimiser": "adamw", "learning_rate": 0.003, "l2": 0.1})
+            {"optimiser": "adamw", "learning_rate": 0.003, "l2": 1.0})
     horizons = (1200.0, 1200.0, 2000.0) if quick else (40_000.0, 40_000.0, 60_000.0)
     return passages([arm | {"n": n, "horizon": h} for arm, h in zip(arms, horizons) for n in values],
                     4 if quick else 8, 1 if quick else 2)
@@ -133,22 +133,28 @@ def followed(quick):
     n = 4 if quick else 16
     problems = [ModularAddition(11, 32, 91 / 121, k % 4) for k in range(n)]
     starts = np.array([p.start(seed=1000 + 100 * (k % 4) + k // 4) for k, p in enumerate(problems)])
-    arms = (("SGLD", "sgld", RATE, THETA, 0.0), ("SGLD with L2", "sgld", RATE, THETA, L2),
-            ("SGLD with L2, colder", "sgld", RATE, 3e-5, L2), ("AdamW", "adamw", 0.003, 0.0, 0.1))
-    for name, optimiser, rate, theta, l2 in arms[1::2] if quick else arms:
-        steps = (8000 if quick else 400_000) if optimiser == "sgld" else (4000 if quick else 60_000)
-        if name.endswith("colder"):
-            steps *= 2
-        run = learn(problems, steps, rate, theta, l2, optimiser, starts=starts, check_every=25, seed=7)
+    wide = [ModularAddition(11, 64, 91 / 121, k % 4) for k in range(n)]
+    arms = [("SGLD", problems, "sgld", RATE, THETA, 0.0, 400_000),
+            ("SGLD with L2", problems, "sgld", RATE, THETA, L2, 400_000),
+            ("SGLD with L2, colder", problems, "sgld", RATE, 3e-5, L2, 800_000),
+            ("AdamW", problems, "adamw", 0.003, 0.0, 1.0, 20_000),
+            ("SGLD, width 64, from generalised", wide, "sgld", RATE, THETA, 0.0, 200_000),
+            ("SGLD with L2, width 64, from generalised", wide, "sgld", RATE, THETA, L2, 200_000)]
+    for name, those, optimiser, rate, theta, l2, steps in arms[1:5:3] if quick else arms:
+        x0 = starts if those is problems else learn(
+            wide, 6000, 0.003, l2=1.0, optimiser="adamw", stop_at=1.0,
+            starts=np.array([p.start(seed=1000 + k) for k, p in enumerate(wide)])).x
+        run = learn(those, 4000 if quick else steps, rate, theta, l2, optimiser, starts=x0, check_every=25,
+                    seed=7)
         kept = persistence(run)
         norm, memorised = run.history["norm"], run.steps[:, None] >= run.t_memorised
-        for k, (problem, x) in enumerate(zip(problems, run.x)):
+        for k, (problem, x) in enumerate(zip(those, run.x)):
             on = memorised[:, k] & np.isfinite(norm[:, k])
-            rows.append({"arm": name, "split": k % 4, "t": float(run.passages[0.9][k]), "steps": steps,
+            rows.append({"arm": name, "split": k % 4, "t": float(run.passages[0.9][k]),
                          "followed": float(kept["followed"][k]), "late": float(kept["late"][k]),
                          "above": float(kept["above"][k]),
                          "share": circle(problem.embedding(x)).share,
-                         "share_start": circle(problem.embedding(starts[k])).share,
+                         "share_start": circle(problem.embedding(x0[k])).share,
                          "norm_start": float(norm[0, k]), "norm_mem": float(norm[on, k][0]) if on.any()
                          else np.nan,
                          "norm_most": float(norm[on, k].max()) if on.any() else np.nan,

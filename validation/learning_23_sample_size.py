@@ -24,7 +24,7 @@ CRITERION = ("For each arm, over all stated n from the largest down to the last 
              "> 4; else undecided. Holds when every arm is exponential, conditional "
              "when some is, false here when every judged arm has another law, and nothing is concluded when "
              "no arm is decided.")
-ARMS = {"SGLD": ("sgld", 0.0), "SGLD with L2": ("sgld", 2e-4), "AdamW": ("adamw", 0.1)}
+ARMS = {"SGLD": ("sgld", 0.0), "SGLD with L2": ("sgld", 2e-4), "AdamW": ("adamw", 1.0)}
 
 
 def measure(quick=False):

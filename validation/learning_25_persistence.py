@@ -11,7 +11,8 @@ from ._walkers import followed
 from .verdict import Table, formed
 
 CLAIM = "A hypothesis that has generalised stays generalising: the high-entropy region does not let it go."
-SOURCE = f"{TALK}, \"transition to generalization by the second law\"; SGLD without and with L2, and AdamW."
+SOURCE = (f"{TALK}, \"transition to generalization by the second law\"; SGLD without and with L2, at "
+          "width 32 and from generalised hypotheses at width 64 (over-parametrised).")
 CRITERION = ("Walkers followed for at least 3 times their passage time after it; a walker is kept when its "
              "test "
              "accuracy over the last quarter is .8 or more. An arm is judged with 12 such walkers on 4 "

@@ -28,7 +28,8 @@ CRITERION = ("Of 12 walkers on 4 splits that passed, in each arm of SGLD: circle
 def measure(quick=False):
     keep = ("arm", "split", "t", "share", "share_start", "norm_start", "norm_mem", "norm_most", "norm_end")
     found = followed(quick)
-    return {"rows": [{k: r[k] for k in keep} for r in found["rows"]], "curves": found["curves"]}
+    return {"rows": [{k: r[k] for k in keep} for r in found["rows"]
+                     if r["arm"].startswith("SGLD") and "width" not in r["arm"]], "curves": found["curves"]}
 
 
 @abstains

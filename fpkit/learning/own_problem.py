@@ -1,7 +1,10 @@
 """A learning problem of a user's own, from its losses and their gradient."""
 from __future__ import annotations
 
+import sys
+import threading
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -9,7 +12,10 @@ from numpy.typing import ArrayLike
 from ..core import checks
 from .problem import LearningProblem
 
-DIFFERENCE = 1e-5                                # of a gradient, where no complex step is possible
+# of the losses and of the gradient where no complex step is possible, and the relative miss that is forgiven
+STEPS = {4: (3e-3, 1e-2, 2e-2), 8: (1e-6, 1e-5, 1e-3)}          # float32 and float64
+
+MODULES = threading.Lock()                       # a module holds one hypothesis at a time
 
 
 class OwnProblem(LearningProblem):
@@ -89,13 +95,74 @@ class OwnProblem(LearningProblem):
                                  f"{len(some)} members, got {found}.")
         if not np.isfinite(losses(x, some)).all():
             raise ValueError("losses are not finite at the start.")
-        slope, h = gradient(x, some)[0], 1e-6
+        self._h = STEPS[4 if np.asarray(losses(x, some)).dtype.itemsize < 8 else 8]
+        slope, (h, _, forgiven) = np.asarray(gradient(x, some), float)[0], self._h
         v = np.random.default_rng(0).normal(size=self.n_params)
+        v /= np.linalg.norm(v)
         steep = float(slope @ v)
-        measured = float((losses(x + h * v, some).mean() - losses(x - h * v, some).mean()) / (2 * h))
-        if abs(measured - steep) > 1e-3 * (abs(measured) + np.linalg.norm(slope) + 1e-6):
+        measured = float((self._losses(x + h * v, some) - self._losses(x - h * v, some)).mean() / (2 * h))
+        if abs(measured - steep) > forgiven * (abs(measured) + np.linalg.norm(slope) + 1e-6):
             raise ValueError(f"gradient is not that of the mean of losses: along one direction it says "
                              f"{steep:.4g} and the losses change by {measured:.4g}.")
+
+    @classmethod
+    def of_torch(cls, model: Any, losses: Callable, train: ArrayLike, test: ArrayLike,
+                 is_right: Callable | None = None, **more: Any) -> OwnProblem:
+        """The problem of a torch module; its parameters with a gradient, as they are, are the start.
+
+        Parameters
+        ----------
+        model : torch.nn.Module
+        losses : callable
+            ``losses(model, members)``: a tensor with the loss of every member; `members` is a NumPy array,
+            which indexes tensors.
+        train, test : sequence of int
+        is_right : callable, optional
+            ``is_right(model, members)``: a tensor of truth values.
+        **more
+            As for `OwnProblem`: start, seed, name. One hypothesis is asked about at a time, in the numbers
+            of the model (take ``model.double()`` where float32 is too coarse).
+
+        Examples
+        --------
+        With torch at hand (not run here)::
+
+            model = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 2)).double()          # torch.nn
+            losses = lambda model, k: nn.functional.cross_entropy(model(u[k]), y[k], reduction="none")
+            is_right = lambda model, k: model(u[k]).argmax(-1) == y[k]
+            problem = OwnProblem.of_torch(model, losses, range(40), range(40, 60), is_right)
+            run = learn([problem] * 4, 2000, 0.05, theta=1e-4, l2=1e-3)
+        """
+        torch = sys.modules.get("torch")
+        if torch is None or not isinstance(model, torch.nn.Module):
+            raise TypeError(f"expected a torch.nn.Module, got {checks.shown(model)}.")
+        tensors = [p for p in model.parameters() if p.requires_grad]
+        vector = lambda of: torch.cat([of(p).detach().reshape(-1) for p in tensors]).cpu().numpy()
+
+        def asked(X, function):
+            found = []
+            with MODULES:
+                for x in X:
+                    torch.nn.utils.vector_to_parameters(torch.as_tensor(x).to(tensors[0]), tensors)
+                    found.append(function())
+            return np.stack(found)
+
+        def gradient(X, members):
+            def one():
+                model.zero_grad()
+                losses(model, members).mean().backward()
+                return vector(lambda p: torch.zeros_like(p) if p.grad is None else p.grad)
+            return asked(X, one)
+
+        def plain(function):
+            def of(X, members):
+                with torch.no_grad():
+                    return asked(X, lambda: function(model, members).cpu().numpy())
+            return of
+        here = vector(lambda p: p)
+        return cls(plain(losses), gradient, here.size, train, test,
+                   **{"start": here.astype(float), "name": type(model).__name__} | more,
+                   is_right=None if is_right is None else plain(is_right))
 
     def start(self, scale: float = 1.0, seed: int | None = None) -> np.ndarray:
         """Initial parameters, times `scale`; `seed` in place of the problem's own."""
@@ -115,7 +182,7 @@ class OwnProblem(LearningProblem):
         """Hessian of the training risk at x times v, by central differences of the gradient: the error is of
         the order 1e-10 times the third derivative."""
         x, v = checks.points("x", x, self.n_params), checks.points("v", v, self.n_params)
-        h = DIFFERENCE / np.maximum(np.linalg.norm(v, axis=-1, keepdims=True), 1e-300)
+        h = self._h[1] / np.maximum(np.linalg.norm(v, axis=-1, keepdims=True), 1e-300)
         return (self.gradient(x + h * v) - self.gradient(x - h * v)) / (2 * h)
 
     def __repr__(self) -> str:

@@ -64,8 +64,8 @@ def test_a_walker_does_not_see_the_others_nor_the_threads_nor_the_rounds(monkeyp
     many = problems(20)
     options = dict(n_steps=90, learning_rate=0.05, theta=1e-3, batch=[0, 3] * 10, check_every=10, stop_at=0.3)
     first = learn(many, n_threads=1, **options)
-    walkers, _ = learners._begun(many, 0.05, 1e-3, 0.0, "sgld", [0, 3] * 10, None, None, (0.9, 0.98), 1,
-                                 "single", 0.3, 10)
+    each = {"learning_rate": 0.05, "theta": 1e-3, "l2": 0.0, "batch": [0, 3] * 10}
+    walkers, _ = learners._begun(many, each, "sgld", None, None, (0.9, 0.98), 1, "single", 0.3, 10)
     some = np.array([3, 17, 8])
     alone = engines.advance(walkers.some(some), 0, np.arange(0, 91, 10), np.array([], int))
     x = np.where(np.isnan(alone[3]), alone[0]["x"], alone[3])
@@ -180,6 +180,41 @@ def test_an_own_problem_without_classes_has_no_passages():
     assert run.passages == {} and "test_acc" not in run.history
     with pytest.raises(ValueError, match="no classes"):
         learn([own(p, False) for p in problems(2)], 20, 0.05, stop_at=0.9)
+
+
+def test_an_own_problem_runs_through_first_passages():
+    from fpkit.learning.walkers import first_passages
+
+    def make(split, condition):
+        rng = np.random.default_rng(split)
+        u = rng.normal(size=(30, 2))
+        y = np.sign(u @ [1.0, 0.5])
+        out = lambda X, m: X @ u[m].T - y[m]
+        return OwnProblem(lambda X, m: 0.5 * out(X, m) ** 2, lambda X, m: out(X, m) @ u[m] / len(m), 2,
+                          range(20), range(20, 30), lambda seed: np.random.default_rng(seed).normal(size=2),
+                          lambda X, m: abs(out(X, m)) < 1)
+    found = first_passages(make, [{"theta": t, "horizon": 20.0} for t in (0.0, 1e-3)], 3, 2, level=0.6)
+    assert len(found) == 12 and found.seen.any() and set(found.columns["theta"]) == {0.0, 1e-3}
+
+
+def test_a_torch_module_is_an_own_problem():
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    u = torch.randn(60, 2, dtype=torch.double)
+    y = (u[:, 0] * u[:, 1] > 0).long()
+    made = [torch.nn.Sequential(torch.nn.Linear(2, 8), torch.nn.Tanh(), torch.nn.Linear(8, 2))
+            for _ in range(2)]
+    losses = lambda model, k: torch.nn.functional.cross_entropy(model(u[k].to(model[0].weight)), y[k],
+                                                                reduction="none")
+    is_right = lambda model, k: model(u[k].to(model[0].weight)).argmax(-1) == y[k]
+    single, double = (OwnProblem.of_torch(m, losses, range(40), range(40, 60), is_right)
+                      for m in (made[0], made[1].double()))
+    assert single.n_params == 42 and "Sequential" in repr(double)
+    run = learn([double] * 2, 400, 0.1, theta=1e-4)
+    assert (run.history["train_loss"][-1] < run.history["train_loss"][0]).all() and 0.9 in run.passages
+    x, v = double.start(), np.random.default_rng(0).normal(size=42)
+    H = double.hessian(x)
+    assert double.hessian_vector(x, v) == pytest.approx(H @ v, abs=1e-5) and np.allclose(H, H.T)
 
 
 @pytest.mark.parametrize("change, sentence", [

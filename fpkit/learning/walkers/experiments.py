@@ -217,8 +217,10 @@ def example_entropy(problem: ModularAddition, x: np.ndarray, theta: float, l2: f
     weights[:, added] = lam
     weights /= weights.sum(1, keepdims=True)
     every = max(1, round(measure / (SAMPLES * learning_rate)))
-    walkers, _ = _begun(problem, learning_rate, theta, l2, "sgld", 0, np.broadcast_to(x, (NODES, len(x))),
-                        weights, (0.9, 0.98), seed, "single", None, every)
+    walkers, _ = _begun(problem, {"learning_rate": learning_rate, "theta": theta, "l2": l2, "batch": 0},
+                        "sgld",
+                        np.broadcast_to(x, (NODES, len(x))), weights, (0.9, 0.98), seed, "single", None,
+                        every)
     engine, step, found = _Network(walkers), round(settle / learning_rate), []
     engine.march(0, step)
     for _ in range(SAMPLES):

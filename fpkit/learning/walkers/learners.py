@@ -151,7 +151,8 @@ def learn(problems: LearningProblem | Sequence[LearningProblem], n_steps: int, l
     precision : {"single", "double"}
         Of the compiled network.
     n_threads : int, optional
-        Blocks of walkers at a time (default: the processors).
+        Blocks of walkers at a time (default: the processors; 1 for problems in NumPy, whose functions need
+        not be safe in threads).
     executor : concurrent.futures.Executor, optional
         Runs the blocks instead, elsewhere.
     checkpoint, checkpoint_every, progress
@@ -171,8 +172,9 @@ def learn(problems: LearningProblem | Sequence[LearningProblem], n_steps: int, l
     >>> run.passages[0.9].shape, bool((run.t_memorised <= run.passages[0.9]).all())
     ((4,), True)
     """
-    walkers, settings = _begun(problems, learning_rate, theta, l2, optimiser, batch, starts, weights, betas,
-                               seed, precision, stop_at, check_every)
+    each = {"learning_rate": learning_rate, "theta": theta, "l2": l2, "batch": 0 if batch is None else batch}
+    walkers, settings = _begun(problems, each, optimiser, starts, weights, betas, seed, precision, stop_at,
+                               check_every)
     n_steps, every = checks.whole("n_steps", n_steps, 1), walkers.check_every
     saved = np.unique([checks.whole("snapshots", s, 0) for s in snapshots]).astype(np.int64)
     saved = saved[saved <= n_steps]
@@ -191,7 +193,8 @@ def learn(problems: LearningProblem | Sequence[LearningProblem], n_steps: int, l
         _rounds(book, walkers, schedule, executor, getattr(executor, "_max_workers", None) or 1, checkpoint,
                 digest, checkpoint_every, progress)
     else:
-        n = checks.whole("n_threads", n_threads or os.cpu_count() or 1, 1)
+        most = (os.cpu_count() or 1) if is_network(walkers.problems) else 1
+        n = checks.whole("n_threads", n_threads or most, 1)
         with ThreadPoolExecutor(n) as pool:
             _rounds(book, walkers, schedule, pool, n, checkpoint, digest, checkpoint_every, progress)
     return book.run(walkers, n_steps)
@@ -220,8 +223,7 @@ def identity_of(checkpoint, settings):
         return "unidentified"
 
 
-def _begun(problems, rate, theta, l2, optimiser, batch, starts, weights, betas, seed, precision, stop_at,
-           check_every):
+def _begun(problems, each, optimiser, starts, weights, betas, seed, precision, stop_at, check_every):
     """The walkers at step 0 and all that the run depends on, once the arguments are in order."""
     checks.choice("optimiser", optimiser, OPTIMISERS)
     checks.choice("precision", precision, tuple(PRECISIONS))
@@ -240,15 +242,12 @@ def _begun(problems, rate, theta, l2, optimiser, batch, starts, weights, betas, 
                          "on its own.")
     x = np.stack([p.start() for p in listed]) if given is None else np.broadcast_to(
         checks.points("starts", given, listed[0].n_params), (n, listed[0].n_params)).copy()
-    each = lambda name, value, **rule: np.array([checks.number(name, v, **rule) for v in _spread(name, value,
-                                                                                              n)])
-    rates = each("learning_rate", rate, positive=True)
-    thetas, confinement = each("theta", theta, non_negative=True), each("l2", l2, non_negative=True)
+    of = lambda name, **rule: np.array([checks.number(name, v, **rule) for v in _spread(name, each[name], n)])
+    rates = of("learning_rate", positive=True)
+    thetas, confinement = of("theta", non_negative=True), of("l2", non_negative=True)
     if optimiser != "sgld" and thetas.any():
         raise ValueError(f"{optimiser} has no temperature, got theta {thetas.max():g}; SGLD has one.")
-    sizes = np.array([checks.whole("batch", v, 0) for v in _spread("batch", 0 if batch is None else batch,
-                                                                   n)],
-                     np.int64)
+    sizes = np.array([checks.whole("batch", v, 0) for v in _spread("batch", each["batch"], n)], np.int64)
     for problem, size in zip(listed, sizes):
         if size > problem.n_train:
             raise ValueError(f"a batch of {size} is larger than the training sample of {problem.n_train}.")
