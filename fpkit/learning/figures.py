@@ -19,11 +19,11 @@ from .training import train
 from .walkers.learners import LearnerRun, learn
 
 FULL = {"modulus": 23, "width": 64, "fractions": (0.8, 0.7, 0.6, 0.55, 0.5, 0.475, 0.45, 0.425), "n_seeds": 5,
-        "n_steps": 6000, "circle": (31, 96, 3000), "n_paths": 1000, "n_samples": (0, 2, 4, 6, 8, 10, 12),
+        "n_steps": 6000, "circle": (31, 96, 6000), "n_paths": 1000, "n_samples": (0, 2, 4, 6, 8, 10, 12),
         "seed": 0, "long": (13, 64, 0.8, (0.0, 0.01), 4, 100_000)}
 QUICK = {"modulus": 23, "width": 64, "fractions": (0.8, 0.7, 0.6, 0.55, 0.5), "n_seeds": 2,
          "n_steps": 2500, "circle": (23, 64, 3000), "n_paths": 200, "n_samples": (4, 6, 8, 10, 12),
-         "seed": 0, "long": (11, 32, 0.8, (0.0, 0.1), 4, 8000)}
+         "seed": 0, "long": (11, 32, 0.8, (0.0, 0.3), 4, 8000)}
 
 
 @cache
@@ -46,14 +46,21 @@ def history_of(run, k):
     return {"steps": run.steps, **{name: values[:, k] for name, values in run.history.items()}}
 
 
+def middle(times):
+    """Place of the median time, of the last known one when that is infinite."""
+    order = np.argsort(times, kind="stable")
+    known = int(np.isfinite(np.array(times, float)[order]).sum())
+    return int(order[min((len(order) - 1) // 2, max(known - 1, 0))])
+
+
 def figure_one_data(setting):
     """Walkers that memorise early and generalise late, from a run and from the stored one; the story of model
     A."""
     modulus, _, fraction, decays, n_seeds, _ = setting["long"]
     run = grokking_runs(*setting["long"])
-    first = (len(decays) - 1) * n_seeds
-    return {"history": history_of(run, first), "others": [history_of(run, k) for k in range(first + 1,
-                                                                                         first + n_seeds)],
+    mine = range((len(decays) - 1) * n_seeds, len(decays) * n_seeds)
+    first = middle([run.passages[0.99][k] for k in mine]) + mine[0]
+    return {"history": history_of(run, first), "others": [history_of(run, k) for k in mine if k != first],
             "t_memorised": float(run.t_memorised[first]), "t_grokked": float(run.passages[0.99][first]),
             "modulus": modulus, "fraction": fraction, "decay": decays[-1], "stored": stored_runs()["adamw"],
             "story": ravine_story(n_paths=setting["n_paths"])}
@@ -87,7 +94,8 @@ def figure_four_data(setting):
     """Norm and accuracies without and with decay, and of SGLD without and with L2 (stored)."""
     _, _, fraction, decays, n_seeds, _ = setting["long"]
     run = grokking_runs(*setting["long"])
-    panels = [(f"AdamW, fraction {fraction:g}, decay {decay:g}", history_of(run, k * n_seeds))
+    panels = [(f"AdamW, fraction {fraction:g}, decay {decay:g}",
+               history_of(run, k * n_seeds + middle(run.passages[0.99][k * n_seeds:(k + 1) * n_seeds])))
               for k, decay in enumerate(decays)]
     for name in ("SGLD", "SGLD with L2, colder"):
         if name in stored_runs()["followed"]:

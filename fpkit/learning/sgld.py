@@ -125,12 +125,7 @@ def sgld(problem: LearningProblem, theta: float, x0: ArrayLike, learning_rate: f
         starts = np.broadcast_to(starts, (checks.whole("n_paths", n_paths or 1, 1), problem.n_params))
     distinct = np.unique(starts, axis=0)
     l2 = checks.number("l2", l2, non_negative=True)
-    curvature = max(float(c) + c.error for c in (largest_curvature(problem, x) for x in distinct)) + l2
-    if rate * curvature > 1:
-        raise ValueError(f"learning_rate is {rate:g} and the largest curvature at the start {curvature:.3g}: "
-                         f"above 1/{curvature:.3g} = {1 / curvature:.3g} the "
-                         "walk in the stiff directions is not that of the diffusion (and above twice that it "
-                         "leaves the well); take a smaller one.")
+    curvature = stable_curvature(problem, distinct, l2, rate)
     extra = 0.0 if batch is None else float(np.mean([noise_temperature(problem, x, batch, rate)
                                                      for x in distinct]))
     run = learn(problem, n_steps, rate, theta, l2, batch=batch or 0, starts=starts, check_every=every,
@@ -140,3 +135,15 @@ def sgld(problem: LearningProblem, theta: float, x0: ArrayLike, learning_rate: f
         raise ArithmeticError(run.status)
     return SgldRun(problem, run.x, run.steps, run.history, float(run.theta[0]), l2, rate, batch, seed,
                    curvature, extra, run.status)
+
+
+def stable_curvature(problem: LearningProblem, starts: np.ndarray, l2: float, rate: float) -> float:
+    """Largest eigenvalue of the Hessian of the confined risk over the starts; refuses a rate above 1 over
+    it."""
+    curvature = max(float(c) + c.error for c in (largest_curvature(problem, x) for x in starts)) + l2
+    if rate * curvature > 1:
+        raise ValueError(f"learning_rate is {rate:g} and the largest curvature at the start {curvature:.3g}: "
+                         f"above 1/{curvature:.3g} = {1 / curvature:.3g} the "
+                         "walk in the stiff directions is not that of the diffusion (and above twice that it "
+                         "leaves the well); take a smaller one.")
+    return curvature

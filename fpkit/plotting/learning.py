@@ -57,14 +57,16 @@ def figure_one(data):
             left.annotate(f"{name}: {t:.0f}", (t, 0.02), rotation=90, fontsize=7.5, ha="right", va="bottom",
                           color=colour)
     decay = f", decay {data['decay']:g}" if "decay" in data else ""
-    left.set_title(f"a + b mod {data['modulus']}, {100 * data['fraction']:.0f} % of the pairs{decay}")
+    left.set_title(f"a + b mod {data['modulus']}, {100 * data['fraction']:.0f} %{decay}")
     if stored:
+        when = [run["t_grokked"] if run["t_grokked"] is not None else np.inf for run in stored["runs"]]
+        shown = int(np.argsort(when)[(len(when) - 1) // 2])
         for k, run in enumerate(stored["runs"]):
-            (accuracies if k == 0 else faint_accuracies)(row[1], {"steps": stored["steps"], **run})
+            (accuracies if k == shown else faint_accuracies)(row[1], {"steps": stored["steps"], **run})
         first, last = (np.median([run[name] if run[name] is not None else np.inf for run in stored["runs"]])
                        for name in ("t_memorised", "t_grokked"))
         text = f"{last:.0f}" if np.isfinite(last) else f"above {stored['steps'][-1]}"
-        row[1].set_title(f"learning rate {stored['learning_rate']:g}: median {first:.0f} and {text} steps")
+        row[1].set_title(f"decay {stored['decay']:g}: medians {first:.0f} and {text}")
     times = np.asarray(story["times"])
     right.plot(times, story["down"], color=TRAIN, linestyle=(0, (5, 1.5)),
                label="way down to the floor, 1 − |y|/L")
@@ -219,15 +221,17 @@ def figure_three(data):
     """Residues on a circle: before, while memorising, after generalising (Figure 3 of the talk, from our own
     runs, without t-SNE)."""
     rows = [("embedding", data["moments"])] + [("output weights", data["outputs"])] * ("outputs" in data)
-    made, grid = figure(len(rows), len(rows[0][1]), width=6.5 * len(rows[0][1]), height=8 * len(rows),
+    made, grid = figure(len(rows), len(rows[0][1]), width=7 * len(rows[0][1]), height=8 * len(rows),
                         squeeze=False)
     for (name, moments), line in zip(rows, grid):
         for axes, (title, c) in zip(line, moments):
             step = data.get("step") or one_step(c)
             circle_axes(axes, c.points, step)
-            axes.set_title(f"{name}, {title}", fontsize=8)
-            axes.set(xlabel=f"frequency {c.frequency}, lines join a and a + {step}\nFourier share "
-                     f"{c.share:.2f}; this plane holds {100 * c.plane_share:.0f} %", ylabel="second axis")
+            axes.set_title(f"{name}: {title}", fontsize=7.5)
+            axes.set_xlabel(f"frequency {c.frequency}, lines join a and a + {step}\nFourier share "
+                            f"{c.share:.2f}, "
+                            f"plane {100 * c.plane_share:.0f} %", fontsize=7.5)
+            axes.set_ylabel("second axis" if axes is line[0] else "", fontsize=7.5)
             axes.tick_params(labelsize=7)
     made.suptitle("Residues in the plane of their strongest Fourier frequency; lines are one step along the "
                   "circle", fontsize=9)
