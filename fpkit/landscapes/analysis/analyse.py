@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...core import checks
+from ...core.progress import is_shown
 from ...core.tables import Tabular, coordinate_names
 from ..files.checked_hdf5 import LandscapeFormatError
 from ..files.reading import read_landscape
@@ -142,7 +143,7 @@ def analyse(landscape: Landscape | str | os.PathLike, theta: ArrayLike | None = 
 
 def _progress(wanted):
     """A function that shows what is being done on one line of standard error, and wipes it with None."""
-    wanted = sys.stderr is not None and sys.stderr.isatty() if wanted is None else wanted
+    wanted = is_shown(wanted)
 
     def told(what):
         if wanted:
