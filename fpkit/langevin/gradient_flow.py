@@ -12,7 +12,7 @@ from scipy.integrate import LSODA
 from ..core import checks
 from ..core.pictures import curves
 from ..core.tables import Tabular, coordinate_names
-from ..potentials.mobility import mobility_of
+from ..potentials.mobility import mobility_of, refuse_tensor
 from ..potentials.potential import Potential
 from .runs.driving import interruption
 
@@ -117,6 +117,7 @@ def gradient_flow(potential: Potential, x0: ArrayLike, t: ArrayLike, mobility=No
         if times.size < 2:
             raise ValueError("t must reach beyond 0.")
     m = mobility_of(mobility, potential.ndim)
+    refuse_tensor(m)
     is_timed = potential.is_time_dependent
     at = (lambda s: potential.with_params(t=float(s))) if is_timed else (lambda s: potential)
 

@@ -17,7 +17,8 @@ def test_a_pipe_shows_no_bar_and_a_request_does(monkeypatch):
     assert "work" in sys.stderr.getvalue()
 
 
-@pytest.mark.parametrize("shell, is_shown", [("ZMQInteractiveShell", True), ("TerminalInteractiveShell", False)])
+@pytest.mark.parametrize("shell, is_shown", [("ZMQInteractiveShell", True),
+                                             ("TerminalInteractiveShell", False)])
 def test_a_notebook_shows_bars_without_being_a_terminal(monkeypatch, shell, is_shown):
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     ipython = SimpleNamespace(get_ipython=lambda: type(shell, (), {})())
