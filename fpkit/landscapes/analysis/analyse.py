@@ -327,6 +327,10 @@ class LandscapeReport:
         """Gibbs probability of each well, (n_theta, n_wells)."""
         return self.thermodynamics.occupation
 
+    def free_energies(self, theta: float) -> np.ndarray:
+        """Free energy of each well of the plane at any temperature, in units of the loss, (n_wells,)."""
+        return thermodynamics(self.landscape, self.wells, self.basins, [theta], with_means=False).free_energy[0]
+
     @property
     def flags(self) -> tuple[str, ...]:
         """Names of the caveats that apply."""

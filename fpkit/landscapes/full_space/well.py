@@ -4,7 +4,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -210,6 +210,8 @@ class _Run:
     plan: Plan
     found: dict[str, Any]
     reasons: list[Reason]
+    counted: int = 0                 # gradients of earlier runs with the same loss
+    known: tuple | None = None       # what `settled_minimum` found at another theta
 
     @classmethod
     def of(cls, given, x0, theta, tether, inside, hessian, n_walkers, n_islands, n_moves, seed):
@@ -251,6 +253,11 @@ class _Run:
         if self.tether > 0:
             return f"tether {self.tether:g}" + (", inside the wall" if self.inside is not None else "")
         return "inside the wall" if self.inside is not None else "the well of the loss"
+
+    def at(self, theta: float, known: tuple | None = None) -> _Run:
+        """The same run at another theta, from the minimum that one of them has found."""
+        return replace(self, theta=theta, found={**self.found, "theta": theta}, reasons=[], known=known,
+                       counted=self.loss.n_gradients)
 
     def refuse(self, code: str, text: str) -> None:
         """Break a rule, and end."""
@@ -322,7 +329,7 @@ def watcher(is_pressed, shown):
 
 def on_the_way(run: _Run, work: Callable, kind: type, book: Part, told: Callable[[str], None]):
     """The result of `work`, or the refusal that ended it; Stopped passes through."""
-    run.plan = _with(run.plan, told=told)
+    run.plan = replace(run.plan, told=told)
     try:
         value, error = work(run, book)
     except _Refused:
@@ -333,10 +340,6 @@ def on_the_way(run: _Run, work: Callable, kind: type, book: Part, told: Callable
     return _result(run, kind, value, error)
 
 
-def _with(plan, **changes):
-    return Plan(**{**{name: getattr(plan, name) for name in plan.__dataclass_fields__}, **changes})
-
-
 def _result(run, kind, value, error):
     guard = Guard(tuple(run.reasons))
     status = guard.sentence if guard.is_refused else "ok"
@@ -345,7 +348,7 @@ def _result(run, kind, value, error):
                            "learning_coefficient_error", "z", "z_distance", "acceptance", "moved",
                            "minimum", "gaussian"), NAN)
     inputs = {**known, "levels": 0, "n_moves": 0, "home": None, "x0": run.x0, "path": None, **run.found,
-              "n_gradients": run.loss.n_gradients, "definition": run.definition, "guard": guard}
+              "n_gradients": run.loss.n_gradients - run.counted, "definition": run.definition, "guard": guard}
     method = "tethered to x0" if run.tether else run.definition
     return kind(value, error, method, status=status, inputs=inputs)
 
@@ -357,7 +360,9 @@ def settled_minimum(run: _Run, book: Part) -> tuple[np.ndarray, float, Curvature
     Breaks the rules "not-stationary" and "negative-curvature".
     """
     saved = book.get("minimum")
-    if saved is None:
+    if run.known is not None:
+        x, e, curvature = run.known
+    elif saved is None:
         x, e, curvature = _settle(run)
         kept = {"x": x, "e": e}
         if curvature is not None:
@@ -510,7 +515,7 @@ def _free_energy(run: _Run, book: Part) -> tuple[float, float]:
     target, start = _prepared(run, book)
     n_moves = run.n_moves or int(np.clip(math.ceil(PER_CORRELATION * start.correlation), N_MOVES, MOST_MOVES))
     for attempt in range(N_ATTEMPTS):
-        plan = _with(run.plan, n_moves=n_moves)
+        plan = replace(run.plan, n_moves=n_moves)
         part = book.part(f"attempt{attempt}")
         up = _ladder(part, "up", lambda p: climb(target, plan, 10 + 10 * attempt, book=p))
         down = _ladder(part, "down", lambda p: climb(target, plan, 11 + 10 * attempt, up.step, up.s[::-1],
@@ -616,9 +621,9 @@ def _coefficient(run: _Run, book: Part) -> tuple[float, float]:
         if reason.code == "lower":
             run.refuse("lower", reason.text)
     n_moves = run.n_moves or int(np.clip(math.ceil(PER_CORRELATION * start.correlation), N_MOVES, MOST_MOVES))
-    plan = _with(run.plan, n_moves=n_moves)
+    plan = replace(run.plan, n_moves=n_moves)
     up = _ladder(book, "up", lambda p: climb(target, plan, 10, book=p))
-    long, n = _with(plan, n_moves=FINAL * n_moves), plan.n_islands
+    long, n = replace(plan, n_moves=FINAL * n_moves), plan.n_islands
     ends = []
     for stage, y in ((12, start.y), (13, up.well)):
         one = climb(target, long, stage, up.step, np.array([1.0]), y)
