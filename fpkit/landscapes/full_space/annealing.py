@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ...core.logarithms import log_sum
-from .sampler import Target, Walkers, adapted, moved
+from .sampler import EVERY, Target, Walkers, adapted, moved
 
 OVERLAP = 0.4                    # effective share of the samples that the next level keeps: about one nat
 MOST_LEVELS = 400
@@ -152,13 +152,14 @@ def _level(target, plan, now, s, step, rng, told):
     n_settling = max(2, round(plan.n_moves * SETTLING))
     kept, shares = [], []
     for m in range(plan.n_moves):
-        now, share = moved(target, now, s, step, plan.most_kicks, rng)
+        is_fine = m % EVERY == EVERY - 1
+        now, share = moved(target, now, s, step, plan.most_kicks, rng, is_fine)
         plan.told(told)
-        if m < n_settling:
-            step = adapted(step, share)
-        else:
+        if m >= n_settling:
             kept.append(now)
             shares.append(share)
+        elif not is_fine:
+            step = adapted(step, share)
     return (now, step, np.array([w.D for w in kept]), np.array([w.E for w in kept]),
             np.array([w.r2 for w in kept]), float(np.mean(shares)))
 

@@ -12,7 +12,7 @@ from scipy.stats import t as student
 from .annealing import Failed, Plan
 from .gaussian import Curvature, Gaussian
 from .losses import Loss
-from .sampler import Target, adapted, moved
+from .sampler import EVERY, Target, adapted, moved
 
 N_MOVES = 60                     # of the first round of the pilot; each further round is twice as long
 MOST_ROUNDS = 6
@@ -155,11 +155,12 @@ def pilot(target: Target, plan: Plan, n_moves: int = N_MOVES, rounds: int = MOST
         n = n_moves * 2**q
         now, sums, shares, E, r2 = target.at(y), _Sums(target.gaussian, W), [], [], []
         for m in range(n):
-            now, share = moved(target, now, 1.0, step, plan.most_kicks, rng)
+            is_fine = m % EVERY == EVERY - 1
+            now, share = moved(target, now, 1.0, step, plan.most_kicks, rng, is_fine)
             plan.told(f"pilot, round {q + 1}")
             least = min(least, float(now.E[np.isfinite(now.D)].min(initial=np.inf)))
             if m < n // 2:
-                step = adapted(step, share)
+                step = step if is_fine else adapted(step, share)
             else:
                 sums.add(now.y)
                 shares.append(share)

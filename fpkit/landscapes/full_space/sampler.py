@@ -16,7 +16,7 @@ from .losses import Loss
 
 ANGLE = 1.2                      # of a trajectory: a little less than a quarter turn, where nothing returns
 WANTED = 0.75                    # acceptance
-SMALL, SHARE_OF_SMALL = 0.15, 0.2      # one walker in five takes steps this much shorter: narrow places
+EVERY, FINER, LONGER = 4, 0.25, 4      # one move in four takes finer steps and more of them: narrow places
 LEAST_STEP = 1e-4
 
 
@@ -59,17 +59,17 @@ class Target(NamedTuple):
         return Walkers(y, D, slope, E, r2)
 
 
-def moved(target: Target, now: Walkers, s: float, step: float, most: int,
-          rng: np.random.Generator) -> tuple[Walkers, float]:
+def moved(target: Target, now: Walkers, s: float, step: float, most: int, rng: np.random.Generator,
+          is_fine: bool = False) -> tuple[Walkers, float]:
     """One trajectory for every walker, accepted or not by Metropolis; the walkers and the share accepted."""
     n, y = len(now.y), now.y
     p = rng.normal(size=y.shape)
     before = 0.5 * (p * p).sum(-1) + 0.5 * (y * y).sum(-1) + s * now.D
-    each = step * rng.uniform(0.8, 1.2, (n, 1)) * np.where(rng.random((n, 1)) < SHARE_OF_SMALL, SMALL, 1.0)
+    each = (FINER if is_fine else 1.0) * step * rng.uniform(0.8, 1.2, (n, 1))
     draw = np.log(rng.random(n))
     cos, sin, kick = np.cos(each), np.sin(each), 0.5 * s * each
     new = now
-    for _ in range(n_kicks(step, most)):
+    for _ in range(n_kicks(step, most) * (LONGER if is_fine else 1)):
         p = p - kick * new.slope
         y, p = cos * y + sin * p, cos * p - sin * y
         new = target.at(y)
