@@ -70,6 +70,13 @@ def power(k, d, theta, tether=0.0):
     return problem(f"x^{k}", loss, np.zeros(d), theta, log_z, **({"tether": tether} if tether else {}))
 
 
+def regular_and_singular(theta):
+    """x^2 + y^4: coefficients 1/2 and 1/4."""
+    loss = lambda X: (X[:, 0]**2 + X[:, 1]**4, np.stack([2 * X[:, 0], 4 * X[:, 1]**3], 1))
+    log_z = lambda b: 0.5 * np.log(np.pi / b) + log_line(lambda y: b * y**4, -20, 20)
+    return problem("x^2 + y^4", loss, np.zeros(2), theta, log_z)
+
+
 def polynomial(d, theta, rng):
     """A rotated sum of even polynomials with random coefficients, some without curvature."""
     a = np.where(rng.random(d) < 0.3, 0.0, np.exp(rng.uniform(-6, 1, d)))

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from . import landscape_rates as more
+from .full_space import solutions_figure, well_figure
 from .landscape_rates import comparison_figure
 from .landscapes import density_figure, landscape_figure, surface_figure, surfaces_figure
 from .learning import DRAWN as OF_LEARNING
@@ -204,7 +205,8 @@ def comparison(both):
 DRAWN = {"Field": field, "Evolution": evolution, "Potential": potential, "Paths": run, "Statistics": sampled,
          "RatesTable": arrhenius_figure, "TransitionPicture": transition_figure,
          "LandscapeReport": landscape_figure, "Landscape": surface_figure,
-         "LandscapeComparison": comparison, **OF_LEARNING}
+         "LandscapeComparison": comparison, "WellFreeEnergy": well_figure,
+         "SolutionComparison": solutions_figure, **OF_LEARNING}
 
 
 def plot(result: Any, path: str | os.PathLike[str] | None = None, **options: Any) -> Figure:
@@ -214,7 +216,8 @@ def plot(result: Any, path: str | os.PathLike[str] | None = None, **options: Any
     ----------
     result : object
         A Potential, Field, Evolution, Paths (of `simulate`), Statistics (of `sample`), RatesTable,
-        TransitionPicture, Landscape, LandscapeReport, TrainingRun, Sweep, PassageTable or SgldRun.
+        TransitionPicture, Landscape, LandscapeReport, WellFreeEnergy, SolutionComparison, TrainingRun,
+        Sweep, PassageTable or SgldRun.
     path : str or path, optional
         Where to save it (.png, .svg, .pdf).
     **options

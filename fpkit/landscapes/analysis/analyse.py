@@ -329,7 +329,8 @@ class LandscapeReport:
 
     def free_energies(self, theta: float) -> np.ndarray:
         """Free energy of each well of the plane at any temperature, in units of the loss, (n_wells,)."""
-        return thermodynamics(self.landscape, self.wells, self.basins, [theta], with_means=False).free_energy[0]
+        found = thermodynamics(self.landscape, self.wells, self.basins, [theta], with_means=False)
+        return found.free_energy[0]
 
     @property
     def flags(self) -> tuple[str, ...]:

@@ -74,8 +74,8 @@ class Ladder:
     def of(a: dict[str, Any]) -> Ladder:
         """From the arrays of a checkpoint."""
         D = tuple(np.split(a["D"], np.cumsum(a["sizes"])[:-1]))
-        return Ladder(a["s"], D, a["acceptance"], a["log_weight"], a["log_inside"], a["E"], a["r2"], a["well"],
-                      float(a["step"]))
+        return Ladder(a["s"], D, a["acceptance"], a["log_weight"], a["log_inside"], a["E"], a["r2"],
+                      a["well"], float(a["step"]))
 
 
 @dataclass(frozen=True)

@@ -84,8 +84,8 @@ class Loss:
         if np.isfinite(seen).all() and wrong.sum() >= 2:           # one may cross a kink
             k = int(np.argmax(np.abs(slope - seen)))
             raise ValueError(f"the gradient is not that of the loss: along a random direction it says "
-                             f"{slope[k]:.6g}, differences of the loss say {seen[k]:.6g}. A term that only one "
-                             "of the two holds (L2, a mean for a sum) is the usual reason.")
+                             f"{slope[k]:.6g}, differences of the loss say {seen[k]:.6g}. A term that only "
+                             "one of the two holds (L2, a mean for a sum) is the usual reason.")
 
 
 def _both_of(given, d) -> Callable:

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.stats import norm
-from scipy.stats import t as student
+from scipy.stats import norm, t as student
 
 from .annealing import Failed, Plan
 from .gaussian import Curvature, Gaussian
@@ -46,8 +45,8 @@ def polished(loss: Loss, x: np.ndarray, most: int = 6000) -> tuple[np.ndarray, f
 
 def gaussian_at(loss: Loss, x0: np.ndarray, e0: float, curvature: Curvature | None, beta: float,
                 tether: float, inside: Callable | None) -> Gaussian:
-    """The Gaussian beta H+ + g about x0; where the loss does not rise like its parabola, as wide as theta lets
-    it be.
+    """The Gaussian beta H+ + g about x0; where the loss does not rise like its parabola, as wide as theta
+    lets it be.
 
     Raises Failed ("unconfined") where nothing holds a direction.
     """
@@ -76,8 +75,8 @@ class _Probe:
     """How the exponent rises from x0 along directions V (n, d), on the side on which it rises more."""
 
     def __init__(self, loss, x0, e0, beta, tether, inside, V):
-        self.loss, self.x0, self.e0, self.beta, self.tether, self.inside, self.V = (loss, x0, e0, beta, tether,
-                                                                                    inside, V)
+        self.loss, self.x0, self.e0, self.beta = loss, x0, e0, beta
+        self.tether, self.inside, self.V, self.is_open = tether, inside, V, np.ones(len(V), bool)
 
     def rise(self, t, rows=slice(None)):
         """Nats at distances t along the rows; infinite outside the wall and where the loss is not finite."""
@@ -85,10 +84,13 @@ class _Probe:
         both = []
         for X in (self.x0 + steps, self.x0 - steps):
             u = self.beta * (self.loss(X)[0] - self.e0) + 0.5 * self.tether * t * t
-            is_in = np.isfinite(u) if self.inside is None else np.isfinite(u) & np.asarray(self.inside(X), bool)
+            is_in = np.isfinite(u)
+            if self.inside is not None:
+                is_in &= np.asarray(self.inside(X), bool)
             both.append(np.where(is_in, u, np.inf))
         self.is_open = np.minimum(*both) < 1.0                # on one of the sides
-        return np.maximum(*both)
+        largest = np.maximum(*both)                           # beside a wall the other side tells
+        return np.where(np.isfinite(largest), largest, np.minimum(*both))
 
     def widths(self, rows):
         """Distance at which the exponent has risen by one; Failed where it never does on either side."""
@@ -103,9 +105,9 @@ class _Probe:
             if not is_open.any():
                 break
         if is_open.any():
-            raise Failed("unconfined", f"{int(is_open.sum())} directions at x0 are flat as far as {FARTHEST:g}: "
-                         "without L2 in the loss, a tether or a wall there is no Gibbs measure; give "
-                         "tether=..., the same for all solutions that are compared")
+            raise Failed("unconfined", f"{int(is_open.sum())} directions at x0 are flat as far as "
+                         f"{FARTHEST:g}: without L2 in the loss, a tether or a wall there is no Gibbs "
+                         "measure; give tether=..., the same for all solutions that are compared")
         for _ in range(6):
             middle = 0.5 * (low + high)
             up = self.rise(10**middle, rows) > 1.0

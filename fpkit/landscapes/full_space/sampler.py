@@ -61,7 +61,8 @@ class Target(NamedTuple):
 
 def moved(target: Target, now: Walkers, s: float, step: float, most: int, rng: np.random.Generator,
           is_fine: bool = False) -> tuple[Walkers, float]:
-    """One trajectory for every walker, accepted or not by Metropolis; the walkers and the share accepted."""
+    """One trajectory for every walker, accepted or not by Metropolis; the walkers, and the share accepted of
+    those that end inside the wall (a finer step would not bring the others back)."""
     n, y = len(now.y), now.y
     p = rng.normal(size=y.shape)
     before = 0.5 * (p * p).sum(-1) + 0.5 * (y * y).sum(-1) + s * now.D
@@ -78,8 +79,9 @@ def moved(target: Target, now: Walkers, s: float, step: float, most: int, rng: n
         after = 0.5 * (p * p).sum(-1) + 0.5 * (y * y).sum(-1) + s * new.D
         is_taken = draw < np.where(np.isfinite(after), before - after, -np.inf)
     wide = is_taken[:, None]
+    ended = len(now.D) if target.inside is None else max(1, int(np.isfinite(new.D).sum()))
     return Walkers(*(np.where(wide if a.ndim == 2 else is_taken, b, a) for a, b in zip(now, new))), float(
-        is_taken.mean())
+        is_taken.sum() / ended)
 
 
 def n_kicks(step: float, most: int) -> int:

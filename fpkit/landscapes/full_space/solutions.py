@@ -47,8 +47,8 @@ class Crossover:
         return {"pair": list(self.pair), "theta": self.theta, "low": self.low, "high": self.high}
 
     def __repr__(self) -> str:
-        return (f"{self.pair[0]} below theta {self.theta:.3g}, {self.pair[1]} above (between {self.low:.3g} and "
-                f"{self.high:.3g})")
+        return (f"{self.pair[0]} below theta {self.theta:.3g}, {self.pair[1]} above (between {self.low:.3g} "
+                f"and {self.high:.3g})")
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -93,8 +93,8 @@ class SolutionComparison:
             return Estimate(0.0, A.error + B.error, method, inputs=inputs,
                             status=f"not decided: {a} and {b} were polished to one minimum")
         value, error = A.value - B.value, math.hypot(A.error, B.error)
-        status = "ok" if abs(value) > error else (f"not decided: the difference {value:.2g} is within its error "
-                                                  f"{error:.2g}")
+        status = "ok" if abs(value) > error else (f"not decided: the difference {value:.2g} is within its "
+                                                  f"error {error:.2g}")
         return Estimate(value, error, method, status=status, inputs=inputs)
 
     def nats(self, a: str, b: str, theta: float) -> dict[str, float]:
@@ -330,8 +330,8 @@ def _plane_values(report, names, thetas):
     known = {name: well for name, _, well in report.solutions}
     if not set(names) <= set(known):
         if len(known) < len(names):
-            raise ValueError(f"the plane knows {len(known)} of the {len(names)} solutions; take the report of a "
-                             "plane made by fpkit.Plane.through(...) of them.")
+            raise ValueError(f"the plane knows {len(known)} of the {len(names)} solutions; take the report "
+                             "of a plane made by fpkit.Plane.through(...) of them.")
         known = dict(zip(names, list(known.values())))
     values = []
     for t in thetas:

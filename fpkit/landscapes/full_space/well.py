@@ -19,7 +19,7 @@ from .annealing import Failed, Ladder, Plan, Stopped, climb, sums_of
 from .book import Book, Part, fingerprint
 from .gaussian import DENSE_UP_TO, Curvature, Gaussian, dense_curvature, lanczos_curvature
 from .losses import Loss
-from .pilot import Pilot, descended, gaussian_at, pilot, polished, share_home, standard_errors
+from .pilot import FARTHEST, Pilot, descended, gaussian_at, pilot, polished, share_home, standard_errors
 from .sampler import Target, adapted, moved
 
 LARGE = 1000                     # parameters from which walkers, islands and kicks are fewer
@@ -388,6 +388,9 @@ def _settle(run):
     if run.tether > 0:
         return x, e, _curvature(run, x)
     lower, value = polished(run.loss, x)
+    if np.linalg.norm(lower - x) > FARTHEST * (1 + np.linalg.norm(x)):
+        run.refuse("not-stationary", f"descent from x0 has gone {np.linalg.norm(lower - x):.2g} far and does "
+                   "not end: the loss falls for ever; add L2 to it, or give a tether")
     if run.inside is None or bool(np.asarray(run.inside(lower[None]), bool)[0]):
         x, e = lower, value
     curvature = _curvature(run, x)
@@ -436,7 +439,8 @@ def _decrement(run, x, curvature):
     top = a.max(initial=0.0)
     a = np.maximum(a, 1e-9 * top + 1e-300)
     c = g if curvature.vectors is None else curvature.vectors.T @ g
-    total = float((c * c / a).sum())
+    with np.errstate(over="ignore"):
+        total = float((c * c / a).sum())
     if curvature.mean_rest is not None:
         across = g - curvature.vectors @ c
         total += float(across @ across) / max(run.beta * abs(curvature.mean_rest), 1e-9 * top)
@@ -457,8 +461,8 @@ def _check_minimum(run, x, e, curvature):
             STATIONARY * x.size, 0.1):
         run.refuse("not-stationary", f"x0 is not stationary: after polishing a Newton step would still gain "
                    f"{decrement:.3g} nats at theta {run.theta:g} (largest entry of the gradient "
-                   f"{np.abs(run.loss(x[None])[1]).max():.2g}). Kinks (ReLU) or a loss that falls for ever do "
-                   "this; give a smooth network, or a tether, the same for all solutions")
+                   f"{np.abs(run.loss(x[None])[1]).max():.2g}). Kinks (ReLU) or a loss that falls for ever "
+                   "do this; give a smooth network, or a tether, the same for all solutions")
     if lowest < NEGATIVE:
         run.refuse("negative-curvature", f"x0 is no minimum: the smallest eigenvalue of the Hessian is "
                    f"{curvature.values.min():.3g}, the largest {curvature.values.max():.3g}. A saddle or the "
@@ -496,7 +500,9 @@ def _prepared(run: _Run, book: Part) -> tuple[Target, Pilot]:
         if run.is_free:
             run.refuse("lower", text)
         run.reasons.append(Reason(WARN, "lower", text))
-    return target._replace(gaussian=found.gaussian), found
+    target = target._replace(gaussian=found.gaussian)
+    _check_home(run, target, found.y, found.r2, "home", book)    # now, before the long walk
+    return target, found
 
 
 def _harmonic(run, e, curvature):
@@ -526,7 +532,7 @@ def _free_energy(run: _Run, book: Part) -> tuple[float, float]:
         n_moves *= 2
     run.found["n_moves"] = plan.n_moves
     _check_ends(run, gap, se)
-    _check_home(run, target, up, down, book)
+    _check_home(run, target, up.well, up.r2, "home up", book)
     error = 2 * se + abs(gap) / 2
     run.found["nats"] = value
     run.found["entropy"] = run.beta * run.found["mean_loss"] - value
@@ -580,38 +586,38 @@ def _check_starts(run):
     for name, what in (("z", "mean loss"), ("z_distance", "mean squared distance from x0")):
         z = run.found[name]
         if abs(z) > Z_LIMIT:
-            run.refuse("two-starts", f"walkers from x0 and walkers from the Gaussian differ in their {what} by "
-                       f"{abs(z):.1f} standard errors: they are not in equilibrium; take more moves "
+            run.refuse("two-starts", f"walkers from x0 and walkers from the Gaussian differ in their {what} "
+                       f"by {abs(z):.1f} standard errors: they are not in equilibrium; take more moves "
                        "(n_moves=...), a lower theta or a tether")
 
 
 def _check_ends(run, gap, se):
     _check_starts(run)
     if abs(gap) > max(GAP_NATS, GAP_ERRORS * se):
-        run.refuse("gap", f"up and down disagree by {abs(gap):.3g} nats (standard error {se:.2g}): the walk is "
-                   "not in equilibrium; take more moves (n_moves=...), a lower theta or a tether")
+        run.refuse("gap", f"up and down disagree by {abs(gap):.3g} nats (standard error {se:.2g}): the walk "
+                   "is not in equilibrium; take more moves (n_moves=...), a lower theta or a tether")
     if run.found["acceptance"] < ACCEPTANCE:
-        run.refuse("acceptance", f"at some level only {run.found['acceptance']:.2f} of the moves are accepted: "
-                   "the loss is too rough for its gradient (kinks, a wall that cuts the well); smooth it or "
-                   "lower theta")
+        run.refuse("acceptance", f"at some level only {run.found['acceptance']:.2f} of the moves are "
+                   "accepted: the loss is too rough for its gradient (kinks, a wall that cuts the well); "
+                   "smooth it or lower theta")
 
 
-def _check_home(run, target, up, down, book):
+def _check_home(run, target, y, r2, name, book):
+    """Where walkers y (whitened) fall back to; breaks the rule "left"."""
     if not run.is_free:
         return
-    saved = book.get("home")
+    saved = book.get(name)
     if saved is None:
-        n = max(4, run.plan.n_walkers // 2)
-        rows = lambda y: target.gaussian.place(y[np.linspace(0, len(y) - 1, n).astype(int)])
-        radius = math.sqrt(float(up.r2.mean()))
+        rows = np.linspace(0, len(y) - 1, max(8, run.plan.n_walkers // 2)).astype(int)
         run.plan.told("where the walkers fall back to")
-        share = share_home(target, np.concatenate([rows(up.well), rows(down.well)]), radius)
+        share = share_home(target, target.gaussian.place(y[rows]), math.sqrt(float(r2.mean())))
         saved = {"share": np.array(share)}
-        book.put("home", saved)
-    home = run.found["home"] = float(saved["share"])
+        book.put(name, saved)
+    home = float(saved["share"])
+    run.found["home"] = min(home, run.found.get("home", 1.0))
     if home < 1 - AWAY:
-        run.refuse("left", f"only {home:.0%} of the walkers fall back to x0: at theta {run.theta:g} they have "
-                   "left the well; lower theta, or give a tether (which then decides the answer)")
+        run.refuse("left", f"only {home:.0%} of the walkers fall back to x0: at theta {run.theta:g} they "
+                   "have left the well; lower theta, or give a tether (which then decides the answer)")
 
 
 def _coefficient(run: _Run, book: Part) -> tuple[float, float]:
@@ -633,6 +639,6 @@ def _coefficient(run: _Run, book: Part) -> tuple[float, float]:
     a, b = ends
     _two_starts(run, target, _islands(a.E, n), _islands(b.E, n), _islands(a.r2, n), _islands(b.r2, n))
     _check_starts(run)
-    _check_home(run, target, a, b, book)
+    _check_home(run, target, b.well, b.r2, "home up", book)
     run.found["entropy"] = NAN
     return run.found["learning_coefficient"], run.found["learning_coefficient_error"]
