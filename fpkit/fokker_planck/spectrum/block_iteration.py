@@ -19,7 +19,7 @@ from ..solvers.multigrid import StructuredMultigrid, links_on_cells
 TOLERANCE = 1e-9                           # estimated relative error of the eigenvalues that are wanted
 ACCEPTED = 1e-8                            # the same, after so many steps
 STEPS = 80
-GUARDS = (1, 8)                            # at least and at most: wells of one kind have fast modes in clusters
+GUARDS = (1, 8)  # at least and at most: wells of one kind have fast modes in clusters
 CHUNK = 32_768                             # cells whose functions are combined at once
 INDEPENDENT = 1e-13                        # of the directions of a block
 SLOWEST = 1e-6                             # relative: what takes part in estimates
