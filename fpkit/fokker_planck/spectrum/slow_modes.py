@@ -48,7 +48,7 @@ class SlowModes:
 
     def __init__(self, out, part, nodes):
         nodes = np.asarray(nodes)[:MOST_CORES]
-        n, k = out.n, nodes.size
+        n = out.n
         is_core = np.zeros(n, bool)
         is_core[nodes] = True
         is_fixed = is_core | ~part
