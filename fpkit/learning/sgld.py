@@ -9,13 +9,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..core import checks
+from ..core.pictures import curves
+from ..core.tables import Tabular
 from .curvature import largest_curvature, noise_temperature
 from .problem import LearningProblem
 from .walkers.learners import Every, learn
 
 
 @dataclass(frozen=True, repr=False)
-class SgldRun:
+class SgldRun(Tabular):
     """Walkers in the space of hypotheses and what was recorded on the way.
 
     Attributes
@@ -60,6 +62,16 @@ class SgldRun:
         """Mean of one recorded quantity over the last `share` of the records, shape (n_paths,)."""
         values = self.history[name]
         return values[-max(1, int(round(share * len(values)))):].mean(0)
+
+    def _columns(self):
+        return {"step": self.steps, **{f"mean_{name}": v.mean(1) for name, v in self.history.items()}}
+
+    def _labelled(self):
+        return ({name: (("step", "path"), v) for name, v in self.history.items()},
+                {"step": (("step",), self.steps)})
+
+    def _picture(self):
+        return curves([(self.steps, v.mean(1)) for name, v in self.history.items() if name.endswith("_loss")])
 
     def __repr__(self) -> str:
         end = ", ".join(f"{name} {values[-1].mean():.4g}" for name, values in self.history.items())

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ...core.tables import Tabular
 from ..modular_addition import ModularAddition
 from ..problem import LearningProblem
 from .engines import _Network
@@ -120,7 +121,7 @@ def gauss_newton(problem: LearningProblem, x: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Displacement:
+class Displacement(Tabular):
     """Mean squared displacement from an origin, in all directions and by their curvature there.
 
     Attributes
@@ -141,6 +142,10 @@ class Displacement:
     dimensions: np.ndarray
     theta: float
     cluster: np.ndarray
+
+    def _columns(self):
+        parts = {f"class_{k}": part.mean(0) for k, part in enumerate(self.parts) if len(self.cluster)}
+        return {"lag": self.lags, "whole": self.whole.mean(0), **parts}
 
     def exponents(self, low: float, high: float, part: int | None = None) -> np.ndarray:
         """Exponent of each walker's displacement between two lags."""

@@ -14,6 +14,8 @@ from numpy.typing import ArrayLike
 
 from ...core import checks
 from ...core.compilation.vectors import LANES
+from ...core.pictures import curves
+from ...core.tables import Tabular
 from ...langevin.runs.checkpoint import load_state, save_state
 from ...langevin.runs.driving import bar, interruption
 from ...langevin.runs.identity import REMEDY, NotIdentified, content_of
@@ -32,7 +34,7 @@ class Every:
 
 
 @dataclass(frozen=True, repr=False)
-class LearnerRun:
+class LearnerRun(Tabular):
     """Walkers in the space of hypotheses, when each passed, and what was recorded on the way.
 
     Attributes
@@ -92,6 +94,16 @@ class LearnerRun:
         late = (self.steps[:, None] >= (1 - share) * self.watched) & (self.steps[:, None] <= self.watched)
         values = np.where(late, self.history[name], 0.0)
         return values.sum(0) / np.maximum(late.sum(0), 1)
+
+    def _columns(self):
+        return {"step": self.steps, **{f"mean_{name}": v.mean(1) for name, v in self.history.items()}}
+
+    def _labelled(self):
+        return ({name: (("step", "walker"), v) for name, v in self.history.items()},
+                {"step": (("step",), self.steps)})
+
+    def _picture(self):
+        return curves([(self.steps, v.mean(1)) for name, v in self.history.items() if name.endswith("_loss")])
 
     def __repr__(self) -> str:
         n = len(self.x)

@@ -13,11 +13,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...core.tables import Tabular
+
 LOG_2PI = float(np.log(2 * np.pi))
 
 
 @dataclass(frozen=True, repr=False)
-class Passages:
+class Passages(Tabular):
     """Times of many walkers.
 
     Attributes
@@ -43,6 +45,9 @@ class Passages:
             keep = keep & (self.columns[name] == value)
         return Passages(self.time[keep], self.seen[keep], self.cluster[keep],
                         {name: v[keep] for name, v in self.columns.items()})
+
+    def _columns(self):
+        return {"time": self.time, "seen": self.seen, "cluster": self.cluster, **self.columns}
 
     def __len__(self) -> int:
         return len(self.time)
