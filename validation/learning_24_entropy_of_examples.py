@@ -69,8 +69,8 @@ def judge(found):
     need(high < 0, f"the slope of the times is {measured:.3f} ({low:.3f} to {high:.3f}): it may be none")
     n = both[len(both) // 2]
     (m, m_error), (g, g_error) = memorising[n], nats["generalising", n]
-    predicted = {"memorising": (-m, m_error), "memorising less generalising": (g - m, float(np.hypot(m_error,
-                                                                                                    g_error)))}
+    both_errors = float(np.hypot(m_error, g_error))
+    predicted = {"memorising": (-m, m_error), "memorising less generalising": (g - m, both_errors)}
     values = np.array([v for v, _ in memorising.values()])
     spread = float(values.max() / values.min() - 1)
     factor = {k: v / measured for k, (v, _) in predicted.items()}
