@@ -182,7 +182,7 @@ def walked(power=-1.0, control=False, watched=5e5, thetas=(3e-5, 6e-5, 1e-4), wa
                        * math.exp(noise * rng.gauss(0, 1))) for t in thetas for k in range(walkers)]
     rows += [base | row(theta=0.0, split=k % 4, seen=control, t=watched) for k in range(8)]
     rows += [base | row(theta=0.0, l2=2e-4, split=k % 4, seen=s, t=watched) for k, s in enumerate(l2_alone)]
-    return row(rows=rows, widths=[base | row(theta=1e-4, width=w, split=k % 4, seen=s, t=9e4)
+    return row(rows=rows, widths=[base | row(theta=1e-4, width=w, split=k % 4, seen=s, t=3e4 if s else 9e4)
                                   for w, s in wide for k in range(8)])
 
 

@@ -83,8 +83,7 @@ def enough(passages, what, walkers=12, splits=4, share=MOST):
     """Refuse too few walkers, splits or events."""
     need(len(passages) >= walkers and len(np.unique(passages.cluster)) >= splits,
          f"{what}: {len(passages)} walkers on {len(np.unique(passages.cluster))} splits, {walkers} on "
-         f"{splits} "
-         "are needed")
+         f"{splits} are needed")
     seen = passages.seen.mean()
     need(seen >= share, f"{what}: {100 * seen:.0f} % of the walkers passed, {100 * share:.0f} % are needed")
 

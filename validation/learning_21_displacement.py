@@ -11,17 +11,13 @@ from ._walkers import THETA, walks
 from .verdict import Table, formed
 
 CLAIM = ("The displacement of a hypothesis is ballistic while it memorises (exponent 2) and that of a free "
-         "walk, "
-         "2 theta d t, in the flat directions afterwards (exponent 1).")
+         "walk, 2 theta d t, in the flat directions afterwards (exponent 1).")
 SOURCE = f"{TALK}, \"Descent - drift, Grokking - Brownian motion\"; SGLD of a real network."
 CRITERION = ("In the directions in which the Gauss-Newton matrix at the origin is below 1e-3, lags 3 to 300: "
              "prefactor and exponent within .1 of 1, each with a standard error over splits of at most .05, "
-             "at "
-             "least 4 walkers on 4 splits and 50 directions, else nothing is concluded. Exponent of the "
-             "whole "
-             "displacement from the start, lags .3 to 30: 2 within .2. Holds when both, conditional when "
-             "one, "
-             "false here when none.")
+             "at least 4 walkers on 4 splits and 50 directions, else nothing is concluded. Exponent of the "
+             "whole displacement from the start, lags .3 to 30: 2 within .2. Holds when both, conditional "
+             "when one, false here when none.")
 LOW, HIGH = 3.0, 300.0
 
 

@@ -13,13 +13,10 @@ from .verdict import Table, formed
 CLAIM = "Steps to generalise grow as the square of the steps to memorise when one setting is varied."
 SOURCE = f"{TALK}, \"10^3 and 10^6 steps\"; SGLD of a real network without L2, theta 1e-4."
 CRITERION = ("For learning rate, scale of the start and width, each varied alone: exponent of the steps of "
-             "the "
-             "first passage against the median steps of memorising, by a censored fit with its jackknife "
-             "over "
-             "splits. A setting is judged only when its times of memorising span a factor of 4 with 75 % of "
-             "8 walkers passed at 3 values. Holds when 2 is in the interval of every judged setting and none "
-             "is "
-             "wider than 1; false here when some interval excludes 2; else nothing is concluded.")
+             "the first passage against the median steps of memorising, by a censored fit with its jackknife "
+             "over splits. A setting is judged only when its times of memorising span a factor of 4 with 75 "
+             "% of 8 walkers passed at 3 values. Holds when 2 is in the interval of every judged setting and "
+             "none is wider than 1; false here when some interval excludes 2; else nothing is concluded.")
 SPAN = 4.0
 
 

@@ -13,17 +13,13 @@ from .verdict import Table, formed
 CLAIM = "The time to generalise falls exponentially with the number n of training examples."
 SOURCE = f"{TALK}, its Figure 2 and the entropy of the start region; SGLD without and with L2, and AdamW."
 CRITERION = ("For each arm, over all stated n from the largest down to the last one at which half the "
-             "walkers "
-             "pass: censored likelihood of log t = a + b n, of a + b log n, of a + b/n, and of a + b log(n - "
-             "n0), "
-             "which becomes the first as n0 falls. An arm is judged when it has 5 sizes, 12 walkers on 4 "
-             "splits "
-             "each, and times over a factor of 10. It is exponential when power and 1/n are worse by AICc > "
-             "4 "
-             "and the threshold is no better; another law when the exponential is worse than one of them by "
-             "> 4; else undecided. Holds when every arm is exponential, conditional "
-             "when some is, false here when every judged arm has another law, and nothing is concluded when "
-             "no arm is decided.")
+             "walkers pass: censored likelihood of log t = a + b n, of a + b log n, of a + b/n, and of a + b "
+             "log(n - n0), which becomes the first as n0 falls. An arm is judged when it has 5 sizes, 12 "
+             "walkers on 4 splits each, and times over a factor of 10. It is exponential when power and 1/n "
+             "are worse by AICc > 4 and the threshold is no better; another law when the exponential is "
+             "worse than one of them by > 4; else undecided. Holds when every arm is exponential, "
+             "conditional when some is, false here when every judged arm has another law, and nothing is "
+             "concluded when no arm is decided.")
 ARMS = {"SGLD": ("sgld", 0.0), "SGLD with L2": ("sgld", 2e-4), "AdamW": ("adamw", 1.0)}
 
 

@@ -12,21 +12,15 @@ from ._walkers import cuts, sizes
 from .verdict import Table, formed
 
 CLAIM = ("Each training example cuts the entropy of the region in which a walker memorises by the same "
-         "number of "
-         "nats, and the log time to generalise falls by as much.")
+         "number of nats, and the log time to generalise falls by as much.")
 SOURCE = f"{TALK}, explanation of its Figure 2: entropy linear in n, t ~ exp(S)."
 CRITERION = ("Nats per pair by thermodynamic integration of one more pair from memorising and from "
-             "generalising "
-             "walkers (theta 1e-4, no L2); d ln t/dn of the same walkers' first passages. A size counts with "
-             "4 "
-             "walkers whose halves of the measurement agree within 30 % on the mean and whose standard error "
-             "is "
-             "below 20 %; needed are 2 sizes of memorising walkers and both phases at one size, else nothing "
-             "is "
-             "concluded. Holds when the cuts agree within 20 % and either predicted slope (memorising, or "
-             "memorising less generalising) lies within a factor of 2 of the measured one; false here when "
-             "both "
-             "differ by more than a factor of 3 and two standard errors.")
+             "generalising walkers (theta 1e-4, no L2); d ln t/dn of the same walkers' first passages. A "
+             "size counts with 4 walkers whose halves of the measurement agree within 30 % on the mean and "
+             "whose standard error is below 20 %; needed are 2 sizes of memorising walkers and both phases "
+             "at one size, else nothing is concluded. Holds when the cuts agree within 20 % and either "
+             "predicted slope (memorising, or memorising less generalising) lies within a factor of 2 of the "
+             "measured one; false here when both differ by more than a factor of 3 and two standard errors.")
 
 
 def measure(quick=False):
@@ -78,8 +72,7 @@ def judge(found):
             f"nats while "
             f"memorising and {g:.1f} +- {g_error:.1f} (n {n}) of the generalising part; predicted d ln t/dn "
             f"{predicted['memorising'][0]:.1f} or {predicted['memorising less generalising'][0]:.1f}, "
-            f"measured "
-            f"{measured:.3f} ({low:.3f} to {high:.3f})")
+            f"measured {measured:.3f} ({low:.3f} to {high:.3f})")
     table = Table(("phase", "n", "nats per pair", "+-"), tuple((p, k, v, e) for (p, k), (v,
                                                                                          e) in nats.items()))
     numbers = {"nats": [[p, k, v, e] for (p, k), (v, e) in nats.items()], "measured": [measured, low, high]}

@@ -14,14 +14,11 @@ CLAIM = "A hypothesis that has generalised stays generalising: the high-entropy 
 SOURCE = (f"{TALK}, \"transition to generalization by the second law\"; SGLD without and with L2, at "
           "width 32 and from generalised hypotheses at width 64 (over-parametrised).")
 CRITERION = ("Walkers followed for at least 3 times their passage time after it; a walker is kept when its "
-             "test "
-             "accuracy over the last quarter is .8 or more. An arm is judged with 12 such walkers on 4 "
-             "splits: "
-             "kept when the mean share over splits less two standard errors is above .5, lost when the share "
-             "plus "
-             "two standard errors is below .5. Holds when every judged arm (at least 2) is kept, false here "
-             "when "
-             "every one is lost, conditional when they differ; else nothing is concluded.")
+             "test accuracy over the last quarter is .8 or more. An arm is judged with 12 such walkers on 4 "
+             "splits: kept when the mean share over splits less two standard errors is above .5, lost when "
+             "the share plus two standard errors is below .5. Holds when every judged arm (at least 2) is "
+             "kept, false here when every one is lost, conditional when they differ; else nothing is "
+             "concluded.")
 FOLLOWED, KEPT = 3.0, 0.8
 
 
@@ -57,8 +54,7 @@ def judge(found):
         lines.append(line)
         if len(good) < 12 or len({r["split"] for r in good}) < 4:
             text.append(f"{arm} is not judged: {len(good)} walkers were followed long enough, 12 on 4 splits "
-                        f"are "
-                        "needed")
+                        f"are needed")
             continue
         share, error = share_of(good)
         line |= {"late": float(np.mean([r["late"] for r in good])), "kept": share, "error": error}

@@ -10,22 +10,16 @@ from ._power import abstains, enough, known, need, passages_of, rows_of, summary
 from ._walkers import minibatches
 from .verdict import Table, formed
 
-CLAIM = ("Minibatch noise leads to generalisation as Gaussian noise of the same temperature does, "
-         "theta + (rate/2) tr Cov/d.")
+CLAIM = ("Minibatch noise leads to generalisation as Gaussian noise of the same temperature does, theta + "
+         "(rate/2) tr Cov/d.")
 SOURCE = f"{TALK}, SGLD with theta as the noise of SGD; SGLD with L2 2e-4 and minibatches of its gradient."
 CRITERION = ("First passages with Gaussian noise at 3 temperatures give the law t(theta) (12 walkers on 4 "
-             "splits, "
-             "75 % passed). Walkers with minibatches are compared with it twice: at their total temperature, "
-             "theta + "
-             "the minibatches' as measured on the plateau, and at theta alone, as if minibatches did "
-             "nothing. An arm "
-             "is judged when they add at least 25 % to theta and the two 95 % intervals (jackknife over "
-             "splits) "
-             "tell one from the other. Holds when every judged arm agrees with the total (within a factor "
-             "1.25) "
-             "and not with theta alone; false here when some agrees with theta alone or lies beyond the "
-             "factor; "
-             "else nothing is concluded.")
+             "splits, 75 % passed). Walkers with minibatches are compared with it twice: at their total "
+             "temperature, theta + the minibatches' as measured on the plateau, and at theta alone, as if "
+             "minibatches did nothing. An arm is judged when they add at least 25 % to theta and the two 95 "
+             "% intervals (jackknife over splits) tell one from the other. Holds when every judged arm "
+             "agrees with the total (within a factor 1.25) and not with theta alone; false here when some "
+             "agrees with theta alone or lies beyond the factor; else nothing is concluded.")
 FACTOR, ADDED = 1.25, 0.25
 
 
@@ -68,8 +62,7 @@ def judge(found):
         name, added = f"batch {batch} at theta {theta:g}", float(arm.columns["added"][0])
         if theta == 0:
             text.append(f"{name}: {arm.seen.sum()} of {len(arm)} passed by {arm.time.max():.0f}, minibatches "
-                        f"at "
-                        f"{added:.2g} on the plateau")
+                        f"at {added:.2g} on the plateau")
             continue
         if added < ADDED * theta:
             text.append(f"{name} is not judged: minibatches add {100 * added / theta:.0f} % only")
@@ -80,10 +73,8 @@ def judge(found):
                                       for r in (total, alone))
         ratios[name] = (total.value, low, high, alone.value, low0, high0)
         text.append(f"{name} (minibatches add {added:.2g}): times {np.exp(total.value):.2f} of the Gaussian "
-                    f"law's at "
-                    f"the total temperature ({np.exp(low):.2f} to {np.exp(high):.2f}), "
-                    f"{np.exp(alone.value):.2f} "
-                    f"at theta alone ({np.exp(low0):.2f} to {np.exp(high0):.2f})")
+                    f"law's at the total temperature ({np.exp(low):.2f} to {np.exp(high):.2f}), "
+                    f"{np.exp(alone.value):.2f} at theta alone ({np.exp(low0):.2f} to {np.exp(high0):.2f})")
         if low > np.log(FACTOR) or high < -np.log(FACTOR) or not low <= 0 <= high and low0 <= 0 <= high0:
             off.append(name)
         elif low0 <= 0 <= high0 or not low <= 0 <= high and abs(total.value) > np.log(FACTOR):

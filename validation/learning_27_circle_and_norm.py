@@ -11,18 +11,14 @@ from ._walkers import followed
 from .verdict import Table, formed
 
 CLAIM = ("A network that has generalised by SGLD holds the residues on circles, and its weight norm rises "
-         "while it "
-         "memorises and falls when it generalises.")
+         "while it memorises and falls when it generalises.")
 SOURCE = f"{TALK}, its Figures 3 and 4, in the talk's own dynamics (SGLD)."
 CRITERION = ("Of 12 walkers on 4 splits that passed, in each arm of SGLD: circle when the mean share of a "
-             "unit's "
-             "best frequency in the end is above .9 (the start's is given), none when it is below .7 by two "
-             "standard "
-             "errors over splits; norm when at least three quarters rise by 3 % after memorising and fall by "
-             "3 % "
-             "from there, not when at most a quarter do. Holds when every judged arm has both, false here "
-             "when "
-             "none has either, else conditional; without a judged arm nothing is concluded.")
+             "unit's best frequency in the end is above .9 (the start's is given), none when it is below .7 "
+             "by two standard errors over splits; norm when at least three quarters rise by 3 % after "
+             "memorising and fall by 3 % from there, not when at most a quarter do. Holds when every judged "
+             "arm has both, false here when none has either, else conditional; without a judged arm nothing "
+             "is concluded.")
 
 
 def measure(quick=False):

@@ -362,8 +362,7 @@ class _Book:
         self.step = int(arrays["step"])
         if self.step > n_steps:
             raise ValueError(f"the checkpoint is at step {self.step}, beyond n_steps = {n_steps}; ask for "
-                             f"more "
-                             "steps or remove it.")
+                             f"more steps or remove it.")
         for name in ("memorised", "passed", "watched"):
             setattr(self, name, arrays[name].copy())
         self.running, self.diverged = arrays["running"].astype(bool), arrays["diverged"].astype(bool)
