@@ -84,13 +84,14 @@ def walks(quick):
     from fpkit.learning.walkers import displacement
 
     found = {}
-    cases = [("start", 32, THETA, 0.0), ("plateau", 32, THETA, 200.0 if quick else 500.0), ("quiet", 32, 0.0,
-                                                                                            500.0)]
-    for name, width, theta, origin in (cases[:2] if quick else [*cases, ("wide", 64, THETA, 500.0)]):
+    cases = [("start", 32, THETA, 0.0), ("plateau", 32, THETA, 500.0), ("quiet", 32, 0.0, 500.0),
+             ("wide", 64, THETA, 500.0)]
+    for name, width, theta, origin in [("start", 16, THETA, 0.0), ("plateau", 16, THETA,
+                                                                   100.0)] if quick else cases:
         n = 4 if quick or name == "wide" else 16
         problems = [ModularAddition(11, width, 91 / 121, k % 4) for k in range(n)]
         starts = np.array([p.start(seed=1000 + 100 * (k % 4) + k // 4) for k, p in enumerate(problems)])
-        lags = np.geomspace(0.04, 100.0 if quick else 3000.0, 25 if quick else 40)
+        lags = np.geomspace(0.04, 60.0 if quick else 3000.0, 25 if quick else 40)
         found[name] = displacement(problems, starts, theta, origin, lags,
                                    n_resolved=0 if name in ("start", "quiet") else (4 if quick else 8))
     return found

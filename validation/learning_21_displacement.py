@@ -23,7 +23,7 @@ LOW, HIGH = 3.0, 300.0
 
 def measure(quick=False):
     found = walks(quick)
-    high = 100.0 if quick else HIGH
+    high = 60.0 if quick else HIGH
     rows, curves = [], {}
     for name, D in found.items():
         curves[name] = {"lags": D.lags.tolist(), "whole": D.whole.mean(0).tolist(),

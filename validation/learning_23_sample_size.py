@@ -121,6 +121,6 @@ def figure(verdict):
     from fpkit.plotting.walkers import sizes_axes
 
     made, axes = figure(width=13, height=9)
-    sizes_axes(axes, verdict.numbers["rows"], verdict.numbers["laws"])
+    sizes_axes(axes, verdict.numbers["rows"], verdict.numbers.get("laws"))
     axes.set_title("First passage against the sample size")
     return made

@@ -114,6 +114,8 @@ def figure(verdict):
     from fpkit.plotting.walkers import cuts_axes
 
     made, axes = figure(width=12, height=8)
-    cuts_axes(axes, verdict.numbers["nats"], verdict.numbers["measured"])
+    n = verdict.numbers
+    each = [[r["phase"], r["n"], r["nats"], 0.0] for r in n.get("rows", [])]
+    cuts_axes(axes, n.get("nats") or each, n.get("measured"))
     axes.set_title("Nats per example, and the slope of log time")
     return made

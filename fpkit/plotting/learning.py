@@ -220,7 +220,8 @@ def one_step(c):
 def figure_three(data):
     """Residues on a circle: before, while memorising, after generalising (Figure 3 of the talk, from our own
     runs, without t-SNE)."""
-    rows = [("embedding", data["moments"])] + [("output weights", data["outputs"])] * ("outputs" in data)
+    rows = [(name, data[key]) for name, key in (("embedding", "moments"), ("output weights", "outputs"))
+            if key in data]
     made, grid = figure(len(rows), len(rows[0][1]), width=7 * len(rows[0][1]), height=8 * len(rows),
                         squeeze=False)
     for (name, moments), line in zip(rows, grid):

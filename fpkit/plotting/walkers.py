@@ -103,9 +103,10 @@ def cuts_axes(axes, nats, measured):
                       marker=MARKERS[k], markerfacecolor="none", capsize=2,
                       linestyle=line_style(k)["linestyle"],
                       label=f"{phase} walkers ± 2 s.e.")
-    value, low, high = (-v for v in measured)
-    axes.axhspan(min(low, high), max(low, high), color=FAINT, alpha=0.4)
-    axes.axhline(value, color=INK, linewidth=1, label="−d ln t/dn measured")
+    if measured:
+        value, low, high = (-v for v in measured)
+        axes.axhspan(min(low, high), max(low, high), color=FAINT, alpha=0.4)
+        axes.axhline(value, color=INK, linewidth=1, label="−d ln t/dn measured")
     axes.set(yscale="log", xlabel="training pairs n", ylabel="nats per pair")
     axes.legend(fontsize=7.5)
 

@@ -302,7 +302,7 @@ def test_lines_of_the_circle_are_one_step_along_it():
     for k in (1, 3, 4):
         c = circle(np.cos(2 * np.pi * k * np.arange(p)[:, None] / p + np.arange(6)))
         step = learning.one_step(c)
-        angles = np.unwrap(np.arctan2(*c.points[[0, step, 2 * step % p]].T))
+        angles = np.unwrap(np.arctan2(*(c.points / c.points.std(0))[[0, step, 2 * step % p]].T))
         assert c.frequency == k and abs(np.diff(angles)) == pytest.approx(2 * np.pi / p)
 
 
