@@ -23,7 +23,7 @@ from fpkit.learning.walkers import learn
 from validation import _walkers, learning_23_sample_size
 
 HERE = Path(__file__).resolve().parent
-RATE, DECAY, SEEDS, STEPS = 0.003, 0.003, range(8), 250_000
+RATE, DECAY, SEEDS, STEPS = 0.003, 0.003, range(8), 200_000
 
 
 def rounded(values, digits=4):
