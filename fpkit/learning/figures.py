@@ -62,7 +62,7 @@ def figure_one_data(setting):
     first = middle([run.passages[0.99][k] for k in mine]) + mine[0]
     return {"history": history_of(run, first), "others": [history_of(run, k) for k in mine if k != first],
             "t_memorised": float(run.t_memorised[first]), "t_grokked": float(run.passages[0.99][first]),
-            "modulus": modulus, "fraction": fraction, "decay": decays[-1], "stored": stored_runs()["adamw"],
+            "modulus": modulus, "fraction": fraction, "decay": decays[-1], "stored": stored_runs().get("adamw"),
             "story": ravine_story(n_paths=setting["n_paths"])}
 
 
@@ -71,7 +71,7 @@ def figure_two_data(setting, found=None, table=None):
     `found` and `table` when they are already known."""
     found = found or sweep(setting["fractions"], n_seeds=setting["n_seeds"], n_steps=setting["n_steps"],
                            modulus=setting["modulus"], width=setting["width"])
-    return {"sweep": found, "laws": fit_laws(found, 0), "sizes": stored_runs()["sizes"],
+    return {"sweep": found, "laws": fit_laws(found, 0), "sizes": stored_runs().get("sizes"),
             "chamber": table or chamber(setting["n_samples"], n_paths=setting["n_paths"])}
 
 
