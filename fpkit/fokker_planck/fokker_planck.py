@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..core import checks
+from ..core.calls import understood
 from ..core.grid import Grid
 from ..core.results import Estimate, Field
 from ..potentials.diffusion import Diffusion
@@ -101,6 +102,7 @@ class FokkerPlanck:
     _whole: FokkerPlanck | None = None
     nodes_are_cells = False  # cell averages are read from node values (see `ReversibleChain`)
 
+    @understood
     def __init__(self, potential: Potential, theta: float | Callable[[float], float], grid: Grid,
                  mobility: ArrayLike | Callable | None = None, scheme: str = "recommended",
                  absorbing: Region | None = None):

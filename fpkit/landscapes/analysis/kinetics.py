@@ -10,6 +10,7 @@ from scipy.sparse import diags
 from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh, splu
 
+from ...core.sharing import in_order
 from ..surface import kernels
 from ..surface.cells import neighbour_table, offsets
 from ..surface.harmonic import eyring_kramers, harmonic_free_energy, quadratic_fit
@@ -108,7 +109,7 @@ class Rates:
                     "modes_method", "status")} | {"sequence": {str(k): v for k, v in self.sequence.items()}}
 
 
-def kinetics(land, wells, basins, thetas, start, mobility, main=None):
+def kinetics(land, wells, basins, thetas, start, mobility, main=None, executor=None):
     """`Rates` at each temperature; an empty tuple where the axes are not evenly spaced or have fewer than
     three samples.
 
@@ -124,11 +125,12 @@ def kinetics(land, wells, basins, thetas, start, mobility, main=None):
     ends = {0, n - 1} | ({main} if main is not None else set())
     chosen = (sorted(ends | {n // 3, 2 * n // 3}) if land.ndim == 3 and land.n_valid > MANY_IN_SPACE
               else range(n))
-    return tuple(_at(land, wells, basins, float(thetas[k]), start, mobility, fine,
-                     MODE_CELLS if k in ends else MODE_CELLS_REFINED) for k in chosen)
+    jobs = [(float(thetas[k]), MODE_CELLS if k in ends else MODE_CELLS_REFINED) for k in chosen]
+    return tuple(in_order(executor, at_temperature, jobs, (land, wells, basins, start, mobility, fine)))
 
 
-def _at(land, wells, basins, theta, start, mobility, fine, mode_cells):
+def at_temperature(land, wells, basins, start, mobility, fine, theta, mode_cells):
+    """`Rates` at one temperature, here or in a worker; `fine` keeps refined surfaces for the next one."""
     chosen = sorted((w for w in wells if w.persistence > WELL_FACTOR * theta),
                     key=lambda w: -w.persistence)[:MOST_WELLS]
     chosen = sorted(chosen, key=lambda w: w.number)
