@@ -19,6 +19,7 @@ from .answers import (
     survival_figure,
 )
 from .fields import density_map, field, summed_over_last
+from .full_space import solutions_figure, well_figure
 from .landscape_rates import comparison_figure
 from .landscapes import density_figure, landscape_figure, surface_figure, surfaces_figure
 from .learning import DRAWN as OF_LEARNING
@@ -172,7 +173,8 @@ DRAWN = {"Field": field, "Evolution": evolution, "Potential": potential, "Paths"
          "Spectrum": spectrum_figure, "QuasiStationary": quasi_stationary_figure, "Currents": currents_figure,
          "RefinementTable": refinement_figure, "ExitTime": survival_figure, "Flow": flow_figure,
          "CriticalPoints": points_figure, "EnergyPath": path_figure, "WellNetwork": network_figure,
-         "LandscapeComparison": comparison, **OF_LEARNING}
+         "LandscapeComparison": comparison, "WellFreeEnergy": well_figure,
+         "SolutionComparison": solutions_figure, **OF_LEARNING}
 
 
 def plot(result: Any, path: str | os.PathLike[str] | None = None, **options: Any) -> Figure:
@@ -183,8 +185,8 @@ def plot(result: Any, path: str | os.PathLike[str] | None = None, **options: Any
     result : object
         A Potential, Field, Evolution, Spectrum, QuasiStationary, Currents, RefinementTable; Paths (of
         `simulate`), Statistics (of `sample`), ExitTime, Flow; CriticalPoints, EnergyPath, WellNetwork,
-        RatesTable, TransitionPicture; Landscape, LandscapeReport; TrainingRun, Sweep, PassageTable or
-        SgldRun.
+        RatesTable, TransitionPicture; Landscape, LandscapeReport, WellFreeEnergy,
+        SolutionComparison; TrainingRun, Sweep, PassageTable or SgldRun.
     path : str or path, optional
         Where to save it: a picture (.png, .svg, .pdf), or an animation (.gif; .mp4 where ffmpeg is
         installed) of an Evolution or of Paths that were saved.
