@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from . import __version__
 from .commands import completion, diffusion, export, landscapes, learn, rates
+from .commands.common import executor_at
 from .core.calls import did_you_mean
 from .core.files import demo_file
 from .core.text import PrintableStream, printable
@@ -37,7 +38,8 @@ def _guarded(run, arguments):
     try:
         with warnings.catch_warnings(), contextlib.redirect_stdout(PrintableStream(sys.stdout)):
             warnings.showwarning = lambda message, *_, **__: say(f"warning: {message}")
-            return run(arguments) or 0
+            with executor_at(getattr(arguments, "scheduler", None)) as arguments.executor:
+                return run(arguments) or 0
     except KeyboardInterrupt:
         say("interrupted")
         return 130

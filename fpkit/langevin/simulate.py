@@ -85,7 +85,7 @@ def simulate(potential: Potential, theta: float | Callable, x0: ArrayLike, dt: A
         Progress bar on standard error; default: on a terminal only.
     executor : concurrent.futures.Executor, optional
         Shares the paths among its workers; the bits stay the same, a lost worker is made good (a recipe for
-        clusters: `fpkit.sample`).
+        clusters: `fpkit.sweep`).
     checkpoint, checkpoint_every, resume
         As in `fpkit.sample`: the file from which a killed call goes on, to the same bits. It holds the paths
         that were saved so far too.

@@ -84,7 +84,19 @@ def sweep(call: Callable[..., Any], cases: Iterable[Any], executor: Executor | N
         Such as (potential, theta) pairs. A generator is read as the work goes on, so that no more than a few
         cases exist at a time.
     executor : concurrent.futures.Executor, optional
-        Cases go to its workers; those of a lost worker are done again. The table does not depend on it.
+        Cases go to its workers; those of a lost worker are done again. The table does not depend on it. Any
+        executor will do: of threads, processes, mpi4py.futures, or a dask cluster behind a batch queue [1]_::
+
+            from dask_jobqueue import SLURMCluster
+            from distributed import Client
+
+            cluster = SLURMCluster(cores=8, processes=8, memory="16GB", walltime="01:00:00")
+            cluster.scale(jobs=10)
+            client = Client(cluster)
+            client.wait_for_workers(80)
+            table = fp.sweep(rate, cases, executor=client.get_executor(), checkpoint="rates.jsonl")
+
+        The same executor goes to every other call that takes one (`fpkit.sample`, `fpkit.exit_time`, ...).
     checkpoint : path, optional
         File of finished rows, one JSON text a line, to which the finished ones are added every
         `checkpoint_every` seconds: a kill or a full disk loses the last interval at most. A later call with
@@ -106,6 +118,10 @@ def sweep(call: Callable[..., Any], cases: Iterable[Any], executor: Executor | N
     >>> table = fp.sweep(rate, ((V.with_params(a=a), 0.1) for a in (1.0, 1.5, 2.0)))
     >>> len(table), bool((np.diff(table["log10"]) < 0).all())     # higher barriers, lower rates
     (3, True)
+
+    References
+    ----------
+    .. [1] https://jobqueue.dask.org
     """
     if not callable(call):
         raise TypeError(f"call must be a function of a case, got {checks.shown(call)}.")

@@ -93,18 +93,8 @@ def sample(potential: Potential, theta: float, x0: ArrayLike, dt: float, n_steps
         Run once more with 2 dt (half the steps), extrapolate to dt = 0 with the order of the scheme, and add
         the size of that correction to the errors. Without it the errors are statistical alone.
     executor : concurrent.futures.Executor, optional
-        Shares the paths among its workers (threads, processes, mpi4py.futures, dask); the bits stay the same,
-        and those of a lost worker are made again. A dask cluster behind a batch queue [2]_::
-
-            from dask_jobqueue import SLURMCluster
-            from distributed import Client
-
-            cluster = SLURMCluster(cores=8, memory="16GB", walltime="01:00:00")
-            cluster.scale(jobs=10)
-            client = Client(cluster)
-            client.wait_for_workers(10)
-            stats = fp.sample(V, 0.3, x0, dt=0.05, n_steps=10**7, n_paths=10**5,
-                              executor=client.get_executor(), checkpoint="run.h5")
+        Shares the paths among its workers (threads, processes, mpi4py.futures, dask; a recipe for batch
+        queues: `fpkit.sweep`); the bits stay the same, and what a lost worker had is made again.
     progress : bool, optional
         Progress bar on standard error; default: on a terminal only.
 
@@ -130,7 +120,6 @@ def sample(potential: Potential, theta: float, x0: ArrayLike, dt: float, n_steps
     References
     ----------
     .. [1] B. Leimkuhler, C. Matthews, Appl. Math. Res. Express 2013, 34 (2013).
-    .. [2] https://jobqueue.dask.org
     """
     if potential.is_time_dependent:
         raise ValueError("the potential depends on t and has no stationary average; use fpkit.simulate with "
