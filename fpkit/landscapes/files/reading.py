@@ -48,7 +48,7 @@ def read_landscape(path: Any, key: str | None = None, layout: str | None = None,
     .json                x, y, loss as lists
     CSV, blanks          a grid, or rows x, y, loss in any order, with or without a heading
     PLUMED, GROMACS      fes.dat, .xpm: free energies, in the units of the file
-    DataFrame, DataArray pandas' rows or xarray's grid, instead of a path
+    DataFrame/DataArray  pandas' rows or xarray's grid, instead of a path
     topsearch's texts    min.data, min.coords, ts.data, ts.coords: a folder, or its min.data; a `Network`
     ===================  ===================================================================================
 
