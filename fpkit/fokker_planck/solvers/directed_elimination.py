@@ -24,9 +24,9 @@ class DirectedElimination:
         out, back = q_forth[o.edge], q_back[o.edge]
         excess = np.zeros(o.n) if killing is None else np.ascontiguousarray(killing[o.order], float)
         self.pivot, self.U, self.C = np.zeros(o.n), np.zeros(o.base[-1]), np.zeros(o.base[-1])
-        eliminate_directed(o.indptr, o.indices, np.where(leads_on, out, back), np.where(leads_on, back, out),
-                           o.tree, o.ptr, o.border, excess, self.pivot, self.U, self.C, np.empty(o.stack),
-                           o.largest)
+        rates = np.stack([np.where(leads_on, out, back), np.where(leads_on, back, out)])
+        eliminate_directed(o.indptr, o.indices, rates, o.tree, o.ptr, o.border, excess, self.pivot, self.U,
+                           self.C, np.empty(o.stack), o.largest)
 
     def stationary(self):
         """log of the stationary probabilities (n,) of the chain without killing."""

@@ -11,10 +11,10 @@ from ...core.compilation import integer, integers_1d, integers_2d, kernel, numbe
 from .band_kernels import REGROUPED
 
 
-@kernel(types.void(integers_1d, integers_1d, numbers_1d, numbers_1d, integers_2d, integers_1d, integers_1d,
-                   numbers_1d, numbers_1d, numbers_1d, numbers_1d, numbers_1d, integer), fastmath=REGROUPED)
-def eliminate_directed(indptr, indices, q_out, q_in, tree, ptr, border, excess, pivot, U, C, stack, largest):
-    """Factors of the rates q_out (row to column) and q_in (column to row) of each entry of the CSR graph.
+@kernel(types.void(integers_1d, integers_1d, numbers_2d, integers_2d, integers_1d, integers_1d, numbers_1d,
+                   numbers_1d, numbers_1d, numbers_1d, numbers_1d, integer), fastmath=REGROUPED)
+def eliminate_directed(indptr, indices, rates, tree, ptr, border, excess, pivot, U, C, stack, largest):
+    """Factors of the rates[0] (row to column) and rates[1] (column to row) of each entry of the CSR graph.
 
     excess (n,), the killing rates, is changed in place. Fills pivot = 1/(rates to later nodes + killing), 0
     where there are none, and U and C, each front (n_pivots, n_front).
@@ -38,8 +38,8 @@ def eliminate_directed(indptr, indices, q_out, q_in, tree, ptr, border, excess, 
             for p in range(indptr[start[t] + k], indptr[start[t] + k + 1]):
                 if indices[p] > start[t] + k:
                     j = place[indices[p]]
-                    F[k, j] += q_out[p]
-                    F[j, k] += q_in[p]
+                    F[k, j] += rates[0, p]
+                    F[j, k] += rates[1, p]
         child, freed = first_child[t], top
         while child >= 0:
             size = ptr[child + 1] - ptr[child]
@@ -150,7 +150,7 @@ def substitute_directed(pivot, tree, ptr, border, base, up, down, R, largest):
 
 @kernel(types.void(integers_2d, integers_1d, integers_1d, integers_1d, numbers_1d, numbers_1d, integer))
 def stationary_logs(tree, ptr, border, base, C, logs, largest):
-    """log of the stationary weights (n,), that of the last pivot 0: p_k = sum_j p_j C[k, j], in logarithms."""
+    """log of the stationary weights (n,), that of the last pivot 0: p_k = sum_j p_j C[k, j]."""
     start, stop = tree[0], tree[1]
     local = np.empty(largest)
     last = logs.size - 1
