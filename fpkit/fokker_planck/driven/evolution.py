@@ -169,7 +169,7 @@ def evolve(diffusion, u0, times, tol=None, positive=False, n_steps=None, order=4
         raise ValueError(f"times must be finite, not negative and increasing, got {checks.shown(times)}.")
     tol = checks.number("tol", (1e-3 if positive else 1e-6) if tol is None else tol, positive=True)
     n_steps = None if n_steps is None else checks.whole("n_steps", n_steps, 1)
-    order = 2 if positive else checks.choice("order", order, (4, 2))      # limits of two grids may be negative
+    order = 2 if positive else checks.choice("order", order, (4, 2))   # limits of grids may be negative
     kind, grid = kind_of(u0, D.grid), D.grid
     options = tol, bool(positive), n_steps
     run = _Run(D, kind, times, options)
