@@ -13,7 +13,8 @@ from typing import Any, ParamSpec, TypeVar
 
 from . import checks
 
-P, R = ParamSpec("P"), TypeVar("R")
+P = ParamSpec("P")
+R = TypeVar("R")
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TEMPERATURES = ("kT", "kBT", "kbT", "k_BT", "temperature", "T")
 DIFFUSIONS, NOISES, DAMPINGS = ("D", "diffusion", "diffusivity"), ("sigma", "noise_amplitude"), ("gamma",)

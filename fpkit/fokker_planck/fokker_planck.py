@@ -114,7 +114,7 @@ class FokkerPlanck:
     def __init__(self, potential: Potential | Diffusion,
                  theta: float | Callable[[float], float] | None = None, grid: Grid | None = None,
                  mobility: ArrayLike | Callable | None = None, scheme: str = "recommended",
-                 absorbing: Region | None = None, force: Any = None):
+                 absorbing: Region | None = None, force: Any = None) -> None:
         if isinstance(potential, Diffusion):
             if any(given is not None for given in (theta, mobility, force)):
                 raise TypeError("a Diffusion has its temperature, mobility and force already; give "
