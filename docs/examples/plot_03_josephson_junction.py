@@ -4,14 +4,14 @@ A Josephson junction
 The phase of an overdamped junction in the tilted washboard -cos(phi) - i phi: mean voltage against bias
 current.
 """
-import matplotlib
 import numpy as np
+from matplotlib.figure import Figure
 
 import fpkit as fp
 
 V, ring = fp.Potential("-cos(x)"), fp.Grid([(-np.pi, np.pi)], 128, periodic=True)
 bias = np.linspace(0, 2, 21)
-made = matplotlib.figure.Figure(figsize=(6, 4), layout="constrained")
+made = Figure(figsize=(6, 4), layout="constrained")
 axes = made.subplots()
 for theta in (0.03, 0.2, 0.6):
     D = fp.FokkerPlanck(V, theta, ring)

@@ -6,8 +6,8 @@ it ended. With a dask cluster: ``executor=Client(address).get_executor()``.
 """
 from concurrent.futures import ThreadPoolExecutor
 
-import matplotlib
 import numpy as np
+from matplotlib.figure import Figure
 
 import fpkit as fp
 
@@ -22,7 +22,7 @@ cases = [(V.with_params(a=a), theta) for a in np.linspace(1, 3, 20) for theta in
 with ThreadPoolExecutor(2) as executor:
     table = fp.sweep(rate, cases, executor=executor)
 print(table)
-made = matplotlib.figure.Figure(figsize=(6, 4), layout="constrained")
+made = Figure(figsize=(6, 4), layout="constrained")
 axes = made.subplots()
 axes.scatter(table["a"] / table["argument 1"], table["log10"], c=table["argument 1"])
 axes.set(xlabel="barrier / temperature", ylabel="log10 of the rate")

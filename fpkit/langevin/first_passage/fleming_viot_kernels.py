@@ -49,10 +49,10 @@ counts_t = types.NamedTuple((integer, integer, integers_2d, numbers_3d, integers
 
 
 @numba.njit(**options)
-def _evolve(system, number, Y, s, gradient, p, step, box, targets, start, n_steps, seed, counts):
-    """Make n_steps (even) steps of one system of walkers Y (d, n) from step `start`; `number` is that of the
-    system among all, which its random numbers belong to."""
-    d, n = Y.shape
+def _evolve(which, Y, s, gradient, p, step, box, targets, start, n_steps, seed, counts):
+    """Make n_steps (even) steps of one system of walkers Y (d, n) from step `start`; `which` is its place
+    among the counts, and its number among all systems, to which its random numbers belong."""
+    (system, number), (d, n) = which, Y.shape
     n_walls = targets.first.size - 1
     burn_in, length, kills, places, hits = counts
     G, O, W = np.empty((d, n)), np.empty((d, n)), np.empty((2 * d, n), np.float32)
@@ -112,8 +112,8 @@ def fleming_viot_systems(Y, S, gradient, p, step, box, targets, first, start, n_
     """Advance the systems first, first + 1, ... in Y (n_systems, d, n), S (n_systems, 4, n) by n_steps (even)
     from step `start` (even)."""
     for system in prange(Y.shape[0]):
-        _evolve(system, first + system, Y[system], S[system], gradient, p, step, box, targets, start, n_steps,
-                seed, counts)
+        _evolve((system, first + system), Y[system], S[system], gradient, p, step, box, targets, start,
+                n_steps, seed, counts)
 
 
 @kernel(types.void(words_3d, unsigned))
