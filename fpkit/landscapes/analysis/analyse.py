@@ -20,7 +20,7 @@ from ..report.report import as_dict, save
 from ..report.verdict import verdict
 from ..surface.landscape import Landscape
 from ..surface.noise import noise_of
-from ..surface.wells import default_temperatures, find_wells, reach_of
+from ..surface.wells import Again, default_temperatures, find_wells, reach_of, seen_again
 from .caveats import caveats
 from .dynamics import dynamics, plane_mobility
 from .kinetics import Agreement, Rates, agreement, kinetics
@@ -209,7 +209,7 @@ def _positive(value):
 def _temperatures(land, tree, theta, clock):
     if theta is None:
         thetas, said = default_temperatures(land, tree)
-        if clock.theta is not None and not np.isclose(thetas, clock.theta, rtol=1e-9).any():
+        if clock.theta is not None and not np.isclose(thetas, clock.theta, rtol=1e-9, atol=0.0).any():
             thetas, said = (np.sort(np.r_[thetas, clock.theta]),
                             f"{said}, and the temperature of the SGD noise ({clock.theta:.3g})")
         return thetas, said
@@ -362,6 +362,11 @@ class LandscapeReport:
                 continue                                 # foreign text, or outside the box
             found.append((chr(ord("A") + n), at, well))
         return found
+
+    @cached_property
+    def seen_again(self) -> Again:
+        """Whether the wells are there again on a finer surface."""
+        return seen_again(self.landscape, self.wells, float(self.theta[0]))
 
     @cached_property
     def test_noise(self) -> float:

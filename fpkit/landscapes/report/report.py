@@ -18,7 +18,7 @@ means that there is no such transition, a mean first-passage time null that the 
 - crossovers: list of {deeper, wider, theta, error, occupation, is_resolved}
 - rates: one entry a temperature {theta, wells, by [from][to] log10_rate, log10_rate_error, barrier,
   log10_eyring, verdict, log10_mfpt; sequence {cells per sample and axis: log10_rate}, log10_mfpt_from_start,
-  first, log10_modes, log10_modes_error, modes_method, status}
+  log10_mfpt_from_start_error, log10_exit, log10_exit_error, first, log10_modes, log10_modes_error, modes_method, status}
 - start: point, rule
 - dynamics: null, or theta, rule, time_unit, mobility, times, occupation [time][well], mean_loss, distance,
   mass, equilibrium, remarks, paths {n_paths, dt, n_steps, scheme, acceptance, seed, times, occupation,
@@ -44,7 +44,7 @@ from ...core.files import replacing
 from ...core.plain_json import plain
 from .page import CAPTIONS, WIDE, comparison_html, html
 
-FORMAT_VERSION = "1.2"
+FORMAT_VERSION = "1.3"
 
 
 def as_dict(report):
