@@ -12,7 +12,7 @@ FAR = 45.0                           # theta above the lowest sample: cells up t
 
 
 class Cells:
-    """Cells around samples: axes (x, y, ...), loss[..., iy, ix], NaN outside; the metric `gram` of the plane."""
+    """Cells around samples: axes (x, y, ...), loss[..., iy, ix], NaN outside; the metric `gram`."""
 
     def __init__(self, axes, loss, gram=None, periodic=()):
         self.axes, self.loss, self.d = [np.asarray(a) for a in axes], np.asarray(loss, float), len(axes)
@@ -74,7 +74,8 @@ class Cells:
         kept = sorted((m for m in minima if depth[m] > least), key=lambda m: rank[m])
         basin = np.full(self.f.size, -1)
         for i in order.tolist():
-            down = min((j for j in table[i] if j >= 0 and rank[j] < rank[i]), key=lambda j: rank[j], default=i)
+            lower = [j for j in table[i] if j >= 0 and rank[j] < rank[i]]
+            down = min(lower, key=lambda j: rank[j], default=i)
             basin[i] = i if down == i else basin[down]
         name = {}
         for m in set(basin[basin >= 0].tolist()):

@@ -11,7 +11,8 @@ BOX = [(-1.8, 1.8), (-1.8, 1.8)]
 
 def landscape(name, f, box=BOX, n=(41, 41), gram=FLAT, hole=None, noise=0.0, periodic=(), test=None, **more):
     """(Landscape of f on a box, f, test): samples at its corners, NaN in the hole."""
-    axes = [np.linspace(*b, m, endpoint=not (periodic and periodic[k])) for k, (b, m) in enumerate(zip(box, n))]
+    axes = [np.linspace(*b, m, endpoint=not (periodic and periodic[k]))
+            for k, (b, m) in enumerate(zip(box, n))]
     mesh = np.meshgrid(*axes[::-1], indexing="ij")[::-1]
     loss = np.asarray(f(*mesh), float) + 0 * mesh[0]
     loss = loss + noise * np.random.default_rng(0).standard_normal(loss.shape)
@@ -94,7 +95,8 @@ SURFACES = {
     "Mueller-Brown": (mueller_brown, {"box": [(-1.7, 1.2), (-0.4, 2.1)], "n": (59, 51)}, {}),
     "bent valley": (lambda x, y: 10 * (y - x**2) ** 2 + 0.3 * (x**2 - 1) ** 2 + 0.1 * x,
                     {"box": [(-1.8, 1.8), (-0.8, 2.8)], "n": (61, 61)}, {}),
-    "waving valley": (lambda x, y: 2 * (x**2 - 1) ** 2 + 20 * (y - 0.5 * np.sin(3 * x)) ** 2 + 0.1 * x, {}, {}),
+    "waving valley": (lambda x, y: 2 * (x**2 - 1) ** 2 + 20 * (y - 0.5 * np.sin(3 * x)) ** 2 + 0.1 * x,
+                      {}, {}),
     "four wells": (lambda x, y: (x**2 - 1) ** 2 + (y**2 - 1) ** 2, {}, {}),
     "ripples": (lambda x, y: tilted(x, y) + 0.06 * np.sin(9 * x) * np.cos(8 * y), {"n": (81, 81)}, {}),
     "train and test": (tilted, {"test": lambda x, y: 0.3 + two(x + 0.05, y)}, {}),

@@ -211,7 +211,7 @@ def dynamics(land, wells, basins, thetas, start, seed, n_paths, reach, wanted=No
         mean = np.array([(np.where(p > 0, loss, 0.0) * p).sum() for p in probability])
     density = np.where(land.valid, probability / land.volumes, np.nan)
     paths = None if plan is None else _followed(plan, land, wells, basins, theta, mobility, start, seed,
-                                                times, share, mean, remarks, CROSSED * crossing)
+                                                times, share, mean, remarks)
     unit = "learning rate x steps" if land.gram is not None else "arbitrary units (the file has no metric)"
     return Dynamics(theta, rule, start, mobility, unit, times,
                     density, np.where(land.valid, gibbs / land.volumes, np.nan), share, mean, distance, mass,
@@ -324,6 +324,7 @@ class _Plan:
     every: int
     n_paths: int
     times: np.ndarray
+    compared: float
 
 
 class NearestSample:
@@ -375,7 +376,8 @@ def _path_plan(land, here, theta, mobility, start, n_paths, remarks):
     every = max(1, n_steps // 64)
     n_steps = every * (n_steps // every)
     marks = np.unique(np.round(np.geomspace(1, n_steps // every, 5)).astype(int)) * every
-    return _Plan(V, dt, n_steps, every, n_paths, marks * dt)
+    crossing = 1 / (2 * theta * float(np.max(np.diag(mobility) / np.asarray(land.spacing) ** 2)))
+    return _Plan(V, dt, n_steps, every, n_paths, marks * dt, CROSSED * crossing)
 
 
 def _time_step(V, land, here, theta, mobility, level, start):
@@ -408,8 +410,7 @@ def _walls(land):
     return Walls([(e[0], e[-1]) for e in land.edges], "reflecting")
 
 
-def _followed(plan, land, wells, basins, theta, mobility, start, seed, times, share, mean, remarks,
-              compared):
+def _followed(plan, land, wells, basins, theta, mobility, start, seed, times, share, mean, remarks):
     # Metropolis steps: rejection is the no-flux wall for skew metrics and holes too, and small steps keep the
     # dynamics
     common = dict(dt=plan.dt, scheme="mala", seed=seed, walls=_walls(land), mobility=mobility,
@@ -439,4 +440,4 @@ def _followed(plan, land, wells, basins, theta, mobility, start, seed, times, sh
     return PathEnsemble(plan.n_paths, plan.dt, plan.n_steps, "mala", float(run.acceptance), plan.times,
                         np.array(counted), np.sqrt(p * (1 - p) / plan.n_paths), losses.mean(axis=1),
                         losses.std(axis=1, ddof=1) / np.sqrt(plan.n_paths), expected, mean[at],
-                        run.paths[:, -1].copy(), traces.paths, plan.times >= compared)
+                        run.paths[:, -1].copy(), traces.paths, plan.times >= plan.compared)

@@ -116,9 +116,9 @@ class Rates:
                     "status")} | {"sequence": {str(k): v for k, v in self.sequence.items()}}
 
 
-def kinetics(land, wells, basins, thetas, start, mobility, main=None):
-    """`Rates` at each temperature; an empty tuple where the axes are not evenly spaced or have fewer than
-    three samples.
+def kinetics(land, wells, basins, thetas, start, mobility, main=None, told=lambda *_: None):
+    """`Rates` at each temperature, each announced by `told(k, n, "temperature")`; an empty tuple where the
+    axes are not evenly spaced or have fewer than three samples.
 
     On large boxes (`MANY_IN_SPACE`), only at the first, the last and two between, and at the temperature
     `main`
@@ -132,8 +132,12 @@ def kinetics(land, wells, basins, thetas, start, mobility, main=None):
     ends = {0, n - 1} | ({main} if main is not None else set())
     chosen = (sorted(ends | {n // 3, 2 * n // 3}) if land.ndim == 3 and land.n_valid > MANY_IN_SPACE
               else range(n))
-    return tuple(_at(land, wells, basins, float(thetas[k]), start, mobility, fine,
-                     MODE_CELLS if k in ends else MODE_CELLS_REFINED) for k in chosen)
+    found = []
+    for place, k in enumerate(chosen):
+        told(place + 1, len(chosen), "temperature")
+        found.append(_at(land, wells, basins, float(thetas[k]), start, mobility, fine,
+                         MODE_CELLS if k in ends else MODE_CELLS_REFINED))
+    return tuple(found)
 
 
 def _at(land, wells, basins, theta, start, mobility, fine, mode_cells):

@@ -24,6 +24,7 @@ from ..surface.cells import FAILED, NOT_FINITE, OK
 from ..surface.landscape import Landscape
 from . import journal
 from .evaluation import evaluated, potential_of
+from .models import ModelLoss, is_model
 from .planes import Plane, parameter_vector
 
 __all__ = ["export_landscape", "coarse_to_fine"]
@@ -35,9 +36,11 @@ OWN_PLACES = {"loss_stderr": "loss_stderr", "logdet_perp": "hessian/logdet_perp"
               "hessian_trace": "hessian/trace"}
 
 
-def export_landscape(path: str | os.PathLike, loss: Callable[[np.ndarray], Any],
-                     plane: Plane, x: ArrayLike | None = None, y: ArrayLike | None = None,
-                     z: ArrayLike | None = None, *, trajectory: Any = None, steps: ArrayLike | None = None,
+def export_landscape(path: str | os.PathLike, loss: Any, plane: Plane,
+                     x: ArrayLike | None = None, y: ArrayLike | None = None, z: ArrayLike | None = None, *,
+                     data: Any = None, test_data: Any = None, criterion: Callable | None = None,
+                     batchnorm: str = "fixed", at_once: int = 1, trajectory: Any = None,
+                     steps: ArrayLike | None = None,
                      workers: int = 1, executor: Executor | None = None, thread_safe: bool = False,
                      share: tuple[int, int] | None = None, save_every: float = 60.0, on_error: str = "raise",
                      overwrite: bool = False, temperature: Any = None, meta: dict | None = None,
@@ -54,15 +57,28 @@ def export_landscape(path: str | os.PathLike, loss: Callable[[np.ndarray], Any],
     ----------
     path : str or path
         The file, in fpkit's schema 1.0, which the plotters of tomgoldstein/loss-landscape read as well.
-    loss : callable
-        ``loss(vector)`` for a float64 vector of shape (n_params,): a number, the training loss; or a dict
-        with train_loss and/or test_loss, train_acc, test_acc (in per cent), loss_stderr, logdet_perp (log det
-        of the Hessian across the plane), hessian_trace, and further numbers under other names. A loss may be
-        an array of losses of equal minibatches: their mean is stored, and its standard error in
-        /fpkit/loss_stderr.
+    loss : callable, torch.nn.Module or fitted estimator of scikit-learn
+        A model brings its own parameters and needs `data`. Otherwise ``loss(vector)`` for a float64 vector of
+        shape (n_params,): a number, the training loss; or a dict with train_loss and/or test_loss, train_acc,
+        test_acc (in per cent), loss_stderr, logdet_perp (log det of the Hessian across the plane),
+        hessian_trace, and further numbers under other names. A loss may be an array of losses of equal
+        minibatches: their mean is stored, and its standard error in /fpkit/loss_stderr.
     plane : Plane
     x, y, z : (low, high, n), or ndarray of coordinates
         Default: 51 samples over ``plane.box()``.
+    data, test_data : pair (inputs, targets), DataLoader, list of pairs, or function, optional
+        Of a model; the function gets the model and returns a number or a dict. Batches are read once and
+        kept. The model is copied (one copy a thread and a process) and evaluated in evaluation mode.
+    criterion : callable, optional
+        Of a model: ``criterion(outputs, targets)``, a mean over the batch (scikit-learn: targets,
+        predictions). Default: cross entropy for labels, else the mean square.
+    batchnorm : {"fixed", "interpolate"}
+        Of a torch model: its running statistics stay, or are part of the vector (the plane must then be made
+        of `torch_parameters(model, "interpolate")`).
+    at_once : int
+        Points that a torch model evaluates together by torch.func.vmap, where it allows that; needs
+        ``workers=1``. Values may then differ by the rounding of the model's precision from those computed
+        one by one.
     trajectory : ndarray (n_checkpoints, n_params), or list of vectors or of lists of tensors, optional
         Checkpoints of a training, projected by G^-1 D (v - origin), with their distance from the plane and
         their loss.
@@ -118,21 +134,28 @@ def export_landscape(path: str | os.PathLike, loss: Callable[[np.ndarray], Any],
     >>> land.shape, land.minimum_index, bool(np.allclose(land.gram, np.eye(2)))
     ((25, 13), (2, 2), True)
     """
-    if hasattr(loss, "named_parameters"):
-        raise TypeError("the loss is a model; give a function of a parameter vector: vector, layout, "
-                        "load = fpkit.landscapes.adapters.torch_parameters(model), and a loss that calls "
-                        "load(vector) first.")
+    model = None
+    if is_model(loss):
+        loss = model = ModelLoss(loss, data, test_data, criterion, batchnorm)
+        meta = {"model": type(model.model).__name__, "batchnorm": batchnorm} | dict(meta or {})
+    elif data is not None or test_data is not None or criterion is not None:
+        raise ValueError("data, test_data and criterion belong to a model, and the loss is a function.")
     if not callable(loss):
         raise TypeError(f"loss must be a function of a parameter vector, got {checks.shown(loss)}.")
     if not isinstance(plane, Plane):
         raise TypeError(f"plane must be a fpkit.Plane, got {checks.shown(plane)}.")
+    if model is not None and plane.n_params != model.n_params:
+        raise ValueError(f"the plane lies in {plane.n_params} parameters and the model has {model.n_params}"
+                         + (" with its BatchNorm statistics." if batchnorm == "interpolate" else "."))
     checks.choice("on_error", on_error, ("raise", "record"))
-    if isinstance(executor, ThreadPoolExecutor) and not thread_safe:
+    if isinstance(executor, ThreadPoolExecutor) and not thread_safe and model is None:
         raise ValueError("threads share one model, and a loss that puts a vector into it would be evaluated "
                          "with the weights of another thread: give workers=n (processes), an executor of "
                          "processes, or thread_safe=True for a loss that keeps no state.")
     save_every = checks.number("save_every", save_every, non_negative=True)
-    workers = checks.whole("workers", workers, 1)
+    workers, at_once = checks.whole("workers", workers, 1), checks.whole("at_once", at_once, 1)
+    if at_once > 1 and (workers > 1 or executor is not None or model is None):
+        raise ValueError("at_once is for a model in this process: leave out workers and executor.")
     job = _Job(target(path), plane, (x, y, z), trajectory, steps, temperature, meta, store_directions)
     if created_utc == "today":
         created_utc = datetime.datetime.now(datetime.UTC).date().isoformat()
@@ -146,7 +169,8 @@ def export_landscape(path: str | os.PathLike, loss: Callable[[np.ndarray], Any],
         pending = [int(i) for i in mine if int(i) not in job.results]
         name = f"{job.path}.journal" + ("" if share is None else f".{share[0]}")
         saving = save_every if share is None else np.inf
-        _compute(job, loss, pending, name, created_utc, saving, workers, executor, on_error, progress)
+        points = lambda tasks: evaluated(loss, tasks, workers, executor, on_error, at_once)
+        _compute(job, points, pending, name, created_utc, saving, progress)
         if share is not None:
             return None
         job.save(created_utc)
@@ -174,14 +198,14 @@ def coarse_to_fine(shape: tuple[int, ...]) -> np.ndarray:
     return np.argsort(-level.ravel(), kind="stable")
 
 
-def _compute(job, loss, pending, name, created, save_every, workers, executor, on_error, progress):
+def _compute(job, points, pending, name, created, save_every, progress):
     """Evaluate the pending points, each into the journal at once; the file is replaced every `save_every`
     seconds."""
     book, saved = None, time.monotonic()
     try:
         with _bar(len(pending), progress) as bar:
             tasks = ((i, job.vector(i)) for i in pending)
-            for index, found in evaluated(loss, tasks, workers, executor, on_error):
+            for index, found in points(tasks):
                 status, values = job.record(index, found)
                 if values is None:  # the first result names the values; a failure before it has to wait
                     continue

@@ -243,8 +243,8 @@ def _wells(report):
             "sides") if not doubts else (ROUGH, f"{_named(doubts)} {'lies' if len(doubts) == 1 else 'lie'} "
                                          "at the end of the data or within the noise of the loss")
     if seen.count != len(wells):
-        mark = worst(mark, (OPEN, f"{seen.how} has {seen.count} such "
-                            f"well{'s' if seen.count != 1 else ''}: the samples are too coarse to count them"))
+        mark = worst(mark, (OPEN, f"{seen.how} has {seen.count} of them: the samples are too coarse to "
+                            "count them"))
     elif not seen.change < CHANGED:
         mark = worst(mark, (ROUGH, f"between the samples a depth may be another by {100 * seen.change:.2g} %"
                             if np.isfinite(seen.change) else "too few samples to lay a surface through"))
@@ -259,7 +259,8 @@ def _wells(report):
         if thetas.size > 1:
             limit = [w for w in wells if abs(w.persistence / (3 * thetas[-1]) - 1) < max(1e-6, seen.change)]
             text += f" and {last} at theta = {number(thetas[-1])}"
-            text += f", where {_named(limit)} {'is' if len(limit) == 1 else 'are'} at that limit" if limit else ""
+            if limit:
+                text += f", where {_named(limit)} {'is' if len(limit) == 1 else 'are'} at that limit"
         text += (f". The lowest sample, of well 1, lies at {place(first.x)} with a loss of "
                  f"{loss_of(report, first.minimum)}{_floor(first)}")
         deep = [w for w in wells[1:] if np.isfinite(w.persistence)]

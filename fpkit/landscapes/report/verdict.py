@@ -93,8 +93,8 @@ def _solutions(report, theta):
         return (f"The surface has no minimum inside the box: its lowest loss, "
                 f"{loss_of(report, wells[0].minimum)}, lies on the border at {place(wells[0].x)}"
                 + (", so the solution is further out." if n == 1 else
-                   f", and the other {'well is' if n == 2 else f'{n - 1} wells are'} there too: the solutions "
-                   "are further out."))
+                   f", and the other {'well is' if n == 2 else f'{n - 1} wells are'} there too: the "
+                   "solutions are further out."))
     if report.seen_again.count != n:
         return (f"The samples are too coarse to count the solutions: {n} hollow{'s' if n > 1 else ''} on the "
                 f"grid, {report.seen_again.count} on {report.seen_again.how}; the lowest sample lies at "

@@ -40,9 +40,9 @@ class Well:
         Cells of its basin (steepest descent, dents merged into it).
     flags : tuple of str
         "touches_edge", "touches_invalid": the lowest cell lies beside the end of the data, so the true
-        minimum may be further out. "flat_floor": a sample beside the lowest one is as low, so its place is one
-        of several. "n_cells<9": its width is not resolved. "within_noise": its depth is below
-        three standard errors of the loss.
+        minimum may be further out. "flat_floor": a sample beside the lowest one is as low, so its place is
+        one of several. "n_cells<9": its width is not resolved. "within_noise": its depth is below three
+        standard errors of the loss.
     """
     number: int
     index: tuple
