@@ -246,8 +246,9 @@ def _wells(report):
         mark = worst(mark, (OPEN, f"{seen.how} has {seen.count} of them: the samples are too coarse to "
                             "count them"))
     elif not seen.change < CHANGED:
-        mark = worst(mark, (ROUGH, f"between the samples a depth may be another by {100 * seen.change:.2g} %"
-                            if np.isfinite(seen.change) else "too few samples to lay a surface through"))
+        mark = worst(mark, (ROUGH, "too few samples to lay a surface through" if np.isinf(seen.change)
+                            else "between the samples a depth may be another by "
+                            + (f"{100 * seen.change:.2g} %" if seen.change < 1 else "more than itself")))
     if report.landscape.noise.sigma:
         mark = worst(mark, (ROUGH, "losses and depths carry the noise of the loss"))
     if len(wells) == 1:
@@ -257,7 +258,8 @@ def _wells(report):
         last = int(thermo.is_well[-1].sum())
         text = f"There are {len(wells)} wells at theta = {number(thetas[0])} (depth above 3 theta)"
         if thetas.size > 1:
-            limit = [w for w in wells if abs(w.persistence / (3 * thetas[-1]) - 1) < max(1e-6, seen.change)]
+            near = min(max(1e-6, seen.change), CHANGED)
+            limit = [w for w in wells if abs(w.persistence / (3 * thetas[-1]) - 1) < near]
             text += f" and {last} at theta = {number(thetas[-1])}"
             if limit:
                 text += f", where {_named(limit)} {'is' if len(limit) == 1 else 'are'} at that limit"
