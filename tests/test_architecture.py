@@ -31,7 +31,7 @@ FLOORS = {
     "potentials": [{"symbolic", "spline"}, {"stationary"}, {"terms", "pieces"}, {"black_box"}, {"potential"},
                    {"grid_potential"},
                    {"regions"}, {"mobility", "catalogue"}, {"diffusion"}],
-    "landscapes": [{"surface"}, {"report"}, {"files"}, {"export", "adapters"}, {"analysis"}],
+    "landscapes": [{"surface"}, {"report"}, {"files"}, {"adapters"}, {"export"}, {"analysis"}],
 }
 # These take what the public calls above them take, one for one.
 BEHIND_PUBLIC = ("fpkit.langevin.dynamics.ensemble.__init__",

@@ -66,19 +66,12 @@ def export_landscape(path: str | os.PathLike, loss: Any, plane: Plane,
     plane : Plane
     x, y, z : (low, high, n), or ndarray of coordinates
         Default: 51 samples over ``plane.box()``.
-    data, test_data : pair (inputs, targets), DataLoader, list of pairs, or function, optional
-        Of a model; the function gets the model and returns a number or a dict. Batches are read once and
-        kept. The model is copied (one copy a thread and a process) and evaluated in evaluation mode.
-    criterion : callable, optional
-        Of a model: ``criterion(outputs, targets)``, a mean over the batch (scikit-learn: targets,
-        predictions). Default: cross entropy for labels, else the mean square.
-    batchnorm : {"fixed", "interpolate"}
-        Of a torch model: its running statistics stay, or are part of the vector (the plane must then be made
-        of `torch_parameters(model, "interpolate")`).
+    data, test_data, criterion, batchnorm : optional
+        Of a model: (inputs, targets), a DataLoader, or a function of the model; see
+        `fpkit.landscapes.export.models.ModelLoss`. It is copied and evaluated in evaluation mode.
     at_once : int
-        Points that a torch model evaluates together by torch.func.vmap, where it allows that; needs
-        ``workers=1``. Values may then differ by the rounding of the model's precision from those computed
-        one by one.
+        Points that a torch model evaluates together by torch.func.vmap (two to three times faster where the
+        data are few; nothing is gained for convolutions over many); the last digits may differ.
     trajectory : ndarray (n_checkpoints, n_params), or list of vectors or of lists of tensors, optional
         Checkpoints of a training, projected by G^-1 D (v - origin), with their distance from the plane and
         their loss.
@@ -134,28 +127,13 @@ def export_landscape(path: str | os.PathLike, loss: Any, plane: Plane,
     >>> land.shape, land.minimum_index, bool(np.allclose(land.gram, np.eye(2)))
     ((25, 13), (2, 2), True)
     """
-    model = None
-    if is_model(loss):
-        loss = model = ModelLoss(loss, data, test_data, criterion, batchnorm)
-        meta = {"model": type(model.model).__name__, "batchnorm": batchnorm} | dict(meta or {})
-    elif data is not None or test_data is not None or criterion is not None:
-        raise ValueError("data, test_data and criterion belong to a model, and the loss is a function.")
-    if not callable(loss):
-        raise TypeError(f"loss must be a function of a parameter vector, got {checks.shown(loss)}.")
     if not isinstance(plane, Plane):
         raise TypeError(f"plane must be a fpkit.Plane, got {checks.shown(plane)}.")
-    if model is not None and plane.n_params != model.n_params:
-        raise ValueError(f"the plane lies in {plane.n_params} parameters and the model has {model.n_params}"
-                         + (" with its BatchNorm statistics." if batchnorm == "interpolate" else "."))
+    loss, meta = _loss_of(loss, plane, data, test_data, criterion, batchnorm, meta)
     checks.choice("on_error", on_error, ("raise", "record"))
-    if isinstance(executor, ThreadPoolExecutor) and not thread_safe and model is None:
-        raise ValueError("threads share one model, and a loss that puts a vector into it would be evaluated "
-                         "with the weights of another thread: give workers=n (processes), an executor of "
-                         "processes, or thread_safe=True for a loss that keeps no state.")
     save_every = checks.number("save_every", save_every, non_negative=True)
     workers, at_once = checks.whole("workers", workers, 1), checks.whole("at_once", at_once, 1)
-    if at_once > 1 and (workers > 1 or executor is not None or model is None):
-        raise ValueError("at_once is for a model in this process: leave out workers and executor.")
+    _check_places(loss, workers, executor, thread_safe, at_once)
     job = _Job(target(path), plane, (x, y, z), trajectory, steps, temperature, meta, store_directions)
     if created_utc == "today":
         created_utc = datetime.datetime.now(datetime.UTC).date().isoformat()
@@ -177,6 +155,33 @@ def export_landscape(path: str | os.PathLike, loss: Any, plane: Plane,
     for old in journal.journals(job.path):               # the complete file is on the disk
         os.remove(old)
     return read_landscape(job.path)
+
+
+def _check_places(loss, workers, executor, thread_safe, at_once):
+    """Whether the loss may be evaluated where it shall be."""
+    has_model = isinstance(loss, ModelLoss)
+    if isinstance(executor, ThreadPoolExecutor) and not thread_safe and not has_model:
+        raise ValueError("threads share one model, and a loss that puts a vector into it would be evaluated "
+                         "with the weights of another thread: give workers=n (processes), an executor of "
+                         "processes, or thread_safe=True for a loss that keeps no state.")
+    if at_once > 1 and (workers > 1 or executor is not None or not has_model):
+        raise ValueError("at_once is for a model in this process: leave out workers and executor.")
+
+
+def _loss_of(loss, plane, data, test_data, criterion, batchnorm, meta):
+    """The loss as a function of a vector, and what the file shall tell of a model."""
+    if is_model(loss):
+        model = ModelLoss(loss, data, test_data, criterion, batchnorm)
+        if plane.n_params != model.n_params:
+            raise ValueError(f"the plane lies in {plane.n_params} parameters and the model has "
+                             f"{model.n_params}" + (" with its BatchNorm statistics."
+                                                    if batchnorm == "interpolate" else "."))
+        return model, {"model": type(model.model).__name__, "batchnorm": batchnorm} | dict(meta or {})
+    if data is not None or test_data is not None or criterion is not None:
+        raise ValueError("data, test_data and criterion belong to a model, and the loss is a function.")
+    if not callable(loss):
+        raise TypeError(f"loss must be a function of a parameter vector, got {checks.shown(loss)}.")
+    return loss, meta
 
 
 def coarse_to_fine(shape: tuple[int, ...]) -> np.ndarray:

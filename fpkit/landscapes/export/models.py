@@ -49,7 +49,9 @@ class ModelLoss:
         self.is_torch = hasattr(model, "named_parameters")
         if data is None:
             raise TypeError("the loss is a model, so its data are missing: give data=(inputs, targets)"
-                            + (", a DataLoader, or a function model -> loss." if self.is_torch else "."))
+                            + (", a DataLoader, or a function model -> loss; or a function of a vector, "
+                               "through fpkit.landscapes.adapters.torch_parameters."
+                               if self.is_torch else "."))
         if self.is_torch and type(model).__name__ in ("DataParallel", "DistributedDataParallel"):
             model = model.module
         self.model, self.criterion, self.batchnorm = model, criterion, batchnorm
