@@ -1,51 +1,65 @@
-"""The film of a density: frames on the way to equilibrium, and refusals."""
+"""Animations: one frame a time of the result, whole files, sentences for what cannot be drawn."""
 import numpy as np
 import pytest
+from PIL import Image
 
 import fpkit as fp
-from fpkit.landscapes.surface.landscape import Landscape
 from fpkit.plotting import animation
 
-Image = pytest.importorskip("PIL.Image")
+V1 = fp.Potential("(x**2 - 1)**2 + 0.2*x")
 
 
-def report_of(*axes):
-    mesh = np.meshgrid(*axes[::-1], indexing="ij")[::-1]
-    loss = (mesh[0] ** 2 - 1) ** 2 + sum(m**2 for m in mesh[1:])
-    valid = np.ones(loss.shape, bool)
-    land = Landscape("f", "train_loss", axes, loss, {"train_loss": loss}, {}, valid, ~valid, ~valid,
-                     gram=np.eye(len(axes)))
-    return fp.analyse(land, theta=[0.2], n_paths=2, progress=False)
+@pytest.fixture(scope="module")
+def evolution():
+    return fp.FokkerPlanck(V1, 0.3, fp.Grid([(-2, 2)], 40)).evolve([-1.0], [0.1, 1.0, 10.0])
 
 
-@pytest.mark.parametrize("n", [(15,), (11, 9), (7, 5, 5)])
-def test_the_film_shows_the_density_on_its_way_to_equilibrium(tmp_path, n):
-    axes = tuple(np.linspace(-1.5, 1.5, m) for m in n)
-    report = report_of(*axes)
-    film = Image.open(report.animate(tmp_path / "density.gif", n_frames=4))
-    assert film.n_frames > 1
-    places = animation._frames(report.dynamics, 20)
-    distance = report.dynamics.distance
-    assert distance[places[0]] > 0.9 * distance[0] and distance[places[-1]] <= max(0.02, distance[-1])
-    assert places == sorted(places)
+def test_an_animation_has_a_frame_for_the_start_and_each_time_and_a_pause(evolution, tmp_path):
+    made = fp.plot(evolution, tmp_path / "density.gif", frames_per_second=2)
+    with Image.open(tmp_path / "density.gif") as picture:
+        lengths = [picture.seek(k) or picture.info["duration"] for k in range(picture.n_frames)]
+    assert len(lengths) >= 4 and sum(lengths) == (4 + 2) * 500           # equal frames may be joined
+    assert made.axes[0].get_title(loc="left") == "t = 10"
+    assert [p.name for p in tmp_path.iterdir()] == ["density.gif"]
 
 
-def test_other_endings_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="written as .gif or .mp4"):
-        report_of(np.linspace(-1, 1, 7)).animate(tmp_path / "density.avi")
+def test_each_frame_shows_the_density_of_its_time(evolution):
+    moving = animation.moving_density(evolution)
+    line = moving.figure.axes[0].get_lines()[1]
+    for k, values in enumerate([evolution.start, *evolution.densities]):
+        moving.draw(k)
+        np.testing.assert_array_equal(line.get_ydata(), values)
+
+
+def test_a_density_in_space_moves_as_its_sum_over_the_last_axis():
+    grid = fp.Grid([(-2, 2), (-2, 2), (0, 1)], (8, 9, 4))
+    D = fp.FokkerPlanck(fp.Potential("x**2 + y**2 + z"), 1.0, grid)
+    evolution = D.evolve([0.5, 0.0, 0.5], [0.1, 1.0])
+    moving = animation.moving_density(evolution)
+    moving.draw(2)
+    drawn = next(c for c in moving.figure.axes[0].collections if hasattr(c, "get_coordinates")).get_array()
+    np.testing.assert_allclose(np.asarray(drawn).reshape(9, 8), evolution.densities[1].sum(-1).T / 4)
+
+
+def test_paths_move_in_the_plane_and_as_a_histogram_on_a_line():
+    plane = fp.simulate(fp.Potential("x**2 + y**2"), 0.3, [1.0, 0.0], 0.01, 40, n_paths=5, save_every=10)
+    moving = animation.moving_paths(plane)
+    moving.draw(3)
+    np.testing.assert_array_equal(moving.figure.axes[0].get_lines()[0].get_xydata(), plane.paths[:, 3])
+    line = fp.simulate(V1, 0.3, [-1.0], 0.01, 40, n_paths=200, save_every=10)
+    moving = animation.moving_paths(line)
+    moving.draw(2)
+    values, edges, _ = moving.figure.axes[0].patches[0].get_data()
+    np.testing.assert_allclose(values, np.histogram(line.paths[:, 2, 0], edges, density=True)[0])
+
+
+def test_what_cannot_move_is_refused_and_leaves_no_file(evolution, tmp_path, monkeypatch):
+    with pytest.raises(TypeError, match="no animation of Potential; known are"):
+        fp.plot(V1, tmp_path / "a.gif")
+    with pytest.raises(ValueError, match="save_every"):
+        fp.plot(fp.simulate(V1, 0.3, [-1.0], 0.01, 10, n_paths=2), tmp_path / "a.gif")
+    monkeypatch.setattr(animation.FFMpegWriter, "isAvailable", classmethod(lambda cls: False))
+    monkeypatch.setitem(__import__("sys").modules, "imageio_ffmpeg", None)
+    with pytest.raises(ValueError, match="needs ffmpeg"):
+        fp.plot(evolution, tmp_path / "a.mp4")
     assert not list(tmp_path.iterdir())
-
-
-def test_what_is_being_done_is_said_and_wiped(capsys):
-    from fpkit.landscapes.report.progress import stages
-
-    told = stages(True, 2)
-    told("wells")
-    told("rates")
-    told.within(3, 12, "temperature")
-    told(None)
-    said = capsys.readouterr().err
-    assert "[1/2]: wells" in said and "[2/2]: rates, temperature 3 of 12" in said
-    assert said.endswith("\r\x1b[K")
-    stages(False, 2)("wells")
-    assert not capsys.readouterr().err

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...core import checks
+from ...core.tables import Tabular, coordinate_names
 from ..files.checked_hdf5 import LandscapeFormatError
 from ..files.reading import read_landscape
 from ..report.findings import Finding, answers, as_text, findings
@@ -247,7 +248,7 @@ def _nearest_valid(land, point):
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class LandscapeReport:
+class LandscapeReport(Tabular):
     """The analysis of one landscape; `save(folder)` writes the page, `to_dict()` is its JSON.
 
     Attributes
@@ -318,6 +319,11 @@ class LandscapeReport:
         """Gibbs probability of each well, (n_theta, n_wells)."""
         return self.thermodynamics.occupation
 
+    def free_energies(self, theta: float) -> np.ndarray:
+        """Free energy of each well of the plane at any temperature, in units of the loss, (n_wells,)."""
+        found = thermodynamics(self.landscape, self.wells, self.basins, [theta], with_means=False)
+        return found.free_energy[0]
+
     @property
     def flags(self) -> tuple[str, ...]:
         """Names of the caveats that apply."""
@@ -336,9 +342,12 @@ class LandscapeReport:
     def animate(self, path: str | os.PathLike, n_frames: int = 60, fps: int = 6) -> Path:
         """Write the density on its way from the start to equilibrium as a film of at most `n_frames` times,
         .gif, or .mp4 where ffmpeg is installed; returns the path."""
-        from ...plotting.animation import animated
+        from ...plotting.animation import is_animation, save_animation
+        from ...plotting.landscape_animation import moving_landscape
 
-        return animated(self, path, n_frames, fps)
+        if not is_animation(path):
+            raise ValueError(f"a film is written as .gif or .mp4, got {os.fspath(path)!r}.")
+        return Path(save_animation(moving_landscape(self, n_frames), path, fps))
 
     def verdict(self) -> str:
         """The whole in one paragraph of plain words."""
@@ -381,6 +390,24 @@ class LandscapeReport:
     def findings(self) -> list[Finding]:
         """The same as `Finding`: topic, sentence, trust ("firm", "rough", "open") and why."""
         return findings(self)
+
+    def _columns(self):
+        names = coordinate_names(len(self.landscape.axes))
+        columns = {"well": [w.number for w in self.wells], "minimum": [w.minimum for w in self.wells],
+                   **{n: [float(w.x[k]) for w in self.wells] for k, n in enumerate(names)},
+                   "depth": [w.persistence for w in self.wells], "cells": [w.n_cells for w in self.wells]}
+        return columns | {f"occupation_at_{t:.3g}": row for t, row in zip(self.theta, self.occupation)}
+
+    def _labelled(self):
+        arrays, coordinates = self.landscape._labelled()
+        wells = {name: (("theta", "well"), getattr(self.thermodynamics, name))
+                 for name in ("occupation", "energy", "free_energy", "entropy")}
+        basins = {"basin": (arrays["loss"][0], self.basins)}
+        return {**arrays, **basins, **wells}, {**coordinates, "theta": (("theta",), self.theta),
+                                               "well": (("well",), [w.number for w in self.wells])}
+
+    def _picture(self):
+        return self.landscape._picture()
 
     def __repr__(self):
         return as_text(self)

@@ -131,16 +131,13 @@ def _data_array(name, a, components=1):
 def _netcdf(land, path):
     """netCDF through xarray: the surfaces over named coordinates, the metric as an attribute."""
     try:
-        import xarray
+        dataset = land.to_xarray()[[n for n, a in land.surfaces.items() if a.shape == land.shape]]
     except ImportError:
         raise ValueError("netCDF is written through xarray, which is not installed: pip install xarray "
                          "netCDF4.") from None
-    names = "xyz"[:land.ndim]
-    data = {n: (tuple(names[::-1]), np.asarray(a)) for n, a in land.surfaces.items() if a.shape == land.shape}
-    facts = {"title": land.name, "source": "fpkit"}
+    dataset.attrs = {"title": land.name, "source": "fpkit"}
     if land.gram is not None:
-        facts["gram"] = land.gram.ravel()                    # row by row
-    dataset = xarray.Dataset(data, coords=dict(zip(names, land.axes)), attrs=facts)
+        dataset.attrs["gram"] = land.gram.ravel()            # row by row
     with replacing(path) as temporary:
         dataset.to_netcdf(temporary)
 

@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import sys
 
+from ...core.progress import is_shown
+
 
 class Stages:
     """Calls say what begins: "[2/4] density and paths"; `within` says how far it is; None wipes the line."""
@@ -26,6 +28,5 @@ class Stages:
 
 
 def stages(wanted: bool | None, n: int, name: str = "analyse") -> Stages:
-    """`Stages`; by default shown on a terminal only."""
-    is_wanted = sys.stderr is not None and sys.stderr.isatty() if wanted is None else bool(wanted)
-    return Stages(is_wanted, n, name)
+    """`Stages`; shown as every progress is."""
+    return Stages(is_shown(wanted), n, name)
