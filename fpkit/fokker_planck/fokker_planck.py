@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..core import checks
+from ..core.calls import understood
 from ..core.grid import Grid
 from ..core.results import Estimate, Field
 from ..potentials.diffusion import Diffusion
 from ..potentials.force import on_grid
-from ..potentials.mobility import refuse_tensor
 from ..potentials.potential import Potential
 from ..potentials.regions.shapes import Region, check_region
 from . import currents as flows, questions
@@ -115,11 +115,12 @@ class FokkerPlanck:
     _whole: FokkerPlanck | None = None
     nodes_are_cells = False  # cell averages are read from node values (see `ReversibleChain`)
 
+    @understood
     def __init__(self, potential: Potential | Diffusion,
                  theta: float | Callable[[float], float] | None = None, grid: Grid | None = None,
                  mobility: ArrayLike | Callable | None = None, scheme: str = "recommended",
                  absorbing: Region | None = None, force: Any = None, reactivity: float | None = None,
-                 killing: Any = None, resetting: tuple | None = None):
+                 killing: Any = None, resetting: tuple | None = None) -> None:
         if isinstance(potential, Diffusion):
             if any(given is not None for given in (theta, mobility, force)):
                 raise TypeError("a Diffusion has its temperature, mobility and force already; give "
@@ -151,7 +152,9 @@ class FokkerPlanck:
         if M.is_full and not grid.is_uniform:
             raise ValueError("a mobility with off-diagonal entries needs a uniform grid: its stencil couples "
                              "cells at fixed offsets; use Grid(bounds, shape).")
-        refuse_tensor(M)
+        if M.is_tensor and (grid.ndim != 2 or not grid.is_uniform):
+            raise ValueError("a mobility with off-diagonal entries that depends on x is known on uniform "
+                             "grids in two dimensions; in more use paths (fpkit.simulate).")
         if not M.is_constant:
             M.at(np.array([[(low + high) / 2 for low, high in grid.bounds]] * 2))   # a wrong one shows here
         self.absorbing = absorbing
@@ -184,7 +187,7 @@ class FokkerPlanck:
     def is_gradient(self) -> bool:
         """Whether the process has neither a force nor a drift of its own, and so relaxes to Gibbs, and is
         neither killed, reset nor partially absorbed."""
-        return self.process.is_gradient and self._has_no_sources
+        return self.process.is_gradient and self._has_no_sources and not self._mobility.is_tensor
 
     @property
     def _has_no_sources(self):
@@ -210,7 +213,8 @@ class FokkerPlanck:
         """The same potential, temperature, mobility and grid without the force."""
         if self.process.equation is not None:
             raise ValueError("this process is given by its drift and has no potential beside it.")
-        twin = FokkerPlanck(self._frozen_potential, self._frozen_theta, self.grid, self.mobility, self.scheme,
+        mobility = None if self._mobility.is_tensor else self.mobility
+        twin = FokkerPlanck(self._frozen_potential, self._frozen_theta, self.grid, mobility, self.scheme,
                             self.absorbing)
         twin.__dict__["_frozen_potential"] = self._frozen_potential
         return twin
@@ -255,7 +259,7 @@ class FokkerPlanck:
         V = self.potential
         if getattr(V, "is_time_dependent", False):
             V = V.with_params(t=t)
-        if self.process.is_gradient and self._has_no_sources:
+        if self.is_gradient:
             frozen = FokkerPlanck(V, theta, self.grid, self.mobility, self.scheme, self.absorbing)
         else:
             frozen = FokkerPlanck(self.process.at(t), None, self.grid, None, self.scheme, self.absorbing,

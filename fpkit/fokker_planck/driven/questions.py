@@ -89,17 +89,23 @@ def reset_start(diffusion) -> np.ndarray:
 
 def gibbs(diffusion) -> Field:
     """The Gibbs density where it is the stationary one, else a refusal."""
-    if diffusion.frozen_process.rotation is not None:
+    if _is_gibbs(diffusion):
         return diffusion.gradient_twin.gibbs
     raise ValueError("gibbs is the stationary density of a process without a force or a drift of its own; "
                      "this one is driven: ask for stationary().density.")
+
+
+def _is_gibbs(diffusion):
+    """Whether exp(-f/theta)/Z is stationary by construction."""
+    process = diffusion.frozen_process
+    return diffusion._has_no_sources and (process.is_gradient or process.rotation is not None)
 
 
 def probability(diffusion, region) -> Estimate:
     """Stationary probability of a region."""
     if diffusion.line_twin is not None:
         return diffusion.line_twin.probability(region)
-    if diffusion.frozen_process.rotation is not None:
+    if _is_gibbs(diffusion):
         return diffusion.gradient_twin.probability(region)
     raise ValueError("probability is the Gibbs probability of a region; of a driven process take "
                      "stationary().expectation(region.contains).")

@@ -41,8 +41,8 @@ def line_integrals(process, kappa, start, step, axis):
     ----------
     process : Diffusion
         Frozen in time.
-    kappa : callable
-        The diffusivity that the axis carries at points (n, ndim).
+    kappa : callable or ndarray (n,)
+        The diffusivity that the axis carries at points (n, ndim), or on each segment.
     start, step : ndarray (ndim, n)
         First point and vector to the last, along `axis`.
     """
@@ -60,7 +60,8 @@ def line_integrals(process, kappa, start, step, axis):
         per = max(1, CHUNK // (int(n) * N_POINTS[len(start)]))
         for k in range(0, pick.size, per):
             at = pick[k:k + per]
-            found = _exponents(process, kappa, start[:, at], step[:, at], axis, int(n))
+            here = kappa if callable(kappa) else kappa[at]
+            found = _exponents(process, here, start[:, at], step[:, at], axis, int(n))
             top = found.E.max(0)
             with np.errstate(under="ignore"):
                 mean = found.weights @ (np.exp(found.E - top) / found.kappa)
@@ -83,7 +84,7 @@ def _exponents(process, kappa, start, step, axis, pieces):
     s = ((np.arange(pieces)[:, None] + x) / pieces).ravel()
     d, n = start.shape
     X = (start[:, None, :] + step[:, None, :] * s[:, None]).reshape(d, -1).T
-    k = kappa(X).reshape(s.size, n)
+    k = kappa(X).reshape(s.size, n) if callable(kappa) else np.broadcast_to(kappa, (s.size, n))
     drive = extra_drift(process, X)
     if drive is None:
         E, end = np.zeros((s.size, n)), np.zeros(n)

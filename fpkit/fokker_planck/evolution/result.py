@@ -11,8 +11,8 @@ import numpy as np
 from ...core import hdf5
 from ...core.grid import Grid
 from ...core.results import Field
-from ...core.tables import Tabular, cell_picture, grid_coordinates
 from ...core.text import printable
+from ...core.views.tables import Tabular, cell_picture, grid_coordinates
 
 KIND = "fpkit evolution"
 FACTS = ("theta", "steps", "resolution", "status", "inputs")

@@ -3,6 +3,7 @@ point."""
 from __future__ import annotations
 
 import os
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...core import checks
-from ...core.tables import Tabular, coordinate_names
+from ...core.calls import understood
+from ...core.views.tables import Tabular, coordinate_names
 from ..files.checked_hdf5 import LandscapeFormatError
 from ..files.reading import read_landscape
 from ..report.findings import Finding, answers, as_text, findings
@@ -39,11 +41,13 @@ __all__ = ["analyse", "LandscapeReport"]
 N_CURVE = 121                        # temperatures of the curves in the figures
 
 
+@understood
 def analyse(landscape: Landscape | str | os.PathLike, theta: ArrayLike | None = None,
             start: ArrayLike | None = None, seed: int = 1, n_paths: int = 400, allow_partial: bool = False,
             directions: str | os.PathLike | None = None, trajectory: str | os.PathLike | None = None,
             lr: float | None = None, momentum: float | None = None, batch: float | None = None,
-            n_steps: int | None = None, progress: bool | None = None) -> LandscapeReport:
+            n_steps: int | None = None, progress: bool | None = None,
+            executor: Executor | None = None) -> LandscapeReport:
     """Wells of a loss landscape, their free energies, the rates between them, and the diffusion from a start
     point.
 
@@ -75,6 +79,8 @@ def analyse(landscape: Landscape | str | os.PathLike, theta: ArrayLike | None = 
         Length of a training run: the report says what has happened by then. Needs `lr`.
     progress : bool, optional
         A line on standard error that says what is being done; default on a terminal.
+    executor : concurrent.futures.Executor, optional
+        The rates of each temperature are a job for its workers.
 
     Returns
     -------
@@ -132,7 +138,7 @@ def analyse(landscape: Landscape | str | os.PathLike, theta: ArrayLike | None = 
                       reach=reach_of(land), wanted=clock.theta)
     told("rates between the wells")
     rates = kinetics(land, wells, basins, thetas, x0, plane_mobility(land),
-                     None if motion is None else motion.theta, told.within)
+                     None if motion is None else motion.theta, executor, told.within)
     k = int(np.argmin(np.abs(thetas - clock.theta))) if clock.theta else thetas.size // 2
     told(None)
     path = training_path(land, wells, basins, thetas[k], thermo.occupation[k])

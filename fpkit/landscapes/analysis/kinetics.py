@@ -10,6 +10,7 @@ from scipy.sparse import diags
 from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh, splu
 
+from ...core.sharing import finished
 from ..surface import kernels
 from ..surface.cells import neighbour_table, offsets
 from ..surface.harmonic import eyring_kramers, harmonic_free_energy, quadratic_fit
@@ -116,7 +117,8 @@ class Rates:
                     "status")} | {"sequence": {str(k): v for k, v in self.sequence.items()}}
 
 
-def kinetics(land, wells, basins, thetas, start, mobility, main=None, told=lambda *_: None):
+def kinetics(land, wells, basins, thetas, start, mobility, main=None, executor=None,
+             told=lambda *_: None):
     """`Rates` at each temperature, each announced by `told(k, n, "temperature")`; an empty tuple where the
     axes are not evenly spaced or have fewer than three samples.
 
@@ -132,15 +134,16 @@ def kinetics(land, wells, basins, thetas, start, mobility, main=None, told=lambd
     ends = {0, n - 1} | ({main} if main is not None else set())
     chosen = (sorted(ends | {n // 3, 2 * n // 3}) if land.ndim == 3 and land.n_valid > MANY_IN_SPACE
               else range(n))
-    found = []
-    for place, k in enumerate(chosen):
-        told(place + 1, len(chosen), "temperature")
-        found.append(_at(land, wells, basins, float(thetas[k]), start, mobility, fine,
-                         MODE_CELLS if k in ends else MODE_CELLS_REFINED))
-    return tuple(found)
+    jobs = [(float(thetas[k]), MODE_CELLS if k in ends else MODE_CELLS_REFINED) for k in chosen]
+    found = {}
+    for k, rates in finished(executor, at_temperature, jobs, (land, wells, basins, start, mobility, fine)):
+        found[k] = rates
+        told(len(found), len(jobs), "temperature")
+    return tuple(found[k] for k in sorted(found))
 
 
-def _at(land, wells, basins, theta, start, mobility, fine, mode_cells):
+def at_temperature(land, wells, basins, start, mobility, fine, theta, mode_cells):
+    """`Rates` at one temperature, here or in a worker; `fine` keeps refined surfaces for the next one."""
     chosen = sorted((w for w in wells if w.persistence > WELL_FACTOR * theta),
                     key=lambda w: -w.persistence)[:MOST_WELLS]
     chosen = sorted(chosen, key=lambda w: w.number)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...core import checks
+from ...core.calls import understood
 from ...core.files import target
 from ...core.progress import bar
 from ..files.checked_hdf5 import LandscapeFormatError, open_checked
@@ -37,6 +38,7 @@ OWN_PLACES = {"loss_stderr": "loss_stderr", "logdet_perp": "hessian/logdet_perp"
               "hessian_trace": "hessian/trace"}
 
 
+@understood
 def export_landscape(path: str | os.PathLike, loss: Any, plane: Plane,
                      x: ArrayLike | None = None, y: ArrayLike | None = None, z: ArrayLike | None = None, *,
                      data: Any = None, test_data: Any = None, criterion: Callable | None = None,
