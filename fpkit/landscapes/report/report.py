@@ -46,6 +46,7 @@ from pathlib import Path
 
 from ... import __version__
 from ...core.files import replacing
+from ...core.hdf5 import written
 from ...core.plain_json import plain
 from .page import CAPTIONS, WIDE, comparison_html, html
 from .progress import stages
@@ -165,8 +166,6 @@ def _write(path, text):
 
 
 def _write_arrays(report, path, text):
-    import h5py
-
     thermo, motion, land = report.thermodynamics, report.dynamics, report.landscape
     arrays = {"loss": land.loss, "basins": report.basins, **dict(zip("xyz", land.axes)),
               "theta": report.theta}
@@ -175,7 +174,7 @@ def _write_arrays(report, path, text):
         arrays |= {"density": motion.density, "gibbs": motion.gibbs, "times": motion.times}
         if motion.paths is not None:
             arrays["paths_end"] = motion.paths.ends
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    with written(path) as file:
         file.attrs["format"], file.attrs["format_version"] = "fpkit-landscape-report", FORMAT_VERSION
         for name, values in arrays.items():
             is_large = values.ndim > 0 and values.size > 1000
