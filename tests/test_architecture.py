@@ -32,7 +32,8 @@ FLOORS = {
     "potentials": [{"symbolic", "spline"}, {"stationary"}, {"terms", "pieces"}, {"black_box"}, {"potential"},
                    {"grid_potential"},
                    {"regions"}, {"catalogue"}, {"vector_field"}, {"force"}, {"mobility"}, {"diffusion"}],
-    "landscapes": [{"surface"}, {"report"}, {"files"}, {"full_space"}, {"export", "adapters"}, {"analysis"}],
+    "landscapes": [{"surface"}, {"report"}, {"files"}, {"full_space"}, {"adapters"}, {"export"},
+                   {"analysis"}],
 }
 # These take what the public calls above them take, one for one.
 BEHIND_PUBLIC = ("fpkit.langevin.dynamics.ensemble.__init__",

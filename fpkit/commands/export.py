@@ -52,7 +52,7 @@ def add(commands):
                    "name")
 
     c = command(commands, "convert", _convert, "write a landscape in another format: .h5, .npz (Landscaper), "
-                ".vtk, or a folder of topsearch's texts")
+                ".vtk, .vti, .vts (ParaView), .csv, .nc (netCDF), or a folder of topsearch's texts")
     c.add_argument("file", help="landscape file of any layout that fpkit reads")
     c.add_argument("output", help="file to make; its ending tells the format, a name without ending is a "
                    "folder")

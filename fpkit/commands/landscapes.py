@@ -29,6 +29,8 @@ def add(commands):
                    "then (needs --lr)")
     c.add_argument("--paths", type=int, default=400, help="number of paths (default: 400)")
     c.add_argument("--seed", type=int, default=1, help="seed of the paths (default: 1)")
+    c.add_argument("--animate", metavar="FILE", help="write the density on its way to equilibrium as a film "
+                   "into the report's folder: density.gif, or .mp4 where ffmpeg is installed")
     c.add_argument("--same-plane", action="store_true", help="several files with the same axes are on one "
                    "plane, where they cannot show it themselves")
     scheduler_option(c)
@@ -57,6 +59,8 @@ def _analyse(arguments):
         name += f"_{n + 1}" if name in [p[0] for p in pages] else ""
         page = report.save(arguments.output if is_single else os.path.join(arguments.output, name),
                            svg=arguments.svg)
+        if arguments.animate:
+            report.animate(os.path.join(os.path.dirname(page), os.path.basename(arguments.animate)))
         reports.append(report)
         pages.append((name, str(page)))
         if not arguments.json:

@@ -20,6 +20,7 @@ from .answers import (
 )
 from .fields import density_map, field, summed_over_last
 from .full_space import solutions_figure, well_figure
+from .landscape_animation import moving_landscape
 from .landscape_rates import comparison_figure
 from .landscapes import density_figure, landscape_figure, surface_figure, surfaces_figure
 from .learning import DRAWN as OF_LEARNING
@@ -177,6 +178,9 @@ DRAWN = {"Field": field, "Evolution": evolution, "Potential": potential, "Paths"
          "SolutionComparison": solutions_figure, **OF_LEARNING}
 
 
+MOVING = {**ANIMATED, "LandscapeReport": moving_landscape}
+
+
 def plot(result: Any, path: str | os.PathLike[str] | None = None, **options: Any) -> Figure:
     """Figure of any result of the package.
 
@@ -189,7 +193,7 @@ def plot(result: Any, path: str | os.PathLike[str] | None = None, **options: Any
         SolutionComparison; TrainingRun, Sweep, PassageTable or SgldRun.
     path : str or path, optional
         Where to save it: a picture (.png, .svg, .pdf), or an animation (.gif; .mp4 where ffmpeg is
-        installed) of an Evolution or of Paths that were saved.
+        installed) of an Evolution, a LandscapeReport or Paths that were saved.
     **options
         Potential: ``bounds=[(low, high), ...]`` where it does not know its box. Field: ``title``; in space
         ``at=[x, y, z]``, where the three slices cross, and ``slices=True`` for a density, which is summed
@@ -217,7 +221,7 @@ def plot(result: Any, path: str | os.PathLike[str] | None = None, **options: Any
     if is_animation(path):
         speed = options.pop("frames_per_second", FRAMES_PER_SECOND)
         with matplotlib.rc_context(RULES):
-            moving = _drawn(result, ANIMATED, "animation")(result, **options)
+            moving = _drawn(result, MOVING, "animation")(result, **options)
         save_animation(moving, path, speed)
         return moving.figure
     draw = _drawn(result, DRAWN, "figure")

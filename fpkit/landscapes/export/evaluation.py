@@ -1,6 +1,7 @@
 """Evaluating a loss at many points: here, in processes of this machine, or wherever an executor leads."""
 from __future__ import annotations
 
+import itertools
 import pickle
 import re
 from concurrent.futures import ProcessPoolExecutor
@@ -62,9 +63,20 @@ def evaluate(loss, vector, on_error):
     return values_of(answer)
 
 
-def evaluated(loss, tasks, workers=1, executor=None, on_error="raise"):
-    """(index, values) of tasks (index, vector), in the order in which they are done."""
-    if executor is None and workers == 1:
+def evaluated(loss, tasks, workers=1, executor=None, on_error="raise", at_once=1):
+    """(index, values) of tasks (index, vector), in the order in which they are done; `at_once` of them
+    together by `loss.many`."""
+    if at_once > 1:
+        tasks = iter(tasks)
+        while group := list(itertools.islice(tasks, at_once)):
+            try:
+                answers = [values_of(a) for a in loss.many([vector for _, vector in group])]
+            except Exception:
+                if on_error == "raise":
+                    raise
+                answers = [evaluate(loss, vector, on_error) for _, vector in group]
+            yield from zip((index for index, _ in group), answers)
+    elif executor is None and workers == 1:
         for index, vector in tasks:
             yield index, evaluate(loss, vector, on_error)
     elif executor is not None:
