@@ -95,6 +95,31 @@ def currents_figure(result):
     return made
 
 
+def stationary_figure(result):
+    """What a driven diffusion settles to: its density, and the current that stays."""
+    if result.grid.ndim != 2:
+        return field(result.density, title=f"Entropy production {result.entropy_production.value:.4g}")
+    made = currents_figure(result.current)
+    axes, density = made.axes[0], np.where(result.grid.inside, result.density.values, np.nan)
+    axes.contour(*result.grid.centres, density.T, levels=8, colors=FAINT, linewidths=0.6)
+    axes.set_title("Stationary density and current, entropy production "
+                   f"{result.entropy_production.value:.4g}")
+    return made
+
+
+def passage_density_figure(result):
+    """The density of the first-passage time with its error, and the share that has not arrived."""
+    made, (axes, below) = figure(2, 1, width=14, height=13, sharex=True)
+    axes.fill_between(result.times, result.density - result.error, result.density + result.error,
+                      color=COLOURS[4], alpha=0.5, label="± stated error")
+    axes.plot(result.times, result.density, color=COLOURS[0], label=f"mean {result.mean.value:.4g}")
+    below.plot(result.times, result.survival, color=COLOURS[1])
+    axes.set(ylabel="density (1/time)", title="First passage")
+    below.set(xlabel="time t", ylabel="share that has not arrived")
+    axes.legend()
+    return made
+
+
 def refinement_figure(result):
     """Errors of the schemes against the cell width, on logarithmic axes, with lines of their last order."""
     made, axes = figure(width=13, height=9)
