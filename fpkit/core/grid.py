@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import checks
+from .calls import understood
 
 MAX_CELLS = 2**31
 
@@ -46,6 +47,7 @@ class Grid:
     4.0
     """
 
+    @understood
     def __init__(self, bounds: ArrayLike, shape: int | Sequence[int], periodic: bool | Sequence[bool] = False,
                  mask: Any = None) -> None:
         try:

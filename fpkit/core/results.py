@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .tables import Tabular, cell_columns, cell_picture, grid_coordinates
+from .views.tables import Tabular, cell_columns, cell_picture, grid_coordinates
 
 
 class ResolutionWarning(UserWarning):

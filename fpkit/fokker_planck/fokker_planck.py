@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..core import checks
+from ..core.calls import understood
 from ..core.grid import Grid
 from ..core.results import Estimate, Field
 from ..potentials.diffusion import Diffusion
@@ -114,11 +115,12 @@ class FokkerPlanck:
     _whole: FokkerPlanck | None = None
     nodes_are_cells = False  # cell averages are read from node values (see `ReversibleChain`)
 
+    @understood
     def __init__(self, potential: Potential | Diffusion,
                  theta: float | Callable[[float], float] | None = None, grid: Grid | None = None,
                  mobility: ArrayLike | Callable | None = None, scheme: str = "recommended",
                  absorbing: Region | None = None, force: Any = None, reactivity: float | None = None,
-                 killing: Any = None, resetting: tuple | None = None):
+                 killing: Any = None, resetting: tuple | None = None) -> None:
         if isinstance(potential, Diffusion):
             if any(given is not None for given in (theta, mobility, force)):
                 raise TypeError("a Diffusion has its temperature, mobility and force already; give "

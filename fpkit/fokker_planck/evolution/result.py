@@ -11,8 +11,8 @@ import numpy as np
 from ...core import hdf5
 from ...core.grid import Grid
 from ...core.results import Estimate, Field
-from ...core.tables import Tabular, cell_picture, grid_coordinates
 from ...core.text import printable
+from ...core.views.tables import Tabular, cell_picture, grid_coordinates
 from ...potentials.potential import Potential
 from ...potentials.regions.shapes import Region
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import fpkit as fp
-from fpkit.core import pictures
 from fpkit.core.files import demo_file
-from fpkit.core.tables import Tabular
+from fpkit.core.views import pictures
+from fpkit.core.views.tables import Tabular
 from fpkit.learning.models import PassageTable
 from fpkit.learning.sweep import Sweep
 
