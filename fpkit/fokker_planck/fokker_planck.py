@@ -631,6 +631,23 @@ class FokkerPlanck:
         (`QuasiStationary`)."""
         return self._ask("quasi_stationary", target, refine=refine, exact=exact)
 
+    def autocorrelation(self, observable: Any, times: ArrayLike) -> driven.Correlation:
+        """C(t) = E g(X_0) g(X_t) - (E g)^2 of an observable g in the stationary process, with errors
+        (`Correlation`); g is a formula, a function of the coordinates or of points.
+
+        Examples
+        --------
+        >>> D = fp.FokkerPlanck(fp.Potential("x**2/2"), 0.5, fp.Grid([(-5, 5)], 64))
+        >>> C = D.autocorrelation("x", [0.0, 1.0])
+        >>> bool((abs(C.values - 0.5 * np.exp(-C.at)) <= C.error).all() and C.error.max() < 1e-3)
+        True
+        """
+        return driven.correlation(self, observable, times, False)
+
+    def power_spectrum(self, observable: Any, frequencies: ArrayLike) -> driven.Correlation:
+        """S(w) = int C(|t|) exp(i w t) dt at angular frequencies, as `autocorrelation`."""
+        return driven.correlation(self, observable, frequencies, True)
+
     def first_passage_density(self, x0: ArrayLike | tuple, target: Region, times: ArrayLike,
                               reactivity: float | None = None) -> driven.FirstPassageDensity:
         """Density of the time at which paths from x0 first reach a region, at the given times, and its

@@ -89,9 +89,9 @@ def first_passage_density(diffusion, x0, target: Region, times,
         finer = _Passage(D.on(grid.refined(2)), kind, target, reactivity, times)
     if min(grid.shape) >= LEAST_CELLS:
         coarser = _Passage(D.on(grid.coarsened()), kind, target, reactivity, times)
-    density, error = _extrapolated(*(None if p is None else p.density for p in (coarser, base, finer)))
+    density, error = extrapolated(*(None if p is None else p.density for p in (coarser, base, finer)))
     error = error + base.time_error + 1e-9 * np.abs(density).max()
-    moments, wrong = _extrapolated(*(None if p is None else p.moments for p in (coarser, base, finer)))
+    moments, wrong = extrapolated(*(None if p is None else p.moments for p in (coarser, base, finer)))
     inputs = {**D._inputs, "target": repr(target), "start": kind[0], "start_data": kind[1]}
     method = "first passage of the chain, extrapolated"
     found = [Estimate(float(m), float(e) + 1e-12 * float(m), method, inputs=inputs)
@@ -124,7 +124,7 @@ class _Passage:
             self.moments[n] = math.factorial(n + 1) * float(start @ v)
 
 
-def _extrapolated(coarse, base, fine):
+def extrapolated(coarse, base, fine):
     """Limit of values on half, once and twice the cells, and the bound of its error."""
     if fine is None:
         return base, np.full(base.shape, np.nan) if coarse is None else 4 / 3 * np.abs(base - coarse)

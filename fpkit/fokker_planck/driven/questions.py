@@ -19,13 +19,14 @@ from ..results import QuasiStationary, Spectrum
 from .chain import DrivenChain
 from .evolution import evolve
 from .modes import LARGEST, lowest_modes
+from .observables import Correlation, correlation
 from .passage import UNREACHABLE, Between, Survival, log_passage_time
 from .passage_density import FirstPassageDensity, first_passage_density
 from .stationary import StationaryState, stationary_state
 
-__all__ = ["FirstPassageDensity", "StationaryState", "ask", "check", "checked_reactivity",
-           "checked_resetting", "currents_of", "evolve", "first_passage_density", "generator", "gibbs",
-           "probability", "rates_of", "reset_start", "stationary_state"]
+__all__ = ["Correlation", "FirstPassageDensity", "StationaryState", "ask", "check", "checked_reactivity",
+           "checked_resetting", "correlation", "currents_of", "evolve", "first_passage_density", "generator",
+           "gibbs", "probability", "rates_of", "reset_start", "stationary_state"]
 
 
 def check(diffusion) -> None:
