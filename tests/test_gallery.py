@@ -1,4 +1,5 @@
 """The pages of the documentation run: each example and each chapter, and no example is long."""
+import json
 import runpy
 from pathlib import Path
 
@@ -20,6 +21,20 @@ def test_the_page_of_the_api_names_everything_public():
 
     page = runpy.run_path(str(DOCS / "make_api.py"))["api_page"]()
     assert [n for n in fp.__all__ if n != "catalogue" and f"   fpkit.{n}\n" not in page + "\n"] == []
+
+
+def test_the_notebook_is_that_of_the_first_page_and_its_cells_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    made = runpy.run_path(str(DOCS / "make_notebook.py"))["notebook"]()
+    assert (DOCS / "ten_minutes.ipynb").read_text(encoding="utf-8") == made, "run docs/make_notebook.py"
+    cells, space = json.loads(made)["cells"], {}
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            *lines, last = "".join(cell["source"]).splitlines()
+            is_picture = last.startswith("fp.plot")
+            exec("\n".join(lines if is_picture else [*lines, last]), space)
+            assert not is_picture or eval(last, space)._repr_png_().startswith(b"\x89PNG")
+    assert sum(c["cell_type"] == "markdown" for c in cells) >= 5
 
 
 def is_quick(path):
