@@ -2,10 +2,11 @@
 import numpy as np
 
 from .fields import NAMES, field
-from .style import COLOURS, FAINT, INK, figure, image_axes, line_style, mark_masked
+from .style import COLOURS, DENSITY_MAP, FAINT, INK, figure, image_axes, line_style, mark_masked
 
 SHOWN_MODES = 3                              # beside the first
 SIGNED_MAP = "PuOr"
+SHOWN_DEPTH = 25.0                           # e-foldings of the density below its top
 LEAST_SPEED = 0.02                           # of the largest: slower currents get no line
 
 
@@ -18,8 +19,9 @@ def spectrum_figure(result):
     axes, *others = row[0]
     k = np.arange(len(result))
     shown = np.isfinite(result.log10)
-    known = result.eigenvalues > 0
-    relative = np.where(known, result.errors / np.where(known, result.eigenvalues, 1), 0.0)
+    size = np.abs(result.eigenvalues)                    # complex ones by their modulus
+    known = size > 0
+    relative = np.where(known, result.errors / np.where(known, size, 1), 0.0)
     # logarithms, since the gap of deep wells leaves the range of floats
     low = np.log10(np.maximum(1 - relative[shown], 1e-3))
     axes.errorbar(k[shown], result.log10[shown], yerr=[-low, np.log10(1 + relative[shown])], linestyle="none",
@@ -29,13 +31,13 @@ def spectrum_figure(result):
     if grid.ndim == 1:
         for i, m in enumerate(modes):
             style = line_style(i) | {"marker": ""}
-            others[0].plot(grid.centres[0], result.eigenfunctions[m], label=f"k = {m}", **style)
+            others[0].plot(grid.centres[0], np.real(result.eigenfunctions[m]), label=f"k = {m}", **style)
         others[0].set(xlabel="x", ylabel="eigenfunction", title="Slowest modes")
         if modes:
             others[0].legend()
         return made
     for m, axes in zip(modes, others):
-        values = result.eigenfunctions[m]
+        values = np.real(result.eigenfunctions[m])
         if grid.ndim == 3:                           # the middle slice
             values = values[..., grid.shape[2] // 2]
         top = np.nanmax(np.abs(values))
@@ -92,6 +94,41 @@ def currents_figure(result):
             axes.quiver(*grid.centres[:2], vector[..., 0].T, vector[..., 1].T, color=COLOURS[0])
     image_axes(axes).set(xlabel="x", ylabel="y", xlim=grid.bounds[0], ylim=grid.bounds[1],
                          title="Probability current" + (", summed over z" if grid.ndim == 3 else ""))
+    return made
+
+
+def stationary_figure(result):
+    """Density and quasi-potential of a driven process: curves in 1D, pictures with the streamlines of the
+    current in the plane."""
+    grid = result.grid
+    if grid.ndim == 3:
+        return currents_figure(result.current)
+    made, (left, right) = figure(1, 2, width=24, height=10)
+    p, U = result.density.values, result.quasi_potential.values
+    if grid.ndim == 1:
+        left.plot(grid.centres[0], p, color=COLOURS[0])
+        right.plot(grid.centres[0], U, color=COLOURS[0])
+        left.set(xlabel="x", ylabel="density", title="Stationary density")
+        right.set(xlabel="x", ylabel="−θ log(p/max p)", title="Quasi-potential")
+        return made
+    shown = np.where(grid.inside, p, np.nan)
+    made.colorbar(left.pcolormesh(*grid.edges, shown.T, cmap=DENSITY_MAP, rasterized=True), ax=left,
+                  label="density")
+    vector = result.current.vector
+    speed = np.linalg.norm(vector, axis=-1)
+    top = float(speed.max())
+    if top > 0 and grid.is_uniform:
+        x, y = (np.linspace(c[0], c[-1], len(c)) for c in grid.centres)
+        u, v = (np.where(speed > LEAST_SPEED * top, vector[..., k], np.nan).T for k in (0, 1))
+        left.streamplot(x, y, u, v, color=INK, density=1.2, arrowsize=0.8,
+                        linewidth=0.3 + 1.2 * np.sqrt(speed / top).T)
+    logs = result.log_density.values
+    deepest = np.where(logs > logs.max() - SHOWN_DEPTH, U, np.nan)
+    made.colorbar(right.contourf(*grid.centres, deepest.T, levels=16, cmap="Greys_r"), ax=right,
+                  label="−θ log(p/max p)")
+    for axes, title in ((left, "Stationary density and current"), (right, "Quasi-potential")):
+        mark_masked(axes, *grid.edges, ~grid.inside)
+        image_axes(axes).set(xlabel="x", ylabel="y", xlim=grid.bounds[0], ylim=grid.bounds[1], title=title)
     return made
 
 
