@@ -2,11 +2,10 @@
 import numpy as np
 
 from .fields import NAMES, field
-from .style import COLOURS, DENSITY_MAP, FAINT, INK, figure, image_axes, line_style, mark_masked
+from .style import COLOURS, FAINT, INK, figure, image_axes, line_style, mark_masked
 
 SHOWN_MODES = 3                              # beside the first
 SIGNED_MAP = "PuOr"
-SHOWN_DEPTH = 25.0                           # e-foldings of the density below its top
 LEAST_SPEED = 0.02                           # of the largest: slower currents get no line
 
 
@@ -98,37 +97,27 @@ def currents_figure(result):
 
 
 def stationary_figure(result):
-    """Density and quasi-potential of a driven process: curves in 1D, pictures with the streamlines of the
-    current in the plane."""
-    grid = result.grid
-    if grid.ndim == 3:
-        return currents_figure(result.current)
-    made, (left, right) = figure(1, 2, width=24, height=10)
-    p, U = result.density.values, result.quasi_potential.values
-    if grid.ndim == 1:
-        left.plot(grid.centres[0], p, color=COLOURS[0])
-        right.plot(grid.centres[0], U, color=COLOURS[0])
-        left.set(xlabel="x", ylabel="density", title="Stationary density")
-        right.set(xlabel="x", ylabel="−θ log(p/max p)", title="Quasi-potential")
-        return made
-    shown = np.where(grid.inside, p, np.nan)
-    made.colorbar(left.pcolormesh(*grid.edges, shown.T, cmap=DENSITY_MAP, rasterized=True), ax=left,
-                  label="density")
-    vector = result.current.vector
-    speed = np.linalg.norm(vector, axis=-1)
-    top = float(speed.max())
-    if top > 0 and grid.is_uniform:
-        x, y = (np.linspace(c[0], c[-1], len(c)) for c in grid.centres)
-        u, v = (np.where(speed > LEAST_SPEED * top, vector[..., k], np.nan).T for k in (0, 1))
-        left.streamplot(x, y, u, v, color=INK, density=1.2, arrowsize=0.8,
-                        linewidth=0.3 + 1.2 * np.sqrt(speed / top).T)
-    logs = result.log_density.values
-    deepest = np.where(logs > logs.max() - SHOWN_DEPTH, U, np.nan)
-    made.colorbar(right.contourf(*grid.centres, deepest.T, levels=16, cmap="Greys_r"), ax=right,
-                  label="−θ log(p/max p)")
-    for axes, title in ((left, "Stationary density and current"), (right, "Quasi-potential")):
-        mark_masked(axes, *grid.edges, ~grid.inside)
-        image_axes(axes).set(xlabel="x", ylabel="y", xlim=grid.bounds[0], ylim=grid.bounds[1], title=title)
+    """What a driven diffusion settles to: its density, and the current that stays."""
+    if result.grid.ndim != 2:
+        return field(result.density, title=f"Entropy production {result.entropy_production.value:.4g}")
+    made = currents_figure(result.current)
+    axes, density = made.axes[0], np.where(result.grid.inside, result.density.values, np.nan)
+    axes.contour(*result.grid.centres, density.T, levels=8, colors=FAINT, linewidths=0.6)
+    axes.set_title("Stationary density and current, entropy production "
+                   f"{result.entropy_production.value:.4g}")
+    return made
+
+
+def passage_density_figure(result):
+    """The density of the first-passage time with its error, and the share that has not arrived."""
+    made, (axes, below) = figure(2, 1, width=14, height=13, sharex=True)
+    axes.fill_between(result.times, result.density - result.error, result.density + result.error,
+                      color=COLOURS[4], alpha=0.5, label="± stated error")
+    axes.plot(result.times, result.density, color=COLOURS[0], label=f"mean {result.mean.value:.4g}")
+    below.plot(result.times, result.survival, color=COLOURS[1])
+    axes.set(ylabel="density (1/time)", title="First passage")
+    below.set(xlabel="time t", ylabel="share that has not arrived")
+    axes.legend()
     return made
 
 

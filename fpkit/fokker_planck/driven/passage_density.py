@@ -13,6 +13,8 @@ import numpy as np
 
 from ...core import checks
 from ...core.results import Estimate
+from ...core.views.pictures import curves
+from ...core.views.tables import Tabular
 from ...potentials.regions.shapes import Region
 from ..evolution.initial import kind_of, node_start
 from .evolution import LEAST_CELLS, MOST_FINE, Steps
@@ -22,7 +24,7 @@ N_MOMENTS = 4
 
 
 @dataclass(frozen=True, repr=False)
-class FirstPassageDensity:
+class FirstPassageDensity(Tabular):
     """Density of the time of the first passage to a region.
 
     Attributes
@@ -56,6 +58,12 @@ class FirstPassageDensity:
         m, s = self.moments[:2]
         return Estimate(s.value - m.value**2, s.error + 2 * m.value * m.error + m.error**2, m.method,
                         inputs=self.inputs)
+
+    def _columns(self):
+        return {"time": self.times, "density": self.density, "error": self.error, "survival": self.survival}
+
+    def _picture(self):
+        return curves([(self.times, self.density)])
 
     def __repr__(self) -> str:
         return (f"first passage to {self.region!r}: mean {self.mean!r}, density at {self.times.size} times, "

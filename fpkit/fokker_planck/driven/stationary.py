@@ -16,6 +16,7 @@ import numpy as np
 
 from ...core.grid import Grid
 from ...core.results import Estimate, Field, ResolutionWarning
+from ...core.views.tables import Tabular, cell_columns, cell_picture
 from ...potentials.potential import Potential
 from ..currents import Currents
 from ..results import PerAxis
@@ -48,7 +49,7 @@ class Verdict(int):
 
 
 @dataclass(frozen=True, repr=False)
-class StationaryState:
+class StationaryState(Tabular):
     """What a driven diffusion settles to.
 
     Attributes
@@ -107,6 +108,20 @@ class StationaryState:
                                                         700.0))).sum())
         return Estimate(mean, error + 1e-14 * float(w @ np.abs(values[at])), "stationary density",
                         inputs=self.inputs)
+
+    def _columns(self):
+        parts = {f"current_{n}": self.current.vector[..., k] for k, n in enumerate("xyz"[:self.grid.ndim])}
+        return cell_columns(self.grid, density=self.density.values, log_density=self.log_density.values,
+                            quasi_potential=self.quasi_potential.values, **parts)
+
+    def _labelled(self):
+        names = tuple("xyz"[:self.grid.ndim])
+        arrays, coordinates = self.current._labelled()
+        fields = {n: (names, getattr(self, n).values) for n in ("density", "log_density", "quasi_potential")}
+        return {**fields, **arrays}, coordinates
+
+    def _picture(self):
+        return cell_picture(self.grid, self.density.values)
 
     def __repr__(self) -> str:
         cells = "x".join(map(str, self.grid.shape))
