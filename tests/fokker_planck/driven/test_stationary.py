@@ -130,7 +130,10 @@ def test_maier_steins_quasi_potential_of_the_gradient_case():
     for theta in (0.02, 0.01):
         grid = fp.Grid([(-1.6, 1.6), (-0.9, 0.9)], (65, 45))
         D = fp.FokkerPlanck(fp.Diffusion.from_sde("(x - x**3 - x*y**2, -(1 + x**2)*y)", theta), grid=grid)
-        logs = D.stationary().log_density.values[:, 22]
+        state = D.stationary()
+        logs = state.log_density.values[:, 22]
+        U = state.quasi_potential.values
+        assert np.allclose(U, theta * (state.log_density.values.max() - state.log_density.values))
         at.append(float(logs.max() - np.interp(0.0, grid.centres[0], logs)))
     assert at[1] - at[0] == pytest.approx(0.25 * (1 / 0.01 - 1 / 0.02), rel=3e-3)
 
