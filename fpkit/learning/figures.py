@@ -62,8 +62,8 @@ def figure_one_data(setting):
     first = middle([run.passages[0.99][k] for k in mine]) + mine[0]
     return {"history": history_of(run, first), "others": [history_of(run, k) for k in mine if k != first],
             "t_memorised": float(run.t_memorised[first]), "t_grokked": float(run.passages[0.99][first]),
-            "modulus": modulus, "fraction": fraction, "decay": decays[-1], "stored": stored_runs().get("adamw"),
-            "story": ravine_story(n_paths=setting["n_paths"])}
+            "modulus": modulus, "fraction": fraction, "decay": decays[-1],
+            "stored": stored_runs().get("adamw"), "story": ravine_story(n_paths=setting["n_paths"])}
 
 
 def figure_two_data(setting, found=None, table=None):

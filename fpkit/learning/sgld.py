@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..core import checks
-from ..core.pictures import curves
-from ..core.tables import Tabular
+from ..core.calls import understood
+from ..core.views.pictures import curves
+from ..core.views.tables import Tabular
 from .curvature import largest_curvature, noise_temperature
 from .problem import LearningProblem
 from .walkers.learners import Every, learn
@@ -81,6 +82,7 @@ class SgldRun(Tabular):
         return text if self.status == "ok" else f"{text}; {self.status}"
 
 
+@understood
 def sgld(problem: LearningProblem, theta: float, x0: ArrayLike, learning_rate: float, n_steps: int,
          l2: float = 0.0, batch: int | None = None, n_paths: int | None = None, record_every: int = 100,
          seed: int = 1, checkpoint: str | os.PathLike[str] | None = None, checkpoint_every: float = 60.0,

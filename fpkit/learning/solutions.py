@@ -2,13 +2,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..core import checks
-from ..core.tables import Tabular
+from ..core.views.tables import Tabular
 from .modular_addition import ModularAddition
 from .sgld import SgldRun, stable_curvature
 from .training import TrainingRun, train
@@ -116,7 +117,7 @@ CONDITIONS = ((0.0, 3e-5, 300_000), (2e-4, 3e-5, 500_000), (2e-4, 0.0, 500_000),
 
 def walks(conditions: Sequence[tuple[float, float, int]] = CONDITIONS, seeds: Sequence[int] = (0, 1, 2),
           learning_rate: float = 0.02, modulus: int = 13, width: int = 64, fraction: float = 0.7,
-          n_processes: int = 1) -> Walks:
+          n_processes: int = 1, executor: Executor | None = None) -> Walks:
     """SGLD of the training risk from the memorising and the generalising hypothesis of each seed, with and
     without L2.
 
@@ -135,6 +136,8 @@ def walks(conditions: Sequence[tuple[float, float, int]] = CONDITIONS, seeds: Se
         The network.
     n_processes : int
         Threads; the same bits for any number.
+    executor : concurrent.futures.Executor, optional
+        Its workers walk in place of threads of this call.
 
     Returns
     -------
@@ -152,7 +155,8 @@ def walks(conditions: Sequence[tuple[float, float, int]] = CONDITIONS, seeds: Se
         pair = lambda k, some=some: np.repeat([job[k] for job in some], 2)
         run = learn(problems, n_steps, learning_rate, pair(1), pair(0), check_every=n_steps,
                     starts=np.concatenate([[s.memorised, s.generalised] for _, _, s in some]),
-                    record=Every(max(1, n_steps // 200)), seed=11, n_threads=n_processes, progress=False)
+                    record=Every(max(1, n_steps // 200)), seed=11, n_threads=n_processes,
+                    executor=executor, progress=False)
         if run.status != "ok":                     # a walk that was cut short has no late mean
             status = f"{run.status}: {len(done)} of {len(conditions) * len(found)} walks are done"
             break

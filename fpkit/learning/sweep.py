@@ -3,6 +3,7 @@ connect the times."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..core import checks
-from ..core.tables import Tabular
+from ..core.calls import understood
+from ..core.views.tables import Tabular
 from .modular_addition import ModularAddition
 from .walkers.learners import Every, learn
 
@@ -100,10 +102,11 @@ class Sweep(Tabular):
                 "t_grokked": known(self.t_grokked), "n_steps": self.n_steps, "settings": self.settings}
 
 
+@understood
 def sweep(values: Sequence[float] = (0.8, 0.7, 0.6, 0.5, 0.45, 0.425, 0.4), vary: str = "fraction",
           n_seeds: int = 5, n_steps: int = 8000, modulus: int = 31, width: int = 96, fraction: float = 0.5,
           learning_rate: float = 0.003, weight_decay: float = 1.0, scale: float = 1.0,
-          n_threads: int = 2) -> Sweep:
+          n_threads: int = 2, executor: Executor | None = None) -> Sweep:
     """Train addition modulo p by AdamW for each value of one setting and each seed.
 
     Parameters
@@ -119,6 +122,8 @@ def sweep(values: Sequence[float] = (0.8, 0.7, 0.6, 0.5, 0.45, 0.425, 0.4), vary
         The settings held fixed.
     n_threads : int
         Threads; the times do not depend on it.
+    executor : concurrent.futures.Executor, optional
+        Its workers learn in place of threads of this process.
 
     Returns
     -------
@@ -146,7 +151,7 @@ def sweep(values: Sequence[float] = (0.8, 0.7, 0.6, 0.5, 0.45, 0.425, 0.4), vary
         each = lambda name, some=some: np.repeat([s[name] for s in some], n_seeds)
         run = learn(problems, n_steps, each("learning_rate"), l2=each("weight_decay"), optimiser="adamw",
                     starts=[p.start(scale) for p, scale in zip(problems, each("scale"))], check_every=10,
-                    record=Every(10), stop_at=THRESHOLD, n_threads=n_threads)
+                    record=Every(10), stop_at=THRESHOLD, n_threads=n_threads, executor=executor)
         rows = lambda values: np.asarray(values, float).reshape(-1, n_seeds)
         grokked = rows(run.passages[THRESHOLD])
         runs += zip(rows(run.t_memorised), grokked, np.isfinite(grokked) | (rows(run.watched) == n_steps))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...core.tables import Tabular
+from ...core.views.tables import Tabular
 from ..modular_addition import ModularAddition
 from ..problem import LearningProblem
 from .engines import _Network

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-import warnings
 from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,9 +12,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...core import checks
+from ...core.calls import understood, warned
 from ...core.compilation.vectors import LANES
-from ...core.pictures import curves
-from ...core.tables import Tabular
+from ...core.views.pictures import curves
+from ...core.views.tables import Tabular
 from ...langevin.runs.checkpoint import load_state, save_state
 from ...langevin.runs.driving import bar, interruption
 from ...langevin.runs.identity import REMEDY, NotIdentified, content_of
@@ -115,6 +115,7 @@ class LearnerRun(Tabular):
         return text if self.status == "ok" else f"{text}; {self.status}"
 
 
+@understood
 def learn(problems: LearningProblem | Sequence[LearningProblem], n_steps: int, learning_rate: ArrayLike,
           theta: ArrayLike = 0.0, l2: ArrayLike = 0.0, optimiser: str = "sgld", batch: ArrayLike = 0,
           starts: ArrayLike | None = None, weights: ArrayLike | None = None, check_every: int = 100,
@@ -231,7 +232,7 @@ def identity_of(checkpoint, settings):
                     "name another file.")
         if os.path.exists(checkpoint):
             raise ValueError(f"{os.fspath(checkpoint)!r} is not resumed: {sentence}") from None
-        warnings.warn(f"this run cannot be resumed later: {sentence}", UserWarning, stacklevel=3)
+        warned(f"this run cannot be resumed later: {sentence}", UserWarning)
         return "unidentified"
 
 

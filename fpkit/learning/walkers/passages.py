@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...core.tables import Tabular
+from ...core.views.tables import Tabular
 
 LOG_2PI = float(np.log(2 * np.pi))
 
