@@ -44,7 +44,9 @@ def written(made, path, formats=("png",)):
             engine.execute(made)
             made.set_layout_engine("none")
         for ending, at in zip(formats, paths):
-            made.savefig(at, metadata={"Date": None} if ending == "svg" else None)
+            # zlib's level 3 takes two thirds of the time of its default, for files a tenth larger
+            made.savefig(at, **({"metadata": {"Date": None}} if ending == "svg"
+                                else {"pil_kwargs": {"compress_level": 3}}))
     return paths
 
 
