@@ -223,8 +223,8 @@ class Diffusion:
         if axis >= self.ndim:
             raise ValueError(f"axis must be below {self.ndim}, got {axis}.")
         if callable(self.theta) or self.equation is not None or self.rotation is not None:
-            raise ValueError("revolved is known for a potential with one temperature; add (dimension - 1) D/r "
-                             "to the drift of an equation.")
+            raise ValueError("revolved is known for a potential with one temperature; add (dimension - 1) "
+                             "D/r to the drift of an equation.")
         if self.mobility.is_full or self.mobility.is_tensor:
             raise ValueError("the mobility must be diagonal in the coordinates of revolution.")
         shells = Potential(_Shells(axis), ndim=self.ndim, weight=(dimension - 1) * self.theta)
