@@ -178,6 +178,6 @@ def test_a_direction_without_noise_is_carried_upwind_with_an_error_that_holds():
         assert "one direction" in state.entropy_production.status
         gaps.append(wrong[bulk].max())
     assert gaps[1] < 0.65 * gaps[0]
-    for wrong in (fp.Diffusion.from_sde("-x", 0.0), fp.Diffusion.from_sde("(y, -x)", [[1.0, 1.0], [1.0, 1.0]])):
+    for wrong in (fp.Diffusion.from_sde("-x", 0.0), fp.Diffusion.from_sde("(y, -x)", [[1, 1], [1, 1]])):
         with pytest.raises(ValueError, match="directions without noise"):
             fp.FokkerPlanck(wrong, grid=fp.Grid([(-1, 1)] * wrong.ndim, (8,) * wrong.ndim))
