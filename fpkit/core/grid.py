@@ -159,6 +159,13 @@ class Grid:
             self._inside = inside
         return self._inside
 
+    def along(self, axes: Sequence[int]) -> Grid:
+        """The grid of some of the axes, without a mask."""
+        periodic = [self.periodic[k] for k in axes]
+        if self.is_uniform:
+            return Grid([self.bounds[k] for k in axes], [self.shape[k] for k in axes], periodic)
+        return Grid.from_edges([self.edges[k] for k in axes], periodic)
+
     def refined(self, factor: int = 2) -> Grid:
         """The same domain with every cell cut into `factor` parts along each axis (an array mask is
         repeated)."""

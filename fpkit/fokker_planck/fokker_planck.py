@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..core import checks
-from ..core.calls import understood
+from ..core.calls import understanding
 from ..core.grid import Grid
 from ..core.results import Estimate, Field
 from ..potentials.diffusion import Diffusion
@@ -41,6 +41,7 @@ REMEMBERED = 12                        # answers and grids that a diffusion keep
 THETA_HINT = "The noise-free limit is `fpkit.gradient_flow`."
 
 
+@understanding
 class FokkerPlanck:
     """The diffusion du/dt = theta div[M exp(-beta f) grad(u exp(beta f))], beta = 1/theta, on a grid.
 
@@ -115,7 +116,6 @@ class FokkerPlanck:
     _whole: FokkerPlanck | None = None
     nodes_are_cells = False  # cell averages are read from node values (see `ReversibleChain`)
 
-    @understood
     def __init__(self, potential: Potential | Diffusion,
                  theta: float | Callable[[float], float] | None = None, grid: Grid | None = None,
                  mobility: ArrayLike | Callable | None = None, scheme: str = "recommended",
@@ -630,6 +630,23 @@ class FokkerPlanck:
         """Quasi-stationary distribution outside `target`, its exit rate, and where it exits
         (`QuasiStationary`)."""
         return self._ask("quasi_stationary", target, refine=refine, exact=exact)
+
+    def autocorrelation(self, observable: Any, times: ArrayLike) -> driven.Correlation:
+        """C(t) = E g(X_0) g(X_t) - (E g)^2 of an observable g in the stationary process, with errors
+        (`Correlation`); g is a formula, a function of the coordinates or of points.
+
+        Examples
+        --------
+        >>> D = fp.FokkerPlanck(fp.Potential("x**2/2"), 0.5, fp.Grid([(-5, 5)], 64))
+        >>> C = D.autocorrelation("x", [0.0, 1.0])
+        >>> bool((abs(C.values - 0.5 * np.exp(-C.at)) <= C.error).all() and C.error.max() < 1e-3)
+        True
+        """
+        return driven.correlation(self, observable, times, False)
+
+    def power_spectrum(self, observable: Any, frequencies: ArrayLike) -> driven.Correlation:
+        """S(w) = int C(|t|) exp(i w t) dt at angular frequencies, as `autocorrelation`."""
+        return driven.correlation(self, observable, frequencies, True)
 
     def first_passage_density(self, x0: ArrayLike | tuple, target: Region, times: ArrayLike,
                               reactivity: float | None = None) -> driven.FirstPassageDensity:

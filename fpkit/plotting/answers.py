@@ -18,8 +18,9 @@ def spectrum_figure(result):
     axes, *others = row[0]
     k = np.arange(len(result))
     shown = np.isfinite(result.log10)
-    known = result.eigenvalues > 0
-    relative = np.where(known, result.errors / np.where(known, result.eigenvalues, 1), 0.0)
+    size = np.abs(result.eigenvalues)                    # complex ones by their modulus
+    known = size > 0
+    relative = np.where(known, result.errors / np.where(known, size, 1), 0.0)
     # logarithms, since the gap of deep wells leaves the range of floats
     low = np.log10(np.maximum(1 - relative[shown], 1e-3))
     axes.errorbar(k[shown], result.log10[shown], yerr=[-low, np.log10(1 + relative[shown])], linestyle="none",
@@ -29,13 +30,13 @@ def spectrum_figure(result):
     if grid.ndim == 1:
         for i, m in enumerate(modes):
             style = line_style(i) | {"marker": ""}
-            others[0].plot(grid.centres[0], result.eigenfunctions[m], label=f"k = {m}", **style)
+            others[0].plot(grid.centres[0], np.real(result.eigenfunctions[m]), label=f"k = {m}", **style)
         others[0].set(xlabel="x", ylabel="eigenfunction", title="Slowest modes")
         if modes:
             others[0].legend()
         return made
     for m, axes in zip(modes, others):
-        values = result.eigenfunctions[m]
+        values = np.real(result.eigenfunctions[m])
         if grid.ndim == 3:                           # the middle slice
             values = values[..., grid.shape[2] // 2]
         top = np.nanmax(np.abs(values))
@@ -92,6 +93,31 @@ def currents_figure(result):
             axes.quiver(*grid.centres[:2], vector[..., 0].T, vector[..., 1].T, color=COLOURS[0])
     image_axes(axes).set(xlabel="x", ylabel="y", xlim=grid.bounds[0], ylim=grid.bounds[1],
                          title="Probability current" + (", summed over z" if grid.ndim == 3 else ""))
+    return made
+
+
+def stationary_figure(result):
+    """What a driven diffusion settles to: its density, and the current that stays."""
+    if result.grid.ndim != 2:
+        return field(result.density, title=f"Entropy production {result.entropy_production.value:.4g}")
+    made = currents_figure(result.current)
+    axes, density = made.axes[0], np.where(result.grid.inside, result.density.values, np.nan)
+    axes.contour(*result.grid.centres, density.T, levels=8, colors=FAINT, linewidths=0.6)
+    axes.set_title("Stationary density and current, entropy production "
+                   f"{result.entropy_production.value:.4g}")
+    return made
+
+
+def passage_density_figure(result):
+    """The density of the first-passage time with its error, and the share that has not arrived."""
+    made, (axes, below) = figure(2, 1, width=14, height=13, sharex=True)
+    axes.fill_between(result.times, result.density - result.error, result.density + result.error,
+                      color=COLOURS[4], alpha=0.5, label="± stated error")
+    axes.plot(result.times, result.density, color=COLOURS[0], label=f"mean {result.mean.value:.4g}")
+    below.plot(result.times, result.survival, color=COLOURS[1])
+    axes.set(ylabel="density (1/time)", title="First passage")
+    below.set(xlabel="time t", ylabel="share that has not arrived")
+    axes.legend()
     return made
 
 

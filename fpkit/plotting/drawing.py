@@ -13,9 +13,11 @@ from .animation import ANIMATED, FRAMES_PER_SECOND, is_animation, save_animation
 from .answers import (
     currents_figure,
     flow_figure,
+    passage_density_figure,
     quasi_stationary_figure,
     refinement_figure,
     spectrum_figure,
+    stationary_figure,
     survival_figure,
 )
 from .fields import density_map, field, summed_over_last
@@ -172,6 +174,7 @@ DRAWN = {"Field": field, "Evolution": evolution, "Potential": potential, "Paths"
          "RatesTable": arrhenius_figure, "TransitionPicture": transition_figure,
          "LandscapeReport": landscape_figure, "Landscape": surface_figure,
          "Spectrum": spectrum_figure, "QuasiStationary": quasi_stationary_figure, "Currents": currents_figure,
+         "StationaryState": stationary_figure, "FirstPassageDensity": passage_density_figure,
          "RefinementTable": refinement_figure, "ExitTime": survival_figure, "Flow": flow_figure,
          "CriticalPoints": points_figure, "EnergyPath": path_figure, "WellNetwork": network_figure,
          "LandscapeComparison": comparison, "WellFreeEnergy": well_figure,
@@ -187,7 +190,8 @@ def plot(result: Any, path: str | os.PathLike[str] | None = None, **options: Any
     Parameters
     ----------
     result : object
-        A Potential, Field, Evolution, Spectrum, QuasiStationary, Currents, RefinementTable; Paths (of
+        A Potential, Field, Evolution, Spectrum, QuasiStationary, StationaryState, Currents,
+        FirstPassageDensity, RefinementTable; Paths (of
         `simulate`), Statistics (of `sample`), ExitTime, Flow; CriticalPoints, EnergyPath, WellNetwork,
         RatesTable, TransitionPicture; Landscape, LandscapeReport, WellFreeEnergy,
         SolutionComparison; TrainingRun, Sweep, PassageTable or SgldRun.

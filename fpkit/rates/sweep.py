@@ -2,10 +2,7 @@
 table at the end."""
 from __future__ import annotations
 
-import json
-import math
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -15,17 +12,14 @@ import numpy as np
 
 from ..core import checks
 from ..core.calls import understood
-from ..core.files import target
-from ..core.plain_json import plain
 from ..core.progress import bar
 from ..core.results import Estimate
 from ..core.sharing import finished
 from ..core.text import printable
 from ..core.views.tables import Tabular
 from ..langevin.runs.driving import interruption
-from ..langevin.runs.identity import REMEDY, NotIdentified, content_of
+from .journal import Journal
 
-KIND = "fpkit sweep"
 ROWS_SHOWN = 8
 
 
@@ -125,7 +119,7 @@ def sweep(call: Callable[..., Any], cases: Iterable[Any], executor: Executor | N
     """
     if not callable(call):
         raise TypeError(f"call must be a function of a case, got {checks.shown(call)}.")
-    journal = _Journal(checkpoint, checkpoint_every, resume, call)
+    journal = Journal(checkpoint, checkpoint_every, resume, call)
     try:
         n_cases = len(cases)                                     # type: ignore[arg-type]
     except TypeError:
@@ -186,112 +180,6 @@ def _numbers(name, a):
         return {name: float(a)}
     except (TypeError, ValueError):
         return {name: checks.shown(a)}
-
-
-class _Journal:
-    """Finished rows: in memory and, where there is a path, in a file to which lines are added.
-
-    The file is never rewritten; a last line that a kill has torn is cut off when the sweep goes on.
-    """
-
-    def __init__(self, path, seconds, resume, call):
-        self.path, self.rows, self.known, self.waiting, self.file = path, {}, {}, [], None
-        self.seconds = checks.number("checkpoint_every", seconds, non_negative=True)
-        if path is None:
-            if resume:
-                raise ValueError("resume=True needs checkpoint=, the file to go on from.")
-            return
-        self.path = target(path)
-        exists = os.path.lexists(self.path)
-        if exists and resume is False:
-            raise ValueError(f"{checks.shown(os.fspath(path))} exists; name another file or remove it.")
-        if not exists and resume:
-            raise FileNotFoundError(f"{checks.shown(os.fspath(path))} does not exist; there is nothing to go "
-                                    "on from.")
-        try:
-            self.head = {"kind": KIND, "call": content_of(call)}
-        except NotIdentified as error:
-            raise ValueError(f"{error}, so a later sweep could not be told from this one: {REMEDY}, or leave "
-                             "checkpoint= out.") from None
-        if exists:
-            self._read()
-
-    def _read(self):
-        whole = 0
-        with open(self.path, "rb") as file:
-            for n, line in enumerate(file):
-                if not line.endswith(b"\n"):
-                    break                                        # torn by a kill
-                try:
-                    entry = json.loads(line)
-                    if n == 0:
-                        head = {k: entry[k] for k in self.head}
-                    else:
-                        self.rows[int(entry["k"])] = dict(entry["row"])
-                        self.known[int(entry["k"])] = str(entry["case"])
-                except (ValueError, KeyError, TypeError):
-                    raise ValueError(f"line {n + 1} of {checks.shown(self.path)} is not a row of a sweep; "
-                                     "name another file.") from None
-                if n == 0 and head != self.head:
-                    raise ValueError(f"{checks.shown(self.path)} belongs to another call; name another file.")
-                whole += len(line)
-        with open(self.path, "rb+") as file:
-            file.truncate(whole)
-
-    def __enter__(self):
-        if self.path is not None:
-            self.file = open(self.path, "ab")
-            if self.file.tell() == 0:
-                self.waiting.append(self.head)
-            self.written = -math.inf
-            self._write()
-        return self
-
-    def __exit__(self, *exception):
-        if self.file is not None:
-            try:
-                self._write()
-            finally:
-                self.file.close()
-
-    def digest_of(self, k, case):
-        """Content of a case; None where nothing is kept."""
-        if self.path is None:
-            return None
-        try:
-            return content_of(case)[:32]
-        except NotIdentified as error:
-            raise ValueError(f"case {k} has no content that could be told later ({error}); leave checkpoint= "
-                             "out.") from None
-
-    def is_done(self, k, digest):
-        """Whether the row of this case is there; a row of another case is refused."""
-        if k in self.known and self.known[k] != digest:
-            raise ValueError(f"case {k} is another one than when {checks.shown(self.path)} was written; name "
-                             "another file.")
-        return k in self.known
-
-    def add(self, k, digest, row):
-        """Keep a finished row; the file gets it when the interval is over."""
-        self.rows[k] = row
-        if self.file is not None:
-            self.known[k] = digest
-            self.waiting.append({"k": k, "case": digest, "row": plain_row(row)})
-            if time.monotonic() - self.written > self.seconds:
-                self._write()
-
-    def _write(self):
-        if self.waiting:
-            self.file.write(b"".join(json.dumps(e).encode() + b"\n" for e in self.waiting))
-            self.file.flush()
-            os.fsync(self.file.fileno())
-            self.waiting = []
-        self.written = time.monotonic()
-
-
-def plain_row(row: dict[str, Any]) -> dict[str, Any]:
-    """The row as JSON holds it; numbers that are not finite stay (NaN, Infinity)."""
-    return {k: v if isinstance(v, float) else plain(v) for k, v in row.items()}
 
 
 def _as_columns(rows):

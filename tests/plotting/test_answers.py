@@ -102,3 +102,12 @@ def test_passages_flows_and_refinements():
     table = fp.refinement_table(V1, 0.3, fp.Grid([(-2, 2)], 32), n_grids=2)
     drawn = fp.plot(table).axes[0].get_lines()[0].get_ydata()
     np.testing.assert_array_equal(drawn, table.errors["recommended"])
+
+
+def test_driven_states_and_densities_of_passage():
+    D = fp.FokkerPlanck(fp.Potential("x**2 + y**2"), 0.5, PLANE, force="(y, -x)")
+    state = D.stationary()
+    made = fp.plot(state)
+    np.testing.assert_allclose(maps(made)[0], np.linalg.norm(state.current.vector, axis=-1).T)
+    density = fp.FokkerPlanck(V1, 0.3, LINE).first_passage_density([-1.0], RIGHT, [0.5, 1.0, 2.0])
+    np.testing.assert_array_equal(fp.plot(density).axes[0].get_lines()[0].get_ydata(), density.density)

@@ -127,3 +127,37 @@ def test_a_kill_at_any_moment_loses_no_more_than_the_last_interval(tmp_path):
     child = subprocess.run([sys.executable, script, path], capture_output=True, text=True, check=True,
                            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
     assert float(child.stdout) == sum(k**2 for k in range(400))
+
+
+def test_a_table_of_rates_goes_on_where_it_ended(tmp_path, monkeypatch):
+    from fpkit.rates import comparison
+
+    path, asked, row = tmp_path / "rates.jsonl", [], comparison.row
+    arguments = (fp.catalogue.double_well(), [-1], [1], [0.2, 0.1, 0.05], ["free-energy", "eyring-kramers"])
+    whole = fp.compare_rates(*arguments)
+
+    def killed(*given):
+        asked.append(given[-1])
+        if len(asked) == 3:
+            raise RuntimeError("power cut")
+        return row(*given)
+    monkeypatch.setattr(comparison, "row", killed)
+    with pytest.raises(RuntimeError, match="power cut"):
+        fp.compare_rates(*arguments, checkpoint=path)
+    table = fp.compare_rates(*arguments, checkpoint=path)
+    assert asked == [0.2, 0.1, 0.05, 0.05] and table.to_dict() == whole.to_dict()
+    with pytest.raises(ValueError, match="belongs to another call"):
+        fp.compare_rates(*arguments, seed=7, checkpoint=path)
+
+
+def test_temperatures_of_a_table_are_shared():
+    arguments = (fp.catalogue.double_well(), [-1], [1], [0.2, 0.1], ["free-energy", "eyring-kramers"])
+    with ThreadPoolExecutor(2) as executor:
+        shared = fp.compare_rates(*arguments, executor=executor)
+        network = fp.well_network(arguments[0], 0.1, fp.Grid([(-2, 2)], 60), executor=executor)
+        turnover = fp.kramers_turnover(arguments[0], [-1], [0], 0.1, [0.1, 1.0], executor=executor)
+    assert shared.to_dict() == fp.compare_rates(*arguments).to_dict()
+    alone = fp.well_network(arguments[0], 0.1, fp.Grid([(-2, 2)], 60))
+    assert repr(network) == repr(alone)
+    assert network.grid_spectrum.to_dict() == alone.grid_spectrum.to_dict()
+    assert turnover[1].value == fp.kramers_turnover(arguments[0], [-1], [0], 0.1, 1.0).value

@@ -16,6 +16,7 @@ import numpy as np
 
 from ...core.grid import Grid
 from ...core.results import Estimate, Field, ResolutionWarning
+from ...core.views.tables import Tabular, cell_columns, cell_picture
 from ...potentials.potential import Potential
 from ..currents import Currents
 from ..results import PerAxis
@@ -48,7 +49,7 @@ class Verdict(int):
 
 
 @dataclass(frozen=True, repr=False)
-class StationaryState:
+class StationaryState(Tabular):
     """What a driven diffusion settles to.
 
     Attributes
@@ -59,7 +60,8 @@ class StationaryState:
     log_density : Field
         log of the density at the cell centres, also where it underflows; errors are absolute.
     quasi_potential : Field
-        -theta log(p/max p) at the centres: tends to the quasi-potential of Freidlin and Wentzell as theta
+        -theta log(p/max p) at the centres, with theta = D for an equation with one constant D (1 for others):
+        tends to the quasi-potential of Freidlin and Wentzell as theta
         tends to 0, with a part of order theta log theta; the slope in 1/theta of two temperatures has none.
     current : Currents
         Flow through the faces, and as a vector field; `current_error` bounds each flow.
@@ -106,6 +108,20 @@ class StationaryState:
                                                         700.0))).sum())
         return Estimate(mean, error + 1e-14 * float(w @ np.abs(values[at])), "stationary density",
                         inputs=self.inputs)
+
+    def _columns(self):
+        parts = {f"current_{n}": self.current.vector[..., k] for k, n in enumerate("xyz"[:self.grid.ndim])}
+        return cell_columns(self.grid, density=self.density.values, log_density=self.log_density.values,
+                            quasi_potential=self.quasi_potential.values, **parts)
+
+    def _labelled(self):
+        names = tuple("xyz"[:self.grid.ndim])
+        arrays, coordinates = self.current._labelled()
+        fields = {n: (names, getattr(self, n).values) for n in ("density", "log_density", "quasi_potential")}
+        return {**fields, **arrays}, coordinates
+
+    def _picture(self):
+        return cell_picture(self.grid, self.density.values)
 
     def __repr__(self) -> str:
         cells = "x".join(map(str, self.grid.shape))
@@ -255,7 +271,9 @@ def stationary_state(diffusion) -> StationaryState:
         flow, flow_error, ep, velocity = _around(D, base)
     edges = np.stack([base.chain.ids[c] for c in (base.chain.I, base.chain.J)], axis=1)
     current = SmoothCurrents(grid, edges, flow, np.zeros(grid.shape))
-    theta = process.theta
+    M, theta = process.mobility, process.theta
+    if process.equation is not None and M.is_constant and not M.is_full and np.ptp(M.diagonal) == 0:
+        theta = float(M.diagonal[0])
     quasi = Field(theta * (np.nanmax(log) - log), grid, "quasi-potential", theta * 2 * error, "", D._inputs)
     if not exact:
         _warn_if_coarse(D, base)
@@ -282,7 +300,9 @@ def _at_rest(D):
         verdict = Verdict(False, "in one dimension the force has a potential, and the density is exp(-(f - "
                                  "int F)/theta)/Z: detailed balance holds, with f - int F in the place of f")
     zero = lambda method: Estimate(0.0, 0.0, method, inputs=D._inputs)
-    theta = twin._frozen_theta
+    M, theta = twin._mobility, twin._frozen_theta
+    if D.process.equation is not None and M.is_constant and not M.is_full:
+        theta = float(M.diagonal[0])
     return StationaryState(
         density, Field(log, grid, "log of the stationary density", error, "", D._inputs),
         Field(theta * (np.nanmax(log) - log), grid, "quasi-potential", 2 * theta * error, "", D._inputs),
@@ -515,6 +535,8 @@ def _warn_if_coarse(D, base):
     peclet = np.abs(process.advection(x)) * grid.h / (process.theta * M.at(x) if not M.is_constant
                                                       else np.maximum(process.theta * M.diagonal, 1e-300))
     mean = base.p @ peclet
+    if M.is_constant:
+        mean = np.where(M.diagonal > 0, mean, 0.0)              # upwind there, and of order 1
     if mean.max() > COARSE:
         axis = int(np.argmax(mean))
         warnings.warn(f"where the density lives it changes by {mean[axis]:.2g} e-foldings from cell to cell "
