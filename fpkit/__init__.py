@@ -16,6 +16,7 @@ HOMES = {
     "potentials.grid_potential": "GridPotential",
     "potentials.catalogue": "catalogue",
     "potentials.diffusion": "Diffusion",
+    "potentials.force": "Rotation",
     "potentials.stationary.critical": "find_wells critical_points",
     "potentials.stationary.energy_path": "minimum_energy_path",
     "potentials.regions.shapes": "Ball HalfSpace Box Region",

@@ -29,6 +29,7 @@ from .langevin.simulate import simulate as simulate
 from .plotting.drawing import plot as plot
 from .potentials import catalogue as catalogue
 from .potentials.diffusion import Diffusion as Diffusion
+from .potentials.force import Rotation as Rotation
 from .potentials.grid_potential import GridPotential as GridPotential
 from .potentials.potential import Potential as Potential
 from .potentials.regions.level_sets import Basin as Basin

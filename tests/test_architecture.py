@@ -30,7 +30,7 @@ FLOORS = {
     "langevin": [{"dynamics"}, {"runs"}, {"averages", "first_passage"}, {"simulate", "gradient_flow"}],
     "potentials": [{"symbolic", "spline"}, {"stationary"}, {"terms", "pieces"}, {"black_box"}, {"potential"},
                    {"grid_potential"},
-                   {"regions"}, {"mobility", "catalogue"}, {"diffusion"}],
+                   {"regions"}, {"catalogue"}, {"vector_field"}, {"force"}, {"mobility"}, {"diffusion"}],
     "landscapes": [{"surface"}, {"report"}, {"files"}, {"export", "adapters"}, {"analysis"}],
 }
 # These take what the public calls above them take, one for one.
@@ -38,7 +38,7 @@ BEHIND_PUBLIC = ("fpkit.langevin.dynamics.ensemble.__init__",
                  "fpkit.landscapes.files.writing.write_landscape")
 # The aim for the whole package is 35,000 lines; the bar on it is where it stands, so that it is seen to grow.
 LARGEST = {"files in a folder": 16, "late imports": 20, "line": 110, "function": 120, "arguments": 12,
-           "lines of fpkit": 46_000}
+           "lines of fpkit": 51_000}
 
 
 class Import:

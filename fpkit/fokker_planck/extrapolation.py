@@ -6,9 +6,7 @@ exp(10000).
 """
 from __future__ import annotations
 
-import contextlib
 import math
-import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..core.grid import Grid
+from ..core.progress import bar
 from ..core.results import Estimate, ResolutionWarning
 
 FEWEST = 4                                 # cells along an axis of a coarser grid
@@ -154,23 +153,21 @@ def solve_on_sequence(diffusion, one: Callable, refine: bool,
                       most: Mapping[int, int] = MOST_CELLS) -> GridSequence:
     """`GridSequence` of `one(diffusion)`: the grid and coarser ones, or the grid and finer ones of at most
     `most` cells."""
-    with warnings.catch_warnings(), _progress(diffusion.grid.n_cells, refine) as bar:
+    with warnings.catch_warnings(), _progress(diffusion.grid.n_cells, refine) as shown:
         warnings.simplefilter("ignore", ResolutionWarning)
 
         def counted(D):
             found = one(D)
-            if bar is not None:
-                bar.update()
+            if shown is not None:
+                shown.update()
             return found
         return (_and_finer if refine else _and_coarser)(diffusion, counted, most[diffusion.grid.ndim])
 
 
 def _progress(n_cells, refine):
-    """A progress bar over the grids of a sequence on a terminal, where that takes long, or None."""
-    if n_cells * (16 if refine else 1) < LONG or not sys.stderr.isatty():
-        return contextlib.nullcontext()
-    from tqdm import tqdm
-    return tqdm(total=4, desc="grids", unit=" grids", leave=False, file=sys.stderr)
+    """A progress bar over the grids of a sequence, where that takes long, or None."""
+    is_long = n_cells * (16 if refine else 1) >= LONG
+    return bar(4, "grids", None if is_long else False, " grids")
 
 
 def _on(diffusion, grid):

@@ -13,6 +13,7 @@ from ..core import checks
 from ..core.grid import Grid
 from ..core.results import Estimate, Field
 from ..potentials.diffusion import Diffusion
+from ..potentials.mobility import refuse_tensor
 from ..potentials.potential import Potential
 from ..potentials.regions.shapes import Region, check_region
 from . import currents as flows, questions
@@ -126,6 +127,7 @@ class FokkerPlanck:
         if M.is_full and not grid.is_uniform:
             raise ValueError("a mobility with off-diagonal entries needs a uniform grid: its stencil couples "
                              "cells at fixed offsets; use Grid(bounds, shape).")
+        refuse_tensor(M)
         if not M.is_constant:
             M.at(np.array([[(low + high) / 2 for low, high in grid.bounds]] * 2))   # a wrong one shows here
         self.absorbing = absorbing

@@ -7,12 +7,13 @@ import numpy as np
 
 from ..core.grid import Grid
 from ..core.results import Estimate, Field, with_error
+from ..core.tables import Tabular, cell_picture, grid_coordinates
 from ..potentials.regions.shapes import Region
 from .extrapolation import RULE, UNRESOLVED
 
 
 @dataclass(frozen=True, repr=False)
-class Spectrum:
+class Spectrum(Tabular):
     """Lowest eigenvalues of -L, L the generator, and their eigenfunctions.
 
     ``spectrum[k]`` is eigenvalue k as an Estimate; ``spectrum[1]`` is the spectral gap of a diffusion without
@@ -82,6 +83,18 @@ class Spectrum:
         """Eigenfunction k as a Field."""
         return Field(self.eigenfunctions[k], self.grid, f"eigenfunction {k}", None, "", self.inputs)
 
+    def _columns(self):
+        return {"eigenvalue": self.eigenvalues, "error": self.errors, "log10": self.log10}
+
+    def _labelled(self):
+        names = ("mode", *"xyz"[:self.grid.ndim])
+        arrays = {name: (("mode",), values) for name, values in self._columns().items()}
+        arrays["eigenfunction"] = (names, self.eigenfunctions)
+        return arrays, {**grid_coordinates(self.grid), "mode": (("mode",), np.arange(len(self)))}
+
+    def _picture(self):
+        return cell_picture(self.grid, *self.eigenfunctions[1:4]) if len(self) > 1 else ""
+
     def to_dict(self) -> dict:
         """Plain dictionary for JSON."""
         clean = lambda a: [float(x) if np.isfinite(x) else None for x in a]
@@ -96,7 +109,7 @@ class Spectrum:
 
 
 @dataclass(frozen=True, repr=False)
-class QuasiStationary:
+class QuasiStationary(Tabular):
     """The distribution that survival outside a region leads to, and how it ends.
 
     Started in it, the time of exit is exactly exponential with rate `rate` and independent of the place of
@@ -133,12 +146,25 @@ class QuasiStationary:
         """Probability that the exit lies in `part`, a Region."""
         return float(self.exit_probabilities[part.contains(self.exit_points)].sum())
 
+    def _columns(self):
+        points = {name: self.exit_points[:, k] for k, name in enumerate("xyz"[:self.exit_points.shape[1]])}
+        return {**points, "exit_probability": self.exit_probabilities}
+
+    def _labelled(self):
+        arrays, coordinates = self.density._labelled()
+        exits = {f"exit_{name}" if name in "xyz" else name: (("exit",), values)
+                 for name, values in self._columns().items()}
+        return {"density": arrays[self.density.name], **exits}, coordinates
+
+    def _picture(self):
+        return cell_picture(self.density.grid, self.density.values)
+
     def __repr__(self):
         return (f"quasi-stationary distribution outside {self.region!r}: exit rate {self.rate!r}, "
                 f"{len(self.exit_points)} places of exit")
 
 
-class PerAxis(list):
+class PerAxis(Tabular, list):
     """Estimates, one an axis. Where there is one axis only the list stands for it: it converts to a float and
     has `value`, `error`, `log10`."""
 
@@ -146,6 +172,10 @@ class PerAxis(list):
         if len(self) != 1:
             raise TypeError(f"there are {len(self)} axes; take one of them by its index.")
         return self[0]
+
+    def _columns(self):
+        return {"axis": list("xyz"[:len(self)]), "value": [e.value for e in self],
+                "error": [e.error for e in self]}
 
     def __float__(self):
         return float(self._only())
