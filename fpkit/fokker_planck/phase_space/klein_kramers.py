@@ -85,8 +85,8 @@ class KleinKramers:
             raise ValueError(f"phase space is solved for one coordinate, the potential has {potential.ndim}; "
                              'use paths (fpkit.simulate with scheme="baoab").')
         if callable(theta) or potential.is_time_dependent:
-            raise ValueError("phase space needs a theta and a potential that do not depend on the time; hold t "
-                             "fixed with with_params.")
+            raise ValueError("phase space needs a theta and a potential that do not depend on the time; hold "
+                             "t fixed with with_params.")
         self.friction = checks.number("friction", friction, positive=True)
         self.modes = checks.whole("modes", modes, 8)
         if self.modes % 2:
@@ -99,8 +99,8 @@ class KleinKramers:
         least = LEAST_FRICTION * min(1.0, self._fastest)
         if self.friction < least:
             raise ValueError(f"friction {self.friction:g} is below {least:.3g}: there the density has a thin "
-                             "layer in energy that Hermite modes do not resolve, and a solver in energy is not "
-                             "offered; use fpkit.kramers_turnover for the rate of escape, or paths "
+                             "layer in energy that Hermite modes do not resolve, and a solver in energy is "
+                             "not offered; use fpkit.kramers_turnover for the rate of escape, or paths "
                              '(scheme="baoab").')
         fastest = THERMAL_SPEEDS * np.sqrt(self.theta)
         self.phase_grid = _phase_grid(grid, fastest)
@@ -159,7 +159,8 @@ class KleinKramers:
             raise ValueError(f"times must be ascending, finite and not negative, got {checks.shown(times)}.")
         tol = checks.number("tol", tol, positive=True)
         kind, data = start_of(u0, self.phase_grid, self.theta)
-        u, time_error, plan, mass, begin, n_lu = self._run(self.overdamped, self.modes, kind, data, times, tol)
+        u, time_error, plan, mass, begin, n_lu = self._run(self.overdamped, self.modes, kind, data, times,
+                                                           tol)
         space = np.full(times.size, np.nan)
         if self.grid.n_cells % 2 == 0 and self.grid.n_cells >= 16:
             coarse = self.overdamped.on(self.grid.coarsened())
@@ -226,43 +227,53 @@ class KleinKramers:
 
     def _one_gap(self, pair, modes):
         """The eigenvalue of smallest real part, and its rounding error."""
-        near = () if self.friction > 2 * self._fastest else tuple(self._bottoms[-3:])
-        w, rounding = eigenvalues(pair, self.friction, modes, 1, near)
-        is_chain = pair.mass is not None and pair.mass.size > pair.conductance.size
-        if is_chain and w[0].real < TINY * self.friction:
+        if pair.mass is not None and pair.mass.size > pair.conductance.size:
             slow = slow_gap(pair, self.friction, modes)
             if slow is not None:
                 return complex(slow), 1e-11 * slow
+        near = () if self.friction > 2 * self._fastest else tuple(self._bottoms[-3:])
+        w, rounding = eigenvalues(pair, self.friction, modes, 1, near)
         return complex(w[0]), rounding
 
     def gap(self) -> Estimate:
         """The slowest decay: smallest real part of an eigenvalue of -L besides 0, as an Estimate.
 
         Twice over: in cosines or Fourier modes of x, enlarged until still, and by the staggered ladder on the
-        grid, on half and on a quarter of its cells (limit by the measured order); modes in v are doubled until
-        still. The first answer is taken where it has converged and the second agrees; the error is what is
-        left between sizes. ``inputs["eigenvalue"]`` is the complex eigenvalue.
+        grid, on half and on a quarter of its cells (limit by the measured order); modes in v are doubled
+        until still. The first answer is taken where it has converged and the second agrees; the error is what
+        is left between sizes. ``inputs["eigenvalue"]`` is the complex eigenvalue.
         """
         if not hasattr(self, "_gap"):
             self._gap = self._found_gap()
         return self._gap
 
     def _found_gap(self):
-        grids = [self.grid]
+        grids = [self._weighty_grid()]
         while len(grids) < 3 and min(grids[-1].shape) >= 16 and grids[-1].coarsened() is not None:
             grids.append(grids[-1].coarsened())
         pairs = [staggered(self.overdamped if g is self.grid else self.overdamped.on(g)).pair for g in grids]
+        bounds = grids[0].bounds[0]
         modes, change = self._still(pairs[min(1, len(pairs) - 1)], self.modes)
         value, error, w = self._staggered_gap(pairs, modes)
         method, error = "staggered Hermite ladder", error + 3 * change
         if value > TINY * self.friction:
-            found = self._spectral_gap(modes)
+            found = self._spectral_gap(modes, bounds)
             if found is not None and found[1] < error and abs(found[0] - value) <= 3 * error + found[1]:
                 value, error, modes, w = found
                 method = f"{'Fourier' if self.grid.periodic[0] else 'cosine'} x Hermite modes"
         return Estimate(value, error, f"{method}, {modes} modes",
                         status="ok" if error < 0.5 * value else UNRESOLVED,
                         inputs={**self._inputs, "modes": modes, "eigenvalue": w})
+
+    def _weighty_grid(self):
+        """The grid, or as many equal cells on the part of an interval where exp(-f/theta) has weight beside
+        the highest way between two wells: far out its rates are as large as they are idle."""
+        space, grid = self.overdamped._space, self.grid
+        inside = np.flatnonzero(space.weight_limit > space.B)
+        low, high = grid.edges[0][inside[0]], grid.edges[0][inside[-1] + 1]
+        if grid.periodic[0] or not grid.is_uniform or high - low > 0.9 * np.ptp(grid.bounds[0]):
+            return grid
+        return Grid([(low, high)], grid.shape)
 
     def _still(self, pair, modes):
         """(modes, change): doubled until the gap no longer changes."""
@@ -289,9 +300,9 @@ class KleinKramers:
             return value, value * abs(step) / 3 * max(1, 4 * abs(ratio / 4 - 1)) + rounding, w
         return w.real, w.real * 3 * max(abs(step), abs(levels[0] - levels[-1])) + rounding, w
 
-    def _spectral_gap(self, modes):
+    def _spectral_gap(self, modes, bounds):
         """(value, error, modes, eigenvalue) in a second basis; None where it does not become still."""
-        (low, high), is_ring = self.grid.bounds[0], self.grid.periodic[0]
+        (low, high), is_ring = bounds, self.grid.periodic[0]
         step, change, last = np.inf, np.inf, None
         for n in SPECTRAL_SIZES:
             if n * modes > MOST_UNKNOWNS:

@@ -13,8 +13,8 @@ import numpy as np
 from scipy import linalg, sparse
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigs, splu
 
-SLOW = 0.05                # of the friction: below it the gap is real, and found from resistances
-ROUNDING = 1e-14           # of the largest entry of -L, that eigenvalues of the whole ladder lose
+SLOW = 1e-3                # of the friction: below it the gap is real, and found from resistances
+ROUNDING = 1e-14           # of the largest rate, that eigenvalues of the whole ladder lose
 ITERATIONS = 30
 
 
@@ -35,7 +35,7 @@ def eigenvalues(pair, friction, modes, k, near=()):
     """The k eigenvalues of -L of smallest real part among those nearest to 0 and to each point of `near` on
     the imaginary axis, the 0 of the equilibrium left out, and the rounding error of each."""
     L = generator(pair, friction, modes)
-    size = abs(L).max()
+    size = friction * modes + pair.scale * np.sqrt(modes)
     found, start = [], np.random.default_rng(0).normal(size=L.shape[0])
     for target in (0.0, *near):
         shift = -0.02 * min(friction, 1 / friction) + 1j * target
@@ -54,7 +54,8 @@ def eigenvalues(pair, friction, modes, k, near=()):
     w = np.concatenate(found)
     w = w.real + 1j * np.where(np.abs(w.imag) < 1e-9 * np.abs(w) + 10 * ROUNDING * size, 0, np.abs(w.imag))
     w = w[np.argsort(np.abs(w))]
-    distinct = [z for i, z in enumerate(w) if not np.any(np.abs(w[:i] - z) < 1e-7 * abs(z) + 10 * ROUNDING * size)]
+    near = 10 * ROUNDING * size
+    distinct = [z for i, z in enumerate(w) if not np.any(np.abs(w[:i] - z) < 1e-7 * abs(z) + near)]
     w = np.array([z for v in distinct[1:] for z in ({v, v.conjugate()})])      # without the equilibrium
     return w[np.lexsort((w.imag, w.real))][:k], ROUNDING * size
 

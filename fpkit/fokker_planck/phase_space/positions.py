@@ -9,6 +9,8 @@ from scipy import sparse
 
 from ...core.logarithms import log_sum
 
+WEIGHTLESS = 30.0             # log of the share of a cell below which its rates are seen by no eigenvalue
+
 
 @dataclass(frozen=True, eq=False)
 class PositionPair:
@@ -20,12 +22,15 @@ class PositionPair:
         A from even to odd modes, and from odd to even ones.
     rest : ndarray (n_even,)
         The equilibrium exp(-f/2 theta)/sqrt(Z): ``up @ rest`` is 0.
+    scale : float
+        Largest entry of A where there is weight: the size of rounding errors.
     conductance, mass : ndarray or None
         Of the chain behind `up` = conductance^1/2 G mass^-1/2 (staggered).
     """
     up: object
     down: object
     rest: np.ndarray
+    scale: float
     conductance: np.ndarray | None = None
     mass: np.ndarray | None = None
 
@@ -83,7 +88,10 @@ def staggered(D):
     down = sparse.csc_matrix((np.r_[np.exp((node[i] - log_edge_mass) / 2),
                                     -np.exp((node[j] - log_edge_mass) / 2)],
                               (np.r_[i, j], rows)), shape=(n, i.size))
-    pair = PositionPair(up, down, np.exp(log_mass / 2), np.exp(order), np.exp(log_mass))
+    weighty = (log_mass[i] > -WEIGHTLESS) & (log_mass[j] > -WEIGHTLESS)
+    steepest = np.maximum(order - log_mass[i], order - log_mass[j])[weighty].max(initial=0.0)
+    scale = float(np.exp(steepest / 2))
+    pair = PositionPair(up, down, np.exp(log_mass / 2), scale, np.exp(order), np.exp(log_mass))
     return StaggeredGrid(pair, x, wrapped, width, length, log_mass, log_edge_mass)
 
 
@@ -113,4 +121,6 @@ def spectral(V, theta, low, high, n, is_ring):
     up = odd @ (np.sqrt(theta) * slope + gradient * even).T
     down = even @ (np.sqrt(theta) * slope_odd + gradient * odd).T
     found = even @ rest
-    return PositionPair(up, down, found / np.sqrt(found @ found))
+    weighty = energy < energy.min() + WEIGHTLESS / 2
+    scale = np.sqrt(theta) * np.pi * n / length + np.abs(gradient[weighty]).max()
+    return PositionPair(up, down, found / np.sqrt(found @ found), float(scale))

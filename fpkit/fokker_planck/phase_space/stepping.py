@@ -38,7 +38,8 @@ class Steps:
     """
 
     def __init__(self, L):
-        self.L, self.identity, self.kept, self.n_factorisations = L.tocsc(), identity(L.shape[0], format="csc"), {}, 0
+        self.L, self.identity = L.tocsc(), identity(L.shape[0], format="csc")
+        self.kept, self.n_factorisations = {}, 0
 
     def _factors(self, dt):
         if dt not in self.kept:
@@ -61,9 +62,9 @@ class Steps:
 
 def controlled(steps, c, time, guess, tol, distance):
     """c after `time`, its error in `distance`, and the number of steps: halved until two results agree."""
-    j = int(np.clip(np.ceil(np.log2(max(guess, 1.0))), 0, LARGEST_FIRST))
-    last = steps.advance(c, time, 2 ** j)
-    for j in range(j + 1, MOST_HALVINGS + 1):
+    first = int(np.clip(np.ceil(np.log2(max(guess, 1.0))), 0, LARGEST_FIRST))
+    last = steps.advance(c, time, 2 ** first)
+    for j in range(first + 1, MOST_HALVINGS + 1):
         new = steps.advance(c, time, 2 ** j)
         error = distance(new, last)
         if error <= tol:

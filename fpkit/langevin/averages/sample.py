@@ -15,10 +15,12 @@ from ...core import checks
 from ...core.files import target
 from ...core.grid import Grid
 from ...core.results import Estimate, Field, ResolutionWarning
+from ...potentials.diffusion import Diffusion
 from ...potentials.potential import Potential
 from ...potentials.regions import Region
 from ..dynamics.divergence import DivergenceError
 from ..dynamics.ensemble import SCHEMES, Ensemble
+from ..dynamics.process import arguments_of, needed, source_of
 from ..dynamics.walls import Walls
 from ..runs.checkpoint import load_state, save_state
 from ..runs.driving import drive
@@ -33,9 +35,9 @@ UNKNOWN = "unidentified"  # digest of a run that cannot be told by its content
 ORDER = {"euler-maruyama": 1, "leimkuhler-matthews": 2, "heun": 2, "baoab": 2, "mala": None}
 
 
-def sample(potential: Potential, theta: float, x0: ArrayLike, dt: float, n_steps: int,
-           n_paths: int | None = None,
-           scheme: str = "leimkuhler-matthews", burn_in: int | None = None, every: int | None = None,
+def sample(potential: Potential | Diffusion, theta: float | None = None, x0: ArrayLike | None = None,
+           dt: float | None = None, n_steps: int | None = None, n_paths: int | None = None,
+           scheme: str | None = None, burn_in: int | None = None, every: int | None = None,
            histogram: Grid | None = None, marginal: Sequence[int] | None = None,
            regions: dict[str, Region] | None = None, observables: dict[str, Callable] | None = None,
            seed: int = 1,
@@ -43,18 +45,19 @@ def sample(potential: Potential, theta: float, x0: ArrayLike, dt: float, n_steps
            n_threads: int | None = None, checkpoint: str | os.PathLike | None = None,
            checkpoint_every: float = 60.0, resume: bool | None = None, extrapolate: bool = False,
            executor: Executor | None = None, progress: bool | None = None, precision: str = "auto",
-           noise: str = "gaussian") -> Statistics:
-    """Averages of the Gibbs distribution from Langevin paths: energy, moments, histogram, occupancies, each
-    with its error.
+           noise: str = "gaussian", force=None) -> Statistics:
+    """Averages of the stationary distribution from Langevin paths: energy, moments, histogram, occupancies,
+    each with its error.
 
-    The paths follow dX = -grad f dt + sqrt(2 theta) dW (or its underdamped form for "baoab"); their long-time
-    law is exp(-f/theta)/Z up to the bias of the scheme: of order dt for "euler-maruyama", dt^2 for
-    "leimkuhler-matthews" [1]_ and "baoab", none for "mala". Snapshots are summed while the paths run and then
-    forgotten.
+    The paths follow dX = M (-grad f + F) dt + theta div M dt + sqrt(2 theta M) dW (or its underdamped form
+    for "baoab"). Without a force F their long-time law is exp(-f/theta)/Z up to the bias of the scheme: of
+    order dt for "euler-maruyama", dt^2 for "leimkuhler-matthews" [1]_ and "baoab", none for "mala"; with one
+    it is another, and every bias is of order dt. Snapshots are summed while the paths run and then forgotten.
 
     Parameters
     ----------
-    potential : Potential
+    potential : Potential or Diffusion
+        f; or the whole process, also one of `Diffusion.from_sde` (then theta, mobility, force are left out).
     theta : float
         Temperature, positive, in the units of f.
     x0 : array (ndim,) or (n_paths, ndim)
@@ -65,7 +68,8 @@ def sample(potential: Potential, theta: float, x0: ArrayLike, dt: float, n_steps
         Steps of each path, the burn-in included.
     n_paths : int, optional
         Number of paths; default one a row of `x0`, or 1000.
-    scheme : {"leimkuhler-matthews", "euler-maruyama", "heun", "mala", "baoab"}
+    scheme : {"leimkuhler-matthews", "euler-maruyama", "heun", "mala", "baoab"}, optional
+        Default "leimkuhler-matthews", and "euler-maruyama" where a drift or M(x) needs it.
     burn_in : int, optional
         Steps thrown away at the start of each path; default a fifth of `n_steps`. Rounded up to a multiple of
         `every`.
@@ -123,7 +127,12 @@ def sample(potential: Potential, theta: float, x0: ArrayLike, dt: float, n_steps
     ----------
     .. [1] B. Leimkuhler, C. Matthews, Appl. Math. Res. Express 2013, 34 (2013).
     """
-    if potential.is_time_dependent:
+    process, potential, theta, mobility = arguments_of(potential, theta, mobility, force)
+    needed(x0=x0, dt=dt, n_steps=n_steps)
+    if scheme is None:
+        has_place = process is not potential and not process.mobility.is_constant
+        scheme = "euler-maruyama" if has_place else "leimkuhler-matthews"
+    if potential.is_time_dependent or process is not potential and process.is_moving:
         raise ValueError("the potential depends on t and has no stationary average; use fpkit.simulate with "
                          "save_every.")
     if resume and checkpoint is None:
@@ -147,22 +156,22 @@ def sample(potential: Potential, theta: float, x0: ArrayLike, dt: float, n_steps
     plan = {"n_steps": checks.whole("n_steps", n_steps, 1), "burn_in": burn_in, "every": every}
     storage = {"checkpoint": checkpoint, "resume": resume,
                "seconds": checks.number("checkpoint_every", checkpoint_every, positive=True)}
-    stats, key, done = _one_run(potential, x0, settings, what, plan, storage, n_threads, executor, progress)
+    stats, key, done = _one_run(process, x0, settings, what, plan, storage, n_threads, executor, progress)
     if extrapolate and ORDER[scheme] and done >= n_steps:
-        stats = _with_coarser(stats, potential, x0, settings, what, key, n_threads, executor, progress)
+        stats = _with_coarser(stats, process, x0, settings, what, key, n_threads, executor, progress)
     if stats.status != "ok":
         warnings.warn(stats.status, ResolutionWarning, stacklevel=2)
     return stats
 
 
-def _one_run(potential, x0, settings, what, plan, storage, n_threads, executor, progress):
+def _one_run(process, x0, settings, what, plan, storage, n_threads, executor, progress):
     """(Statistics, key of the seed, steps made) at one time step."""
     n_steps, n_paths, dt = plan["n_steps"], settings["n_paths"], settings["dt"]
     every = max(1, min(10, n_steps // 64)) if plan["every"] is None else checks.whole("every", plan["every"],
                                                                                       1)
     burn_in = n_steps // 5 if plan["burn_in"] is None else checks.whole("burn_in", plan["burn_in"], 0)
-    ensemble = Ensemble(potential, x0=x0, n_threads=n_threads, **settings)
-    settings = {**settings, "seed": ensemble.seed}
+    ensemble = Ensemble(process, x0=x0, n_threads=n_threads, **settings)
+    settings, potential = {**settings, "seed": ensemble.seed}, ensemble.potential
     if ensemble.has_absorbing:
         raise ValueError("absorbing walls end the paths and leave no stationary average; use fpkit.simulate, "
                          "or reflecting walls.")
@@ -171,7 +180,7 @@ def _one_run(potential, x0, settings, what, plan, storage, n_threads, executor, 
     checkpoint, digest = storage["checkpoint"], None
     if checkpoint is not None:
         target(checkpoint)
-        digest, reason = _digest(potential, settings, x0, what)
+        digest, reason = _digest(process, settings, x0, what)
         found = _resumed(checkpoint, storage["resume"], digest, reason)
         if reason:
             warnings.warn(f"this run cannot be resumed later: {reason}", UserWarning, stacklevel=4)
@@ -198,11 +207,12 @@ def _one_run(potential, x0, settings, what, plan, storage, n_threads, executor, 
         done, end, accepted = ensemble.step, ensemble.x, ensemble.accepted
     else:
         error = None
-        done, end, accepted = shared(executor, potential, x0, {**settings, "precision": ensemble.precision},
+        done, end, accepted = shared(executor, process, x0, {**settings, "precision": ensemble.precision},
                                      tally,
                                      plan, n_threads, progress)
-    inputs = {"potential": potential.source, "theta": settings["theta"], "dt": dt, **plan, "n_paths": n_paths,
-              "scheme": settings["scheme"], "seed": ensemble.seed, "friction": settings["friction"],
+    inputs = {"potential": source_of(ensemble), "theta": settings["theta"], "dt": dt, **plan,
+              "n_paths": n_paths, "scheme": settings["scheme"], "seed": ensemble.seed,
+              "friction": settings["friction"],
               "walls": None if ensemble.walls is None else repr(ensemble.walls),
               "marginal": None if what["marginal"] is None else list(what["marginal"]),
               "x0": x0.tolist() if x0.ndim == 1 else f"{len(x0)} points"}
@@ -214,14 +224,14 @@ def _one_run(potential, x0, settings, what, plan, storage, n_threads, executor, 
     return _result(tally, inputs, acceptance, done, start, end, potential), ensemble.key, done
 
 
-def _with_coarser(fine, potential, x0, settings, what, key, n_threads, executor, progress):
+def _with_coarser(fine, process, x0, settings, what, key, n_threads, executor, progress):
     """The limit dt -> 0 of a run and of a second one at 2 dt, or the first with a sentence."""
     n_steps, burn_in, every = (fine.inputs[name] for name in ("n_steps", "burn_in", "every"))
     seed = int(np.random.SeedSequence([*np.atleast_1d(key), 2]).generate_state(1, np.uint64)[0])
     plan = {"n_steps": max(n_steps // 2, burn_in // 2 + 2 * every), "burn_in": burn_in // 2, "every": every}
     coarser = {**settings, "dt": 2 * settings["dt"], "seed": seed}
     try:
-        coarse, _, _ = _one_run(potential, x0, coarser, {**what, "histogram": None, "marginal": None}, plan,
+        coarse, _, _ = _one_run(process, x0, coarser, {**what, "histogram": None, "marginal": None}, plan,
                                 {"checkpoint": None, "seconds": 0.0}, n_threads, executor, progress)
     except KeyboardInterrupt as error:
         unknown = f"at 2 dt: {error}, so the error of dt is not known"
@@ -230,7 +240,8 @@ def _with_coarser(fine, potential, x0, settings, what, key, n_threads, executor,
         unknown = f"paths diverge at 2 dt = {2 * settings['dt']:g}, so the error of dt is not known; halve dt"
         return replace(fine, status=unknown if fine.status == "ok" else f"{fine.status}; {unknown}")
     has_mirrors = "reflecting" in (fine.inputs["walls"] or "")
-    return _extrapolated(fine, coarse, 1 if has_mirrors else ORDER[settings["scheme"]])
+    has_force = isinstance(process, Diffusion)              # the second order in dt is that of gradients
+    return _extrapolated(fine, coarse, 1 if has_mirrors or has_force else ORDER[settings["scheme"]])
 
 
 def _drive(ensemble, tally, plan, save, seconds_between, progress):
@@ -367,12 +378,12 @@ def _check_histogram(grid, marginal, ndim):
 
 # ---- resuming ----
 
-def _digest(potential, settings, x0, what):
+def _digest(process, settings, x0, what):
     """(hash of all that the bits depend on, except the length of the run; a sentence when there is none)."""
     grid = what["histogram"]
     cells = None if grid is None else [list(grid.edges), grid.periodic, grid.inside, what["marginal"]]
     try:
-        return content_of({**settings, "potential": potential, "x0": np.asarray(x0, float), "cells": cells,
+        return content_of({**settings, "potential": process, "x0": np.asarray(x0, float), "cells": cells,
                            "regions": what["regions"], "observables": what["observables"]}), ""
     except NotIdentified as reason:
         return UNKNOWN, (f"{reason}, so it cannot be known whether a checkpoint is of this run: {REMEDY}, or "

@@ -104,10 +104,10 @@ def _is_standard(futures):
 def work(common, start, paths, strands, n_paths, state, end):
     """Bring one part to the step `end`, in a worker: (state of the ensemble, state of the tally)."""
     _leave_signals_to_the_caller(end == common[4]["n_steps"])
-    potential, settings, what, marginal, plan, n_threads = common
-    ensemble = Ensemble(potential, x0=start, n_threads=n_threads, trajectories=paths,
+    process, settings, what, marginal, plan, n_threads = common
+    ensemble = Ensemble(process, x0=start, n_threads=n_threads, trajectories=paths,
                         **{**settings, "n_paths": len(paths)})
-    tally = Accumulators(potential, n_paths, *what, n_threads, strands=strands, marginal=marginal)
+    tally = Accumulators(ensemble.potential, n_paths, *what, n_threads, strands=strands, marginal=marginal)
     if state is not None:
         ensemble.restore(state[0])
         tally.restore(state[1])

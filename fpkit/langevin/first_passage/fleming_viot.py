@@ -11,9 +11,11 @@ from numpy.typing import ArrayLike
 
 from ...core import checks
 from ...core.grid import Grid
+from ...potentials.diffusion import Diffusion
 from ...potentials.potential import Potential
 from ...potentials.regions import Region
 from ..dynamics.ensemble import thread_count
+from ..dynamics.process import arguments_of, needed, source_of
 from ..dynamics.walls import Walls
 from ..runs import driving
 from .exit_run import divergence
@@ -63,13 +65,14 @@ class QuasiStationaryRate(PassageEstimate):
                 "probabilities": {str(k): v.to_dict() for k, v in self.probabilities.items()}}
 
 
-def fleming_viot(potential: Potential, theta: float, target: Region | Sequence | dict, x0: ArrayLike,
-                 dt: float,
+def fleming_viot(potential: Potential | Diffusion, theta: float | None = None,
+                 target: Region | Sequence | dict | None = None, x0: ArrayLike | None = None,
+                 dt: float | None = None,
                  n_walkers: int = 500, t: float | None = None, n_systems: int = 16,
                  burn_in: float | None = None,
                  seed: int | SeedSequence | None = 1, extrapolate: bool = False,
                  walls: Walls | Grid | Sequence | None = None, mobility=None, n_threads: int | None = None,
-                 progress: bool | None = None) -> QuasiStationaryRate:
+                 progress: bool | None = None, force=None) -> QuasiStationaryRate:
     """Principal Dirichlet eigenvalue of the diffusion killed at a target: the exit rate of the
     quasi-stationary distribution.
 
@@ -121,6 +124,8 @@ def fleming_viot(potential: Potential, theta: float, target: Region | Sequence |
     ----------
     .. [1] K. Burdzy, R. Holyst, P. March, Commun. Math. Phys. 214, 679 (2000).
     """
+    process, potential, theta, mobility = arguments_of(potential, theta, mobility, force)
+    needed(target=target, dt=dt)
     theta = constant("theta", theta, "the quasi-stationary rate needs one temperature")
     dt = constant("dt", dt, "the quasi-stationary rate needs one time step")
     n_walkers, n_systems = checks.whole("n_walkers", n_walkers, 2), checks.whole("n_systems", n_systems, 4)
@@ -138,11 +143,11 @@ def fleming_viot(potential: Potential, theta: float, target: Region | Sequence |
                          "Start outside.")
     plan = (targets, n_walkers, n_systems, t, burn_in, n_threads, progress)
     shared = dict(theta=theta, walls=walls, mobility=mobility)
-    probe = compiled_ensemble("fleming_viot", potential, x0, dt, seed, shared)
+    probe = compiled_ensemble("fleming_viot", process, x0, dt, seed, shared)
     first = _one_run(probe, *plan)
     if not extrapolate or not math.isfinite(first.value) or "Ctrl-C" in first.status:
         return first
-    second = _one_run(compiled_ensemble("fleming_viot", potential, x0, dt / 2, another(probe.key, 1), shared),
+    second = _one_run(compiled_ensemble("fleming_viot", process, x0, dt / 2, another(probe.key, 1), shared),
                       *plan)
     if "Ctrl-C" in second.status or not math.isfinite(second.value):
         return first.with_status(f"at dt = {dt:g}, not extrapolated; at dt/2: {second.status}")
@@ -168,7 +173,7 @@ def _one_run(e, targets, n_walkers, n_systems, t, burn_in, n_threads, progress):
     kills, hits = np.zeros((n_systems, N_BATCHES), np.int64), np.zeros((n_systems, MOST_EXITS), np.int64)
     places = np.zeros((n_systems, MOST_EXITS, d))
     step = step_of(dt, e.schedule.theta, e.mobility)
-    setting = (e.potential.block("gradient"), e.potential.p, step, e.table, targets.walls)
+    setting = (e.field.block("gradient"), e.field.p, step, e.table, targets.walls)
     counts = Counts(burn, length, kills, places, hits)
     done, n = 0, 64
     with driving.interruption() as is_pressed, driving.bar(burn + length, "Fleming-Viot", progress) as shown:
@@ -185,7 +190,7 @@ def _one_run(e, targets, n_walkers, n_systems, t, burn_in, n_threads, progress):
             n = 2 * max(1, int(n * min(max(driving.CHUNK_SECONDS / max(time.perf_counter() - started, 1e-6),
                                            0.25), 8.0)) // 2)
     counted = max(done - burn, 0)
-    inputs = {"potential": e.potential.source, "theta": e.schedule.theta, "dt": dt, "n_walkers": n_walkers,
+    inputs = {"potential": source_of(e), "theta": e.schedule.theta, "dt": dt, "n_walkers": n_walkers,
               "n_systems": n_systems, "t": t, "burn_in": burn * dt, "seed": e.seed,
               "target": [repr(r) for r in targets.regions]}
     note = "" if done == burn + length else f"stopped by Ctrl-C after {done} of {burn + length} steps"
