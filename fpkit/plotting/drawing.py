@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from . import landscape_rates as more
 from .animation import ANIMATED, FRAMES_PER_SECOND, is_animation, save_animation
+from .full_space import solutions_figure, well_figure
 from .landscape_rates import comparison_figure
 from .landscapes import density_figure, landscape_figure, surface_figure, surfaces_figure
 from .learning import DRAWN as OF_LEARNING
@@ -205,7 +206,8 @@ def comparison(both):
 DRAWN = {"Field": field, "Evolution": evolution, "Potential": potential, "Paths": run, "Statistics": sampled,
          "RatesTable": arrhenius_figure, "TransitionPicture": transition_figure,
          "LandscapeReport": landscape_figure, "Landscape": surface_figure,
-         "LandscapeComparison": comparison, **OF_LEARNING}
+         "LandscapeComparison": comparison, "WellFreeEnergy": well_figure,
+         "SolutionComparison": solutions_figure, **OF_LEARNING}
 
 
 def plot(result: Any, path: str | os.PathLike[str] | None = None, **options: Any) -> Figure:
@@ -215,7 +217,8 @@ def plot(result: Any, path: str | os.PathLike[str] | None = None, **options: Any
     ----------
     result : object
         A Potential, Field, Evolution, Paths (of `simulate`), Statistics (of `sample`), RatesTable,
-        TransitionPicture, Landscape, LandscapeReport, TrainingRun, Sweep, PassageTable or SgldRun.
+        TransitionPicture, Landscape, LandscapeReport, WellFreeEnergy, SolutionComparison, TrainingRun,
+        Sweep, PassageTable or SgldRun.
     path : str or path, optional
         Where to save it: a picture (.png, .svg, .pdf), or an animation (.gif; .mp4 where ffmpeg is
         installed) of an Evolution or of Paths that were saved.

@@ -329,6 +329,11 @@ class LandscapeReport(Tabular):
         """Gibbs probability of each well, (n_theta, n_wells)."""
         return self.thermodynamics.occupation
 
+    def free_energies(self, theta: float) -> np.ndarray:
+        """Free energy of each well of the plane at any temperature, in units of the loss, (n_wells,)."""
+        found = thermodynamics(self.landscape, self.wells, self.basins, [theta], with_means=False)
+        return found.free_energy[0]
+
     @property
     def flags(self) -> tuple[str, ...]:
         """Names of the caveats that apply."""
