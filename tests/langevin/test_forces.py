@@ -68,11 +68,12 @@ def test_no_force_changes_no_bit():
 
 
 def test_tilted_ring_has_the_velocity_of_stratonovich():
-    V, theta, F, n, t = fp.Potential("cos(x)"), 0.5, 0.8, 3000, 60.0
+    V, theta, F, n, t = fp.Potential("cos(x)"), 0.5, 0.8, 3000, 40.0
     ring = fp.Grid([(0, 2 * np.pi)], shape=40, periodic=True)
     exact = fp.FokkerPlanck(V, theta, ring).velocity(force=F)
-    run = fp.simulate(V, theta, [1.0], 0.01, 6000, n, walls=ring, force=str(F), seed=3)
-    travelled = run.x[:, 0] - 1.0 + 2 * np.pi * run.winding[:, 0]
+    begun = fp.simulate(V, theta, [1.0], 0.01, 2000, n, walls=ring, force=str(F), seed=3)
+    run = fp.simulate(V, theta, begun.x, 0.01, 4000, n, walls=ring, force=str(F), seed=4)
+    travelled = run.unwrapped[:, 0] - begun.x[:, 0]
     error = travelled.std() / np.sqrt(n) / t
     assert abs(travelled.mean() / t - exact) < 4 * error + 0.01 * exact
     assert error < 0.05 * exact
@@ -107,7 +108,7 @@ def test_multiplicative_noise_has_the_stationary_law_of_its_convention(conventio
                   observables={"square": lambda x: x[:, 0] ** 2}, extrapolate=True)
     exact = p @ x ** 2
     assert abs(S.observables["square"] - exact) < S.observables["square"].error
-    assert S.observables["square"].error < 0.06 * exact
+    assert S.observables["square"].error < 0.1 * exact
 
 
 def test_full_matrices_that_turn_with_the_place_run_compiled_as_in_numpy():
@@ -199,8 +200,8 @@ def test_level_set_rotations_keep_the_gibbs_law():
 
 def test_a_checkpoint_knows_its_force(tmp_path):
     V, path = fp.Potential("x**2/2 + y**2/2"), tmp_path / "run.h5"
-    rest = dict(theta=0.3, x0=[0.0, 0.0], dt=0.02, n_steps=400, n_paths=50)
-    whole = fp.sample(V, **rest, force="(y, -x)")
+    rest = dict(theta=0.3, x0=[0.0, 0.0], dt=0.02, n_steps=400, n_paths=50, every=5)
+    whole = fp.sample(V, **rest, burn_in=80, force="(y, -x)")
     fp.sample(V, **{**rest, "n_steps": 200}, burn_in=80, force="(y, -x)", checkpoint=path)
     more = fp.sample(V, **rest, burn_in=80, force="(y, -x)", checkpoint=path, resume=True)
     assert abs(more.energy - whole.energy) < 1e-12
