@@ -29,6 +29,7 @@ VELOCITY_CELLS = 128
 MOST_MODES = 512
 STILL = 1e-5                    # relative change of the gap from half the modes, or fewer functions of x
 LEAST_AGREEMENT = 0.01          # of two sizes of the second basis, for it to be taken at all
+LEAST_CONDUCTANCE = 1e-260      # below it chains are lifted into the range of floats
 TINY = 1e-6                     # of the friction: below it gaps come from resistances, without cancellation
 SPECTRAL_SIZES = (49, 73, 109)             # odd: real Fourier modes come in pairs
 MOST_UNKNOWNS = 30_000
@@ -253,6 +254,10 @@ class KleinKramers:
             grids.append(grids[-1].coarsened())
         pairs = [staggered(self.overdamped if g is self.grid else self.overdamped.on(g)).pair for g in grids]
         bounds = grids[0].bounds[0]
+        if pairs[0].conductance.min() < LEAST_CONDUCTANCE:
+            return Estimate(np.nan, np.nan, "staggered Hermite ladder", inputs=self._inputs,
+                            status="the barrier is hundreds of theta high, where the rates leave the range of "
+                                   "floats; raise theta")
         modes, change = self._still(pairs[min(1, len(pairs) - 1)], self.modes)
         value, error, w = self._staggered_gap(pairs, modes)
         method, error = "staggered Hermite ladder", error + 3 * change

@@ -72,7 +72,8 @@ def slow_gap(pair, friction, modes):
     right = np.cumsum(m[::-1])[::-1][1:]
     middle = np.minimum.outer(np.arange(left.size), np.arange(left.size))
     other = np.maximum.outer(np.arange(left.size), np.arange(left.size))
-    W = left[middle] * right[other] / np.sqrt(np.outer(pair.conductance, pair.conductance)) / m.sum()
+    resistance = 1 / np.sqrt(pair.conductance)                   # up to 1e145: one factor at a time
+    W = left[middle] / m.sum() * resistance * (right[other] * resistance[:, None])
     up = pair.up.toarray() if sparse.issparse(pair.up) else pair.up
     down = pair.down.toarray() if sparse.issparse(pair.down) else pair.down
     rate = 0.0

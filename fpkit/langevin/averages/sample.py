@@ -129,19 +129,11 @@ def sample(potential: Potential | Diffusion, theta: float | None = None, x0: Arr
     """
     process, potential, theta, mobility = arguments_of(potential, theta, mobility, force)
     needed(x0=x0, dt=dt, n_steps=n_steps)
-    if scheme is None:
-        has_place = process is not potential and not process.mobility.is_constant
-        scheme = "euler-maruyama" if has_place else "leimkuhler-matthews"
+    scheme = _scheme_for(process) if scheme is None else scheme
     if potential.is_time_dependent or process is not potential and process.is_moving:
         raise ValueError("the potential depends on t and has no stationary average; use fpkit.simulate with "
                          "save_every.")
-    if resume and checkpoint is None:
-        raise ValueError("resume=True needs checkpoint=, the file to go on from.")
-    if executor is not None and checkpoint is not None:
-        raise ValueError("a run shared by an executor keeps no checkpoint; leave out one of the two.")
-    if checkpoint is not None and seed is None:
-        raise ValueError("a run with a checkpoint needs a seed that a later call can repeat; pass a whole "
-                         "number.")
+    _check_storage(checkpoint, resume, executor, seed)
     x0 = checks.points("x0", np.atleast_1d(x0), potential.ndim)
     if n_paths is None:
         n_paths = len(x0) if x0.ndim == 2 else 1000
@@ -162,6 +154,23 @@ def sample(potential: Potential | Diffusion, theta: float | None = None, x0: Arr
     if stats.status != "ok":
         warnings.warn(stats.status, ResolutionWarning, stacklevel=2)
     return stats
+
+
+def _check_storage(checkpoint, resume, executor, seed):
+    """Refuse what no checkpoint can do."""
+    if resume and checkpoint is None:
+        raise ValueError("resume=True needs checkpoint=, the file to go on from.")
+    if executor is not None and checkpoint is not None:
+        raise ValueError("a run shared by an executor keeps no checkpoint; leave out one of the two.")
+    if checkpoint is not None and seed is None:
+        raise ValueError("a run with a checkpoint needs a seed that a later call can repeat; pass a whole "
+                         "number.")
+
+
+def _scheme_for(process):
+    """The scheme when none was asked for."""
+    has_place = isinstance(process, Diffusion) and not process.mobility.is_constant
+    return "euler-maruyama" if has_place else "leimkuhler-matthews"
 
 
 def _one_run(process, x0, settings, what, plan, storage, n_threads, executor, progress):

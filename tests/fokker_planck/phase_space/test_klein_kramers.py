@@ -140,9 +140,11 @@ def test_tiny_gaps_keep_their_digits():
         kramers = 2 * (np.sqrt(1 + 4) - 1) / 2 * np.sqrt(8) / (2 * np.pi) * np.exp(-1 / theta)
         assert abs(gap / kramers - 1) < 2 * theta + gap.error / gap
         assert gap.error < 0.05 * gap
-    pair = staggered(fp.FokkerPlanck(V, 0.0015, fp.Grid([(-1.5, 1.5)], shape=400))).pair
-    slow = slow_gap(pair, 2.0, 16)                             # 1e-290
-    assert abs(np.log(slow) - np.log(2 * (np.sqrt(5) - 1) / 2 * np.sqrt(8) / (2 * np.pi)) + 1 / 0.0015) < 0.2
+    pair = staggered(fp.FokkerPlanck(V, 0.002, fp.Grid([(-1.5, 1.5)], shape=300))).pair
+    slow = slow_gap(pair, 2.0, 16)                             # 1e-217
+    assert abs(np.log(slow) - np.log(2 * (np.sqrt(5) - 1) / 2 * np.sqrt(8) / (2 * np.pi)) + 1 / 0.002) < 0.2
+    lost = fp.KleinKramers(V, 0.0015, 2.0, grid).gap()
+    assert np.isnan(lost.value) and "raise theta" in lost.status
 
 
 def test_half_space_problem_gives_the_length_of_milne():
