@@ -256,7 +256,7 @@ class KleinKramers:
         bounds = grids[0].bounds[0]
         if pairs[0].conductance.min() < LEAST_CONDUCTANCE:
             return Estimate(np.nan, np.nan, "staggered Hermite ladder", inputs=self._inputs,
-                            status="the barrier is hundreds of theta high, where the rates leave the range of "
+                            status="the barrier is hundreds of theta high, where rates leave the range of "
                                    "floats; raise theta")
         modes, change = self._still(pairs[min(1, len(pairs) - 1)], self.modes)
         value, error, w = self._staggered_gap(pairs, modes)
