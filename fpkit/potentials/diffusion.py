@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..core import checks
+from ..core.calls import understood
 from .force import Rotation, force_of, n_coordinates
 from .mobility import ConstantMobility, mobility_of
 from .potential import Potential
@@ -323,6 +324,9 @@ def _probed_ndim(function):
             continue
         return ndim
     raise ValueError("ndim must be given: the drift does not tell how many coordinates there are.")
+
+
+Diffusion.__init__ = understood(Diffusion.__init__)        # type: ignore[method-assign]
 
 
 class _Downhill:

@@ -43,8 +43,8 @@ def reactivities(given, targets):
 class PartialExitRun(WholeExitRun):
     """`WholeExitRun` with reactivities (n_targets,) of the targets, in length per time."""
 
-    def __init__(self, ensemble, targets, n_paths, max_steps, kappa):
-        super().__init__(ensemble, targets, n_paths, max_steps)
+    def __init__(self, ensemble, targets, n_paths, max_steps, kappa, span=None):
+        super().__init__(ensemble, targets, n_paths, max_steps, span)
         self.kappa = kappa
 
     def _distances(self, X):

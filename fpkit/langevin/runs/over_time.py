@@ -8,7 +8,7 @@ from scipy.special import stdtrit
 from ...core import checks
 from ...core.grid import Grid
 from ...core.results import Field
-from ...core.series import Series
+from ...core.views.series import Series
 
 LEVEL = 0.99865                     # one side of 99.73 %
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from ...core.grid import Grid
-from ...core.pictures import curves
 from ...core.results import Field
-from ...core.series import Series
-from ...core.tables import Tabular, coordinate_names
+from ...core.views.pictures import curves
+from ...core.views.series import Series
+from ...core.views.tables import Tabular, coordinate_names
 from ...potentials.regions import Region
 from . import over_time
 

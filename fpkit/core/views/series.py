@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from ..results import Estimate, with_error
 from .pictures import curves
-from .results import Estimate, with_error
 from .tables import Tabular
 
 
