@@ -66,7 +66,7 @@ def sample(potential: Potential | Diffusion, theta: float | None = None, x0: Arr
     n_paths : int, optional
         Number of paths; default one a row of `x0`, or 1000.
     scheme : {"leimkuhler-matthews", "euler-maruyama", "heun", "mala", "baoab"}, optional
-        Default "leimkuhler-matthews", and "euler-maruyama" where a drift or M(x) needs it.
+        Default "leimkuhler-matthews", or "euler-maruyama" where a drift or M(x) needs it.
     burn_in : int, optional
         Steps thrown away at the start of each path; default a fifth of `n_steps`. Rounded up to a multiple of
         `every`.
@@ -127,18 +127,16 @@ def sample(potential: Potential | Diffusion, theta: float | None = None, x0: Arr
     """
     process, potential, theta, mobility = arguments_of(potential, theta, mobility, force)
     needed(x0=x0, dt=dt, n_steps=n_steps)
-    scheme = _scheme_for(process) if scheme is None else scheme
+    scheme = scheme or _scheme_for(process)
     if potential.is_time_dependent or process is not potential and process.is_moving:
         raise ValueError("the potential depends on t and has no stationary average; use fpkit.simulate with "
                          "save_every.")
     x0 = checks.points("x0", np.atleast_1d(x0), potential.ndim)
-    if n_paths is None:
-        n_paths = len(x0) if x0.ndim == 2 else 1000
+    n_paths = (len(x0) if x0.ndim == 2 else 1000) if n_paths is None else n_paths
     settings = {"theta": _temperature(theta), "dt": _time_step(dt),
                 "scheme": checks.choice("scheme", scheme, SCHEMES),
                 "n_paths": checks.whole("n_paths", n_paths, 1), "seed": seed, "walls": walls,
-                "mobility": mobility,
-                "friction": friction, "precision": precision, "noise": noise}
+                "mobility": mobility, "friction": friction, "precision": precision, "noise": noise}
     what = {"histogram": histogram, "regions": check_regions(regions, potential.ndim),
             "observables": check_observables(observables),
             "marginal": _check_histogram(histogram, marginal, potential.ndim)}
@@ -151,8 +149,7 @@ def sample(potential: Potential | Diffusion, theta: float | None = None, x0: Arr
     if extrapolate and ORDER[scheme] and done >= n_steps:
         if checkpoint is not None:                          # the second run has a file of its own
             storage = (f"{os.fspath(checkpoint)}.2dt", checkpoint_every, None if resume else resume)
-        stats = _with_coarser(stats, process, x0, settings, what, key, storage, n_threads, executor,
-                              progress)
+        stats = _with_coarser(stats, process, x0, settings, what, key, storage, n_threads, executor, progress)
     if stats.status != "ok":
         warned(stats.status, ResolutionWarning)
     return stats

@@ -23,7 +23,8 @@ def shared(executor, ensemble, tally, x0, settings, plan, store, save, progress)
     firsts = tally.groups[tally.strands][cuts]
     settings = {k: v for k, v in settings.items() if k != "n_paths"} | {"precision": ensemble.precision}
     common = (ensemble.process or ensemble.potential, settings,
-              (tally.shifts[:-1], tally.grid, tally.regions, tally.observables), tally.marginal, plan, ensemble.n_threads or 1, tally.n_paths)
+              (tally.shifts[:-1], tally.grid, tally.regions, tally.observables), tally.marginal,
+              plan, ensemble.n_threads or 1, tally.n_paths)
     parts = [(x0 if x0.ndim == 1 else x0[a:b], np.arange(a, b), (int(first), int(last)))
              for a, b, first, last in zip(firsts, firsts[1:], cuts, cuts[1:])]
     states = [None] * len(parts)

@@ -135,10 +135,7 @@ def exit_time(potential: Potential | Diffusion, theta: float | None = None, x0: 
         raise ValueError("the potential depends on t; exit_time needs a potential that does not, hold t "
                          "fixed with with_params.")
     targets = Targets(target, potential.ndim)
-    kappa = None if reactivity is None else reactivities(reactivity, targets)
-    if kappa is not None and (scheme != "euler-maruyama" or not targets.has_distance):
-        raise ValueError('reactivity needs scheme "euler-maruyama" and targets with a distance (balls, '
-                         'half-spaces, boxes and their combinations).')
+    kappa = reactivities(reactivity, targets, scheme)
     max_steps = 0 if t_max is None else 2 * math.ceil(checks.number("t_max", t_max, positive=True) / (2 * dt))
     settings = dict(theta=theta, x0=x0, scheme=scheme, walls=walls, mobility=mobility, friction=friction,
                     n_threads=n_threads)

@@ -21,8 +21,14 @@ from .target_kernels import SLOPE
 SEEN = 40.0                      # exponents: exp(-SEEN) that a bridge goes so far is nothing
 
 
-def reactivities(given, targets):
-    """One reactivity (n_targets,) for each target, infinite where it absorbs at first contact."""
+def reactivities(given, targets, scheme):
+    """One reactivity (n_targets,) for each target, infinite where it absorbs at first contact; None for
+    none."""
+    if given is None:
+        return None
+    if scheme != "euler-maruyama" or not targets.has_distance:
+        raise ValueError('reactivity needs scheme "euler-maruyama" and targets with a distance (balls, '
+                         'half-spaces, boxes and their combinations).')
     names = list(targets.names) if targets.names is not None else list(range(len(targets.regions)))
     if isinstance(given, dict):
         if set(given) != set(names):
