@@ -142,8 +142,7 @@ def sample(potential: Potential | Diffusion, theta: float | None = None, x0: Arr
             "marginal": _check_histogram(histogram, marginal, potential.ndim)}
     plan = {"n_steps": checks.whole("n_steps", n_steps, 1), "burn_in": burn_in, "every": every}
     if checkpoint is not None and seed is None:
-        raise ValueError("a run with a checkpoint needs a seed that a later call can repeat; pass a whole "
-                         "number.")
+        raise ValueError("a run with a checkpoint needs a seed that a later call can repeat, a whole number.")
     storage = (checkpoint, checks.number("checkpoint_every", checkpoint_every, positive=True), resume)
     stats, key, done = _one_run(process, x0, settings, what, plan, storage, n_threads, executor, progress)
     if extrapolate and ORDER[scheme] and done >= n_steps:
