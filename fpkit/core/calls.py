@@ -15,6 +15,7 @@ from . import checks
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TEMPERATURES = ("kT", "kBT", "kbT", "k_BT", "temperature", "T")
 DIFFUSIONS, NOISES, DAMPINGS = ("D", "diffusion", "diffusivity"), ("sigma", "noise_amplitude"), ("gamma",)
@@ -82,6 +83,14 @@ def understood(function: Callable[P, R]) -> Callable[P, R]:
             result.inputs["units"] = {k: str(u) for k, u in units.items()}
         return result
     return call
+
+
+def understanding(cls: type[T]) -> type[T]:
+    """A class whose public methods, and whose making, are `understood`."""
+    for name, method in list(vars(cls).items()):
+        if inspect.isfunction(method) and (name == "__init__" or not name.startswith("_")):
+            setattr(cls, name, understood(method))
+    return cls
 
 
 def _unknown(name, word, names):

@@ -94,6 +94,8 @@ def finished(executor: Any, work: Callable, jobs: Iterable[tuple], common: tuple
                 if task is None:
                     break
                 open_jobs[pool.submit(task[1])] = task
+            if is_pressed():                 # what has not begun will not begin
+                open_jobs = {future: task for future, task in open_jobs.items() if not future.cancel()}
             if not open_jobs:
                 return
             for future in _done(open_jobs):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..core import checks
-from ..core.calls import understood
+from ..core.calls import understanding
 from ..core.grid import Grid
 from ..core.results import Estimate, Field
 from ..potentials.diffusion import Diffusion
@@ -41,6 +41,7 @@ REMEMBERED = 12                        # answers and grids that a diffusion keep
 THETA_HINT = "The noise-free limit is `fpkit.gradient_flow`."
 
 
+@understanding
 class FokkerPlanck:
     """The diffusion du/dt = theta div[M exp(-beta f) grad(u exp(beta f))], beta = 1/theta, on a grid.
 
@@ -115,7 +116,6 @@ class FokkerPlanck:
     _whole: FokkerPlanck | None = None
     nodes_are_cells = False  # cell averages are read from node values (see `ReversibleChain`)
 
-    @understood
     def __init__(self, potential: Potential | Diffusion,
                  theta: float | Callable[[float], float] | None = None, grid: Grid | None = None,
                  mobility: ArrayLike | Callable | None = None, scheme: str = "recommended",

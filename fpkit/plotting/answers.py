@@ -18,8 +18,9 @@ def spectrum_figure(result):
     axes, *others = row[0]
     k = np.arange(len(result))
     shown = np.isfinite(result.log10)
-    known = result.eigenvalues > 0
-    relative = np.where(known, result.errors / np.where(known, result.eigenvalues, 1), 0.0)
+    size = np.abs(result.eigenvalues)                    # complex ones by their modulus
+    known = size > 0
+    relative = np.where(known, result.errors / np.where(known, size, 1), 0.0)
     # logarithms, since the gap of deep wells leaves the range of floats
     low = np.log10(np.maximum(1 - relative[shown], 1e-3))
     axes.errorbar(k[shown], result.log10[shown], yerr=[-low, np.log10(1 + relative[shown])], linestyle="none",
@@ -29,13 +30,13 @@ def spectrum_figure(result):
     if grid.ndim == 1:
         for i, m in enumerate(modes):
             style = line_style(i) | {"marker": ""}
-            others[0].plot(grid.centres[0], result.eigenfunctions[m], label=f"k = {m}", **style)
+            others[0].plot(grid.centres[0], np.real(result.eigenfunctions[m]), label=f"k = {m}", **style)
         others[0].set(xlabel="x", ylabel="eigenfunction", title="Slowest modes")
         if modes:
             others[0].legend()
         return made
     for m, axes in zip(modes, others):
-        values = result.eigenfunctions[m]
+        values = np.real(result.eigenfunctions[m])
         if grid.ndim == 3:                           # the middle slice
             values = values[..., grid.shape[2] // 2]
         top = np.nanmax(np.abs(values))

@@ -60,7 +60,8 @@ class StationaryState(Tabular):
     log_density : Field
         log of the density at the cell centres, also where it underflows; errors are absolute.
     quasi_potential : Field
-        -theta log(p/max p) at the centres: tends to the quasi-potential of Freidlin and Wentzell as theta
+        -theta log(p/max p) at the centres, with theta = D for an equation with one constant D (1 for others):
+        tends to the quasi-potential of Freidlin and Wentzell as theta
         tends to 0, with a part of order theta log theta; the slope in 1/theta of two temperatures has none.
     current : Currents
         Flow through the faces, and as a vector field; `current_error` bounds each flow.
@@ -270,7 +271,9 @@ def stationary_state(diffusion) -> StationaryState:
         flow, flow_error, ep, velocity = _around(D, base)
     edges = np.stack([base.chain.ids[c] for c in (base.chain.I, base.chain.J)], axis=1)
     current = SmoothCurrents(grid, edges, flow, np.zeros(grid.shape))
-    theta = process.theta
+    M, theta = process.mobility, process.theta
+    if process.equation is not None and M.is_constant and not M.is_full and np.ptp(M.diagonal) == 0:
+        theta = float(M.diagonal[0])
     quasi = Field(theta * (np.nanmax(log) - log), grid, "quasi-potential", theta * 2 * error, "", D._inputs)
     if not exact:
         _warn_if_coarse(D, base)
@@ -297,7 +300,9 @@ def _at_rest(D):
         verdict = Verdict(False, "in one dimension the force has a potential, and the density is exp(-(f - "
                                  "int F)/theta)/Z: detailed balance holds, with f - int F in the place of f")
     zero = lambda method: Estimate(0.0, 0.0, method, inputs=D._inputs)
-    theta = twin._frozen_theta
+    M, theta = twin._mobility, twin._frozen_theta
+    if D.process.equation is not None and M.is_constant and not M.is_full:
+        theta = float(M.diagonal[0])
     return StationaryState(
         density, Field(log, grid, "log of the stationary density", error, "", D._inputs),
         Field(theta * (np.nanmax(log) - log), grid, "quasi-potential", 2 * theta * error, "", D._inputs),
@@ -530,6 +535,8 @@ def _warn_if_coarse(D, base):
     peclet = np.abs(process.advection(x)) * grid.h / (process.theta * M.at(x) if not M.is_constant
                                                       else np.maximum(process.theta * M.diagonal, 1e-300))
     mean = base.p @ peclet
+    if M.is_constant:
+        mean = np.where(M.diagonal > 0, mean, 0.0)              # upwind there, and of order 1
     if mean.max() > COARSE:
         axis = int(np.argmax(mean))
         warnings.warn(f"where the density lives it changes by {mean[axis]:.2g} e-foldings from cell to cell "

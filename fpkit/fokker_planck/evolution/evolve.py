@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...core import checks
-from ...core.calls import warned
+from ...core.calls import understood, warned
 from ...core.progress import bar, is_shown
 from ...core.results import ResolutionWarning
 from .assembly import space_order
@@ -32,6 +32,7 @@ SHORE = 20.0  # beta (f - f0) up to which a cell beside the density is no wall o
 LIVING = 4.0  # beta (f - f0) up to which most of the density lives (exp(-4) = 0.02)
 
 
+@understood
 def evolve(diffusion: ReversibleChain, u0: Any, times: ArrayLike, tol: float | None = None,
            positive: bool = False, n_steps: int | None = None, order: int = 4,
            progress: bool | None = None) -> Evolution:
