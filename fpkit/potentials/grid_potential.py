@@ -162,7 +162,8 @@ def _resampled(axis, values, k):
     span, most = axis[-1] - axis[0], FINER[values.ndim] * axis.size
     n = int(min(np.ceil(span / np.diff(axis).min() * (1 - UNIFORM)) + 1, most))
     uniform = np.linspace(axis[0], axis[-1], n)
-    from scipy.interpolate import CubicSpline
+    from scipy.interpolate import CubicSpline  # a tenth of a second that most calls do not need
+
     return uniform, CubicSpline(axis, values, axis=k)(uniform)
 
 
