@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import interpolate
 
 from ..core import checks
 from ..core.calls import understood
@@ -163,7 +162,9 @@ def _resampled(axis, values, k):
     span, most = axis[-1] - axis[0], FINER[values.ndim] * axis.size
     n = int(min(np.ceil(span / np.diff(axis).min() * (1 - UNIFORM)) + 1, most))
     uniform = np.linspace(axis[0], axis[-1], n)
-    return uniform, interpolate.CubicSpline(axis, values, axis=k)(uniform)
+    from scipy.interpolate import CubicSpline  # a tenth of a second that most calls do not need
+
+    return uniform, CubicSpline(axis, values, axis=k)(uniform)
 
 
 def is_interpolant(a: object) -> bool:

@@ -35,9 +35,10 @@ def check(diffusion) -> None:
     if D.scheme != "recommended":
         raise ValueError(f"scheme {D.scheme!r} is one of a reversible chain; a driven process has its own: "
                          "leave `scheme` out.")
-    if D._mobility.is_constant and D._mobility.is_degenerate:
-        raise ValueError("the diffusion matrix has directions without noise, for which the grid has no "
-                         "scheme; use paths (fpkit.simulate).")
+    M = D._mobility
+    if M.is_constant and M.is_degenerate and (M.is_full or D.grid.ndim == 1):
+        raise ValueError("the diffusion matrix has directions without noise that are not axes of a grid with "
+                         "others; use paths (fpkit.simulate).")
 
 
 def checked_reactivity(reactivity, region):

@@ -535,6 +535,8 @@ def _warn_if_coarse(D, base):
     peclet = np.abs(process.advection(x)) * grid.h / (process.theta * M.at(x) if not M.is_constant
                                                       else np.maximum(process.theta * M.diagonal, 1e-300))
     mean = base.p @ peclet
+    if M.is_constant:
+        mean = np.where(M.diagonal > 0, mean, 0.0)              # upwind there, and of order 1
     if mean.max() > COARSE:
         axis = int(np.argmax(mean))
         warnings.warn(f"where the density lives it changes by {mean[axis]:.2g} e-foldings from cell to cell "

@@ -10,8 +10,7 @@ from ...core.results import ResolutionWarning
 from ..discretisation.absorbing_boundary import LEAST_FRACTION, check_selection
 from ..discretisation.edge_integrals import log_mean_resistance
 from ..discretisation.tensor_stencil import neighbours, selling
-from ..gibbs.quadrature import gauss
-from .rates import Cuts, Edges, extra_drift, line_integrals
+from .rates import Cuts, Edges, extra_drift, line_integrals, upwind
 
 LONG = 10.0                                 # ratio of the axes of D from which axis fluxes are of low order
 SMALL = 1e-13
@@ -31,12 +30,7 @@ def tensor_rates(process, space):
         parts.append(Edges(e.a[thick], e.b[thick], scale, scale + found.end))
         thin = e.part(~thick)
         if thin.a.size and extra_drift(process, thin.start.T[:1]) is not None:
-            x, w = gauss(4)
-            v = sum(wk * extra_drift(process, (thin.start + xk * thin.step).T)[:, axis]
-                    for xk, wk in zip(x, w))
-            with np.errstate(divide="ignore"):
-                parts.append(Edges(thin.a, thin.b, np.log(np.maximum(v, 0.0) / h),
-                                   np.log(np.maximum(-v, 0.0) / h)))
+            parts.append(upwind(process, thin, axis, np.log(space.grid.volumes.ravel())))
     return Edges(*(np.concatenate(part) for part in zip(*parts)))
 
 
