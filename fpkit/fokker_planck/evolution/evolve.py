@@ -10,7 +10,9 @@ import numpy as np
 from ...core import checks
 from ...core.results import ResolutionWarning
 from .assembly import space_order
-from .grid_error import STEEPEST, convergence_of, is_narrow, observed_error, regridded, wall_errors
+from .exact_line import exact_line, is_rough
+from .grid_error import (STEEPEST, convergence_of, is_narrow, observed_error, regridded, walk_error,
+                         wall_errors)
 from .initial import kind_of, node_start
 from .problem import Problem
 from .result import Evolution
@@ -130,7 +132,7 @@ def evolve(diffusion: ReversibleChain, u0: Any, times: ArrayLike, tol: float | N
 class _Run:
     """One start carried through all times on one grid."""
 
-    def __init__(self, problem, kind, options, reads_start=True, is_second=False):
+    def __init__(self, problem, kind, options, reads_start=True, first=None):
         tol, positive, n_steps, order = options
         self.problem, self.kind, self.options, self.n_steps, self.tol = problem, kind, options, n_steps, tol
         self.status = "ok"
@@ -142,20 +144,37 @@ class _Run:
             lines = problem.lines(order)
             self.stepper = StepControl(lines, tol, positive)
         self.reading = problem.reading(lines, 0.0)
-        has_poles = False
-        if lines.is_split and not problem.is_moving and not problem.is_foreign and lines.take_cell_masses(
-                self.reading.jump):
-            self.reading = problem.reading(lines, 0.0, (self.reading.n_parts, self.reading.part))
-            has_poles = True
+        self.is_exact, self.has_poles = False, False
+        if problem.is_split and not problem.is_moving and not problem.is_foreign:
+            lines = self._rough(lines, positive, first)
         self.p, self.start = node_start(*kind, lines, self.reading, positive)
         self.lines = lines
         self.masses = self.reading.part_masses(self.p)
         if self.start is None:
             # read properly only when time 0 is asked for; else the node masses say what the start was
             self.start = self.reading.probabilities(self.p, self.masses)[0] if reads_start else self.p.copy()
-        self.has_poles = has_poles
-        if not is_second:
+        if first is None:
             warn_if_coarse(lines)
+
+    def _rough(self, lines, positive, first):
+        """The lines that a rough potential needs, on coarser grids the same as on the first one."""
+        problem, reading = self.problem, self.reading
+        if first is None:
+            p = node_start(*self.kind, lines, reading, positive)[0]
+            self.is_exact = is_rough(lines, p, reading.jump, problem)
+        else:
+            self.is_exact = first.is_exact
+        if self.is_exact:
+            exact = exact_line(problem.diffusion)
+            if exact is not None:
+                self.stepper = StepControl(exact, self.tol, positive)
+                self.reading = problem.reading(exact, 0.0, (reading.n_parts, reading.part))
+                return exact
+            self.is_exact = False
+        if lines.take_cell_masses(reading.jump):
+            self.reading = problem.reading(lines, 0.0, (reading.n_parts, reading.part))
+            self.has_poles = True
+        return lines
 
     def go(self, times, bar):
         s, p = 0.0, self.p
@@ -258,7 +277,7 @@ def _space_error(problem, kind, times, run):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 problem = problem.on(coarse)
-                second = _Run(problem, kind, run.options, times[0] == 0, is_second=True)
+                second = _Run(problem, kind, run.options, times[0] == 0, first=run)
                 second.go(times, lambda x: None)
         except ValueError:                  # e.g. the start lies in a cell that the coarse mask removes
             break
@@ -270,8 +289,8 @@ def _space_error(problem, kind, times, run):
         fine = coarse, second.P
     if not differences:
         return np.full(times.size, np.nan)
-    return np.minimum(observed_error(differences, convergence_of(run), is_narrow(run, times)) + run.beside
-                      + wall_errors(run), 2.0)
+    seen = observed_error(differences, convergence_of(run), is_narrow(run, times))
+    return np.minimum(np.maximum(seen, walk_error(run, times)) + run.beside + wall_errors(run), 2.0)
 
 
 def warn_if_coarse(lines):
