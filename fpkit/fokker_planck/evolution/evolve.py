@@ -11,7 +11,7 @@ from ...core import checks
 from ...core.results import ResolutionWarning
 from .assembly import space_order
 from .exact_line import exact_line, is_rough
-from .grid_error import (STEEPEST, convergence_of, is_narrow, observed_error, regridded, walk_error,
+from .grid_error import (SAFETY, STEEPEST, convergence_of, is_narrow, observed_error, regridded, walk_error,
                          wall_errors)
 from .initial import kind_of, node_start
 from .problem import Problem
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .chain_operator import ReversibleChain
 
 LEAST_CELLS = 8                            # of an axis whose grid is halved to see the error
+MOST_FINER = 20_000                        # cells of a finer grid, where halving shows nothing
 # log of the nodes' sum of exp(-beta f) over its integral, from which nothing is known
 UNRESOLVED = np.log(2.0)
 LOST = 1.0  # a space error in L1 from which on the density says nothing
@@ -115,7 +116,7 @@ def evolve(diffusion: ReversibleChain, u0: Any, times: ArrayLike, tol: float | N
         run.go(times, bar)
     space_error = np.full(times.size, np.nan)
     if n_steps is None and run.status == "ok":
-        space_error = _space_error(problem, kind, times, run)
+        space_error = _space_error(run, times)
     if run.resolution > UNRESOLVED and run.status == "ok" and not problem.is_foreign:
         run.status = ("not resolved: the cell centres see exp(-f/theta) "
                       f"{np.exp(min(run.resolution, 700.0)):.3g} times off its integral; refine the grid or "
@@ -256,41 +257,68 @@ class _Run:
                          inputs=inputs)
 
 
-def _space_error(problem, kind, times, run):
+def _space_error(run, times):
     """L1 error of the grid at each time, from runs with about twice and four times the cell width.
 
     The ratio of the two differences is the gain seen; differences and gains see the start, kinks, walls and
-    steep drift as well. NaN where there is no coarser grid.
+    steep drift as well. Where a coarser grid does not exist, has another mask or does not see a set that
+    absorbs, the runs have half and a quarter of the width. NaN where neither can be.
     """
-    differences, fine = [], (problem.grid, run.P)
+    if run.problem.is_foreign:
+        return np.full(times.size, np.nan)
+    options = convergence_of(run), is_narrow(run, times)
+    found = _differences(run, times, _coarser)
+    seen = observed_error(found, *options) if found else None
+    if not found:
+        found = _differences(run, times, _finer)
+        if not found:
+            return np.full(times.size, np.nan)
+        seen = observed_error(found[::-1], *options) + SAFETY * found[0]
+    return np.minimum(np.maximum(seen, walk_error(run, times)) + run.beside + wall_errors(run), 2.0)
+
+
+def _differences(run, times, other):
+    """L1 distances at each time from a run to the next, on at most two other grids."""
+    found, one = [], run
     for _ in range(2):
-        grid, P = fine
-        coarse = grid.coarsened() if min(grid.shape) >= LEAST_CELLS and not problem.is_foreign else None
-        if coarse is None:
+        grid = other(one.problem.grid)
+        if grid is None:
             break
-        name, data = kind
+        name, data = one.kind
         if name == "array":
-            data = np.maximum(regridded(data * grid.volumes, grid, coarse),
-                              0.0) * coarse.inside / coarse.volumes
-        kind = name, data
+            old = one.problem.grid
+            if grid.n_cells < old.n_cells:
+                data = np.maximum(regridded(data * old.volumes, old, grid), 0.0) * grid.inside / grid.volumes
+            else:
+                data = np.kron(data, np.ones((2,) * grid.ndim))
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                problem = problem.on(coarse)
-                second = _Run(problem, kind, run.options, times[0] == 0, first=run)
-                second.go(times, lambda x: None)
-        except ValueError:                  # e.g. the start lies in a cell that the coarse mask removes
+                two = _Run(one.problem.on(grid), (name, data), run.options, times[0] == 0, first=run)
+                two.go(times, lambda x: None)
+        except ValueError:     # e.g. the start lies in a cell that the other mask removes
             break
-        if second.n_done < times.size:
+        if two.n_done < times.size:
             break
-        differences.append(np.array([
-            np.abs(regridded(a.reshape(grid.shape), grid, coarse) - b.reshape(coarse.shape)).sum()
-            for a, b in zip(P, second.P)]))
-        fine = coarse, second.P
-    if not differences:
-        return np.full(times.size, np.nan)
-    seen = observed_error(differences, convergence_of(run), is_narrow(run, times))
-    return np.minimum(np.maximum(seen, walk_error(run, times)) + run.beside + wall_errors(run), 2.0)
+        fine, coarse = (one, two) if grid.n_cells < one.problem.grid.n_cells else (two, one)
+        grids = fine.problem.grid, coarse.problem.grid
+        found.append(np.array([np.abs(regridded(a.reshape(grids[0].shape), *grids)
+                                      - b.reshape(grids[1].shape)).sum() for a, b in zip(fine.P, coarse.P)]))
+        one = two
+    return found
+
+
+def _coarser(grid):
+    """Half the cells along each axis, or None where that is another domain."""
+    coarse = grid.coarsened() if min(grid.shape) >= LEAST_CELLS else None
+    if (coarse is not None and grid.has_array_mask and 2**grid.ndim * grid.n_cells <= MOST_FINER
+            and (coarse.refined().inside != grid.inside).any()):
+        return None
+    return coarse
+
+
+def _finer(grid):
+    return grid.refined() if 2**grid.ndim * grid.n_cells <= MOST_FINER else None
 
 
 def warn_if_coarse(lines):

@@ -322,6 +322,10 @@ class Running:
         self.right = backwards[::-1].copy()
 
     @property
+    def unresolved(self):
+        return self.steep.unresolved
+
+    @property
     def log_total(self):
         return float(self.left[-1])
 
@@ -517,8 +521,9 @@ def _check(B, points, highest):
                          "centres; take that place out with Grid(..., mask=...).")
     if B.min() < -highest:
         place = points[np.unravel_index(B.argmin(), B.shape)]
-        raise ValueError(f"the potential has a pole near {place:.6g}: it falls without "
-                         "bound; take that place out with Grid(..., mask=...).")
+        raise ValueError(f"near {place:.6g} f falls by more than {highest:g} theta below its smallest value at "
+                         "the cell centres: a pole, or wells far narrower than a cell; take a pole out with "
+                         "Grid(..., mask=...), else refine the grid or raise theta.")
 
 
 def _resolution(*exponents):
