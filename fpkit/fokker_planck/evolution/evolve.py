@@ -11,8 +11,16 @@ from ...core import checks
 from ...core.results import ResolutionWarning
 from .assembly import space_order
 from .exact_line import exact_line, is_rough
-from .grid_error import (SAFETY, STEEPEST, convergence_of, is_narrow, observed_error, regridded, walk_error,
-                         wall_errors)
+from .grid_error import (
+    SAFETY,
+    STEEPEST,
+    convergence_of,
+    is_narrow,
+    observed_error,
+    regridded,
+    walk_error,
+    wall_errors,
+)
 from .initial import kind_of, node_start
 from .problem import Problem
 from .result import Evolution

@@ -28,13 +28,13 @@ STEEPEST = 2.0  # beta |df| between neighbours: there the numerical temperature 
 
 def convergence_of(run):
     """How the error of the grid falls: a key of `GAINS`."""
+    if run.is_exact:
+        return "exact line"
     has_walls = run.problem.grid.mask is not None or jumps_of_f(run).any()
     if has_walls or run.problem.absorbing is not None and len(run.lines.shape) > 1:
         return "cut cells"
     if steepness(run.lines, run.start) > STEEPEST:
         return "steep"
-    if run.is_exact:
-        return "exact line"
     if starts_at_a_wall(run):
         return "kinks"
     if callable(run.problem.mobility):
@@ -99,8 +99,10 @@ def wall_errors(run):
 
     The cells form a staircase, and grids whose steps agree do not see it: twice the probability on the wrong
     side, for its cells and for all the others. Walls are masks given by a rule, infinite f, and jumps of f. 0
-    for masks that are arrays of cells.
+    for masks that are arrays of cells, and on exact lines.
     """
+    if run.is_exact:
+        return 0.0
     grid, wrong = run.problem.grid, jumps_of_f(run)
     if grid.mask is not None and not grid.has_array_mask:
         wrong = wrong + _outside_shares(grid)

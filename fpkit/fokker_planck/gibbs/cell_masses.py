@@ -14,7 +14,17 @@ from math import factorial
 import numpy as np
 
 from ...core.logarithms import log_sum, log_sums_by
-from .cut_cells import SEEN, WalledExponent, beside, cut_by_walls, cut_masses, divided, domain_rule, has_jump, parts_of_cells
+from .cut_cells import (
+    SEEN,
+    WalledExponent,
+    beside,
+    cut_by_walls,
+    cut_masses,
+    divided,
+    domain_rule,
+    has_jump,
+    parts_of_cells,
+)
 from .exponent import Exponent
 from .poles import power_tails
 from .quadrature import lobatto, tensor_rule

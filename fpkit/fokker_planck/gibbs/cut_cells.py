@@ -90,9 +90,9 @@ def _of_cells(ok, shape, parts, step):
 
 
 def parts_of_cells(grid):
-    """Parts an axis into which the cells of a grid of few cells are cut from the start: what is narrower than
-    a cell shows there."""
-    return int(np.clip((FIRST_BOXES / grid.n_cells) ** (1 / grid.ndim), 1, 64))
+    """Parts into which the cells of an axis of few cells are cut from the start: what is narrower than a cell
+    shows there. 1 in more dimensions, where it would take too long."""
+    return int(np.clip(FIRST_BOXES / grid.n_cells, 1, 64)) if grid.ndim == 1 else 1
 
 
 def divided(lower, width, owner, parts):
