@@ -1,8 +1,9 @@
 """The chain of a line whose potential is rough: kinks, jumps and poles wherever they lie in a cell.
 
-Between two nodes stands the resistance int exp(beta f)/(theta M) of the adaptive panels that answer the passage
-questions, in a cell its exact mass: both are right wherever in the cell f bends, jumps or diverges, so that the
-error falls smoothly from grid to grid, where that of point masses depends on where the grid meets the place.
+Between two nodes stands the resistance int exp(beta f)/(theta M) of the adaptive panels that answer the
+passage questions, in a cell its exact mass: both are right wherever in the cell f bends, jumps or diverges,
+so that the error falls smoothly from grid to grid, where that of point masses depends on where the grid meets
+the place.
 """
 from __future__ import annotations
 

@@ -205,8 +205,10 @@ def _in_line(space, region, lower, width, extra):
                 owner.append(i)
             state = not state
     low, high = np.array(low), np.array(high)
-    masses = integrate(space.exponent, [divided(low[None], (high - low)[None], np.array(owner, int), parts_of_cells(
-        space.grid))], n) if low.size else Masses(np.full(n, -np.inf), np.zeros(n), 0.0)
+    masses = Masses(np.full(n, -np.inf), np.zeros(n), 0.0)
+    if low.size:
+        boxes = low[None], (high - low)[None], np.array(owner, int)
+        masses = integrate(space.exponent, [divided(*boxes, parts_of_cells(space.grid))], n)
     scale = float(masses.log_mass.max()) if low.size else 0.0
     scale = scale if np.isfinite(scale) else 0.0
     return masses, np.exp(masses.log_mass - scale) * masses.relative_error, scale

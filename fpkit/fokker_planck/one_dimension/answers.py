@@ -200,8 +200,8 @@ def _pieces(parts):
 
 
 def _log_capacity(D, source, target, parts):
-    """log of cap exp(beta f0): resistances in parallel; and the pieces that they are of. Where a barrier is so
-    high that it counts as a wall, its resistance is taken on steep panels."""
+    """log of cap exp(beta f0): resistances in parallel; and the pieces that they are of. Where a barrier is
+    so high that it counts as a wall, its resistance is taken on steep panels."""
     for cut in (lambda: parts, lambda: _between(D, source, target, is_steep=True)):
         try:
             pieces = _pieces(cut())
@@ -323,9 +323,9 @@ def _outside(D, target):
             modes = Modes(piece.panels, 1, False, piece.left is None, piece.right is None, part.line.function)
             found.append((float(modes.log[0]), modes, piece, part.line))
     if not found and is_cut_off:
-        raise ValueError("from nowhere outside it the target can be reached: a mask or infinite f lies between, "
-                         f"or f rises by more than {HIGHEST:g} theta, which counts as a wall here; raise theta, or "
-                         "ask `rate` or `fpkit.eyring_kramers` for the logarithm.")
+        raise ValueError("from nowhere outside it the target can be reached: a mask or infinite f lies "
+                         f"between, or f rises by more than {HIGHEST:g} theta, which counts as a wall here; "
+                         "raise theta, or ask `rate` or `fpkit.eyring_kramers` for the logarithm.")
     if not found:
         raise ValueError("the target covers the whole domain; nothing is left outside it.")
     return sorted(found, key=lambda item: item[0])

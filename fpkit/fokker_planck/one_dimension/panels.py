@@ -35,7 +35,7 @@ NO_DIGITS = 1e13
 # least change of g on a steep panel, by its slope anywhere: exp(-20) of its ends meets the other
 STEEP = 20.0
 INTEGRABLE = -1 + 1e-6         # powers above it have a finite integral
-AT_A_POLE = 200.0              # -beta (f - f0) where it is infinite, on a panel as narrow as the numbers are fine
+AT_A_POLE = 200.0              # -beta (f - f0) where it is infinite, on a panel as narrow as can be
 NOISY = 1e-4                   # last coefficients that may be taken for the noise of f
 
 
@@ -524,9 +524,9 @@ def _check(B, points, highest):
     B = np.where(np.isneginf(B), 0.0, B)                   # a pole: closed in, and judged by its power law
     if B.min() < -highest:
         place = points[np.unravel_index(B.argmin(), B.shape)]
-        raise ValueError(f"near {place:.6g} f falls by more than {highest:g} theta below its smallest value at "
-                         "the cell centres: a pole, or wells far narrower than a cell; take a pole out with "
-                         "Grid(..., mask=...), else refine the grid or raise theta.")
+        raise ValueError(f"near {place:.6g} f falls by more than {highest:g} theta below its smallest value "
+                         "at the cell centres: a pole, or wells far narrower than a cell; take a pole out "
+                         "with Grid(..., mask=...), else refine the grid or raise theta.")
 
 
 def _resolution(*exponents):

@@ -218,8 +218,8 @@ def _slivers(p):
 
 
 def _cut_at_poles(p, function):
-    """The panels with the two power laws of each pole inside them, where both integrals are finite; cut in two
-    where paths never cross it."""
+    """The panels with the two power laws of each pole inside them, where both integrals are finite; cut in
+    two where paths never cross it."""
     length = p.edges[-1] - p.edges[0]
     for k, *_ in sorted(_slivers(p), key=lambda found: -max(found[1:])):
         pole = _peak(function, p.edges[k], p.edges[k + 1])

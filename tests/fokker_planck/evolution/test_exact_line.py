@@ -27,8 +27,8 @@ def test_steps_anywhere_in_a_cell_keep_the_stated_error(seed):
     fine = np.linspace(-2, 2, n * parts + 1)
     a, b = np.sort(rng.choice(np.arange(n, n * parts - n), 2, replace=False))
     height, x0, std = 2.5 * theta * rng.normal(), rng.uniform(-1, 1), rng.uniform(0.2, 0.5)
-    D = fp.FokkerPlanck(fp.Potential("where(x < a, 0, where(x < b, c, 0))", a=fine[a], b=fine[b], c=height), theta,
-                        fp.Grid([(-2, 2)], n))
+    V = fp.Potential("where(x < a, 0, where(x < b, c, 0))", a=fine[a], b=fine[b], c=height)
+    D = fp.FokkerPlanck(V, theta, fp.Grid([(-2, 2)], n))
     middle = (fine[1:] + fine[:-1]) / 2
     Q = step_chain(fine, np.where((middle > fine[a]) & (middle < fine[b]), height, 0.0), theta)
     start = np.diff(norm.cdf(fine, x0, std))
@@ -76,10 +76,11 @@ def test_a_mask_of_cells_is_not_judged_on_grids_where_it_is_another_one():
     """The odd wall of an array mask moves on coarser grids; the error is that of the cells as they are."""
     centres = fp.Grid([(-3, 3)], 41).centres[0]
     grid = fp.Grid([(-3, 3)], 41, mask=centres > -0.777)
-    e = fp.FokkerPlanck(fp.Potential("x**2/2 + 0.2*x"), 0.4, grid).evolve([0.3], [0.3, 2.0])
+    V, times = fp.Potential("x**2/2 + 0.2*x"), [0.3, 2.0]
+    e = fp.FokkerPlanck(V, 0.4, grid).evolve([0.3], times)
     low = grid.edges[0][:-1][grid.inside][0]
     n = int(grid.inside.sum())
-    fine = fp.FokkerPlanck(fp.Potential("x**2/2 + 0.2*x"), 0.4, fp.Grid([(low, 3)], 8 * n)).evolve([0.3], [0.3, 2.0])
+    fine = fp.FokkerPlanck(V, 0.4, fp.Grid([(low, 3)], 8 * n)).evolve([0.3], times)
     for k in range(2):
         true = np.abs(e.probabilities(k)[grid.inside] - fine.probabilities(k).reshape(n, 8).sum(1)).sum()
         assert true <= e.error[k] < 0.05
@@ -87,8 +88,8 @@ def test_a_mask_of_cells_is_not_judged_on_grids_where_it_is_another_one():
 
 @pytest.mark.parametrize("x0", [0.0, 0.03])
 def test_a_start_at_a_mirror_keeps_the_stated_error(x0):
-    """Reflected Brownian motion with drift -1 from x0: the density of its maximum, F(x) = Phi((x - x0 + t)/s) -
-    e^-x/theta Phi((-x - x0 + t)/s), s^2 = 2 theta t."""
+    """Reflected Brownian motion with drift -1 from x0: F(x) = Phi((x - x0 + t)/s) - e^(-x/theta)
+    Phi((-x - x0 + t)/s), s^2 = 2 theta t."""
     theta, n = 0.5, 64
     D = fp.FokkerPlanck(fp.Potential("x"), theta, fp.Grid([(0, 8)], n))
     times = np.array([0.1, 0.3, 1.0])

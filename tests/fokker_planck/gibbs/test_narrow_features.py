@@ -20,8 +20,8 @@ def test_half_of_a_box_with_a_hole_or_a_well_in_one_cell(ndim, kind):
     box, hole = (2 * half) ** ndim, BALL[ndim](r)
     outside = lambda p: ((p - place) ** 2).sum(-1) > r**2
     grid = fp.Grid([(-half, half)] * ndim, (n,) * ndim, mask=outside if kind == "rule" else None)
-    text = {"rule": "0*(" + square(ndim) + ")",
-            "infinite": f"where({square(ndim)} < {r**2}, 1e9, 0)", "well": f"where({square(ndim)} < {r**2}, -3, 0)"}
+    text = {"rule": "0*(" + square(ndim) + ")", "infinite": f"where({square(ndim)} < {r**2}, 1e9, 0)",
+            "well": f"where({square(ndim)} < {r**2}, -3, 0)"}
     weight = np.exp(3.0) if kind == "well" else 0.0
     D = fp.FokkerPlanck(fp.Potential(text[kind]), 1.0, grid)
     p = D.probability(fp.HalfSpace([1.0] + [0.0] * (ndim - 1), 0.0))
