@@ -126,7 +126,8 @@ BUGS += bugs_of(
 BUGS += bugs_of("plotting/drawing.py",
                 "tests/plotting", ("a relaxation on linear axes", 'below.set(xscale="log", yscale="log"',
                                    'below.set(xscale="log"'),
-                ("a band of one standard error instead of two", "values - 2 * error", "values - error"),
+                ("a band of one standard error instead of two", "values - 2 * error", "values - error"))
+BUGS += bugs_of("plotting/fields.py", "tests/plotting",
                 ("a map with its axes exchanged", "picture = axes.pcolormesh(*grid.edges, values.T,",
                  "picture = axes.pcolormesh(*grid.edges, values.T[::-1],"))
 # ---- core and potentials ----
@@ -137,8 +138,9 @@ BUGS += bugs_of("core/logarithms.py", "tests/fokker_planck/discretisation",
 BUGS += bugs_of("core/checks.py", "tests/test_bad_input.py",
              ("zero counts as positive", "if positive and value <= 0", "if positive and value < 0"))
 BUGS += bugs_of("potentials/diffusion.py", "tests/potentials/test_diffusion.py",
-                ("the noise-induced drift has the wrong sign", "now.theta * M.divergence(flat)",
-                 "-now.theta * M.divergence(flat)"))
+                ("the noise-induced drift has the wrong sign", "self.at(t).theta * "
+                 "self.mobility.divergence(flat)",
+                 "-self.at(t).theta * self.mobility.divergence(flat)"))
 BUGS += bugs_of("potentials/symbolic/derivatives.py", "tests/potentials/symbolic",
              ("the derivative of cos", 'case "cos": return -a[0]', 'case "cos": return a[0]'),
              ("the derivative of tanh", "return 1.0 - n * n", "return 1.0 - n"))

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..core import checks
+from ..core.calls import understood
 from ..core.grid import Grid
 from ..core.results import ResolutionWarning
+from ..core.views.tables import Tabular
 from .averages import gibbs_mean
 from .fokker_planck import FokkerPlanck
 
@@ -25,7 +27,7 @@ MAX_CELLS = 600_000                # of the reference grid
 
 
 @dataclass(frozen=True, repr=False)
-class RefinementTable:
+class RefinementTable(Tabular):
     """Errors of space schemes on grids refined by two.
 
     Attributes
@@ -50,6 +52,10 @@ class RefinementTable:
         """Scheme -> error on the finest grid."""
         return {s: e[-1] for s, e in self.errors.items()}
 
+    def _columns(self):
+        return {"shape": ["x".join(map(str, s)) for s in self.shapes],
+                **{f"error of {name}": values for name, values in self.errors.items()}}
+
     def to_dict(self) -> dict[str, Any]:
         clean = lambda a: [float(x) if np.isfinite(x) else None for x in a]
         return {"quantity": self.quantity, "reference": self.reference,
@@ -69,6 +75,7 @@ class RefinementTable:
         return "\n".join(lines)
 
 
+@understood
 def refinement_table(V: Potential, theta: float, grid: Grid, quantity: str = "transient",
                      schemes: str | Sequence[str] = ("recommended",), n_grids: int = 3,
                      t: float | None = None, start: tuple | None = None,

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import time
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..core import checks
+from ..core.calls import understood, warned
+from ..core.views.pictures import curves
+from ..core.views.tables import Tabular
 from ..langevin.dynamics.ensemble import Ensemble
 from ..langevin.runs.checkpoint import load_state, save_state
 from ..langevin.runs.driving import bar, interruption
@@ -20,7 +22,7 @@ from .problem import LearningProblem
 
 
 @dataclass(frozen=True, repr=False)
-class SgldRun:
+class SgldRun(Tabular):
     """Walkers in the space of hypotheses and what was recorded on the way.
 
     Attributes
@@ -66,6 +68,16 @@ class SgldRun:
         values = self.history[name]
         return values[-max(1, int(round(share * len(values)))):].mean(0)
 
+    def _columns(self):
+        return {"step": self.steps, **{f"mean_{name}": v.mean(1) for name, v in self.history.items()}}
+
+    def _labelled(self):
+        return ({name: (("step", "path"), v) for name, v in self.history.items()},
+                {"step": (("step",), self.steps)})
+
+    def _picture(self):
+        return curves([(self.steps, v.mean(1)) for name, v in self.history.items() if name.endswith("_loss")])
+
     def __repr__(self) -> str:
         end = ", ".join(f"{name} {values[-1].mean():.4g}" for name, values in self.history.items())
         text = (f"SGLD, {len(self.x)} path{'s' if len(self.x) > 1 else ''} in {self.x.shape[1]}-D: "
@@ -74,6 +86,7 @@ class SgldRun:
         return text if self.status == "ok" else f"{text}; {self.status}"
 
 
+@understood
 def sgld(problem: LearningProblem, theta: float, x0: ArrayLike, learning_rate: float, n_steps: int,
          l2: float = 0.0, batch: int | None = None, n_paths: int | None = None, record_every: int = 100,
          seed: int = 1, checkpoint: str | os.PathLike[str] | None = None, checkpoint_every: float = 60.0,
@@ -200,5 +213,5 @@ def _identity(checkpoint, problem, settings):
                     "another file.")
         if os.path.exists(checkpoint):
             raise ValueError(f"{os.fspath(checkpoint)!r} is not resumed: {sentence}") from None
-        warnings.warn(f"this run cannot be resumed later: {sentence}", UserWarning, stacklevel=3)
+        warned(f"this run cannot be resumed later: {sentence}", UserWarning)
         return "unidentified"

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import repeat
 from multiprocessing import get_context
@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 
 from ..core import checks
+from ..core.sharing import in_order
+from ..core.views.tables import Tabular
 from .modular_addition import ModularAddition
 from .sgld import SgldRun, sgld
 from .training import TrainingRun, train
 
 
 @dataclass(frozen=True, repr=False)
-class Solutions:
+class Solutions(Tabular):
     """Two hypotheses that fit the training sample of one problem.
 
     Attributes
@@ -76,7 +78,7 @@ def solutions(modulus: int = 13, width: int = 64, fraction: float = 0.7, seed: i
 
 
 @dataclass(frozen=True, repr=False)
-class Walks:
+class Walks(Tabular):
     """SGLD from M and from G of several networks under several conditions.
 
     Attributes
@@ -91,6 +93,9 @@ class Walks:
     rows: list[dict[str, Any]]
     runs: dict[tuple[float, float, int], SgldRun]
     status: str = "ok"
+
+    def _columns(self):
+        return {name: [row[name] for row in self.rows] for name in (self.rows[0] if self.rows else ())}
 
     def mean(self, name: str, l2: float, theta: float, start: str) -> tuple[float, float]:
         """Mean over the seeds of one entry, and its standard error (0 with one seed)."""
@@ -114,7 +119,7 @@ CONDITIONS = ((0.0, 3e-5, 300_000), (2e-4, 3e-5, 500_000), (2e-4, 0.0, 500_000),
 
 def walks(conditions: Sequence[tuple[float, float, int]] = CONDITIONS, seeds: Sequence[int] = (0, 1, 2),
           learning_rate: float = 0.02, modulus: int = 13, width: int = 64, fraction: float = 0.7,
-          n_processes: int = 1) -> Walks:
+          n_processes: int = 1, executor: Executor | None = None) -> Walks:
     """SGLD of the training risk from the memorising and the generalising hypothesis of each seed, with and
     without L2.
 
@@ -135,6 +140,8 @@ def walks(conditions: Sequence[tuple[float, float, int]] = CONDITIONS, seeds: Se
         Walks at a time, the same bits for any number. Above 1 they run in processes of their own (the steps
         are small NumPy calls, which threads would hold up for one another), and a script that calls this
         needs the line ``if __name__ == "__main__":``.
+    executor : concurrent.futures.Executor, optional
+        Its workers walk in place of processes of this call.
 
     Returns
     -------
@@ -143,7 +150,9 @@ def walks(conditions: Sequence[tuple[float, float, int]] = CONDITIONS, seeds: Se
     found = [solutions(modulus, width, fraction, seed) for seed in seeds]
     # the longest first: none is left over at the end
     jobs = sorted(((c, s) for c in conditions for s in found), key=lambda job: -job[0][2])
-    if checks.whole("n_processes", n_processes, 1) == 1:
+    if executor is not None:
+        runs = in_order(executor, _walk, [(job, learning_rate) for job in jobs])
+    elif checks.whole("n_processes", n_processes, 1) == 1:
         runs = []
         for job in jobs:
             runs.append(_walk(job, learning_rate))

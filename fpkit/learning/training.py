@@ -12,6 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..core import checks
+from ..core.calls import understood
+from ..core.views.pictures import curves
+from ..core.views.tables import Tabular
 from ..langevin.runs.driving import interruption
 from .problem import LearningProblem
 
@@ -19,7 +22,7 @@ OPTIMISERS = ("adamw", "sgd")
 
 
 @dataclass(frozen=True, repr=False)
-class TrainingRun:
+class TrainingRun(Tabular):
     """One training: when it memorised, when it generalised, and its history.
 
     Attributes
@@ -52,6 +55,13 @@ class TrainingRun:
     state: dict[str, np.ndarray] = field(default_factory=dict)
     status: str = "ok"
 
+    def _columns(self):
+        return {"step": self.steps, **self.history}
+
+    def _picture(self):
+        shown = [v for name, v in self.history.items() if name.endswith("_loss")]
+        return curves([(np.log10(np.maximum(self.steps, 1)), v) for v in shown])
+
     def __repr__(self) -> str:
         when = lambda t: "never" if t is None else f"at step {t}"
         name = self.recipe["optimiser"].split(",")[0]
@@ -65,6 +75,7 @@ class TrainingRun:
                 f"{self.recipe['weight_decay']:g}{end}")
 
 
+@understood
 def train(problem: LearningProblem, n_steps: int = 2000, learning_rate: float = 0.003,
           weight_decay: float | None = None, betas: tuple[float, float] = (0.9, 0.98),
           start: ArrayLike | None = None, check_every: int = 10, save_every: int | None = None,

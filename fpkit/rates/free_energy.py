@@ -18,9 +18,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..core import checks
+from ..core.calls import understood
 from ..core.grid import Grid
 from ..core.quadrature import log_integral
 from ..core.results import Estimate
+from ..core.views.tables import Tabular, estimate_columns
 from ..fokker_planck.fokker_planck import FokkerPlanck
 from ..potentials.potential import Potential
 from ..potentials.regions import Region
@@ -39,7 +41,7 @@ TRANSVERSE = 1.5  # times the estimated loss of the straight coordinate: its sta
 
 
 @dataclass(frozen=True, repr=False)
-class SetFreeEnergy:
+class SetFreeEnergy(Tabular):
     """Free energy, energy and entropy of a set, F = E - theta S.
 
     Attributes
@@ -59,6 +61,9 @@ class SetFreeEnergy:
     theta: float
     region: Region | None = None
 
+    def _columns(self):
+        return estimate_columns((name, getattr(self, name)) for name in ("free_energy", "energy", "entropy"))
+
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary for JSON."""
         return {"theta": self.theta, "free_energy": self.free_energy.to_dict(),
@@ -69,6 +74,7 @@ class SetFreeEnergy:
                 f"S = {self.entropy.value:.8g} at theta = {self.theta:g}")
 
 
+@understood
 def free_energy(V: Potential, theta: float, region: Region, grid: Grid) -> SetFreeEnergy:
     """Free energy F = -theta log int_U exp(-f/theta) of a region, with its energy and entropy: F = E - theta
     S.
@@ -139,7 +145,7 @@ def _log_weights(V, theta, region, grid, refine=False):
 
 
 @dataclass(frozen=True, repr=False)
-class FreeEnergyForm:
+class FreeEnergyForm(Tabular):
     """A rate as exp(-(F1 - F0)/theta), exactly: F0 = -theta log Z_W of the well, F1 = -theta log cap of the
     gate.
 
@@ -158,6 +164,9 @@ class FreeEnergyForm:
     theta: float
     inputs: dict[str, Any] = field(default_factory=dict)
 
+    def _columns(self):
+        return estimate_columns((name, getattr(self, name)) for name in ("rate", "capacity", "gate", "well"))
+
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary for JSON."""
         return {"theta": self.theta, "rate": self.rate.to_dict(), "capacity": self.capacity.to_dict(),
@@ -168,6 +177,7 @@ class FreeEnergyForm:
                 f"F0 = {self.well.value:.8g}, theta = {self.theta:g}")
 
 
+@understood
 def free_energy_form(D: FokkerPlanck, source: Region, target: Region, refine: bool = False) -> FreeEnergyForm:
     """The rate of a diffusion between two regions as a difference of free energies, exact at any theta.
 
@@ -197,6 +207,7 @@ def free_energy_form(D: FokkerPlanck, source: Region, target: Region, refine: bo
     return FreeEnergyForm(rate, capacity, gate, well, theta, inputs)
 
 
+@understood
 def free_energy_rate(V: Potential, theta: float, source: ArrayLike, target: ArrayLike,
                      bounds: ArrayLike | None = None, direction: ArrayLike | None = None,
                      mobility: ArrayLike | None = None) -> RateEstimate:

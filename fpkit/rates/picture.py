@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..core import checks
+from ..core.calls import understood
 from ..core.grid import Grid
 from ..core.results import Estimate, Field
+from ..core.views.tables import Tabular
 from ..fokker_planck.fokker_planck import FokkerPlanck
 from ..potentials.potential import Potential
 from ..potentials.regions import Region
@@ -21,7 +23,7 @@ from .wells_of import Places
 
 
 @dataclass(frozen=True, repr=False)
-class TransitionPicture:
+class TransitionPicture(Tabular):
     """A transition in the plane.
 
     Attributes
@@ -51,10 +53,23 @@ class TransitionPicture:
     theta: float
     inputs: dict[str, Any] = field(default_factory=dict)
 
+    def _columns(self):
+        return {**self.committor._columns(), "energy": self.energy[self.committor.grid.inside],
+                **{f"current_{n}": c[self.committor.grid.inside] for n, c in zip("xy", self.current)}}
+
+    def _labelled(self):
+        arrays, coordinates = self.committor._labelled()
+        return {**arrays, "energy": (("x", "y"), self.energy), "current_x": (("x", "y"), self.current[0]),
+                "current_y": (("x", "y"), self.current[1])}, coordinates
+
+    def _picture(self):
+        return self.committor._picture()
+
     def __repr__(self) -> str:
         return f"transition at theta = {self.theta:g}: rate {self.rate!r}, {self.path!r}"
 
 
+@understood
 def transition_picture(V: Potential, theta: float, source: ArrayLike | CriticalPoint | Region,
                        target: ArrayLike | CriticalPoint | Region, grid: Grid | None = None,
                        points: CriticalPoints | None = None) -> TransitionPicture:

@@ -1,13 +1,14 @@
 """Evolution of a density from 1e-3 to 1e12 in one call: start, steps, reading, errors."""
 from __future__ import annotations
 
-import sys
 import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...core import checks
+from ...core.calls import understood, warned
+from ...core.progress import bar, is_shown
 from ...core.results import ResolutionWarning
 from .assembly import space_order
 from .exact_line import exact_line, is_rough
@@ -42,6 +43,7 @@ SHORE = 20.0  # beta (f - f0) up to which a cell beside the density is no wall o
 LIVING = 4.0  # beta (f - f0) up to which most of the density lives (exp(-4) = 0.02)
 
 
+@understood
 def evolve(diffusion: ReversibleChain, u0: Any, times: ArrayLike, tol: float | None = None,
            positive: bool = False, n_steps: int | None = None, order: int = 4,
            progress: bool | None = None) -> Evolution:
@@ -119,7 +121,7 @@ def evolve(diffusion: ReversibleChain, u0: Any, times: ArrayLike, tol: float | N
     problem = Problem(diffusion)
     kind = kind_of(u0, diffusion.grid)
     run = _Run(problem, kind, (tol, bool(positive), n_steps, order), reads_start=times[0] == 0)
-    show = progress if progress is not None else sys.stderr.isatty()
+    show = is_shown(progress)
     with _bar(show, times.size) as bar:
         run.go(times, bar)
     space_error = np.full(times.size, np.nan)
@@ -349,10 +351,10 @@ def warn_if_coarse(lines):
     if change > STEEPEST:
         n = lines.shape[worst_axis] * change / STEEPEST
         digits = 10.0 ** max(np.floor(np.log10(n)) - 1, 0)
-        warnings.warn(f"f changes by {change:.1f} theta between neighbouring cells on axis {worst_axis} "
-                      "where the density lives; it will be too wide and slow drift may be off. About "
-                      f"{int(np.ceil(n / digits) * digits)} cells on that axis would bring this below "
-                      f"{STEEPEST:g}.", ResolutionWarning, stacklevel=6)
+        warned(f"f changes by {change:.1f} theta between neighbouring cells on axis {worst_axis} "
+               "where the density lives; it will be too wide and slow drift may be off. About "
+               f"{int(np.ceil(n / digits) * digits)} cells on that axis would bring this below "
+               f"{STEEPEST:g}.", ResolutionWarning)
 
 
 def _times(times):
@@ -375,11 +377,8 @@ class _bar:
     """A progress bar over the output times, or nothing."""
 
     def __init__(self, is_shown, n_times):
-        self.bar = None
-        if is_shown:
-            from tqdm import tqdm
-            self.bar = tqdm(total=n_times, desc="density", unit=" times", leave=False, file=sys.stderr,
-                            bar_format="{desc}: {percentage:3.0f}% |{bar}| {elapsed}<{remaining}")
+        self.bar = bar(n_times, "density", True, " times", bar_format="{desc}: {percentage:3.0f}% |{bar}| "
+                       "{elapsed}<{remaining}") if is_shown else None
 
     def __enter__(self):
         return self

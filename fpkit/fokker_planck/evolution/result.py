@@ -10,8 +10,11 @@ import numpy as np
 
 from ...core import hdf5
 from ...core.grid import Grid
-from ...core.results import Field
+from ...core.results import Estimate, Field
 from ...core.text import printable
+from ...core.views.tables import Tabular, cell_picture, grid_coordinates
+from ...potentials.potential import Potential
+from ...potentials.regions.shapes import Region
 
 KIND = "fpkit evolution"
 FACTS = ("theta", "steps", "resolution", "status", "inputs")
@@ -20,7 +23,7 @@ ARRAYS = ("times", "densities", "gibbs", "mass", "free_energy", "relative_entrop
 
 
 @dataclass(frozen=True, repr=False)
-class Evolution:
+class Evolution(Tabular):
     """Densities of one diffusion at the asked times.
 
     Attributes
@@ -81,6 +84,58 @@ class Evolution:
         return Field(values, self.grid, f"density at t = {self.times[k]:g}", units="1/volume",
                      inputs=self.inputs)
 
+    def expectation(self, observable: Any) -> list[Estimate]:
+        """Mean of an observable at each time, a formula, a Potential or a function of points (n, ndim).
+
+        The error adds to that of the densities, for the range of the observable over the grid, what it and
+        the density change within a cell.
+
+        Examples
+        --------
+        >>> D = fp.FokkerPlanck(fp.Potential("x**2/2"), 0.5, fp.Grid([(-5, 5)], 64))
+        >>> run = D.evolve(([1.0], 0.5), [0.5, 2.0])
+        >>> [bool(abs(m - np.exp(-t)) <= m.error < 0.02) for m, t in zip(run.expectation("x"), run.times)]
+        [True, True]
+        """
+        grid = self.grid
+        g = Potential(observable, ndim=grid.ndim) if isinstance(observable, str) else observable
+        values = np.broadcast_to(np.asarray(g(grid.points.reshape(-1, grid.ndim)), float),
+                                 (grid.n_cells,)).reshape(grid.shape)
+        values = np.where(grid.inside, values, 0.0)
+        reach, found = float(np.ptp(values[grid.inside])) / 2, []
+        for u, wrong in zip(self.densities, self.error):
+            P, within = u * grid.volumes, 0.0
+            for axis in range(grid.ndim):
+                within += (np.abs(np.diff(P, axis=axis)) * np.abs(np.diff(values, axis=axis))).sum() / 12
+                bend = np.abs(np.diff(values, 2, axis=axis))
+                within += (np.delete(P, [0, -1], axis) * bend).sum() / 24
+            found.append(Estimate(float((P * values).sum()), float(reach * wrong + within),
+                                  "mean over the density", inputs=self.inputs))
+        return found
+
+    def variance(self, observable: Any) -> list[Estimate]:
+        """Variance of an observable at each time, as `expectation`."""
+        g = Potential(observable, ndim=self.grid.ndim) if isinstance(observable, str) else observable
+        found = []
+        for m, s in zip(self.expectation(g), self.expectation(lambda p: np.asarray(g(p), float)**2)):
+            found.append(Estimate(s.value - m.value**2, s.error + 2 * abs(m.value) * m.error + m.error**2,
+                                  m.method, inputs=self.inputs))
+        return found
+
+    def occupation(self, region: Region) -> list[Estimate]:
+        """Probability of a region at each time; cells that its boundary cuts count by their centres, and in
+        full in the error."""
+        grid = self.grid
+        inside = region.contains(grid.points)
+        cut = np.zeros(grid.shape, bool)
+        for corner in np.ndindex(*(2,) * grid.ndim):
+            at = np.stack(np.meshgrid(*[e[k:n + k] for e, k, n in zip(grid.edges, corner, grid.shape)],
+                                      indexing="ij"), axis=-1)
+            cut |= region.contains(at) != inside
+        return [Estimate(float((P * inside).sum()), float((P * cut).sum() + wrong / 2), "occupation",
+                         inputs=self.inputs)
+                for P, wrong in zip(self.densities * grid.volumes, self.error)]
+
     def probabilities(self, k: int = -1) -> np.ndarray:
         """Cell probabilities at times[k], shape grid.shape."""
         return self.densities[k] * self.grid.volumes
@@ -117,6 +172,21 @@ class Evolution:
                 if parts[name].shape != shape:
                     raise ValueError(f"{name} has shape {parts[name].shape} on a grid of {grid.shape}")
             return cls(grid=grid, **{name: facts[name] for name in FACTS}, **parts)
+
+    def _columns(self):
+        return {"time": self.times, "distance": self.distance, "free_energy": self.free_energy,
+                "relative_entropy": self.relative_entropy, "mass": self.mass, "error": self.error}
+
+    def _labelled(self):
+        names = tuple("xyz"[:self.grid.ndim])
+        arrays = {name: (("time",), values) for name, values in self._columns().items() if name != "time"}
+        return ({"density": (("time", *names), self.densities), "gibbs": (names, self.gibbs), **arrays},
+                {"time": (("time",), self.times), **grid_coordinates(self.grid)})
+
+    def _picture(self):
+        if self.grid.ndim == 1:
+            return cell_picture(self.grid, *self.densities[:: max(1, len(self.times) // 4)], self.gibbs)
+        return "".join(cell_picture(self.grid, u) for u in self.densities[[0, len(self.times) // 2, -1]])
 
     def __repr__(self):
         cells = "x".join(map(str, self.grid.shape))

@@ -3,7 +3,7 @@ point."""
 from __future__ import annotations
 
 import os
-import sys
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,14 +13,17 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...core import checks
+from ...core.calls import understood
+from ...core.views.tables import Tabular, coordinate_names
 from ..files.checked_hdf5 import LandscapeFormatError
 from ..files.reading import read_landscape
 from ..report.findings import Finding, answers, as_text, findings
+from ..report.progress import stages
 from ..report.report import as_dict, save
 from ..report.verdict import verdict
 from ..surface.landscape import Landscape
 from ..surface.noise import noise_of
-from ..surface.wells import default_temperatures, find_wells, reach_of
+from ..surface.wells import Again, default_temperatures, find_wells, reach_of, seen_again
 from .caveats import caveats
 from .dynamics import dynamics, plane_mobility
 from .kinetics import Agreement, Rates, agreement, kinetics
@@ -38,11 +41,13 @@ __all__ = ["analyse", "LandscapeReport"]
 N_CURVE = 121                        # temperatures of the curves in the figures
 
 
+@understood
 def analyse(landscape: Landscape | str | os.PathLike, theta: ArrayLike | None = None,
             start: ArrayLike | None = None, seed: int = 1, n_paths: int = 400, allow_partial: bool = False,
             directions: str | os.PathLike | None = None, trajectory: str | os.PathLike | None = None,
             lr: float | None = None, momentum: float | None = None, batch: float | None = None,
-            n_steps: int | None = None, progress: bool | None = None) -> LandscapeReport:
+            n_steps: int | None = None, progress: bool | None = None,
+            executor: Executor | None = None) -> LandscapeReport:
     """Wells of a loss landscape, their free energies, the rates between them, and the diffusion from a start
     point.
 
@@ -74,6 +79,8 @@ def analyse(landscape: Landscape | str | os.PathLike, theta: ArrayLike | None = 
         Length of a training run: the report says what has happened by then. Needs `lr`.
     progress : bool, optional
         A line on standard error that says what is being done; default on a terminal.
+    executor : concurrent.futures.Executor, optional
+        The rates of each temperature are a job for its workers.
 
     Returns
     -------
@@ -112,9 +119,12 @@ def analyse(landscape: Landscape | str | os.PathLike, theta: ArrayLike | None = 
     if refusal and not (allow_partial and land.valid.any()):
         raise LandscapeFormatError(land.path, land.key, refusal)
     clock = Clock.of(land, lr, momentum, batch, n_steps)
+    told = stages(progress, 4)
+    told("wells")
     tree = land.merge_tree()
     thetas, theta_rule = _temperatures(land, tree, theta, clock)
     wells, basins = find_wells(land, tree, thetas[0])
+    told("occupation and free energies")
     thermo = thermodynamics(land, wells, basins, thetas)
     scanned = (np.geomspace(thetas[0] / 100, thetas[-1], 80) if theta is None
                else np.geomspace(thetas[0], thetas[-1], 40) if thetas.size > 1 else thetas)
@@ -123,13 +133,12 @@ def analyse(landscape: Landscape | str | os.PathLike, theta: ArrayLike | None = 
                                                         thetas[-1], N_CURVE)
     curves = thermo if thetas.size == 1 else thermodynamics(land, wells, basins, fine, with_means=False)
     x0, start_rule, warnings = _start(land, start)
-    told = _progress(progress)
     told("density and paths")
     motion = dynamics(land, wells, basins, thetas, x0, seed, checks.whole("n_paths", n_paths, 2),
                       reach=reach_of(land), wanted=clock.theta)
     told("rates between the wells")
     rates = kinetics(land, wells, basins, thetas, x0, plane_mobility(land),
-                     None if motion is None else motion.theta)
+                     None if motion is None else motion.theta, executor, told.within)
     k = int(np.argmin(np.abs(thetas - clock.theta))) if clock.theta else thetas.size // 2
     told(None)
     path = training_path(land, wells, basins, thetas[k], thermo.occupation[k])
@@ -137,17 +146,6 @@ def analyse(landscape: Landscape | str | os.PathLike, theta: ArrayLike | None = 
     return LandscapeReport(land, thetas, theta_rule, wells, basins, thermo, crossings, x0,
                            start_rule, motion, found, (*land.warnings, *warnings), seed, curves, rates, clock,
                            gibbs_risk(land, fine), path)
-
-
-def _progress(wanted):
-    """A function that shows what is being done on one line of standard error, and wipes it with None."""
-    wanted = sys.stderr is not None and sys.stderr.isatty() if wanted is None else wanted
-
-    def told(what):
-        if wanted:
-            sys.stderr.write("\r\x1b[K" if what is None else f"\r\x1b[Kanalyse: {what} ...")
-            sys.stderr.flush()
-    return told
 
 
 @dataclass(frozen=True)
@@ -209,7 +207,7 @@ def _positive(value):
 def _temperatures(land, tree, theta, clock):
     if theta is None:
         thetas, said = default_temperatures(land, tree)
-        if clock.theta is not None and not np.isclose(thetas, clock.theta, rtol=1e-9).any():
+        if clock.theta is not None and not np.isclose(thetas, clock.theta, rtol=1e-9, atol=0.0).any():
             thetas, said = (np.sort(np.r_[thetas, clock.theta]),
                             f"{said}, and the temperature of the SGD noise ({clock.theta:.3g})")
         return thetas, said
@@ -256,7 +254,7 @@ def _nearest_valid(land, point):
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class LandscapeReport:
+class LandscapeReport(Tabular):
     """The analysis of one landscape; `save(folder)` writes the page, `to_dict()` is its JSON.
 
     Attributes
@@ -327,6 +325,11 @@ class LandscapeReport:
         """Gibbs probability of each well, (n_theta, n_wells)."""
         return self.thermodynamics.occupation
 
+    def free_energies(self, theta: float) -> np.ndarray:
+        """Free energy of each well of the plane at any temperature, in units of the loss, (n_wells,)."""
+        found = thermodynamics(self.landscape, self.wells, self.basins, [theta], with_means=False)
+        return found.free_energy[0]
+
     @property
     def flags(self) -> tuple[str, ...]:
         """Names of the caveats that apply."""
@@ -337,10 +340,20 @@ class LandscapeReport:
         `fpkit.landscapes.report.report`)."""
         return as_dict(self)
 
-    def save(self, folder: str | os.PathLike, svg: bool = False) -> Path:
+    def save(self, folder: str | os.PathLike, svg: bool = False, progress: bool | None = None) -> Path:
         """Write index.html, report.json and the figures (PNG, with `svg` also SVG) to a folder; returns the
-        path of the page."""
-        return save(self, folder, svg)
+        path of the page. `progress` as in `analyse`."""
+        return save(self, folder, svg, progress)
+
+    def animate(self, path: str | os.PathLike, n_frames: int = 60, fps: int = 6) -> Path:
+        """Write the density on its way from the start to equilibrium as a film of at most `n_frames` times,
+        .gif, or .mp4 where ffmpeg is installed; returns the path."""
+        from ...plotting.animation import is_animation, save_animation
+        from ...plotting.landscape_animation import moving_landscape
+
+        if not is_animation(path):
+            raise ValueError(f"a film is written as .gif or .mp4, got {os.fspath(path)!r}.")
+        return Path(save_animation(moving_landscape(self, n_frames), path, fps))
 
     def verdict(self) -> str:
         """The whole in one paragraph of plain words."""
@@ -364,6 +377,11 @@ class LandscapeReport:
         return found
 
     @cached_property
+    def seen_again(self) -> Again:
+        """Whether the wells are there again on a finer surface."""
+        return seen_again(self.landscape, self.wells, float(self.theta[0]))
+
+    @cached_property
     def test_noise(self) -> float:
         """Standard deviation of the noise of the test loss, 0 where none is seen."""
         land = self.landscape
@@ -378,6 +396,24 @@ class LandscapeReport:
     def findings(self) -> list[Finding]:
         """The same as `Finding`: topic, sentence, trust ("firm", "rough", "open") and why."""
         return findings(self)
+
+    def _columns(self):
+        names = coordinate_names(len(self.landscape.axes))
+        columns = {"well": [w.number for w in self.wells], "minimum": [w.minimum for w in self.wells],
+                   **{n: [float(w.x[k]) for w in self.wells] for k, n in enumerate(names)},
+                   "depth": [w.persistence for w in self.wells], "cells": [w.n_cells for w in self.wells]}
+        return columns | {f"occupation_at_{t:.3g}": row for t, row in zip(self.theta, self.occupation)}
+
+    def _labelled(self):
+        arrays, coordinates = self.landscape._labelled()
+        wells = {name: (("theta", "well"), getattr(self.thermodynamics, name))
+                 for name in ("occupation", "energy", "free_energy", "entropy")}
+        basins = {"basin": (arrays["loss"][0], self.basins)}
+        return {**arrays, **basins, **wells}, {**coordinates, "theta": (("theta",), self.theta),
+                                               "well": (("well",), [w.number for w in self.wells])}
+
+    def _picture(self):
+        return self.landscape._picture()
 
     def __repr__(self):
         return as_text(self)
