@@ -41,6 +41,7 @@ density, gibbs, times, paths_end; and report.json as the text `json`.
 from __future__ import annotations
 
 import base64
+import gc
 import json
 from pathlib import Path
 
@@ -52,6 +53,7 @@ from .page import CAPTIONS, WIDE, comparison_html, html
 from .progress import stages
 
 FORMAT_VERSION = "1.3"
+LARGE = 50_000                       # samples of a surface whose figures are not left to the garbage
 
 
 def as_dict(report):
@@ -114,6 +116,8 @@ def save(report, folder, svg=False, progress=None):
         told(f"figure of {name}")
         images.append({"name": name, "caption": CAPTIONS[name], "is_wide": name in WIDE,
                        "data": _drawn(draw(report), folder / name, svg)})
+        if report.landscape.loss.size > LARGE:
+            gc.collect()                                     # a figure is a knot of references
     told(None)
     text = _json(as_dict(report))
     _write(folder / "report.json", text)
