@@ -11,12 +11,13 @@ from ...core.calls import understood, warned
 from ...core.progress import bar, is_shown
 from ...core.results import ResolutionWarning
 from .assembly import space_order
-from .exact_line import exact_line, is_rough
+from .chain_operator import exact_line
 from .grid_error import (
     SAFETY,
     STEEPEST,
     convergence_of,
     is_narrow,
+    is_rough,
     observed_error,
     regridded,
     walk_error,

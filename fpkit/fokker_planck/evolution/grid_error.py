@@ -7,6 +7,7 @@ import numpy as np
 from ...potentials.mobility import mobility_of
 from .assembly import space_order
 from .problem import joined
+from .split_operator import UNSEEN
 
 # stated is SAFETY times the first difference over the gain minus one: the gain that is seen from grid to
 # grid, within (least, most) of its kind, and at least the last share of the second difference. A gain may be
@@ -22,6 +23,7 @@ WALK = 0.3                                 # L1 error of a lattice walk by (h/wi
 PARTS = {1: 64, 2: 24, 3: 8}  # points an axis at which a mask is looked at in the cells beside its wall
 LEAST_JUMP, HIGH = 3.0, 1e200  # beta times a jump of f between cells that counts as a wall; infinite f
 ALIVE = 20.0                               # beta (f - f0) up to which a kink matters
+ON_A_SLOPE = 1.0                           # mean change of beta f between nodes at a start that drifts
 STEEPEST = 2.0  # beta |df| between neighbours: there the numerical temperature |f'| h/2 equals theta
 
 
@@ -183,6 +185,16 @@ def _moved(values, n):
     else:
         out[..., :n] = values[..., -n:]
     return out
+
+
+def is_rough(lines, p, jump, problem):
+    """True in one dimension where f bends sharply, jumps, or hides something in a cell, or M varies; unless
+    the start p stands on a slope: there cell masses drift too slowly."""
+    if len(lines.shape) > 1 or steepness(lines, p) > ON_A_SLOPE:
+        return False
+    slope = np.minimum(np.abs(np.gradient(lines.b)), 1.0)
+    hidden = np.abs(jump - slope**2 / 24) > UNSEEN
+    return callable(problem.mobility) or has_kinks(lines, reach=3) or bool(hidden[lines.b < ALIVE].any())
 
 
 def steepness(lines, P):
