@@ -15,6 +15,10 @@ from validation import __main__ as command  # noqa: E402
 from validation.verdict import Table, Verdict, ruled, slope  # noqa: E402
 
 NAMES = validation.names()
+# whose quick forms take long beside all else here: `python -m validation --quick` runs them, and CI does
+LONG = ("eyring_rates", "first_passage_paths", "full_space", "learning_", "rare_events", "rates_honesty",
+        "sgd_temperature", "weak_orders")
+QUICK = [pytest.param(name, marks=pytest.mark.slow if name.startswith(LONG) else ()) for name in NAMES]
 MEASURED = {}
 
 
@@ -39,14 +43,14 @@ def test_every_validation_states_its_claim_source_and_criterion(name):
         module.contrary)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", QUICK)
 def test_the_quick_form_of_every_validation_does_not_fail(name):
     verdict = measured(name)[1]
     assert isinstance(verdict, Verdict) and not verdict.failed, f"\n{verdict}"
     assert verdict.table.rows and len(str(verdict).splitlines()) > 5
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", QUICK)
 def test_contrary_numbers_flip_every_verdict(name):
     module, (found, verdict) = validation.load(name), measured(name)
     contrary = module.judge(module.contrary(found))
@@ -59,7 +63,7 @@ def test_contrary_numbers_flip_every_verdict(name):
     assert module.judge(found).outcome == verdict.outcome  # the rule is pure: contrary() left the data alone
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", QUICK)
 def test_every_verdict_is_json_and_a_figure(name, tmp_path):
     verdict = measured(name)[1]
     assert json.loads(json.dumps(verdict.to_dict(), allow_nan=False))["outcome"] == verdict.outcome
