@@ -264,4 +264,5 @@ def quick_problems(seed=0):
     """Seven that take a fraction of a second each."""
     rng = np.random.default_rng([seed, 4])
     return [quadratic(60, 1e4, 0.01, rng), power(4, 1, 1e-4, 1.0), power(6, 3, 1e-3),
-            polynomial(8, 1e-2, rng), linear_chain(2e-3, 0.1), rank_one(4, 0.01, 0.05, rng), double_well(1 / 8, "left")]
+            polynomial(8, 1e-2, rng), linear_chain(2e-3, 0.1), rank_one(4, 0.01, 0.05, rng),
+            double_well(1 / 8, "left")]
