@@ -15,8 +15,8 @@ SOURCE = ("D. Frenkel, A. J. C. Ladd, J. Chem. Phys. 81, 3188 (1984); C. H. Benn
 CRITERION = ("Of all answers at least 95 % (free energies) and 90 % (coefficients: two standard errors and "
              "half the gap) are within the stated error, of each problem's at least three in four, none is "
              "off by three times it; the stated error is below a nat, in the median below 20 times the true; "
-             "at most a quarter of a problem's runs are refused. Each is judged only where 12 answers or more, "
-             "or 4 of a problem, are there.")
+             "at most a quarter of a problem's runs are refused. Each is judged only where 12 answers or "
+             "more, or 4 of a problem, are there.")
 INSIDE, INSIDE_COEFFICIENTS, OF_EACH, FARTHEST, IDLE, REFUSED = 0.95, 0.90, 0.75, 3.0, 20.0, 0.25
 ENOUGH, ENOUGH_OF_EACH = 12, 4
 
