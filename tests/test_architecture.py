@@ -26,6 +26,7 @@ FLOORS = {
     "fokker_planck": [{"extrapolation"}, {"results"}, {"gibbs"}, {"discretisation", "one_dimension"},
                       {"solvers"},
                       {"evolution", "boundary_values"}, {"spectrum"}, {"questions", "currents"},
+                      {"driven"},
                       {"fokker_planck"}, {"averages"}, {"convergence"}],
     "langevin": [{"dynamics"}, {"runs"}, {"averages", "first_passage"}, {"simulate", "gradient_flow"}],
     "potentials": [{"symbolic", "spline"}, {"stationary"}, {"terms", "pieces"}, {"black_box"}, {"potential"},

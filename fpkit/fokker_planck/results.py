@@ -23,7 +23,8 @@ class Spectrum(Tabular):
     ----------
     eigenvalues : ndarray (k,)
         Ascending, in 1/time; the first is 0, once for each connected part, unless paths are absorbed. 0.0
-        where one underflows.
+        where one underflows. Of a driven process complex where probability turns round and round, by
+        ascending real part; ``spectrum[k]`` then is the real part, the rate of decay.
     errors : ndarray (k,)
         Bounds of their errors.
     log10 : ndarray (k,)
@@ -68,6 +69,11 @@ class Spectrum(Tabular):
         inputs = self.inputs
         if self.relative_errors is not None and not 0 < self.eigenvalues[k] < np.inf:
             inputs = {**inputs, "relative_error": float(self.relative_errors[k])}
+        if np.iscomplexobj(self.eigenvalues):
+            value = self.eigenvalues[k]
+            return Estimate(value.real, self.errors[k], self.method,
+                            status=UNRESOLVED if self._is_lost(k) else "ok",
+                            inputs={**inputs, "imaginary": float(value.imag)})
         return Estimate(self.eigenvalues[k], self.errors[k], self.method, log10=self.log10[k],
                         status=UNRESOLVED if self._is_lost(k) else "ok", inputs=inputs)
 
@@ -98,12 +104,14 @@ class Spectrum(Tabular):
     def to_dict(self) -> dict:
         """Plain dictionary for JSON."""
         clean = lambda a: [float(x) if np.isfinite(x) else None for x in a]
-        return {"eigenvalues": clean(self.eigenvalues), "errors": clean(self.errors),
+        turning = {"imaginary": clean(self.eigenvalues.imag)} if np.iscomplexobj(self.eigenvalues) else {}
+        return {"eigenvalues": clean(np.real(self.eigenvalues)), **turning, "errors": clean(self.errors),
                 "log10": clean(self.log10), "method": self.method, **self.inputs}
 
     def __repr__(self):
         shown = ["unresolved" if self._is_lost(k) else f"10^{l:.4f}" if v in (0, np.inf) and np.isfinite(l)
-                 else "0" if v == 0 else with_error(v, e)
+                 else "0" if v == 0 else with_error(float(v.real), e) if not np.iscomplex(v)
+                 else f"{v.real:.6g}{v.imag:+.6g}i +- {e:.1e}"
                  for k, (v, e, l) in enumerate(zip(self.eigenvalues, self.errors, self.log10))]
         return f"eigenvalues {', '.join(shown)} ({self.method})"
 

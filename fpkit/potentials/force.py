@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..core import checks
+from .grid_potential import GridPotential
 from .potential import Potential
 from .symbolic.expressions import component_texts
 from .symbolic.formula import Formula, formula_of
@@ -257,3 +258,18 @@ def _of_points(function, ndim, name, is_vector, error):
 def _renamed(error, name):
     return type(error)(str(error).replace("the potential", f"the {name}").replace(
         "the expression", f"the {name}"))
+
+
+def on_grid(force: Any, grid: Any) -> Any:
+    """A force given as an array of values at the cell centres of a grid, as splines; others as they are."""
+    if not isinstance(force, np.ndarray) or force.ndim < 2 and force.shape != (*grid.shape, grid.ndim):
+        return force
+    if force.shape == (grid.ndim, *grid.shape) and force.shape != (*grid.shape, grid.ndim):
+        force = np.moveaxis(force, 0, -1)
+    if force.shape != (*grid.shape, grid.ndim):
+        raise ValueError(f"an array for the force must have the shape {(*grid.shape, grid.ndim)} of its "
+                         f"values at the cell centres, got {force.shape}.")
+    if any(grid.periodic):
+        raise ValueError("an array for the force on a periodic axis has no samples beyond the seam; give a "
+                         "function or a text.")
+    return tuple(GridPotential(grid.centres, force[..., k]) for k in range(grid.ndim))
