@@ -21,6 +21,7 @@ from ...core.progress import bar
 from ..files.checked_hdf5 import LandscapeFormatError, open_checked
 from ..files.reading import read_landscape
 from ..files.writing import SURFACES, write_landscape
+from ..full_space.solutions import SolutionComparison, compare_solutions
 from ..surface.cells import FAILED, NOT_FINITE, OK
 from ..surface.landscape import Landscape
 from . import journal
@@ -43,7 +44,7 @@ def export_landscape(path: str | os.PathLike, loss: Callable[[np.ndarray], Any],
                      share: tuple[int, int] | None = None, save_every: float = 60.0, on_error: str = "raise",
                      overwrite: bool = False, temperature: Any = None, meta: dict | None = None,
                      store_directions: bool | None = None, created_utc: str | None = "today",
-                     progress: bool | None = None) -> Landscape | None:
+                     whole_space: Any = None, progress: bool | None = None) -> Landscape | None:
     """Landscape of a loss on a line, a plane or a space of parameters, computed and written to an HDF5 file.
 
     Points are computed from a coarse grid to finer ones, so that an interrupted job is a usable landscape of
@@ -95,6 +96,10 @@ def export_landscape(path: str | os.PathLike, loss: Callable[[np.ndarray], Any],
         Store the directions of the plane; default up to 100,000 parameters.
     created_utc : str or None
         Attribute of the file; default the day on which the job was begun.
+    whole_space : SolutionComparison, or (loss_and_gradient, theta[, tether]), optional
+        The model itself: free energies of the solutions that made the plane, in the space of all parameters,
+        are found first (`fpkit.compare_solutions`, names A, B, C, ... in the order of the plane) and stored,
+        so that a report of the file has them beside those of the plane.
     progress : bool, optional
         A bar on standard error; default on a terminal.
 
@@ -134,6 +139,9 @@ def export_landscape(path: str | os.PathLike, loss: Callable[[np.ndarray], Any],
                          "processes, or thread_safe=True for a loss that keeps no state.")
     save_every = checks.number("save_every", save_every, non_negative=True)
     workers = checks.whole("workers", workers, 1)
+    if whole_space is not None:
+        found = _in_whole_space(whole_space, plane, target(path), progress)
+        meta = {**(meta or {}), "whole_space": found.summary()}
     job = _Job(target(path), plane, (x, y, z), trajectory, steps, temperature, meta, store_directions)
     if created_utc == "today":
         created_utc = datetime.datetime.now(datetime.UTC).date().isoformat()
@@ -154,6 +162,26 @@ def export_landscape(path: str | os.PathLike, loss: Callable[[np.ndarray], Any],
     for old in journal.journals(job.path):               # the complete file is on the disk
         os.remove(old)
     return read_landscape(job.path)
+
+
+def _in_whole_space(given, plane, path, progress):
+    """The comparison of the plane's solutions: as given, or made with a checkpoint beside the file."""
+    if isinstance(given, SolutionComparison):
+        return given
+    if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
+        raise TypeError("whole_space must be what fpkit.compare_solutions returns, or (loss_and_gradient, "
+                        f"theta) or (loss_and_gradient, theta, tether), got {checks.shown(given)}.")
+    if len(plane.points) < 2 or "checkpoints" in plane.kind:
+        raise ValueError("whole_space compares the solutions that made the plane, and this plane was not "
+                         "made of two or more: take fpkit.Plane.through(...).")
+    solutions = {chr(ord("A") + k): plane.at(point) for k, point in enumerate(plane.points[:26])}
+    tether = given[2] if len(given) == 3 else None
+    notes = f"{path}.whole_space"
+    found = compare_solutions(given[0], solutions, given[1], tether, checkpoint=notes, progress=progress)
+    if found.status != "ok":
+        raise KeyboardInterrupt(f"{found.status}; the same call goes on")
+    os.remove(notes)
+    return found
 
 
 def coarse_to_fine(shape: tuple[int, ...]) -> np.ndarray:

@@ -22,6 +22,7 @@ from .book import Book, Part, fingerprint
 from .well import WellFreeEnergy, _free_energy, _Refused, _Run, on_the_way, settled_minimum, watcher
 
 NAN = math.nan
+MOST_ROWS = 100                  # of a summary
 SAME = 1e-3                      # of the distance of a well's walkers: two solutions that are one minimum
 
 
@@ -149,6 +150,16 @@ class SolutionComparison:
                       "preferred": [self.preferred(t) for t in self.theta],
                       "against_plane": [self.against_plane(t) for t in self.theta],
                       "crossovers": self.crossovers, "status": self.status})
+
+    def summary(self) -> dict[str, Any]:
+        """The differences alone, small enough for the header of a landscape file."""
+        rows = []
+        for t in self.theta:
+            for a, b in combinations(self.names, 2):
+                n = self.nats(a, b, t)
+                rows.append({"theta": float(t), "pair": [a, b], "nats": n["whole"], "error": n["error"],
+                             "depth": n["depth"], "status": self.difference(a, b, t).status[:300]})
+        return plain({"tether": self.tether, "rows": rows[:MOST_ROWS]})
 
     def __repr__(self) -> str:
         head = (f"free energies in the whole space of {self.wells[0][0].inputs['x0'].size} parameters, "

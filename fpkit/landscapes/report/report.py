@@ -5,6 +5,7 @@ means that there is no such transition, a mean first-passage time null that the 
 
 - fpkit, format ("fpkit-landscape-report"), format_version; verdict: the whole in one paragraph
 - noise: {sigma, correlation, source, is_dominant}; solutions: list of {name, point, well (0: outside)}
+- whole_space: list of {theta, pair, nats, error, plane, status, agreement}
 - landscape: file, key, surfaces, shape [ny, nx], cells {valid, unfinished, diverged}, x, y {low, high,
   samples, spacing}, minimum {value, index [iy, ix], point}, maximum, components, minima {neighbours_8,
   neighbours_4}, gram, trajectory, meta, warnings
@@ -56,6 +57,7 @@ def as_dict(report):
            "solutions": [{"name": name, "point": point, "well": well} for name,
                          point, well in report.solutions], "landscape": report.landscape.to_dict(),
            "temperatures": {"theta": report.theta, "rule": report.theta_rule},
+           "whole_space": [w.to_dict() for w in report.whole_space],
            "clock": report.clock.to_dict(), "wells": [w.to_dict() for w in report.wells],
            "thermodynamics": report.thermodynamics.to_dict(),
            "crossovers": [c.to_dict() for c in report.crossovers],
