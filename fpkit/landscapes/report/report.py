@@ -45,7 +45,7 @@ from ...core.files import replacing
 from ...core.plain_json import plain
 from .page import CAPTIONS, WIDE, comparison_html, html
 
-FORMAT_VERSION = "1.2"
+FORMAT_VERSION = "1.3"
 
 
 def as_dict(report):

@@ -10,7 +10,8 @@ import fpkit as fp
 from fpkit.landscapes.files.writing import write_landscape
 from fpkit.plotting import drawing, landscape_rates, landscapes
 
-KEYS = {"verdict", "noise", "solutions", "fpkit", "format", "format_version", "landscape", "temperatures",
+KEYS = {"verdict", "noise", "solutions", "whole_space", "fpkit", "format", "format_version", "landscape",
+        "temperatures",
         "clock", "wells", "thermodynamics", "crossovers", "rates", "start", "dynamics", "agreement", "risk",
         "training", "findings", "answers", "caveats", "warnings"}
 X, Y = np.linspace(-1.5, 1.5, 33), np.linspace(-1, 1, 17)
