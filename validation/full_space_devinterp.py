@@ -9,12 +9,12 @@ import io
 
 from .verdict import Table, Verdict, formed, ruled
 
-CLAIM = ("In the same number of gradients local_learning_coefficient is right within its error where unadjusted "
-         "SGLD (devinterp) may be off by many times its own spread.")
+CLAIM = ("In the same number of gradients local_learning_coefficient is right within its error where "
+         "unadjusted SGLD (devinterp) may be off by many times its own spread.")
 SOURCE = ("E. Lau et al., arXiv:2308.12108; devinterp 2 (Timaeus); exact values at that n beta and tether by "
           "quadrature.")
-CRITERION = ("Each of our values lies within 1.5 times its stated error. devinterp's rows (chains from the point, "
-             "mean over all steps, two standard errors of the chains) are shown, not judged.")
+CRITERION = ("Each of our values lies within 1.5 times its stated error. devinterp's rows (chains from "
+             "the point, mean over all steps, two standard errors of the chains) are shown, not judged.")
 RATES, N_CHAINS, MOST = (1e-4, 1e-3, 1e-2), 4, 12_000      # gradients of one of its runs
 COLUMNS = {"problem": "problem", "d": "d", "exact": "exact", "ours": "ours", "error": "+-",
            "gradients": "gradients", "rate": "its rate", "theirs": "devinterp", "spread": "+- ",
