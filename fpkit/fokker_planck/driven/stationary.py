@@ -157,6 +157,12 @@ class _Level:
         if labels.max() > 0:
             raise ValueError(f"the domain falls into {labels.max() + 1} parts that no path connects, so that "
                              "there is no one stationary state; mask all but one of them out.")
+        if diffusion.resetting is not None:
+            r, start = diffusion.resetting[0], diffusion.reset_probabilities[chain.ids]
+            p = chain.factors(extra=np.full(chain.n, r)).solve_transposed(r * start)
+            with np.errstate(divide="ignore"):
+                self.p, self.log_p = p / p.sum(), np.log(p / p.sum())
+            return
         try:
             self.log_p = chain.factors().stationary()
         except ArithmeticError as error:
@@ -207,11 +213,14 @@ def stationary_state(diffusion) -> StationaryState:
     if D.absorbing is not None:
         raise ValueError(f"paths are absorbed in {D.absorbing!r}, so that nothing is left in the end; ask "
                          "for quasi_stationary(region) without `absorbing`.")
+    if D.killing_rate is not None:
+        raise ValueError("paths are killed, so that nothing is left in the end; ask for "
+                         "quasi_stationary(region) without `killing`, or for `resetting` in its place.")
     if D.is_gradient or D.line_twin is not None:
         return _at_rest(D)
     process, grid = D.frozen_process, D.grid
     base = _Level(D)
-    exact = process.rotation is not None and not process.mobility.is_full
+    exact = process.rotation is not None and not process.mobility.is_full and D.resetting is None
     levels = _finer(D, base)
     log, error = _limit(base, {1: base} if exact else levels)
     log_density = Field(log, grid, "log of the stationary density", error, "", D._inputs)
@@ -222,8 +231,10 @@ def stationary_state(diffusion) -> StationaryState:
     else:
         density = _averages(D, log, error)
     flow, flow_error = _current(D, base, {1: base} if exact else levels)
-    ep, velocity = _entropy_production(D, levels), _velocity(D, levels)
-    if grid.ndim == 1:                                 # a ring, whose formulas are exact
+    velocity = _velocity(D, levels)
+    ep = _entropy_production(D, levels) if D.resetting is None else Estimate(
+        math.inf, math.nan, "resetting", status="not known: a reset has no way back", inputs=D._inputs)
+    if D._on_line is not None:                               # a ring, whose formulas are exact
         flow, flow_error, ep, velocity = _around(D, base)
     edges = np.stack([base.chain.ids[c] for c in (base.chain.I, base.chain.J)], axis=1)
     current = SmoothCurrents(grid, edges, flow, np.zeros(grid.shape))
@@ -317,7 +328,7 @@ def _limit(base, levels):
                     error = np.concatenate([error, np.take(error, [-1], axis)], axis)
             value = one
         else:
-            is_exact = base.diffusion.frozen_process.rotation is not None
+            is_exact = base.diffusion.frozen_process.rotation is not None and base.diffusion.resetting is None
             value, error = one, np.full(one.shape, 0.0 if is_exact else np.inf)
     value = np.where(np.isfinite(value), value, one)
     error = np.where(np.isfinite(value), np.nan_to_num(error, nan=np.inf) + rounding, np.inf)
@@ -453,6 +464,8 @@ def _velocity(D, levels):
 
 
 def _verdict(D, is_exact, log, error, ep):
+    if D.resetting is not None:
+        return Verdict(False, "paths are reset, which carries a current")
     if is_exact:
         return Verdict(True, "the force is given by its stream function, whose current has no divergence in "
                              "exp(-f/theta)")

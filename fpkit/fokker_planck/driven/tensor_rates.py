@@ -94,5 +94,5 @@ def tensor_cuts(space, edges):
                 end[k] -= (high - low) * np.rint((end[k] - start[k]) / (high - low))
         s = np.clip(np.nan_to_num(space.region.crossing(start.T, end.T), nan=1.0), LEAST_FRACTION, 1.0)
         with np.errstate(divide="ignore"):
-            parts.append(Cuts(i, j, log_q[pick] - np.log(s), np.log(1 - s)))
+            parts.append(Cuts(i, j, log_q[pick] - np.log(s), np.log(1 - s), s, np.zeros(i.size, int)))
     return Cuts(*(np.concatenate(part) for part in zip(*parts)))
