@@ -124,19 +124,7 @@ def export_landscape(path: str | os.PathLike, loss: Callable[[np.ndarray], Any],
     >>> land.shape, land.minimum_index, bool(np.allclose(land.gram, np.eye(2)))
     ((25, 13), (2, 2), True)
     """
-    if hasattr(loss, "named_parameters"):
-        raise TypeError("the loss is a model; give a function of a parameter vector: vector, layout, "
-                        "load = fpkit.landscapes.adapters.torch_parameters(model), and a loss that calls "
-                        "load(vector) first.")
-    if not callable(loss):
-        raise TypeError(f"loss must be a function of a parameter vector, got {checks.shown(loss)}.")
-    if not isinstance(plane, Plane):
-        raise TypeError(f"plane must be a fpkit.Plane, got {checks.shown(plane)}.")
-    checks.choice("on_error", on_error, ("raise", "record"))
-    if isinstance(executor, ThreadPoolExecutor) and not thread_safe:
-        raise ValueError("threads share one model, and a loss that puts a vector into it would be evaluated "
-                         "with the weights of another thread: give workers=n (processes), an executor of "
-                         "processes, or thread_safe=True for a loss that keeps no state.")
+    _check(loss, plane, on_error, executor, thread_safe)
     save_every = checks.number("save_every", save_every, non_negative=True)
     workers = checks.whole("workers", workers, 1)
     if whole_space is not None:
@@ -162,6 +150,22 @@ def export_landscape(path: str | os.PathLike, loss: Callable[[np.ndarray], Any],
     for old in journal.journals(job.path):               # the complete file is on the disk
         os.remove(old)
     return read_landscape(job.path)
+
+
+def _check(loss, plane, on_error, executor, thread_safe):
+    if hasattr(loss, "named_parameters"):
+        raise TypeError("the loss is a model; give a function of a parameter vector: vector, layout, "
+                        "load = fpkit.landscapes.adapters.torch_parameters(model), and a loss that calls "
+                        "load(vector) first.")
+    if not callable(loss):
+        raise TypeError(f"loss must be a function of a parameter vector, got {checks.shown(loss)}.")
+    if not isinstance(plane, Plane):
+        raise TypeError(f"plane must be a fpkit.Plane, got {checks.shown(plane)}.")
+    checks.choice("on_error", on_error, ("raise", "record"))
+    if isinstance(executor, ThreadPoolExecutor) and not thread_safe:
+        raise ValueError("threads share one model, and a loss that puts a vector into it would be evaluated "
+                         "with the weights of another thread: give workers=n (processes), an executor of "
+                         "processes, or thread_safe=True for a loss that keeps no state.")
 
 
 def _in_whole_space(given, plane, path, progress):
