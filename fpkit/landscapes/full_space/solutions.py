@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from ...core import checks
 from ...core.plain_json import plain
 from ...core.results import Estimate, with_error
+from ...core.tables import Tabular
 from ...langevin.runs.driving import bar, interruption
 from .annealing import Failed, Stopped
 from .book import Book, Part, fingerprint
@@ -53,7 +54,7 @@ class Crossover:
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class SolutionComparison:
+class SolutionComparison(Tabular):
     """Free energies of several solutions at several temperatures.
 
     Attributes
@@ -142,24 +143,29 @@ class SolutionComparison:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary for JSON."""
-        pairs = [{"pair": [a, b], "theta": float(t), **self.nats(a, b, t),
-                  "status": self.difference(a, b, t).status}
-                 for t in self.theta for a, b in combinations(self.names, 2)]
         return plain({"names": self.names, "theta": self.theta, "tether": self.tether,
-                      "wells": [[w.to_dict() for w in row] for row in self.wells], "differences": pairs,
+                      "wells": [[w.to_dict() for w in row] for row in self.wells], "differences": self._rows(),
                       "preferred": [self.preferred(t) for t in self.theta],
                       "against_plane": [self.against_plane(t) for t in self.theta],
                       "crossovers": self.crossovers, "status": self.status})
 
+    def _rows(self) -> list[dict[str, Any]]:
+        """One row for each temperature and pair, in nats."""
+        return [{"theta": float(t), "pair": [a, b], **self.nats(a, b, t),
+                 "status": self.difference(a, b, t).status}
+                for t in self.theta for a, b in combinations(self.names, 2)]
+
+    def _columns(self) -> dict[str, Any]:
+        rows = self._rows()
+        pairs = {"theta": [r["theta"] for r in rows], "pair": [" - ".join(r["pair"]) for r in rows]}
+        return pairs | {name: [r[name] for r in rows]
+                        for name in ("whole", "error", "harmonic", "depth", "plane", "status")}
+
     def summary(self) -> dict[str, Any]:
         """The differences alone, small enough for the header of a landscape file."""
-        rows = []
-        for t in self.theta:
-            for a, b in combinations(self.names, 2):
-                n = self.nats(a, b, t)
-                rows.append({"theta": float(t), "pair": [a, b], "nats": n["whole"], "error": n["error"],
-                             "depth": n["depth"], "status": self.difference(a, b, t).status[:300]})
-        return plain({"tether": self.tether, "rows": rows[:MOST_ROWS]})
+        rows = [{"theta": r["theta"], "pair": r["pair"], "nats": r["whole"], "error": r["error"],
+                 "status": r["status"][:300]} for r in self._rows()[:MOST_ROWS]]
+        return plain({"tether": self.tether, "rows": rows})
 
     def __repr__(self) -> str:
         head = (f"free energies in the whole space of {self.wells[0][0].inputs['x0'].size} parameters, "
