@@ -144,7 +144,8 @@ class SolutionComparison(Tabular):
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary for JSON."""
         return plain({"names": self.names, "theta": self.theta, "tether": self.tether,
-                      "wells": [[w.to_dict() for w in row] for row in self.wells], "differences": self._rows(),
+                      "wells": [[w.to_dict() for w in row] for row in self.wells],
+                      "differences": self._rows(),
                       "preferred": [self.preferred(t) for t in self.theta],
                       "against_plane": [self.against_plane(t) for t in self.theta],
                       "crossovers": self.crossovers, "status": self.status})
