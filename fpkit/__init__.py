@@ -38,6 +38,7 @@ HOMES = {
     "rates.comparison": "compare_rates",
     "rates.table": "RatesTable",
     "rates.picture": "transition_picture",
+    "rates.sweep": "sweep SweepTable",
     "rates.friction": "kramers_turnover",
     "rates.free_energy": "free_energy free_energy_form free_energy_rate",
     "landscapes.files.reading": "read_landscape",

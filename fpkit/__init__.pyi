@@ -54,6 +54,8 @@ from .rates.friction import kramers_turnover as kramers_turnover
 from .rates.network import WellNetwork as WellNetwork
 from .rates.network import well_network as well_network
 from .rates.picture import transition_picture as transition_picture
+from .rates.sweep import SweepTable as SweepTable
+from .rates.sweep import sweep as sweep
 from .rates.table import RatesTable as RatesTable
 
 __version__: str

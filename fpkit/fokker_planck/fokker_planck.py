@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..core import checks
+from ..core.calls import understanding
 from ..core.grid import Grid
 from ..core.results import Estimate, Field
 from ..potentials.diffusion import Diffusion
 from ..potentials.force import on_grid
-from ..potentials.mobility import refuse_tensor
 from ..potentials.potential import Potential
 from ..potentials.regions.shapes import Region, check_region
 from . import currents as flows, questions
@@ -41,6 +41,7 @@ REMEMBERED = 12                        # answers and grids that a diffusion keep
 THETA_HINT = "The noise-free limit is `fpkit.gradient_flow`."
 
 
+@understanding
 class FokkerPlanck:
     """The diffusion du/dt = theta div[M exp(-beta f) grad(u exp(beta f))], beta = 1/theta, on a grid.
 
@@ -119,7 +120,7 @@ class FokkerPlanck:
                  theta: float | Callable[[float], float] | None = None, grid: Grid | None = None,
                  mobility: ArrayLike | Callable | None = None, scheme: str = "recommended",
                  absorbing: Region | None = None, force: Any = None, reactivity: float | None = None,
-                 killing: Any = None, resetting: tuple | None = None):
+                 killing: Any = None, resetting: tuple | None = None) -> None:
         if isinstance(potential, Diffusion):
             if any(given is not None for given in (theta, mobility, force)):
                 raise TypeError("a Diffusion has its temperature, mobility and force already; give "
@@ -151,7 +152,9 @@ class FokkerPlanck:
         if M.is_full and not grid.is_uniform:
             raise ValueError("a mobility with off-diagonal entries needs a uniform grid: its stencil couples "
                              "cells at fixed offsets; use Grid(bounds, shape).")
-        refuse_tensor(M)
+        if M.is_tensor and (grid.ndim != 2 or not grid.is_uniform):
+            raise ValueError("a mobility with off-diagonal entries that depends on x is known on uniform "
+                             "grids in two dimensions; in more use paths (fpkit.simulate).")
         if not M.is_constant:
             M.at(np.array([[(low + high) / 2 for low, high in grid.bounds]] * 2))   # a wrong one shows here
         self.absorbing = absorbing
@@ -184,7 +187,7 @@ class FokkerPlanck:
     def is_gradient(self) -> bool:
         """Whether the process has neither a force nor a drift of its own, and so relaxes to Gibbs, and is
         neither killed, reset nor partially absorbed."""
-        return self.process.is_gradient and self._has_no_sources
+        return self.process.is_gradient and self._has_no_sources and not self._mobility.is_tensor
 
     @property
     def _has_no_sources(self):
@@ -210,7 +213,8 @@ class FokkerPlanck:
         """The same potential, temperature, mobility and grid without the force."""
         if self.process.equation is not None:
             raise ValueError("this process is given by its drift and has no potential beside it.")
-        twin = FokkerPlanck(self._frozen_potential, self._frozen_theta, self.grid, self.mobility, self.scheme,
+        mobility = None if self._mobility.is_tensor else self.mobility
+        twin = FokkerPlanck(self._frozen_potential, self._frozen_theta, self.grid, mobility, self.scheme,
                             self.absorbing)
         twin.__dict__["_frozen_potential"] = self._frozen_potential
         return twin
@@ -255,7 +259,7 @@ class FokkerPlanck:
         V = self.potential
         if getattr(V, "is_time_dependent", False):
             V = V.with_params(t=t)
-        if self.process.is_gradient and self._has_no_sources:
+        if self.is_gradient:
             frozen = FokkerPlanck(V, theta, self.grid, self.mobility, self.scheme, self.absorbing)
         else:
             frozen = FokkerPlanck(self.process.at(t), None, self.grid, None, self.scheme, self.absorbing,
@@ -626,6 +630,23 @@ class FokkerPlanck:
         """Quasi-stationary distribution outside `target`, its exit rate, and where it exits
         (`QuasiStationary`)."""
         return self._ask("quasi_stationary", target, refine=refine, exact=exact)
+
+    def autocorrelation(self, observable: Any, times: ArrayLike) -> driven.Correlation:
+        """C(t) = E g(X_0) g(X_t) - (E g)^2 of an observable g in the stationary process, with errors
+        (`Correlation`); g is a formula, a function of the coordinates or of points.
+
+        Examples
+        --------
+        >>> D = fp.FokkerPlanck(fp.Potential("x**2/2"), 0.5, fp.Grid([(-5, 5)], 64))
+        >>> C = D.autocorrelation("x", [0.0, 1.0])
+        >>> bool((abs(C.values - 0.5 * np.exp(-C.at)) <= C.error).all() and C.error.max() < 1e-3)
+        True
+        """
+        return driven.correlation(self, observable, times, False)
+
+    def power_spectrum(self, observable: Any, frequencies: ArrayLike) -> driven.Correlation:
+        """S(w) = int C(|t|) exp(i w t) dt at angular frequencies, as `autocorrelation`."""
+        return driven.correlation(self, observable, frequencies, True)
 
     def first_passage_density(self, x0: ArrayLike | tuple, target: Region, times: ArrayLike,
                               reactivity: float | None = None) -> driven.FirstPassageDensity:

@@ -166,7 +166,7 @@ class DrivenChain:
         D = self.diffusion
         space = D._space.without_region().with_region(region)
         M = D.frozen_process.mobility
-        if M.is_full or M.is_tensor:
+        if M.is_full or M.is_tensor or M.is_constant and M.is_degenerate:
             if reactivity is not None:
                 raise ValueError("a partially absorbing boundary is known for diagonal mobilities only; turn "
                                  "the coordinates.")

@@ -13,6 +13,8 @@ import numpy as np
 
 from ...core import checks
 from ...core.results import Estimate
+from ...core.views.pictures import curves
+from ...core.views.tables import Tabular
 from ...potentials.regions.shapes import Region
 from ..evolution.initial import kind_of, node_start
 from .evolution import LEAST_CELLS, MOST_FINE, Steps
@@ -22,7 +24,7 @@ N_MOMENTS = 4
 
 
 @dataclass(frozen=True, repr=False)
-class FirstPassageDensity:
+class FirstPassageDensity(Tabular):
     """Density of the time of the first passage to a region.
 
     Attributes
@@ -57,6 +59,12 @@ class FirstPassageDensity:
         return Estimate(s.value - m.value**2, s.error + 2 * m.value * m.error + m.error**2, m.method,
                         inputs=self.inputs)
 
+    def _columns(self):
+        return {"time": self.times, "density": self.density, "error": self.error, "survival": self.survival}
+
+    def _picture(self):
+        return curves([(self.times, self.density)])
+
     def __repr__(self) -> str:
         return (f"first passage to {self.region!r}: mean {self.mean!r}, density at {self.times.size} times, "
                 f"highest {self.density.max():.4g} at t = {self.times[self.density.argmax()]:.4g}")
@@ -81,9 +89,9 @@ def first_passage_density(diffusion, x0, target: Region, times,
         finer = _Passage(D.on(grid.refined(2)), kind, target, reactivity, times)
     if min(grid.shape) >= LEAST_CELLS:
         coarser = _Passage(D.on(grid.coarsened()), kind, target, reactivity, times)
-    density, error = _extrapolated(*(None if p is None else p.density for p in (coarser, base, finer)))
+    density, error = extrapolated(*(None if p is None else p.density for p in (coarser, base, finer)))
     error = error + base.time_error + 1e-9 * np.abs(density).max()
-    moments, wrong = _extrapolated(*(None if p is None else p.moments for p in (coarser, base, finer)))
+    moments, wrong = extrapolated(*(None if p is None else p.moments for p in (coarser, base, finer)))
     inputs = {**D._inputs, "target": repr(target), "start": kind[0], "start_data": kind[1]}
     method = "first passage of the chain, extrapolated"
     found = [Estimate(float(m), float(e) + 1e-12 * float(m), method, inputs=inputs)
@@ -116,7 +124,7 @@ class _Passage:
             self.moments[n] = math.factorial(n + 1) * float(start @ v)
 
 
-def _extrapolated(coarse, base, fine):
+def extrapolated(coarse, base, fine):
     """Limit of values on half, once and twice the cells, and the bound of its error."""
     if fine is None:
         return base, np.full(base.shape, np.nan) if coarse is None else 4 / 3 * np.abs(base - coarse)

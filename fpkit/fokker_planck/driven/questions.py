@@ -19,13 +19,14 @@ from ..results import QuasiStationary, Spectrum
 from .chain import DrivenChain
 from .evolution import evolve
 from .modes import LARGEST, lowest_modes
+from .observables import Correlation, correlation
 from .passage import UNREACHABLE, Between, Survival, log_passage_time
 from .passage_density import FirstPassageDensity, first_passage_density
 from .stationary import StationaryState, stationary_state
 
-__all__ = ["FirstPassageDensity", "StationaryState", "ask", "check", "checked_reactivity",
-           "checked_resetting", "currents_of", "evolve", "first_passage_density", "generator", "gibbs",
-           "probability", "rates_of", "reset_start", "stationary_state"]
+__all__ = ["Correlation", "FirstPassageDensity", "StationaryState", "ask", "check", "checked_reactivity",
+           "checked_resetting", "correlation", "currents_of", "evolve", "first_passage_density", "generator",
+           "gibbs", "probability", "rates_of", "reset_start", "stationary_state"]
 
 
 def check(diffusion) -> None:
@@ -34,9 +35,10 @@ def check(diffusion) -> None:
     if D.scheme != "recommended":
         raise ValueError(f"scheme {D.scheme!r} is one of a reversible chain; a driven process has its own: "
                          "leave `scheme` out.")
-    if D._mobility.is_constant and D._mobility.is_degenerate:
-        raise ValueError("the diffusion matrix has directions without noise, for which the grid has no "
-                         "scheme; use paths (fpkit.simulate).")
+    M = D._mobility
+    if M.is_constant and M.is_degenerate and (M.is_full or D.grid.ndim == 1):
+        raise ValueError("the diffusion matrix has directions without noise that are not axes of a grid with "
+                         "others; use paths (fpkit.simulate).")
 
 
 def checked_reactivity(reactivity, region):
@@ -89,17 +91,23 @@ def reset_start(diffusion) -> np.ndarray:
 
 def gibbs(diffusion) -> Field:
     """The Gibbs density where it is the stationary one, else a refusal."""
-    if diffusion.frozen_process.rotation is not None:
+    if _is_gibbs(diffusion):
         return diffusion.gradient_twin.gibbs
     raise ValueError("gibbs is the stationary density of a process without a force or a drift of its own; "
                      "this one is driven: ask for stationary().density.")
+
+
+def _is_gibbs(diffusion):
+    """Whether exp(-f/theta)/Z is stationary by construction."""
+    process = diffusion.frozen_process
+    return diffusion._has_no_sources and (process.is_gradient or process.rotation is not None)
 
 
 def probability(diffusion, region) -> Estimate:
     """Stationary probability of a region."""
     if diffusion.line_twin is not None:
         return diffusion.line_twin.probability(region)
-    if diffusion.frozen_process.rotation is not None:
+    if _is_gibbs(diffusion):
         return diffusion.gradient_twin.probability(region)
     raise ValueError("probability is the Gibbs probability of a region; of a driven process take "
                      "stationary().expectation(region.contains).")

@@ -41,8 +41,8 @@ def line_integrals(process, kappa, start, step, axis):
     ----------
     process : Diffusion
         Frozen in time.
-    kappa : callable
-        The diffusivity that the axis carries at points (n, ndim).
+    kappa : callable or ndarray (n,)
+        The diffusivity that the axis carries at points (n, ndim), or on each segment.
     start, step : ndarray (ndim, n)
         First point and vector to the last, along `axis`.
     """
@@ -60,7 +60,8 @@ def line_integrals(process, kappa, start, step, axis):
         per = max(1, CHUNK // (int(n) * N_POINTS[len(start)]))
         for k in range(0, pick.size, per):
             at = pick[k:k + per]
-            found = _exponents(process, kappa, start[:, at], step[:, at], axis, int(n))
+            here = kappa if callable(kappa) else kappa[at]
+            found = _exponents(process, here, start[:, at], step[:, at], axis, int(n))
             top = found.E.max(0)
             with np.errstate(under="ignore"):
                 mean = found.weights @ (np.exp(found.E - top) / found.kappa)
@@ -83,7 +84,7 @@ def _exponents(process, kappa, start, step, axis, pieces):
     s = ((np.arange(pieces)[:, None] + x) / pieces).ravel()
     d, n = start.shape
     X = (start[:, None, :] + step[:, None, :] * s[:, None]).reshape(d, -1).T
-    k = kappa(X).reshape(s.size, n)
+    k = kappa(X).reshape(s.size, n) if callable(kappa) else np.broadcast_to(kappa, (s.size, n))
     drive = extra_drift(process, X)
     if drive is None:
         E, end = np.zeros((s.size, n)), np.zeros(n)
@@ -136,9 +137,20 @@ def axis_rates(process, space, axis):
     """`Edges` between all inside neighbours along one axis."""
     e = space.axis_edges[axis]
     log_v = np.log(space.grid.volumes.ravel())
+    if process.mobility.is_constant and process.mobility.diagonal[axis] == 0:
+        return upwind(process, e, axis, log_v)
     found = line_integrals(process, axis_diffusivity(process, axis), e.start, e.step, axis)
     scale = np.log(e.area / e.length) - found.log_resistance
     return Edges(e.a, e.b, scale - log_v[e.a], scale + found.end - log_v[e.b])
+
+
+def upwind(process, e, axis, log_v):
+    """`Edges` along an axis that carries no diffusion: the drift alone, of order 1."""
+    x, w = gauss(4)
+    v = sum(wk * extra_drift(process, (e.start + xk * e.step).T)[:, axis] for xk, wk in zip(x, w))
+    with np.errstate(divide="ignore"):
+        return Edges(e.a, e.b, np.log(np.maximum(v, 0.0) * e.area) - log_v[e.a],
+                     np.log(np.maximum(-v, 0.0) * e.area) - log_v[e.b])
 
 
 class Cuts(NamedTuple):

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from ...core import checks
 from ...core.plain_json import plain
 from ...core.results import Estimate, with_error
-from ...core.tables import Tabular
+from ...core.views.tables import Tabular
 from ...langevin.runs.driving import bar, interruption
 from .annealing import Failed, Stopped
 from .book import Book, Part, fingerprint
@@ -79,6 +79,12 @@ class SolutionComparison(Tabular):
     plane: tuple[dict[str, float], ...] | None
     crossovers: tuple[Crossover, ...]
     status: str = "ok"
+
+    def _columns(self):
+        cells = [(t, name, F) for t, row in zip(self.theta, self.wells) for name, F in zip(self.names, row)]
+        return {"theta": [float(t) for t, _, _ in cells], "solution": [name for _, name, _ in cells],
+                "free_energy": [F.value for *_, F in cells], "error": [F.error for *_, F in cells],
+                "status": [F.status for *_, F in cells]}
 
     def difference(self, a: str, b: str, theta: float) -> Estimate:
         """F_a - F_b at one of the temperatures, in units of the loss; refused when either side is. `status`
@@ -155,12 +161,6 @@ class SolutionComparison(Tabular):
         return [{"theta": float(t), "pair": [a, b], **self.nats(a, b, t),
                  "status": self.difference(a, b, t).status}
                 for t in self.theta for a, b in combinations(self.names, 2)]
-
-    def _columns(self) -> dict[str, Any]:
-        rows = self._rows()
-        pairs = {"theta": [r["theta"] for r in rows], "pair": [" - ".join(r["pair"]) for r in rows]}
-        return pairs | {name: [r[name] for r in rows]
-                        for name in ("whole", "error", "harmonic", "depth", "plane", "status")}
 
     def summary(self) -> dict[str, Any]:
         """The differences alone, small enough for the header of a landscape file."""

@@ -19,8 +19,12 @@ from .target_kernels import SLOPE, Moves, bridge_hit, find_hits, step_of, straig
 class WholeExitRun:
     """The interface of `ExitRun`: when, wall, place, n_ended, advance, check_finite, settle."""
 
-    def __init__(self, ensemble, targets, n_paths, max_steps):
+    def __init__(self, ensemble, targets, n_paths, max_steps, span=None):
+        self.span = (0, n_paths) if span is None else span
+        if span is not None:
+            ensemble = ensemble.part(np.arange(*span))
         self.ensemble, self.targets, self.max_steps, self.n_paths = ensemble, targets, max_steps, n_paths
+        self.n_own = self.span[1] - self.span[0]
         self.dt, self.theta = ensemble.schedule.dt, ensemble.schedule.theta
         self.when, self.wall = np.full(n_paths, np.nan), np.full(n_paths, -1)
         self.place = np.full((ensemble.ndim, n_paths), np.nan)
@@ -145,6 +149,26 @@ class WholeExitRun:
             if ended.any():
                 self.ensemble = e.part(np.flatnonzero(~ended))
                 self.before = np.ascontiguousarray(after[:, ~ended])
+
+    @property
+    def step_count(self):
+        """Steps made."""
+        return self.ensemble.step
+
+    def state(self):
+        """All that the next steps depend on, as arrays; the results are those of the paths of the span."""
+        own = slice(*self.span)
+        return {**{f"ensemble/{k}": v for k, v in self.ensemble.state().items()},
+                "trajectories": self.ensemble.trajectories, "before": self.before, "when": self.when[own],
+                "wall": self.wall[own], "place": self.place[:, own]}
+
+    def restore(self, state):
+        """Go on from a `state()` of a run with the same arguments."""
+        own, e = slice(*self.span), self.ensemble
+        self.ensemble = e.part(np.searchsorted(e.trajectories, state["trajectories"]))
+        self.ensemble.restore({k[9:]: v for k, v in state.items() if k.startswith("ensemble/")})
+        self.before = np.array(state["before"])
+        self.when[own], self.wall[own], self.place[:, own] = state["when"], state["wall"], state["place"]
 
     def check_finite(self):
         """Raise DivergenceError when a path is no longer finite."""

@@ -2,20 +2,24 @@
 from __future__ import annotations
 
 import math
-import warnings
+import os
 from collections.abc import Sequence
+from concurrent.futures import Executor
 
 import numpy as np
 from numpy.random import SeedSequence
 from numpy.typing import ArrayLike
 
 from ...core import checks
+from ...core.calls import understood, warned
 from ...core.grid import Grid
 from ...core.results import ResolutionWarning
 from ...potentials.potential import Potential
 from ...potentials.regions import Region
 from ..dynamics.ensemble import Ensemble
 from ..dynamics.walls import Walls
+from ..runs.checkpoint import Checkpoint
+from ..runs.sharing import arrays_to_states, parts_of, rounds, states_to_arrays
 from .exit_numpy import WholeExitRun
 from .exit_run import ExitRun, drive
 from .results import ExitTime, exit_time_of, extrapolated
@@ -25,12 +29,15 @@ SCHEMES = ("euler-maruyama", "baoab")
 COARSE = 0.5  # dt times the largest curvature: beyond it the scheme is far from the diffusion
 
 
+@understood
 def exit_time(potential: Potential, theta: float, x0: ArrayLike, target: Region | Sequence | dict, dt: float,
               n_paths: int = 1000, seed: int | SeedSequence | None = 1, scheme: str = "euler-maruyama",
               extrapolate: bool = False, t_max: float | None = None, walls: Walls | Grid | Sequence
               | None = None,
               mobility=None, friction: float | None = None, n_threads: int | None = None,
-              progress: bool | None = None) -> ExitTime:
+              progress: bool | None = None, executor: Executor | None = None,
+              checkpoint: str | os.PathLike | None = None, checkpoint_every: float = 60.0,
+              resume: bool | None = None) -> ExitTime:
     """Mean first-passage time from `x0` to a target, from paths of the diffusion dX = -M grad f dt + sqrt(2
     theta M) dW.
 
@@ -76,6 +83,10 @@ def exit_time(potential: Potential, theta: float, x0: ArrayLike, target: Region 
         Damping rate for "baoab".
     n_threads : int, optional
     progress : bool, optional
+    executor : concurrent.futures.Executor, optional
+        Shares the paths among its workers; the bits stay the same, a lost worker is made good.
+    checkpoint, checkpoint_every, resume
+        As in `fpkit.sample`: the file from which a killed call goes on, to the same bits.
 
     Returns
     -------
@@ -115,24 +126,25 @@ def exit_time(potential: Potential, theta: float, x0: ArrayLike, target: Region 
     max_steps = 0 if t_max is None else 2 * math.ceil(checks.number("t_max", t_max, positive=True) / (2 * dt))
     settings = dict(theta=theta, x0=x0, scheme=scheme, walls=walls, mobility=mobility, friction=friction,
                     n_threads=n_threads)
-    first = one_run(potential, targets, dt, n_paths, seed, max_steps, progress, settings)
+    storage = (checkpoint, checkpoint_every, resume)
+    first = one_run(potential, targets, dt, n_paths, seed, max_steps, progress, settings, executor, storage)
     if not extrapolate or first.inputs["stopped"]:
         return first
+    if checkpoint is not None:
+        storage = (f"{os.fspath(checkpoint)}.half", checkpoint_every, None if resume else resume)
     second = one_run(potential, targets, dt / 2, n_paths, another(first.inputs["key"], 1), 2 * max_steps,
-                     progress, settings)
+                     progress, settings, executor, storage)
     if second.inputs["stopped"]:
         return first.with_status(f"at dt = {dt:g}, not extrapolated; at dt/2: {second.status}")
     order = 1 if targets.has_distance else 0.5
     return extrapolated(first, second, order)
 
 
-def one_run(potential, targets, dt, n_paths, seed, max_steps, progress, settings):
+def one_run(potential, targets, dt, n_paths, seed, max_steps, progress, settings, executor=None,
+            storage=(None, 60.0, None)):
     """The ExitTime at one dt."""
-    x0 = settings["x0"]
-    is_many = np.ndim(x0) == 2
-    # checks and tables
-    probe = Ensemble(potential, dt=dt, seed=seed, n_paths=n_paths if is_many else None, precision="double",
-                     **settings)
+    is_many = np.ndim(settings["x0"]) == 2
+    probe = _probe(potential, dt, n_paths, seed, settings)       # checks and tables
     if probe.has_absorbing:
         raise ValueError("absorbing walls are targets here: give them as target=[fpkit.HalfSpace(...), ...] "
                          "and leave those sides without a wall.")
@@ -140,16 +152,16 @@ def one_run(potential, targets, dt, n_paths, seed, max_steps, progress, settings
     if inside.any():
         raise ValueError(f"x0 lies inside the target ({int(inside.sum())} of {len(inside)} starts): the "
                          "passage time is zero there. Start outside.")
-    if targets.is_compiled and not probe.is_whole:
-        run = ExitRun(probe, targets, probe.X, n_paths, max_steps, settings["n_threads"])
-        labels = targets.labels
-    else:
-        whole = probe if is_many else Ensemble(potential, dt=dt, seed=probe.seed, n_paths=n_paths,
-                                               precision="double", **settings)
-        run = WholeExitRun(whole, targets, n_paths, max_steps)
-        labels = targets.labels if targets.is_compiled else np.arange(len(targets.regions))
-    note = drive(run, progress)
-    durations, walls, places = run.settle()
+    labels = targets.labels if targets.is_compiled else np.arange(len(targets.regions))
+    if storage[0] is not None and seed is None:
+        raise ValueError("a run with a checkpoint needs a seed that a later call can repeat; pass a whole "
+                         "number.")
+    what = (potential, targets, dt, n_paths, probe.seed, max_steps, settings)
+    store = Checkpoint(*storage, {"potential": potential, "targets": targets.regions, "dt": dt, "n": n_paths,
+                                  "seed": probe.seed, "max_steps": max_steps,
+                                  **{k: v for k, v in settings.items() if k != "n_threads"}})
+    runs, note = _all_parts(what, executor, store, progress)
+    durations, walls, places = (np.concatenate(found) for found in zip(*(run.settle() for run in runs)))
     sides = np.where(walls >= 0, labels[walls], -1)
     inputs = {"potential": potential.source, "theta": probe.schedule.theta, "dt": dt, "n_paths": n_paths,
               "scheme": probe.scheme, "seed": probe.seed, "key": probe.key, "friction": settings["friction"],
@@ -167,6 +179,67 @@ def one_run(potential, targets, dt, n_paths, seed, max_steps, progress, settings
     return exit_time_of(durations, sides, places, targets.names, method, inputs, note)
 
 
+def _probe(potential, dt, n_paths, seed, settings):
+    is_many = np.ndim(settings["x0"]) == 2
+    return Ensemble(potential, dt=dt, seed=seed, n_paths=n_paths if is_many else None, precision="double",
+                    **settings)
+
+
+def _run_of(what, span, state=None):
+    """The run of the paths of a span, in a state."""
+    potential, targets, dt, n_paths, seed, max_steps, settings = what
+    probe = _probe(potential, dt, n_paths, seed, settings)
+    if targets.is_compiled and not probe.is_whole:
+        run = ExitRun(probe, targets, probe.X, n_paths, max_steps, settings["n_threads"], span)
+    else:
+        if probe.n_paths != n_paths or n_paths == 1:
+            probe = Ensemble(potential, dt=dt, seed=seed, n_paths=n_paths, precision="double", **settings)
+        run = WholeExitRun(probe, targets, n_paths, max_steps, span)
+    if state is not None:
+        run.restore(state)
+    return run
+
+
+def _all_parts(what, executor, store, progress):
+    """(the runs that make all paths together, why they stopped earlier or ""): one here, or one a worker."""
+    n_paths = what[3]
+    if store.found is not None:
+        cuts, states = arrays_to_states(store.found)
+    else:
+        cuts = np.array([0, n_paths]) if executor is None else parts_of(executor, n_paths)
+        states = [None] * (len(cuts) - 1)
+    spans = [(int(a), int(b)) for a, b in zip(cuts, cuts[1:])]
+    if executor is None and len(spans) == 1:
+        run = _run_of(what, spans[0], states[0])
+        note = drive(run, progress, store=store)
+        store.save(states_to_arrays(cuts, [run.state()]))
+        return [run], note
+    one_thread = (*what[:6], {**what[6], "n_threads": what[6]["n_threads"] or 1})
+    begun = 0 if states[0] is None else max(_run_of(what, s, x).step_count for s, x in zip(spans, states))
+    note, n_ended = "stopped by Ctrl-C", 0
+    for _, outcomes in rounds(executor, advanced, (one_thread,), [(s,) for s in spans], states,
+                              (begun, math.inf, 2), "passages", progress, "path", n_paths,
+                              lambda outcomes: sum(o[1] for o in outcomes)):
+        states, n_ended = [o[0] for o in outcomes], sum(o[1] for o in outcomes)
+        if n_ended == n_paths:
+            note = ""
+            break
+        if store.is_due:
+            store.save(states_to_arrays(cuts, states))
+    if states[0] is not None:
+        store.save(states_to_arrays(cuts, states))
+    return [_run_of(what, s, x) for s, x in zip(spans, states)], note
+
+
+def advanced(what, span, state, end):
+    """Bring the paths of one span to the step `end`, in a worker: (state, how many have ended)."""
+    run = _run_of(what, span, state)
+    while run.step_count < end and run.n_ended < run.n_own:
+        run.advance(end - run.step_count)
+        run.check_finite()
+    return run.state(), run.n_ended
+
+
 def _check_step(potential, ensemble, points):
     """Warn when the curvature at starts and exits is too large for dt."""
     try:
@@ -179,9 +252,9 @@ def _check_step(potential, ensemble, points):
     dt = ensemble.schedule.dt
     rate = math.sqrt(max(curvature, 0.0)) if ensemble.scheme == "baoab" else curvature
     if rate * dt > COARSE:
-        warnings.warn(f"dt = {dt:g} is coarse: the curvature {curvature:.3g} makes the dynamics as fast as "
+        warned(f"dt = {dt:g} is coarse: the curvature {curvature:.3g} makes the dynamics as fast as "
                       f"{1 / rate:.2g}; take dt = {0.1 / rate:.2g} or "
-                      "extrapolate=True.", ResolutionWarning, stacklevel=4)
+                      "extrapolate=True.", ResolutionWarning)
 
 
 def constant(name, value, reason):

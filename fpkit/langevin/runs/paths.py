@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ...core.pictures import curves
-from ...core.tables import Tabular, coordinate_names
+from ...core.views.pictures import curves
+from ...core.views.tables import Tabular, coordinate_names
 
 
 @dataclass(frozen=True, repr=False)

@@ -59,7 +59,6 @@ def test_a_refusal_on_one_side_refuses_the_difference(both):
     text = repr(both)
     assert "refused" in text and "B is lowest" in text
     json.dumps(both.to_dict(), allow_nan=False)
-    assert both.to_csv().splitlines()[0] == "theta,pair,whole,error,harmonic,depth,plane,status"
 
 
 def test_two_names_of_one_minimum_are_not_told_apart():
