@@ -25,6 +25,7 @@ HOMES = {
     "fokker_planck.evolution.result": "Evolution",
     "fokker_planck.results": "Spectrum QuasiStationary",
     "fokker_planck.convergence": "refinement_table",
+    "fokker_planck.phase_space.klein_kramers": "KleinKramers",
     "langevin.simulate": "simulate",
     "langevin.averages.sample": "sample",
     "langevin.first_passage.exit_time": "exit_time",

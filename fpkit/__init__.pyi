@@ -5,6 +5,7 @@ from .core.results import ResolutionWarning as ResolutionWarning
 from .fokker_planck.convergence import refinement_table as refinement_table
 from .fokker_planck.evolution.result import Evolution as Evolution
 from .fokker_planck.fokker_planck import FokkerPlanck as FokkerPlanck
+from .fokker_planck.phase_space.klein_kramers import KleinKramers as KleinKramers
 from .fokker_planck.results import QuasiStationary as QuasiStationary
 from .fokker_planck.results import Spectrum as Spectrum
 from .landscapes.analysis.analyse import analyse as analyse

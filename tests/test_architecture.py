@@ -27,7 +27,7 @@ FLOORS = {
                       {"solvers"},
                       {"evolution", "boundary_values"}, {"spectrum"}, {"questions", "currents"},
                       {"driven"},
-                      {"fokker_planck"}, {"averages"}, {"convergence"}],
+                      {"fokker_planck"}, {"averages", "phase_space"}, {"convergence"}],
     "langevin": [{"dynamics"}, {"runs"}, {"averages", "first_passage"}, {"simulate", "gradient_flow"}],
     "potentials": [{"symbolic", "spline"}, {"stationary"}, {"terms", "pieces"}, {"black_box"}, {"potential"},
                    {"grid_potential"},

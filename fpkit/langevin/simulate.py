@@ -12,10 +12,12 @@ from numpy.typing import ArrayLike
 from ..core import checks
 from ..core.calls import understood
 from ..core.grid import Grid
+from ..potentials.diffusion import Diffusion
 from ..potentials.potential import Potential
 from .averages.sample import sample  # noqa: F401  (a public name of this module)
 from .dynamics.divergence import DivergenceError
 from .dynamics.ensemble import Ensemble
+from .dynamics.process import arguments_of, needed
 from .dynamics.walls import Walls
 from .runs.checkpoint import Checkpoint
 from .runs.driving import drive
@@ -26,20 +28,21 @@ MEMORY_SHARE = 0.6  # of the free memory that saved paths may take
 
 
 @understood
-def simulate(potential: Potential, theta: float | Callable, x0: ArrayLike, dt: ArrayLike | Callable,
-             n_steps: int,
+def simulate(potential: Potential | Diffusion, theta: float | Callable | None = None,
+             x0: ArrayLike | None = None, dt: ArrayLike | Callable | None = None, n_steps: int | None = None,
              n_paths: int | None = None, scheme: str = "euler-maruyama", seed: int | SeedSequence | None = 1,
              save_every: int | None = None, walls: Walls | Grid | Sequence | None = None, mobility=None,
              friction: float | None = None, n_threads: int | None = None, precision: str = "auto",
              noise: str = "gaussian", velocity: ArrayLike | None = None,
              progress: bool | None = None, executor: Executor | None = None,
              checkpoint: str | os.PathLike | None = None, checkpoint_every: float = 60.0,
-             resume: bool | None = None) -> Paths:
-    """Paths of the diffusion dX = -M grad f dt + theta div M dt + sqrt(2 theta M) dW.
+             resume: bool | None = None, force=None) -> Paths:
+    """Paths of the diffusion dX = M (-grad f + F) dt + theta div M dt + sqrt(2 theta M) dW.
 
     Parameters
     ----------
-    potential : Potential
+    potential : Potential or Diffusion
+        The whole process (then theta, mobility and force are left out), also one of `Diffusion.from_sde`; or
         f. A parameter named ``t`` is the time: it is set to t_k, the start of each step (Heun and BAOAB: also
         to its end).
     theta : float or callable
@@ -81,6 +84,9 @@ def simulate(potential: Potential, theta: float | Callable, x0: ArrayLike, dt: A
         "three-point" is a coarser, faster law for averages with "leimkuhler-matthews".
     velocity : array (ndim,) or (n_paths, ndim), optional
         Starts for "baoab"; default: drawn from Maxwell's distribution.
+    force : optional
+        F, in any form that `Diffusion` takes: ``"(y, -x)"``, a function, numbers, `Rotation`; compiled with
+        the gradient into one function. "leimkuhler-matthews" is of second order only without a force.
     progress : bool, optional
         Progress bar on standard error; default: on a terminal only.
     executor : concurrent.futures.Executor, optional
@@ -117,20 +123,22 @@ def simulate(potential: Potential, theta: float | Callable, x0: ArrayLike, dt: A
     .. [1] B. Leimkuhler, C. Matthews, Appl. Math. Res. eXpress 2013, 34 (2013).
     .. [2] B. Leimkuhler, C. Matthews, J. Chem. Phys. 138, 174102 (2013).
     """
+    process, potential, theta, mobility = arguments_of(potential, theta, mobility, force)
+    needed(x0=x0, dt=dt, n_steps=n_steps)
     n_steps = checks.whole("n_steps", n_steps, 1)
     if save_every is not None:
         save_every = checks.whole("save_every", save_every, 1)
         if save_every > n_steps:
             raise ValueError(f"save_every is {save_every} and there are {n_steps} steps; nothing would be "
                              f"saved. Take at most {n_steps}.")
-    ensemble = Ensemble(potential, theta, x0, dt, scheme, seed, n_paths, walls, mobility, friction, n_threads,
+    ensemble = Ensemble(process, theta, x0, dt, scheme, seed, n_paths, walls, mobility, friction, n_threads,
                         precision, noise, velocity)
     if n_steps > ensemble.schedule.n_steps:
         raise ValueError(f"dt has {ensemble.schedule.n_steps} entries and n_steps is {n_steps}; give one "
                          "entry a step.")
     given = dict(theta=theta, dt=float(dt) if np.ndim(dt) == 0 and not callable(dt) else dt)
     store = Checkpoint(checkpoint, checkpoint_every, resume, {
-        "potential": potential, "theta": theta, "x0": np.asarray(x0, float), "dt": dt, "scheme": scheme,
+        "potential": process, "theta": theta, "x0": np.asarray(x0, float), "dt": dt, "scheme": scheme,
         "seed": seed, "n_paths": ensemble.n_paths, "save_every": save_every, "walls": walls,
         "mobility": mobility, "friction": friction, "precision": ensemble.precision, "noise": noise,
         "velocity": velocity})
@@ -220,8 +228,8 @@ def advanced(save_every, part, state, end):
 
 def _result(e, paths, times, status, given):
     """The Paths of an ensemble as it is now."""
-    inputs = dict(potential=e.potential, walls=e.walls, mobility=e.mobility, friction=e.friction,
-                  noise=e.noise_law, time=e.time, n_threads=e.n_threads, key=e.key)
+    inputs = dict(potential=e.potential, process=e.process, walls=e.walls, mobility=e.mobility,
+                  friction=e.friction, noise=e.noise_law, time=e.time, n_threads=e.n_threads, key=e.key)
     has_winding = e.walls is not None and e.walls.has("periodic")
     return Paths(
         x=e.x, paths=paths, times=np.array([e.time]) if times is None else times, theta=given["theta"],

@@ -222,9 +222,6 @@ def rates_figure(report):
                        textcoords="offset points", fontsize=8, color="#555555")
     below.set(xscale="log", xlabel="temperature theta (units of the loss)", ylabel=f"log₁₀ rate, {unit}",
               title="Slowest relaxations on the surface")
-    if n_modes:
-        below.legend(loc="lower right", ncols=2)
-        _cut(below)
     if report.theta.size > 1:
         seen = [t for p in best for t, v, *_ in pairs[p] if v + shift
                 > FLOOR] + [t for t, row in zip(theta, modes[:, living, 0]) if (row + shift > FLOOR).any()]

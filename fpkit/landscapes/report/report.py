@@ -42,6 +42,7 @@ density, gibbs, times, paths_end; and report.json as the text `json`.
 from __future__ import annotations
 
 import base64
+import gc
 import json
 from pathlib import Path
 
@@ -116,6 +117,8 @@ def save(report, folder, svg=False, progress=None):
         told(f"figure of {name}")
         images.append({"name": name, "caption": CAPTIONS[name], "is_wide": name in WIDE,
                        "data": _drawn(draw(report), folder / name, svg)})
+        if report.landscape.loss.size > LARGE:
+            gc.collect()                                     # a figure is a knot of references
     told(None)
     text = _json(as_dict(report))
     _write(folder / "report.json", text)

@@ -13,10 +13,12 @@ from ...core import checks
 from ...core.calls import understood, warned
 from ...core.grid import Grid
 from ...core.results import Estimate, Field, ResolutionWarning
+from ...potentials.diffusion import Diffusion
 from ...potentials.potential import Potential
 from ...potentials.regions import Region
 from ..dynamics.divergence import DivergenceError
 from ..dynamics.ensemble import SCHEMES, Ensemble
+from ..dynamics.process import arguments_of, needed, source_of
 from ..dynamics.walls import Walls
 from ..runs.checkpoint import Checkpoint
 from ..runs.driving import drive
@@ -30,9 +32,9 @@ ORDER = {"euler-maruyama": 1, "leimkuhler-matthews": 2, "heun": 2, "baoab": 2, "
 
 
 @understood
-def sample(potential: Potential, theta: float, x0: ArrayLike, dt: float, n_steps: int,
-           n_paths: int | None = None,
-           scheme: str = "leimkuhler-matthews", burn_in: int | None = None, every: int | None = None,
+def sample(potential: Potential | Diffusion, theta: float | None = None, x0: ArrayLike | None = None,
+           dt: float | None = None, n_steps: int | None = None, n_paths: int | None = None,
+           scheme: str | None = None, burn_in: int | None = None, every: int | None = None,
            histogram: Grid | None = None, marginal: Sequence[int] | None = None,
            regions: dict[str, Region] | None = None, observables: dict[str, Callable] | None = None,
            seed: int = 1,
@@ -40,18 +42,19 @@ def sample(potential: Potential, theta: float, x0: ArrayLike, dt: float, n_steps
            n_threads: int | None = None, checkpoint: str | os.PathLike | None = None,
            checkpoint_every: float = 60.0, resume: bool | None = None, extrapolate: bool = False,
            executor: Executor | None = None, progress: bool | None = None, precision: str = "auto",
-           noise: str = "gaussian") -> Statistics:
-    """Averages of the Gibbs distribution from Langevin paths: energy, moments, histogram, occupancies, each
-    with its error.
+           noise: str = "gaussian", force=None) -> Statistics:
+    """Averages of the stationary distribution from Langevin paths: energy, moments, histogram, occupancies,
+    each with its error.
 
-    The paths follow dX = -grad f dt + sqrt(2 theta) dW (or its underdamped form for "baoab"); their long-time
-    law is exp(-f/theta)/Z up to the bias of the scheme: of order dt for "euler-maruyama", dt^2 for
-    "leimkuhler-matthews" [1]_ and "baoab", none for "mala". Snapshots are summed while the paths run and then
-    forgotten.
+    The paths follow dX = M (-grad f + F) dt + theta div M dt + sqrt(2 theta M) dW (or its underdamped form
+    for "baoab"). Without a force F their long-time law is exp(-f/theta)/Z up to the bias of the scheme: of
+    order dt for "euler-maruyama", dt^2 for "leimkuhler-matthews" [1]_ and "baoab", none for "mala"; with one
+    it is another, and every bias is of order dt. Snapshots are summed while the paths run and then forgotten.
 
     Parameters
     ----------
-    potential : Potential
+    potential : Potential or Diffusion
+        f; or the whole process, also one of `Diffusion.from_sde` (then theta, mobility, force are left out).
     theta : float
         Temperature, positive, in the units of f.
     x0 : array (ndim,) or (n_paths, ndim)
@@ -62,7 +65,8 @@ def sample(potential: Potential, theta: float, x0: ArrayLike, dt: float, n_steps
         Steps of each path, the burn-in included.
     n_paths : int, optional
         Number of paths; default one a row of `x0`, or 1000.
-    scheme : {"leimkuhler-matthews", "euler-maruyama", "heun", "mala", "baoab"}
+    scheme : {"leimkuhler-matthews", "euler-maruyama", "heun", "mala", "baoab"}, optional
+        Default "leimkuhler-matthews", or "euler-maruyama" where a drift or M(x) needs it.
     burn_in : int, optional
         Steps thrown away at the start of each path; default a fifth of `n_steps`. Rounded up to a multiple of
         `every`.
@@ -121,50 +125,55 @@ def sample(potential: Potential, theta: float, x0: ArrayLike, dt: float, n_steps
     ----------
     .. [1] B. Leimkuhler, C. Matthews, Appl. Math. Res. Express 2013, 34 (2013).
     """
-    if potential.is_time_dependent:
+    process, potential, theta, mobility = arguments_of(potential, theta, mobility, force)
+    needed(x0=x0, dt=dt, n_steps=n_steps)
+    scheme = scheme or _scheme_for(process)
+    if potential.is_time_dependent or process is not potential and process.is_moving:
         raise ValueError("the potential depends on t and has no stationary average; use fpkit.simulate with "
                          "save_every.")
     x0 = checks.points("x0", np.atleast_1d(x0), potential.ndim)
-    if n_paths is None:
-        n_paths = len(x0) if x0.ndim == 2 else 1000
+    n_paths = (len(x0) if x0.ndim == 2 else 1000) if n_paths is None else n_paths
     settings = {"theta": _temperature(theta), "dt": _time_step(dt),
                 "scheme": checks.choice("scheme", scheme, SCHEMES),
                 "n_paths": checks.whole("n_paths", n_paths, 1), "seed": seed, "walls": walls,
-                "mobility": mobility,
-                "friction": friction, "precision": precision, "noise": noise}
+                "mobility": mobility, "friction": friction, "precision": precision, "noise": noise}
     what = {"histogram": histogram, "regions": check_regions(regions, potential.ndim),
             "observables": check_observables(observables),
             "marginal": _check_histogram(histogram, marginal, potential.ndim)}
     plan = {"n_steps": checks.whole("n_steps", n_steps, 1), "burn_in": burn_in, "every": every}
     if checkpoint is not None and seed is None:
-        raise ValueError("a run with a checkpoint needs a seed that a later call can repeat; pass a whole "
-                         "number.")
+        raise ValueError("a run with a checkpoint needs a seed that a later call can repeat, a whole number.")
     storage = (checkpoint, checks.number("checkpoint_every", checkpoint_every, positive=True), resume)
-    stats, key, done = _one_run(potential, x0, settings, what, plan, storage, n_threads, executor, progress)
+    stats, key, done = _one_run(process, x0, settings, what, plan, storage, n_threads, executor, progress)
     if extrapolate and ORDER[scheme] and done >= n_steps:
         if checkpoint is not None:                          # the second run has a file of its own
             storage = (f"{os.fspath(checkpoint)}.2dt", checkpoint_every, None if resume else resume)
-        stats = _with_coarser(stats, potential, x0, settings, what, key, storage, n_threads, executor,
-                              progress)
+        stats = _with_coarser(stats, process, x0, settings, what, key, storage, n_threads, executor, progress)
     if stats.status != "ok":
         warned(stats.status, ResolutionWarning)
     return stats
 
 
-def _one_run(potential, x0, settings, what, plan, storage, n_threads, executor, progress):
+def _scheme_for(process):
+    """The scheme when none was asked for."""
+    has_place = isinstance(process, Diffusion) and not process.mobility.is_constant
+    return "euler-maruyama" if has_place else "leimkuhler-matthews"
+
+
+def _one_run(process, x0, settings, what, plan, storage, n_threads, executor, progress):
     """(Statistics, key of the seed, steps made) at one time step."""
     n_steps, n_paths, dt = plan["n_steps"], settings["n_paths"], settings["dt"]
     every = max(1, min(10, n_steps // 64)) if plan["every"] is None else checks.whole("every", plan["every"],
                                                                                       1)
     burn_in = n_steps // 5 if plan["burn_in"] is None else checks.whole("burn_in", plan["burn_in"], 0)
-    ensemble = Ensemble(potential, x0=x0, n_threads=n_threads, **settings)
-    settings = {**settings, "seed": ensemble.seed}
+    ensemble = Ensemble(process, x0=x0, n_threads=n_threads, **settings)
+    settings, potential = {**settings, "seed": ensemble.seed}, ensemble.potential
     if ensemble.has_absorbing:
         raise ValueError("absorbing walls end the paths and leave no stationary average; use fpkit.simulate, "
                          "or reflecting walls.")
     tally = Accumulators(potential, n_paths, x0.reshape(-1, potential.ndim).mean(0), what["histogram"],
                          what["regions"], what["observables"], n_threads, marginal=what["marginal"])
-    store = Checkpoint(*storage, _identity(potential, settings, x0, what))
+    store = Checkpoint(*storage, _identity(process, settings, x0, what))
     if store.found is not None:
         found = store.found
         ensemble.restore({name[9:]: value for name, value in found.items() if name.startswith("ensemble/")})
@@ -191,8 +200,9 @@ def _one_run(potential, x0, settings, what, plan, storage, n_threads, executor, 
     else:
         shared(executor, ensemble, tally, x0, settings, plan, store, save, progress)
     done, end, accepted = ensemble.step, ensemble.x, ensemble.accepted
-    inputs = {"potential": potential.source, "theta": settings["theta"], "dt": dt, **plan, "n_paths": n_paths,
-              "scheme": settings["scheme"], "seed": ensemble.seed, "friction": settings["friction"],
+    inputs = {"potential": source_of(ensemble), "theta": settings["theta"], "dt": dt, **plan,
+              "n_paths": n_paths, "scheme": settings["scheme"], "seed": ensemble.seed,
+              "friction": settings["friction"],
               "walls": None if ensemble.walls is None else repr(ensemble.walls),
               "marginal": None if what["marginal"] is None else list(what["marginal"]),
               "x0": x0.tolist() if x0.ndim == 1 else f"{len(x0)} points"}
@@ -204,14 +214,14 @@ def _one_run(potential, x0, settings, what, plan, storage, n_threads, executor, 
     return _result(tally, inputs, acceptance, done, start, end, potential), ensemble.key, done
 
 
-def _with_coarser(fine, potential, x0, settings, what, key, storage, n_threads, executor, progress):
+def _with_coarser(fine, process, x0, settings, what, key, storage, n_threads, executor, progress):
     """The limit dt -> 0 of a run and of a second one at 2 dt, or the first with a sentence."""
     n_steps, burn_in, every = (fine.inputs[name] for name in ("n_steps", "burn_in", "every"))
     seed = int(np.random.SeedSequence([*np.atleast_1d(key), 2]).generate_state(1, np.uint64)[0])
     plan = {"n_steps": max(n_steps // 2, burn_in // 2 + 2 * every), "burn_in": burn_in // 2, "every": every}
     coarser = {**settings, "dt": 2 * settings["dt"], "seed": seed}
     try:
-        coarse, _, _ = _one_run(potential, x0, coarser, {**what, "histogram": None, "marginal": None}, plan,
+        coarse, _, _ = _one_run(process, x0, coarser, {**what, "histogram": None, "marginal": None}, plan,
                                 storage, n_threads, executor, progress)
     except KeyboardInterrupt as error:
         unknown = f"at 2 dt: {error}, so the error of dt is not known"
@@ -220,7 +230,8 @@ def _with_coarser(fine, potential, x0, settings, what, key, storage, n_threads, 
         unknown = f"paths diverge at 2 dt = {2 * settings['dt']:g}, so the error of dt is not known; halve dt"
         return replace(fine, status=unknown if fine.status == "ok" else f"{fine.status}; {unknown}")
     has_mirrors = "reflecting" in (fine.inputs["walls"] or "")
-    return _extrapolated(fine, coarse, 1 if has_mirrors else ORDER[settings["scheme"]])
+    has_force = isinstance(process, Diffusion)              # the second order in dt is that of gradients
+    return _extrapolated(fine, coarse, 1 if has_mirrors or has_force else ORDER[settings["scheme"]])
 
 
 def _drive(ensemble, tally, plan, store, save, progress):
@@ -355,11 +366,11 @@ def _check_histogram(grid, marginal, ndim):
 
 # ---- resuming ----
 
-def _identity(potential, settings, x0, what):
+def _identity(process, settings, x0, what):
     """All that the bits depend on, except the length of the run."""
     grid = what["histogram"]
     cells = None if grid is None else [list(grid.edges), grid.periodic, grid.inside, what["marginal"]]
-    return {**settings, "potential": potential, "x0": np.asarray(x0, float), "cells": cells,
+    return {**settings, "potential": process, "x0": np.asarray(x0, float), "cells": cells,
             "regions": what["regions"], "observables": what["observables"]}
 
 

@@ -22,8 +22,9 @@ def shared(executor, ensemble, tally, x0, settings, plan, store, save, progress)
     cuts = parts_of(executor, tally.n_strands)
     firsts = tally.groups[tally.strands][cuts]
     settings = {k: v for k, v in settings.items() if k != "n_paths"} | {"precision": ensemble.precision}
-    common = (ensemble.potential, settings, (tally.shifts[:-1], tally.grid, tally.regions, tally.observables),
-              tally.marginal, plan, ensemble.n_threads or 1, tally.n_paths)
+    common = (ensemble.process or ensemble.potential, settings,
+              (tally.shifts[:-1], tally.grid, tally.regions, tally.observables), tally.marginal,
+              plan, ensemble.n_threads or 1, tally.n_paths)
     parts = [(x0 if x0.ndim == 1 else x0[a:b], np.arange(a, b), (int(first), int(last)))
              for a, b, first, last in zip(firsts, firsts[1:], cuts, cuts[1:])]
     states = [None] * len(parts)
@@ -74,11 +75,11 @@ def _divided(tally, cuts):
     return found
 
 
-def work(potential, settings, what, marginal, plan, n_threads, n_paths, start, paths, strands, state, end):
+def work(process, settings, what, marginal, plan, n_threads, n_paths, start, paths, strands, state, end):
     """Bring one part to the step `end`, in a worker: ((state of the ensemble, state of the tally),)."""
-    ensemble = Ensemble(potential, x0=start, n_threads=n_threads, trajectories=paths, n_paths=len(paths),
+    ensemble = Ensemble(process, x0=start, n_threads=n_threads, trajectories=paths, n_paths=len(paths),
                         **settings)
-    tally = Accumulators(potential, n_paths, *what, n_threads, strands=strands, marginal=marginal)
+    tally = Accumulators(ensemble.potential, n_paths, *what, n_threads, strands=strands, marginal=marginal)
     if state is not None:
         ensemble.restore(state[0])
         tally.restore(state[1])

@@ -24,6 +24,7 @@ class WholeExitRun:
         if span is not None:
             ensemble = ensemble.part(np.arange(*span))
         self.ensemble, self.targets, self.max_steps, self.n_paths = ensemble, targets, max_steps, n_paths
+        ensemble.is_whole = True                     # its steps in NumPy: they keep the places before folding
         self.n_own = self.span[1] - self.span[0]
         self.dt, self.theta = ensemble.schedule.dt, ensemble.schedule.theta
         self.when, self.wall = np.full(n_paths, np.nan), np.full(n_paths, -1)
@@ -66,9 +67,10 @@ class WholeExitRun:
             find_hits(Moves(*arrays), self.targets.walls, step, e.table, e.trajectories, step_number, seed,
                       *rest)
             return rest
-        M = e.mobility.at(O.T)                                   # that of the start of the step
-        for j in np.flatnonzero(self._near(O, R, before, after, NEAR * self.theta * self.dt * M.max(axis=1))):
-            step = step_of(self.dt, self.theta, ConstantMobility(np.diag(M[j])))
+        M = e.mobility.matrices(O.T)                             # that of the start of the step
+        widest = np.linalg.eigvalsh(M)[:, -1] if e.mobility.is_tensor else np.diagonal(M, 0, 1, 2).max(axis=1)
+        for j in np.flatnonzero(self._near(O, R, before, after, NEAR * self.theta * self.dt * widest)):
+            step = step_of(self.dt, self.theta, ConstantMobility(M[j]))
             one = [np.ascontiguousarray(a[:, j:j + 1]) for a in arrays]
             place = np.empty((e.ndim, 1))
             find_hits(Moves(*one), self.targets.walls, step, e.table, e.trajectories[j:j + 1], step_number,
@@ -95,7 +97,7 @@ class WholeExitRun:
         if not self.targets.has_distance or e.scheme == "baoab":
             return 0.0
         M = e.mobility
-        widest = np.linalg.eigvalsh(M.matrix)[-1] if M.is_constant else M.at(X.T).max()
+        widest = np.linalg.eigvalsh(M.matrix if M.is_constant else M.matrices(X.T))[..., -1].max()
         slack = 1.0 if all(r.is_distance_exact for r in self.targets.regions) else 16.0
         return slack * NEAR * self.theta * self.dt * widest
 
@@ -105,7 +107,7 @@ class WholeExitRun:
         h = SLOPE * np.maximum(1.0, abs(x))
         D = self._distances(x[:, None] + np.concatenate([np.diag(h), -np.diag(h)], axis=1))[w]
         normal = (D[:len(x)] - D[len(x):]) / (2 * h)
-        M = e.mobility.matrix if e.mobility.is_constant else np.diag(e.mobility.at(o[None])[0])
+        M = e.mobility.matrices(o[None])[0]
         return 2 * self.theta * self.dt * normal @ M @ normal
 
     def _hit_by_region(self, o, y, before, after, i, step):

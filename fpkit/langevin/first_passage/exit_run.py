@@ -62,7 +62,7 @@ class ExitRun:
     def advance(self, n_steps):
         """Make up to n_steps (even) steps in every block."""
         self.step_count += n_steps
-        e, V = self.ensemble, self.ensemble.potential
+        e, V = self.ensemble, self.ensemble.field
         start = (self.lanes, self.X0, V.block("gradient"), V.p)
         ends = (e.table, self.targets.walls, self.max_steps, n_steps, np.uint64(e.key), self.arrivals)
         with thread_count(self.n_threads), np.errstate(over="ignore", invalid="ignore"):

@@ -14,9 +14,11 @@ from numpy.typing import ArrayLike
 from ...core import checks
 from ...core.calls import understood
 from ...core.grid import Grid
+from ...potentials.diffusion import Diffusion
 from ...potentials.potential import Potential
 from ...potentials.regions import Region
 from ..dynamics.ensemble import thread_count
+from ..dynamics.process import arguments_of, needed, source_of
 from ..dynamics.walls import Walls
 from ..runs import driving
 from ..runs.checkpoint import Checkpoint
@@ -69,15 +71,16 @@ class QuasiStationaryRate(PassageEstimate):
 
 
 @understood
-def fleming_viot(potential: Potential, theta: float, target: Region | Sequence | dict, x0: ArrayLike,
-                 dt: float,
+def fleming_viot(potential: Potential | Diffusion, theta: float | None = None,
+                 target: Region | Sequence | dict | None = None, x0: ArrayLike | None = None,
+                 dt: float | None = None,
                  n_walkers: int = 500, t: float | None = None, n_systems: int = 16,
                  burn_in: float | None = None,
                  seed: int | SeedSequence | None = 1, extrapolate: bool = False,
                  walls: Walls | Grid | Sequence | None = None, mobility=None, n_threads: int | None = None,
                  progress: bool | None = None, executor: Executor | None = None,
                  checkpoint: str | os.PathLike | None = None, checkpoint_every: float = 60.0,
-                 resume: bool | None = None) -> QuasiStationaryRate:
+                 resume: bool | None = None, force=None) -> QuasiStationaryRate:
     """Principal Dirichlet eigenvalue of the diffusion killed at a target: the exit rate of the
     quasi-stationary distribution.
 
@@ -131,6 +134,8 @@ def fleming_viot(potential: Potential, theta: float, target: Region | Sequence |
     ----------
     .. [1] K. Burdzy, R. Holyst, P. March, Commun. Math. Phys. 214, 679 (2000).
     """
+    process, potential, theta, mobility = arguments_of(potential, theta, mobility, force)
+    needed(target=target, dt=dt)
     theta = constant("theta", theta, "the quasi-stationary rate needs one temperature")
     dt = constant("dt", dt, "the quasi-stationary rate needs one time step")
     n_walkers, n_systems = checks.whole("n_walkers", n_walkers, 2), checks.whole("n_systems", n_systems, 4)
@@ -148,14 +153,14 @@ def fleming_viot(potential: Potential, theta: float, target: Region | Sequence |
                          "Start outside.")
     plan = (targets, n_walkers, n_systems, t, burn_in, n_threads, progress)
     shared = dict(theta=theta, walls=walls, mobility=mobility)
-    probe = compiled_ensemble("fleming_viot", potential, x0, dt, seed, shared)
+    probe = compiled_ensemble("fleming_viot", process, x0, dt, seed, shared)
     store = Checkpoint(checkpoint, checkpoint_every, resume, {
-        "potential": potential, "target": targets.regions, "x0": x0, "dt": dt, "seed": seed,
+        "potential": process, "target": targets.regions, "x0": x0, "dt": dt, "seed": seed,
         "plan": [n_walkers, n_systems, t, burn_in], **shared})
     first = _one_run(probe, *plan, executor, store)
     if not extrapolate or not math.isfinite(first.value) or "Ctrl-C" in first.status:
         return first
-    second = _one_run(compiled_ensemble("fleming_viot", potential, x0, dt / 2, another(probe.key, 1), shared),
+    second = _one_run(compiled_ensemble("fleming_viot", process, x0, dt / 2, another(probe.key, 1), shared),
                       *plan, executor, Checkpoint(store.then("half"), checkpoint_every, None, {
                           "of": store.digest if store.path is not None else None, "dt": dt / 2}))
     if "Ctrl-C" in second.status or not math.isfinite(second.value):
@@ -204,7 +209,7 @@ def _one_run(e, targets, n_walkers, n_systems, t, burn_in, n_threads, progress, 
     done, kills, places, hits, Y = (state[k] for k in ("done", "kills", "places", "hits", "Y"))
     done = int(done)
     counted = max(done - burn, 0)
-    inputs = {"potential": e.potential.source, "theta": e.schedule.theta, "dt": dt, "n_walkers": n_walkers,
+    inputs = {"potential": source_of(e), "theta": e.schedule.theta, "dt": dt, "n_walkers": n_walkers,
               "n_systems": n_systems, "t": t, "burn_in": burn * dt, "seed": e.seed,
               "target": [repr(r) for r in targets.regions]}
     note = "" if done == burn + length else f"stopped by Ctrl-C after {done} of {burn + length} steps"
@@ -227,7 +232,7 @@ def advanced(e, targets, burn, length, n_threads, state, end):
     state = {k: np.array(v) for k, v in state.items()}
     done, Y = int(state["done"]), state["Y"]
     step = step_of(e.schedule.dt, e.schedule.theta, e.mobility)
-    setting = (e.potential.block("gradient"), e.potential.p, step, e.table, targets.walls)
+    setting = (e.field.block("gradient"), e.field.p, step, e.table, targets.walls)
     counts = Counts(burn, length, state["kills"], state["places"], state["hits"])
     with thread_count(n_threads), np.errstate(over="ignore", invalid="ignore"):
         fleming_viot_systems(Y, state["S"], *setting, int(state["number"][0]), done, end - done,

@@ -16,9 +16,11 @@ from ...core.calls import understood
 from ...core.grid import Grid
 from ...core.results import Field
 from ...core.sharing import finished
+from ...potentials.diffusion import Diffusion
 from ...potentials.potential import Potential
 from ...potentials.regions import Ball, Region
 from ..dynamics.ensemble import Ensemble, thread_count
+from ..dynamics.process import arguments_of, needed, source_of
 from ..dynamics.walls import Walls
 from ..runs import driving
 from ..runs.checkpoint import Checkpoint
@@ -89,7 +91,8 @@ class SplittingTime(PassageEstimate):
 
 
 @understood
-def multilevel_splitting(potential: Potential, theta: float, source: Region, target: Region, dt: float,
+def multilevel_splitting(potential: Potential | Diffusion, theta: float | None = None,
+                         source: Region | None = None, target: Region | None = None, dt: float | None = None,
                          n_replicas: int = 200, n_repeats: int = 24,
                          reaction_coordinate=None, x0: ArrayLike | None = None,
                          seed: int | SeedSequence | None = 1, level: float | None = None,
@@ -97,7 +100,8 @@ def multilevel_splitting(potential: Potential, theta: float, source: Region, tar
                          walls: Walls | Grid | Sequence | None = None, mobility=None,
                          n_threads: int | None = None, progress: bool | None = None,
                          executor: Executor | None = None, checkpoint: str | os.PathLike | None = None,
-                         checkpoint_every: float = 60.0, resume: bool | None = None) -> SplittingTime:
+                         checkpoint_every: float = 60.0, resume: bool | None = None,
+                         force=None) -> SplittingTime:
     """Mean first-passage time from a well to a target over a barrier of many theta, by adaptive multilevel
     splitting [1]_.
 
@@ -112,8 +116,8 @@ def multilevel_splitting(potential: Potential, theta: float, source: Region, tar
 
     Parameters
     ----------
-    potential : Potential
-        Compiled, not depending on the time.
+    potential : Potential or Diffusion
+        Compiled, not depending on the time; a process with a force needs a constant mobility.
     theta : float
         Temperature, in the units of f. Worth it from barriers of about 6 theta.
     source, target : Region
@@ -159,6 +163,8 @@ def multilevel_splitting(potential: Potential, theta: float, source: Region, tar
     ----------
     .. [1] F. Cerou, A. Guyader, T. Lelievre, D. Pommier, J. Chem. Phys. 134, 054108 (2011).
     """
+    process, potential, theta, mobility = arguments_of(potential, theta, mobility, force)
+    needed(source=source, target=target, dt=dt)
     theta = constant("theta", theta, "splitting needs one temperature")
     dt = constant("dt", dt, "splitting needs one time step")
     n_replicas, n_repeats = checks.whole("n_replicas", n_replicas, 2), checks.whole("n_repeats", n_repeats, 4)
@@ -168,16 +174,16 @@ def multilevel_splitting(potential: Potential, theta: float, source: Region, tar
     if not sources.contains(x0) or targets.contains(x0):
         raise ValueError(f"x0 = {x0.tolist()} must lie in the source and outside the target.")
     shared = dict(theta=theta, walls=walls, mobility=mobility)
-    probe = compiled_ensemble("multilevel_splitting", potential, x0, dt, seed, shared)
+    probe = compiled_ensemble("multilevel_splitting", process, x0, dt, seed, shared)
     plan = (sources, targets, _coordinate(reaction_coordinate, potential), n_replicas, n_repeats, level,
             n_threads, progress)
     store = Checkpoint(checkpoint, checkpoint_every, resume, {
-        "potential": potential, "source": source, "target": target, "dt": dt, "n": n_replicas, "x0": x0,
+        "potential": process, "source": source, "target": target, "dt": dt, "n": n_replicas, "x0": x0,
         "coordinate": reaction_coordinate, "seed": seed, "level": level, **shared})
     first = _one_run(probe, *plan, executor, store)
     if not extrapolate or first.status != "ok":
         return first
-    finer = compiled_ensemble("multilevel_splitting", potential, x0, dt / 2, another(probe.key, 1), shared)
+    finer = compiled_ensemble("multilevel_splitting", process, x0, dt / 2, another(probe.key, 1), shared)
     second = _one_run(finer, *plan, executor, Checkpoint(store.then("half"), checkpoint_every, None, {
         "of": store.digest if store.path is not None else None, "dt": dt / 2}))
     if "Ctrl-C" in second.status or not math.isfinite(second.value):
@@ -196,14 +202,14 @@ def multilevel_splitting(potential: Potential, theta: float, source: Region, tar
 
 def compiled_ensemble(caller, potential, x0, dt, seed, settings):
     """Checked settings of paths that only compiled kernels can run."""
-    if potential.is_time_dependent:
+    if potential.is_moving if isinstance(potential, Diffusion) else potential.is_time_dependent:
         raise ValueError(f"the potential depends on t; {caller} needs a potential that does not, hold t "
                          "fixed with with_params.")
     probe = Ensemble(potential, x0=x0, dt=dt, seed=seed, precision="double", **settings)
     if probe.has_absorbing:
         raise ValueError("absorbing walls are targets here: give them as regions and leave those sides "
                          "without a wall.")
-    if probe.is_whole:
+    if probe.is_whole or probe.is_drift:
         raise ValueError(f"{caller} needs a compiled potential without holes in its domain and a constant "
                          "mobility; fpkit.exit_time takes the others.")
     return probe
@@ -271,7 +277,7 @@ def _coordinate(given, potential):
 
 def _problem(e, sources, targets, coordinate, stop):
     """What the kernels are given, after the blocks of gradient and coordinate."""
-    return (Setting(e.X[:, 0].copy(), e.potential.p, e.table, MOST_STEPS, np.uint64(e.key), stop),
+    return (Setting(e.X[:, 0].copy(), e.field.p, e.table, MOST_STEPS, np.uint64(e.key), stop),
             step_of(e.schedule.dt, e.schedule.theta, e.mobility), sources.walls, targets.walls,
             coordinate.about)
 
@@ -279,7 +285,7 @@ def _problem(e, sources, targets, coordinate, stop):
 def _one_run(e, sources, targets, coordinate, n_replicas, n_repeats, level, n_threads, progress, executor,
              store):
     """The SplittingTime at the time step of the ensemble `e`."""
-    dt, gradient, value = e.schedule.dt, e.potential.block("gradient"), coordinate.function.block("value")
+    dt, gradient, value = e.schedule.dt, e.field.block("gradient"), coordinate.function.block("value")
     stop = np.zeros(1, np.int64)
     problem = _problem(e, sources, targets, coordinate, stop)
     batch = n_threads or default_threads()
@@ -321,7 +327,7 @@ def _one_run(e, sources, targets, coordinate, n_replicas, n_repeats, level, n_th
     if rows:
         _save(store, rows, level)
     rows = [rows[k] for k in sorted(rows) if k < n_repeats]
-    inputs = {"potential": e.potential.source, "theta": e.schedule.theta, "dt": dt, "n_replicas": n_replicas,
+    inputs = {"potential": source_of(e), "theta": e.schedule.theta, "dt": dt, "n_replicas": n_replicas,
               "n_repeats": len(rows), "seed": e.seed, "source": repr(sources.regions[0]),
               "target": repr(targets.regions[0])}
     note = "" if len(rows) == n_repeats else f"stopped by Ctrl-C after {len(rows)} of {n_repeats} repeats"
@@ -337,7 +343,7 @@ def one_repeat(e, sources, targets, coordinate, n_replicas, level, number):
     """The row (1, COLUMNS) of one repeat, in a worker."""
     part = np.zeros((1, COLUMNS))
     with thread_count(1):
-        repeats(number, n_replicas, level, e.potential.block("gradient"), coordinate.function.block("value"),
+        repeats(number, n_replicas, level, e.field.block("gradient"), coordinate.function.block("value"),
                 *_problem(e, sources, targets, coordinate, np.zeros(1, np.int64)), part)
     return part
 

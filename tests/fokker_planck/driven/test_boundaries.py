@@ -24,6 +24,15 @@ def test_a_slab_with_a_reactive_wall_has_its_closed_forms():
     assert abs(far - F.mfpt(wall).at([0.3])) <= far.error            # all is absorbed in the limit
 
 
+def test_densities_leak_through_a_reactive_wall_at_its_rate():
+    D, kappa = 0.7, 0.9
+    F = fp.FokkerPlanck(FLAT, D, fp.Grid([(0, 1.5)], 60), absorbing=fp.HalfSpace([1], 1.0), reactivity=kappa)
+    run = F.evolve(([0.4], 0.2), [2.0, 3.0])
+    q = optimize.brentq(lambda q: D * q * np.tan(q) - kappa, 1e-6, np.pi / 2 - 1e-9)
+    assert np.log(run.mass[0] / run.mass[1]) == pytest.approx(D * q * q, rel=2e-3)
+    assert run.densities[1].sum() * F.grid.h[0] < run.densities[0].sum() * F.grid.h[0] < 1
+
+
 def test_a_drift_towards_a_reactive_wall_pays_its_weight_there():
     """In one dimension tau = tau_0 + int exp(-beta f)/(kappa exp(-beta f(wall))) on a closed interval."""
     V, theta, kappa = fp.Potential("x**2"), 0.5, 0.6

@@ -202,7 +202,8 @@ torch.set_num_threads(1)
 if __name__ == "__main__":
     *networks, data = [torch.load(name, weights_only=False) for name in sys.argv[2:]]
     plane = fp.Plane.through(*networks)
-    fp.export_landscape(sys.argv[1], networks[0], plane, data=data["train"], test_data=data["test"],
+    box = [(*limits, 21) for limits in plane.box()]
+    fp.export_landscape(sys.argv[1], networks[0], plane, *box, data=data["train"], test_data=data["test"],
                         workers=2, save_every=0.5, created_utc=None)
 """
 
@@ -230,7 +231,7 @@ def test_two_networks_are_trained_exported_killed_resumed_analysed_and_compared(
     job = subprocess.Popen(command(path), env=environment, start_new_session=True)
     journal = Path(f"{path}.journal")
     deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and (not journal.exists() or journal.stat().st_size < 20_000):
+    while time.monotonic() < deadline and (not journal.exists() or journal.stat().st_size < 4_000):
         time.sleep(0.05)
     assert job.poll() is None, "the job ended before it could be killed"
     os.killpg(job.pid, signal.SIGKILL)

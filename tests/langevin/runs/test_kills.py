@@ -1,7 +1,6 @@
 """A kill at any moment, or a full disk, loses the last interval at most; what goes on has the same bits."""
 import os
 import random
-import resource
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import pytest
 
 import fpkit as fp
 
+resource = pytest.importorskip("resource")                       # limits of a process: POSIX
 WELL = fp.Potential("(x**2 - 1)**2")
 LEFT, RIGHT = fp.HalfSpace([-1], 0.9), fp.HalfSpace([1], 0.9)
 CALLS = {
@@ -69,7 +69,6 @@ def test_kills_at_random_moments_change_no_bit(name, tmp_path):
     assert found == whole and (n_kills or path.exists())
 
 
-@pytest.mark.skipif(os.name != "posix", reason="limits of a process")
 def test_a_full_disk_keeps_the_last_checkpoint_and_says_so(tmp_path):
     path = tmp_path / "run.h5"
     call = lambda n, **more: fp.simulate(WELL, 0.3, [-1.0], 0.01, n, 500, save_every=10, **more)
