@@ -54,6 +54,7 @@ from .page import CAPTIONS, WIDE, comparison_html, html
 from .progress import stages
 
 FORMAT_VERSION = "1.4"
+LARGE = 50_000                       # samples of a surface whose figures are not left to the garbage
 
 
 def as_dict(report):
