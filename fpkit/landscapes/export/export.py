@@ -108,9 +108,8 @@ def export_landscape(path: str | os.PathLike, loss: Any, plane: Plane,
     created_utc : str or None
         Attribute of the file; default the day on which the job was begun.
     whole_space : SolutionComparison, or (loss_and_gradient, theta[, tether]), optional
-        The model itself: free energies of the solutions that made the plane, in the space of all parameters,
-        are found first (`fpkit.compare_solutions`, names A, B, C, ... in the order of the plane) and stored,
-        so that a report of the file has them beside those of the plane.
+        Free energies in the space of all parameters of the solutions (A, B, C, ...) that made the plane,
+        found by `fpkit.compare_solutions` and stored: a report has them beside those of the plane.
     progress : bool, optional
         A bar on standard error; default on a terminal.
 
@@ -135,23 +134,17 @@ def export_landscape(path: str | os.PathLike, loss: Any, plane: Plane,
     >>> land.shape, land.minimum_index, bool(np.allclose(land.gram, np.eye(2)))
     ((25, 13), (2, 2), True)
     """
-    if not isinstance(plane, Plane):
-        raise TypeError(f"plane must be a fpkit.Plane, got {checks.shown(plane)}.")
     loss, meta = _loss_of(loss, plane, data, test_data, criterion, batchnorm, meta)
     checks.choice("on_error", on_error, ("raise", "record"))
     save_every = checks.number("save_every", save_every, non_negative=True)
     workers, at_once = checks.whole("workers", workers, 1), checks.whole("at_once", at_once, 1)
     _check_places(loss, workers, executor, thread_safe, at_once)
-    if whole_space is not None:
-        found = _in_whole_space(whole_space, plane, target(path), progress)
-        meta = {**(meta or {}), "whole_space": found.summary()}
+    meta = _with_whole_space(meta, whole_space, plane, target(path), progress)
     job = _Job(target(path), plane, (x, y, z), trajectory, steps, temperature, meta, store_directions)
     if created_utc == "today":
         created_utc = datetime.datetime.now(datetime.UTC).date().isoformat()
     if overwrite:
-        for old in (job.path, *journal.journals(job.path)):
-            with contextlib.suppress(FileNotFoundError):
-                os.remove(old)
+        _remove(job.path, *journal.journals(job.path))
     is_complete, created_utc = job.resume(created_utc)
     if not is_complete:
         mine = job.order if share is None else job.order[_share(share)]
@@ -181,6 +174,8 @@ def _check_places(loss, workers, executor, thread_safe, at_once):
 
 def _loss_of(loss, plane, data, test_data, criterion, batchnorm, meta):
     """The loss as a function of a vector, and what the file shall tell of a model."""
+    if not isinstance(plane, Plane):
+        raise TypeError(f"plane must be a fpkit.Plane, got {checks.shown(plane)}.")
     if is_model(loss):
         model = ModelLoss(loss, data, test_data, criterion, batchnorm)
         if plane.n_params != model.n_params:
@@ -195,10 +190,22 @@ def _loss_of(loss, plane, data, test_data, criterion, batchnorm, meta):
     return loss, meta
 
 
-def _in_whole_space(given, plane, path, progress):
-    """The comparison of the plane's solutions: as given, or made with a checkpoint beside the file."""
-    if isinstance(given, SolutionComparison):
-        return given
+def _remove(*paths):
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(path)
+
+
+def _with_whole_space(meta, given, plane, path, progress):
+    """`meta` with the comparison of the plane's solutions: as given, or made with a checkpoint beside the
+    file."""
+    if given is None:
+        return meta
+    found = given if isinstance(given, SolutionComparison) else _compared(given, plane, path, progress)
+    return {**(meta or {}), "whole_space": found.summary()}
+
+
+def _compared(given, plane, path, progress):
     if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
         raise TypeError("whole_space must be what fpkit.compare_solutions returns, or (loss_and_gradient, "
                         f"theta) or (loss_and_gradient, theta, tether), got {checks.shown(given)}.")
