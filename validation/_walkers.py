@@ -42,7 +42,7 @@ def confined(quick):
 @cache
 def rates(quick):
     """First passages over the learning rate, without L2."""
-    values = (0.08, 0.04) if quick else (0.08, 0.04, 0.02)
+    values = (0.08, 0.04) if quick else (0.08, 0.04, 0.016)
     return passages([{"theta": THETA, "learning_rate": a, "horizon": 600.0 if quick else 40_000.0}
                      for a in values], 4, 1 if quick else 4)
 

@@ -170,7 +170,8 @@ def has_kinks(lines, reach=2):
             continue
         line = np.moveaxis(b, axis, -1)
         at = np.abs(np.diff(line, 2))
-        beside = np.fmax(_moved(at, reach), _moved(at, -reach))
+        away = (reach,) if reach == 2 else (reach, reach + 1)
+        beside = np.fmax.reduce([_moved(at, sense * k) for k in away for sense in (1, -1)])
         with np.errstate(invalid="ignore"):
             if ((at > 1e-3) & (at > 6 * beside) & (line[..., 1:-1] < ALIVE)).any():
                 return True
@@ -192,8 +193,10 @@ def is_rough(lines, p, jump, problem):
     the start p stands on a slope: there cell masses drift too slowly."""
     if len(lines.shape) > 1 or steepness(lines, p) > ON_A_SLOPE:
         return False
-    slope = np.minimum(np.abs(np.gradient(lines.b)), 1.0)
-    hidden = np.abs(jump - slope**2 / 24) > UNSEEN
+    slope = np.clip(np.gradient(lines.b), -50.0, 50.0)
+    bend = np.gradient(np.gradient(lines.b))
+    seen = np.log(np.sinh(slope / 2 + 1e-9) / (slope / 2 + 1e-9)) - bend / 24  # where f is smooth
+    hidden = np.abs(jump - seen) > UNSEEN
     return callable(problem.mobility) or has_kinks(lines, reach=3) or bool(hidden[lines.b < ALIVE].any())
 
 
