@@ -2,7 +2,7 @@
 SGLD."""
 import numpy as np
 
-from .style import COLOURS, FAINT, INK, figure, line_style
+from .style import COLOURS, FAINT, INK, RULES, figure, line_style, save
 
 TRAIN, TEST = COLOURS[1], COLOURS[0]
 
@@ -238,8 +238,6 @@ def talk_figure(number, data, path):
     """Draw Figure `number` of the talk from `fpkit.learning.figures.figure_data` and save it; returns the
     path."""
     import matplotlib
-
-    from .style import RULES, save
 
     with matplotlib.rc_context(RULES):
         made = (figure_one, figure_two, figure_three, figure_four)[number - 1](data)
