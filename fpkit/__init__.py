@@ -16,6 +16,7 @@ HOMES = {
     "potentials.grid_potential": "GridPotential",
     "potentials.catalogue": "catalogue",
     "potentials.diffusion": "Diffusion",
+    "potentials.force": "Rotation",
     "potentials.stationary.critical": "find_wells critical_points",
     "potentials.stationary.energy_path": "minimum_energy_path",
     "potentials.regions.shapes": "Ball HalfSpace Box Region",
@@ -48,6 +49,8 @@ HOMES = {
     "landscapes.analysis.temperature": "sgd_temperature equipartition_temperature",
     "landscapes.analysis.analyse": "analyse",
     "landscapes.analysis.comparison": "compare_landscapes",
+    "landscapes.full_space.well": "well_free_energy local_learning_coefficient WellFreeEnergy",
+    "landscapes.full_space.solutions": "compare_solutions SolutionComparison",
     "plotting.drawing": "plot",
 }
 __getattr__, __dir__, __all__ = lazy_names(__name__, HOMES, modules=("catalogue",))

@@ -16,6 +16,11 @@ from .landscapes.export.planes import Plane as Plane
 from .landscapes.files.checked_hdf5 import LandscapeFormatError as LandscapeFormatError
 from .landscapes.files.directions import read_directions as read_directions
 from .landscapes.files.reading import read_landscape as read_landscape
+from .landscapes.full_space.solutions import SolutionComparison as SolutionComparison
+from .landscapes.full_space.solutions import compare_solutions as compare_solutions
+from .landscapes.full_space.well import WellFreeEnergy as WellFreeEnergy
+from .landscapes.full_space.well import local_learning_coefficient as local_learning_coefficient
+from .landscapes.full_space.well import well_free_energy as well_free_energy
 from .landscapes.surface.landscape import Landscape as Landscape
 from .langevin.averages.sample import sample as sample
 from .langevin.dynamics.divergence import DivergenceError as DivergenceError
@@ -28,6 +33,7 @@ from .langevin.simulate import simulate as simulate
 from .plotting.drawing import plot as plot
 from .potentials import catalogue as catalogue
 from .potentials.diffusion import Diffusion as Diffusion
+from .potentials.force import Rotation as Rotation
 from .potentials.grid_potential import GridPotential as GridPotential
 from .potentials.potential import Potential as Potential
 from .potentials.regions.level_sets import Basin as Basin

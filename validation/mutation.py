@@ -137,8 +137,9 @@ BUGS += bugs_of("core/logarithms.py", "tests/fokker_planck/discretisation",
 BUGS += bugs_of("core/checks.py", "tests/test_bad_input.py",
              ("zero counts as positive", "if positive and value <= 0", "if positive and value < 0"))
 BUGS += bugs_of("potentials/diffusion.py", "tests/potentials/test_diffusion.py",
-                ("the noise-induced drift has the wrong sign", "now.theta * M.divergence(flat)",
-                 "-now.theta * M.divergence(flat)"))
+                ("the noise-induced drift has the wrong sign", "self.at(t).theta * "
+                 "self.mobility.divergence(flat)",
+                 "-self.at(t).theta * self.mobility.divergence(flat)"))
 BUGS += bugs_of("potentials/symbolic/derivatives.py", "tests/potentials/symbolic",
              ("the derivative of cos", 'case "cos": return -a[0]', 'case "cos": return a[0]'),
              ("the derivative of tanh", "return 1.0 - n * n", "return 1.0 - n"))

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .tables import Tabular, cell_columns, cell_picture, grid_coordinates
+
 
 class ResolutionWarning(UserWarning):
     """The grid or the time step is too coarse for the claim made from it; the text says what would help."""
 
 
-class Estimate(float):
+class Estimate(Tabular, float):
     """A number with its error; it is a float and can be used wherever one can.
 
     Parameters
@@ -70,6 +72,10 @@ class Estimate(float):
             return self.error / abs(self.value)
         return float(self.inputs.get("relative_error", math.nan))
 
+    def _columns(self):
+        return {"value": [self.value], "error": [self.error], "log10": [self.log10], "method": [self.method],
+                "status": [self.status]}
+
     def to_dict(self) -> dict:
         """Plain dictionary for JSON; a number that is not finite becomes None."""
         number = lambda a: a if math.isfinite(a) else None
@@ -101,7 +107,7 @@ def with_error(value: float, error: float) -> str:
 
 
 @dataclass(frozen=True, repr=False)
-class Field:
+class Field(Tabular):
     """A function on the cells of a grid.
 
     Attributes
@@ -154,6 +160,19 @@ class Field:
         if self.error is not None:
             error = float(w @ np.broadcast_to(self.error, values.shape)[tuple(indices.T)])
         return Estimate(value, error + curvature(values), f"{self.name}, interpolated", inputs=self.inputs)
+
+    def _columns(self):
+        columns = cell_columns(self.grid, **{self.name: self.values})
+        if self.error is not None:
+            columns["error"] = np.broadcast_to(self.error, self.grid.shape)[self.grid.inside]
+        return columns
+
+    def _labelled(self):
+        values = (tuple("xyz"[:self.grid.ndim]), np.asarray(self.values), {"units": self.units})
+        return {self.name: values}, grid_coordinates(self.grid)
+
+    def _picture(self):
+        return cell_picture(self.grid, self.values)
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
         return np.asarray(self.values, dtype)

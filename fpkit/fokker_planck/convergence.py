@@ -11,6 +11,7 @@ import numpy as np
 from ..core import checks
 from ..core.grid import Grid
 from ..core.results import ResolutionWarning
+from ..core.tables import Tabular
 from .averages import gibbs_mean
 from .fokker_planck import FokkerPlanck
 
@@ -25,7 +26,7 @@ MAX_CELLS = 600_000                # of the reference grid
 
 
 @dataclass(frozen=True, repr=False)
-class RefinementTable:
+class RefinementTable(Tabular):
     """Errors of space schemes on grids refined by two.
 
     Attributes
@@ -49,6 +50,10 @@ class RefinementTable:
     def finest(self) -> dict[str, float]:
         """Scheme -> error on the finest grid."""
         return {s: e[-1] for s, e in self.errors.items()}
+
+    def _columns(self):
+        return {"shape": ["x".join(map(str, s)) for s in self.shapes],
+                **{f"error of {name}": values for name, values in self.errors.items()}}
 
     def to_dict(self) -> dict[str, Any]:
         clean = lambda a: [float(x) if np.isfinite(x) else None for x in a]

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..core import checks
 from ..core.results import Field
+from ..core.tables import Tabular, cell_columns, cell_picture, grid_coordinates
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -21,7 +22,7 @@ KINDS = ("l1", "tv", "chi2", "entropy")
 
 
 @dataclass(frozen=True, repr=False)
-class Currents:
+class Currents(Tabular):
     """Probability current J = -theta M exp(-beta f) grad(u exp(beta f)) of a density.
 
     Attributes
@@ -118,6 +119,19 @@ class Currents:
             raise ValueError("the chain has edges across corners (full mobility tensor); use `vector` or "
                              "`flow`.")
         return tuple(out)
+
+    def _columns(self):
+        parts = {f"current_{name}": self.vector[..., k] for k, name in enumerate("xyz"[:self.grid.ndim])}
+        return cell_columns(self.grid, **parts, absorbed=self.absorbed)
+
+    def _labelled(self):
+        names = tuple("xyz"[:self.grid.ndim])
+        arrays = {f"current_{name}": (names, self.vector[..., k]) for k, name in enumerate(names)}
+        return {**arrays, "absorbed": (names, self.absorbed)}, grid_coordinates(self.grid)
+
+    def _picture(self):
+        speed = np.linalg.norm(self.vector, axis=-1)
+        return cell_picture(self.grid, self.vector[..., 0] if self.grid.ndim == 1 else speed)
 
     def __repr__(self):
         cells, largest = "x".join(map(str, self.grid.shape)), np.abs(self.flow).max(initial=0.0)

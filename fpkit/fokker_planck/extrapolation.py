@@ -6,9 +6,7 @@ exp(10000).
 """
 from __future__ import annotations
 
-import contextlib
 import math
-import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..core.grid import Grid
+from ..core.progress import bar
 from ..core.results import Estimate, ResolutionWarning
 
 FEWEST = 4                                 # cells along an axis of a coarser grid
@@ -154,26 +153,24 @@ def solve_on_sequence(diffusion, one: Callable, refine: bool,
                       most: Mapping[int, int] = MOST_CELLS) -> GridSequence:
     """`GridSequence` of `one(diffusion)`: the grid and coarser ones, or the grid and finer ones of at most
     `most` cells."""
-    with warnings.catch_warnings(), _progress(diffusion.grid.n_cells, refine) as bar:
+    with warnings.catch_warnings(), _progress(diffusion.grid.n_cells, refine) as shown:
         warnings.simplefilter("ignore", ResolutionWarning)
 
         def counted(D):
             found = one(D)
-            if bar is not None:
-                bar.update()
+            if shown is not None:
+                shown.update()
             return found
         return (_and_finer if refine else _and_coarser)(diffusion, counted, most[diffusion.grid.ndim])
 
 
 def _progress(n_cells, refine):
-    """A progress bar over the grids of a sequence on a terminal, where that takes long, or None."""
-    if n_cells * (16 if refine else 1) < LONG or not sys.stderr.isatty():
-        return contextlib.nullcontext()
-    from tqdm import tqdm
-    return tqdm(total=4, desc="grids", unit=" grids", leave=False, file=sys.stderr)
+    """A progress bar over the grids of a sequence, where that takes long, or None."""
+    is_long = n_cells * (16 if refine else 1) >= LONG
+    return bar(4, "grids", None if is_long else False, " grids")
 
 
-def _on(diffusion, grid):
+def on_grid(diffusion, grid):
     """The same diffusion on another grid of the sequence, remembered by its shape."""
     if grid == diffusion.grid:
         return diffusion
@@ -184,7 +181,7 @@ def _add_coarser(diffusion, grid, one, diffusions, answers):
     """Whether the answer on a coarser grid was put first; not where that grid misses a region or a neck."""
     if grid is None:
         return True
-    D = _on(diffusion, grid)
+    D = on_grid(diffusion, grid)
     try:
         answers.insert(0, one(D))
     except ValueError:
@@ -200,7 +197,7 @@ def _and_coarser(diffusion, one, most):
         if not _add_coarser(diffusion, other, one, diffusions, answers):
             break
     if len(answers) == 1 and math.prod(grid.shape) * 2 ** grid.ndim <= most:
-        D = _on(diffusion, grid.refined(2))
+        D = on_grid(diffusion, grid.refined(2))
         return GridSequence([diffusion, D], [answers[0], one(D)], 0, False)
     return GridSequence(diffusions, answers, len(answers) - 1, False)
 
@@ -210,7 +207,7 @@ def _and_finer(diffusion, one, most):
     for share in (1, 1, 4):                    # a third time only where it is cheap
         if grids[-1].n_cells * 2 ** grids[-1].ndim <= most / share:
             grids.append(grids[-1].refined(2))
-    diffusions = [_on(diffusion, g) for g in grids]
+    diffusions = [on_grid(diffusion, g) for g in grids]
     answers = [one(D) for D in diffusions]
     while len(answers) < 3 and (half := coarser(diffusions[0].grid)) is not None:
         if not _add_coarser(diffusion, half, one, diffusions, answers):
@@ -220,7 +217,7 @@ def _and_finer(diffusion, one, most):
     # also where the given grid did not see a region, since this one is finer
     has_between = grid is not None and len(grids) > 1
     if has_between:
-        D = _on(diffusion, grid)
+        D = on_grid(diffusion, grid)
         answers.insert(-1, one(D))
         diffusions.insert(-1, D)
     return GridSequence(diffusions, answers, base, True, has_between)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,6 +13,8 @@ from ..core import checks
 from ..core.grid import Grid
 from ..core.results import Estimate, Field
 from ..potentials.diffusion import Diffusion
+from ..potentials.force import on_grid
+from ..potentials.mobility import refuse_tensor
 from ..potentials.potential import Potential
 from ..potentials.regions.shapes import Region, check_region
 from . import currents as flows, questions
@@ -20,6 +22,9 @@ from .discretisation.chain import Chain
 from .discretisation.coefficients import Coefficients
 from .discretisation.periodicity import check_periodic
 from .discretisation.schemes import assemble, generator_chain, parsed
+from .driven import questions as driven
+from .driven.line import line_potential
+from .driven.stationary import StationaryState
 from .evolution.evolve import evolve
 from .evolution.result import Evolution
 from .gibbs import region_masses
@@ -79,6 +84,10 @@ class FokkerPlanck:
     absorbing : Region, optional
         Paths that reach it are gone. A region that meets the box only at a wall makes that wall absorbing
         there.
+    force : str, callable, sequence, array or Rotation, optional
+        F in the drift M (-grad f + F), as in `fpkit.Diffusion`, or an array (*grid.shape, ndim) of its values
+        at the cell centres. ``FokkerPlanck(process, grid=grid)`` takes a `Diffusion` in place of potential,
+        theta, mobility and force. What is driven has no detailed balance: see `stationary`.
 
     Attributes
     ----------
@@ -100,12 +109,21 @@ class FokkerPlanck:
     _whole: FokkerPlanck | None = None
     nodes_are_cells = False  # cell averages are read from node values (see `ReversibleChain`)
 
-    def __init__(self, potential: Potential, theta: float | Callable[[float], float], grid: Grid,
+    def __init__(self, potential: Potential | Diffusion,
+                 theta: float | Callable[[float], float] | None = None, grid: Grid | None = None,
                  mobility: ArrayLike | Callable | None = None, scheme: str = "recommended",
-                 absorbing: Region | None = None):
-        if not isinstance(potential, Potential):
-            raise TypeError(f"potential must be a Potential, got {checks.shown(potential)}; make one with "
-                            "fp.Potential(...).")
+                 absorbing: Region | None = None, force: Any = None):
+        if isinstance(potential, Diffusion):
+            if any(given is not None for given in (theta, mobility, force)):
+                raise TypeError("a Diffusion has its temperature, mobility and force already; give "
+                                "FokkerPlanck(process, grid=...).")
+            process, potential = potential, potential.potential
+            theta = process.theta
+        else:
+            process = None
+            if not isinstance(potential, Potential):
+                raise TypeError(f"potential must be a Potential or a Diffusion, got "
+                                f"{checks.shown(potential)}; make one with fp.Potential(...).")
         if not hasattr(grid, "centres"):
             raise TypeError(f"grid must be a Grid, got {checks.shown(grid)}; make one with fp.Grid(bounds, "
                             "shape).")
@@ -120,14 +138,17 @@ class FokkerPlanck:
             theta = checks.number("theta", theta, positive=True, hint=THETA_HINT)
         parsed(scheme, grid.ndim)
         self.potential, self.theta, self.grid, self.scheme = potential, theta, grid, scheme
-        self.process = Diffusion(potential, theta, mobility)
+        self.process = process or Diffusion(potential, theta, mobility, on_grid(force, grid))
         self._mobility = M = self.process.mobility
         self.mobility = M.given
         if M.is_full and not grid.is_uniform:
             raise ValueError("a mobility with off-diagonal entries needs a uniform grid: its stencil couples "
                              "cells at fixed offsets; use Grid(bounds, shape).")
+        refuse_tensor(M)
         if not M.is_constant:
             M.at(np.array([[(low + high) / 2 for low, high in grid.bounds]] * 2))   # a wrong one shows here
+        if not self.is_gradient:
+            driven.check(self)
         self.absorbing = absorbing
         if absorbing is not None:
             check_region(absorbing, grid, "the absorbing region")
@@ -150,6 +171,48 @@ class FokkerPlanck:
         V = self.potential
         return V.with_params(t=0.0) if getattr(V, "is_time_dependent", False) else V
 
+    @property
+    def is_gradient(self) -> bool:
+        """Whether the process has neither a force nor a drift of its own, and so relaxes to Gibbs."""
+        return self.process.is_gradient
+
+    @cached_property
+    def frozen_process(self) -> Diffusion:
+        """The process frozen at time 0."""
+        return self.process.frozen
+
+    @cached_property
+    def gradient_twin(self) -> FokkerPlanck:
+        """The same potential, temperature, mobility and grid without the force."""
+        if self.process.equation is not None:
+            raise ValueError("this process is given by its drift and has no potential beside it.")
+        twin = FokkerPlanck(self._frozen_potential, self._frozen_theta, self.grid, self.mobility, self.scheme,
+                            self.absorbing)
+        twin.__dict__["_frozen_potential"] = self._frozen_potential
+        return twin
+
+    @cached_property
+    def _on_line(self):
+        """In one dimension: the gradient process of the same drift, and the constant force beside it that a
+        ring may have; None in more."""
+        if self.grid.ndim > 1 or self.is_gradient:
+            return None
+        phi, tilt = line_potential(self.frozen_process, self.grid)
+        return FokkerPlanck(phi, self._frozen_theta, self.grid, self.mobility, self.scheme,
+                            self.absorbing), tilt
+
+    @property
+    def line_twin(self) -> FokkerPlanck | None:
+        """In one dimension, where there is no force around a ring: the gradient process of the same drift,
+        which answers everything exactly; else None."""
+        return self._on_line[0] if self._on_line is not None and self._on_line[1] == 0 else None
+
+    def _remade(self, grid, scheme, absorbing):
+        """The same process, otherwise placed."""
+        if self.is_gradient:
+            return FokkerPlanck(self.potential, self.theta, grid, self.mobility, scheme, absorbing)
+        return FokkerPlanck(self.process, None, grid, None, scheme, absorbing)
+
     def at(self, t: float) -> FokkerPlanck:
         """The diffusion frozen at time t: its stationary density, chain and rates.
 
@@ -166,7 +229,10 @@ class FokkerPlanck:
         V = self.potential
         if getattr(V, "is_time_dependent", False):
             V = V.with_params(t=t)
-        frozen = FokkerPlanck(V, theta, self.grid, self.mobility, self.scheme, self.absorbing)
+        if self.is_gradient:
+            frozen = FokkerPlanck(V, theta, self.grid, self.mobility, self.scheme, self.absorbing)
+        else:
+            frozen = FokkerPlanck(self.process.at(t), None, self.grid, None, self.scheme, self.absorbing)
         frozen.__dict__["_frozen_potential"] = V
         return frozen
 
@@ -239,6 +305,8 @@ class FokkerPlanck:
 
         ``error`` bounds the error of each value; summed with the volumes it bounds the L1 error.
         """
+        if not self.is_gradient:
+            return driven.gibbs(self)
         m = self._cell_masses
         w = np.exp(m.log_mass - m.log_mass.max())
         p = (w / w.sum()).reshape(self.grid.shape)
@@ -256,6 +324,7 @@ class FokkerPlanck:
     @property
     def log_partition(self) -> float:
         """log of Z = int exp(-beta f) over the domain."""
+        self._needs_gradient("log_partition")
         return self._cell_masses.log_total - self.beta * self.f0
 
     def probability(self, region: Region, refine: bool = False) -> Estimate:
@@ -270,7 +339,34 @@ class FokkerPlanck:
         refine : bool
             Cut the cells at the boundary once more; the error then is the change.
         """
+        if not self.is_gradient:
+            return driven.probability(self, region)
         return region_masses.probability(self, region, refine)
+
+    def stationary(self) -> StationaryState:
+        """The stationary state: density, its logarithm, current, entropy production, each with its error
+        (`fpkit.fokker_planck.driven.stationary.StationaryState`).
+
+        By elimination without subtraction, so that every value has full relative accuracy however deep it
+        lies; on the grid and on grids of two and three times the cells along each axis, extrapolated in
+        logarithms (Richardson).
+
+        Examples
+        --------
+        >>> V = fp.Potential("x**2/2 + y**2")
+        >>> D = fp.FokkerPlanck(V, 0.5, fp.Grid([(-4, 4)] * 2, (24, 24)), force="(y, -x)")
+        >>> S = D.stationary()
+        >>> S.is_gibbs
+        no: L1 distance 0.126 from exp(-f/theta)/Z
+        >>> S.entropy_production.value > 0
+        True
+        """
+        return self._remember(("stationary",), lambda: driven.stationary_state(self))
+
+    def _needs_gradient(self, name):
+        if not self.is_gradient:
+            raise ValueError(f"{name} belongs to the Gibbs density of a process without a force or a drift "
+                             "of its own; this one is driven: ask for stationary().")
 
     # ------------------------------------------------------------------------------------------------------
     # chain
@@ -287,6 +383,7 @@ class FokkerPlanck:
     def chain(self) -> Chain:
         """The reversible chain of the passage questions in raw logarithms
         (`fpkit.fokker_planck.discretisation.chain.Chain`), also below exp(-640)."""
+        self._needs_gradient("the reversible chain")
         return assemble(self._space, self.scheme, lambda: self._cell_masses.log_mass)
 
     @cached_property
@@ -304,8 +401,11 @@ class FokkerPlanck:
 
         With the recommended scheme it is in detailed balance with the Gibbs probabilities of the cells,
         ``gibbs.values * grid.volumes``, to rounding: without absorption these are its stationary state. Cells
-        that are not states have empty rows. A density moves with the transpose.
+        that are not states have empty rows. A density moves with the transpose. Of a driven process it is not
+        reversible.
         """
+        if not self.is_gradient:
+            return driven.generator(self)
         return self._generator_chain.generator()
 
     @property
@@ -343,7 +443,7 @@ class FokkerPlanck:
     def killed(self, region: Region) -> FokkerPlanck:
         """The same diffusion, absorbed in `region` (besides where it was absorbed before)."""
         union = region if self.absorbing is None else self.absorbing | region
-        made = FokkerPlanck(self.potential, self.theta, self.grid, self.mobility, self.scheme, union)
+        made = self._remade(self.grid, self.scheme, union)
         if "_frozen_potential" in self.__dict__:
             made.__dict__["_frozen_potential"] = self._frozen_potential
         made._whole = self._whole or self
@@ -351,11 +451,11 @@ class FokkerPlanck:
 
     def on(self, grid: Grid) -> FokkerPlanck:
         """The same diffusion on another grid."""
-        return FokkerPlanck(self.potential, self.theta, grid, self.mobility, self.scheme, self.absorbing)
+        return self._remade(grid, self.scheme, self.absorbing)
 
     def with_scheme(self, name: str) -> FokkerPlanck:
         """The same diffusion with another named scheme."""
-        return FokkerPlanck(self.potential, self.theta, self.grid, self.mobility, name, self.absorbing)
+        return self._remade(self.grid, name, self.absorbing)
 
     # ------------------------------------------------------------------------------------------------------
     # densities
@@ -363,20 +463,28 @@ class FokkerPlanck:
                positive: bool = False, **options) -> Evolution:
         """Densities at the given times from the start u0; see
         `fpkit.fokker_planck.evolution.evolve.evolve`."""
+        if not self.is_gradient:
+            if self.line_twin is None or self.process.is_moving:
+                return driven.evolve(self, u0, times, tol=tol, positive=positive, **options)
+            return self.line_twin.evolve(u0, times, tol=tol, positive=positive, **options)
         return evolve(self, u0, times, tol=tol, positive=positive, **options)
 
     def currents(self, density: Field | ArrayLike) -> flows.Currents:
         """Probability current of a density: through the faces, and as a vector field (`Currents`)."""
+        if not self.is_gradient:
+            return driven.currents_of(self, density)
         return flows.currents(self, density)
 
     def free_energy(self, density: Field | ArrayLike) -> float:
         """F = int f u + theta int u log u of a density of cell averages; its minimum, -theta log Z, is
         reached by the Gibbs density."""
+        self._needs_gradient("the free energy")
         return flows.free_energy(self, density)
 
     def distance(self, density: Field | ArrayLike, kind: str = "l1") -> float:
         """Distance of a density u to the Gibbs density g: "l1" (int |u - g|), "tv" (half of it, as in
         `Evolution.distance`), "chi2" (square root of int (u/g - 1)^2 g) or "entropy" (int u log(u/g))."""
+        self._needs_gradient("the distance to Gibbs")
         return flows.distance(self, density, kind)
 
     # ------------------------------------------------------------------------------------------------------
@@ -405,9 +513,20 @@ class FokkerPlanck:
         """
         return self._ask("mfpt", target, refine=refine, exact=exact)
 
-    def committor(self, source: Region, target: Region, refine: bool = False, exact: bool = True) -> Field:
+    def committor(self, source: Region, target: Region, refine: bool = False, exact: bool = True,
+                  backward: bool = False) -> Field:
         """Probability q(x) of reaching `target` before `source`, a Field: L q = 0 outside, q = 0 on the
-        source, 1 on the target."""
+        source, 1 on the target.
+
+        With `backward` the probability q-(x) that the stationary process now at x was in `source` after it
+        was in `target`: 1 on the source, 0 on the target, and 1 - q without a force.
+        """
+        if backward and not self.is_gradient and self.line_twin is None:
+            check_region(source, self.grid, "a source or target")
+            check_region(target, self.grid, "a source or target")
+            return driven.committor(self, source, target, backward=True, refine=refine)
+        if backward:                           # detailed balance: the past is the future
+            return self.committor(target, source, refine=refine, exact=exact)
         return self._ask("committor", source, target, refine=refine, exact=exact)
 
     def capacity(self, source: Region, target: Region, refine: bool = False, exact: bool = True,
@@ -455,6 +574,8 @@ class FokkerPlanck:
 
     def _between(self, question, source, target, refine, exact, bracket):
         found = self._ask(question, source, target, refine=refine, exact=exact)
+        if bracket:
+            self._needs_gradient("bracket: the principles of Dirichlet and Thomson")
         return questions.bracketed(self, question, source, target, found) if bracket else found
 
     def exit_rate(self, target: Region, refine: bool = False, exact: bool = True) -> Estimate:
@@ -485,17 +606,21 @@ class FokkerPlanck:
         >>> round(float(D.effective_diffusion()), 12)                    # 1/I_0(1)^2
         0.623860360432
         """
+        if self._on_line is not None:
+            twin, own = self._on_line
+            return twin.effective_diffusion(refine, True, own + checks.number("force", force))
         arguments = (checks.number("force", force),) if force else ()
         if arguments and self.grid.ndim > 1:
             raise ValueError("a force is known to effective_diffusion in one dimension only; use paths "
                              "(fpkit.simulate) in more.")
         return self._ask("effective_diffusion", *arguments, refine=refine, exact=exact)
 
-    def velocity(self, force: float) -> Estimate:
+    def velocity(self, force: float = 0.0) -> Estimate:
         """Mean velocity on a one-dimensional ring whose potential is tilted by a constant force, as an
         Estimate (Stratonovich's formula).
 
-        The potential on the ring is the periodic part; the drift is M (force - grad f).
+        The potential on the ring is the periodic part; the drift is M (force - grad f). A driven process has
+        its own force already, and `force` is added to it.
 
         Examples
         --------
@@ -505,7 +630,11 @@ class FokkerPlanck:
         3.0
         """
         if self.grid.ndim > 1:
-            raise ValueError("velocity is known in one dimension only; use paths (fpkit.simulate) in more.")
+            raise ValueError("velocity is known in one dimension only; in more take that of stationary(), or "
+                             "use paths (fpkit.simulate).")
+        if not self.is_gradient:
+            twin, own = self._on_line
+            return twin.velocity(own + checks.number("force", force))
         return self._ask("velocity", checks.number("force", force), refine=False, exact=True)
 
     def mfpt_variance(self, target: Region) -> Field:
@@ -528,8 +657,12 @@ class FokkerPlanck:
         for argument in arguments:
             if not isinstance(argument, (int, float)):
                 check_region(argument, self.grid, "a source or target")
-        if self.grid.ndim == 1 and exact:
+        if self.grid.ndim == 1 and exact and self.is_gradient:
             return getattr(answers, question)(self, *arguments)
+        if not self.is_gradient:
+            if self.line_twin is not None:
+                return self.line_twin._ask(question, *arguments, refine=refine, exact=exact)
+            return driven.ask(self, question, *arguments, refine=refine)
         return questions.QUESTIONS[question](self, *arguments, refine=refine)
 
     def _remember(self, key, make):
@@ -545,11 +678,15 @@ class FokkerPlanck:
 
     @property
     def _inputs(self):
-        V = self.potential
+        V = self.potential if self.is_gradient else self.process
         return {"potential": repr(V), "theta": self._frozen_theta, "grid": repr(self.grid),
                 "scheme": self.scheme}
 
     def __repr__(self):
+        if not self.is_gradient:
+            absorbed = "" if self.absorbing is None else f", absorbed in {self.absorbing!r}"
+            text = repr(self.process)
+            return f"FokkerPlanck of {text[0].lower()}{text[1:]}, {self.grid!r}{absorbed}"
         theta = "theta(t)" if callable(self.theta) else f"theta = {self.theta:g}"
         extra = "" if self._mobility.is_unit else ", with mobility"
         extra += "" if self.absorbing is None else f", absorbed in {self.absorbing!r}"

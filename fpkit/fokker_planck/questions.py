@@ -22,7 +22,7 @@ from .extrapolation import (
     solve_on_sequence,
 )
 from .results import PerAxis, QuasiStationary, Spectrum
-from .spectrum.modes import LARGEST, lowest_modes
+from .spectrum.modes import modes_of
 from .spectrum.quasi_stationary import QuasiStationaryState
 
 
@@ -102,8 +102,8 @@ def effective_diffusion(diffusion, refine: bool = False) -> PerAxis:
 
 
 def spectrum(diffusion, k: int = 6, refine: bool = False) -> Spectrum:
-    one = lambda D: D._remember(("modes", k), lambda: lowest_modes(D, k))
-    levels = solve_on_sequence(diffusion, one, refine, {d: min(n, MOST_CELLS[d]) for d, n in LARGEST.items()})
+    one = lambda D: modes_of(D, k)
+    levels = solve_on_sequence(diffusion, one, refine, MOST_CELLS)
     functions = one(diffusion)[1]
     n = len(levels.answers[-1 if refine else levels.base][0])
     if n == 0:

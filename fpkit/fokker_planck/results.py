@@ -7,12 +7,13 @@ import numpy as np
 
 from ..core.grid import Grid
 from ..core.results import Estimate, Field, with_error
+from ..core.tables import Tabular, cell_picture, grid_coordinates
 from ..potentials.regions.shapes import Region
 from .extrapolation import RULE, UNRESOLVED
 
 
 @dataclass(frozen=True, repr=False)
-class Spectrum:
+class Spectrum(Tabular):
     """Lowest eigenvalues of -L, L the generator, and their eigenfunctions.
 
     ``spectrum[k]`` is eigenvalue k as an Estimate; ``spectrum[1]`` is the spectral gap of a diffusion without
@@ -22,7 +23,8 @@ class Spectrum:
     ----------
     eigenvalues : ndarray (k,)
         Ascending, in 1/time; the first is 0, once for each connected part, unless paths are absorbed. 0.0
-        where one underflows.
+        where one underflows. Of a driven process complex where probability turns round and round, by
+        ascending real part; ``spectrum[k]`` then is the real part, the rate of decay.
     errors : ndarray (k,)
         Bounds of their errors.
     log10 : ndarray (k,)
@@ -67,6 +69,11 @@ class Spectrum:
         inputs = self.inputs
         if self.relative_errors is not None and not 0 < self.eigenvalues[k] < np.inf:
             inputs = {**inputs, "relative_error": float(self.relative_errors[k])}
+        if np.iscomplexobj(self.eigenvalues):
+            value = self.eigenvalues[k]
+            return Estimate(value.real, self.errors[k], self.method,
+                            status=UNRESOLVED if self._is_lost(k) else "ok",
+                            inputs={**inputs, "imaginary": float(value.imag)})
         return Estimate(self.eigenvalues[k], self.errors[k], self.method, log10=self.log10[k],
                         status=UNRESOLVED if self._is_lost(k) else "ok", inputs=inputs)
 
@@ -82,21 +89,35 @@ class Spectrum:
         """Eigenfunction k as a Field."""
         return Field(self.eigenfunctions[k], self.grid, f"eigenfunction {k}", None, "", self.inputs)
 
+    def _columns(self):
+        return {"eigenvalue": self.eigenvalues, "error": self.errors, "log10": self.log10}
+
+    def _labelled(self):
+        names = ("mode", *"xyz"[:self.grid.ndim])
+        arrays = {name: (("mode",), values) for name, values in self._columns().items()}
+        arrays["eigenfunction"] = (names, self.eigenfunctions)
+        return arrays, {**grid_coordinates(self.grid), "mode": (("mode",), np.arange(len(self)))}
+
+    def _picture(self):
+        return cell_picture(self.grid, *self.eigenfunctions[1:4]) if len(self) > 1 else ""
+
     def to_dict(self) -> dict:
         """Plain dictionary for JSON."""
         clean = lambda a: [float(x) if np.isfinite(x) else None for x in a]
-        return {"eigenvalues": clean(self.eigenvalues), "errors": clean(self.errors),
+        turning = {"imaginary": clean(self.eigenvalues.imag)} if np.iscomplexobj(self.eigenvalues) else {}
+        return {"eigenvalues": clean(np.real(self.eigenvalues)), **turning, "errors": clean(self.errors),
                 "log10": clean(self.log10), "method": self.method, **self.inputs}
 
     def __repr__(self):
         shown = ["unresolved" if self._is_lost(k) else f"10^{l:.4f}" if v in (0, np.inf) and np.isfinite(l)
-                 else "0" if v == 0 else with_error(v, e)
+                 else "0" if v == 0 else with_error(float(v.real), e) if not np.iscomplex(v)
+                 else f"{v.real:.6g}{v.imag:+.6g}i +- {e:.1e}"
                  for k, (v, e, l) in enumerate(zip(self.eigenvalues, self.errors, self.log10))]
         return f"eigenvalues {', '.join(shown)} ({self.method})"
 
 
 @dataclass(frozen=True, repr=False)
-class QuasiStationary:
+class QuasiStationary(Tabular):
     """The distribution that survival outside a region leads to, and how it ends.
 
     Started in it, the time of exit is exactly exponential with rate `rate` and independent of the place of
@@ -133,12 +154,25 @@ class QuasiStationary:
         """Probability that the exit lies in `part`, a Region."""
         return float(self.exit_probabilities[part.contains(self.exit_points)].sum())
 
+    def _columns(self):
+        points = {name: self.exit_points[:, k] for k, name in enumerate("xyz"[:self.exit_points.shape[1]])}
+        return {**points, "exit_probability": self.exit_probabilities}
+
+    def _labelled(self):
+        arrays, coordinates = self.density._labelled()
+        exits = {f"exit_{name}" if name in "xyz" else name: (("exit",), values)
+                 for name, values in self._columns().items()}
+        return {"density": arrays[self.density.name], **exits}, coordinates
+
+    def _picture(self):
+        return cell_picture(self.density.grid, self.density.values)
+
     def __repr__(self):
         return (f"quasi-stationary distribution outside {self.region!r}: exit rate {self.rate!r}, "
                 f"{len(self.exit_points)} places of exit")
 
 
-class PerAxis(list):
+class PerAxis(Tabular, list):
     """Estimates, one an axis. Where there is one axis only the list stands for it: it converts to a float and
     has `value`, `error`, `log10`."""
 
@@ -146,6 +180,10 @@ class PerAxis(list):
         if len(self) != 1:
             raise TypeError(f"there are {len(self)} axes; take one of them by its index.")
         return self[0]
+
+    def _columns(self):
+        return {"axis": list("xyz"[:len(self)]), "value": [e.value for e in self],
+                "error": [e.error for e in self]}
 
     def __float__(self):
         return float(self._only())

@@ -16,6 +16,7 @@ BatchNorm uses is a choice that changes the landscape: put it into `meta`.
 """
 from __future__ import annotations
 
+import copy
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -26,8 +27,8 @@ import numpy as np
 from ..core import checks
 from .files.tensors import Layout, flatten
 
-__all__ = ["problem_loss", "array_parameters", "sklearn_parameters", "torch_parameters", "keras_parameters",
-           "jax_parameters"]
+__all__ = ["problem_loss", "array_parameters", "sklearn_parameters", "torch_parameters", "torch_loss",
+           "TorchLoss", "keras_parameters", "jax_parameters"]
 
 
 def problem_loss(problem: Any) -> Callable[[np.ndarray], dict[str, float]]:
@@ -122,6 +123,86 @@ def torch_parameters(model: Any, batchnorm: str = "fixed",
         if recalibrate is not None:
             recalibrate(model)
     return vector, layout, load
+
+
+def torch_loss(model: Any, criterion: Callable, inputs: Any, targets: Any, l2: float = 0.0,
+               chunk: int | None = None) -> TorchLoss:
+    """Loss with gradient of a torch.nn.Module over a whole sample, as a function of many parameter vectors.
+
+    It is what `fpkit.well_free_energy` takes: ``criterion(model(inputs), targets) + (l2/2)|x|^2``, in double
+    precision and evaluation mode (no dropout, fixed statistics of BatchNorm), of a copy of the model.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    criterion : callable
+        ``criterion(outputs, targets)``: the mean loss, such as torch.nn.functional.cross_entropy.
+    inputs, targets : torch.Tensor
+        The whole sample: minibatches have no Gibbs measure.
+    l2 : float
+        Confinement, in loss per squared weight; the weight decay of SGD.
+    chunk : int, optional
+        Parameter vectors computed at once; fewer need less memory. Default: about 2^24 numbers of input.
+
+    Examples
+    --------
+    With torch at hand: ``f = torch_loss(model, torch.nn.functional.cross_entropy, X, y, l2=1e-3)``, then
+    ``fp.well_free_energy(f, f.vector, theta=1e-5)``, and ``fp.export_landscape(path, f.loss, plane)``.
+    """
+    torch = sys.modules.get("torch")
+    if torch is None or not isinstance(model, torch.nn.Module):
+        raise TypeError(f"expected a torch.nn.Module, got {checks.shown(model)}.")
+    return TorchLoss(model, criterion, inputs, targets, checks.number("l2", l2, non_negative=True),
+                     None if chunk is None else checks.whole("chunk", chunk, 1))
+
+
+class TorchLoss:
+    """What `torch_loss` returns: ``f(X)`` for points X (n, d) gives losses (n,) and gradients (n, d).
+
+    Attributes
+    ----------
+    vector : ndarray (d,)
+        The parameters of the model, the start.
+    layout : Layout
+        Its tensors, for filter-normalised planes.
+    """
+
+    def __init__(self, model, criterion, inputs, targets, l2, chunk):
+        torch = sys.modules["torch"]
+        self.vector, self.layout, _ = torch_parameters(model)
+        self.vector = np.asarray(self.vector, float)
+        copied = copy.deepcopy(model).to(device="cpu", dtype=torch.float64).eval()
+        double = lambda t: t.detach().cpu().double() if t.is_floating_point() else t.detach().cpu()
+        inputs, targets, self.l2 = double(inputs), double(targets), l2
+        self.chunk = chunk or max(1, 2**24 // max(1, inputs.numel()))
+        fixed = {name: t.detach() for name, t in (*copied.named_parameters(), *copied.named_buffers())}
+        shapes = {name: t.shape for name, t in copied.named_parameters() if t.is_floating_point() and t.dim()}
+        sizes = [shape.numel() for shape in shapes.values()]
+
+        def one(v):
+            own = {name: part.view(shape) for (name, shape), part in zip(shapes.items(), v.split(sizes))}
+            outputs = torch.func.functional_call(copied, {**fixed, **own}, (inputs,))
+            return criterion(outputs, targets) + 0.5 * l2 * (v * v).sum()
+        self._one = torch.func.grad_and_value(one)
+        self._is_many = True
+
+    def __call__(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Losses (n,) and gradients (n, d) at X (n, d), or one of each at X (d,)."""
+        torch = sys.modules["torch"]
+        points = torch.from_numpy(np.ascontiguousarray(np.atleast_2d(X), dtype=float))
+        if self._is_many:
+            try:
+                G, E = torch.func.vmap(self._one, chunk_size=self.chunk)(points)
+            except RuntimeError:                     # a layer that cannot be batched over its parameters
+                self._is_many = False
+        if not self._is_many:
+            G, E = (torch.stack(parts) for parts in zip(*(self._one(v) for v in points)))
+        E, G = E.detach().numpy(), G.detach().numpy()
+        return (E, G) if np.ndim(X) == 2 else (E[0], G[0])
+
+    def loss(self, w: np.ndarray) -> float:
+        """The loss of one vector, for `fpkit.export_landscape`."""
+        return float(self(np.asarray(w, float))[0])
 
 
 def keras_parameters(model: Any) -> tuple[np.ndarray, Layout, Callable]:

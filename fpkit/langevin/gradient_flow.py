@@ -10,7 +10,9 @@ from numpy.typing import ArrayLike
 from scipy.integrate import LSODA
 
 from ..core import checks
-from ..potentials.mobility import mobility_of
+from ..core.pictures import curves
+from ..core.tables import Tabular, coordinate_names
+from ..potentials.mobility import mobility_of, refuse_tensor
 from ..potentials.potential import Potential
 from .runs.driving import interruption
 
@@ -19,7 +21,7 @@ MOST_STEPS = 50_000  # a blow-up in finite time would take steps without end
 
 
 @dataclass(frozen=True, repr=False)
-class Flow:
+class Flow(Tabular):
     """Trajectories of the gradient flow.
 
     Attributes
@@ -42,6 +44,16 @@ class Flow:
     values: np.ndarray
     status: str = "ok"
     inputs: dict = field(default_factory=dict)
+
+    def _columns(self):
+        paths, names = np.atleast_3d(self.paths.T).T, coordinate_names(self.x.shape[-1])
+        n_paths, n_times = paths.shape[:2]
+        return {"path": np.repeat(np.arange(n_paths), n_times), "time": np.tile(self.times, n_paths),
+                **{name: paths[..., k].ravel() for k, name in enumerate(names)},
+                "value": np.ravel(self.values)}
+
+    def _picture(self):
+        return curves([(self.times, v) for v in np.atleast_2d(self.values)[:4]])
 
     def __repr__(self):
         n = 1 if self.x.ndim == 1 else len(self.x)
@@ -105,6 +117,7 @@ def gradient_flow(potential: Potential, x0: ArrayLike, t: ArrayLike, mobility=No
         if times.size < 2:
             raise ValueError("t must reach beyond 0.")
     m = mobility_of(mobility, potential.ndim)
+    refuse_tensor(m)
     is_timed = potential.is_time_dependent
     at = (lambda s: potential.with_params(t=float(s))) if is_timed else (lambda s: potential)
 

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from ..core import checks
 from ..core.results import Estimate
+from ..core.tables import Tabular
 from .problem import LearningProblem
 
 
@@ -50,7 +51,7 @@ def largest_curvature(problem: LearningProblem, x: ArrayLike, n_iterations: int 
 
 
 @dataclass(frozen=True, repr=False)
-class Spectrum:
+class Spectrum(Tabular):
     """Eigenvalues of the Hessian of the training risk at one hypothesis.
 
     Attributes

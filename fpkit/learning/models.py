@@ -21,6 +21,7 @@ import numpy as np
 from ..core import checks
 from ..core.grid import Grid
 from ..core.results import Estimate
+from ..core.tables import Tabular
 from ..fokker_planck.fokker_planck import FokkerPlanck
 from ..langevin.dynamics.ensemble import Ensemble
 from ..langevin.dynamics.walls import Walls
@@ -59,7 +60,7 @@ def _fv_time(potential, theta, edges, target, start):
 
 
 @dataclass(frozen=True, repr=False)
-class PassageTable:
+class PassageTable(Tabular):
     """Rows of measured and exact passage times of a model.
 
     Attributes
@@ -86,6 +87,15 @@ class PassageTable:
         weights = (x - x.mean()) / ((x - x.mean()) ** 2).sum()
         return Estimate(float(weights @ np.log(t)), float(np.sqrt((weights**2) @ error**2)),
                         "least squares of logarithms")
+
+    def _columns(self):
+        columns = {}
+        for name in self.rows[0] if self.rows else ():
+            values = [row[name] for row in self.rows]
+            columns[name] = [float(v) if isinstance(v, float) else v for v in values]
+            if any(isinstance(v, Estimate) for v in values):
+                columns[f"{name}_error"] = [getattr(v, "error", float("nan")) for v in values]
+        return columns
 
     def __repr__(self) -> str:
         keys = list(self.rows[0])

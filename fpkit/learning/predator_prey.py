@@ -18,6 +18,7 @@ import numpy as np
 
 from ..core import checks
 from ..core.grid import Grid
+from ..core.tables import Tabular
 from ..fokker_planck.fokker_planck import FokkerPlanck
 from ..potentials.potential import Potential
 
@@ -25,7 +26,7 @@ BOUNDS, HALF_DISTANCE = (-2.0, 3.0), 0.6
 
 
 @dataclass(frozen=True)
-class Predation:
+class Predation(Tabular):
     """Stationary (late mean) state of predators and prey.
 
     Attributes

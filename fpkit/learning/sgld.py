@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..core import checks
+from ..core.pictures import curves
+from ..core.tables import Tabular
 from ..langevin.dynamics.ensemble import Ensemble
 from ..langevin.runs.checkpoint import load_state, save_state
 from ..langevin.runs.driving import bar, interruption
@@ -20,7 +22,7 @@ from .problem import LearningProblem
 
 
 @dataclass(frozen=True, repr=False)
-class SgldRun:
+class SgldRun(Tabular):
     """Walkers in the space of hypotheses and what was recorded on the way.
 
     Attributes
@@ -65,6 +67,16 @@ class SgldRun:
         """Mean of one recorded quantity over the last `share` of the records, shape (n_paths,)."""
         values = self.history[name]
         return values[-max(1, int(round(share * len(values)))):].mean(0)
+
+    def _columns(self):
+        return {"step": self.steps, **{f"mean_{name}": v.mean(1) for name, v in self.history.items()}}
+
+    def _labelled(self):
+        return ({name: (("step", "path"), v) for name, v in self.history.items()},
+                {"step": (("step",), self.steps)})
+
+    def _picture(self):
+        return curves([(self.steps, v.mean(1)) for name, v in self.history.items() if name.endswith("_loss")])
 
     def __repr__(self) -> str:
         end = ", ".join(f"{name} {values[-1].mean():.4g}" for name, values in self.history.items())

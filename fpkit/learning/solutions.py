@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 
 from ..core import checks
+from ..core.tables import Tabular
 from .modular_addition import ModularAddition
 from .sgld import SgldRun, sgld
 from .training import TrainingRun, train
 
 
 @dataclass(frozen=True, repr=False)
-class Solutions:
+class Solutions(Tabular):
     """Two hypotheses that fit the training sample of one problem.
 
     Attributes
@@ -76,7 +77,7 @@ def solutions(modulus: int = 13, width: int = 64, fraction: float = 0.7, seed: i
 
 
 @dataclass(frozen=True, repr=False)
-class Walks:
+class Walks(Tabular):
     """SGLD from M and from G of several networks under several conditions.
 
     Attributes
@@ -91,6 +92,9 @@ class Walks:
     rows: list[dict[str, Any]]
     runs: dict[tuple[float, float, int], SgldRun]
     status: str = "ok"
+
+    def _columns(self):
+        return {name: [row[name] for row in self.rows] for name in (self.rows[0] if self.rows else ())}
 
     def mean(self, name: str, l2: float, theta: float, start: str) -> tuple[float, float]:
         """Mean over the seeds of one entry, and its standard error (0 with one seed)."""

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..core import checks
+from ..core.tables import Tabular
 from ..langevin.runs.driving import interruption
 from .modular_addition import ModularAddition
 from .training import train
@@ -19,7 +20,7 @@ VARIED = ("fraction", "learning_rate", "weight_decay", "scale", "width")
 
 
 @dataclass(frozen=True, repr=False)
-class Sweep:
+class Sweep(Tabular):
     """Times of memorising and of generalising for several values of one setting and several seeds.
 
     Attributes
@@ -84,6 +85,13 @@ class Sweep:
             late = f"{g:.0f}" if np.isfinite(g) else f"> {self.n_steps}"
             lines.append(f"{v:14g}  {n:7d}  {m:16.0f}  {late:>18}  {c:15d}")
         return "\n".join(lines + [self.status] * (self.status != "ok"))
+
+    def _columns(self):
+        n_seeds = self.t_grokked.shape[1]
+        return {self.vary: np.repeat(self.values, n_seeds),
+                "seed": np.tile(np.arange(n_seeds), len(self.values)),
+                "n_train": np.repeat(self.n_train, n_seeds), "t_memorised": self.t_memorised.ravel(),
+                "t_grokked": self.t_grokked.ravel()}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary for JSON; None for a censored run."""
@@ -160,7 +168,7 @@ def sweep(values: Sequence[float] = (0.8, 0.7, 0.6, 0.5, 0.45, 0.425, 0.4), vary
 
 # ---- laws ----
 @dataclass(frozen=True, repr=False)
-class Law:
+class Law(Tabular):
     """A law fitted to the delay between memorising and generalising, log delay = g(fraction) + sigma N(0, 1).
 
     Attributes

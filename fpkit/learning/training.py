@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..core import checks
+from ..core.pictures import curves
+from ..core.tables import Tabular
 from ..langevin.runs.driving import interruption
 from .problem import LearningProblem
 
@@ -19,7 +21,7 @@ OPTIMISERS = ("adamw", "sgd")
 
 
 @dataclass(frozen=True, repr=False)
-class TrainingRun:
+class TrainingRun(Tabular):
     """One training: when it memorised, when it generalised, and its history.
 
     Attributes
@@ -51,6 +53,13 @@ class TrainingRun:
     recipe: dict[str, Any]
     state: dict[str, np.ndarray] = field(default_factory=dict)
     status: str = "ok"
+
+    def _columns(self):
+        return {"step": self.steps, **self.history}
+
+    def _picture(self):
+        shown = [v for name, v in self.history.items() if name.endswith("_loss")]
+        return curves([(np.log10(np.maximum(self.steps, 1)), v) for v in shown])
 
     def __repr__(self) -> str:
         when = lambda t: "never" if t is None else f"at step {t}"

@@ -9,6 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from . import landscape_rates as more
+from .animation import ANIMATED, FRAMES_PER_SECOND, is_animation, save_animation
+from .full_space import solutions_figure, well_figure
 from .landscape_rates import comparison_figure
 from .landscapes import density_figure, landscape_figure, surface_figure, surfaces_figure
 from .learning import DRAWN as OF_LEARNING
@@ -204,7 +206,8 @@ def comparison(both):
 DRAWN = {"Field": field, "Evolution": evolution, "Potential": potential, "Paths": run, "Statistics": sampled,
          "RatesTable": arrhenius_figure, "TransitionPicture": transition_figure,
          "LandscapeReport": landscape_figure, "Landscape": surface_figure,
-         "LandscapeComparison": comparison, **OF_LEARNING}
+         "LandscapeComparison": comparison, "WellFreeEnergy": well_figure,
+         "SolutionComparison": solutions_figure, **OF_LEARNING}
 
 
 def plot(result: Any, path: str | os.PathLike[str] | None = None, **options: Any) -> Figure:
@@ -214,12 +217,15 @@ def plot(result: Any, path: str | os.PathLike[str] | None = None, **options: Any
     ----------
     result : object
         A Potential, Field, Evolution, Paths (of `simulate`), Statistics (of `sample`), RatesTable,
-        TransitionPicture, Landscape, LandscapeReport, TrainingRun, Sweep, PassageTable or SgldRun.
+        TransitionPicture, Landscape, LandscapeReport, WellFreeEnergy, SolutionComparison, TrainingRun,
+        Sweep, PassageTable or SgldRun.
     path : str or path, optional
-        Where to save it (.png, .svg, .pdf).
+        Where to save it: a picture (.png, .svg, .pdf), or an animation (.gif; .mp4 where ffmpeg is
+        installed) of an Evolution or of Paths that were saved.
     **options
         Potential: ``bounds=[(low, high), ...]`` where it does not know its box. Field: ``title``. Paths:
-        ``axis``, the coordinate.
+        ``axis``, the coordinate. Animations: ``frames_per_second``, 8 by default; there is one frame a time
+        of the result.
 
     Returns
     -------
@@ -238,15 +244,27 @@ def plot(result: Any, path: str | os.PathLike[str] | None = None, **options: Any
     >>> figure.axes[0].get_xlabel()
     'x'
     """
-    kind = type(result)
-    draw = next((DRAWN[base.__name__] for base in kind.__mro__ if base.__name__ in DRAWN), None)
-    if draw is None:
-        raise TypeError(f"there is no figure of {kind.__name__}; known are {', '.join(sorted(DRAWN))}.")
+    if is_animation(path):
+        speed = options.pop("frames_per_second", FRAMES_PER_SECOND)
+        with matplotlib.rc_context(RULES):
+            moving = _drawn(result, ANIMATED, "animation")(result, **options)
+        save_animation(moving, path, speed)
+        return moving.figure
+    draw = _drawn(result, DRAWN, "figure")
     with matplotlib.rc_context(RULES):
         made = draw(result, **options)
     if path is not None:
         save(made, path)
     return made
+
+
+def _drawn(result, known, what):
+    """The function that draws this kind of result."""
+    kind = type(result)
+    found = next((known[base.__name__] for base in kind.__mro__ if base.__name__ in known), None)
+    if found is None:
+        raise TypeError(f"there is no {what} of {kind.__name__}; known are {', '.join(sorted(known))}.")
+    return found
 
 
 def figures_of(report):

@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = lazy_names(__name__, {
     "potential": "Potential",
     "grid_potential": "GridPotential",
     "diffusion": "Diffusion",
+    "force": "Rotation",
     "mobility": "mobility_of",
     "regions": "Ball HalfSpace Box Sublevel Basin Region",
     "stationary": "find_wells critical_points minimum_energy_path",

@@ -21,6 +21,7 @@ from ..core import checks
 from ..core.grid import Grid
 from ..core.quadrature import log_integral
 from ..core.results import Estimate
+from ..core.tables import Tabular, estimate_columns
 from ..fokker_planck.fokker_planck import FokkerPlanck
 from ..potentials.potential import Potential
 from ..potentials.regions import Region
@@ -39,7 +40,7 @@ TRANSVERSE = 1.5  # times the estimated loss of the straight coordinate: its sta
 
 
 @dataclass(frozen=True, repr=False)
-class SetFreeEnergy:
+class SetFreeEnergy(Tabular):
     """Free energy, energy and entropy of a set, F = E - theta S.
 
     Attributes
@@ -58,6 +59,9 @@ class SetFreeEnergy:
     entropy: Estimate
     theta: float
     region: Region | None = None
+
+    def _columns(self):
+        return estimate_columns((name, getattr(self, name)) for name in ("free_energy", "energy", "entropy"))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary for JSON."""
@@ -139,7 +143,7 @@ def _log_weights(V, theta, region, grid, refine=False):
 
 
 @dataclass(frozen=True, repr=False)
-class FreeEnergyForm:
+class FreeEnergyForm(Tabular):
     """A rate as exp(-(F1 - F0)/theta), exactly: F0 = -theta log Z_W of the well, F1 = -theta log cap of the
     gate.
 
@@ -157,6 +161,9 @@ class FreeEnergyForm:
     well: Estimate
     theta: float
     inputs: dict[str, Any] = field(default_factory=dict)
+
+    def _columns(self):
+        return estimate_columns((name, getattr(self, name)) for name in ("rate", "capacity", "gate", "well"))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary for JSON."""

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from ..core import checks, networks
 from ..core.grid import Grid
 from ..core.results import Estimate
+from ..core.tables import Tabular, coordinate_names
 from ..fokker_planck.fokker_planck import FokkerPlanck
 from ..fokker_planck.results import Spectrum
 from ..potentials.potential import Potential
@@ -32,7 +33,7 @@ from .points import passes, square_root
 
 
 @dataclass(frozen=True, repr=False)
-class WellNetwork:
+class WellNetwork(Tabular):
     """Wells as states of a reversible Markov chain with Eyring-Kramers rates.
 
     States are the wells deeper than 3 theta; a shallower one is merged with its neighbour and the guard says
@@ -92,6 +93,21 @@ class WellNetwork:
         if np.isnan(self.log_mass).any():
             return np.full(self.n_states, np.nan)
         return np.exp(self.log_mass - np.logaddexp.reduce(self.log_mass))
+
+    def _columns(self):
+        lowest = [self.minima[s[0]] for s in self.states]
+        names = coordinate_names(len(lowest[0].x))
+        columns = {"state": np.arange(self.n_states), "minimum": [m.value for m in lowest],
+                   **{name: [float(m.x[k]) for m in lowest] for k, name in enumerate(names)},
+                   "stationary": self.stationary}
+        rates = self.log_rates / math.log(10)
+        return columns | {f"log10_rate_to_{k}": rates[:, k] for k in range(self.n_states)}
+
+    def _labelled(self):
+        states = np.arange(self.n_states)
+        return ({"log_rate": (("state", "to"), self.log_rates), "stationary": (("state",), self.stationary),
+                 "log_mass": (("state",), self.log_mass)},
+                {"state": (("state",), states), "to": (("to",), states)})
 
     def state_of(self, well: int | ArrayLike) -> int:
         """State that holds a minimum, given by its number or by a point in the well."""

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from ..core import checks
 from ..core.grid import Grid
 from ..core.results import Estimate, Field
+from ..core.tables import Tabular
 from ..fokker_planck.fokker_planck import FokkerPlanck
 from ..potentials.potential import Potential
 from ..potentials.regions import Region
@@ -21,7 +22,7 @@ from .wells_of import Places
 
 
 @dataclass(frozen=True, repr=False)
-class TransitionPicture:
+class TransitionPicture(Tabular):
     """A transition in the plane.
 
     Attributes
@@ -50,6 +51,18 @@ class TransitionPicture:
     target: Region
     theta: float
     inputs: dict[str, Any] = field(default_factory=dict)
+
+    def _columns(self):
+        return {**self.committor._columns(), "energy": self.energy[self.committor.grid.inside],
+                **{f"current_{n}": c[self.committor.grid.inside] for n, c in zip("xy", self.current)}}
+
+    def _labelled(self):
+        arrays, coordinates = self.committor._labelled()
+        return {**arrays, "energy": (("x", "y"), self.energy), "current_x": (("x", "y"), self.current[0]),
+                "current_y": (("x", "y"), self.current[1])}, coordinates
+
+    def _picture(self):
+        return self.committor._picture()
 
     def __repr__(self) -> str:
         return f"transition at theta = {self.theta:g}: rate {self.rate!r}, {self.path!r}"

@@ -14,7 +14,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..core import hdf5
+from ..core.pictures import curves
 from ..core.results import Estimate, with_error
+from ..core.tables import Tabular, estimate_columns
 from .guard import Guard, RateEstimate, Reason
 
 NO_EVIDENCE = 0.3  # relative error beyond which a number neither supports nor contradicts
@@ -30,7 +32,7 @@ MARKS = "abcdefghijklmnopqrstuvwxyz"  # of the notes under it
 
 
 @dataclass(frozen=True, repr=False)
-class ArrheniusFit:
+class ArrheniusFit(Tabular):
     """log k = log A - E/theta, fitted to one method of a table.
 
     Attributes
@@ -55,6 +57,9 @@ class ArrheniusFit:
         """The fitted log k at theta."""
         return self.prefactor.log10 * math.log(10) - self.barrier.value / np.asarray(theta, float)
 
+    def _columns(self):
+        return estimate_columns([("barrier", self.barrier), ("prefactor", self.prefactor)])
+
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary for JSON."""
         return {"method": self.method, "barrier": self.barrier.to_dict(),
@@ -70,7 +75,7 @@ class ArrheniusFit:
 
 
 @dataclass(frozen=True, repr=False)
-class RatesTable:
+class RatesTable(Tabular):
     """One-way rates from a source to a target: rows theta, columns methods.
 
     Attributes
@@ -245,6 +250,22 @@ class RatesTable:
         return Estimate(line, abs(line - parabola) + 3 * noise, "measured slope")
 
     # ---- in and out ----
+    def _columns(self):
+        cells = [(k, m, self.cells[m][k]) for k in range(len(self.theta)) for m in self.methods]
+        return {"theta": [float(self.theta[k]) for k, _, _ in cells], "method": [m for _, m, _ in cells],
+                "rate": [c.value for *_, c in cells], "error": [c.error for *_, c in cells],
+                "log10": [c.log10 for *_, c in cells],
+                "difference": self.difference.ravel().tolist(), "status": [c.status for *_, c in cells]}
+
+    def _labelled(self):
+        arrays = {name: (("theta", "method"), self._numbers(attrgetter(name))) for name in NUMBERS}
+        arrays["difference"] = (("theta", "method"), self.difference)
+        return arrays, {"theta": (("theta",), self.theta), "method": (("method",), list(self.methods))}
+
+    def _picture(self):
+        order = np.argsort(1 / self.theta)
+        return curves([(1 / self.theta[order], column[order]) for column in self.log10.T])
+
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary for JSON."""
         return {"theta": self.theta.tolist(), "methods": list(self.methods), "quantities": self.quantities,

@@ -63,7 +63,7 @@ def wall_faces(space):
             yield flat, axis, sign
 
 
-def _cut_edges(space):
+def cut_edges(space):
     """For each axis and direction: (axis, flat states, signed lengths, areas) of the edges that end in the
     region."""
     states, absorbed = space.states.ravel(), space.absorbed.ravel()
@@ -75,7 +75,7 @@ def _cut_edges(space):
                 yield axis, here[pick], sign * cut.length, cut.area
 
 
-def _cut_walls(space):
+def cut_walls(space):
     """The same for the ways from cells to walls inside the region."""
     for flat, axis, sign in wall_faces(space):
         if flat.size:
@@ -87,7 +87,7 @@ def _cut_walls(space):
 def axis_cuts(space):
     """For each axis and direction (axis, sign, flat states, distance to the boundary): edges and walls that
     the region cuts."""
-    for cuts in (_cut_edges, _cut_walls):
+    for cuts in (cut_edges, cut_walls):
         for axis, flat, length, _ in cuts(space):
             step = _shortened(space, space.centres(flat), space.along(axis, length))[0]
             yield axis, np.sign(length[0]), flat, np.abs(step[axis])
@@ -101,7 +101,7 @@ def ground(space, conductance, by_axis=False):
     out = np.full((space.grid.ndim, space.grid.n_cells), -np.inf)
     if tensor is not None:
         _add_tensor(space, out[0], conductance)
-    for cuts in ((_cut_edges, _cut_walls) if tensor is None else (_cut_walls,)):
+    for cuts in ((cut_edges, cut_walls) if tensor is None else (cut_walls,)):
         for axis, flat, length, area in cuts(space):
             start = space.centres(flat)
             step, Bw = _shortened(space, start, space.along(axis, length))

@@ -1,13 +1,13 @@
 """Evolution of a density from 1e-3 to 1e12 in one call: start, steps, reading, errors."""
 from __future__ import annotations
 
-import sys
 import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...core import checks
+from ...core.progress import bar, is_shown
 from ...core.results import ResolutionWarning
 from .assembly import space_order
 from .grid_error import STEEPEST, convergence_of, is_narrow, observed_error, regridded, wall_errors
@@ -108,7 +108,7 @@ def evolve(diffusion: ReversibleChain, u0: Any, times: ArrayLike, tol: float | N
     problem = Problem(diffusion)
     kind = kind_of(u0, diffusion.grid)
     run = _Run(problem, kind, (tol, bool(positive), n_steps, order), reads_start=times[0] == 0)
-    show = progress if progress is not None else sys.stderr.isatty()
+    show = is_shown(progress)
     with _bar(show, times.size) as bar:
         run.go(times, bar)
     space_error = np.full(times.size, np.nan)
@@ -320,11 +320,8 @@ class _bar:
     """A progress bar over the output times, or nothing."""
 
     def __init__(self, is_shown, n_times):
-        self.bar = None
-        if is_shown:
-            from tqdm import tqdm
-            self.bar = tqdm(total=n_times, desc="density", unit=" times", leave=False, file=sys.stderr,
-                            bar_format="{desc}: {percentage:3.0f}% |{bar}| {elapsed}<{remaining}")
+        self.bar = bar(n_times, "density", True, " times", bar_format="{desc}: {percentage:3.0f}% |{bar}| "
+                       "{elapsed}<{remaining}") if is_shown else None
 
     def __enter__(self):
         return self

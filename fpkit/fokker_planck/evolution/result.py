@@ -11,6 +11,7 @@ import numpy as np
 from ...core import hdf5
 from ...core.grid import Grid
 from ...core.results import Field
+from ...core.tables import Tabular, cell_picture, grid_coordinates
 from ...core.text import printable
 
 KIND = "fpkit evolution"
@@ -20,7 +21,7 @@ ARRAYS = ("times", "densities", "gibbs", "mass", "free_energy", "relative_entrop
 
 
 @dataclass(frozen=True, repr=False)
-class Evolution:
+class Evolution(Tabular):
     """Densities of one diffusion at the asked times.
 
     Attributes
@@ -117,6 +118,21 @@ class Evolution:
                 if parts[name].shape != shape:
                     raise ValueError(f"{name} has shape {parts[name].shape} on a grid of {grid.shape}")
             return cls(grid=grid, **{name: facts[name] for name in FACTS}, **parts)
+
+    def _columns(self):
+        return {"time": self.times, "distance": self.distance, "free_energy": self.free_energy,
+                "relative_entropy": self.relative_entropy, "mass": self.mass, "error": self.error}
+
+    def _labelled(self):
+        names = tuple("xyz"[:self.grid.ndim])
+        arrays = {name: (("time",), values) for name, values in self._columns().items() if name != "time"}
+        return ({"density": (("time", *names), self.densities), "gibbs": (names, self.gibbs), **arrays},
+                {"time": (("time",), self.times), **grid_coordinates(self.grid)})
+
+    def _picture(self):
+        if self.grid.ndim == 1:
+            return cell_picture(self.grid, *self.densities[:: max(1, len(self.times) // 4)], self.gibbs)
+        return "".join(cell_picture(self.grid, u) for u in self.densities[[0, len(self.times) // 2, -1]])
 
     def __repr__(self):
         cells = "x".join(map(str, self.grid.shape))

@@ -20,7 +20,7 @@ import numpy as np
 from ...core.networks import potentials
 from ..discretisation.wells import ways
 from .aggregation import AggregationMultigrid
-from .multigrid import StructuredMultigrid
+from .multigrid import StructuredMultigrid, links_on_cells
 
 TOLERANCE = 1e-11                          # of a residual
 REFUSED = 1e-6                             # residual of a solve that has not converged
@@ -28,11 +28,14 @@ LIGHTEST = -300.0                          # log of the masses by which unknowns
 
 
 class DeflatedSolver:
-    """Solves (K + ground) v = b, like `Elimination`, and the same with the consistent rows."""
+    """Solves (K + ground) v = b, like `Elimination`, and the same with the consistent rows.
 
-    def __init__(self, out, c, ground):
+    `cores`: states, one a well; by default those of `out.wells`.
+    """
+
+    def __init__(self, out, c, ground, cores=None):
         self.out, self.c, self.ground = out, c, ground
-        self.cores = out.wells.nodes
+        self.cores = out.wells.nodes if cores is None else np.asarray(cores)
         self.free = np.ones(out.n, bool)
         self.free[self.cores] = False
         self.inner = _OnGrid(self) if out.chain_is_of_neighbours else _OnGraph(self)
@@ -168,7 +171,7 @@ class _OnGrid:
     def __init__(self, large):
         out, grid = large.out, large.out.grid
         self.out, self.free = out, large.free
-        links, ground = np.zeros((grid.ndim, grid.n_cells)), np.zeros(grid.n_cells)
+        ground = np.zeros(grid.n_cells)
         ground[out.ids] = large.ground
         a, b, c = out.ids[out.I], out.ids[out.J], np.array(large.c)
         for near, far in ((out.I, b), (out.J, a)):               # a core is a place of value 0
@@ -176,13 +179,7 @@ class _OnGrid:
             np.add.at(ground, far[at], c[at])
             c[at] = 0.0
         ground[out.ids[large.cores]] = 0.0
-        for axis, n in enumerate(grid.shape):
-            stride = int(np.prod(grid.shape[axis + 1:], dtype=int))
-            for step, start in ((stride, a), ((n - 1) * stride, b)):
-                at = np.flatnonzero(b - a == step)
-                links[axis, start[at]] = c[at]
-                if n == 2:
-                    break
+        links = links_on_cells(grid, a, b, c)
         self.stencil = StructuredMultigrid(grid.shape, links, ground)
 
     def solve(self, b, rows=None):

@@ -46,7 +46,7 @@ class KCycle:
             return x, 0.0
         before, q_before, curvature, reached = np.zeros(b.size), np.zeros(b.size), 1.0, 1.0
         for _ in range(MAX_ITERATIONS):
-            p = self._cycle(0, r)
+            p = self.cycle(r)
             q = self.product(0, p)
             if excess is not None:
                 q += excess(p)
@@ -61,7 +61,8 @@ class KCycle:
             before, q_before = p, q
         return x, float(reached)
 
-    def _cycle(self, k, b):
+    def cycle(self, b, k=0):
+        """A rough solution of A x = b on level k: what preconditions."""
         if k == self.last:
             return self.direct(b)
         x, r = self.relaxed(k, b)
@@ -69,7 +70,7 @@ class KCycle:
 
     def _coarse(self, k, r):
         """Two steps of flexible conjugate gradients on level k, one where it is enough and on the last."""
-        e = self._cycle(k, r)
+        e = self.cycle(r, k)
         if k == self.last:
             return e
         w, q = self.weights[k], self.product(k, e)
@@ -82,13 +83,27 @@ class KCycle:
         rest = r - q
         if kernels.weighted(w, rest, rest) <= ENOUGH**2 * kernels.weighted(w, r, r):
             return e
-        d = self._cycle(k, rest)
+        d = self.cycle(rest, k)
         t = self.product(k, d)
         norm = kernels.clear(kernels.inner(q, d) / (a * a * eq), e, q, d, t)
         if norm > 0:
             d *= kernels.inner(d, rest) / norm
             e += d
         return e
+
+
+def links_on_cells(grid, a, b, c):
+    """Conductances c between neighbouring flat cells a < b, by the cell before each along each axis (ndim,
+    n_cells): the last cell of a ring comes before the first."""
+    links = np.zeros((grid.ndim, grid.n_cells))
+    for axis, n in enumerate(grid.shape):
+        stride = int(np.prod(grid.shape[axis + 1:], dtype=int))
+        for step, start in ((stride, a), ((n - 1) * stride, b)):
+            at = np.flatnonzero(b - a == step)
+            links[axis, start[at]] = c[at]
+            if n == 2:
+                break
+    return links
 
 
 class StructuredMultigrid(KCycle):

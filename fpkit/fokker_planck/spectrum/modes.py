@@ -1,25 +1,35 @@
 """Lowest eigenvalues of -L on one chain: slow ones from the wells without subtraction, the others by Lanczos
-on the inverse."""
+on the inverse or, on large grids in space, by block iteration."""
 from __future__ import annotations
 
 import numpy as np
 
 from ..boundary_values.killed_chain import REACH, KilledChain
+from ..extrapolation import coarser, on_grid
 from ..solvers.elimination import Elimination
+from .block_iteration import GUARDS, CellSpace, GraphSpace, NotConverged, interpolated, lowest_block
 from .inverse_iteration import LEAST_MASS, inverse_lanczos, signed
-from .slow_modes import SlowModes
+from .slow_modes import SlowModes, is_large
 
-# states: elimination in 3D takes N^2 operations and N^(4/3) memory
+# states: elimination in the plane, and in space where iteration does not converge
 LARGEST = {1: 2**31, 2: 1_200_000, 3: 120_000}
+
+
+def modes_of(diffusion, k):
+    """`lowest_modes`, remembered; those of a larger k serve as well."""
+    known = diffusion._remember("modes", dict)
+    serving = min((n for n in known if n >= k), default=k)
+    if serving not in known:
+        known[serving] = lowest_modes(diffusion, k)
+    logs, functions = known[serving]
+    return logs[:k], functions[:k]
 
 
 def lowest_modes(diffusion, k):
     """log eigenvalues (k,), ascending, -inf for 0, and eigenfunctions (k, *grid.shape)."""
     out = KilledChain(diffusion)
-    if out.n > LARGEST[diffusion.grid.ndim]:
-        raise ValueError(f"the spectrum of {out.n} states needs more memory than elimination may take (up to "
-                         f"{LARGEST[diffusion.grid.ndim]}); "
-                         "coarsen the grid, or ask for exit_rate or rate, which large grids answer too.")
+    if diffusion.grid.ndim < 3 and out.n > LARGEST[diffusion.grid.ndim]:
+        raise _too_large(out)
     labels = out.labels
     weight = np.bincount(labels, np.exp(out.log_m - out.log_m.max()))
     logs, vectors = [], []
@@ -63,8 +73,10 @@ def part_modes(out, part, k):
     wells = out.wells
     nodes = wells.nodes[part[wells.nodes]]
     heaviest = np.flatnonzero(part)[np.argmax(out.log_m[part])]
-    slow = SlowModes(out, part, nodes if nodes.size else [heaviest])
-    if nodes.size > (0 if drained else 1):
+    has_slow = nodes.size > (0 if drained else 1)
+    if has_slow or not is_large(out):
+        slow = SlowModes(out, part, nodes if nodes.size else [heaviest])
+    if has_slow:
         logs, vectors = list(slow.log_values[:k]), list(slow.vectors[:k])
     if len(logs) >= k:
         return logs, vectors
@@ -76,6 +88,15 @@ def part_modes(out, part, k):
     rest = min(k - len(logs), n_here - len(logs) - 1, n_heavy - len(logs))
     if rest < 1:
         return logs, vectors
+    if is_large(out):
+        try:
+            values, found = _by_iteration(out, part, m, k, rest, np.array(vectors).reshape(-1, out.n))
+            return logs + [float(np.log(v)) + out.shift - top for v in values], vectors + list(found)
+        except NotConverged:
+            if out.n > LARGEST[out.grid.ndim]:
+                raise _too_large(out) from None
+        if not has_slow:
+            slow = SlowModes(out, part, nodes if nodes.size else [heaviest])
     # (K + ground + shift m)^-1 m on what the slow modes leave; the shift is small against the fast
     # eigenvalues
     shift = 0.1 / slow.relaxation if out.reach == REACH and slow.relaxation else 1e-3
@@ -101,6 +122,53 @@ def part_modes(out, part, k):
             logs.append(log)
             vectors.append(v)
     return logs, vectors
+
+
+def _by_iteration(out, part, m, k, rest, known):
+    """Values (rest,) on the scale of the chain and functions (rest, n) of the modes beside the `known`."""
+    killing = np.where(out.reaches_boundary, out.killing, 0.0)
+    space = (CellSpace if out.chain_is_of_neighbours else GraphSpace)(out, part, m, killing)
+    guards = min(GUARDS[0] + int(part[out.wells.nodes].sum()), GUARDS[1])
+    wanted = min(rest + guards, int(part.sum()) - len(known) - 1)
+    start, log_sigma = _from_half_the_cells(out, part, m, k + guards, known)
+    lacking = wanted - len(start)
+    if lacking > 0:
+        noise = np.random.default_rng(0).standard_normal((lacking, out.n)) * part
+        start = np.concatenate([start, noise])
+    values, found = lowest_block(space, space.of_states(start[:max(wanted, rest)]), rest,
+                                 float(np.exp(log_sigma + out.log_m[part].max() - out.shift)),
+                                 space.of_states(known))
+    return values, space.to_states(found)
+
+
+def _from_half_the_cells(out, part, m, k, known):
+    """Functions (q, n) to start from, and the log of an eigenvalue that is not of the `known`: from the grid
+    of half the cells, where there is one."""
+    D, grid = out.diffusion, out.grid
+    log_longest = float(np.log(D.theta * (np.pi / np.diff(grid.bounds).max()) ** 2))
+    half = coarser(grid)
+    try:
+        logs, functions = ([], []) if half is None else modes_of(on_grid(D, half), k)
+    except ValueError:                         # that grid misses a region, or does not converge
+        logs, functions = [], []
+    if not len(logs):
+        return np.zeros((0, out.n)), log_longest
+    inside = np.zeros(grid.n_cells, bool)
+    inside[out.ids[part]] = True
+    begun = interpolated(functions, half, grid, inside)[:, out.ids]
+    free = begun - (begun * m @ known.T) / (m * known * known).sum(1) @ known if len(known) else begun
+    size = (m * begun * begun).sum(1)
+    is_new = (m * free * free).sum(1) > 0.5 * np.maximum(size, 1e-6 * size.max())
+    logs = logs[is_new & np.isfinite(logs)]
+    return free[is_new], float(logs[0]) if len(logs) else log_longest
+
+
+def _too_large(out):
+    return ValueError(
+        f"the spectrum of {out.n} states needs more memory than elimination may take (up to "
+        f"{LARGEST[out.grid.ndim]})" + (", and iteration does not converge: f changes by too many theta from "
+                                        "cell to cell" if out.grid.ndim == 3 else "")
+        + "; coarsen the grid, or ask for exit_rate or rate, which large grids answer too.")
 
 
 def _few(out, part, m, top, k):

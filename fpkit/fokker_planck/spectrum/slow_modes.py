@@ -23,12 +23,15 @@ from decimal import Decimal, getcontext, localcontext
 
 import numpy as np
 
+from ..solvers.deflation import DeflatedSolver
 from ..solvers.elimination import Elimination
 
+ITERATED = {1: 2**31, 2: 2**31, 3: 6000}  # states from which iteration is faster than elimination
 POWERS = 7                       # of T applied to the committors: moments up to twice that
 MOST_CORES = 24
 CONVERGED = 0.2                  # lambda times the ratio of successive moments below which the series is used
 ROUNDS = 12
+SMALLEST_TERM = 1e-13            # of the series, relative: where solves are dear, later ones are left out
 LONGEST = 1e30                   # times between visits to the cores, in units of their mean
 
 
@@ -45,36 +48,23 @@ class SlowModes:
 
     def __init__(self, out, part, nodes):
         nodes = np.asarray(nodes)[:MOST_CORES]
-        n, k = out.n, nodes.size
+        n = out.n
         is_core = np.zeros(n, bool)
         is_core[nodes] = True
-        I, J, c = out.I, out.J, out.c
-        touches = is_core[I] | is_core[J]
-        to_core = np.zeros((k, n))                      # conductance of each state into each core
-        for a, node in enumerate(nodes):
-            np.add.at(to_core[a], J[node == I], c[node == I])
-            np.add.at(to_core[a], I[node == J], c[node == J])
-        own_ground = np.where(out.reaches_boundary, out.killing, 0.0)
-        ground = np.where(is_core, 1.0, own_ground + to_core.sum(0))
-        ground = np.where(part, ground, 1.0)
-        solver = Elimination(out.ordering, np.where(touches, 0.0, c), ground)
-        Q = solver.solve(np.where(is_core | ~part, 0.0, to_core))
-        Q[:, nodes] = np.eye(k)
+        is_fixed = is_core | ~part
+        by = _ByIteration if is_large(out) else _ByElimination
+        solver = by(out, part, nodes, is_core, np.where(out.reaches_boundary, out.killing, 0.0))
+        Q, C, leak = solver.Q, solver.C, solver.leak
         top = out.log_m[part].max()
         m = np.where(part, out.mode_mass(top), 0.0)
-        # flow of committor b into core a, over at least one other state
-        flows = to_core @ np.where(is_core, 0.0, Q).T
-        for a in range(k):
-            flows[a] += to_core[a][nodes]               # neighbouring cores
-        C = (flows + flows.T) / 2
-        leak = Q @ own_ground                           # into the absorbing regions
         chain, unit = [Q], 1.0
+        fastest = float(((C.sum(1) - np.diag(C) + leak) / ((Q * m) @ Q.T).diagonal()).max())
         # where conductances are cut, all that lives beyond the first term is far faster
         for j in range(0 if out.is_cut else POWERS):
             b = m * chain[-1]
             b[:, nodes] = 0.0
             with np.errstate(over="ignore"):  # times on the rim, where there is no mass, may be anything
-                chain.append(np.where(is_core | ~part, 0.0, np.minimum(solver.solve(b) / unit, LONGEST)))
+                chain.append(np.where(is_fixed, 0.0, np.minimum(solver.solve(b) / unit, LONGEST)))
             if j == 0:  # time in units of the relaxation between visits to the cores: powers stay in range
                 relaxation = float((m * chain[1]).sum() / (m * Q).sum())
                 if not 0 < relaxation < np.inf:   # no mass between the cores that floats can hold
@@ -82,6 +72,8 @@ class SlowModes:
                     break
                 unit = relaxation
                 chain[1] = np.minimum(chain[1] / unit, LONGEST)
+            if by is _ByIteration and (fastest * unit) ** (2 * j + 3) < SMALLEST_TERM:
+                break
         # T is symmetric in the product sum m x y, and vanishes on the cores
         moments = []
         for j in range(2 * len(chain) - 1):
@@ -104,6 +96,44 @@ class SlowModes:
             self.log_values.append(float(value.ln()) + log_scale if value > 0 else -np.inf)
             self.vectors.append(psi / np.sqrt((m * psi * psi).sum()))
         self.vectors = np.array(self.vectors).reshape(-1, n)
+
+
+class _ByElimination:
+    """Committors Q (k, n) of the cores, the flows C of committor b into core a, the flow `leak` (k,) of each
+    into the absorbing regions, and solves outside the cores."""
+
+    def __init__(self, out, part, nodes, is_core, own_ground):
+        I, J, c, k = out.I, out.J, out.c, nodes.size
+        touches = is_core[I] | is_core[J]
+        to_core = np.zeros((k, out.n))                  # conductance of each state into each core
+        for a, node in enumerate(nodes):
+            np.add.at(to_core[a], J[node == I], c[node == I])
+            np.add.at(to_core[a], I[node == J], c[node == J])
+        ground = np.where(is_core, 1.0, own_ground + to_core.sum(0))
+        self.solve = Elimination(out.ordering, np.where(touches, 0.0, c), np.where(part, ground, 1.0)).solve
+        self.Q = Q = self.solve(np.where(is_core | ~part, 0.0, to_core))
+        Q[:, nodes] = np.eye(k)
+        # flow of committor b into core a, over at least one other state
+        flows = to_core @ np.where(is_core, 0.0, Q).T
+        for a in range(k):
+            flows[a] += to_core[a][nodes]               # neighbouring cores
+        self.C = (flows + flows.T) / 2
+        self.leak = Q @ own_ground
+
+
+class _ByIteration:
+    """The same by multigrid."""
+
+    def __init__(self, out, part, nodes, is_core, own_ground):
+        large = DeflatedSolver(out, out.c, np.where(part, own_ground, 1.0), nodes)
+        self.solve = lambda b: np.array([large.inner.solve(row) for row in b])
+        self.Q, self.C = large.plain.Q, (large.plain.C + large.plain.C.T) / 2
+        self.leak = self.Q @ own_ground if not own_ground.any() else large.plain.leak
+
+
+def is_large(out):
+    """Whether the chain outside regions is answered by iteration."""
+    return out.n > ITERATED[out.grid.ndim]
 
 
 def _eigenvalues(C, leak, moments, unit):

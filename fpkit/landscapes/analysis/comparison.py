@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ...core.tables import Tabular
 from ..files.checked_hdf5 import LandscapeFormatError
 from ..files.directions import read_directions
 from ..report.findings import comparison_answers
@@ -23,7 +24,7 @@ __all__ = ["compare_landscapes", "LandscapeComparison"]
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class LandscapeComparison:
+class LandscapeComparison(Tabular):
     """Landscapes on the same plane, the first one as reference.
 
     Attributes
@@ -70,6 +71,14 @@ class LandscapeComparison:
         """Write index.html, report.json and the figure (PNG, with `svg` also SVG) to a folder; returns the
         path of the page. `pages` are (name, relative path) of the reports of the single landscapes."""
         return save_comparison(self, folder, pages, svg)
+
+    def _columns(self):
+        n = len(self.names)
+        rows = [(t, i, j) for t in range(len(self.theta)) for i in range(n) for j in range(n)]
+        return {"theta": [float(self.theta[t]) for t, _, _ in rows],
+                "over": [self.names[i] for _, i, _ in rows],
+                "of": [self.names[j] for *_, j in rows], "mean": np.ravel(self.mean),
+                "overlap": np.ravel(self.overlap)}
 
     def __repr__(self):
         return "\n".join([f"{len(self.names)} landscapes "

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from ...core import checks
 from ...core.results import Estimate
+from ...core.tables import Tabular
 from ..export.planes import Plane, inner
 
 __all__ = ["SGDTemperature", "sgd_temperature", "equipartition_temperature"]
@@ -21,7 +22,7 @@ BLOCKS = 20                     # of a trajectory, for the error of a time avera
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class SGDTemperature:
+class SGDTemperature(Tabular):
     """Noise of SGD as a temperature, with time lr/(1 - momentum) a step.
 
     Attributes

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...core.plain_json import plain
+from ...core.tables import Tabular
 from ..surface.cells import on_edge
 from ..surface.harmonic import harmonic_free_energy, quadratic_fit
 from ..surface.resampling import nearest, refined
@@ -20,7 +21,7 @@ THIN_WELL = 0.25  # share of a well in its lowest cell above which the cells are
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Thermodynamics:
+class Thermodynamics(Tabular):
     """Wells against temperature; arrays are (n_theta,) or (n_theta, n_wells).
 
     Attributes

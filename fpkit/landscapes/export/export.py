@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 
 from ...core import checks
 from ...core.files import target
+from ...core.progress import bar
 from ..files.checked_hdf5 import LandscapeFormatError, open_checked
 from ..files.reading import read_landscape
 from ..files.writing import SURFACES, write_landscape
@@ -179,7 +180,7 @@ def _compute(job, loss, pending, name, created, save_every, workers, executor, o
     seconds."""
     book, saved = None, time.monotonic()
     try:
-        with _bar(len(pending), progress) as bar:
+        with bar(len(pending), "landscape", progress, " points") as shown:
             tasks = ((i, job.vector(i)) for i in pending)
             for index, found in evaluated(loss, tasks, workers, executor, on_error):
                 status, values = job.record(index, found)
@@ -191,8 +192,8 @@ def _compute(job, loss, pending, name, created, save_every, workers, executor, o
                     for early in job.early:
                         book.append(early, FAILED, [np.nan] * len(job.names))
                 book.append(index, status, values)
-                if bar is not None:
-                    bar.update()
+                if shown is not None:
+                    shown.update()
                 if time.monotonic() - saved > save_every:
                     job.save(created)
                     saved = time.monotonic()
@@ -391,15 +392,3 @@ def _share(share):
     if k >= n:
         raise ValueError(f"share=({k}, {n}): k counts from 0 to {n - 1}.")
     return slice(k, None, n)
-
-
-def _bar(total, progress):
-    import sys
-
-    if progress is None:
-        progress = sys.stderr is not None and sys.stderr.isatty()
-    if not progress:
-        return contextlib.nullcontext()
-    from tqdm import tqdm
-
-    return tqdm(total=total, desc="landscape", unit=" points", file=sys.stderr, leave=False)

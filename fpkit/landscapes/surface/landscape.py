@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...core import checks
+from ...core.pictures import colour_map, curves
+from ...core.tables import Tabular
 from ...core.text import cleaned, printable
 from ...potentials.grid_potential import GridPotential
 from .cells import components, neighbourhood
@@ -24,7 +26,7 @@ SPLINE_RANGE = 1e8
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Landscape:
+class Landscape(Tabular):
     """Samples of a loss on a line, a plane or a space of parameters.
 
     Attributes
@@ -413,6 +415,26 @@ class Landscape:
                                   v in self.temperature.items()}
         out["meta"], out["warnings"] = self.meta, list(self.warnings)
         return out
+
+    def _columns(self):
+        shape = self.loss.shape
+        along = {name: np.broadcast_to(axis.reshape([-1 if k == a else 1 for a in range(len(shape))]), shape)
+                 for name, axis, k in zip("xyz", self.axes, reversed(range(len(shape))))}
+        surfaces = {n: s for n, s in self.surfaces.items() if np.shape(s) == shape}
+        return {name: np.ravel(a) for name, a in {**along, "loss": self.loss, **surfaces}.items()}
+
+    def _labelled(self):
+        names = tuple("xyz"[:len(self.axes)])[::-1]
+        arrays = {"loss": (names, self.loss), "valid": (names, self.valid)}
+        arrays |= {n: (names, s) for n, s in self.surfaces.items() if np.shape(s) == self.loss.shape}
+        return arrays, {name: ((name,), axis) for name, axis in zip("xyz", self.axes)}
+
+    def _picture(self):
+        if len(self.axes) == 1:
+            return curves([(self.x, self.loss)])
+        surface = self.loss if self.loss.ndim == 2 else self.loss[len(self.loss) // 2]
+        top = np.nanquantile(surface, 0.6) if np.isfinite(surface).any() else 0.0
+        return colour_map(np.minimum(surface, top).T)
 
     def summary(self) -> str:
         """The facts of the file as a few lines of text."""

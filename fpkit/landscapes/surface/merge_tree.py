@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ...core.tables import Tabular
 from .cells import neighbour_table, neighbourhood, offsets, on_edge
 
 
@@ -57,7 +58,7 @@ class Minimum:
     touches_invalid: bool
 
 
-class MergeTree(Sequence):
+class MergeTree(Tabular, Sequence):
     """Branches in ascending order of their minima; `tree[k]`, `len(tree)`, iteration.
 
     Attributes
@@ -113,6 +114,12 @@ class MergeTree(Sequence):
                                                                                 landscape.wraps)
         return tuple(Minimum(b.index, b.minimum, landscape.point(b.index), b.persistence, bool(edge[b.index]),
                              bool(beside[b.index])) for b in self.branches)
+
+    def _columns(self):
+        return {"minimum": [b.minimum for b in self], "index": [" ".join(map(str, b.index)) for b in self],
+                "joins_at": [np.nan if b.death is None else b.death for b in self],
+                "persistence": [b.persistence for b in self],
+                "parent": ["" if b.parent is None else str(b.parent) for b in self]}
 
     def __repr__(self):
         rows = [f"merge tree, {self.neighbours} neighbours: {len(self)} minima"]

@@ -12,12 +12,13 @@ from numpy.typing import ArrayLike
 from ...core import checks, hdf5
 from ...core.grid import Grid
 from ...core.results import Estimate, Field
+from ...core.tables import Tabular, coordinate_names, estimate_columns
 
 KIND = "fpkit statistics"
 
 
 @dataclass(frozen=True, repr=False)
-class Statistics:
+class Statistics(Tabular):
     """Time and ensemble averages along Langevin paths.
 
     The `.error` of each Estimate is the half width of an interval that misses the expectation of the scheme
@@ -78,6 +79,24 @@ class Statistics:
     acceptance: float | None
     status: str
     inputs: dict = field(default_factory=dict)
+
+    def _columns(self):
+        names = coordinate_names(len(self.mean))
+        return estimate_columns([("energy", self.energy),
+                                 *((f"mean {name}", m) for name, m in zip(names, self.mean)),
+                                 *((f"in {name}", p) for name, p in self.occupancy.items()),
+                                 *self.observables.items()])
+
+    def _labelled(self):
+        if self.histogram is None:
+            return super()._labelled()
+        arrays, coordinates = self.histogram._labelled()
+        axes = next(iter(arrays.values()))[0]
+        return {**arrays, "counts": (axes, self.counts),
+                "standard_error": (axes, self.standard_error)}, coordinates
+
+    def _picture(self):
+        return "" if self.histogram is None else self.histogram._picture()
 
     def __repr__(self):
         rows = [("energy", self.energy)]
@@ -232,7 +251,7 @@ class Statistics:
 
 
 @dataclass(frozen=True, repr=False)
-class Comparison:
+class Comparison(Tabular):
     """Distance of a histogram from exact cell probabilities.
 
     Attributes

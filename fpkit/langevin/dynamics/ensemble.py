@@ -9,7 +9,7 @@ import numpy as np
 
 from ...core import checks
 from ...core.compilation import PARALLEL_LOCK
-from ...potentials.mobility import mobility_of
+from ...potentials.mobility import mobility_of, refuse_tensor
 from .divergence import diverged
 from .numpy_steps import advance_whole
 from .schedule import Schedule, key_of
@@ -69,6 +69,7 @@ class Ensemble:
         self.table = np.zeros((4, 0)) if self.walls is None else self.walls.table.copy()
         self.has_absorbing = self.walls is not None and self.walls.has("absorbing")
         self.mobility = mobility_of(mobility, self.ndim)
+        refuse_tensor(self.mobility)
         self._check_scheme(theta, mobility)
         self.schedule = Schedule(potential, theta, dt, friction or 0.0)
         self.seed, self.key = key_of(seed)

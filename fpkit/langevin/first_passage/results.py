@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from scipy.special import betaincinv, gamma, gammaincc, gammaincinv, stdtrit
 
+from ...core.pictures import curves
 from ...core.results import Estimate, with_error
 
 LEVEL = 0.9973  # of every interval: three standard errors of a normal law
@@ -142,6 +143,9 @@ class ExitTime(PassageEstimate):
             return np.concatenate([[0.0], steps]), share
         times = np.asarray(times, float)
         return times, share[np.searchsorted(steps, times, "right")]
+
+    def _picture(self):
+        return curves([self.survival()])
 
     def to_dict(self) -> dict:
         return {**super().to_dict(), "hits": self.hits, "n_censored": self.n_censored,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import sys
 import threading
 import time
+
+from ...core.progress import bar as progress_bar
 
 CHUNK_SECONDS = 0.2
 CHUNK_BYTES = 2**26                                              # of saved places held at once
@@ -65,13 +66,8 @@ def stoppable(call, stop, is_pressed):
 
 
 def bar(total, label, progress, unit="step"):
-    """A tqdm bar on standard error: `progress` True, False, or None for terminals only."""
-    if progress is None:
-        progress = sys.stderr is not None and sys.stderr.isatty()
-    if not progress:
-        return contextlib.nullcontext()
-    from tqdm import tqdm
-    return tqdm(total=total, desc=label, unit=unit, unit_scale=True, file=sys.stderr, leave=False)
+    """A bar of large numbers of steps or paths, `fpkit.core.progress.bar`."""
+    return progress_bar(total, label, progress, unit, unit_scale=True)
 
 
 def drive(ensemble, n_steps, every=None, progress=None, label="paths"):

@@ -6,9 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from ...core.pictures import curves
+from ...core.tables import Tabular, coordinate_names
+
 
 @dataclass(frozen=True, repr=False)
-class Paths:
+class Paths(Tabular):
     """Paths of a diffusion: where they are, and where they were.
 
     Attributes
@@ -74,6 +77,24 @@ class Paths:
         period = np.array([high - low if kind == "periodic" else 0.0 for (low, high),
                            kind in zip(self.inputs["walls"].bounds, self.inputs["walls"].kind)])
         return self.x + self.winding * period
+
+    def _columns(self):
+        names = coordinate_names(self.x.shape[1])
+        columns = {"path": np.arange(self.n_paths), **{n: self.x[:, k] for k, n in enumerate(names)}}
+        if self.exit_time is not None:
+            columns |= {"exit_time": self.exit_time, "exit_side": self.exit_side}
+        return columns
+
+    def _labelled(self):
+        names = coordinate_names(self.x.shape[1])
+        arrays = {"end": (("path", "coordinate"), self.x)}
+        if self.paths is None:
+            return arrays, {"coordinate": (("coordinate",), names)}
+        arrays["position"] = (("path", "time", "coordinate"), self.paths)
+        return arrays, {"coordinate": (("coordinate",), names), "time": (("time",), self.times)}
+
+    def _picture(self):
+        return "" if self.paths is None else curves([(self.times, p[:, 0]) for p in self.paths[:4]])
 
     def __repr__(self):
         theta = f"{self.theta:g}" if not callable(self.theta) else "theta(t)"

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...core import checks
+from ...core.tables import Tabular, coordinate_names
 from .descent import ScalarField, Surface, box_of, descend, minimise, periodic_of
 from .newton import climb_to_saddles, newton_to_zero, polish, spread
 from .rough import FLAT, corners, is_corner, settle_flat
@@ -23,7 +24,7 @@ QUIET = 1e-9                                    # of the typical slope: slopes o
 
 
 @dataclass(frozen=True, eq=False)
-class CriticalPoint:
+class CriticalPoint(Tabular):
     """A stationary point of a potential.
 
     Attributes
@@ -71,13 +72,26 @@ class CriticalPoint:
             return " corner"
         return (" degenerate" if self.degenerate else "") + (" on wall" if self.on_wall else "")
 
+    def _columns(self):
+        return point_columns([self])
+
     def __repr__(self) -> str:
         place = ", ".join(f"{v:.6g}" for v in self.x)
         extra = (f" between {self.between}" if self.between else "") + self.mark
         return f"<{self.kind} ({place}) value {self.value:.8g}{extra}>"
 
 
-class CriticalPoints(tuple):
+def point_columns(points: Sequence[CriticalPoint]) -> dict[str, list]:
+    """Columns of a table of critical points."""
+    names = coordinate_names(len(points[0].x)) if points else []
+    return {"kind": [c.kind + c.mark for c in points], "value": [float(c.value) for c in points],
+            **{name: [float(c.x[k]) for c in points] for k, name in enumerate(names)},
+            "softest": [float(c.eigenvalues[0]) for c in points],
+            "stiffest": [float(c.eigenvalues[-1]) for c in points],
+            "between": [" ".join(map(str, c.between or ())) for c in points]}
+
+
+class CriticalPoints(Tabular, tuple):
     """Stationary points, sorted by value, as a tuple of `CriticalPoint`; prints as a table."""
 
     @property
@@ -94,6 +108,9 @@ class CriticalPoints(tuple):
         """Sum of (-1)^index. It is 1 for a complete list if -grad f points inwards everywhere on the box; 0
         if every axis is periodic."""
         return sum((-1) ** c.index for c in self)
+
+    def _columns(self):
+        return point_columns(self)
 
     def __repr__(self) -> str:
         rows = [f"{'':>3} {'kind':<18} {'value':>15} {'softest':>11} {'stiffest':>11}  between  x"]

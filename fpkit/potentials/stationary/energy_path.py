@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...core import checks
+from ...core.pictures import curves
+from ...core.tables import Tabular, coordinate_names
 from .critical import CriticalPoint
 from .descent import ScalarField, Surface, box_of, minimise, periodic_of
 from .newton import newton_to_zero, polish
@@ -20,7 +22,7 @@ FLAT = 1e-8                                      # |eigenvalue| below this times
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class EnergyPath:
+class EnergyPath(Tabular):
     """A path that follows the floor of a valley: grad f is along it everywhere.
 
     Attributes
@@ -45,6 +47,13 @@ class EnergyPath:
     def barrier(self) -> float:
         """The highest saddle minus f at the start."""
         return max([s.value for s in self.saddles], default=float(self.value.max())) - float(self.value[0])
+
+    def _columns(self):
+        names = coordinate_names(self.x.shape[1])
+        return {"arc": self.arc, **{name: self.x[:, k] for k, name in enumerate(names)}, "value": self.value}
+
+    def _picture(self):
+        return curves([(self.arc, self.value)])
 
     def __repr__(self) -> str:
         return (f"minimum-energy path of length {self.arc[-1]:.5g} through {len(self.wells)} wells and "

@@ -68,9 +68,12 @@ def _single_operation(n, a):
 
 def loop(f, xs, kind):
     """Lines of the body of a block function of this kind."""
-    out = outputs(kind, f, xs)
-    graph, is_single = f.graph, kind.endswith("single")
-    text, before, inside, is_moving, n_rows = {}, [], [], {}, len(xs) + len(out)
+    return loop_over(outputs(kind, f, xs), f.graph, len(xs), kind.endswith("single"))
+
+
+def loop_over(out, graph, n_rows_in, is_single=False):
+    """Lines of the body of a block function that stores nodes, {index text: node}, for X of so many rows."""
+    text, before, inside, is_moving, n_rows = {}, [], [], {}, n_rows_in + len(out)
     # numbered in this order: the same function, the same text
     for number, i in enumerate(live(out.values())):
         n = graph.nodes[i]
@@ -89,7 +92,7 @@ def loop(f, xs, kind):
         else:
             expression = _single_operation(n, a) if is_single else _operation(n, a)
         (inside if is_moving[i] else before).append(f"{text[i]} = {expression}")
-    inside += [f"store(out, ({index}j,), {text[n.index]}, {len(xs) + k}, {n_rows})"
+    inside += [f"store(out, ({index}j,), {text[n.index]}, {n_rows_in + k}, {n_rows})"
                for k, (index, n) in enumerate(out.items())]
     return [*before, "for j in range(X.shape[1]):", *("    " + line for line in inside)]
 

@@ -90,6 +90,31 @@ def formula_of(text, ndim=None, parameters=None):
     return Formula(rule, ndim, defaults, " ".join(text.split()))
 
 
+def component_texts(text):
+    """The texts of the components of "(y, -x)" or "[[1, x], [x, 2]]", nested as they are; a text without
+    brackets and commas is one component.
+
+    >>> from fpkit.potentials.symbolic.expressions import component_texts
+    >>> component_texts("(a*y, -x)"), component_texts("1 + x")
+    (['a * y', '-x'], '1 + x')
+    """
+    def parts(node):
+        if isinstance(node, (ast.Tuple, ast.List)):
+            if not node.elts:
+                _fail(text, node, "there is an empty list of components")
+            return [parts(entry) for entry in node.elts]
+        return ast.unparse(node)
+
+    tree = _tree(text)
+    if not isinstance(tree, (ast.Tuple, ast.List)):
+        return text
+    inner = [entry for node in tree.elts for entry in (node.elts if isinstance(node, (ast.Tuple, ast.List))
+                                                       else [node])]
+    for node in inner:
+        _names(node, text)               # bounds size and depth before anything recursive runs
+    return parts(tree)
+
+
 def _tree(text):
     if len(text) > MAX_LENGTH:
         raise ExpressionError(f"the expression has {len(text)} characters, more than {MAX_LENGTH}; write a "

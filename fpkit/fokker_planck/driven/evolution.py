@@ -1,0 +1,256 @@
+"""Densities of driven diffusions over time, by implicit steps of the whole grid.
+
+Lines of a grid do not share a stationary state when there is a force, so that split steps do not relax to
+it; coupled ones do. Each stage is one solve with the rates and a killing of 1/(dt/4), without subtraction, so
+that steps of any length keep the mass and tend to the stationary state of the chain to rounding: an L-stable
+Runge-Kutta method of order 4 with five such stages and an error of order 3 [1]_. Two grids are extrapolated
+in h^2.
+
+References
+----------
+.. [1] E. Hairer, G. Wanner, Solving Ordinary Differential Equations II, Springer (1996), table 6.5.
+"""
+from __future__ import annotations
+
+import warnings
+from types import SimpleNamespace
+
+import numpy as np
+
+from ...core import checks
+from ...core.results import ResolutionWarning
+from ..evolution.initial import kind_of, node_start
+from ..evolution.result import Evolution
+from .chain import MOST_STATES, DrivenChain
+from .stationary import stationary_state
+
+GAMMA = 0.25
+STAGES = ((), (1 / 2,), (17 / 50, -1 / 25), (371 / 1360, -137 / 2720, 15 / 544),
+          (25 / 24, -49 / 48, 125 / 16, -85 / 12))
+EMBEDDED = np.array([59 / 48, -17 / 96, 225 / 32, -85 / 12, 0.0])
+LAST = np.array([*STAGES[-1], GAMMA])
+SHARE = 0.02                    # of the tolerance that one step may take
+LADDER = np.sqrt(2.0)           # steps are powers of it, so that factors are used again
+MOST_FINE = {1: 20_000, 2: 20_000, 3: 20_000}
+LEAST_CELLS = 8
+MOST_STEPS = 20_000
+ROUNDING = 2e-14                # L1, of a step
+
+
+class _Steps:
+    """One density carried along on one grid."""
+
+    def __init__(self, diffusion, tol, positive):
+        self.chain = DrivenChain(diffusion)
+        self.ordering, self.tol, self.positive = self.chain.ordering(), tol, positive
+        self.factors, self.dt_of_factors, self.killing = None, 0.0, None
+        out = np.zeros(self.chain.n)
+        np.add.at(out, self.chain.I, self.chain.forth)
+        np.add.at(out, self.chain.J, self.chain.back)
+        self.dt = LADDER ** np.floor(np.log(0.5 / max(np.median(out), 1e-300)) / np.log(LADDER))
+        self.counts = {"strang": 0, "coupled": 0, "refused": 0, "factorisations": 0, "solves": 0}
+        self.error = 0.0
+
+    def solve(self, rhs, dt):
+        """(1 - dt L)^-1 rhs in the forward direction, for data of both signs."""
+        if self.factors is None or dt != self.dt_of_factors:
+            self.factors = self.chain.factors(self.ordering, np.full(self.chain.n, 1 / dt))
+            self.dt_of_factors = dt
+            self.counts["factorisations"] += 1
+        both = np.stack([np.maximum(rhs, 0.0), np.maximum(-rhs, 0.0)]) / dt
+        self.counts["solves"] += 1
+        if not both[1].any():
+            return self.factors.solve_transposed(both[0])
+        up, down = self.factors.solve_transposed(both)
+        return up - down
+
+    def runge_kutta(self, p, dt):
+        """The density after dt and the L1 norm of what the embedded method says otherwise."""
+        slopes = []                                     # dt L of each stage
+        for row in STAGES:
+            rhs = p + sum((a * k for a, k in zip(row, slopes)), np.zeros(p.size))
+            now = self.solve(rhs, GAMMA * dt)
+            slopes.append((now - rhs) / GAMMA)
+        wrong = sum(w * k for w, k in zip(LAST - EMBEDDED, slopes))
+        # the slopes of fast modes are no error of a method that damps them
+        return now, float(np.abs(self.solve(wrong, GAMMA * dt)).sum())
+
+    def euler(self, p, dt):
+        """Two implicit Euler steps of dt/2 and their distance to one of dt."""
+        half = self.solve(self.solve(p, dt / 2), dt / 2)
+        return half, float(np.abs(half - self.solve(p, dt)).sum())
+
+    def advance(self, p, span, note):
+        """The density after `span`, in steps that the error chooses."""
+        step, order = (self.euler, 2) if self.positive else (self.runge_kutta, 4)
+        most, done = max(SHARE * self.tol, 2 * ROUNDING), 0.0
+        for _ in range(MOST_STEPS):
+            dt = min(self.dt, span - done)
+            if span - done < 1.5 * self.dt:              # no last step that is much shorter than the others
+                dt = span - done if span - done <= self.dt * 1.0001 else (span - done) / 2
+            new, wrong = step(p, dt)
+            factor = 0.85 * (most / max(wrong, 1e-300)) ** (1 / order)
+            if wrong > most and dt > 1e-14 * span:
+                self.counts["refused"] += 1
+                self.dt = self._rung(dt * max(factor, 0.1))
+                continue
+            p, done = new, done + dt
+            self.error += wrong + ROUNDING
+            self.counts["coupled"] += 1
+            if factor > 1.3:
+                self.dt = max(self.dt, self._rung(dt * min(factor, 8.0)))
+            note(done / span)
+            if done >= span * (1 - 1e-15):
+                return p
+        raise ArithmeticError(f"more than {MOST_STEPS} steps; ask for a larger tol, or for earlier times")
+
+    @staticmethod
+    def _rung(dt):
+        return float(LADDER ** np.floor(np.log(dt) / np.log(LADDER)))
+
+
+class _Run:
+    """One start carried through all times on one grid: P (n_times, n_cells)."""
+
+    def __init__(self, diffusion, kind, times, options):
+        D, (tol, positive, n_steps) = diffusion, options
+        self.grid, self.steps = D.grid, _Steps(D, tol, positive)
+        chain = self.steps.chain
+        states = chain.states.ravel()
+        nodes = SimpleNamespace(grid=D.grid, inside=states, nodes_are_cells=False)
+        reading = SimpleNamespace(node_values=lambda P: P)
+        start, _ = node_start(*kind, nodes, reading, positive)
+        p = start[chain.ids]
+        self.start, self.P = start, np.zeros((times.size, D.grid.n_cells))
+        self.mass, self.error, self.cut = np.ones(times.size), np.zeros(times.size), np.zeros(times.size)
+        self.status, self.n_done, s = "ok", 0, 0.0
+        try:
+            for k, t in enumerate(times):
+                if t > s and n_steps is None:
+                    p = self.steps.advance(p, t - s, lambda part: None)
+                elif t > s:
+                    for _ in range(n_steps):
+                        p = self.steps.runge_kutta(p, (t - s) / n_steps)[0]
+                        self.steps.counts["coupled"] += 1
+                s = t
+                self.mass[k] = p.sum()
+                self.cut[k] = 2 * np.maximum(-p, 0.0).sum()
+                kept = np.maximum(p, 0.0)
+                total = 1.0 if not chain.cuts else min(max(self.mass[k], 0.0), 1.0)
+                self.P[k, chain.ids] = kept * (total / max(kept.sum(), 1e-300))
+                self.error[k] = self.steps.error
+                self.n_done += 1
+        except KeyboardInterrupt:
+            self.status = (f"interrupted after {self.n_done} of {times.size} times; the last one reached is "
+                           "kept")
+        except ArithmeticError as error:
+            self.status = f"stopped after {self.n_done} of {times.size} times: {error}"
+
+    def joined(self, shape):
+        """P on twice as wide cells of this shape."""
+        P = self.P.reshape(-1, *self.grid.shape)
+        for axis, n in enumerate(shape, 1):
+            P = P.reshape(*P.shape[:axis], n, 2, *P.shape[axis + 1:]).sum(axis + 1)
+        return P.reshape(len(self.P), -1)
+
+
+def evolve(diffusion, u0, times, tol=None, positive=False, n_steps=None, order=4, progress=None) -> Evolution:
+    """`Evolution` of a driven diffusion: its `gibbs` is the stationary density, `free_energy` is NaN."""
+    D = diffusion
+    if D.process.is_moving:
+        raise ValueError("a force together with a potential, temperature or drift that depends on the time "
+                         "is known to paths only; use fpkit.simulate.")
+    try:
+        times = np.atleast_1d(np.asarray(times, float))
+    except (TypeError, ValueError):
+        raise TypeError(f"times must be numbers, got {checks.shown(times)}.") from None
+    if times.ndim > 1 or not times.size or not np.isfinite(times).all() or (times < 0).any() or (
+            np.diff(times) <= 0).any():
+        raise ValueError(f"times must be finite, not negative and increasing, got {checks.shown(times)}.")
+    tol = checks.number("tol", (1e-3 if positive else 1e-6) if tol is None else tol, positive=True)
+    n_steps = None if n_steps is None else checks.whole("n_steps", n_steps, 1)
+    order = 2 if positive else checks.choice("order", order, (4, 2))   # limits of grids may be negative
+    kind, grid = kind_of(u0, D.grid), D.grid
+    options = tol, bool(positive), n_steps
+    run = _Run(D, kind, times, options)
+    n, P = run.n_done, run.P[:run.n_done]
+    space_error, cut = np.full(n, np.nan), run.cut[:n].copy()
+    if run.status == "ok":
+        P, space_error, cut = _compared(D, kind, times, options, run, order)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResolutionWarning)
+        limit = (stationary_state(D).density.values * grid.volumes).ravel() if D.absorbing is None else None
+    distance, entropy = np.full(n, np.nan), np.full(n, np.nan)
+    if limit is not None:
+        distance = np.abs(P - limit).sum(1) / 2
+        with np.errstate(divide="ignore", invalid="ignore"):
+            entropy = np.maximum(np.where(P > 0, P * np.log(P / limit), 0.0).sum(1), 0.0)
+    volumes = grid.volumes.ravel()
+    lost = np.flatnonzero(space_error >= 1)
+    status = run.status
+    if lost.size and status == "ok":
+        status = (f"not resolved at {lost.size} of {times.size} times, first at t = {times[lost[0]]:g}: the "
+                  "grids disagree there by as much as densities can; refine the grid")
+    inputs = {**D._inputs, "tol": tol, "positive": bool(positive), "n_steps": n_steps, "order": order,
+              "start": kind[0], "start_data": None if kind[0] in ("array", "function") else kind[1]}
+    time_error = run.error[:n] if n_steps is None else np.full(n, np.nan)
+    return Evolution(times=times[:n].copy(), densities=(P / volumes).reshape(n, *grid.shape), grid=grid,
+                     theta=D.frozen_process.theta, mass=run.mass[:n],
+                     gibbs=(np.full(grid.n_cells, np.nan) if limit is None else limit / volumes).reshape(
+                         grid.shape), free_energy=np.full(n, np.nan), relative_entropy=entropy,
+                     distance=distance, time_error=np.minimum(time_error, 2.0),
+                     space_error=np.minimum(space_error + cut, 2.0),
+                     start=(run.start / volumes).reshape(grid.shape), steps=run.steps.counts,
+                     resolution=np.nan, status=status, inputs=inputs)
+
+
+def _compared(D, kind, times, options, run, order):
+    """(P, space errors, what was cut off) from the grid and from grids of twice and half the cells."""
+    def on(grid):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResolutionWarning)
+            other = kind
+            if kind[0] == "array" and grid.n_cells > D.grid.n_cells:
+                values = kind[1]
+                for axis in range(grid.ndim):
+                    values = np.repeat(values, 2, axis)
+                other = "array", values
+            elif kind[0] == "array":
+                P = kind[1] * D.grid.volumes
+                for axis, m in enumerate(grid.shape):
+                    P = P.reshape(*P.shape[:axis], m, 2, *P.shape[axis + 1:]).sum(axis + 1)
+                other = "array", P / grid.volumes
+            try:
+                return _Run(D.on(grid), other, times, options)
+            except ValueError:                         # the coarser grid misses a region or a neck
+                return None
+
+    grid, fine, coarse = D.grid, None, None
+    n_fine = grid.n_cells * 2 ** grid.ndim
+    cells = grid.mask is not None and grid.has_array_mask
+    if order == 4 and n_fine <= min(MOST_FINE[grid.ndim], MOST_STATES[grid.ndim]) and not cells:
+        fine = on(grid.refined(2))
+    is_even = all(n % 2 == 0 and n >= LEAST_CELLS for n in grid.shape)
+    if is_even and not cells:
+        coarse = on(grid.coarsened())
+    P, cut = run.P, run.cut
+    if fine is not None and fine.status == "ok":
+        sharper = fine.joined(grid.shape)
+        limit = sharper + (sharper - P) / 3
+        if coarse is not None and coarse.status == "ok":
+            shape = coarse.grid.shape
+            half = SimpleNamespace(P=limit, grid=grid)
+            first = run.joined(shape)
+            other = first + (first - coarse.P) / 3
+            error = np.abs(_Run.joined(half, shape) - other).sum(1)
+            error = np.minimum(error, np.abs(sharper - P).sum(1)) + np.abs(limit - sharper).sum(1) / 50
+        else:
+            error = np.abs(sharper - P).sum(1)
+        negative = 2 * np.maximum(-limit, 0.0).sum(1)
+        limit = np.maximum(limit, 0.0)
+        total = run.P.sum(1)
+        return limit * (total / np.maximum(limit.sum(1), 1e-300))[:, None], error, fine.cut + negative
+    if coarse is not None and coarse.status == "ok":
+        return P, 4 / 3 * np.abs(run.joined(coarse.grid.shape) - coarse.P).sum(1), cut
+    return P, np.full(times.size, np.nan), cut
+

@@ -1,0 +1,180 @@
+"""What `FokkerPlanck` asks of a driven process."""
+from __future__ import annotations
+
+import numpy as np
+
+from ...core.results import Estimate, Field
+from ...potentials.regions.shapes import Region
+from ..boundary_values.fields import field
+from ..currents import Currents, probabilities
+from ..extrapolation import MOST_CELLS, number, order_text, richardson_limit, solve_on_sequence
+from ..results import QuasiStationary, Spectrum
+from .chain import DrivenChain
+from .evolution import evolve
+from .modes import LARGEST, lowest_modes
+from .passage import UNREACHABLE, Between, Survival, log_passage_time
+from .stationary import StationaryState, stationary_state
+
+__all__ = ["StationaryState", "ask", "check", "currents_of", "evolve", "generator", "gibbs", "probability",
+           "stationary_state"]
+
+
+def check(diffusion) -> None:
+    """Refuse what no driven chain answers."""
+    D = diffusion
+    if D.scheme != "recommended":
+        raise ValueError(f"scheme {D.scheme!r} is one of a reversible chain; a driven process has its own: "
+                         "leave `scheme` out.")
+    if D._mobility.is_constant and D._mobility.is_degenerate:
+        raise ValueError("the diffusion matrix has directions without noise, for which the grid has no "
+                         "scheme; use paths (fpkit.simulate).")
+
+
+def gibbs(diffusion) -> Field:
+    """The Gibbs density where it is the stationary one, else a refusal."""
+    if diffusion.frozen_process.rotation is not None:
+        return diffusion.gradient_twin.gibbs
+    raise ValueError("gibbs is the stationary density of a process without a force or a drift of its own; "
+                     "this one is driven: ask for stationary().density.")
+
+
+def probability(diffusion, region) -> Estimate:
+    """Stationary probability of a region."""
+    if diffusion.line_twin is not None:
+        return diffusion.line_twin.probability(region)
+    if diffusion.frozen_process.rotation is not None:
+        return diffusion.gradient_twin.probability(region)
+    raise ValueError("probability is the Gibbs probability of a region; of a driven process take "
+                     "stationary().expectation(region.contains).")
+
+
+def generator(diffusion):
+    return diffusion._remember(("driven generator",), lambda: DrivenChain(diffusion).generator())
+
+
+def currents_of(diffusion, density) -> Currents:
+    """Currents of any density on the chain."""
+    P = probabilities(diffusion, density)
+    c = diffusion._remember(("driven chain",), lambda: DrivenChain(diffusion))
+    I, J = c.ids[c.I], c.ids[c.J]
+    absorbed = np.zeros(P.size)
+    for k in range(len(c.cuts)):
+        absorbed[c.ids] += P[c.ids] * c.killing(k)
+    return Currents(diffusion.grid, np.stack([I, J], axis=1), P[I] * c.forth - P[J] * c.back,
+                    absorbed.reshape(diffusion.grid.shape))
+
+
+# ----------------------------------------------------------------------------------------------------------
+def ask(diffusion, question, *arguments, refine=False):
+    """The answer to one of the questions of `FokkerPlanck`."""
+    if question not in QUESTIONS:
+        raise ValueError(f"{question} is {REFUSED.get(question, 'not known for a driven process')}.")
+    return QUESTIONS[question](diffusion, *arguments, refine=refine)
+
+
+REFUSED = {"capacity": "a quantity of reversible processes; of a driven one take reactive_flux or rate",
+           "effective_diffusion": "not known for a force in more than one dimension; use paths "
+                                  "(fpkit.simulate)",
+           "mfpt_variance": "known for processes without a force only; take it from fpkit.exit_time"}
+
+
+def between(diffusion, source, target):
+    return diffusion._remember(("driven pair", source.digest, target.digest),
+                               lambda: Between(diffusion, source, target))
+
+
+def mfpt(diffusion, target: Region, refine: bool = False) -> Field:
+    one = lambda D: D._remember(("driven mfpt", target.digest), lambda: log_passage_time(D, target))
+    return field(diffusion, one, refine, [(target, -np.inf)], "mfpt", "time", {"target": target})
+
+
+def committor(diffusion, source: Region, target: Region, backward: bool = False,
+              refine: bool = False) -> Field:
+    regions = {"source": source, "target": target}
+    if backward:
+        _no_leak(diffusion, "backward committor")
+        one = lambda D: between(D, source, target).backward_committor()
+        return field(diffusion, one, refine, [(target, -np.inf), (source, 0.0)], "backward committor", "",
+                     regions)
+    exact = [(source, -np.inf), (target, 0.0)]
+    if diffusion.absorbing is not None:
+        exact.append((diffusion.absorbing, -np.inf))
+    return field(diffusion, lambda D: between(D, source, target).committor(), refine, exact, "committor", "",
+                 regions)
+
+
+def reactive_flux(diffusion, source: Region, target: Region, refine: bool = False) -> Estimate:
+    _no_leak(diffusion, "reactive flux")
+    return _number(diffusion, lambda D: between(D, source, target).log_flux(), refine,
+                   {"source": source, "target": target})
+
+
+def rate(diffusion, source: Region, target: Region, refine: bool = False) -> Estimate:
+    _no_leak(diffusion, "rate")
+    return _number(diffusion, lambda D: between(D, source, target).log_rate(), refine,
+                   {"source": source, "target": target})
+
+
+def exit_rate(diffusion, target: Region, refine: bool = False) -> Estimate:
+    return _number(diffusion, lambda D: _survival(D, target).log_rate, refine, {"target": target})
+
+
+def quasi_stationary(diffusion, target: Region, refine: bool = False) -> QuasiStationary:
+    found = exit_rate(diffusion, target, refine)
+    if found.status == UNREACHABLE:
+        raise ValueError(f"a part of the domain cannot reach {target!r}, so survival there lasts for ever; "
+                         "mask that part out.")
+    state = _survival(diffusion, target)
+    points, p = state.exits()
+    inputs = {**diffusion._inputs, "target": repr(target)}
+    density = Field(state.density(), diffusion.grid, "quasi-stationary density", None, "1/volume", inputs)
+    return QuasiStationary(found, density, points, p, target, inputs)
+
+
+def _survival(diffusion, target):
+    return diffusion._remember(("survival", target.digest), lambda: Survival(diffusion, target))
+
+
+def _no_leak(diffusion, name):
+    if diffusion.absorbing is not None:
+        raise ValueError(f"a {name} between two regions needs a stationary flow, and paths are absorbed in "
+                         f"{diffusion.absorbing!r}; leave `absorbing` out or ask for the committor.")
+
+
+def _number(diffusion, one, refine, regions):
+    levels = solve_on_sequence(diffusion, one, refine)
+    log, relative, p = richardson_limit(levels, levels.answers)
+    inputs = {**diffusion._inputs, **{k: repr(r) for k, r in regions.items()}}
+    return number(float(log), relative, order_text(p), inputs, UNREACHABLE if log == -np.inf else "ok")
+
+
+def spectrum(diffusion, k: int = 6, refine: bool = False) -> Spectrum:
+    """Eigenvalues with what the nearest ones of other grids say of their errors."""
+    one = lambda D: D._remember(("driven modes", k), lambda: lowest_modes(D, k))
+    levels = solve_on_sequence(diffusion, one, False, {d: min(n, MOST_CELLS[d]) for d, n in LARGEST.items()})
+    values, functions = one(diffusion)
+    widths, base = levels.widths, levels.base
+    errors = np.full(values.size, np.inf)
+    for j in range(len(widths)):
+        if j != base:
+            other = levels.answers[j][0]
+            change = np.abs(values[:, None] - other[None]).min(1)
+            said = SPECTRAL_SAFETY * change / abs((widths[j] / widths[base])**2 - 1)
+            errors = np.where(np.isinf(errors), said, np.maximum(errors, said))
+    if refine:
+        finer, _ = one(diffusion.on(diffusion.grid.refined(2)))
+        nearest = finer[np.abs(values[:, None] - finer[None]).argmin(1)]
+        values, errors = nearest + (nearest - values) / 3, np.minimum(errors, np.abs(nearest - values) / 2)
+    zero = np.abs(values) == 0
+    errors = np.where(zero, 0.0, errors + 1e-11 * np.abs(values))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log10 = np.log10(np.abs(values))
+        relative = np.where(zero, 0.0, errors / np.abs(values))
+    return Spectrum(values, errors, log10, functions, diffusion.grid,
+                    "lowest eigenvalues of the driven chain", {**diffusion._inputs, "k": k}, relative)
+
+
+SPECTRAL_SAFETY = 4.0
+
+QUESTIONS = {f.__name__: f for f in (spectrum, mfpt, committor, reactive_flux, rate, exit_rate,
+                                     quasi_stationary)}

@@ -1,0 +1,163 @@
+"""Stationary states of driven processes against answers found another way, on problems drawn at random."""
+import numpy as np
+import pytest
+import scipy.linalg as la
+from numpy.testing import assert_allclose
+
+import fpkit as fp
+
+
+def linear(seed):
+    """dX = -K X dt + noise with two temperatures: K, D, covariance, entropy production, and J = R x p."""
+    rng = np.random.default_rng(seed)
+    K = np.array([[1.0, 0.0], [0.0, 1.0]]) + rng.uniform(-0.6, 0.6, (2, 2))
+    D = np.diag(rng.uniform(0.3, 1.5, 2))
+    S = la.solve_continuous_lyapunov(K, 2 * D)
+    R = -K + D @ np.linalg.inv(S)
+    return K, D, S, float(np.trace(R.T @ np.linalg.inv(D) @ R @ S)), R
+
+
+def text_of(K):
+    return f"({-K[0, 0]:.17g}*x + {-K[0, 1]:.17g}*y, {-K[1, 0]:.17g}*x + {-K[1, 1]:.17g}*y)"
+
+
+def solved(seed, n, sigmas=6.5):
+    K, D, S, rate, R = linear(seed)
+    grid = fp.Grid([(-sigmas * s, sigmas * s) for s in np.sqrt(np.diag(S))], (n, n))
+    F = fp.FokkerPlanck(fp.Diffusion.from_sde(text_of(K), np.diag(D)), grid=grid)
+    x = grid.points
+    p = np.exp(-0.5 * np.einsum("xyi,ij,xyj->xy", x, np.linalg.inv(S), x)) / (
+        2 * np.pi * np.sqrt(np.linalg.det(S)))
+    return F, F.stationary(), p, S, rate, R
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_two_temperatures_and_a_rotation_give_the_gaussian_of_lyapunovs_equation(seed):
+    F, state, p, S, rate, R = solved(seed, 36)
+    volumes = F.grid.volumes
+    assert state.density.values.min() > 0
+    assert (state.density.values * volumes).sum() == pytest.approx(1, abs=1e-13)
+    assert (np.abs(np.exp(state.log_density.values) - p) * volumes).sum() < 5e-5
+    bulk = p > 1e-4 * p.max()
+    assert (np.abs(state.log_density.values - np.log(p)) <= state.log_density.error)[bulk].all()
+    assert (np.abs(state.density.values - p) <= state.density.error)[bulk].all()
+    for i, j, text in ((0, 0, "x**2"), (0, 1, "x*y"), (1, 1, "y**2")):
+        found = state.expectation(text)
+        assert abs(found - S[i, j]) <= found.error < 0.01
+    ep = state.entropy_production
+    assert abs(ep - rate) <= ep.error < 2e-3 * rate + 1e-5
+    J = (F.grid.points @ R.T) * p[..., None]
+    assert np.abs(state.current.vector - J).max() < 2e-2 * np.abs(J).max()
+    assert np.abs(state.current.divergence).max() < 1e-13
+    assert not state.is_gibbs and "broken" in state.is_gibbs.sentence
+
+
+def test_the_limit_is_of_order_four():
+    error = [(np.abs(np.exp(s.log_density.values) - p) * F.grid.volumes).sum()
+             for F, s, p, *_ in (solved(1, n, 7.0) for n in (16, 24, 36))]
+    orders = np.log(np.array(error[:-1]) / error[1:]) / np.log(1.5)
+    assert (orders > 3.5).all(), (error, orders)
+
+
+@pytest.mark.parametrize("theta", [0.2, 0.02])
+@pytest.mark.parametrize("psi, mobility", [(-0.7, None), ("0.2*x*y", [1.0, 0.3])], ids=["levels", "function"])
+def test_a_rotation_keeps_gibbs_to_rounding_at_any_temperature(theta, psi, mobility):
+    V = fp.Potential("(x**2 - 1)**2/4 + y**2/2 + 0.3*x*y")
+    D = fp.FokkerPlanck(V, theta, fp.Grid([(-2.5, 2.5)] * 2, (30, 34)), mobility, force=fp.Rotation(psi))
+    state = D.stationary()
+    g = fp.FokkerPlanck(V, theta, D.grid, mobility).gibbs
+    assert (np.abs(np.exp(state.log_density.values) - g.values) * D.grid.volumes).sum() < 1e-13
+    assert state.is_gibbs and (state.density.values == g.values).all() and (D.gibbs.values == g.values).all()
+    assert np.abs(state.current.divergence).max() < 1e-13 * np.abs(state.current.flow).max()
+
+
+def test_the_same_force_given_as_it_is_keeps_gibbs_to_its_order_and_says_so():
+    V = fp.Potential("(x**2 - 1)**2/4 + y**2/2 + 0.3*x*y")
+    grid, w, theta = fp.Grid([(-2.5, 2.5)] * 2, (30, 30)), 0.7, 0.2
+    force = f"({w}*(y + 0.3*x), {-w}*(x*(x**2 - 1) + 0.3*y))"
+    state = fp.FokkerPlanck(V, theta, grid, force=force).stationary()
+    exact = fp.FokkerPlanck(V, theta, grid, force=fp.Rotation(-w * theta)).stationary()
+    gap = np.abs(state.log_density.values - np.log(exact.density.values))
+    centre = exact.density.values > 1e-3 * exact.density.values.max()
+    assert 1e-9 < (np.abs(np.exp(state.log_density.values) - np.exp(
+        -(V(grid.points) - V(grid.points).min()) / theta) / np.exp(
+        -(V(grid.points) - V(grid.points).min()) / theta).sum() / grid.volumes) * grid.volumes).sum() < 2e-4
+    assert np.isfinite(gap[centre]).all()
+    a, b = state.entropy_production, exact.entropy_production
+    assert abs(a - b) <= a.error + b.error
+
+
+def test_a_force_that_is_zero_leaves_the_gibbs_density_at_the_nodes():
+    V = fp.Potential("(x**2 - 1)**2 + y**2*(1 + x/4)")
+    for mobility in (None, [2.0, 0.5], "1 + x**2/4", [[1.0, 0.4], [0.4, 0.5]]):
+        grid = fp.Grid([(-2, 2)] * 2, (20, 22))
+        state = fp.FokkerPlanck(V, 0.1, grid, mobility, force="(0*x, 0)").stationary()
+        logs = state.log_density.values + V(state.grid.points) / 0.1
+        assert np.ptp(logs) < 1e-11
+        assert state.entropy_production < 1e-12 and state.is_gibbs
+
+
+def test_on_a_tilted_torus_theta_times_the_entropy_production_is_the_work():
+    """Exact on any mesh: F . v = theta sigma; and the velocity without coupling is Stratonovich's."""
+    turn = 2 * np.pi
+    for a, force in ((0.0, [0.4, 0.0]), (0.6, [0.7, -0.3])):
+        D = fp.FokkerPlanck(fp.Potential(f"cos(x) + cos(y) + {a}*cos(x - y)"), 0.5,
+                            fp.Grid([(0, turn)] * 2, (16, 18), periodic=True), force=force)
+        state = D.stationary()
+        work = sum(f * float(v) for f, v in zip(force, state.velocity))
+        assert 0.5 * state.entropy_production == pytest.approx(work, rel=1e-11)
+    ring = fp.FokkerPlanck(fp.Potential("cos(x)"), 0.5, fp.Grid([(0, turn)], (16,), periodic=True))
+    torus = fp.Grid([(0, turn)] * 2, (24, 24), periodic=True)
+    D = fp.FokkerPlanck(fp.Potential("cos(x) + cos(y)"), 0.5, torus, force=[0.4, 0.0])
+    v = D.stationary().velocity
+    assert abs(v[0] - ring.velocity(0.4)) <= v[0].error < 1e-4
+    assert abs(v[1]) <= v[1].error
+
+
+def test_wells_whose_weights_differ_by_hundreds_of_decades_keep_their_ratio():
+    """A constant force between walls is a gradient: the exact weights of two wells."""
+    grid = fp.Grid([(-1.6, 1.6), (-0.6, 0.6)], (64, 24))
+    D = fp.FokkerPlanck(fp.Potential("(x**2 - 1)**2 + y**2"), 0.006, grid, force=[0.3, 0.0])
+    state = D.stationary()
+    f = lambda p: (p[..., 0]**2 - 1)**2 + p[..., 1]**2 - 0.3 * p[..., 0]
+    logs = state.log_density.values + f(D.grid.points) / 0.006
+    assert state.log_density.values.min() < -500 and np.ptp(logs) < 1e-9
+
+
+def test_maier_steins_quasi_potential_of_the_gradient_case():
+    """alpha = 1: U(saddle) = 1/4 exactly, as the slope of log p in 1/theta."""
+    at = []
+    for theta in (0.02, 0.01):
+        grid = fp.Grid([(-1.6, 1.6), (-0.9, 0.9)], (65, 45))
+        D = fp.FokkerPlanck(fp.Diffusion.from_sde("(x - x**3 - x*y**2, -(1 + x**2)*y)", theta), grid=grid)
+        logs = D.stationary().log_density.values[:, 22]
+        at.append(float(logs.max() - np.interp(0.0, grid.centres[0], logs)))
+    assert at[1] - at[0] == pytest.approx(0.25 * (1 / 0.01 - 1 / 0.02), rel=3e-3)
+
+
+def test_what_has_no_stationary_state_or_no_gibbs_density_says_so():
+    V, grid = fp.Potential("x**2 + y**2"), fp.Grid([(-3, 3)] * 2, (12, 12))
+    D = fp.FokkerPlanck(V, 0.5, grid, force="(y, -x)")
+    for ask, words in ((lambda: D.gibbs, "stationary"), (lambda: D.free_energy(np.ones((12, 12))), "driven"),
+                       (lambda: D.log_partition, "driven"), (lambda: D.chain, "driven"),
+                       (lambda: D.capacity(fp.Ball([0, 0], 1), fp.HalfSpace([1, 0], 2.5)), "reversible"),
+                       (lambda: fp.FokkerPlanck(V, 0.5, grid, scheme="sg", force="(y, -x)"), "scheme"),
+                       (lambda: D.killed(fp.Ball([0, 0], 1)).stationary(), "quasi_stationary"),
+                       (lambda: fp.FokkerPlanck(D.process, 0.5, grid), "already"),
+                       (lambda: fp.FokkerPlanck(V, 0.5, grid, force=np.ones((3, 3, 2))), "cell centres")):
+        with pytest.raises((ValueError, TypeError), match=words):
+            ask()
+    walls = fp.Grid([(-3, 3)] * 2, (12, 12), mask=lambda p: np.abs(p[..., 0]) > 1)
+    with pytest.raises(ValueError, match="2 parts"):
+        fp.FokkerPlanck(V, 0.5, walls, force="(y, -x)").stationary()
+
+
+def test_a_process_and_its_short_form_are_the_same_density():
+    V, grid = fp.Potential("x**2 + y**2"), fp.Grid([(-3, 3)] * 2, (16, 16))
+    x, y = np.moveaxis(grid.points, -1, 0)
+    states = [D.stationary() for D in (
+        fp.FokkerPlanck(V, 0.5, grid, force="(y, -x)"),
+        fp.FokkerPlanck(fp.Diffusion(V, 0.5, force=lambda x, y: (y, -x)), grid=grid),
+        fp.FokkerPlanck(V, 0.5, grid, force=np.stack([y, -x], -1)))]
+    for other in states[1:]:
+        assert_allclose(other.log_density.values, states[0].log_density.values, atol=1e-9)
