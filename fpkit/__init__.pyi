@@ -5,6 +5,7 @@ from .core.results import ResolutionWarning as ResolutionWarning
 from .fokker_planck.convergence import refinement_table as refinement_table
 from .fokker_planck.evolution.result import Evolution as Evolution
 from .fokker_planck.fokker_planck import FokkerPlanck as FokkerPlanck
+from .fokker_planck.phase_space.klein_kramers import KleinKramers as KleinKramers
 from .fokker_planck.results import QuasiStationary as QuasiStationary
 from .fokker_planck.results import Spectrum as Spectrum
 from .landscapes.analysis.analyse import analyse as analyse
@@ -54,6 +55,8 @@ from .rates.friction import kramers_turnover as kramers_turnover
 from .rates.network import WellNetwork as WellNetwork
 from .rates.network import well_network as well_network
 from .rates.picture import transition_picture as transition_picture
+from .rates.sweep import SweepTable as SweepTable
+from .rates.sweep import sweep as sweep
 from .rates.table import RatesTable as RatesTable
 
 __version__: str

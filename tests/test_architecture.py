@@ -27,19 +27,20 @@ FLOORS = {
                       {"solvers"},
                       {"evolution", "boundary_values"}, {"spectrum"}, {"questions", "currents"},
                       {"driven"},
-                      {"fokker_planck"}, {"averages"}, {"convergence"}],
+                      {"fokker_planck"}, {"averages", "phase_space"}, {"convergence"}],
     "langevin": [{"dynamics"}, {"runs"}, {"averages", "first_passage"}, {"simulate", "gradient_flow"}],
     "potentials": [{"symbolic", "spline"}, {"stationary"}, {"terms", "pieces"}, {"black_box"}, {"potential"},
                    {"grid_potential"},
                    {"regions"}, {"catalogue"}, {"vector_field"}, {"force"}, {"mobility"}, {"diffusion"}],
-    "landscapes": [{"surface"}, {"report"}, {"files"}, {"full_space"}, {"export", "adapters"}, {"analysis"}],
+    "landscapes": [{"surface"}, {"report"}, {"files"}, {"full_space"}, {"adapters"}, {"export"},
+                   {"analysis"}],
 }
 # These take what the public calls above them take, one for one.
 BEHIND_PUBLIC = ("fpkit.langevin.dynamics.ensemble.__init__",
                  "fpkit.landscapes.files.writing.write_landscape")
 # The aim for the whole package is 35,000 lines; the bar on it is where it stands, so that it is seen to grow.
 LARGEST = {"files in a folder": 16, "late imports": 20, "line": 110, "function": 120, "arguments": 12,
-           "lines of fpkit": 53_000}
+           "lines of fpkit": 57_000}
 
 
 class Import:

@@ -31,6 +31,8 @@ def main(argv=None):
     parser.add_argument("--figures", metavar="DIR", help="write one figure for each validation into this "
                         "folder")
     parser.add_argument("--json", action="store_true", help="print one JSON object on standard output")
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="run the validations on the workers of a dask "
+                        "cluster")
     parser.add_argument("--list", action="store_true", help="print the names and claims, run nothing")
     options = parser.parse_args(argv)
     known = names()
@@ -54,7 +56,11 @@ def main(argv=None):
             print(f"the folder {options.figures!r} for the figures cannot be made: {problem.strerror}.",
                   file=sys.stderr)
             return 2
-    results, interrupted = run_all(options.names or known, options.quick, folder, talk=not options.json)
+    from fpkit.commands.common import executor_at
+
+    with executor_at(options.scheduler) as executor:
+        results, interrupted = run_all(options.names or known, options.quick, folder, not options.json,
+                                       executor)
     if options.json:
         print(json.dumps({"quick": options.quick, "interrupted": interrupted,
                           "validations": {n: r["json"] for n, r in results.items()}}, allow_nan=False))
@@ -70,25 +76,40 @@ def group(word, known):
     return [] if word in known else [name for name in known if name.startswith(f"{word}_")]
 
 
-def run_all(chosen, quick, folder, talk):
-    """Results by name, and whether Ctrl-C ended the run early (what is done is kept)."""
-    results = {}
-    for k, name in enumerate(chosen, 1):
-        say(f"[{k}/{len(chosen)}] {name} ... ")
-        start = time.perf_counter()
-        try:
-            results[name] = run_one(name, quick, folder, talk)
-        except KeyboardInterrupt:
-            say("interrupted\n")
-            return results, True
-        except Exception as problem:  # one broken validation must not hide the verdicts of the others
-            traceback.print_exc()
-            text = f"{type(problem).__name__}: {problem}"
-            results[name] = {"outcome": "error", "reason": text, "json": {"outcome": "error", "reason": text}}
-        results[name]["seconds"] = time.perf_counter() - start
-        results[name]["json"]["seconds"] = round(results[name]["seconds"], 3)
-        say(f"{results[name]['outcome']} ({results[name]['seconds']:.1f} s)\n")
-    return results, False
+def run_all(chosen, quick, folder, talk, executor=None):
+    """Results by name, and whether Ctrl-C ended the run early (what is done is kept). With an executor each
+    validation is a job for its workers, which draw its figure where they are and print nothing."""
+    from fpkit.core.sharing import finished
+
+    results, order = {}, iter(chosen)
+    told = lambda: say(f"[{len(results) + 1}/{len(chosen)}] {next(order)} ... ") if executor is None else None
+    told()
+    try:
+        for k, found in finished(executor, measured, [(name,) for name in chosen],
+                                 (quick, folder, talk and executor is None)):
+            results[chosen[k]] = found
+            name = "" if executor is None else f"{chosen[k]}: "
+            say(f"{name}{found['outcome']} ({found['seconds']:.1f} s)\n")
+            if len(results) < len(chosen):
+                told()
+    except KeyboardInterrupt:
+        say("interrupted\n")
+        return results, True
+    return {name: results[name] for name in chosen}, False
+
+
+def measured(quick, folder, talk, name):
+    """The result of one validation with the time it took; an error is a result too."""
+    start = time.perf_counter()
+    try:
+        found = run_one(name, quick, folder, talk)
+    except Exception as problem:  # one broken validation must not hide the verdicts of the others
+        traceback.print_exc()
+        text = f"{type(problem).__name__}: {problem}"
+        found = {"outcome": "error", "reason": text, "json": {"outcome": "error", "reason": text}}
+    found["seconds"] = time.perf_counter() - start
+    found["json"]["seconds"] = round(found["seconds"], 3)
+    return found
 
 
 def run_one(name, quick, folder, talk):

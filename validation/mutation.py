@@ -126,7 +126,8 @@ BUGS += bugs_of(
 BUGS += bugs_of("plotting/drawing.py",
                 "tests/plotting", ("a relaxation on linear axes", 'below.set(xscale="log", yscale="log"',
                                    'below.set(xscale="log"'),
-                ("a band of one standard error instead of two", "values - 2 * error", "values - error"),
+                ("a band of one standard error instead of two", "values - 2 * error", "values - error"))
+BUGS += bugs_of("plotting/fields.py", "tests/plotting",
                 ("a map with its axes exchanged", "picture = axes.pcolormesh(*grid.edges, values.T,",
                  "picture = axes.pcolormesh(*grid.edges, values.T[::-1],"))
 # ---- core and potentials ----

@@ -1,6 +1,7 @@
 """What the commands share: options, from arguments to objects, and printing."""
 from __future__ import annotations
 
+import contextlib
 import json
 
 import fpkit as fp
@@ -12,6 +13,9 @@ EXPRESSION = ("potential as a string, for example \"(x**2 - 1)**2 + a*y**2\" (co
               "mueller_brown")
 
 
+CONNECT_SECONDS = 10
+
+
 def command(commands, name, run, text):
     c = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
     c.add_argument("--json", action="store_true", help="print one JSON object on standard output")
@@ -19,6 +23,31 @@ def command(commands, name, run, text):
                    "sentence")
     c.set_defaults(run=run, figure=None)
     return c
+
+
+def scheduler_option(c):
+    c.add_argument("--scheduler", metavar="ADDRESS", help="share the work among the workers of a dask "
+                   "cluster, such as tcp://10.0.0.1:8786 (needs the extra dask)")
+
+
+@contextlib.contextmanager
+def executor_at(address):
+    """The executor of the dask cluster at an address; None without one."""
+    if address is None:
+        yield None
+        return
+    try:
+        from distributed import Client
+    except ImportError:
+        raise ValueError('--scheduler needs dask.distributed, which is not installed: python -m pip install '
+                         '"fpkit[dask]"') from None
+    try:
+        client = Client(address, timeout=CONNECT_SECONDS)
+    except (OSError, ValueError, TimeoutError) as error:
+        raise ValueError(f"there is no dask scheduler at {address!r} ({' '.join(str(error).split())[:100]}); "
+                         "start one with `dask scheduler` and workers with `dask worker ADDRESS`.") from None
+    with client:
+        yield client.get_executor()
 
 
 def potential_options(c):

@@ -6,7 +6,7 @@ import os
 import fpkit as fp
 
 from .. import fokker_planck
-from .common import command, grid_of, potential_of, potential_options, show, start_of
+from .common import command, grid_of, potential_of, potential_options, scheduler_option, show, start_of
 
 
 def add(commands):
@@ -34,6 +34,7 @@ def add(commands):
                    help="integrator (default: leimkuhler-matthews)")
     c.add_argument("--friction", type=float, help="friction, for the scheme baoab")
     c.add_argument("--seed", type=int, default=1, help="seed (default: 1)")
+    scheduler_option(c)
     c.add_argument("--checkpoint", help="HDF5 file to save the state to; an existing one is resumed")
     c.add_argument("-o", "--output", help="HDF5 file for the histogram and the moments")
     c.add_argument("--figure", help="picture of the histogram beside the exact density")
@@ -70,7 +71,8 @@ def _sample(arguments):
     dt = arguments.dt if arguments.dt is not None else time_step(V, grid, start)
     stats = fp.sample(V, arguments.theta, start, dt, arguments.steps, n_paths=arguments.paths,
                       scheme=arguments.scheme, friction=arguments.friction, seed=arguments.seed,
-                      histogram=grid, walls=walls, checkpoint=arguments.checkpoint, resume=resume)
+                      histogram=grid, walls=walls, checkpoint=arguments.checkpoint, resume=resume,
+                      executor=arguments.executor)
     if arguments.output:
         stats.save(arguments.output)
     exact = None if grid is None else fokker_planck.gibbs_mean(V, arguments.theta, grid)

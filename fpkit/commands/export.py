@@ -10,7 +10,7 @@ import fpkit as fp
 
 from .. import landscapes, learning
 from ..landscapes import files
-from .common import command, print_json, reading_of, reading_options
+from .common import command, print_json, reading_of, reading_options, scheduler_option
 
 PROBLEM = "modular-addition"
 
@@ -39,6 +39,7 @@ def add(commands):
     c.add_argument("--seed", type=int, default=0, help=f"seed of random directions, and of {PROBLEM} "
                    "(default: 0)")
     c.add_argument("--workers", type=int, default=1, help="processes (default: 1)")
+    scheduler_option(c)
     c.add_argument("--share", type=int, nargs=2, metavar=("K", "N"), help="compute only each N-th point from "
                    "the K-th on; gather with a last call without --share")
     c.add_argument("--save-every", type=float, default=60.0, metavar="SECONDS",
@@ -51,7 +52,7 @@ def add(commands):
                    "name")
 
     c = command(commands, "convert", _convert, "write a landscape in another format: .h5, .npz (Landscaper), "
-                ".vtk, or a folder of topsearch's texts")
+                ".vtk, .vti, .vts (ParaView), .csv, .nc (netCDF), or a folder of topsearch's texts")
     c.add_argument("file", help="landscape file of any layout that fpkit reads")
     c.add_argument("output", help="file to make; its ending tells the format, a name without ending is a "
                    "folder")
@@ -66,7 +67,8 @@ def _export(arguments):
     boxes = {n: None if getattr(arguments, n) is None else (*getattr(arguments, n)[:2],
                                                             int(getattr(arguments, n)[2])) for n in "xyz"}
     land = fp.export_landscape(arguments.output, loss, plane, **boxes, trajectory=trajectory,
-                            steps=steps, workers=arguments.workers, share=arguments.share,
+                            steps=steps, workers=arguments.workers, executor=arguments.executor,
+                            share=arguments.share,
                             save_every=arguments.save_every, overwrite=arguments.overwrite, meta=meta,
                             on_error="record" if arguments.record_errors else "raise")
     if land is None:

@@ -8,7 +8,7 @@ import fpkit as fp
 
 from ..core.files import demo_file
 from ..landscapes import files
-from .common import command, print_facts, print_json, reading_of, reading_options
+from .common import command, print_facts, print_json, reading_of, reading_options, scheduler_option
 
 
 def add(commands):
@@ -29,8 +29,11 @@ def add(commands):
                    "then (needs --lr)")
     c.add_argument("--paths", type=int, default=400, help="number of paths (default: 400)")
     c.add_argument("--seed", type=int, default=1, help="seed of the paths (default: 1)")
+    c.add_argument("--animate", metavar="FILE", help="write the density on its way to equilibrium as a film "
+                   "into the report's folder: density.gif, or .mp4 where ffmpeg is installed")
     c.add_argument("--same-plane", action="store_true", help="several files with the same axes are on one "
                    "plane, where they cannot show it themselves")
+    scheduler_option(c)
     c.add_argument("--svg", action="store_true", help="write the figures as SVG too")
     c.add_argument("--allow-partial", action="store_true", help="analyse a file whose computation was not "
                    "finished")
@@ -51,11 +54,13 @@ def _analyse(arguments):
     reports, pages, is_single = [], [], len(arguments.file) == 1
     for n, path in enumerate(arguments.file):
         land = reading_of(arguments, path, allow_partial=arguments.allow_partial)
-        report = fp.analyse(land, n_paths=arguments.paths, **options)
+        report = fp.analyse(land, n_paths=arguments.paths, executor=arguments.executor, **options)
         name = os.path.splitext(os.path.basename(path))[0]
         name += f"_{n + 1}" if name in [p[0] for p in pages] else ""
         page = report.save(arguments.output if is_single else os.path.join(arguments.output, name),
                            svg=arguments.svg)
+        if arguments.animate:
+            report.animate(os.path.join(os.path.dirname(page), os.path.basename(arguments.animate)))
         reports.append(report)
         pages.append((name, str(page)))
         if not arguments.json:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from .. import learning, plotting
-from .common import command, print_json, show
+from .common import command, print_json, scheduler_option, show
 
 
 def add(commands):
@@ -28,6 +28,7 @@ def add(commands):
     k.add_argument("--values", type=float, nargs="+", default=None,
                    help="values of it (default: fractions .8 .7 .6 .5 .45 .425 .4)")
     k.add_argument("--seeds", type=int, default=3, help="number of seeds (default: 3)")
+    scheduler_option(k)
     _network(k, 31, 96, 0.5, seed=False)
     _training(k, 8000)
     k.add_argument("--quick", action="store_true", help="p = 23, two seeds, five fractions: seconds")
@@ -130,7 +131,7 @@ def _sweep(arguments):
         setting = {k: learning.QUICK[k] for k in ("n_seeds", "n_steps", "modulus", "width")}
         values = arguments.values or (learning.QUICK["fractions"] if arguments.vary == "fraction" else values)
     fixed = {"fraction": arguments.fraction, "learning_rate": arguments.rate, "weight_decay": arguments.decay}
-    found = learning.sweep.sweep(values, arguments.vary, **setting,
+    found = learning.sweep.sweep(values, arguments.vary, **setting, executor=arguments.executor,
                                  **{k: v for k, v in fixed.items() if k != arguments.vary})
     laws = learning.fit_laws(found, 100) if arguments.vary == "fraction" and len(values) > 3 else {}
     better = min(laws.values(), key=lambda law: law.aic) if laws else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 import fpkit as fp
 
 from ..core import files
-from .common import command, grid_of, potential_of, potential_options, show
+from .common import command, grid_of, potential_of, potential_options, scheduler_option, show
 
 PLACE = ("a point in a well, as its coordinates, or a region: ball X.. RADIUS, halfspace NORMAL.. OFFSET ({x "
          ": normal.x >= offset}), box LOW HIGH (for each axis)")
@@ -22,6 +22,7 @@ def add(commands):
     c.add_argument("--refine", action="store_true", help="extrapolate the grid's answers over finer grids")
     c.add_argument("--paths", type=int, default=2000, help="number of simulated paths (default: 2000)")
     c.add_argument("--seed", type=int, default=1, help="seed of the paths (default: 1)")
+    scheduler_option(c)
     c.add_argument("-o", "--output", help="HDF5 file for the table")
     c.add_argument("--figure", help="Arrhenius figure (.png, .svg, .pdf)")
 
@@ -35,7 +36,7 @@ def _rates(arguments):
     table = fp.compare_rates(V, place("--from", arguments.source, V.ndim),
                              place("--to", arguments.target, V.ndim), arguments.theta,
                              methods=arguments.methods, grid=grid, refine=arguments.refine,
-                             n_paths=arguments.paths, seed=arguments.seed)
+                             n_paths=arguments.paths, seed=arguments.seed, executor=arguments.executor)
     if arguments.output:
         table.save(arguments.output)
     show(table, arguments, {"expression": arguments.expression, **table.to_dict()})

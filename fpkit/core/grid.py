@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import checks
+from .calls import understood
 
 MAX_CELLS = 2**31
 
@@ -46,6 +47,7 @@ class Grid:
     4.0
     """
 
+    @understood
     def __init__(self, bounds: ArrayLike, shape: int | Sequence[int], periodic: bool | Sequence[bool] = False,
                  mask: Any = None) -> None:
         try:
@@ -156,6 +158,13 @@ class Grid:
             inside.setflags(write=False)
             self._inside = inside
         return self._inside
+
+    def along(self, axes: Sequence[int]) -> Grid:
+        """The grid of some of the axes, without a mask."""
+        periodic = [self.periodic[k] for k in axes]
+        if self.is_uniform:
+            return Grid([self.bounds[k] for k in axes], [self.shape[k] for k in axes], periodic)
+        return Grid.from_edges([self.edges[k] for k in axes], periodic)
 
     def refined(self, factor: int = 2) -> Grid:
         """The same domain with every cell cut into `factor` parts along each axis (an array mask is

@@ -26,6 +26,24 @@ DAMAGES = (OSError, RuntimeError, LookupError, ValueError, AttributeError, TypeE
            MemoryError, AssertionError)
 
 
+@contextlib.contextmanager
+def written(path: str | os.PathLike, **options: Any) -> Iterator[Any]:
+    """An h5py.File to fill, which becomes the file `path`, whole or not at all.
+
+    It is made in memory and written at once: HDF5 itself, when the disk is full, fails in ways that cannot
+    be caught; a plain write fails with an OSError and leaves the old file.
+    """
+    import h5py
+
+    with replacing(path) as temporary:
+        with h5py.File(temporary, "w", driver="core", backing_store=False, **options) as file:
+            yield file
+            file.flush()
+            image = file.id.get_file_image()
+        with open(temporary, "wb") as plain:
+            plain.write(image)
+
+
 def save_state(path: str | os.PathLike, digest: str, arrays: dict[str, Any], kind: str,
                attributes: dict | None = None, facts: Any = None) -> None:
     """Write named arrays to an HDF5 file, whole or not at all.
@@ -44,11 +62,9 @@ def save_state(path: str | os.PathLike, digest: str, arrays: dict[str, Any], kin
     facts : optional
         What JSON can hold, of any length: the array "facts".
     """
-    import h5py
-
     if facts is not None:
         arrays = arrays | {FACTS: np.frombuffer(json.dumps(facts).encode(), np.uint8)}
-    with replacing(path) as temporary, h5py.File(temporary, "w") as f:
+    with written(path) as f:
         for name, value in {"kind": kind, "version": VERSION, "digest": digest, **(attributes or {})}.items():
             # texts of fixed length: those of variable length lie in a heap that a damaged file never leaves
             f.attrs[name] = np.bytes_(value.encode()) if isinstance(value, str) else value

@@ -5,6 +5,8 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
+from .calls import did_you_mean
+
 
 def lazy_names(package: str, homes: dict[str, str],
                modules: tuple[str, ...] = ()) -> tuple[Callable[[str], Any], Callable[[], list[str]],
@@ -32,7 +34,7 @@ def lazy_names(package: str, homes: dict[str, str],
 
     def __getattr__(name: str) -> Any:
         if name not in home_of:
-            raise AttributeError(f"{package} has no name {name!r}")
+            raise AttributeError(f"{package} has no name {name!r}.{did_you_mean(name, home_of)}")
         module = importlib.import_module("." + home_of[name], package)
         value = module if name in modules else getattr(module, name)
         vars(importlib.import_module(package))[name] = value

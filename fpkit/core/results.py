@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .tables import Tabular, cell_columns, cell_picture, grid_coordinates
+from .views.tables import Tabular, cell_columns, cell_picture, grid_coordinates
 
 
 class ResolutionWarning(UserWarning):
@@ -106,6 +106,12 @@ def with_error(value: float, error: float) -> str:
     return f"{value:.{digits}{kind}} +- {error:.1e}"
 
 
+def _quotient_error(a, b, ea, eb):
+    """Bound of the error of a/b; inf where b may be zero."""
+    room = np.abs(b) - eb
+    return np.where(room > 0, (ea + np.abs(a / b) * eb) / np.where(room > 0, room, 1.0), np.inf)
+
+
 @dataclass(frozen=True, repr=False)
 class Field(Tabular):
     """A function on the cells of a grid.
@@ -129,6 +135,8 @@ class Field(Tabular):
     log10 : ndarray or None
         Decimal logarithms of positive values, where these may leave the range of floats.
     """
+    __array_priority__ = 100             # number * field is ours to answer
+
     values: np.ndarray
     grid: Any
     name: str = "field"
@@ -160,6 +168,102 @@ class Field(Tabular):
         if self.error is not None:
             error = float(w @ np.broadcast_to(self.error, values.shape)[tuple(indices.T)])
         return Estimate(value, error + curvature(values), f"{self.name}, interpolated", inputs=self.inputs)
+
+    # ---- arithmetic: cell by cell, with the bounds of the errors ----
+    def _with(self, other, rule, wrong, symbol, is_turned=False):
+        """rule(a, b) of two fields of one grid, or of a field and a number, and wrong(a, b, ea, eb)."""
+        if isinstance(other, Field):
+            if other.grid != self.grid:
+                raise ValueError(f"fields on {self.grid!r} and {other.grid!r} cannot be combined; bring them "
+                                 "to one grid first.")
+            b, eb, name = np.asarray(other.values), other.error, other.name
+        elif np.ndim(other) == 0 and not isinstance(other, (str, bytes)):
+            b, eb, name = float(other), 0.0, f"{float(other):g}"
+        else:
+            return NotImplemented
+        a, ea = np.asarray(self.values), self.error
+        pairs = (b, a, eb, ea) if is_turned else (a, b, ea, eb)
+        error = None
+        with np.errstate(all="ignore"):
+            if ea is not None and eb is not None:
+                error = wrong(*pairs)
+            names = (name, self.name) if is_turned else (self.name, name)
+            return Field(rule(*pairs[:2]), self.grid, f"({names[0]} {symbol} {names[1]})", error,
+                         inputs=self.inputs)
+
+    def __add__(self, other: Any) -> Field:
+        return self._with(other, np.add, lambda a, b, ea, eb: ea + eb, "+")
+
+    __radd__ = __add__
+
+    def __sub__(self, other: Any) -> Field:
+        return self._with(other, np.subtract, lambda a, b, ea, eb: ea + eb, "-")
+
+    def __rsub__(self, other: Any) -> Field:
+        return self._with(other, np.subtract, lambda a, b, ea, eb: ea + eb, "-", True)
+
+    def __mul__(self, other: Any) -> Field:
+        return self._with(other, np.multiply, lambda a, b, ea, eb: abs(a) * eb + abs(b) * ea + ea * eb, "*")
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, other: Any) -> Field:
+        return self._with(other, np.divide, _quotient_error, "/")
+
+    def __rtruediv__(self, other: Any) -> Field:
+        return self._with(other, np.divide, _quotient_error, "/", True)
+
+    def __neg__(self) -> Field:
+        return self * -1.0
+
+    # ---- parts ----
+    def integral(self, region: Any = None) -> Estimate:
+        """Sum of values times volumes over the grid, or over the cells with their centres in a region.
+
+        Examples
+        --------
+        >>> f = Field(np.ones((4, 2)), fp.Grid([(0, 2), (0, 1)], (4, 2)), error=0.1)
+        >>> f.integral(), (3 * f - 1).integral().value
+        (2.00 +- 0.20 (field, integrated), 4.0)
+        """
+        values = np.asarray(self.values)
+        w = np.where(np.isfinite(values), self.grid.volumes, 0.0)
+        if region is not None:
+            w = np.where(region.contains(self.grid.points), w, 0.0)
+        total = float((w * np.where(np.isfinite(values), values, 0.0)).sum())
+        error = math.nan if self.error is None else float((w * np.broadcast_to(self.error, w.shape)).sum())
+        return Estimate(total, error, f"{self.name}, integrated", inputs=self.inputs)
+
+    def marginal(self, *axes: int) -> Field:
+        """The field integrated over all axes but these, on their grid."""
+        others = self._others(axes)
+        w = np.ones(self.grid.shape)
+        for k in others:
+            w = w * self.grid.widths[k].reshape([-1 if m == k else 1 for m in range(self.grid.ndim)])
+        values = np.where(np.isfinite(self.values), self.values, 0.0)
+        error = None if self.error is None else (np.broadcast_to(self.error, w.shape) * w).sum(others)
+        return Field((values * w).sum(others), self.grid.along(axes), f"marginal of {self.name}", error,
+                     inputs=self.inputs)
+
+    def sliced(self, axis: int, at: float) -> Field:
+        """The values of the cells that hold `at` along one axis, on the grid of the other axes; divided by
+        its integral a slice of a density is a conditional density."""
+        keep = [k for k in range(self.grid.ndim) if k != axis]
+        self._others(keep)
+        low, high = self.grid.bounds[axis]
+        if not low <= at <= high:
+            raise ValueError(f"{at:g} lies outside axis {axis}, which covers {low:g} to {high:g}.")
+        k = min(int(np.searchsorted(self.grid.edges[axis], at, side="right")) - 1, self.grid.shape[axis] - 1)
+        error = None if self.error is None else np.take(np.broadcast_to(self.error, self.grid.shape), k, axis)
+        return Field(np.take(self.values, k, axis), self.grid.along(keep), f"{self.name} at {at:g}", error,
+                     self.units, self.inputs)
+
+    def _others(self, axes):
+        if not axes or any(k not in range(self.grid.ndim) for k in axes) or len(axes) >= self.grid.ndim or (
+                list(axes) != sorted(set(axes))):
+            raise ValueError(f"axes must be some of 0 to {self.grid.ndim - 1}, ascending and not all, got "
+                             f"{list(axes)}.")
+        return tuple(k for k in range(self.grid.ndim) if k not in axes)
 
     def _columns(self):
         columns = cell_columns(self.grid, **{self.name: self.values})

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..core import checks
+from ..core.calls import understood
 from ..core.grid import Grid
 from ..core.results import ResolutionWarning
-from ..core.tables import Tabular
+from ..core.views.tables import Tabular
 from .averages import gibbs_mean
 from .fokker_planck import FokkerPlanck
 
@@ -74,6 +75,7 @@ class RefinementTable(Tabular):
         return "\n".join(lines)
 
 
+@understood
 def refinement_table(V: Potential, theta: float, grid: Grid, quantity: str = "transient",
                      schemes: str | Sequence[str] = ("recommended",), n_grids: int = 3,
                      t: float | None = None, start: tuple | None = None,

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..core import checks
 from ..core.results import Field
-from ..core.tables import Tabular, cell_columns, cell_picture, grid_coordinates
+from ..core.views.tables import Tabular, cell_columns, cell_picture, grid_coordinates
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike

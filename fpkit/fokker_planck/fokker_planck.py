@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..core import checks
+from ..core.calls import understanding
 from ..core.grid import Grid
 from ..core.results import Estimate, Field
 from ..potentials.diffusion import Diffusion
 from ..potentials.force import on_grid
-from ..potentials.mobility import refuse_tensor
 from ..potentials.potential import Potential
 from ..potentials.regions.shapes import Region, check_region
 from . import currents as flows, questions
@@ -41,6 +41,7 @@ REMEMBERED = 12                        # answers and grids that a diffusion keep
 THETA_HINT = "The noise-free limit is `fpkit.gradient_flow`."
 
 
+@understanding
 class FokkerPlanck:
     """The diffusion du/dt = theta div[M exp(-beta f) grad(u exp(beta f))], beta = 1/theta, on a grid.
 
@@ -88,6 +89,12 @@ class FokkerPlanck:
         F in the drift M (-grad f + F), as in `fpkit.Diffusion`, or an array (*grid.shape, ndim) of its values
         at the cell centres. ``FokkerPlanck(process, grid=grid)`` takes a `Diffusion` in place of potential,
         theta, mobility and force. What is driven has no detailed balance: see `stationary`.
+    reactivity : float, optional
+        kappa of a partially absorbing boundary of `absorbing`, J.n = kappa u; without it all is absorbed.
+    killing : number, str, callable or Potential, optional
+        Rate k(x) at which paths are killed, in 1/time, not negative.
+    resetting : (rate, x_r), optional
+        Rate at which paths are set back to a point, or to a density as in `evolve`.
 
     Attributes
     ----------
@@ -112,7 +119,8 @@ class FokkerPlanck:
     def __init__(self, potential: Potential | Diffusion,
                  theta: float | Callable[[float], float] | None = None, grid: Grid | None = None,
                  mobility: ArrayLike | Callable | None = None, scheme: str = "recommended",
-                 absorbing: Region | None = None, force: Any = None):
+                 absorbing: Region | None = None, force: Any = None, reactivity: float | None = None,
+                 killing: Any = None, resetting: tuple | None = None) -> None:
         if isinstance(potential, Diffusion):
             if any(given is not None for given in (theta, mobility, force)):
                 raise TypeError("a Diffusion has its temperature, mobility and force already; give "
@@ -144,12 +152,16 @@ class FokkerPlanck:
         if M.is_full and not grid.is_uniform:
             raise ValueError("a mobility with off-diagonal entries needs a uniform grid: its stencil couples "
                              "cells at fixed offsets; use Grid(bounds, shape).")
-        refuse_tensor(M)
+        if M.is_tensor and (grid.ndim != 2 or not grid.is_uniform):
+            raise ValueError("a mobility with off-diagonal entries that depends on x is known on uniform "
+                             "grids in two dimensions; in more use paths (fpkit.simulate).")
         if not M.is_constant:
             M.at(np.array([[(low + high) / 2 for low, high in grid.bounds]] * 2))   # a wrong one shows here
+        self.absorbing = absorbing
+        self.reactivity = driven.checked_reactivity(reactivity, absorbing)
+        self._killing, self.resetting = killing, driven.checked_resetting(resetting, killing, absorbing)
         if not self.is_gradient:
             driven.check(self)
-        self.absorbing = absorbing
         if absorbing is not None:
             check_region(absorbing, grid, "the absorbing region")
         if any(grid.periodic):
@@ -173,8 +185,23 @@ class FokkerPlanck:
 
     @property
     def is_gradient(self) -> bool:
-        """Whether the process has neither a force nor a drift of its own, and so relaxes to Gibbs."""
-        return self.process.is_gradient
+        """Whether the process has neither a force nor a drift of its own, and so relaxes to Gibbs, and is
+        neither killed, reset nor partially absorbed."""
+        return self.process.is_gradient and self._has_no_sources and not self._mobility.is_tensor
+
+    @property
+    def _has_no_sources(self):
+        return self.reactivity is None and self._killing is None and self.resetting is None
+
+    @cached_property
+    def killing_rate(self) -> np.ndarray | None:
+        """The killing rate k at the cell centres, shape grid.shape, or None."""
+        return None if self._killing is None else driven.rates_of(self._killing, self.grid)
+
+    @cached_property
+    def reset_probabilities(self) -> np.ndarray:
+        """Where paths are reset: cell probabilities (n_cells,)."""
+        return driven.reset_start(self)
 
     @cached_property
     def frozen_process(self) -> Diffusion:
@@ -186,7 +213,8 @@ class FokkerPlanck:
         """The same potential, temperature, mobility and grid without the force."""
         if self.process.equation is not None:
             raise ValueError("this process is given by its drift and has no potential beside it.")
-        twin = FokkerPlanck(self._frozen_potential, self._frozen_theta, self.grid, self.mobility, self.scheme,
+        mobility = None if self._mobility.is_tensor else self.mobility
+        twin = FokkerPlanck(self._frozen_potential, self._frozen_theta, self.grid, mobility, self.scheme,
                             self.absorbing)
         twin.__dict__["_frozen_potential"] = self._frozen_potential
         return twin
@@ -195,7 +223,7 @@ class FokkerPlanck:
     def _on_line(self):
         """In one dimension: the gradient process of the same drift, and the constant force beside it that a
         ring may have; None in more."""
-        if self.grid.ndim > 1 or self.is_gradient:
+        if self.grid.ndim > 1 or self.process.is_gradient or not self._has_no_sources:
             return None
         phi, tilt = line_potential(self.frozen_process, self.grid)
         return FokkerPlanck(phi, self._frozen_theta, self.grid, self.mobility, self.scheme,
@@ -211,7 +239,9 @@ class FokkerPlanck:
         """The same process, otherwise placed."""
         if self.is_gradient:
             return FokkerPlanck(self.potential, self.theta, grid, self.mobility, scheme, absorbing)
-        return FokkerPlanck(self.process, None, grid, None, scheme, absorbing)
+        partial = self.reactivity if absorbing is self.absorbing else None
+        return FokkerPlanck(self.process, None, grid, None, scheme, absorbing, reactivity=partial,
+                            killing=self._killing, resetting=self.resetting)
 
     def at(self, t: float) -> FokkerPlanck:
         """The diffusion frozen at time t: its stationary density, chain and rates.
@@ -232,7 +262,9 @@ class FokkerPlanck:
         if self.is_gradient:
             frozen = FokkerPlanck(V, theta, self.grid, self.mobility, self.scheme, self.absorbing)
         else:
-            frozen = FokkerPlanck(self.process.at(t), None, self.grid, None, self.scheme, self.absorbing)
+            frozen = FokkerPlanck(self.process.at(t), None, self.grid, None, self.scheme, self.absorbing,
+                                  reactivity=self.reactivity, killing=self._killing,
+                                  resetting=self.resetting)
         frozen.__dict__["_frozen_potential"] = V
         return frozen
 
@@ -505,12 +537,18 @@ class FokkerPlanck:
         """
         return self._ask("spectrum", checks.whole("k", k, 1), refine=refine, exact=exact)
 
-    def mfpt(self, target: Region, refine: bool = False, exact: bool = True) -> Field:
+    def mfpt(self, target: Region, refine: bool = False, exact: bool = True,
+             reactivity: float | None = None) -> Field:
         """Mean first passage time tau(x) to a region, a Field: L tau = -1 outside, tau = 0 on the target.
 
         ``tau.at(point)`` is an Estimate. Infinite where the target cannot be reached. `refine` and `exact` as
-        in `spectrum`.
+        in `spectrum`. With a `reactivity` kappa the boundary of the target takes a part of what arrives,
+        J.n = kappa u, and tau is the mean time until it does.
         """
+        if reactivity is not None:
+            check_region(target, self.grid, "a source or target")
+            kappa = driven.checked_reactivity(reactivity, target)
+            return driven.mfpt(self, target, refine=refine, reactivity=kappa)
         return self._ask("mfpt", target, refine=refine, exact=exact)
 
     def committor(self, source: Region, target: Region, refine: bool = False, exact: bool = True,
@@ -578,15 +616,62 @@ class FokkerPlanck:
             self._needs_gradient("bracket: the principles of Dirichlet and Thomson")
         return questions.bracketed(self, question, source, target, found) if bracket else found
 
-    def exit_rate(self, target: Region, refine: bool = False, exact: bool = True) -> Estimate:
+    def exit_rate(self, target: Region, refine: bool = False, exact: bool = True,
+                  reactivity: float | None = None) -> Estimate:
         """Quasi-stationary rate of exit into a region: the lowest eigenvalue of -L with absorption there, as
-        an Estimate."""
+        an Estimate; `reactivity` as in `mfpt`."""
+        if reactivity is not None:
+            check_region(target, self.grid, "a source or target")
+            kappa = driven.checked_reactivity(reactivity, target)
+            return driven.exit_rate(self, target, refine=refine, reactivity=kappa)
         return self._ask("exit_rate", target, refine=refine, exact=exact)
 
     def quasi_stationary(self, target: Region, refine: bool = False, exact: bool = True) -> QuasiStationary:
         """Quasi-stationary distribution outside `target`, its exit rate, and where it exits
         (`QuasiStationary`)."""
         return self._ask("quasi_stationary", target, refine=refine, exact=exact)
+
+    def autocorrelation(self, observable: Any, times: ArrayLike) -> driven.Correlation:
+        """C(t) = E g(X_0) g(X_t) - (E g)^2 of an observable g in the stationary process, with errors
+        (`Correlation`); g is a formula, a function of the coordinates or of points.
+
+        Examples
+        --------
+        >>> D = fp.FokkerPlanck(fp.Potential("x**2/2"), 0.5, fp.Grid([(-5, 5)], 64))
+        >>> C = D.autocorrelation("x", [0.0, 1.0])
+        >>> bool((abs(C.values - 0.5 * np.exp(-C.at)) <= C.error).all() and C.error.max() < 1e-3)
+        True
+        """
+        return driven.correlation(self, observable, times, False)
+
+    def power_spectrum(self, observable: Any, frequencies: ArrayLike) -> driven.Correlation:
+        """S(w) = int C(|t|) exp(i w t) dt at angular frequencies, as `autocorrelation`."""
+        return driven.correlation(self, observable, frequencies, True)
+
+    def first_passage_density(self, x0: ArrayLike | tuple, target: Region, times: ArrayLike,
+                              reactivity: float | None = None) -> driven.FirstPassageDensity:
+        """Density of the time at which paths from x0 first reach a region, at the given times, and its
+        moments (`FirstPassageDensity`), extrapolated from three grids.
+
+        Parameters
+        ----------
+        x0 : point (ndim,) or (mean, std)
+        target : Region
+        times : increasing sequence, positive
+        reactivity : float, optional
+            As in `mfpt`.
+
+        Examples
+        --------
+        >>> D = fp.FokkerPlanck(fp.Potential("0*x"), 0.5, fp.Grid([(-9, 2)], 88), force=[1.0])
+        >>> f = D.first_passage_density([0.0], fp.HalfSpace([1], 1.0), [0.5, 1.0, 2.0])
+        >>> exact = np.exp(-(1 - f.times)**2 / (2 * f.times)) / np.sqrt(2 * np.pi * f.times**3)
+        >>> bool((abs(f.density - exact) <= f.error).all() and f.error.max() < 2e-3)
+        True
+        """
+        check_region(target, self.grid, "the target")
+        kappa = driven.checked_reactivity(reactivity, target)
+        return driven.first_passage_density(self, x0, target, times, kappa)
 
     def effective_diffusion(self, refine: bool = False, exact: bool = True, force: float = 0.0) -> PerAxis:
         """Diffusion at long times along the periodic axes: a list of Estimates, one an axis (0 along walls).
@@ -632,7 +717,7 @@ class FokkerPlanck:
         if self.grid.ndim > 1:
             raise ValueError("velocity is known in one dimension only; in more take that of stationary(), or "
                              "use paths (fpkit.simulate).")
-        if not self.is_gradient:
+        if self._on_line is not None:
             twin, own = self._on_line
             return twin.velocity(own + checks.number("force", force))
         return self._ask("velocity", checks.number("force", force), refine=False, exact=True)

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..core.grid import Grid
 from ..core.results import Estimate, Field, with_error
-from ..core.tables import Tabular, cell_picture, grid_coordinates
+from ..core.views.tables import Tabular, cell_picture, grid_coordinates
 from ..potentials.regions.shapes import Region
 from .extrapolation import RULE, UNRESOLVED
 

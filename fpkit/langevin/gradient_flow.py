@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike
 from scipy.integrate import LSODA
 
 from ..core import checks
-from ..core.pictures import curves
-from ..core.tables import Tabular, coordinate_names
+from ..core.calls import understood
+from ..core.views.pictures import curves
+from ..core.views.tables import Tabular, coordinate_names
 from ..potentials.mobility import mobility_of, refuse_tensor
 from ..potentials.potential import Potential
 from .runs.driving import interruption
@@ -64,6 +65,7 @@ class Flow(Tabular):
         return text if self.status == "ok" else f"{text}; {self.status}"
 
 
+@understood
 def gradient_flow(potential: Potential, x0: ArrayLike, t: ArrayLike, mobility=None,
                   tol: float = 1e-9) -> Flow:
     """Solution of dx/dt = -M grad f(x) from `x0`: the limit theta = 0 of the diffusion.

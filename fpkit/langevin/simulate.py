@@ -3,36 +3,46 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 
 import numpy as np
 from numpy.random import SeedSequence
 from numpy.typing import ArrayLike
 
 from ..core import checks
+from ..core.calls import understood
 from ..core.grid import Grid
+from ..potentials.diffusion import Diffusion
 from ..potentials.potential import Potential
 from .averages.sample import sample  # noqa: F401  (a public name of this module)
 from .dynamics.divergence import DivergenceError
 from .dynamics.ensemble import Ensemble
+from .dynamics.process import arguments_of, needed
 from .dynamics.walls import Walls
+from .runs.checkpoint import Checkpoint
 from .runs.driving import drive
 from .runs.paths import Paths
+from .runs.sharing import divided, joined, parts_of, rounds
 
 MEMORY_SHARE = 0.6  # of the free memory that saved paths may take
 
 
-def simulate(potential: Potential, theta: float | Callable, x0: ArrayLike, dt: ArrayLike | Callable,
-             n_steps: int,
+@understood
+def simulate(potential: Potential | Diffusion, theta: float | Callable | None = None,
+             x0: ArrayLike | None = None, dt: ArrayLike | Callable | None = None, n_steps: int | None = None,
              n_paths: int | None = None, scheme: str = "euler-maruyama", seed: int | SeedSequence | None = 1,
              save_every: int | None = None, walls: Walls | Grid | Sequence | None = None, mobility=None,
              friction: float | None = None, n_threads: int | None = None, precision: str = "auto",
              noise: str = "gaussian", velocity: ArrayLike | None = None,
-             progress: bool | None = None) -> Paths:
-    """Paths of the diffusion dX = -M grad f dt + theta div M dt + sqrt(2 theta M) dW.
+             progress: bool | None = None, executor: Executor | None = None,
+             checkpoint: str | os.PathLike | None = None, checkpoint_every: float = 60.0,
+             resume: bool | None = None, force=None) -> Paths:
+    """Paths of the diffusion dX = M (-grad f + F) dt + theta div M dt + sqrt(2 theta M) dW.
 
     Parameters
     ----------
-    potential : Potential
+    potential : Potential or Diffusion
+        The whole process (then theta, mobility and force are left out), also one of `Diffusion.from_sde`; or
         f. A parameter named ``t`` is the time: it is set to t_k, the start of each step (Heun and BAOAB: also
         to its end).
     theta : float or callable
@@ -74,8 +84,17 @@ def simulate(potential: Potential, theta: float | Callable, x0: ArrayLike, dt: A
         "three-point" is a coarser, faster law for averages with "leimkuhler-matthews".
     velocity : array (ndim,) or (n_paths, ndim), optional
         Starts for "baoab"; default: drawn from Maxwell's distribution.
+    force : optional
+        F, in any form that `Diffusion` takes: ``"(y, -x)"``, a function, numbers, `Rotation`; compiled with
+        the gradient into one function. "leimkuhler-matthews" is of second order only without a force.
     progress : bool, optional
         Progress bar on standard error; default: on a terminal only.
+    executor : concurrent.futures.Executor, optional
+        Shares the paths among its workers; the bits stay the same, a lost worker is made good (a recipe for
+        clusters: `fpkit.sweep`).
+    checkpoint, checkpoint_every, resume
+        As in `fpkit.sample`: the file from which a killed call goes on, to the same bits. It holds the paths
+        that were saved so far too.
 
     Returns
     -------
@@ -104,35 +123,53 @@ def simulate(potential: Potential, theta: float | Callable, x0: ArrayLike, dt: A
     .. [1] B. Leimkuhler, C. Matthews, Appl. Math. Res. eXpress 2013, 34 (2013).
     .. [2] B. Leimkuhler, C. Matthews, J. Chem. Phys. 138, 174102 (2013).
     """
+    process, potential, theta, mobility = arguments_of(potential, theta, mobility, force)
+    needed(x0=x0, dt=dt, n_steps=n_steps)
     n_steps = checks.whole("n_steps", n_steps, 1)
     if save_every is not None:
         save_every = checks.whole("save_every", save_every, 1)
         if save_every > n_steps:
             raise ValueError(f"save_every is {save_every} and there are {n_steps} steps; nothing would be "
                              f"saved. Take at most {n_steps}.")
-    ensemble = Ensemble(potential, theta, x0, dt, scheme, seed, n_paths, walls, mobility, friction, n_threads,
+    ensemble = Ensemble(process, theta, x0, dt, scheme, seed, n_paths, walls, mobility, friction, n_threads,
                         precision, noise, velocity)
     if n_steps > ensemble.schedule.n_steps:
         raise ValueError(f"dt has {ensemble.schedule.n_steps} entries and n_steps is {n_steps}; give one "
                          "entry a step.")
     given = dict(theta=theta, dt=float(dt) if np.ndim(dt) == 0 and not callable(dt) else dt)
-    return _run(ensemble, n_steps, save_every, given, progress)
+    store = Checkpoint(checkpoint, checkpoint_every, resume, {
+        "potential": process, "theta": theta, "x0": np.asarray(x0, float), "dt": dt, "scheme": scheme,
+        "seed": seed, "n_paths": ensemble.n_paths, "save_every": save_every, "walls": walls,
+        "mobility": mobility, "friction": friction, "precision": ensemble.precision, "noise": noise,
+        "velocity": velocity})
+    return _run(ensemble, n_steps, save_every, given, progress, executor, store)
 
 
-def _run(ensemble, n_steps, save_every, given, progress):
+def _run(ensemble, n_steps, save_every, given, progress, executor=None, store=None):
     """Make the steps; Ctrl-C and divergence keep what is done."""
     paths, times, at, n_saved = None, None, 0, 0 if save_every is None else n_steps // save_every
     if save_every is not None:
         _check_memory(ensemble, n_saved + 1)
         paths, at = np.empty((ensemble.n_paths, n_saved + 1, ensemble.ndim)), 1
         paths[:, 0] = ensemble.x
+    if store.found is not None:
+        at = _resume(ensemble, paths, n_steps, store.found)
+
+    def save():
+        if store.path is not None:
+            saved = {} if paths is None else {"paths": paths[:, :at]}
+            store.save({f"ensemble/{k}": v for k, v in ensemble.state().items()} | saved)
     error = None
-    chunks = drive(ensemble, n_steps, save_every, progress)
+    chunks = (drive(ensemble, n_steps - ensemble.step, save_every, progress) if executor is None
+              else _shared(ensemble, n_steps, save_every, progress, executor))
     try:
         for saved in chunks:
             if saved is not None and len(saved):
                 paths[:, at:at + len(saved)] = saved.transpose(2, 0, 1)
                 at += len(saved)
+            if store.is_due:
+                save()
+        save()
     except (DivergenceError, ValueError, TypeError) as found:    # or a function of the user's, in the run
         if ensemble.before is None:
             raise
@@ -155,10 +192,44 @@ def _run(ensemble, n_steps, save_every, given, progress):
     return run
 
 
+def _resume(ensemble, paths, n_steps, found):
+    """Bring ensemble and saved paths to the state of a checkpoint; the number of saved times."""
+    ensemble.restore({k[9:]: v for k, v in found.items() if k.startswith("ensemble/")})
+    if ensemble.step > n_steps:
+        raise ValueError(f"the checkpoint is at step {ensemble.step}, beyond n_steps = {n_steps}; ask for "
+                         "more steps or start anew with resume=False.")
+    if paths is None:
+        return 0
+    at = found["paths"].shape[1]
+    paths[:, :at] = found["paths"]
+    return at
+
+
+def _shared(ensemble, n_steps, save_every, progress, executor):
+    """What `drive` yields, made by the workers of an executor."""
+    cuts = parts_of(executor, ensemble.n_paths)
+    parts = [ensemble.part(np.arange(a, b)) for a, b in zip(cuts, cuts[1:])]
+    for part in parts:
+        part.n_threads = ensemble.n_threads or 1
+    states = divided(ensemble.state(), cuts)
+    for _, outcomes in rounds(executor, advanced, (save_every,), [(part,) for part in parts], states,
+                              (ensemble.step, n_steps, 1), "paths", progress):
+        ensemble.restore(joined([o[0] for o in outcomes], list(np.diff(cuts))))
+        yield None if save_every is None else np.concatenate([o[1] for o in outcomes], axis=2)
+
+
+def advanced(save_every, part, state, end):
+    """Bring one part of an ensemble to the step `end`, in a worker: (state, saved places)."""
+    part.restore(state)
+    saved = part.advance(end - part.step, save_every)
+    part.check_finite()
+    return part.state(), saved
+
+
 def _result(e, paths, times, status, given):
     """The Paths of an ensemble as it is now."""
-    inputs = dict(potential=e.potential, walls=e.walls, mobility=e.mobility, friction=e.friction,
-                  noise=e.noise_law, time=e.time, n_threads=e.n_threads, key=e.key)
+    inputs = dict(potential=e.potential, process=e.process, walls=e.walls, mobility=e.mobility,
+                  friction=e.friction, noise=e.noise_law, time=e.time, n_threads=e.n_threads, key=e.key)
     has_winding = e.walls is not None and e.walls.has("periodic")
     return Paths(
         x=e.x, paths=paths, times=np.array([e.time]) if times is None else times, theta=given["theta"],

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from ..core import checks
 from ..core.results import Estimate
-from ..core.tables import Tabular
+from ..core.views.tables import Tabular
 from .problem import LearningProblem
 
 

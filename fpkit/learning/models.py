@@ -21,7 +21,7 @@ import numpy as np
 from ..core import checks
 from ..core.grid import Grid
 from ..core.results import Estimate
-from ..core.tables import Tabular
+from ..core.views.tables import Tabular
 from ..fokker_planck.fokker_planck import FokkerPlanck
 from ..langevin.dynamics.ensemble import Ensemble
 from ..langevin.dynamics.walls import Walls

@@ -18,7 +18,7 @@ import numpy as np
 
 from ..core import checks
 from ..core.grid import Grid
-from ..core.tables import Tabular
+from ..core.views.tables import Tabular
 from ..fokker_planck.fokker_planck import FokkerPlanck
 from ..potentials.potential import Potential
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import time
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..core import checks
-from ..core.pictures import curves
-from ..core.tables import Tabular
+from ..core.calls import understood, warned
+from ..core.views.pictures import curves
+from ..core.views.tables import Tabular
 from ..langevin.dynamics.ensemble import Ensemble
 from ..langevin.runs.checkpoint import load_state, save_state
 from ..langevin.runs.driving import bar, interruption
@@ -86,6 +86,7 @@ class SgldRun(Tabular):
         return text if self.status == "ok" else f"{text}; {self.status}"
 
 
+@understood
 def sgld(problem: LearningProblem, theta: float, x0: ArrayLike, learning_rate: float, n_steps: int,
          l2: float = 0.0, batch: int | None = None, n_paths: int | None = None, record_every: int = 100,
          seed: int = 1, checkpoint: str | os.PathLike[str] | None = None, checkpoint_every: float = 60.0,
@@ -212,5 +213,5 @@ def _identity(checkpoint, problem, settings):
                     "another file.")
         if os.path.exists(checkpoint):
             raise ValueError(f"{os.fspath(checkpoint)!r} is not resumed: {sentence}") from None
-        warnings.warn(f"this run cannot be resumed later: {sentence}", UserWarning, stacklevel=3)
+        warned(f"this run cannot be resumed later: {sentence}", UserWarning)
         return "unidentified"

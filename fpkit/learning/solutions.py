@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import repeat
 from multiprocessing import get_context
@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from ..core import checks
-from ..core.tables import Tabular
+from ..core.sharing import in_order
+from ..core.views.tables import Tabular
 from .modular_addition import ModularAddition
 from .sgld import SgldRun, sgld
 from .training import TrainingRun, train
@@ -118,7 +119,7 @@ CONDITIONS = ((0.0, 3e-5, 300_000), (2e-4, 3e-5, 500_000), (2e-4, 0.0, 500_000),
 
 def walks(conditions: Sequence[tuple[float, float, int]] = CONDITIONS, seeds: Sequence[int] = (0, 1, 2),
           learning_rate: float = 0.02, modulus: int = 13, width: int = 64, fraction: float = 0.7,
-          n_processes: int = 1) -> Walks:
+          n_processes: int = 1, executor: Executor | None = None) -> Walks:
     """SGLD of the training risk from the memorising and the generalising hypothesis of each seed, with and
     without L2.
 
@@ -139,6 +140,8 @@ def walks(conditions: Sequence[tuple[float, float, int]] = CONDITIONS, seeds: Se
         Walks at a time, the same bits for any number. Above 1 they run in processes of their own (the steps
         are small NumPy calls, which threads would hold up for one another), and a script that calls this
         needs the line ``if __name__ == "__main__":``.
+    executor : concurrent.futures.Executor, optional
+        Its workers walk in place of processes of this call.
 
     Returns
     -------
@@ -147,7 +150,9 @@ def walks(conditions: Sequence[tuple[float, float, int]] = CONDITIONS, seeds: Se
     found = [solutions(modulus, width, fraction, seed) for seed in seeds]
     # the longest first: none is left over at the end
     jobs = sorted(((c, s) for c in conditions for s in found), key=lambda job: -job[0][2])
-    if checks.whole("n_processes", n_processes, 1) == 1:
+    if executor is not None:
+        runs = in_order(executor, _walk, [(job, learning_rate) for job in jobs])
+    elif checks.whole("n_processes", n_processes, 1) == 1:
         runs = []
         for job in jobs:
             runs.append(_walk(job, learning_rate))

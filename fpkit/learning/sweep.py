@@ -2,8 +2,8 @@
 connect the times."""
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..core import checks
-from ..core.tables import Tabular
+from ..core.calls import understood
+from ..core.sharing import in_order
+from ..core.views.tables import Tabular
 from ..langevin.runs.driving import interruption
 from .modular_addition import ModularAddition
-from .training import train
+from .training import TrainingRun, train
 
 VARIED = ("fraction", "learning_rate", "weight_decay", "scale", "width")
 
@@ -101,10 +103,11 @@ class Sweep(Tabular):
                 "t_grokked": known(self.t_grokked), "n_steps": self.n_steps, "settings": self.settings}
 
 
+@understood
 def sweep(values: Sequence[float] = (0.8, 0.7, 0.6, 0.5, 0.45, 0.425, 0.4), vary: str = "fraction",
           n_seeds: int = 5, n_steps: int = 8000, modulus: int = 31, width: int = 96, fraction: float = 0.5,
           learning_rate: float = 0.003, weight_decay: float = 1.0, scale: float = 1.0,
-          n_threads: int = 2) -> Sweep:
+          n_threads: int = 2, executor: Executor | None = None) -> Sweep:
     """Train addition modulo p by AdamW for each value of one setting and each seed.
 
     Parameters
@@ -122,6 +125,8 @@ def sweep(values: Sequence[float] = (0.8, 0.7, 0.6, 0.5, 0.45, 0.425, 0.4), vary
         Runs at once; the times do not depend on it. In a script of yours set the environment variable
         OPENBLAS_NUM_THREADS to 1 before NumPy is imported (`fpkit learn` does): matrix products on several
         threads each make runs at once wait for one another, and a sweep took up to four times as long.
+    executor : concurrent.futures.Executor, optional
+        Its workers train in place of threads of this process.
 
     Returns
     -------
@@ -140,17 +145,14 @@ def sweep(values: Sequence[float] = (0.8, 0.7, 0.6, 0.5, 0.45, 0.425, 0.4), vary
     n_seeds = checks.whole("n_seeds", n_seeds, 1)
     values = np.array([checks.number("values", v, non_negative=True) for v in values])
 
-    def one(job):
-        value, seed = job
-        s = fixed | {vary: int(value) if vary == "width" else float(value)}
-        problem = ModularAddition(s["modulus"], s["width"], s["fraction"], seed)
-        return train(problem, n_steps, s["learning_rate"], s["weight_decay"], start=problem.start(s["scale"]),
-                     stop_after=n_steps // 20, is_stopped=is_pressed)
-
     jobs = [(v, seed) for v in values for seed in range(n_seeds)]
-    with interruption() as is_pressed, ThreadPoolExecutor(n_threads) as pool:
-        runs = list(pool.map(one, jobs))
-    status, whole = "ok", [all(r.status == "ok" for r in runs[k:k + n_seeds])
+    with interruption() as is_pressed:
+        if executor is None:
+            with ThreadPoolExecutor(n_threads) as pool:
+                runs = list(pool.map(lambda job: one_training(fixed, vary, n_steps, *job, is_pressed), jobs))
+        else:
+            runs = in_order(executor, one_training, jobs, (fixed, vary, n_steps), is_pressed)
+    status, whole = "ok", [all(r is not None and r.status == "ok" for r in runs[k:k + n_seeds])
                            for k in range(0, len(runs), n_seeds)]
     if not all(whole):                         # a run that was cut short is neither an arrival nor censored
         if not any(whole):
@@ -164,6 +166,15 @@ def sweep(values: Sequence[float] = (0.8, 0.7, 0.6, 0.5, 0.45, 0.425, 0.4), vary
                  shaped(r.t_grokked for r in runs), n_steps,
                  np.array([r.problem.n_train for r in firsts]), {k: v for k, v in fixed.items() if k != vary},
                  [{"steps": r.steps, **r.history} for r in firsts], status)
+
+
+def one_training(fixed: dict, vary: str, n_steps: int, value: float, seed: int,
+                 is_stopped: Callable[[], bool] | None = None) -> TrainingRun:
+    """The training of one value and seed, here or in a worker."""
+    s = fixed | {vary: int(value) if vary == "width" else float(value)}
+    problem = ModularAddition(s["modulus"], s["width"], s["fraction"], seed)
+    return train(problem, n_steps, s["learning_rate"], s["weight_decay"], start=problem.start(s["scale"]),
+                 stop_after=n_steps // 20, is_stopped=is_stopped)
 
 
 # ---- laws ----

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..core import checks
-from ..core.pictures import curves
-from ..core.tables import Tabular
+from ..core.calls import understood
+from ..core.views.pictures import curves
+from ..core.views.tables import Tabular
 from ..langevin.runs.driving import interruption
 from .problem import LearningProblem
 
@@ -74,6 +75,7 @@ class TrainingRun(Tabular):
                 f"{self.recipe['weight_decay']:g}{end}")
 
 
+@understood
 def train(problem: LearningProblem, n_steps: int = 2000, learning_rate: float = 0.003,
           weight_decay: float | None = None, betas: tuple[float, float] = (0.9, 0.98),
           start: ArrayLike | None = None, check_every: int = 10, save_every: int | None = None,

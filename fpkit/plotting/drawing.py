@@ -10,7 +10,19 @@ from matplotlib.figure import Figure
 
 from . import landscape_rates as more
 from .animation import ANIMATED, FRAMES_PER_SECOND, is_animation, save_animation
+from .answers import (
+    currents_figure,
+    flow_figure,
+    passage_density_figure,
+    quasi_stationary_figure,
+    refinement_figure,
+    spectrum_figure,
+    stationary_figure,
+    survival_figure,
+)
+from .fields import density_map, field, summed_over_last
 from .full_space import solutions_figure, well_figure
+from .landscape_animation import moving_landscape
 from .landscape_rates import comparison_figure
 from .landscapes import density_figure, landscape_figure, surface_figure, surfaces_figure
 from .learning import DRAWN as OF_LEARNING
@@ -24,48 +36,9 @@ from .style import (
     figure,
     image_axes,
     line_style,
-    mark_masked,
     save,
 )
-
-NAMES = "xyz"
-
-
-def field(result, title=None):
-    """Cell values: steps in 1D, a map in 2D, the three two-axis sums in 3D."""
-    grid, values, label = result.grid, np.asarray(result.values), result.name + (f" ({result.units})"
-                                                                                 if result.units else "")
-    if grid.ndim == 1:
-        made, axes = figure(width=14, height=8)
-        axes.stairs(values, grid.edges[0], color=COLOURS[0], linewidth=1.6, fill=False)
-        axes.set(xlabel=NAMES[0], ylabel=label, title=title or "")
-    elif grid.ndim == 2:
-        made, axes = figure(width=13, height=10)
-        density_map(axes, grid, values, made, label)
-        axes.set_title(title or "")
-    else:
-        made, row = figure(1, 3, width=26, height=9)
-        for missing, axes in zip((2, 1, 0), row):
-            kept = [k for k in range(3) if k != missing]
-            weights = np.expand_dims(grid.widths[missing], [k for k in range(3) if k != missing])
-            total = np.nansum(values * weights, axis=missing)
-            picture = axes.pcolormesh(*[grid.edges[k] for k in kept], total.T, cmap=DENSITY_MAP,
-                                      rasterized=True)
-            image_axes(axes).set(xlabel=NAMES[kept[0]], ylabel=NAMES[kept[1]])
-            made.colorbar(picture, ax=axes, label=f"{label}, summed over {NAMES[missing]}")
-    return made
-
-
-def density_map(axes, grid, values, made=None, label="", maximum=None):
-    """A two-dimensional field on `axes`; cells outside the mask are hatched."""
-    values = np.where(grid.inside, values, np.nan)
-    picture = axes.pcolormesh(*grid.edges, values.T, cmap=DENSITY_MAP, vmin=min(0.0, np.nanmin(values)),
-                              vmax=maximum, rasterized=True)
-    mark_masked(axes, *grid.edges, ~grid.inside)
-    image_axes(axes).set(xlabel=NAMES[0], ylabel=NAMES[1])
-    if made is not None:
-        made.colorbar(picture, ax=axes, label=label)
-    return picture
+from .wells import network_figure, path_figure, points_figure
 
 
 def evolution(result):
@@ -86,7 +59,7 @@ def evolution(result):
         made, rows = figure(2, len(shown) + 1, width=7 * (len(shown) + 1), height=14, height_ratios=[1.4, 1])
         pictures = [(f"t = {_power(times[i])}", result.densities[i]) for i in shown] + [("Gibbs", gibbs)]
         for axes, (title, values) in zip(rows[0], pictures):
-            plane, flat = (grid, values) if grid.ndim == 2 else _sum_last(grid, values)
+            plane, flat = (grid, values) if grid.ndim == 2 else summed_over_last(grid, values)
             picture = density_map(axes, plane, flat)
             axes.set_title(title)
             made.colorbar(picture, ax=axes, location="bottom", label="density (1/area)", aspect=30)
@@ -122,12 +95,6 @@ def _power(t):
 def _theta(result):
     theta = result.inputs.get("theta", "?")
     return f"θ = {theta:g}" if isinstance(theta, (int, float)) else "θ(t)"
-
-
-def _sum_last(grid, values):
-    """A three-dimensional density summed over z, on the grid of its first two axes."""
-    plane = type(grid).from_edges(grid.edges[:2], periodic=grid.periodic[:2])
-    return plane, np.nansum(values * grid.widths[2], axis=2)
 
 
 def potential(result, bounds=None, theta=None):
@@ -206,8 +173,15 @@ def comparison(both):
 DRAWN = {"Field": field, "Evolution": evolution, "Potential": potential, "Paths": run, "Statistics": sampled,
          "RatesTable": arrhenius_figure, "TransitionPicture": transition_figure,
          "LandscapeReport": landscape_figure, "Landscape": surface_figure,
+         "Spectrum": spectrum_figure, "QuasiStationary": quasi_stationary_figure, "Currents": currents_figure,
+         "StationaryState": stationary_figure, "FirstPassageDensity": passage_density_figure,
+         "RefinementTable": refinement_figure, "ExitTime": survival_figure, "Flow": flow_figure,
+         "CriticalPoints": points_figure, "EnergyPath": path_figure, "WellNetwork": network_figure,
          "LandscapeComparison": comparison, "WellFreeEnergy": well_figure,
          "SolutionComparison": solutions_figure, **OF_LEARNING}
+
+
+MOVING = {**ANIMATED, "LandscapeReport": moving_landscape}
 
 
 def plot(result: Any, path: str | os.PathLike[str] | None = None, **options: Any) -> Figure:
@@ -216,14 +190,18 @@ def plot(result: Any, path: str | os.PathLike[str] | None = None, **options: Any
     Parameters
     ----------
     result : object
-        A Potential, Field, Evolution, Paths (of `simulate`), Statistics (of `sample`), RatesTable,
-        TransitionPicture, Landscape, LandscapeReport, WellFreeEnergy, SolutionComparison, TrainingRun,
-        Sweep, PassageTable or SgldRun.
+        A Potential, Field, Evolution, Spectrum, QuasiStationary, StationaryState, Currents,
+        FirstPassageDensity, RefinementTable; Paths (of
+        `simulate`), Statistics (of `sample`), ExitTime, Flow; CriticalPoints, EnergyPath, WellNetwork,
+        RatesTable, TransitionPicture; Landscape, LandscapeReport, WellFreeEnergy,
+        SolutionComparison; TrainingRun, Sweep, PassageTable or SgldRun.
     path : str or path, optional
         Where to save it: a picture (.png, .svg, .pdf), or an animation (.gif; .mp4 where ffmpeg is
-        installed) of an Evolution or of Paths that were saved.
+        installed) of an Evolution, a LandscapeReport or Paths that were saved.
     **options
-        Potential: ``bounds=[(low, high), ...]`` where it does not know its box. Field: ``title``. Paths:
+        Potential: ``bounds=[(low, high), ...]`` where it does not know its box. Field: ``title``; in space
+        ``at=[x, y, z]``, where the three slices cross, and ``slices=True`` for a density, which is summed
+        over each axis otherwise. Paths:
         ``axis``, the coordinate. Animations: ``frames_per_second``, 8 by default; there is one frame a time
         of the result.
 
@@ -247,7 +225,7 @@ def plot(result: Any, path: str | os.PathLike[str] | None = None, **options: Any
     if is_animation(path):
         speed = options.pop("frames_per_second", FRAMES_PER_SECOND)
         with matplotlib.rc_context(RULES):
-            moving = _drawn(result, ANIMATED, "animation")(result, **options)
+            moving = _drawn(result, MOVING, "animation")(result, **options)
         save_animation(moving, path, speed)
         return moving.figure
     draw = _drawn(result, DRAWN, "figure")

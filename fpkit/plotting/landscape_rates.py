@@ -121,11 +121,11 @@ def occupation_figure(report):
     below.set_ylim(-0.4, min(float(np.nanmax([(thermo.free_energy[:, k] - reference) / thetas for k in top]))
                              * 1.05 + 0.3, 25))
     _theta_axis(below)
-    axes.set_title("filled: depth above 3 theta; hollow: no longer a well", loc="right", fontsize=8,
-                   fontweight="normal", color="#555555")
+    below.set_xlabel("temperature theta (units of the loss)\n"
+                     "filled: depth above 3 theta; hollow: no longer a well")
     _name_ends(axes, ends)
     _name_ends(below, [e for e in ends_below if e[0] < below.get_ylim()[1]])
-    set_margins(made, right=0.87)
+    set_margins(made, right=0.87, bottom=0.12)
     return made
 
 
@@ -176,8 +176,11 @@ def rates_figure(report):
     # not those behind walls
     pairs = {p: rows for p, rows in pairs.items() if max(row[1] for row in rows) > FLOOR}
     best = sorted(pairs, key=lambda p: (-len(pairs[p]), -pairs[p][-1][1]))[:MOST_PAIRS]
-    made, (axes, below) = figure(2, 1, width=16, height=17 if best else 15, height_ratios=[1.35, 1],
-                                 sharex=True)
+    if best:
+        made, (axes, below) = figure(2, 1, width=16, height=17, height_ratios=[1.35, 1], sharex=True)
+    else:                                                    # one well at every temperature
+        made, below = figure(width=16, height=9.5)
+        axes = None
     ends = []
     for n, pair in enumerate(best):
         theta, value, error, eyring = np.array(pairs[pair]).T
@@ -196,10 +199,6 @@ def rates_figure(report):
                       xycoords="axes fraction", ha="right", fontsize=8, color="#555555")
         axes.margins(y=0.12)
         _cut(axes)
-    else:
-        axes.set(title="Transitions between wells", yticks=[])
-        axes.annotate("one well at every temperature: no transitions", (0.5, 0.5), xycoords="axes fraction",
-                      ha="center", color="#555555")
     n_modes = max((r.log10_modes.size for r in rates), default=0)
     # NaN where a temperature has no such mode, so that no line is drawn across
     modes = np.full((len(rates), n_modes, 2), np.nan)
@@ -217,15 +216,12 @@ def rates_figure(report):
         below.legend(loc="lower right", ncols=2)
         _cut(below)
     if report.clock.theta is not None and report.theta.size > 1:
-        for panel in (axes, below):
+        for panel in (axes, below) if best else (below,):
             panel.axvline(report.clock.theta, color=FAINT, linewidth=0.9, linestyle=(0, (2, 2)), zorder=0)
         below.annotate("SGD", (report.clock.theta, 0), xycoords=("data", "axes fraction"), xytext=(3, 3),
                        textcoords="offset points", fontsize=8, color="#555555")
     below.set(xscale="log", xlabel="temperature theta (units of the loss)", ylabel=f"log₁₀ rate, {unit}",
               title="Slowest relaxations on the surface")
-    if n_modes:
-        below.legend(loc="lower right", ncols=2)
-        _cut(below)
     if report.theta.size > 1:
         seen = [t for p in best for t, v, *_ in pairs[p] if v + shift
                 > FLOOR] + [t for t, row in zip(theta, modes[:, living, 0]) if (row + shift > FLOOR).any()]
@@ -233,8 +229,9 @@ def rates_figure(report):
                      report.theta[-1])
         below.set_xlim(low / (high / low) ** 0.03, high * (high / low) ** 0.03)
         _theta_axis(below)
-    _name_ends(axes, ends)
-    set_margins(made, right=0.87)
+    if best:
+        _name_ends(axes, ends)
+    set_margins(made, right=0.87, **({} if best else {"bottom": 0.14, "top": 0.91}))
     return made
 
 

@@ -44,7 +44,9 @@ def written(made, path, formats=("png",)):
             engine.execute(made)
             made.set_layout_engine("none")
         for ending, at in zip(formats, paths):
-            made.savefig(at, metadata={"Date": None} if ending == "svg" else None)
+            # zlib's level 3 takes two thirds of the time of its default, for files a tenth larger
+            made.savefig(at, **({"metadata": {"Date": None}} if ending == "svg"
+                                else {"pil_kwargs": {"compress_level": 3}}))
     return paths
 
 
@@ -106,6 +108,7 @@ def _theta_axis(axes):
     low, high = axes.get_xlim()
     decades = np.log10(high / low)
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if decades > 2.5 else (1.0, 2.0, 5.0) if decades > 0.9
+                                            else (1, 2, 3, 5, 7) if decades > 0.5
                                             else (1, 2, 3, 4, 5, 6, 7, 8, 9)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: text_of(v)))

@@ -18,6 +18,8 @@ from .style import (
     mark_masked,
 )
 
+SMALLEST_TICK = 1e-3                  # of the range, where losses have both signs: what is smaller is 0
+
 
 @styled
 def landscape_figure(report):
@@ -124,7 +126,7 @@ def _plane_figure(report):
 
 def _slices(land, index, title, draw=None):
     """The three planes through a sample of a three-dimensional landscape; `draw(axes, kept)` adds to each."""
-    made, row = figure(1, 3, width=27, height=9.5)
+    made, row = figure(1, 3, width=21, height=7.5)
     scale, label = loss_scale(land)
     with np.errstate(invalid="ignore"):
         values = scale(land.loss)
@@ -142,7 +144,7 @@ def _slices(land, index, title, draw=None):
                        else f"{names[across]} = {land.axes[across][index[axis]]:.3g}", fontsize=9.5)
         if draw is not None:
             draw(axes, kept)
-    bar = made.colorbar(picture, ax=list(row), label=label, pad=0.01)
+    bar = made.colorbar(picture, ax=list(row), label=label.replace(" in its", "\nin its"), pad=0.01)
     _scale_ticks(bar, land, scale)
     return made
 
@@ -211,13 +213,14 @@ def _scale_ticks(bar, land, scale):
     digits = int(np.ceil(np.log10(max(abs(lowest), abs(top)) / (top - lowest)))) + 2
     short = (lambda v: f"{v:.{digits}g}") if digits > 3 else _short
     powers = 10.0 ** np.arange(-12, 40)
+    powers = powers[powers > SMALLEST_TICK * min(top - lowest, 1e30) * (lowest < 0)]
     end = float(scale(np.array([top]))[0])
     is_cut = float(scale(np.array([lowest + (top - lowest) / 2]))[0]) > 0.999999 * end
     taken = [(0.0, short(lowest))] + ([] if is_cut else [(end, short(top))])
     from matplotlib.ticker import MaxNLocator
 
     even = MaxNLocator(10).tick_values(lowest, min(top, 1e30))
-    for candidates in (*[np.r_[m * powers, -m * powers, 0.0] for m in (1.0, 3.0, 2.0, 5.0)], even):
+    for candidates in ([0.0], *[np.r_[m * powers, -m * powers] for m in (1.0, 3.0, 2.0, 5.0)], even):
         for value in candidates:
             if lowest < value < top:
                 at = float(scale(np.array([value]))[0])
@@ -319,15 +322,15 @@ def density_figure(report):
         axes.set(xlabel="x", ylabel="probability / length", yscale="log",
                  title=f"Density at theta = {motion.theta:.3g}")
         top = np.nanmax(motion.density[shown])
-        axes.set_ylim(1e-6 * top, 2 * top)
+        axes.set_ylim(1e-6 * top, 300 * top)             # room for the key above the curves
         _bands(axes, land)
-        axes.legend(ncols=2)
+        axes.legend(loc="upper center", ncols=3)
         _over_time(below, report)
         return made
     n = len(shown) + 1
-    made, _ = figure(width=26, height=15.5)
+    made, _ = figure(width=21, height=13.5)
     made.clear()
-    rows = made.subfigures(2, 1, height_ratios=[1, 0.95])
+    rows = made.subfigures(2, 1, height_ratios=[0.72 if are_distances(land) else 1, 0.95])
     row = rows[0].subplots(1, n, sharey=True)
     pictures = [(f"t = {text_of(motion.times[k])}", motion.density[k])
                 for k in shown] + [("equilibrium", motion.gibbs)]
@@ -344,6 +347,8 @@ def density_figure(report):
                                   cmap=DENSITY_MAP, vmin=-6, vmax=0, rasterized=True)
         mark_masked(axes, *land.edges[:2], ~valid.T)
         image_axes(axes)
+        if are_distances(land):
+            axes.set_aspect("equal")
         axes.plot(*motion.start[:2], "*", color=COLOURS[1], markeredgecolor="white", markersize=8,
                   markeredgewidth=0.6)
         axes.set_title(title, fontsize=9.5)

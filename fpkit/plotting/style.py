@@ -1,4 +1,5 @@
 """One look for every figure: legible in print, in grey and without colour vision."""
+import io
 import os
 
 from matplotlib.figure import Figure
@@ -32,6 +33,15 @@ RULES = {
 }
 
 
+class Picture(Figure):
+    """A matplotlib Figure that a notebook shows when it is the value of a cell, without pyplot."""
+
+    def _repr_png_(self):
+        data = io.BytesIO()
+        self.savefig(data, format="png", dpi=110, bbox_inches="tight")
+        return data.getvalue()
+
+
 def figure(rows=1, columns=1, width=16.0, height=10.0, **keywords):
     """Figure of `width` x `height` centimetres and its axes, in fpkit's style; no window and no global state.
 
@@ -43,7 +53,7 @@ def figure(rows=1, columns=1, width=16.0, height=10.0, **keywords):
     import matplotlib
 
     with matplotlib.rc_context(RULES):
-        made = Figure(figsize=(width * CENTIMETRE, height * CENTIMETRE), layout="constrained")
+        made = Picture(figsize=(width * CENTIMETRE, height * CENTIMETRE), layout="constrained")
         axes = made.subplots(rows, columns, **keywords)
     return made, axes
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..core import checks
+from ..core.calls import understood
 from .force import Rotation, force_of, n_coordinates
 from .mobility import ConstantMobility, mobility_of
 from .potential import Potential
@@ -196,6 +197,39 @@ class Diffusion:
         """The process frozen at time 0."""
         return self.at(0.0)
 
+    def revolved(self, dimension: int = 2, axis: int = 0) -> Diffusion:
+        """The same process around an axis of revolution or a centre, with the distance from it, r > 0, as one
+        coordinate.
+
+        What is isotropic in the `dimension` coordinates that make up r has the volume r^(dimension - 1) dr of
+        shells: the potential is f - (dimension - 1) theta log r, and densities are those of r itself.
+        Cylinders (r, z) have dimension 2, spheres 3. r = 0 is the end of the grid, where nothing flows.
+
+        Parameters
+        ----------
+        dimension : int
+            Of the space in which r is a distance, at least 2.
+        axis : int
+            The coordinate that is r.
+
+        Examples
+        --------
+        >>> ball = fp.Diffusion(fp.Potential("0*x"), theta=0.5).revolved(3)
+        >>> D = fp.FokkerPlanck(ball, grid=fp.Grid([(0, 1)], 20))
+        >>> round(D.mfpt(fp.HalfSpace([1], 1.0)).at([0.5]), 9)           # (1 - r^2) / (2 d theta)
+        0.25
+        """
+        dimension, axis = checks.whole("dimension", dimension, 2), checks.whole("axis", axis)
+        if axis >= self.ndim:
+            raise ValueError(f"axis must be below {self.ndim}, got {axis}.")
+        if callable(self.theta) or self.equation is not None or self.rotation is not None:
+            raise ValueError("revolved is known for a potential with one temperature; add (dimension - 1) "
+                             "D/r to the drift of an equation.")
+        if self.mobility.is_full or self.mobility.is_tensor:
+            raise ValueError("the mobility must be diagonal in the coordinates of revolution.")
+        shells = Potential(_Shells(axis), ndim=self.ndim, weight=(dimension - 1) * self.theta)
+        return Diffusion(self.potential + shells, self.theta, self.mobility, self.force)
+
     def is_inside(self, points: ArrayLike) -> np.ndarray:
         """Whether points (..., ndim) lie in the domain of the potential."""
         points = checks.points("points", points, self.ndim)
@@ -323,6 +357,19 @@ def _probed_ndim(function):
             continue
         return ndim
     raise ValueError("ndim must be given: the drift does not tell how many coordinates there are.")
+
+
+Diffusion.__init__ = understood(Diffusion.__init__)        # type: ignore[method-assign]
+
+
+class _Shells:
+    """-weight log r with r one of the coordinates."""
+
+    def __init__(self, axis: int) -> None:
+        self.axis, self.__name__ = axis, "shells"
+
+    def __call__(self, x, weight=0.0):
+        return -weight * np.log(x[self.axis])
 
 
 class _Downhill:

@@ -5,6 +5,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..core import checks
+from ..core.calls import understood
 from . import spline
 from .pieces import SplinePiece
 from .potential import Potential
@@ -12,6 +13,8 @@ from .terms import Parts
 
 # deviation from a uniform axis, in steps, that is still rounding of the file it came from (float32)
 UNIFORM = 1e-4
+FINER = {1: 50, 2: 6, 3: 3}          # times as many samples an axis as an uneven axis may become
+FROM_SPLINE = {1: 2001, 2: 301}      # samples an axis of a spline that keeps none
 
 
 class GridPotential(Potential):
@@ -26,9 +29,11 @@ class GridPotential(Potential):
 
     Parameters
     ----------
-    axes : sequence of array
-        One uniform axis each for 1 to 3 coordinates, at least 5 samples; descending ones are turned round.
-    values : array
+    axes : sequence of array, or an interpolant of SciPy
+        One axis each for 1 to 3 coordinates, at least 5 samples; descending ones are turned round. Samples on
+        an uneven axis are put on a uniform one first, along the C2 cubic spline through them. An interpolant
+        (RegularGridInterpolator, CubicSpline, interp1d, RectBivariateSpline, ...) stands for its samples.
+    values : array, omitted with an interpolant
         Shape ``(len(axes[0]), len(axes[1]), ...)``, in the units of f. NaN or inf: outside the domain.
         Missing samples are continued smoothly so that the cells beside them keep their order; cells with a
         missing corner are outside `domain`.
@@ -51,7 +56,12 @@ class GridPotential(Potential):
     True
     """
 
-    def __init__(self, axes: ArrayLike, values: ArrayLike) -> None:
+    units_of: dict | None = None                 # dimension -> unit, where axes or values had some (pint)
+
+    @understood
+    def __init__(self, axes: ArrayLike, values: ArrayLike | None = None) -> None:
+        if values is None:
+            axes, values = samples_of(axes)
         values = _numbers(values)
         axes = list(axes) if not (isinstance(axes, np.ndarray) and axes.ndim == 1) else [axes]
         if not 1 <= values.ndim <= 3:
@@ -65,6 +75,9 @@ class GridPotential(Potential):
             axis, is_descending = _axis(axes[k], k, n, values.shape)
             if is_descending:
                 values = np.flip(values, k)
+            if not _is_uniform(axis):
+                axis, values = _resampled(axis, values, k)
+            n = axis.size
             ordered.append(axis)
             head += [n + 2, axis[0], (n - 1) / (axis[-1] - axis[0])]
         values = np.array(values, float)
@@ -131,9 +144,54 @@ def _axis(axis, k, n, shape):
     if not np.isfinite(axis).all() or not ((steps > 0).all() or (steps < 0).all()):
         raise ValueError(f"axes[{k}] must increase or decrease all along with finite numbers, got "
                          f"{checks.shown(axis)}.")
-    mean = (axis[-1] - axis[0]) / (n - 1)
-    if np.abs(axis - (axis[0] + mean * np.arange(n))).max() > UNIFORM * abs(mean):
-        raise ValueError(f"axes[{k}] is not uniform (steps from {np.abs(steps).min():.4g} to "
-                         f"{np.abs(steps).max():.4g}); interpolate the samples to a uniform "
-                         "axis first, e.g. with scipy.interpolate.RegularGridInterpolator.")
-    return (axis[::-1].copy(), True) if mean < 0 else (axis, False)
+    return (axis[::-1].copy(), True) if steps[0] < 0 else (axis, False)
+
+
+def _is_uniform(axis):
+    mean = (axis[-1] - axis[0]) / (axis.size - 1)
+    return np.abs(axis - (axis[0] + mean * np.arange(axis.size))).max() <= UNIFORM * mean
+
+
+def _resampled(axis, values, k):
+    """The axis and the values on a uniform axis of the smallest step, at most `FINER` times as many samples,
+    from the cubic spline (C2, not-a-knot) along axis k."""
+    if not np.isfinite(values).all():
+        raise ValueError(f"axes[{k}] is not uniform (steps from {np.diff(axis).min():.4g} to "
+                         f"{np.diff(axis).max():.4g}) and some samples are missing: nothing tells what "
+                         "stands between them. Give the samples on a uniform axis.")
+    span, most = axis[-1] - axis[0], FINER[values.ndim] * axis.size
+    n = int(min(np.ceil(span / np.diff(axis).min() * (1 - UNIFORM)) + 1, most))
+    uniform = np.linspace(axis[0], axis[-1], n)
+    from scipy.interpolate import CubicSpline  # a tenth of a second that most calls do not need
+
+    return uniform, CubicSpline(axis, values, axis=k)(uniform)
+
+
+def is_interpolant(a: object) -> bool:
+    """Whether a is one of SciPy's functions through samples."""
+    return type(a).__module__.startswith("scipy.interpolate")
+
+
+def samples_of(interpolant: object) -> tuple[list[np.ndarray], np.ndarray]:
+    """Axes and values of an interpolant of SciPy: its own samples, or its values on `FROM_SPLINE` points an
+    axis where it has forgotten them."""
+    if not is_interpolant(interpolant):
+        raise TypeError(f"GridPotential takes axes and values, or an interpolant of SciPy alone; got "
+                        f"{checks.shown(interpolant)} alone.")
+    f = interpolant
+    if hasattr(f, "grid") and hasattr(f, "values"):
+        return list(f.grid), np.asarray(f.values)
+    if hasattr(f, "x") and hasattr(f, "c") and np.ndim(f.x) == 1:              # piecewise polynomials
+        x = np.asarray(f.x, float)
+        return [x], np.asarray(f(x))
+    if hasattr(f, "x") and hasattr(f, "y") and np.ndim(f.y) == 1:
+        return [np.asarray(f.x)], np.asarray(f.y)
+    if hasattr(f, "get_knots") and hasattr(f, "ev"):
+        axes = [np.linspace(t[0], t[-1], FROM_SPLINE[2]) for t in f.get_knots()]
+        return axes, f(*axes)
+    knots = f.t[f.k:-f.k or None] if hasattr(f, "t") else f.get_knots() if hasattr(f, "get_knots") else None
+    if knots is None or np.ndim(f(knots[0])):
+        raise TypeError(f"a {type(f).__name__} does not tell its samples; call it on a grid and give "
+                        "GridPotential(axes, values).")
+    x = np.linspace(knots[0], knots[-1], FROM_SPLINE[1])
+    return [x], np.asarray(f(x))

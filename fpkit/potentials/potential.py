@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..core import checks
+from ..core.calls import did_you_mean
 from ..core.compilation import SIGNATURES, load
 from . import terms
 from .black_box import BlackBox, BlackBoxSum
@@ -97,6 +98,9 @@ class Potential:
         elif isinstance(function, Potential):
             raise TypeError("this is a Potential already; use it as it is, or with_params for other "
                             "parameters.")
+        elif type(function).__module__.startswith("scipy.interpolate"):
+            raise TypeError(f"a {type(function).__name__} cannot be recorded; fpkit.GridPotential(f) takes "
+                            "it as it is and makes a C2 spline with exact derivatives of its samples.")
         elif callable(function):
             formula = formula_of(getattr(function, "py_func", function), ndim, parameters)
         else:
@@ -198,7 +202,8 @@ class Potential:
         for name, value in changes.items():
             if name not in known:
                 listed = f"it has {', '.join(known)}" if known else "it has none"
-                raise TypeError(f"the potential has no parameter {name!r}; {listed}.")
+                raise TypeError(f"the potential has no parameter {name!r}; {listed}."
+                                + did_you_mean(name, known))
             changes[name] = checks.number(f"parameter {name}", value)
         other = object.__new__(type(self))
         other.__dict__.update(self.__dict__)
@@ -305,7 +310,8 @@ class Potential:
 
     # ---- calls ----
     def __call__(self, x: ArrayLike) -> Any:
-        """f at points (..., ndim), shape (...)."""
+        """f at points (..., ndim), shape (...). On a line an array of coordinates will do:
+        ``V(np.linspace(-2, 2, 101))``, which has the shape of the array, and so have gradient and Hessian."""
         return self._evaluated("value", x, ())
 
     def gradient(self, x: ArrayLike) -> np.ndarray:
@@ -317,7 +323,7 @@ class Potential:
         return self._evaluated("hessian", x, (self.ndim, self.ndim))
 
     def _evaluated(self, kind, x, tail):
-        x = self._points(x)
+        x, are_coordinates = self._points(x)
         flat = x.reshape(-1, self.ndim)
         out = np.empty(tail + (len(flat),))
         if self._black_box is not None:
@@ -325,23 +331,25 @@ class Potential:
         elif len(flat):
             X = np.ascontiguousarray(flat.T)
             self.block(kind)(X if X.flags.writeable else X.copy(), self._p, out)
-        result = np.ascontiguousarray(np.moveaxis(out, -1, 0)).reshape(x.shape[:-1] + tail)
+        result = np.ascontiguousarray(np.moveaxis(out, -1, 0)).reshape(
+            x.shape[:-1] + (() if are_coordinates else tail))
         return result[()]
 
     def _points(self, x):
+        """Points (..., ndim), and whether they were given as coordinates on a line."""
         try:
             x = np.asarray(x, float)
         except (TypeError, ValueError, OverflowError):
             raise TypeError(f"points must be numbers of shape (..., {self.ndim}), got "
                             f"{checks.shown(x)}.") from None
         if x.ndim == 0 and self.ndim == 1:
-            return x[None]
+            return x[None], False
+        if self.ndim == 1 and x.shape[-1] != 1:
+            return x[..., None], True
         if x.ndim == 0 or x.shape[-1] != self.ndim:
-            is_row = self.ndim == 1 and x.ndim == 1
-            hint = ("; for many points of one coordinate pass x[:, None]" if is_row
-                    else ": the last index counts the coordinates")
-            raise ValueError(f"points must have shape (..., {self.ndim}), got {x.shape}{hint}.")
-        return x
+            raise ValueError(f"points must have shape (..., {self.ndim}), got {x.shape}: the last index "
+                             "counts the coordinates.")
+        return x, False
 
     # ---- operators ----
     def _sum(self, weighted, text, rule=None, values=None):

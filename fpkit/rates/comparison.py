@@ -2,18 +2,24 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
+from concurrent.futures import Executor
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..core import checks
+from ..core.calls import understood
 from ..core.grid import Grid
 from ..core.results import Estimate
+from ..core.sharing import finished
+from ..langevin.runs.driving import interruption
 from ..potentials.potential import Potential
 from ..potentials.regions import Region
 from ..potentials.stationary.critical import CriticalPoint, CriticalPoints
-from .guard import Guard, definition_error
+from .guard import Guard, RateEstimate, Reason, definition_error
+from .journal import Journal
 from .points import box_of, potential
 from .routes import ROUTES, Question
 from .table import RatesTable
@@ -26,11 +32,14 @@ STOPPED = "stopped by Ctrl-C: what was not computed by then says so in its cell"
 CELLS = {1: 400, 2: 128, 3: 40}
 
 
+@understood
 def compare_rates(V: Potential, source: ArrayLike | CriticalPoint | Region, target: ArrayLike | CriticalPoint
                   | Region, theta: float | Sequence[float], methods: str | Sequence[str] | None = None,
                   grid: Grid | None = None, mobility: ArrayLike | None = None, refine: bool = False,
                   points: CriticalPoints | None = None, n_paths: int = 2000, dt: float | None = None,
-                  seed: int = 1) -> RatesTable:
+                  seed: int = 1,
+                  executor: Executor | None = None,
+                  checkpoint: str | os.PathLike[str] | None = None, resume: bool | None = None) -> RatesTable:
     """One-way rate from a source to a target by every route, as a table: rows theta, columns methods.
 
     Methods and what exactly they are (each as a rate, 1/time; cap is the capacity, q the committor):
@@ -72,6 +81,10 @@ def compare_rates(V: Potential, source: ArrayLike | CriticalPoint | Region, targ
         Stationary points, where known. Default: those of the catalogue, else `critical_points` in the box.
     n_paths, dt, seed
         Of "paths" and "splitting"; dt defaults to 0.02 over the largest curvature at the stationary points.
+    executor : concurrent.futures.Executor, optional
+        Temperatures go to its workers.
+    checkpoint, resume
+        File of finished temperatures, from which a killed call goes on, as of `fpkit.sweep`.
 
     Returns
     -------
@@ -106,14 +119,17 @@ def compare_rates(V: Potential, source: ArrayLike | CriticalPoint | Region, targ
                          "agree.")
     places = Places(V, source, target, grid, points)
     cells, guards, status = {m: [] for m in methods}, [], "ok"
-    for t in temperatures:
-        question = Question(V, float(t), places, grid, mobility, refine, n_paths, dt, seed)
-        for m in methods:
-            found = _answer(m, question) if status == "ok" else _left_out(m)
-            cells[m].append(found)
-            # paths hold Ctrl-C back and tell of it in their status
-            status = STOPPED if "Ctrl-C" in found.status else status
-        guards.append(question.guard if status == "ok" else Guard())
+    journal = Journal(checkpoint, 0.0, resume, [V, source, target, grid, mobility, refine, n_paths, dt, seed,
+                                                methods] if checkpoint is not None else None)
+    rows = _rows(temperatures, (V, places, grid, mobility, refine, n_paths, dt, seed, methods), executor,
+                 journal)
+    for found in rows:
+        answers, guard = ([_left_out(m) for m in methods], Guard()) if found is None else found
+        for m, answer in zip(methods, answers):
+            cells[m].append(answer)
+        # paths hold Ctrl-C back and tell of it in their status
+        status = STOPPED if any("Ctrl-C" in answer.status for answer in answers) else status
+        guards.append(guard)
     # the gap knows the way back too: it is as sharply defined as the lower of the two barriers allows
     barrier = min(places.barrier, places.barrier_back) if "gap" in methods else places.barrier
     definition = np.array([definition_error(barrier / t) if np.isfinite(barrier) else 0.05
@@ -123,6 +139,62 @@ def compare_rates(V: Potential, source: ArrayLike | CriticalPoint | Region, targ
     return RatesTable(temperatures, methods, {m: tuple(c) for m, c in cells.items()},
                       {m: ROUTES[m].quantity for m in methods}, float(places.barrier),
                       tuple(guards), definition, inputs, status)
+
+
+def _rows(temperatures, common, executor, journal):
+    """(answers, guard) at each temperature, None where Ctrl-C came first; finished ones go to the journal."""
+    rows, todo = [None] * len(temperatures), []
+    for k, t in enumerate(temperatures):
+        if journal.is_done(k, repr(float(t))):
+            rows[k] = _unpacked(journal.rows[k])
+        else:
+            todo.append(k)
+
+    def keep(k, found):
+        rows[k] = found
+        if not any("Ctrl-C" in answer.status for answer in found[0]):
+            journal.add(k, repr(float(temperatures[k])), _packed(found))
+            return True
+        return False
+    with journal:
+        if executor is None:                         # Ctrl-C ends a solve at once
+            for k in todo:
+                if not keep(k, row(*common, float(temperatures[k]))):
+                    break
+        else:
+            with interruption() as is_pressed:
+                for n, found in finished(executor, row, [(float(temperatures[k]),) for k in todo], common,
+                                         is_pressed):
+                    keep(todo[n], found)
+    return rows
+
+
+def _packed(found):
+    """A finished row as JSON holds it."""
+    answers, guard = found
+    return {"answers": [[a.value, a.error, a.method, a.log10, a.status, a.relative_error,
+                         isinstance(a, RateEstimate)] for a in answers], "guard": guard.to_dict()}
+
+
+def _unpacked(kept):
+    guard = Guard(tuple(Reason(**r) for r in kept["guard"]["reasons"]))
+    answers = []
+    for value, error, method, log10, status, relative, is_rate in kept["answers"]:
+        inputs = {"relative_error": relative, **({"guard": guard} if is_rate else {})}
+        kind = RateEstimate if is_rate else Estimate
+        answers.append(kind(value, error, method, log10, status, inputs))
+    return answers, guard
+
+
+def row(V: Potential, places: Places, grid: Grid | None, mobility: ArrayLike | None, refine: bool,
+        n_paths: int, dt: float | None, seed: int, methods: Sequence[str],
+        theta: float) -> tuple[list[Estimate], Guard]:
+    """(answers of the methods, verdict of the guard) at one temperature, here or in a worker."""
+    question, found = Question(V, theta, places, grid, mobility, refine, n_paths, dt, seed), []
+    for m in methods:
+        is_stopped = any("Ctrl-C" in answer.status for answer in found)
+        found.append(_left_out(m) if is_stopped else _answer(m, question))
+    return found, Guard() if any("Ctrl-C" in answer.status for answer in found) else question.guard
 
 
 def default_grid(V: Potential) -> Grid | None:

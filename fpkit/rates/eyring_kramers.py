@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..core import checks
+from ..core.calls import understood
 from ..potentials.potential import Potential
 from ..potentials.stationary.critical import CriticalPoint
 from . import expansions, saddle_profiles
@@ -35,6 +36,7 @@ SECOND_ORDER = 6.0
 UNKNOWN = 0.5  # relative error where no correction could be computed: no evidence
 
 
+@understood
 def eyring_kramers(V: Potential, minimum: CriticalPoint | ArrayLike, saddle: CriticalPoint
                    | ArrayLike | Sequence[CriticalPoint], theta: float, mobility: ArrayLike | None = None,
                    order: str = "leading", friction: float | None = None) -> RateEstimate:

@@ -18,10 +18,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..core import checks
+from ..core.calls import understood
 from ..core.grid import Grid
 from ..core.quadrature import log_integral
 from ..core.results import Estimate
-from ..core.tables import Tabular, estimate_columns
+from ..core.views.tables import Tabular, estimate_columns
 from ..fokker_planck.fokker_planck import FokkerPlanck
 from ..potentials.potential import Potential
 from ..potentials.regions import Region
@@ -73,6 +74,7 @@ class SetFreeEnergy(Tabular):
                 f"S = {self.entropy.value:.8g} at theta = {self.theta:g}")
 
 
+@understood
 def free_energy(V: Potential, theta: float, region: Region, grid: Grid) -> SetFreeEnergy:
     """Free energy F = -theta log int_U exp(-f/theta) of a region, with its energy and entropy: F = E - theta
     S.
@@ -175,6 +177,7 @@ class FreeEnergyForm(Tabular):
                 f"F0 = {self.well.value:.8g}, theta = {self.theta:g}")
 
 
+@understood
 def free_energy_form(D: FokkerPlanck, source: Region, target: Region, refine: bool = False) -> FreeEnergyForm:
     """The rate of a diffusion between two regions as a difference of free energies, exact at any theta.
 
@@ -204,6 +207,7 @@ def free_energy_form(D: FokkerPlanck, source: Region, target: Region, refine: bo
     return FreeEnergyForm(rate, capacity, gate, well, theta, inputs)
 
 
+@understood
 def free_energy_rate(V: Potential, theta: float, source: ArrayLike, target: ArrayLike,
                      bounds: ArrayLike | None = None, direction: ArrayLike | None = None,
                      mobility: ArrayLike | None = None) -> RateEstimate:

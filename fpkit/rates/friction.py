@@ -2,12 +2,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from concurrent.futures import Executor
 from functools import lru_cache
+from typing import overload
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ..core import checks
+from ..core.calls import understood
+from ..core.sharing import in_order
 from ..potentials.potential import Potential
 from ..potentials.stationary.critical import CriticalPoint
 from .guard import (
@@ -28,8 +33,21 @@ N_STEPS = 4000  # of the search for a turning point, each 1/200 of the way from 
 DEPOPULATION_ERROR = 0.15
 
 
+@overload
 def kramers_turnover(V: Potential, minimum: CriticalPoint | ArrayLike, saddle: CriticalPoint | ArrayLike,
-                     theta: float, friction: float) -> RateEstimate:
+                     theta: float, friction: float, executor: Executor | None = None) -> RateEstimate: ...
+
+
+@overload
+def kramers_turnover(V: Potential, minimum: CriticalPoint | ArrayLike, saddle: CriticalPoint | ArrayLike,
+                     theta: float, friction: Sequence[float] | NDArray[np.float64],
+                     executor: Executor | None = None) -> tuple[RateEstimate, ...]: ...
+
+
+@understood
+def kramers_turnover(V: Potential, minimum: CriticalPoint | ArrayLike, saddle: CriticalPoint | ArrayLike,
+                     theta: float, friction: float | Sequence[float] | NDArray[np.float64],
+                     executor: Executor | None = None) -> RateEstimate | tuple[RateEstimate, ...]:
     """Rate of escape of dx = v dt, dv = -f' dt - g v dt + sqrt(2 g theta) dW over a top in one dimension, at
     any friction g.
 
@@ -48,11 +66,14 @@ def kramers_turnover(V: Potential, minimum: CriticalPoint | ArrayLike, saddle: C
     V : Potential
         One coordinate.
     minimum, saddle : CriticalPoint or array_like, shape (1,)
-    theta, friction : float
+    theta : float
+    friction : float or sequence of float
+    executor : concurrent.futures.Executor, optional
+        Shares several frictions among its workers.
 
     Returns
     -------
-    k : RateEstimate
+    k : RateEstimate, or a tuple of them
 
     Examples
     --------
@@ -72,7 +93,15 @@ def kramers_turnover(V: Potential, minimum: CriticalPoint | ArrayLike, saddle: C
         raise ValueError(f"the turnover is known in one dimension only, this potential has {V.ndim}; "
                          "eyring_kramers(..., friction=) gives Langer's formula.")
     theta = checks.number("theta", theta, positive=True)
-    friction = checks.number("friction", friction, positive=True)
+    if np.ndim(friction):
+        jobs = [(checks.number("friction", g, positive=True),) for g in friction]
+        return tuple(in_order(executor, turnover, jobs, (V, minimum, saddle, theta)))
+    return turnover(V, minimum, saddle, theta, checks.number("friction", friction, positive=True))
+
+
+def turnover(V: Potential, minimum: CriticalPoint | ArrayLike, saddle: CriticalPoint | ArrayLike,
+             theta: float, friction: float) -> RateEstimate:
+    """The rate at one friction, here or in a worker; see `kramers_turnover`."""
     well, top = stationary_point(V, minimum, 0, "minimum"), stationary_point(V, saddle, 1, "saddle")
     barrier = top.value - well.value
     guard = Guard((*barrier_reasons(barrier, theta), *well_reasons(well)))

@@ -3,6 +3,7 @@ subtraction."""
 from __future__ import annotations
 
 import math
+from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,9 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..core import checks, networks
+from ..core.calls import understood
 from ..core.grid import Grid
 from ..core.results import Estimate
-from ..core.tables import Tabular, coordinate_names
+from ..core.sharing import later
+from ..core.views.tables import Tabular, coordinate_names
 from ..fokker_planck.fokker_planck import FokkerPlanck
 from ..fokker_planck.results import Spectrum
 from ..potentials.potential import Potential
@@ -252,8 +255,10 @@ def _shown(e: Estimate) -> str:
     return f"{text} ({e.relative_error:.0e})"
 
 
+@understood
 def well_network(V: Potential, theta: float, grid: Grid | None = None, mobility: ArrayLike | None = None,
-                 points: CriticalPoints | None = None, order: str = "leading") -> WellNetwork:
+                 points: CriticalPoints | None = None, order: str = "leading",
+                 executor: Executor | None = None) -> WellNetwork:
     """Network of all wells of a potential in a box, with Eyring-Kramers rates, beside the spectrum of the
     grid.
 
@@ -274,6 +279,9 @@ def well_network(V: Potential, theta: float, grid: Grid | None = None, mobility:
         `critical_points`.
     order : {"leading", "next"}
         "next": wells and saddles with their first correction, as factors exp(-c theta).
+    executor : concurrent.futures.Executor, optional
+        One of its workers solves the spectrum of the grid while the network is made here. Many potentials or
+        temperatures: `fpkit.sweep`.
 
     Returns
     -------
@@ -290,6 +298,10 @@ def well_network(V: Potential, theta: float, grid: Grid | None = None, mobility:
     checks.choice("order", order, ("leading", "next"))
     root = square_root(mobility, V.ndim)
     minima, saddles = _points(V, grid, points)
+    n_modes = max(len(_merged(minima, saddles, theta)[0]), 2)
+    spectrum = None
+    if grid is not None:
+        spectrum = later(executor, grid_spectrum, (V, theta, grid, mobility, n_modes))
     reasons = []
     masses, mass_parts = np.empty(len(minima)), []
     for k, m in enumerate(minima):
@@ -333,11 +345,16 @@ def well_network(V: Potential, theta: float, grid: Grid | None = None, mobility:
                           mass_correction=np.zeros_like(mass_change),
                           conductance_correction=np.zeros_like(change))
     if grid is not None:
+        network = replace(network, grid_spectrum=spectrum())
         D = FokkerPlanck(V, theta=theta, grid=grid, mobility=mobility)
-        network = replace(network, grid_spectrum=D.spectrum(max(network.n_states, 2)))
         if not np.isfinite(network.log_mass).all():
             network = replace(network, grid_shares=_shares(D, minima, states))
     return network
+
+
+def grid_spectrum(V: Potential, theta: float, grid: Grid, mobility: ArrayLike | None, k: int) -> Spectrum:
+    """The lowest eigenvalues on the grid, here or in a worker."""
+    return FokkerPlanck(V, theta=theta, grid=grid, mobility=mobility).spectrum(k)
 
 
 def _shares(D, minima, states):

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..core import checks
+from ..core.calls import understood
 from ..core.grid import Grid
 from ..core.results import Estimate, Field
-from ..core.tables import Tabular
+from ..core.views.tables import Tabular
 from ..fokker_planck.fokker_planck import FokkerPlanck
 from ..potentials.potential import Potential
 from ..potentials.regions import Region
@@ -68,6 +69,7 @@ class TransitionPicture(Tabular):
         return f"transition at theta = {self.theta:g}: rate {self.rate!r}, {self.path!r}"
 
 
+@understood
 def transition_picture(V: Potential, theta: float, source: ArrayLike | CriticalPoint | Region,
                        target: ArrayLike | CriticalPoint | Region, grid: Grid | None = None,
                        points: CriticalPoints | None = None) -> TransitionPicture:

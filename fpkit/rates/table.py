@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..core import hdf5
-from ..core.pictures import curves
 from ..core.results import Estimate, with_error
-from ..core.tables import Tabular, estimate_columns
+from ..core.views.pictures import curves
+from ..core.views.tables import Tabular, estimate_columns
 from .guard import Guard, RateEstimate, Reason
 
 NO_EVIDENCE = 0.3  # relative error beyond which a number neither supports nor contradicts

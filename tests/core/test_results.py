@@ -1,11 +1,14 @@
 import json
 import math
+import operator
 import pickle
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 
 import fpkit as fp
+from fpkit import Field, Grid
 from fpkit.core.results import with_error
 
 
@@ -53,3 +56,42 @@ def test_a_field_refuses_points_outside():
     f = fp.Field(np.ones(10), fp.Grid([(0, 1)], 10))
     with pytest.raises(ValueError, match="outside the grid"):
         f.at([2.0])
+
+
+def test_fields_are_added_multiplied_and_divided_with_bounds_that_hold():
+    rng = np.random.default_rng(4)
+    grid = Grid([(0, 2), (0, 1)], (5, 4))
+    a, b = rng.normal(size=(2, 5, 4)) + 3 * np.sign(rng.normal(size=(2, 5, 4)))
+    ea, eb = rng.uniform(0, 0.3, (2, 5, 4))
+    A, B = Field(a, grid, "a", ea), Field(b, grid, "b", eb)
+    for rule in (operator.add, operator.sub, operator.mul, operator.truediv):
+        found = rule(A, B)
+        assert_allclose(found.values, rule(a, b))
+        for s in (-1, 1):
+            for t in (-1, 1):
+                gap = np.abs(rule(a + s * ea, b + t * eb) - found.values)
+                assert (gap <= found.error * (1 + 1e-12) + 1e-14).all()
+        for number in (2.5, np.float64(-0.5), 3):
+            assert_allclose(rule(A, number).values, rule(a, number))
+            assert isinstance(rule(number, A), Field)
+            assert_allclose(rule(number, A).values, rule(number, a))
+    assert_allclose((-A).values, -a)
+    assert (A + Field(b, grid)).error is None
+    with pytest.raises(ValueError, match="one grid"):
+        A + Field(a, Grid([(0, 3), (0, 1)], (5, 4)))
+    with pytest.raises(TypeError):
+        A + "x"
+
+
+def test_a_field_has_integrals_marginals_and_slices():
+    grid = Grid.from_edges([[0, 1, 3, 4], [0, 0.5, 2]])
+    f = Field(np.arange(6.0).reshape(3, 2), grid, "f", 0.1)
+    whole = f.integral()
+    assert whole == pytest.approx((f.values * grid.volumes).sum()) and whole.error == pytest.approx(0.1 * 8)
+    x = f.marginal(0)
+    assert x.grid.shape == (3,) and x.integral() == pytest.approx(whole) and f.marginal(1).grid.shape == (2,)
+    assert_allclose(f.sliced(0, 2.0).values, [2, 3])
+    assert_allclose(f.sliced(1, 2.0).values, [1, 3, 5])
+    for ask in (f.marginal, lambda: f.marginal(0, 1), lambda: f.marginal(2), lambda: f.sliced(0, 9.0)):
+        with pytest.raises(ValueError):
+            ask()

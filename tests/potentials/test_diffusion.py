@@ -78,3 +78,37 @@ def test_it_prints_as_one_line():
     assert repr(plain) == "Diffusion in potential x**2, 1 coordinate; theta = 0.25"
     assert repr(fp.Diffusion(fp.Potential("x**2"), lambda t: 1.0, lambda p: 1 + 0 * p[:, 0])).endswith(
         "theta(t), mobility M(x)")
+
+
+@pytest.mark.parametrize("dimension, lowest", [(2, 2.404825557695773), (3, np.pi)])
+def test_discs_and_balls_have_the_times_and_rates_of_their_radius(dimension, lowest):
+    """tau = (1 - r^2)/(2 d theta), rate theta j^2 with j the first zero of J_0 or of sin(r)/r; with f = r^2/2
+    the mean of r^2 is d theta."""
+    theta, wall = 0.4, fp.HalfSpace([1], 1.0)
+    ball = fp.FokkerPlanck(fp.Diffusion(fp.Potential("0*x"), theta).revolved(dimension),
+                           grid=fp.Grid([(0, 1)], 24))
+    for r in (0.0, 0.3, 0.8):
+        assert float(ball.mfpt(wall).at([r])) == pytest.approx((1 - r**2) / (2 * dimension * theta), rel=1e-9)
+    assert float(ball.exit_rate(wall)) == pytest.approx(theta * lowest**2, rel=1e-8)
+    well = fp.FokkerPlanck(fp.Diffusion(fp.Potential("x**2/2"), theta).revolved(dimension),
+                           grid=fp.Grid([(0, 8)], 400))
+    p, r = well.gibbs.values * well.grid.volumes, well.grid.centres[0]
+    assert (p * r**2).sum() == pytest.approx(dimension * theta, rel=1e-3)
+
+
+def test_a_cylinder_has_the_rate_of_its_disc_and_a_force_along_its_axis():
+    theta, wall = 0.4, fp.HalfSpace([1, 0], 1.0)
+    process = fp.Diffusion(fp.Potential("0*x + 0*y"), theta, force="(0, 1)").revolved(2)
+    D = fp.FokkerPlanck(process, grid=fp.Grid([(0, 1), (0, 1)], (28, 10)))
+    rate, tau = D.exit_rate(wall), D.mfpt(wall).at([0.3, 0.5])
+    assert abs(rate - theta * 2.404825557695773**2) <= rate.error < 0.2 * rate
+    assert abs(tau - (1 - 0.09) / (4 * theta)) <= tau.error < 0.2 * tau
+
+
+def test_what_cannot_be_revolved_says_so():
+    for make, words in ((lambda: fp.Diffusion(V, 0.2).revolved(1), "at least 2"),
+                        (lambda: fp.Diffusion(V, 0.2).revolved(2, axis=5), "below 2"),
+                        (lambda: fp.Diffusion(V, lambda t: 1.0).revolved(), "one temperature"),
+                        (lambda: fp.Diffusion(V, 0.2, [[2, 1], [1, 2]]).revolved(), "diagonal")):
+        with pytest.raises(ValueError, match=words):
+            make()

@@ -89,7 +89,7 @@ def test_rates_take_constant_forms_alike_and_refuse_fields():
     (True, "mobility must be a number"), ([None, 1], "mobility must be a number"),
     (fp.Potential("x*y*z"), "the mobility has 3 coordinates"),
     (lambda p: -np.ones(p.shape[:-1]), "positive"), (lambda p: np.full(len(p), np.inf), "finite"),
-    (lambda p: np.ones((*p.shape, 2)), "isotropic or diagonal"), (lambda p: np.ones(7), "shape"),
+    (lambda p: np.ones(7), "shape"),
 ])
 def test_a_wrong_mobility_gets_one_sentence_on_both_sides(mobility, words):
     V = fp.Potential(PLANE)

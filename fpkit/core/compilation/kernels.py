@@ -99,7 +99,7 @@ class Kernel:
             with np.errstate(all="ignore"):
                 return self.py_func(*arguments)
         if self._is_parallel:
-            if _FORKED:
+            if _FORKED or config.NUMBA_NUM_THREADS == 1:    # then threads cost compilation and give nothing
                 return self._without_threads()(*arguments)
             with PARALLEL_LOCK:
                 return (self._built or self.dispatcher)(*arguments)

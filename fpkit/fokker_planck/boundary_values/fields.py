@@ -22,7 +22,8 @@ class PointRule:
 
     def __init__(self, levels, exact, name, inputs):
         self.levels, self.exact, self.name, self.inputs = levels, exact, name, inputs
-        zero = reduce(or_, (region for region, log in exact if log == -np.inf))
+        zeros = [region for region, log in exact if log == -np.inf]
+        zero = reduce(or_, zeros) if zeros else None
         self.interpolants = [Interpolant(v.diffusion.grid, v.log, v.smooth, ~np.isnan(v.log), zero)
                              for v in levels.answers]
 

@@ -10,7 +10,7 @@ from ...potentials.regions.shapes import Region
 from ..discretisation.schemes import generator_chain
 from ..solvers.directed_elimination import DirectedElimination
 from ..solvers.elimination import Ordering
-from .rates import Cuts, Edges, axis_cuts, axis_rates, stream_rates
+from .rates import Cuts, Edges, axis_cuts, axis_rates, stream_rates, stretched
 from .tensor_rates import tensor_cuts, tensor_rates
 
 LOWEST, HIGHEST = -690.0, 650.0            # logs of rates handed to the solver
@@ -103,10 +103,11 @@ class DrivenChain:
     I, J : int ndarray (n_edges,); log_forth, log_back : ndarray (n_edges,)
         Edges between them and log of the rates from I to J and back.
     log_killings : list of ndarray (n,)
-        log of the rate at which each region takes; the last is the absorbing set, where there is one.
+        log of the rate at which each region takes, then the absorbing set, and the killing rate of the
+        diffusion, where there are such.
     """
 
-    def __init__(self, diffusion, regions: Sequence[Region] = ()):
+    def __init__(self, diffusion, regions: Sequence[Region] = (), reactivity: float | None = None):
         self.diffusion, self.regions = diffusion, list(regions)
         D, grid = diffusion, diffusion.grid
         space = D._space.without_region()
@@ -136,19 +137,42 @@ class DrivenChain:
         keep = flat[edges.I] & flat[edges.J]
         self.I, self.J = self.place[edges.I[keep]], self.place[edges.J[keep]]
         self.log_forth, self.log_back = edges.log_forth[keep], edges.log_back[keep]
-        self.cuts = [self._cuts(r) for r in taking]
+        partial = reactivity if self.regions else D.reactivity
+        self.cuts = [self._cuts(r, partial) for r in taking]
+        if partial is not None:
+            self._stretch(grid)
         self.log_killings = [self._summed(c.i, c.log_killing) for c in self.cuts]
+        if D.killing_rate is not None:
+            with np.errstate(divide="ignore"):
+                self.log_killings.append(np.log(D.killing_rate.ravel()[self.ids]))
 
     @property
     def n(self):
         return self.ids.size
 
-    def _cuts(self, region) -> Cuts:
+    def _stretch(self, grid):
+        """Cells beside a partially absorbing boundary reach up to it, for it also reflects."""
+        if len(self.cuts) > 1:
+            raise ValueError("a partially absorbing boundary beside an absorbing one is not known.")
+        cut = self.cuts[0]
+        I, J = self.ids[self.I], self.ids[self.J]
+        apart = np.stack(np.unravel_index(I, grid.shape)) != np.stack(np.unravel_index(J, grid.shape))
+        volume, area = stretched(grid, self.ids, cut, (self.I, self.J, apart.argmax(0)))
+        self.log_forth = self.log_forth + area - volume[self.I]
+        self.log_back = self.log_back + area - volume[self.J]
+        self.cuts = [cut._replace(log_killing=cut.log_killing - volume[cut.i])]
+
+    def _cuts(self, region, reactivity=None) -> Cuts:
         D = self.diffusion
         space = D._space.without_region().with_region(region)
         M = D.frozen_process.mobility
-        found = (tensor_cuts(space, all_edges(D)) if M.is_full or M.is_tensor
-                 else axis_cuts(D.frozen_process, space))
+        if M.is_full or M.is_tensor or M.is_constant and M.is_degenerate:
+            if reactivity is not None:
+                raise ValueError("a partially absorbing boundary is known for diagonal mobilities only; turn "
+                                 "the coordinates.")
+            found = tensor_cuts(space, all_edges(D))
+        else:
+            found = axis_cuts(D.frozen_process, space, reactivity)
         keep = self.place[found.i] >= 0
         return Cuts(self.place[found.i[keep]], *(part[keep] for part in found[1:]))
 
@@ -175,7 +199,7 @@ class DrivenChain:
 
     def factors(self, ordering=None, extra=None):
         """`DirectedElimination` with all killing, and `extra` rates (n,) of it."""
-        total = sum((self.killing(k) for k in range(len(self.cuts))), np.zeros(self.n))
+        total = sum((self.killing(k) for k in range(len(self.log_killings))), np.zeros(self.n))
         total = total if extra is None else total + extra
         return DirectedElimination(ordering or self.ordering(), self.forth, self.back,
                                    total if total.any() else None)
@@ -212,7 +236,7 @@ class DrivenChain:
         from scipy.sparse import csr_matrix
         n, q, r, i = self.diffusion.grid.n_cells, self.forth, self.back, self.ids
         out = np.bincount(self.I, q, self.n) + np.bincount(self.J, r, self.n)
-        for k in range(len(self.cuts)):
+        for k in range(len(self.log_killings)):
             out = out + self.killing(k)
         I, J = i[self.I], i[self.J]
         return csr_matrix((np.concatenate([q, r, -out]), (np.concatenate([I, J, i]),

@@ -37,7 +37,7 @@ MOST_STEPS = 20_000
 ROUNDING = 2e-14                # L1, of a step
 
 
-class _Steps:
+class Steps:
     """One density carried along on one grid."""
 
     def __init__(self, diffusion, tol, positive):
@@ -114,7 +114,7 @@ class _Run:
 
     def __init__(self, diffusion, kind, times, options):
         D, (tol, positive, n_steps) = diffusion, options
-        self.grid, self.steps = D.grid, _Steps(D, tol, positive)
+        self.grid, self.steps = D.grid, Steps(D, tol, positive)
         chain = self.steps.chain
         states = chain.states.ravel()
         nodes = SimpleNamespace(grid=D.grid, inside=states, nodes_are_cells=False)
@@ -136,7 +136,7 @@ class _Run:
                 self.mass[k] = p.sum()
                 self.cut[k] = 2 * np.maximum(-p, 0.0).sum()
                 kept = np.maximum(p, 0.0)
-                total = 1.0 if not chain.cuts else min(max(self.mass[k], 0.0), 1.0)
+                total = 1.0 if not chain.log_killings else min(max(self.mass[k], 0.0), 1.0)
                 self.P[k, chain.ids] = kept * (total / max(kept.sum(), 1e-300))
                 self.error[k] = self.steps.error
                 self.n_done += 1
@@ -160,6 +160,8 @@ def evolve(diffusion, u0, times, tol=None, positive=False, n_steps=None, order=4
     if D.process.is_moving:
         raise ValueError("a force together with a potential, temperature or drift that depends on the time "
                          "is known to paths only; use fpkit.simulate.")
+    if D.resetting is not None:
+        raise ValueError("evolve is not known with resetting; stationary() gives its limit.")
     try:
         times = np.atleast_1d(np.asarray(times, float))
     except (TypeError, ValueError):
@@ -179,7 +181,8 @@ def evolve(diffusion, u0, times, tol=None, positive=False, n_steps=None, order=4
         P, space_error, cut = _compared(D, kind, times, options, run, order)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResolutionWarning)
-        limit = (stationary_state(D).density.values * grid.volumes).ravel() if D.absorbing is None else None
+        is_open = D.absorbing is not None or D.killing_rate is not None
+        limit = None if is_open else (stationary_state(D).density.values * grid.volumes).ravel()
     distance, entropy = np.full(n, np.nan), np.full(n, np.nan)
     if limit is not None:
         distance = np.abs(P - limit).sum(1) / 2

@@ -27,7 +27,7 @@ def lowest_modes(D, k):
     if chain.n > LARGEST[D.grid.ndim]:
         raise ValueError(f"{chain.n} states are more than the {LARGEST[D.grid.ndim]} of a spectrum in "
                          f"{D.grid.ndim} dimensions; take a coarser grid.")
-    is_closed = not chain.cuts
+    is_closed = not chain.log_killings
     p = _Level(D).p if is_closed else None
     values, vectors = _dense(chain, p) if chain.n <= max(DENSE, 2 * k + 12) else _arnoldi(D, chain, p, k)
     order = np.lexsort((-values.imag, np.round(values.real / max(abs(values[-1]), 1e-300), 10)))

@@ -37,15 +37,29 @@ def _field(D, chain, values, in_region, smooth):
     return LogField(D, log.reshape(D.grid.shape), at.reshape(D.grid.shape))
 
 
-def log_passage_time(D, target):
-    """log of the mean time to a region as `LogField`."""
+def log_passage_time(D, target, reactivity=None):
+    """log of the mean time to a region as `LogField`.
+
+    With resetting at a rate r: tau = a (1 + r a(reset)/phi(reset)), a = (r - L)^-1 1, phi = (r - L)^-1 k.
+    """
+    if D.killing_rate is not None:
+        raise ValueError("paths are killed and need not reach the target; ask for the committor, or leave "
+                         "`killing` out.")
     if D.absorbing is not None:
         raise ValueError(f"paths are absorbed in {D.absorbing!r} and need not reach {target!r}; ask for the "
                          "committor between the two.")
-    chain = DrivenChain(D, [target])
+    chain = DrivenChain(D, [target], reactivity)
     reached = chain.reaches(0)
+    inside = [(chain.in_region[0], -np.inf if reactivity is None else np.nan)]
+    if D.resetting is not None:
+        r, start = D.resetting[0], D.reset_probabilities[chain.ids]
+        right = np.stack([np.ones(chain.n), chain.killing(0)])
+        a, phi = chain.factors(extra=np.full(chain.n, r)).solve(right)
+        back = float(start @ a) / (float(start @ phi) + 1 - float(start.sum()))  # in the target: arrived
+        tau = _log(a) + np.log1p(r * back)
+        return _field(D, chain, tau, inside, np.isfinite(tau))
     tau = np.where(reached, _log(chain.factors().solve(np.ones(chain.n))), np.inf)
-    return _field(D, chain, tau, [(chain.in_region[0], -np.inf)], reached & np.isfinite(tau))
+    return _field(D, chain, tau, inside, reached & np.isfinite(tau))
 
 
 class Between:
@@ -115,15 +129,15 @@ class Survival:
     nu : ndarray (n,)
     """
 
-    def __init__(self, D, target):
-        self.D, chain = D, DrivenChain(D, [target])
+    def __init__(self, D, target, reactivity=None):
+        self.D, chain = D, DrivenChain(D, [target], reactivity)
         self.chain = chain
         if not chain.reaches(0).all():
             self.rate = 0.0
             return
         factors, kill = chain.factors(), chain.killing(0)
-        if len(chain.cuts) > 1:
-            kill = kill + chain.killing(1)
+        for k in range(1, len(chain.log_killings)):
+            kill = kill + chain.killing(k)
         nu, rate = np.full(chain.n, 1.0 / chain.n), np.inf
         for _ in range(MOST_ROUNDS):
             nu = factors.solve_transposed(nu)

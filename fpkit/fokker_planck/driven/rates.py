@@ -41,8 +41,8 @@ def line_integrals(process, kappa, start, step, axis):
     ----------
     process : Diffusion
         Frozen in time.
-    kappa : callable
-        The diffusivity that the axis carries at points (n, ndim).
+    kappa : callable or ndarray (n,)
+        The diffusivity that the axis carries at points (n, ndim), or on each segment.
     start, step : ndarray (ndim, n)
         First point and vector to the last, along `axis`.
     """
@@ -60,7 +60,8 @@ def line_integrals(process, kappa, start, step, axis):
         per = max(1, CHUNK // (int(n) * N_POINTS[len(start)]))
         for k in range(0, pick.size, per):
             at = pick[k:k + per]
-            found = _exponents(process, kappa, start[:, at], step[:, at], axis, int(n))
+            here = kappa if callable(kappa) else kappa[at]
+            found = _exponents(process, here, start[:, at], step[:, at], axis, int(n))
             top = found.E.max(0)
             with np.errstate(under="ignore"):
                 mean = found.weights @ (np.exp(found.E - top) / found.kappa)
@@ -83,7 +84,7 @@ def _exponents(process, kappa, start, step, axis, pieces):
     s = ((np.arange(pieces)[:, None] + x) / pieces).ravel()
     d, n = start.shape
     X = (start[:, None, :] + step[:, None, :] * s[:, None]).reshape(d, -1).T
-    k = kappa(X).reshape(s.size, n)
+    k = kappa(X).reshape(s.size, n) if callable(kappa) else np.broadcast_to(kappa, (s.size, n))
     drive = extra_drift(process, X)
     if drive is None:
         E, end = np.zeros((s.size, n)), np.zeros(n)
@@ -136,23 +137,72 @@ def axis_rates(process, space, axis):
     """`Edges` between all inside neighbours along one axis."""
     e = space.axis_edges[axis]
     log_v = np.log(space.grid.volumes.ravel())
+    if process.mobility.is_constant and process.mobility.diagonal[axis] == 0:
+        return upwind(process, e, axis, log_v)
     found = line_integrals(process, axis_diffusivity(process, axis), e.start, e.step, axis)
     scale = np.log(e.area / e.length) - found.log_resistance
     return Edges(e.a, e.b, scale - log_v[e.a], scale + found.end - log_v[e.b])
 
 
+def upwind(process, e, axis, log_v):
+    """`Edges` along an axis that carries no diffusion: the drift alone, of order 1."""
+    x, w = gauss(4)
+    v = sum(wk * extra_drift(process, (e.start + xk * e.step).T)[:, axis] for xk, wk in zip(x, w))
+    with np.errstate(divide="ignore"):
+        return Edges(e.a, e.b, np.log(np.maximum(v, 0.0) * e.area) - log_v[e.a],
+                     np.log(np.maximum(-v, 0.0) * e.area) - log_v[e.b])
+
+
 class Cuts(NamedTuple):
     """Ways from states into a region: flat states i and cells j of the region (-1: a wall), log of the
-    killing rate, and log of the share of it that is not the rate of the edge from i to j."""
+    killing rate, log of the share of it that is not the rate of the edge from i to j, length and axis."""
 
     i: np.ndarray
     j: np.ndarray
     log_killing: np.ndarray
     log_share: np.ndarray
+    length: np.ndarray
+    axis: np.ndarray
 
 
-def axis_cuts(process, space):
-    """`Cuts` of the region of `space` along the axes."""
+def _normals(region, points):
+    """Unit normals (n, ndim) of the boundary of a region at points on it, by differences of its distance."""
+    if not region.has_distance:
+        raise ValueError(f"{region!r} has no distance, and so no normal for a partially absorbing boundary; "
+                         "use Ball, HalfSpace or Box and what is made of them.")
+    out, h = np.empty(points.shape), 1e-6 * (1 + np.abs(points).max())
+    for k in range(points.shape[1]):
+        e = np.zeros(points.shape[1])
+        e[k] = h
+        out[:, k] = region.signed_distance(points + e) - region.signed_distance(points - e)
+    return out / np.maximum(np.sqrt((out**2).sum(1, keepdims=True)), 1e-300)
+
+
+def stretched(grid, ids, cut, edges):
+    """(log of the volume factor of each state (n,), of the area factor of each edge): cells beside the
+    boundary reach up to it. The boundary itself counts one cell face for each cut, weighed by its normal:
+    that adds up to its area."""
+    n = ids.size
+    sides = np.ones((grid.ndim, n))
+    at = [np.unravel_index(ids, grid.shape)[k] for k in range(grid.ndim)]
+    for axis in range(grid.ndim):
+        pick = cut.axis == axis
+        i = cut.i[pick]
+        np.add.at(sides[axis], i, cut.length[pick] / grid.widths[axis][at[axis][i]] - 0.5)
+    log = np.log(np.maximum(sides, LEAST_FRACTION))
+    I, J, axis_of = edges
+    mean = np.log((np.exp(log[:, I]) + np.exp(log[:, J])) / 2)
+    area = mean.sum(0) - mean[axis_of, np.arange(I.size)]
+    return log.sum(0), area
+
+
+def axis_cuts(process, space, reactivity=None):
+    """`Cuts` of the region of `space` along the axes.
+
+    With a `reactivity` kappa the boundary takes part of what arrives, J.n = kappa u: two resistances in a
+    row, that of the way and exp(E)/kappa; along an axis kappa counts with the component of the normal, so
+    that the boundary counts by its own area.
+    """
     check_selection(space)
     grid = space.grid
     log_v = np.log(grid.volumes.ravel())
@@ -166,8 +216,12 @@ def axis_cuts(process, space):
             kappa = axis_diffusivity(process, axis)
             near = line_integrals(process, kappa, start, whole * s, axis)
             log_r = near.log_resistance + np.log(s * np.abs(length))
+            if reactivity is not None:
+                normal = _normals(space.region, (start + whole * s).T)[:, axis]
+                with np.errstate(divide="ignore"):
+                    log_r = np.logaddexp(log_r, near.end - np.log(reactivity * np.abs(normal)))
             log_k, share, other = -log_r, np.zeros(flat.size), np.full(flat.size, -1)
-            if not is_wall:
+            if not is_wall and reactivity is None:
                 edge = line_integrals(process, kappa, start, whole, axis)
                 rest = line_integrals(process, kappa, start + whole * s, whole * (1 - s), axis)
                 with np.errstate(divide="ignore"):
@@ -179,7 +233,8 @@ def axis_cuts(process, space):
                 place = list(np.unravel_index(flat, grid.shape))
                 place[axis] = (place[axis] + np.sign(length).astype(int)) % grid.shape[axis]
                 other = np.ravel_multi_index(tuple(place), grid.shape)
-            parts.append(Cuts(flat, other, np.log(area) + log_k - log_v[flat], share))
+            parts.append(Cuts(flat, other, np.log(area) + log_k - log_v[flat], share, s * np.abs(length),
+                              np.full(flat.size, axis)))
     return Cuts(*(np.concatenate(part) for part in zip(*parts)))
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from ...core.grid import Grid
 from ...core.results import Estimate, Field, ResolutionWarning
+from ...core.views.tables import Tabular, cell_columns, cell_picture
 from ...potentials.potential import Potential
 from ..currents import Currents
 from ..results import PerAxis
@@ -48,7 +49,7 @@ class Verdict(int):
 
 
 @dataclass(frozen=True, repr=False)
-class StationaryState:
+class StationaryState(Tabular):
     """What a driven diffusion settles to.
 
     Attributes
@@ -59,7 +60,8 @@ class StationaryState:
     log_density : Field
         log of the density at the cell centres, also where it underflows; errors are absolute.
     quasi_potential : Field
-        -theta log(p/max p) at the centres: tends to the quasi-potential of Freidlin and Wentzell as theta
+        -theta log(p/max p) at the centres, with theta = D for an equation with one constant D (1 for others):
+        tends to the quasi-potential of Freidlin and Wentzell as theta
         tends to 0, with a part of order theta log theta; the slope in 1/theta of two temperatures has none.
     current : Currents
         Flow through the faces, and as a vector field; `current_error` bounds each flow.
@@ -106,6 +108,20 @@ class StationaryState:
                                                         700.0))).sum())
         return Estimate(mean, error + 1e-14 * float(w @ np.abs(values[at])), "stationary density",
                         inputs=self.inputs)
+
+    def _columns(self):
+        parts = {f"current_{n}": self.current.vector[..., k] for k, n in enumerate("xyz"[:self.grid.ndim])}
+        return cell_columns(self.grid, density=self.density.values, log_density=self.log_density.values,
+                            quasi_potential=self.quasi_potential.values, **parts)
+
+    def _labelled(self):
+        names = tuple("xyz"[:self.grid.ndim])
+        arrays, coordinates = self.current._labelled()
+        fields = {n: (names, getattr(self, n).values) for n in ("density", "log_density", "quasi_potential")}
+        return {**fields, **arrays}, coordinates
+
+    def _picture(self):
+        return cell_picture(self.grid, self.density.values)
 
     def __repr__(self) -> str:
         cells = "x".join(map(str, self.grid.shape))
@@ -157,6 +173,12 @@ class _Level:
         if labels.max() > 0:
             raise ValueError(f"the domain falls into {labels.max() + 1} parts that no path connects, so that "
                              "there is no one stationary state; mask all but one of them out.")
+        if diffusion.resetting is not None:
+            r, start = diffusion.resetting[0], diffusion.reset_probabilities[chain.ids]
+            p = chain.factors(extra=np.full(chain.n, r)).solve_transposed(r * start)
+            with np.errstate(divide="ignore"):
+                self.p, self.log_p = p / p.sum(), np.log(p / p.sum())
+            return
         try:
             self.log_p = chain.factors().stationary()
         except ArithmeticError as error:
@@ -192,7 +214,11 @@ class _Level:
         return steps @ flow, delta * (np.abs(steps) @ traffic)
 
     def entropy_production(self):
-        """Schnakenberg's sum and the bound of its rounding."""
+        """Schnakenberg's sum and the bound of its rounding; with edges across corners, some of them passed in
+        one direction only, int J.D^-1 J/p of the vector field."""
+        M = self.diffusion.frozen_process.mobility
+        if M.is_full or M.is_tensor:
+            return self._dissipation()
         flow, traffic, x = self.flows()
         if not np.isfinite(x).all():
             return math.inf, math.inf
@@ -201,17 +227,33 @@ class _Level:
         return total, 2 * math.sqrt(max(total, 0.0) * width) * delta + width * delta**2
 
 
+    def _dissipation(self):
+        c, (flow, traffic, _) = self.chain, self.flows()
+        D, grid = self.diffusion, self.diffusion.grid
+        edges = np.stack([c.ids[c.I], c.ids[c.J]], axis=1)
+        field = lambda f: Currents(grid, edges, f, np.zeros(grid.shape)).vector.reshape(-1, grid.ndim)[c.ids]
+        J, noise = field(flow), np.abs(field(ROUNDING * traffic))
+        inverse = np.linalg.inv(D.frozen_process.diffusion(grid.points.reshape(-1, grid.ndim)[c.ids]))
+        w = grid.volumes.ravel()[c.ids]**2 / np.maximum(self.p, 1e-300)
+        known = self.p > 1e-200
+        total = lambda a, b: float((w * np.einsum("ni,nij,nj->n", a, inverse, b))[known].sum())
+        return total(J, J), 2 * abs(total(np.abs(J), noise)) + abs(total(noise, noise))
+
+
 def stationary_state(diffusion) -> StationaryState:
     """`StationaryState` of a driven `FokkerPlanck`."""
     D = diffusion
     if D.absorbing is not None:
         raise ValueError(f"paths are absorbed in {D.absorbing!r}, so that nothing is left in the end; ask "
                          "for quasi_stationary(region) without `absorbing`.")
+    if D.killing_rate is not None:
+        raise ValueError("paths are killed, so that nothing is left in the end; ask for "
+                         "quasi_stationary(region) without `killing`, or for `resetting` in its place.")
     if D.is_gradient or D.line_twin is not None:
         return _at_rest(D)
     process, grid = D.frozen_process, D.grid
     base = _Level(D)
-    exact = process.rotation is not None and not process.mobility.is_full
+    exact = process.rotation is not None and not process.mobility.is_full and D.resetting is None
     levels = _finer(D, base)
     log, error = _limit(base, {1: base} if exact else levels)
     log_density = Field(log, grid, "log of the stationary density", error, "", D._inputs)
@@ -222,12 +264,16 @@ def stationary_state(diffusion) -> StationaryState:
     else:
         density = _averages(D, log, error)
     flow, flow_error = _current(D, base, {1: base} if exact else levels)
-    ep, velocity = _entropy_production(D, levels), _velocity(D, levels)
-    if grid.ndim == 1:                                 # a ring, whose formulas are exact
+    velocity = _velocity(D, levels)
+    ep = _entropy_production(D, levels) if D.resetting is None else Estimate(
+        math.inf, math.nan, "resetting", status="not known: a reset has no way back", inputs=D._inputs)
+    if D._on_line is not None:                               # a ring, whose formulas are exact
         flow, flow_error, ep, velocity = _around(D, base)
     edges = np.stack([base.chain.ids[c] for c in (base.chain.I, base.chain.J)], axis=1)
     current = SmoothCurrents(grid, edges, flow, np.zeros(grid.shape))
-    theta = process.theta
+    M, theta = process.mobility, process.theta
+    if process.equation is not None and M.is_constant and not M.is_full and np.ptp(M.diagonal) == 0:
+        theta = float(M.diagonal[0])
     quasi = Field(theta * (np.nanmax(log) - log), grid, "quasi-potential", theta * 2 * error, "", D._inputs)
     if not exact:
         _warn_if_coarse(D, base)
@@ -254,7 +300,9 @@ def _at_rest(D):
         verdict = Verdict(False, "in one dimension the force has a potential, and the density is exp(-(f - "
                                  "int F)/theta)/Z: detailed balance holds, with f - int F in the place of f")
     zero = lambda method: Estimate(0.0, 0.0, method, inputs=D._inputs)
-    theta = twin._frozen_theta
+    M, theta = twin._mobility, twin._frozen_theta
+    if D.process.equation is not None and M.is_constant and not M.is_full:
+        theta = float(M.diagonal[0])
     return StationaryState(
         density, Field(log, grid, "log of the stationary density", error, "", D._inputs),
         Field(theta * (np.nanmax(log) - log), grid, "quasi-potential", 2 * theta * error, "", D._inputs),
@@ -304,6 +352,8 @@ def _limit(base, levels):
             three, two = _thirds(levels[3].log_density, grid), _halves(levels[2].log_density, grid)
             value, other, step = one + 9 / 8 * (three - one), one + 4 / 3 * (two - one), (three - one) / 8
             error = SAFETY * _largest_near(np.abs(value - other), grid) + SEEN * np.abs(step)
+            if base.diffusion._mobility.is_tensor:     # edges change from node to node: no clear order
+                error = 2 * error + np.abs(step)
         elif 2 in levels:
             two = _halves(levels[2].log_density, grid)
             value, error = one + 4 / 3 * (two - one), SAFETY / 2 * _largest_near(np.abs(two - one), grid) / 3
@@ -317,7 +367,7 @@ def _limit(base, levels):
                     error = np.concatenate([error, np.take(error, [-1], axis)], axis)
             value = one
         else:
-            is_exact = base.diffusion.frozen_process.rotation is not None
+            is_exact = base.diffusion.frozen_process.rotation is not None and base.diffusion.resetting is None
             value, error = one, np.full(one.shape, 0.0 if is_exact else np.inf)
     value = np.where(np.isfinite(value), value, one)
     error = np.where(np.isfinite(value), np.nan_to_num(error, nan=np.inf) + rounding, np.inf)
@@ -417,21 +467,22 @@ def _current(D, base, levels):
 
 def _entropy_production(D, levels):
     found = {k: level.entropy_production() for k, level in levels.items()}
-    method, rounding = "Schnakenberg's sum, extrapolated", max(r for _, r in found.values())
+    M = D.frozen_process.mobility
+    name = "int J.D^-1 J/p" if M.is_full or M.is_tensor else "Schnakenberg's sum"
+    method, rounding = f"{name}, extrapolated", max(r for _, r in found.values())
     e = {k: v for k, (v, _) in found.items()}
     if not np.isfinite(list(e.values())).all():
-        return Estimate(math.inf, math.nan, "Schnakenberg's sum",
-                        status="not known: some edges are passed in one direction only, where the diffusion "
-                               "matrix is degenerate or far from the axes of the grid", inputs=D._inputs)
+        return Estimate(math.inf, math.nan, name, status="not known: some edges are passed in one direction "
+                                                         "only", inputs=D._inputs)
     if 3 in e:
         value, other = (9 * e[3] - e[1]) / 8, (4 * e[2] - e[1]) / 3
         error = SAFETY * abs(value - other) + SEEN * abs(value - e[3])
     elif 2 in e:
         value, error = (4 * e[2] - e[1]) / 3, SAFETY * abs(e[2] - e[1]) / 3
     elif 0 in e:
-        value, error, method = e[1], SAFETY * abs(e[1] - e[0]) / 3, "Schnakenberg's sum"
+        value, error, method = e[1], SAFETY * abs(e[1] - e[0]) / 3, name
     else:
-        value, error, method = e[1], math.nan, "Schnakenberg's sum of the chain"
+        value, error, method = e[1], math.nan, f"{name} of the chain"
     return Estimate(max(value, 0.0), error + rounding, method, inputs=D._inputs)
 
 
@@ -453,6 +504,8 @@ def _velocity(D, levels):
 
 
 def _verdict(D, is_exact, log, error, ep):
+    if D.resetting is not None:
+        return Verdict(False, "paths are reset, which carries a current")
     if is_exact:
         return Verdict(True, "the force is given by its stream function, whose current has no divergence in "
                              "exp(-f/theta)")
@@ -482,6 +535,8 @@ def _warn_if_coarse(D, base):
     peclet = np.abs(process.advection(x)) * grid.h / (process.theta * M.at(x) if not M.is_constant
                                                       else np.maximum(process.theta * M.diagonal, 1e-300))
     mean = base.p @ peclet
+    if M.is_constant:
+        mean = np.where(M.diagonal > 0, mean, 0.0)              # upwind there, and of order 1
     if mean.max() > COARSE:
         axis = int(np.argmax(mean))
         warnings.warn(f"where the density lives it changes by {mean[axis]:.2g} e-foldings from cell to cell "

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...core import checks
+from ...core.calls import understood, warned
 from ...core.progress import bar, is_shown
 from ...core.results import ResolutionWarning
 from .assembly import space_order
@@ -31,6 +32,7 @@ SHORE = 20.0  # beta (f - f0) up to which a cell beside the density is no wall o
 LIVING = 4.0  # beta (f - f0) up to which most of the density lives (exp(-4) = 0.02)
 
 
+@understood
 def evolve(diffusion: ReversibleChain, u0: Any, times: ArrayLike, tol: float | None = None,
            positive: bool = False, n_steps: int | None = None, order: int = 4,
            progress: bool | None = None) -> Evolution:
@@ -294,10 +296,10 @@ def warn_if_coarse(lines):
     if change > STEEPEST:
         n = lines.shape[worst_axis] * change / STEEPEST
         digits = 10.0 ** max(np.floor(np.log10(n)) - 1, 0)
-        warnings.warn(f"f changes by {change:.1f} theta between neighbouring cells on axis {worst_axis} "
-                      "where the density lives; it will be too wide and slow drift may be off. About "
-                      f"{int(np.ceil(n / digits) * digits)} cells on that axis would bring this below "
-                      f"{STEEPEST:g}.", ResolutionWarning, stacklevel=6)
+        warned(f"f changes by {change:.1f} theta between neighbouring cells on axis {worst_axis} "
+               "where the density lives; it will be too wide and slow drift may be off. About "
+               f"{int(np.ceil(n / digits) * digits)} cells on that axis would bring this below "
+               f"{STEEPEST:g}.", ResolutionWarning)
 
 
 def _times(times):

@@ -3,7 +3,6 @@ smooth potentials: kinks, poles, walls that cut cells, steep drift."""
 from __future__ import annotations
 
 import numpy as np
-from scipy.interpolate import CubicSpline
 
 from .assembly import space_order
 from .problem import joined
@@ -158,5 +157,7 @@ def regridded(P, grid, coarse):
         return joined(P, grid.shape)
     for axis in range(grid.ndim):
         below = np.concatenate([np.zeros_like(np.take(P, [0], axis)), np.cumsum(P, axis)], axis)
+        from scipy.interpolate import CubicSpline  # a tenth of a second that most calls do not need
+
         P = np.diff(CubicSpline(grid.edges[axis], below, axis=axis)(coarse.edges[axis]), axis=axis)
     return P

@@ -3,7 +3,7 @@ point."""
 from __future__ import annotations
 
 import os
-import sys
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,16 +13,17 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...core import checks
-from ...core.progress import is_shown
-from ...core.tables import Tabular, coordinate_names
+from ...core.calls import understood
+from ...core.views.tables import Tabular, coordinate_names
 from ..files.checked_hdf5 import LandscapeFormatError
 from ..files.reading import read_landscape
 from ..report.findings import Finding, answers, as_text, findings
+from ..report.progress import stages
 from ..report.report import as_dict, save
 from ..report.verdict import verdict
 from ..surface.landscape import Landscape
 from ..surface.noise import noise_of
-from ..surface.wells import default_temperatures, find_wells, reach_of
+from ..surface.wells import Again, default_temperatures, find_wells, reach_of, seen_again
 from .caveats import caveats
 from .dynamics import dynamics, plane_mobility
 from .kinetics import Agreement, Rates, agreement, kinetics
@@ -40,11 +41,13 @@ __all__ = ["analyse", "LandscapeReport"]
 N_CURVE = 121                        # temperatures of the curves in the figures
 
 
+@understood
 def analyse(landscape: Landscape | str | os.PathLike, theta: ArrayLike | None = None,
             start: ArrayLike | None = None, seed: int = 1, n_paths: int = 400, allow_partial: bool = False,
             directions: str | os.PathLike | None = None, trajectory: str | os.PathLike | None = None,
             lr: float | None = None, momentum: float | None = None, batch: float | None = None,
-            n_steps: int | None = None, progress: bool | None = None) -> LandscapeReport:
+            n_steps: int | None = None, progress: bool | None = None,
+            executor: Executor | None = None) -> LandscapeReport:
     """Wells of a loss landscape, their free energies, the rates between them, and the diffusion from a start
     point.
 
@@ -76,6 +79,8 @@ def analyse(landscape: Landscape | str | os.PathLike, theta: ArrayLike | None = 
         Length of a training run: the report says what has happened by then. Needs `lr`.
     progress : bool, optional
         A line on standard error that says what is being done; default on a terminal.
+    executor : concurrent.futures.Executor, optional
+        The rates of each temperature are a job for its workers.
 
     Returns
     -------
@@ -114,9 +119,12 @@ def analyse(landscape: Landscape | str | os.PathLike, theta: ArrayLike | None = 
     if refusal and not (allow_partial and land.valid.any()):
         raise LandscapeFormatError(land.path, land.key, refusal)
     clock = Clock.of(land, lr, momentum, batch, n_steps)
+    told = stages(progress, 4)
+    told("wells")
     tree = land.merge_tree()
     thetas, theta_rule = _temperatures(land, tree, theta, clock)
     wells, basins = find_wells(land, tree, thetas[0])
+    told("occupation and free energies")
     thermo = thermodynamics(land, wells, basins, thetas)
     scanned = (np.geomspace(thetas[0] / 100, thetas[-1], 80) if theta is None
                else np.geomspace(thetas[0], thetas[-1], 40) if thetas.size > 1 else thetas)
@@ -125,13 +133,12 @@ def analyse(landscape: Landscape | str | os.PathLike, theta: ArrayLike | None = 
                                                         thetas[-1], N_CURVE)
     curves = thermo if thetas.size == 1 else thermodynamics(land, wells, basins, fine, with_means=False)
     x0, start_rule, warnings = _start(land, start)
-    told = _progress(progress)
     told("density and paths")
     motion = dynamics(land, wells, basins, thetas, x0, seed, checks.whole("n_paths", n_paths, 2),
                       reach=reach_of(land), wanted=clock.theta)
     told("rates between the wells")
     rates = kinetics(land, wells, basins, thetas, x0, plane_mobility(land),
-                     None if motion is None else motion.theta)
+                     None if motion is None else motion.theta, executor, told.within)
     k = int(np.argmin(np.abs(thetas - clock.theta))) if clock.theta else thetas.size // 2
     told(None)
     path = training_path(land, wells, basins, thetas[k], thermo.occupation[k])
@@ -139,17 +146,6 @@ def analyse(landscape: Landscape | str | os.PathLike, theta: ArrayLike | None = 
     return LandscapeReport(land, thetas, theta_rule, wells, basins, thermo, crossings, x0,
                            start_rule, motion, found, (*land.warnings, *warnings), seed, curves, rates, clock,
                            gibbs_risk(land, fine), path)
-
-
-def _progress(wanted):
-    """A function that shows what is being done on one line of standard error, and wipes it with None."""
-    wanted = is_shown(wanted)
-
-    def told(what):
-        if wanted:
-            sys.stderr.write("\r\x1b[K" if what is None else f"\r\x1b[Kanalyse: {what} ...")
-            sys.stderr.flush()
-    return told
 
 
 @dataclass(frozen=True)
@@ -211,7 +207,7 @@ def _positive(value):
 def _temperatures(land, tree, theta, clock):
     if theta is None:
         thetas, said = default_temperatures(land, tree)
-        if clock.theta is not None and not np.isclose(thetas, clock.theta, rtol=1e-9).any():
+        if clock.theta is not None and not np.isclose(thetas, clock.theta, rtol=1e-9, atol=0.0).any():
             thetas, said = (np.sort(np.r_[thetas, clock.theta]),
                             f"{said}, and the temperature of the SGD noise ({clock.theta:.3g})")
         return thetas, said
@@ -344,10 +340,20 @@ class LandscapeReport(Tabular):
         `fpkit.landscapes.report.report`)."""
         return as_dict(self)
 
-    def save(self, folder: str | os.PathLike, svg: bool = False) -> Path:
+    def save(self, folder: str | os.PathLike, svg: bool = False, progress: bool | None = None) -> Path:
         """Write index.html, report.json and the figures (PNG, with `svg` also SVG) to a folder; returns the
-        path of the page."""
-        return save(self, folder, svg)
+        path of the page. `progress` as in `analyse`."""
+        return save(self, folder, svg, progress)
+
+    def animate(self, path: str | os.PathLike, n_frames: int = 60, fps: int = 6) -> Path:
+        """Write the density on its way from the start to equilibrium as a film of at most `n_frames` times,
+        .gif, or .mp4 where ffmpeg is installed; returns the path."""
+        from ...plotting.animation import is_animation, save_animation
+        from ...plotting.landscape_animation import moving_landscape
+
+        if not is_animation(path):
+            raise ValueError(f"a film is written as .gif or .mp4, got {os.fspath(path)!r}.")
+        return Path(save_animation(moving_landscape(self, n_frames), path, fps))
 
     def verdict(self) -> str:
         """The whole in one paragraph of plain words."""
@@ -369,6 +375,11 @@ class LandscapeReport(Tabular):
                 continue                                 # foreign text, or outside the box
             found.append((chr(ord("A") + n), at, well))
         return found
+
+    @cached_property
+    def seen_again(self) -> Again:
+        """Whether the wells are there again on a finer surface."""
+        return seen_again(self.landscape, self.wells, float(self.theta[0]))
 
     @cached_property
     def test_noise(self) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...core.tables import Tabular
+from ...core.calls import understood
+from ...core.sharing import in_order
+from ...core.views.tables import Tabular
 from ..files.checked_hdf5 import LandscapeFormatError
 from ..files.directions import read_directions
 from ..report.findings import comparison_answers
@@ -86,8 +89,10 @@ class LandscapeComparison(Tabular):
                           + ", ".join(self.names), *(f"- {a}" for a in self.answers())])
 
 
+@understood
 def compare_landscapes(reports: Sequence[LandscapeReport | Landscape | str | os.PathLike],
-                       theta: ArrayLike | None = None, same_plane: bool = False) -> LandscapeComparison:
+                       theta: ArrayLike | None = None, same_plane: bool = False,
+                       executor: Executor | None = None) -> LandscapeComparison:
     """Compare analysed landscapes: cell by cell where their planes are shown to be the same, else side by
     side.
 
@@ -103,6 +108,8 @@ def compare_landscapes(reports: Sequence[LandscapeReport | Landscape | str | os.
         Temperatures, default those of the first report.
     same_plane : bool
         Your word that landscapes with the same axes are on one plane, where the files cannot show it.
+    executor : concurrent.futures.Executor, optional
+        Files that are not analysed yet go to its workers.
 
     Returns
     -------
@@ -116,7 +123,11 @@ def compare_landscapes(reports: Sequence[LandscapeReport | Landscape | str | os.
     >>> bool((abs(both.overlap - 1) < 1e-12).all())
     True
     """
-    reports = tuple(r if isinstance(r, LandscapeReport) else analyse(r) for r in reports)
+    reports = list(reports)
+    to_do = [k for k, r in enumerate(reports) if not isinstance(r, LandscapeReport)]
+    for k, found in zip(to_do, in_order(executor, analyse, [(reports[k],) for k in to_do])):
+        reports[k] = found
+    reports = tuple(reports)
     if len(reports) < 2:
         raise ValueError(f"a comparison takes two landscapes or more, got {len(reports)}.")
     lands = [r.landscape for r in reports]

@@ -21,11 +21,14 @@ from .sampled_chain import HIGHEST, SampledDiffusion
 
 EQUILIBRIUM = 0.01                   # distance to Gibbs (half the L1 norm) at which the density has arrived
 BY_CHANCE = 1e-3                     # below this probability, paths and density do not agree
+STEEPEST = 6.0                       # theta by which the loss of a sample may differ from its coarse cell's
+CROSSED = 2.0                        # crossings of a cell before which paths and cells are not compared
 DENSITY_CELLS = 20_000               # more are evolved on every second sample, or every third, ...
 LONGEST = 1e12                       # cell-crossing times after which the density is no longer followed
 CEILING = 60.0                       # theta above the minimum: occupied with probability exp(-60)
 REACHED = 5.0                        # theta: how far above the lowest cell paths are as a rule
-STEP_OF_CURVATURE = 0.1              # time step times the curvature of nine tenths of that region
+MOST_OCCUPIED = 0.9                  # of the equilibrium below that height
+STEP_OF_CURVATURE = 0.1              # time step times the curvature there
 STEP_OF_CELL = 0.5                   # spread of one time step in cells
 ACCEPTED = 0.9                       # share of Metropolis steps below which the time step is cut to a third
 STEPS, WORK = 15_000, 6_000_000      # of one path, and of all paths together
@@ -89,6 +92,8 @@ class PathEnsemble:
         Share of the paths in each well and its standard error under the density's prediction.
     mean_loss, mean_loss_error : ndarray (n_times,)
         Mean of the loss at the nearest samples, and its standard error.
+    is_compared : ndarray of bool (n_times,)
+        The paths have crossed a cell or two by then; before, cells and points are not the same.
     expected : ndarray (n_times, n_wells)
         The occupation of the density at the same times.
     expected_loss : ndarray (n_times,)
@@ -111,18 +116,22 @@ class PathEnsemble:
     expected_loss: np.ndarray
     ends: np.ndarray
     traces: np.ndarray
+    is_compared: np.ndarray
     extra: dict = field(default_factory=dict)
 
     @property
     def chance(self) -> float:
         """Probability that chance alone makes paths and density differ as much, anywhere at any of the times:
         binomial counts and means of losses, the smallest of all times their number (Bonferroni)."""
-        counts = np.round(self.occupation * self.n_paths)
-        p = np.clip(self.expected, 0.0, 1.0)
+        if not self.is_compared.any():
+            return 1.0
+        late = self.is_compared
+        counts = np.round(self.occupation[late] * self.n_paths)
+        p = np.clip(self.expected[late], 0.0, 1.0)
         above = np.where(counts > 0, bdtrc(np.maximum(counts - 1, 0), self.n_paths, p), 1.0)
         tails = 2 * np.minimum(bdtr(counts, self.n_paths, p), above)
-        error = np.where(self.mean_loss_error > 0, self.mean_loss_error, np.inf)
-        means = 2 * ndtr(-np.abs(self.mean_loss - self.expected_loss) / error)
+        error = np.where(self.mean_loss_error > 0, self.mean_loss_error, np.inf)[late]
+        means = 2 * ndtr(-np.abs(self.mean_loss - self.expected_loss)[late] / error)
         every = np.r_[tails.ravel(), means]
         return float(min(1.0, every.min() * every.size))
 
@@ -186,7 +195,7 @@ def dynamics(land, wells, basins, thetas, start, seed, n_paths, reach, wanted=No
     most = DENSITY_CELLS if land.ndim < 3 else DENSITY_CELLS // 4
     factor = 1 if land.wraps else int(np.ceil((land.loss.size / most) ** (1 / land.ndim)))
     if factor > 1:
-        remarks.append(f"The density is that of every {factor}th sample along each axis.")
+        remarks.append(f"The density is that of every {_th(factor)} sample along each axis.")
     times, probability, mass, distance, said = _density(land, here, theta, mobility, start, start_height,
                                                         crossing, wanted, gibbs, factor)
     last = len(times)
@@ -232,13 +241,25 @@ def _density(land, here, theta, mobility, start, start_height, crossing, wanted,
         mass, distance = np.ones(len(p)), 0.5 * np.abs(p - target).reshape(len(p), -1).sum(axis=1)
     else:
         times, p, mass, distance, said = _evolved(chain, inside, at, crossing, wanted, target)
-    for axis in range(land.ndim) if factor > 1 else ():
-        # what a coarse cell holds is shared among the samples that are nearest to it
+    return times, p if factor == 1 else _spread(land, coarse, p, theta, factor), mass, distance, said
+
+
+def _th(n):
+    return {2: "second", 3: "third"}.get(n, f"{n}th")
+
+
+def _spread(land, coarse, p, theta, factor):
+    """Probabilities of coarse cells shared among the samples nearest to them, as in equilibrium within the
+    cell: in proportion to exp(-f/theta), within a factor exp(STEEPEST)."""
+    lift = coarse.loss
+    for axis in range(land.ndim):
         n = land.shape[axis]
         home = np.minimum((np.arange(n) + factor // 2) // factor, p.shape[axis + 1] - 1)
-        share = 1 / np.bincount(home)[home]
-        p = np.take(p, home, axis + 1) * share.reshape([-1 if k == axis + 1 else 1 for k in range(p.ndim)])
-    return times, p, mass, distance, said
+        p, lift = np.take(p, home, axis + 1), np.take(lift, home, axis)
+    with np.errstate(invalid="ignore", over="ignore"):
+        weight = np.exp(np.clip((lift - land.loss) / theta, -STEEPEST, STEEPEST))
+    p = p * np.where(np.isfinite(weight), weight, 0.0) * land.volumes
+    return p / p.reshape(len(p), -1).sum(axis=1).reshape([-1] + [1] * land.ndim)
 
 
 def _evolved(chain, here, start, crossing, wanted, gibbs):
@@ -303,6 +324,7 @@ class _Plan:
     every: int
     n_paths: int
     times: np.ndarray
+    compared: float
 
 
 class NearestSample:
@@ -348,27 +370,33 @@ def _path_plan(land, here, theta, mobility, start, n_paths, remarks):
         return None
     has_holes = not here.all()
     V.domain = NearestSample(land, here) if has_holes else None
-    dt = _time_step(V, land, here, theta, mobility, max(lowest + REACHED * theta, at_start))
+    dt = _time_step(V, land, here, theta, mobility, max(lowest + REACHED * theta, at_start), start)
     n_steps = max(64, min(STEPS_WITH_HOLES, WORK_WITH_HOLES // n_paths) if has_holes
                   else min(STEPS, WORK // n_paths))
     every = max(1, n_steps // 64)
     n_steps = every * (n_steps // every)
     marks = np.unique(np.round(np.geomspace(1, n_steps // every, 5)).astype(int)) * every
-    return _Plan(V, dt, n_steps, every, n_paths, marks * dt)
+    crossing = 1 / (2 * theta * float(np.max(np.diag(mobility) / np.asarray(land.spacing) ** 2)))
+    return _Plan(V, dt, n_steps, every, n_paths, marks * dt, CROSSED * crossing)
 
 
-def _time_step(V, land, here, theta, mobility, level):
-    """A step that follows the curvature below `level` and stays within a cell, cut until Metropolis accepts
-    it in equilibrium."""
+def _time_step(V, land, here, theta, mobility, level, start):
+    """A step that follows the curvature at the start and at nine tenths of what is occupied in equilibrium
+    below `level`, and stays within a cell, cut until Metropolis accepts it in equilibrium."""
     reached = np.nonzero(here & (land.loss <= level))
     points = np.stack([a[i] for a, i in zip(land.axes, reached[::-1])], axis=-1)
     root = np.linalg.cholesky(mobility)
-    curvatures = np.abs(np.linalg.eigvalsh(root.T @ V.hessian(points) @ root)).max(axis=-1)
-    spread = float(np.min(np.asarray(land.spacing) ** 2 / np.diag(mobility)))
-    dt = min(STEP_OF_CURVATURE / max(float(np.quantile(curvatures, 0.9)), 1e-300),
-             STEP_OF_CELL**2 * spread / (2 * theta))
+    curvature = lambda x: np.abs(np.linalg.eigvalsh(root.T @ V.hessian(x) @ root)).max(axis=-1)
     weights = np.exp(-(land.loss[reached] - land.loss[reached].min()) / theta)
-    starts = points[np.random.default_rng(0).choice(len(points), 200, p=weights / weights.sum())]
+    weights /= weights.sum()
+    bends = curvature(points)
+    order = np.argsort(bends)
+    usual = bends[order[np.searchsorted(np.cumsum(weights[order]), MOST_OCCUPIED)]]
+    usual = max(float(usual), float(curvature(np.atleast_2d(start))[0]))
+    spread = float(np.min(np.asarray(land.spacing) ** 2 / np.diag(mobility)))
+    dt = min(STEP_OF_CURVATURE / max(usual, 1e-300),
+             STEP_OF_CELL**2 * spread / (2 * theta))
+    starts = points[np.random.default_rng(0).choice(len(points), 200, p=weights)]
     for _ in range(6):
         pilot = simulate(V, theta, starts, dt, 60, scheme="mala", seed=0, walls=_walls(land),
                          mobility=mobility, precision="double", progress=False)
@@ -412,4 +440,4 @@ def _followed(plan, land, wells, basins, theta, mobility, start, seed, times, sh
     return PathEnsemble(plan.n_paths, plan.dt, plan.n_steps, "mala", float(run.acceptance), plan.times,
                         np.array(counted), np.sqrt(p * (1 - p) / plan.n_paths), losses.mean(axis=1),
                         losses.std(axis=1, ddof=1) / np.sqrt(plan.n_paths), expected, mean[at],
-                        run.paths[:, -1].copy(), traces.paths)
+                        run.paths[:, -1].copy(), traces.paths, plan.times >= plan.compared)

@@ -10,6 +10,7 @@ from scipy.sparse import diags
 from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh, splu
 
+from ...core.sharing import finished
 from ..surface import kernels
 from ..surface.cells import neighbour_table, offsets
 from ..surface.harmonic import eyring_kramers, harmonic_free_energy, quadratic_fit
@@ -65,7 +66,11 @@ class Rates:
         Of Eyring-Kramers: "ok", "rough: ...", "refused: ...", "" where the basins do not touch.
     log10_mfpt : ndarray (n, n)
         Mean first-passage time from core a to core b; inf where it is out of reach.
-    log10_mfpt_from_start : ndarray (n,)
+    log10_mfpt_from_start, log10_mfpt_from_start_error : ndarray (n,)
+        From the start to each core, and the decades by which it may be wrong.
+    log10_exit, log10_exit_error : ndarray (n,)
+        Rate at which a core is left for any other, the sum of its rates, and the decades by which it may be
+        wrong.
     first : ndarray (n,)
         Probability that the start reaches the core of a first.
     log10_modes : ndarray
@@ -90,6 +95,9 @@ class Rates:
     verdict: list
     log10_mfpt: np.ndarray
     log10_mfpt_from_start: np.ndarray
+    log10_mfpt_from_start_error: np.ndarray
+    log10_exit: np.ndarray
+    log10_exit_error: np.ndarray
     first: np.ndarray
     log10_modes: np.ndarray
     log10_modes_error: np.ndarray
@@ -104,13 +112,15 @@ class Rates:
     def to_dict(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name
                 in ("theta", "wells", "log10_rate", "log10_rate_error", "barrier", "log10_eyring", "verdict",
-                    "log10_mfpt", "log10_mfpt_from_start", "first", "log10_modes", "log10_modes_error",
-                    "modes_method", "status")} | {"sequence": {str(k): v for k, v in self.sequence.items()}}
+                    "log10_mfpt", "log10_mfpt_from_start", "log10_mfpt_from_start_error", "log10_exit",
+                    "log10_exit_error", "first", "log10_modes", "log10_modes_error", "modes_method",
+                    "status")} | {"sequence": {str(k): v for k, v in self.sequence.items()}}
 
 
-def kinetics(land, wells, basins, thetas, start, mobility, main=None):
-    """`Rates` at each temperature; an empty tuple where the axes are not evenly spaced or have fewer than
-    three samples.
+def kinetics(land, wells, basins, thetas, start, mobility, main=None, executor=None,
+             told=lambda *_: None):
+    """`Rates` at each temperature, each announced by `told(k, n, "temperature")`; an empty tuple where the
+    axes are not evenly spaced or have fewer than three samples.
 
     On large boxes (`MANY_IN_SPACE`), only at the first, the last and two between, and at the temperature
     `main`
@@ -124,11 +134,16 @@ def kinetics(land, wells, basins, thetas, start, mobility, main=None):
     ends = {0, n - 1} | ({main} if main is not None else set())
     chosen = (sorted(ends | {n // 3, 2 * n // 3}) if land.ndim == 3 and land.n_valid > MANY_IN_SPACE
               else range(n))
-    return tuple(_at(land, wells, basins, float(thetas[k]), start, mobility, fine,
-                     MODE_CELLS if k in ends else MODE_CELLS_REFINED) for k in chosen)
+    jobs = [(float(thetas[k]), MODE_CELLS if k in ends else MODE_CELLS_REFINED) for k in chosen]
+    found = {}
+    for k, rates in finished(executor, at_temperature, jobs, (land, wells, basins, start, mobility, fine)):
+        found[k] = rates
+        told(len(found), len(jobs), "temperature")
+    return tuple(found[k] for k in sorted(found))
 
 
-def _at(land, wells, basins, theta, start, mobility, fine, mode_cells):
+def at_temperature(land, wells, basins, start, mobility, fine, theta, mode_cells):
+    """`Rates` at one temperature, here or in a worker; `fine` keeps refined surfaces for the next one."""
     chosen = sorted((w for w in wells if w.persistence > WELL_FACTOR * theta),
                     key=lambda w: -w.persistence)[:MOST_WELLS]
     chosen = sorted(chosen, key=lambda w: w.number)
@@ -148,21 +163,24 @@ def _at(land, wells, basins, theta, start, mobility, fine, mode_cells):
     nothing = np.full((n, n), np.nan)
     if 1 not in found:
         return Rates(theta, numbers, nothing, nothing, {}, barrier, log10_eyring,
-                     verdict, nothing, nothing[:, 0], nothing[:, 0], np.empty(0), np.empty(0), (),
+                     verdict, nothing, *[nothing[:, 0]] * 5, np.empty(0), np.empty(0), (),
                      "too many cells for an elimination; coarsen the surface (every=2)")
-    if len(found) == 1 and min(land.shape) > LEAST_COARSE and not land.wraps:
-        solved = _solved(land, chosen, home, theta, start, mobility, COARSE, fine, WORK, np.inf)
-        if solved is not None:
-            found[COARSE] = solved
+    thin = lambda: (_solved(land, chosen, home, theta, start, mobility, COARSE, fine, WORK, np.inf)
+                    if min(land.shape) > LEAST_COARSE and not land.wraps else None)
+    if len(found) == 1 and (solved := thin()) is not None:
+        found[COARSE] = solved
     nets = {level: _of_wells(net, place, n) for level, (_, _, net, place) in found.items()}
     sequence = {level: net.log_rate / LOG10 for level, net in nets.items()}
     network, whole, place = nets[1], *found[1][2:]
     first = np.eye(n)[place] if place < n else whole.without(place)[1]
-    from_start = np.array([whole.log_mfpt(b)[place] for b in range(n)])
+    from_start = {level: np.array([net.log_mfpt(b)[at] for b in range(n)]) / LOG10
+                  for level, (_, _, net, at) in found.items()}
+    exits = {level: net.log_exit / LOG10 for level, net in nets.items()}
     times = np.stack([network.log_mfpt(b) for b in range(n)], axis=1) / LOG10
-    modes = _modes(found, nets, mode_cells)
+    modes = _modes(found, nets, mode_cells, thin)
     return Rates(theta, numbers, sequence[1], _refinement_error(sequence), sequence, barrier, log10_eyring,
-                 verdict, times, from_start / LOG10, first, *modes, "ok", network)
+                 verdict, times, from_start[1], _refinement_error(from_start), exits[1],
+                 _refinement_error(exits), first, *modes, "ok", network)
 
 
 def merged(wells, basins, numbers):
@@ -303,8 +321,11 @@ def _refinement_error(sequence):
                        SAFETY * np.abs(sequence[SMOOTH] - sequence[1])) if SMOOTH in sequence else error
 
 
-def _modes(found, nets, mode_cells):
-    """(log10 of the slowest eigenvalues, their errors in decades, where each comes from)."""
+def _modes(found, nets, mode_cells, thin):
+    """(log10 of the slowest eigenvalues, their errors in decades, where each comes from).
+
+    Where the finer grids have too many cells for their eigenvalues, every second sample (`thin`) tells the
+    error."""
     series = {}
     for level, (cells, groups, whole, place) in found.items():
         network = nets[level]
@@ -328,6 +349,11 @@ def _modes(found, nets, mode_cells):
                  and (is_chain[j] == from_chain[j] or is_same)}
         if len(alike) > 1 and 1 in alike:
             errors[j] = _refinement_error({level: np.array(v) for level, v in alike.items()})
+    if from_chain.any() and not np.isfinite(errors[from_chain]).any() and (coarser := thin()) is not None:
+        cells, groups, _, place = coarser
+        chain = _chain_modes(cells, groups, MODE_CELLS_REFINED, place, slow)
+        n = 0 if chain is None else min(chain.size, values.size)
+        errors[:n] = np.where(from_chain[:n], np.abs(values[:n] - chain[:n]), np.nan) if n else errors[:n]
     kept = np.isfinite(values)
     return values[kept], errors[kept], tuple("chain" if c else "network" for c in from_chain[kept])
 

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from ...core import checks
 from ...core.results import Estimate
-from ...core.tables import Tabular
+from ...core.views.tables import Tabular
 from ..export.planes import Plane, inner
 
 __all__ = ["SGDTemperature", "sgd_temperature", "equipartition_temperature"]

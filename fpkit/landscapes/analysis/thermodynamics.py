@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...core.plain_json import plain
-from ...core.tables import Tabular
+from ...core.views.tables import Tabular
 from ..surface.cells import on_edge
 from ..surface.harmonic import harmonic_free_energy, quadratic_fit
 from ..surface.resampling import nearest, refined

@@ -1,14 +1,15 @@
 """Evaluating a loss at many points: here, in processes of this machine, or wherever an executor leads."""
 from __future__ import annotations
 
+import itertools
 import pickle
 import re
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 
 from ...core import checks
+from ...core.sharing import finished
 
 RESERVED = {"xcoordinates", "ycoordinates", "zcoordinates", "fpkit", "dir_file"}
 
@@ -62,41 +63,33 @@ def evaluate(loss, vector, on_error):
     return values_of(answer)
 
 
-def evaluated(loss, tasks, workers=1, executor=None, on_error="raise"):
-    """(index, values) of tasks (index, vector), in the order in which they are done."""
-    if executor is None and workers == 1:
+def evaluated(loss, tasks, workers=1, executor=None, on_error="raise", at_once=1):
+    """(index, values) of tasks (index, vector), in the order in which they are done; `at_once` of them
+    together by `loss.many`."""
+    if at_once > 1:
+        tasks = iter(tasks)
+        while group := list(itertools.islice(tasks, at_once)):
+            try:
+                answers = [values_of(a) for a in loss.many([vector for _, vector in group])]
+            except Exception:
+                if on_error == "raise":
+                    raise
+                answers = [evaluate(loss, vector, on_error) for _, vector in group]
+            yield from zip((index for index, _ in group), answers)
+    elif executor is None and workers == 1:
         for index, vector in tasks:
             yield index, evaluate(loss, vector, on_error)
     elif executor is not None:
-        n = workers if workers > 1 else getattr(executor, "_max_workers", None) or 8
-        yield from _windowed(lambda vector: executor.submit(evaluate, loss, vector, on_error), tasks, 2 * n)
+        for _, found in finished(executor, _evaluate_task, tasks, (loss, on_error)):
+            yield found
     else:
         with _processes(loss, workers) as pool:
-            yield from _windowed(lambda vector: pool.submit(_evaluate_here, vector, on_error), tasks,
-                                 2 * workers)
+            for _, found in finished(pool, _evaluate_here, tasks, (on_error,)):
+                yield found
 
 
-def _windowed(submit, tasks, n_open):
-    """Keep `n_open` tasks under way and yield results as they arrive; what is open is given up when the
-    reader leaves."""
-    open_tasks, tasks = {}, iter(tasks)
-    try:
-        while True:
-            while len(open_tasks) < n_open and (task := next(tasks, None)) is not None:
-                open_tasks[submit(task[1])] = task[0]
-            if not open_tasks:
-                return
-            done, _ = wait(open_tasks, return_when=FIRST_COMPLETED)
-            for future in sorted(done, key=open_tasks.get):
-                yield open_tasks.pop(future), future.result()
-    except BrokenProcessPool:
-        raise ValueError("a worker process died before it answered. In a script, the call belongs below "
-                         "`if __name__ == \"__main__\":`; otherwise memory may have run out: take fewer "
-                         "workers.") from None
-    finally:
-        for future in open_tasks:
-            if isinstance(future, Future):
-                future.cancel()
+def _evaluate_task(loss, on_error, index, vector):
+    return index, evaluate(loss, vector, on_error)
 
 
 # ---- processes of this machine ----
@@ -136,5 +129,5 @@ def _end_with_parent():
         os._exit(1)
 
 
-def _evaluate_here(vector, on_error):
-    return evaluate(_LOSS, vector, on_error)
+def _evaluate_here(on_error, index, vector):
+    return index, evaluate(_LOSS, vector, on_error)

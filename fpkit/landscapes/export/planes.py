@@ -1,6 +1,7 @@
 """Planes through the parameter space of a network: where a landscape is exported."""
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...core import checks
+from ..adapters import sklearn_parameters
 from ..files.directions import read_directions
 from ..files.tensors import (
     NORMALISATIONS,
@@ -111,8 +113,8 @@ class Plane:
 
         Parameters
         ----------
-        origin : ndarray or list or dict of tensors
-            Tensors bring their own layout; a vector needs `layout` for a normalisation by filters.
+        origin : ndarray, list or dict of tensors, torch.nn.Module, or estimator of scikit-learn
+            Tensors and models bring their own layout; a vector needs `layout` for a normalisation by filters.
         layout : Layout, optional
             From `fpkit.landscapes.files.tensors.flatten` or an adapter.
         ndim : {1, 2, 3}
@@ -120,7 +122,7 @@ class Plane:
             See `fpkit.landscapes.files.tensors.normalise`. Default: "filter" when the tensors are known, else
             "layer" with the whole vector as one layer.
         one_dimensional : {"zero", "copy", "random"}
-            What biases and other 1-D tensors become.
+            What biases and other 1-D tensors become; "random" where there are no others.
         seed : int
         orthonormal : bool
             The default spans the same plane by orthonormal directions; ``plane.coordinates([a, b])`` leads
@@ -138,6 +140,8 @@ class Plane:
         checks.choice("one_dimensional", one_dimensional, ("zero", "copy", "random"))
         if layout.n_params != origin.size:
             raise ValueError(f"the layout holds {layout.n_params} parameters and the origin {origin.size}.")
+        if one_dimensional == "zero" and all(len(layout.shapes[k]) == 1 for k, _ in layout.slices()):
+            one_dimensional = "random"
         rng = np.random.default_rng(checks.whole("seed", seed))
         vectors = [normalise(rng.standard_normal(origin.size), origin, layout, normalisation, one_dimensional)
                    for _ in range(checks.whole("ndim", ndim, 1))]
@@ -367,6 +371,8 @@ def parameter_vector(name, values, size=None):
     layout = None
     if hasattr(values, "named_parameters"):
         values = dict(values.named_parameters())             # a torch.nn.Module
+    elif hasattr(values, "coefs_") or hasattr(values, "coef_") and hasattr(values, "predict"):
+        values, layout, _ = sklearn_parameters(copy.deepcopy(values))    # it may reshape what it is given
     if is_list_of_tensors(values):
         values, layout = flatten(values)
     try:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...core import checks
+from ...core.calls import understood
 from ..files.topsearch import Network
 from ..surface.cells import classify
 from ..surface.landscape import Landscape
@@ -24,6 +25,7 @@ from .topsearch import is_network, read_network
 __all__ = ["read_landscape", "describe", "Landscape", "LandscapeFormatError"]
 
 
+@understood
 def read_landscape(path: Any, key: str | None = None, layout: str | None = None, allow_partial: bool = False,
                    *, x: ArrayLike | None = None, y: ArrayLike | None = None, z: ArrayLike | None = None,
                    periodic: bool | str = False, x_key: str | None = None, y_key: str | None = None,
@@ -46,7 +48,7 @@ def read_landscape(path: Any, key: str | None = None, layout: str | None = None,
     .json                x, y, loss as lists
     CSV, blanks          a grid, or rows x, y, loss in any order, with or without a heading
     PLUMED, GROMACS      fes.dat, .xpm: free energies, in the units of the file
-    DataFrame, DataArray pandas' rows or xarray's grid, instead of a path
+    DataFrame/DataArray  pandas' rows or xarray's grid, instead of a path
     topsearch's texts    min.data, min.coords, ts.data, ts.coords: a folder, or its min.data; a `Network`
     ===================  ===================================================================================
 

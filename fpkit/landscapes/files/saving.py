@@ -1,4 +1,4 @@
-"""Writing a landscape that was read: fpkit's schema, Landscaper's archive, VTK, topsearch's texts."""
+"""Writing a landscape that was read: fpkit's schema, Landscaper's archive, VTK, netCDF, topsearch's texts."""
 from __future__ import annotations
 
 import os
@@ -20,11 +20,12 @@ def save(land, path):
     """See `Landscape.save`."""
     path = os.fspath(path)
     ending = os.path.splitext(path)[1].lower()
-    writer = {".h5": _hdf5, ".hdf5": _hdf5, ".npz": _npz, ".vtk": _vtk, ".vti": _vti, ".csv": _csv,
+    writer = {".h5": _hdf5, ".hdf5": _hdf5, ".npz": _npz, ".vtk": _vtk, ".vti": _vti, ".vts": _vts,
+              ".csv": _csv, ".nc": _netcdf,
               "": lambda land, path: network_of(land).write(path)}.get(ending)
     if writer is None:
-        raise ValueError("a landscape is written as .h5, .npz, .csv, .vtk, .vti, or without ending as a "
-                         f"folder of topsearch's texts; got {ending!r}.")
+        raise ValueError("a landscape is written as .h5, .npz, .csv, .vtk, .vti, .vts, .nc, or without "
+                         f"ending as a folder of topsearch's texts; got {ending!r}.")
     writer(land, path)
     return path
 
@@ -99,17 +100,46 @@ def _vti(land, path):
     if not land.is_uniform:
         raise ValueError("image data (.vti) needs even spacing; write a rectilinear grid (.vtk).")
     three = lambda values, fill: " ".join(f"{v:.17g}" for v in [*values, *[fill] * (3 - land.ndim)])
+    _vtk_xml(land, path, "ImageData", f'Origin="{three((a[0] for a in land.axes), 0.0)}" '
+             f'Spacing="{three(land.spacing, 1.0)}"')
+
+
+def _vts(land, path):
+    """VTK's XML structured grid for ParaView: any spacing, points (x, y, 0)."""
+    mesh = np.meshgrid(*land.axes[::-1], indexing="ij")[::-1]
+    points = np.stack([*mesh, *[np.zeros(land.shape)] * (3 - land.ndim)], axis=-1)
+    _vtk_xml(land, path, "StructuredGrid", "", ["<Points>", *_data_array("points", points, 3), "</Points>"])
+
+
+def _vtk_xml(land, path, kind, geometry, points=()):
     extent = " ".join(f"0 {n - 1}" for n in [*land.shape[::-1], *[1] * (3 - land.ndim)])
-    lines = ['<?xml version="1.0"?>', '<VTKFile type="ImageData" version="0.1" byte_order="LittleEndian">',
-             f'<ImageData WholeExtent="{extent}" '
-             f'Origin="{three((a[0] for a in land.axes), 0.0)}" Spacing="{three(land.spacing, 1.0)}">',
+    lines = ['<?xml version="1.0"?>', f'<VTKFile type="{kind}" version="0.1" byte_order="LittleEndian">',
+             f'<{kind} WholeExtent="{extent}" {geometry}>',
              f'<Piece Extent="{extent}"><PointData Scalars="{land.key}">']
     for name, a in land.surfaces.items():
-        lines += [f'<DataArray type="Float64" Name="{name}" format="ascii">',
-                  " ".join(f"{v:.17g}" for v in np.ravel(a).tolist()), "</DataArray>"]
-    lines.append("</PointData></Piece></ImageData></VTKFile>")
+        lines += _data_array(name, a)
+    lines += ["</PointData>", *points, f"</Piece></{kind}></VTKFile>"]
     with replacing(path) as temporary, open(temporary, "w", encoding="ascii") as stream:
         stream.writelines(line + "\n" for line in lines)
+
+
+def _data_array(name, a, components=1):
+    return [f'<DataArray type="Float64" Name="{name}" NumberOfComponents="{components}" format="ascii">',
+            " ".join(f"{v:.17g}" for v in np.ravel(a).tolist()), "</DataArray>"]
+
+
+def _netcdf(land, path):
+    """netCDF through xarray: the surfaces over named coordinates, the metric as an attribute."""
+    try:
+        dataset = land.to_xarray()[[n for n, a in land.surfaces.items() if a.shape == land.shape]]
+    except ImportError:
+        raise ValueError("netCDF is written through xarray, which is not installed: pip install xarray "
+                         "netCDF4.") from None
+    dataset.attrs = {"title": land.name, "source": "fpkit"}
+    if land.gram is not None:
+        dataset.attrs["gram"] = land.gram.ravel()            # row by row
+    with replacing(path) as temporary:
+        dataset.to_netcdf(temporary)
 
 
 def _csv(land, path):

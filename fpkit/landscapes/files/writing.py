@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ... import __version__
-from ...core import checks
-from ...core.files import replacing
+from ...core import checks, hdf5
 from ..surface.cells import NOT_FINITE, OK, PENDING
 
 FORMAT, FORMAT_VERSION = "fpkit-landscape", "1.0"
@@ -105,27 +104,24 @@ def write_landscape(path: str | os.PathLike, x: ArrayLike,
     if created_utc is not None:
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         described["created_utc"] = now if created_utc == "now" else str(created_utc)
-    with replacing(path) as temporary:
-        import h5py
-
-        with h5py.File(temporary, "w", libver=("earliest", "v110")) as file:
-            for name, a in axes.items():
-                file[f"{name}coordinates"] = a
-            for name, values in arrays.items():
+    with hdf5.written(path, libver=("earliest", "v110")) as file:
+        for name, a in axes.items():
+            file[f"{name}coordinates"] = a
+        for name, values in arrays.items():
+            _write_surface(file, name, values)
+        for name, values in sorted((others or {}).items()):
+            if name not in file:
+                file[name] = values
+        for name, values in sorted(extra.items()):
+            name = f"fpkit/{name}"
+            if np.shape(values) == shape and name != "fpkit/status":
                 _write_surface(file, name, values)
-            for name, values in sorted((others or {}).items()):
-                if name not in file:
-                    file[name] = values
-            for name, values in sorted(extra.items()):
-                name = f"fpkit/{name}"
-                if np.shape(values) == shape and name != "fpkit/status":
-                    _write_surface(file, name, values)
-                else:
-                    file[name] = values
-            if trajectory is not None:                # goldstein's names for the same points
-                for name in axes:
-                    file[f"proj_{name}coord"] = extra[f"trajectory/{name}"]
-            file.attrs.update(described)
+            else:
+                file[name] = values
+        if trajectory is not None:                # goldstein's names for the same points
+            for name in axes:
+                file[f"proj_{name}coord"] = extra[f"trajectory/{name}"]
+        file.attrs.update(described)
     return path
 
 

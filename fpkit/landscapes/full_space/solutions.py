@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from ...core import checks
 from ...core.plain_json import plain
 from ...core.results import Estimate, with_error
+from ...core.views.tables import Tabular
 from ...langevin.runs.driving import bar, interruption
 from .annealing import Failed, Stopped
 from .book import Book, Part, fingerprint
@@ -52,7 +53,7 @@ class Crossover:
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class SolutionComparison:
+class SolutionComparison(Tabular):
     """Free energies of several solutions at several temperatures.
 
     Attributes
@@ -77,6 +78,12 @@ class SolutionComparison:
     plane: tuple[dict[str, float], ...] | None
     crossovers: tuple[Crossover, ...]
     status: str = "ok"
+
+    def _columns(self):
+        cells = [(t, name, F) for t, row in zip(self.theta, self.wells) for name, F in zip(self.names, row)]
+        return {"theta": [float(t) for t, _, _ in cells], "solution": [name for _, name, _ in cells],
+                "free_energy": [F.value for *_, F in cells], "error": [F.error for *_, F in cells],
+                "status": [F.status for *_, F in cells]}
 
     def difference(self, a: str, b: str, theta: float) -> Estimate:
         """F_a - F_b at one of the temperatures, in units of the loss; refused when either side is. `status`

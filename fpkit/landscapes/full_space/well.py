@@ -172,8 +172,9 @@ def local_learning_coefficient(loss_and_gradient: Any, x0: ArrayLike, theta: flo
 
     Parameters
     ----------
-    loss_and_gradient, x0, theta, tether, inside, hessian, n_walkers, n_islands, n_moves, seed, checkpoint,
-    checkpoint_every, progress
+    loss_and_gradient, x0, theta, tether, inside, hessian
+        See `well_free_energy`.
+    n_walkers, n_islands, n_moves, seed, checkpoint, checkpoint_every, progress
         See `well_free_energy`.
 
     Returns

@@ -9,9 +9,13 @@ from typing import Any
 import numpy as np
 
 FIRM, ROUGH, OPEN = "firm", "rough", "open"
+ROUNDING = 1e-13                     # of a coordinate
+ALIKE = 0.97                         # of the largest share, rate: wells and ways that do not differ
 THIN = 0.25  # share of a well in one cell from which on it is not resolved
 ROUGH_RATE, DOUBTFUL_RATE = 0.1, 0.3             # decades of resolution error
 MOST_PAIRS = 3
+CHANGED = 0.1                        # of a depth, on a finer surface, from which on it is rough
+NEARLY = 1.05                        # a factor that a sentence calls the same
 NEVER_SAID = 30.0                                # decades of a time that a sentence calls never
 NEVER = 300.0                                    # decades of a time from which on a well counts as walled off
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -81,7 +85,18 @@ def percent(p):
 
 
 def place(point):
-    return "(" + ", ".join(f"{v:.4g}" for v in point) + ")"
+    return "(" + ", ".join(f"{v if abs(v) > ROUNDING else 0.0:.4g}" for v in point) + ")"
+
+
+def listed(names):
+    """'1', '1 and 2', '1, 2 and 3'."""
+    names = [str(n) for n in names]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def is_same(one, other):
+    """Two temperatures are one; they may be of any size."""
+    return bool(np.isclose(one, other, rtol=1e-6, atol=0.0))
 
 
 def power(log10):
@@ -153,9 +168,21 @@ def cells_mark(report, thetas, wells):
             return ROUGH, (f"at theta = {number(report.theta[i])} one cell holds more than a quarter of "
                            f"{_named([report.wells[k] for k in thin])}")
         if thermo.edge_mass[i] > 0.01:
-            return ROUGH, (f"the border of the box holds {percent(thermo.edge_mass[i])} at theta = "
-                           f"{number(report.theta[i])}")
+            return border_mark(report, i)
     return FIRM, "sums over the samples; no cell holds a quarter of a well, nothing lies on the border"
+
+
+def border_mark(report, i):
+    """Whether the box cuts off what belongs to the wells, at the i-th temperature."""
+    held = report.thermodynamics.edge_mass[i]
+    return (FIRM, "nothing lies on the border") if held <= 0.01 else (
+        ROUGH, f"the border of the box holds {percent(held)} at theta = {number(report.theta[i])}")
+
+
+def fullest(report, i):
+    """Places of the wells that hold the most at the i-th temperature: several where they hold alike."""
+    share = report.thermodynamics.occupation[i]
+    return [int(k) for k in np.flatnonzero(share >= ALIKE * share.max())]
 
 
 def agreement_mark(report):
@@ -210,21 +237,34 @@ def _noise(report):
 
 def _wells(report):
     wells, thermo, thetas, first = report.wells, report.thermodynamics, report.theta, report.wells[0]
+    seen = report.seen_again
     doubts = [w for w in wells if {"touches_edge", "touches_invalid", "within_noise"} & set(w.flags)]
     mark = (FIRM, "every minimum has samples on all "
             "sides") if not doubts else (ROUGH, f"{_named(doubts)} {'lies' if len(doubts) == 1 else 'lie'} "
                                          "at the end of the data or within the noise of the loss")
+    if seen.count != len(wells):
+        mark = worst(mark, (OPEN, f"{seen.how} has {seen.count} of them: the samples are too coarse to "
+                            "count them"))
+    elif not seen.change < CHANGED:
+        mark = worst(mark, (ROUGH, "too few samples to lay a surface through" if np.isinf(seen.change)
+                            else "between the samples a depth may be another by "
+                            + (f"{100 * seen.change:.2g} %" if seen.change < 1 else "more than itself")))
     if report.landscape.noise.sigma:
         mark = worst(mark, (ROUGH, "losses and depths carry the noise of the loss"))
     if len(wells) == 1:
         text = ("At every temperature considered there is one well: its lowest sample lies at "
-                f"{place(first.x)} with a loss of {loss_of(report, first.minimum)}.")
+                f"{place(first.x)} with a loss of {loss_of(report, first.minimum)}{_floor(first)}.")
     else:
         last = int(thermo.is_well[-1].sum())
         text = f"There are {len(wells)} wells at theta = {number(thetas[0])} (depth above 3 theta)"
-        text += f" and {last} at theta = {number(thetas[-1])}" if thetas.size > 1 else ""
-        text += (f". The lowest, well 1, lies at {place(first.x)} with a loss of "
-                 f"{loss_of(report, first.minimum)}")
+        if thetas.size > 1:
+            near = min(max(1e-6, seen.change), CHANGED)
+            limit = [w for w in wells if abs(w.persistence / (3 * thetas[-1]) - 1) < near]
+            text += f" and {last} at theta = {number(thetas[-1])}"
+            if limit:
+                text += f", where {_named(limit)} {'is' if len(limit) == 1 else 'are'} at that limit"
+        text += (f". The lowest sample, of well 1, lies at {place(first.x)} with a loss of "
+                 f"{loss_of(report, first.minimum)}{_floor(first)}")
         deep = [w for w in wells[1:] if np.isfinite(w.persistence)]
         if deep:
             w = max(deep, key=lambda w: w.persistence)
@@ -232,6 +272,10 @@ def _wells(report):
                      f"{number(w.persistence)} above its loss of {loss_of(report, w.minimum)}")
         text += "."
     return Finding("wells", text, *mark)
+
+
+def _floor(well):
+    return ", as low as those around it: the floor is flat" if "flat_floor" in well.flags else ""
 
 
 def _named(wells):
@@ -244,20 +288,23 @@ def _equilibrium(report):
     wells, thermo, thetas = report.wells, report.thermodynamics, report.theta
     if len(wells) == 1:
         return []
-    low, high = (int(np.argmax(thermo.occupation[i])) for i in (0, -1))
+    low, high = fullest(report, 0), fullest(report, -1)
+    held = lambda places, i: (f"{percent(thermo.occupation[i, places[0]])}"
+                              f"{' each' if len(places) > 1 else ''} at theta = {number(thetas[i])}")
+    wells_of = lambda places: (f"well{'s' if len(places) > 1 else ''} "
+                               f"{listed([k + 1 for k in places[:6]])}{' alike' if len(places) > 1 else ''}")
     named = sorted(range(len(wells)), key=lambda k: -thermo.occupation[-1, k])[:3]
     share = ", ".join(f"well {k + 1} {percent(thermo.occupation[-1, k])}" for k in named)
     if thetas.size == 1:
         text = f"In equilibrium at theta = {number(thetas[0])}: {share}."
     elif low == high:
-        text = (f"In equilibrium well {low + 1} holds the most probability at the coldest "
-                f"and at the warmest temperature considered: {percent(thermo.occupation[0, low])} at theta = "
-                f"{number(thetas[0])}; at theta = {number(thetas[-1])} the largest shares are {share}.")
+        text = (f"In equilibrium {wells_of(low)} hold{'s' if len(low) == 1 else ''} the most probability at "
+                f"the coldest and at the warmest temperature considered: {held(low, 0)}; at theta = "
+                f"{number(thetas[-1])} the largest shares are {share}.")
     else:
-        text = (f"In equilibrium most probability lies in well {low + 1} when "
-                f"cold ({percent(thermo.occupation[0, low])} at theta = {number(thetas[0])}) and in well "
-                f"{high + 1} when warm (at theta = {number(thetas[-1])}: {share}).")
-    mark = worst(cells_mark(report, (0, thetas.size - 1), {low, *named}), noise_mark(report, thetas[0]),
+        text = (f"In equilibrium most probability lies in {wells_of(low)} when cold ({held(low, 0)}) and in "
+                f"{wells_of(high)} when warm (at theta = {number(thetas[-1])}: {share}).")
+    mark = worst(cells_mark(report, (0, thetas.size - 1), {*low, *named}), noise_mark(report, thetas[0]),
                  noise_mark(report, thetas[-1]))
     if report.dynamics is not None and report.dynamics.paths is not None and report.dynamics.paths.is_off:
         mark = worst(mark, (ROUGH, "paths and density differ by more than chance, so the cells are coarse"))
@@ -278,8 +325,8 @@ def _crossings(report):
     for c in [c for c in report.crossovers if c.occupation > 1e-3][:3]:
         mark = ((FIRM, "the samples resolve both wells there, and "
                  "the difference of their free energies changes sign by more than its error") if c.is_resolved
-                else (ROUGH, "one cell holds a quarter of a well there, or the temperature is known to no "
-                      "better than a tenth"))
+                else (ROUGH, "the temperature is known to no better than a tenth") if c.error >= 0.1 * c.theta
+                else (ROUGH, "one cell holds a quarter of a well there"))
         found.append(Finding("crossover", f"Wells {c.deeper} and {c.wider} are equally occupied at theta "
                              f"= {with_error(c.theta, c.error)}: below it the deeper well {c.deeper} holds "
                              f"more, above it the wider well {c.wider}.",
@@ -306,7 +353,7 @@ def _rates(report):
     wanted = [t for t in (sgd, None if motion is None else motion.theta, report.theta[0]) if t is not None]
     chosen = []
     for t in wanted:
-        chosen += [r for r in several if np.isclose(r.theta, t, rtol=1e-6) and r not in chosen]
+        chosen += [r for r in several if is_same(r.theta, t) and r not in chosen]
     found = []
     for r in chosen[:2]:
         leaving, errors = [], []
@@ -316,13 +363,11 @@ def _rates(report):
             rates = r.log10_rate[a]
             if not np.isfinite(rates).any():
                 continue
-            b = int(np.argmax(rates))
-            leaving.append(f"well {w} {_after(report, -float(r.network.log_exit[a]) / np.log(10))}, mostly "
-                           f"to well {r.wells[b]}")
-            errors.append(float(np.max(r.log10_rate_error[a][np.isfinite(rates)])))
+            leaving.append(f"well {w} {_after(report, -float(r.log10_exit[a]))}{_goal(r, a)}")
+            errors.append(float(r.log10_exit_error[a]))
         if not leaving:
             continue
-        is_sgd = sgd is not None and np.isclose(r.theta, sgd, rtol=1e-6)
+        is_sgd = sgd is not None and is_same(r.theta, sgd)
         text = (f"At theta = {number(r.theta)}{' (that of the SGD noise)' if is_sgd else ''} noise leaves "
                 f"{'; '.join(leaving)} (means).")
         text += unit_of_time(report) if not found else ""
@@ -337,11 +382,25 @@ def _rates(report):
                      "from wells behind walls that this noise does not cross.")
         text += _eyring_sentence(r)
         mark = worst(rate_trust(max(errors) if np.isfinite(errors).all() else np.nan),
-                     noise_mark(report, r.theta))
-        if motion is not None and np.isclose(r.theta, motion.theta):
+                     noise_mark(report, r.theta), border_mark(report, _index(report, r.theta)))
+        if motion is not None and is_same(r.theta, motion.theta):
             mark = worst(mark, agreement_mark(report))
         found.append(Finding("rates", text, *mark))
     return found
+
+
+def _index(report, theta):
+    return int(np.argmin(np.abs(report.theta - theta)))
+
+
+def _goal(r, a):
+    """Where a well is left to, when there is a choice: the ways that take most, alike ones together."""
+    rates = r.log10_rate[a]
+    ways = np.flatnonzero(rates >= rates.max() + np.log10(ALIKE))
+    if len(r.wells) < 3 or -float(r.log10_exit[a]) > NEVER_SAID:
+        return ""
+    named = listed([r.wells[b] for b in ways[:4]])
+    return (f", mostly to well {named}" if len(ways) == 1 else f", to wells {named} alike")
 
 
 def _eyring_sentence(r):
@@ -349,6 +408,9 @@ def _eyring_sentence(r):
     usable = compared[np.isfinite(compared)]
     if usable.size:
         k = usable[int(np.argmax(np.abs(usable)))]
+        if abs(k) < np.log10(NEARLY):
+            return (" The Eyring-Kramers formula, where it can be used, gives the same within "
+                    f"{percent(NEARLY - 1)}.")
         return (f" The Eyring-Kramers formula, where it can be used, gives rates up to {power(abs(k))} times "
                 f"too {'large' if k > 0 else 'small'}.")
     return (" The Eyring-Kramers formula does not apply to these wells."
@@ -379,16 +441,16 @@ def _start(report):
                  f"{lasting(report, np.log10(motion.times[-1]))}")
     text += "."
     rates = report.rates_at(motion.theta)
-    k = int(np.argmin(np.abs(report.theta - motion.theta)))
+    k = _index(report, motion.theta)
     mark = worst(agreement_mark(report), noise_mark(report, motion.theta),
                  cells_mark(report, (k,), range(len(report.wells))))
     if rates is not None and len(rates.wells) > 1 and np.isfinite(rates.log10_mfpt_from_start).any():
-        goals = [f"of well {w} {lasting(report, t)}" for w, t in zip(rates.wells, rates.log10_mfpt_from_start)
-                 if -np.inf < t < NEVER_SAID and w != home]
+        goals = [(f"of well {w} {lasting(report, t)}", error) for w, t, error
+                 in zip(rates.wells, rates.log10_mfpt_from_start, rates.log10_mfpt_from_start_error)
+                 if -np.inf < t < NEVER_SAID and w != home][:4]
         if goals:
-            text += f" The mean time from there to the bottom {', '.join(goals[:4])}."
-            error = rates.log10_rate_error[np.isfinite(rates.log10_rate)]
-            mark = worst(mark, rate_trust(float(np.max(error)) if error.size else np.nan))
+            text += f" The mean time from there to the bottom {', '.join(said for said, _ in goals)}."
+            mark = worst(mark, rate_trust(max(error for _, error in goals)))
     found.append(Finding("start", text, *mark))
     if motion.paths is not None:
         found.append(_paths(report, motion.paths, worst(mark, noise_mark(report, motion.theta))))
@@ -409,10 +471,13 @@ def _paths(report, paths, mark):
     text += (f"their mean loss is {with_error(paths.mean_loss[-1], error)}, the density's "
              f"{like(paths.expected_loss[-1], error)}.")
     if paths.is_off:
-        text += (f" The difference is more than chance (probability {percent(paths.chance)}): between the "
-                 "samples the surface is another one for the paths than for the cells, so the samples are "
-                 "too coarse for this temperature.")
+        text += (f" The difference is more than chance (probability {percent(paths.chance)}): "
+                 + ("the density is that of a coarser surface." if report.dynamics.is_coarse else
+                    "between the samples the surface is another one for the paths than for the cells, so the "
+                    "samples are too coarse for this temperature."))
         mark = worst(mark, (ROUGH, "two independent programs that differ"))
+    elif not paths.is_compared.any():
+        mark = worst(mark, (ROUGH, "they end before they have crossed two cells"))
     elif mark[0] == FIRM:
         mark = FIRM, "paths on a spline against a density on the cells: two independent programs agree"
     return Finding("paths", text, *mark)
@@ -433,9 +498,11 @@ def _horizon(report):
     text = (f"After {number(clock.n_steps, 4)} steps at theta = {number(r.theta)} the run is in "
             + ", ".join(f"well {r.wells[k]} with probability {percent(p[k])}" for k in named if p[k] > 1e-6)
             + ".")
-    error = r.log10_rate_error[np.isfinite(r.log10_rate)]
-    mark = worst(rate_trust(float(np.max(error)) if error.size else np.nan), noise_mark(report, r.theta),
-                 agreement_mark(report))
+    mark = worst(rate_trust(float(np.max(r.log10_exit_error[named]))), noise_mark(report, r.theta),
+                 border_mark(report, _index(report, r.theta)), agreement_mark(report))
+    both = report.agreement
+    if both is None or not is_same(r.theta, motion.theta) or not clock.n_steps * clock.step >= both.from_time:
+        mark = worst(mark, (ROUGH, "the run is too short to have settled within the wells"))
     return [Finding("horizon", text, *mark)]
 
 

@@ -3,7 +3,11 @@
 report.json, stable keys (numbers that are not finite are null, nothing else is left out; log10_rate null
 means that there is no such transition, a mean first-passage time null that the place is out of reach):
 
-- fpkit, format ("fpkit-landscape-report"), format_version; verdict: the whole in one paragraph
+- fpkit, format ("fpkit-landscape-report"), format_version; verdict: the whole in one paragraph; units: of
+  each kind of number. Losses, temperatures, barriers and free energies are in the unit of the file's losses;
+  places in coefficients of the plane's directions; times in learning rate x steps (arbitrary without a gram
+  matrix; divide by clock.time_per_step for steps), rates in one over that, both as decimal logarithms, their
+  errors in decades; occupations are probabilities; width is in coordinates to the power of the number of axes
 - noise: {sigma, correlation, source, is_dominant}; solutions: list of {name, point, well (0: outside)}
 - landscape: file, key, surfaces, shape [ny, nx], cells {valid, unfinished, diverged}, x, y {low, high,
   samples, spacing}, minimum {value, index [iy, ix], point}, maximum, components, minima {neighbours_8,
@@ -18,7 +22,8 @@ means that there is no such transition, a mean first-passage time null that the 
 - crossovers: list of {deeper, wider, theta, error, occupation, is_resolved}
 - rates: one entry a temperature {theta, wells, by [from][to] log10_rate, log10_rate_error, barrier,
   log10_eyring, verdict, log10_mfpt; sequence {cells per sample and axis: log10_rate}, log10_mfpt_from_start,
-  first, log10_modes, log10_modes_error, modes_method, status}
+  log10_mfpt_from_start_error, log10_exit, log10_exit_error, first, log10_modes, log10_modes_error,
+  modes_method, status}
 - start: point, rule
 - dynamics: null, or theta, rule, time_unit, mobility, times, occupation [time][well], mean_loss, distance,
   mass, equilibrium, remarks, paths {n_paths, dt, n_steps, scheme, acceptance, seed, times, occupation,
@@ -36,15 +41,19 @@ density, gibbs, times, paths_end; and report.json as the text `json`.
 from __future__ import annotations
 
 import base64
+import gc
 import json
 from pathlib import Path
 
 from ... import __version__
 from ...core.files import replacing
+from ...core.hdf5 import written
 from ...core.plain_json import plain
 from .page import CAPTIONS, WIDE, comparison_html, html
+from .progress import stages
 
-FORMAT_VERSION = "1.2"
+FORMAT_VERSION = "1.3"
+LARGE = 50_000                       # samples of a surface whose figures are not left to the garbage
 
 
 def as_dict(report):
@@ -52,7 +61,7 @@ def as_dict(report):
     motion = report.dynamics
     kept = lambda a: None if a is None else a.to_dict()
     out = {"fpkit": __version__, "format": "fpkit-landscape-report", "format_version": FORMAT_VERSION,
-           "verdict": report.verdict(), "noise": report.landscape.noise.__dict__,
+           "verdict": report.verdict(), "units": _units(report), "noise": report.landscape.noise.__dict__,
            "solutions": [{"name": name, "point": point, "well": well} for name,
                          point, well in report.solutions], "landscape": report.landscape.to_dict(),
            "temperatures": {"theta": report.theta, "rule": report.theta_rule},
@@ -68,6 +77,20 @@ def as_dict(report):
     return plain(out)
 
 
+def _units(report):
+    """The unit of each kind of number."""
+    land = report.landscape
+    time = "arbitrary (the file has no metric)" if land.gram is None else "learning rate x steps"
+    return {"loss": "that of the file's losses: minimum, saddle, persistence, theta, energy, free_energy, "
+                    "barrier, mean_loss, noise sigma",
+            "coordinate": "coefficients of the plane's directions: x, y, z, point, spacing, trajectory",
+            "width": "coordinate to the power of the number of axes; entropy is its natural logarithm",
+            "time": time, "rate": f"1/({time})", "log10": "decimal logarithms of times and rates",
+            "log10_..._error": "decades", "occupation, edge_mass, lowest_cell, density [time][well]":
+            "probabilities, 0 to 1", "accuracy": "per cent",
+            "time_per_step": "time of one optimiser step, learning rate/(1 - momentum)"}
+
+
 def _motion(motion, seed):
     out = {name: getattr(motion, name) for name in ("theta", "time_unit", "mobility", "times", "occupation",
                                                     "mean_loss", "distance", "mass", "equilibrium")}
@@ -80,16 +103,22 @@ def _motion(motion, seed):
     return out
 
 
-def save(report, folder, svg=False):
+def save(report, folder, svg=False, progress=None):
     """Write index.html, report.json, report.h5 and the figures (PNG, with `svg` also SVG) to `folder`, made
     if missing. Returns the path of the page."""
     from ...plotting.drawing import figures_of
 
     folder = _made(folder)
     images = []
-    for name, draw in figures_of(report).items():
+    drawn = figures_of(report)
+    told = stages(progress, len(drawn), "report")
+    for name, draw in drawn.items():
+        told(f"figure of {name}")
         images.append({"name": name, "caption": CAPTIONS[name], "is_wide": name in WIDE,
                        "data": _drawn(draw(report), folder / name, svg)})
+        if report.landscape.loss.size > LARGE:
+            gc.collect()                                     # a figure is a knot of references
+    told(None)
     text = _json(as_dict(report))
     _write(folder / "report.json", text)
     _write_arrays(report, folder / "report.h5", text)
@@ -141,8 +170,6 @@ def _write(path, text):
 
 
 def _write_arrays(report, path, text):
-    import h5py
-
     thermo, motion, land = report.thermodynamics, report.dynamics, report.landscape
     arrays = {"loss": land.loss, "basins": report.basins, **dict(zip("xyz", land.axes)),
               "theta": report.theta}
@@ -151,7 +178,7 @@ def _write_arrays(report, path, text):
         arrays |= {"density": motion.density, "gibbs": motion.gibbs, "times": motion.times}
         if motion.paths is not None:
             arrays["paths_end"] = motion.paths.ends
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    with written(path) as file:
         file.attrs["format"], file.attrs["format_version"] = "fpkit-landscape-report", FORMAT_VERSION
         for name, values in arrays.items():
             is_large = values.ndim > 0 and values.size > 1000

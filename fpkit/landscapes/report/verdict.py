@@ -4,7 +4,22 @@ from __future__ import annotations
 import numpy as np
 
 from ..surface.harmonic import quadratic_fit
-from .findings import FIRM, NEVER_SAID, OPEN, findings, lasting, loss_of, number, percent, place
+from .findings import (
+    FIRM,
+    NEVER_SAID,
+    OPEN,
+    cells_mark,
+    findings,
+    fullest,
+    lasting,
+    listed,
+    loss_of,
+    noise_mark,
+    number,
+    percent,
+    place,
+    worst,
+)
 
 # one line for each term of the page
 GLOSSARY = {
@@ -28,7 +43,7 @@ def verdict(report) -> str:
     if land.noise.is_dominant:
         return found[0].sentence + " Do not read wells, barriers or times into the picture."
     k, theta, of = _reference(report)
-    said = [_solutions(report, theta), _preferred(report, found, k, theta, of), _test(report)]
+    said = [_noise(report, theta), _solutions(report, theta), _preferred(report, k, theta, of), _test(report)]
     marks = [f.trust for f in found]
     if OPEN in marks:
         topics = sorted({f.topic for f in found if f.trust == OPEN})
@@ -43,6 +58,15 @@ def verdict(report) -> str:
                     + ("." if land.gram is not None else ", and without a metric in the file times have no "
                        "unit."))
     return " ".join(s for s in said if s)
+
+
+def _noise(report, theta):
+    sigma = report.landscape.noise.sigma
+    if not sigma > 0.1 * theta:
+        return ""
+    return (f"The losses carry noise of {number(sigma, 2)} a sample, "
+            + ("more than" if sigma > theta else f"{number(sigma / theta, 2)} of")
+            + f" the temperature {number(theta)} looked at: evaluate them on more data.")
 
 
 def _reference(report):
@@ -65,10 +89,16 @@ def _solutions(report, theta):
     f = report.landscape.loss[report.landscape.valid]
     if not f.max() > f.min():
         return f"The surface is flat: every loss is {loss_of(report, f.min())}."
-    if n == 1 and "touches_edge" in wells[0].flags:
+    if all("touches_edge" in w.flags for w in wells):
         return (f"The surface has no minimum inside the box: its lowest loss, "
-                f"{loss_of(report, wells[0].minimum)}, lies on the border at {place(wells[0].x)}, so the "
-                "solution is further out.")
+                f"{loss_of(report, wells[0].minimum)}, lies on the border at {place(wells[0].x)}"
+                + (", so the solution is further out." if n == 1 else
+                   f", and the other {'well is' if n == 2 else f'{n - 1} wells are'} there too: the "
+                   "solutions are further out."))
+    if report.seen_again.count != n:
+        return (f"The samples are too coarse to count the solutions: {n} hollow{'s' if n > 1 else ''} on the "
+                f"grid, {report.seen_again.count} on {report.seen_again.how}; the lowest sample lies at "
+                f"{place(wells[0].x)}, loss {loss_of(report, wells[0].minimum)}.")
     text = (f"The surface has one solution: {flat}." if n == 1
             else f"The surface has {n} solutions (wells): {flat}{'; and others' if n > 3 else ''}.")
     known = [(name, well) for name, _, well in report.solutions]
@@ -81,7 +111,7 @@ def _solutions(report, theta):
 def flatness(report, well, theta):
     """How flat a well is: its curvatures where a quadratic fits, else its width at a temperature."""
     fit, _ = quadratic_fit(report.landscape, well.index)
-    if fit is not None and fit.index == 0 and fit.error < 1:
+    if "flat_floor" not in well.flags and fit is not None and fit.index == 0 and fit.error < 1:
         bends = np.linalg.eigvalsh(fit.hessian)
         return f"curvature{'s' if bends.size > 1 else ''} {', '.join(number(b, 2) for b in bends)}"
     k = int(np.argmin(np.abs(report.theta - theta)))
@@ -89,16 +119,16 @@ def flatness(report, well, theta):
     return f"about {number(width, 2)} wide"
 
 
-def _preferred(report, found, k, theta, of):
+def _preferred(report, k, theta, of):
     thermo, wells = report.thermodynamics, report.wells
     if len(wells) == 1:
         return f"Noise of theta = {number(theta)} stays around it." if report.clock.theta is not None else ""
     best = int(np.argmax(thermo.occupation[k]))
-    trust = next((f.trust for f in found if f.topic == "occupation"), OPEN)
+    ties = fullest(report, k)
+    trust = worst(cells_mark(report, (k,), ties), noise_mark(report, theta))[0]
     sure = {FIRM: "", "rough": " (roughly)", OPEN: " (not resolved)"}[trust]
-    ties = [j for j in range(len(wells)) if thermo.occupation[k, j] > 0.97 * thermo.occupation[k, best]]
     if len(ties) > 1:
-        named = ", ".join(str(j + 1) for j in ties[:-1]) + f" and {ties[-1] + 1}"
+        named = listed([j + 1 for j in ties])
         return (f"{of[0].upper() + of[1:]} of strength theta = {number(theta)} does not prefer one of wells "
                 f"{named}: "
                 f"about {percent(thermo.occupation[k, best])} of the time in each in the long run{sure}.")

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...core import checks
-from ...core.pictures import colour_map, curves
-from ...core.tables import Tabular
 from ...core.text import cleaned, printable
+from ...core.views.pictures import colour_map, curves
+from ...core.views.tables import Tabular
 from ...potentials.grid_potential import GridPotential
 from .cells import components, neighbourhood
 from .merge_tree import MergeTree, Minimum, merge_tree

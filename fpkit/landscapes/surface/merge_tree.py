@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...core.tables import Tabular
+from ...core.views.tables import Tabular
 from .cells import neighbour_table, neighbourhood, offsets, on_edge
 
 

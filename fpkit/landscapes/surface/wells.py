@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .cells import neighbourhood, on_edge
+from .resampling import refined, thinned
 
 N_TEMPERATURES = 12
 WELL_FACTOR = 3.0                    # a minimum is a well while its persistence exceeds this many theta
@@ -15,6 +16,7 @@ REACH = 2.0                          # times the median height of the surface: h
 DENT = 1e-3  # of the largest persistence that counts: shallower minima are dents in a well
 HIGHER = 3.0                         # times REACH for the depth of a minimum that lies within it
 GAP, FEWEST_BELOW = 1e3, 8           # a jump of sorted heights that marks what lies above as blown up
+SEEN_CELLS = 60_000                  # of the finer surface on which wells are looked for again
 RESOLVED_CELLS = 9                   # fewer cells than a 3 x 3 block say nothing about a width
 
 
@@ -38,8 +40,9 @@ class Well:
         Cells of its basin (steepest descent, dents merged into it).
     flags : tuple of str
         "touches_edge", "touches_invalid": the lowest cell lies beside the end of the data, so the true
-        minimum may be further out. "n_cells<9": its width is not resolved. "within_noise": its depth is below
-        three standard errors of the loss.
+        minimum may be further out. "flat_floor": a sample beside the lowest one is as low, so its place is
+        one of several. "n_cells<9": its width is not resolved. "within_noise": its depth is below three
+        standard errors of the loss.
     """
     number: int
     index: tuple
@@ -60,6 +63,54 @@ class Well:
                 "saddle_point": None if self.saddle_x is None else self.saddle_x.tolist(),
                 "saddle": self.saddle, "joins": self.joins, "persistence": None if np.isinf(self.persistence)
                 else self.persistence, "n_cells": self.n_cells, "flags": list(self.flags)}
+
+
+def _is_flat(land, index):
+    """Whether a sample beside one is as low as it is."""
+    around = tuple(slice(max(i - 1, 0), i + 2) for i in index)
+    return int((land.loss[around] == land.loss[index]).sum()) > 1
+
+
+def _missed(land, index):
+    """How far the true minimum may lie below the lowest sample, which is at most half a cell away: an eighth
+    of the second differences there; 0 at the end of the data."""
+    missed = 0.0
+    for axis, i in enumerate(index):
+        line = land.loss[(*index[:axis], slice(None), *index[axis + 1:])]
+        n, is_ring = line.size, bool(land.wraps and land.wraps[axis])
+        if is_ring or 0 < i < n - 1:
+            bend = line[i - 1] + line[(i + 1) % n] - 2 * line[i]
+            missed += float(bend) / 8 if np.isfinite(bend) else 0.0
+    return missed
+
+
+@dataclass(frozen=True)
+class Again:
+    """Wells on another surface through the same samples: how many, the largest relative change of a depth
+    (also by what may lie between the samples), and which surface."""
+    count: int
+    change: float
+    how: str
+
+
+def seen_again(land, wells, theta):
+    """`Again`: wells at temperature `theta` on a smooth surface with samples in between, or on every second
+    sample where there are very many; as they are where that cannot be made."""
+    if not land.is_uniform or min(land.shape) < 5:
+        return Again(len(wells), np.inf, "no other surface")
+    factor = next((k for k in (4, 2) if land.loss.size * k**land.ndim <= SEEN_CELLS), 0)
+    other = refined(land, factor, is_smooth=True) if factor else thinned(land, 2)
+    tree = other.merge_tree()
+    depths = [np.sort([d for d in found if np.isfinite(d)]) for found in (
+        [w.persistence for w in wells],
+        [tree[k].persistence for k in tree.kept(max(WELL_FACTOR * theta, land.noise.depth))])]
+    count = len(tree.kept(max(WELL_FACTOR * theta, land.noise.depth)))
+    change = (np.abs(depths[1] / depths[0] - 1).max(initial=0.0) if depths[0].size == depths[1].size
+              else np.inf)
+    if depths[0].size:
+        change = max(change, *(_missed(land, w.index) / min(w.persistence, depths[0][-1]) for w in wells))
+    return Again(count, float(change), f"a smooth surface with {factor} times as many samples an axis"
+                 if factor else "the surface of every second sample")
 
 
 def counted_depths(land, tree):
@@ -131,6 +182,8 @@ def find_wells(land, tree, theta):
             flags.append("touches_edge")
         if beside[b.index]:
             flags.append("touches_invalid")
+        if _is_flat(land, b.index):
+            flags.append("flat_floor")
         if sizes[n] < RESOLVED_CELLS:
             flags.append("n_cells<9")
         if land.loss_stderr is not None and b.death is not None:

@@ -2,8 +2,6 @@
 from __future__ import annotations
 
 import os
-import time
-import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
@@ -12,30 +10,31 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...core import checks
-from ...core.files import target
+from ...core.calls import understood, warned
 from ...core.grid import Grid
 from ...core.results import Estimate, Field, ResolutionWarning
+from ...potentials.diffusion import Diffusion
 from ...potentials.potential import Potential
 from ...potentials.regions import Region
 from ..dynamics.divergence import DivergenceError
 from ..dynamics.ensemble import SCHEMES, Ensemble
+from ..dynamics.process import arguments_of, needed, source_of
 from ..dynamics.walls import Walls
-from ..runs.checkpoint import load_state, save_state
+from ..runs.checkpoint import Checkpoint
 from ..runs.driving import drive
-from ..runs.identity import REMEDY, NotIdentified, content_of
 from .diagnostics import doubts
 from .sharing import shared
 from .statistics import Statistics
 from .tally import Accumulators, check_observables, check_regions
 
-UNKNOWN = "unidentified"  # digest of a run that cannot be told by its content
 # of the invariant measure in dt
 ORDER = {"euler-maruyama": 1, "leimkuhler-matthews": 2, "heun": 2, "baoab": 2, "mala": None}
 
 
-def sample(potential: Potential, theta: float, x0: ArrayLike, dt: float, n_steps: int,
-           n_paths: int | None = None,
-           scheme: str = "leimkuhler-matthews", burn_in: int | None = None, every: int | None = None,
+@understood
+def sample(potential: Potential | Diffusion, theta: float | None = None, x0: ArrayLike | None = None,
+           dt: float | None = None, n_steps: int | None = None, n_paths: int | None = None,
+           scheme: str | None = None, burn_in: int | None = None, every: int | None = None,
            histogram: Grid | None = None, marginal: Sequence[int] | None = None,
            regions: dict[str, Region] | None = None, observables: dict[str, Callable] | None = None,
            seed: int = 1,
@@ -43,18 +42,19 @@ def sample(potential: Potential, theta: float, x0: ArrayLike, dt: float, n_steps
            n_threads: int | None = None, checkpoint: str | os.PathLike | None = None,
            checkpoint_every: float = 60.0, resume: bool | None = None, extrapolate: bool = False,
            executor: Executor | None = None, progress: bool | None = None, precision: str = "auto",
-           noise: str = "gaussian") -> Statistics:
-    """Averages of the Gibbs distribution from Langevin paths: energy, moments, histogram, occupancies, each
-    with its error.
+           noise: str = "gaussian", force=None) -> Statistics:
+    """Averages of the stationary distribution from Langevin paths: energy, moments, histogram, occupancies,
+    each with its error.
 
-    The paths follow dX = -grad f dt + sqrt(2 theta) dW (or its underdamped form for "baoab"); their long-time
-    law is exp(-f/theta)/Z up to the bias of the scheme: of order dt for "euler-maruyama", dt^2 for
-    "leimkuhler-matthews" [1]_ and "baoab", none for "mala". Snapshots are summed while the paths run and then
-    forgotten.
+    The paths follow dX = M (-grad f + F) dt + theta div M dt + sqrt(2 theta M) dW (or its underdamped form
+    for "baoab"). Without a force F their long-time law is exp(-f/theta)/Z up to the bias of the scheme: of
+    order dt for "euler-maruyama", dt^2 for "leimkuhler-matthews" [1]_ and "baoab", none for "mala"; with one
+    it is another, and every bias is of order dt. Snapshots are summed while the paths run and then forgotten.
 
     Parameters
     ----------
-    potential : Potential
+    potential : Potential or Diffusion
+        f; or the whole process, also one of `Diffusion.from_sde` (then theta, mobility, force are left out).
     theta : float
         Temperature, positive, in the units of f.
     x0 : array (ndim,) or (n_paths, ndim)
@@ -65,7 +65,8 @@ def sample(potential: Potential, theta: float, x0: ArrayLike, dt: float, n_steps
         Steps of each path, the burn-in included.
     n_paths : int, optional
         Number of paths; default one a row of `x0`, or 1000.
-    scheme : {"leimkuhler-matthews", "euler-maruyama", "heun", "mala", "baoab"}
+    scheme : {"leimkuhler-matthews", "euler-maruyama", "heun", "mala", "baoab"}, optional
+        Default "leimkuhler-matthews", or "euler-maruyama" where a drift or M(x) needs it.
     burn_in : int, optional
         Steps thrown away at the start of each path; default a fifth of `n_steps`. Rounded up to a multiple of
         `every`.
@@ -96,7 +97,8 @@ def sample(potential: Potential, theta: float, x0: ArrayLike, dt: float, n_steps
         Run once more with 2 dt (half the steps), extrapolate to dt = 0 with the order of the scheme, and add
         the size of that correction to the errors. Without it the errors are statistical alone.
     executor : concurrent.futures.Executor, optional
-        Shares the paths among its workers; the bits stay the same.
+        Shares the paths among its workers (threads, processes, mpi4py.futures, dask; a recipe for batch
+        queues: `fpkit.sweep`); the bits stay the same, and what a lost worker had is made again.
     progress : bool, optional
         Progress bar on standard error; default: on a terminal only.
 
@@ -123,86 +125,84 @@ def sample(potential: Potential, theta: float, x0: ArrayLike, dt: float, n_steps
     ----------
     .. [1] B. Leimkuhler, C. Matthews, Appl. Math. Res. Express 2013, 34 (2013).
     """
-    if potential.is_time_dependent:
+    process, potential, theta, mobility = arguments_of(potential, theta, mobility, force)
+    needed(x0=x0, dt=dt, n_steps=n_steps)
+    scheme = scheme or _scheme_for(process)
+    if potential.is_time_dependent or process is not potential and process.is_moving:
         raise ValueError("the potential depends on t and has no stationary average; use fpkit.simulate with "
                          "save_every.")
-    if resume and checkpoint is None:
-        raise ValueError("resume=True needs checkpoint=, the file to go on from.")
-    if executor is not None and checkpoint is not None:
-        raise ValueError("a run shared by an executor keeps no checkpoint; leave out one of the two.")
-    if checkpoint is not None and seed is None:
-        raise ValueError("a run with a checkpoint needs a seed that a later call can repeat; pass a whole "
-                         "number.")
     x0 = checks.points("x0", np.atleast_1d(x0), potential.ndim)
-    if n_paths is None:
-        n_paths = len(x0) if x0.ndim == 2 else 1000
+    n_paths = (len(x0) if x0.ndim == 2 else 1000) if n_paths is None else n_paths
     settings = {"theta": _temperature(theta), "dt": _time_step(dt),
                 "scheme": checks.choice("scheme", scheme, SCHEMES),
                 "n_paths": checks.whole("n_paths", n_paths, 1), "seed": seed, "walls": walls,
-                "mobility": mobility,
-                "friction": friction, "precision": precision, "noise": noise}
+                "mobility": mobility, "friction": friction, "precision": precision, "noise": noise}
     what = {"histogram": histogram, "regions": check_regions(regions, potential.ndim),
             "observables": check_observables(observables),
             "marginal": _check_histogram(histogram, marginal, potential.ndim)}
     plan = {"n_steps": checks.whole("n_steps", n_steps, 1), "burn_in": burn_in, "every": every}
-    storage = {"checkpoint": checkpoint, "resume": resume,
-               "seconds": checks.number("checkpoint_every", checkpoint_every, positive=True)}
-    stats, key, done = _one_run(potential, x0, settings, what, plan, storage, n_threads, executor, progress)
+    if checkpoint is not None and seed is None:
+        raise ValueError("a run with a checkpoint needs a seed that a later call can repeat, a whole number.")
+    storage = (checkpoint, checks.number("checkpoint_every", checkpoint_every, positive=True), resume)
+    stats, key, done = _one_run(process, x0, settings, what, plan, storage, n_threads, executor, progress)
     if extrapolate and ORDER[scheme] and done >= n_steps:
-        stats = _with_coarser(stats, potential, x0, settings, what, key, n_threads, executor, progress)
+        if checkpoint is not None:                          # the second run has a file of its own
+            storage = (f"{os.fspath(checkpoint)}.2dt", checkpoint_every, None if resume else resume)
+        stats = _with_coarser(stats, process, x0, settings, what, key, storage, n_threads, executor, progress)
     if stats.status != "ok":
-        warnings.warn(stats.status, ResolutionWarning, stacklevel=2)
+        warned(stats.status, ResolutionWarning)
     return stats
 
 
-def _one_run(potential, x0, settings, what, plan, storage, n_threads, executor, progress):
+def _scheme_for(process):
+    """The scheme when none was asked for."""
+    has_place = isinstance(process, Diffusion) and not process.mobility.is_constant
+    return "euler-maruyama" if has_place else "leimkuhler-matthews"
+
+
+def _one_run(process, x0, settings, what, plan, storage, n_threads, executor, progress):
     """(Statistics, key of the seed, steps made) at one time step."""
     n_steps, n_paths, dt = plan["n_steps"], settings["n_paths"], settings["dt"]
     every = max(1, min(10, n_steps // 64)) if plan["every"] is None else checks.whole("every", plan["every"],
                                                                                       1)
     burn_in = n_steps // 5 if plan["burn_in"] is None else checks.whole("burn_in", plan["burn_in"], 0)
-    ensemble = Ensemble(potential, x0=x0, n_threads=n_threads, **settings)
-    settings = {**settings, "seed": ensemble.seed}
+    ensemble = Ensemble(process, x0=x0, n_threads=n_threads, **settings)
+    settings, potential = {**settings, "seed": ensemble.seed}, ensemble.potential
     if ensemble.has_absorbing:
         raise ValueError("absorbing walls end the paths and leave no stationary average; use fpkit.simulate, "
                          "or reflecting walls.")
     tally = Accumulators(potential, n_paths, x0.reshape(-1, potential.ndim).mean(0), what["histogram"],
                          what["regions"], what["observables"], n_threads, marginal=what["marginal"])
-    checkpoint, digest = storage["checkpoint"], None
-    if checkpoint is not None:
-        target(checkpoint)
-        digest, reason = _digest(potential, settings, x0, what)
-        found = _resumed(checkpoint, storage["resume"], digest, reason)
-        if reason:
-            warnings.warn(f"this run cannot be resumed later: {reason}", UserWarning, stacklevel=4)
-        if found is not None:
-            ensemble.restore({name[9:]: value for name, value in found.items()
-                              if name.startswith("ensemble/")})
-            tally.restore({name[6:]: value for name, value in found.items() if name.startswith("tally/")})
-            if ensemble.step > n_steps:
-                raise ValueError(f"the checkpoint is at step {ensemble.step}, beyond n_steps = {n_steps}; "
-                                 "ask for more steps or start anew with resume=False.")
-            every, burn_in = _as_before(found, plan["every"], plan["burn_in"])
+    store = Checkpoint(*storage, _identity(process, settings, x0, what))
+    if store.found is not None:
+        found = store.found
+        ensemble.restore({name[9:]: value for name, value in found.items() if name.startswith("ensemble/")})
+        tally.restore({name[6:]: value for name, value in found.items() if name.startswith("tally/")})
+        if ensemble.step > n_steps:
+            raise ValueError(f"the checkpoint is at step {ensemble.step}, beyond n_steps = {n_steps}; "
+                             "ask for more steps or start anew with resume=False.")
+        every, burn_in = _as_before(found, plan["every"], plan["burn_in"])
     burn_in = -(-burn_in // every) * every
     if (n_steps - burn_in) // every < 1:
         raise ValueError(f"n_steps = {n_steps} leaves no snapshot after a burn-in of {burn_in} steps with "
                          f"every = {every}; make the run longer.")
     plan = {"n_steps": n_steps, "burn_in": burn_in, "every": every}
+
+    def save():
+        if store.path is None:
+            return
+        state = {f"ensemble/{k}": v for k, v in ensemble.state().items()}
+        state |= {f"tally/{k}": v for k, v in tally.state().items()}
+        store.save({**state, "burn_in": np.array(burn_in), "every": np.array(every)})
+    error = None
     if executor is None:
-        def save():
-            state = {f"ensemble/{k}": v for k, v in ensemble.state().items()}
-            state |= {f"tally/{k}": v for k, v in tally.state().items()}
-            save_state(checkpoint, digest, {**state, "burn_in": np.array(burn_in), "every": np.array(every)})
-        error = _drive(ensemble, tally, plan, save if checkpoint is not None else None, storage["seconds"],
-                       progress)
-        done, end, accepted = ensemble.step, ensemble.x, ensemble.accepted
+        error = _drive(ensemble, tally, plan, store, save, progress)
     else:
-        error = None
-        done, end, accepted = shared(executor, potential, x0, {**settings, "precision": ensemble.precision},
-                                     tally,
-                                     plan, n_threads, progress)
-    inputs = {"potential": potential.source, "theta": settings["theta"], "dt": dt, **plan, "n_paths": n_paths,
-              "scheme": settings["scheme"], "seed": ensemble.seed, "friction": settings["friction"],
+        shared(executor, ensemble, tally, x0, settings, plan, store, save, progress)
+    done, end, accepted = ensemble.step, ensemble.x, ensemble.accepted
+    inputs = {"potential": source_of(ensemble), "theta": settings["theta"], "dt": dt, **plan,
+              "n_paths": n_paths, "scheme": settings["scheme"], "seed": ensemble.seed,
+              "friction": settings["friction"],
               "walls": None if ensemble.walls is None else repr(ensemble.walls),
               "marginal": None if what["marginal"] is None else list(what["marginal"]),
               "x0": x0.tolist() if x0.ndim == 1 else f"{len(x0)} points"}
@@ -214,15 +214,15 @@ def _one_run(potential, x0, settings, what, plan, storage, n_threads, executor, 
     return _result(tally, inputs, acceptance, done, start, end, potential), ensemble.key, done
 
 
-def _with_coarser(fine, potential, x0, settings, what, key, n_threads, executor, progress):
+def _with_coarser(fine, process, x0, settings, what, key, storage, n_threads, executor, progress):
     """The limit dt -> 0 of a run and of a second one at 2 dt, or the first with a sentence."""
     n_steps, burn_in, every = (fine.inputs[name] for name in ("n_steps", "burn_in", "every"))
     seed = int(np.random.SeedSequence([*np.atleast_1d(key), 2]).generate_state(1, np.uint64)[0])
     plan = {"n_steps": max(n_steps // 2, burn_in // 2 + 2 * every), "burn_in": burn_in // 2, "every": every}
     coarser = {**settings, "dt": 2 * settings["dt"], "seed": seed}
     try:
-        coarse, _, _ = _one_run(potential, x0, coarser, {**what, "histogram": None, "marginal": None}, plan,
-                                {"checkpoint": None, "seconds": 0.0}, n_threads, executor, progress)
+        coarse, _, _ = _one_run(process, x0, coarser, {**what, "histogram": None, "marginal": None}, plan,
+                                storage, n_threads, executor, progress)
     except KeyboardInterrupt as error:
         unknown = f"at 2 dt: {error}, so the error of dt is not known"
         return replace(fine, status=unknown if fine.status == "ok" else f"{fine.status}; {unknown}")
@@ -230,13 +230,14 @@ def _with_coarser(fine, potential, x0, settings, what, key, n_threads, executor,
         unknown = f"paths diverge at 2 dt = {2 * settings['dt']:g}, so the error of dt is not known; halve dt"
         return replace(fine, status=unknown if fine.status == "ok" else f"{fine.status}; {unknown}")
     has_mirrors = "reflecting" in (fine.inputs["walls"] or "")
-    return _extrapolated(fine, coarse, 1 if has_mirrors else ORDER[settings["scheme"]])
+    has_force = isinstance(process, Diffusion)              # the second order in dt is that of gradients
+    return _extrapolated(fine, coarse, 1 if has_mirrors or has_force else ORDER[settings["scheme"]])
 
 
-def _drive(ensemble, tally, plan, save, seconds_between, progress):
+def _drive(ensemble, tally, plan, store, save, progress):
     """Run the ensemble to the end of the plan, or to Ctrl-C, or to an error of a function that the user gave
     (which is returned); what comes out does not depend on how the steps fall into chunks."""
-    saved_at, error = time.monotonic(), None
+    error = None
     for end, every, label in ((plan["burn_in"], None, "burn-in"),
                               (plan["n_steps"], plan["every"], "sampling")):
         if ensemble.step >= end:
@@ -246,9 +247,8 @@ def _drive(ensemble, tally, plan, save, seconds_between, progress):
             for snapshots in chunks:
                 if snapshots is not None and len(snapshots):
                     tally.add(snapshots)
-                if save is not None and time.monotonic() - saved_at > seconds_between:
+                if store.is_due:
                     save()
-                    saved_at = time.monotonic()
         except (ValueError, TypeError) as found:
             if ensemble.before is None:
                 raise
@@ -258,8 +258,7 @@ def _drive(ensemble, tally, plan, save, seconds_between, progress):
             chunks.close()                                  # gives Ctrl-C back
         if ensemble.step < end:
             break
-    if save is not None:
-        save()
+    save()
     return error
 
 
@@ -367,32 +366,12 @@ def _check_histogram(grid, marginal, ndim):
 
 # ---- resuming ----
 
-def _digest(potential, settings, x0, what):
-    """(hash of all that the bits depend on, except the length of the run; a sentence when there is none)."""
+def _identity(process, settings, x0, what):
+    """All that the bits depend on, except the length of the run."""
     grid = what["histogram"]
     cells = None if grid is None else [list(grid.edges), grid.periodic, grid.inside, what["marginal"]]
-    try:
-        return content_of({**settings, "potential": potential, "x0": np.asarray(x0, float), "cells": cells,
-                           "regions": what["regions"], "observables": what["observables"]}), ""
-    except NotIdentified as reason:
-        return UNKNOWN, (f"{reason}, so it cannot be known whether a checkpoint is of this run: {REMEDY}, or "
-                         "start anew with resume=False.")
-
-
-def _resumed(path, resume, digest, reason):
-    """Arrays of the checkpoint to go on from, or None for a new run."""
-    exists = os.path.lexists(path)
-    if reason and resume is not False and (exists or resume):
-        raise ValueError(f"{os.fspath(path)!r} is not resumed: {reason}")
-    if not exists and not resume:
-        return None
-    if resume is False:
-        try:
-            load_state(path)                                # only a checkpoint may be overwritten
-        except ValueError as error:
-            raise ValueError(f"{error} It was not overwritten.") from None
-        return None
-    return load_state(path, digest)
+    return {**settings, "potential": process, "x0": np.asarray(x0, float), "cells": cells,
+            "regions": what["regions"], "observables": what["observables"]}
 
 
 def _as_before(found, given_every, given_burn_in):

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from ...core import checks, hdf5
 from ...core.grid import Grid
 from ...core.results import Estimate, Field
-from ...core.tables import Tabular, coordinate_names, estimate_columns
+from ...core.views.tables import Tabular, coordinate_names, estimate_columns
 
 KIND = "fpkit statistics"
 

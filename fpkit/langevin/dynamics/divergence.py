@@ -39,7 +39,11 @@ def diverged(ensemble):
     count = (f"{bad.size} of {ensemble.n_paths} paths stopped being finite, the first at t = {time:.6g} "
              f"(step {step})")
     dt = _dt_at(ensemble, step, start)
-    gradient = np.asarray(ensemble.potential.gradient(path[-1]), float)
+    with np.errstate(all="ignore"):
+        if ensemble.field is None:
+            gradient = ensemble.process.drift(path[-1])
+        else:
+            gradient = np.asarray(ensemble.field.gradient(path[-1]), float)
     if not np.isfinite(gradient).all() and abs(path[-1]).max() < 1e6:
         return DivergenceError(f"{count}: the gradient of the potential is not finite at "
                                f"{np.round(path[-1], 6).tolist()}. Keep the paths where "

@@ -9,9 +9,10 @@ import numpy as np
 
 from ...core import checks
 from ...core.compilation import PARALLEL_LOCK
-from ...potentials.mobility import mobility_of, refuse_tensor
+from ...potentials.mobility import mobility_of
 from .divergence import diverged
 from .numpy_steps import advance_whole
+from .process import process_of, stepped_along
 from .schedule import Schedule, key_of
 from .walls import walls_of
 
@@ -59,7 +60,10 @@ class Ensemble:
     def __init__(self, potential, theta, x0, dt, scheme="euler-maruyama", seed=1, n_paths=None, walls=None,
                  mobility=None, friction=None, n_threads=None, precision="auto", noise="gaussian",
                  velocity=None,
-                 trajectories=None, lanes=None):
+                 trajectories=None, lanes=None, force=None):
+        self.process = process_of(potential, theta, mobility, force)
+        if self.process is not None:
+            potential, theta, mobility = self.process.potential, self.process.theta, self.process.mobility
         self.potential, self.ndim = potential, potential.ndim
         self.scheme = checks.choice("scheme", scheme, SCHEMES)
         self.noise_law = checks.choice("noise", noise, ("gaussian", "three-point"))
@@ -69,15 +73,16 @@ class Ensemble:
         self.table = np.zeros((4, 0)) if self.walls is None else self.walls.table.copy()
         self.has_absorbing = self.walls is not None and self.walls.has("absorbing")
         self.mobility = mobility_of(mobility, self.ndim)
-        refuse_tensor(self.mobility)
+        # what a step goes down along: grad f, grad f - F, or minus the whole drift
+        self.field, self.is_drift, self.n_rows = stepped_along(potential, self.mobility, self.process)
         self._check_scheme(theta, mobility)
-        self.schedule = Schedule(potential, theta, dt, friction or 0.0)
+        self.schedule = Schedule(potential if self.field is None else self.field, theta, dt, friction or 0.0)
         self.seed, self.key = key_of(seed)
         self.n_threads = None if n_threads is None else checks.whole("n_threads", n_threads, 1)
         self._start(x0, n_paths, trajectories)
         self.lanes = self._lanes(lanes)
-        self.is_whole = bool(potential.is_black_box or not self.mobility.is_constant
-                             or potential.domain is not None)
+        self.is_whole = bool(self.field is None or self.field.is_black_box or potential.domain is not None
+                             or not self.mobility.is_constant and not self.n_rows)
         self._arrays(velocity)
         self.precision = self._precision(checks.choice("precision", precision, ("auto", "double", "single")))
         if self.precision == "single":
@@ -91,7 +96,16 @@ class Ensemble:
     # ---- making ----
     def _check_scheme(self, theta, mobility):
         scheme = self.scheme
+        is_gradient = self.process is None or self.process.is_gradient
+        if scheme == "mala" and not is_gradient:
+            raise ValueError('scheme "mala" corrects steps to the Gibbs density, which a force or a drift of '
+                             'its own does not have; use "euler-maruyama" or "heun".')
         if scheme == "baoab":
+            if self.process is not None and self.process.equation is not None:
+                raise ValueError('scheme "baoab" needs a potential and a force; an equation given by its '
+                                 'drift and diffusion is overdamped.')
+            if self.process is not None and self.mobility.is_unit:
+                mobility = None
             if self.friction is None:
                 raise ValueError('scheme "baoab" needs friction=, the damping rate in 1/time; large friction '
                                  'approaches overdamped dynamics.')
@@ -198,7 +212,7 @@ class Ensemble:
             raise ValueError(f'velocity is for scheme "baoab"; "{self.scheme}" has none.')
 
     def _precision(self, wanted):
-        can = (not self.is_whole and self.walls is None and not self.mobility.is_full
+        can = (not self.is_whole and self.walls is None and not self.mobility.is_full and not self.is_drift
                and self.scheme in ("euler-maruyama", "leimkuhler-matthews"))
         if wanted == "double" or (wanted == "auto" and not can):
             return "double"
@@ -216,7 +230,7 @@ class Ensemble:
         """Whether float32 and float64 drifts agree on the starts and on clouds of the size of 1, 30 and 1000
         steps around them."""
         try:
-            single, double = self.potential.block("gradient_single"), self.potential.block("gradient")
+            single, double = self.field.block("gradient_single"), self.field.block("gradient")
         except (NotImplementedError, KeyError, ValueError, TypeError):
             return False                                          # a potential without a float32 form
         steps, P, _ = self.schedule.rows(0, 1, 0.0)
@@ -265,9 +279,10 @@ class Ensemble:
         from .step_kernels import Mobility, Plan
         from .wall_kernels import Box
         V, scheme = self.potential, SCHEMES.index(self.scheme)
-        is_three_point, root = self.noise_law == "three-point", self.mobility.root
+        field, is_three_point = self.field, self.noise_law == "three-point"
+        root = np.eye(self.ndim) if self.n_rows else self.mobility.root
         plan = Plan(steps, P, self.step, n, self.lanes, every)
-        mobility = Mobility(root, self.mobility.is_full)
+        mobility = Mobility(root, self.mobility.is_full and not self.n_rows, self.is_drift, self.n_rows)
         box = Box(self.table, self.turns, self.exit_time, self.exit_side, self.trajectories,
                   self.walls is not None, self.walls is not None and self.walls.has("reflecting"),
                   self.has_absorbing, np.uint64(self.key))
@@ -278,18 +293,19 @@ class Ensemble:
                            V.block("gradient"), plan, mobility, saved, box)
             elif self.scheme == "baoab":
                 from .underdamped_kernels import underdamped
-                underdamped(self.X, self.velocity, self.noise, self.S, V.block("gradient"), plan, saved, box)
+                underdamped(self.X, self.velocity, self.noise, self.S, field.block("gradient"), plan, saved,
+                            box)
             elif self.precision == "single":
                 from .single_kernels import overdamped_single
-                overdamped_single(self.X, self.halves, self.noise, self.S, V.block("gradient_single"), plan,
-                                  root, scheme, is_three_point, saved)
+                overdamped_single(self.X, self.halves, self.noise, self.S, field.block("gradient_single"),
+                                  plan, root, scheme, is_three_point, saved)
             elif self.walls is None and self.scheme != "heun":
                 from .overdamped_kernels import overdamped
-                overdamped(self.X, self.noise, self.S, V.block("gradient"), plan, mobility, scheme,
+                overdamped(self.X, self.noise, self.S, field.block("gradient"), plan, mobility, scheme,
                            is_three_point, saved)
             else:
                 from .overdamped_kernels import overdamped_in_box
-                overdamped_in_box(self.X, self.noise, self.S, V.block("gradient"), plan, mobility, scheme,
+                overdamped_in_box(self.X, self.noise, self.S, field.block("gradient"), plan, mobility, scheme,
                                   is_three_point, saved, box)
 
     # ---- state ----

@@ -36,7 +36,8 @@ from .wall_kernels import box_t, fold, is_outside
 @numba.njit(**options)
 def _advance(first, count, X, noise, S, acceptance, value, gradient, plan, mobility, saved, box):
     steps, P, start, n_steps, lanes, every = plan
-    (root, is_full), (U, accepted), walls, turns = mobility, acceptance, box.walls, box.turns
+    root, is_full, (U, accepted) = mobility.root, mobility.is_full, acceptance
+    walls, turns = box.walls, box.turns
     d = X.shape[0]
     Y, G, N = np.empty((d, lanes)), np.empty((d, lanes)), np.empty((d, lanes))
     K, D = np.empty((d, lanes)), np.empty((d, lanes))

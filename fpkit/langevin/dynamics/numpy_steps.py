@@ -43,18 +43,33 @@ def _potential(ensemble, p):
 
 
 def _gradient(ensemble, X, p):
-    return np.ascontiguousarray(np.asarray(_potential(ensemble, p).gradient(X.T), float).T)
+    field = ensemble.field
+    if p is not None:
+        field = field.with_params(t=float(p[field.time_index]))
+    return np.ascontiguousarray(np.asarray(field.gradient(X.T), float).T)
 
 
 def _drift(ensemble, X, p, row):
     """(velocity of the drift, root of the mobility times a noise) at X (d, n)."""
-    m = ensemble.mobility
-    g = _gradient(ensemble, X, p)
+    m, process = ensemble.mobility, ensemble.process
     if m.is_constant:
-        return -m.applied(g), m.rooted
+        return _downhill(ensemble, _gradient(ensemble, X, p)), m.rooted
     points = np.ascontiguousarray(X.T)
+    if process is not None:
+        drift = process.drift(points, row[TIME]).T
+        if m.is_tensor:
+            A = m.roots(points)
+            return drift, lambda z: np.einsum("nij,jn->in", A, z)
+        M = m.at(points).T
+        return drift, lambda z: np.sqrt(M) * z
+    g = _gradient(ensemble, X, p)
     M = m.at(points).T
     return -M * g + row[THETA] * m.divergence(points).T, lambda z: np.sqrt(M) * z
+
+
+def _downhill(ensemble, g):
+    """The drift from a constant mobility and what is gone down along."""
+    return -g if ensemble.is_drift else -ensemble.mobility.applied(g)
 
 
 def _overdamped_step(ensemble, z, row, p, after, k):
@@ -84,7 +99,7 @@ def _overdamped_step(ensemble, z, row, p, after, k):
 
 def _drift_free(ensemble, sign, Y, p):
     """-M g at the folded predictor; M acts after the mirror has been undone."""
-    return -ensemble.mobility.applied(sign * _gradient(ensemble, Y, p)) * sign
+    return _downhill(ensemble, sign * _gradient(ensemble, Y, p)) * sign
 
 
 def _finish(ensemble, O, Y, row, k, sign, variance):

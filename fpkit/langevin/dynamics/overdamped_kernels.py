@@ -32,6 +32,7 @@ from .step_kernels import (
     set_parameters,
     take,
     through,
+    through_place,
 )
 from .wall_kernels import absorb, box_t, fold, give_exits, take_exits, turn
 
@@ -39,9 +40,9 @@ from .wall_kernels import absorb, box_t, fold, give_exits, take_exits, turn
 @numba.njit(**options)
 def _advance(first, count, X, noise, S, gradient, plan, mobility, scheme, is_three_point, saved, box):
     steps, P, start, n_steps, lanes, every = plan
-    root, is_full = mobility
+    root, is_full, is_drift, rows = mobility
     d = X.shape[0]
-    Y, G = np.empty((d, lanes)), np.empty((d, lanes))
+    Y, G = np.empty((d, lanes)), np.empty((d + rows, lanes))
     W, last = np.empty((2 * d, lanes), np.float32), np.empty((d, lanes), np.float32)
     s = np.empty((4, lanes), np.uint32)
     p, rate, spread = P[0].copy(), np.empty(d), np.empty(d)
@@ -49,7 +50,7 @@ def _advance(first, count, X, noise, S, gradient, plan, mobility, scheme, is_thr
     take(S, first, count, s)
     take(noise[0], first, count, last)
     take(noise[1], first, count, W[d:])
-    set_diagonals(root, is_full, rate, spread)
+    set_diagonals(mobility, rate, spread)
     n_alive = lanes
     if box is not None:
         O, K, variance = np.empty((d, lanes)), np.empty((d, lanes)), np.zeros(d)
@@ -63,8 +64,11 @@ def _advance(first, count, X, noise, S, gradient, plan, mobility, scheme, is_thr
         if n_alive > 0:
             set_parameters(P, k - start, p)
             gradient(Y, p, G)
+            if rows > 0:
+                through_place(G, W, half, d)
             if is_full:
-                apply_mobility(root, G)
+                if not is_drift:
+                    apply_mobility(root, G)
                 through(root, W, half)
             if box is not None and (box.has_absorbing or scheme == HEUN):
                 copy(Y, O)
@@ -79,7 +83,7 @@ def _advance(first, count, X, noise, S, gradient, plan, mobility, scheme, is_thr
                 gradient(Y, p, K)
                 if box.has_mirror:
                     turn(K, sign)
-                if is_full:
+                if is_full and not is_drift:
                     apply_mobility(root, K)
                 heun(Y, O, G, K, W, half, dt, sigma, rate, spread)
             if box is not None and box.has_walls:

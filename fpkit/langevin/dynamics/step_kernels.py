@@ -10,10 +10,13 @@ With a constant mobility M = A A' (A lower triangular), sigma = sqrt(2 theta dt)
                           c = exp(-friction dt), drift, kick                                              [1]_
 
 An update reads rates (d,) and spreads (d,): the diagonals of dt M and sigma A. A full matrix is applied to G
-and z beforehand (`apply_mobility`); rates and spreads are then dt and sigma.
+and z beforehand (`apply_mobility`); rates and spreads are then dt and sigma. A force needs no step of its
+own: g is then grad f - F. A mobility M(x) comes with minus the drift of Ito's calculus in place of g, and z
+goes through its root (`through_place`).
 
 .. [1] B. Leimkuhler, C. Matthews, Appl. Math. Res. eXpress 2013, 34 (2013).
 """
+import math
 from typing import NamedTuple
 
 import numba
@@ -42,13 +45,17 @@ class Plan(NamedTuple):
 
 
 class Mobility(NamedTuple):
-    """The lower triangular root (d, d), and whether it is more than a diagonal."""
+    """The lower triangular root (d, d), and whether it is more than a diagonal; whether the gradient is minus
+    the whole drift already; how many rows of M(x) follow below it: 0 (M is constant), 1 (isotropic), d (the
+    diagonal) or d (d + 1)/2 (the lower triangle, row by row)."""
     root: np.ndarray
     is_full: bool
+    is_drift: bool
+    rows: int
 
 
 plan_t = types.NamedTuple((numbers_2d, numbers_2d, integer, integer, integer, integer), Plan)
-mobility_t = types.NamedTuple((numbers_2d, flag), Mobility)
+mobility_t = types.NamedTuple((numbers_2d, flag, flag, integer), Mobility)
 
 
 # ---- walkers in and out of a block ----
@@ -120,12 +127,47 @@ def apply_mobility(root, G):
     through(root, G, 0)
 
 
+@numba.njit(**options)
+def through_place(G, W, row, d):
+    """Rows row.. of W times the root of the M(x) that follows the d rows of G, in place."""
+    if G.shape[0] == d + 1:
+        for i in range(d):
+            for j in range(W.shape[1]):
+                W[row + i, j] *= math.sqrt(G[d, j])
+        return
+    if G.shape[0] == 2 * d:
+        for i in range(d):
+            for j in range(W.shape[1]):
+                W[row + i, j] *= math.sqrt(G[d + i, j])
+        return
+    for i in range(d):                               # Cholesky, entry (i, k) in the row d + i (i + 1)/2 + k
+        at = d + i * (i + 1) // 2
+        for k in range(i + 1):
+            other = d + k * (k + 1) // 2
+            for m in range(k):
+                for j in range(W.shape[1]):
+                    G[at + k, j] -= G[at + m, j] * G[other + m, j]
+            for j in range(W.shape[1]):
+                if k == i:
+                    G[at + k, j] = math.sqrt(G[at + k, j])
+                else:
+                    G[at + k, j] /= G[other + k, j]
+    for i in range(d - 1, -1, -1):
+        at = d + i * (i + 1) // 2
+        for j in range(W.shape[1]):
+            W[row + i, j] *= G[at + i, j]
+        for k in range(i):
+            for j in range(W.shape[1]):
+                W[row + i, j] += G[at + k, j] * W[row + k, j]
+
+
 @helper
-def set_diagonals(root, is_full, rate, spread):
-    """rate (d,) and spread (d,) = the diagonals of M and A; ones for a full matrix."""
+def set_diagonals(mobility, rate, spread):
+    """rate (d,) and spread (d,) = the diagonals of M and A; ones for a full matrix, for M(x), and the rate
+    where the gradient is the drift."""
     for i in range(rate.size):
-        r = 1.0 if is_full else root[i, i]
-        spread[i], rate[i] = r, r * r
+        r = 1.0 if mobility.is_full or mobility.rows > 0 else mobility.root[i, i]
+        spread[i], rate[i] = r, 1.0 if mobility.is_drift else r * r
 
 
 # ---- overdamped updates ----

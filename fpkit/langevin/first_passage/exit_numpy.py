@@ -19,8 +19,13 @@ from .target_kernels import SLOPE, Moves, bridge_hit, find_hits, step_of, straig
 class WholeExitRun:
     """The interface of `ExitRun`: when, wall, place, n_ended, advance, check_finite, settle."""
 
-    def __init__(self, ensemble, targets, n_paths, max_steps):
+    def __init__(self, ensemble, targets, n_paths, max_steps, span=None):
+        self.span = (0, n_paths) if span is None else span
+        if span is not None:
+            ensemble = ensemble.part(np.arange(*span))
         self.ensemble, self.targets, self.max_steps, self.n_paths = ensemble, targets, max_steps, n_paths
+        ensemble.is_whole = True                     # its steps in NumPy: they keep the places before folding
+        self.n_own = self.span[1] - self.span[0]
         self.dt, self.theta = ensemble.schedule.dt, ensemble.schedule.theta
         self.when, self.wall = np.full(n_paths, np.nan), np.full(n_paths, -1)
         self.place = np.full((ensemble.ndim, n_paths), np.nan)
@@ -62,9 +67,10 @@ class WholeExitRun:
             find_hits(Moves(*arrays), self.targets.walls, step, e.table, e.trajectories, step_number, seed,
                       *rest)
             return rest
-        M = e.mobility.at(O.T)                                   # that of the start of the step
-        for j in np.flatnonzero(self._near(O, R, before, after, NEAR * self.theta * self.dt * M.max(axis=1))):
-            step = step_of(self.dt, self.theta, ConstantMobility(np.diag(M[j])))
+        M = e.mobility.matrices(O.T)                             # that of the start of the step
+        widest = np.linalg.eigvalsh(M)[:, -1] if e.mobility.is_tensor else np.diagonal(M, 0, 1, 2).max(axis=1)
+        for j in np.flatnonzero(self._near(O, R, before, after, NEAR * self.theta * self.dt * widest)):
+            step = step_of(self.dt, self.theta, ConstantMobility(M[j]))
             one = [np.ascontiguousarray(a[:, j:j + 1]) for a in arrays]
             place = np.empty((e.ndim, 1))
             find_hits(Moves(*one), self.targets.walls, step, e.table, e.trajectories[j:j + 1], step_number,
@@ -91,7 +97,7 @@ class WholeExitRun:
         if not self.targets.has_distance or e.scheme == "baoab":
             return 0.0
         M = e.mobility
-        widest = np.linalg.eigvalsh(M.matrix)[-1] if M.is_constant else M.at(X.T).max()
+        widest = np.linalg.eigvalsh(M.matrix if M.is_constant else M.matrices(X.T))[..., -1].max()
         slack = 1.0 if all(r.is_distance_exact for r in self.targets.regions) else 16.0
         return slack * NEAR * self.theta * self.dt * widest
 
@@ -101,7 +107,7 @@ class WholeExitRun:
         h = SLOPE * np.maximum(1.0, abs(x))
         D = self._distances(x[:, None] + np.concatenate([np.diag(h), -np.diag(h)], axis=1))[w]
         normal = (D[:len(x)] - D[len(x):]) / (2 * h)
-        M = e.mobility.matrix if e.mobility.is_constant else np.diag(e.mobility.at(o[None])[0])
+        M = e.mobility.matrices(o[None])[0]
         return 2 * self.theta * self.dt * normal @ M @ normal
 
     def _hit_by_region(self, o, y, before, after, i, step):
@@ -145,6 +151,26 @@ class WholeExitRun:
             if ended.any():
                 self.ensemble = e.part(np.flatnonzero(~ended))
                 self.before = np.ascontiguousarray(after[:, ~ended])
+
+    @property
+    def step_count(self):
+        """Steps made."""
+        return self.ensemble.step
+
+    def state(self):
+        """All that the next steps depend on, as arrays; the results are those of the paths of the span."""
+        own = slice(*self.span)
+        return {**{f"ensemble/{k}": v for k, v in self.ensemble.state().items()},
+                "trajectories": self.ensemble.trajectories, "before": self.before, "when": self.when[own],
+                "wall": self.wall[own], "place": self.place[:, own]}
+
+    def restore(self, state):
+        """Go on from a `state()` of a run with the same arguments."""
+        own, e = slice(*self.span), self.ensemble
+        self.ensemble = e.part(np.searchsorted(e.trajectories, state["trajectories"]))
+        self.ensemble.restore({k[9:]: v for k, v in state.items() if k.startswith("ensemble/")})
+        self.before = np.array(state["before"])
+        self.when[own], self.wall[own], self.place[:, own] = state["when"], state["wall"], state["place"]
 
     def check_finite(self):
         """Raise DivergenceError when a path is no longer finite."""

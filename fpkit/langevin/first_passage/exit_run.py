@@ -8,6 +8,7 @@ import numpy as np
 from ..dynamics.divergence import DivergenceError
 from ..dynamics.ensemble import thread_count
 from ..runs import driving
+from ..runs.sharing import states_to_arrays
 from .exit_kernels import Arrivals, Lanes, exits, underdamped_exits
 from .target_kernels import step_of
 
@@ -22,19 +23,23 @@ class ExitRun:
 
     Attributes
     ----------
+    span : (first, last)
+        The paths of the list that this run makes: a part of all.
     when, wall, place : ndarray (n_paths,), (n_paths,), (ndim, n_paths)
         Duration, wall met (RUNNING -1, CENSORED -2) and last place of every path; of a running one after
         `settle` the present ones.
     """
 
-    def __init__(self, ensemble, targets, X0, n_paths, max_steps, n_threads):
+    def __init__(self, ensemble, targets, X0, n_paths, max_steps, n_threads, span=None):
         self.ensemble, self.targets, self.X0 = ensemble, targets, X0
         self.max_steps, self.n_threads, self.n_paths = max_steps, n_threads, n_paths
         self.dt, self.theta, d = ensemble.schedule.dt, ensemble.schedule.theta, ensemble.ndim
-        lanes = LANES if n_paths >= LANES * PATHS_PER_LANE else 32
-        n_blocks = int(np.clip(n_paths // (lanes * PATHS_PER_LANE), 1,
+        self.span = (0, n_paths) if span is None else span
+        self.n_own, self.step_count = self.span[1] - self.span[0], 0
+        lanes = LANES if self.n_own >= LANES * PATHS_PER_LANE else 32
+        n_blocks = int(np.clip(self.n_own // (lanes * PATHS_PER_LANE), 1,
                                BLOCKS_PER_THREAD * (n_threads or default_threads())))
-        cuts = np.arange(n_blocks + 1) * n_paths // n_blocks
+        cuts = self.span[0] + np.arange(n_blocks + 1) * self.n_own // n_blocks
         n_v = d if ensemble.scheme == "baoab" else 0
         # a lane without a path must hold a place at which the gradient is finite
         self.lanes = Lanes(
@@ -56,7 +61,8 @@ class ExitRun:
 
     def advance(self, n_steps):
         """Make up to n_steps (even) steps in every block."""
-        e, V = self.ensemble, self.ensemble.potential
+        self.step_count += n_steps
+        e, V = self.ensemble, self.ensemble.field
         start = (self.lanes, self.X0, V.block("gradient"), V.p)
         ends = (e.table, self.targets.walls, self.max_steps, n_steps, np.uint64(e.key), self.arrivals)
         with thread_count(self.n_threads), np.errstate(over="ignore", invalid="ignore"):
@@ -64,6 +70,19 @@ class ExitRun:
                 underdamped_exits(*start, (self.dt, self.theta, float(e.friction)), *ends)
             else:
                 exits(*start, self.step, *ends)
+
+    def state(self):
+        """All that the next steps depend on, as arrays; the results are those of the paths of the span."""
+        own = slice(*self.span)
+        return {**self.lanes._asdict(), "when": self.when[own], "wall": self.wall[own],
+                "place": self.place[:, own], "step_count": np.int64(self.step_count)}
+
+    def restore(self, state):
+        """Go on from a `state()` of a run with the same arguments, whatever its number of threads was."""
+        own = slice(*self.span)
+        self.lanes = Lanes(*(np.ascontiguousarray(state[name]).copy() for name in Lanes._fields))
+        self.when[own], self.wall[own], self.place[:, own] = state["when"], state["wall"], state["place"]
+        self.step_count = int(state["step_count"])
 
     def check_finite(self):
         """Raise DivergenceError when a path is no longer finite."""
@@ -98,9 +117,10 @@ def default_threads():
     return numba.get_num_threads()
 
 
-def drive(run, progress=None, label="passages"):
+def drive(run, progress=None, label="passages", store=None):
     """Advance `run` until every path has ended; "", or why it stopped earlier (what is done stays): Ctrl-C,
-    or an error of a function that the user gave. The chunks change no bit."""
+    or an error of a function that the user gave. The chunks change no bit; the state goes to the store when
+    it is due."""
     n, done = run.first_steps, 0
     with driving.interruption() as is_pressed, driving.bar(run.n_paths, label, progress, "path") as shown:
         while run.n_ended < run.n_paths:
@@ -114,6 +134,8 @@ def drive(run, progress=None, label="passages"):
                     raise
                 return f"stopped ({error})"
             run.check_finite()
+            if store is not None and store.is_due:
+                store.save(states_to_arrays([0, run.n_paths], [run.state()]))
             elapsed = time.perf_counter() - started
             if shown is not None:
                 shown.update(run.n_ended - done)

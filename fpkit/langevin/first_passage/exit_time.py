@@ -2,22 +2,29 @@
 from __future__ import annotations
 
 import math
-import warnings
+import os
 from collections.abc import Sequence
+from concurrent.futures import Executor
 
 import numpy as np
 from numpy.random import SeedSequence
 from numpy.typing import ArrayLike
 
 from ...core import checks
+from ...core.calls import understood, warned
 from ...core.grid import Grid
 from ...core.results import ResolutionWarning
+from ...potentials.diffusion import Diffusion
 from ...potentials.potential import Potential
 from ...potentials.regions import Region
 from ..dynamics.ensemble import Ensemble
+from ..dynamics.process import arguments_of, needed, source_of
 from ..dynamics.walls import Walls
+from ..runs.checkpoint import Checkpoint
+from ..runs.sharing import arrays_to_states, parts_of, rounds, states_to_arrays
 from .exit_numpy import WholeExitRun
 from .exit_run import ExitRun, drive
+from .partial_absorption import PartialExitRun, reactivities
 from .results import ExitTime, exit_time_of, extrapolated
 from .targets import Targets
 
@@ -25,14 +32,18 @@ SCHEMES = ("euler-maruyama", "baoab")
 COARSE = 0.5  # dt times the largest curvature: beyond it the scheme is far from the diffusion
 
 
-def exit_time(potential: Potential, theta: float, x0: ArrayLike, target: Region | Sequence | dict, dt: float,
+@understood
+def exit_time(potential: Potential | Diffusion, theta: float | None = None, x0: ArrayLike | None = None,
+              target: Region | Sequence | dict | None = None, dt: float | None = None,
               n_paths: int = 1000, seed: int | SeedSequence | None = 1, scheme: str = "euler-maruyama",
               extrapolate: bool = False, t_max: float | None = None, walls: Walls | Grid | Sequence
               | None = None,
               mobility=None, friction: float | None = None, n_threads: int | None = None,
-              progress: bool | None = None) -> ExitTime:
-    """Mean first-passage time from `x0` to a target, from paths of the diffusion dX = -M grad f dt + sqrt(2
-    theta M) dW.
+              progress: bool | None = None, executor: Executor | None = None,
+              checkpoint: str | os.PathLike | None = None, checkpoint_every: float = 60.0,
+              resume: bool | None = None, force=None, reactivity=None) -> ExitTime:
+    """Mean first-passage time from `x0` to a target, from paths of the diffusion dX = M (-grad f + F) dt +
+    theta div M dt + sqrt(2 theta M) dW.
 
     Every path of the list 0 .. n_paths - 1 runs from its start to a target (or to `t_max`); a lane whose path
     has ended takes the next one at once. The Brownian bridge finds the crossings inside a step and their
@@ -41,8 +52,9 @@ def exit_time(potential: Potential, theta: float, x0: ArrayLike, target: Region 
 
     Parameters
     ----------
-    potential : Potential
-        f; it may not depend on the time.
+    potential : Potential or Diffusion
+        f; or the whole process (then theta, mobility and force are left out), also one of
+        `Diffusion.from_sde`. It may not depend on the time.
     theta : float
         Temperature, positive, in the units of f.
     x0 : array (ndim,) or (n_paths, ndim)
@@ -70,12 +82,21 @@ def exit_time(potential: Potential, theta: float, x0: ArrayLike, target: Region 
         Give a path up after this time (rounded up to an even number of steps). Such paths are censored: their
         time counts as exposure and the estimate is exposure / hits. By default every path runs until it
         arrives, however long that takes.
-    walls, mobility
+    walls, mobility, force
         As in `fpkit.simulate`; absorbing walls are given as targets.
     friction : float
         Damping rate for "baoab".
     n_threads : int, optional
     progress : bool, optional
+    executor : concurrent.futures.Executor, optional
+        Shares the paths among its workers; the bits stay the same, a lost worker is made good.
+    checkpoint, checkpoint_every, resume
+        As in `fpkit.sample`: the file from which a killed call goes on, to the same bits.
+    reactivity : float, sequence or dict, optional
+        kappa, in length per time: the targets absorb in part, J.n = kappa u, and reflect else. Killing in
+        proportion to the local time at the boundary: exact in law at any dt for a flat wall and a constant
+        drift, up to the place inside the last step; weak order 1 for curved walls. One number, or one a
+        target (0: a mirror; inf: absorbing). Stepped in NumPy.
 
     Returns
     -------
@@ -104,35 +125,41 @@ def exit_time(potential: Potential, theta: float, x0: ArrayLike, target: Region 
     .. [1] E. Gobet, ESAIM: Probab. Stat. 5, 261 (2001).
     """
     checks.choice("scheme", scheme, SCHEMES)
+    process, potential, theta, mobility = arguments_of(potential, theta, mobility, force)
+    needed(x0=x0, target=target, dt=dt)
     theta = constant("theta", theta, "passage times of a moving temperature are not offered; hold theta "
                      "fixed")
     dt = constant("dt", dt, "passage times need one time step")
     n_paths = checks.whole("n_paths", n_paths, 1)
-    if potential.is_time_dependent:
+    if potential.is_time_dependent or process is not potential and process.is_moving:
         raise ValueError("the potential depends on t; exit_time needs a potential that does not, hold t "
                          "fixed with with_params.")
     targets = Targets(target, potential.ndim)
+    kappa = reactivities(reactivity, targets, scheme)
     max_steps = 0 if t_max is None else 2 * math.ceil(checks.number("t_max", t_max, positive=True) / (2 * dt))
     settings = dict(theta=theta, x0=x0, scheme=scheme, walls=walls, mobility=mobility, friction=friction,
                     n_threads=n_threads)
-    first = one_run(potential, targets, dt, n_paths, seed, max_steps, progress, settings)
+    if kappa is not None:
+        settings["reactivity"] = kappa
+    storage = (checkpoint, checkpoint_every, resume)
+    first = one_run(process, targets, dt, n_paths, seed, max_steps, progress, settings, executor, storage)
     if not extrapolate or first.inputs["stopped"]:
         return first
-    second = one_run(potential, targets, dt / 2, n_paths, another(first.inputs["key"], 1), 2 * max_steps,
-                     progress, settings)
+    if checkpoint is not None:
+        storage = (f"{os.fspath(checkpoint)}.half", checkpoint_every, None if resume else resume)
+    second = one_run(process, targets, dt / 2, n_paths, another(first.inputs["key"], 1), 2 * max_steps,
+                     progress, settings, executor, storage)
     if second.inputs["stopped"]:
         return first.with_status(f"at dt = {dt:g}, not extrapolated; at dt/2: {second.status}")
     order = 1 if targets.has_distance else 0.5
     return extrapolated(first, second, order)
 
 
-def one_run(potential, targets, dt, n_paths, seed, max_steps, progress, settings):
+def one_run(potential, targets, dt, n_paths, seed, max_steps, progress, settings, executor=None,
+            storage=(None, 60.0, None)):
     """The ExitTime at one dt."""
-    x0 = settings["x0"]
-    is_many = np.ndim(x0) == 2
-    # checks and tables
-    probe = Ensemble(potential, dt=dt, seed=seed, n_paths=n_paths if is_many else None, precision="double",
-                     **settings)
+    is_many = np.ndim(settings["x0"]) == 2
+    probe = _probe(potential, dt, n_paths, seed, settings)       # checks and tables
     if probe.has_absorbing:
         raise ValueError("absorbing walls are targets here: give them as target=[fpkit.HalfSpace(...), ...] "
                          "and leave those sides without a wall.")
@@ -140,31 +167,101 @@ def one_run(potential, targets, dt, n_paths, seed, max_steps, progress, settings
     if inside.any():
         raise ValueError(f"x0 lies inside the target ({int(inside.sum())} of {len(inside)} starts): the "
                          "passage time is zero there. Start outside.")
-    if targets.is_compiled and not probe.is_whole:
-        run = ExitRun(probe, targets, probe.X, n_paths, max_steps, settings["n_threads"])
-        labels = targets.labels
-    else:
-        whole = probe if is_many else Ensemble(potential, dt=dt, seed=probe.seed, n_paths=n_paths,
-                                               precision="double", **settings)
-        run = WholeExitRun(whole, targets, n_paths, max_steps)
-        labels = targets.labels if targets.is_compiled else np.arange(len(targets.regions))
-    note = drive(run, progress)
-    durations, walls, places = run.settle()
+    kappa = settings.get("reactivity")
+    is_by_wall = targets.is_compiled and kappa is None
+    labels = targets.labels if is_by_wall else np.arange(len(targets.regions))
+    if storage[0] is not None and seed is None:
+        raise ValueError("a run with a checkpoint needs a seed that a later call can repeat; pass a whole "
+                         "number.")
+    what = (potential, targets, dt, n_paths, probe.seed, max_steps, settings)
+    store = Checkpoint(*storage, {"potential": potential, "targets": targets.regions, "dt": dt, "n": n_paths,
+                                  "seed": probe.seed, "max_steps": max_steps,
+                                  **{k: v for k, v in settings.items() if k != "n_threads"}})
+    runs, note = _all_parts(what, executor, store, progress)
+    durations, walls, places = (np.concatenate(found) for found in zip(*(run.settle() for run in runs)))
     sides = np.where(walls >= 0, labels[walls], -1)
-    inputs = {"potential": potential.source, "theta": probe.schedule.theta, "dt": dt, "n_paths": n_paths,
+    inputs = {"potential": source_of(probe), "theta": probe.schedule.theta, "dt": dt, "n_paths": n_paths,
               "scheme": probe.scheme, "seed": probe.seed, "key": probe.key, "friction": settings["friction"],
               "t_max": max_steps * dt if max_steps else None, "target": [repr(r) for r in targets.regions],
               "walls": None if probe.walls is None else repr(probe.walls),
               "x0": f"{n_paths} points" if is_many else probe.x[0].tolist()}
     n_arrived = int((sides >= 0).sum())
     bridge = "" if probe.scheme == "baoab" else "Brownian bridge, " if targets.has_distance else "no bridge, "
+    if kappa is not None:
+        bridge = "local time, "
     method = f"{probe.scheme}, {bridge}dt = {dt:g}, {n_arrived} arrivals"
     inputs["stopped"] = note
     if note:
         note = f"{note}: {n_arrived} of {n_paths} paths had arrived, those under way are censored"
-    _check_step(potential, probe, np.concatenate([probe.x[:64],
+    _check_step(probe.potential, probe, np.concatenate([probe.x[:64],
                                                   places[np.isfinite(places).all(axis=1)][:192]]))
     return exit_time_of(durations, sides, places, targets.names, method, inputs, note)
+
+
+def _probe(potential, dt, n_paths, seed, settings, are_all=False):
+    """An ensemble of the settings: of all paths, or of one path for each start that was given."""
+    is_many = are_all or np.ndim(settings["x0"]) == 2
+    return Ensemble(potential, dt=dt, seed=seed, n_paths=n_paths if is_many else None, precision="double",
+                    **{k: v for k, v in settings.items() if k != "reactivity"})
+
+
+def _run_of(what, span, state=None):
+    """The run of the paths of a span, in a state."""
+    potential, targets, dt, n_paths, seed, max_steps, settings = what
+    probe = _probe(potential, dt, n_paths, seed, settings)
+    kappa = settings.get("reactivity")
+    if kappa is None and targets.is_compiled and not probe.is_whole and not probe.is_drift:
+        run = ExitRun(probe, targets, probe.X, n_paths, max_steps, settings["n_threads"], span)
+    else:
+        if probe.n_paths != n_paths or n_paths == 1:
+            probe = _probe(potential, dt, n_paths, seed, settings, are_all=True)
+        if kappa is None:
+            run = WholeExitRun(probe, targets, n_paths, max_steps, span)
+        else:
+            run = PartialExitRun(probe, targets, n_paths, max_steps, kappa, span)
+    if state is not None:
+        run.restore(state)
+    return run
+
+
+def _all_parts(what, executor, store, progress):
+    """(the runs that make all paths together, why they stopped earlier or ""): one here, or one a worker."""
+    n_paths = what[3]
+    if store.found is not None:
+        cuts, states = arrays_to_states(store.found)
+    else:
+        cuts = np.array([0, n_paths]) if executor is None else parts_of(executor, n_paths)
+        states = [None] * (len(cuts) - 1)
+    spans = [(int(a), int(b)) for a, b in zip(cuts, cuts[1:])]
+    if executor is None and len(spans) == 1:
+        run = _run_of(what, spans[0], states[0])
+        note = drive(run, progress, store=store)
+        store.save(states_to_arrays(cuts, [run.state()]))
+        return [run], note
+    one_thread = (*what[:6], {**what[6], "n_threads": what[6]["n_threads"] or 1})
+    begun = 0 if states[0] is None else max(_run_of(what, s, x).step_count for s, x in zip(spans, states))
+    note, n_ended = "stopped by Ctrl-C", 0
+    for _, outcomes in rounds(executor, advanced, (one_thread,), [(s,) for s in spans], states,
+                              (begun, math.inf, 2), "passages", progress, "path", n_paths,
+                              lambda outcomes: sum(o[1] for o in outcomes)):
+        states, n_ended = [o[0] for o in outcomes], sum(o[1] for o in outcomes)
+        if n_ended == n_paths:
+            note = ""
+            break
+        if store.is_due:
+            store.save(states_to_arrays(cuts, states))
+    if states[0] is not None:
+        store.save(states_to_arrays(cuts, states))
+    return [_run_of(what, s, x) for s, x in zip(spans, states)], note
+
+
+def advanced(what, span, state, end):
+    """Bring the paths of one span to the step `end`, in a worker: (state, how many have ended)."""
+    run = _run_of(what, span, state)
+    while run.step_count < end and run.n_ended < run.n_own:
+        run.advance(end - run.step_count)
+        run.check_finite()
+    return run.state(), run.n_ended
 
 
 def _check_step(potential, ensemble, points):
@@ -179,9 +276,9 @@ def _check_step(potential, ensemble, points):
     dt = ensemble.schedule.dt
     rate = math.sqrt(max(curvature, 0.0)) if ensemble.scheme == "baoab" else curvature
     if rate * dt > COARSE:
-        warnings.warn(f"dt = {dt:g} is coarse: the curvature {curvature:.3g} makes the dynamics as fast as "
+        warned(f"dt = {dt:g} is coarse: the curvature {curvature:.3g} makes the dynamics as fast as "
                       f"{1 / rate:.2g}; take dt = {0.1 / rate:.2g} or "
-                      "extrapolate=True.", ResolutionWarning, stacklevel=4)
+                      "extrapolate=True.", ResolutionWarning)
 
 
 def constant(name, value, reason):

@@ -2,20 +2,27 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Sequence
+from concurrent.futures import Executor
 
 import numpy as np
 from numpy.random import SeedSequence
 from numpy.typing import ArrayLike
 
 from ...core import checks
+from ...core.calls import understood
 from ...core.grid import Grid
+from ...potentials.diffusion import Diffusion
 from ...potentials.potential import Potential
 from ...potentials.regions import Region
 from ..dynamics.ensemble import thread_count
+from ..dynamics.process import arguments_of, needed, source_of
 from ..dynamics.walls import Walls
 from ..runs import driving
+from ..runs.checkpoint import Checkpoint
+from ..runs.sharing import parts_of, rounds
 from .exit_run import divergence
 from .exit_time import another, constant
 from .fleming_viot_kernels import Counts, fleming_viot_systems, seed_systems
@@ -63,13 +70,17 @@ class QuasiStationaryRate(PassageEstimate):
                 "probabilities": {str(k): v.to_dict() for k, v in self.probabilities.items()}}
 
 
-def fleming_viot(potential: Potential, theta: float, target: Region | Sequence | dict, x0: ArrayLike,
-                 dt: float,
+@understood
+def fleming_viot(potential: Potential | Diffusion, theta: float | None = None,
+                 target: Region | Sequence | dict | None = None, x0: ArrayLike | None = None,
+                 dt: float | None = None,
                  n_walkers: int = 500, t: float | None = None, n_systems: int = 16,
                  burn_in: float | None = None,
                  seed: int | SeedSequence | None = 1, extrapolate: bool = False,
                  walls: Walls | Grid | Sequence | None = None, mobility=None, n_threads: int | None = None,
-                 progress: bool | None = None) -> QuasiStationaryRate:
+                 progress: bool | None = None, executor: Executor | None = None,
+                 checkpoint: str | os.PathLike | None = None, checkpoint_every: float = 60.0,
+                 resume: bool | None = None, force=None) -> QuasiStationaryRate:
     """Principal Dirichlet eigenvalue of the diffusion killed at a target: the exit rate of the
     quasi-stationary distribution.
 
@@ -98,6 +109,8 @@ def fleming_viot(potential: Potential, theta: float, target: Region | Sequence |
         Time that is not counted; default t/4.
     seed, walls, mobility, n_threads, progress
         As in `fpkit.exit_time`.
+    executor, checkpoint, checkpoint_every, resume
+        As in `fpkit.exit_time`: systems go to the workers.
     extrapolate : bool
         Run dt and dt/2 and extrapolate linearly; `error` then covers the correction as well.
 
@@ -121,6 +134,8 @@ def fleming_viot(potential: Potential, theta: float, target: Region | Sequence |
     ----------
     .. [1] K. Burdzy, R. Holyst, P. March, Commun. Math. Phys. 214, 679 (2000).
     """
+    process, potential, theta, mobility = arguments_of(potential, theta, mobility, force)
+    needed(target=target, dt=dt)
     theta = constant("theta", theta, "the quasi-stationary rate needs one temperature")
     dt = constant("dt", dt, "the quasi-stationary rate needs one time step")
     n_walkers, n_systems = checks.whole("n_walkers", n_walkers, 2), checks.whole("n_systems", n_systems, 4)
@@ -138,12 +153,16 @@ def fleming_viot(potential: Potential, theta: float, target: Region | Sequence |
                          "Start outside.")
     plan = (targets, n_walkers, n_systems, t, burn_in, n_threads, progress)
     shared = dict(theta=theta, walls=walls, mobility=mobility)
-    probe = compiled_ensemble("fleming_viot", potential, x0, dt, seed, shared)
-    first = _one_run(probe, *plan)
+    probe = compiled_ensemble("fleming_viot", process, x0, dt, seed, shared)
+    store = Checkpoint(checkpoint, checkpoint_every, resume, {
+        "potential": process, "target": targets.regions, "x0": x0, "dt": dt, "seed": seed,
+        "plan": [n_walkers, n_systems, t, burn_in], **shared})
+    first = _one_run(probe, *plan, executor, store)
     if not extrapolate or not math.isfinite(first.value) or "Ctrl-C" in first.status:
         return first
-    second = _one_run(compiled_ensemble("fleming_viot", potential, x0, dt / 2, another(probe.key, 1), shared),
-                      *plan)
+    second = _one_run(compiled_ensemble("fleming_viot", process, x0, dt / 2, another(probe.key, 1), shared),
+                      *plan, executor, Checkpoint(store.then("half"), checkpoint_every, None, {
+                          "of": store.digest if store.path is not None else None, "dt": dt / 2}))
     if "Ctrl-C" in second.status or not math.isfinite(second.value):
         return first.with_status(f"at dt = {dt:g}, not extrapolated; at dt/2: {second.status}")
     value, interval, standard, shift = limit_of_steps(first, second, 1)
@@ -157,40 +176,70 @@ def fleming_viot(potential: Potential, theta: float, target: Region | Sequence |
                                **{name: second.__dict__[name] for name in names})
 
 
-def _one_run(e, targets, n_walkers, n_systems, t, burn_in, n_threads, progress):
+def _one_run(e, targets, n_walkers, n_systems, t, burn_in, n_threads, progress, executor, store):
     """The QuasiStationaryRate at the time step of the ensemble `e`."""
-    dt, d = e.schedule.dt, e.ndim
+    dt = e.schedule.dt
     burn = 2 * round(burn_in / (2 * dt))
     length = 2 * max(1, math.ceil((t / dt - burn) / 2))
-    Y = np.ascontiguousarray(np.broadcast_to(e.X[:, :1], (n_systems, d, n_walkers)))
-    S = np.empty((n_systems, 4, n_walkers), np.uint32)
-    seed_systems(S, e.key)
-    kills, hits = np.zeros((n_systems, N_BATCHES), np.int64), np.zeros((n_systems, MOST_EXITS), np.int64)
-    places = np.zeros((n_systems, MOST_EXITS, d))
-    step = step_of(dt, e.schedule.theta, e.mobility)
-    setting = (e.potential.block("gradient"), e.potential.p, step, e.table, targets.walls)
-    counts = Counts(burn, length, kills, places, hits)
-    done, n = 0, 64
-    with driving.interruption() as is_pressed, driving.bar(burn + length, "Fleming-Viot", progress) as shown:
-        while done < burn + length and not is_pressed():
-            n = min(n, burn + length - done)
-            started = time.perf_counter()
-            with thread_count(n_threads), np.errstate(over="ignore", invalid="ignore"):
-                fleming_viot_systems(Y, S, *setting, done, n, np.uint64(e.key), counts)
-            if not np.isfinite(Y).all():
-                raise divergence(int((~np.isfinite(Y).all(axis=1)).sum()), n_systems * n_walkers, dt, e)
-            done += n
-            if shown is not None:
-                shown.update(n)
-            n = 2 * max(1, int(n * min(max(driving.CHUNK_SECONDS / max(time.perf_counter() - started, 1e-6),
-                                           0.25), 8.0)) // 2)
+    state = store.found if store.found is not None else _begun(e, n_walkers, n_systems)
+    plan, n = (e, targets, burn, length), 64
+    if executor is None:
+        with driving.interruption() as is_pressed, driving.bar(burn + length, "Fleming-Viot",
+                                                               progress) as shown:
+            while (done := int(state["done"])) < burn + length and not is_pressed():
+                n = min(n, burn + length - done)
+                started = time.perf_counter()
+                state = advanced(*plan, n_threads, state, done + n)[0]
+                if shown is not None:
+                    shown.update(n)
+                if store.is_due:
+                    store.save(state)
+                growth = driving.CHUNK_SECONDS / max(time.perf_counter() - started, 1e-6)
+                n = 2 * max(1, int(n * min(max(growth, 0.25), 8.0)) // 2)
+    else:
+        cuts = parts_of(executor, n_systems)
+        parts = [{k: v if k == "done" else v[a:b] for k, v in state.items()} for a, b in zip(cuts, cuts[1:])]
+        for done, outcomes in rounds(executor, advanced, (*plan, n_threads or 1), [()] * len(parts), parts,
+                                     (int(state["done"]), burn + length, 2), "Fleming-Viot", progress):
+            state = {k: np.concatenate([o[0][k] for o in outcomes]) for k in state if k != "done"}
+            state["done"] = np.int64(done)
+            if store.is_due:
+                store.save(state)
+    store.save(state)
+    done, kills, places, hits, Y = (state[k] for k in ("done", "kills", "places", "hits", "Y"))
+    done = int(done)
     counted = max(done - burn, 0)
-    inputs = {"potential": e.potential.source, "theta": e.schedule.theta, "dt": dt, "n_walkers": n_walkers,
+    inputs = {"potential": source_of(e), "theta": e.schedule.theta, "dt": dt, "n_walkers": n_walkers,
               "n_systems": n_systems, "t": t, "burn_in": burn * dt, "seed": e.seed,
               "target": [repr(r) for r in targets.regions]}
     note = "" if done == burn + length else f"stopped by Ctrl-C after {done} of {burn + length} steps"
     return _result(targets, kills, places, hits, np.ascontiguousarray(Y.transpose(0, 2, 1)), counted, dt,
                    inputs, note)
+
+
+def _begun(e, n_walkers, n_systems):
+    """State of the systems at the start: places Y (n_systems, ndim, n_walkers), generators S, counts."""
+    S = np.empty((n_systems, 4, n_walkers), np.uint32)
+    seed_systems(S, e.key)
+    return {"Y": np.ascontiguousarray(np.broadcast_to(e.X[:, :1], (n_systems, e.ndim, n_walkers))), "S": S,
+            "kills": np.zeros((n_systems, N_BATCHES), np.int64), "done": np.int64(0),
+            "hits": np.zeros((n_systems, MOST_EXITS), np.int64),
+            "places": np.zeros((n_systems, MOST_EXITS, e.ndim)), "number": np.arange(n_systems)}
+
+
+def advanced(e, targets, burn, length, n_threads, state, end):
+    """The systems of a state brought to the step `end`, in this process or in a worker: (state,)."""
+    state = {k: np.array(v) for k, v in state.items()}
+    done, Y = int(state["done"]), state["Y"]
+    step = step_of(e.schedule.dt, e.schedule.theta, e.mobility)
+    setting = (e.field.block("gradient"), e.field.p, step, e.table, targets.walls)
+    counts = Counts(burn, length, state["kills"], state["places"], state["hits"])
+    with thread_count(n_threads), np.errstate(over="ignore", invalid="ignore"):
+        fleming_viot_systems(Y, state["S"], *setting, int(state["number"][0]), done, end - done,
+                             np.uint64(e.key), counts)
+    if not np.isfinite(Y).all():
+        raise divergence(int((~np.isfinite(Y).all(axis=1)).sum()), Y.shape[0] * Y.shape[2], e.schedule.dt, e)
+    return ({**state, "done": np.int64(end)},)
 
 
 def _result(targets, kills, places, hits, walkers, counted, dt, inputs, note):

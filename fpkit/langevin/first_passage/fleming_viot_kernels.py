@@ -49,9 +49,10 @@ counts_t = types.NamedTuple((integer, integer, integers_2d, numbers_3d, integers
 
 
 @numba.njit(**options)
-def _evolve(system, Y, s, gradient, p, step, box, targets, start, n_steps, seed, counts):
-    """Make n_steps (even) steps of one system of walkers Y (d, n) from step `start`."""
-    d, n = Y.shape
+def _evolve(which, Y, s, gradient, p, step, box, targets, start, n_steps, seed, counts):
+    """Make n_steps (even) steps of one system of walkers Y (d, n) from step `start`; `which` is its place
+    among the counts, and its number among all systems, to which its random numbers belong."""
+    (system, number), (d, n) = which, Y.shape
     n_walls = targets.first.size - 1
     burn_in, length, kills, places, hits = counts
     G, O, W = np.empty((d, n)), np.empty((d, n)), np.empty((2 * d, n), np.float32)
@@ -72,7 +73,7 @@ def _evolve(system, Y, s, gradient, p, step, box, targets, start, n_steps, seed,
         if n_near > 0:
             moves = Moves(O, Y, R, before, after)
             for j in near[:n_near]:
-                walker = system * n + j
+                walker = number * n + j
                 hit, u = hit_of_lane(moves, j, targets, step, box, walker, k, seed, o, y)
                 if hit < 0:
                     continue
@@ -93,7 +94,7 @@ def _evolve(system, Y, s, gradient, p, step, box, targets, start, n_steps, seed,
         elif n_lost > 0:
             # the lost are in ascending order: the pick-th survivor by counting past them
             for m in range(n_lost):
-                pick = min(int(uniform_of(system, CHOICE, m, k, seed) * (n - n_lost)), n - n_lost - 1)
+                pick = min(int(uniform_of(number, CHOICE, m, k, seed) * (n - n_lost)), n - n_lost - 1)
                 for q in range(n_lost):
                     pick += 1 if lost[q] <= pick else 0
                 for i in range(d):
@@ -104,13 +105,14 @@ def _evolve(system, Y, s, gradient, p, step, box, targets, start, n_steps, seed,
 
 
 @kernel(types.void(numbers_3d, words_3d, FUNCTION["gradient"], numbers_1d, step_t, numbers_2d, targets_t,
-                   integer,
+                   integer, integer,
                    integer, unsigned, counts_t), parallel=True)
-def fleming_viot_systems(Y, S, gradient, p, step, box, targets, start, n_steps, seed, counts):
-    """Advance all systems Y (n_systems, d, n), S (n_systems, 4, n) by n_steps (even) from step `start`
-    (even)."""
+def fleming_viot_systems(Y, S, gradient, p, step, box, targets, first, start, n_steps, seed, counts):
+    """Advance the systems first, first + 1, ... in Y (n_systems, d, n), S (n_systems, 4, n) by n_steps (even)
+    from step `start` (even)."""
     for system in prange(Y.shape[0]):
-        _evolve(system, Y[system], S[system], gradient, p, step, box, targets, start, n_steps, seed, counts)
+        _evolve((system, first + system), Y[system], S[system], gradient, p, step, box, targets, start,
+                n_steps, seed, counts)
 
 
 @kernel(types.void(words_3d, unsigned))

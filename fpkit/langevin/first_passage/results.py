@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from scipy.special import betaincinv, gamma, gammaincc, gammaincinv, stdtrit
 
-from ...core.pictures import curves
 from ...core.results import Estimate, with_error
+from ...core.views.pictures import curves
 
 LEVEL = 0.9973  # of every interval: three standard errors of a normal law
 FEW = 30  # with fewer events the spread itself is hardly known

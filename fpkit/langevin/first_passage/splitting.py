@@ -2,20 +2,28 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
+from concurrent.futures import Executor
+from typing import NamedTuple
 
 import numpy as np
 from numpy.random import SeedSequence
 from numpy.typing import ArrayLike
 
 from ...core import checks
+from ...core.calls import understood
 from ...core.grid import Grid
 from ...core.results import Field
+from ...core.sharing import finished
+from ...potentials.diffusion import Diffusion
 from ...potentials.potential import Potential
 from ...potentials.regions import Ball, Region
 from ..dynamics.ensemble import Ensemble, thread_count
+from ..dynamics.process import arguments_of, needed, source_of
 from ..dynamics.walls import Walls
 from ..runs import driving
+from ..runs.checkpoint import Checkpoint
 from .exit_run import default_threads
 from .exit_time import another, constant
 from .results import PassageEstimate, limit_of_steps, student_factor
@@ -82,13 +90,18 @@ class SplittingTime(PassageEstimate):
                 "direct_steps": self.direct_steps}
 
 
-def multilevel_splitting(potential: Potential, theta: float, source: Region, target: Region, dt: float,
+@understood
+def multilevel_splitting(potential: Potential | Diffusion, theta: float | None = None,
+                         source: Region | None = None, target: Region | None = None, dt: float | None = None,
                          n_replicas: int = 200, n_repeats: int = 24,
                          reaction_coordinate=None, x0: ArrayLike | None = None,
                          seed: int | SeedSequence | None = 1, level: float | None = None,
                          extrapolate: bool = False,
                          walls: Walls | Grid | Sequence | None = None, mobility=None,
-                         n_threads: int | None = None, progress: bool | None = None) -> SplittingTime:
+                         n_threads: int | None = None, progress: bool | None = None,
+                         executor: Executor | None = None, checkpoint: str | os.PathLike | None = None,
+                         checkpoint_every: float = 60.0, resume: bool | None = None,
+                         force=None) -> SplittingTime:
     """Mean first-passage time from a well to a target over a barrier of many theta, by adaptive multilevel
     splitting [1]_.
 
@@ -103,8 +116,8 @@ def multilevel_splitting(potential: Potential, theta: float, source: Region, tar
 
     Parameters
     ----------
-    potential : Potential
-        Compiled, not depending on the time.
+    potential : Potential or Diffusion
+        Compiled, not depending on the time; a process with a force needs a constant mobility.
     theta : float
         Temperature, in the units of f. Worth it from barriers of about 6 theta.
     source, target : Region
@@ -129,6 +142,8 @@ def multilevel_splitting(potential: Potential, theta: float, source: Region, tar
         Run dt and dt/2 and extrapolate linearly; `error` then covers the correction as well.
     walls, mobility, n_threads, progress
         As in `fpkit.exit_time`.
+    executor, checkpoint, checkpoint_every, resume
+        As in `fpkit.exit_time`: repeats go to the workers, finished ones to the file.
 
     Returns
     -------
@@ -148,6 +163,8 @@ def multilevel_splitting(potential: Potential, theta: float, source: Region, tar
     ----------
     .. [1] F. Cerou, A. Guyader, T. Lelievre, D. Pommier, J. Chem. Phys. 134, 054108 (2011).
     """
+    process, potential, theta, mobility = arguments_of(potential, theta, mobility, force)
+    needed(source=source, target=target, dt=dt)
     theta = constant("theta", theta, "splitting needs one temperature")
     dt = constant("dt", dt, "splitting needs one time step")
     n_replicas, n_repeats = checks.whole("n_replicas", n_replicas, 2), checks.whole("n_repeats", n_repeats, 4)
@@ -157,14 +174,18 @@ def multilevel_splitting(potential: Potential, theta: float, source: Region, tar
     if not sources.contains(x0) or targets.contains(x0):
         raise ValueError(f"x0 = {x0.tolist()} must lie in the source and outside the target.")
     shared = dict(theta=theta, walls=walls, mobility=mobility)
-    probe = compiled_ensemble("multilevel_splitting", potential, x0, dt, seed, shared)
+    probe = compiled_ensemble("multilevel_splitting", process, x0, dt, seed, shared)
     plan = (sources, targets, _coordinate(reaction_coordinate, potential), n_replicas, n_repeats, level,
             n_threads, progress)
-    first = _one_run(probe, *plan)
+    store = Checkpoint(checkpoint, checkpoint_every, resume, {
+        "potential": process, "source": source, "target": target, "dt": dt, "n": n_replicas, "x0": x0,
+        "coordinate": reaction_coordinate, "seed": seed, "level": level, **shared})
+    first = _one_run(probe, *plan, executor, store)
     if not extrapolate or first.status != "ok":
         return first
-    finer = compiled_ensemble("multilevel_splitting", potential, x0, dt / 2, another(probe.key, 1), shared)
-    second = _one_run(finer, *plan)
+    finer = compiled_ensemble("multilevel_splitting", process, x0, dt / 2, another(probe.key, 1), shared)
+    second = _one_run(finer, *plan, executor, Checkpoint(store.then("half"), checkpoint_every, None, {
+        "of": store.digest if store.path is not None else None, "dt": dt / 2}))
     if "Ctrl-C" in second.status or not math.isfinite(second.value):
         return first.with_status(f"at dt = {dt:g}, not extrapolated; at dt/2: {second.status}")
     value, interval, standard, shift = limit_of_steps(first, second, 1)
@@ -181,14 +202,14 @@ def multilevel_splitting(potential: Potential, theta: float, source: Region, tar
 
 def compiled_ensemble(caller, potential, x0, dt, seed, settings):
     """Checked settings of paths that only compiled kernels can run."""
-    if potential.is_time_dependent:
+    if potential.is_moving if isinstance(potential, Diffusion) else potential.is_time_dependent:
         raise ValueError(f"the potential depends on t; {caller} needs a potential that does not, hold t "
                          "fixed with with_params.")
     probe = Ensemble(potential, x0=x0, dt=dt, seed=seed, precision="double", **settings)
     if probe.has_absorbing:
         raise ValueError("absorbing walls are targets here: give them as regions and leave those sides "
                          "without a wall.")
-    if probe.is_whole:
+    if probe.is_whole or probe.is_drift:
         raise ValueError(f"{caller} needs a compiled potential without holes in its domain and a constant "
                          "mobility; fpkit.exit_time takes the others.")
     return probe
@@ -206,12 +227,18 @@ def start_in(source, x0, ndim):
     return np.array(x0)
 
 
+class Reaction(NamedTuple):
+    """A reaction coordinate: the potential whose value block is called, and what the kernel is told of it."""
+    function: Potential
+    about: Coordinate
+
+
 def _coordinate(given, potential):
-    """(value function, Coordinate) of a reaction coordinate."""
+    """The reaction coordinate: the potential whose block is called, and what it is told."""
     ndim = potential.ndim
     table = (np.zeros(ndim), np.ones(ndim), np.full(ndim, 2), np.zeros(2**ndim))
     if given is None:
-        return potential.block("value"), Coordinate(BY_DISTANCE, potential.p, *table)
+        return Reaction(potential, Coordinate(BY_DISTANCE, potential.p, *table))
     grid = values = None
     if isinstance(given, Field):
         grid, values = given.grid, given.values
@@ -229,7 +256,7 @@ def _coordinate(given, potential):
         values[~np.isfinite(values)] = np.nanmin(values[np.isfinite(values)])
         origin = np.array([c[0] for c in grid.centres])
         table = (origin, 1 / grid.h, np.array(grid.shape), values.ravel())
-        return potential.block("value"), Coordinate(BY_TABLE, potential.p, *table)
+        return Reaction(potential, Coordinate(BY_TABLE, potential.p, *table))
     if isinstance(given, Potential):
         function = given
     elif isinstance(given, str) or callable(given):
@@ -245,16 +272,25 @@ def _coordinate(given, potential):
         raise ValueError(f"reaction_coordinate has {function.ndim} coordinates and the potential has {ndim}.")
     if function.is_black_box:
         raise ValueError("reaction_coordinate is a black box; give its values on a grid, as (Grid, values).")
-    return function.block("value"), Coordinate(BY_FUNCTION, function.p, *table)
+    return Reaction(function, Coordinate(BY_FUNCTION, function.p, *table))
 
 
-def _one_run(e, sources, targets, coordinate, n_replicas, n_repeats, level, n_threads, progress):
+def _problem(e, sources, targets, coordinate, stop):
+    """What the kernels are given, after the blocks of gradient and coordinate."""
+    return (Setting(e.X[:, 0].copy(), e.field.p, e.table, MOST_STEPS, np.uint64(e.key), stop),
+            step_of(e.schedule.dt, e.schedule.theta, e.mobility), sources.walls, targets.walls,
+            coordinate.about)
+
+
+def _one_run(e, sources, targets, coordinate, n_replicas, n_repeats, level, n_threads, progress, executor,
+             store):
     """The SplittingTime at the time step of the ensemble `e`."""
-    dt, gradient, (value, about) = e.schedule.dt, e.potential.block("gradient"), coordinate
+    dt, gradient, value = e.schedule.dt, e.field.block("gradient"), coordinate.function.block("value")
     stop = np.zeros(1, np.int64)
-    problem = (Setting(e.X[:, 0].copy(), e.potential.p, e.table, MOST_STEPS, np.uint64(e.key), stop),
-               step_of(dt, e.schedule.theta, e.mobility), sources.walls, targets.walls, about)
-    rows, batch = [], n_threads or default_threads()
+    problem = _problem(e, sources, targets, coordinate, stop)
+    batch = n_threads or default_threads()
+    rows = {} if store.found is None else dict(zip(store.found["numbers"].tolist(), store.found["rows"]))
+    level = level if store.found is None else float(store.found["level"])
     with driving.interruption() as is_pressed, driving.bar(n_repeats, "splitting", progress,
                                                            "repeat") as shown:
         if level is None:
@@ -267,21 +303,49 @@ def _one_run(e, sources, targets, coordinate, n_replicas, n_repeats, level, n_th
                                  "arrive at once: there is no barrier to split, use fpkit.exit_time.")
         else:
             level = checks.number("level", level)
-        while len(rows) < n_repeats and not is_pressed():
-            part = np.zeros((min(batch, n_repeats - len(rows)), COLUMNS))
-
-            def call(part=part, level=level):
-                with thread_count(n_threads):
-                    repeats(len(rows), n_replicas, level, gradient, value, *problem, part)
-            driving.stoppable(call, stop, is_pressed)
-            rows.extend(part[part[:, FAILED] != INTERRUPTED])
+        def keep(k, part):
+            rows.update((k + i, row) for i, row in enumerate(part) if row[FAILED] != INTERRUPTED)
             if shown is not None:
                 shown.update(len(part))
-    inputs = {"potential": e.potential.source, "theta": e.schedule.theta, "dt": dt, "n_replicas": n_replicas,
+            if store.is_due:
+                _save(store, rows, level)
+        missing = [k for k in range(n_repeats) if k not in rows]
+        if executor is not None:
+            for n, part in finished(executor, one_repeat, [(k,) for k in missing],
+                                    (e, sources, targets, coordinate, n_replicas, level), is_pressed):
+                keep(missing[n], part)
+        while executor is None and missing and not is_pressed():
+            many = next((i for i in range(1, len(missing)) if missing[i] != missing[0] + i), len(missing))
+            part = np.zeros((min(batch, many), COLUMNS))
+
+            def call(part=part, level=level, first=missing[0]):
+                with thread_count(n_threads):
+                    repeats(first, n_replicas, level, gradient, value, *problem, part)
+            driving.stoppable(call, stop, is_pressed)
+            keep(missing[0], part)
+            missing = missing[len(part):]
+    if rows:
+        _save(store, rows, level)
+    rows = [rows[k] for k in sorted(rows) if k < n_repeats]
+    inputs = {"potential": source_of(e), "theta": e.schedule.theta, "dt": dt, "n_replicas": n_replicas,
               "n_repeats": len(rows), "seed": e.seed, "source": repr(sources.regions[0]),
               "target": repr(targets.regions[0])}
     note = "" if len(rows) == n_repeats else f"stopped by Ctrl-C after {len(rows)} of {n_repeats} repeats"
     return _result(np.array(rows).reshape(-1, COLUMNS), level, inputs, note)
+
+
+def _save(store, rows, level):
+    numbers = np.array(sorted(rows), np.int64)
+    store.save({"numbers": numbers, "rows": np.array([rows[k] for k in numbers]), "level": np.array(level)})
+
+
+def one_repeat(e, sources, targets, coordinate, n_replicas, level, number):
+    """The row (1, COLUMNS) of one repeat, in a worker."""
+    part = np.zeros((1, COLUMNS))
+    with thread_count(1):
+        repeats(number, n_replicas, level, e.field.block("gradient"), coordinate.function.block("value"),
+                *_problem(e, sources, targets, coordinate, np.zeros(1, np.int64)), part)
+    return part
 
 
 def _result(rows, level, inputs, note):

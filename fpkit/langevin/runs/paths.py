@@ -1,13 +1,19 @@
 """The result of `simulate`."""
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from ...core.pictures import curves
-from ...core.tables import Tabular, coordinate_names
+from ...core.grid import Grid
+from ...core.results import Field
+from ...core.views.pictures import curves
+from ...core.views.series import Series
+from ...core.views.tables import Tabular, coordinate_names
+from ...potentials.regions import Region
+from . import over_time
 
 
 @dataclass(frozen=True, repr=False)
@@ -77,6 +83,52 @@ class Paths(Tabular):
         period = np.array([high - low if kind == "periodic" else 0.0 for (low, high),
                            kind in zip(self.inputs["walls"].bounds, self.inputs["walls"].kind)])
         return self.x + self.winding * period
+
+    # ---- quantities over time; errors of level 99.73 % from the scatter of the paths ----
+    def expectation(self, observable: int | Callable = 0) -> Series:
+        """Mean over paths at each saved time.
+
+        Parameters
+        ----------
+        observable : int or callable
+            A coordinate, or a function of points (n, ndim) that gives (n,).
+
+        Examples
+        --------
+        >>> run = fp.simulate(fp.Potential("x**2/2"), 0.5, [1.0], 0.01, 200, 500, save_every=100)
+        >>> m = run.expectation(); bool(abs(m[1] - np.exp(-1.0)) < m[1].error)
+        True
+        """
+        return over_time.expectation(self, observable)
+
+    def variance(self, observable: int | Callable = 0) -> Series:
+        """Variance over paths at each saved time."""
+        return over_time.variance(self, observable)
+
+    def mean_square_displacement(self, axis: int | None = None, lags: bool = False) -> Series:
+        """Mean of |X(t) - X(0)|^2 (of one axis), periods of periodic axes put back; with `lags` of all pairs
+        of saved times that are a lag apart."""
+        return over_time.mean_square_displacement(self, axis, lags)
+
+    def autocorrelation(self, observable: int | Callable = 0, burn_in: float = 0.0,
+                        normalised: bool = False) -> Series:
+        """Autocorrelation of a stationary run over the lag: of all pairs of saved times after `burn_in`."""
+        return over_time.autocorrelation(self, observable, burn_in, normalised)
+
+    def power_spectrum(self, observable: int | Callable = 0, burn_in: float = 0.0) -> Series:
+        """One-sided power spectrum of a stationary run: its integral over the frequency is the variance.
+
+        Periodograms with Hann's window; frequencies above those of the saved times are folded back."""
+        return over_time.power_spectrum(self, observable, burn_in)
+
+    def occupation(self, region: Region) -> Series:
+        """Share of the paths in a region at each saved time."""
+        return over_time.occupation(self, region)
+
+    def marginal(self, axes: int | Sequence[int] = 0, grid: Grid | int = 40, k: int = -1) -> Field:
+        """Density of some coordinates at the k-th saved time, a Field with errors: on a Grid, or on so many
+        cells over the range of the paths."""
+        return over_time.marginal(self, axes, grid, k)
 
     def _columns(self):
         names = coordinate_names(self.x.shape[1])

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...core import checks
-from ...core.tables import Tabular, coordinate_names
+from ...core.calls import understood
+from ...core.views.tables import Tabular, coordinate_names
 from .descent import ScalarField, Surface, box_of, descend, minimise, periodic_of
 from .newton import climb_to_saddles, newton_to_zero, polish, spread
 from .rough import FLAT, corners, is_corner, settle_flat
@@ -121,6 +122,7 @@ class CriticalPoints(Tabular, tuple):
         return "\n".join(rows)
 
 
+@understood
 def find_wells(V: ScalarField, bounds: ArrayLike | None = None, periodic: bool | Sequence[bool] | None = None,
                n_starts: int | None = None, starts: ArrayLike | None = None, walls: bool = False,
                seed: int = 0) -> CriticalPoints:
@@ -166,6 +168,7 @@ def find_wells(V: ScalarField, bounds: ArrayLike | None = None, periodic: bool |
     return CriticalPoints(search.minima(walls))
 
 
+@understood
 def critical_points(V: ScalarField, bounds: ArrayLike | None = None,
                     periodic: bool | Sequence[bool] | None = None, n_starts: int | None = None,
                     starts: ArrayLike | None = None, seed: int = 0) -> CriticalPoints:

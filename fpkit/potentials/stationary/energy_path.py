@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...core import checks
-from ...core.pictures import curves
-from ...core.tables import Tabular, coordinate_names
+from ...core.calls import understood
+from ...core.views.pictures import curves
+from ...core.views.tables import Tabular, coordinate_names
 from .critical import CriticalPoint
 from .descent import ScalarField, Surface, box_of, minimise, periodic_of
 from .newton import newton_to_zero, polish
@@ -60,6 +61,7 @@ class EnergyPath(Tabular):
                 f"{len(self.saddles)} saddles, barrier {self.barrier:.8g}")
 
 
+@understood
 def minimum_energy_path(V: ScalarField, start: CriticalPoint | ArrayLike, end: CriticalPoint | ArrayLike,
                         bounds: ArrayLike | None = None,
                         periodic: bool | Sequence[bool] | None = None) -> EnergyPath:

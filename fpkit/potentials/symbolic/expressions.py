@@ -13,6 +13,7 @@ import unicodedata
 import numpy as np
 
 from ...core import checks
+from ...core.calls import did_you_mean
 from .formula import Formula, is_number
 from .graph import LOGIC, ExpressionError, Node
 
@@ -23,10 +24,14 @@ MORE_FUNCTIONS = ["log1p", "expm1", "log2", "log10", "exp2", "cbrt", "arcsin", "
                   "logaddexp", "heaviside"]
 CALLS = {name: getattr(np, name) for name in FUNCTIONS + MORE_FUNCTIONS}
 ALIASES = {"max": np.maximum, "min": np.minimum, "ln": np.log, "asin": np.arcsin, "acos": np.arccos,
-           "atan": np.arctan, "atan2": np.arctan2}
+           "atan": np.arctan, "atan2": np.arctan2, "asinh": np.arcsinh, "acosh": np.arccosh,
+           "atanh": np.arctanh, "fabs": np.abs, "absolute": np.abs, "Abs": np.abs, "Max": np.maximum,
+           "Min": np.minimum, "fmax": np.maximum, "fmin": np.minimum, "fmod": np.mod,
+           "pow": lambda a, b: a**b, "power": lambda a, b: a**b}
 CALLS |= ALIASES
 TWO_ARGUMENTS = {"maximum", "minimum", "max", "min", "hypot", "arctan2", "atan2", "mod", "logaddexp",
-                 "heaviside"}
+                 "heaviside", "Max", "Min", "fmax", "fmin", "fmod", "pow", "power"}
+PREFIXES = {"np", "numpy", "math", "sp", "sympy", "torch", "jnp", "numexpr", "ne", "cmath"}
 BINARY = {ast.Add: lambda a, b: a + b, ast.Sub: lambda a, b: a - b, ast.Mult: lambda a, b: a * b,
           ast.Div: lambda a, b: a / b, ast.Pow: lambda a, b: a**b,
           ast.Mod: lambda a, b: np.mod(a, b)}
@@ -139,10 +144,29 @@ def _tree(text):
         raise ExpressionError(f"the expression nests {deepest} brackets, more than {MAX_BRACKETS}; write a "
                               "Python function instead.")
     try:
-        return ast.parse(" ".join(text.split()), mode="eval").body
+        return _without_prefixes(ast.parse(" ".join(text.split()), mode="eval")).body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         reason = " ".join(str(getattr(error, "msg", None) or error).split())[:80]
         raise ExpressionError(f"{text[:60]!r} is not an expression ({reason}).") from None
+
+
+def _without_prefixes(tree):
+    """np.sin, math.pi, ... as sin and pi: what follows the dot is looked up in our own list like any other
+    name. Goes through the tree without recursion."""
+    for node in ast.walk(tree):
+        for name, value in ast.iter_fields(node):
+            if isinstance(value, list):
+                value[:] = map(_bare, value)
+            elif isinstance(value, ast.Attribute):
+                setattr(node, name, _bare(value))
+    return tree
+
+
+def _bare(node):
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in PREFIXES \
+            and (node.attr in CALLS or node.attr in CONSTANTS):
+        return ast.copy_location(ast.Name(node.attr, ast.Load()), node)
+    return node
 
 
 def _names(tree, text):
@@ -160,7 +184,8 @@ def _names(tree, text):
             case ast.Call(func=ast.Name(id=name)):
                 called.add(name)
                 if name not in CALLS:
-                    _fail(text, node, f"unknown function {name[:40]!r}, known are {', '.join(FUNCTIONS)}")
+                    _fail(text, node, f"unknown function {name[:40]!r}, known are {', '.join(FUNCTIONS)}"
+                          + did_you_mean(name[:40], CALLS).removesuffix("?").replace(" Did", "; did"))
                 children.remove(node.func)
             case ast.Name(id=name):
                 if "__" in name:

@@ -95,3 +95,17 @@ def test_a_fork_after_first_use_works_and_gives_the_same_numbers():
         print(all(np.array_equal(a, b) and np.array_equal(a, c) for a, b, c in zip(here, there, again)))
     """, PYTHONWARNINGS="ignore", NUMBA_NUM_THREADS="2")
     assert out == "True"
+
+
+@needs_compiler
+def test_one_thread_takes_the_kernels_without_threads_and_the_same_numbers():
+    code = """
+        import hashlib
+        import fpkit as fp
+        from fpkit.langevin.dynamics.metropolis_kernels import metropolis
+        V = fp.Potential("(x**2 - 1)**2 + y**2")
+        x = fp.simulate(V, 0.2, [-1.0, 0.0], 0.01, 50, 600, scheme="mala", seed=1, progress=False).x
+        print(metropolis._serial is not None, hashlib.sha256(x.tobytes()).hexdigest())
+    """
+    one, two = (run(code, NUMBA_NUM_THREADS=n).split() for n in "12")
+    assert (one[0], two[0]) == ("True", "False") and one[1] == two[1]

@@ -130,7 +130,10 @@ def test_maier_steins_quasi_potential_of_the_gradient_case():
     for theta in (0.02, 0.01):
         grid = fp.Grid([(-1.6, 1.6), (-0.9, 0.9)], (65, 45))
         D = fp.FokkerPlanck(fp.Diffusion.from_sde("(x - x**3 - x*y**2, -(1 + x**2)*y)", theta), grid=grid)
-        logs = D.stationary().log_density.values[:, 22]
+        state = D.stationary()
+        logs = state.log_density.values[:, 22]
+        U = state.quasi_potential.values
+        assert np.allclose(U, theta * (state.log_density.values.max() - state.log_density.values))
         at.append(float(logs.max() - np.interp(0.0, grid.centres[0], logs)))
     assert at[1] - at[0] == pytest.approx(0.25 * (1 / 0.01 - 1 / 0.02), rel=3e-3)
 
@@ -161,3 +164,20 @@ def test_a_process_and_its_short_form_are_the_same_density():
         fp.FokkerPlanck(V, 0.5, grid, force=np.stack([y, -x], -1)))]
     for other in states[1:]:
         assert_allclose(other.log_density.values, states[0].log_density.values, atol=1e-9)
+
+
+def test_a_direction_without_noise_is_carried_upwind_with_an_error_that_holds():
+    """A damped oscillator: Maxwell-Boltzmann, of order 1 in the cell width."""
+    theta, friction, gaps = 0.5, 1.0, []
+    process = fp.Diffusion.from_sde(f"(y, -x - {friction}*y)", [0.0, friction * theta])
+    for n in (16, 32):
+        D = fp.FokkerPlanck(process, grid=fp.Grid([(-4, 4)] * 2, (n, n)))
+        state, exact = D.stationary(), -(D.grid.points**2).sum(-1) / (2 * theta) - np.log(2 * np.pi * theta)
+        bulk, wrong = exact > exact.max() - 7, np.abs(state.log_density.values - exact)
+        assert (wrong <= state.log_density.error)[bulk].all()
+        assert "one direction" in state.entropy_production.status
+        gaps.append(wrong[bulk].max())
+    assert gaps[1] < 0.65 * gaps[0]
+    for wrong in (fp.Diffusion.from_sde("-x", 0.0), fp.Diffusion.from_sde("(y, -x)", [[1, 1], [1, 1]])):
+        with pytest.raises(ValueError, match="directions without noise"):
+            fp.FokkerPlanck(wrong, grid=fp.Grid([(-1, 1)] * wrong.ndim, (8,) * wrong.ndim))

@@ -196,3 +196,32 @@ def test_default_temperatures_see_every_low_solution_and_no_blown_up_cell(tmp_pa
         np.savez(tmp_path / "a.npz", x=x, y=x, loss=loss)
         report = fp.analyse(tmp_path / "a.npz", n_paths=4)
         assert len(report.wells) >= 3 and 1e-3 < report.theta[0] < report.theta[-1] < 2
+
+
+def test_structured_grids_for_paraview_keep_uneven_axes(tmp_path):
+    from xml.etree import ElementTree
+
+    x, y = np.array([0.0, 1.0, 3.0]), np.array([-1.0, 2.0])
+    np.savez(tmp_path / "a.npz", x=x, y=y, loss=y[:, None] + x)
+    root = ElementTree.parse(fp.read_landscape(tmp_path / "a.npz").save(tmp_path / "a.vts")).getroot()
+    grid = root.find("StructuredGrid")
+    assert root.get("type") == "StructuredGrid" and grid.get("WholeExtent") == "0 2 0 1 0 0"
+    numbers = lambda at: np.array(grid.find(at).text.split(), float)
+    points = numbers("Piece/Points/DataArray").reshape(-1, 3)
+    assert np.array_equal(points[:, :2].sum(axis=1), numbers("Piece/PointData/DataArray"))
+    assert not points[:, 2].any()
+
+
+def test_netcdf_is_written_where_xarray_is_installed(tmp_path):
+    np.savez(tmp_path / "a.npz", x=[0.0, 1, 2], y=[0.0, 1], loss=np.arange(6.0).reshape(2, 3))
+    land = fp.read_landscape(tmp_path / "a.npz")
+    try:
+        import xarray
+    except ImportError:
+        with pytest.raises(ValueError, match="pip install xarray"):
+            land.save(tmp_path / "a.nc")
+        return
+    with xarray.open_dataset(land.save(tmp_path / "a.nc")) as data:
+        assert np.array_equal(data[land.key].sel(y=1.0), [3, 4, 5])
+        again = fp.read_landscape(data[land.key])
+    assert np.array_equal(again.loss, land.loss)

@@ -27,7 +27,7 @@ HOSTILE = [
     "log(-1)*x", "sqrt(-2)*x", "await x", "yield x", "x, y",
     "(x, y)", "", "   ", "x\0", "x # comment", "x\\\n+ 1", "ｘ + 1", "x + \u0430", "e\u0301 + x", "x^2",
     "exp", "exp + x", "pi", "3.0", "__builtins__ + x",
-    "a__b*x", "max", "x.__init__.__globals__", "print(x)", "np.exp(x)", "exp.__call__(x)", "exp(x)(y)",
+    "a__b*x", "max", "x.__init__.__globals__", "print(x)", "np.load(x)", "exp.__call__(x)", "exp(x)(y)",
     "(exp)(x).real", "x!", "2x", "x +", ")x(", "0x*x", "x" + "*x" * 1500,
     "1_0_0e5_5_5*x", "nan*x", "inf*x", "assert x", "*x", "**x", "x -> y", "@x", "$x", "`x`", "x?y:z", "%s",
     "${x}", "{{x}}",

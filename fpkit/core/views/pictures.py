@@ -26,7 +26,7 @@ def curves(lines: Sequence[tuple[ArrayLike, ArrayLike]]) -> str:
 
     Examples
     --------
-    >>> from fpkit.core.pictures import curves
+    >>> from fpkit.core.views.pictures import curves
     >>> curves([([0, 1, 2], [0, 1, 4])]).count("<polyline")
     1
     >>> curves([([0, 1], [np.nan, np.nan])])
@@ -66,7 +66,7 @@ def colour_map(values: ArrayLike) -> str:
 
     Examples
     --------
-    >>> from fpkit.core.pictures import colour_map
+    >>> from fpkit.core.views.pictures import colour_map
     >>> colour_map(np.eye(3))[:32]
     '<img src="data:image/png;base64,'
     """

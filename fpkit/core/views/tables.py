@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from .files import replacing
+from ..files import replacing
+from ..text import printable
 from .pictures import colour_map, curves
-from .text import printable
 
 ROWS_SHOWN, COLUMNS_SHOWN = 16, 14           # of the table in a notebook
 MOST_PARTS = 12                              # columns that one two-dimensional array makes

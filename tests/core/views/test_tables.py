@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import fpkit as fp
-from fpkit.core import pictures
 from fpkit.core.files import demo_file
-from fpkit.core.tables import Tabular
+from fpkit.core.views import pictures
+from fpkit.core.views.tables import Tabular
 from fpkit.learning.models import PassageTable
 from fpkit.learning.sweep import Sweep
 
@@ -27,6 +27,8 @@ def results():
     yield fp.Estimate(2.0, 0.1, "by hand")
     yield from (D1.gibbs, D2.gibbs, D1.spectrum(3), D1.quasi_stationary(RIGHT), D1.currents(D1.gibbs))
     yield from (D1.evolve([-1.0], [0.1, 1.0]), D2.evolve([-1.0, 0.0], [0.1, 1.0]), D1.mfpt(RIGHT))
+    driven = fp.FokkerPlanck(V2, 0.5, PLANE, force="(y, -x)")
+    yield from (driven.stationary(), D1.first_passage_density([-1.0], RIGHT, [0.5, 1.0, 2.0]))
     yield fp.simulate(V1, 0.3, [-1.0], 0.01, 40, n_paths=3, save_every=10)
     yield fp.gradient_flow(V1, [[-0.5], [0.5]], 1.0)
     stats = fp.sample(V1, 0.3, [-1.0], 0.05, 1500, n_paths=64, histogram=D1.grid)

@@ -1,0 +1,1 @@
+"""How results show themselves elsewhere: tables, data frames, labelled arrays, CSV, notebooks."""

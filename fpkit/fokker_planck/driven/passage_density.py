@@ -1,0 +1,135 @@
+"""The density of the first passage time to a region, and its moments.
+
+f(t) = sum_i p_i(t) k_i, the flow into the region of the density that is left; E T^n = n! p(0) (-L)^-n 1. On
+the grid and on grids of twice and half the cells, extrapolated in h^2.
+"""
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import numpy as np
+
+from ...core import checks
+from ...core.results import Estimate
+from ...core.views.pictures import curves
+from ...core.views.tables import Tabular
+from ...potentials.regions.shapes import Region
+from ..evolution.initial import kind_of, node_start
+from .evolution import LEAST_CELLS, MOST_FINE, Steps
+
+TOLERANCES = 1e-5, 1e-9         # of the time steps; what the two differ by is the error of the second
+N_MOMENTS = 4
+
+
+@dataclass(frozen=True, repr=False)
+class FirstPassageDensity(Tabular):
+    """Density of the time of the first passage to a region.
+
+    Attributes
+    ----------
+    times : ndarray (n,)
+    density, error : ndarray (n,)
+        f(t) in 1/time, and the bound of its error.
+    survival : ndarray (n,)
+        Probability not to have arrived, of the given grid.
+    moments : list of Estimate
+        E T, E T^2, E T^3, E T^4.
+    region : Region
+    inputs : dict
+    """
+    times: np.ndarray
+    density: np.ndarray
+    error: np.ndarray
+    survival: np.ndarray
+    moments: list[Estimate]
+    region: Region
+    inputs: dict = field(default_factory=dict)
+
+    @property
+    def mean(self) -> Estimate:
+        """E T."""
+        return self.moments[0]
+
+    @property
+    def variance(self) -> Estimate:
+        """E T^2 - (E T)^2."""
+        m, s = self.moments[:2]
+        return Estimate(s.value - m.value**2, s.error + 2 * m.value * m.error + m.error**2, m.method,
+                        inputs=self.inputs)
+
+    def _columns(self):
+        return {"time": self.times, "density": self.density, "error": self.error, "survival": self.survival}
+
+    def _picture(self):
+        return curves([(self.times, self.density)])
+
+    def __repr__(self) -> str:
+        return (f"first passage to {self.region!r}: mean {self.mean!r}, density at {self.times.size} times, "
+                f"highest {self.density.max():.4g} at t = {self.times[self.density.argmax()]:.4g}")
+
+
+def first_passage_density(diffusion, x0, target: Region, times,
+                          reactivity: float | None = None) -> FirstPassageDensity:
+    """`FirstPassageDensity` of paths from x0, a point or a start as in `evolve`."""
+    D = diffusion
+    times = np.atleast_1d(np.asarray(times, float))
+    if not np.isfinite(times).all() or (times <= 0).any() or (np.diff(times) <= 0).any():
+        raise ValueError(f"times must be positive and increasing, got {checks.shown(times)}.")
+    if D.process.is_moving or any(a is not None for a in (D.absorbing, D.killing_rate, D.resetting)):
+        raise ValueError("first_passage_density is known without absorption, killing, resetting and forces "
+                         "that depend on the time.")
+    kind = kind_of(x0, D.grid)
+    if kind[0] not in ("point", "gaussian"):
+        raise ValueError("x0 must be a point, or (mean, std) of a Gaussian.")
+    base = _Passage(D, kind, target, reactivity, times)
+    finer, coarser, grid = None, None, D.grid
+    if grid.n_cells * 2**grid.ndim <= MOST_FINE[grid.ndim]:
+        finer = _Passage(D.on(grid.refined(2)), kind, target, reactivity, times)
+    if min(grid.shape) >= LEAST_CELLS:
+        coarser = _Passage(D.on(grid.coarsened()), kind, target, reactivity, times)
+    density, error = extrapolated(*(None if p is None else p.density for p in (coarser, base, finer)))
+    error = error + base.time_error + 1e-9 * np.abs(density).max()
+    moments, wrong = extrapolated(*(None if p is None else p.moments for p in (coarser, base, finer)))
+    inputs = {**D._inputs, "target": repr(target), "start": kind[0], "start_data": kind[1]}
+    method = "first passage of the chain, extrapolated"
+    found = [Estimate(float(m), float(e) + 1e-12 * float(m), method, inputs=inputs)
+             for m, e in zip(moments, wrong)]
+    return FirstPassageDensity(times, np.maximum(density, 0.0), error, base.survival, found, target, inputs)
+
+
+class _Passage:
+    """Density of the passage time and its moments on one grid."""
+
+    def __init__(self, diffusion, kind, target, reactivity, times):
+        D = diffusion._remade(diffusion.grid, diffusion.scheme, target)
+        D.reactivity = reactivity
+        steps = [Steps(D, tol, False) for tol in TOLERANCES]
+        chain = steps[0].chain
+        nodes = SimpleNamespace(grid=D.grid, inside=chain.states.ravel(), nodes_are_cells=False)
+        start = node_start(*kind, nodes, SimpleNamespace(node_values=lambda P: P), False)[0][chain.ids]
+        kill = chain.killing(0)
+        flows, left = np.empty((2, times.size)), np.empty(times.size)
+        for row, one in zip(flows, steps):
+            p, s = start, 0.0
+            for k, t in enumerate(times):
+                p, s = one.advance(p, t - s, lambda part: None), t
+                row[k], left[k] = p @ kill, p.sum()
+        self.density, self.survival = flows[1], left
+        self.time_error = np.abs(flows[1] - flows[0])
+        factors, v, self.moments = chain.factors(), np.ones(chain.n), np.empty(N_MOMENTS)
+        for n in range(N_MOMENTS):
+            v = factors.solve(v)
+            self.moments[n] = math.factorial(n + 1) * float(start @ v)
+
+
+def extrapolated(coarse, base, fine):
+    """Limit of values on half, once and twice the cells, and the bound of its error."""
+    if fine is None:
+        return base, np.full(base.shape, np.nan) if coarse is None else 4 / 3 * np.abs(base - coarse)
+    limit = fine + (fine - base) / 3
+    if coarse is None:
+        return limit, np.abs(fine - base)
+    other = base + (base - coarse) / 3
+    return limit, np.minimum(np.abs(limit - other), np.abs(fine - base)) + np.abs(limit - fine) / 20

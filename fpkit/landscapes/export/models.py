@@ -1,0 +1,191 @@
+"""Models of PyTorch and scikit-learn as losses of a parameter vector, with their data."""
+from __future__ import annotations
+
+import copy
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ...core import checks
+from ..adapters import sklearn_parameters, torch_parameters
+
+__all__ = ["ModelLoss", "is_model"]
+
+LEAST_PROBABILITY = 1e-300           # of a class, so that the logarithm is finite
+
+
+def is_model(loss: Any) -> bool:
+    """Whether an argument is a torch.nn.Module or a fitted estimator of scikit-learn."""
+    return hasattr(loss, "named_parameters") or hasattr(loss, "predict")
+
+
+class ModelLoss:
+    """Training and test loss (and accuracy) of a model as a function of its parameter vector.
+
+    Each thread and each process works on a copy of the model of its own, in evaluation mode (dropout off,
+    BatchNorm with its running statistics); the model that was given is never changed.
+
+    Parameters
+    ----------
+    model : torch.nn.Module (also in DataParallel, in half precision, with gradients), or fitted estimator of
+        scikit-learn
+    data, test_data : pair (inputs, targets), or for PyTorch a DataLoader or list of such pairs, or a function
+        ``model -> number or dict``
+        Batches are read once and kept, so that every point of the plane sees the same data.
+    criterion : callable, optional
+        ``criterion(outputs, targets)``, a mean over the batch. Default: cross entropy for targets of whole
+        numbers, else the mean square. For scikit-learn ``criterion(targets, predictions)``; default the
+        logarithmic loss of predict_proba, else the mean square.
+    batchnorm : {"fixed", "interpolate"}
+        See `fpkit.landscapes.adapters.torch_parameters`.
+    """
+
+    def __init__(self, model: Any, data: Any, test_data: Any = None, criterion: Callable | None = None,
+                 batchnorm: str = "fixed") -> None:
+        checks.choice("batchnorm", batchnorm, ("fixed", "interpolate"))
+        self.is_torch = hasattr(model, "named_parameters")
+        if data is None:
+            raise TypeError("the loss is a model, so its data are missing: give data=(inputs, targets)"
+                            + (", a DataLoader, or a function model -> loss; or a function of a vector, "
+                               "through fpkit.landscapes.adapters.torch_parameters."
+                               if self.is_torch else "."))
+        if self.is_torch and type(model).__name__ in ("DataParallel", "DistributedDataParallel"):
+            model = model.module
+        self.model, self.criterion, self.batchnorm = model, criterion, batchnorm
+        self.sets = {name: self._batches(given) for name, given in (("train", data), ("test", test_data))
+                     if given is not None}
+        self.local = threading.local()
+        # of a copy: an adapter may bring numbers into the shape of arrays
+        self.n_params = self._adapter(model if self.is_torch else copy.deepcopy(model))[0].size
+
+    def __getstate__(self):
+        return {k: v for k, v in self.__dict__.items() if k != "local"}
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self.local = threading.local()
+
+    def _batches(self, data):
+        if callable(data) and not hasattr(data, "__iter__"):
+            return data
+        if not self.is_torch:
+            inputs, targets = data
+            return [(np.asarray(inputs), np.asarray(targets))]
+        if isinstance(data, tuple) and len(data) == 2 and hasattr(data[0], "shape"):
+            data = [data]
+        batches = [tuple(batch) for batch in data]
+        if not batches or any(len(batch) != 2 for batch in batches):
+            raise ValueError("data must be pairs (inputs, targets), got "
+                             + ("nothing." if not batches else f"tuples of {len(batches[0])}."))
+        return batches
+
+    def _adapter(self, model):
+        if self.is_torch:
+            return torch_parameters(model, self.batchnorm)
+        return sklearn_parameters(model)
+
+    def _own(self):
+        """The copy of the model that this thread works on, its layout, and what loads a vector into it."""
+        if not hasattr(self.local, "copy"):
+            model = copy.deepcopy(self.model)
+            if self.is_torch:
+                model.eval()
+            self.local.copy = model, *self._adapter(model)[1:]
+        return self.local.copy
+
+    def __call__(self, vector: np.ndarray) -> dict[str, float]:
+        model, _, load = self._own()
+        load(vector)
+        found = {}
+        for name, batches in self.sets.items():
+            if callable(batches):
+                answer = batches(model)
+                found |= dict(answer) if hasattr(answer, "items") else {f"{name}_loss": float(answer)}
+            else:
+                found |= self._torch(name, batches, model) if self.is_torch else self._sklearn(name, batches,
+                                                                                               model)
+        return found
+
+    # ---- PyTorch ----
+
+    def _torch(self, name, batches, model):
+        torch = sys.modules["torch"]
+        with torch.no_grad():
+            return self._means(name, batches, model, lambda inputs: model(inputs)[None])[0]
+
+    def _means(self, name, batches, model, outputs_of):
+        """Mean loss and accuracy in per cent of each of several models over the batches; `outputs_of` leads
+        from inputs to the outputs of all, (n_models, n, ...)."""
+        torch = sys.modules["torch"]
+        like = next(model.parameters())
+        losses, right, n, is_label = 0.0, 0.0, 0, False
+        for inputs, targets in batches:
+            inputs, targets = torch.as_tensor(inputs), torch.as_tensor(targets).to(like.device)
+            inputs = inputs.to(like.device, like.dtype) if inputs.is_floating_point() else inputs.to(
+                like.device)
+            outputs = outputs_of(inputs)
+            if outputs.dtype in (torch.float16, torch.bfloat16):
+                outputs = outputs.float()                    # the mean of many is not a half number
+            is_label = not targets.is_floating_point() and outputs.ndim > 2
+            criterion = self.criterion or (torch.nn.functional.cross_entropy if not
+                                           targets.is_floating_point() else torch.nn.functional.mse_loss)
+            if targets.is_floating_point():
+                targets = targets.to(outputs.dtype)
+            losses += len(targets) * np.array([float(criterion(out, targets)) for out in outputs])
+            if is_label:
+                right += np.array([float((out.argmax(1) == targets).float().mean()) for out in outputs]
+                                  ) * len(targets)
+            n += len(targets)
+        return [{f"{name}_loss": loss / n} | ({f"{name}_acc": 100 * right[k] / n} if is_label else {})
+                for k, loss in enumerate(losses)]
+
+    def many(self, vectors: list[np.ndarray]) -> list[dict[str, float]]:
+        """The same at several points by one pass of the data, through torch.func.vmap; one after the other
+        where the model or a data function does not allow it."""
+        torch = sys.modules.get("torch")
+        if not self.is_torch or len(vectors) < 2 or any(callable(b) for b in self.sets.values()) or getattr(
+                self.local, "is_single", False):
+            return [self(v) for v in vectors]
+        model, layout, _ = self._own()
+        kept = dict(model.state_dict(keep_vars=True) if self.batchnorm == "interpolate"
+                    else model.named_parameters())
+        rows = [layout.tensors(v) for v in vectors]
+        stacked = {name: torch.from_numpy(np.stack([row[k] for row in rows])).to(kept[name].device,
+                                                                                 kept[name].dtype)
+                   for k, name in enumerate(layout.names)}
+        one = lambda tensors, inputs: torch.func.functional_call(model, tensors, (inputs,))
+        every = torch.func.vmap(one, in_dims=(0, None))
+        found = [{} for _ in vectors]
+        try:
+            with torch.no_grad():
+                for name, batches in self.sets.items():
+                    for kept_row, row in zip(found, self._means(name, batches, model,
+                                                                lambda inputs: every(stacked, inputs))):
+                        kept_row |= row
+        except (RuntimeError, NotImplementedError):
+            self.local.is_single = True                  # what vmap cannot do: control flow by data
+            return [self(v) for v in vectors]
+        return found
+
+    # ---- scikit-learn ----
+
+    def _sklearn(self, name, batches, model):
+        (inputs, targets), = batches
+        is_classifier = hasattr(model, "classes_")
+        if self.criterion is not None:
+            predictions = model.predict_proba(inputs) if hasattr(model, "predict_proba") else model.predict(
+                inputs)
+            loss = float(self.criterion(targets, predictions))
+        elif hasattr(model, "predict_proba"):
+            p = model.predict_proba(inputs)[np.arange(len(targets)), np.searchsorted(model.classes_, targets)]
+            loss = float(-np.log(np.maximum(p, LEAST_PROBABILITY)).mean())
+        elif is_classifier:
+            raise TypeError(f"{type(model).__name__} gives no probabilities; give criterion(targets, "
+                            "predictions).")
+        else:
+            loss = float(((np.asarray(model.predict(inputs)) - targets) ** 2).mean())
+        return {f"{name}_loss": loss} | ({f"{name}_acc": 100 * float(model.score(inputs, targets))}
+                                         if is_classifier else {})

@@ -1,0 +1,108 @@
+"""What the sentences of a landscape report may claim: ties, limits, coarse samples, borders and noise are
+told as such."""
+import numpy as np
+import pytest
+
+import fpkit as fp
+from fpkit.landscapes.surface.landscape import Landscape
+
+
+def land_of(f, n=(31, 31), box=1.8, **more):
+    x, y = np.linspace(-box, box, n[0]), np.linspace(-box, box, n[1])
+    loss = f(x, y[:, None]) + 0 * x * y[:, None]
+    valid = np.isfinite(loss)
+    return Landscape("f", "train_loss", (x, y), loss, {"train_loss": loss}, {}, valid, ~valid, ~valid,
+                     gram=np.eye(2), **more)
+
+
+def two(x, y):
+    return (x**2 - 1) ** 2 + y**2 / 2
+
+
+def report_of(f, n_paths=40, **options):
+    asked = {k: options.pop(k) for k in ("theta", "start", "lr", "n_steps") if k in options}
+    return fp.analyse(land_of(f, **options), n_paths=n_paths, progress=False, **asked)
+
+
+def said(report, topic):
+    return next(f for f in report.findings() if f.topic == topic)
+
+
+@pytest.mark.parametrize("n", [31, 30])
+def test_equal_wells_are_told_as_equal_whatever_the_rounding(n):
+    report = report_of(two, n=(n, n), theta=[0.1, 0.2], start=[0.5, 0.0])
+    occupation = said(report, "occupation")
+    assert "wells 1 and 2 alike" in occupation.sentence and "50 % each" in occupation.sentence
+    assert "does not prefer one of wells 1 and 2" in report.verdict()
+
+
+def test_ways_that_are_equally_easy_are_told_together():
+    report = report_of(lambda x, y: (x**2 - 1) ** 2 + (y**2 - 1) ** 2, theta=[0.2], start=[0.9, 0.9])
+    assert "to wells 2 and 3 alike" in said(report, "rates").sentence
+
+
+def test_rates_are_those_of_the_temperature_they_name_however_small_it_is():
+    small = report_of(lambda x, y: 1e-9 * (two(x, y) + 0.1 * x), theta=[1e-10, 2e-10])
+    usual = report_of(lambda x, y: two(x, y) + 0.1 * x, theta=[0.1, 0.2])
+    for a, b in zip(small.findings(), usual.findings()):
+        if a.topic == "rates":
+            theta = float(a.sentence.split("theta = ")[1].split()[0])
+            assert f"theta = {theta * 1e9:.3g} " in b.sentence
+    assert [f.topic for f in small.findings()] == [f.topic for f in usual.findings()]
+
+
+def test_hollows_that_only_the_samples_make_are_not_counted_firmly():
+    report = report_of(lambda x, y: 2 * (x**2 - 1) ** 2 + 20 * (y - 0.5 * np.sin(3 * x)) ** 2 + 0.1 * x,
+                       n=(41, 41), n_paths=2)
+    assert len(report.wells) > 2 and report.seen_again.count != len(report.wells)
+    assert said(report, "wells").trust == "open" and "too coarse to count" in report.verdict()
+
+
+def test_depths_that_samples_may_miss_are_rough():
+    report = report_of(lambda x, y: two(x, y) + 0.1 * x, n=(7, 5))
+    assert said(report, "wells").trust == "rough" and report.seen_again.change > 0.1
+
+
+def test_a_well_whose_depth_is_three_theta_is_at_its_limit():
+    depth = 1 - two(np.linspace(-1.8, 1.8, 31), 0).min()
+    text = said(report_of(two, theta=[depth / 6, depth / 3]), "wells").sentence
+    assert "where well 2 is at that limit" in text
+
+
+def test_wells_on_the_border_are_no_solutions():
+    report = report_of(lambda x, y: y**2 - x**2 - 0.1 * x)
+    assert "no minimum inside the box" in report.verdict() and "further out" in report.verdict()
+    assert all(f.trust != "firm" for f in report.findings() if f.topic in ("wells", "rates", "occupation"))
+
+
+def test_a_flat_floor_is_named_and_has_no_curvature():
+    report = report_of(lambda x, y: np.maximum(two(x, y) + 0.1 * x, 0.05))
+    assert "flat_floor" in report.wells[0].flags and "the floor is flat" in said(report, "wells").sentence
+    assert "wide" in report.verdict().split("well 2")[0]
+
+
+def test_noise_above_the_temperature_opens_the_verdict():
+    noise = 0.3 * np.random.default_rng(1).standard_normal((31, 31))
+    report = report_of(lambda x, y: two(x, y) + noise)
+    assert report.verdict().startswith("The losses carry noise of 0.3")
+
+
+def test_slow_modes_of_a_grid_too_large_to_refine_have_an_error():
+    report = report_of(lambda x, y: two(x, y) + 0.1 * x, n=(71, 71), theta=[0.25])
+    assert np.isfinite(report.rates[0].log10_modes_error[0]) and said(report, "rates").trust == "firm"
+
+
+def test_leaving_rates_are_sums_of_rates_and_carry_an_error():
+    (rates,) = report_of(lambda x, y: (x**2 - 1) ** 2 + (y**2 - 1) ** 2 + 0.1 * x, theta=[0.15]).rates
+    assert np.allclose(10**rates.log10_exit, (10**rates.log10_rate).sum(axis=1), rtol=1e-12)
+    assert np.isfinite(rates.log10_exit_error).all() and (rates.log10_exit_error > 0).all()
+    at_home = np.isneginf(rates.log10_mfpt_from_start)
+    assert np.isfinite(rates.log10_mfpt_from_start_error[~at_home]).all()
+
+
+def test_a_run_shorter_than_the_relaxation_within_a_well_is_not_firm():
+    options = {"theta": [0.1], "lr": 0.01, "start": [0.9, 0.0]}
+    short = report_of(lambda x, y: two(x, y) + 0.1 * x, n_steps=3, **options)
+    long = report_of(lambda x, y: two(x, y) + 0.1 * x, n_steps=100_000, **options)
+    assert said(short, "horizon").trust != "firm" and "too short" in said(short, "horizon").why
+    assert said(long, "horizon").trust == "firm"
