@@ -63,7 +63,8 @@ def setup(app):
 def figures(block, block_vars, gallery_conf):
     """Pictures of a block: each new Figure among its variables, and each new animation by its path."""
     paths = []
-    for value in list(block_vars["example_globals"].values()):
+    named = [v for name, v in block_vars["example_globals"].items() if not name.startswith("_")]
+    for value in named:
         if isinstance(value, Figure) and not getattr(value, "is_drawn", False):
             value.is_drawn = True
             path = next(block_vars["image_path_iterator"])

@@ -1,6 +1,7 @@
 """The rules of the learning claims, number by number: each outcome is reached, missing evidence is none."""
 import copy
 import math
+import random
 
 import pytest
 
@@ -169,6 +170,78 @@ CASES["learning_18_what_sets_the_delay"] = {"false here": drift(-1.0), "holds": 
                                             "not supported": drift(-0.3), "not measured": drift(NAN)}
 CASES["learning_19_two_wells"] = {"holds": bump(), "conditional": bump(hessian=160.0, plane=400.0),
                                   "not supported": bump(harmonic=0.3), "fails": bump(share=0.9)}
+# ---- many walkers: rows of times that were seen, or not ----
+
+def walked(power=-1.0, control=False, watched=5e5, thetas=(3e-5, 6e-5, 1e-4), walkers=16, passed=1.0,
+           l2_alone=(),
+           wide=(), noise=0.2):
+    """Passages with t = .5 theta^power, and controls at theta = 0 that pass or do not."""
+    rng = random.Random(1)
+    base = row(l2=0.0, learning_rate=0.08, width=32, t_mem=100.0)
+    rows = [base | row(theta=t, split=k % 4, seen=k < passed * walkers, t=0.5 * t**power * 1e-4**(-1 - power)
+                       * math.exp(noise * rng.gauss(0, 1))) for t in thetas for k in range(walkers)]
+    rows += [base | row(theta=0.0, split=k % 4, seen=control, t=watched) for k in range(8)]
+    rows += [base | row(theta=0.0, l2=2e-4, split=k % 4, seen=s, t=watched) for k, s in enumerate(l2_alone)]
+    return row(rows=rows, widths=[base | row(theta=1e-4, width=w, split=k % 4, seen=s, t=3e4 if s else 9e4)
+                                  for w, s in wide for k in range(8)])
+
+
+def moved(prefactor, exponent, start, spread=0.01, splits=4):
+    wave = lambda k: spread * (-1) ** k
+    rows = [row(case="start", walker=k, split=k % splits, from_start=start + wave(k // 2), directions=None,
+                exponent=None, prefactor=None) for k in range(8)]
+    return row(rows=rows + [row(case="plateau", walker=k, split=k % splits, from_start=None, directions=200,
+                                exponent=exponent + wave(k // 2), prefactor=prefactor + wave(k // 2))
+                            for k in range(8)], curves={}, theta=1e-4)
+
+
+def sized(*laws):
+    made = load("learning_23_sample_size").made_up
+    arms = ("SGLD", "SGLD with L2", "AdamW")
+    return row(rows=[r for law, arm in zip(laws, arms) for r in made(law, (arm,))])
+
+
+def never(found):
+    """The same walkers, none of which is seen to pass."""
+    found = copy.deepcopy(found)
+    for key in ("rows", "times", "widths"):
+        for r in found.get(key, []):
+            r.update({"seen": False} if "seen" in r else {})
+    return found
+
+
+CASES["learning_20_first_passage"] = {
+    "holds": walked(), "conditional": walked(-0.6), "false here": walked(0.0),
+    "not measured": walked(watched=2e4)}
+CASES["learning_21_displacement"] = {
+    "holds": moved(1.02, 0.98, 2.0), "conditional": moved(1.02, 0.98, 1.2), "false here": moved(0.4, 0.6,
+                                                                                                1.2),
+    "not measured": moved(1.0, 1.0, 2.0, spread=0.4)}
+CASES["learning_22_square_law"] = {
+    word: row(rows=load("learning_22_square_law").made_up(power))
+    for word, power in (("holds", 2.0), ("false here", 1.0))} | {
+    "not measured": row(rows=[r | {"t_mem": 100.0} for r in load("learning_22_square_law").made_up(1.0)])}
+CASES["learning_23_sample_size"] = {
+    "holds": sized("exponential", "exponential", "exponential"),
+    "conditional": sized("threshold", "exponential", "exponential"),
+    "false here": sized("threshold", "threshold", "threshold"), "not measured": sized("flat", "flat", "flat")}
+CASES["learning_24_entropy_of_examples"] = {
+    word: load("learning_24_entropy_of_examples").made_up(*of) for word, of in (
+        ("holds", (0.12, -0.12, 6, 0.02)), ("false here", (20.0, -0.12)), ("not supported", (0.5, -0.2, 6,
+                                                                                             0.02)),
+        ("not measured", (20.0, -0.12, 2)))}
+CASES["learning_25_persistence"] = {
+    word: load("learning_25_persistence").made_up(*lates) for word, lates in (
+        ("holds", (0.95, 0.9)), ("false here", (0.2, 0.3)), ("conditional", (0.95, 0.2)), ("not measured",
+                                                                                           (0.95,)))}
+CASES["learning_26_minibatch_noise"] = {
+    word: load("learning_26_minibatch_noise").made_up(*of) for word, of in (
+        ("holds", (1.0,)), ("false here", (2.0,)),
+        ("not measured", (1.0, 1e-7)))}
+CASES["learning_27_circle_and_norm"] = {
+    word: load("learning_27_circle_and_norm").made_up(*of) for word, of in (
+        ("holds", (0.95, True)), ("false here", (0.4, False)), ("conditional", (0.95, False)),
+        ("not measured", (0.95, True, 8)))}
 EVERY = [(name, outcome) for name, cases in CASES.items() for outcome in cases]
 
 
@@ -204,6 +277,11 @@ DECIDES = {"learning_01_gibbs": "z distance", "learning_02_eyring": "paths formu
            "learning_12_circle": "start end", "learning_16_confinement": "late norm_last",
            "learning_13_weight_norm": "memorised plateau end", "learning_14_wide_minima": "trace test_acc "
            "train_acc", "learning_15_predator_prey": "share", "learning_17_zero_risk_volume": "found error",
+           "learning_20_first_passage": "t", "learning_21_displacement": "from_start exponent prefactor",
+           "learning_22_square_law": "t t_mem", "learning_23_sample_size": "t n",
+           "learning_24_entropy_of_examples": "nats halves", "learning_25_persistence": "late followed",
+           "learning_26_minibatch_noise": "t added", "learning_27_circle_and_norm": "share norm_most "
+                                                                                    "norm_end",
            "learning_19_two_wells": "share exact harmonic time hessian_time plane_time"}
 
 
@@ -271,3 +349,73 @@ def test_quick_verdicts_say_that_they_are_provisional(monkeypatch):
     assert quick.is_provisional and "HOLDS (provisional: quick form)" in str(quick) and quick.to_dict()[
         "is_provisional"]
     assert not full.is_provisional and "provisional" not in str(full)
+
+
+# ---- the claims on many walkers: power, and what is censored ----
+
+WALKED = ("learning_20_first_passage", "learning_22_square_law", "learning_23_sample_size",
+          "learning_24_entropy_of_examples", "learning_26_minibatch_noise")
+
+
+@pytest.mark.parametrize("name", WALKED)
+def test_walkers_that_were_never_seen_to_pass_are_no_evidence(name):
+    for found in CASES[name].values():
+        verdict = load(name).judge(never(found))
+        assert verdict.outcome == "not measured" and "nothing is concluded" in verdict.reason, f"\n{verdict}"
+
+
+@pytest.mark.parametrize("name", [n for n in CASES if n >= "learning_20"])
+def test_what_contradicts_the_measurement_turns_the_verdict(name):
+    module = load(name)
+    for found in CASES[name].values():
+        was = module.judge(copy.deepcopy(found)).outcome
+        if was != "not measured":
+            now = module.judge(module.contrary(copy.deepcopy(found))).outcome
+            assert now != was and now != "not measured", f"{name}: {was} stays {now}"
+
+
+@pytest.mark.parametrize("change, sentence", [
+    (dict(thetas=(3e-5, 1e-4)), "2 temperatures at which 75 % pass"), (dict(walkers=8),
+                                                                       "8 walkers on 4 splits"),
+    (dict(passed=0.5), "0 temperatures"), (dict(watched=3e4), "the control without noise was watched to 1.")])
+def test_thin_evidence_of_a_walk_is_none(change, sentence):
+    verdict = load("learning_20_first_passage").judge(walked(**change))
+    assert verdict.outcome == "not measured" and sentence in verdict.reason
+
+
+def test_controls_that_pass_and_widths_that_do_not_are_told():
+    judge = load("learning_20_first_passage").judge
+    assert judge(walked(control=True)).outcome == "false here"
+    alone = judge(walked(l2_alone=[True] * 3 + [False] * 5))
+    assert alone.outcome == "conditional" and "L2 alone passes as well (3 of 8)" in alone.reason
+    wide = judge(walked(wide=[(32, True), (64, False)]))
+    assert wide.outcome == "conditional" and "64: 0 of 8" in wide.reason
+
+
+def test_times_that_do_not_tell_one_law_from_another_are_not_judged():
+    verdict = load("learning_20_first_passage").judge(walked(-0.5, noise=6.0))
+    assert verdict.outcome == "not measured"
+    few = [r for r in sized("exponential")["rows"] if r["n"] > 85]
+    assert "4 sizes at which half pass, 5 are needed" in load("learning_23_sample_size").judge(
+        row(rows=few)).reason
+
+
+def test_an_exponent_is_judged_only_over_a_factor_of_four():
+    made = load("learning_22_square_law").made_up(1.0, "scale")
+    narrow = [r | {"t_mem": r["t_mem"] ** 0.5 * 100} for r in made]
+    verdict = load("learning_22_square_law").judge(row(rows=narrow))
+    assert verdict.outcome == "not measured" and "a factor of 2.00, 4 is needed" in verdict.reason
+
+
+def test_a_walk_stays_open_when_the_shares_are_half():
+    rows = [r | {"late": 0.95 if k % 2 else 0.2} for k, r in enumerate(
+        load("learning_25_persistence").made_up(0.95, 0.95)["rows"])]
+    assert load("learning_25_persistence").judge(row(rows=rows)).outcome == "not measured"
+
+
+def test_minibatches_that_add_too_little_to_tell_are_not_judged():
+    module = load("learning_26_minibatch_noise")
+    weak = module.judge(module.made_up(1.0, 8e-6, 12, 0.8))
+    assert weak.outcome == "not measured" and "not told which" in weak.reason
+    little = module.judge(module.made_up(1.0, 3e-6))
+    assert little.outcome == "not measured" and "minibatches add 10 % only" in little.reason

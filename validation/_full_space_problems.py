@@ -162,7 +162,7 @@ def linear_unit(k, theta, l2):
     return problem("linear network u.v = 1, whole valley", loss, np.r_[u0, u0], theta, log_z)
 
 
-def linear_chain(theta, l2, rng):
+def linear_chain(theta, l2):
     """(abc - 1)^2/2 + (l2/2)|x|^2: one of its four wells; the others are copies with signs."""
     def loss(X):
         a, b, c = X.T
@@ -182,9 +182,10 @@ def linear_chain(theta, l2, rng):
     return problem("linear chain abc = 1, one of four wells", loss, x0, theta, log_z)
 
 
-def outer_product(theta, l2, rng):
-    """|b a^T - T|^2/2 + L2, a and b in two dimensions: reduced rank regression, one of two wells."""
-    T = rng.normal(size=(2, 2))
+def rank_one(columns, theta, l2, rng):
+    """|b a^T - T|^2/2 + L2, a in two dimensions, b in `columns`: factorisation of a matrix of higher rank,
+    one of two wells."""
+    T = rng.normal(size=(columns, 2))
 
     def loss(X):
         a, b = X[:, :2], X[:, 2:]
@@ -197,13 +198,14 @@ def outer_product(theta, l2, rng):
     e0 = float(loss(x0[None])[0][0])
 
     def log_z(beta):                 # b is Gaussian given a
-        x = np.linspace(-6, 6, 1201)
+        x = np.linspace(-7, 7, 1401)
         A = np.stack(np.meshgrid(x, x, indexing="ij"), -1).reshape(-1, 2)
         s = (A * A).sum(1) + l2
         q = A @ T.T
         low = 0.5 * (T * T).sum() - 0.5 * (q * q).sum(1) / s + 0.5 * l2 * (A * A).sum(1) - e0
-        return float(np.log((np.exp(-beta * low) * (2 * np.pi / (beta * s))).sum() * (x[1] - x[0])**2 / 2))
-    return problem("outer product, one of two wells", loss, x0, theta, log_z)
+        weights = np.exp(-beta * low) * (2 * np.pi / (beta * s))**(columns / 2)
+        return float(np.log(weights.sum() * (x[1] - x[0])**2 / 2))
+    return problem(f"factorisation of a 2 x {columns} matrix, one of two wells", loss, x0, theta, log_z)
 
 
 def banana(d, theta, rng):
@@ -239,46 +241,28 @@ def double_well(theta, side, d=10):
     return problem(f"double well, {side} of the wall", loss, np.eye(d)[0] * m, theta, log_z, inside=inside)
 
 
-def factorisation(n, beta):
-    """U_i V_j = T_ij for n known entries of a matrix, from the whole prior: several modes."""
-    from fpkit.learning.factorisation import MatrixFactorisation
-
-    data = MatrixFactorisation(rows=5, columns=5, n_examples=n)
-    i, j = (e[:n] for e in data._entries)
-    t = data._targets[:n, 0]
-
-    def loss(X):
-        U, V = X[:, :5], X[:, 5:]
-        r, G = U[:, i] * V[:, j] - t, np.zeros_like(X)
-        np.add.at(G, (slice(None), i), r * V[:, j])
-        np.add.at(G, (slice(None), 5 + j), r * U[:, i])
-        return 0.5 * (r * r).sum(1), G
-    exact = -float(data.log_evidence(beta)[-1]) - 5 * np.log(2 * np.pi)
-    h = 1e-3
-    slope = -(data.log_evidence(beta * np.exp(h))[-1] - data.log_evidence(beta * np.exp(-h))[-1]) / (2 * h)
-    e0 = float(loss(np.zeros((1, 10)))[0][0])
-    return {"name": f"matrix factorisation, {n} entries, whole prior", "loss": loss, "x0": np.zeros(10),
-            "theta": 1 / beta, "options": {"tether": 1.0, "hessian": None}, "exact": exact,
-            "coefficient": float(slope) - beta * e0}
-
-
 def all_problems(seed=0):
-    """Twenty-odd problems, several drawn at random."""
+    """Some thirty problems; the rotations, coefficients, matrices and starts of many are drawn at random."""
     rng = np.random.default_rng([seed, 3])
-    found = [
+    return [
         quadratic(60, 1e4, 0.01, rng), quadratic(40, 1e8, 1e-3, rng), quadratic(300, 1e3, 1e-4, rng),
         quadratic(100, 500, 0.01, rng, is_rotated=False, tether=1.0, hessian=None),
-        rough_quadratic(100, 0.01, rng),
+        quadratic(200, 300, 0.01, rng, hessian="lanczos"), rough_quadratic(100, 0.01, rng),
         power(4, 1, 1e-2, 1.0), power(4, 1, 1e-4, 1.0), power(6, 3, 1e-3), power(4, 50, 1e-4, 1.0),
-        power(8, 20, 1e-2),
+        power(8, 20, 1e-2), regular_and_singular(1e-3),
         polynomial(8, 1e-2, rng), polynomial(20, 1e-3, rng), polynomial(40, 1e-1, rng),
         product(1e-2), product(1e-4), triple_product(1e-2),
         circle(1e-2, 10.0), circle(1e-2, 1.0), circle(1e-3, 10.0), circle(1e-2), sphere(5, 1e-2),
         sphere(12, 1e-2),
         linear_unit(2, 1e-3, 0.1), linear_unit(8, 1e-3, 0.05), linear_unit(20, 1e-4, 0.02),
-        linear_chain(2e-3, 0.1, rng), outer_product(0.01, 0.05, rng),
+        linear_chain(2e-3, 0.1), rank_one(2, 0.01, 0.05, rng), rank_one(12, 0.01, 0.05, rng),
         banana(5, 0.1, rng), banana(20, 0.5, rng),
-        double_well(1 / 8, "left"), double_well(1 / 8, "right"), double_well(1 / 3, "left"),
-        factorisation(5, 20.0), factorisation(9, 100.0),
-    ]
-    return found
+        double_well(1 / 8, "left"), double_well(1 / 8, "right"), double_well(1 / 3, "left")]
+
+
+def quick_problems(seed=0):
+    """Seven that take a fraction of a second each."""
+    rng = np.random.default_rng([seed, 4])
+    return [quadratic(60, 1e4, 0.01, rng), power(4, 1, 1e-4, 1.0), power(6, 3, 1e-3),
+            polynomial(8, 1e-2, rng), linear_chain(2e-3, 0.1), rank_one(4, 0.01, 0.05, rng),
+            double_well(1 / 8, "left")]

@@ -95,12 +95,15 @@ def _flush(path):
         os.close(handle)
 
 
-def demo_file() -> Path:
-    """Path of the landscape that comes with fpkit, in a checkout (data/) or in an installation
-    (fpkit/data/)."""
+def shipped(pattern: str) -> Path:
+    """Path of a file that comes with fpkit, in a checkout (data/) or in an installation (fpkit/data/)."""
     here = Path(__file__).resolve().parents[1]
     for folder in (here / "data", here.parent / "data"):
-        for path in sorted(folder.glob("modular_addition*.h5")):
+        for path in sorted(folder.glob(pattern)):
             return path
-    raise FileNotFoundError("the demonstration file modular_addition*.h5 is missing from this installation; "
-                            "install fpkit again.")
+    raise FileNotFoundError(f"the file {pattern} is missing from this installation; install fpkit again.")
+
+
+def demo_file() -> Path:
+    """Path of the landscape that comes with fpkit."""
+    return shipped("modular_addition*.h5")

@@ -190,12 +190,12 @@ class TorchLoss:
         """Losses (n,) and gradients (n, d) at X (n, d), or one of each at X (d,)."""
         torch = sys.modules["torch"]
         points = torch.from_numpy(np.ascontiguousarray(np.atleast_2d(X), dtype=float))
-        if self._is_many:
+        if self._is_many and len(points) > 1:
             try:
                 G, E = torch.func.vmap(self._one, chunk_size=self.chunk)(points)
             except RuntimeError:                     # a layer that cannot be batched over its parameters
                 self._is_many = False
-        if not self._is_many:
+        if not self._is_many or len(points) == 1:
             G, E = (torch.stack(parts) for parts in zip(*(self._one(v) for v in points)))
         E, G = E.detach().numpy(), G.detach().numpy()
         return (E, G) if np.ndim(X) == 2 else (E[0], G[0])

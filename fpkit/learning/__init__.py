@@ -12,6 +12,8 @@ __getattr__, __dir__, __all__ = lazy_names(__name__, {
     "factorisation": "MatrixFactorisation",
     "training": "TrainingRun train",
     "sgld": "SgldRun sgld",
+    "own_problem": "OwnProblem",
+    "walkers": "LearnerRun learn",
     "solutions": "solutions",
     "sweep": "fit_laws sweep",
     "models": "ravine chamber",

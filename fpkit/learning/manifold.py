@@ -67,8 +67,7 @@ def log_evidence(problem: LearningProblem, beta: float, n_examples: int | None =
     members = problem._index["train"][:n_examples]
     n = len(members)
     d = problem.n_params
-    total = lambda X: problem._each(X, lambda Y: problem._loss(problem._outputs(Y, members)[0], members)[0],
-                                    members).sum(-1)
+    total = lambda X: problem._each(X, lambda Y: problem._losses(Y, members), members).sum(-1)
     slope = lambda X: n * problem._each(X, lambda Y: problem._gradient(Y, members), members)
     b0 = 0.1
     u = np.linspace(0.0, np.log1p(beta / b0), n_levels)

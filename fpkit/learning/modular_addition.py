@@ -114,9 +114,10 @@ class ModularAddition(_Pairs):
         p, w = self.modulus, self.width
         return views(x, (p, w), (p, w), (w, p))
 
-    def start(self, scale: float = 1.0) -> np.ndarray:
-        """Random initial parameters: U, V ~ scale/2 N(0, 1), W ~ scale/sqrt(width) N(0, 1)."""
-        x = np.random.default_rng([self.seed, 1]).normal(size=self.n_params) * scale
+    def start(self, scale: float = 1.0, seed: int | None = None) -> np.ndarray:
+        """Random initial parameters: U, V ~ scale/2 N(0, 1), W ~ scale/sqrt(width) N(0, 1); `seed` in place
+        of the problem's own gives another start of the same sample."""
+        x = np.random.default_rng([self.seed if seed is None else seed, 1]).normal(size=self.n_params) * scale
         U, V, W = self.layers(x)
         U *= 0.5
         V *= 0.5

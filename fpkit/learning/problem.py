@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 
 from ..core import checks
 from ..potentials.potential import Potential
+from .walkers.minibatch_kernels import minibatch
 
 COMPLEX_STEP = 1e-30  # no difference is formed, so the step may be far below the rounding unit
 CHUNK = 2**21  # numbers of one intermediate array when many hypotheses are asked at once
@@ -59,14 +60,23 @@ class LearningProblem:
         size = checks.whole("batch", size, 1)
         if size > self.n_train:
             raise ValueError(f"a batch of {size} is larger than the training sample of {self.n_train}.")
-        rng = np.random.default_rng([seed, step, walker] if walker else [seed, step])
-        return rng.choice(self._index["train"], size, replace=False, shuffle=False)
+        places = np.arange(self.n_train)
+        minibatch(places, size, walker, step, seed)
+        return self._index["train"][np.sort(places[:size])]
 
     # ---- risks ----
     def losses(self, x: ArrayLike, sample: str = "train") -> np.ndarray:
         """Loss L(z_l, x) of every member of a sample, shape (..., n)."""
-        return self._each(x, lambda X: self._loss(self._outputs(X, self._members(sample))[0],
-                                                  self._members(sample))[0], self._members(sample))
+        return self._each(x, lambda X: self._losses(X, self._members(sample)), self._members(sample))
+
+    def is_right(self, x: ArrayLike, sample: str = "train") -> np.ndarray | None:
+        """Whether every member of a sample is classified rightly, shape (..., n); None where there are no
+        classes."""
+        members = self._members(sample)
+        X = checks.points("x", x, self.n_params)
+        if self._right(X.reshape(-1, self.n_params)[:1], members) is None:
+            return None
+        return self._each(X, lambda X: self._right(X, members), members)
 
     def risk(self, x: ArrayLike, sample: str = "train") -> np.ndarray:
         """Empirical risk (equation 4): the mean loss over the "train" or the "test" sample, shape (...)."""
@@ -94,11 +104,10 @@ class LearningProblem:
         if x.ndim != 1:
             raise ValueError(f"x must be one hypothesis of shape ({self.n_params},), got {x.shape}.")
         found = {}
-        for sample in SAMPLES:
+        for sample in (s for s in SAMPLES if len(self._index[s])):
             members = self._members(sample)
-            outputs, _ = self._outputs(x[None], members)
-            found[f"{sample}_loss"] = float(self._loss(outputs, members)[0].mean())
-            right = self._is_right(outputs, members)
+            found[f"{sample}_loss"] = float(self._losses(x[None], members).mean())
+            right = self._right(x[None], members)
             if right is not None:
                 found[f"{sample}_acc"] = float(right.mean())
         return {key: found[key]
@@ -110,6 +119,12 @@ class LearningProblem:
         minibatch."""
         members = self._index["train"] if members is None else members
         return self._each(x, lambda X: self._gradient(X, members), members)
+
+    def _losses(self, X, members):
+        return self._loss(self._outputs(X, members)[0], members)[0]
+
+    def _right(self, X, members):
+        return self._is_right(self._outputs(X, members)[0], members)
 
     def _gradient(self, X, members):
         outputs, back = self._outputs(X, members)

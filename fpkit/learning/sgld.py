@@ -3,22 +3,18 @@ streamed along the way."""
 from __future__ import annotations
 
 import os
-import time
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..core import checks
-from ..core.calls import understood, warned
+from ..core.calls import understood
 from ..core.views.pictures import curves
 from ..core.views.tables import Tabular
-from ..langevin.dynamics.ensemble import Ensemble
-from ..langevin.runs.checkpoint import load_state, save_state
-from ..langevin.runs.driving import bar, interruption
-from ..langevin.runs.identity import REMEDY, NotIdentified, content_of
 from .curvature import largest_curvature, noise_temperature
 from .problem import LearningProblem
+from .walkers.learners import Every, learn
 
 
 @dataclass(frozen=True, repr=False)
@@ -95,8 +91,9 @@ def sgld(problem: LearningProblem, theta: float, x0: ArrayLike, learning_rate: f
 
         x <- x - lr (grad f_B(x) + l2 x) + sqrt(2 theta lr) N(0, 1)
 
-    It is Euler-Maruyama of dX = -grad(f + l2 |x|^2/2) dt + sqrt(2 theta) dW with dt = lr: the same paths as
-    ``fpkit.simulate(problem.potential(l2), theta, x0, lr, n_steps)``.
+    It is Euler-Maruyama of dX = -grad(f + l2 |x|^2/2) dt + sqrt(2 theta) dW with dt = lr, the diffusion of
+    ``fpkit.simulate(problem.potential(l2), theta, x0, lr, n_steps)``. `fpkit.learning.learn` makes the steps;
+    it takes many problems, starts and temperatures at once, in float32 by default.
 
     Parameters
     ----------
@@ -135,83 +132,32 @@ def sgld(problem: LearningProblem, theta: float, x0: ArrayLike, learning_rate: f
     >>> run.history["test_loss"].shape
     (3, 2)
     """
-    theta = checks.number("theta", theta, non_negative=True)
     rate = checks.number("learning_rate", learning_rate, positive=True)
-    n_steps, every = checks.whole("n_steps", n_steps, 1), checks.whole("record_every", record_every, 1)
-    seed = checks.whole("seed", seed, 0)
-    V = problem.potential(l2, batch, rate, seed)
-    ensemble = Ensemble(V, theta, x0, rate, seed=seed, n_paths=n_paths)
-    starts = ensemble.x.copy()  # of one path `ensemble.x` is a view, and it moves
+    every = checks.whole("record_every", record_every, 1)
+    starts = checks.points("x0", x0, problem.n_params)
+    if n_paths is not None or starts.ndim == 1:
+        starts = np.broadcast_to(starts, (checks.whole("n_paths", n_paths or 1, 1), problem.n_params))
     distinct = np.unique(starts, axis=0)
-    curvature = max(float(c) + c.error for c in (largest_curvature(problem, x) for x in distinct)) + l2
+    l2 = checks.number("l2", l2, non_negative=True)
+    curvature = stable_curvature(problem, distinct, l2, rate)
+    extra = 0.0 if batch is None else float(np.mean([noise_temperature(problem, x, batch, rate)
+                                                     for x in distinct]))
+    run = learn(problem, n_steps, rate, theta, l2, batch=batch or 0, starts=starts, check_every=every,
+                record=Every(every), seed=seed, precision="double", checkpoint=checkpoint,
+                checkpoint_every=checkpoint_every, progress=progress)
+    if run.status.endswith(f"below {rate:g}"):
+        raise ArithmeticError(run.status)
+    return SgldRun(problem, run.x, run.steps, run.history, float(run.theta[0]), l2, rate, batch, seed,
+                   curvature, extra, run.status)
+
+
+def stable_curvature(problem: LearningProblem, starts: np.ndarray, l2: float, rate: float) -> float:
+    """Largest eigenvalue of the Hessian of the confined risk over the starts; refuses a rate above 1 over
+    it."""
+    curvature = max(float(c) + c.error for c in (largest_curvature(problem, x) for x in starts)) + l2
     if rate * curvature > 1:
         raise ValueError(f"learning_rate is {rate:g} and the largest curvature at the start {curvature:.3g}: "
                          f"above 1/{curvature:.3g} = {1 / curvature:.3g} the "
                          "walk in the stiff directions is not that of the diffusion (and above twice that it "
                          "leaves the well); take a smaller one.")
-    extra = 0.0 if batch is None else float(np.mean([noise_temperature(problem, x, batch, rate)
-                                                     for x in distinct]))
-    names = [*problem.scores(starts[0]), "norm", "displacement"]
-    steps, table = [], {name: [] for name in names}
-    digest = ""
-    if checkpoint is not None:
-        digest = _identity(checkpoint, problem, {"theta": theta, "x0": starts, "rate": rate, "l2": float(l2),
-                                                 "batch": batch or 0, "every": every, "seed": seed})
-    if checkpoint is not None and os.path.exists(checkpoint):
-        state = load_state(checkpoint, digest)
-        if int(state["step"]) > n_steps:
-            raise ValueError(f"the checkpoint is at step {int(state['step'])}, beyond n_steps = {n_steps}; "
-                             "ask for more steps or remove it.")
-        ensemble.restore(state)
-        steps = state["records/steps"].tolist()
-        table = {name: list(state[f"records/{name}"]) for name in names}
-
-    def save():
-        if checkpoint is not None:
-            save_state(checkpoint, digest, ensemble.state() | {"records/steps": np.array(steps, np.int64)}
-                       | {f"records/{name}": np.array(values) for name, values in table.items()})
-
-    def record():
-        steps.append(ensemble.step)
-        X = ensemble.x
-        scores = [problem.scores(x) for x in X]
-        for name in scores[0]:
-            table[name].append(np.array([s[name] for s in scores]))
-        table["norm"].append(np.linalg.norm(X, axis=1))
-        table["displacement"].append(((X - starts) ** 2).sum(1))
-
-    if not steps:
-        record()
-    saved = time.monotonic()
-    with interruption() as is_pressed, bar(n_steps, "SGLD", progress) as shown:
-        while ensemble.step < n_steps and not is_pressed():
-            n = min(every - ensemble.step % every, n_steps - ensemble.step)
-            ensemble.advance(n)
-            ensemble.check_finite()
-            if ensemble.step % every == 0 or ensemble.step == n_steps:
-                record()
-            if shown is not None:
-                shown.update(n)
-            if time.monotonic() - saved > checkpoint_every:
-                save()
-                saved = time.monotonic()
-    save()
-    done = ensemble.step
-    status = "ok" if done == n_steps else f"stopped by Ctrl-C after {done} of {n_steps} steps"
-    return SgldRun(problem, ensemble.x, np.array(steps),
-                   {name: np.array(values) for name, values in table.items()}, theta, float(l2), rate, batch,
-                   seed, curvature, extra, status)
-
-
-def _identity(checkpoint, problem, settings):
-    """Hash of all that the walk depends on: data, labels, noise, the code of the problem and the settings."""
-    try:
-        return content_of({"problem": problem, **settings})
-    except NotIdentified as reason:
-        sentence = (f"{reason}, so it cannot be known whether a checkpoint is of this problem: {REMEDY}, or "
-                    "name "
-                    "another file.")
-        if os.path.exists(checkpoint):
-            raise ValueError(f"{os.fspath(checkpoint)!r} is not resumed: {sentence}") from None
-        warned(f"this run cannot be resumed later: {sentence}", UserWarning)
-        return "unidentified"
+    return curvature

@@ -2,20 +2,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass
-from itertools import repeat
-from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
 
 from ..core import checks
-from ..core.sharing import in_order
 from ..core.views.tables import Tabular
 from .modular_addition import ModularAddition
-from .sgld import SgldRun, sgld
+from .sgld import SgldRun, stable_curvature
 from .training import TrainingRun, train
+from .walkers.learners import Every, learn
 
 
 @dataclass(frozen=True, repr=False)
@@ -137,53 +135,48 @@ def walks(conditions: Sequence[tuple[float, float, int]] = CONDITIONS, seeds: Se
     modulus, width, fraction
         The network.
     n_processes : int
-        Walks at a time, the same bits for any number. Above 1 they run in processes of their own (the steps
-        are small NumPy calls, which threads would hold up for one another), and a script that calls this
-        needs the line ``if __name__ == "__main__":``.
+        Threads; the same bits for any number.
     executor : concurrent.futures.Executor, optional
-        Its workers walk in place of processes of this call.
+        Its workers walk in place of threads of this call.
 
     Returns
     -------
     Walks
     """
     found = [solutions(modulus, width, fraction, seed) for seed in seeds]
-    # the longest first: none is left over at the end
-    jobs = sorted(((c, s) for c in conditions for s in found), key=lambda job: -job[0][2])
-    if executor is not None:
-        runs = in_order(executor, _walk, [(job, learning_rate) for job in jobs])
-    elif checks.whole("n_processes", n_processes, 1) == 1:
-        runs = []
-        for job in jobs:
-            runs.append(_walk(job, learning_rate))
-            if runs[-1].status != "ok":        # Ctrl-C: a walk that was cut short has no late mean
-                del runs[-1]
-                break
-    else:
-        with ProcessPoolExecutor(n_processes, get_context("spawn")) as pool:
-            runs = list(pool.map(_walk, jobs, repeat(learning_rate)))
-    rows = []
-    for ((l2, theta, _), s), run in zip(jobs, runs):
-        for k, start in enumerate("MG"):
-            acc = run.history["test_acc"][:, k]
-            reached = np.flatnonzero(acc >= 0.99)
-            rows.append({"l2": l2, "theta": theta, "seed": s.problem.seed, "start": start,
-                         "first": float(acc[0]), "last": float(acc[-1]),
-                         "late": float(run.late_mean("test_acc", 0.125)[k]),
-                         "reached": int(run.steps[reached[0]]) if reached.size else None,
-                         "norm_first": float(run.history["norm"][0, k]),
-                         "norm_last": float(run.history["norm"][-1, k]),
-                         "risk": float(run.late_mean("train_loss", 0.125)[k]), "equipartition": theta
-                         * s.problem.n_train * modulus / 2, "curvature": run.curvature})
-    done = {(l2, theta, s.problem.seed): run for ((l2, theta, _), s), run in zip(jobs, runs)}
-    status = "ok" if len(runs) == len(
-        jobs) else f"stopped by Ctrl-C: {len(runs)} of {len(jobs)} walks are done"
+    curvatures = {(l2, s.problem.seed): stable_curvature(s.problem, np.stack([s.memorised, s.generalised]),
+                                                         l2,
+                                                         learning_rate)
+                  for l2 in {c[0] for c in conditions} for s in found}
+    rows, done, status = [], {}, "ok"
+    for n_steps in sorted({c[2] for c in conditions}, reverse=True):
+        some = [(l2, theta, s) for l2, theta, n in conditions if n == n_steps for s in found]
+        problems = [s.problem for _, _, s in some for _ in "MG"]
+        pair = lambda k, some=some: np.repeat([job[k] for job in some], 2)
+        run = learn(problems, n_steps, learning_rate, pair(1), pair(0), check_every=n_steps,
+                    starts=np.concatenate([[s.memorised, s.generalised] for _, _, s in some]),
+                    record=Every(max(1, n_steps // 200)), seed=11, n_threads=n_processes,
+                    executor=executor, progress=False)
+        if run.status != "ok":                     # a walk that was cut short has no late mean
+            status = f"{run.status}: {len(done)} of {len(conditions) * len(found)} walks are done"
+            break
+        for k, (l2, theta, s) in enumerate(some):
+            mine = slice(2 * k, 2 * k + 2)
+            walk = SgldRun(s.problem, run.x[mine], run.steps, {name: v[:, mine] for name,
+                                                               v in run.history.items()},
+                           theta, l2, learning_rate, None, run.seed, curvatures[l2, s.problem.seed], 0.0)
+            done[l2, theta, s.problem.seed] = walk
+            rows += [_row(walk, j, start, modulus) for j, start in enumerate("MG")]
     return Walks(rows, done, status)
 
 
-def _walk(job, learning_rate):
-    """The paths from M and from G of one network under one condition."""
-    (l2, theta, n_steps), s = job
-    starts = np.stack([s.memorised, s.generalised])
-    return sgld(s.problem, theta, starts, learning_rate, n_steps, l2=l2, record_every=max(1, n_steps // 200),
-                seed=11 + s.problem.seed, progress=False)
+def _row(walk, k, start, modulus):
+    """One path of a walk in numbers."""
+    accuracy, norm = walk.history["test_acc"][:, k], walk.history["norm"][:, k]
+    reached = np.flatnonzero(accuracy >= 0.99)
+    late = lambda name: float(walk.late_mean(name, 0.125)[k])
+    return {"l2": walk.l2, "theta": walk.theta, "seed": walk.problem.seed, "start": start,
+            "first": float(accuracy[0]), "last": float(accuracy[-1]), "late": late("test_acc"),
+            "reached": int(walk.steps[reached[0]]) if reached.size else None, "norm_first": float(norm[0]),
+            "norm_last": float(norm[-1]), "risk": late("train_loss"),
+            "equipartition": walk.theta * walk.problem.n_train * modulus / 2, "curvature": walk.curvature}

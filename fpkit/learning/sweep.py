@@ -2,8 +2,8 @@
 connect the times."""
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,12 +12,11 @@ from numpy.typing import ArrayLike
 
 from ..core import checks
 from ..core.calls import understood
-from ..core.sharing import in_order
 from ..core.views.tables import Tabular
-from ..langevin.runs.driving import interruption
 from .modular_addition import ModularAddition
-from .training import TrainingRun, train
+from .walkers.learners import Every, learn
 
+THRESHOLD = 0.99
 VARIED = ("fraction", "learning_rate", "weight_decay", "scale", "width")
 
 
@@ -122,11 +121,9 @@ def sweep(values: Sequence[float] = (0.8, 0.7, 0.6, 0.5, 0.45, 0.425, 0.4), vary
     modulus, width, fraction, learning_rate, weight_decay, scale
         The settings held fixed.
     n_threads : int
-        Runs at once; the times do not depend on it. In a script of yours set the environment variable
-        OPENBLAS_NUM_THREADS to 1 before NumPy is imported (`fpkit learn` does): matrix products on several
-        threads each make runs at once wait for one another, and a sweep took up to four times as long.
+        Threads; the times do not depend on it.
     executor : concurrent.futures.Executor, optional
-        Its workers train in place of threads of this process.
+        Its workers learn in place of threads of this process.
 
     Returns
     -------
@@ -145,36 +142,36 @@ def sweep(values: Sequence[float] = (0.8, 0.7, 0.6, 0.5, 0.45, 0.425, 0.4), vary
     n_seeds = checks.whole("n_seeds", n_seeds, 1)
     values = np.array([checks.number("values", v, non_negative=True) for v in values])
 
-    jobs = [(v, seed) for v in values for seed in range(n_seeds)]
-    with interruption() as is_pressed:
-        if executor is None:
-            with ThreadPoolExecutor(n_threads) as pool:
-                runs = list(pool.map(lambda job: one_training(fixed, vary, n_steps, *job, is_pressed), jobs))
-        else:
-            runs = in_order(executor, one_training, jobs, (fixed, vary, n_steps), is_pressed)
-    status, whole = "ok", [all(r is not None and r.status == "ok" for r in runs[k:k + n_seeds])
-                           for k in range(0, len(runs), n_seeds)]
-    if not all(whole):                         # a run that was cut short is neither an arrival nor censored
-        if not any(whole):
+    jobs = [fixed | {vary: int(v) if vary == "width" else float(v)} for v in values]
+    runs, histories, sizes = [], [], []
+    # networks of one width learn together
+    for some in ([[s] for s in jobs] if vary == "width" else [jobs]):
+        problems = [ModularAddition(s["modulus"], s["width"], s["fraction"], seed)
+                    for s in some for seed in range(n_seeds)]
+        each = lambda name, some=some: np.repeat([s[name] for s in some], n_seeds)
+        run = learn(problems, n_steps, each("learning_rate"), l2=each("weight_decay"), optimiser="adamw",
+                    starts=[p.start(scale) for p, scale in zip(problems, each("scale"))], check_every=10,
+                    record=Every(10), stop_at=THRESHOLD, n_threads=n_threads, executor=executor)
+        rows = lambda values: np.asarray(values, float).reshape(-1, n_seeds)
+        grokked = rows(run.passages[THRESHOLD])
+        runs += zip(rows(run.t_memorised), grokked, np.isfinite(grokked) | (rows(run.watched) == n_steps))
+        for k in range(0, len(problems), n_seeds):
+            followed = run.steps <= run.watched[k]
+            histories.append({"steps": run.steps[followed],
+                              **{name: v[followed, k] for name, v in run.history.items()}})
+            sizes.append(problems[k].n_train)
+        if run.status.startswith("stopped"):
+            break
+    whole = np.array([all(ended) for _, _, ended in runs])
+    status = "ok"
+    if whole.sum() < len(values):              # a run that was cut short is neither an arrival nor censored
+        if not whole.any():
             raise KeyboardInterrupt("stopped before all seeds of one value were trained")
-        status = f"stopped by Ctrl-C: {sum(whole)} of {len(values)} values are done"
-        runs = [r for k, r in enumerate(runs) if whole[k // n_seeds]]
-        values = values[whole]
-    shaped = lambda times: np.array([np.inf if t is None else float(t) for t in times]).reshape(-1, n_seeds)
-    firsts = runs[::n_seeds]
-    return Sweep(vary, values, shaped(r.t_memorised for r in runs),
-                 shaped(r.t_grokked for r in runs), n_steps,
-                 np.array([r.problem.n_train for r in firsts]), {k: v for k, v in fixed.items() if k != vary},
-                 [{"steps": r.steps, **r.history} for r in firsts], status)
-
-
-def one_training(fixed: dict, vary: str, n_steps: int, value: float, seed: int,
-                 is_stopped: Callable[[], bool] | None = None) -> TrainingRun:
-    """The training of one value and seed, here or in a worker."""
-    s = fixed | {vary: int(value) if vary == "width" else float(value)}
-    problem = ModularAddition(s["modulus"], s["width"], s["fraction"], seed)
-    return train(problem, n_steps, s["learning_rate"], s["weight_decay"], start=problem.start(s["scale"]),
-                 stop_after=n_steps // 20, is_stopped=is_stopped)
+        status = f"stopped by Ctrl-C: {whole.sum()} of {len(values)} values are done"
+    kept = np.flatnonzero(whole)
+    return Sweep(vary, values[kept], np.array([runs[k][0] for k in kept]),
+                 np.array([runs[k][1] for k in kept]), n_steps, np.array(sizes)[kept],
+                 {k: v for k, v in fixed.items() if k != vary}, [histories[k] for k in kept], status)
 
 
 # ---- laws ----

@@ -38,6 +38,7 @@ from .style import (
     line_style,
     save,
 )
+from .walkers import DRAWN as OF_WALKERS
 from .wells import network_figure, path_figure, points_figure
 
 
@@ -178,7 +179,7 @@ DRAWN = {"Field": field, "Evolution": evolution, "Potential": potential, "Paths"
          "RefinementTable": refinement_figure, "ExitTime": survival_figure, "Flow": flow_figure,
          "CriticalPoints": points_figure, "EnergyPath": path_figure, "WellNetwork": network_figure,
          "LandscapeComparison": comparison, "WellFreeEnergy": well_figure,
-         "SolutionComparison": solutions_figure, **OF_LEARNING}
+         "SolutionComparison": solutions_figure, **OF_LEARNING, **OF_WALKERS}
 
 
 MOVING = {**ANIMATED, "LandscapeReport": moving_landscape}

@@ -2,7 +2,8 @@
 SGLD."""
 import numpy as np
 
-from .style import COLOURS, FAINT, INK, RULES, figure, line_style, save
+from .style import COLOURS, FAINT, INK, figure, line_style
+from .walkers import sizes_axes
 
 TRAIN, TEST = COLOURS[1], COLOURS[0]
 
@@ -40,10 +41,14 @@ def training_run(run):
 
 
 def figure_one(data):
-    """Memorising early, generalising late: a network, and model A beside it (Figure 1 of the talk, from our
-    own runs)."""
-    made, (left, right) = figure(1, 2, width=18, height=8)
+    """Memorising early, generalising late: networks, those of a stored run, and model A beside them (Figure 1
+    of the talk, from our own runs)."""
+    stored = data.get("stored")
+    made, row = figure(1, 3 if stored else 2, width=27 if stored else 18, height=8)
+    left, right = row[0], row[-1]
     history, story = data["history"], data["story"]
+    for other in data.get("others", ()):
+        faint_accuracies(left, other)
     accuracies(left, history)
     for t, name, colour in ((data["t_memorised"], "memorised", TRAIN),
                             (data["t_grokked"], "generalised", TEST)):
@@ -51,7 +56,17 @@ def figure_one(data):
             left.axvline(t, color=colour, linewidth=0.8, linestyle=":")
             left.annotate(f"{name}: {t:.0f}", (t, 0.02), rotation=90, fontsize=7.5, ha="right", va="bottom",
                           color=colour)
-    left.set_title(f"a + b mod {data['modulus']}, {100 * data['fraction']:.0f} % of the pairs")
+    decay = f", decay {data['decay']:g}" if "decay" in data else ""
+    left.set_title(f"a + b mod {data['modulus']}, {100 * data['fraction']:.0f} %{decay}")
+    if stored:
+        when = [run["t_grokked"] if run["t_grokked"] is not None else np.inf for run in stored["runs"]]
+        shown = int(np.argsort(when)[(len(when) - 1) // 2])
+        for k, run in enumerate(stored["runs"]):
+            (accuracies if k == shown else faint_accuracies)(row[1], {"steps": stored["steps"], **run})
+        first, last = (np.median([run[name] if run[name] is not None else np.inf for run in stored["runs"]])
+                       for name in ("t_memorised", "t_grokked"))
+        text = f"{last:.0f}" if np.isfinite(last) else f"above {stored['steps'][-1]}"
+        row[1].set_title(f"decay {stored['decay']:g}: medians {first:.0f} and {text}")
     times = np.asarray(story["times"])
     right.plot(times, story["down"], color=TRAIN, linestyle=(0, (5, 1.5)),
                label="way down to the floor, 1 − |y|/L")
@@ -63,9 +78,17 @@ def figure_one(data):
     right.annotate("L²/2θ", (story["t_grok"], 0.02), fontsize=8, ha="right", va="bottom", color=TEST)
     right.set(xscale="log", ylim=(-0.03, 1.05), xlabel="time t (length²/energy)", ylabel="mean over paths",
               title="Model A: drift, then a walk")
-    for axes, n in ((left, 2), (right, 1)):
+    for axes, n in zip(row, (2, 2, 1) if stored else (2, 1)):
         axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.2), ncols=n, fontsize=7.5)
     return made
+
+
+def faint_accuracies(axes, history):
+    """Another walker's accuracies, thin."""
+    steps = np.asarray(history["steps"], float)
+    x = np.maximum(steps, steps[steps > 0].min() / 2)
+    for name, colour in (("train_acc", TRAIN), ("test_acc", TEST)):
+        axes.plot(x, history[name], color=colour, linewidth=0.7, alpha=0.5)
 
 
 def _sweep_points(axes, values, times, n_steps, style, label):
@@ -102,9 +125,14 @@ def sweep_axes(axes, found, laws=None):
 
 
 def figure_two(data):
-    """Steps to 99 % test accuracy against the training fraction; model B beside it (Figure 2 of the talk,
-    from our own runs)."""
-    made, (left, right) = figure(1, 2, width=18, height=8.5)
+    """Steps to 99 % test accuracy against the training fraction; SGLD against the sample size, and model B
+    (Figure 2 of the talk, from our own runs)."""
+    sizes = data.get("sizes")
+    made, row = figure(1, 3 if sizes else 2, width=27 if sizes else 18, height=8.5)
+    left, right = row[0], row[-1]
+    if sizes:
+        sizes_axes(row[1], sizes["rows"], sizes["laws"])
+        row[1].set_title("SGLD and AdamW: a + b mod 11, 16 walkers each")
     found = data["sweep"]
     sweep_axes(left, {"values": found.values, "t_memorised": found.t_memorised, "t_grokked": found.t_grokked,
                       "n_steps": found.n_steps, "vary": found.vary}, data["laws"])
@@ -168,36 +196,46 @@ def sweep_figure(result):
 
 
 def circle_axes(axes, points, step, title=""):
-    """Residues in the plane of the strongest frequency, joined by adding `step`, marked by the residue modulo
+    """Residues in the plane of the strongest frequency, each a disc with its number, joined by adding
     `step`."""
     points = np.asarray(points, float)
     p = len(points)
     for a in range(p):
-        axes.plot(*points[[a, (a + step) % p]].T, color=FAINT, linewidth=0.7, zorder=1)
-    for r in range(step):
-        chosen = np.arange(r, p, step)
-        axes.scatter(*points[chosen].T, s=26, color=COLOURS[r % len(COLOURS)], marker="os^DvPXd"[r % 8],
-                     zorder=2, edgecolors="white", linewidths=0.4)
+        axes.plot(*points[[a, (a + step) % p]].T, color=COLOURS[0], linewidth=0.8, alpha=0.6, zorder=1)
+    axes.scatter(*points.T, s=75, color="white", zorder=2, edgecolors=INK, linewidths=0.7)
     for a in range(p):
-        axes.annotate(str(a), points[a], fontsize=6, ha="center", va="center", xytext=(0, 7),
-                      textcoords="offset points")
+        axes.annotate(str(a), points[a], fontsize=5.5, ha="center", va="center", xytext=(0, 0),
+                      textcoords="offset points", zorder=3)
     axes.set_aspect("equal", adjustable="datalim")
     axes.margins(0.12)
     axes.set(xlabel="first axis", ylabel="second axis", title=title)
 
 
+def one_step(c):
+    """The residue whose addition is one step along the circle: frequency times it is 1 modulo p."""
+    p = len(c.points)
+    return pow(c.frequency, -1, p) if np.gcd(c.frequency, p) == 1 else 1
+
+
 def figure_three(data):
     """Residues on a circle: before, while memorising, after generalising (Figure 3 of the talk, from our own
     runs, without t-SNE)."""
-    moments = data["moments"]
-    made, row = figure(1, len(moments), width=7 * len(moments), height=8)
-    for axes, (title, c) in zip(np.atleast_1d(row), moments):
-        circle_axes(axes, c.points, data["step"])
-        axes.set_title(title, fontsize=9)
-        axes.set(xlabel=f"frequency {c.frequency}, first axis\nFourier share {c.share:.2f}; this plane holds "
-                 f"{100 * c.plane_share:.0f} %", ylabel="second axis")
-    made.suptitle(f"Residues of the embedding; lines join a and a + {data['step']}, marks show a mod "
-                  f"{data['step']}", fontsize=9)
+    rows = [(name, data[key]) for name, key in (("embedding", "moments"), ("output weights", "outputs"))
+            if key in data]
+    made, grid = figure(len(rows), len(rows[0][1]), width=7 * len(rows[0][1]), height=8 * len(rows),
+                        squeeze=False)
+    for (name, moments), line in zip(rows, grid):
+        for axes, (title, c) in zip(line, moments):
+            step = data.get("step") or one_step(c)
+            circle_axes(axes, c.points, step)
+            axes.set_title(f"{name}: {title}", fontsize=7.5)
+            axes.set_xlabel(f"frequency {c.frequency}, lines join a and a + {step}\nFourier share "
+                            f"{c.share:.2f}, "
+                            f"plane {100 * c.plane_share:.0f} %", fontsize=7.5)
+            axes.set_ylabel("second axis" if axes is line[0] else "", fontsize=7.5)
+            axes.tick_params(labelsize=7)
+    made.suptitle("Residues in the plane of their strongest Fourier frequency; lines are one step along the "
+                  "circle", fontsize=9)
     return made
 
 
@@ -210,7 +248,8 @@ def norm_axes(axes, history, title, is_first=True, is_last=True):
                 linestyle="-.", label="norm |x|")
     second.grid(False)
     second.spines["right"].set_visible(True)
-    second.set_ylim(15, 50)
+    norm = np.asarray(history["norm"], float)
+    second.set_ylim(0.85 * np.nanmin(norm), 1.08 * np.nanmax(norm))
     axes.set_title(title, fontsize=9)
     if not is_first:
         axes.set_ylabel("")
@@ -220,15 +259,15 @@ def norm_axes(axes, history, title, is_first=True, is_last=True):
 
 
 def figure_four(data):
-    """Norm of the weights with both accuracies for several fractions and decays (Figure 4 of the talk, from
-    our own runs)."""
-    fractions, decays = data["fractions"], data["decays"]
-    made, grid = figure(len(fractions), len(decays), width=7 * len(decays), height=6.5 * len(fractions),
+    """Norm of the weights with both accuracies (Figure 4 of the talk, from our own runs)."""
+    panels = data["panels"]
+    n = min(2, len(panels))
+    made, grid = figure(-(-len(panels) // n), n, width=11 * n, height=6.5 * -(-len(panels) // n),
                         squeeze=False)
-    for row, fraction in zip(grid, fractions):
-        for k, (axes, decay) in enumerate(zip(row, decays)):
-            second = norm_axes(axes, data["histories"][fraction, decay],
-                               f"fraction {fraction:g}, weight decay {decay:g}", k == 0, k == len(decays) - 1)
+    for k, (axes, (title, history)) in enumerate(zip(grid.ravel(), panels)):
+        second = norm_axes(axes, history, title, k % n == 0, k % n == n - 1 or k == len(panels) - 1)
+    for axes in grid.ravel()[len(panels):]:
+        axes.set_visible(False)
     lines = [h for a in (grid[0][0], second) for h in a.get_legend_handles_labels()[0]]
     made.legend(lines, [h.get_label() for h in lines], fontsize=8, loc="outside lower center", ncols=3)
     return made
@@ -238,6 +277,8 @@ def talk_figure(number, data, path):
     """Draw Figure `number` of the talk from `fpkit.learning.figures.figure_data` and save it; returns the
     path."""
     import matplotlib
+
+    from .style import RULES, save
 
     with matplotlib.rc_context(RULES):
         made = (figure_one, figure_two, figure_three, figure_four)[number - 1](data)

@@ -142,9 +142,9 @@ def test_learn_refuses_in_one_sentence(capsys):
 
 
 def test_the_talks_figures_are_drawn_from_our_runs(tmp_path, capsys, monkeypatch):
-    small = figures.QUICK | {"modulus": 11, "width": 32, "fractions": (0.9, 0.85, 0.8, 0.75), "shown": 0.8,
-                             "n_seeds": 1, "n_steps": 600, "norm_fractions": (0.8,),
-                             "n_paths": 20, "n_samples": (10, 12)}
+    small = figures.QUICK | {"modulus": 11, "width": 32, "fractions": (0.9, 0.85, 0.8, 0.75), "n_seeds": 1,
+                             "n_steps": 600, "circle": (11, 32, 300), "n_paths": 20, "n_samples": (10, 12),
+                             "long": (7, 16, 0.8, (0.0, 0.1), 1, 100)}
     monkeypatch.setattr(figures, "QUICK", small)
     assert main(["learn", "figures", "--quick", "-o", str(tmp_path / "f")]) == 0
     assert sorted(p.name for p in (tmp_path / "f").iterdir()) == [f"figure{k}.png" for k in (1, 2, 3, 4)]

@@ -289,13 +289,47 @@ def test_lines_of_the_circle_join_residues_one_step_apart():
 
 
 def test_the_fourth_figure_has_the_norm_of_each_run_beside_its_accuracies():
-    histories = {(f, d): HISTORY | {"norm": HISTORY["norm"] + 10 * f + d} for f in (0.4, 0.5)
-                 for d in (0.0, 1.0)}
-    made = learning.figure_four({"fractions": (0.4, 0.5), "decays": (0.0, 1.0), "histories": histories})
+    panels = [(f"run {k}", HISTORY | {"norm": HISTORY["norm"] + k}) for k in range(3)]
+    made = learning.figure_four({"panels": panels})
     seconds = [a for a in made.axes if a.get_lines() and a.get_lines()[0].get_label() == "norm |x|"]
-    assert [a.get_lines()[0].get_ydata()[0] for a in seconds] == pytest.approx([34.0, 35.0, 35.0, 36.0])
+    assert [a.get_lines()[0].get_ydata()[0] for a in seconds] == pytest.approx([30.0, 31.0, 32.0])
     titles = [t for t in (a.get_title() or a.get_title(loc="left") for a in made.axes) if t]
-    assert titles[1] == "fraction 0.4, weight decay 1" and titles[2] == "fraction 0.5, weight decay 0"
+    assert titles == ["run 0", "run 1", "run 2"]
+
+
+def test_lines_of_the_circle_are_one_step_along_it():
+    p = 11
+    for k in (1, 3, 4):
+        c = circle(np.cos(2 * np.pi * k * np.arange(p)[:, None] / p + np.arange(6)))
+        step = learning.one_step(c)
+        angles = np.unwrap(np.arctan2(*(c.points / c.points.std(0))[[0, step, 2 * step % p]].T))
+        assert c.frequency == k and abs(np.diff(angles)) == pytest.approx(2 * np.pi / p)
+
+
+def test_walkers_that_did_not_pass_are_arrows():
+    from fpkit.plotting import walkers
+
+    rows = [{"theta": 1e-4, "l2": 0.0, "t": t, "seen": s} for t, s in ((10.0, True), (20.0, True), (90.0,
+                                                                                                    False))]
+    made, axes = style.figure()
+    walkers.passage_axes(axes, rows, "theta", "l2", {})
+    points, arrows, median = axes.get_lines()[:3]
+    assert points.get_ydata().tolist() == [10.0, 20.0] and arrows.get_ydata().tolist() == [90.0]
+    assert median.get_ydata().tolist() == [20.0] and axes.get_yscale() == "log"
+
+
+def test_learners_passages_and_displacements_have_figures():
+    from fpkit.learning import learn
+    from fpkit.learning.modular_addition import ModularAddition
+    from fpkit.learning.walkers import addition, displacement, first_passages
+
+    problems = [ModularAddition(5, 4, 0.6, k) for k in range(2)]
+    run = learn(problems, 50, 0.02, theta=1e-4)
+    assert len(fp.plot(run).axes) == 3
+    found = first_passages(addition(5, 4, 15), [{"theta": t, "horizon": 2.0} for t in (0.0, 1e-4)], 2, 1)
+    assert fp.plot(found).axes[0].get_yscale() == "log"
+    moved = displacement(problems, np.stack([p.start() for p in problems]), 1e-4, 0.2, [0.1, 0.3, 1.0])
+    assert fp.plot(moved).axes[0].get_xscale() == "log"
 
 
 def test_sgld_shows_each_quantity_of_each_path():

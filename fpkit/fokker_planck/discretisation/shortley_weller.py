@@ -95,6 +95,8 @@ class ShortleyWellerRows:
         0 elsewhere. v is given back as it is where the steps do not converge: where f changes by many theta
         in a cell and the boundary lies there.
         """
+        if not self.nodes.size:
+            return v
         at, solve, last = v[:, self.nodes], factors.near(self.nodes), np.inf
         r, total = extra[:, self.nodes] - (self.R @ at.T).T, np.zeros(v.shape)
         for _ in range(STEPS):

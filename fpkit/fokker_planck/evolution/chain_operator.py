@@ -1,5 +1,5 @@
 """Evolution on the chain of a diffusion as it is: named schemes, full mobility tensors, absorbing sets,
-chains made elsewhere.
+chains made elsewhere, lines with kinks, jumps and poles.
 
 Where every edge joins neighbours along an axis the chain becomes lines and keeps the split steps; with the
 stencil of a full tensor only steps of the whole grid are left. Order 2 in space (with absorbing sets the
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from ..one_dimension.pieces import lines as intervals
 from .split_operator import SplitOperator
 
 if TYPE_CHECKING:
@@ -121,3 +122,45 @@ def _along_axes(grid, I, J, up, down):
         forth.append(fields[0].ravel())
         back.append(fields[1].ravel())
     return (forth, back) if used == up.size else None
+
+
+def exact_line(diffusion):
+    """`SplitOperator` of order 2 with exact resistances and cell masses in one dimension, or None where the
+    domain is not one whole interval, or holds what panels refuse.
+
+    Resistances int exp(beta f)/(theta M) of the panels that answer the passage questions, and exact masses,
+    are right wherever in a cell f bends, jumps or diverges, so that the error falls smoothly from grid to
+    grid; that of point masses depends on where the grid meets the place.
+    """
+    grid, theta = diffusion.grid, float(diffusion.theta)
+    try:
+        parts, log_mass = intervals(diffusion), diffusion.cell_log_mass.ravel()
+    except ValueError:
+        return None
+    low, high = grid.bounds[0]
+    if len(parts) != 1 or parts[0].low != low or parts[0].high != high or not np.isfinite(log_mass).all():
+        return None
+    nodes, part = grid.centres[0], parts[0]
+    is_ring = bool(grid.periodic[0])
+    panels = part.panels.cut_at(nodes, part.function)
+    middle = (panels.edges[1:] + panels.edges[:-1]) / 2
+    edge = np.searchsorted(nodes, middle) - 1
+    if is_ring:
+        edge %= nodes.size                                 # what lies before the first node, too
+    log_r = np.full(nodes.size if is_ring else nodes.size - 1, -np.inf)
+    on = (edge >= 0) & (edge < log_r.size)
+    np.logaddexp.at(log_r, edge[on], panels.resistance.log_whole[on])
+    here = np.arange(log_r.size)
+    up, down = (np.exp(np.clip(-log_r - log_mass[k], None, LARGEST)) for k in (here, (here + 1) % nodes.size))
+    b = np.log(grid.volumes).ravel() - log_mass
+    shift = float(b.min())
+    # f0 moves with b: what is read from both is f itself
+    return SplitOperator(grid, b - shift, [up], [down], [np.zeros(nodes.size)], None, theta, None,
+                         diffusion.f0 + shift * theta, order=2, mobility=_typical(diffusion))
+
+
+def _typical(diffusion):
+    M = diffusion._mobility
+    if M.is_constant:
+        return np.array(M.diagonal, float)
+    return np.array([float(np.max(M.at(diffusion.grid.points.reshape(-1, 1))))])

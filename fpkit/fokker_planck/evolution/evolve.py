@@ -11,7 +11,18 @@ from ...core.calls import understood, warned
 from ...core.progress import bar, is_shown
 from ...core.results import ResolutionWarning
 from .assembly import space_order
-from .grid_error import STEEPEST, convergence_of, is_narrow, observed_error, regridded, wall_errors
+from .chain_operator import exact_line
+from .grid_error import (
+    SAFETY,
+    STEEPEST,
+    convergence_of,
+    is_narrow,
+    is_rough,
+    observed_error,
+    regridded,
+    walk_error,
+    wall_errors,
+)
 from .initial import kind_of, node_start
 from .problem import Problem
 from .result import Evolution
@@ -24,6 +35,7 @@ if TYPE_CHECKING:
     from .chain_operator import ReversibleChain
 
 LEAST_CELLS = 8                            # of an axis whose grid is halved to see the error
+MOST_FINER = 20_000                        # cells of a finer grid, where halving shows nothing
 # log of the nodes' sum of exp(-beta f) over its integral, from which nothing is known
 UNRESOLVED = np.log(2.0)
 LOST = 1.0  # a space error in L1 from which on the density says nothing
@@ -115,7 +127,7 @@ def evolve(diffusion: ReversibleChain, u0: Any, times: ArrayLike, tol: float | N
         run.go(times, bar)
     space_error = np.full(times.size, np.nan)
     if n_steps is None and run.status == "ok":
-        space_error = _space_error(problem, kind, times, run)
+        space_error = _space_error(run, times)
     if run.resolution > UNRESOLVED and run.status == "ok" and not problem.is_foreign:
         run.status = ("not resolved: the cell centres see exp(-f/theta) "
                       f"{np.exp(min(run.resolution, 700.0)):.3g} times off its integral; refine the grid or "
@@ -132,7 +144,7 @@ def evolve(diffusion: ReversibleChain, u0: Any, times: ArrayLike, tol: float | N
 class _Run:
     """One start carried through all times on one grid."""
 
-    def __init__(self, problem, kind, options, reads_start=True, is_second=False):
+    def __init__(self, problem, kind, options, reads_start=True, first=None):
         tol, positive, n_steps, order = options
         self.problem, self.kind, self.options, self.n_steps, self.tol = problem, kind, options, n_steps, tol
         self.status = "ok"
@@ -144,20 +156,37 @@ class _Run:
             lines = problem.lines(order)
             self.stepper = StepControl(lines, tol, positive)
         self.reading = problem.reading(lines, 0.0)
-        has_poles = False
-        if lines.is_split and not problem.is_moving and not problem.is_foreign and lines.take_cell_masses(
-                self.reading.jump):
-            self.reading = problem.reading(lines, 0.0, (self.reading.n_parts, self.reading.part))
-            has_poles = True
+        self.is_exact, self.has_poles = False, False
+        if problem.is_split and not problem.is_moving and not problem.is_foreign:
+            lines = self._rough(lines, positive, first)
         self.p, self.start = node_start(*kind, lines, self.reading, positive)
         self.lines = lines
         self.masses = self.reading.part_masses(self.p)
         if self.start is None:
             # read properly only when time 0 is asked for; else the node masses say what the start was
             self.start = self.reading.probabilities(self.p, self.masses)[0] if reads_start else self.p.copy()
-        self.has_poles = has_poles
-        if not is_second:
+        if first is None:
             warn_if_coarse(lines)
+
+    def _rough(self, lines, positive, first):
+        """The lines that a rough potential needs, on coarser grids the same as on the first one."""
+        problem, reading = self.problem, self.reading
+        if first is None:
+            p = node_start(*self.kind, lines, reading, positive)[0]
+            self.is_exact = is_rough(lines, p, reading.jump, problem)
+        else:
+            self.is_exact = first.is_exact
+        if self.is_exact:
+            exact = exact_line(problem.diffusion)
+            if exact is not None:
+                self.stepper = StepControl(exact, self.tol, positive)
+                self.reading = problem.reading(exact, 0.0, (reading.n_parts, reading.part))
+                return exact
+            self.is_exact = False
+        if lines.take_cell_masses(reading.jump):
+            self.reading = problem.reading(lines, 0.0, (reading.n_parts, reading.part))
+            self.has_poles = True
+        return lines
 
     def go(self, times, bar):
         s, p = 0.0, self.p
@@ -239,41 +268,68 @@ class _Run:
                          inputs=inputs)
 
 
-def _space_error(problem, kind, times, run):
+def _space_error(run, times):
     """L1 error of the grid at each time, from runs with about twice and four times the cell width.
 
     The ratio of the two differences is the gain seen; differences and gains see the start, kinks, walls and
-    steep drift as well. NaN where there is no coarser grid.
+    steep drift as well. Where a coarser grid does not exist, has another mask or does not see a set that
+    absorbs, the runs have half and a quarter of the width. NaN where neither can be.
     """
-    differences, fine = [], (problem.grid, run.P)
+    if run.problem.is_foreign:
+        return np.full(times.size, np.nan)
+    options = convergence_of(run), is_narrow(run, times)
+    found = _differences(run, times, _coarser)
+    seen = observed_error(found, *options) if found else None
+    if not found:
+        found = _differences(run, times, _finer)
+        if not found:
+            return np.full(times.size, np.nan)
+        seen = observed_error(found[::-1], *options) + SAFETY * found[0]
+    return np.minimum(np.maximum(seen, walk_error(run, times)) + run.beside + wall_errors(run), 2.0)
+
+
+def _differences(run, times, other):
+    """L1 distances at each time from a run to the next, on at most two other grids."""
+    found, one = [], run
     for _ in range(2):
-        grid, P = fine
-        coarse = grid.coarsened() if min(grid.shape) >= LEAST_CELLS and not problem.is_foreign else None
-        if coarse is None:
+        grid = other(one.problem.grid)
+        if grid is None:
             break
-        name, data = kind
+        name, data = one.kind
         if name == "array":
-            data = np.maximum(regridded(data * grid.volumes, grid, coarse),
-                              0.0) * coarse.inside / coarse.volumes
-        kind = name, data
+            old = one.problem.grid
+            if grid.n_cells < old.n_cells:
+                data = np.maximum(regridded(data * old.volumes, old, grid), 0.0) * grid.inside / grid.volumes
+            else:
+                data = np.kron(data, np.ones((2,) * grid.ndim))
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                problem = problem.on(coarse)
-                second = _Run(problem, kind, run.options, times[0] == 0, is_second=True)
-                second.go(times, lambda x: None)
-        except ValueError:                  # e.g. the start lies in a cell that the coarse mask removes
+                two = _Run(one.problem.on(grid), (name, data), run.options, times[0] == 0, first=run)
+                two.go(times, lambda x: None)
+        except ValueError:     # e.g. the start lies in a cell that the other mask removes
             break
-        if second.n_done < times.size:
+        if two.n_done < times.size:
             break
-        differences.append(np.array([
-            np.abs(regridded(a.reshape(grid.shape), grid, coarse) - b.reshape(coarse.shape)).sum()
-            for a, b in zip(P, second.P)]))
-        fine = coarse, second.P
-    if not differences:
-        return np.full(times.size, np.nan)
-    return np.minimum(observed_error(differences, convergence_of(run), is_narrow(run, times)) + run.beside
-                      + wall_errors(run), 2.0)
+        fine, coarse = (one, two) if grid.n_cells < one.problem.grid.n_cells else (two, one)
+        grids = fine.problem.grid, coarse.problem.grid
+        found.append(np.array([np.abs(regridded(a.reshape(grids[0].shape), *grids)
+                                      - b.reshape(grids[1].shape)).sum() for a, b in zip(fine.P, coarse.P)]))
+        one = two
+    return found
+
+
+def _coarser(grid):
+    """Half the cells along each axis, or None where that is another domain."""
+    coarse = grid.coarsened() if min(grid.shape) >= LEAST_CELLS else None
+    if (coarse is not None and grid.has_array_mask and 2**grid.ndim * grid.n_cells <= MOST_FINER
+            and (coarse.refined().inside != grid.inside).any()):
+        return None
+    return coarse
+
+
+def _finer(grid):
+    return grid.refined() if 2**grid.ndim * grid.n_cells <= MOST_FINER else None
 
 
 def warn_if_coarse(lines):

@@ -14,7 +14,17 @@ from math import factorial
 import numpy as np
 
 from ...core.logarithms import log_sum, log_sums_by
-from .cut_cells import SEEN, WalledExponent, beside, cut_by_walls, cut_masses, domain_rule, has_jump
+from .cut_cells import (
+    SEEN,
+    WalledExponent,
+    beside,
+    cut_by_walls,
+    cut_masses,
+    divided,
+    domain_rule,
+    has_jump,
+    parts_of_cells,
+)
 from .exponent import Exponent
 from .poles import power_tails
 from .quadrature import lobatto, tensor_rule
@@ -444,22 +454,29 @@ def cell_masses(potential, theta, grid, inside, f0=None, energies=None):
     with np.errstate(all="ignore"):
         scale = log_sum(np.where(inside, np.log(grid.volumes) - (energies - f0) / theta, -np.inf))
     knots, rule, whole = spline_knots(potential), domain_rule(potential, grid), inside
-    n_boxes = int(inside.sum()) * (1 if knots is None else 2 ** grid.ndim)
-    has_walls = rule is not None or not inside[grid.inside].all()
+    parts = parts_of_cells(grid)
+    n_boxes = int(inside.sum()) * (parts if knots is None else 2 * parts) ** grid.ndim
+    has_walls = rule is not None or not inside[grid.inside].all() or parts > 1
     if has_walls:
         walled = WalledExponent(exponent, rule)
-        whole, cut = cut_by_walls(walled, grid)
+        whole, cut, hidden, looks = cut_by_walls(walled, grid)
         has_walls = bool(cut.any() or (whole != inside).any())
-    masses = integrate(exponent, cell_boxes(grid, whole, knots), grid.n_cells, scale, n_boxes)
+    boxes = (divided(*part, parts) for part in cell_boxes(grid, whole, knots))
+    masses = integrate(exponent, boxes, grid.n_cells, scale, n_boxes)
     if not has_walls:
         return masses
-    allowed, done, looked = scale + np.log(TOLERANCE[grid.ndim] / n_boxes), [], np.zeros(grid.shape, bool)
+    allowed = scale + np.log(TOLERANCE[grid.ndim] / (n_boxes / parts**grid.ndim))
+    done, looked = [], np.zeros(grid.shape, bool)
     new = flagged = cut
     while new.any():                             # a corner may reach into cells that show none of it
         looked = looked | new
-        for lower, width, owner in cell_boxes(grid, new):
+        for boxes in cell_boxes(grid, new):
+            at = hidden.ravel()[boxes[2]]
+            boxes = tuple(np.concatenate(pair, axis=-1) for pair in zip(
+                (a[..., ~at] for a in boxes), divided(*(a[..., at] for a in boxes), looks)))
+            lower, width, owner = boxes
             if grid.ndim == 1:
-                part = integrate(walled, [(lower, width, owner)], grid.n_cells, scale, n_boxes)
+                part, owner = integrate(walled, [boxes], grid.n_cells, scale, n_boxes), np.unique(owner)
                 done.append((owner, part.log_mass[owner], part.relative_error[owner]))
                 continue
             if new is not flagged:

@@ -25,6 +25,8 @@ BUDGET = {1: 100_000, 2: 100_000, 3: 20_000}            # boxes
 SAFETY = 8.0                 # of the difference of two depths: the worst of 180 random walls needed 3 in a
                              # plane, 9 in space where the wall was smaller than a cell
 CHUNK = 4096                 # boxes at a time
+FIRST_BOXES = 4096           # boxes that are looked at at least
+LOOKS = 300_000              # points at which the cells of a grid are searched for walls, about
 
 
 class WalledExponent(Exponent):
@@ -55,17 +57,17 @@ def domain_rule(potential, grid):
 
 
 def cut_by_walls(exponent, grid):
-    """(cells that lie wholly in the domain, cells that its boundary cuts), both bool of shape grid.shape, by
-    the corners, the centre and the middles of faces."""
-    lines = [np.stack([e[:-1], (e[:-1] + e[1:]) / 2]).T.ravel() for e in grid.edges]
-    lines = [np.append(line, e[-1]) for line, e in zip(lines, grid.edges)]
+    """(cells that lie wholly in the domain, cells that its boundary cuts, those of them that show it between
+    their corners, centre and middles of faces only), bool of shape grid.shape, and the parts an axis at which
+    cells were looked at."""
+    parts = 2 * int(np.clip((LOOKS / grid.n_cells) ** (1 / grid.ndim) / 2, 1, 32))
+    lines = [np.interp(np.arange(n * parts + 1) / parts, np.arange(n + 1), e)
+             for e, n in zip(grid.edges, grid.shape)]
     X = np.stack(np.meshgrid(*lines, indexing="ij")).reshape(grid.ndim, -1)
     ok = (exponent.energies(X) < np.inf).reshape([line.size for line in lines])
-    every, some = ok, ok
-    for k, n in enumerate(grid.shape):
-        take = [np.take(np.arange(2 * n + 1), np.arange(n) * 2 + s) for s in range(3)]
-        every = np.logical_and.reduce([np.take(every, i, k) for i in take])
-        some = np.logical_or.reduce([np.take(some, i, k) for i in take])
+    every, some = _of_cells(ok, grid.shape, parts, 1)
+    plain, any_plain = _of_cells(ok, grid.shape, parts, parts // 2)
+    hidden = some & ~every & (plain | ~any_plain)
     if grid.has_array_mask:
         every, some = every & grid.inside, some & grid.inside
     near = np.zeros(grid.shape, bool)
@@ -74,7 +76,32 @@ def cut_by_walls(exponent, grid):
         half = np.sqrt(sum(np.square(w).reshape([-1 if a == k else 1 for a in range(grid.ndim)])
                            for k, w in enumerate(grid.widths))) / 2
         near = np.abs(mask.signed_distance(grid.points)) < half
-    return every & ~near, (some & ~every) | near
+    return every & ~near, (some & ~every) | near, hidden, parts
+
+
+def _of_cells(ok, shape, parts, step):
+    """Whether every one, and whether some, of the points of each cell is ok: every `step`-th of parts + 1."""
+    every, some = ok, ok
+    for k, n in enumerate(shape):
+        take = [np.arange(n) * parts + s for s in range(0, parts + 1, step)]
+        every = np.logical_and.reduce([np.take(every, i, k) for i in take])
+        some = np.logical_or.reduce([np.take(some, i, k) for i in take])
+    return every, some
+
+
+def parts_of_cells(grid):
+    """Parts into which the cells of an axis of few cells are cut from the start: what is narrower than a cell
+    shows there. 1 in more dimensions, where it would take too long."""
+    return int(np.clip(FIRST_BOXES / grid.n_cells, 1, 64)) if grid.ndim == 1 else 1
+
+
+def divided(lower, width, owner, parts):
+    """Boxes (ndim, n) cut into `parts` an axis."""
+    d = lower.shape[0]
+    corners = np.array(list(np.ndindex(*(parts,) * d))).T
+    width = width / parts
+    lower = (lower[:, :, None] + corners[:, None] * width[:, :, None]).reshape(d, -1)
+    return lower, np.repeat(width, parts**d, axis=1), np.repeat(owner, parts**d)
 
 
 def beside(grid, cells):

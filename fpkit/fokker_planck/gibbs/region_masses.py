@@ -8,9 +8,9 @@ import numpy as np
 
 from ...core.logarithms import log_sum, log_sums_by
 from ...core.results import Estimate
-from ...potentials.regions.shapes import check_region
+from ...potentials.regions.shapes import Ball, Box, HalfSpace, check_region
 from .cell_masses import Masses, gathered, integrate
-from .cut_cells import WalledExponent, cut_masses, domain_rule, has_jump
+from .cut_cells import WalledExponent, cut_masses, divided, domain_rule, has_jump, parts_of_cells
 from .quadrature import gauss, tensor_rule
 
 LEVELS = {2: 5, 3: 3}                     # halvings of the cells at the boundary, while there are few
@@ -131,7 +131,7 @@ def _beside_walls(space, region, lower, width, extra, is_walled, rule):
     at = np.flatnonzero(is_walled)
     boxes = lower[:, at], width[:, at], at
     if space.grid.ndim == 1:
-        part = integrate(walled, [boxes], n)
+        part = integrate(walled, [divided(*boxes, parts_of_cells(space.grid))], n)
     else:
         with np.errstate(divide="ignore"):
             log_scale = float(np.log(space.grid.volumes.max()) - space.B.min())
@@ -176,6 +176,12 @@ def _classified(region, lower, width):
     # else the boundary may pass where no point shows it
     if not (region.has_distance and region.is_distance_exact):
         state[near] = np.where(count == fractions.shape[1], 1, np.where(count == 0, -1, 0))
+    elif isinstance(region, HalfSpace | Box | Ball):       # convex: a boundary along a face cuts no cell
+        corners = np.stack(np.meshgrid(*[np.array([0.0, 1.0])] * d, indexing="ij")).reshape(d, -1)
+        distance = np.stack([region.signed_distance((lower + u[:, None] * width).T) for u in corners.T])
+        touching = 1e-12 * width.max(0)
+        state[near] = np.where((distance <= touching).all(0), 1, np.where(
+            (distance >= -touching).all(0) & isinstance(region, HalfSpace), -1, 0))
     return state, touched
 
 
@@ -199,8 +205,10 @@ def _in_line(space, region, lower, width, extra):
                 owner.append(i)
             state = not state
     low, high = np.array(low), np.array(high)
-    masses = integrate(space.exponent, [(low[None], (high - low)[None], np.array(owner, int))],
-                       n) if low.size else Masses(np.full(n, -np.inf), np.zeros(n), 0.0)
+    masses = Masses(np.full(n, -np.inf), np.zeros(n), 0.0)
+    if low.size:
+        boxes = low[None], (high - low)[None], np.array(owner, int)
+        masses = integrate(space.exponent, [divided(*boxes, parts_of_cells(space.grid))], n)
     scale = float(masses.log_mass.max()) if low.size else 0.0
     scale = scale if np.isfinite(scale) else 0.0
     return masses, np.exp(masses.log_mass - scale) * masses.relative_error, scale

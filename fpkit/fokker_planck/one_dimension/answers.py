@@ -199,11 +199,19 @@ def _pieces(parts):
     return [piece for part in parts for piece in part.pieces]
 
 
-def _log_capacity(D, parts):
-    """log of cap exp(beta f0): resistances in parallel."""
-    gates = [-p.panels.resistance.log_total for part in parts for p in part.pieces
-             if {p.left, p.right} == {"source", "target"}]
-    return np.logaddexp.reduce(gates) if gates else -np.inf
+def _log_capacity(D, source, target, parts):
+    """log of cap exp(beta f0): resistances in parallel; and the pieces that they are of. Where a barrier is
+    so high that it counts as a wall, its resistance is taken on steep panels."""
+    for cut in (lambda: parts, lambda: _between(D, source, target, is_steep=True)):
+        try:
+            pieces = _pieces(cut())
+            gates = [-p.resolved(lambda piece: piece.panels.resistance).log_total for p in pieces
+                     if {p.left, p.right} == {"source", "target"}]
+        except ValueError:                       # too rough: what lies high is a wall after all
+            continue
+        if gates:
+            return np.logaddexp.reduce(gates), pieces
+    return -np.inf, _pieces(parts)
 
 
 def _log_partition(D):
@@ -214,7 +222,8 @@ def _log_partition(D):
 def capacity(D, source: Region, target: Region) -> Estimate:
     _no_leak(D, "the capacity")
     parts = _between(D, source, target)
-    return _estimate(D, _log_capacity(D, parts) - D.beta * D.f0, pieces=_pieces(parts))
+    log_capacity, pieces = _log_capacity(D, source, target, parts)
+    return _estimate(D, log_capacity - D.beta * D.f0, pieces=pieces)
 
 
 def reactive_flux(D, source: Region, target: Region) -> Estimate:
@@ -222,7 +231,8 @@ def reactive_flux(D, source: Region, target: Region) -> Estimate:
     parts = _between(D, source, target)
     for piece in _pieces(marked(D, {})):
         piece.refuse_infinite()
-    return _estimate(D, _log_capacity(D, parts) - _log_partition(D), pieces=_pieces(parts))
+    log_capacity, pieces = _log_capacity(D, source, target, parts)
+    return _estimate(D, log_capacity - _log_partition(D), pieces=pieces)
 
 
 def rate(D, source: Region, target: Region) -> Estimate:
@@ -243,7 +253,8 @@ def rate(D, source: Region, target: Region) -> Estimate:
                          "enlarge it.")
     for piece in _pieces(marked(D, {})):
         piece.refuse_infinite()
-    return _estimate(D, _log_capacity(D, parts) - np.logaddexp.reduce(logs), pieces=_pieces(parts))
+    log_capacity, pieces = _log_capacity(D, source, target, parts)
+    return _estimate(D, log_capacity - np.logaddexp.reduce(logs), pieces=pieces)
 
 
 # ----------------------------------------------------------------------------------------------------------
@@ -302,14 +313,19 @@ def _outside(D, target):
     the slowest first."""
     if D.absorbing is not None:
         marked(D, {"target": target})
-    found = []
+    found, is_cut_off = [], False
     for part in marked(D, {"target": _with_absorbing(D, target)}):
+        is_cut_off |= bool(part.pieces)
         for piece in part.pieces:
             if not any(piece.absorbs):
                 continue
             piece.refuse_infinite()
             modes = Modes(piece.panels, 1, False, piece.left is None, piece.right is None, part.line.function)
             found.append((float(modes.log[0]), modes, piece, part.line))
+    if not found and is_cut_off:
+        raise ValueError("from nowhere outside it the target can be reached: a mask or infinite f lies "
+                         f"between, or f rises by more than {HIGHEST:g} theta, which counts as a wall here; "
+                         "raise theta, or ask `rate` or `fpkit.eyring_kramers` for the logarithm.")
     if not found:
         raise ValueError("the target covers the whole domain; nothing is left outside it.")
     return sorted(found, key=lambda item: item[0])

@@ -35,6 +35,7 @@ NO_DIGITS = 1e13
 # least change of g on a steep panel, by its slope anywhere: exp(-20) of its ends meets the other
 STEEP = 20.0
 INTEGRABLE = -1 + 1e-6         # powers above it have a finite integral
+AT_A_POLE = 200.0              # -beta (f - f0) where it is infinite, on a panel as narrow as can be
 NOISY = 1e-4                   # last coefficients that may be taken for the noise of f
 
 
@@ -322,6 +323,10 @@ class Running:
         self.right = backwards[::-1].copy()
 
     @property
+    def unresolved(self):
+        return self.steep.unresolved
+
+    @property
     def log_total(self):
         return float(self.left[-1])
 
@@ -490,8 +495,9 @@ def adaptive(function, edges, beta, f0, is_steep=False):
         accepted = ~has_wall & (is_short & (is_resolved | is_noise) | is_tiny)
         dropped = is_wall.all(1) | (has_wall & is_tiny)
         if accepted.any():
-            done.append((low[accepted], high[accepted], B[accepted, :ORDER], log_r[accepted, :ORDER],
-                         tail[accepted]))
+            b, r = (np.where(np.isfinite(a), a, -AT_A_POLE)
+                    for a in (B[accepted, :ORDER], log_r[accepted, :ORDER]))
+            done.append((low[accepted], high[accepted], b, r, np.nan_to_num(tail[accepted], nan=1.0)))
         more = ~(accepted | dropped)
         parts = np.where(has_wall | is_steep, 2, np.clip(np.ceil(variation / (0.8 * VARIATION)), 2, 8))
         parts = parts.astype(int)[more]
@@ -511,14 +517,16 @@ def _finest(edges):
 
 
 def _check(B, points, highest):
-    bad = np.isnan(B) | np.isneginf(B)
+    bad = np.isnan(B)
     if bad.any():
-        raise ValueError(f"the potential is NaN or -inf at {points[:, :ORDER][bad][0]:.6g}, between cell "
+        raise ValueError(f"the potential is NaN at {points[:, :ORDER][bad][0]:.6g}, between cell "
                          "centres; take that place out with Grid(..., mask=...).")
+    B = np.where(np.isneginf(B), 0.0, B)                   # a pole: closed in, and judged by its power law
     if B.min() < -highest:
         place = points[np.unravel_index(B.argmin(), B.shape)]
-        raise ValueError(f"the potential has a pole near {place:.6g}: it falls without "
-                         "bound; take that place out with Grid(..., mask=...).")
+        raise ValueError(f"near {place:.6g} f falls by more than {highest:g} theta below its smallest value "
+                         "at the cell centres: a pole, or wells far narrower than a cell; take a pole out "
+                         "with Grid(..., mask=...), else refine the grid or raise theta.")
 
 
 def _resolution(*exponents):

@@ -163,6 +163,7 @@ def _lines(D, is_steep):
             edges = np.union1d(np.union1d(edges, special), [left, right])
         laws = [None if is_whole else power_law(function, *ends) for ends in ((left, right), (right, left))]
         parts = _with_laws(adaptive(function, _inner(edges, laws), beta, f0, is_steep), left, right, laws)
+        parts = [q for p in _mended(parts, function) for q in _cut_at_poles(p, function)]
         is_whole = is_whole and parts and parts[0].edges[0] == left and parts[-1].edges[-1] == right
         if is_whole and len(parts) > 1:          # a wall elsewhere on the ring: the seam is none
             parts, is_whole = parts[1:-1] + [_joined(parts[-1], parts[0], period)], False
@@ -202,22 +203,102 @@ def _with_laws(parts, left, right, laws):
     return parts
 
 
+def _slivers(p):
+    """(panel, share of the mass, share of the resistance) of panels as narrow as the numbers are fine that
+    still hold a share of an integral: poles of f, if not at an end where a power law is known."""
+    tiny = p.width <= 1e-14 * max(np.abs(p.edges).max(), p.edges[-1] - p.edges[0])
+    tiny[0] &= p.powers[0] is None
+    tiny[-1] &= p.powers[1] is None
+    for k in np.flatnonzero(tiny):
+        mass, resistance = (np.exp(r.log_whole[k] - r.log_total) for r in (p.mass, p.resistance))
+        from_ends = min(p.edges[k] - p.edges[0], p.edges[-1] - p.edges[k + 1])
+        at_an_end = from_ends <= NEAR * (p.edges[-1] - p.edges[0])
+        if mass > SLIVER or (resistance > SLIVER and not at_an_end):
+            yield k, mass, resistance
+
+
+def _cut_at_poles(p, function):
+    """The panels with the two power laws of each pole inside them, where both integrals are finite; cut in
+    two where paths never cross it."""
+    length = p.edges[-1] - p.edges[0]
+    for k, *_ in sorted(_slivers(p), key=lambda found: -max(found[1:])):
+        pole = _peak(function, p.edges[k], p.edges[k + 1])
+        near = min(pole - p.edges[0], p.edges[-1] - pole)
+        if near <= NEAR * length:
+            continue
+        sides = _beside_pole(p, p, pole, function)
+        if sides is not None:
+            return [q for side in sides for q in (_cut_at_poles(side, function) if _is_other_pole(side, pole)
+                                                  else [side])]
+    return [p]
+
+
+def _peak(function, low, high):
+    """The place of a pole in a panel as narrow as the numbers are fine."""
+    size = lambda *x: np.abs(np.nan_to_num(function(np.array(x))[0], nan=np.inf))
+    if low < 0 < high and np.isinf(size(0.0)[0]):                      # where numbers are finer still
+        return 0.0
+    for _ in range(100):
+        middle = (low + high) / 2
+        left, right = size(low, high)
+        if not low < middle < high:
+            break
+        low, high = (low, middle) if left > right else (middle, high)
+    return float((low, high)[int(np.argmax(size(low, high)))])
+
+
+def _is_other_pole(panels, pole):
+    near = 1e-6 * (panels.edges[-1] - panels.edges[0])
+    return any(abs(panels.edges[k] - pole) > near for k, *_ in _slivers(panels))
+
+
+def _mended(parts, function):
+    """The parts, where the gap between two is a pole, as narrow as the numbers are fine, and not a wall."""
+    out = parts[:1]
+    for p in parts[1:]:
+        before = out[-1]
+        a, b = before.edges[-1], p.edges[0]
+        sides = None
+        if b - a <= 2e-14 * max(abs(a), abs(b), p.edges[-1] - before.edges[0]):
+            sides = _beside_pole(before, p, _peak(function, a, b), function)
+        out[-1:] = [before, p] if sides is None else sides
+    return out
+
+
+def _beside_pole(before, after, pole, function):
+    """[panels] across a pole, with its power laws on either side; [panels, panels] up to it where paths never
+    cross it; None without such laws, or where a mass is infinite."""
+    ends = (before.edges[0], after.edges[-1])
+    near = min(pole - ends[0], ends[1] - pole) / 2
+    laws = [power_law(function, pole, pole + sense * near) for sense in (-1, 1)]
+    if any(law is None or law.mass < INTEGRABLE for law in laws):
+        return None
+    joined = []
+    for p, law, sense in zip((before, after), laws, (-1, 1)):
+        cut = p.cut_at(np.array([pole + sense * law.width]), function)
+        at = int(np.argmin(np.abs(cut.edges - pole - sense * law.width)))
+        joined.append(cut.part(0, at) if sense < 0 else cut.part(at, len(cut)))
+    left, right = joined
+    left = Panels(np.append(left.edges, pole), np.vstack([left.B, laws[0].B[None, ::-1]]),
+                  np.vstack([left.log_r, laws[0].log_r[None, ::-1]]),
+                  np.append(left.error, max(laws[0].errors)), (left.powers[0], laws[0]), left.is_steep)
+    right = Panels(np.append(pole, right.edges), np.vstack([laws[1].B[None], right.B]),
+                   np.vstack([laws[1].log_r[None], right.log_r]),
+                   np.append(max(laws[1].errors), right.error), (laws[1], right.powers[1]), right.is_steep)
+    if any(law.resistance < INTEGRABLE for law in laws):
+        return [left, right]
+    return [Panels(np.append(left.edges, right.edges[1:]),
+                   *(np.concatenate([getattr(left, name), getattr(right, name)])
+                     for name in ("B", "log_r", "error")), (left.powers[0], right.powers[1]), left.is_steep)]
+
+
 def _refuse_poles(found):
-    """A panel as narrow as the numbers are fine that still holds a share of the integrals is a pole of f, if
-    it is not at an end where a power law is known."""
+    """Poles that are left: an integral is infinite there."""
     for line in found:
-        p = line.panels
-        tiny = p.width <= 1e-14 * max(np.abs(p.edges).max(), p.edges[-1] - p.edges[0])
-        tiny[0] &= p.powers[0] is None
-        tiny[-1] &= p.powers[1] is None
-        for k in np.flatnonzero(tiny):
-            mass, resistance = (np.exp(r.log_whole[k] - r.log_total) for r in (p.mass, p.resistance))
-            from_ends = min(p.edges[k] - p.edges[0], p.edges[-1] - p.edges[k + 1])
-            at_an_end = from_ends <= NEAR * (p.edges[-1] - p.edges[0])
-            if mass > SLIVER or (resistance > SLIVER and not at_an_end):
-                raise ValueError(f"the potential has a pole near {p.edges[k]:.6g}: "
-                                 f"exp({'-' if mass > SLIVER else ''}f/theta) has no finite integral "
-                                 "there; take that place out with Grid(..., mask=...).")
+        for k, mass, _ in _slivers(line.panels):
+            raise ValueError(f"the potential has a pole near {line.panels.edges[k]:.6g}: "
+                             f"exp({'-' if mass > SLIVER else ''}f/theta) has no finite integral "
+                             "there; take that place out with Grid(..., mask=...).")
 
 
 def _runs(grid, V):

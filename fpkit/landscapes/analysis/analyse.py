@@ -35,6 +35,7 @@ from .thermodynamics import (
     thermodynamics,
 )
 from .training import training_path
+from .whole_space import WholeSpace, beside_the_plane
 
 __all__ = ["analyse", "LandscapeReport"]
 
@@ -47,7 +48,7 @@ def analyse(landscape: Landscape | str | os.PathLike, theta: ArrayLike | None = 
             directions: str | os.PathLike | None = None, trajectory: str | os.PathLike | None = None,
             lr: float | None = None, momentum: float | None = None, batch: float | None = None,
             n_steps: int | None = None, progress: bool | None = None,
-            executor: Executor | None = None) -> LandscapeReport:
+            executor: Executor | None = None, whole_space: Any = None) -> LandscapeReport:
     """Wells of a loss landscape, their free energies, the rates between them, and the diffusion from a start
     point.
 
@@ -77,6 +78,9 @@ def analyse(landscape: Landscape | str | os.PathLike, theta: ArrayLike | None = 
         and times are given in steps too. Default: what the file tells.
     n_steps : int, optional
         Length of a training run: the report says what has happened by then. Needs `lr`.
+    whole_space : SolutionComparison, optional
+        Free energies of the plane's solutions (named A, B, C, ...) in the space of all parameters, from
+        `fpkit.compare_solutions`; default: what the file holds.
     progress : bool, optional
         A line on standard error that says what is being done; default on a terminal.
     executor : concurrent.futures.Executor, optional
@@ -145,7 +149,8 @@ def analyse(landscape: Landscape | str | os.PathLike, theta: ArrayLike | None = 
     found = caveats(land, wells, thermo, THIN_WELL, rates)
     return LandscapeReport(land, thetas, theta_rule, wells, basins, thermo, crossings, x0,
                            start_rule, motion, found, (*land.warnings, *warnings), seed, curves, rates, clock,
-                           gibbs_risk(land, fine), path)
+                           gibbs_risk(land, fine), path, None if whole_space is None
+                           else whole_space.summary())
 
 
 @dataclass(frozen=True)
@@ -308,6 +313,14 @@ class LandscapeReport(Tabular):
     clock: Clock = Clock()
     risk: object = None
     training: object = None
+    given_whole_space: dict | None = None
+
+    @cached_property
+    def whole_space(self) -> tuple[WholeSpace, ...]:
+        """Differences of free energies in the space of all parameters beside those of the plane; empty where
+        the model was not given."""
+        summary = self.given_whole_space or (self.landscape.meta.get("meta") or {}).get("whole_space")
+        return beside_the_plane(summary, self.solutions, self.free_energies)
 
     @cached_property
     def agreement(self) -> Agreement | None:

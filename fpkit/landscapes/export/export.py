@@ -22,6 +22,7 @@ from ...core.progress import bar
 from ..files.checked_hdf5 import LandscapeFormatError, open_checked
 from ..files.reading import read_landscape
 from ..files.writing import SURFACES, write_landscape
+from ..full_space.solutions import SolutionComparison, compare_solutions
 from ..surface.cells import FAILED, NOT_FINITE, OK
 from ..surface.landscape import Landscape
 from . import journal
@@ -48,7 +49,7 @@ def export_landscape(path: str | os.PathLike, loss: Any, plane: Plane,
                      share: tuple[int, int] | None = None, save_every: float = 60.0, on_error: str = "raise",
                      overwrite: bool = False, temperature: Any = None, meta: dict | None = None,
                      store_directions: bool | None = None, created_utc: str | None = "today",
-                     progress: bool | None = None) -> Landscape | None:
+                     whole_space: Any = None, progress: bool | None = None) -> Landscape | None:
     """Landscape of a loss on a line, a plane or a space of parameters, computed and written to an HDF5 file.
 
     Points are computed from a coarse grid to finer ones, so that an interrupted job is a usable landscape of
@@ -106,6 +107,9 @@ def export_landscape(path: str | os.PathLike, loss: Any, plane: Plane,
         Store the directions of the plane; default up to 100,000 parameters.
     created_utc : str or None
         Attribute of the file; default the day on which the job was begun.
+    whole_space : SolutionComparison, or (loss_and_gradient, theta[, tether]), optional
+        Free energies in the space of all parameters of the solutions (A, B, C, ...) that made the plane,
+        found by `fpkit.compare_solutions` and stored: a report has them beside those of the plane.
     progress : bool, optional
         A bar on standard error; default on a terminal.
 
@@ -130,20 +134,17 @@ def export_landscape(path: str | os.PathLike, loss: Any, plane: Plane,
     >>> land.shape, land.minimum_index, bool(np.allclose(land.gram, np.eye(2)))
     ((25, 13), (2, 2), True)
     """
-    if not isinstance(plane, Plane):
-        raise TypeError(f"plane must be a fpkit.Plane, got {checks.shown(plane)}.")
     loss, meta = _loss_of(loss, plane, data, test_data, criterion, batchnorm, meta)
     checks.choice("on_error", on_error, ("raise", "record"))
     save_every = checks.number("save_every", save_every, non_negative=True)
     workers, at_once = checks.whole("workers", workers, 1), checks.whole("at_once", at_once, 1)
     _check_places(loss, workers, executor, thread_safe, at_once)
+    meta = _with_whole_space(meta, whole_space, plane, target(path), progress)
     job = _Job(target(path), plane, (x, y, z), trajectory, steps, temperature, meta, store_directions)
     if created_utc == "today":
         created_utc = datetime.datetime.now(datetime.UTC).date().isoformat()
     if overwrite:
-        for old in (job.path, *journal.journals(job.path)):
-            with contextlib.suppress(FileNotFoundError):
-                os.remove(old)
+        _remove(job.path, *journal.journals(job.path))
     is_complete, created_utc = job.resume(created_utc)
     if not is_complete:
         mine = job.order if share is None else job.order[_share(share)]
@@ -173,6 +174,8 @@ def _check_places(loss, workers, executor, thread_safe, at_once):
 
 def _loss_of(loss, plane, data, test_data, criterion, batchnorm, meta):
     """The loss as a function of a vector, and what the file shall tell of a model."""
+    if not isinstance(plane, Plane):
+        raise TypeError(f"plane must be a fpkit.Plane, got {checks.shown(plane)}.")
     if is_model(loss):
         model = ModelLoss(loss, data, test_data, criterion, batchnorm)
         if plane.n_params != model.n_params:
@@ -185,6 +188,38 @@ def _loss_of(loss, plane, data, test_data, criterion, batchnorm, meta):
     if not callable(loss):
         raise TypeError(f"loss must be a function of a parameter vector, got {checks.shown(loss)}.")
     return loss, meta
+
+
+def _remove(*paths):
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(path)
+
+
+def _with_whole_space(meta, given, plane, path, progress):
+    """`meta` with the comparison of the plane's solutions: as given, or made with a checkpoint beside the
+    file."""
+    if given is None:
+        return meta
+    found = given if isinstance(given, SolutionComparison) else _compared(given, plane, path, progress)
+    return {**(meta or {}), "whole_space": found.summary()}
+
+
+def _compared(given, plane, path, progress):
+    if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
+        raise TypeError("whole_space must be what fpkit.compare_solutions returns, or (loss_and_gradient, "
+                        f"theta) or (loss_and_gradient, theta, tether), got {checks.shown(given)}.")
+    if len(plane.points) < 2 or "checkpoints" in plane.kind:
+        raise ValueError("whole_space compares the solutions that made the plane, and this plane was not "
+                         "made of two or more: take fpkit.Plane.through(...).")
+    solutions = {chr(ord("A") + k): plane.at(point) for k, point in enumerate(plane.points[:26])}
+    tether = given[2] if len(given) == 3 else None
+    notes = f"{path}.whole_space"
+    found = compare_solutions(given[0], solutions, given[1], tether, checkpoint=notes, progress=progress)
+    if found.status != "ok":
+        raise KeyboardInterrupt(f"{found.status}; the same call goes on")
+    os.remove(notes)
+    return found
 
 
 def coarse_to_fine(shape: tuple[int, ...]) -> np.ndarray:

@@ -23,24 +23,18 @@ DRIFT = 3.0                      # standard errors
 RISES = (0.05, 5.0)              # nats at one standard deviation of the parabola, which rises by a half
 N_PROBED = 256                   # flat directions whose width is looked for
 FARTHEST = 1e6
-N_POLISH = 3
 N_DESCENT = 150
 N_HALVINGS = 5
 
 
-def polished(loss: Loss, x: np.ndarray, most: int = 6000) -> tuple[np.ndarray, float]:
+def polished(loss: Loss, x: np.ndarray, most: int) -> tuple[np.ndarray, float]:
     """The minimum that L-BFGS finds from x, and its loss."""
     def both(v):
         E, G = loss(v[None])
         return (float(E[0]), G[0]) if np.isfinite(E[0]) else (1e300, np.zeros_like(v))
-    for _ in range(N_POLISH):                                # a restart forgets the old curvature
-        found = minimize(both, x, jac=True, method="L-BFGS-B",
-                         options={"maxiter": most, "maxfun": 2 * most, "maxcor": 30, "ftol": 1e-15,
-                                  "gtol": 1e-9})
-        gain, x = both(x)[0] - found.fun, found.x
-        if gain <= 1e-14 * abs(found.fun):
-            break
-    return x, float(found.fun)
+    found = minimize(both, x, jac=True, method="L-BFGS-B",
+                     options={"maxiter": most, "maxfun": 2 * most, "maxcor": 30, "ftol": 1e-15, "gtol": 1e-9})
+    return found.x, float(found.fun)
 
 
 def gaussian_at(loss: Loss, x0: np.ndarray, e0: float, curvature: Curvature | None, beta: float,
@@ -292,7 +286,7 @@ def share_home(target: Target, X: np.ndarray, radius: float) -> float:
         if near(x, e):
             home[k] = True
             continue
-        x, e = polished(loss, x, 1500)
+        x, e = polished(loss, x, 300)
         if near(x, e):
             home[k] = True
             continue

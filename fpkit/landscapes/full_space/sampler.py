@@ -43,8 +43,9 @@ class Target(NamedTuple):
     gaussian: Gaussian
     inside: Callable[[np.ndarray], np.ndarray] | None = None
 
-    def at(self, y: np.ndarray) -> Walkers:
-        """Walkers at y; D is infinite outside the wall and where the loss is not finite."""
+    def at(self, y: np.ndarray, is_end: bool = True) -> Walkers:
+        """Walkers at y; D is infinite where the loss is not finite, and outside the wall, which is only asked
+        at the end of a trajectory."""
         x = self.gaussian.place(y)
         E, G = self.loss(x)
         away = x - self.x0
@@ -52,7 +53,7 @@ class Target(NamedTuple):
             r2 = (away * away).sum(-1)
             D = self.beta * (E - self.e0) + 0.5 * self.tether * r2 - 0.5 * (y * y).sum(-1)
             slope = self.gaussian.pull(self.beta * G + self.tether * away) - y
-        if self.inside is not None:
+        if self.inside is not None and is_end:
             D = np.where(np.asarray(self.inside(x), bool), D, np.inf)
         lost = ~np.isfinite(D) | ~np.isfinite(slope).all(-1)
         D[lost], slope[lost] = np.inf, 0.0
@@ -70,10 +71,12 @@ def moved(target: Target, now: Walkers, s: float, step: float, most: int, rng: n
     draw = np.log(rng.random(n))
     cos, sin, kick = np.cos(each), np.sin(each), 0.5 * s * each
     new = now
-    for _ in range(n_kicks(step, most) * (LONGER if is_fine else 1)):
+    n_left = n_kicks(step, most) * (LONGER if is_fine else 1)
+    while n_left:
+        n_left -= 1
         p = p - kick * new.slope
         y, p = cos * y + sin * p, cos * p - sin * y
-        new = target.at(y)
+        new = target.at(y, is_end=n_left == 0)
         p = p - kick * new.slope
     with np.errstate(invalid="ignore", over="ignore"):
         after = 0.5 * (p * p).sum(-1) + 0.5 * (y * y).sum(-1) + s * new.D

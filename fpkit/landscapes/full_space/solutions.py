@@ -23,6 +23,7 @@ from .book import Book, Part, fingerprint
 from .well import WellFreeEnergy, _free_energy, _Refused, _Run, on_the_way, settled_minimum, watcher
 
 NAN = math.nan
+MOST_ROWS = 100                  # of a summary
 SAME = 1e-3                      # of the distance of a well's walkers: two solutions that are one minimum
 
 
@@ -148,14 +149,24 @@ class SolutionComparison(Tabular):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary for JSON."""
-        pairs = [{"pair": [a, b], "theta": float(t), **self.nats(a, b, t),
-                  "status": self.difference(a, b, t).status}
-                 for t in self.theta for a, b in combinations(self.names, 2)]
         return plain({"names": self.names, "theta": self.theta, "tether": self.tether,
-                      "wells": [[w.to_dict() for w in row] for row in self.wells], "differences": pairs,
+                      "wells": [[w.to_dict() for w in row] for row in self.wells],
+                      "differences": self._rows(),
                       "preferred": [self.preferred(t) for t in self.theta],
                       "against_plane": [self.against_plane(t) for t in self.theta],
                       "crossovers": self.crossovers, "status": self.status})
+
+    def _rows(self) -> list[dict[str, Any]]:
+        """One row for each temperature and pair, in nats."""
+        return [{"theta": float(t), "pair": [a, b], **self.nats(a, b, t),
+                 "status": self.difference(a, b, t).status}
+                for t in self.theta for a, b in combinations(self.names, 2)]
+
+    def summary(self) -> dict[str, Any]:
+        """The differences alone, small enough for the header of a landscape file."""
+        rows = [{"theta": r["theta"], "pair": r["pair"], "nats": r["whole"], "error": r["error"],
+                 "status": r["status"][:300]} for r in self._rows()[:MOST_ROWS]]
+        return plain({"tether": self.tether, "rows": rows})
 
     def __repr__(self) -> str:
         head = (f"free energies in the whole space of {self.wells[0][0].inputs['x0'].size} parameters, "

@@ -31,6 +31,8 @@ NEGATIVE = -1e-3                 # of the largest eigenvalue: a saddle, or kinks
 LOWER = 0.01                     # theta d: a loss this far below that of x0
 Z_LIMIT, GAP_ERRORS, GAP_NATS, ACCEPTANCE = 4.0, 3.0, 1.0, 0.4
 AWAY = 1 / 16                    # of the walkers, which may fall to elsewhere
+NEARLY = 1e-4                    # nats for each parameter: near enough to the bottom
+N_LBFGS, N_NEWTON, N_STEPS = 600, 4, 60
 COLDER = 10.0                    # the walk that looks for a lower minimum nearby
 N_RELOCATIONS = 4
 FINAL = 4                        # moves at s = 1 of a learning coefficient, in moves of a level
@@ -388,20 +390,39 @@ def _settle(run):
     e = float(run.loss(x[None])[0][0])
     if run.tether > 0:
         return x, e, _curvature(run, x)
-    lower, value = polished(run.loss, x)
+    lower, value = polished(run.loss, x, N_LBFGS)
     if np.linalg.norm(lower - x) > FARTHEST * (1 + np.linalg.norm(x)):
         run.refuse("not-stationary", f"descent from x0 has gone {np.linalg.norm(lower - x):.2g} far and does "
                    "not end: the loss falls for ever; add L2 to it, or give a tether")
     if run.inside is None or bool(np.asarray(run.inside(lower[None]), bool)[0]):
         x, e = lower, value
-    curvature = _curvature(run, x)
+    x, e, curvature = _newton_polished(run, x, e)
     for _ in range(N_RELOCATIONS if run.is_free and curvature is not None else 0):
         if _decrement(run, x, curvature) > STATIONARY * x.size or _most_negative(curvature) < NEGATIVE:
             break
         lower, value = _lower_nearby(run, x, e, curvature)
         if value > e - LOWER * run.theta:
             break
-        x, e = lower, value
+        x, e, curvature = _newton_polished(run, lower, value)
+    return x, e, curvature
+
+
+def _newton_polished(run, x, e):
+    """The bottom that damped Newton steps reach from x, its loss and curvature: L-BFGS takes thousands of
+    gradients for the last digits of a stiff loss."""
+    curvature = _curvature(run, x)
+    for _ in range(N_NEWTON):
+        if curvature is None or _decrement(run, x, curvature) < NEARLY * x.size:
+            break
+        a, rest = np.abs(curvature.values), curvature.mean_rest
+        if not a.any():
+            break
+        a = np.maximum(a, 1e-9 * a.max())
+        metric = Gaussian(x, a, curvature.vectors, None if rest is None else max(abs(rest), 1e-9 * a.max()))
+        (lower,), (value,) = descended(run.loss, x[None], metric, 1.0, N_STEPS)
+        if not value < e or run.inside is not None and not np.asarray(run.inside(lower[None]), bool).all():
+            break
+        x, e = lower, float(value)
         curvature = _curvature(run, x)
     return x, e, curvature
 
@@ -428,7 +449,7 @@ def _lower_nearby(run, x, e, curvature):
     ends, E = descended(run.loss, target.gaussian.place(now.y), target.gaussian, beta)
     if E.min() > e - 0.1 * LOWER * run.theta:
         return x, e
-    return polished(run.loss, ends[int(np.argmin(E))])
+    return polished(run.loss, ends[int(np.argmin(E))], N_LBFGS)
 
 
 def _decrement(run, x, curvature):

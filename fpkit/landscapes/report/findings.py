@@ -210,12 +210,42 @@ def answers(report):
 def findings(report):
     """All findings, the most important first."""
     found = [_noise(report), _wells(report), *_equilibrium(report), *_crossings(report), *_rates(report),
-             *_start(report), *_horizon(report), *_risk(report), *_training(report)]
+             *_whole_space(report), *_start(report), *_horizon(report), *_risk(report), *_training(report)]
     found = [f for f in found if f is not None]
     if report.landscape.noise.is_dominant:
         found = [f if f.topic == "noise" else Finding(f.topic, f.sentence, OPEN, "the surface is noise")
                  for f in found]
     return found
+
+
+def _whole_space(report):
+    """The known solutions in the space of all parameters beside this plane, or why that is not known."""
+    if len(report.solutions) < 2:
+        return
+    if not report.whole_space:
+        yield Finding("whole space", "How the known solutions compare in the space of all parameters is not "
+                      "known: the exporter was not given the model (export_landscape(..., whole_space=("
+                      "loss_and_gradient, theta)), or fpkit.compare_solutions).", OPEN,
+                      "a plane sees two of the directions of a well")
+        return
+    for a, b in dict.fromkeys(w.pair for w in report.whole_space):
+        rows = [w for w in report.whole_space if w.pair == (a, b)]
+        told = [w for w in rows if np.isfinite(w.nats)]
+        for w in told[:1] + told[1:][-1:]:                         # the coldest and the hottest
+            plane = (f"on this plane {number(w.plane)}" if np.isfinite(w.plane)
+                     else "while the plane has no two wells for them")
+            best = b if w.nats > 0 else a
+            said = {"agree": f"; both prefer {best}", "disagree": f"; they disagree, the whole space prefers "
+                    f"{best}"}.get(w.agreement, "")
+            why = "the walks up and down agree" if w.status == "ok" else w.status
+            yield Finding("whole space", f"In the space of all parameters F of {a} minus F of {b} is "
+                          f"{with_error(w.nats, w.error)} theta at theta = {number(w.theta)}, {plane}{said}.",
+                          FIRM if w.status == "ok" else OPEN, why)
+        refused = [w for w in rows if not np.isfinite(w.nats)]
+        if refused:
+            at = ", ".join(number(w.theta) for w in refused)
+            yield Finding("whole space", f"In the space of all parameters {a} and {b} were refused at theta "
+                          f"= {at}.", OPEN, refused[0].status)
 
 
 def _noise(report):

@@ -9,6 +9,7 @@ means that there is no such transition, a mean first-passage time null that the 
   matrix; divide by clock.time_per_step for steps), rates in one over that, both as decimal logarithms, their
   errors in decades; occupations are probabilities; width is in coordinates to the power of the number of axes
 - noise: {sigma, correlation, source, is_dominant}; solutions: list of {name, point, well (0: outside)}
+- whole_space: list of {theta, pair, nats, error, plane, status, agreement}
 - landscape: file, key, surfaces, shape [ny, nx], cells {valid, unfinished, diverged}, x, y {low, high,
   samples, spacing}, minimum {value, index [iy, ix], point}, maximum, components, minima {neighbours_8,
   neighbours_4}, gram, trajectory, meta, warnings
@@ -52,7 +53,7 @@ from ...core.plain_json import plain
 from .page import CAPTIONS, WIDE, comparison_html, html
 from .progress import stages
 
-FORMAT_VERSION = "1.3"
+FORMAT_VERSION = "1.4"
 LARGE = 50_000                       # samples of a surface whose figures are not left to the garbage
 
 
@@ -65,6 +66,7 @@ def as_dict(report):
            "solutions": [{"name": name, "point": point, "well": well} for name,
                          point, well in report.solutions], "landscape": report.landscape.to_dict(),
            "temperatures": {"theta": report.theta, "rule": report.theta_rule},
+           "whole_space": [w.to_dict() for w in report.whole_space],
            "clock": report.clock.to_dict(), "wells": [w.to_dict() for w in report.wells],
            "thermodynamics": report.thermodynamics.to_dict(),
            "crossovers": [c.to_dict() for c in report.crossovers],

@@ -2,6 +2,7 @@
 out."""
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 import fpkit as fp
 
@@ -78,9 +79,13 @@ def test_cold_coarse_grids_are_refused_or_say_that_they_are_not_resolved():
         assert "not resolved" in e.status and (e.error >= 2.0).all()
 
 
-def test_without_coarser_grids_the_error_is_not_known():
+def test_a_grid_that_cannot_be_halved_is_compared_with_finer_ones():
     D = fp.FokkerPlanck(fp.Potential("x**2"), 1.0, fp.Grid([(-3, 3)], 7))
-    assert np.isnan(D.evolve([0.5], [0.1]).error).all()
+    e = D.evolve([0.5], [0.1, 1.0])
+    variance = 0.5 * (1 - np.exp(-4 * e.times))
+    for k, (m, s) in enumerate(zip(0.5 * np.exp(-2 * e.times), np.sqrt(variance))):
+        true = np.abs(e.probabilities(k) - np.diff(norm.cdf(D.grid.edges[0], m, s))).sum()
+        assert true <= e.error[k] < 1
     assert np.isnan(fp.FokkerPlanck(fp.Potential("x**2"), 1.0,
                                     fp.Grid([(-3, 3)], 64)).evolve([0.5], [0.1], n_steps=4).error).all()
 

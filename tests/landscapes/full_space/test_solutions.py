@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import fpkit as fp
+from fpkit.landscapes.analysis.whole_space import beside_the_plane
 from fpkit.landscapes.files.writing import write_landscape
 
 V = fp.Potential("2*(x**2 - 1)**2 - 0.1*x + (1 + 0.8*tanh(3*x))*y**2")
@@ -109,6 +110,44 @@ def test_the_plane_stands_beside_the_whole_space(found, plane):
     assert both.against_plane(0.02) == "agrees" and found.against_plane(0.02) == "no plane"
     with pytest.raises(TypeError, match="against_plane"):
         fp.compare_solutions(V, POINTS, THETA, inside=WALLS, against_plane=3)
+
+
+def test_a_report_has_the_whole_space_beside_its_plane(tmp_path):
+    """The plane is the whole space but for a third direction, in which A is the narrower."""
+    def f(X):
+        x, y, z = X.T
+        k = 2 - 1.6 * np.tanh(3 * x)                              # wide at x = 1
+        return (2 * (x * x - 1)**2 + 0.02 * x + y * y + k * z * z,
+                np.stack([8 * x * (x * x - 1) + 0.02 - 4.8 / np.cosh(3 * x)**2 * z * z, 2 * y, 2 * k * z],
+                         1))
+    a, b = np.array([-1.0, 0.0, 0.0]), np.array([1.0, 0.0, 0.0])
+    plane = fp.Plane.through(a, b, np.array([0.0, 1.0, 0.0]))
+    at = tmp_path / "plane.h5"
+    loss = lambda w: float(f(w[None])[0][0])
+    box = dict(x=(*plane.box()[0], 33), y=(*plane.box()[1], 29))
+    land = fp.export_landscape(at, loss, plane, **box, whole_space=(f, [0.05, 0.2]))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["plane.h5"]
+    report = fp.analyse(land, theta=[0.02, 0.05], n_paths=2)
+    rows = [w for w in report.whole_space if w.pair == ("A", "B")]
+    assert [w.theta for w in rows] == [0.05, 0.2] and rows[0].plane < 0 < rows[0].nats
+    assert rows[0].agreement == "disagree"
+    said = [g for g in report.findings() if g.topic == "whole space"]
+    assert said and "they disagree" in said[0].sentence and said[0].trust == "firm"
+    assert report.to_dict()["whole_space"][0]["agreement"] == "disagree"
+    without = fp.analyse(fp.export_landscape(tmp_path / "b.h5", loss, plane, **box), theta=[0.05], n_paths=2)
+    (open_,) = [g for g in without.findings() if g.topic == "whole space"]
+    assert open_.trust == "open" and "was not given the model" in open_.sentence
+    with pytest.raises(TypeError, match="whole_space"):
+        fp.export_landscape(tmp_path / "c.h5", loss, plane, **box, whole_space=3)
+
+
+@pytest.mark.parametrize("text", [3, {"rows": 3},
+                                  {"rows": [3, {}, {"theta": "x", "pair": [1, 2], "status": 1}]},
+                                  {"rows": [{"theta": -1, "pair": ["A", "B"], "status": "ok", "nats": None,
+                                             "error": None}]}])
+def test_foreign_text_in_a_file_says_nothing(text):
+    known = [("A", np.zeros(2), 1), ("B", np.ones(2), 2)]
+    assert beside_the_plane(text, known, lambda theta: np.zeros(2)) == ()
 
 
 def test_bad_sets_of_solutions_are_refused():

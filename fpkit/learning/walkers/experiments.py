@@ -1,0 +1,260 @@
+"""Experiments with walkers of any learning problem: first passages, displacement by curvature, nats per
+example, and what becomes of walkers that have generalised."""
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...core.views.tables import Tabular
+from ..modular_addition import ModularAddition
+from ..problem import LearningProblem
+from .engines import _Network
+from .learners import LearnerRun, _begun, learn
+from .passages import Passages, joined
+
+DEFAULTS = {"theta": 0.0, "l2": 0.0, "learning_rate": 0.08, "batch": 0, "scale": 1.0, "optimiser": "sgld",
+            "horizon": 1e4}
+CHECK = 2.0                                      # time between two checks of the passages
+
+
+def addition(modulus: int = 11, width: int = 32, n: int = 91) -> Callable[[int, Mapping[str, float]],
+                                                                           ModularAddition]:
+    """Makes the problems of an experiment: addition modulo p for a split and a condition, whose `width` and
+    `n` (training pairs) count before these."""
+    def make(split: int, condition: Mapping[str, float]) -> ModularAddition:
+        size = condition.get("n", n)
+        return ModularAddition(modulus, int(condition.get("width", width)), size / modulus**2, split)
+    return make
+
+
+def first_passages(make: Callable[[int, Mapping[str, Any]], LearningProblem],
+                   conditions: Sequence[Mapping[str, Any]], n_splits: int = 4, n_starts: int = 4,
+                   level: float = 0.9, seed: int = 1, precision: str = "single", n_threads: int | None = None,
+                   progress: bool | None = None) -> Passages:
+    """Times learning_rate x steps (for AdamW: steps) at which walkers first reach a test accuracy.
+
+    Parameters
+    ----------
+    make : callable
+        ``make(split, condition)`` returns the problem of one split of the data; its ``start(scale, seed)``
+        the starts. `addition` makes the network's; for a problem of your own return an `OwnProblem`.
+    conditions : sequence of dict
+        Of ``theta, l2, learning_rate, batch, scale, optimiser, horizon`` (longest time) and whatever `make`
+        reads. Each is run on the same splits with the same starts and its own noise.
+    n_splits, n_starts : int
+        Splits of the data, and walkers on each.
+    level : float
+    seed, precision, n_threads, progress
+        As in `learn`.
+
+    Returns
+    -------
+    Passages
+        Columns: the conditions, ``t_mem`` (time of memorising, infinite when it never came), ``late`` (test
+        accuracy over the last quarter watched), ``norm_mem, norm_most, norm_end`` and ``split, start``.
+
+    Examples
+    --------
+    >>> from fpkit.learning.walkers import addition, first_passages
+    >>> found = first_passages(addition(11, 32, 109), [{"theta": 3e-4, "l2": 2e-4, "horizon": 400.0}],
+    ...                        n_splits=2, n_starts=1)
+    >>> len(found), sorted(found.columns)[:3]
+    (2, ['batch', 'horizon', 'l2'])
+    """
+    wanted = [DEFAULTS | dict(c) for c in conditions]
+    jobs: dict[tuple, list] = {}
+    for c in wanted:
+        for split in range(n_splits):
+            problem = make(split, c)
+            for start in range(n_starts):
+                x = problem.start(c["scale"], 1000 + 100 * split + start)
+                key = c["optimiser"], problem.n_params, c["learning_rate"], c["horizon"]
+                jobs.setdefault(key, []).append((c, split, start, problem, x))
+    parts = [_passed(key, rows, level, seed + k, precision, n_threads, progress)
+             for k, (key, rows) in enumerate(jobs.items())]
+    return joined(parts)
+
+
+def _passed(key, rows, level, seed, precision, n_threads, progress):
+    optimiser, _, rate, horizon = key
+    unit = 1.0 if optimiser == "adamw" else rate
+    of = lambda name: np.array([row[0][name] for row in rows])
+    run = learn([row[3] for row in rows], max(1, round(horizon / unit)), of("learning_rate"), of("theta"),
+                of("l2"), optimiser, of("batch"), np.array([row[4] for row in rows]), stop_at=level,
+                check_every=max(1, round((10.0 if optimiser == "adamw" else CHECK) / unit)),
+                levels=(level,), seed=seed, precision=precision, n_threads=n_threads, progress=progress)
+    seen = np.isfinite(run.passages[level])
+    columns = {name: of(name) for name in rows[0][0] if isinstance(rows[0][0][name], (int, float, str))}
+    norms = np.where(run.steps[:, None] >= run.t_memorised, run.history["norm"], np.nan)
+    ok = np.isfinite(norms).any(0)
+    summary = lambda function: np.array([function(norms[:, k]) if ok[k] else np.nan
+                                         for k in range(len(rows))])
+    columns |= {"t_mem": run.t_memorised * unit, "late": run.late_mean("test_acc"),
+                "norm_mem": summary(lambda v: v[np.isfinite(v)][0]), "norm_most": summary(np.nanmax),
+                "norm_end": np.linalg.norm(run.x, axis=1), "split": np.array([row[1] for row in rows]),
+                "start": np.array([row[2] for row in rows])}
+    if run.status != "ok":
+        raise ArithmeticError(run.status) if "diverged" in run.status else KeyboardInterrupt(run.status)
+    return Passages(np.where(seen, run.passages[level], run.watched) * unit, seen, columns["split"], columns)
+
+
+# ---- displacement by curvature ----
+CLASSES = ((1e-1, np.inf), (1e-2, 1e-1), (1e-3, 1e-2), (-np.inf, 1e-3))
+
+
+def gauss_newton(problem: LearningProblem, x: np.ndarray) -> np.ndarray:
+    """Mean over the training sample of the outputs' J^T J, (n_params, n_params): the Hessian of the risk
+    without the residuals' part, for half squared errors. A problem that shows no outputs: the Hessian."""
+    if not hasattr(problem, "_outputs"):
+        return problem.hessian(x)
+    members = problem._index["train"]
+    shape = problem._outputs(x[None], members)[0].shape[1:]
+    total = np.zeros((problem.n_params, problem.n_params))
+    for k in range(shape[0]):
+        _, back = problem._outputs(np.broadcast_to(x, (shape[1], problem.n_params)), members[k:k + 1])
+        J = back(np.eye(shape[1])[:, None])
+        total += J.T @ J
+    return total / shape[0]
+
+
+@dataclass(frozen=True)
+class Displacement(Tabular):
+    """Mean squared displacement from an origin, in all directions and by their curvature there.
+
+    Attributes
+    ----------
+    lags : ndarray, shape (n_lags,)
+        Times.
+    whole : ndarray, shape (n_walkers, n_lags)
+        |x(t0 + lag) - x(t0)|^2.
+    parts : ndarray, shape (n_classes, n_walkers, n_lags)
+        The same within the eigenvectors whose eigenvalues lie in each of `CLASSES`, the last being null.
+    dimensions : ndarray of int, shape (n_classes, n_walkers)
+    theta : float
+    cluster : ndarray of int
+    """
+    lags: np.ndarray
+    whole: np.ndarray
+    parts: np.ndarray
+    dimensions: np.ndarray
+    theta: float
+    cluster: np.ndarray
+
+    def _columns(self):
+        parts = {f"class_{k}": part.mean(0) for k, part in enumerate(self.parts) if len(self.cluster)}
+        return {"lag": self.lags, "whole": self.whole.mean(0), **parts}
+
+    def exponents(self, low: float, high: float, part: int | None = None) -> np.ndarray:
+        """Exponent of each walker's displacement between two lags."""
+        inside = (self.lags >= low) & (self.lags <= high)
+        values = self.whole if part is None else self.parts[part]
+        return np.polyfit(np.log(self.lags[inside]), np.log(values[:, inside]).T, 1)[0]
+
+    def prefactors(self, low: float, high: float, part: int = -1) -> np.ndarray:
+        """Displacement over that of a free walk, 2 theta d lag, of each walker: mean over the lags between
+        two."""
+        inside = (self.lags >= low) & (self.lags <= high)
+        free = 2 * self.theta * self.dimensions[part][:, None] * self.lags[inside]
+        return (self.parts[part][:, inside] / free).mean(1)
+
+
+def displacement(problems: Sequence[LearningProblem], starts: np.ndarray, theta: float, origin: float,
+                 lags: Sequence[float], l2: float = 0.0, learning_rate: float = 0.04,
+                 n_resolved: int | None = None,
+                 seed: int = 1, n_threads: int | None = None) -> Displacement:
+    """Displacement of walkers from where they are at the time `origin`; with `n_resolved` of them (default
+    all) resolved by the curvature there.
+
+    Near-null directions of a zero-risk set are free: a walk of 2 theta d lag, with nothing fitted.
+    """
+    first = round(origin / learning_rate)
+    steps = np.unique(np.maximum(1, np.round(np.asarray(lags, float) / learning_rate))).astype(int)
+    run = learn(problems, first + int(steps[-1]), learning_rate, theta, l2, starts=starts,
+                snapshots=[first, *(first + steps)], seed=seed, check_every=10**9, n_threads=n_threads)
+    x = run.snapshots.astype(float)
+    moved = x[1:] - x[0]
+    n = len(problems) if n_resolved is None else min(n_resolved, len(problems))
+    chosen = np.round(np.linspace(0, len(problems) - 1, n)).astype(int)
+    parts, dimensions = np.zeros((len(CLASSES), n, len(steps))), np.zeros((len(CLASSES), n), int)
+    for row, k in enumerate(chosen):
+        values, vectors = np.linalg.eigh(gauss_newton(problems[k], x[0, k]))
+        squares = (moved[:, k] @ vectors) ** 2
+        for c, (low, high) in enumerate(CLASSES):
+            inside = (values >= low) & (values < high)
+            parts[c, row], dimensions[c, row] = squares[:, inside].sum(1), inside.sum()
+    seeds = {id(p): j for j, p in enumerate({id(p): p for p in problems}.values())}
+    cluster = np.array([getattr(problems[k], "seed", seeds[id(problems[k])]) for k in chosen])
+    return Displacement(steps * learning_rate, (moved**2).sum(-1).T, parts, dimensions, float(theta), cluster)
+
+
+# ---- nats per example ----
+NODES, SAMPLES = 16, 50
+
+
+def example_entropy(problem: ModularAddition, x: np.ndarray, theta: float, l2: float = 0.0,
+                    learning_rate: float = 0.08, settle: float = 320.0, measure: float = 400.0,
+                    seed: int = 1) -> dict[str, float]:
+    """Nats by which one more pair cuts the zero-risk region around a walker: the change of -F/theta.
+
+        (F_{n+1} - F_n)/theta = (1/theta) int_0^1 <d f_lambda/d lambda> d lambda,
+
+    f_lambda the risk in which a test pair has the weight lambda beside the n of weight one. The nodes of
+    Gauss's rule in lambda^(1/4) are the walkers of one run, from the same hypothesis: quasi-stationary, not
+    an equilibrium of the whole space. `halves` is the ratio of the two halves of the measurement.
+
+    Returns
+    -------
+    dict
+        ``nats, halves, test_acc`` (mean over the walkers in the end).
+    """
+    pairs = problem.modulus**2
+    rng = np.random.default_rng([seed, 3])
+    added = int(rng.choice(problem._index["test"]))
+    nodes, quadrature = np.polynomial.legendre.leggauss(NODES)
+    u = 0.5 * (nodes + 1)
+    lam = u**4
+    jacobian = 0.5 * quadrature * 4 * u**3
+    weights = np.broadcast_to(problem.is_train.ravel().astype(float), (NODES, pairs)).copy()
+    n = problem.n_train
+    weights[:, added] = lam
+    weights /= weights.sum(1, keepdims=True)
+    every = max(1, round(measure / (SAMPLES * learning_rate)))
+    walkers, _ = _begun(problem, {"learning_rate": learning_rate, "theta": theta, "l2": l2, "batch": 0},
+                        "sgld",
+                        np.broadcast_to(x, (NODES, len(x))), weights, (0.9, 0.98), seed, "single", None,
+                        every)
+    engine, step, found = _Network(walkers), round(settle / learning_rate), []
+    engine.march(0, step)
+    for _ in range(SAMPLES):
+        engine.march(step, every)
+        step += every
+        losses, right = engine.member_losses()
+        # d/dlambda of sum_q w_q(lambda) loss_q with w = (1, ..., lambda)/(n + lambda)
+        found.append((losses[:, added] - (weights * losses).sum(1)) / (n + lam))
+    half = len(found) // 2
+    nats = [float((jacobian * np.mean(part, axis=0)).sum() / theta) for part in (found, found[:half],
+                                                                                found[half:])]
+    return {"nats": nats[0], "halves": nats[1] / nats[2] if nats[2] else float("nan"),
+            "test_acc": float(right[:, ~problem.is_train.ravel()].mean())}
+
+
+# ---- after the passage ----
+def persistence(run: LearnerRun, level: float = 0.9) -> dict[str, np.ndarray]:
+    """What became of the walkers of a run without `stop_at` after their first passage of a level.
+
+    Returns
+    -------
+    dict of ndarray, shape (n_walkers,)
+        ``followed``: how many times its passage time each was followed after it (0 when it did not pass);
+        ``late``: its mean test accuracy over the last quarter of the run; ``above``: share of the records
+        after the passage at the level.
+    """
+    t = run.passages[level]
+    with np.errstate(invalid="ignore"):
+        followed = np.where(np.isfinite(t), (run.watched - t) / np.maximum(t, 1), 0.0)
+    after = run.steps[:, None] >= t
+    above = np.where(after, run.history["test_acc"] >= level, False).sum(0) / np.maximum(after.sum(0), 1)
+    return {"followed": followed, "late": run.late_mean("test_acc"), "above": above}
