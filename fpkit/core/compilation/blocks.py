@@ -13,7 +13,7 @@ from numba.core.compiler_lock import global_compiler_lock
 
 from . import lanes, special
 from .cache import compiled, source_text
-from .kernels import SIGNATURES, helper
+from .kernels import SIGNATURES
 
 _numbers = itertools.count()
 
@@ -21,8 +21,9 @@ _numbers = itertools.count()
 def _block_names():
     """Names that the source of a block function may use."""
     names = {k: getattr(special, k) for k in special.FOR_BLOCKS}
-    names |= {"load": lanes.load, "store": lanes.store, "np": np, "helper": helper,
-              "apart": numba.njit(**special.options), "F": special.F, "inf": np.inf, "nan": np.nan}
+    names |= {"load": lanes.load, "store": lanes.store, "np": np, "F": special.F, "inf": np.inf,
+              "nan": np.nan, "helper": numba.njit(forceinline=True, **special.options),
+              "apart": numba.njit(**special.options)}
     return names
 
 
@@ -69,12 +70,20 @@ def _built(name, kind, source, names, signature, key):
     # before compiling: else Numba stores it as '<dynamic>' and cannot read it back
     sys.modules[name] = module
     try:
-        module.block = _quiet(function) if config.DISABLE_JIT else compiled(
-            function, signature or SIGNATURES[kind], key)
+        module.block = _quiet(function) if config.DISABLE_JIT else _settled(
+            compiled(function, signature or SIGNATURES[kind], key), signature or SIGNATURES[kind])
     except BaseException:
         del sys.modules[name]
         raise
     return module.block
+
+
+def _settled(dispatcher, signature):
+    """The dispatcher, its one version found once: Numba looks it up, slowly, whenever it is passed to a
+    kernel."""
+    found = dispatcher.get_compile_result(signature)
+    dispatcher.get_compile_result = lambda signature: found
+    return dispatcher
 
 
 def _quiet(function):

@@ -23,7 +23,8 @@ How to write a kernel (any package, in a file named ``*kernels*.py``)::
 - Kernels get `special.options` (contract, nsz, arcp; NumPy's division rules; no bounds checks). ``kernel(sig,
   fastmath=False)`` and the like override them.
 - A kernel may be called from another kernel or helper. Functions for inner use without a signature: `helper`
-  (inlined) or plain ``numba.njit(**options)``.
+  (inlined; it allocates nothing and returns no arrays) or plain ``numba.njit(**options)``, with
+  `special.bare` for small ones that allocate nothing.
 - Parallel kernels run under `PARALLEL_LOCK`: Numba's thread pools abort when two Python threads enter them at
   once. They abort as well in a process that was forked after the pools were started; there each kernel is
   built anew without threads, which gives the same numbers.

@@ -19,7 +19,10 @@ from numba.extending import intrinsic
 
 SAFE = {"contract", "nsz", "arcp"}
 options = dict(fastmath=SAFE, error_model="numpy", boundscheck=False)
-inlined = njit(forceinline=True, **options)
+# for what allocates nothing and returns no arrays, itself or through its callees: without reference counts,
+# whose atomic additions cost as much as the loops over a few lanes
+bare = dict(_nrt=False, **options)
+inlined = njit(forceinline=True, **bare)
 
 
 def _bitcast(source, target, llvm):

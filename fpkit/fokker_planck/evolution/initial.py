@@ -121,8 +121,9 @@ def _point(point, grid, inside, positive):
             nodes, index = _extended(grid, axis)
             j = int(np.clip(np.searchsorted(nodes, point[axis], side="right") - 1, 1, nodes.size - 3))
             four = slice(j - width + 1, j + width + 1)
-            shares = np.polynomial.polynomial.polyval(point[axis] - nodes[j],
-                                                      _lagrange(nodes[four] - nodes[j]).T)
+            x = nodes[four]
+            shares = [np.prod((point[axis] - np.delete(x, k)) / (x[k] - np.delete(x, k)))
+                      for k in range(2 * width)]
             p = np.multiply.outer(p, np.bincount(index[four], shares, grid.shape[axis]))
         p = p.ravel()
         if inside is None or not p[~inside].any():

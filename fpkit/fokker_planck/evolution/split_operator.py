@@ -86,7 +86,7 @@ class SplitOperator:
         """
         b, jump = self.b.reshape(self.shape), jump.reshape(self.shape)
         inside = np.ones(self.shape, bool) if self.inside is None else self.inside.reshape(self.shape)
-        lowest, is_pole, seen = [], np.zeros(self.shape, bool), np.zeros(self.shape)
+        lowest, is_pole, both = [], np.zeros(self.shape, bool), []
         for axis, is_ring in enumerate(self.periodic):
             rises, closed = [], []
             for step in (1, -1):
@@ -97,9 +97,15 @@ class SplitOperator:
                 closed.append(~is_open)
             lowest.append((rises[0] >= 0) & (rises[1] >= 0))
             is_pole |= lowest[-1] & (closed[0] | closed[1] | (len(self.shape) == 1))
+            both.append((rises, closed))
+        is_pole &= inside
+        if not is_pole.any():
+            return False
+        seen = np.zeros(self.shape)
+        for rises, closed in both:
             slope = np.minimum(np.abs(rises[0] - rises[1]) / np.where(closed[0] | closed[1], 1, 2), 1.0)
             seen += slope**2 / 24  # log of the mean of exp(slope x) over the cell
-        gain = np.where(is_pole & inside & (np.abs(jump - seen) > UNSEEN), jump, 0.0)
+        gain = np.where(is_pole & (np.abs(jump - seen) > UNSEEN), jump, 0.0)
         if not gain.any():
             return False
         for place in zip(*np.nonzero(gain)):

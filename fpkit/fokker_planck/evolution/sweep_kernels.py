@@ -23,7 +23,7 @@ import math
 import numpy as np
 from numba import boolean, int64, njit, prange, types
 
-from ...core.compilation import kernel
+from ...core.compilation import helper, kernel
 from ...core.compilation.special import options
 
 LANES = 16
@@ -35,6 +35,29 @@ BACKWARD_EULER, SDIRK2, OPERATOR = 0, 1, 2
 _vector = types.Array(types.float64, 1, "C")
 _counts = types.Array(types.int64, 1, "C")
 _block = types.UniTuple(int64, 3)
+
+
+@helper
+def _forward(w, l, lag, rest):
+    """A node of the lane l: its row of r = M v, with `lag` of the step, and of the elimination, with
+    the rest."""
+    L = LANES
+    up, down = w[l + 0 * L], w[l + 1 * L]
+    mu_up, mu_down = lag * up, lag * down
+    g_up, g_down = rest * up, rest * down
+    flow = mu_down * w[l + 9 * L] - mu_up * w[l + 2 * L]
+    e = w[l + 4 * L]
+    s = 1 / (e + g_up)
+    x, y = g_up * s, g_down * s
+    r = w[l + 5 * L] + flow
+    w[l + 11 * L] = 1 + y * e
+    w[l + 4 * L] = s
+    w[l + 3 * L] = x
+    w[l + 6 * L] = y
+    w[l + 0 * L] = mu_up
+    w[l + 1 * L] = mu_down
+    w[l + 5 * L] = r
+    w[l + 12 * L] = w[l + 9 * L] - flow + x * r
 
 
 @njit(**options)
@@ -55,40 +78,10 @@ def _panel(flat, lanes, n, tau, delta, mode, is_capped):
                 up, down = w[l + 0 * L], w[l + 1 * L]
                 cap = 1 / (6 * (up if up > down else down) + 1e-300)
                 lag = length if length < cap else cap
-                mu_up, mu_down = lag * up, lag * down
-                g_up, g_down = (tau - lag) * up, (tau - lag) * down
-                flow = mu_down * w[l + 9 * L] - mu_up * w[l + 2 * L]
-                e = w[l + 4 * L]
-                s = 1 / (e + g_up)
-                x, y = g_up * s, g_down * s
-                r = w[l + 5 * L] + flow
-                w[l + 11 * L] = 1 + y * e
-                w[l + 4 * L] = s
-                w[l + 3 * L] = x
-                w[l + 6 * L] = y
-                w[l + 0 * L] = mu_up
-                w[l + 1 * L] = mu_down
-                w[l + 5 * L] = r
-                w[l + 12 * L] = w[l + 9 * L] - flow + x * r
+                _forward(w, l, lag, tau - lag)
         else:
-            rest = tau - length
             for l in range(lanes):
-                up, down = w[l + 0 * L], w[l + 1 * L]
-                mu_up, mu_down = length * up, length * down
-                g_up, g_down = rest * up, rest * down
-                flow = mu_down * w[l + 9 * L] - mu_up * w[l + 2 * L]
-                e = w[l + 4 * L]
-                s = 1 / (e + g_up)
-                x, y = g_up * s, g_down * s
-                r = w[l + 5 * L] + flow
-                w[l + 11 * L] = 1 + y * e
-                w[l + 4 * L] = s
-                w[l + 3 * L] = x
-                w[l + 6 * L] = y
-                w[l + 0 * L] = mu_up
-                w[l + 1 * L] = mu_down
-                w[l + 5 * L] = r
-                w[l + 12 * L] = w[l + 9 * L] - flow + x * r
+                _forward(w, l, length, tau - length)
     w = flat[(n - 1) * ROWS:n * ROWS]
     for l in range(lanes):
         w[l + 4 * L] = 1 / w[l + 4 * L]

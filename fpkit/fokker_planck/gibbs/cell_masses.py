@@ -164,8 +164,7 @@ class _Work:
         if d == 1 and depth == POLE_DEPTH:
             lower, width, *rest = self.cut_at_poles(lower, width, owner, log_allowed, doubt)
             owner, log_allowed, doubt = rest
-        slope, bend, log_size, at_pole, sure = self.probe(lower, width)
-        self.weighed(sure, SLACK)
+        slope, bend, log_size, at_pole = self.probe(lower, width)
         if d == 2 and depth:             # in space there are too many boxes at a wall: they are halved
             walls = self.walls(lower, width, log_size, (doubt > ROUGH) | (slope >= JUMP).any(0))
             if walls.any():
@@ -192,14 +191,16 @@ class _Work:
         rule = np.zeros(n, int)
         with np.errstate(over="ignore"):
             for q in reversed(RULES):
-                # where the model failed before, the check itself must be good enough
-                rule[worst <= np.where(in_doubt, (allowed / GAIN[q - 1]) ** (0.5 / (q - 1)),
-                                       (allowed / GAIN[q]) ** (0.5 / q))] = q
+                bound = (allowed / GAIN[q]) ** (0.5 / q)
+                if in_doubt.any():              # where the model failed, the check itself must be good enough
+                    bound[in_doubt] = (allowed[in_doubt] / GAIN[q - 1]) ** (0.5 / (q - 1))
+                rule[worst <= bound] = q
         rule[log_size < self.log_share - NEGLIGIBLE] = RULES[0]
         # a jump to infinity is never resolved: stop at slivers, and before the coordinates run out of digits
         end = hard & ((log_size < self.log_share - 3)
                       | (depth >= MAX_DEPTH_AT_A_JUMP[d])) | (width <= 1e-14 * far).any(0)
-        poles = np.flatnonzero(at_pole & (width <= 1e-7 * far).any(0))
+        poles = np.flatnonzero(at_pole)
+        poles = poles[(width[:, poles] <= 1e-7 * far[:, poles]).any(0)]
         if poles.size:
             end[poles] |= ~has_jump(self.exponent, lower[:, poles], width[:, poles])
         rule[end & (rule == 0)] = RULES[-1]
@@ -220,7 +221,8 @@ class _Work:
             box = np.ascontiguousarray(lower[:, pick]), np.ascontiguousarray(width[:, pick])
             logs, gap = self.sums(*box, q)
             poles = self.poles(box, logs, q)
-            gap[poles], logs[poles] = np.inf, log_size[pick][poles]
+            if poles.size:
+                gap[poles], logs[poles] = np.inf, log_size[pick[poles]]
             with np.errstate(all="ignore"):
                 seen = logs + np.log1p(np.fmax(gap, 0.0))           # by the edges, too
                 gap = np.where(gap <= 1.0, gap, 1.0)                # also NaN: f is no number at the edge
@@ -249,14 +251,14 @@ class _Work:
 
     def poles(self, box, logs, q):
         """Boxes whose sum met f = -inf, and no NaN of f."""
-        found = np.isposinf(logs)
+        found = logs == np.inf
         at = np.flatnonzero(np.isnan(logs))
         if at.size:
             nodes = tensor_rule(q, self.d)[0].T
             X = box[0][:, None, at] + nodes[:, :, None] * box[1][:, None, at]
             B = self.exponent(X.reshape(self.d, -1)).reshape(-1, at.size)
             found[at] = np.isneginf(B).any(0) & ~np.isnan(B).any(0)
-        return found
+        return np.flatnonzero(found)
 
     def walls(self, lower, width, log_size, doubt):
         """Boxes of weight, among those in doubt, that a jump of f crosses: halving them finds it slowly."""
@@ -313,7 +315,7 @@ class _Work:
 
     def probe(self, lower, width):
         """beta |df| over half a box and beta |d2f|/2 along each axis (d, n), the estimated log of the mass
-        (n,), whether f = -inf was met, and the log of a mass that the box holds at least, but for `SLACK`."""
+        (n,), and whether f = -inf was met. What the boxes hold at least, but for `SLACK`, is `weighed`."""
         d, n = lower.shape
         X = np.empty((d, (2 * d + 1) * n))
         X.reshape(d, 2 * d + 1, n)[:] = (lower + width / 2)[:, None]
@@ -329,17 +331,21 @@ class _Work:
             low = np.minimum(left, right)
             fall = np.fmax(np.fmin(centre - low, 700.0), 0.0)
             volume = np.log(width).sum(0)
-            sure = volume - centre + (fall - np.log1p(2 * fall)).sum(0)
+            at_pole = np.isneginf(B).any(0)
+            # only where it could tell: the least mass is below that without the logarithm
+            most = volume - centre + fall.sum(0)
+            heavy = np.flatnonzero((most - SLACK + self.part > self.log_share) & ~at_pole)
+            sure = (volume - centre)[heavy] + (fall[:, heavy] - np.log1p(2 * fall[:, heavy])).sum(0)
             beyond = volume - low.min(0) - d * np.log(2)
             s = np.where(np.isfinite(slope), np.minimum(slope, 300.0), 0.0) + 1e-3
             log_size = volume - centre + np.log(np.sinh(s) / s).sum(0)
             log_size = np.where(log_size > beyond, log_size, beyond)
             # inf at a wall: cut until it is a sliver
             slope, bend = (np.where(np.isfinite(a), a, JUMP) for a in (slope, bend))
-            log_size = np.where(np.isfinite(log_size), log_size,
-                                self.log_share + np.where(np.isposinf(log_size), 60.0, -60.0))
-        at_pole = np.isneginf(B).any(0)
-        return slope, bend, log_size, at_pole, np.where(at_pole, -np.inf, sure)
+            lost = ~np.isfinite(log_size)
+            log_size[lost] = self.log_share + np.where(np.isposinf(log_size[lost]), 60.0, -60.0)
+        self.weighed(sure, SLACK)
+        return slope, bend, log_size, at_pole
 
     def sums(self, lower, width, q):
         """log of the integral over each box by q points an axis, and its relative difference from the

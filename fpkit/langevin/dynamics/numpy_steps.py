@@ -73,6 +73,8 @@ def _downhill(ensemble, g):
 
 
 def _overdamped_step(ensemble, z, row, p, after, k):
+    if ensemble.scheme not in ("euler-maruyama", "leimkuhler-matthews", "heun"):
+        raise NotImplementedError(f'scheme "{ensemble.scheme}" has no step for black-box potentials yet.')
     X, dt, sigma = ensemble.X, row[DT], row[SIGMA]
     drift, rooted = _drift(ensemble, X, p, row)
     noise = rooted(z.astype(float))

@@ -34,9 +34,9 @@ from ..dynamics.step_kernels import copy, damp, drift, kick
 from .target_kernels import (
     Moves,
     all_distances,
-    count_near,
     hit_of_lane,
     hit_place,
+    list_near,
     make_step,
     normal_from,
     step_t,
@@ -126,15 +126,15 @@ def _wait(Y, O, owner):
 
 
 @numba.njit(**options)
-def _end_hits(moves, near, lanes, block, clock, piece, targets, step, box, seed, arrivals):
-    """End the paths that met a wall in a piece of a step, (begin, length) as fractions of it; returns how
-    many. Their lanes stay where they were."""
+def _end_hits(moves, near, lanes, block, clock, piece, targets, step, box, seed, arrivals, places):
+    """End the paths of the lanes `near` that met a wall in a piece of a step, (begin, length) as fractions of
+    it; returns how many. Their lanes stay where they were. places (3, d) is working space."""
     O, Y, _, before, after = moves
     begin, length = piece
     owner, born, ended, d = lanes.owner[block], lanes.born[block], 0, O.shape[0]
-    o, y, x = np.empty(d), np.empty(d), np.empty(d)
-    for j in range(owner.size):
-        if owner[j] < 0 or near[j] == 0:
+    o, y, x = places[0], places[1], places[2]
+    for j in near:
+        if owner[j] < 0:
             continue
         i, age = owner[j], clock - born[j]
         hit, u = hit_of_lane(moves, j, targets, step, box, i, age, seed, o, y)
@@ -160,6 +160,7 @@ def _advance(block, lanes, X0, gradient, p, step, box, targets, max_steps, n_ste
     before, after, scratch = np.empty((n_walls, n)), np.empty((n_walls, n)), np.empty(n)
     sign, wound = np.ones((d, n)), np.zeros((d, n))
     R, near = (np.empty((d, n)) if box.shape[1] > 0 else Y), np.zeros(n, np.int64)
+    places = np.empty((3, d))
     idle = _count_idle(owner)
     all_distances(Y, targets, before, scratch)
     for _ in range(0, n_steps, 2):
@@ -176,11 +177,12 @@ def _advance(block, lanes, X0, gradient, p, step, box, targets, max_steps, n_ste
             if idle > 0:
                 _wait(Y, O, owner)
             all_distances(Y, targets, after, scratch)
-            moves = Moves(O, Y, R, before, after)
             # scalar work only for a block with a walker near a wall
-            if count_near(moves, box, step.reach, near) > 0:
-                idle += _end_hits(moves, near, lanes, block, clock, (0.0, 1.0), targets, step, box, seed,
-                                  arrivals)
+            n_near = list_near(O, R, before, after, box, step.reach, near)
+            if n_near > 0:
+                moves = Moves(O, Y, R, before, after)
+                idle += _end_hits(moves, near[:n_near], lanes, block, clock, (0.0, 1.0), targets, step, box,
+                                  seed, arrivals, places)
             before, after = after, before
             clock += 1
         if max_steps > 0:
@@ -222,6 +224,7 @@ def _advance_underdamped(block, lanes, X0, gradient, p, physics, box, targets, m
     before, after, scratch = np.empty((n_walls, n)), np.empty((n_walls, n)), np.empty(n)
     sign, wound = np.ones((d, n)), np.zeros((d, n))
     R, near = (np.empty((d, n)) if box.shape[1] > 0 else Y), np.zeros(n, np.int64)
+    places = np.empty((3, d))
     c = math.exp(-friction * dt)
     b = math.sqrt(theta * (1.0 - c * c))
     idle = _count_idle(owner)
@@ -246,11 +249,11 @@ def _advance_underdamped(block, lanes, X0, gradient, p, physics, box, targets, m
                 copy(Y, O)
                 drift(Y, V, R, 0.5 * dt, box, sign, wound)
                 all_distances(Y, targets, after, scratch)
-                moves = Moves(O, Y, R, before, after)
-                if count_near(moves, box, step.reach, near) > 0:
-                    idle += _end_hits(moves, near, lanes, block, clock, (0.5 * piece, 0.5), targets, step,
-                                      box, seed,
-                                      arrivals)
+                n_near = list_near(O, R, before, after, box, step.reach, near)
+                if n_near > 0:
+                    moves = Moves(O, Y, R, before, after)
+                    idle += _end_hits(moves, near[:n_near], lanes, block, clock, (0.5 * piece, 0.5), targets,
+                                      step, box, seed, arrivals, places)
                 if idle > 0:                     # a lane without a path waits where it is
                     _wait(Y, O, owner)
                     for j in range(n):

@@ -80,7 +80,7 @@ class WholeExitRun:
         return rest
 
     def _near(self, O, R, before, after, reach):
-        """Which paths may have met a wall in their last step: the rule of `count_near`."""
+        """Which paths may have met a wall in their last step: the rule of `list_near`."""
         near = (before * after < reach).any(axis=0)
         if len(O) == 1:
             near |= (abs(R[0] - O[0]) >= before).any(axis=0)

@@ -24,9 +24,9 @@ from ..dynamics.noise_kernels import CHOICE, WALKER, fill_noise, uniform_of, wor
 from .target_kernels import (
     Moves,
     all_distances,
-    count_near,
     hit_of_lane,
     hit_place,
+    list_near,
     make_step,
     step_t,
     targets_t,
@@ -69,11 +69,10 @@ def _evolve(which, Y, s, gradient, p, step, box, targets, start, n_steps, seed, 
         make_step(Y, O, R, G, W, half, step, box, sign, wound)
         all_distances(Y, targets, after, scratch)
         n_lost = 0
-        moves = Moves(O, Y, R, before, after)
-        if count_near(moves, box, step.reach, near) > 0:
-            for j in range(n):
-                if near[j] == 0:
-                    continue
+        n_near = list_near(O, R, before, after, box, step.reach, near)
+        if n_near > 0:
+            moves = Moves(O, Y, R, before, after)
+            for j in near[:n_near]:
                 walker = number * n + j
                 hit, u = hit_of_lane(moves, j, targets, step, box, walker, k, seed, o, y)
                 if hit < 0:

@@ -20,7 +20,6 @@ from numba import prange, types
 
 from ...core.compilation import (
     FUNCTION,
-    helper,
     integer,
     integers_1d,
     kernel,
@@ -29,14 +28,14 @@ from ...core.compilation import (
     numbers_2d,
     unsigned,
 )
-from ...core.compilation.special import options
+from ...core.compilation.special import bare, options
 from ..dynamics.noise_kernels import BRANCH, CHOICE, PILOT, fill_noise, uniform_of, words_of
 from .target_kernels import (
     Moves,
     all_distances,
     column,
-    count_near,
     hit_of_lane,
+    list_near,
     make_step,
     step_t,
     targets_t,
@@ -85,8 +84,8 @@ class Problem(NamedTuple):
 
 class Walker(NamedTuple):
     """Arrays of one path: place X and the one before O, gradient G (d, 1), normals W of 2 PAIRS steps,
-    generator s (4, 1), distances to source S and target T, those before the step B (n_walls, 1), and working
-    space."""
+    generator s (4, 1), distances to source S and target T, those before the step B (n_walls, 1), places and
+    coordinates after the last 2 PAIRS steps, and working space."""
     X: np.ndarray
     O: np.ndarray
     R: np.ndarray
@@ -103,6 +102,8 @@ class Walker(NamedTuple):
     scratch: np.ndarray
     value: np.ndarray
     near: np.ndarray
+    places: np.ndarray
+    coordinates: np.ndarray
 
 
 coordinate_t = types.NamedTuple((integer, numbers_1d, numbers_1d, numbers_1d, integers_1d, numbers_1d),
@@ -117,7 +118,8 @@ def _walker(problem):
     return Walker(np.empty((d, 1)), np.empty((d, 1)), np.empty((d, 1)), np.empty(d), np.empty(d),
                   np.empty((d, 1)), np.empty((2 * PAIRS * d, 1), np.float32),
                   np.empty((4, 1), np.uint32), np.empty((n, 1)), np.empty((m, 1)), np.empty((m, 1)),
-                  np.ones((d, 1)), np.zeros((d, 1)), np.empty(1), np.empty(1), np.zeros(1, np.int64))
+                  np.ones((d, 1)), np.zeros((d, 1)), np.empty(1), np.empty(1), np.zeros(1, np.int64),
+                  np.empty((2 * PAIRS, d)), np.empty(2 * PAIRS))
 
 
 @numba.njit(**options)
@@ -125,6 +127,13 @@ def _put(x, X):
     """X (d, 1) = x (d,)."""
     for i in range(x.size):
         X[i, 0] = x[i]
+
+
+@numba.njit(**bare)
+def _copy_row(places, row, others, to):
+    """others[to] = places[row]."""
+    for i in range(places.shape[1]):
+        others[to, i] = places[row, i]
 
 
 @numba.njit(**options)
@@ -175,26 +184,36 @@ def _begin(walker, trajectory, purpose, seed):
     fill_noise(walker.s, walker.W, False)
 
 
-@helper
-def _stepped(walker, k, trajectory, gradient, problem):
-    """Make the step number k of a stream; (whether it met the target, distances to target and source after
-    it)."""
-    d, at = problem.setting.x0.size, k % (2 * PAIRS)
+@numba.njit(**options)
+def _stretch(walker, k, most, is_out, trajectory, gradient, value, problem):
+    """Make the steps k, k + 1, ... of a stream, up to `most` and until its next noise is due, the target is
+    met or the source is entered; (steps made, how many of them before the path was out of the source, whether
+    it met the target, whether it came back to the source). walker.places and walker.coordinates hold the
+    steps between."""
+    box, step, targets, about = problem.setting.box, problem.step, problem.targets, problem.coordinate
+    X, O, before, after = walker.X, walker.O, walker.B, walker.T
+    d, at, made, inside, hit, is_back = X.shape[0], k % (2 * PAIRS), 0, 0, -1, False
+    R = walker.R if box.shape[1] > 0 else X
     if at == 0 and k > 0:
         fill_noise(walker.s, walker.W, False)
-    for w in range(walker.T.shape[0]):
-        walker.B[w, 0] = walker.T[w, 0]
-    gradient(walker.X, problem.setting.p, walker.G)
-    box, step = problem.setting.box, problem.step
-    R = walker.R if box.shape[1] > 0 else walker.X
-    make_step(walker.X, walker.O, R, walker.G, walker.W, at * d, step, box, walker.sign, walker.wound)
-    to_target = _smallest(walker.X, problem.targets, walker.T, walker.scratch)
-    moves = Moves(walker.O, walker.X, R, walker.B, walker.T)
-    hit = -1
-    if count_near(moves, box, step.reach, walker.near) > 0:
-        hit, _ = hit_of_lane(moves, 0, problem.targets, step, box, trajectory, k + 1, problem.setting.seed,
-                             walker.o, walker.y)
-    return hit >= 0, to_target, _smallest(walker.X, problem.sources, walker.S, walker.scratch)
+    while made < min(most, 2 * PAIRS - at) and hit < 0 and not is_back:
+        for w in range(after.shape[0]):
+            before[w, 0] = after[w, 0]
+        gradient(X, problem.setting.p, walker.G)
+        make_step(X, O, R, walker.G, walker.W, (at + made) * d, step, box, walker.sign, walker.wound)
+        to_target = _smallest(X, targets, after, walker.scratch)
+        if list_near(O, R, before, after, box, step.reach, walker.near) > 0:
+            hit, _ = hit_of_lane(Moves(O, X, R, before, after), 0, targets, step, box, trajectory,
+                                 k + made + 1, problem.setting.seed, walker.o, walker.y)
+        to_source = _smallest(X, problem.sources, walker.S, walker.scratch)
+        if to_source > 0.0:
+            is_out = True
+            column(X, 0, walker.places[made])
+            walker.coordinates[made] = coordinate(X, value, about, to_source, to_target, walker.value)
+        is_back = is_out and to_source <= 0.0
+        made += 1
+        inside = inside if is_out else made
+    return made, inside, hit >= 0, is_back
 
 
 @numba.njit(**options)
@@ -207,25 +226,26 @@ def _travel(walker, at, trajectory, limit, gradient, value, problem, ladder, pla
     """
     _smallest(walker.X, problem.targets, walker.T, walker.scratch)
     while True:
-        if at[2] == ladder.size:
+        if at[2] + 2 * PAIRS > ladder.size:
             return LADDER_FULL, score
         if at[1] >= limit:
             return TOO_LONG, score
         if problem.setting.stop[0] != 0:
             return STOPPED, score
-        is_hit, to_target, to_source = _stepped(walker, at[0], trajectory, gradient, problem)
-        at[0] += 1
-        at[1] += 1
+        made, _, is_hit, is_back = _stretch(walker, at[0], limit - at[1], True, trajectory, gradient, value,
+                                            problem)
+        for m in range(made - 1 if is_hit or is_back else made):
+            if walker.coordinates[m] > score:
+                score = walker.coordinates[m]
+                ladder[at[2]], steps[at[2]] = score, at[1] + m + 1
+                _copy_row(walker.places, m, places, at[2])
+                at[2] += 1
+        at[0] += made
+        at[1] += made
         if is_hit:
             return AT_TARGET, math.inf
-        if to_source <= 0.0:
+        if is_back:
             return AT_SOURCE, score
-        c = coordinate(walker.X, value, problem.coordinate, to_source, to_target, walker.value)
-        if c > score:
-            score = c
-            ladder[at[2]], steps[at[2]] = c, at[1]
-            column(walker.X, 0, places[at[2]])
-            at[2] += 1
 
 
 @numba.njit(**options)
@@ -247,8 +267,16 @@ def _loops(repeat, n_entries, level, gradient, value, problem, entries, highest)
     is_high, is_out, top = False, False, -math.inf
     while k < problem.setting.limit and problem.setting.stop[0] == 0 and (seen < highest.size if is_pilot
                                                                           else met < n_entries or is_high):
-        is_hit, to_target, to_source = _stepped(walker, k, trajectory, gradient, problem)
-        k += 1
+        made, inside, is_hit, is_back = _stretch(walker, k, problem.setting.limit - k, is_out, trajectory,
+                                                 gradient, value, problem)
+        for m in range(inside, made - 1 if is_hit or is_back else made):
+            is_out, top = True, max(top, walker.coordinates[m])
+            if walker.coordinates[m] > level and not is_high and met < n_entries:
+                is_high, to_sigma, begun = True, k + m + 1 - begun, k + m + 1
+                if closed >= 0:
+                    _copy_row(walker.places, m, entries, met)
+                    met += 1
+        k += made
         if is_hit:
             direct += 1
             if is_pilot:
@@ -257,7 +285,7 @@ def _loops(repeat, n_entries, level, gradient, value, problem, entries, highest)
             _put(problem.setting.x0, walker.X)
             _smallest(walker.X, problem.targets, walker.T, walker.scratch)
             is_high, is_out, begun, top = False, False, k, -math.inf
-        elif to_source <= 0.0:
+        elif is_back:
             if is_out and is_pilot:
                 highest[seen] = top
                 seen += 1
@@ -268,15 +296,6 @@ def _loops(repeat, n_entries, level, gradient, value, problem, entries, highest)
                 begun = k
                 met = max(met, 0)
             is_high, is_out, top = False, False, -math.inf
-        else:
-            is_out = True
-            c = coordinate(walker.X, value, problem.coordinate, to_source, to_target, walker.value)
-            top = max(top, c)
-            if c > level and not is_high and met < n_entries:
-                is_high, to_sigma, begun = True, k - begun, k
-                if closed >= 0:
-                    column(walker.X, 0, entries[met])
-                    met += 1
     n = max(closed, 1)
     return up / n, down / n, k, direct, met
 
@@ -290,7 +309,7 @@ def _copy(ladder, places, steps, of, wider, more, longer, to, n):
             more[to, k, i] = places[of, k, i]
 
 
-@helper
+@numba.njit(**options)
 def _longer(ladder, places, steps):
     """The same ladders with room for twice as many rungs."""
     n, m, d = places.shape

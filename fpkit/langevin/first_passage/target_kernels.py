@@ -37,7 +37,7 @@ from ...core.compilation import (
     numbers_2d,
     unsigned,
 )
-from ...core.compilation.special import options
+from ...core.compilation.special import bare, options
 from ..dynamics.noise_kernels import BRIDGE, EXIT, words_of
 from ..dynamics.step_kernels import apply_mobility, copy, euler_maruyama, through
 from ..dynamics.wall_kernels import NEAR, NONE, PERIODIC, REFLECTING, fold
@@ -121,67 +121,75 @@ def make_step(Y, O, R, G, W, row, step, box, sign, wound):
 
 
 @helper
-def count_near(moves, box, reach, near):
-    """near (lanes,) = how often a wall may have been met: distances before and after a step whose product is
-    small, a step in one dimension that is longer than the distance, and sides of the box that the step may
-    have reached; returns the sum. Only these lanes are worth a call of `hit_of_lane`."""
-    O, _, R, before, after = moves
+def list_near(O, R, before, after, box, reach, near):
+    """How many lanes may have met a wall, their numbers first in near (lanes,): distances before and after a
+    step whose product is small, a step in one dimension that is longer than the distance, and sides of the
+    box that the step may have reached. Only these lanes are worth a call of `hit_of_lane`."""
     total = 0
-    for j in range(near.size):
-        near[j] = 0
     for w in range(before.shape[0]):
         for j in range(near.size):
-            near[j] += 1 if before[w, j] * after[w, j] < reach else 0
-    if O.shape[0] == 1:
-        for w in range(before.shape[0]):
-            for j in range(near.size):
-                near[j] += 1 if abs(R[0, j] - O[0, j]) >= before[w, j] else 0
+            is_close = before[w, j] * after[w, j] < reach
+            if O.shape[0] == 1:
+                is_close |= abs(R[0, j] - O[0, j]) >= before[w, j]
+            count = 1 if is_close else 0
+            near[j] = count + (near[j] if w > 0 else 0)
+            total += count
     for i in range(box.shape[1]):
         for side in range(2):
             if box[side, i] == REFLECTING or box[side, i] == PERIODIC:  # noqa: SIM109 - compiled
                 place = box[2 + side, i]
                 for j in range(near.size):
-                    near[j] += 1 if (O[i, j] - place) * (R[i, j] - place) < reach else 0
-    for j in range(near.size):
-        total += near[j]
-    return total
+                    count = 1 if (O[i, j] - place) * (R[i, j] - place) < reach else 0
+                    near[j] += count
+                    total += count
+    n_near = 0
+    for j in range(near.size if total > 0 else 0):
+        is_near, near[n_near] = near[j] > 0, j
+        n_near += 1 if is_near else 0
+    return n_near
 
 
 @numba.njit(**options)
 def hit_of_lane(moves, j, targets, step, box, trajectory, k, seed, o, y):
     """(wall, fraction of the step) at which the walker of the lane j first met a wall in its step k; (-1, 2)
-    if it met none. o and y (d,) become the ends of the step, or those of the image that met the wall."""
-    O, _, R, before, after = moves
-    d, n = O.shape[0], before.shape[0]
-    nearest, n_sides = math.inf, 0
-    for w in range(n):
-        nearest = min(nearest, before[w, j] * after[w, j])
-        if d == 1 and abs(R[0, j] - O[0, j]) >= before[w, j]:
-            nearest = -1.0
-    for i in range(box.shape[1]):
-        n_sides += _is_reached(O, R, j, i, 0, box, step.reach) + _is_reached(O, R, j, i, 1, box, step.reach)
-    if not nearest < step.reach and n_sides == 0:
-        return -1, 2.0
-    b, a = np.empty(n), np.empty(n)
-    column(O, j, o)
-    column(R, j, y)
-    column(before, j, b)
-    column(after, j, a)
+    if it met none. o and y (d,) become the ends of the step, or those of the image that met the wall. For
+    lanes that `list_near` names."""
+    column(moves.O, j, o)
+    column(moves.R, j, y)
     low, high = -math.inf, math.inf
+    for i in range(box.shape[1]):
+        for side in range(2):
+            if _is_reached(o, y, i, side, box, step.reach):
+                return _hit_of_images(moves, j, targets, step, box, trajectory, k, seed, o, y)
     if box.shape[1] > 0:
-        low, high = (box[2, 0] if box[0, 0] != NONE else low), (box[3, 0] if box[1, 0] != NONE else high)
-    if n_sides > 0:
-        point_distances(y, targets, a)
-        _forget_outside(o, y, b, a, box)
-    wall, fraction = first_hit(o, y, b, a, targets, step, (low, high, False), trajectory, k, 0, seed)
-    if n_sides == 0:
-        return wall, fraction
+        low, high = _inside(box)
+    return first_hit(o, y, moves.before, moves.after, j, targets, step, (low, high, False), trajectory, k, 0,
+                     seed)
+
+
+@helper
+def _inside(box):
+    """The lowest and the highest place inside the box on its first axis."""
+    return (box[2, 0] if box[0, 0] != NONE else -math.inf), (box[3, 0] if box[1, 0] != NONE else math.inf)
+
+
+@numba.njit(**options)
+def _hit_of_images(moves, j, targets, step, box, trajectory, k, seed, o, y):
+    """`hit_of_lane` for a step that may have reached mirrors or seams."""
+    d, n = o.size, moves.before.shape[0]
+    b, a = np.empty((n, 1)), np.empty((n, 1))
+    for w in range(n):
+        b[w, 0] = moves.before[w, j]
+    point_distances(y, targets, a)
+    _forget_outside(o, y, b, a, box)
+    low, high = _inside(box)
+    wall, fraction = first_hit(o, y, b, a, 0, targets, step, (low, high, False), trajectory, k, 0, seed)
     start, r, best_o, best_y = o.copy(), y.copy(), o.copy(), y.copy()
-    axes, sides, p, is_met = np.empty(n_sides, np.int64), np.empty(n_sides, np.int64), 0, wall >= 0
+    axes, sides, n_sides, is_met = np.empty(2 * d, np.int64), np.empty(2 * d, np.int64), 0, wall >= 0
     for i in range(d):
         for side in range(2):
-            if _is_reached(O, R, j, i, side, box, step.reach) == 1:
-                axes[p], sides[p], p = i, side, p + 1
+            if _is_reached(start, r, i, side, box, step.reach):
+                axes[n_sides], sides[n_sides], n_sides = i, side, n_sides + 1
     for p in range(n_sides):
         for q in range(p, n_sides):              # q = p: one side alone, else a corner of the box
             if q > p and axes[q] == axes[p]:
@@ -205,11 +213,11 @@ def hit_of_lane(moves, j, targets, step, box, trajectory, k, seed, o, y):
                     continue
                 hit = w
                 if d > 1:
-                    v = variance_of(o, y, b[w], a[w], targets, w, step)
-                    u = bridge_hit(b[w], a[w], v, trajectory, image * n + w, k, seed)
+                    v = variance_of(o, y, b[w, 0], a[w, 0], targets, w, step)
+                    u = bridge_hit(b[w, 0], a[w, 0], v, trajectory, image * n + w, k, seed)
                 else:
                     part = (low, high, box[sides[p], axes[p]] == REFLECTING)
-                    hit, u = first_hit(o, y, b, a, targets, step, part, trajectory, k, image * n, seed)
+                    hit, u = first_hit(o, y, b, a, 0, targets, step, part, trajectory, k, image * n, seed)
                 if u < fraction:
                     wall, fraction = hit, u
                     for i in range(d):
@@ -222,25 +230,24 @@ def hit_of_lane(moves, j, targets, step, box, trajectory, k, seed, o, y):
 
 
 @helper
-def _is_reached(O, R, j, axis, side, box, reach):
-    """1 when the step of the lane j may have reached a mirror or seam on this side, else 0."""
+def _is_reached(o, y, axis, side, box, reach):
+    """Whether the step from o to y (d,) may have reached a mirror or seam on this side."""
     place, kind = box[2 + side, axis], box[side, axis]
-    is_near = (O[axis, j] - place) * (R[axis, j] - place) < reach
-    return 1 if is_near and kind in (REFLECTING, PERIODIC) else 0
+    return kind in (REFLECTING, PERIODIC) and (o[axis] - place) * (y[axis] - place) < reach
 
 
 @numba.njit(**options)
 def _forget_outside(o, y, b, a, box):
     """a = inf for the walls whose crossing on the line from o to y lies outside the box: only images count
     there."""
-    for w in range(a.size):
-        if a[w] <= 0.0 < b[w]:
-            u = b[w] / (b[w] - a[w])
+    for w in range(a.shape[0]):
+        if a[w, 0] <= 0.0 < b[w, 0]:
+            u = b[w, 0] / (b[w, 0] - a[w, 0])
             for i in range(box.shape[1]):
                 z, slack = o[i] + u * (y[i] - o[i]), 1e-9 * (1.0 + abs(o[i]))
                 is_below = box[0, i] != NONE and z < box[2, i] - slack
                 if is_below or box[1, i] != NONE and z > box[3, i] + slack:
-                    a[w] = math.inf
+                    a[w, 0] = math.inf
 
 
 @numba.njit(**options)
@@ -267,14 +274,14 @@ def _beyond(x, axis, side, box):
 
 @numba.njit(**options)
 def _image_distances(x, out, targets, axis, side, axis_2, side_2, box):
-    """out (n_walls,) = distances of an image to the part of the targets inside the box; whether any is
+    """out (n_walls, 1) = distances of an image to the part of the targets inside the box; whether any is
     positive."""
     point_distances(x, targets, out)
     outside = max(_beyond(x, axis, side, box), _beyond(x, axis_2, side_2, box))
     is_any = False
-    for w in range(out.size):
-        out[w] = max(out[w], outside)
-        is_any |= out[w] > 0.0
+    for w in range(out.shape[0]):
+        out[w, 0] = max(out[w, 0], outside)
+        is_any |= out[w, 0] > 0.0
     return is_any
 
 
@@ -312,23 +319,21 @@ def _touches(targets, wall, axis, place, d):
 
 @numba.njit(**options)
 def point_distances(x, targets, out):
-    """out (n_walls,) = signed distances of one point x (d,)."""
-    X, D, scratch = np.empty((x.size, 1)), np.empty((out.size, 1)), np.empty(1)
+    """out (n_walls, 1) = signed distances of one point x (d,)."""
+    X = np.empty((x.size, 1))
     for i in range(x.size):
         X[i, 0] = x[i]
-    all_distances(X, targets, D, scratch)
-    for w in range(out.size):
-        out[w] = D[w, 0]
+    all_distances(X, targets, out, np.empty(1))
 
 
-@numba.njit(**options)
+@numba.njit(**bare)
 def column(X, j, x):
     """x = the column j of X, by a loop: assignments to slices take seconds to compile."""
     for i in range(x.size):
         x[i] = X[i, j]
 
 
-@numba.njit(**options)
+@numba.njit(**bare)
 def distances(Y, atoms, low, high, out, scratch):
     """out (lanes,) = signed distance of Y (d, lanes) to the wall of the atoms low..high: the largest of
     theirs."""
@@ -368,7 +373,7 @@ def distances(Y, atoms, low, high, out, scratch):
                 out[j] = max(out[j], scratch[j])
 
 
-@numba.njit(**options)
+@numba.njit(**bare)
 def all_distances(Y, targets, D, scratch):
     """D (n_walls, lanes): `distances` to every wall."""
     for w in range(targets.first.size - 1):
@@ -444,10 +449,10 @@ def variance_of(o, y, s, t, targets, wall, step):
 
 
 @numba.njit(**options)
-def first_hit(o, y, before, after, targets, step, part_of_line, trajectory, k, part, seed):
-    """(wall, fraction) of the first wall met in the step k from o to y (d,), (-1, 2) if none; before, after
-    (n_walls,) distances. In one dimension only a part of the line counts: (low, high, whether it ends at a
-    mirror)."""
+def first_hit(o, y, before, after, j, targets, step, part_of_line, trajectory, k, part, seed):
+    """(wall, fraction) of the first wall met in the step k from o to y (d,), (-1, 2) if none; its distances
+    are the columns j of before, after (n_walls, lanes). In one dimension only a part of the line counts:
+    (low, high, whether it ends at a mirror)."""
     wall, fraction = -1, 2.0
     if o.size == 1:
         for side in range(2):
@@ -460,15 +465,15 @@ def first_hit(o, y, before, after, targets, step, part_of_line, trajectory, k, p
                 if u < fraction:
                     wall, fraction = w, u
         return wall, fraction
-    for w in range(before.size):
-        s, t = before[w], after[w]
+    for w in range(before.shape[0]):
+        s, t = before[w, j], after[w, j]
         u = bridge_hit(s, t, variance_of(o, y, s, t, targets, w, step), trajectory, part + w, k, seed)
         if u < fraction:
             wall, fraction = w, u
     return wall, fraction
 
 
-@numba.njit(**options)
+@numba.njit(**bare)
 def nearest_edge(x, side, targets, part_of_line):
     """(wall, place) of the nearest edge below (side 0) or above x in one dimension; wall -1 when there is
     none. What lies on a mirror has no image: the path met it before the mirror."""
@@ -534,8 +539,11 @@ def find_hits(moves, targets, step, box, trajectories, k, seed, walls, fractions
     """`hit_of_lane` and `hit_place` for a whole ensemble: walls (n,) (-1: none), fractions (n,), places (d,
     n)."""
     d = places.shape[0]
-    o, y, x = np.empty(d), np.empty(d), np.empty(d)
+    o, y, x, near = np.empty(d), np.empty(d), np.empty(d), np.empty(walls.size, np.int64)
     for j in range(walls.size):
+        walls[j], fractions[j] = -1, 2.0
+    for q in range(list_near(moves.O, moves.R, moves.before, moves.after, box, step.reach, near)):
+        j = near[q]
         walls[j], fractions[j] = hit_of_lane(moves, j, targets, step, box, trajectories[j], k, seed, o, y)
         if walls[j] >= 0:
             hit_place(o, y, fractions[j], targets, walls[j], step, trajectories[j], k, seed, x)
