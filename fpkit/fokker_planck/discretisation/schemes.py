@@ -25,7 +25,7 @@ CONDUCTANCES = ("scharfetter-gummel", "sqra", "midpoint", "harmonic", "arithmeti
                 "committor")
 MASSES = ("node", "cell", "committor")
 RECOMMENDED = {1: ("quadrature", "committor"), 2: ("committor", "committor"), 3: ("face", "cell")}
-STEEP, STEEPEST = 6.0, 20.0   # theta across a cell where its mass counts as off the centre, and at most
+STEEP, STEEPEST = 6.0, 1e4  # theta across a cell where its mass counts as off the centre, and at most
 ALIASES = {"sg": "scharfetter-gummel"}
 
 

@@ -170,7 +170,8 @@ def test_the_same_bits_for_any_number_of_threads_and_workers(scheme):
     assert run(seed=2).energy.value != one.energy.value
 
 
-def test_the_same_bits_from_other_processes():
+def test_the_same_bits_from_other_processes(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cloudpickle", None)       # which would send functions by value
     run = lambda **more: fp.sample(PLANE, 0.5, [0.0, 0.0], 0.05, 200, 40, **everything(), **more)
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor:
         same(run(), run(executor=executor))
