@@ -365,7 +365,7 @@ def _repeat(repeat, n_replicas, level, gradient, value, problem, result):
             _begin(walker, repeat * STREAMS + branch, BRANCH, seed)
             end = LADDER_FULL
             while end == LADDER_FULL:
-                if at[2] == ladder.shape[1]:
+                if at[2] + 2 * PAIRS > ladder.shape[1]:
                     ladder, places, steps = _longer(ladder, places, steps)
                 end, score[r] = _travel(walker, at, repeat * STREAMS + branch, before + problem.setting.limit,
                                         gradient, value,
