@@ -52,10 +52,11 @@ def counted_rate(friction, seed, quick):
     import fpkit as fp
 
     V, n_paths, dt = fp.catalogue.double_well(), 500 if quick else 2000, 0.01
-    run = fp.simulate(V, 0.4, [-1.0], dt, 2000, n_paths, "baoab", friction=friction, seed=seed,
-                      progress=False)
-    x, v = run.x, run.velocity
-    state = np.where(x[:, 0] < 0, 0, 1)
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(-2.5, 2.5, 40 * n_paths)                     # starts in equilibrium, by rejection
+    x = x[rng.random(x.size) < np.exp(-V(x[:, None]) / 0.4)][:n_paths, None]
+    v = math.sqrt(0.4) * rng.normal(size=x.shape)
+    state = np.where(x[:, 0] <= LEFT, 0, np.where(x[:, 0] >= RIGHT, 1, -1))
     count, spent = np.zeros(n_paths), np.zeros(n_paths)
     for part in range(2 if quick else 8):
         run = fp.simulate(V, 0.4, x, dt, 1000, scheme="baoab", friction=friction, seed=seed + 100 + part,
@@ -66,7 +67,7 @@ def counted_rate(friction, seed, quick):
             arrived = (here >= RIGHT) & (state == 0)
             spent += dt * (state == 0)
             count += arrived
-            state = np.where(arrived, 1, np.where(here <= LEFT, 0, state))
+            state = np.where(here >= RIGHT, 1, np.where(here <= LEFT, 0, state))
     rate = count.sum() / spent.sum()
     return float(rate), float((count - rate * spent).std() * math.sqrt(n_paths) / spent.sum())
 

@@ -9,19 +9,19 @@ def spread(values, k, width=0.06):
     return np.asarray(values, float) * (1 + width * (k - 0.5)) + 0.0
 
 
-def passage_points(axes, x, t, seen, k, label):
+def passage_points(axes, x, t, seen, k, label, width=0.06):
     """Every walker a point, those not seen to pass an arrow; the median of each x where half passed."""
     x, t, seen = np.asarray(x, float), np.asarray(t, float), np.asarray(seen, bool)
-    colour = COLOURS[k % len(COLOURS)]
-    axes.plot(spread(x, k)[seen], t[seen], linestyle="", marker=MARKERS[k % len(MARKERS)], markersize=3.5,
+    colour, at = COLOURS[k % len(COLOURS)], spread(x, k, width)
+    axes.plot(at[seen], t[seen], linestyle="", marker=MARKERS[k % len(MARKERS)], markersize=3.5,
               markerfacecolor="none", markeredgewidth=0.8, alpha=0.75, color=colour)
-    axes.plot(spread(x, k)[~seen], t[~seen], linestyle="", marker=r"$\uparrow$", markersize=8, color=colour)
+    axes.plot(at[~seen], t[~seen], linestyle="", marker=r"$\uparrow$", markersize=8, color=colour)
     places, medians = [], []
     for value in np.unique(x):
         order = np.sort(np.where(seen, t, np.inf)[x == value])
         middle = order[(len(order) - 1) // 2]
         if np.isfinite(middle):
-            places.append(spread([value], k)[0])
+            places.append(spread([value], k, width)[0])
             medians.append(middle)
     axes.plot(places, medians, color=colour, linestyle=line_style(k)["linestyle"], linewidth=1.3, label=label)
 
@@ -89,7 +89,7 @@ def sizes_axes(axes, rows, laws):
         x = np.array([r["n"] for r in mine], float)
         passage_points(axes, x + 0.4 * (k - 1), [r["t"] for r in mine], [r["seen"] for r in mine], 0
                        if k == 0 else k,
-                       text)
+                       text, 0.0)
     axes.set(yscale="log", xlabel="training pairs n (of 121)",
              ylabel="time to a test accuracy of .9\n(SGLD: rate × steps, AdamW: steps)")
     axes.legend(fontsize=7.5)

@@ -168,11 +168,14 @@ def test_half_line_polynomials_know_parity_and_partial_integration():
 def transitions(V, theta, friction, a, b, dt, n_steps, n_paths, seed):
     """Transitions from x <= a to x >= b per unit time spent coming from there, by BAOAB in NumPy."""
     rng = np.random.default_rng(seed)
-    x, v = np.where(rng.random(n_paths) < 0.5, -1.0, 1.0), np.sqrt(theta) * rng.normal(size=n_paths)
+    x = rng.uniform(-2.5, 2.5, 40 * n_paths)                     # starts in equilibrium, by rejection
+    x = x[rng.random(x.size) < np.exp(-(x * x - 1) ** 2 / theta)][:n_paths]
+    v = np.sqrt(theta) * rng.normal(size=n_paths)
     decay = np.exp(-friction * dt)
     force = lambda x: -4 * x * (x * x - 1)
-    state, count, spent, F = np.where(x < 0, 0, 1), np.zeros(n_paths), np.zeros(n_paths), force(x)
-    for k in range(n_steps):
+    state, F = np.where(x <= a, 0, np.where(x >= b, 1, -1)), force(x)
+    count, spent = np.zeros(n_paths), np.zeros(n_paths)
+    for _ in range(n_steps):
         v += dt / 2 * F
         x += dt / 2 * v
         v = decay * v + np.sqrt(theta * (1 - decay * decay)) * rng.normal(size=n_paths)
@@ -180,10 +183,9 @@ def transitions(V, theta, friction, a, b, dt, n_steps, n_paths, seed):
         F = force(x)
         v += dt / 2 * F
         met_b = (x >= b) & (state == 0)
-        if k * dt > 20:
-            spent += dt * (state == 0)
-            count += met_b
-        state = np.where(met_b, 1, np.where(x <= a, 0, state))
+        spent += dt * (state == 0)
+        count += met_b
+        state = np.where(x >= b, 1, np.where(x <= a, 0, state))
     rates = count.sum() / spent.sum()
     return rates, (count - rates * spent).std() * np.sqrt(n_paths) / spent.sum()
 
