@@ -69,7 +69,8 @@ def test_public_names_too():
 
 def test_signatures_and_docstrings_stay_as_they_are_written():
     assert list(inspect.signature(fp.simulate).parameters)[:4] == ["potential", "theta", "x0", "dt"]
-    assert fp.sample.__doc__.startswith("Averages of the stationary") and fp.sample.__module__.endswith(".sample")
+    assert fp.sample.__doc__.startswith("Averages of the stationary")
+    assert fp.sample.__module__.endswith(".sample")
 
 
 def test_a_warning_points_at_the_line_of_the_user_however_deep_the_call():
