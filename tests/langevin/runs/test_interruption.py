@@ -84,11 +84,11 @@ def test_ctrl_c_in_the_finer_run_keeps_the_coarser_one(monkeypatch):
     module = importlib.import_module("fpkit.langevin.first_passage.exit_time")
     before, calls = module.drive, []
 
-    def second_is_stopped(run, progress):
+    def second_is_stopped(run, progress, **more):
         calls.append(1)
         if len(calls) == 2:
             return "stopped by Ctrl-C"
-        return before(run, progress)
+        return before(run, progress, **more)
     monkeypatch.setattr(module, "drive", second_is_stopped)
     tau = fp.exit_time(WELL, 0.4, [-1.0], RIGHT, 0.02, 500, extrapolate=True)
     plain = fp.exit_time(WELL, 0.4, [-1.0], RIGHT, 0.02, 500)
