@@ -91,9 +91,11 @@ def test_minibatch_steps_are_those_of_the_step_number():
     assert run.x[0] == pytest.approx(x, rel=1e-12) and run.noise_temperature > 0
 
 
-def test_the_displacement_of_one_path_is_its_distance_from_the_start():
-    run = sgld(P, 1e-3, P.start(), 0.02, 40, l2=0.1, record_every=20)
-    assert run.history["displacement"][-1, 0] == pytest.approx(((run.x[0] - P.start()) ** 2).sum(), rel=1e-12)
+@pytest.mark.parametrize("problem", [P, wine(width=4)], ids=["network", "plain"])
+def test_the_displacement_of_one_path_is_its_distance_from_the_start(problem):
+    start = problem.start()
+    run = sgld(problem, 1e-3, start, 0.005, 40, l2=0.1, record_every=20)
+    assert run.history["displacement"][-1, 0] == pytest.approx(((run.x[0] - start) ** 2).sum(), rel=1e-12)
     assert run.history["displacement"][0, 0] == 0 < run.history["displacement"][1, 0]
 
 
