@@ -100,7 +100,7 @@ def measure(quick=False):
                                                os.path.join(folder, "caches"))
                     rows.append(row | {"samples": f"{n}^{d}, first run", "bar": COLD, "seconds": seconds,
                                        "memory": memory, "cold": True})
-                    analysed(path, os.path.join(folder, "warm"))
+                analysed(path, os.path.join(folder, "warm"))       # larger surfaces take more kernels
                 seconds, memory = analysed(path, os.path.join(folder, "report"))
                 row |= {"seconds": seconds, "memory": memory}
             rows.append(row)
