@@ -152,7 +152,8 @@ BUGS += bugs_of("potentials/stationary/energy_path.py", "tests/potentials/statio
                 ("a barrier from the highest image's own end", "- float(self.value[0])",
                  "- float(self.value[-1])"))
 # ---- fokker_planck ----
-BUGS += bugs_of("fokker_planck/extrapolation.py", "tests/fokker_planck/test_extrapolation.py",
+BUGS += bugs_of("fokker_planck/extrapolation.py",
+                "tests/fokker_planck/test_extrapolation.py tests/fokker_planck/test_laws.py",
                 ("the stated error of rates and times is halved", "safety: tuple = (15.0, 10.0, 8.0)",
                  "safety: tuple = (7.5, 5.0, 4.0)"),
                 ("the stated error of extrapolated rates is halved", "between_factor: float = 8.0",

@@ -65,8 +65,8 @@ def literal(text):
 
 
 def line_style(k):
-    """Keywords of the k-th curve: colour, dash and marker."""
-    return {"color": COLOURS[k % len(COLOURS)], "linestyle": DASHES[k % len(DASHES)],
+    """Keywords of the k-th curve: colour, dash and marker; no two of the first dozens look alike."""
+    return {"color": COLOURS[k % len(COLOURS)], "linestyle": DASHES[(k + k // len(COLOURS)) % len(DASHES)],
             "marker": MARKERS[k % len(MARKERS)]}
 
 
