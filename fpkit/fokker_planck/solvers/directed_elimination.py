@@ -51,10 +51,11 @@ class DirectedElimination:
         return self._substituted(b, self.U, self.C)
 
     def _substituted(self, b, up, down):
-        from .directed_kernels import substitute_directed
+        from .elimination_kernels import substitute
         o = self.ordering
         R = np.ascontiguousarray(np.atleast_2d(b)[:, o.order], float)
-        substitute_directed(self.pivot, o.tree, o.ptr, o.border, o.base, up, down, R, o.largest)
+        substitute(np.arange(o.start.size), o.base, o.tree, o.ptr, o.border, self.pivot, up, down, R,
+                   o.largest)
         out = np.empty_like(R)
         out[:, o.order] = R
         return out.reshape(np.shape(b))

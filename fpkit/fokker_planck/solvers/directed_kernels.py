@@ -106,48 +106,6 @@ def eliminate_directed(indptr, indices, rates, tree, ptr, border, excess, pivot,
         top += n_border * n_border
 
 
-@kernel(types.void(numbers_1d, integers_2d, integers_1d, integers_1d, integers_1d, numbers_1d, numbers_1d,
-                   numbers_2d, integer), fastmath=REGROUPED)
-def substitute_directed(pivot, tree, ptr, border, base, up, down, R, largest):
-    """Rows of R (p, n) in place: up = C, down = U solve A v = b; up = U, down = C solve the transposed one.
-    R >= 0 gives a result >= 0 with full relative accuracy."""
-    start, stop = tree[0], tree[1]
-    local = np.empty(largest)
-    for t in range(start.size):
-        a, n_pivots, n_border = start[t], stop[t] - start[t], ptr[t + 1] - ptr[t]
-        m = n_pivots + n_border
-        own = up[base[t]:base[t] + n_pivots * m].reshape(n_pivots, m)
-        for q in range(R.shape[0]):
-            r = R[q]
-            for k in range(n_pivots):
-                local[k] = r[a + k]
-            for k in range(n_border):
-                local[n_pivots + k] = 0.0
-            for k in range(n_pivots):
-                x, row, ahead = local[k], own[k, k + 1:], local[k + 1:m]
-                if x > 0:
-                    for j in range(row.size):
-                        ahead[j] += x * row[j]
-            for k in range(n_pivots):
-                r[a + k] = local[k]
-            for k in range(n_border):
-                r[border[ptr[t] + k]] += local[n_pivots + k]
-    for t in range(start.size - 1, -1, -1):
-        a, n_pivots, n_border = start[t], stop[t] - start[t], ptr[t + 1] - ptr[t]
-        m = n_pivots + n_border
-        own = down[base[t]:base[t] + n_pivots * m].reshape(n_pivots, m)
-        for q in range(R.shape[0]):
-            r = R[q]
-            for k in range(n_border):
-                local[n_pivots + k] = r[border[ptr[t] + k]]
-            for k in range(n_pivots - 1, -1, -1):
-                s, row, ahead = pivot[a + k] * r[a + k], own[k, k + 1:], local[k + 1:m]
-                for j in range(row.size):
-                    s += row[j] * ahead[j]
-                local[k] = s
-                r[a + k] = s
-
-
 @kernel(types.void(integers_2d, integers_1d, integers_1d, integers_1d, numbers_1d, numbers_1d, integer))
 def stationary_logs(tree, ptr, border, base, C, logs, largest):
     """log of the stationary weights (n,), that of the last pivot 0: p_k = sum_j p_j C[k, j]."""

@@ -144,7 +144,7 @@ class Elimination:
     def substitute(self, fronts, R):
         from .elimination_kernels import substitute
         o = self.ordering
-        substitute(fronts, o.base, o.tree, o.ptr, o.border, self.pivot, self.L, R, o.largest)
+        substitute(fronts, o.base, o.tree, o.ptr, o.border, self.pivot, self.L, self.L, R, o.largest)
 
     def near(self, nodes):
         """A function that solves for b (p, n_nodes) of both signs, given and wanted at some nodes only."""

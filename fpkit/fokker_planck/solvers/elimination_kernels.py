@@ -258,10 +258,13 @@ def eliminate(indptr, indices, c, tree, ptr, border, excess, pivot, L, stack, la
 
 
 @kernel(types.void(integers_1d, integers_1d, integers_2d, integers_1d, integers_1d, numbers_1d, numbers_1d,
-                   numbers_2d, integer), fastmath=REGROUPED)
-def substitute(fronts, base, tree, ptr, border, pivot, L, R, largest):
-    """Solve with the factors of `eliminate`, the rows of R (p, n) in place; R >= 0 gives a result >= 0 with
-    full relative accuracy.
+                   numbers_1d, numbers_2d, integer), fastmath=REGROUPED)
+def substitute(fronts, base, tree, ptr, border, pivot, up, down, R, largest):
+    """Solve with the factors of an elimination, the rows of R (p, n) in place; R >= 0 gives a result >= 0
+    with full relative accuracy.
+
+    up and down are both L of `eliminate`; of `eliminate_directed`, up = C and down = U solve A v = b, and the
+    other way round the transposed system.
 
     fronts: all of them, or those that hold the entries of R that are not 0 with all above them; the result is
     then known in these. base: where the entries of each front begin in L.
@@ -272,7 +275,7 @@ def substitute(fronts, base, tree, ptr, border, pivot, L, R, largest):
         t = fronts[f]
         a, n_pivots, n_border = start[t], stop[t] - start[t], ptr[t + 1] - ptr[t]
         m = n_pivots + n_border
-        own = L[base[t]:base[t] + n_pivots * m].reshape(n_pivots, m)
+        own = up[base[t]:base[t] + n_pivots * m].reshape(n_pivots, m)
         for q in range(R.shape[0]):
             r = R[q]
             for k in range(n_pivots):
@@ -292,7 +295,7 @@ def substitute(fronts, base, tree, ptr, border, pivot, L, R, largest):
         t = fronts[f]
         a, n_pivots, n_border = start[t], stop[t] - start[t], ptr[t + 1] - ptr[t]
         m = n_pivots + n_border
-        own = L[base[t]:base[t] + n_pivots * m].reshape(n_pivots, m)
+        own = down[base[t]:base[t] + n_pivots * m].reshape(n_pivots, m)
         for q in range(R.shape[0]):
             r = R[q]
             for k in range(n_border):
