@@ -27,6 +27,7 @@ from ..surface.cells import FAILED, NOT_FINITE, OK
 from ..surface.landscape import Landscape
 from . import journal
 from .evaluation import evaluated, potential_of
+from .gradient_noise import LossWithNoise, noise_names
 from .models import ModelLoss, is_model
 from .planes import Plane, parameter_vector
 
@@ -35,8 +36,9 @@ __all__ = ["export_landscape", "coarse_to_fine"]
 DIRECTIONS_UP_TO = 100_000  # parameters: the directions of larger networks are stored only when asked for
 DEFAULT_SAMPLES = 51
 # in /fpkit
-OWN_PLACES = {"loss_stderr": "loss_stderr", "logdet_perp": "hessian/logdet_perp",
-              "hessian_trace": "hessian/trace"}
+OWN_PLACES = {f"noise_{name}": f"noise/{name}" for name in noise_names(3).values()} | {
+    "loss_stderr": "loss_stderr", "logdet_perp": "hessian/logdet_perp",
+    "hessian_trace": "hessian/trace"}
 
 
 @understood
@@ -49,7 +51,8 @@ def export_landscape(path: str | os.PathLike, loss: Any, plane: Plane,
                      share: tuple[int, int] | None = None, save_every: float = 60.0, on_error: str = "raise",
                      overwrite: bool = False, temperature: Any = None, meta: dict | None = None,
                      store_directions: bool | None = None, created_utc: str | None = "today",
-                     whole_space: Any = None, progress: bool | None = None) -> Landscape | None:
+                     whole_space: Any = None, noise: Any = None, progress: bool | None = None
+                     ) -> Landscape | None:
     """Landscape of a loss on a line, a plane or a space of parameters, computed and written to an HDF5 file.
 
     Points are computed from a coarse grid to finer ones, so that an interrupted job is a usable landscape of
@@ -110,6 +113,11 @@ def export_landscape(path: str | os.PathLike, loss: Any, plane: Plane,
     whole_space : SolutionComparison, or (loss_and_gradient, theta[, tether]), optional
         Free energies in the space of all parameters of the solutions (A, B, C, ...) that made the plane,
         found by `fpkit.compare_solutions` and stored: a report has them beside those of the plane.
+    noise : bool or callable, optional
+        Measure the covariance of single samples' gradients within the plane at every point too, and store
+        it in /fpkit/noise: True for a model with `data` (all samples that minibatches are drawn from), or
+        ``noise(vector)`` that returns the gradients (n, n_params) of single samples. A report then has the
+        stationary state of SGD itself beside Gibbs; see `fpkit.landscapes.export.gradient_noise`.
     progress : bool, optional
         A bar on standard error; default on a terminal.
 
@@ -137,6 +145,9 @@ def export_landscape(path: str | os.PathLike, loss: Any, plane: Plane,
     loss, meta = _loss_of(loss, plane, data, test_data, criterion, batchnorm, meta)
     checks.choice("on_error", on_error, ("raise", "record"))
     save_every = checks.number("save_every", save_every, non_negative=True)
+    if noise is not None and noise is not False:
+        loss = LossWithNoise(loss, noise, plane)
+        meta = {"gradient_noise": "single samples"} | dict(meta or {})
     workers, at_once = checks.whole("workers", workers, 1), checks.whole("at_once", at_once, 1)
     _check_places(loss, workers, executor, thread_safe, at_once)
     meta = _with_whole_space(meta, whole_space, plane, target(path), progress)
@@ -163,7 +174,9 @@ def export_landscape(path: str | os.PathLike, loss: Any, plane: Plane,
 
 def _check_places(loss, workers, executor, thread_safe, at_once):
     """Whether the loss may be evaluated where it shall be."""
-    has_model = isinstance(loss, ModelLoss)
+    if at_once > 1 and isinstance(loss, LossWithNoise):
+        raise ValueError("at_once does not measure the noise; leave it out.")
+    has_model = isinstance(getattr(loss, "loss", loss), ModelLoss)
     if isinstance(executor, ThreadPoolExecutor) and not thread_safe and not has_model:
         raise ValueError("threads share one model, and a loss that puts a vector into it would be evaluated "
                          "with the weights of another thread: give workers=n (processes), an executor of "
