@@ -166,6 +166,22 @@ def product(shape, c, g, x, out):
         o[0] -= flow
 
 
+@kernel(number(integers_1d, numbers_2d, numbers_1d, numbers_1d), fastmath=REGROUPED)
+def form(shape, c, x, y):
+    """sum over the links of c dx dy."""
+    n, total = shape[2], 0.0
+    for row in range(shape[0] * shape[1]):
+        up0, _, up1, _ = _rows(shape, row)
+        at = row * n
+        for k in range(n):
+            total += (c[0, at + k] * (x[up0 + k] - x[at + k]) * (y[up0 + k] - y[at + k])
+                      + c[1, at + k] * (x[up1 + k] - x[at + k]) * (y[up1 + k] - y[at + k]))
+        for k in range(n - 1):
+            total += c[2, at + k] * (x[at + k + 1] - x[at + k]) * (y[at + k + 1] - y[at + k])
+        total += c[2, at + n - 1] * (x[at] - x[at + n - 1]) * (y[at] - y[at + n - 1])
+    return total
+
+
 @kernel(types.void(integers_1d, numbers_2d, numbers_1d, integers_1d, numbers_2d, numbers_1d))
 def coarsen(shape, c, g, coarse, C, G):
     """Links and grounds between blocks of two cells along each axis, sums of those of the cells; C and G are
