@@ -3,8 +3,7 @@ import numpy as np
 from numba import njit, types
 
 from ...core.compilation import integers_1d, kernel, numbers_1d, numbers_2d
-from ...core.compilation.special import options
-from ..solvers.band_kernels import REGROUPED
+from ...core.compilation.special import REGROUPED, options
 
 
 @njit(**{**options, "fastmath": REGROUPED})
