@@ -173,10 +173,15 @@ def _progress(n_cells, refine):
 
 
 def on_grid(diffusion, grid):
-    """The same diffusion on another grid of the sequence, remembered by its shape."""
+    """The same diffusion on another grid of the sequence: all grids of a sequence know each other, so that
+    the half of the half is made once."""
     if grid == diffusion.grid:
         return diffusion
-    return diffusion._remember(("grid", grid.shape), lambda: diffusion.on(grid))
+    known = diffusion._remember("grids", dict)
+    if grid.shape not in known or known[grid.shape].grid != grid:
+        known[grid.shape] = made = diffusion.on(grid)
+        made._remember("grids", lambda: known)
+    return known[grid.shape]
 
 
 def _add_coarser(diffusion, grid, one, diffusions, answers):

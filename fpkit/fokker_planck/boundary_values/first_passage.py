@@ -82,6 +82,8 @@ class CommittorSolution:
         beside = out.killings[k] > 0
         if out.rows is None or (beside & (out.killings[1 - k] > 0)).any():
             return float(out.killings[k] @ q)
+        if out.is_on_cells:                                    # the form with the indicator of those cells
+            return -out.laplacian.form(beside.astype(float), q)
         into, away = beside[out.I] & ~beside[out.J], beside[out.J] & ~beside[out.I]
         return float(out.c[into] @ (q[out.J] - q[out.I])[into] + out.c[away] @ (q[out.I] - q[out.J])[away])
 

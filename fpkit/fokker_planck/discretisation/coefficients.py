@@ -69,6 +69,11 @@ class Coefficients:
         return rank
 
     @cached_property
+    def known_links(self):
+        """log conductances to the next cells by rule (`edge_rules.neighbour_links`)."""
+        return {}
+
+    @cached_property
     def weight_limit(self):
         """beta (f - f0) above which nothing has weight in a rate: `ABOVE` beyond the highest way between two
         wells."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ...core.logarithms import dot
-from .implicit import HIGHEST, ImplicitStep
+from .implicit import ImplicitStep
 from .split_operator import SplitOperator
 
 
@@ -84,7 +84,7 @@ class StepControl:
     def rounding_rate(self):
         """L1 error a unit of time that rounding may add: eps times the largest rate, where a solve is not
         free of subtraction."""
-        if self.solver is None or self.solver.graph.method == "band":
+        if self.solver is None or self.solver.graph.is_eliminated:
             return 0.0
         return 2.2e-16 * float(self.solver.graph.leaving.max())
 
@@ -206,14 +206,10 @@ class StepControl:
 
     @property
     def price(self):
-        """Cost of an unsplit step in split steps: about 30 solves against 9 sweeps, counted in operations."""
+        """Cost of an unsplit step in split steps: about 30 solves against 9 sweeps."""
         if self._price is None:
             self.solver = self.solver or self._make_solver()
-            graph = self.solver.graph
-            b = graph.band
-            self._price = {"band": 10 + 0.7 * b + 0.01 * b * b, "lu": 250.0,
-                           "multigrid": 1500.0 if graph.b.max() <= HIGHEST else np.inf}[graph.method]
-            self._price /= 3 if self.positive else 1
+            self._price = self.solver.graph.price / (3 if self.positive else 1)
         return self._price
 
     def _difference(self, one, two):
