@@ -8,6 +8,7 @@ import numpy as np
 
 from ...core import checks
 from ...core.calls import understood, warned
+from ...core.interruption import stop_if_needed_whole
 from ...core.progress import bar, is_shown
 from ...core.results import ResolutionWarning
 from .assembly import space_order
@@ -200,6 +201,7 @@ class _Run:
                 s = t
                 self.keep(p, t)
         except KeyboardInterrupt:
+            stop_if_needed_whole()
             self.status = (f"interrupted after {self.n_done} of {times.size} times; the last one reached is "
                            "kept")
         except ArithmeticError as error:

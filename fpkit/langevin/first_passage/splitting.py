@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from ...core import checks
 from ...core.calls import understood
 from ...core.grid import Grid
+from ...core.interruption import interruption
 from ...core.results import Field
 from ...core.sharing import finished
 from ...potentials.diffusion import Diffusion
@@ -291,7 +292,7 @@ def _one_run(e, sources, targets, coordinate, n_replicas, n_repeats, level, n_th
     batch = n_threads or default_threads()
     rows = {} if store.found is None else dict(zip(store.found["numbers"].tolist(), store.found["rows"]))
     level = level if store.found is None else float(store.found["level"])
-    with driving.interruption() as is_pressed, driving.bar(n_repeats, "splitting", progress,
+    with interruption() as is_pressed, driving.bar(n_repeats, "splitting", progress,
                                                            "repeat") as shown:
         if level is None:
             highest = np.zeros(N_EXCURSIONS)
