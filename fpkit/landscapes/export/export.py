@@ -113,7 +113,7 @@ def export_landscape(path: str | os.PathLike, loss: Any, plane: Plane,
         found by `fpkit.compare_solutions` and stored: a report has them beside those of the plane.
     noise : bool or callable, optional
         Measure the covariance of single samples' gradients in the plane, for what SGD itself settles to:
-        True for a model, or ``noise(vector)`` that gives gradients (n, n_params); see `export.gradient_noise`.
+        True for a model, or ``noise(vector)`` giving gradients (n, n_params); see `export.gradient_noise`.
     progress : bool, optional
         A bar on standard error; default on a terminal.
 
