@@ -102,8 +102,7 @@ def export_landscape(path: str | os.PathLike, loss: Any, plane: Plane,
     temperature : Any, optional
         From `sgd_temperature`, stored with the plane.
     meta : dict, optional
-        What the file shall tell: data set, model, seed, weight decay, BatchNorm mode. Part of the job's
-        identity.
+        What the file shall tell: data set, model, seed, weight decay. Part of the job's identity.
     store_directions : bool, optional
         Store the directions of the plane; default up to 100,000 parameters.
     created_utc : str or None
