@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from ...core import checks
 from ...core.calls import understood
 from ...core.grid import Grid
+from ...core.runs.checkpoint import Checkpoint
 from ...potentials.diffusion import Diffusion
 from ...potentials.potential import Potential
 from ...potentials.regions import Region
@@ -21,7 +22,6 @@ from ..dynamics.ensemble import thread_count
 from ..dynamics.process import arguments_of, needed, source_of
 from ..dynamics.walls import Walls
 from ..runs import driving
-from ..runs.checkpoint import Checkpoint
 from ..runs.sharing import parts_of, rounds
 from .exit_run import divergence
 from .exit_time import another, constant

@@ -15,6 +15,7 @@ from ...core import checks
 from ...core.calls import understood
 from ...core.grid import Grid
 from ...core.results import Field
+from ...core.runs.checkpoint import Checkpoint
 from ...core.sharing import finished
 from ...potentials.diffusion import Diffusion
 from ...potentials.potential import Potential
@@ -23,7 +24,6 @@ from ..dynamics.ensemble import Ensemble, thread_count
 from ..dynamics.process import arguments_of, needed, source_of
 from ..dynamics.walls import Walls
 from ..runs import driving
-from ..runs.checkpoint import Checkpoint
 from .exit_run import default_threads
 from .exit_time import another, constant
 from .results import PassageEstimate, limit_of_steps, student_factor
