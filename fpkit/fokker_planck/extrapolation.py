@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..core.grid import Grid
+from ..core.interruption import stop_if_pressed
 from ..core.progress import bar
 from ..core.results import Estimate, ResolutionWarning
 
@@ -157,6 +158,7 @@ def solve_on_sequence(diffusion, one: Callable, refine: bool,
         warnings.simplefilter("ignore", ResolutionWarning)
 
         def counted(D):
+            stop_if_pressed()
             found = one(D)
             if shown is not None:
                 shown.update()

@@ -14,10 +14,10 @@ from numpy.typing import ArrayLike
 
 from ..core import checks
 from ..core.calls import understood
+from ..core.interruption import interruption
 from ..core.runs.checkpoint import Checkpoint
 from ..core.views.pictures import curves
 from ..core.views.tables import Tabular
-from ..langevin.runs.driving import interruption
 from .problem import LearningProblem
 
 OPTIMISERS = ("adamw", "sgd")

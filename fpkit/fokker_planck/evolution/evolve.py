@@ -9,6 +9,7 @@ import numpy as np
 
 from ...core import checks
 from ...core.calls import understood, warned
+from ...core.interruption import stop_if_needed_whole
 from ...core.progress import bar, is_shown
 from ...core.results import ResolutionWarning
 from ...core.runs.checkpoint import Checkpoint
@@ -218,6 +219,7 @@ class _Run:
                 self.keep(p, t)
                 self._note(p, t)
         except KeyboardInterrupt:
+            stop_if_needed_whole()
             self.status = (f"interrupted after {self.n_done} of {times.size} times; the last one reached is "
                            "kept")
         except ArithmeticError as error:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...core.interruption import stop_if_pressed
 from . import multigrid_kernels as kernels
 from .elimination import Elimination, Ordering
 
@@ -46,6 +47,7 @@ class KCycle:
             return x, 0.0
         before, q_before, curvature, reached = np.zeros(b.size), np.zeros(b.size), 1.0, 1.0
         for _ in range(MAX_ITERATIONS):
+            stop_if_pressed()
             p = self.cycle(r)
             q = self.product(0, p)
             if excess is not None:

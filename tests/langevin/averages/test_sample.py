@@ -125,6 +125,19 @@ def test_extrapolation_removes_the_bias_of_euler():
     assert better.energy.inputs["value_at_dt"] == plain.energy.value
 
 
+def test_what_the_next_order_in_dt_leaves_is_inside_the_extrapolated_error():
+    """Euler's variance is theta/(k (1 - k dt/2)): with k dt/2 = u the limit of dt and 2 dt is off by a share
+    2u^2/((1 - u)(1 - 2u)), here 7 to 20 %, where chance moves it by 5 %."""
+    rng = np.random.default_rng(4)
+    V = fp.Potential("k*x**2/2", k=1.0)
+    for _ in range(4):
+        k, theta, u = rng.uniform(0.5, 4), rng.uniform(0.2, 2), rng.uniform(0.16, 0.22)
+        energy = fp.sample(V.with_params(k=k), theta, [0.0], 2 * u / k, 1500, 400, scheme="euler-maruyama",
+                           every=4, extrapolate=True).energy
+        assert abs(energy.value - theta / 2) < energy.error
+        assert abs(energy.value / (theta / 2) - 1 + 2 * u**2 / ((1 - u) * (1 - 2 * u))) < 0.06
+
+
 def test_adding_a_constant_to_the_potential_changes_the_energy_alone():
     grid = fp.Grid([(-2, 2)], (20,))
     a = fp.sample(WELL, **SHORT, histogram=grid, precision="double")
