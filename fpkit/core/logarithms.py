@@ -36,3 +36,8 @@ def log_bernoulli(d: ArrayLike) -> np.ndarray:
 def dot(a: np.ndarray, b: np.ndarray) -> float:
     """sum a b without BLAS: its threads spin on busy cores, and split sums differ in their last bits."""
     return float(np.einsum("i,i", a, b))
+
+
+def chunks(n: int, size: int = 1 << 16) -> list[slice]:
+    """Slices that cover range(n)."""
+    return [slice(k, min(k + size, n)) for k in range(0, n, size)]

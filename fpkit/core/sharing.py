@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import multiprocessing
 import pickle
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import (
@@ -24,6 +21,8 @@ from concurrent.futures import (
     wait,
 )
 from typing import Any
+
+from .interruption import GRACE_SECONDS, left_to_the_caller
 
 POLL_SECONDS = 0.1
 MOST_LOSSES = 3                              # of workers in a row, or with one job: then the job is to blame
@@ -66,8 +65,8 @@ def finished(executor: Any, work: Callable, jobs: Iterable[tuple], common: tuple
     an executor.
 
     At most `OPEN` jobs a worker are under way, so `jobs` may be an endless generator. Ctrl-C (`is_pressed`)
-    ends the iteration after what is under way, as far as it ends soon. An error of a job is raised, and the
-    others are given up.
+    ends the iteration after what is under way, as far as it ends within `GRACE_SECONDS`. An error of a job is
+    raised, and the others are given up.
 
     Parameters
     ----------
@@ -86,7 +85,7 @@ def finished(executor: Any, work: Callable, jobs: Iterable[tuple], common: tuple
             yield k, work(*common, *job)
         return
     pool = _Pool(as_executor(executor), work, common)
-    waiting, again, open_jobs = enumerate(jobs), [], {}
+    waiting, again, open_jobs, end = enumerate(jobs), [], {}, None
     try:
         while True:
             while len(open_jobs) < pool.width and not is_pressed():
@@ -96,7 +95,8 @@ def finished(executor: Any, work: Callable, jobs: Iterable[tuple], common: tuple
                 open_jobs[pool.submit(task[1])] = task
             if is_pressed():                 # what has not begun will not begin
                 open_jobs = {future: task for future, task in open_jobs.items() if not future.cancel()}
-            if not open_jobs:
+                end = end or time.monotonic() + GRACE_SECONDS + 5 * POLL_SECONDS
+            if not open_jobs or end and time.monotonic() > end:
                 return
             for future in _done(open_jobs):
                 task = open_jobs.pop(future)
@@ -136,12 +136,8 @@ def later(executor: Any, work: Callable, job: tuple) -> Callable[[], Any]:
     future = pool.submit(job)
 
     def result():
-        try:
-            return future.result()
-        except Exception as error:
-            if not _is_loss(error):
-                raise
-            return work(*job)
+        error = future.exception()
+        return work(*job) if error is not None and _is_loss(error) else future.result()
     return result
 
 
@@ -150,8 +146,8 @@ class _Pool:
 
     def __init__(self, executor, work, common):
         self.given = self.now = executor
-        self.call = work if _is_here(executor) else Portable(work, common)
-        self.common = common if _is_here(executor) else None
+        self.call = work if is_here(executor) else Portable(work, common)
+        self.common = common if is_here(executor) else None
         self.width = OPEN * n_workers(executor)
         self.losses, self.losses_of = 0, {}
 
@@ -190,15 +186,15 @@ class _Pool:
             self.now.shutdown(wait=False, cancel_futures=True)
 
 
-def _is_here(executor):
+def is_here(executor: Any) -> bool:
     """Whether jobs run in this process and share its objects."""
     return isinstance(executor, ThreadPoolExecutor) or getattr(executor, "runs_here", False)
 
 
 def _is_loss(error):
-    """Whether an error says that a worker died, and not that its work failed."""
-    return isinstance(error, BrokenExecutor) or type(error).__name__ in ("KilledWorker", "CancelledError",
-                                                                        "FutureCancelledError")
+    """Whether an error says that a worker died, or was told to, and not that its work failed."""
+    return isinstance(error, (BrokenExecutor, KeyboardInterrupt)) or type(error).__name__ in (
+        "KilledWorker", "CancelledError", "FutureCancelledError")
 
 
 def _done(futures):
@@ -222,7 +218,7 @@ class Portable:
 
     def __call__(self, job: bytes) -> Any:
         work, common = _opened(self.data)
-        with _signals_left_to_the_caller():
+        with left_to_the_caller():
             return work(*common, *pickle.loads(job))
 
 
@@ -244,18 +240,3 @@ def dumps(a: Any, what: str) -> bytes:
 @functools.lru_cache(4)
 def _opened(data):
     return pickle.loads(data)
-
-
-@contextlib.contextmanager
-def _signals_left_to_the_caller():
-    """Ctrl-C reaches worker processes of this machine too, where it would kill what the caller means to keep:
-    during a job it is left to the caller."""
-    if multiprocessing.parent_process() is None or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-

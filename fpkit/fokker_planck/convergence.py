@@ -11,6 +11,7 @@ import numpy as np
 from ..core import checks
 from ..core.calls import understood
 from ..core.grid import Grid
+from ..core.interruption import whole_results
 from ..core.results import ResolutionWarning
 from ..core.views.tables import Tabular
 from .averages import gibbs_mean
@@ -147,6 +148,7 @@ def _grids(grid, n_grids):
     return [Grid(grid.bounds, [n * 2**k for n in base], grid.periodic, mask) for k in range(n_grids + 1)]
 
 
+@whole_results()
 def _transient(make, grids, schemes, t, start):
     finest = grids[-1]
     D = make(finest, "recommended")

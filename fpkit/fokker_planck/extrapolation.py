@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..core.grid import Grid
+from ..core.interruption import stop_if_pressed
 from ..core.progress import bar
 from ..core.results import Estimate, ResolutionWarning
 
@@ -157,6 +158,7 @@ def solve_on_sequence(diffusion, one: Callable, refine: bool,
         warnings.simplefilter("ignore", ResolutionWarning)
 
         def counted(D):
+            stop_if_pressed()
             found = one(D)
             if shown is not None:
                 shown.update()
@@ -171,10 +173,15 @@ def _progress(n_cells, refine):
 
 
 def on_grid(diffusion, grid):
-    """The same diffusion on another grid of the sequence, remembered by its shape."""
+    """The same diffusion on another grid of the sequence: all grids of a sequence know each other, so that
+    the half of the half is made once."""
     if grid == diffusion.grid:
         return diffusion
-    return diffusion._remember(("grid", grid.shape), lambda: diffusion.on(grid))
+    known = diffusion._remember("grids", dict)
+    if grid.shape not in known or known[grid.shape].grid != grid:
+        known[grid.shape] = made = diffusion.on(grid)
+        made._remember("grids", lambda: known)
+    return known[grid.shape]
 
 
 def _add_coarser(diffusion, grid, one, diffusions, answers):

@@ -11,11 +11,11 @@ from scipy.integrate import LSODA
 
 from ..core import checks
 from ..core.calls import understood
+from ..core.interruption import interruption
 from ..core.views.pictures import curves
 from ..core.views.tables import Tabular, coordinate_names
 from ..potentials.mobility import mobility_of, refuse_tensor
 from ..potentials.potential import Potential
-from .runs.driving import interruption
 
 LOST = 1e4  # sizes of the start: a flow this far away does not come back
 MOST_STEPS = 50_000  # a blow-up in finite time would take steps without end

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..core import checks
 from ..core.files import shipped
+from ..core.interruption import whole_results
 from .models import chamber, ravine_story
 from .modular_addition import ModularAddition, circle
 from .sweep import fit_laws, sweep
@@ -27,6 +28,7 @@ QUICK = {"modulus": 23, "width": 64, "fractions": (0.8, 0.7, 0.6, 0.55, 0.5), "n
 
 
 @cache
+@whole_results()
 def grokking_runs(modulus: int, width: int, fraction: float, decays: tuple[float, ...], n_seeds: int,
                   n_steps: int) -> LearnerRun:
     """AdamW (learning rate .003) of `n_seeds` networks for each decay, the decays one after the other."""
@@ -104,6 +106,7 @@ def figure_four_data(setting):
     return {"panels": panels}
 
 
+@whole_results()
 def figure_data(number: int, quick: bool = False) -> dict[str, Any]:
     """Data of one of the talk's figures, 1 to 4, from our own runs.
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from ..core import checks
 from ..core.grid import Grid
+from ..core.interruption import whole_results
 from ..core.results import Estimate
 from ..core.views.tables import Tabular
 from ..fokker_planck.fokker_planck import FokkerPlanck
@@ -34,6 +35,7 @@ from ..potentials.regions import HalfSpace
 CHAMBER_EXIT = 2.0
 
 
+@whole_results()
 def _path_time(potential, theta, x0, target, walls, dt, n_paths, seed):
     """Mean first-passage time by paths, an Estimate whose error is one standard error."""
     found = exit_time(potential, theta, x0, target, dt, n_paths=n_paths, seed=seed, walls=walls,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..core import checks
+from ..core.interruption import whole_results
 from ..core.views.tables import Tabular
 from .modular_addition import ModularAddition
 from .sgld import SgldRun, stable_curvature
@@ -46,6 +47,7 @@ class Solutions(Tabular):
                 f"{np.linalg.norm(self.generalised):.3g}")
 
 
+@whole_results()
 def solutions(modulus: int = 13, width: int = 64, fraction: float = 0.7, seed: int = 0, n_steps: int = 12000,
               polish: int = 3000) -> Solutions:
     """Train one network twice from the same start: without decay to M, with decay and then without to G.

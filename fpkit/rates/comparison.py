@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike
 from ..core import checks
 from ..core.calls import understood
 from ..core.grid import Grid
+from ..core.interruption import interruption
 from ..core.results import Estimate
 from ..core.sharing import finished
-from ..langevin.runs.driving import interruption
 from ..potentials.potential import Potential
 from ..potentials.regions import Region
 from ..potentials.stationary.critical import CriticalPoint, CriticalPoints

@@ -2,6 +2,7 @@
 table at the end."""
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
@@ -12,12 +13,12 @@ import numpy as np
 
 from ..core import checks
 from ..core.calls import understood
+from ..core.interruption import GRACE_SECONDS, interruption
 from ..core.progress import bar
 from ..core.results import Estimate
-from ..core.sharing import finished
+from ..core.sharing import finished, is_here
 from ..core.text import printable
 from ..core.views.tables import Tabular
-from ..langevin.runs.driving import interruption
 from .journal import Journal
 
 ROWS_SHOWN = 8
@@ -135,16 +136,23 @@ def sweep(call: Callable[..., Any], cases: Iterable[Any], executor: Executor | N
             pending.append(k)
             digests[k] = digest
             yield case,
-    with journal, interruption() as is_pressed, bar(n_cases, "sweep", progress, " cases") as shown:
+    may_be_cut = executor is None or is_here(executor)           # a call that ends after the press
+    with journal, interruption(GRACE_SECONDS) as is_pressed, bar(n_cases, "sweep", progress,
+                                                                 " cases") as shown:
         if shown is not None:
             shown.update(len(journal.rows))
-        for n, row in finished(executor, answered, jobs(), (call,), is_pressed):
-            k = pending[n]
-            journal.add(k, digests.pop(k), row)
-            if shown is not None:
-                shown.update()
+        with contextlib.suppress(KeyboardInterrupt):             # a case that took longer than the grace
+            for n, row in finished(executor, answered, jobs(), (call,), is_pressed):
+                if is_pressed() and may_be_cut:
+                    break
+                k = pending[n]
+                journal.add(k, digests.pop(k), row)
+                if shown is not None:
+                    shown.update()
+        is_cut = is_pressed()
     n_done = sum(k < seen[0] for k in journal.rows)
-    status = "ok" if n_done == (n_cases if n_cases is not None else seen[0]) and not digests else (
+    is_whole = n_done == n_cases if n_cases is not None else not is_cut and not digests
+    status = "ok" if is_whole else (
         f"stopped by Ctrl-C: {n_done} cases are done" + (f" of {n_cases}" if n_cases is not None else ""))
     return SweepTable(_as_columns(journal.rows), status, {"call": getattr(call, "__name__", repr(call))})
 

@@ -18,6 +18,8 @@ from numba import config, njit, types
 from numba.extending import intrinsic
 
 SAFE = {"contract", "nsz", "arcp"}
+# sums over positive terms may be regrouped (and then vectorise): their relative error stays at rounding
+REGROUPED = SAFE | {"reassoc"}
 options = dict(fastmath=SAFE, error_model="numpy", boundscheck=False)
 # for what allocates nothing and returns no arrays, itself or through its callees: without reference counts,
 # whose atomic additions cost as much as the loops over a few lanes

@@ -82,6 +82,8 @@ class CommittorSolution:
         beside = out.killings[k] > 0
         if out.rows is None or (beside & (out.killings[1 - k] > 0)).any():
             return float(out.killings[k] @ q)
+        if out.is_on_cells:                                    # the form with the indicator of those cells
+            return -out.laplacian.form(beside.astype(float), q)
         into, away = beside[out.I] & ~beside[out.J], beside[out.J] & ~beside[out.I]
         return float(out.c[into] @ (q[out.J] - q[out.I])[into] + out.c[away] @ (q[out.I] - q[out.J])[away])
 
@@ -103,7 +105,7 @@ class CommittorSolution:
         if D.grid.ndim == 1 and out.chain.notes.get("scheme") == "quadrature/committor":
             return log_sum(np.concatenate([_up_to_the_nodes(D, out.regions[0]), out.log_m
                                            + _log(self.q_source)]))
-        held = D._cell_masses.log_mass[out.in_region[0].ravel()]
+        held = D._chain_masses[out.in_region[0].ravel()]
         kept = out.log_outside(0)
         if out.rows is None:
             # of cells with their centre outside A

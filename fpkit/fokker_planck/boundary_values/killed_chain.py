@@ -9,12 +9,14 @@ import numpy as np
 
 from ...potentials.regions.shapes import Region, check_region
 from ..discretisation.absorbing_boundary import ground, outside_fractions
+from ..discretisation.chain import NeighbourChain, next_cells
 from ..discretisation.line_scheme import exact_line_chain
 from ..discretisation.schemes import RECOMMENDED, parsed
 from ..discretisation.shortley_weller import ShortleyWellerRows
 from ..discretisation.wells import wells
 from ..solvers.deflation import DeflatedSolver
 from ..solvers.elimination import Elimination, Ordering
+from ..solvers.laplacian import CellLaplacian, EdgeLaplacian
 
 LARGEST, SMALLEST = 620.0, -680.0          # logs of conductances handed to the solvers
 REACH = 640.0  # how far above the bottleneck conductances are kept: beyond, they are as good as infinite
@@ -41,6 +43,9 @@ class KilledChain:
         Flat cells of the states.
     I, J, log_c : ndarray (n_edges,)
         Edges between them and log conductances, on the scale of int exp(-beta (f - f0)).
+    is_on_cells : bool
+        Whether the conductances are kept on the cells, as `links`; then the edges are listed only where they
+        are asked for.
     log_m : ndarray (n,)
         log masses, cut by the regions.
     log_killings : list of ndarray (n,)
@@ -64,10 +69,7 @@ class KilledChain:
             killed = killed.killed(r)
         chain = self.chain = killed.chain
         self.ids = np.flatnonzero(chain.states)
-        place = np.full(grid.n_cells, -1)
-        place[self.ids] = np.arange(self.ids.size)
-        self.I, self.J = place[chain.edges[:, 0]], place[chain.edges[:, 1]]
-        self.log_c = chain.log_cond + chain.shift
+        self.is_on_cells = isinstance(chain, NeighbourChain)
         self.log_m = chain.log_mass[self.ids] + chain.shift
         parts = self.regions + ([diffusion.absorbing] if diffusion.absorbing is not None else [])
         self.is_symmetric = grid.ndim == 1 or killed._mobility.is_full or not parts
@@ -95,6 +97,44 @@ class KilledChain:
     def n(self):
         return self.ids.size
 
+    @property
+    def links(self):
+        """log conductances (ndim, n_cells) to the next cells, of chains that are kept on cells."""
+        return self.chain.links
+
+    @property
+    def n_nodes(self):
+        """Cells of the grid where the chain is kept on them, else its states: what `wells.ways` links."""
+        return self.grid.n_cells if self.is_on_cells else self.n
+
+    def on_cells(self, values, fill=0.0):
+        """Values (..., n) of the states on all cells."""
+        if self.n == self.grid.n_cells:
+            return values
+        full = np.full(np.shape(values)[:-1] + (self.grid.n_cells,), fill)
+        full[..., self.ids] = values
+        return full
+
+    @cached_property
+    def _ends(self):
+        if self.n == self.grid.n_cells:
+            return self.chain.edges.T
+        place = np.full(self.grid.n_cells, -1)
+        place[self.ids] = np.arange(self.ids.size)
+        return place[self.chain.edges.T]
+
+    @property
+    def I(self):  # noqa: E743 (the first ends, as everywhere)
+        return self._ends[0]
+
+    @property
+    def J(self):
+        return self._ends[1]
+
+    @cached_property
+    def log_c(self):
+        return self.chain.log_cond + self.chain.shift
+
     def mode_mass(self, top):
         """Masses of the states over exp(top) (n,), in which no cell looks like a trap that is none.
 
@@ -108,14 +148,9 @@ class KilledChain:
         most = np.exp(np.minimum(np.log(self.grid.volumes.ravel()[self.ids]) - B + STEEP - top, 700.0))
         steep = np.flatnonzero(m > most)
         if steep.size:
-            is_steep, lowest = np.zeros(self.n, bool), B.copy()
+            is_steep = np.zeros(self.n, bool)
             is_steep[steep] = True
-            at = is_steep[self.I] | is_steep[self.J]
-            I, J = np.r_[self.I[at], self.J[at]], np.r_[self.J[at], self.I[at]]
-            np.minimum.at(lowest, I, B[J])
-            to = (B[J] == lowest[I]) & (lowest[I] < B[I]) & is_steep[I]
-            _, first = np.unique(I[to], return_index=True)
-            I, J = I[to][first], J[to][first]
+            I, J = self._downhill(steep, is_steep, B)
             beside = np.zeros(self.n, bool)
             for g in self.log_killings:
                 if g is not None:
@@ -126,6 +161,27 @@ class KilledChain:
             lowered[I] = True
             m[lowered] = np.minimum(m, most)[lowered]
         return np.where(space.weight_limit >= B, m, 0.0)
+
+    def _downhill(self, steep, is_steep, B):
+        """Those of the `steep` states that have a lower neighbour, and the lowest of each."""
+        if self.is_on_cells:
+            cells, b = self.ids[steep], self.on_cells(B, np.inf)
+            lowest, to = B[steep].copy(), cells.copy()
+            for axis in range(self.grid.ndim):
+                for sign in (-1, 1):
+                    other = next_cells(self.grid.shape, axis, cells, sign)
+                    log = self.links[axis, cells if sign > 0 else other]
+                    is_lower = np.isfinite(log) & (b[other] < lowest)
+                    lowest[is_lower], to[is_lower] = b[other[is_lower]], other[is_lower]
+            lower = to != cells
+            return steep[lower], np.searchsorted(self.ids, to[lower])
+        lowest = B.copy()
+        at = is_steep[self.I] | is_steep[self.J]
+        I, J = np.r_[self.I[at], self.J[at]], np.r_[self.J[at], self.I[at]]
+        np.minimum.at(lowest, I, B[J])
+        to = (B[J] == lowest[I]) & (lowest[I] < B[I]) & is_steep[I]
+        _, first = np.unique(I[to], return_index=True)
+        return I[to][first], J[to][first]
 
     @cached_property
     def rows(self):
@@ -170,6 +226,13 @@ class KilledChain:
     @cached_property
     def labels(self):
         """Connected part of each state (n,)."""
+        if self.is_on_cells:
+            from ..discretisation.wells_kernels import connect
+            parent = np.arange(self.grid.n_cells)
+            connect(np.array(self.grid.shape), self.links, parent)
+            if not parent.any():
+                return parent
+            return (np.cumsum(self.chain.states & (parent == np.arange(parent.size)))[parent] - 1)[self.ids]
         from scipy.sparse import coo_matrix
         from scipy.sparse.csgraph import connected_components
         graph = coo_matrix((np.ones(self.I.size, np.int8), (self.I, self.J)), shape=(self.n, self.n))
@@ -203,10 +266,11 @@ class KilledChain:
     def _window(self):
         """(shift, largest): logs minus the shift lie in the range of floats where they matter; those above
         `largest` are cut to it."""
-        every = np.concatenate([self.log_c, *(g[np.isfinite(g)] for g in self.log_killings if g is not None)])
-        if not every.size:
+        every = [self._raw, *(g for g in self.log_killings if g is not None)]
+        top = max(float(g.max(initial=-np.inf)) for g in every)
+        low = min(float(g.min(initial=np.inf, where=np.isfinite(g))) for g in every)
+        if top == -np.inf:
             return 0.0, 0.0
-        top, low = float(every.max()), float(every.min())
         if top - low <= self.reach:
             return max(top - LARGEST, low - SMALLEST) if top - low > -SMALLEST else top, top
         largest = min(top, self.wells.bottleneck + self.reach)
@@ -222,7 +286,12 @@ class KilledChain:
 
     @property
     def is_cut(self):
-        return bool(self.log_c.size) and float(self.log_c.max()) > self._window[1]
+        return float(self._raw.max(initial=-np.inf)) > self._window[1]
+
+    @property
+    def _raw(self):
+        """log conductances in the form in which they are kept, -inf where there is none."""
+        return self.links if self.is_on_cells else self.log_c
 
     @cached_property
     def wells(self):
@@ -239,6 +308,13 @@ class KilledChain:
     @cached_property
     def c(self):
         return self.scaled(self.log_c)
+
+    @cached_property
+    def laplacian(self):
+        """v -> K v and its form, K v = sum_j c_ij (v_i - v_j) on the states."""
+        if self.is_on_cells:
+            return CellLaplacian(self, self.scaled(self.links))
+        return EdgeLaplacian(self.I, self.J, self.c)
 
     @cached_property
     def killings(self):
@@ -271,7 +347,7 @@ class KilledChain:
         """Factors of K + ground: `solve(b)` gives v with (K + ground) v = b for b >= 0. Not kept here: they
         are large."""
         if self.is_large:
-            return DeflatedSolver(self, self.c, self.killing)
+            return DeflatedSolver(self, self.killing)
         return self.solver_with(self.c, self.killing)
 
     def solver_with(self, c, ground):

@@ -9,8 +9,9 @@ import numpy as np
 
 from ..gibbs.cell_masses import integrate
 from ..gibbs.region_masses import boxes_of, region_masses
-from .coefficients import face_area
-from .edge_rules import log_conductance
+from .chain import next_cells
+from .coefficients import AxisEdges, face_area
+from .edge_rules import linked, log_conductance
 from .tensor_stencil import neighbours, selling
 
 LEAST_FRACTION = 1e-3  # of an edge and of a cell: a boundary through a node must not make an infinite rate
@@ -28,6 +29,12 @@ def check_selection(space):
 def outside_fractions(space):
     """log of the part of the Gibbs mass of each cell that lies outside the absorbing set (n_cells,), at least
     log(1e-3)."""
+    if "outside" not in space.known:
+        space.known["outside"] = _outside_fractions(space)
+    return space.known["outside"]
+
+
+def _outside_fractions(space):
     out = np.zeros(space.grid.n_cells)
     try:
         parts = region_masses(space, space.region)
@@ -66,13 +73,16 @@ def wall_faces(space):
 def cut_edges(space):
     """For each axis and direction: (axis, flat states, signed lengths, areas) of the edges that end in the
     region."""
-    states, absorbed = space.states.ravel(), space.absorbed.ravel()
-    for axis, e in enumerate(space.axis_edges):
-        for here, there, sign in ((e.a, e.b, 1.0), (e.b, e.a, -1.0)):
-            pick = states[here] & absorbed[there]
-            if pick.any():
-                cut = e.part(pick)
-                yield axis, here[pick], sign * cut.length, cut.area
+    grid, states, absorbed = space.grid, space.states, space.absorbed
+    for axis in range(grid.ndim):
+        is_linked = linked(space.inside, axis, grid.periodic[axis])
+        after = lambda cells, axis=axis: np.roll(cells, -1, axis)
+        for cut, sign in ((states & after(absorbed), 1.0), (absorbed & after(states), -1.0)):
+            a = np.flatnonzero(cut & is_linked)
+            if a.size:
+                b = next_cells(grid.shape, axis, a)
+                e = AxisEdges(grid, axis, a, b)
+                yield axis, a if sign > 0 else b, sign * e.length, e.area
 
 
 def cut_walls(space):

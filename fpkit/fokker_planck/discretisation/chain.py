@@ -8,7 +8,8 @@ diagonal -sum_j q_ij.
 """
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -104,7 +105,7 @@ class Chain:
             at = np.isfinite(ground)
             ground = np.where(at, np.clip(ground + lift, LEAST_CONDUCTANCE, np.where(at, mass, 0.0)
                                           + LARGEST_RATE), -np.inf)
-        return replace(self, log_mass=mass, log_cond=cond, log_ground=ground)
+        return Chain(mass, self.edges, cond, ground, self.shift, dict(self.notes))
 
     def generator(self):
         """Generator Q as a CSR matrix (n_cells, n_cells): rows sum to zero, or to minus the killing rate.
@@ -152,3 +153,49 @@ class Chain:
         n_killed = 0 if self.log_ground is None else int(np.isfinite(self.log_ground).sum())
         killed = f", {n_killed} with killing" if n_killed else ""
         return f"Chain of {int(self.states.sum())} states and {self.edges.shape[0]} edges{killed}"
+
+
+class NeighbourChain(Chain):
+    """A chain whose edges all lead from a cell to the next one along an axis, kept by the cell before.
+
+    `edges` and `log_cond` are made when they are asked for: beside `links` they take three times the memory
+    and the time of sorting.
+
+    Attributes
+    ----------
+    links : ndarray (ndim, n_cells)
+        log of the conductance to the next cell along each axis, around a ring from the last one; -inf where
+        there is none. In units of int exp(-beta (f - f0)), not of the largest mass.
+    shape : tuple of int
+    """
+
+    def __init__(self, log_mass, links, shape, log_ground=None, notes=None):
+        whole = Chain.of(log_mass, np.zeros((0, 2), int), np.zeros(0), log_ground, notes)
+        for name in ("log_mass", "log_ground", "shift", "notes"):
+            object.__setattr__(self, name, getattr(whole, name))
+        object.__setattr__(self, "links", links)
+        object.__setattr__(self, "shape", tuple(shape))
+
+    @cached_property
+    def _listed(self):
+        edges, logs = [], []
+        for axis, log in enumerate(self.links):
+            a = np.flatnonzero(np.isfinite(log))
+            edges.append(np.stack([a, next_cells(self.shape, axis, a)], axis=1))
+            logs.append(log[a])
+        return Chain.of(self.log_mass + self.shift, np.concatenate(edges), np.concatenate(logs))
+
+    @property
+    def edges(self):
+        return self._listed.edges
+
+    @property
+    def log_cond(self):
+        return self._listed.log_cond
+
+
+def next_cells(shape, axis, cells, sign=1):
+    """Flat cells after (`sign` 1) or before (-1) the given ones along an axis, around the ring."""
+    stride, n = int(np.prod(shape[axis + 1:], dtype=int)), shape[axis]
+    place = cells // stride % n
+    return cells + ((place + sign) % n - place) * stride

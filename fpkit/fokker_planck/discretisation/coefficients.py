@@ -69,6 +69,12 @@ class Coefficients:
         return rank
 
     @cached_property
+    def known(self):
+        """What others have made of this and keep: links by rule (`edge_rules.neighbour_links`), and the
+        fractions outside the region."""
+        return {}
+
+    @cached_property
     def weight_limit(self):
         """beta (f - f0) above which nothing has weight in a rate: `ABOVE` beyond the highest way between two
         wells."""

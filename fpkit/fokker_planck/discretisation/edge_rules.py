@@ -5,7 +5,7 @@ import numpy as np
 
 from ...core.logarithms import log_bernoulli
 from ..gibbs.quadrature import gauss
-from .coefficients import spacings
+from .coefficients import AxisEdges, spacings
 from .edge_integrals import ABOVE_LIMIT, MAX_PIECES, STEP, log_mean_resistance
 
 FACE_LINES = {2: 4, 3: 3}                 # Gauss lines through a face, on each of its axes
@@ -19,13 +19,61 @@ def node_masses(space):
 def axis_conductances(space, axis, conductance):
     """Edges (n, 2) between states along one axis, and log conductances."""
     e = space.pairs(axis)
-    edges = np.stack([e.a, e.b], axis=1)
-    if (conductance == "face" and space.grid.ndim == 3 and space.exponent.is_compiled
-            and space.mobility.is_constant and not space.mobility.is_full):
-        scale = np.log(space.theta * space.mobility.diagonal[axis] * e.area / e.length)
-        return edges, scale + _face_means(space, e)
-    return edges, log_conductance(space, conductance, axis, e.start, e.step, e.length, e.area, space.B[e.a],
-                                  space.B[e.b], e.across)
+    return np.stack([e.a, e.b], axis=1), _log_conductances(space, e, conductance)
+
+
+def _log_conductances(space, e, conductance):
+    return log_conductance(space, conductance, e.axis, e.start, e.step, e.length, e.area, space.B[e.a],
+                           space.B[e.b], e.across)
+
+
+def neighbour_links(space, conductance):
+    """log conductances (ndim, n_cells) from each state to the next along each axis, -inf where there is none.
+
+    Those of the whole domain are made once for all regions.
+    """
+    whole, grid = space.without_region(), space.grid
+    if conductance not in whole.known:
+        is_compiled = (conductance == "face" and space.exponent.is_compiled
+                       and space.mobility.is_constant and not space.mobility.is_full)
+        links = np.full((grid.ndim, grid.n_cells), -np.inf)
+        for axis in range(grid.ndim):
+            if is_compiled:
+                a = np.flatnonzero(linked(whole.inside, axis, grid.periodic[axis]))
+                links[axis, a] = _face_means(whole, axis, a)
+                links[axis] += np.log(_strengths(whole, axis)).ravel()
+            else:
+                e = AxisEdges.of(grid, whole.inside, axis)
+                links[axis, e.a] = _log_conductances(whole, e, conductance)
+        whole.known[conductance] = links
+    links = whole.known[conductance]
+    if space.region is None:
+        return links
+    links = links.copy()
+    for axis in range(grid.ndim):
+        links[axis, ~linked(space.states, axis, grid.periodic[axis]).ravel()] = -np.inf
+    return links
+
+
+def linked(cells, axis, is_periodic):
+    """Cells of a set (grid.shape) whose next one along an axis is in it as well."""
+    both = cells & np.roll(cells, -1, axis)
+    if not is_periodic:
+        both[(slice(None),) * axis + (-1,)] = False
+    return both
+
+
+def _strengths(space, axis):
+    """theta times mobility times area over length of the edges that leave each cell along an axis, in a form
+    that spreads over the grid."""
+    grid = space.grid
+    along = lambda values, k: values.reshape([-1 if j == k else 1 for j in range(grid.ndim)])
+    area = np.ones((1,) * grid.ndim)
+    for k, width in enumerate(grid.widths):
+        if k != axis:
+            area = area * along(width, k)
+    strength = space.theta * space.mobility.diagonal[axis] * area / along(spacings(grid, axis), axis)
+    return np.broadcast_to(strength, grid.shape)
 
 
 def log_conductance(space, conductance, axis, start, step, length, area, Ba, Bb, across=None):
@@ -76,16 +124,16 @@ def _face_mean(space, axis, start, step, across):
     return total
 
 
-def _face_means(space, e):
-    """`_face_mean` for all edges of one axis by a kernel, mobility left out."""
+def _face_means(space, axis, cells):
+    """`_face_mean` for the edges that leave `cells` along one axis by a kernel, mobility left out."""
     from . import face_kernels
     grid, exponent = space.grid, space.exponent
     lines = np.stack([np.concatenate(part) for part in (grid.centres, grid.widths,
                                                         [spacings(grid, k) for k in range(grid.ndim)])])
-    out = np.empty(e.a.size)
+    out = np.empty(cells.size)
     if out.size:
         numbers = np.array([exponent.beta, exponent.f0, STEP, ABOVE_LIMIT, MAX_PIECES, space.weight_limit])
-        face_kernels.face_means(lines, np.array(grid.shape), e.axis, exponent.potential.block("value"),
-                                exponent.potential.p, numbers, np.ascontiguousarray(e.a), np.stack(gauss(4)),
+        face_kernels.face_means(lines, np.array(grid.shape), axis, exponent.potential.block("value"),
+                                exponent.potential.p, numbers, cells, np.stack(gauss(4)),
                                 np.stack(gauss(FACE_LINES[grid.ndim])), out)
     return out

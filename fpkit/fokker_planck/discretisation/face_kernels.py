@@ -60,10 +60,11 @@ def _means(grid, shape, axis, value, p, numbers, a, rule, lines, first, last, ou
             pieces *= 2
         for l in range(L):
             total[l] = 0.0
-        for line in range(n_lines):
+        is_remote = lowest > limit                        # there the line between the centres is enough
+        for line in range(1 if is_remote else n_lines):
             rest, weight = line, 1.0
             for k in range(d):
-                if k == axis:
+                if k == axis or is_remote:
                     continue
                 j = rest % lines.shape[1]
                 rest //= lines.shape[1]
@@ -97,7 +98,8 @@ def face_means(grid, shape, axis, value, p, numbers, a, rule, lines, out):
 
     grid (3, sum of shape): centres, widths and distances to the next centre of all axes, one axis after the
     other. numbers: beta, f0, step, coarse, most, limit: an edge is cut in pieces, a power of two and at most
-    `most`, on which beta f changes by at most `step`, or `coarse` where all of it lies above the limit.
+    `most`, on which beta f changes by at most `step`, or `coarse` where all of it lies above the
+    limit; there the line between the centres has to do.
     rule (2, points): Gauss rule on a piece of a line; lines (2, q): that of the lines, on each axis of the
     face.
     """

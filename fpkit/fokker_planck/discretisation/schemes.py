@@ -14,10 +14,10 @@ import numpy as np
 
 from ...core import checks
 from .absorbing_boundary import ground, outside_fractions
-from .chain import Chain
+from .chain import Chain, NeighbourChain
 from .committor_scheme import committor_plane
 from .edge_integrals import log_mean_resistance
-from .edge_rules import axis_conductances, node_masses
+from .edge_rules import axis_conductances, neighbour_links, node_masses
 from .line_scheme import exact_line_chain
 from .tensor_stencil import tensor_edges
 
@@ -77,6 +77,8 @@ def assemble(space, scheme, cell_log_mass):
         edges, log_cond = tensor_edges(space, conductance)
     elif conductance == "committor":
         log_mass, edges, log_cond = committor_plane(space)
+    elif d == 3:
+        links = neighbour_links(space, conductance)
     else:
         edges, log_cond = (np.concatenate(part) for part in zip(*(axis_conductances(space, k, conductance)
                                                                   for k in range(d))))
@@ -94,6 +96,8 @@ def assemble(space, scheme, cell_log_mass):
     if space.region is not None:
         log_ground = ground(space, conductance)
         log_mass = log_mass + outside_fractions(space)
+    if d == 3 and not space.mobility.is_full:
+        return NeighbourChain(log_mass, links, space.grid.shape, log_ground, notes)
     return Chain.of(log_mass, edges, log_cond, log_ground, notes)
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 import numpy as np
 
 from .absorbing_boundary import axis_cuts
+from .chain import next_cells
 from .edge_integrals import hats
 
 AGREED, STEPS = 1e-13, 60         # what repeated solves can agree to, and how many are cheap
@@ -48,10 +49,8 @@ class ShortleyWellerRows:
         self.log_mass_factor = log_a.sum(0)
         excess = np.expm1(others)
         edges = []
-        for a, b in ((out.I, out.J), (out.J, out.I)):
-            at = np.flatnonzero(self.cut[a])
-            axis = np.argmax(out.X[:, a[at]] != out.X[:, b[at]], axis=0)
-            edges.append((a[at], b[at], excess[axis, a[at]] * out.c[at]))
+        for axis, a, b, c in (_links_at if out.is_on_cells else _edges_at)(out, self.cut):
+            edges.append((a, b, excess[axis, a] * c))
         self.rows, self.columns, self.excess = (np.concatenate(part) for part in zip(*edges))
         self.grounds, self.excess_grounds = [], []
         for g in grounds_by_axis:
@@ -111,6 +110,25 @@ class ShortleyWellerRows:
             last, r = change, -(self.R @ step.T).T
         found = v + factors.solve_signed(total)
         return found if change < 10 * ROUGH and (found >= 0).all() else v
+
+
+def _edges_at(out, cut):
+    """(axis, a, b, c) of the edges that leave the states in `cut`."""
+    for a, b in ((out.I, out.J), (out.J, out.I)):
+        at = np.flatnonzero(cut[a])
+        yield np.argmax(out.X[:, a[at]] != out.X[:, b[at]], axis=0), a[at], b[at], out.c[at]
+
+
+def _links_at(out, cut):
+    """The same from conductances on cells."""
+    states = np.flatnonzero(cut)
+    cells = out.ids[states]
+    for axis in range(out.grid.ndim):
+        for sign in (1, -1):
+            other = next_cells(out.grid.shape, axis, cells, sign)
+            c = out.laplacian.links[axis, cells if sign > 0 else other]
+            at = np.flatnonzero(c > 0)
+            yield axis, states[at], np.searchsorted(out.ids, other[at]), c[at]
 
 
 def _kept(space, out):

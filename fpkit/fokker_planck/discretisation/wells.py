@@ -7,6 +7,8 @@ import numpy as np
 
 SLOW = 7.0                        # depth in units of theta above which a well is a state of its own
 REMOTE = 690.0                    # theta above the lowest well: what lies there has no weight
+PART = 65_536                     # cells whose edges are listed at a time
+MOST = 4096                       # wells for which there is room at first
 
 
 @dataclass(frozen=True)
@@ -37,34 +39,65 @@ def wells(outside, least=SLOW):
     face and looks trapped.
     """
     from .wells_kernels import join
-    n, (I, J, log_c, order) = outside.n, ways(outside)
-    depth = np.r_[-outside.diffusion._space.B[outside.ids], np.full(len(outside.log_killings), np.inf)]
-    way = np.minimum(depth[I], depth[J])
-    top, edge = np.zeros(depth.size, np.int64), np.zeros(depth.size, np.int64)
-    count = join(order, I, J, way, depth, least, top, edge)
-    top, edge = top[:count], edge[:count]
-    relevant = depth[top] > depth[:n].max() - REMOTE
-    top, edge = top[relevant], edge[relevant]
-    bottleneck = float(log_c[edge].min()) if top.size else np.inf
-    own = top < n
-    nodes, depths = top[own], depth[top[own]] - way[edge[own]]
+    n = outside.n_nodes
+    depth = np.full(n + len(outside.log_killings), np.inf)
+    depth[:n] = -outside.diffusion._space.B[slice(None) if outside.is_on_cells else outside.ids]
+    room, count = MOST, MOST + 1
+    while count > room:
+        room, count = max(room, count), 0
+        parent = np.arange(depth.size)
+        deepest, top, found = parent.copy(), np.zeros(room, np.int64), np.zeros((2, room))
+        for I, J, log_c in ways(outside):
+            count = join(I, J, log_c, depth, least, parent, deepest, count, top, found)
+    del parent, deepest
+    top, (way, log_c) = top[:count], found[:, :count]
+    lowest = depth[:n].max(initial=-np.inf, where=outside.chain.states if outside.is_on_cells else True)
+    own = depth[top] > lowest - REMOTE
+    bottleneck = float(log_c[own].min()) if own.any() else np.inf
+    own &= top < n
+    ended, nodes, depths = top[top < n], top[own], depth[top[own]] - way[own]
     # of each part that no region drains, the lowest state is the well that no other ends
-    labels = outside.labels
     dry = np.flatnonzero(~outside.reaches_boundary)
     if dry.size:
-        is_ended = np.zeros(depth.size, bool)  # of two wells of the same depth one ends at the other
-        is_ended[top] = True
-        by_part = dry[np.lexsort((is_ended[dry], -depth[dry], labels[dry]))]
-        first = by_part[np.r_[True, np.diff(labels[by_part]) > 0]]
+        if outside.is_on_cells:
+            ended, nodes, depth = (np.searchsorted(outside.ids, ended), np.searchsorted(outside.ids, nodes),
+                                   depth[outside.ids])
+        labels = outside.labels[dry]
+        deepest = np.full(labels.max() + 1, -np.inf)
+        np.maximum.at(deepest, labels, depth[dry])
+        lowest = depth[dry] == deepest[labels]
+        dry, labels = dry[lowest], labels[lowest]
+        # of two wells of the same depth one ends at the other
+        by_part = np.lexsort((np.isin(dry, ended), labels))
+        first = dry[by_part][np.r_[True, np.diff(labels[by_part]) > 0]]
         nodes, depths = np.r_[first, nodes], np.r_[np.full(first.size, np.inf), depths]
+    elif outside.is_on_cells:
+        nodes = np.searchsorted(outside.ids, nodes)
     order = np.argsort(-depths, kind="stable")
     return Wells(nodes[order], depths[order], bottleneck)
 
 
 def ways(outside):
-    """Edges of the chain, those to region k ending in n + k: I, J, log_c, and their order by the energy of
-    the higher end, lowest first."""
-    from .wells_kernels import by_rank
+    """Edges of the chain by the energy of the higher end, lowest first: parts (I, J, log_c) of them, those to
+    region k ending in `outside.n_nodes` + k. Nodes are states or, where the chain is kept on cells, cells."""
+    from .wells_kernels import by_rank, rising
+    if outside.is_on_cells:
+        space, n = outside.diffusion._space, outside.grid.n_cells
+        killings = np.array([outside.on_cells(g, -np.inf) for g in outside.log_killings if g is not None])
+        killings = killings.reshape(-1, n)
+        at = np.array([k for k, g in enumerate(outside.log_killings) if g is not None], np.int64)
+        order, is_up = space.order, np.zeros(n, bool)
+        if outside.n < n:
+            order = order[outside.chain.states[order]]
+        I, J = np.empty((2, (6 + len(at)) * PART), np.int64)
+        log_c = np.empty(I.size)
+        for k in range(0, order.size, PART):
+            count = rising(order[k:k + PART], np.array(outside.grid.shape), outside.links, killings, is_up, I,
+                           J, log_c)
+            to = J[:count]
+            to[to >= n] = n + at[to[to >= n] - n]
+            yield I[:count], to, log_c[:count]
+        return
     n, rank = outside.n, outside.diffusion._space.rank[outside.ids]
     edges = [(outside.I, outside.J, outside.log_c)]
     for k, g in enumerate(outside.log_killings):
@@ -75,7 +108,7 @@ def ways(outside):
     key = np.maximum(rank[I], np.r_[rank, np.zeros(len(outside.log_killings), rank.dtype)][J])
     order = np.empty(key.size, np.int64)
     by_rank(key, np.zeros(outside.grid.n_cells + 1, np.int64), order)
-    return I, J, log_c, order
+    yield I[order], J[order], log_c[order]
 
 
 def highest_way(space, least=SLOW):

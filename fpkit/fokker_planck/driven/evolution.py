@@ -18,6 +18,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from ...core import checks
+from ...core.interruption import stop_if_needed_whole
 from ...core.results import ResolutionWarning
 from ..evolution.initial import kind_of, node_start
 from ..evolution.result import Evolution
@@ -141,6 +142,7 @@ class _Run:
                 self.error[k] = self.steps.error
                 self.n_done += 1
         except KeyboardInterrupt:
+            stop_if_needed_whole()
             self.status = (f"interrupted after {self.n_done} of {times.size} times; the last one reached is "
                            "kept")
         except ArithmeticError as error:

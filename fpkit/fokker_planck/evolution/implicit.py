@@ -1,62 +1,49 @@
 """Implicit solves of the whole grid, for times at which split steps are held back by the local relaxation.
 
-(1 + tau (Q' + killing)) p = r on the graph of nodes, Q' the rates of the edges. Three ways, chosen by size:
-elimination without subtraction in a band (exact at any tau: what metastable times need), sparse LU, and
+(1 + tau (Q' + killing)) p = r on the graph of nodes, Q' the rates of the edges. Two ways, chosen by size:
+elimination without subtraction along a nested dissection (exact at any tau: what metastable times need), and
 conjugate gradients with an aggregation multigrid.
 """
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
-from scipy.sparse import coo_matrix, csr_matrix
-from scipy.sparse.csgraph import reverse_cuthill_mckee
-from scipy.sparse.linalg import splu
+from scipy.sparse import csr_matrix
 
 from ...core.logarithms import dot
 from ..solvers.aggregation import AggregationMultigrid
+from ..solvers.directed_elimination import DirectedElimination
+from ..solvers.elimination import Elimination, Ordering
 from .sweep_kernels import GAMMA, KAPPA
 
-BAND_ENTRIES = 4_000_000  # N times bandwidth up to which elimination in a band is the quickest
-LU_NODES_2D, LU_NODES_3D = 512**2, 22**3
+ELIMINATED_2D, ELIMINATED_3D = 512**2, 22**3    # nodes up to which elimination is the quickest
 MAX_FACTORS = 3
-# half the fill
-LU_OPTIONS = dict(permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options=dict(SymmetricMode=True))
 IN_RANGE = 600.0           # beta (f - f0) up to which exp(-beta f) and products with rates are in range
 HIGHEST = 1000.0           # beta (f - f0) up to which the multigrid's symmetric form, p exp(b/2), is in range
 HEAVIEST = 300.0           # log of the largest weight in the norm of the conjugate residuals
 
 
 class Graph:
-    """Nodes inside the domain, their edges with the rates both ways and their killing, in an order with a
-    small bandwidth."""
+    """Nodes inside the domain, their edges with the rates both ways and their killing."""
 
     def __init__(self, lines):
         I, J, up, down = lines.edges()
         keep = up + down > 0
         I, J, self.up, self.down = I[keep], J[keep], up[keep], down[keep]
         self.shape, self.ndim = lines.shape, len(lines.shape)
-        has_order = lines.is_split and not any(lines.periodic)
-        self.ids = self._ordered(lines.inside, I, J, lines.b.size, has_order)
+        self.ids = np.arange(lines.b.size) if lines.inside is None else np.flatnonzero(lines.inside)
         place = np.full(lines.b.size, -1)
         place[self.ids] = np.arange(self.ids.size)
         self.N, self.b = self.ids.size, lines.b[self.ids]
         self.volumes = 1.0 if lines.volumes is None else lines.volumes[self.ids]
         self.I, self.J = place[I], place[J]
         self.killing = None if lines.killing is None else lines.killing[self.ids]
-        self.band = int(np.abs(self.I - self.J).max()) if I.size else 1
 
-    def _ordered(self, inside, I, J, n, has_order):
-        """Ids of the nodes: longest axis slowest, or reverse Cuthill-McKee where there is no such order."""
-        if has_order:
-            order = np.argsort(self.shape, kind="stable")[::-1]
-            ids = np.arange(n).reshape(self.shape).transpose(order).ravel()
-            return ids if inside is None else ids[inside[ids]]
-        ids = np.arange(n) if inside is None else np.flatnonzero(inside)
-        place = np.full(n, -1)
-        place[ids] = np.arange(ids.size)
-        i, j = place[I], place[J]
-        graph = coo_matrix((np.ones(2 * i.size, np.int8), (np.r_[i, j], np.r_[j, i])),
-                           shape=(ids.size, ids.size)).tocsr()
-        return ids[reverse_cuthill_mckee(graph, symmetric_mode=True)]
+    @cached_property
+    def ordering(self):
+        """Order of elimination, the same for every step."""
+        return Ordering(np.array(np.unravel_index(self.ids, self.shape)), self.I, self.J)
 
     @property
     def leaving(self):
@@ -64,15 +51,20 @@ class Graph:
         return np.bincount(self.I, self.up, self.N) + np.bincount(self.J, self.down, self.N)
 
     @property
-    def method(self):
-        """'band', 'lu' or 'multigrid': what a solve of this size uses."""
-        if self.N * self.band <= BAND_ENTRIES:
-            return "band"
-        return "lu" if (LU_NODES_2D if self.ndim < 3 else LU_NODES_3D) >= self.N else "multigrid"
+    def is_eliminated(self):
+        """Whether a solve of this size is an elimination, else conjugate gradients with a multigrid."""
+        return (ELIMINATED_2D if self.ndim < 3 else ELIMINATED_3D) >= self.N
+
+    @property
+    def price(self):
+        """Cost of an unsplit step (three SDIRK2 steps of order 4, factors now and then) in split steps."""
+        if not self.is_eliminated:
+            return 1500.0 if self.b.max() <= HIGHEST else np.inf
+        return 50 + 0.001 * self.ordering.cost / self.N
 
     def factors(self, tau):
         """An object whose `solve(r)` gives p for node values r of the whole grid."""
-        return {"band": _Band, "lu": _LU, "multigrid": _Multigrid}[self.method](self, tau)
+        return (_Eliminated if self.is_eliminated else _Multigrid)(self, tau)
 
     def excess(self, tau):
         return np.ones(self.N) if self.killing is None else 1 + tau * self.killing
@@ -90,34 +82,20 @@ class _Factors:
         return out
 
 
-class _Band(_Factors):
+class _Eliminated(_Factors):
+    """p = m v with (tau K + m excess) v = r for stationary masses m in range: half the work. Higher up, rates
+    both ways."""
+
     def __init__(self, graph, tau):
         super().__init__(graph)
-        from ..solvers.band_kernels import band_factors
-        is_forth, b = graph.I < graph.J, max(graph.band, 1)
-        at = np.minimum(graph.I, graph.J) * b + np.abs(graph.J - graph.I) - 1
-        self.forth, self.back = (np.bincount(at, tau * np.where(is_forth == k, graph.up, graph.down),
-                                             graph.N * b).reshape(graph.N, b) for k in (True, False))
-        self.pivot = np.empty(graph.N)
-        mass = np.exp(-graph.b) * graph.volumes if graph.b.max() < IN_RANGE else np.zeros(1)
-        band_factors(self.forth, self.back, mass, graph.excess(tau), self.pivot)
-
-    def solved(self, y):
-        from ..solvers.band_kernels import band_solve
-        band_solve(self.forth, self.back, self.pivot, y)
-        return y
-
-
-class _LU(_Factors):
-    def __init__(self, graph, tau):
-        super().__init__(graph)
-        k = np.arange(graph.N)
-        A = csr_matrix((np.r_[-tau * graph.up, -tau * graph.down, graph.excess(tau) + tau * graph.leaving],
-                        (np.r_[graph.J, graph.I, k], np.r_[graph.I, graph.J, k])), shape=(graph.N, graph.N))
-        self.lu = splu(A.tocsc(), **LU_OPTIONS)
-
-    def solved(self, y):
-        return self.lu.solve(y)
+        excess = graph.excess(tau)
+        if graph.b.max() < IN_RANGE:
+            mass = np.exp(-graph.b) * graph.volumes
+            self.factors = Elimination(graph.ordering, tau * mass[graph.I] * graph.up, mass * excess)
+            self.solved = lambda r: mass * self.factors.solve(r)
+        else:
+            self.factors = DirectedElimination(graph.ordering, tau * graph.up, tau * graph.down, excess)
+            self.solved = self.factors.solve_transposed
 
 
 class _Multigrid(_Factors):
@@ -162,8 +140,10 @@ class ImplicitStep:
         if tau not in self.kept:
             if len(self.kept) >= MAX_FACTORS:
                 self.kept.pop(max(self.kept, key=lambda x: abs(np.log(x / tau))))
-            self.kept[tau] = self.graph.factors(tau)
+            self.kept[tau] = None
             self.n_factors += 1
+        if self.kept[tau] is None:             # also after a run was resumed
+            self.kept[tau] = self.graph.factors(tau)
         return self.kept[tau]
 
     def step(self, p, dt, accuracy):

@@ -5,14 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from ... import __version__
-from ...core.logarithms import dot, log_sum
+from ...core.logarithms import chunks, dot, log_sum
 from ..discretisation.absorbing_boundary import outside_fractions
-from ..gibbs.cell_masses import spline_knots
-from ..gibbs.cut_cells import domain_rule
-from ..gibbs.quick_masses import LOCAL_ERROR, SUM_ERROR, is_smooth, quick_masses
+from ..gibbs.quick_masses import LOCAL_ERROR, trusted_masses
 from .assembly import assemble, axis_mobility, temperature
 from .chain_operator import chain_lines
-from .reconstruction import Reconstruction, chunks
+from .reconstruction import Reconstruction
 
 
 class Problem:
@@ -103,34 +101,23 @@ class Problem:
 
     def _quick_masses(self, lines, time):
         V = self.potential
-        if (V.is_black_box or spline_knots(V) is not None or not is_smooth(V)
-                or domain_rule(V, self.grid) is not None):               # walls that cut cells
-            return None
         p = V.p
         if V.is_time_dependent:
             p = np.array(p)
             p[V.time_index] = time
-        W = np.exp(-lines.b)
-        if lines.inside is not None:
-            W[~lines.inside] = 0.0
-        total = float(W.sum())
-        logs, error = quick_masses(V, p, 1 / lines.theta, self.grid, lines.f0, lines.b, total)
-        if lines.inside is not None:
-            logs[~lines.inside], error[~lines.inside] = -np.inf, 0.0
-        wrong = sum(dot(W[part], error[part].astype(float)) for part in chunks(logs.size))
-        if not wrong <= SUM_ERROR[self.grid.ndim] * total:
-            return None
-        return logs, lines.f0, error
+        found = trusted_masses(V, p, 1 / lines.theta, self.grid, lines.f0, lines.b, lines.inside)
+        return None if found is None else (found[0], lines.f0, found[1])
 
     def is_rough(self, P):
         """True, once, when the quick masses are not good enough where the density P lives; the next ones are
         exact."""
         error = None if self._of_masses is None else self._of_masses[1][2]
-        if error is None or not sum(dot(P[part], error[part].astype(float))
-                                    for part in chunks(P.size)) > LOCAL_ERROR[self.grid.ndim]:
-            return False
+        return error is not None and sum(dot(P[part], error[part].astype(float))
+                                         for part in chunks(P.size)) > LOCAL_ERROR[self.grid.ndim]
+
+    def forget_quick_masses(self):
+        """Masses that are asked for from now on are exact."""
         self._of_masses = self._wait = None
-        return True
 
     def log_mass(self, time):
         """log of int exp(-beta (f - f0)) over the cells (N,), -inf outside."""

@@ -8,16 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...core.logarithms import log_sum
+from ...core.logarithms import chunks, log_sum
 
 # where a cell holds less than exp(-FAR) of the equilibrium, or exp(+-FARTHEST) times what its node says, the
 # density itself is read instead of its ratio to exp(-beta f): what slides there is smooth, the ratio is not
 FAR, FARTHEST, LEAST_START = 50.0, 300.0, 1e-15
-
-
-def chunks(n, size=1 << 16):
-    """Slices that cover range(n)."""
-    return [slice(k, min(k + size, n)) for k in range(0, n, size)]
 
 
 class Reconstruction:

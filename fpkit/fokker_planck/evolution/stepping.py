@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ...core.logarithms import dot
-from .implicit import HIGHEST, ImplicitStep
+from .implicit import ImplicitStep
 from .split_operator import SplitOperator
 
 
@@ -51,6 +51,10 @@ class Counts:
     def as_dict(self):
         return {k: p for k, p in self.__dict__.items()}
 
+    def restore(self, values):
+        for (name, was), value in zip(self.as_dict().items(), values.tolist()):
+            setattr(self, name, type(was)(value))
+
 
 @dataclass
 class StepControl:
@@ -84,18 +88,40 @@ class StepControl:
     def rounding_rate(self):
         """L1 error a unit of time that rounding may add: eps times the largest rate, where a solve is not
         free of subtraction."""
-        if self.solver is None or self.solver.graph.method == "band":
+        if self.solver is None or self.solver.graph.is_eliminated:
             return 0.0
         return 2.2e-16 * float(self.solver.graph.leaving.max())
 
-    def advance(self, p, start, stop, report=lambda s: None):
+    def advance(self, p, start, stop, report=lambda s, p: None):
         """Node probabilities at `stop` from those at `start`."""
         s, self.horizon = start, max(self.horizon, stop)
         while stop - s > 1e-12 * stop:
             p, s = (self._coupled if self.is_coupled else self._split)(p, s, stop - s)
-            report(s)
+            report(s, p)
         self._count()
         return p
+
+    def state(self):
+        """What later steps depend on beside the density, as named arrays."""
+        solver = self.solver
+        control = [self.dt, self.stalled, self.retry, self.split_dt, self.is_coupled, self.horizon,
+                   self.reach, solver is not None]
+        solved = [1.0, 0.0, 0.0] if solver is None else [solver.drift, solver.n_factors, solver.n_solves,
+                                                         *solver.kept]
+        return {"control": np.array(control, float), "solver": np.array(solved, float),
+                "counts": np.array(list(self.counts.as_dict().values()), float)}
+
+    def restore(self, found):
+        """Go on from a `state`."""
+        (self.dt, stalled, self.retry, self.split_dt, is_coupled, self.horizon, self.reach,
+         is_solved) = found["control"].tolist()
+        self.stalled, self.is_coupled = int(stalled), bool(is_coupled)
+        if is_solved:
+            self.solver = self.solver or self._make_solver()
+            self.solver.drift, n_factors, n_solves, *kept = found["solver"].tolist()
+            self.solver.n_factors, self.solver.n_solves = int(n_factors), int(n_solves)
+            self.solver.kept = dict.fromkeys(kept)
+        self.counts.restore(found["counts"])
 
     def coupled_steps(self, p, dt, n):
         """n unsplit steps of equal length."""
@@ -206,14 +232,10 @@ class StepControl:
 
     @property
     def price(self):
-        """Cost of an unsplit step in split steps: about 30 solves against 9 sweeps, counted in operations."""
+        """Cost of an unsplit step in split steps: about 30 solves against 9 sweeps."""
         if self._price is None:
             self.solver = self.solver or self._make_solver()
-            graph = self.solver.graph
-            b = graph.band
-            self._price = {"band": 10 + 0.7 * b + 0.01 * b * b, "lu": 250.0,
-                           "multigrid": 1500.0 if graph.b.max() <= HIGHEST else np.inf}[graph.method]
-            self._price /= 3 if self.positive else 1
+            self._price = self.solver.graph.price / (3 if self.positive else 1)
         return self._price
 
     def _difference(self, one, two):

@@ -12,7 +12,9 @@ from functools import cache
 import numpy as np
 
 from ...core.compilation.kernels import PARALLEL_CELLS
-from .cell_masses import GAIN
+from ...core.logarithms import chunks, dot
+from .cell_masses import GAIN, spline_knots
+from .cut_cells import domain_rule
 from .quadrature import tensor_rule
 
 # points an axis: rule and check
@@ -59,6 +61,23 @@ def is_smooth(potential):
     """False when the text of a potential names what may have kinks: two rules agree when a kink lies beyond
     their last points."""
     return NOT_SMOOTH.search(str(getattr(potential, "source", ""))) is None
+
+
+def trusted_masses(potential, p, beta, grid, f0, B, inside=None):
+    """`quick_masses` on the cells `inside` (all without it), -inf elsewhere; None where the potential or
+    their errors ask for the adaptive ones."""
+    if (potential.is_black_box or spline_knots(potential) is not None or not is_smooth(potential)
+            or domain_rule(potential, grid) is not None):                # walls that cut cells
+        return None
+    W = np.exp(-B)
+    if inside is not None:
+        W[~inside] = 0.0
+    total = float(W.sum())
+    logs, error = quick_masses(potential, p, beta, grid, f0, B, total)
+    if inside is not None:
+        logs[~inside], error[~inside] = -np.inf, 0.0
+    wrong = sum(dot(W[part], error[part].astype(float)) for part in chunks(logs.size))
+    return (logs, error) if wrong <= SUM_ERROR[grid.ndim] * total else None
 
 
 def quick_masses(potential, p, beta, grid, f0, B, weight):

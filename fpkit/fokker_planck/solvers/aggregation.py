@@ -54,5 +54,5 @@ class AggregationMultigrid(KCycle):
 
     @staticmethod
     def _sweep(A, b, x, backward):
-        from .band_kernels import gauss_seidel
+        from .aggregation_kernels import gauss_seidel
         gauss_seidel(A.indptr, A.indices, A.data, b, x, backward)

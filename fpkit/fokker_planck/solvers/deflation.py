@@ -18,9 +18,10 @@ from functools import cached_property
 import numpy as np
 
 from ...core.networks import potentials
+from ..discretisation.chain import next_cells
 from ..discretisation.wells import ways
 from .aggregation import AggregationMultigrid
-from .multigrid import StructuredMultigrid, links_on_cells
+from .multigrid import StructuredMultigrid
 
 TOLERANCE = 1e-11                          # of a residual
 REFUSED = 1e-6                             # residual of a solve that has not converged
@@ -33,12 +34,12 @@ class DeflatedSolver:
     `cores`: states, one a well; by default those of `out.wells`.
     """
 
-    def __init__(self, out, c, ground, cores=None):
-        self.out, self.c, self.ground = out, c, ground
+    def __init__(self, out, ground, cores=None):
+        self.out, self.ground, self.laplacian = out, ground, out.laplacian
         self.cores = out.wells.nodes if cores is None else np.asarray(cores)
         self.free = np.ones(out.n, bool)
         self.free[self.cores] = False
-        self.inner = _OnGrid(self) if out.chain_is_of_neighbours else _OnGraph(self)
+        self.inner = _OnGrid(self) if out.is_on_cells else _OnGraph(self)
         self.basin = self._basins()
         self.plain = _System(self, None)
 
@@ -64,15 +65,17 @@ class DeflatedSolver:
 
     def _basins(self):
         """Core, or region, that the best way from each state leads to."""
-        from ..discretisation.wells_kernels import gather
-        out, n, seeds = self.out, self.out.n, self.cores.size
-        I, J, _, order = ways(out)
+        from ..discretisation.wells_kernels import gather, spread
+        out, n, seeds = self.out, self.out.n_nodes, self.cores.size
         label = np.full(n + len(out.log_killings), -1)
-        label[self.cores] = np.arange(seeds)
+        label[out.ids[self.cores] if out.is_on_cells else self.cores] = np.arange(seeds)
         for k, g in enumerate(out.log_killings):
             label[n + k] = -1 if g is None else seeds + k
-        gather(order, I, J, label)
-        return label[:n]
+        parent = np.arange(label.size)
+        for I, J, _ in ways(out):
+            gather(I, J, parent, label)
+        spread(parent, label)
+        return label[out.ids] if out.is_on_cells else label[:n]
 
 
 class Unsolved(ValueError):
@@ -141,10 +144,8 @@ class _System:
         """Flow into each state when v is prescribed, 1 on the region: minus the residual, from
         differences."""
         out, ground = self.large.out, self.large.ground
-        flow = self.large.c * (v[out.J] - v[out.I])
-        r = np.bincount(out.I, flow, out.n) - np.bincount(out.J, flow, out.n)
         g = 0.0 if region is None else out.killings[region]
-        return r + g * (1 - v) - (ground - g) * v + self._excess(v, region)
+        return -(self.large.laplacian @ v) + g * (1 - v) - (ground - g) * v + self._excess(v, region)
 
     def _excess(self, v, region=None):
         """The same for what the consistent rows have beyond the symmetric chain (n,); 0.0 without them."""
@@ -152,16 +153,15 @@ class _System:
 
     def _capacity(self, i, j):
         """Flow between two cores: minus the product of edge differences."""
-        out, a, b = self.large.out, self.tests[i], self.Q[j]
-        flow = -float((self.large.c * (a[out.J] - a[out.I]))
-                      @ (b[out.J] - b[out.I])) - float((self.large.ground * a) @ b)
+        a, b = self.tests[i], self.Q[j]
+        flow = -self.large.laplacian.form(a, b) - float((self.large.ground * a) @ b)
         return max(flow + float(np.sum(a * self._excess(b))), 0.0)
 
     def _into(self, a, r, k):
         """Flow of a core's committor into region k, whose committor is r."""
-        out, g, ground = self.large.out, self.large.out.killings[k], self.large.ground
+        g, ground = self.large.out.killings[k], self.large.ground
         inside = float((g * a) @ (1 - r)) - float(((ground - g) * a) @ r)
-        flow = inside - float((self.large.c * (a[out.J] - a[out.I])) @ (r[out.J] - r[out.I]))
+        flow = inside - self.large.laplacian.form(a, r)
         return max(flow + float(np.sum(a * self._excess(r, k))), 0.0)
 
 
@@ -171,20 +171,21 @@ class _OnGrid:
     def __init__(self, large):
         out, grid = large.out, large.out.grid
         self.out, self.free = out, large.free
-        ground = np.zeros(grid.n_cells)
-        ground[out.ids] = large.ground
-        a, b, c = out.ids[out.I], out.ids[out.J], np.array(large.c)
-        for near, far in ((out.I, b), (out.J, a)):               # a core is a place of value 0
-            at = ~large.free[near]
-            np.add.at(ground, far[at], c[at])
-            c[at] = 0.0
-        ground[out.ids[large.cores]] = 0.0
-        links = links_on_cells(grid, a, b, c)
+        ground = np.array(out.on_cells(large.ground))
+        links = large.laplacian.links.copy()
+        cores = out.ids[large.cores]
+        for axis in range(grid.ndim):                            # a core is a place of value 0
+            after, before = (next_cells(grid.shape, axis, cores, sign) for sign in (1, -1))
+            for core, up, down in zip(cores, after, before):
+                ground[up] += links[axis, core]
+                links[axis, core] = 0.0
+                ground[down] += links[axis, down]
+                links[axis, down] = 0.0
+        ground[cores] = 0.0
         self.stencil = StructuredMultigrid(grid.shape, links, ground)
 
     def solve(self, b, rows=None):
-        full = np.zeros(self.out.grid.n_cells)
-        full[self.out.ids] = np.where(self.free, b, 0.0)
+        full = self.out.on_cells(np.where(self.free, b, 0.0))
         x, reached = self.stencil.solve(full, TOLERANCE, None if rows is None else rows.on_cells(self.free))
         return np.where(self.free, _checked(x, reached, self.out)[self.out.ids], 0.0)
 
@@ -194,7 +195,7 @@ class _OnGraph:
 
     def __init__(self, large):
         from scipy.sparse import csr_matrix
-        out, c, ground = large.out, large.c, large.ground
+        out, c, ground = large.out, large.out.c, large.ground
         self.out, self.free = out, large.free
         n, I, J = out.n, out.I, out.J
         root = np.exp(np.maximum(out.log_m - out.log_m.max(), LIGHTEST) / 2)

@@ -8,7 +8,7 @@ import numpy as np
 from numba import types
 
 from ...core.compilation import integer, integers_1d, integers_2d, kernel, numbers_1d, numbers_2d
-from .band_kernels import REGROUPED
+from ...core.compilation.special import REGROUPED
 
 
 @kernel(types.void(integers_1d, integers_1d, numbers_2d, integers_2d, integers_1d, integers_1d, numbers_1d,

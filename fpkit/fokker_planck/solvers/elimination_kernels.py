@@ -17,7 +17,7 @@ from ...core.compilation import (
     numbers_1d,
     numbers_2d,
 )
-from .band_kernels import REGROUPED
+from ...core.compilation.special import REGROUPED
 
 
 @kernel(integer(integers_2d, integers_1d, integers_1d, integer, integers_1d, integers_1d, integers_1d,
@@ -284,7 +284,7 @@ def substitute(fronts, base, tree, ptr, border, pivot, up, down, R, largest):
                 local[n_pivots + k] = 0.0
             for k in range(n_pivots):
                 x, row, ahead = local[k], own[k, k + 1:], local[k + 1:m]
-                if x > 0:
+                if x != 0:
                     for j in range(row.size):
                         ahead[j] += x * row[j]
             for k in range(n_pivots):

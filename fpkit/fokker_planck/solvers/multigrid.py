@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...core.interruption import stop_if_pressed
 from . import multigrid_kernels as kernels
 from .elimination import Elimination, Ordering
 
@@ -46,6 +47,7 @@ class KCycle:
             return x, 0.0
         before, q_before, curvature, reached = np.zeros(b.size), np.zeros(b.size), 1.0, 1.0
         for _ in range(MAX_ITERATIONS):
+            stop_if_pressed()
             p = self.cycle(r)
             q = self.product(0, p)
             if excess is not None:
@@ -92,20 +94,6 @@ class KCycle:
         return e
 
 
-def links_on_cells(grid, a, b, c):
-    """Conductances c between neighbouring flat cells a < b, by the cell before each along each axis (ndim,
-    n_cells): the last cell of a ring comes before the first."""
-    links = np.zeros((grid.ndim, grid.n_cells))
-    for axis, n in enumerate(grid.shape):
-        stride = int(np.prod(grid.shape[axis + 1:], dtype=int))
-        for step, start in ((stride, a), ((n - 1) * stride, b)):
-            at = np.flatnonzero(b - a == step)
-            links[axis, start[at]] = c[at]
-            if n == 2:
-                break
-    return links
-
-
 class StructuredMultigrid(KCycle):
     """Levels of a chain on a grid; norms are weighted by the inverse diagonal.
 
@@ -120,8 +108,7 @@ class StructuredMultigrid(KCycle):
 
     def __init__(self, shape, links, ground):
         lead = 3 - len(shape)
-        c = np.zeros((3, ground.size))
-        c[lead:] = links
+        c = np.concatenate([np.zeros((lead, ground.size)), links]) if lead else np.ascontiguousarray(links)
         shape, g = np.array((1,) * lead + tuple(shape)), np.ascontiguousarray(ground, float)
         self.levels, self.weights = [], []
         while True:

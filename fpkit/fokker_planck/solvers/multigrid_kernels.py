@@ -9,8 +9,7 @@ import numpy as np
 from numba import njit, types
 
 from ...core.compilation import integers_1d, kernel, number, numbers_1d, numbers_2d
-from ...core.compilation.special import options
-from .band_kernels import REGROUPED
+from ...core.compilation.special import REGROUPED, options
 
 
 @njit(**options)
@@ -164,6 +163,22 @@ def product(shape, c, g, x, out):
         flow = c[2, at + n - 1] * (y[n - 1] - y[0])
         o[n - 1] += flow
         o[0] -= flow
+
+
+@kernel(number(integers_1d, numbers_2d, numbers_1d, numbers_1d), fastmath=REGROUPED)
+def form(shape, c, x, y):
+    """sum over the links of c dx dy."""
+    n, total = shape[2], 0.0
+    for row in range(shape[0] * shape[1]):
+        up0, _, up1, _ = _rows(shape, row)
+        at = row * n
+        for k in range(n):
+            total += (c[0, at + k] * (x[up0 + k] - x[at + k]) * (y[up0 + k] - y[at + k])
+                      + c[1, at + k] * (x[up1 + k] - x[at + k]) * (y[up1 + k] - y[at + k]))
+        for k in range(n - 1):
+            total += c[2, at + k] * (x[at + k + 1] - x[at + k]) * (y[at + k + 1] - y[at + k])
+        total += c[2, at + n - 1] * (x[at] - x[at + n - 1]) * (y[at] - y[at + n - 1])
+    return total
 
 
 @kernel(types.void(integers_1d, numbers_2d, numbers_1d, integers_1d, numbers_2d, numbers_1d))

@@ -14,13 +14,13 @@ from __future__ import annotations
 import numpy as np
 
 from ..solvers.aggregation import AggregationMultigrid
-from ..solvers.multigrid import StructuredMultigrid, links_on_cells
+from ..solvers.multigrid import StructuredMultigrid
 
 TOLERANCE = 1e-9                           # estimated relative error of the eigenvalues that are wanted
 ACCEPTED = 1e-8                            # the same, after so many steps
 STEPS = 80
 GUARDS = (1, 8)  # at least and at most: wells of one kind have fast modes in clusters
-CHUNK = 32_768                             # cells whose functions are combined at once
+CHUNK = 4096                             # cells whose functions are combined at once
 INDEPENDENT = 1e-13                        # of the directions of a block
 SLOWEST = 1e-6                             # relative: what takes part in estimates
 
@@ -102,28 +102,25 @@ class CellSpace:
     `part` of the states, and masses m of the states (n,)."""
 
     def __init__(self, out, part, m, ground):
-        grid = out.grid
-        self.shape, self.ids = grid.shape, out.ids
-        self.links = links_on_cells(grid, out.ids[out.I], out.ids[out.J], np.where(part[out.I], out.c, 0.0))
-        self.m, self.ground, self.lone = np.zeros(grid.n_cells), np.zeros(grid.n_cells), np.ones(grid.n_cells)
-        self.m[out.ids] = m
-        self.ground[out.ids[part]] = ground[part]
-        self.lone[out.ids[part]] = 0.0
-        lead = 3 - grid.ndim
-        self._shape = np.array((1,) * lead + grid.shape)
-        self._c = np.concatenate([np.zeros((lead, grid.n_cells)), self.links])
+        self.out, self.shape = out, out.grid.shape
+        self.laplacian, is_all = out.laplacian, part.all()
+        self.c = self.laplacian.links
+        if not is_all:                # links from other parts, which lead to none of this one
+            self.c = np.where(out.on_cells(part, False), self.c, 0.0)
+        self.m = np.ascontiguousarray(out.on_cells(m))
+        self.ground = np.ascontiguousarray(out.on_cells(np.where(part, ground, 0.0)))
+        self.lone = 1.0 - out.on_cells(part, False)
+        self.room = np.empty(self.m.size)
 
     def of_states(self, v):
         """Functions (..., n) of the states on all cells."""
-        full = np.zeros(v.shape[:-1] + self.m.shape)
-        full[..., self.ids] = v
-        return full
+        return self.out.on_cells(v)
 
     def to_states(self, v):
-        return v[..., self.ids]
+        return v if self.out.n == self.m.size else v[..., self.out.ids]
 
     def prepare(self, sigma):
-        self.levels = StructuredMultigrid(self.shape, self.links, self.ground + self.lone + sigma * self.m)
+        self.levels = StructuredMultigrid(self.shape, self.c, self.ground + self.lone + sigma * self.m)
 
     def preconditioned(self, r):
         return self.levels.cycle(r)
@@ -131,13 +128,17 @@ class CellSpace:
     def residual(self, x, value):
         from ..solvers.multigrid_kernels import product
         r = np.empty(x.size)
-        product(self._shape, self._c, self.ground - value * self.m, np.ascontiguousarray(x), r)
+        np.multiply(self.m, -value, out=self.room)
+        self.room += self.ground
+        product(self.laplacian.shape, self.c, self.room, x, r)
         return r
 
     def grams(self, S):
         from .block_kernels import grams
-        K, M = np.zeros((2, len(S), len(S)))
-        grams(self._shape, self._c, self.ground, self.m, S, K, M)
+        p = len(S)
+        K, M = np.zeros((2, p + p % 2, p + p % 2))
+        grams(self.laplacian.shape, self.c, self.ground, self.m, S, K, M)
+        K, M = np.tril(K[:p, :p]), np.tril(M[:p, :p])
         return K + np.tril(K, -1).T, M + np.tril(M, -1).T
 
 
@@ -192,14 +193,15 @@ def interpolated(functions, coarse, fine, inside):
     values = np.where(is_known > 0, functions, 0.0)
     cubic, linear = [[_weights(c, f, L, at, n) for c, f, L, at in zip(
         coarse.centres, fine.centres, np.diff(coarse.bounds).ravel(), coarse.periodic)] for n in (4, 2)]
-    share = _applied(linear, is_known)
-    low = np.array([_applied(linear, v) for v in values]) / np.where(share > 0, share, 1.0)
     if is_known.all():
         low = np.array([_applied(cubic, v) for v in values])
     else:
+        share = _applied(linear, is_known)
+        low = np.array([_applied(linear, v) for v in values]) / np.where(share > 0, share, 1.0)
         is_whole = _applied([abs(w) for w in cubic], 1 - is_known) == 0
         low = np.where(is_whole, np.array([_applied(cubic, v) for v in values]), low)
-    return np.where(inside, low.reshape(len(values), -1), 0.0)
+    low = low.reshape(len(values), -1)
+    return low if inside.all() else np.where(inside, low, 0.0)
 
 
 def _weights(coarse, fine, length, is_periodic, n):

@@ -127,7 +127,7 @@ def part_modes(out, part, k):
 def _by_iteration(out, part, m, k, rest, known):
     """Values (rest,) on the scale of the chain and functions (rest, n) of the modes beside the `known`."""
     killing = np.where(out.reaches_boundary, out.killing, 0.0)
-    space = (CellSpace if out.chain_is_of_neighbours else GraphSpace)(out, part, m, killing)
+    space = (CellSpace if out.is_on_cells else GraphSpace)(out, part, m, killing)
     guards = min(GUARDS[0] + int(part[out.wells.nodes].sum()), GUARDS[1])
     wanted = min(rest + guards, int(part.sum()) - len(known) - 1)
     start, log_sigma = _from_half_the_cells(out, part, m, k + guards, known)

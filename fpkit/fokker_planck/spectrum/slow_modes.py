@@ -125,7 +125,7 @@ class _ByIteration:
     """The same by multigrid."""
 
     def __init__(self, out, part, nodes, is_core, own_ground):
-        large = DeflatedSolver(out, out.c, np.where(part, own_ground, 1.0), nodes)
+        large = DeflatedSolver(out, np.where(part, own_ground, 1.0), nodes)
         self.solve = lambda b: np.array([large.inner.solve(row) for row in b])
         self.Q, self.C = large.plain.Q, (large.plain.C + large.plain.C.T) / 2
         self.leak = self.Q @ own_ground if not own_ground.any() else large.plain.leak

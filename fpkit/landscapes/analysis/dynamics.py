@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.special import bdtr, bdtrc, ndtr
 
+from ...core.interruption import whole_results
 from ...core.results import ResolutionWarning
 from ...fokker_planck.evolution.evolve import evolve
 from ...langevin.dynamics.walls import Walls
@@ -171,6 +172,7 @@ def plane_mobility(land):
     return (mobility + mobility.T) / 2
 
 
+@whole_results()
 def dynamics(land, wells, basins, thetas, start, seed, n_paths, reach, wanted=None):
     """Density and paths from `start`; None when the landscape allows no dynamics (its axes are not evenly
     spaced)."""

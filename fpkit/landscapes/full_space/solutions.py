@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...core import checks
+from ...core.interruption import interruption
 from ...core.plain_json import plain
 from ...core.results import Estimate, with_error
 from ...core.views.tables import Tabular
-from ...langevin.runs.driving import bar, interruption
+from ...langevin.runs.driving import bar
 from .annealing import Failed, Stopped
 from .book import Book, Part, fingerprint
 from .well import WellFreeEnergy, _free_energy, _Refused, _Run, on_the_way, settled_minimum, watcher

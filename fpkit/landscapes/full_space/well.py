@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...core import checks
+from ...core.interruption import interruption
 from ...core.plain_json import plain
 from ...core.results import Estimate
-from ...langevin.runs.driving import bar, interruption
+from ...langevin.runs.driving import bar
 from ...rates.guard import REFUSE, WARN, Guard, Reason
 from .annealing import Failed, Ladder, Plan, Stopped, climb, sums_of
 from .book import Book, Part, fingerprint

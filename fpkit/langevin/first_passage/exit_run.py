@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 
+from ...core.interruption import interruption
 from ..dynamics.divergence import DivergenceError
 from ..dynamics.ensemble import thread_count
 from ..runs import driving
@@ -122,7 +123,7 @@ def drive(run, progress=None, label="passages", store=None):
     or an error of a function that the user gave. The chunks change no bit; the state goes to the store when
     it is due."""
     n, done = run.first_steps, 0
-    with driving.interruption() as is_pressed, driving.bar(run.n_paths, label, progress, "path") as shown:
+    with interruption() as is_pressed, driving.bar(run.n_paths, label, progress, "path") as shown:
         while run.n_ended < run.n_paths:
             if is_pressed():
                 return "stopped by Ctrl-C"

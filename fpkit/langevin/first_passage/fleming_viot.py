@@ -14,6 +14,8 @@ from numpy.typing import ArrayLike
 from ...core import checks
 from ...core.calls import understood
 from ...core.grid import Grid
+from ...core.interruption import interruption
+from ...core.runs.checkpoint import Checkpoint
 from ...potentials.diffusion import Diffusion
 from ...potentials.potential import Potential
 from ...potentials.regions import Region
@@ -21,7 +23,6 @@ from ..dynamics.ensemble import thread_count
 from ..dynamics.process import arguments_of, needed, source_of
 from ..dynamics.walls import Walls
 from ..runs import driving
-from ..runs.checkpoint import Checkpoint
 from ..runs.sharing import parts_of, rounds
 from .exit_run import divergence
 from .exit_time import another, constant
@@ -184,7 +185,7 @@ def _one_run(e, targets, n_walkers, n_systems, t, burn_in, n_threads, progress, 
     state = store.found if store.found is not None else _begun(e, n_walkers, n_systems)
     plan, n = (e, targets, burn, length), 64
     if executor is None:
-        with driving.interruption() as is_pressed, driving.bar(burn + length, "Fleming-Viot",
+        with interruption() as is_pressed, driving.bar(burn + length, "Fleming-Viot",
                                                                progress) as shown:
             while (done := int(state["done"])) < burn + length and not is_pressed():
                 n = min(n, burn + length - done)

@@ -2,40 +2,15 @@
 that all is finite."""
 from __future__ import annotations
 
-import contextlib
-import signal
 import threading
 import time
 
+from ...core.interruption import interruption
 from ...core.progress import bar as progress_bar
 
 CHUNK_SECONDS = 0.2
 CHUNK_BYTES = 2**26                                              # of saved places held at once
 POLL_SECONDS = 0.05
-
-
-@contextlib.contextmanager
-def interruption():
-    """Hold Ctrl-C back until a chunk is whole. Yields a function that tells whether it was pressed; the
-    second press acts at once."""
-    pressed = []
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: False
-        return
-
-    def note(number, frame):
-        if pressed:
-            raise KeyboardInterrupt
-        pressed.append(number)
-    try:
-        before = signal.signal(signal.SIGINT, note)
-    except ValueError:                                           # an embedded interpreter
-        yield lambda: False
-        return
-    try:
-        yield lambda: bool(pressed)
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def stoppable(call, stop, is_pressed):

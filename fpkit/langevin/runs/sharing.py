@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ...core.interruption import interruption
 from ...core.sharing import as_executor, in_order, n_workers
 from . import driving
 
@@ -50,7 +51,7 @@ def rounds(executor: Any, work: Callable, common: tuple, parts: list[tuple], sta
     done, n_steps, multiple = steps
     n = FIRST_STEPS
     seen = 0
-    with driving.interruption() as is_pressed, driving.bar(total or n_steps - done, label, progress,
+    with interruption() as is_pressed, driving.bar(total or n_steps - done, label, progress,
                                                            unit) as shown:
         while done < n_steps and not is_pressed():
             end = min(-(-(done + n) // multiple) * multiple, n_steps)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ...core.interruption import whole_results
 from ...core.views.tables import Tabular
 from ..modular_addition import ModularAddition
 from ..problem import LearningProblem
@@ -172,8 +173,9 @@ def displacement(problems: Sequence[LearningProblem], starts: np.ndarray, theta:
     """
     first = round(origin / learning_rate)
     steps = np.unique(np.maximum(1, np.round(np.asarray(lags, float) / learning_rate))).astype(int)
-    run = learn(problems, first + int(steps[-1]), learning_rate, theta, l2, starts=starts,
-                snapshots=[first, *(first + steps)], seed=seed, check_every=10**9, n_threads=n_threads)
+    with whole_results():
+        run = learn(problems, first + int(steps[-1]), learning_rate, theta, l2, starts=starts,
+                    snapshots=[first, *(first + steps)], seed=seed, check_every=10**9, n_threads=n_threads)
     x = run.snapshots.astype(float)
     moved = x[1:] - x[0]
     n = len(problems) if n_resolved is None else min(n_resolved, len(problems))

@@ -14,11 +14,13 @@ from numpy.typing import ArrayLike
 from ...core import checks
 from ...core.calls import understood, warned
 from ...core.compilation.vectors import LANES
+from ...core.interruption import interruption
+from ...core.runs.checkpoint import load_state, save_state
+from ...core.runs.identity import REMEDY, NotIdentified, content_of
+from ...core.sharing import in_order
 from ...core.views.pictures import curves
 from ...core.views.tables import Tabular
-from ...langevin.runs.checkpoint import load_state, save_state
-from ...langevin.runs.driving import bar, interruption
-from ...langevin.runs.identity import REMEDY, NotIdentified, content_of
+from ...langevin.runs.driving import bar
 from ..problem import LearningProblem
 from .engines import OPTIMISERS, PRECISIONS, Walkers, advance, first_state, is_network
 
@@ -405,9 +407,9 @@ def _rounds(book, walkers, schedule, pool, n_workers, checkpoint, digest, checkp
         while book.step < n_steps and book.running.any() and not is_pressed():
             end = book.step + max(1, n)
             ahead = schedule[schedule > book.step]
-            steps = ahead[:max(1, int(np.searchsorted(ahead, end, "right")))]
-            if len(steps) == 1:                       # between two far checks Ctrl-C would wait long
-                n = max(n, int(steps[0] - book.step))
+            steps = ahead[:int(np.searchsorted(ahead, end, "right"))]
+            if not len(steps):                        # between two far checks Ctrl-C would wait long
+                steps = np.array([end])
             chosen = np.flatnonzero(book.running)
             started = time.perf_counter()
             parts = _parts(chosen, walkers, n_workers)
@@ -416,7 +418,10 @@ def _rounds(book, walkers, schedule, pool, n_workers, checkpoint, digest, checkp
             place = {int(walker): k for k, walker in enumerate(chosen)}
             jobs = [(current.some(np.array([place[int(w)] for w in part])), max(book.step, 0), steps,
                      book.saved) for part in parts]
-            for part, found in zip(parts, pool.map(advance, *zip(*jobs))):
+            outcomes = in_order(pool, advance, jobs, (), is_pressed)
+            if any(found is None for found in outcomes):         # Ctrl-C came and a worker with it
+                break
+            for part, found in zip(parts, outcomes):
                 book.add(part, steps, found)
             if shown is not None:
                 shown.update(int(steps[-1]) - max(book.step, 0))

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 import fpkit as fp
+from fpkit.core.runs.checkpoint import load_state
 from fpkit.langevin.averages.statistics import Statistics
 from fpkit.langevin.averages.tally import Accumulators
-from fpkit.langevin.runs.checkpoint import load_state
 
 QUADRATIC = fp.Potential("k*x**2/2", k=2.0)
 WELL = fp.Potential("(x**2 - 1)**2")
@@ -123,6 +123,19 @@ def test_extrapolation_removes_the_bias_of_euler():
     assert abs(better.energy - 0.25) < better.energy.error and abs(better.energy
                                                                    - 0.25) < 0.3 * abs(plain.energy - 0.25)
     assert better.energy.inputs["value_at_dt"] == plain.energy.value
+
+
+def test_what_the_next_order_in_dt_leaves_is_inside_the_extrapolated_error():
+    """Euler's variance is theta/(k (1 - k dt/2)): with k dt/2 = u the limit of dt and 2 dt is off by a share
+    2u^2/((1 - u)(1 - 2u)), here 7 to 20 %, where chance moves it by 5 %."""
+    rng = np.random.default_rng(4)
+    V = fp.Potential("k*x**2/2", k=1.0)
+    for _ in range(4):
+        k, theta, u = rng.uniform(0.5, 4), rng.uniform(0.2, 2), rng.uniform(0.16, 0.22)
+        energy = fp.sample(V.with_params(k=k), theta, [0.0], 2 * u / k, 1500, 400, scheme="euler-maruyama",
+                           every=4, extrapolate=True).energy
+        assert abs(energy.value - theta / 2) < energy.error
+        assert abs(energy.value / (theta / 2) - 1 + 2 * u**2 / ((1 - u) * (1 - 2 * u))) < 0.06
 
 
 def test_adding_a_constant_to_the_potential_changes_the_energy_alone():
