@@ -514,6 +514,9 @@ class FokkerPlanck:
         `fpkit.fokker_planck.evolution.evolve.evolve`."""
         if not self.is_gradient:
             if self.line_twin is None or self.process.is_moving:
+                if options.pop("checkpoint", None) is not None:
+                    raise ValueError("checkpoint= is for processes without a force or drift of their own; "
+                                     "leave it out.")
                 return driven.evolve(self, u0, times, tol=tol, positive=positive, **options)
             return self.line_twin.evolve(u0, times, tol=tol, positive=positive, **options)
         return evolve(self, u0, times, tol=tol, positive=positive, **options)
@@ -777,6 +780,13 @@ class FokkerPlanck:
                 del kept[next(iter(kept))]
             kept[key] = made
         return kept[key]
+
+    def identifying(self) -> tuple[tuple, Any, str]:
+        """What tells it from others, for `fpkit.core.runs.identity`: its arguments, not what it remembers."""
+        grid = self.grid
+        return ("FokkerPlanck", self.scheme), (
+            self.potential, self.theta, self.mobility, self.absorbing, self.reactivity, self._killing,
+            self.resetting, grid.edges, grid.periodic, grid.inside), "the diffusion"
 
     @property
     def _inputs(self):

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from ..core import checks
 from ..core.calls import understood
 from ..core.grid import Grid
+from ..core.runs.checkpoint import Checkpoint
 from ..potentials.diffusion import Diffusion
 from ..potentials.potential import Potential
 from .averages.sample import sample  # noqa: F401  (a public name of this module)
@@ -19,7 +20,6 @@ from .dynamics.divergence import DivergenceError
 from .dynamics.ensemble import Ensemble
 from .dynamics.process import arguments_of, needed
 from .dynamics.walls import Walls
-from .runs.checkpoint import Checkpoint
 from .runs.driving import drive
 from .runs.paths import Paths
 from .runs.sharing import divided, joined, parts_of, rounds

@@ -3,6 +3,7 @@ streamed along the way."""
 from __future__ import annotations
 
 import os
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,7 +87,7 @@ class SgldRun(Tabular):
 def sgld(problem: LearningProblem, theta: float, x0: ArrayLike, learning_rate: float, n_steps: int,
          l2: float = 0.0, batch: int | None = None, n_paths: int | None = None, record_every: int = 100,
          seed: int = 1, checkpoint: str | os.PathLike[str] | None = None, checkpoint_every: float = 60.0,
-         progress: bool | None = None) -> SgldRun:
+         executor: Executor | None = None, progress: bool | None = None) -> SgldRun:
     """Stochastic gradient Langevin dynamics of the training risk.
 
         x <- x - lr (grad f_B(x) + l2 x) + sqrt(2 theta lr) N(0, 1)
@@ -117,6 +118,8 @@ def sgld(problem: LearningProblem, theta: float, x0: ArrayLike, learning_rate: f
     checkpoint : path, optional
         File for the state, written every `checkpoint_every` seconds and at the end; an existing one of the
         same run is resumed.
+    executor : concurrent.futures.Executor, optional
+        Runs blocks of the paths elsewhere; the numbers are the same.
 
     Returns
     -------
@@ -144,7 +147,7 @@ def sgld(problem: LearningProblem, theta: float, x0: ArrayLike, learning_rate: f
                                                      for x in distinct]))
     run = learn(problem, n_steps, rate, theta, l2, batch=batch or 0, starts=starts, check_every=every,
                 record=Every(every), seed=seed, precision="double", checkpoint=checkpoint,
-                checkpoint_every=checkpoint_every, progress=progress)
+                checkpoint_every=checkpoint_every, executor=executor, progress=progress)
     if run.status.endswith(f"below {rate:g}"):
         raise ArithmeticError(run.status)
     return SgldRun(problem, run.x, run.steps, run.history, float(run.theta[0]), l2, rate, batch, seed,

@@ -3,6 +3,7 @@ temperature."""
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,6 +15,7 @@ from numpy.typing import ArrayLike
 from ..core import checks
 from ..core.calls import understood
 from ..core.interruption import interruption
+from ..core.runs.checkpoint import Checkpoint
 from ..core.views.pictures import curves
 from ..core.views.tables import Tabular
 from .problem import LearningProblem
@@ -81,7 +83,8 @@ def train(problem: LearningProblem, n_steps: int = 2000, learning_rate: float = 
           start: ArrayLike | None = None, check_every: int = 10, save_every: int | None = None,
           threshold: float = 0.99, stop_after: int | None = None, optimiser: str = "adamw",
           momentum: float = 0.0, batch: int | None = None, seed: int = 0, resume: TrainingRun | None = None,
-          is_stopped: Callable[[], bool] | None = None) -> TrainingRun:
+          is_stopped: Callable[[], bool] | None = None,
+          checkpoint: str | os.PathLike[str] | None = None, checkpoint_every: float = 60.0) -> TrainingRun:
     """Train a hypothesis and record when it memorises and generalises.
 
     AdamW [1]_: m += (1 - b1)(g - m), v += (1 - b2)(g^2 - v), x *= 1 - lr decay, x -= lr m^ / (sqrt(v^) +
@@ -118,9 +121,12 @@ def train(problem: LearningProblem, n_steps: int = 2000, learning_rate: float = 
         Of the minibatches.
     resume : TrainingRun, optional
         Go on from its end, with the optimiser's memory and the count of steps: the same bits as one long run.
-
     is_stopped : callable, optional
         Asked before each step; True ends the run. Default: whether Ctrl-C was pressed.
+    checkpoint : path, optional
+        File for the state, written every `checkpoint_every` seconds and at the end; one of the same training
+        (of any length) is gone on from, to the same bits.
+    checkpoint_every : float
 
     Returns
     -------
@@ -148,51 +154,112 @@ def train(problem: LearningProblem, n_steps: int = 2000, learning_rate: float = 
     momentum = _below_one("momentum", momentum)
     if batch is not None:
         problem.minibatch(batch, 0, seed)
-    first = 0
-    if resume is None:
-        x = problem.start() if start is None else checks.points("start", start, problem.n_params).copy()
-        m, v = np.zeros_like(x), np.zeros_like(x)
-    else:
-        first, x, m, v = int(resume.steps[-1]), resume.x.copy(), resume.state["m"].copy(), resume.state[
-            "v"].copy()
+    if resume is not None and checkpoint is not None:
+        raise ValueError("resume and checkpoint both say where to go on from; give one of them.")
+    book, first = _Book.begun(problem, start, resume)
+    store = Checkpoint(checkpoint, checkpoint_every, None, {} if checkpoint is None else {
+        "call": "train", "problem": problem, "start": book.x, "recipe": (
+            optimiser, rate, decay, b1, b2, momentum, batch, seed), "checks": (
+            check_every, save_every, float(threshold), stop_after)})
     step = partial(_adamw, rate, decay, b1, b2) if is_adam else partial(_sgd, rate, decay, momentum)
     members = problem._index["train"]
-    history, steps, saved_steps, checkpoints = [], [], [], []
-    t_memorised, t_grokked = (None, None) if resume is None else (resume.t_memorised, resume.t_grokked)
-    last = n_steps
+    last, begun = n_steps, first
+    if store.found is not None:
+        first = book.restore(store.found)
+        if first > n_steps:
+            raise ValueError(f"the training in {checks.shown(os.fspath(checkpoint))} is at step {first} "
+                             f"already; give n_steps of at least that.")
+        last = n_steps if None in (book.t_grokked, stop_after) else min(n_steps, book.t_grokked + stop_after)
     with contextlib.nullcontext(is_stopped) if is_stopped else interruption() as is_ended:
         for k in range(first, n_steps + 1):
             last = k if k > first and is_ended() else last
-            if (k % check_every == 0 or k == last) and (resume is None or k > first):
-                scores = problem.scores(x) if np.isfinite(x).all() else {"train_loss": np.inf}
-                if not np.isfinite(scores["train_loss"]):
-                    raise ArithmeticError(f"training diverged before step {k}; take a learning rate below "
-                                          f"{rate:g}.")
-                steps.append(k)
-                history.append({**scores, "norm": float(np.linalg.norm(x))})
-                if t_memorised is None and scores.get("train_acc", 0.0) >= threshold:
-                    t_memorised = k
-                if t_grokked is None and scores.get("test_acc", 0.0) >= threshold:
-                    t_grokked = k
-                    if stop_after is not None:
-                        last = min(n_steps, k + stop_after)
-            if k in (first, last) or (save_every and k % save_every == 0):
-                saved_steps.append(k)
-                checkpoints.append(x.copy())
+            if store.path is not None and (store.is_due or k >= last):
+                store.save(book.state(k))
+            if ((k % check_every == 0 or k == last) and (resume is None or k > first)
+                    and book.is_checked(problem, k, threshold, rate) and stop_after is not None):
+                last = min(n_steps, k + stop_after)
+            if k in (begun, last) or (save_every and k % save_every == 0):
+                book.saved_steps.append(k)
+                book.checkpoints.append(book.x.copy())
             if k >= last:
                 break
-            g = problem._gradient(x[None], members if batch is None else problem.minibatch(batch, k, seed))[0]
-            step(x, m, v, g, k)
-    if not history:
+            g = problem._gradient(book.x[None], members if batch is None
+                                  else problem.minibatch(batch, k, seed))[0]
+            step(book.x, book.m, book.v, g, k)
+    if not book.steps:
         raise ValueError(f"the run to resume already ends at step {first}; give n_steps above it.")
     status = f"stopped after {k} of {n_steps} steps; go on with resume" if is_ended() else "ok"
     kind = "full batch" if batch is None else f"batch {batch}"
     recipe = {"optimiser": f"{'AdamW' if is_adam else 'SGD'}, {kind}", "learning_rate": rate,
               "weight_decay": decay, **({"betas": [b1, b2]} if is_adam else {"momentum": momentum}),
-              "batch": batch, "threshold": float(threshold), "n_steps": int(steps[-1])}
-    table = {key: np.array([row[key] for row in history]) for key in history[0]}
-    return TrainingRun(problem, x, t_memorised, t_grokked, np.array(steps), table, np.array(saved_steps),
-                       np.array(checkpoints), recipe, {"m": m, "v": v}, status)
+              "batch": batch, "threshold": float(threshold), "n_steps": int(book.steps[-1])}
+    return TrainingRun(problem, book.x, book.t_memorised, book.t_grokked, np.array(book.steps), book.table,
+                       np.array(book.saved_steps), np.array(book.checkpoints), recipe,
+                       {"m": book.m, "v": book.v}, status)
+
+
+class _Book:
+    """Where a training stands and what it has seen."""
+
+    def __init__(self):
+        self.x = self.m = self.v = np.zeros(0)
+        self.history, self.steps, self.saved_steps, self.checkpoints = [], [], [], []
+        self.t_memorised = self.t_grokked = None
+
+    def is_checked(self, problem, k, threshold, rate):
+        """Note losses and accuracies at step k; whether it has generalised just now."""
+        scores = problem.scores(self.x) if np.isfinite(self.x).all() else {"train_loss": np.inf}
+        if not np.isfinite(scores["train_loss"]):
+            raise ArithmeticError(f"training diverged before step {k}; take a learning rate below {rate:g}.")
+        self.steps.append(k)
+        self.history.append({**scores, "norm": float(np.linalg.norm(self.x))})
+        if self.t_memorised is None and scores.get("train_acc", 0.0) >= threshold:
+            self.t_memorised = k
+        if self.t_grokked is None and scores.get("test_acc", 0.0) >= threshold:
+            self.t_grokked = k
+            return True
+        return False
+
+    @staticmethod
+    def begun(problem, start, resume):
+        """(book, first step) of a new training, or of one that goes on from the end of another."""
+        book, first = _Book(), 0
+        if resume is None:
+            book.x = (problem.start() if start is None
+                      else checks.points("start", start, problem.n_params).copy())
+            book.m, book.v = np.zeros_like(book.x), np.zeros_like(book.x)
+        else:
+            first, book.x = int(resume.steps[-1]), resume.x.copy()
+            book.m, book.v = (resume.state[name].copy() for name in "mv")
+            book.t_memorised, book.t_grokked = resume.t_memorised, resume.t_grokked
+        return book, first
+
+    @property
+    def table(self):
+        names = self.history[0] if self.history else {}
+        return {name: np.array([row[name] for row in self.history]) for name in names}
+
+    def state(self, k):
+        """Arrays of the state before the checks of step k; -1 for what never came."""
+        return {"at": np.array([k, *(-1 if t is None else t for t in (self.t_memorised, self.t_grokked))]),
+                "x": self.x, "m": self.m, "v": self.v, "steps": np.array(self.steps, np.int64),
+                "saved_steps": np.array(self.saved_steps, np.int64),
+                "checkpoints": np.array(self.checkpoints).reshape(len(self.saved_steps), self.x.size),
+                **{f"history_{name}": values for name, values in self.table.items()}}
+
+    def restore(self, found):
+        """Go on from a `state`; returns its step."""
+        k, *passed = (int(value) for value in found["at"])
+        self.t_memorised, self.t_grokked = (None if t < 0 else t for t in passed)
+        self.x, self.m, self.v = (np.array(found[name]) for name in "xmv")
+        self.steps, self.saved_steps = ([int(value) for value in found[name]] for name in (
+            "steps", "saved_steps"))
+        self.checkpoints = list(np.array(found["checkpoints"]))
+        named = {name.removeprefix("history_"): values for name, values in found.items()
+                 if name.startswith("history_")}
+        self.history = [{name: float(values[i]) for name, values in named.items()}
+                        for i in range(len(self.steps))]
+        return k
 
 
 def _below_one(name, value):

@@ -27,6 +27,7 @@ from .landscape_rates import comparison_figure
 from .landscapes import density_figure, landscape_figure, surface_figure, surfaces_figure
 from .learning import DRAWN as OF_LEARNING
 from .rates import arrhenius_figure, transition_figure
+from .sgd_noise import sgd_figure
 from .style import (
     COLOURS,
     DENSITY_MAP,
@@ -179,7 +180,7 @@ DRAWN = {"Field": field, "Evolution": evolution, "Potential": potential, "Paths"
          "RefinementTable": refinement_figure, "ExitTime": survival_figure, "Flow": flow_figure,
          "CriticalPoints": points_figure, "EnergyPath": path_figure, "WellNetwork": network_figure,
          "LandscapeComparison": comparison, "WellFreeEnergy": well_figure,
-         "SolutionComparison": solutions_figure, **OF_LEARNING, **OF_WALKERS}
+         "SolutionComparison": solutions_figure, "SGDState": sgd_figure, **OF_LEARNING, **OF_WALKERS}
 
 
 MOVING = {**ANIMATED, "LandscapeReport": moving_landscape}
@@ -254,6 +255,8 @@ def figures_of(report):
         found["density"] = density_figure
     if report.rates:
         found["rates"] = more.rates_figure
+    if report.sgd is not None and report.sgd.status == "ok":
+        found["sgd"] = sgd_figure
     if report.risk is not None:
         found["risk"] = more.risk_figure
     return found

@@ -304,7 +304,8 @@ def mobility_of(mobility: Any, ndim: int,
     if isinstance(mobility, tuple) and len(mobility) == 2 and all(map(callable, mobility)):
         if all(isinstance(part, Potential) for part in mobility):
             return _of_components(mobility, ndim, may_degenerate)
-        return VariableMobility(*mobility, ndim)
+        tried = _shape_at_points(mobility[0], ndim) or ()
+        return (TensorMobility if len(tried) == 3 else VariableMobility)(*mobility, ndim)
     if isinstance(mobility, str) or callable(mobility) or _holds_fields(mobility):
         return _of_components(mobility, ndim, may_degenerate)
     return ConstantMobility(*_matrix(mobility, ndim, may_degenerate))

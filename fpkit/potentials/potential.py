@@ -474,6 +474,13 @@ class Potential:
         return tuple((weight, piece.value, piece.gradient, piece.hessian)
                      for weight, piece in self._parts.pieces if isinstance(piece, CompiledPiece))
 
+    def identifying(self) -> tuple[tuple, Any, str]:
+        """What tells it from others, for `fpkit.core.runs.identity`: texts, parts, and a name for them."""
+        if self.is_black_box:
+            return ("black box", self.ndim), (self.functions, self.params, self.bounds,
+                                              self.domain), "the black box"
+        return ("potential", self.digest), self.functions, "the functions of the potential"
+
     @property
     def digest(self) -> str:
         """Hash of source, parameter names and values (64 hexadecimal digits)."""

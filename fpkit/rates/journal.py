@@ -10,7 +10,7 @@ from typing import Any
 from ..core import checks
 from ..core.files import target
 from ..core.plain_json import plain
-from ..langevin.runs.identity import REMEDY, NotIdentified, content_of
+from ..core.runs.identity import REMEDY, NotIdentified, content_of
 
 KIND = "fpkit sweep"
 

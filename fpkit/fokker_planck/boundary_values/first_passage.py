@@ -105,7 +105,7 @@ class CommittorSolution:
         if D.grid.ndim == 1 and out.chain.notes.get("scheme") == "quadrature/committor":
             return log_sum(np.concatenate([_up_to_the_nodes(D, out.regions[0]), out.log_m
                                            + _log(self.q_source)]))
-        held = D._cell_masses.log_mass[out.in_region[0].ravel()]
+        held = D._chain_masses[out.in_region[0].ravel()]
         kept = out.log_outside(0)
         if out.rows is None:
             # of cells with their centre outside A

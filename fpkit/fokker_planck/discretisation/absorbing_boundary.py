@@ -29,6 +29,12 @@ def check_selection(space):
 def outside_fractions(space):
     """log of the part of the Gibbs mass of each cell that lies outside the absorbing set (n_cells,), at least
     log(1e-3)."""
+    if "outside" not in space.known:
+        space.known["outside"] = _outside_fractions(space)
+    return space.known["outside"]
+
+
+def _outside_fractions(space):
     out = np.zeros(space.grid.n_cells)
     try:
         parts = region_masses(space, space.region)

@@ -69,8 +69,9 @@ class Coefficients:
         return rank
 
     @cached_property
-    def known_links(self):
-        """log conductances to the next cells by rule (`edge_rules.neighbour_links`)."""
+    def known(self):
+        """What others have made of this and keep: links by rule (`edge_rules.neighbour_links`), and the
+        fractions outside the region."""
         return {}
 
     @cached_property

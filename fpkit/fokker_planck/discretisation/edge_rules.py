@@ -33,7 +33,7 @@ def neighbour_links(space, conductance):
     Those of the whole domain are made once for all regions.
     """
     whole, grid = space.without_region(), space.grid
-    if conductance not in whole.known_links:
+    if conductance not in whole.known:
         is_compiled = (conductance == "face" and space.exponent.is_compiled
                        and space.mobility.is_constant and not space.mobility.is_full)
         links = np.full((grid.ndim, grid.n_cells), -np.inf)
@@ -45,8 +45,8 @@ def neighbour_links(space, conductance):
             else:
                 e = AxisEdges.of(grid, whole.inside, axis)
                 links[axis, e.a] = _log_conductances(whole, e, conductance)
-        whole.known_links[conductance] = links
-    links = whole.known_links[conductance]
+        whole.known[conductance] = links
+    links = whole.known[conductance]
     if space.region is None:
         return links
     links = links.copy()

@@ -10,6 +10,7 @@ from ...potentials.regions.shapes import Region
 from ..discretisation.schemes import generator_chain
 from ..solvers.directed_elimination import DirectedElimination
 from ..solvers.elimination import Ordering
+from .potential_part import has_potential_part, with_potential_part
 from .rates import Cuts, Edges, axis_cuts, axis_rates, stream_rates, stretched
 from .tensor_rates import tensor_cuts, tensor_rates
 
@@ -30,7 +31,9 @@ def _all_edges(diffusion):
         chain = generator_chain(twin._space, twin.chain, twin._cell_masses.log_mass)
         return stream_rates(process, chain, _corners(process, grid, D.inside, twin.f0))
     if process.mobility.is_tensor or process.mobility.is_full:
-        edges = tensor_rates(process, D._space)
+        split = with_potential_part(process, grid) if has_potential_part(D) else None
+        twin = D if split is None else type(D)(split, grid=grid)
+        edges = tensor_rates(twin.frozen_process, twin._space, is_split=split is not None)
     else:
         parts = [axis_rates(process, D._space, k) for k in range(grid.ndim)]
         edges = Edges(*(np.concatenate(part) for part in zip(*parts)))

@@ -26,6 +26,8 @@ MOST_FINE = {1: 100_000, 2: 300_000, 3: 50_000}       # cells of a grid made her
 SAFETY = 4.0            # on the difference of two limits; covers orders from 1 to 4
 SEEN = 0.02             # of the last correction, which counts in any case
 ROUNDING = 4e-15
+WALL_SHARE = 0.5        # of the correction of sums at walls
+LOST = 1.0              # error of a logarithm from which on the density itself is compared
 COARSE = 2.0            # e-foldings from cell to cell, in the mean
 
 
@@ -91,7 +93,8 @@ class StationaryState(Tabular):
 
     def expectation(self, observable) -> Estimate:
         """Mean of an observable, a function of points (n, ndim) or a formula, as an Estimate: sums over the
-        cell centres, which for a smooth density that ends within the box are exact to rounding."""
+        cell centres, exact to rounding for a smooth density that ends within the box, with the slopes at
+        walls that it does not end at (Euler and Maclaurin)."""
         grid = self.grid
         g = observable
         if isinstance(observable, str):
@@ -102,10 +105,15 @@ class StationaryState(Tabular):
         at = np.isfinite(logs)
         w = np.exp(logs[at]) * grid.volumes.ravel()[at]
         w /= w.sum()
-        mean = float(w @ values[at])
+        plain = float(w @ values[at])
+        logs = np.where(np.isfinite(logs), logs, -np.inf).reshape(grid.shape)
+        above, below = (_beside_walls(g * np.exp(logs), grid) for g in (values.reshape(grid.shape), 1.0))
+        mean = (plain + above) / (1 + below)
         spread = np.abs(values[at] - mean)
-        error = float((w * spread * np.expm1(np.minimum(np.asarray(self.log_density.error).ravel()[at],
-                                                        700.0))).sum())
+        bound = w * np.expm1(np.minimum(np.asarray(self.log_density.error).ravel()[at], 700.0))
+        whole = (np.asarray(self.density.error) * grid.volumes).ravel()[at]
+        error = float((spread * np.minimum(bound, whole)).sum())
+        error += WALL_SHARE * abs(mean - plain)
         return Estimate(mean, error + 1e-14 * float(w @ np.abs(values[at])), "stationary density",
                         inputs=self.inputs)
 
@@ -127,6 +135,19 @@ class StationaryState(Tabular):
         cells = "x".join(map(str, self.grid.shape))
         return (f"stationary state on {cells} cells: entropy production {self.entropy_production!r}, Gibbs: "
                 f"{self.is_gibbs!r}")
+
+
+def _beside_walls(f, grid):
+    """What midpoint sums of a density over a uniform grid leave out of its integral: h^2/24 times the slope
+    at the walls, each by a parabola through three centres."""
+    if not grid.is_uniform or grid.mask is not None or min(grid.shape) < 3:
+        return 0.0
+    total = 0.0
+    for axis, is_ring in enumerate(grid.periodic):
+        if not is_ring:
+            a = np.moveaxis(f, axis, 0)
+            total += float(((2 * a[-1] - 3 * a[-2] + a[-3]) - (3 * a[1] - 2 * a[0] - a[2])).sum()) / 24
+    return total * float(grid.volumes.flat[0])
 
 
 class SmoothCurrents(Currents):
@@ -255,14 +276,14 @@ def stationary_state(diffusion) -> StationaryState:
     base = _Level(D)
     exact = process.rotation is not None and not process.mobility.is_full and D.resetting is None
     levels = _finer(D, base)
-    log, error = _limit(base, {1: base} if exact else levels)
+    log, error, spread = _limit(base, {1: base} if exact else levels)
     log_density = Field(log, grid, "log of the stationary density", error, "", D._inputs)
     if exact:
         gibbs = D.gradient_twin.gibbs
         density, point_error = gibbs, np.abs(error)
         log_density = Field(log, grid, "log of the stationary density", point_error, "", D._inputs)
     else:
-        density = _averages(D, log, error)
+        density = _averages(D, log, error, spread)
     flow, flow_error = _current(D, base, {1: base} if exact else levels)
     velocity = _velocity(D, levels)
     ep = _entropy_production(D, levels) if D.resetting is None else Estimate(
@@ -343,17 +364,22 @@ def _finer(D, base):
 
 
 def _limit(base, levels):
-    """log density at the centres of the grid, and the bound of its error."""
-    one = base.log_density
+    """log density at the centres of the grid, the bound of its error, and twice the range of the density in
+    all that the grids say of it, which bounds its error where the logarithm is lost."""
+    one, spread = base.log_density, None
     rounding = ROUNDING * (10 + np.abs(np.where(np.isfinite(one), one, 0.0)))
     grid = base.diffusion.grid
     with np.errstate(invalid="ignore"):
         if 3 in levels:
             three, two = _thirds(levels[3].log_density, grid), _halves(levels[2].log_density, grid)
             value, other, step = one + 9 / 8 * (three - one), one + 4 / 3 * (two - one), (three - one) / 8
+            lost = np.abs(three - one) > LOST          # there the finest grid is nearer than any limit
+            value, other = np.where(lost, three, value), np.where(lost, two, other)
             error = SAFETY * _largest_near(np.abs(value - other), grid) + SEEN * np.abs(step)
             if base.diffusion._mobility.is_tensor:     # edges change from node to node: no clear order
                 error = 2 * error + np.abs(step)
+            said = np.exp(np.stack([_normalised(a, grid) for a in (one, two, three, value, other)]))
+            spread = 2 * _largest_near(np.ptp(said, axis=0), grid)
         elif 2 in levels:
             two = _halves(levels[2].log_density, grid)
             value, error = one + 4 / 3 * (two - one), SAFETY / 2 * _largest_near(np.abs(two - one), grid) / 3
@@ -371,10 +397,14 @@ def _limit(base, levels):
             value, error = one, np.full(one.shape, 0.0 if is_exact else np.inf)
     value = np.where(np.isfinite(value), value, one)
     error = np.where(np.isfinite(value), np.nan_to_num(error, nan=np.inf) + rounding, np.inf)
-    top = np.nanmax(value)
-    value = value - top - np.log((np.exp(value - top) * grid.volumes).sum())
-    inside = base.diffusion.inside
-    return np.where(inside, value, -np.inf), np.where(inside, error, 0.0)
+    value, inside = _normalised(value, grid), base.diffusion.inside
+    return np.where(inside, value, -np.inf), np.where(inside, error, 0.0), spread
+
+
+def _normalised(log, grid):
+    top = np.nanmax(log[np.isfinite(log)])
+    with np.errstate(under="ignore", over="ignore"):
+        return log - top - np.log(np.nansum(np.exp(log - top) * grid.volumes))
 
 
 def _thirds(fine, grid):
@@ -407,7 +437,7 @@ def _largest_near(error, grid):
     return maximum_filter(error, 3, mode=["wrap" if p else "nearest" for p in grid.periodic])
 
 
-def _averages(D, log, error):
+def _averages(D, log, error, spread):
     """The density as cell averages, from its logarithm at the centres as a parabola along each axis."""
     grid, factor = D.grid, 1.0
     with np.errstate(invalid="ignore", over="ignore"):
@@ -426,7 +456,10 @@ def _averages(D, log, error):
     p = np.exp(log)
     mean = p * factor
     mean = mean / (mean * grid.volumes).sum()
-    bound = mean * np.expm1(np.minimum(error, 700.0)) + np.abs(mean - p)
+    bound = mean * np.expm1(np.minimum(error, 700.0))
+    if spread is not None:
+        bound = np.where(error > LOST, np.minimum(bound, np.nan_to_num(spread, nan=np.inf)), bound)
+    bound = bound + np.abs(mean - p)
     return Field(mean, grid, "stationary density", np.where(D.inside, bound, 0.0), "1/volume", D._inputs)
 
 

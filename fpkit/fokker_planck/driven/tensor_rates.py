@@ -16,9 +16,11 @@ LONG = 10.0                                 # ratio of the axes of D from which 
 SMALL = 1e-13
 
 
-def tensor_rates(process, space):
-    """`Edges`, some pairs several times."""
+def tensor_rates(process, space, is_split=False):
+    """`Edges`, some pairs several times; `is_split`: the potential is all that a potential can carry."""
     grid = space.grid
+    if not is_split:
+        _warn_if_long(process, space)
     parts, carried = _gradient_edges(process, space)
     for axis in range(grid.ndim):
         e = space.axis_edges[axis]
@@ -40,7 +42,6 @@ def _gradient_edges(process, space):
     grid, M, theta = space.grid, process.mobility, process.theta
     if M.is_tensor:
         return _edges_of_a_field(process, space)
-    _warn_if_long(process, np.linalg.eigvalsh(M.matrix)[None])
     offsets, weights = selling(theta * M.matrix, grid.h)
     parts, axis_weight = [], np.zeros(grid.ndim)
     for offset, weight in zip(offsets, weights):
@@ -58,7 +59,12 @@ def _gradient_edges(process, space):
     return parts, lambda axis, e: np.full(e.a.size, axis_weight[axis] * grid.h[axis]**2)
 
 
-def _warn_if_long(process, eigenvalues):
+def _warn_if_long(process, space):
+    """Where a force stays beside the potential, and no potential was split off it."""
+    centres = space.centres(np.flatnonzero(space.inside)).T
+    eigenvalues = np.linalg.eigvalsh(process.mobility.matrices(centres))
+    if (eigenvalues[:, 0] <= 0).any():
+        return
     ratio = float((eigenvalues[:, -1] / eigenvalues[:, 0]).max())
     if ratio > LONG and not process.is_gradient:
         warnings.warn(f"the axes of the diffusion matrix differ up to {ratio:.3g} times in length and are "
@@ -71,7 +77,6 @@ def _edges_of_a_field(process, space):
     an edge."""
     grid, cells = space.grid, np.flatnonzero(space.inside)
     D = process.theta * process.mobility(space.centres(cells).T)
-    _warn_if_long(process, np.linalg.eigvalsh(D))
     offsets, weights = selling_field(D / np.outer(grid.h, grid.h))
     index, inside = np.stack(np.unravel_index(cells, grid.shape)), space.inside.ravel()
     pairs, halves, ways = [], [], []

@@ -1,6 +1,7 @@
 """Evolution of a density from 1e-3 to 1e12 in one call: start, steps, reading, errors."""
 from __future__ import annotations
 
+import os
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from ...core.calls import understood, warned
 from ...core.interruption import stop_if_needed_whole
 from ...core.progress import bar, is_shown
 from ...core.results import ResolutionWarning
+from ...core.runs.checkpoint import Checkpoint
 from .assembly import space_order
 from .chain_operator import exact_line
 from .grid_error import (
@@ -48,7 +50,8 @@ LIVING = 4.0  # beta (f - f0) up to which most of the density lives (exp(-4) = 0
 @understood
 def evolve(diffusion: ReversibleChain, u0: Any, times: ArrayLike, tol: float | None = None,
            positive: bool = False, n_steps: int | None = None, order: int = 4,
-           progress: bool | None = None) -> Evolution:
+           progress: bool | None = None, checkpoint: str | os.PathLike[str] | None = None,
+           checkpoint_every: float = 60.0, resume: bool | None = None) -> Evolution:
     """Densities at the given times, from du/dt = theta div[m exp(-beta f) grad(u exp(beta f))].
 
     Split steps of order 4 in space and 2 in time (lines solved without subtraction), then, at times beyond
@@ -81,6 +84,13 @@ def evolve(diffusion: ReversibleChain, u0: Any, times: ArrayLike, tol: float | N
         mobility tensor or a named scheme the chain of the diffusion is used.
     progress : bool, optional
         Progress bar on the standard error stream; default: when that is a terminal.
+    checkpoint : path, optional
+        File for the state, written every `checkpoint_every` seconds, at Ctrl-C and at the end; the coarser
+        grids of the error have files beside it (``.half``, ``.quarter``). A call with the same arguments goes
+        on from there, to the same bits; with `n_steps` from the last time or the last second of steps.
+    checkpoint_every : float
+    resume : bool, optional
+        True: the file must be there; False: start anew; default: go on if it is there.
 
     Returns
     -------
@@ -122,7 +132,10 @@ def evolve(diffusion: ReversibleChain, u0: Any, times: ArrayLike, tol: float | N
         order = 2
     problem = Problem(diffusion)
     kind = kind_of(u0, diffusion.grid)
-    run = _Run(problem, kind, (tol, bool(positive), n_steps, order), reads_start=times[0] == 0)
+    options = tol, bool(positive), n_steps, order
+    store = Checkpoint(checkpoint, checkpoint_every, resume,
+                       {} if checkpoint is None else _identity(diffusion, kind, options, times))
+    run = _Run(problem, kind, options, reads_start=times[0] == 0, store=store)
     show = is_shown(progress)
     with _bar(show, times.size) as bar:
         run.go(times, bar)
@@ -145,7 +158,8 @@ def evolve(diffusion: ReversibleChain, u0: Any, times: ArrayLike, tol: float | N
 class _Run:
     """One start carried through all times on one grid."""
 
-    def __init__(self, problem, kind, options, reads_start=True, first=None):
+    def __init__(self, problem, kind, options, reads_start=True, first=None, store=None):
+        self.store, self.latest, self.has_exact_masses = store or Checkpoint(None, 1.0, None, {}), None, False
         tol, positive, n_steps, order = options
         self.problem, self.kind, self.options, self.n_steps, self.tol = problem, kind, options, n_steps, tol
         self.status = "ok"
@@ -190,28 +204,38 @@ class _Run:
         return lines
 
     def go(self, times, bar):
-        s, p = 0.0, self.p
+        s, p, done = 0.0, self.p, 0
         self.p = None                          # in 3D every array counts
         self.P = np.empty((times.size, p.size))
         self.stepper.horizon = times[-1]
+        if self.store.found is not None:
+            p, s, done = self._restore(self.store.found)
         try:
-            for k, t in enumerate(times):
+            for k in range(self.n_done, times.size):
+                t = times[k]
                 if t > s:
-                    p = self.to(p, s, t, bar, k)
-                s = t
+                    p = self.to(p, s, t, bar, k, done)
+                s, done = t, 0
                 self.keep(p, t)
+                self._note(p, t)
         except KeyboardInterrupt:
             stop_if_needed_whole()
             self.status = (f"interrupted after {self.n_done} of {times.size} times; the last one reached is "
                            "kept")
         except ArithmeticError as error:
             self.status = f"stopped after {self.n_done} of {times.size} times: {error}"
+        if self.latest is not None:
+            self.store.save(self.latest())
 
-    def to(self, p, s, t, bar, k):
+    def to(self, p, s, t, bar, k, done=0):
+        def report(now, p):
+            bar(k + (now - s) / (t - s))
+            self._note(p, now)
         if self.problem.is_moving or self.n_steps is None:
-            return self.stepper.advance(p, s, t, lambda now: bar(k + (now - s) / (t - s)))
-        dt, done = (t - s) / self.n_steps, 0
-        self.stepper.counts.strang += self.n_steps
+            return self.stepper.advance(p, s, t, report)
+        dt = (t - s) / self.n_steps
+        if done == 0:
+            self.stepper.counts.strang += self.n_steps
         if not self.lines.is_split:
             return self.stepper.coupled_steps(p, dt, self.n_steps)
         # about a second, so that Ctrl-C is heard
@@ -221,7 +245,41 @@ class _Run:
             p = self.lines.strang(p.copy() if done == 0 and s > 0 else p, dt, m, self.stepper.mode)
             done += m
             bar(k + done / self.n_steps)
+            if done < self.n_steps:
+                self._note(p, s, done)
         return p
+
+    def _note(self, p, s, done=0):
+        """The state after so many fixed steps beyond time s is one to go on from; written when it is time."""
+        if self.store.path is None or p is None:
+            return
+        n, control = self.n_done, self.stepper.state()
+
+        def arrays(p=p.copy() if done else p):
+            return {"p": p, "at": np.array([s, done, n, self.resolution, self.has_exact_masses], float),
+                    "P": self.P[:n], "mass": np.array(self.mass[:n]), "beside": np.array(self.beside[:n]),
+                    "facts": np.array(self.facts[:n]).reshape(n, 3), **control}
+        self.latest = arrays
+        if self.store.is_due:
+            self.store.save(arrays())
+
+    def _restore(self, found):
+        """(p, time, fixed steps since) of a state that was written."""
+        s, done, n, self.resolution, is_exact = found["at"].tolist()
+        self.n_done = n = int(n)
+        self.P[:n] = found["P"]
+        self.mass, self.beside = list(found["mass"]), list(found["beside"])
+        self.facts = [tuple(row) for row in found["facts"]]
+        self.stepper.restore(found)
+        if is_exact:
+            self._take_exact_masses(s)
+        return np.array(found["p"]), s, int(done)
+
+    def _take_exact_masses(self, t):
+        reading, self.has_exact_masses = self.reading, True
+        self.problem.forget_quick_masses()
+        lines = self.stepper.at(t) if self.problem.is_moving else self.lines
+        self.reading = self.problem.reading(lines, t, (reading.n_parts, reading.part))
 
     def keep(self, p, t):
         """Read the density at time t and its functionals."""
@@ -233,7 +291,8 @@ class _Run:
         masses = self.masses if lines.killing is None else now
         P, cut = (self.start.copy(), 0.0) if t == 0 else reading.probabilities(p, masses)
         if problem.is_rough(P):
-            reading = problem.reading(lines, t, (reading.n_parts, reading.part))
+            self._take_exact_masses(t)
+            reading = self.reading
             if t > 0:
                 P, cut = reading.probabilities(p, masses)
         if not np.isfinite(P).all():
@@ -268,6 +327,11 @@ class _Run:
                          steps=self.stepper.counts.as_dict(),
                          resolution=float(abs(np.expm1(min(self.resolution, 700.0)))), status=self.status,
                          inputs=inputs)
+
+
+def _identity(diffusion, kind, options, times):
+    """All that the bits of an evolution depend on."""
+    return {"call": "evolve", "diffusion": diffusion, "start": kind, "options": options, "times": times}
 
 
 def _space_error(run, times):
@@ -307,7 +371,9 @@ def _differences(run, times, other):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                two = _Run(one.problem.on(grid), (name, data), run.options, times[0] == 0, first=run)
+                store = Checkpoint(run.store.then(("half", "quarter")[len(found)]), run.store.seconds, None,
+                                   {"of": run.store.digest, "grid": grid.shape})
+                two = _Run(one.problem.on(grid), (name, data), run.options, times[0] == 0, run, store)
                 two.go(times, lambda x: None)
         except ValueError:     # e.g. the start lies in a cell that the other mask removes
             break

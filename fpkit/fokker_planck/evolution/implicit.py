@@ -140,8 +140,10 @@ class ImplicitStep:
         if tau not in self.kept:
             if len(self.kept) >= MAX_FACTORS:
                 self.kept.pop(max(self.kept, key=lambda x: abs(np.log(x / tau))))
-            self.kept[tau] = self.graph.factors(tau)
+            self.kept[tau] = None
             self.n_factors += 1
+        if self.kept[tau] is None:             # also after a run was resumed
+            self.kept[tau] = self.graph.factors(tau)
         return self.kept[tau]
 
     def step(self, p, dt, accuracy):

@@ -112,11 +112,12 @@ class Problem:
         """True, once, when the quick masses are not good enough where the density P lives; the next ones are
         exact."""
         error = None if self._of_masses is None else self._of_masses[1][2]
-        if error is None or not sum(dot(P[part], error[part].astype(float))
-                                    for part in chunks(P.size)) > LOCAL_ERROR[self.grid.ndim]:
-            return False
+        return error is not None and sum(dot(P[part], error[part].astype(float))
+                                         for part in chunks(P.size)) > LOCAL_ERROR[self.grid.ndim]
+
+    def forget_quick_masses(self):
+        """Masses that are asked for from now on are exact."""
         self._of_masses = self._wait = None
-        return True
 
     def log_mass(self, time):
         """log of int exp(-beta (f - f0)) over the cells (N,), -inf outside."""

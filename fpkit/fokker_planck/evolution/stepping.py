@@ -51,6 +51,10 @@ class Counts:
     def as_dict(self):
         return {k: p for k, p in self.__dict__.items()}
 
+    def restore(self, values):
+        for (name, was), value in zip(self.as_dict().items(), values.tolist()):
+            setattr(self, name, type(was)(value))
+
 
 @dataclass
 class StepControl:
@@ -88,14 +92,36 @@ class StepControl:
             return 0.0
         return 2.2e-16 * float(self.solver.graph.leaving.max())
 
-    def advance(self, p, start, stop, report=lambda s: None):
+    def advance(self, p, start, stop, report=lambda s, p: None):
         """Node probabilities at `stop` from those at `start`."""
         s, self.horizon = start, max(self.horizon, stop)
         while stop - s > 1e-12 * stop:
             p, s = (self._coupled if self.is_coupled else self._split)(p, s, stop - s)
-            report(s)
+            report(s, p)
         self._count()
         return p
+
+    def state(self):
+        """What later steps depend on beside the density, as named arrays."""
+        solver = self.solver
+        control = [self.dt, self.stalled, self.retry, self.split_dt, self.is_coupled, self.horizon,
+                   self.reach, solver is not None]
+        solved = [1.0, 0.0, 0.0] if solver is None else [solver.drift, solver.n_factors, solver.n_solves,
+                                                         *solver.kept]
+        return {"control": np.array(control, float), "solver": np.array(solved, float),
+                "counts": np.array(list(self.counts.as_dict().values()), float)}
+
+    def restore(self, found):
+        """Go on from a `state`."""
+        (self.dt, stalled, self.retry, self.split_dt, is_coupled, self.horizon, self.reach,
+         is_solved) = found["control"].tolist()
+        self.stalled, self.is_coupled = int(stalled), bool(is_coupled)
+        if is_solved:
+            self.solver = self.solver or self._make_solver()
+            self.solver.drift, n_factors, n_solves, *kept = found["solver"].tolist()
+            self.solver.n_factors, self.solver.n_solves = int(n_factors), int(n_solves)
+            self.solver.kept = dict.fromkeys(kept)
+        self.counts.restore(found["counts"])
 
     def coupled_steps(self, p, dt, n):
         """n unsplit steps of equal length."""

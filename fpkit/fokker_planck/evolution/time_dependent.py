@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from .stepping import MAX_GROWTH, Counts, StepControl, allowed_step, first_step
 
 KEPT = 4                                   # chains of recent moments: one step, its two halves, the reading
@@ -33,13 +35,21 @@ class TimeDependentSteps(StepControl):
             self._recent[time] = self.problem.lines(self.space_order, time)
         return self._recent[time]
 
-    def advance(self, p, start, stop, report=lambda s: None):
+    def state(self):
+        return {"control": np.array([self.dt, self.horizon, self._drift]),
+                "counts": np.array(list(self.counts.as_dict().values()), float)}
+
+    def restore(self, found):
+        self.dt, self.horizon, self._drift = found["control"].tolist()
+        self.counts.restore(found["counts"])
+
+    def advance(self, p, start, stop, report=lambda s, p: None):
         """Node probabilities at `stop` from those at `start`."""
         if self.n_steps is not None:
             dt = (stop - start) / self.n_steps
             for k in range(self.n_steps):
                 p = self._take(p, start + k * dt, dt)
-                report(start + (k + 1) * dt)
+                report(start + (k + 1) * dt, None)
             self.counts.strang += self.n_steps
             return p
         s = start
@@ -61,7 +71,7 @@ class TimeDependentSteps(StepControl):
             s += dt
             factor = min(MAX_GROWTH, 0.9 * ratio)
             self.dt = max(self.dt, dt * factor) if dt < self.dt else dt * max(0.5, factor)
-            report(s)
+            report(s, p)
         return p
 
     def _take(self, p, s, dt):

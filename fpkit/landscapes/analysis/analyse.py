@@ -27,6 +27,7 @@ from ..surface.wells import Again, default_temperatures, find_wells, reach_of, s
 from .caveats import caveats
 from .dynamics import dynamics, plane_mobility
 from .kinetics import Agreement, Rates, agreement, kinetics
+from .sgd_noise import SGDState, sgd_state
 from .thermodynamics import (
     THIN_WELL,
     Thermodynamics,
@@ -123,7 +124,7 @@ def analyse(landscape: Landscape | str | os.PathLike, theta: ArrayLike | None = 
     if refusal and not (allow_partial and land.valid.any()):
         raise LandscapeFormatError(land.path, land.key, refusal)
     clock = Clock.of(land, lr, momentum, batch, n_steps)
-    told = stages(progress, 4)
+    told = stages(progress, 4 if land.gradient_noise is None else 5)
     told("wells")
     tree = land.merge_tree()
     thetas, theta_rule = _temperatures(land, tree, theta, clock)
@@ -144,13 +145,16 @@ def analyse(landscape: Landscape | str | os.PathLike, theta: ArrayLike | None = 
     rates = kinetics(land, wells, basins, thetas, x0, plane_mobility(land),
                      None if motion is None else motion.theta, executor, told.within)
     k = int(np.argmin(np.abs(thetas - clock.theta))) if clock.theta else thetas.size // 2
+    if land.gradient_noise is not None:
+        told("SGD with its own noise")
+    own = sgd_state(land, wells, basins, clock)
     told(None)
     path = training_path(land, wells, basins, thetas[k], thermo.occupation[k])
     found = caveats(land, wells, thermo, THIN_WELL, rates)
     return LandscapeReport(land, thetas, theta_rule, wells, basins, thermo, crossings, x0,
                            start_rule, motion, found, (*land.warnings, *warnings), seed, curves, rates, clock,
                            gibbs_risk(land, fine), path, None if whole_space is None
-                           else whole_space.summary())
+                           else whole_space.summary(), own)
 
 
 @dataclass(frozen=True)
@@ -159,7 +163,7 @@ class Clock:
 
     Attributes
     ----------
-    lr, momentum : float or None
+    lr, momentum, batch : float or None
     n_steps : int or None
     theta : float or None
         Temperature of the SGD noise in the plane, trace(T)/ndim of the tensor in the file, scaled to the
@@ -169,6 +173,7 @@ class Clock:
     momentum: float = 0.0
     n_steps: int | None = None
     theta: float | None = None
+    batch: float | None = None
 
     @classmethod
     def of(cls, land: Landscape, lr: float | None = None, momentum: float | None = None,
@@ -193,7 +198,7 @@ class Clock:
                 theta *= (lr / (1 - momentum)) / (lr_was / (1 - momentum_was))
             if batch_was and batch:
                 theta *= batch_was / batch
-        return cls(lr, momentum, n_steps, theta if theta and theta > 0 else None)
+        return cls(lr, momentum, n_steps, theta if theta and theta > 0 else None, batch)
 
     @property
     def step(self) -> float | None:
@@ -202,7 +207,7 @@ class Clock:
 
     def to_dict(self) -> dict[str, Any]:
         return {"lr": self.lr, "momentum": self.momentum, "n_steps": self.n_steps, "time_per_step": self.step,
-                "sgd_theta": self.theta}
+                "batch": self.batch, "sgd_theta": self.theta}
 
 
 def _positive(value):
@@ -294,6 +299,8 @@ class LandscapeReport(Tabular):
         Training and test loss against temperature.
     training : TrainingPath or None
         The optimiser's own path.
+    sgd : SGDState or None
+        What SGD settles to with the gradient noise in the file, beside Gibbs.
     """
     landscape: Landscape
     theta: np.ndarray
@@ -314,6 +321,7 @@ class LandscapeReport(Tabular):
     risk: object = None
     training: object = None
     given_whole_space: dict | None = None
+    sgd: SGDState | None = None
 
     @cached_property
     def whole_space(self) -> tuple[WholeSpace, ...]:

@@ -27,6 +27,7 @@ from ..surface.cells import FAILED, NOT_FINITE, OK
 from ..surface.landscape import Landscape
 from . import journal
 from .evaluation import evaluated, potential_of
+from .gradient_noise import LossWithNoise, noise_names
 from .models import ModelLoss, is_model
 from .planes import Plane, parameter_vector
 
@@ -35,8 +36,9 @@ __all__ = ["export_landscape", "coarse_to_fine"]
 DIRECTIONS_UP_TO = 100_000  # parameters: the directions of larger networks are stored only when asked for
 DEFAULT_SAMPLES = 51
 # in /fpkit
-OWN_PLACES = {"loss_stderr": "loss_stderr", "logdet_perp": "hessian/logdet_perp",
-              "hessian_trace": "hessian/trace"}
+OWN_PLACES = {f"noise_{name}": f"noise/{name}" for name in noise_names(3).values()} | {
+    "loss_stderr": "loss_stderr", "logdet_perp": "hessian/logdet_perp",
+    "hessian_trace": "hessian/trace"}
 
 
 @understood
@@ -49,7 +51,8 @@ def export_landscape(path: str | os.PathLike, loss: Any, plane: Plane,
                      share: tuple[int, int] | None = None, save_every: float = 60.0, on_error: str = "raise",
                      overwrite: bool = False, temperature: Any = None, meta: dict | None = None,
                      store_directions: bool | None = None, created_utc: str | None = "today",
-                     whole_space: Any = None, progress: bool | None = None) -> Landscape | None:
+                     whole_space: Any = None, noise: Any = None,
+                     progress: bool | None = None) -> Landscape | None:
     """Landscape of a loss on a line, a plane or a space of parameters, computed and written to an HDF5 file.
 
     Points are computed from a coarse grid to finer ones, so that an interrupted job is a usable landscape of
@@ -71,8 +74,7 @@ def export_landscape(path: str | os.PathLike, loss: Any, plane: Plane,
     x, y, z : (low, high, n), or ndarray of coordinates
         Default: 51 samples over ``plane.box()``.
     data, test_data, criterion, batchnorm : optional
-        Of a model: (inputs, targets), a DataLoader, or a function of the model; see
-        `fpkit.landscapes.export.models.ModelLoss`. It is copied and evaluated in evaluation mode.
+        Of a model, which is copied and evaluated in evaluation mode; see `export.models.ModelLoss`.
     at_once : int
         Points that a torch model evaluates together by torch.func.vmap (two to three times faster where the
         data are few; nothing is gained for convolutions over many); the last digits may differ.
@@ -94,15 +96,13 @@ def export_landscape(path: str | os.PathLike, loss: Any, plane: Plane,
     save_every : float
         Seconds between two replacements of the file.
     on_error : {"raise", "record"}
-        What an exception in the loss does: it ends the job (nothing is lost), or the point is marked as
-        failed.
+        An exception in the loss ends the job (nothing is lost), or the point is marked as failed.
     overwrite : bool
         Throw away a file or journal of another job under this name; otherwise they are refused.
     temperature : Any, optional
         From `sgd_temperature`, stored with the plane.
     meta : dict, optional
-        What the file shall tell: data set, model, seed, weight decay, BatchNorm mode. Part of the job's
-        identity.
+        What the file shall tell: data set, model, seed, weight decay. Part of the job's identity.
     store_directions : bool, optional
         Store the directions of the plane; default up to 100,000 parameters.
     created_utc : str or None
@@ -110,6 +110,9 @@ def export_landscape(path: str | os.PathLike, loss: Any, plane: Plane,
     whole_space : SolutionComparison, or (loss_and_gradient, theta[, tether]), optional
         Free energies in the space of all parameters of the solutions (A, B, C, ...) that made the plane,
         found by `fpkit.compare_solutions` and stored: a report has them beside those of the plane.
+    noise : bool or callable, optional
+        Measure the covariance of single samples' gradients in the plane, for what SGD itself settles to:
+        True for a model, or ``noise(vector)`` giving gradients (n, n_params); see `export.gradient_noise`.
     progress : bool, optional
         A bar on standard error; default on a terminal.
 
@@ -134,7 +137,7 @@ def export_landscape(path: str | os.PathLike, loss: Any, plane: Plane,
     >>> land.shape, land.minimum_index, bool(np.allclose(land.gram, np.eye(2)))
     ((25, 13), (2, 2), True)
     """
-    loss, meta = _loss_of(loss, plane, data, test_data, criterion, batchnorm, meta)
+    loss, meta = _loss_of(loss, plane, data, test_data, criterion, batchnorm, meta, noise)
     checks.choice("on_error", on_error, ("raise", "record"))
     save_every = checks.number("save_every", save_every, non_negative=True)
     workers, at_once = checks.whole("workers", workers, 1), checks.whole("at_once", at_once, 1)
@@ -163,7 +166,9 @@ def export_landscape(path: str | os.PathLike, loss: Any, plane: Plane,
 
 def _check_places(loss, workers, executor, thread_safe, at_once):
     """Whether the loss may be evaluated where it shall be."""
-    has_model = isinstance(loss, ModelLoss)
+    if at_once > 1 and isinstance(loss, LossWithNoise):
+        raise ValueError("at_once does not measure the noise; leave it out.")
+    has_model = isinstance(getattr(loss, "loss", loss), ModelLoss)
     if isinstance(executor, ThreadPoolExecutor) and not thread_safe and not has_model:
         raise ValueError("threads share one model, and a loss that puts a vector into it would be evaluated "
                          "with the weights of another thread: give workers=n (processes), an executor of "
@@ -172,8 +177,12 @@ def _check_places(loss, workers, executor, thread_safe, at_once):
         raise ValueError("at_once is for a model in this process: leave out workers and executor.")
 
 
-def _loss_of(loss, plane, data, test_data, criterion, batchnorm, meta):
-    """The loss as a function of a vector, and what the file shall tell of a model."""
+def _loss_of(loss, plane, data, test_data, criterion, batchnorm, meta, noise):
+    """The loss as a function of a vector, with its noise where that is wanted, and what the file shall tell
+    of a model."""
+    if noise is not None and noise is not False:
+        loss, meta = _loss_of(loss, plane, data, test_data, criterion, batchnorm, meta, None)
+        return LossWithNoise(loss, noise, plane), {"gradient_noise": "single samples"} | dict(meta or {})
     if not isinstance(plane, Plane):
         raise TypeError(f"plane must be a fpkit.Plane, got {checks.shown(plane)}.")
     if is_model(loss):

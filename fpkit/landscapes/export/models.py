@@ -14,6 +14,7 @@ from ..adapters import sklearn_parameters, torch_parameters
 
 __all__ = ["ModelLoss", "is_model"]
 
+SLOPE_STEP = 1e-5                    # of the length of the parameters, for differences in double precision
 LEAST_PROBABILITY = 1e-300           # of a class, so that the logarithm is finite
 
 
@@ -170,7 +171,83 @@ class ModelLoss:
             return [self(v) for v in vectors]
         return found
 
+    # ---- slopes of single samples ----
+
+    def check_slopes(self) -> None:
+        """Whether `slopes` is known for this model and its data."""
+        if callable(self.sets["train"]):
+            raise ValueError("noise=True needs the samples, and data is a function; give (inputs, targets), "
+                             "or noise=gradients.")
+        if self.batchnorm == "interpolate":
+            raise ValueError("noise=True wants batchnorm=\"fixed\": running statistics have no gradient.")
+        if not self.is_torch and self.criterion is not None:
+            raise ValueError("noise=True is for the default loss of an estimator; give noise=gradients.")
+
+    def slopes(self, vector: np.ndarray, directions: np.ndarray) -> np.ndarray:
+        """Derivatives (n, n_directions) of the loss of each training sample along directions (n_directions,
+        n_params): by forward differentiation (torch.func.jvp), of scikit-learn by central differences."""
+        if self.is_torch:
+            return self._torch_slopes(vector, directions)
+        model, _, load = self._own()
+        (inputs, targets), = self.sets["train"]
+        out = []
+        for d in directions:
+            h = SLOPE_STEP * max(1.0, float(np.linalg.norm(vector))) / float(np.linalg.norm(d))
+            ends = []
+            for sign in (1, -1):
+                load(vector + sign * h * d)
+                ends.append(self._sklearn_losses(inputs, targets, model))
+            out.append((ends[0] - ends[1]) / (2 * h))
+        load(vector)
+        return np.stack(out, axis=1)
+
+    def _torch_slopes(self, vector, directions):
+        torch = sys.modules["torch"]
+        model, layout, load = self._own()
+        load(vector)
+        here = {name: p.detach() for name, p in model.named_parameters()}
+        rows = [{name: torch.from_numpy(np.asarray(t)).to(here[name].device, here[name].dtype)
+                 for name, t in zip(layout.names, layout.tensors(d))} for d in directions]
+        at = {name: here[name] for name in layout.names}
+        parts = []
+        for inputs, targets in self.sets["train"]:
+            inputs, targets = torch.as_tensor(inputs), torch.as_tensor(targets)
+            like = next(iter(here.values()))
+            targets = targets.to(like.device)
+            inputs = inputs.to(like.device, like.dtype) if inputs.is_floating_point() else inputs.to(
+                like.device)
+            losses = lambda tensors: self._torch_losses(
+                torch.func.functional_call(model, tensors, (inputs,)), targets)
+            with torch.no_grad():
+                parts.append(np.stack([torch.func.jvp(losses, (at,), (row,))[1].double().cpu().numpy()
+                                       for row in rows], axis=1))
+        return np.concatenate(parts)
+
+    def _torch_losses(self, outputs, targets):
+        """Losses (n,) of single samples."""
+        torch = sys.modules["torch"]
+        if outputs.dtype in (torch.float16, torch.bfloat16):
+            outputs = outputs.float()
+        if targets.is_floating_point():
+            targets = targets.to(outputs.dtype)
+        if self.criterion is not None:
+            one = lambda out, target: self.criterion(out[None], target[None])
+            return torch.func.vmap(one)(outputs, targets)
+        if targets.is_floating_point():
+            losses = (outputs - targets) ** 2
+        else:
+            losses = torch.nn.functional.cross_entropy(outputs, targets, reduction="none")
+        return losses.reshape(len(losses), -1).mean(1)
+
     # ---- scikit-learn ----
+
+    def _sklearn_losses(self, inputs, targets, model):
+        """Losses (n,) of single samples."""
+        if hasattr(model, "predict_proba"):
+            p = model.predict_proba(inputs)[np.arange(len(targets)), np.searchsorted(model.classes_, targets)]
+            return -np.log(np.maximum(p, LEAST_PROBABILITY))
+        wrong = (np.asarray(model.predict(inputs)) - targets) ** 2
+        return wrong.reshape(len(wrong), -1).mean(1)
 
     def _sklearn(self, name, batches, model):
         (inputs, targets), = batches
@@ -180,12 +257,11 @@ class ModelLoss:
                 inputs)
             loss = float(self.criterion(targets, predictions))
         elif hasattr(model, "predict_proba"):
-            p = model.predict_proba(inputs)[np.arange(len(targets)), np.searchsorted(model.classes_, targets)]
-            loss = float(-np.log(np.maximum(p, LEAST_PROBABILITY)).mean())
+            loss = float(self._sklearn_losses(inputs, targets, model).mean())
         elif is_classifier:
             raise TypeError(f"{type(model).__name__} gives no probabilities; give criterion(targets, "
                             "predictions).")
         else:
-            loss = float(((np.asarray(model.predict(inputs)) - targets) ** 2).mean())
+            loss = float(self._sklearn_losses(inputs, targets, model).mean())
         return {f"{name}_loss": loss} | ({f"{name}_acc": 100 * float(model.score(inputs, targets))}
                                          if is_classifier else {})

@@ -26,7 +26,7 @@ POINT = re.compile(r"(?:(train|test)_)?(loss|acc)_(\d{1,4})_(\d{1,4})")
 MAX_POINTS = 40_000
 MAX_OTHERS = 100
 OWN_KEYS = ("periodic", "status", "gram", "loss_stderr", "meta", "origin_norm", "directions", "trajectory",
-            "temperature", "hessian")
+            "temperature", "hessian", "noise")
 
 
 @dataclass
@@ -210,6 +210,8 @@ def _own_extras(file, n, surface, warnings):
             values = file.array(key)
             if values is not None:
                 extra[field_name] = surface(key) if values.ndim == n else values
+    if file.has("fpkit/noise/xx"):
+        extra |= _gradient_noise(file, n, surface, warnings)
     if file.has("fpkit/periodic"):
         flags = file.array("fpkit/periodic", shapes={(n,)})
         extra["periodic"] = () if flags is None else tuple(bool(v) for v in flags)
@@ -235,6 +237,22 @@ def _own_extras(file, n, surface, warnings):
         else:
             extra["meta"] = meta
     return extra
+
+
+def _gradient_noise(file, n, surface, warnings):
+    """The covariance of single samples' gradients, (*shape, n, n)."""
+    entries = {}
+    for i in range(n):
+        for j in range(i, n):
+            key = f"fpkit/noise/{'xyz'[i]}{'xyz'[j]}"
+            values = surface(key) if file.has(key) else None
+            if values is None:
+                warnings.append("The covariance of the gradient noise in the file is incomplete and is not "
+                                "used.")
+                return {}
+            entries[i, j] = entries[j, i] = values
+    rows = [np.stack([entries[i, j] for j in range(n)], axis=-1) for i in range(n)]
+    return {"gradient_noise": np.stack(rows, axis=-2)}
 
 
 def is_metric(gram):

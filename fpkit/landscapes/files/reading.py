@@ -268,7 +268,8 @@ def _thin(path, parts, every):
     if min(len(range(0, n, every)) for n in shape) < 2:
         raise LandscapeFormatError(path, None, f"every={every} leaves fewer than two samples of "
                                    f"{' x '.join(map(str, shape[::-1]))}")
-    thinned = lambda a: np.ascontiguousarray(a[cut]) if isinstance(a, np.ndarray) and a.shape == shape else a
+    thinned = lambda a: np.ascontiguousarray(a[cut]) if (
+        isinstance(a, np.ndarray) and a.shape[:len(shape)] == shape) else a
     parts.axes = [a[::every].copy() for a in parts.axes]
     for table in (parts.stored, parts.others, parts.extra):
         for name in table:

@@ -39,6 +39,9 @@ def _hdf5(land, path):
     own = {n[6:]: v for n, v in land.others.items() if n.startswith("fpkit/")}
     own |= {n: v for n, v in (("loss_stderr", land.loss_stderr), ("origin_norm", land.origin_norm),
                               ("hessian/logdet_perp", land.logdet_perp)) if v is not None}
+    if land.gradient_noise is not None:
+        own |= {f"noise/{'xyz'[i]}{'xyz'[j]}": np.ascontiguousarray(land.gradient_noise[..., i, j])
+                for i in range(land.ndim) for j in range(i, land.ndim)}
     own |= {"periodic": np.array(land.periodic, "u1")} if any(land.periodic) else {}
     own |= _directions(land)
     own |= {f"temperature/{n}": v for n, v in (land.temperature or {}).items() if n != "theta"}

@@ -62,7 +62,7 @@ def write_landscape(path: str | os.PathLike, x: ArrayLike,
         adversarial_loss).
     own : dict, optional
         Further entries of the group /fpkit, arrays or texts: loss_stderr, origin_norm, temperature/tensor,
-        hessian/logdet_perp.
+        hessian/logdet_perp, noise/xx, noise/xy, noise/yy (covariance of single samples' slopes).
     attributes : dict, optional
         Further attributes of the root.
     is_complete : bool

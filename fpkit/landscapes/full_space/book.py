@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...core.files import target as writable
-from ...langevin.runs.checkpoint import digest_of, load_state, save_state
+from ...core.runs.checkpoint import digest_of, load_state, save_state
 from .losses import Loss
 
 KIND = "fpkit free energy of a well"

@@ -210,7 +210,8 @@ def answers(report):
 def findings(report):
     """All findings, the most important first."""
     found = [_noise(report), _wells(report), *_equilibrium(report), *_crossings(report), *_rates(report),
-             *_whole_space(report), *_start(report), *_horizon(report), *_risk(report), *_training(report)]
+             *_whole_space(report), *_sgd(report), *_start(report), *_horizon(report), *_risk(report),
+             *_training(report)]
     found = [f for f in found if f is not None]
     if report.landscape.noise.is_dominant:
         found = [f if f.topic == "noise" else Finding(f.topic, f.sentence, OPEN, "the surface is noise")
@@ -246,6 +247,48 @@ def _whole_space(report):
             at = ", ".join(number(w.theta) for w in refused)
             yield Finding("whole space", f"In the space of all parameters {a} and {b} were refused at theta "
                           f"= {at}.", OPEN, refused[0].status)
+
+
+def _sgd(report):
+    """How far SGD with its own noise is from Gibbs on this plane."""
+    state = report.sgd
+    if state is None:
+        return
+    if state.status != "ok":
+        yield Finding("SGD noise", f"What SGD settles to on this plane is not known: {state.status}.", OPEN,
+                      "the file holds the covariance of the gradients")
+        return
+    d, ep = state.distance, state.entropy_production
+    mark = (FIRM, "the stationary state by elimination, with errors from finer grids")
+    if not d.error < 0.2 * float(d):
+        mark = (ROUGH, f"the stationary state is known within {number(d.error, 2)}")
+    if not d.error < min(float(d), 0.5):
+        mark = (OPEN, "the grids disagree about the stationary state by as much")
+    steps = state.lr / (1 - state.momentum)
+    turns = ("detailed balance holds within the error" if not float(ep) > ep.error
+             else f"probability turns: it produces {with_error(float(ep) * steps, ep.error * steps)} of "
+                  "entropy a step")
+    yield Finding("SGD noise", f"With the gradient noise measured on this plane (learning rate "
+                  f"{number(state.lr)}, batch {number(state.batch)}) SGD settles to a state whose distance "
+                  f"from the nearest Gibbs density, that of theta = {number(state.theta)}, is "
+                  f"{with_error(float(d), d.error)} (0: the same, 1: apart); {turns}.", *worst(
+                      mark, border_of_state(state)))
+    for e in state.escapes:
+        ratio, error = e.ratio
+        mark = (FIRM, "both times on the same grids") if error < 0.2 * ratio else (
+            (ROUGH, f"the ratio is known within {number(error, 2)}") if error < ratio
+            else (OPEN, "the grids disagree about the times"))
+        yield Finding("SGD noise", f"Out of well {e.well} into the core of another it takes "
+                      f"{power(np.log10(float(e.time) / steps))} steps with the measured noise, "
+                      f"{with_error(ratio, error)} of the time that noise of one temperature needs.", *mark)
+
+
+def border_of_state(state):
+    """Whether the box cuts off what SGD settles to."""
+    p = state.density * state.grid.volumes
+    inner = p[tuple(slice(1, -1) for _ in p.shape)].sum()
+    return (FIRM, "nothing lies on the border") if 1 - inner <= 0.01 else (
+        ROUGH, f"the border of the box holds {percent(float(1 - inner))} of it")
 
 
 def _noise(report):

@@ -28,10 +28,12 @@ CAPTIONS = {
     "which two wells are equally occupied.",
     "rates": "How fast noise leaves the wells. The band is how far a rate moves when cells are added between "
     "the samples.",
+    "sgd": "What SGD settles to with the gradient noise measured on this plane: its density, its difference "
+    "from the nearest Gibbs density, and the current that stays (lines, thicker where it is faster).",
     "risk": "What temperature costs: the mean training and test loss when the cells are weighed by the Gibbs "
     "distribution of the analysed loss.",
 }
-WIDE = ("density",)
+WIDE = ("density", "sgd")
 MOST_WELLS, MOST_RATES = 30, 60
 
 

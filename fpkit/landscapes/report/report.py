@@ -33,6 +33,10 @@ means that there is no such transition, a mean first-passage time null that the 
 - risk: null, or theta, train, test, gap, best_theta, best_test, is_at_end
 - training: null, or n_points, n_inside, wells, dwell, occupation, theta, exponent, exponent_error, word,
   loss_gap, residual, lags, displacement
+- sgd: null (no gradient noise in the file), or {status} where it is not "ok", else status, lr, momentum,
+  batch, theta (of the nearest Gibbs density), noise_theta, anisotropy, distance, noise_distance,
+  entropy_production (each {value, error}), occupation [well], gibbs_occupation, escapes [{well, time,
+  gibbs_time}]
 - findings: list of {topic, sentence, trust ("firm", "rough", "open"), why}; answers: the sentences alone
 - caveats [{name, sentence, wells}], warnings
 
@@ -53,7 +57,7 @@ from ...core.plain_json import plain
 from .page import CAPTIONS, WIDE, comparison_html, html
 from .progress import stages
 
-FORMAT_VERSION = "1.4"
+FORMAT_VERSION = "1.5"
 LARGE = 50_000                       # samples of a surface whose figures are not left to the garbage
 
 
@@ -74,6 +78,7 @@ def as_dict(report):
                                                                    "rule": report.start_rule},
            "dynamics": None if motion is None else _motion(motion, report.seed),
            "agreement": kept(report.agreement), "risk": kept(report.risk), "training": kept(report.training),
+           "sgd": kept(report.sgd),
            "findings": [f.to_dict() for f in report.findings()], "answers": report.answers(),
            "caveats": [c.to_dict() for c in report.caveats], "warnings": list(report.warnings)}
     return plain(out)

@@ -57,6 +57,8 @@ class Landscape(Tabular):
         plane, lr, batch, source.
     logdet_perp : ndarray or None
         log det of the Hessian across the plane.
+    gradient_noise : ndarray (*shape, ndim, ndim) or None
+        Covariance of the slopes of single samples in the coordinates of the plane.
     origin_norm : float or None
         Length of the parameter vector at the origin.
     others : dict
@@ -85,6 +87,7 @@ class Landscape(Tabular):
     loss_stderr: np.ndarray | None = None
     temperature: dict | None = None
     logdet_perp: np.ndarray | None = None
+    gradient_noise: np.ndarray | None = None
     origin_norm: float | None = None
     others: dict = field(default_factory=dict)
     meta: dict = field(default_factory=dict)

@@ -50,7 +50,7 @@ def _with(land, axes, loss):
     valid = np.isfinite(loss)
     none = np.zeros(loss.shape, bool)
     return replace(land, axes=tuple(axes), loss=loss, surfaces={}, stored={}, valid=valid, unfinished=none,
-                   diverged=~valid, loss_stderr=None, logdet_perp=None)
+                   diverged=~valid, loss_stderr=None, logdet_perp=None, gradient_noise=None)
 
 
 def _bend(loss, axis):

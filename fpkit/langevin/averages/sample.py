@@ -13,6 +13,7 @@ from ...core import checks
 from ...core.calls import understood, warned
 from ...core.grid import Grid
 from ...core.results import Estimate, Field, ResolutionWarning
+from ...core.runs.checkpoint import Checkpoint
 from ...potentials.diffusion import Diffusion
 from ...potentials.potential import Potential
 from ...potentials.regions import Region
@@ -20,7 +21,6 @@ from ..dynamics.divergence import DivergenceError
 from ..dynamics.ensemble import SCHEMES, Ensemble
 from ..dynamics.process import arguments_of, needed, source_of
 from ..dynamics.walls import Walls
-from ..runs.checkpoint import Checkpoint
 from ..runs.driving import drive
 from .diagnostics import doubts
 from .sharing import shared

@@ -14,13 +14,13 @@ from ...core import checks
 from ...core.calls import understood, warned
 from ...core.grid import Grid
 from ...core.results import ResolutionWarning
+from ...core.runs.checkpoint import Checkpoint
 from ...potentials.diffusion import Diffusion
 from ...potentials.potential import Potential
 from ...potentials.regions import Region
 from ..dynamics.ensemble import Ensemble
 from ..dynamics.process import arguments_of, needed, source_of
 from ..dynamics.walls import Walls
-from ..runs.checkpoint import Checkpoint
 from ..runs.sharing import arrays_to_states, parts_of, rounds, states_to_arrays
 from .exit_numpy import WholeExitRun
 from .exit_run import ExitRun, drive

@@ -15,6 +15,7 @@ from ...core import checks
 from ...core.calls import understood
 from ...core.grid import Grid
 from ...core.interruption import interruption
+from ...core.runs.checkpoint import Checkpoint
 from ...potentials.diffusion import Diffusion
 from ...potentials.potential import Potential
 from ...potentials.regions import Region
@@ -22,7 +23,6 @@ from ..dynamics.ensemble import thread_count
 from ..dynamics.process import arguments_of, needed, source_of
 from ..dynamics.walls import Walls
 from ..runs import driving
-from ..runs.checkpoint import Checkpoint
 from ..runs.sharing import parts_of, rounds
 from .exit_run import divergence
 from .exit_time import another, constant

@@ -4,7 +4,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -16,15 +16,15 @@ from ...core.calls import understood
 from ...core.grid import Grid
 from ...core.interruption import interruption
 from ...core.results import Field
+from ...core.runs.checkpoint import Checkpoint
 from ...core.sharing import finished
 from ...potentials.diffusion import Diffusion
 from ...potentials.potential import Potential
 from ...potentials.regions import Ball, Region
-from ..dynamics.ensemble import Ensemble, thread_count
+from ..dynamics.ensemble import Ensemble
 from ..dynamics.process import arguments_of, needed, source_of
 from ..dynamics.walls import Walls
 from ..runs import driving
-from ..runs.checkpoint import Checkpoint
 from .exit_run import default_threads
 from .exit_time import another, constant
 from .results import PassageEstimate, limit_of_steps, student_factor
@@ -41,8 +41,7 @@ from .splitting_kernels import (
     STEPS,
     Coordinate,
     Setting,
-    excursions,
-    repeats,
+    splitting_repeat,
 )
 from .target_kernels import step_of
 from .targets import compiled_targets
@@ -296,8 +295,8 @@ def _one_run(e, sources, targets, coordinate, n_replicas, n_repeats, level, n_th
                                                            "repeat") as shown:
         if level is None:
             highest = np.zeros(N_EXCURSIONS)
-            driving.stoppable(lambda: excursions(math.inf, gradient, value, *problem, highest), stop,
-                              is_pressed)
+            driving.stoppable(lambda: splitting_repeat(0, 0, math.inf, gradient, value, *problem,
+                                                       np.zeros(COLUMNS), highest), stop, is_pressed)
             level = float(np.quantile(highest, QUANTILE, method="lower"))
             if not math.isfinite(level) and not stop[0]:
                 raise ValueError(f"{100 * np.isinf(highest).mean():.0f} % of the excursions from the source "
@@ -319,9 +318,13 @@ def _one_run(e, sources, targets, coordinate, n_replicas, n_repeats, level, n_th
             many = next((i for i in range(1, len(missing)) if missing[i] != missing[0] + i), len(missing))
             part = np.zeros((min(batch, many), COLUMNS))
 
-            def call(part=part, level=level, first=missing[0]):
-                with thread_count(n_threads):
-                    repeats(first, n_replicas, level, gradient, value, *problem, part)
+            def one(k, part=part, level=level, first=missing[0]):
+                splitting_repeat(first + k, n_replicas, level, gradient, value, *problem, part[k],
+                                 np.empty(0))
+
+            def call(one=one, n=len(part)):
+                with ThreadPoolExecutor(n) as threads:
+                    list(threads.map(one, range(n)))
             driving.stoppable(call, stop, is_pressed)
             keep(missing[0], part)
             missing = missing[len(part):]
@@ -343,9 +346,8 @@ def _save(store, rows, level):
 def one_repeat(e, sources, targets, coordinate, n_replicas, level, number):
     """The row (1, COLUMNS) of one repeat, in a worker."""
     part = np.zeros((1, COLUMNS))
-    with thread_count(1):
-        repeats(number, n_replicas, level, e.field.block("gradient"), coordinate.function.block("value"),
-                *_problem(e, sources, targets, coordinate, np.zeros(1, np.int64)), part)
+    splitting_repeat(number, n_replicas, level, e.field.block("gradient"), coordinate.function.block("value"),
+                     *_problem(e, sources, targets, coordinate, np.zeros(1, np.int64)), part[0], np.empty(0))
     return part
 
 

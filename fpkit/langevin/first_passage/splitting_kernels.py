@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numba
 import numpy as np
-from numba import prange, types
+from numba import types
 
 from ...core.compilation import (
     FUNCTION,
@@ -74,7 +74,7 @@ class Setting(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """What all paths share. It is put together inside the kernels: a parallel loop takes no nested tuples."""
+    """What all paths share."""
     setting: Setting
     step: tuple
     sources: tuple
@@ -319,14 +319,24 @@ def _longer(ladder, places, steps):
     return wider, more, longer
 
 
-@numba.njit(**options)
-def _repeat(repeat, n_replicas, level, gradient, value, problem, result):
-    """One repeat; result: log p, mean time of a loop, mean time of a reactive path, steps made, direct
-    arrivals, failure."""
+@kernel(types.void(integer, integer, number, FUNCTION["gradient"], FUNCTION["value"], setting_t, step_t,
+                   targets_t, targets_t, coordinate_t, numbers_1d, numbers_1d), nogil=True)
+def splitting_repeat(repeat, n_replicas, level, gradient, value, setting, step, sources, targets, about,
+                     result, highest):
+    """One repeat; result (6,), columns LOG_P .. FAILED: log p, mean time of a loop, mean time of a reactive
+    path, steps made, direct arrivals, failure.
+
+    Without replicas and with an infinite level it is the pilot run, for the choice of Sigma: highest (n,) =
+    largest coordinates of n excursions from the source (infinite: arrived). One kernel for both, and threads
+    outside of it: each further level around this code is compiled as long as this one.
+    """
+    problem = Problem(setting, step, sources, targets, about)
     d, dt, seed = problem.setting.x0.size, problem.step.dt, problem.setting.seed
     entries = np.empty((n_replicas, d))
     up, down, made, direct, met = _loops(repeat, n_replicas, level, gradient, value, problem, entries,
-                                         np.empty(0))
+                                         highest)
+    if n_replicas == 0:
+        return
     result[LOOP], result[DIRECT], result[STEPS], result[FAILED] = (up + down) * dt, direct, made, 0.0
     if met < n_replicas or problem.setting.stop[0] != 0:
         result[FAILED] = LOST if problem.setting.stop[0] == 0 else INTERRUPTED
@@ -389,22 +399,3 @@ def _repeat(repeat, n_replicas, level, gradient, value, problem, result):
             break
         log_p += math.log1p(-n_dead / n_replicas)
     result[LOG_P], result[REACTIVE], result[STEPS] = log_p, (up + length.sum() / n_replicas) * dt, made
-
-
-@kernel(types.void(number, FUNCTION["gradient"], FUNCTION["value"], setting_t, step_t, targets_t, targets_t,
-                   coordinate_t, numbers_1d), nogil=True)
-def excursions(level, gradient, value, setting, step, sources, targets, about, highest):
-    """highest (n,) = largest coordinates of n excursions from the source (infinite: arrived), for the choice
-    of Sigma."""
-    problem = Problem(setting, step, sources, targets, about)
-    _loops(0, 0, level, gradient, value, problem, np.empty((0, setting.x0.size)), highest)
-
-
-@kernel(types.void(integer, integer, number, FUNCTION["gradient"], FUNCTION["value"], setting_t, step_t,
-                   targets_t,
-                   targets_t, coordinate_t, numbers_2d), parallel=True, nogil=True)
-def repeats(first, n_replicas, level, gradient, value, setting, step, sources, targets, about, results):
-    """Independent repeats first, first + 1, ...: results (n, 6), columns LOG_P .. FAILED."""
-    for k in prange(results.shape[0]):
-        problem = Problem(setting, step, sources, targets, about)
-        _repeat(first + k, n_replicas, level, gradient, value, problem, results[k])

@@ -15,12 +15,12 @@ from ...core import checks
 from ...core.calls import understood, warned
 from ...core.compilation.vectors import LANES
 from ...core.interruption import interruption
+from ...core.runs.checkpoint import load_state, save_state
+from ...core.runs.identity import REMEDY, NotIdentified, content_of
 from ...core.sharing import in_order
 from ...core.views.pictures import curves
 from ...core.views.tables import Tabular
-from ...langevin.runs.checkpoint import load_state, save_state
 from ...langevin.runs.driving import bar
-from ...langevin.runs.identity import REMEDY, NotIdentified, content_of
 from ..problem import LearningProblem
 from .engines import OPTIMISERS, PRECISIONS, Walkers, advance, first_state, is_network
 

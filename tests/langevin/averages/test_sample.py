@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 import fpkit as fp
+from fpkit.core.runs.checkpoint import load_state
 from fpkit.langevin.averages.statistics import Statistics
 from fpkit.langevin.averages.tally import Accumulators
-from fpkit.langevin.runs.checkpoint import load_state
 
 QUADRATIC = fp.Potential("k*x**2/2", k=2.0)
 WELL = fp.Potential("(x**2 - 1)**2")

@@ -114,14 +114,15 @@ def test_replicas_that_return_in_their_first_step_count_once():
 def test_ctrl_c_keeps_the_repeats_done(monkeypatch, ends):
     from fpkit.langevin.first_passage import splitting
 
-    before, calls = splitting.repeats, []
+    before, calls = splitting.splitting_repeat, []
 
     def pressed(*arguments):
         before(*arguments)
-        calls.append(1)
-        if len(calls) == ends:
+        n_replicas = arguments[1]
+        calls.extend([1] * (n_replicas > 0))                    # the pilot run has none
+        if n_replicas > 0 and len(calls) == ends:
             signal.raise_signal(signal.SIGINT)
-    monkeypatch.setattr(splitting, "repeats", pressed)
+    monkeypatch.setattr(splitting, "splitting_repeat", pressed)
     tau = fp.multilevel_splitting(WELL, 0.2, LEFT, RIGHT, 0.02, 20, 12, x0=[-1.0], n_threads=1)
     assert f"stopped by Ctrl-C after {ends} of 12" in tau.status and np.isfinite(tau.value) == (ends > 1)
 

@@ -13,8 +13,6 @@ import types
 
 import numpy as np
 
-from ...potentials.potential import Potential
-
 PLAIN = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis))
 LIBRARIES = tuple(os.path.realpath(p) + os.sep for p in {sysconfig.get_paths()[k] for k in
                                                            ("stdlib", "platstdlib", "purelib", "platlib")})
@@ -75,6 +73,11 @@ class _Content:
             return
         self.seen[id(value)] = len(self.seen)
         self.alive.append(value)                                 # an address must not be used twice
+        if hasattr(type(value), "identifying"):                  # it says itself what it consists of
+            texts, parts, name = value.identifying()
+            self.put(*texts)
+            self.add(parts, name)
+            return
         for kinds, take in self._RULES:
             if isinstance(value, kinds):
                 take(self, value, path)
@@ -185,14 +188,6 @@ class _Content:
     def _type(self, value, path):
         self._class(value, path)
 
-    def _potential(self, V, path):
-        if not V.is_black_box:
-            self.put("potential", V.digest)
-            self.add(V.functions, "the functions of the potential")
-            return
-        self.put("black box", V.ndim)
-        self.add((V.functions, V.params, V.bounds, V.domain), "the black box")
-
     def _seeds(self, value, path):
         self.put("seeds")
         self.add((value.entropy, value.spawn_key), path)
@@ -227,7 +222,7 @@ class _Content:
         raise NotIdentified(f"{path}, a {type(value).__name__}, has no content that could be told")
 
     _RULES = (
-        (Potential, _potential), (np.ndarray, _array), (np.generic, _array), (np.random.SeedSequence, _seeds),
+        (np.ndarray, _array), (np.generic, _array), (np.random.SeedSequence, _seeds),
         (np.random.Generator, _generator), ((list, tuple), _sequence), ((set, frozenset), _set),
         (dict, _dictionary), (types.FunctionType, _function), (types.MethodType, _method),
         ((types.BuiltinFunctionType, types.MethodWrapperType, types.WrapperDescriptorType,

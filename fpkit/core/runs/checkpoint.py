@@ -8,9 +8,9 @@ import time
 
 import numpy as np
 
-from ...core import checks, hdf5
-from ...core.calls import warned
-from ...core.files import target
+from .. import checks, hdf5
+from ..calls import warned
+from ..files import target
 from .identity import REMEDY, NotIdentified, content_of
 
 KIND = "fpkit checkpoint"
@@ -37,7 +37,8 @@ class Checkpoint:
     """
 
     def __init__(self, path, seconds, resume, identity):
-        self.path, self.found, self.written = path, None, time.monotonic()
+        self.path, self.found, self.written, self.digest = path, None, time.monotonic(), ""
+        self.seconds = checks.number("checkpoint_every", seconds, positive=True)
         if path is None:
             if resume:
                 raise ValueError("resume=True needs checkpoint=, the file to go on from.")
@@ -46,7 +47,7 @@ class Checkpoint:
             raise ValueError("a run with a checkpoint needs a seed that a later call can repeat; pass a "
                              "whole number.")
         target(path)
-        self.seconds, reason = checks.number("checkpoint_every", seconds, positive=True), ""
+        reason = ""
         try:
             self.digest = content_of(identity)
         except NotIdentified as error:

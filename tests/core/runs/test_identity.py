@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fpkit as fp
-from fpkit.langevin.runs.identity import NotIdentified, content_of
+from fpkit.core.runs.identity import NotIdentified, content_of
 
 SCALE = 1.0
 

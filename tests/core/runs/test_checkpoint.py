@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
-from fpkit.langevin.runs.checkpoint import digest_of, load_state, save_state
+from fpkit.core.runs.checkpoint import digest_of, load_state, save_state
 
 ARRAYS = {"step": np.array(7), "ensemble/X": np.arange(6.0).reshape(2, 3),
           "ensemble/s": np.array([1, 2], np.uint32),
