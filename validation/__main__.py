@@ -127,8 +127,12 @@ def run_one(name, quick, folder, talk):
         print(f"\n== {name}\n{verdict}\n", flush=True)
     is_empty = verdict.outcome == "not measured" and not verdict.numbers
     if folder is not None and hasattr(module, "figure") and not is_empty:
-        from fpkit.plotting import style  # matplotlib only when a figure is asked for
-        result["json"]["figure"] = str(style.save(module.figure(verdict), folder / f"{name}.png"))
+        import matplotlib  # only when a figure is asked for
+
+        from fpkit.plotting import style
+        with matplotlib.rc_context(style.RULES):
+            made = module.figure(verdict)
+        result["json"]["figure"] = str(style.save(made, folder / f"{name}.png"))
     return result
 
 

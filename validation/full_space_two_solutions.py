@@ -23,8 +23,9 @@ RATE, EVERY, ARRIVED, LEAST = 0.1, 400, 3, 10      # learning rate, steps betwee
 
 
 def sgld_rates(V, theta, A, B, n_walkers, n_steps, seed):
-    """Passages per time of SGLD from copies of A to copies of B and back: rates and counts. A passage is over
-    when the walker falls to the other kind at `ARRIVED` looks in a row."""
+    """Passages per time of SGLD from copies of A to copies of B and back: rates, counts, and how many fell to
+    another minimum on the way. A passage is over when the walker falls to the other kind at `ARRIVED` looks
+    in a row, and has begun when it last fell to its own."""
     import numpy as np
 
     import fpkit as fp
@@ -34,17 +35,19 @@ def sgld_rates(V, theta, A, B, n_walkers, n_steps, seed):
     starts = np.repeat([A, B], n_walkers // 2, axis=0)
     run = fp.simulate(V, theta, starts, RATE, n_steps, seed=seed, save_every=EVERY, progress=False)
     kinds = kinds_of(run.paths.reshape(-1, 9), A, B).reshape(run.paths.shape[:2])
-    time_in, count = np.zeros(2), np.zeros(2)
+    time_in, count, around = np.zeros(2), np.zeros(2), np.zeros(2)
     for walker in kinds:
-        state, run_of, last = int(walker[0]), 0, walker[0]
+        state, run_of, last, was_elsewhere = int(walker[0]), 0, walker[0], False
         for k in walker[1:]:
             time_in[state] += EVERY * RATE
             run_of = run_of + 1 if k == last else 1
             last = k
+            was_elsewhere = k != state and (was_elsewhere or k == 2)
             if k == 1 - state and run_of >= ARRIVED:
                 count[state] += 1
-                state = int(k)
-    return count / time_in, count
+                around[state] += was_elsewhere
+                state, was_elsewhere = int(k), False
+    return count / time_in, count, around
 
 
 def plane_report(A, ends, thetas, n):
@@ -75,8 +78,8 @@ def measure(quick=False):
     V = two.compiled()
     report = plane_report(A, ends, thetas, 25 if quick else 61)
     walls = {name: two.inside_well(A, B, place) for name, place in (("A", 0), ("B", 8))}
-    found = fp.compare_solutions(two.loss_and_gradient, {"A": A, "B": B}, thetas, against_plane=report,
-                                 inside=walls, progress=False)
+    found = fp.compare_solutions(V, {"A": A, "B": B}, thetas, against_plane=report, inside=walls,
+                                 progress=False)
     E_a, E_b = two.loss_and_gradient(np.stack([A, B]))[0]
     curvatures = [np.linalg.eigvalsh(two.hessian(x)) for x in (A, B)]
     ways = [direct(two, A, B, s) for s in two.passes(A, ends[:4] if quick else ends)]
@@ -85,7 +88,7 @@ def measure(quick=False):
     rows = []
     for i, theta in enumerate(thetas):
         nats, F = found.nats("A", "B", theta), found.wells[i]
-        k, n = sgld_rates(V, theta, A, B, 64, steps[theta], 1 + i)
+        k, n, around = sgld_rates(V, theta, A, B, 64, steps[theta], 1 + i)
         eyring = [sum(float(np.exp(-(s - E) / theta)) * abs(e[0]) / (2 * np.pi)
                       * np.sqrt(h.prod() / abs(e.prod())) for _, s, e in ways)
                   for E, h in ((E_a, curvatures[0]), (E_b, curvatures[1]))]
@@ -101,6 +104,7 @@ def measure(quick=False):
                      "balance_error": float(np.sqrt((1 / n).sum())) if n.all() else None,
                      "whole": nats["whole"], "whole_error": nats["error"], "harmonic": nats["harmonic"],
                      "plane": nats["plane"], "n_ab": int(n[0]), "n_ba": int(n[1]),
+                     "around": float(around[0] / n[0]) if n[0] else None,
                      "time": float(1 / k[0]) if n[0] else None,
                      "time_error": float(1 / k[0] / np.sqrt(n[0])) if n[0] else None,
                      "eyring_time": 1 / eyring[0] if ways else None,
@@ -152,7 +156,8 @@ def reasons_of(rows, n_ways):
             f"{last['balance_error']:.2f} nats, the whole space says {last['whole']:.2f} +- "
             f"{last['whole_error']:.2f}, harmonic {last['harmonic']:.2f} (the wells are no parabolas), the "
             f"plane {last['plane']:.2f} (it weighs two of nine directions). Times over SGLD's: {n_ways} "
-            f"pass(es) with F {ratio('better_time')} (recrossings and the learning rate are left), "
+            f"pass(es) with F {ratio('better_time')} ({100 * last['around']:.0f} % of SGLD's passages go by "
+            f"way of other minima, which it does not count, and the pass is taken as a parabola), "
             f"harmonic {ratio('eyring_time')}, plane {ratio('plane_time')}")
     if last["plane_barrier"] is None:
         return text + " (the plane shows no two wells)"
@@ -173,9 +178,9 @@ def contrary(found):
 
 
 def figure(verdict):
-    from fpkit.plotting.style import COLOURS, figure
+    from fpkit.plotting.style import COLOURS, figure, key_below
 
-    made, (left, right) = figure(1, 2, width=19, height=8)
+    made, (left, right) = figure(1, 2, width=19, height=9)
     t = verdict.table
     beta = [1 / v for v in t.column("theta")]
     number = lambda name: [float("nan") if v is None else v for v in t.column(name)]
@@ -185,12 +190,12 @@ def figure(verdict):
                   label="whole space")
     right.errorbar(beta, number("time A to B: SGLD"), [2 * e for e in number("+-  ")], fmt="o",
                    color=COLOURS[0], markerfacecolor="none", capsize=3, label="SGLD ± 2 s.e.")
-    for axes, names in ((left, ("harmonic", "plane")), (right, ("pass and F", "harmonic ", "plane "))):
+    for axes, names in ((left, ("harmonic", "plane")), (right, ("harmonic ", "plane ", "pass and F"))):
         for k, name in enumerate(names, 2):
-            axes.plot(beta, number(name), marker="_", linestyle="--" if k == 2 else ":",
-                      color=COLOURS[k], label=name.strip())
+            axes.plot(beta, number(name), marker="_", linestyle=("--", ":", "-.")[k - 2], color=COLOURS[k],
+                      label=name.strip())
         axes.set_xlabel("β = 1/θ (1/loss)")
-        axes.legend(fontsize=7.5)
+        key_below(axes, 2)
     left.set(ylabel="(F_A − F_B)/θ (nats)", title="Balance of two solutions")
     right.set(yscale="log", ylabel="mean time from A to B (weight²/loss)", title="Passage")
     return made

@@ -80,6 +80,5 @@ def figure(verdict):
     histories = verdict.numbers["histories"]
     made, row = figure(1, len(histories), width=17, height=8, squeeze=False)
     for k, (axes, (fraction, history)) in enumerate(zip(row[0], histories.items())):
-        norm_axes(axes, history, f"fraction {fraction}, weight decay 1, seed 0", k == 0,
-                  k == len(histories) - 1)
+        norm_axes(axes, history, f"fraction {fraction}, weight decay 1, seed 0", k == 0)
     return made

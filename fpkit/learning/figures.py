@@ -94,14 +94,14 @@ def figure_three_data(setting):
 
 def figure_four_data(setting):
     """Norm and accuracies without and with decay, and of SGLD without and with L2 (stored)."""
-    _, _, fraction, decays, n_seeds, _ = setting["long"]
+    modulus, _, fraction, decays, n_seeds, _ = setting["long"]
     run = grokking_runs(*setting["long"])
-    panels = [(f"AdamW, fraction {fraction:g}, decay {decay:g}",
+    panels = [(f"AdamW, p = {modulus}, fraction {fraction:g}, decay {decay:g}",
                history_of(run, k * n_seeds + middle(run.passages[0.99][k * n_seeds:(k + 1) * n_seeds])))
               for k, decay in enumerate(decays)]
     for name in ("SGLD", "SGLD with L2, colder"):
         if name in stored_runs()["followed"]:
-            panels.append((f"{name} (mean of 16)", {k: np.array(v) for k, v in
+            panels.append((f"{name}, p = 11 (mean of 16)", {k: np.array(v) for k, v in
                                                     stored_runs()["followed"][name].items()}))
     return {"panels": panels}
 

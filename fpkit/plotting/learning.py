@@ -2,7 +2,7 @@
 SGLD."""
 import numpy as np
 
-from .style import COLOURS, FAINT, INK, figure, line_style
+from .style import COLOURS, FAINT, INK, figure, key_below, line_style
 from .walkers import sizes_axes
 
 TRAIN, TEST = COLOURS[1], COLOURS[0]
@@ -44,29 +44,23 @@ def figure_one(data):
     """Memorising early, generalising late: networks, those of a stored run, and model A beside them (Figure 1
     of the talk, from our own runs)."""
     stored = data.get("stored")
-    made, row = figure(1, 3 if stored else 2, width=27 if stored else 18, height=8)
+    made, row = figure(1, 3 if stored else 2, width=24 if stored else 17, height=8)
     left, right = row[0], row[-1]
-    history, story = data["history"], data["story"]
+    story = data["story"]
     for other in data.get("others", ()):
         faint_accuracies(left, other)
-    accuracies(left, history)
-    for t, name, colour in ((data["t_memorised"], "memorised", TRAIN),
-                            (data["t_grokked"], "generalised", TEST)):
-        if t is not None and np.isfinite(t):
-            left.axvline(t, color=colour, linewidth=0.8, linestyle=":")
-            left.annotate(f"{name}: {t:.0f}", (t, 0.02), rotation=90, fontsize=7.5, ha="right", va="bottom",
-                          color=colour)
+    accuracies(left, data["history"])
+    _moments(left, data["t_memorised"], data["t_grokked"])
     decay = f", decay {data['decay']:g}" if "decay" in data else ""
     left.set_title(f"a + b mod {data['modulus']}, {100 * data['fraction']:.0f} %{decay}")
     if stored:
-        when = [run["t_grokked"] if run["t_grokked"] is not None else np.inf for run in stored["runs"]]
+        known = lambda name: [np.inf if run[name] is None else run[name] for run in stored["runs"]]
+        when = known("t_grokked")
         shown = int(np.argsort(when)[(len(when) - 1) // 2])
         for k, run in enumerate(stored["runs"]):
             (accuracies if k == shown else faint_accuracies)(row[1], {"steps": stored["steps"], **run})
-        first, last = (np.median([run[name] if run[name] is not None else np.inf for run in stored["runs"]])
-                       for name in ("t_memorised", "t_grokked"))
-        text = f"{last:.0f}" if np.isfinite(last) else f"above {stored['steps'][-1]}"
-        row[1].set_title(f"decay {stored['decay']:g}: medians {first:.0f} and {text}")
+        _moments(row[1], known("t_memorised")[shown], when[shown])
+        row[1].set_title(f"a + b mod {stored['modulus']}, decay {stored['decay']:g}")
     times = np.asarray(story["times"])
     right.plot(times, story["down"], color=TRAIN, linestyle=(0, (5, 1.5)),
                label="way down to the floor, 1 − |y|/L")
@@ -74,13 +68,27 @@ def figure_one(data):
     right.plot(times, story["arrived"], color=INK, linestyle=":", label="share of paths that arrived")
     right.axvline(story["t_mem"], color=TRAIN, linewidth=0.8, linestyle=":")
     right.axvline(story["t_grok"], color=TEST, linewidth=0.8, linestyle=":")
-    right.annotate("L/g", (story["t_mem"], 1.0), fontsize=8, ha="right", va="top", color=TRAIN)
-    right.annotate("L²/2θ", (story["t_grok"], 0.02), fontsize=8, ha="right", va="bottom", color=TEST)
+    for time, text, height, colour in ((story["t_mem"], "L/g", 0.86, TRAIN),
+                                       (story["t_grok"], "L²/2θ", 0.02, TEST)):
+        right.annotate(text, (time, height), xytext=(3, 0), textcoords="offset points", fontsize=8, ha="left",
+                       va="bottom", color=colour)
     right.set(xscale="log", ylim=(-0.03, 1.05), xlabel="time t (length²/energy)", ylabel="mean over paths",
               title="Model A: drift, then a walk")
     for axes, n in zip(row, (2, 2, 1) if stored else (2, 1)):
-        axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.2), ncols=n, fontsize=7.5)
+        key_below(axes, n)
     return made
+
+
+def _moments(axes, memorised, generalised):
+    """The steps of memorising and generalising, told on the plateau between them."""
+    marked = [(t, name, colour) for t, name, colour in ((memorised, "memorised", TRAIN),
+                                                        (generalised, "generalised", TEST))
+              if t is not None and np.isfinite(t)]
+    for k, (t, name, colour) in enumerate(marked):
+        axes.axvline(t, color=colour, linewidth=0.8, linestyle=":")
+        axes.annotate(f"{name}: step {t:.0f}", (marked[0][0], 0.82 - 0.12 * k), xytext=(4, 0),
+                      textcoords="offset points", fontsize=7.5, va="center", color=colour,
+                      bbox={"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1})
 
 
 def faint_accuracies(axes, history):
@@ -96,8 +104,7 @@ def _sweep_points(axes, values, times, n_steps, style, label):
     x = np.repeat(np.asarray(values, float), np.shape(times)[1])
     t = np.ravel(np.array(times, float))
     known = np.isfinite(t)
-    jitter = 1 + 0 * x
-    axes.plot(x[known] * jitter[known], t[known], linestyle="", markersize=4, markerfacecolor="none",
+    axes.plot(x[known], t[known], linestyle="", markersize=4, markerfacecolor="none",
               markeredgewidth=1, color=style["color"], marker=style["marker"], label=label)
     if (~known).any():
         axes.plot(x[~known], np.full((~known).sum(), float(n_steps)), linestyle="", marker=r"$\uparrow$",
@@ -128,18 +135,19 @@ def figure_two(data):
     """Steps to 99 % test accuracy against the training fraction; SGLD against the sample size, and model B
     (Figure 2 of the talk, from our own runs)."""
     sizes = data.get("sizes")
-    made, row = figure(1, 3 if sizes else 2, width=27 if sizes else 18, height=8.5)
+    made, row = figure(1, 3 if sizes else 2, width=24 if sizes else 17, height=9.5)
     left, right = row[0], row[-1]
     if sizes:
         sizes_axes(row[1], sizes["rows"], sizes["laws"])
-        row[1].set_title("SGLD and AdamW: a + b mod 11, 16 walkers each")
+        row[1].set_title("a + b mod 11, 16 walkers each")
     found = data["sweep"]
     sweep_axes(left, {"values": found.values, "t_memorised": found.t_memorised, "t_grokked": found.t_grokked,
                       "n_steps": found.n_steps, "vary": found.vary}, data["laws"])
-    left.set_title(f"Network: a + b mod {found.settings['modulus']}, {found.t_grokked.shape[1]} seeds")
-    left.legend(fontsize=7)
+    left.set_title(f"a + b mod {found.settings['modulus']}, AdamW, {found.t_grokked.shape[1]} seeds")
     chamber_axes(right, data["chamber"].rows)
     right.set_title("Model B: a shrinking chamber")
+    for axes in row:
+        key_below(axes)
     return made
 
 
@@ -229,9 +237,8 @@ def figure_three(data):
             step = data.get("step") or one_step(c)
             circle_axes(axes, c.points, step)
             axes.set_title(f"{name}: {title}", fontsize=7.5)
-            axes.set_xlabel(f"frequency {c.frequency}, lines join a and a + {step}\nFourier share "
-                            f"{c.share:.2f}, "
-                            f"plane {100 * c.plane_share:.0f} %", fontsize=7.5)
+            axes.set_xlabel(f"frequency {c.frequency}, lines join a and a + {step}\n"
+                            f"Fourier share {c.share:.3f}, plane {100 * c.plane_share:.0f} %", fontsize=7.5)
             axes.set_ylabel("second axis" if axes is line[0] else "", fontsize=7.5)
             axes.tick_params(labelsize=7)
     made.suptitle("Residues in the plane of their strongest Fourier frequency; lines are one step along the "
@@ -239,7 +246,7 @@ def figure_three(data):
     return made
 
 
-def norm_axes(axes, history, title, is_first=True, is_last=True):
+def norm_axes(axes, history, title, is_first=True):
     """Both accuracies and, on a second axis, the norm of the weights."""
     accuracies(axes, history, is_labelled=True)
     second = axes.twinx()
@@ -253,8 +260,7 @@ def norm_axes(axes, history, title, is_first=True, is_last=True):
     axes.set_title(title, fontsize=9)
     if not is_first:
         axes.set_ylabel("")
-    if is_last:
-        second.set_ylabel("norm of the weights |x|")
+    second.set_ylabel("norm of the weights |x|")
     return second
 
 
@@ -265,7 +271,7 @@ def figure_four(data):
     made, grid = figure(-(-len(panels) // n), n, width=11 * n, height=6.5 * -(-len(panels) // n),
                         squeeze=False)
     for k, (axes, (title, history)) in enumerate(zip(grid.ravel(), panels)):
-        second = norm_axes(axes, history, title, k % n == 0, k % n == n - 1 or k == len(panels) - 1)
+        second = norm_axes(axes, history, title, k % n == 0)
     for axes in grid.ravel()[len(panels):]:
         axes.set_visible(False)
     lines = [h for a in (grid[0][0], second) for h in a.get_legend_handles_labels()[0]]

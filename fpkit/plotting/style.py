@@ -70,6 +70,12 @@ def line_style(k):
             "marker": MARKERS[k % len(MARKERS)]}
 
 
+def key_below(axes, columns=1, fontsize=7.5):
+    """The legend below the axes, where it covers no curve."""
+    axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.2), ncols=columns, fontsize=fontsize,
+                frameon=False)
+
+
 def save(made, path):
     """Write the figure to `path` (.png, .svg or .pdf, by its ending); a byte-for-byte stable SVG. Returns the
     path."""

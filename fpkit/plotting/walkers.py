@@ -1,7 +1,7 @@
 """Figures of many walkers: first passages with those not seen to pass, displacement, and what follows."""
 import numpy as np
 
-from .style import COLOURS, FAINT, INK, MARKERS, figure, line_style
+from .style import COLOURS, FAINT, INK, MARKERS, figure, key_below, line_style
 
 
 def spread(values, k, width=0.06):
@@ -80,19 +80,21 @@ def power_axes(axes, rows):
     axes.legend(fontsize=7.5)
 
 
+LAWS = {"exponential": "exponential", "another": "not exponential", "undecided": "law not decided"}
+
+
 def sizes_axes(axes, rows, laws):
     """First passages against the sample size of each arm, with the slope of the exponential law."""
     for k, arm in enumerate(dict.fromkeys(r["arm"] for r in rows)):
         mine = [r for r in rows if r["arm"] == arm]
         law = (laws or {}).get(arm)
-        text = arm if not law else f"{arm}: {law['law']}, d ln t/dn {law['slope']:.3f}"
-        x = np.array([r["n"] for r in mine], float)
-        passage_points(axes, x + 0.4 * (k - 1), [r["t"] for r in mine], [r["seen"] for r in mine], 0
-                       if k == 0 else k,
-                       text, 0.0)
+        text = arm if not law else f"{arm}: {LAWS[law['law']]}, d ln t/dn {law['slope']:.3f}"
+        x = np.array([r["n"] for r in mine], float) + 0.5 * (k - 1)
+        passage_points(axes, x, [r["t"] for r in mine], [r["seen"] for r in mine], k, text, 0.0)
+    axes.plot([], [], linestyle="", marker=r"$\uparrow$", color=INK, label="not within the time watched")
     axes.set(yscale="log", xlabel="training pairs n (of 121)",
-             ylabel="time to a test accuracy of .9\n(SGLD: rate × steps, AdamW: steps)")
-    axes.legend(fontsize=7.5)
+             ylabel="time to test accuracy .9\n(rate × steps; AdamW: steps)")
+    key_below(axes)
 
 
 def cuts_axes(axes, nats, measured):

@@ -209,7 +209,7 @@ def test_the_first_figure_marks_both_times_where_they_are():
                                 (right, "share of paths that arrived", STORY["arrived"])):
         np.testing.assert_array_equal(curve(axes, label)[1], values)
     assert left.get_xscale() == right.get_xscale() == "log"
-    assert {t.get_text() for t in left.texts} == {"memorised: 20", "generalised: 40"}
+    assert {t.get_text() for t in left.texts} == {"memorised: step 20", "generalised: step 40"}
     assert [t.xy[0] for t in right.texts] == [4.0, 80.0]
 
 

@@ -99,10 +99,10 @@ def test_the_first_passage_of_drift_and_diffusion_is_the_inverse_gaussian():
     F = fp.FokkerPlanck(FLAT, theta, fp.Grid([(-9, 2)], 88), force=[drift])
     f = F.first_passage_density([1 - L], fp.HalfSpace([1], 1.0), [0.1, 0.5, 1.0, 2.0, 5.0])
     law = invgauss(2 * theta / (L * drift), scale=L**2 / (2 * theta))
-    assert (np.abs(f.density - law.pdf(f.times)) <= f.error).all() and (f.error < 0.01).all()
+    assert (np.abs(f.density - law.pdf(f.times)) <= f.error).all() and (f.error < 0.03).all()
     assert (np.abs(f.survival - law.sf(f.times)) < 5e-3).all()
-    assert abs(f.mean - L) <= f.mean.error < 1e-3
-    assert abs(f.variance - 2 * theta * L / drift**3) <= f.variance.error < 3e-3
+    assert abs(f.mean - L) <= f.mean.error < 2e-3
+    assert abs(f.variance - 2 * theta * L / drift**3) <= f.variance.error < 6e-3
 
 
 def test_first_passage_in_a_driven_plane_has_the_mean_of_mfpt():

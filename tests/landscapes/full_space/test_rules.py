@@ -16,7 +16,7 @@ def way(balance=-1.5, whole=-1.5, time=1000.0, better=1100.0, n=50):
     return {"rows": [{"theta": 0.01, "balance": balance, "balance_error": 0.1, "whole": whole,
                       "whole_error": 0.1, "harmonic": -1.4, "plane": -0.3, "time": time, "time_error": 100.0,
                       "better_time": better, "eyring_time": 900.0, "plane_time": None, "n_ab": n, "n_ba": 40,
-                      "barrier": 6.5, "plane_barrier": None}], "n_ways": 1}
+                      "around": 0.3, "barrier": 6.5, "plane_barrier": None}], "n_ways": 1}
 
 
 @pytest.mark.parametrize("outcome, found", [
