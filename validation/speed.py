@@ -208,7 +208,7 @@ def figure(verdict):
     """CPU seconds of the others over ours; hollow where they miss the error that was asked."""
     from fpkit.plotting import style
     rows = [r for r in verdict.numbers["rows"] if r.get("ratio") is not None]
-    fig, axes = style.figure(1, 1, height=0.6 + 0.16 * len(rows))
+    fig, axes = style.figure(1, 1, height=2.5 + 0.55 * len(rows))
     ax = np.ravel(axes)[0]
     for k, r in enumerate(reversed(rows)):
         is_there = r["limit"] is None or r["error"] <= r["limit"]
