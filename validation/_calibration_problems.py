@@ -11,43 +11,9 @@ from numpy.polynomial import polynomial
 from scipy.special import ndtr
 from scipy.stats import ncx2
 
+from ._calibration_driven import DRIVEN, SOURCES
+from ._calibration_kinds import Answer, Problem, gauss_cells, l1, logarithmic, rounded, scalar
 from ._line_reference import Line
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One number beside what it says of itself: true, stated and reference errors, size, status."""
-
-    true: float
-    stated: float
-    reference: float
-    size: float
-    status: str = "ok"
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A question with a known answer: `text` is enough to ask it again, `ask` gives `Answer`s."""
-
-    kind: str
-    text: str
-    ask: Callable[[], list[Answer]]
-
-
-def scalar(found, truth, reference=0.0):
-    """Answer of an Estimate."""
-    return Answer(abs(float(found) - truth), found.error, reference, abs(truth), found.status)
-
-
-def logarithmic(found, log_truth, reference=0.0):
-    """Answer of a positive Estimate whose logarithm is known: errors relative."""
-    return Answer(abs(np.expm1(found.log10 * np.log(10) - log_truth)), found.relative_error, reference, 1.0,
-                  found.status)
-
-
-def rounded(x, digits=4):
-    return float(f"{x:.{digits}g}")
-
 
 # ---- potentials on a line: text, f, f' ----
 
@@ -100,17 +66,6 @@ def line_of(well, theta, *breaks):
 
 
 # ---- densities ----
-
-def gauss_cells(edges, mean, variance):
-    return np.diff(ndtr((edges - mean) / np.sqrt(variance)))
-
-
-def l1(evolution, exact, reference):
-    """Answers of an evolution against exact cell probabilities (n_times, ...)."""
-    volumes = evolution.grid.volumes
-    return [Answer(float(np.abs(u * volumes - p).sum()), float(e), float(r), 1.0, evolution.status) for u, p,
-            e, r in zip(evolution.densities, exact, evolution.error, np.broadcast_to(reference, len(exact)))]
-
 
 def density_of_harmonic(rng):
     """Ornstein-Uhlenbeck in one to three dimensions, from a point or a Gaussian, near or far."""
@@ -799,74 +754,6 @@ def rate_of_landscape(rng):
                    f"the plane {plane.tolist()}, theta {theta}", ask)
 
 
-# ---- processes without detailed balance ----
-
-def driven_linear(rng):
-    """A linear drift and two temperatures: Lyapunov's Gaussian and its entropy production."""
-    from scipy.linalg import solve_continuous_lyapunov
-
-    import fpkit as fp
-
-    K = np.round(np.eye(2) + rng.uniform(-0.6, 0.6, (2, 2)), 3)
-    D = np.round(rng.uniform(0.3, 1.5, 2), 3)
-    S = solve_continuous_lyapunov(K, 2 * np.diag(D))
-    R = -K + np.diag(D) @ np.linalg.inv(S)
-    sigma = float(np.trace(R.T @ np.diag(1 / D) @ R @ S))
-    text = f"({-K[0, 0]}*x + {-K[0, 1]}*y, {-K[1, 0]}*x + {-K[1, 1]}*y)".replace("--", "")
-    n, pick = int(rng.integers(16, 40)), rng.uniform(-1.5, 1.5, 2)
-
-    def ask():
-        grid = fp.Grid([(-6.5 * s, 6.5 * s) for s in np.sqrt(np.diag(S))], (n, n + 2))
-        state = fp.FokkerPlanck(fp.Diffusion.from_sde(text, D), grid=grid).stationary()
-        at = grid.locate(pick * np.sqrt(np.diag(S)))
-        x = grid.points[at]
-        exact = -0.5 * x @ np.linalg.solve(S, x) - np.log(2 * np.pi) - 0.5 * np.log(np.linalg.det(S))
-        log = Answer(abs(state.log_density.values[at] - exact), float(state.log_density.error[at]), 1e-7, 1.0)
-        return [log, scalar(state.entropy_production, sigma, 1e-7)]
-    return Problem("without detailed balance", f"drift {text}, D {D.tolist()}, {n} cells an axis", ask)
-
-
-def driven_across(rng):
-    """x drifts by itself and carries y along: passage across x is that of the line."""
-    import fpkit as fp
-
-    a, b, c, d = (rounded(v, 3) for v in rng.uniform([0.3, 1.0, -0.5, 0.3], [1.2, 2.2, 0.5, 1.0]))
-    drift, D = f"-{a}*sin({b}*x) + ({c})", [d, rounded(rng.uniform(0.3, 1.2), 3)]
-    x0, n = rounded(rng.uniform(-1.0, 0.6), 3), int(rng.integers(24, 60))
-    what = ("mfpt", "committor", "rate")[int(rng.integers(3))]
-
-    def ask():
-        line = fp.FokkerPlanck(fp.Diffusion.from_sde(drift, d), grid=fp.Grid([(-2, 2)], 40))
-        plane = fp.FokkerPlanck(fp.Diffusion.from_sde(f"({drift}, -y + 0.7*x*sin(y))", D),
-                                grid=fp.Grid([(-2, 2), (-3, 3)], (n, n)))
-        found = []
-        for F, more in ((line, []), (plane, [0])):
-            A, B = fp.HalfSpace([-1, *more], 1.3), fp.HalfSpace([1, *more], 1.2)
-            point = [x0, *(0.4 for _ in more)]
-            found.append(F.mfpt(B).at(point) if what == "mfpt" else F.rate(A, B) if what == "rate"
-                         else F.committor(A, B).at(point))
-        return [scalar(found[1], float(found[0]), found[0].error)]
-    return Problem("without detailed balance",
-                   f"{what} from {x0}, drift {drift}, D {D}, {n} cells an axis", ask)
-
-
-def driven_torus(rng):
-    """Two rings side by side, one of them pushed: its velocity, and the work as entropy."""
-    import fpkit as fp
-
-    theta, force = rounded(rng.uniform(0.2, 1.0), 3), rounded(rng.uniform(0.1, 1.0), 3)
-    n = int(rng.integers(14, 40))
-
-    def ask():
-        one, two = (fp.Grid([(0, 2 * np.pi)] * d, (n,) * d, periodic=True) for d in (1, 2))
-        ring = fp.FokkerPlanck(fp.Potential("cos(x) + 0.3*sin(2*x)"), theta, one)
-        D = fp.FokkerPlanck(fp.Potential("cos(x) + 0.3*sin(2*x) + 0.5*cos(y)"), theta, two,
-                            force=f"({force}, 0.4*sin(x)*sin(y))")
-        v = float(ring.velocity(force))
-        return [scalar(D.stationary().velocity[0], v, 1e-9 * abs(v))]
-    return Problem("without detailed balance", f"torus, theta {theta}, force {force}, {n} cells an axis", ask)
-
-
 # kind -> (makers by their shares, problems of the full and of the quick form, confidence or None for bounds)
 KINDS = {
     "densities": ([density_of_harmonic, density_in_wells, density_at_corner, density_at_pole, density_free,
@@ -880,7 +767,8 @@ KINDS = {
     "passage times": ([time_of_paths] * 7 + [time_by_splitting], 60, 16, 0.9973),
     "landscape rates": ([rate_of_landscape], 30, 6, None),
     # the last in the alphabet: the others keep their problems
-    "without detailed balance": ([driven_linear, driven_across, driven_torus, driven_across], 60, 8, None),
+    "without detailed balance": (DRIVEN, 60, 8, None),
+    "without detailed balance: walls, sources, inertia": (SOURCES, 60, 12, None),
 }
 
 

@@ -78,6 +78,8 @@ class _Factors:
         self.ids = graph.ids
 
     def solve(self, r):
+        if self.ids.size == r.size:
+            return self.solved(r)
         out = np.zeros_like(r)
         out[self.ids] = self.solved(r[self.ids])
         return out
