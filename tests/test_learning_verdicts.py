@@ -1,7 +1,9 @@
 """The rules of the learning claims, number by number: each outcome is reached, missing evidence is none."""
 import copy
+import json
 import math
 import random
+from pathlib import Path
 
 import pytest
 
@@ -419,3 +421,28 @@ def test_minibatches_that_add_too_little_to_tell_are_not_judged():
     assert weak.outcome == "not measured" and "not told which" in weak.reason
     little = module.judge(module.made_up(1.0, 3e-6))
     assert little.outcome == "not measured" and "minibatches add 10 % only" in little.reason
+
+
+# ---- what the full forms measured ----
+
+MEASURED = json.loads((Path(__file__).parent / "measured_verdicts.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", sorted(MEASURED))
+def test_the_full_measurements_give_the_verdicts_that_are_told(name):
+    stored, module = MEASURED[name], load(name)
+    assert module.judge(copy.deepcopy(stored["found"])).outcome == stored["outcome"]
+    against = module.judge(module.contrary(copy.deepcopy(stored["found"]))).outcome
+    assert against not in (stored["outcome"], "not measured")
+
+
+def test_the_shipped_passages_over_the_sample_size_give_their_laws():
+    from fpkit.learning.figures import stored_runs
+
+    sizes = stored_runs()["sizes"]
+    verdict = load("learning_23_sample_size").judge({"rows": sizes["rows"]})
+    assert verdict.outcome == "false here"
+    assert {arm: law["law"] for arm, law in verdict.numbers["laws"].items()} == {
+        "SGLD": "another", "SGLD with L2": "undecided", "AdamW": "another"}
+    for arm, law in verdict.numbers["laws"].items():
+        assert law["slope"] == pytest.approx(sizes["laws"][arm]["slope"], rel=1e-2)

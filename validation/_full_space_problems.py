@@ -11,6 +11,8 @@ from scipy import integrate
 from scipy.optimize import brentq
 from scipy.special import gammaln, i0e
 
+from fpkit.core.logarithms import log_sum
+
 
 def problem(name, loss, x0, theta, log_z, coefficient=None, **options):
     """`log_z(beta)` = log int exp(-beta (E - E0) - ...) dx at fixed tether, with E0 = E(x0): its slope is the
@@ -182,7 +184,7 @@ def linear_chain(theta, l2):
     return problem("linear chain abc = 1, one of four wells", loss, x0, theta, log_z)
 
 
-def rank_one(columns, theta, l2, rng):
+def rank_one(columns, theta, l2, rng, **options):
     """|b a^T - T|^2/2 + L2, a in two dimensions, b in `columns`: factorisation of a matrix of higher rank,
     one of two wells."""
     T = rng.normal(size=(columns, 2))
@@ -192,20 +194,20 @@ def rank_one(columns, theta, l2, rng):
         R = b[:, :, None] * a[:, None, :] - T
         return (0.5 * (R * R).sum((1, 2)) + 0.5 * l2 * (X * X).sum(-1),
                 np.concatenate([np.einsum("nij,ni->nj", R, b), np.einsum("nij,nj->ni", R, a)], 1) + l2 * X)
-    U, S, Vt = np.linalg.svd(T)
+    U, S, Vt = np.linalg.svd(T, full_matrices=False)
     size = np.sqrt(S[0] - l2)
     x0 = np.r_[size * Vt[0], size * U[:, 0]]
-    e0 = float(loss(x0[None])[0][0])
+    e0, reach = float(loss(x0[None])[0][0]), 7.0 + size
 
     def log_z(beta):                 # b is Gaussian given a
-        x = np.linspace(-7, 7, 1401)
+        x = np.linspace(-reach, reach, round(200 * reach) + 1)
         A = np.stack(np.meshgrid(x, x, indexing="ij"), -1).reshape(-1, 2)
         s = (A * A).sum(1) + l2
-        q = A @ T.T
-        low = 0.5 * (T * T).sum() - 0.5 * (q * q).sum(1) / s + 0.5 * l2 * (A * A).sum(1) - e0
-        weights = np.exp(-beta * low) * (2 * np.pi / (beta * s))**(columns / 2)
-        return float(np.log(weights.sum() * (x[1] - x[0])**2 / 2))
-    return problem(f"factorisation of a 2 x {columns} matrix, one of two wells", loss, x0, theta, log_z)
+        low = 0.5 * ((T * T).sum() - (A @ (T.T @ T) * A).sum(1) / s + l2 * (A * A).sum(1)) - e0
+        logs = 0.5 * columns * np.log(2 * np.pi / (beta * s)) - beta * low
+        return float(log_sum(logs) + 2 * np.log(x[1] - x[0]) - np.log(2))
+    return problem(f"factorisation of a 2 x {columns} matrix, one of two wells", loss, x0, theta, log_z,
+                   **options)
 
 
 def banana(d, theta, rng):
@@ -256,6 +258,7 @@ def all_problems(seed=0):
         sphere(12, 1e-2),
         linear_unit(2, 1e-3, 0.1), linear_unit(8, 1e-3, 0.05), linear_unit(20, 1e-4, 0.02),
         linear_chain(2e-3, 0.1), rank_one(2, 0.01, 0.05, rng), rank_one(12, 0.01, 0.05, rng),
+        rank_one(398, 0.01, 0.05, np.random.default_rng(7), hessian="lanczos"),
         banana(5, 0.1, rng), banana(20, 0.5, rng),
         double_well(1 / 8, "left"), double_well(1 / 8, "right"), double_well(1 / 3, "left")]
 

@@ -140,8 +140,10 @@ class Pilot:
     least: float
 
 
-def pilot(target: Target, plan: Plan, n_moves: int = N_MOVES, rounds: int = MOST_ROUNDS) -> Pilot:
-    """Chains from x0 at s = 1, refitted until no variance changes: a curved valley needs several rounds."""
+def pilot(target: Target, plan: Plan, n_moves: int = N_MOVES, rounds: int = MOST_ROUNDS,
+          lowest: float = -np.inf) -> Pilot:
+    """Chains from x0 at s = 1, refitted until no variance changes: a curved valley needs several rounds. A
+    loss below `lowest`, where x0 is not the minimum, ends them."""
     W, d = plan.n_walkers, target.x0.size
     rng = np.random.default_rng([plan.seed, 1, 0])
     y = target.gaussian.whitened(target.x0[None]) + 1e-3 * rng.normal(size=(W, d))
@@ -174,7 +176,7 @@ def pilot(target: Target, plan: Plan, n_moves: int = N_MOVES, rounds: int = MOST
                       and all(abs(_drift(a)) < DRIFT for a in (E, r2)))
         if q and is_settled:
             break
-        if float(np.mean(shares)) < 0.01:
+        if float(np.mean(shares)) < 0.01 or least < lowest:
             break
     return Pilot(gaussian, y, E, r2, step, float(np.mean(shares)), correlation, bool(q and is_settled), q + 1,
                  least)

@@ -500,7 +500,7 @@ def _prepared(run: _Run, book: Part) -> tuple[Target, Pilot]:
     target = Target(run.loss, x, e, run.beta, run.tether, gaussian, run.inside)
     saved = book.get("pilot")
     if saved is None:
-        found = pilot(target, run.plan)
+        found = pilot(target, run.plan, lowest=e - LOWER * x.size / run.beta if run.is_free else -math.inf)
         book.put("pilot", {**found.gaussian.arrays(), "y": found.y, "E": found.E, "r2": found.r2,
                            "facts": [found.step, found.acceptance, found.correlation, found.is_settled,
                                      found.n_rounds, found.least]})
@@ -510,19 +510,19 @@ def _prepared(run: _Run, book: Part) -> tuple[Target, Pilot]:
         found = Pilot(Gaussian(saved["centre"], saved["precisions"], gaussian.vectors,
                                None if np.isnan(rest) else rest), saved["y"], saved["E"], saved["r2"], step,
                       acceptance, correlation, bool(is_settled), int(n_rounds), least)
+    below = (e - found.least) * run.beta
+    if below > LOWER * x.size:
+        text = (f"a walker met a loss {e - found.least:.3g} below that of x0, {below:.3g} theta: x0 is not "
+                "the minimum of what is sampled (a learning coefficient would come out too low), or the "
+                "walkers left its well; polish it, or lower theta")
+        if run.is_free:                     # at once: no further round of the pilot would settle
+            run.refuse("lower", text)
+        run.reasons.append(Reason(WARN, "lower", text))
     if not found.is_settled:
         run.refuse("not-settled", f"the walkers had not settled after {found.n_rounds} rounds of the pilot "
                    f"(acceptance {found.acceptance:.2f}, one independent sample takes about "
                    f"{found.correlation:.0f} moves of {len(found.E)}): there is no well at theta "
                    f"{run.theta:g}, or it is too curved to be walked; lower theta, or give a tether")
-    below = (e - found.least) * run.beta
-    if below > LOWER * x.size:
-        text = (f"a walker met a loss {e - found.least:.3g} below that of x0, {below:.3g} theta: x0 is not "
-                "the minimum of what is sampled (a learning coefficient would come out too low); polish it, "
-                "or lower theta")
-        if run.is_free:
-            run.refuse("lower", text)
-        run.reasons.append(Reason(WARN, "lower", text))
     target = target._replace(gaussian=found.gaussian)
     _check_home(run, target, found.y, found.r2, "home", book)    # now, before the long walk
     return target, found

@@ -245,8 +245,8 @@ def _whole_space(report):
         refused = [w for w in rows if not np.isfinite(w.nats)]
         if refused:
             at = ", ".join(number(w.theta) for w in refused)
-            yield Finding("whole space", f"In the space of all parameters {a} and {b} were refused at theta "
-                          f"= {at}.", OPEN, refused[0].status)
+            yield Finding("whole space", f"In the space of all parameters F of {a} minus F of {b} is refused "
+                          f"at theta = {at}.", OPEN, refused[0].status)
 
 
 def _sgd(report):
