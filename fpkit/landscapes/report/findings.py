@@ -265,7 +265,7 @@ def _sgd(report):
     if not d.error < min(float(d), 0.5):
         mark = (OPEN, "the grids disagree about the stationary state by as much")
     steps = state.lr / (1 - state.momentum)
-    turns = ("detailed balance holds within the error" if not float(ep) > ep.error
+    turns = ("whether probability turns is not resolved" if not float(ep) > ep.error
              else f"probability turns: it produces {with_error(float(ep) * steps, ep.error * steps)} of "
                   "entropy a step")
     yield Finding("SGD noise", f"With the gradient noise measured on this plane (learning rate "
@@ -275,9 +275,12 @@ def _sgd(report):
                       mark, border_of_state(state)))
     for e in state.escapes:
         ratio, error = e.ratio
+        if not error < ratio:
+            yield Finding("SGD noise", f"How the measured noise changes the time out of well {e.well} is not "
+                          "resolved.", OPEN, "the grids disagree about the times")
+            continue
         mark = (FIRM, "both times on the same grids") if error < 0.2 * ratio else (
-            (ROUGH, f"the ratio is known within {number(error, 2)}") if error < ratio
-            else (OPEN, "the grids disagree about the times"))
+            ROUGH, f"the ratio is known within {number(error, 2)}")
         yield Finding("SGD noise", f"Out of well {e.well} into the core of another it takes "
                       f"{power(np.log10(float(e.time) / steps))} steps with the measured noise, "
                       f"{with_error(ratio, error)} of the time that noise of one temperature needs.", *mark)
