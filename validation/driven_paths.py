@@ -72,8 +72,9 @@ def torus_rows(size):
     rows = [beside("tilted torus", f"velocity along {n}", v, mean_of(gone[:, k]), 2 * dt)
             for k, (n, v) in enumerate(zip("xy", state.velocity))]
     rows[1]["error"] += 2 * dt * abs(rows[0]["exact"])               # small beside the one along x
+    rows[1]["size"] = abs(rows[0]["exact"])
     rows.append(beside("tilted torus", "E cos(x - y)", state.expectation("cos(x - y)"),
-                       mean_of(np.cos(paths[..., 0] - paths[..., 1])), 2 * dt))
+                       mean_of(np.cos(paths[..., 0] - paths[..., 1])), 2 * dt) | {"size": 1.0})
     return rows
 
 

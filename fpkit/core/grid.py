@@ -204,6 +204,22 @@ class Grid:
         """True when the mask is an array of cells, not a rule for points."""
         return self.mask is not None and not callable(self.mask) and not hasattr(self.mask, "contains")
 
+    def is_cut(self, region: Any) -> np.ndarray:
+        """Cells with corners on both sides of the boundary of a region, as an array of truth values; corners
+        on it count as neither where the region knows its distance."""
+        corners = np.stack(np.meshgrid(*self.edges, indexing="ij"), -1)
+        flat = corners.reshape(-1, self.ndim)
+        if getattr(region, "has_distance", False):
+            distance = region.signed_distance(flat)
+            side = np.sign(np.where(np.abs(distance) < 1e-9 * self.h.min(), 0.0, distance))
+        else:
+            side = np.where(region.contains(flat), -1.0, 1.0)
+        low = high = side.reshape(corners.shape[:-1])
+        for axis in range(self.ndim):
+            low, high = (rule(np.delete(s, 0, axis), np.delete(s, -1, axis))
+                         for rule, s in ((np.minimum, low), (np.maximum, high)))
+        return low * high < 0
+
     def locate(self, point: ArrayLike) -> tuple[int, ...]:
         """Index of the cell that holds `point`; ValueError when it is outside the box."""
         x = self._wrapped(point)

@@ -6,6 +6,7 @@ import numpy as np
 from .style import (
     RULES,
     literal,
+    store,
 )
 
 MOST_CURVES = 6                       # more than these are drawn faint and without a name
@@ -45,8 +46,8 @@ def written(made, path, formats=("png",)):
             made.set_layout_engine("none")
         for ending, at in zip(formats, paths):
             # zlib's level 3 takes two thirds of the time of its default, for files a tenth larger
-            made.savefig(at, **({"metadata": {"Date": None}} if ending == "svg"
-                                else {"pil_kwargs": {"compress_level": 3}}))
+            store(made, at, format=ending, **({"metadata": {"Date": None}} if ending == "svg"
+                                              else {"pil_kwargs": {"compress_level": 3}}))
     return paths
 
 

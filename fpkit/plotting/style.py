@@ -86,10 +86,19 @@ def save(made, path):
         path, kind = f"{os.fspath(path)}.png", "png"
     if kind not in made.canvas.get_supported_filetypes():
         raise ValueError(f"a figure cannot be saved as .{kind}; give a path that ends in .png, .svg or .pdf.")
-    with matplotlib.rc_context(RULES), replacing(path) as temporary:
-        made.savefig(temporary, format=kind, bbox_inches="tight",
-                     metadata={"Date": None} if kind == "svg" else None)
+    with matplotlib.rc_context(RULES):
+        store(made, path, format=kind, bbox_inches="tight",
+              metadata={"Date": None} if kind == "svg" else None)
     return path
+
+
+def store(made, path, **options):
+    """Draw in memory, then write the file whole or not at all: what draws pages fails in ways of its own when
+    the disk is full."""
+    image = io.BytesIO()
+    made.savefig(image, **options)
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        file.write(image.getbuffer())
 
 
 def image_axes(axes):

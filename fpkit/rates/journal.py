@@ -127,5 +127,11 @@ class Journal:
 
 
 def plain_row(row: dict[str, Any]) -> dict[str, Any]:
-    """The row as JSON holds it; numbers that are not finite stay (NaN, Infinity)."""
-    return {k: v if isinstance(v, float) else plain(v) for k, v in row.items()}
+    """The row as JSON holds it; numbers that are not finite stay (NaN, Infinity), at any depth."""
+    return {k: _plain(v) for k, v in row.items()}
+
+
+def _plain(v):
+    if isinstance(v, float):
+        return float(v)
+    return [_plain(a) for a in v] if isinstance(v, (list, tuple)) else plain(v)

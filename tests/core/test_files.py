@@ -128,13 +128,30 @@ def test_figures_are_written_whole_or_not_at_all(ending, tmp_path, monkeypatch):
     whole = path.read_bytes()
     assert whole[:4] in (b"\x89PNG", b"<?xm", b"%PDF")
 
-    def killed(self, name, **keywords):
-        Path(name).write_bytes(b"cut")
+    def killed(self, file, **keywords):
+        file.write(b"cut")
         raise OSError("no space left on device")
     monkeypatch.setattr(Figure, "savefig", killed)
     with pytest.raises(OSError, match="no space"):
         style.save(made, path)
     assert path.read_bytes() == whole and os.listdir(tmp_path) == [f"a.{ending}"]
+
+
+def test_pages_of_a_report_get_whole_figures(tmp_path, monkeypatch):
+    from matplotlib.figure import Figure
+
+    from fpkit.plotting import landscape_style, style
+    made, _ = style.figure(8, 6)
+    first, = landscape_style.written(made, tmp_path / "wells")
+    whole, savefig = first.read_bytes(), Figure.savefig
+
+    def killed(self, file, **keywords):
+        savefig(self, file, **keywords)
+        raise KeyboardInterrupt
+    monkeypatch.setattr(Figure, "savefig", killed)
+    with pytest.raises(KeyboardInterrupt):
+        landscape_style.written(made, tmp_path / "wells")
+    assert first.read_bytes() == whole and os.listdir(tmp_path) == ["wells.png"]
 
 
 def test_a_figure_of_an_unknown_kind_is_refused_before_anything_is_written(tmp_path):

@@ -95,3 +95,25 @@ def test_a_field_has_integrals_marginals_and_slices():
     for ask in (f.marginal, lambda: f.marginal(0, 1), lambda: f.marginal(2), lambda: f.sliced(0, 9.0)):
         with pytest.raises(ValueError):
             ask()
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_products_of_fields_have_integrals_that_keep_their_errors(seed):
+    """The committor on a line is an integral of exp(f/theta); averages of its products are integrals of one
+    more."""
+    from scipy.integrate import quad
+
+    rng = np.random.default_rng(seed)
+    a, b, theta = rng.uniform(0.4, 1.2), rng.uniform(-0.4, 0.4), rng.uniform(0.3, 0.7)
+    D = fp.FokkerPlanck(fp.Potential(f"{a}*(x**2 - 1)**2 + {b}*x + y**2"), theta,
+                        fp.Grid([(-2.4, 2.4), (-2.5, 2.5)], (int(rng.integers(24, 50)), 24)))
+    f = lambda x: a * (x * x - 1) ** 2 + b * x
+    weight, up = lambda x: np.exp(-f(x) / theta), lambda x: np.exp(f(x) / theta)
+    whole = quad(up, -0.9, 0.9)[0]
+    q = lambda x: quad(up, -0.9, min(max(x, -0.9), 0.9))[0] / whole
+    mean = lambda h, low=-2.4: quad(lambda x: h(x) * weight(x), low, 2.4, points=[0.9])[0] / quad(
+        weight, -2.4, 2.4)[0]
+    c, g = D.committor(fp.HalfSpace([-1, 0], 0.9), fp.HalfSpace([1, 0], 0.9)), D.gibbs
+    for found, exact in (((c * (1 - c) * g).integral(), mean(lambda x: q(x) * (1 - q(x)))),
+                         ((c * g).integral(fp.HalfSpace([1, 0], 0.3)), mean(q, 0.3))):
+        assert abs(found.value - exact) <= found.error < 0.1

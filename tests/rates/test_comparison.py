@@ -251,3 +251,16 @@ def test_paths_that_tell_of_ctrl_c_end_the_table(monkeypatch):
     table = fp.compare_rates(fp.catalogue.double_well(), [-1], [1], [0.4, 0.3], methods=["paths", "rate"])
     assert "12 of 2000" in table["paths"][0].status and not np.isfinite(
         table.log10).any() and table.status != "ok"
+
+
+def test_cells_without_a_number_come_back_from_a_checkpoint(tmp_path):
+    """A method that is refused leaves NaN in its cell, which JSON knows as no number."""
+    run = lambda **more: fp.compare_rates(fp.catalogue.double_well(), [-1], [1], [0.3, 0.2],
+                                          ["rate", "splitting"], dt=10.0, **more)
+    first = run(checkpoint=tmp_path / "rows.jsonl")
+    again = run(checkpoint=tmp_path / "rows.jsonl", resume=True)
+    for name in first.methods:
+        for a, b in zip(first.cells[name], again.cells[name]):
+            assert a.status == b.status and np.array_equal([a.value, a.error, a.log10],
+                                                           [b.value, b.error, b.log10], equal_nan=True)
+    assert any(np.isnan(a.value) for a in first.cells["splitting"])

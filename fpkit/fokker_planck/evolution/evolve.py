@@ -43,6 +43,9 @@ MOST_FINER = 20_000                        # cells of a finer grid, where halvin
 UNRESOLVED = np.log(2.0)
 LOST = 1.0  # a space error in L1 from which on the density says nothing
 LEAST_POSITIVE_TOL = 1e-5
+# tolerance of the runs that show the error of the grid over that of the run, at most `WIDEST`, where the
+# grids differ by `CLEAR` times it
+LOOSER, WIDEST, CLEAR = 100.0, 1e-3, 50.0
 SHORE = 20.0  # beta (f - f0) up to which a cell beside the density is no wall of a box
 LIVING = 4.0  # beta (f - f0) up to which most of the density lives (exp(-4) = 0.02)
 
@@ -86,7 +89,7 @@ def evolve(diffusion: ReversibleChain, u0: Any, times: ArrayLike, tol: float | N
         Progress bar on the standard error stream; default: when that is a terminal.
     checkpoint : path, optional
         File for the state, written every `checkpoint_every` seconds, at Ctrl-C and at the end; the coarser
-        grids of the error have files beside it (``.half``, ``.quarter``). A call with the same arguments goes
+        grids of the error have files beside it (``.half`` ...). A call with the same arguments goes
         on from there, to the same bits; with `n_steps` from the last time or the last second of steps.
     checkpoint_every : float
     resume : bool, optional
@@ -355,7 +358,20 @@ def _space_error(run, times):
 
 
 def _differences(run, times, other):
-    """L1 distances at each time from a run to the next, on at most two other grids."""
+    """L1 distances at each time from a run to the next, on at most two other grids.
+
+    Those are run with a wider tolerance where the grids differ by far more than it; it is added, so that no
+    distance is too small for it.
+    """
+    wide = LOOSER * run.options[0]
+    if wide < WIDEST:
+        found = _distances(run, times, other, wide)
+        if not found or max(found[0]) >= CLEAR * wide:
+            return [distance + wide for distance in found]
+    return _distances(run, times, other, run.options[0])
+
+
+def _distances(run, times, other, tol):
     found, one = [], run
     for _ in range(2):
         grid = other(one.problem.grid)
@@ -371,9 +387,11 @@ def _differences(run, times, other):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                store = Checkpoint(run.store.then(("half", "quarter")[len(found)]), run.store.seconds, None,
-                                   {"of": run.store.digest, "grid": grid.shape})
-                two = _Run(one.problem.on(grid), (name, data), run.options, times[0] == 0, run, store)
+                options = tol, *run.options[1:]
+                name_of_file = ("half", "quarter")[len(found)] + (".again" if tol == run.tol else "")
+                store = Checkpoint(run.store.then(name_of_file), run.store.seconds, None,
+                                   {"of": run.store.digest, "grid": grid.shape, "tol": tol})
+                two = _Run(one.problem.on(grid), (name, data), options, times[0] == 0, run, store)
                 two.go(times, lambda x: None)
         except ValueError:     # e.g. the start lies in a cell that the other mask removes
             break

@@ -201,8 +201,9 @@ class SplitOperator:
 
     def operator(self, p):
         """sum over the axes of D M^-1 K D^-1 p: dp/dt = -operator(p)."""
-        total = np.zeros_like(p)
-        for axis in range(len(self.shape)):
+        total = p.copy()
+        self.sweep(total, 0, 0.0, 2)
+        for axis in range(1, len(self.shape)):
             w = p.copy()
             self.sweep(w, axis, 0.0, 2)
             total += w

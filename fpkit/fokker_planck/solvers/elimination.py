@@ -87,6 +87,7 @@ class Ordering:
             self.border = np.r_[self.border[:self.ptr[last]], np.arange(n, n + n_kept)]
             self.ptr[count] = self.ptr[last] + n_kept
         n_border = np.diff(self.ptr)
+        self.every_front = np.arange(self.start.size)
         n_pivots = self.stop - self.start
         self.largest = int((n_border + n_pivots).max())
         self.base = np.r_[0, np.cumsum(n_pivots * (n_border + n_pivots))]  # of each front in the factors
@@ -135,11 +136,11 @@ class Elimination:
     def solve(self, b):
         """v with (K + ground) v = b for b >= 0 of shape (n,) or (p, n)."""
         o = self.ordering
-        R = np.ascontiguousarray(np.atleast_2d(b)[:, o.order], float)
-        self.substitute(np.arange(o.start.size), R)
+        R = np.ascontiguousarray(np.take(b, o.order, axis=-1), float)
+        self.substitute(o.every_front, R if R.ndim == 2 else R[None])
         out = np.empty_like(R)
-        out[:, o.order] = R
-        return out.reshape(np.shape(b))
+        out[..., o.order] = R
+        return out
 
     def substitute(self, fronts, R):
         from .elimination_kernels import substitute

@@ -10,6 +10,7 @@ one ends the reading, and its cells are computed again.
 """
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -34,7 +35,7 @@ class Journal:
             whole = _whole_bytes(path, self.n_values)
             if whole is None:
                 os.ftruncate(self.handle, 0)
-                os.write(self.handle, (json.dumps(header, sort_keys=True) + "\n").encode())
+                _write(self.handle, (json.dumps(header, sort_keys=True) + "\n").encode())
                 os.fsync(self.handle)
             else:
                 # a record that a kill cut off must not shift those that follow
@@ -47,7 +48,7 @@ class Journal:
     def append(self, index, status, values):
         """One record; on the disk within a few seconds, in the hands of the operating system at once."""
         body = struct.pack(f"<QQ{self.n_values}d", index, status, *values)
-        os.write(self.handle, body + struct.pack("<Q", zlib.crc32(body)))
+        _write(self.handle, body + struct.pack("<Q", zlib.crc32(body)))
         if time.monotonic() - self.synced > SYNC_SECONDS:
             self.sync()
 
@@ -61,6 +62,16 @@ class Journal:
                 os.fsync(self.handle)
             os.close(self.handle)
             self.handle = None
+
+
+def _write(handle, data):
+    """All of the data or, where the disk is full, nothing and an OSError: half a record would hide those that
+    come after it."""
+    before = os.fstat(handle).st_size
+    n = os.write(handle, data)
+    if n < len(data):
+        os.ftruncate(handle, before)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def read(path):

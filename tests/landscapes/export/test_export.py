@@ -49,6 +49,21 @@ def stopping_after(n):
     return f
 
 
+def test_a_disk_that_is_full_for_a_moment_costs_no_record(tmp_path, monkeypatch):
+    """A write that takes half of a record must not hide those after it."""
+    values = [1.0, 2.0]
+    book = journal.Journal(tmp_path / "a.journal", {"names": ["a", "b"]})
+    book.append(0, 0, values)
+    before = os.write
+    monkeypatch.setattr(os, "write", lambda handle, data: before(handle, data[:len(data) // 2]))
+    with pytest.raises(OSError, match="No space"):
+        book.append(1, 0, values)
+    monkeypatch.undo()
+    book.append(2, 0, values)
+    book.close()
+    assert journal.read(tmp_path / "a.journal")[1] == [(0, 0, values), (2, 0, values)]
+
+
 def test_the_file_holds_the_values_the_metric_and_what_was_done(tmp_path):
     land = fp.export_landscape(tmp_path / "a.h5", loss, PLANE, **BOX, meta={"model": "none"})
     assert np.array_equal(land.loss, surface()) and np.array_equal(land.test_loss, surface("test_loss"))
