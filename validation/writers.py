@@ -48,9 +48,9 @@ def curves(k, size):
 
 
 def checkpoint(path, k, size):
-    from fpkit.langevin.runs.checkpoint import save_state
+    from fpkit.core.hdf5 import save_state
 
-    save_state(path, "digest", {"x": np.full((size, 40), k, float)})
+    save_state(path, "digest", {"x": np.full((size, 40), k, float)}, "a run")
 
 
 def surface(path, k, size):

@@ -274,10 +274,13 @@ def _compute(job, points, pending, name, created, save_every, progress):
                     saved = time.monotonic()
         if pending and book is None:
             raise ValueError(f"the loss failed at every point; the first reason: {job.first_failure}")
-    except BaseException:
+    except BaseException as error:
         if job.names and save_every < np.inf:
             with contextlib.suppress(Exception):         # what is known is in the journal anyway
                 job.save(created)
+        if type(error) is KeyboardInterrupt:
+            raise KeyboardInterrupt("stopped by Ctrl-C: what was computed is kept; the same call goes "
+                                    "on") from None
         raise
     finally:
         if book is not None:
