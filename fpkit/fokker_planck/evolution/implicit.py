@@ -91,14 +91,16 @@ class _Eliminated(_Factors):
 
     def __init__(self, graph, tau):
         super().__init__(graph)
-        excess = graph.excess(tau)
+        excess, self.mass = graph.excess(tau), None
         if graph.b.max() < IN_RANGE:
-            mass = np.exp(-graph.b) * graph.volumes
+            self.mass = mass = np.exp(-graph.b) * graph.volumes
             self.factors = Elimination(graph.ordering, tau * mass[graph.I] * graph.up, mass * excess)
-            self.solved = lambda r: mass * self.factors.solve(r)
         else:
             self.factors = DirectedElimination(graph.ordering, tau * graph.up, tau * graph.down, excess)
-            self.solved = self.factors.solve_transposed
+
+    def solved(self, r):
+        return (self.factors.solve_transposed(r) if self.mass is None
+                else self.mass * self.factors.solve(r))
 
 
 class _Multigrid(_Factors):

@@ -6,6 +6,9 @@ The fractions in control.allowed_step come from five potentials on 24^2 cells wi
 them. Reference: the same chain with a tolerance 500 times smaller, itself checked here against a dense
 exponential.
 """
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
@@ -122,6 +125,20 @@ def test_elimination_keeps_the_mass_and_is_positive_at_any_step(periodic):
     for tau in (1e-3, 1.0, 1e6, 1e14):
         x = graph.factors(tau).solve(p)
         assert abs(x.sum() - 1) < 1e-13 and x.min() >= 0
+
+
+def test_factors_that_are_no_longer_kept_are_freed_at_once():
+    """They are the largest arrays of an evolution; a cycle of references would keep them longer."""
+    lines, p = chain("asymmetric channel", 0.3)
+    solver = ImplicitStep.of(lines, positive=False)
+    gc.disable()
+    try:
+        freed = []
+        for k in range(6):
+            weakref.finalize(solver._factors(0.1 * 2**k), freed.append, k)
+        assert freed == [0, 1, 2]
+    finally:
+        gc.enable()
 
 
 def test_the_solvers_agree(monkeypatch):
