@@ -16,8 +16,8 @@ from validation.verdict import Table, Verdict, ruled, slope  # noqa: E402
 
 NAMES = validation.names()
 # whose quick forms take long beside all else here: `python -m validation --quick` runs them, and CI does
-LONG = ("driven_paths", "eyring_rates", "first_passage_paths", "full_space", "large_grids", "learning_",
-        "rare_events", "rates_honesty", "sgd_", "weak_orders")
+LONG = ("calibration", "driven_paths", "export_kills", "eyring_rates", "first_passage_paths", "full_space",
+        "large_grids", "learning_", "rare_events", "rates_honesty", "sgd_", "weak_orders")
 QUICK = [pytest.param(name, marks=pytest.mark.slow if name.startswith(LONG) else ()) for name in NAMES]
 MEASURED = {}
 

@@ -47,7 +47,7 @@ def with_potential_part(process: Diffusion, grid: Grid) -> Diffusion | None:
     Examples
     --------
     >>> import fpkit as fp
-    >>> X = fp.Diffusion.from_sde("(-x + y/2, -y - x/2)", [[1, 0.3], [0.3, 0.5]])
+    >>> X = fp.Diffusion.from_sde("(-x + y/8, -y - x/8)", [[1, 0.3], [0.3, 0.5]])
     >>> Y = with_potential_part(X, fp.Grid([(-3, 3)] * 2, (12, 12)))
     >>> bool(np.allclose(X.drift([1.0, 0.5]), Y.drift([1.0, 0.5])))
     True

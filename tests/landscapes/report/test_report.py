@@ -12,7 +12,7 @@ from fpkit.plotting import drawing, landscape_rates, landscapes
 
 KEYS = {"verdict", "units", "noise", "solutions", "whole_space", "fpkit", "format", "format_version",
         "landscape", "temperatures", "clock", "wells", "thermodynamics", "crossovers", "rates", "start",
-        "dynamics", "agreement", "risk", "training", "findings", "answers", "caveats", "warnings"}
+        "dynamics", "agreement", "risk", "training", "sgd", "findings", "answers", "caveats", "warnings"}
 X, Y = np.linspace(-1.5, 1.5, 33), np.linspace(-1, 1, 17)
 LOSS = (X**2 - 1) ** 2 + 0.2 * X + Y[:, None] ** 2
 FIGURES = ("landscape", "disconnectivity", "density", "occupation", "rates", "risk")
