@@ -55,7 +55,7 @@ def test_an_underdamped_path_that_is_mirrored_within_a_step_is_found():
     assert abs(coarse.value - fine.value) < 0.05 * fine.value
 
 
-@pytest.mark.parametrize("k", DRAWS)
+@pytest.mark.parametrize("k", [pytest.param(k, marks=pytest.mark.slow if k > 2 else ()) for k in DRAWS])
 def test_the_rate_of_a_narrow_target_is_that_of_its_edge(k):
     rng, mirror, x, edge = draw(k)
     theta, length = rng.uniform(0.2, 1.0), edge - mirror
