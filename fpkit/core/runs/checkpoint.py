@@ -113,8 +113,3 @@ def save_state(path, digest, arrays, kind=KIND, attributes=None):
 def load_state(path, digest=None, kind=KIND):
     """Arrays of a file written by `save_state`; see `fpkit.core.hdf5.load_state`."""
     return hdf5.load_state(path, digest, kind)
-
-
-def load_file(path, digest=None, kind=KIND):
-    """(arrays, attributes) of a file written by `save_state`."""
-    return hdf5.load_file(path, digest, kind)
