@@ -88,7 +88,7 @@ def probability(diffusion, region, refine=False):
     p = math.exp(log_p)
     error = float((np.exp(whole - total)
                    * relative).sum()) + float(parts.absolute_error.sum()) * math.exp(parts.scale - total)
-    error += p * (error_of_total / 2 + 2e-15 + 4e-16 * abs(log_p))          # of the sums, and of the logarithm
+    error += p * (error_of_total / 2 + 2e-15 + 4e-16 * abs(log_p))     # of the sums, and of the logarithm
     return Estimate(min(p, 1.0), error, method, log10=log_p / math.log(10),
                     inputs={**diffusion._inputs, "region": repr(region)})
 
