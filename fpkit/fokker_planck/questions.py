@@ -23,7 +23,7 @@ from .extrapolation import (
 )
 from .results import PerAxis, QuasiStationary, Spectrum
 from .spectrum.modes import modes_of
-from .spectrum.quasi_stationary import QuasiStationaryState
+from .spectrum.quasi_stationary import survivors
 
 
 # ----------------------------------------------------------------------------------------------------------
@@ -139,10 +139,6 @@ def pair(diffusion, source, target):
     """`CommittorSolution` of two regions on one grid, remembered."""
     return diffusion._remember(("pair", source.digest, target.digest),
                                lambda: CommittorSolution(diffusion, source, target))
-
-
-def survivors(diffusion, target):
-    return diffusion._remember(("survivors", target.digest), lambda: QuasiStationaryState(diffusion, target))
 
 
 # ----------------------------------------------------------------------------------------------------------

@@ -137,8 +137,8 @@ def _single_figure(report):
     axes.plot(fine.theta, fine.energy[:, 0], color=COLOURS[0])
     axes.plot(thetas, thermo.energy[:, 0], MARKERS[0], color=COLOURS[0], label="mean loss")
     axes.axhline(report.wells[0].minimum, color=FAINT, linewidth=0.9, linestyle=(0, (2, 2)))
-    axes.annotate("minimum", (thetas[0], report.wells[0].minimum), xytext=(0, 4), textcoords="offset points",
-                  fontsize=8, color="#555555")
+    axes.annotate("minimum", (thetas[-1], report.wells[0].minimum), xytext=(0, 4),
+                  textcoords="offset points", ha="right", fontsize=8, color="#555555")
     if "test_loss" in thermo.mean_loss and report.landscape.key != "test_loss":
         axes.plot(thetas, thermo.mean_loss["test_loss"], color=COLOURS[1], marker=MARKERS[1],
                   linestyle=DASHES[1], label="mean test loss")
@@ -174,7 +174,7 @@ def rates_figure(report):
                     pairs.setdefault((one, two), []).append((r.theta, r.log10_rate[a, b],
                                                              r.log10_rate_error[a, b], r.log10_eyring[a, b]))
     # not those behind walls
-    pairs = {p: rows for p, rows in pairs.items() if max(row[1] for row in rows) > FLOOR}
+    pairs = {p: rows for p, rows in pairs.items() if max(row[1] for row in rows) + shift > FLOOR}
     best = sorted(pairs, key=lambda p: (-len(pairs[p]), -pairs[p][-1][1]))[:MOST_PAIRS]
     if best:
         made, (axes, below) = figure(2, 1, width=16, height=17, height_ratios=[1.35, 1], sharex=True)
@@ -197,15 +197,14 @@ def rates_figure(report):
         axes.set(ylabel=f"log₁₀ rate, {unit}", title="Transitions between wells")
         axes.annotate("filled: capacity, band: resolution error\nhollow: Eyring-Kramers", (0.985, 0.03),
                       xycoords="axes fraction", ha="right", fontsize=8, color="#555555")
-        axes.margins(y=0.12)
-        _cut(axes)
+        _cut(axes, 0.12)
     n_modes = max((r.log10_modes.size for r in rates), default=0)
     # NaN where a temperature has no such mode, so that no line is drawn across
     modes = np.full((len(rates), n_modes, 2), np.nan)
     for i, r in enumerate(rates):
         modes[i, :r.log10_modes.size] = np.stack([r.log10_modes, r.log10_modes_error], axis=1)
     theta = np.array([r.theta for r in rates])
-    living = [j for j in range(n_modes) if np.nanmax(modes[:, j, 0]) > FLOOR][:4]
+    living = [j for j in range(n_modes) if np.nanmax(modes[:, j, 0]) + shift > FLOOR][:4]
     for n, j in enumerate(living):
         value, band = modes[:, j, 0], np.nan_to_num(modes[:, j, 1])
         below.plot(theta, value + shift, color=COLOURS[n], linestyle=DASHES[n], marker=MARKERS[n],
@@ -214,7 +213,7 @@ def rates_figure(report):
                            linewidth=0)
     if living:
         below.legend(loc="lower right", ncols=2)
-        _cut(below)
+        _cut(below, 0.08)
     if report.clock.theta is not None and report.theta.size > 1:
         for panel in (axes, below) if best else (below,):
             panel.axvline(report.clock.theta, color=FAINT, linewidth=0.9, linestyle=(0, (2, 2)), zorder=0)
@@ -235,12 +234,17 @@ def rates_figure(report):
     return made
 
 
-def _cut(axes):
-    """End the axis of a logarithm at FLOOR: what happens more rarely than that happens never, and would
-    flatten the rest."""
-    low, high = axes.get_ylim()
-    if low < FLOOR < high:
-        axes.set_ylim(FLOOR, high if high - low < 10 * abs(FLOOR) else max(5.0, axes.dataLim.y1 + 4))
+def _cut(axes, room):
+    """Limits of the axis of a logarithm: the curves decide, with a share `room` of their range on either
+    side, and not the bands of their errors; it ends at FLOOR: what happens more rarely than that happens
+    never, and would flatten the rest."""
+    values = np.concatenate([line.get_ydata() for line in axes.lines])
+    values = values[np.isfinite(values)]
+    shown = values[values > FLOOR]
+    room *= max(np.ptp(shown), 1.0)
+    is_cut = values.min() - room < FLOOR
+    axes.set_ylim(FLOOR if is_cut else values.min() - room, shown.max() + room)
+    if is_cut:
         axes.annotate(f"below: rates under 10{raised(FLOOR)}, in the report's table",
                       (0.015, 0.02), xycoords="axes fraction", fontsize=7.5, color="#555555",
                       bbox={"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 1.5})

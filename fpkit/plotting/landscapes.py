@@ -419,4 +419,5 @@ def _over_time(axes, report):
     axes.set_xlabel(f"t, {motion.time_unit}" + (f"\n{said}" if len(top) > 1 else ""))
     changed = np.flatnonzero((np.abs(drawn - drawn[0]) > 2e-3).any(axis=1))
     first = t[changed[0]] / 3 if changed.size else t[0]
-    axes.set_xlim(min(first, paths.times[0] / 2 if paths is not None else first), t[-1])
+    # the last point of the paths has its whole bar inside
+    axes.set_xlim(min(first, paths.times[0] / 2 if paths is not None else first), t[-1] * 1.1)

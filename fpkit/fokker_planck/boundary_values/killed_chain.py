@@ -204,10 +204,10 @@ class KilledChain:
         extra = 0.0 if self.rows is None else np.exp(self.log_source - top) - m
         return np.maximum(self.consistent(factors, m, extra), 0.0)
 
-    def consistent(self, factors, b, extra):
-        """v (n,) with the consistent rows and b + extra on the right, b >= 0."""
+    def consistent(self, factors, b, extra, start=None):
+        """v (n,) with the consistent rows and b + extra on the right, b >= 0; iterations begin at `start`."""
         if self.is_large:
-            return factors.solve(b + extra, by_rows=True)
+            return factors.solve(b + extra, True, start)
         v = factors.solve(b)
         return v if self.rows is None else self.rows.improved(factors, v[None], extra[None])[0]
 

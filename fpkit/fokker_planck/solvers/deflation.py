@@ -58,9 +58,11 @@ class DeflatedSolver:
         """Probability of reaching region k before the others from each state, by the consistent rows."""
         return self.rowed.committor(k)
 
-    def solve(self, b, by_rows=False):
-        """v with (K + ground) v = b, for b (n,) or (p, n)."""
+    def solve(self, b, by_rows=False, start=None):
+        """v with (K + ground) v = b, for b (n,) or (p, n); for one b also from a v that is nearly right."""
         system = self.rowed if by_rows else self.plain
+        if start is not None:
+            return system.solve(b, start)
         return np.array([system.solve(row) for row in np.atleast_2d(b)]).reshape(np.shape(b))
 
     def _basins(self):
@@ -123,8 +125,16 @@ class _System:
         q = self.regions[k]
         return q + potentials(self.C, self.leak, self.leaks[k]) @ self.Q if len(self.Q) else q
 
-    def solve(self, b):
-        v = self._correction(b)
+    def solve(self, b, start=None):
+        """v with A v = b, from 0 or, where that leaves less, from a v that is nearly right."""
+        v, rest, size = 0.0, b, self.large.inner.size(b)
+        if start is not None:
+            near = start - start[self.large.cores] @ self.Q
+            left = b + self._flow(near)
+            # where times in wells are long, their rounding drowns what the start knows
+            if self.large.inner.size(left) < size:
+                v, rest = near, left
+        v = v + self._correction(rest, size)
         if len(self.Q):
             v = v + potentials(self.C, self.leak, self.tests @ (b + self._excess(v))) @ self.Q
         return v
@@ -137,10 +147,10 @@ class _System:
             q[self.large.cores[core]] = 1.0
         return np.clip(q + self._correction(self._flow(q, region)), 0.0, 1.0)
 
-    def _correction(self, b):
-        return self.large.inner.solve(b, self.rows)
+    def _correction(self, b, size=None):
+        return self.large.inner.solve(b, self.rows, size)
 
-    def _flow(self, v, region):
+    def _flow(self, v, region=None):
         """Flow into each state when v is prescribed, 1 on the region: minus the residual, from
         differences."""
         out, ground = self.large.out, self.large.ground
@@ -184,9 +194,16 @@ class _OnGrid:
         ground[cores] = 0.0
         self.stencil = StructuredMultigrid(grid.shape, links, ground)
 
-    def solve(self, b, rows=None):
-        full = self.out.on_cells(np.where(self.free, b, 0.0))
-        x, reached = self.stencil.solve(full, TOLERANCE, None if rows is None else rows.on_cells(self.free))
+    def _full(self, b):
+        return self.out.on_cells(np.where(self.free, b, 0.0))
+
+    def size(self, b):
+        return self.stencil.size(self._full(b))
+
+    def solve(self, b, rows=None, size=None):
+        """v, 0 on the cores, with a residual of TOLERANCE of `size`, by default that of b."""
+        excess = None if rows is None else rows.on_cells(self.free)
+        x, reached = self.stencil.solve(self._full(b), TOLERANCE, excess, size)
         return np.where(self.free, _checked(x, reached, self.out)[self.out.ids], 0.0)
 
 
@@ -208,10 +225,16 @@ class _OnGraph:
         self.A = (A[self.free][:, self.free] * self.scale).tocsr()
         self.hierarchy = AggregationMultigrid(self.A, self.root.copy(), out.ids[self.free], out.grid.shape)
 
-    def solve(self, b, rows=None):
-        r = b[self.free] / self.root * self.scale
-        x, _ = self.hierarchy.solve(r, TOLERANCE)
-        size = np.linalg.norm(r)
+    def _scaled(self, b):
+        return b[self.free] / self.root * self.scale
+
+    def size(self, b):
+        return self.hierarchy.size(self._scaled(b))
+
+    def solve(self, b, rows=None, size=None):
+        r = self._scaled(b)
+        size = self.hierarchy.size(r) if size is None else size
+        x, _ = self.hierarchy.solve(r, TOLERANCE, None, size)
         v = np.zeros(self.out.n)
         v[self.free] = _checked(x, np.linalg.norm(r - self.A @ x) / size if size > 0 else 0.0,
                                 self.out) / self.root

@@ -36,16 +36,21 @@ class KCycle:
     def last(self):
         return len(self.weights) - 1
 
-    def solve(self, b, tolerance, excess=None):
-        """x with |b - A x| <= tolerance |b|, and the residual that was reached over |b|.
+    def size(self, b):
+        """|b|, the norm of residuals."""
+        return float(np.sqrt(kernels.weighted(self.weights[0], b, b)))
+
+    def solve(self, b, tolerance, excess=None, size=None):
+        """x with |b - A x| <= tolerance size, by default |b|, and the residual that was reached over size.
 
         `excess(x)` is what else the rows have, added to A x.
         """
         w, x, r = self.weights[0], np.zeros(b.size), np.array(b)
-        size = np.sqrt(kernels.weighted(w, r, r))
-        if not size > 0:
-            return x, 0.0
-        before, q_before, curvature, reached = np.zeros(b.size), np.zeros(b.size), 1.0, 1.0
+        rest = self.size(r)
+        size = rest if size is None else size
+        if not rest > tolerance * size:
+            return x, float(rest / size) if size > 0 else 0.0
+        before, q_before, curvature, reached = np.zeros(b.size), np.zeros(b.size), 1.0, rest / size
         for _ in range(MAX_ITERATIONS):
             stop_if_pressed()
             p = self.cycle(r)

@@ -4,40 +4,52 @@ from __future__ import annotations
 import numpy as np
 
 STEPS = 12                       # of plain inverse iteration before Lanczos is asked
-AGREED = 3e-14
+AGREED, AGREED_BY_ROWS = 3e-14, 1e-11          # of the rate: of a chain, of the consistent rows
 LEAST_MASS = 1e-200              # relative: lighter states take no part in scalar products
 
 
-def lowest(out):
-    """log of the lowest eigenvalue of (K + ground) v = rate m v where every part is drained, and v > 0."""
+def lowest(out, start=None):
+    """log of the lowest eigenvalue of (K + ground + R) v = rate m v where every part is drained, and v > 0;
+    R are the consistent rows. The iteration begins at `start` (n,), where it is given."""
     top = out.log_m.max()
     m = np.where(out.reaches_boundary, out.mode_mass(top), 0.0)
     factors = out.factors()
-    solve = lambda v: np.where(out.reaches_boundary, factors.solve(m * v), 0.0)
-    v = solve(np.ones(out.n))
-    v = v / v.max()
-    rate, v, is_found = _inverse_steps(solve, m, v, STEPS)
-    if not is_found:
-        _, vectors = inverse_lanczos(lambda x: signed(solve, x), m, 1, v)
-        # positive entry by entry again
-        rate, v, _ = _inverse_steps(solve, m, np.abs(vectors[0]) / np.abs(vectors[0]).max(), 3)
+    extra, agreed = 0.0, AGREED
     if out.rows is not None:
         extra = np.where(m > 0, np.exp(out.log_source - top) - np.exp(out.log_m - top), 0.0)
-        consistent = lambda v: np.where(out.reaches_boundary, out.consistent(factors, m * v, extra * v), 0.0)
-        rate, v, _ = _inverse_steps(consistent, m, v, 6, 1e-11)
+        agreed = AGREED_BY_ROWS
+
+    def solve(v, begun=None):
+        return np.where(out.reaches_boundary, out.consistent(factors, m * v, extra * v, begun), 0.0)
+
+    if start is None:
+        start = solve(np.ones(out.n))
+        start = start / start.max()
+    rate, v, is_found = _inverse_steps(solve, m, start, STEPS, agreed)
+    if not is_found:
+        chain = lambda x: np.where(out.reaches_boundary, signed(lambda b: factors.solve(m * b), x), 0.0)
+        _, vectors = inverse_lanczos(chain, m, 1, v)
+        # positive entry by entry again
+        v = np.abs(vectors[0]) / np.abs(vectors[0]).max()
+        rate, v, _ = _inverse_steps(solve, m, v, STEPS, agreed)
     return float(np.log(rate)) + out.shift - top, v
 
 
-def _inverse_steps(solve, m, v, n_steps, agreed=AGREED):
-    """Rate, vector and whether two successive rates agree, from steps v <- solve(v); v > 0 stays so."""
-    last = 0.0
+def _inverse_steps(solve, m, v, n_steps, agreed):
+    """Rate, vector and whether the rate is found to `agreed`, from steps v <- solve(v, v / rate); v > 0 stays
+    so.
+
+    The steps converge like a geometric series, whose sum the last two changes tell."""
+    rate, changed, begun = np.nan, np.nan, None
     for _ in range(n_steps):
-        w = solve(v)
-        rate = (m @ v) / (m @ w)                # flow out over mass, both sums of positive terms
+        w = solve(v, begun)
+        last, rate = rate, (m @ v) / (m @ w)    # flow out over mass, both sums of positive terms
         v = w / w.max()
-        if abs(rate - last) <= agreed * rate:
+        begun = v / rate
+        change = abs(1 - last / rate)
+        if change <= agreed or change**2 <= agreed * (changed - change):
             return rate, v, True
-        last = rate
+        changed = change
     return rate, v, False
 
 

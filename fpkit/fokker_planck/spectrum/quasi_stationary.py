@@ -6,7 +6,14 @@ import numpy as np
 from ..boundary_values.first_passage import UNREACHABLE
 from ..boundary_values.killed_chain import NEGLIGIBLE_MASS, KilledChain
 from ..discretisation.absorbing_boundary import exit_points
+from ..extrapolation import coarser, on_grid
+from .block_iteration import interpolated
 from .inverse_iteration import lowest
+
+
+def survivors(diffusion, target):
+    """`QuasiStationaryState` on one grid, remembered."""
+    return diffusion._remember(("survivors", target.digest), lambda: QuasiStationaryState(diffusion, target))
 
 
 class QuasiStationaryState:
@@ -26,7 +33,7 @@ class QuasiStationaryState:
         if out.left_out(out.reaches_boundary) > NEGLIGIBLE_MASS:
             self.status, self.log_rate, self.v = UNREACHABLE, -np.inf, np.zeros(out.n)
             return
-        self.log_rate, self.v = lowest(out)
+        self.log_rate, self.v = lowest(out, _from_half_the_cells(out, target) if out.is_large else None)
 
     def density(self):
         """Cell averages, shape grid.shape."""
@@ -42,3 +49,19 @@ class QuasiStationaryState:
         at = np.flatnonzero(ground > 0)
         p = ground[at] * self.v[at]
         return exit_points(self.diffusion, out.regions[0], out.ids[at]), p / p.sum()
+
+
+def _from_half_the_cells(out, target):
+    """Values (n,) to start from, those of the grid of half the cells; None where there is none."""
+    D, half = out.diffusion, coarser(out.grid)
+    try:
+        found = None if half is None else survivors(on_grid(D, half), target)
+    except ValueError:                         # that grid misses the region, or does not converge
+        found = None
+    if found is None or found.status != "ok":
+        return None
+    low = np.where(half.inside.ravel(), 0.0, np.nan)
+    low[found.out.ids] = found.v
+    inside = np.zeros(out.grid.n_cells, bool)
+    inside[out.ids] = True
+    return np.maximum(interpolated(low.reshape(1, *half.shape), half, out.grid, inside)[0, out.ids], 0.0)

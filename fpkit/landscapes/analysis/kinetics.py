@@ -129,7 +129,7 @@ def kinetics(land, wells, basins, thetas, start, mobility, main=None, executor=N
     """
     if not land.is_uniform or min(land.shape) < 3:
         return ()
-    n, fine = len(thetas), {1: (land, None)}
+    n, fine = len(thetas), {}
     main = None if main is None else int(np.argmin(np.abs(np.log(np.asarray(thetas) / main))))
     ends = {0, n - 1} | ({main} if main is not None else set())
     chosen = (sorted(ends | {n // 3, 2 * n // 3}) if land.ndim == 3 and land.n_valid > MANY_IN_SPACE
@@ -236,18 +236,16 @@ def _solved(land, wells, home, theta, start, mobility, level, fine, most, cells)
     """(chain, groups, network of the kept nodes, place of the start among them: the last one unless it lies
     in a core) on the grid of a level; None where that has too many cells, or the wells are not on it.
 
-    `fine` keeps what the temperatures share: the surface of each level and the order of its edges by height.
+    `fine` keeps what the temperatures share: the surface of each level, its edges and their order by height.
     """
     if level not in fine:
-        surface = (refined(land, 2, is_smooth=True) if level == SMOOTH else thinned(land, 2)
-                   if level == COARSE else refined(land, level))
-        fine[level] = surface, None
-    surface, rising = fine[level]
-    chain = SampledDiffusion(surface, theta, mobility, highest=np.inf)
+        surface = (land if level == 1 else thinned(land, 2) if level == COARSE
+                   else refined(land, 2, is_smooth=True) if level == SMOOTH else refined(land, level))
+        edges = SampledDiffusion(surface, theta, mobility, highest=np.inf).edges
+        rising = np.argsort(surface.loss.T.ravel()[edges].max(axis=1), kind="stable")
+        fine[level] = surface, edges, rising
+    surface, edges, rising = fine[level]
     loss = surface.loss.T.ravel()
-    if rising is None:
-        rising = np.argsort(loss[chain.edges].max(axis=1), kind="stable")
-        fine[level] = surface, rising
     factor = {COARSE: 0, SMOOTH: 2}.get(level, level)
     labels = (nearest(home, factor, land.wraps) if factor
               else home[(slice(None, None, 2),) * land.ndim]).T.ravel()
@@ -269,9 +267,12 @@ def _solved(land, wells, home, theta, start, mobility, level, fine, most, cells)
     if place < 0:
         place = groups[begin] = n
         n += 1
-    top = _highest_pass(chain, rising, groups, loss)
+    top = _highest_pass(edges, rising, groups, loss)
     groups[(groups == ELIMINATED) & (loss > top + ABOVE * theta)] = LEFT_OUT
-    network = None if (groups != LEFT_OUT).sum() > cells else reduced(chain, groups, n, most)
+    if (groups != LEFT_OUT).sum() > cells:
+        return None
+    chain = SampledDiffusion(surface, theta, mobility, highest=np.inf)
+    network = reduced(chain, groups, n, most)
     return None if network is None else (chain, groups, network, int(place))
 
 
@@ -288,12 +289,12 @@ def _flat(index, land):
     return int(np.ravel_multi_index(tuple(int(i) for i in index)[::-1], land.shape[::-1]))
 
 
-def _highest_pass(chain, rising, groups, loss):
+def _highest_pass(edges, rising, groups, loss):
     """Lowest level below which the kept cells are as connected as on the whole surface (at least the highest
-    kept cell). `rising`: order of the chain's edges by their higher end."""
-    last = kernels.last_union(chain.edges, rising, groups, int(groups.max()) + 1)
+    kept cell). `rising`: order of the edges by their higher end."""
+    last = kernels.last_union(edges, rising, groups, int(groups.max()) + 1)
     highest = float(loss[groups >= 0].max())
-    return highest if last < 0 else max(highest, float(loss[chain.edges[rising[last]]].max()))
+    return highest if last < 0 else max(highest, float(loss[edges[rising[last]]].max()))
 
 
 def _of_wells(network, place, n_wells):
