@@ -159,8 +159,8 @@ def _edges(x, shape, axis, is_ring, value, p, numbers, b, drive, rows, up, down)
                     acc[k] = scale / (length[k] * ((1 + 4 * exp(F[k]) + low) / 6))
                     F[k] = low * acc[k]
             else:
-                _steep_means(X, F, axis, value, p, (beta, f0, steep), left, right, base, length, top, acc,
-                             (is_driven, G))
+                _steep_means(X, F, axis, value, p, (beta, f0, steep, is_driven, G), left, right, base, length, top,
+                             acc)
                 for k in range(BLOCK):
                     acc[k] = scale / (length[k] * (acc[k] + 1e-280))
                     F[k] = exp(left[k] + right[k] - 2 * top[k]) * acc[k]
@@ -171,9 +171,9 @@ def _edges(x, shape, axis, is_ring, value, p, numbers, b, drive, rows, up, down)
 
 
 @njit(**options)
-def _steep_means(X, F, axis, value, p, numbers, left, right, base, length, top, acc, driven):
+def _steep_means(X, F, axis, value, p, numbers, left, right, base, length, top, acc):
     """acc = means of exp(beta (f - f0) - top) over the edges of a block."""
-    beta, f0, steep = numbers
+    beta, f0, steep, is_driven, G = numbers
     rule = 0 if steep <= RULES[0, 1] else 1
     q, reach = int(RULES[rule, 0]), RULES[rule, 1]
     pieces = min(int(steep / reach) + 1, MAX_PIECES) if steep < 1e6 else MAX_PIECES
@@ -193,9 +193,9 @@ def _steep_means(X, F, axis, value, p, numbers, left, right, base, length, top, 
                 X[axis, k] = base[k] + place * length[k]
             value(X, p, F)
             _rise(F, beta, f0, top)
-            if driven[0]:
+            if is_driven:
                 for k in range(BLOCK):
-                    F[k] -= _work(driven[1], k, (X[axis, k] - base[k]) / length[k])
+                    F[k] -= _work(G, k, (X[axis, k] - base[k]) / length[k])
             for k in range(BLOCK):
                 acc[k] += weight * exp(F[k])
 
