@@ -159,8 +159,8 @@ def _edges(x, shape, axis, is_ring, value, p, numbers, b, drive, rows, up, down)
                     acc[k] = scale / (length[k] * ((1 + 4 * exp(F[k]) + low) / 6))
                     F[k] = low * acc[k]
             else:
-                _steep_means(X, F, axis, value, p, (beta, f0, steep, is_driven, G), left, right, base, length, top,
-                             acc)
+                _steep_means(X, F, axis, value, p, (beta, f0, steep, is_driven, G), left, right, base,
+                             length, top, acc)
                 for k in range(BLOCK):
                     acc[k] = scale / (length[k] * (acc[k] + 1e-280))
                     F[k] = exp(left[k] + right[k] - 2 * top[k]) * acc[k]
