@@ -145,7 +145,7 @@ class StepControl:
         """n unsplit steps of equal length."""
         self.counts.coupled += n
         for _ in range(n):
-            p = self.solver.step(p, min(dt, self._longest(p, dt)), 0.1 * self.tol)
+            p = self.solver.step(p, min(dt, self._longest(p, dt)), self.tol)
         self._count()
         return p
 
