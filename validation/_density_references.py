@@ -7,6 +7,7 @@ import numpy as np
 THETA, HALF = 0.2, 2.5
 CENTRE = np.array([-0.9, 0.7, 0.5])
 WIDTH = 0.25
+TURN = 0.3                 # of the force TURN (y, -x)
 # monomials of f: coefficient and exponents of x, y, z
 MONOMIALS = {2: [(1, 4, 0), (-2, 2, 0), (1, 0, 0), (2, 0, 2), (0.3, 1, 1)],
              3: [(1, 4, 0, 0), (-2, 2, 0, 0), (1, 0, 0, 0), (2, 0, 2, 0), (0.3, 1, 1, 0), (1.5, 0, 0, 2),
@@ -69,14 +70,20 @@ class Exact2D:
         x, w = half * x, half * w
         S = self.sines(x)
         self.k2 = (np.arange(1, n + 1) * np.pi / (2 * half)) ** 2
-        moment = {p: (S.T * (w * x**p)) @ S for p in range(7)}
+        self.moment = moment = {p: (S.T * (w * x**p)) @ S for p in range(7)}
         I = np.eye(n)
         H = THETA * (np.kron(np.diag(self.k2), I) + np.kron(I, np.diag(self.k2)))
         for (i, j), c in effective_potential(2).items():
             H += c * np.kron(moment[i], moment[j])
-        self.energy, self.modes = np.linalg.eigh(H)
         g = [S.T @ (w * np.exp(-((x - CENTRE[k]) ** 2) / (2 * WIDTH**2))) for k in range(2)]
-        self.first = self.modes.T @ np.multiply.outer(*g).ravel()
+        self._solve(H, np.multiply.outer(*g).ravel())
+
+    def _solve(self, H, start):
+        self.energy, self.modes = np.linalg.eigh(H)
+        self.first = self.modes.T @ start
+
+    def coefficients(self, t):
+        return self.modes @ (np.exp(-np.maximum(self.energy, 0) * t) * self.first)
 
     def sines(self, x):
         k = np.arange(1, self.n + 1)
@@ -85,7 +92,7 @@ class Exact2D:
     def cell_probabilities(self, t, n_cells, points=6):
         """Probabilities of n_cells^2 cells of the box (-2.5, 2.5)^2 by `points` Gauss points an axis and
         cell."""
-        C = (self.modes @ (np.exp(-np.maximum(self.energy, 0) * t) * self.first)).reshape(self.n, self.n)
+        C = self.coefficients(t).reshape(self.n, self.n)
         g, w = np.polynomial.legendre.leggauss(points)
         h = 2 * HALF / n_cells
         x = (-HALF + h * (np.arange(n_cells) + 0.5))[:, None] + h / 2 * g
@@ -94,6 +101,30 @@ class Exact2D:
         u = (S @ C @ S.T) * np.exp(-potential(np.stack([X, Y], -1)) / (2 * THETA))
         P = np.einsum("iajb,a,b->ij", u.reshape(n_cells, points, n_cells, points), w, w)
         return P / P.sum()
+
+
+class Turned2D(Exact2D):
+    """The same with the force TURN (y, -x): F . grad - F . grad f/(2 theta) beside H; times in tenths."""
+
+    def _solve(self, H, start):
+        from scipy.linalg import expm
+        k = np.arange(1, self.n + 1)
+        x, w = np.polynomial.legendre.leggauss(240)
+        x, w = self.half * x, self.half * w
+        cosines = np.cos(k * np.pi * (x[:, None] + self.half) / (2 * self.half)) / np.sqrt(self.half)
+        slope = (self.sines(x).T * w) @ (cosines * k * np.pi / (2 * self.half))
+        m, f = self.moment, MONOMIALS[2]
+        A = H + TURN * (np.kron(slope, m[1]) - np.kron(m[1], slope))
+        along = _product([(1, 0, 1)], _derivative(f, 0)) + _product([(-1, 1, 0)], _derivative(f, 1))
+        for c, i, j in along:
+            A -= TURN * c / (2 * THETA) * np.kron(m[i], m[j])
+        self.step, self.first = expm(-0.1 * A), start
+
+    def coefficients(self, t):
+        C = self.first
+        for _ in range(round(10 * t)):
+            C = self.step @ C
+        return C
 
 
 class Exact3D:

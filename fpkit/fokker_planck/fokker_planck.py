@@ -338,6 +338,12 @@ class FokkerPlanck:
         probabilities.
 
         ``error`` bounds the error of each value; summed with the volumes it bounds the L1 error.
+
+        What is far narrower than a cell is seen where it reaches one of the points at which f is looked at
+        besides the quadrature: 4 to 16 a cell and axis (64 in 1D with few cells), up to a million in all;
+        none on larger grids and for black boxes. Random Gaussian wells in a plane of up to 120 x 120 cells
+        were found down to a fiftieth of a cell (their standard deviation); narrower ones may be missed in
+        silence: refine the grid around them.
         """
         if not self.is_gradient:
             return driven.gibbs(self)
@@ -511,12 +517,25 @@ class FokkerPlanck:
     def evolve(self, u0: ArrayLike | Field | Callable, times: ArrayLike, tol: float | None = None,
                positive: bool = False, **options) -> Evolution:
         """Densities at the given times from the start u0; see
-        `fpkit.fokker_planck.evolution.evolve.evolve`."""
+        `fpkit.fokker_planck.evolution.evolve.evolve`.
+
+        With a force or a drift of its own the steps are the same, of order 4 in space where the noise is
+        constant and along the axes of a uniform grid; elsewhere, with what absorbs or kills, and with a
+        stream function that does not end at the walls, they are of the whole grid and two grids are
+        extrapolated. `free_energy` is then NaN, and `gibbs` the stationary density, which is found when it,
+        `distance` or `relative_entropy` is asked for. A stream function keeps the Gibbs density up to the
+        stated error, with ``order=2`` to rounding.
+
+        Examples
+        --------
+        >>> V = fp.Potential("x**2/2 + y**2")
+        >>> D = fp.FokkerPlanck(V, 0.5, fp.Grid([(-4, 4)] * 2, (32, 32)), force="(y, -x)")
+        >>> run = D.evolve(([1.0, 0.5], 0.5), times=[0.5, 1e6])
+        >>> bool(run.distance[0] > 0.1 and 2 * run.distance[1] < run.error[1] < 0.02)
+        True
+        """
         if not self.is_gradient:
             if self.line_twin is None or self.process.is_moving:
-                if options.pop("checkpoint", None) is not None:
-                    raise ValueError("checkpoint= is for processes without a force or drift of their own; "
-                                     "leave it out.")
                 return driven.evolve(self, u0, times, tol=tol, positive=positive, **options)
             return self.line_twin.evolve(u0, times, tol=tol, positive=positive, **options)
         return evolve(self, u0, times, tol=tol, positive=positive, **options)
@@ -783,10 +802,11 @@ class FokkerPlanck:
 
     def identifying(self) -> tuple[tuple, Any, str]:
         """What tells it from others, for `fpkit.core.runs.identity`: its arguments, not what it remembers."""
-        grid = self.grid
+        grid, process = self.grid, self.process
+        drive = () if process.is_gradient else (process.force, process.equation)
         return ("FokkerPlanck", self.scheme), (
             self.potential, self.theta, self.mobility, self.absorbing, self.reactivity, self._killing,
-            self.resetting, grid.edges, grid.periodic, grid.inside), "the diffusion"
+            self.resetting, grid.edges, grid.periodic, grid.inside, *drive), "the diffusion"
 
     @property
     def _inputs(self):

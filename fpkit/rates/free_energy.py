@@ -30,6 +30,7 @@ from .guard import Guard, RateEstimate, caution, definition_error, rate_estimate
 from .points import box_of, square_root
 
 DIFFERENCE = 0.002  # relative step in theta for S = -dF/dtheta, extrapolated once
+ROUNDING = 4e-15              # of sums and logarithms
 WHOLE = 1e-12  # relative error of a weight above which cells are cut by the boundary of the set
 ORDER = 8                                        # of the Gauss rule in each panel
 N_PANELS = {1: 400, 2: 120, 3: 60}               # along the coordinate
@@ -140,7 +141,8 @@ def _log_weights(V, theta, region, grid, refine=False):
         if not math.isfinite(p.log10):
             raise ValueError(f"the region {region!r} holds nothing of the grid's box; move the box or the "
                              "region.")
-        logs[k], relative = p.log10 * math.log(10) + D.log_partition, max(relative, p.relative_error)
+        logs[k] = p.log10 * math.log(10) + D.log_partition
+        relative = max(relative, p.relative_error + ROUNDING * (1 + abs(D.log_partition) + abs(logs[k])))
     return logs, relative
 
 

@@ -1,7 +1,7 @@
-"""Densities of driven diffusions over time, by implicit steps of the whole grid.
+"""Densities of driven diffusions over time where lines do not carry them (`split_evolution`): by implicit
+steps of the whole grid.
 
-Lines of a grid do not share a stationary state when there is a force, so that split steps do not relax to
-it; coupled ones do. Each stage is one solve with the rates and a killing of 1/(dt/4), without subtraction, so
+Each stage is one solve with the rates and a killing of 1/(dt/4), without subtraction, so
 that steps of any length keep the mass and tend to the stationary state of the chain to rounding: an L-stable
 Runge-Kutta method of order 4 with five such stages and an error of order 3 [1]_. Two grids are extrapolated
 in h^2.
@@ -23,7 +23,7 @@ from ...core.results import ResolutionWarning
 from ..evolution.initial import kind_of, node_start
 from ..evolution.result import Evolution
 from .chain import MOST_STATES, DrivenChain
-from .stationary import stationary_state
+from .split_evolution import WHOLE, evolve as evolve_split, is_split, with_its_limit
 
 GAMMA = 0.25
 STAGES = ((), (1 / 2,), (17 / 50, -1 / 25), (371 / 1360, -137 / 2720, 15 / 544),
@@ -156,7 +156,8 @@ class _Run:
         return P.reshape(len(self.P), -1)
 
 
-def evolve(diffusion, u0, times, tol=None, positive=False, n_steps=None, order=4, progress=None) -> Evolution:
+def evolve(diffusion, u0, times, tol=None, positive=False, n_steps=None, order=4, progress=None,
+           checkpoint=None, checkpoint_every=60.0, resume=None) -> Evolution:
     """`Evolution` of a driven diffusion: its `gibbs` is the stationary density, `free_energy` is NaN."""
     D = diffusion
     if D.process.is_moving:
@@ -164,6 +165,12 @@ def evolve(diffusion, u0, times, tol=None, positive=False, n_steps=None, order=4
                          "is known to paths only; use fpkit.simulate.")
     if D.resetting is not None:
         raise ValueError("evolve is not known with resetting; stationary() gives its limit.")
+    if is_split(D, order):
+        return evolve_split(D, u0, times, tol=tol, positive=positive, n_steps=n_steps, order=order,
+                            progress=progress, checkpoint=checkpoint, checkpoint_every=checkpoint_every,
+                            resume=resume)
+    if checkpoint is not None:
+        raise ValueError(f"checkpoint= is known to steps along axes; leave it out here: {WHOLE}.")
     try:
         times = np.atleast_1d(np.asarray(times, float))
     except (TypeError, ValueError):
@@ -181,15 +188,6 @@ def evolve(diffusion, u0, times, tol=None, positive=False, n_steps=None, order=4
     space_error, cut = np.full(n, np.nan), run.cut[:n].copy()
     if run.status == "ok":
         P, space_error, cut = _compared(D, kind, times, options, run, order)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResolutionWarning)
-        is_open = D.absorbing is not None or D.killing_rate is not None
-        limit = None if is_open else (stationary_state(D).density.values * grid.volumes).ravel()
-    distance, entropy = np.full(n, np.nan), np.full(n, np.nan)
-    if limit is not None:
-        distance = np.abs(P - limit).sum(1) / 2
-        with np.errstate(divide="ignore", invalid="ignore"):
-            entropy = np.maximum(np.where(P > 0, P * np.log(P / limit), 0.0).sum(1), 0.0)
     volumes = grid.volumes.ravel()
     lost = np.flatnonzero(space_error >= 1)
     status = run.status
@@ -199,14 +197,12 @@ def evolve(diffusion, u0, times, tol=None, positive=False, n_steps=None, order=4
     inputs = {**D._inputs, "tol": tol, "positive": bool(positive), "n_steps": n_steps, "order": order,
               "start": kind[0], "start_data": None if kind[0] in ("array", "function") else kind[1]}
     time_error = run.error[:n] if n_steps is None else np.full(n, np.nan)
-    return Evolution(times=times[:n].copy(), densities=(P / volumes).reshape(n, *grid.shape), grid=grid,
-                     theta=D.frozen_process.theta, mass=run.mass[:n],
-                     gibbs=(np.full(grid.n_cells, np.nan) if limit is None else limit / volumes).reshape(
-                         grid.shape), free_energy=np.full(n, np.nan), relative_entropy=entropy,
-                     distance=distance, time_error=np.minimum(time_error, 2.0),
-                     space_error=np.minimum(space_error + cut, 2.0),
-                     start=(run.start / volumes).reshape(grid.shape), steps=run.steps.counts,
-                     resolution=np.nan, status=status, inputs=inputs)
+    return with_its_limit(D, dict(
+        times=times[:n].copy(), densities=(P / volumes).reshape(n, *grid.shape), grid=grid,
+        theta=D.frozen_process.theta, mass=run.mass[:n], free_energy=np.full(n, np.nan),
+        time_error=np.minimum(time_error, 2.0), space_error=np.minimum(space_error + cut, 2.0),
+        start=(run.start / volumes).reshape(grid.shape), steps=run.steps.counts, resolution=np.nan,
+        status=status, inputs=inputs))
 
 
 def _halved_cells(values, axis, is_ring):

@@ -448,8 +448,11 @@ def _averages(D, log, error, spread):
             else:
                 f4 = np.concatenate([2 * f[:1] - f[1:2], f, 2 * f[-1:] - f[-2:-1]])
                 before, after = f4[:-2], f4[2:]
-            slope, bend = np.clip((after - before) / 4, -50, 50), after - 2 * f + before
-            slope, bend = (np.where(np.isfinite(a), a, 0.0) for a in (slope, bend))
+            # beside what is masked out the line goes on as it came
+            before, after = (np.where(np.isfinite(a), a, 2 * f - b) for a, b in ((before, after),
+                                                                                 (after, before)))
+            slope, bend = (after - before) / 4, after - 2 * f + before
+            slope, bend = (np.where(np.isfinite(a), np.clip(a, -50, 50), 0.0) for a in (slope, bend))
             small = np.abs(slope) < 1e-4
             mean = np.where(small, 1 + slope**2 / 6, np.sinh(slope) / np.where(small, 1.0, slope))
             factor = factor * np.moveaxis(np.maximum(mean + np.clip(bend, -12, 12) / 24, 0.5), 0, axis)

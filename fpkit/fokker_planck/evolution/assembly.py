@@ -11,6 +11,8 @@ from ..discretisation.edge_integrals import log_mean_exp
 from .split_operator import SplitOperator, positions
 
 LARGEST_RATE = 1e200  # sums and products of rates and steps stay in range
+NO_DRIVE = np.zeros((3, 0))
+SIMPSON = np.array([1.0, 4.0, 1.0]) / 6
 
 
 def assemble(diffusion, time=0.0, order=4):
@@ -19,6 +21,7 @@ def assemble(diffusion, time=0.0, order=4):
     The rate from a node i along an edge of length h is theta m exp(beta f_i) / (h int exp(beta f)), m the
     mobility: the flux that Scharfetter and Gummel take, with the integral done for f as it is, by Simpson
     where beta f changes by less than 1/4, else composite Gauss. On steep edges it is the upwind rate |f'|/h.
+    With a force F the exponent along the edge is beta f - beta int F, F as a parabola through three points.
     Order 4 needs uniform axes and a constant diagonal mobility; elsewhere the same formulas are of order 2.
     """
     grid, potential = diffusion.grid, diffusion.potential
@@ -37,14 +40,22 @@ def assemble(diffusion, time=0.0, order=4):
     b = (f - f0) * (1 / theta)
     if inside is not None:
         b[~inside] = 0.0                   # these nodes have no edges
+    process, work = diffusion.driven_process, []
+    force = None if process is None else driving(process, grid.points)
     up, down, delta = [], [], []
     typical = np.array(mobility if is_constant else np.ones(grid.ndim), float)
     for axis in range(grid.ndim):
         lengths = np.diff(values.x[axis])
         is_ring = grid.periodic[axis]
-        rates = values.edges(axis, 1 / theta, f0, b, theta / float(grid.h[axis]) if grid.is_uniform
-                             else theta)
         shape = [n - (1 if a == axis and not is_ring else 0) for a, n in enumerate(grid.shape)]
+        drive = NO_DRIVE
+        if force is not None:
+            drive = _drive(process, force, grid, axis, values.x) / theta
+            work.append(SIMPSON @ drive)
+            if inside is not None:
+                _close(work[-1].reshape(shape), inside.reshape(grid.shape), axis, is_ring)
+        rates = values.edges(axis, 1 / theta, f0, b, theta / float(grid.h[axis]) if grid.is_uniform
+                             else theta, drive)
         forth, back = (c.reshape(shape) for c in rates)
         if not grid.is_uniform:  # a rate is flux through the face over the width of the cell it leaves
             width = grid.widths[axis].reshape([-1 if a == axis else 1 for a in range(grid.ndim)])
@@ -62,7 +73,8 @@ def assemble(diffusion, time=0.0, order=4):
                 _close(field, inside.reshape(grid.shape), axis, is_ring)
             largest = field.max(initial=0.0)
             if np.isnan(largest):
-                raise ValueError(f"the potential is NaN between {int(np.isnan(field).sum())} pairs of cell "
+                raise ValueError(f"the {'potential' if force is None else 'drift'} is NaN between "
+                                 f"{int(np.isnan(field).sum())} pairs of cell "
                                  "centres; take these cells out with Grid(..., mask=...) or move the bounds.")
             if largest > LARGEST_RATE:
                 np.minimum(field, LARGEST_RATE, out=field)
@@ -74,7 +86,26 @@ def assemble(diffusion, time=0.0, order=4):
         delta.append(lengths**2 / (12 * theta * mobility[axis]) if order == 4 and is_constant
                      and is_uniform_axis
                      else np.zeros(lengths.size))
-    return SplitOperator(grid, b, up, down, delta, None, theta, inside, f0, order, typical)
+    return SplitOperator(grid, b, up, down, delta, None, theta, inside, f0, order, typical, work or None)
+
+
+def driving(process, points):
+    """The force F at points (..., ndim); D^-1 b for an equation with the drift b and a constant diagonal D,
+    whose f is 0 and theta 1."""
+    if process.equation is None:
+        return process.force(points)
+    return process.advection(points) / process.mobility.diagonal
+
+
+def _drive(process, force, grid, axis, x):
+    """Force along the edges of an axis times their lengths (3, n_edges), at both ends and in the middle."""
+    m = grid.shape[axis] - (0 if grid.periodic[axis] else 1)
+    along = force[..., axis]
+    middle = driving(process, _middles(grid, axis, x))[..., axis]
+    ends = (np.take(np.roll(along, -k, axis), np.arange(m), axis) for k in (0, 1))
+    lengths = np.diff(x[axis])[:m].reshape([-1 if a == axis else 1 for a in range(grid.ndim)])
+    first, last = (end * lengths for end in ends)
+    return np.stack([first.ravel(), (middle * lengths).ravel(), last.ravel()])
 
 
 def temperature(theta, time):
@@ -109,11 +140,15 @@ def axis_mobility(diffusion):
 
 def _edge_mobility(mobility, grid, axis, x):
     """The mobility along `axis` at the middle of its edges."""
-    is_ring = grid.periodic[axis]
+    return mobility.at(_middles(grid, axis, x))[..., axis]
+
+
+def _middles(grid, axis, x):
+    """Points (..., ndim) in the middle of the edges along an axis."""
     lines = [x[a][:-1] for a in range(grid.ndim)]
     middle = (x[axis][1:] + x[axis][:-1]) / 2
-    lines[axis] = middle if is_ring else middle[:-1]
-    return mobility.at(np.stack(np.meshgrid(*lines, indexing="ij"), axis=-1))[..., axis]
+    lines[axis] = middle if grid.periodic[axis] else middle[:-1]
+    return np.stack(np.meshgrid(*lines, indexing="ij"), axis=-1)
 
 
 def _close(field, inside, axis, is_ring):
@@ -144,13 +179,14 @@ class _Compiled:
                                                                                     self.value, self.p, f)
         return f
 
-    def edges(self, axis, beta, f0, b, scale):
+    def edges(self, axis, beta, f0, b, scale, drive):
         from . import assembly_kernels as kernels
         is_ring = self.grid.periodic[axis]
         n = self.grid.shape[axis]
         up, down = np.empty((2, self.grid.n_cells // n * (n if is_ring else n - 1)))
         kernel = kernels.edge_rates_parallel if self.is_parallel else kernels.edge_rates
-        kernel(self.joined, self.shape, axis, is_ring, self.value, self.p, (beta, f0, scale), b, up, down)
+        kernel(self.joined, self.shape, axis, is_ring, self.value, self.p, (beta, f0, scale), b, drive,
+               up, down)
         return up, down
 
 
@@ -165,7 +201,7 @@ class _BlackBox:
         self.f = np.asarray(self.potential(self.grid.points), float)
         return self.f.ravel()
 
-    def edges(self, axis, beta, f0, b, scale):
+    def edges(self, axis, beta, f0, b, scale, drive):
         grid, is_ring = self.grid, self.grid.periodic[axis]
         x, b = self.x[axis], b.reshape(grid.shape)
         n = grid.shape[axis] - (0 if is_ring else 1)
@@ -175,6 +211,11 @@ class _BlackBox:
         left, right = (np.take(np.roll(b, -k, axis), np.arange(n), axis).ravel() for k in (0, 1))
         middle = (beta * (middle - f0)).ravel()
         middle = np.where(np.isfinite(middle), middle, (left + right) / 2)
+        work = lambda s: 0.0
+        if drive.size:
+            slope, bend = -3 * drive[0] + 4 * drive[1] - drive[2], 2 * drive[0] - 4 * drive[1] + 2 * drive[2]
+            work = lambda s: s * (drive[0] + s * (slope / 2 + s * bend / 3))
+            middle, right = middle - work(0.5), right - work(1.0)
         steep = float(np.maximum(np.abs(left - middle), np.abs(right - middle)).max(initial=0.0))
         parabola = lambda s: np.stack([left * (1 - y) * (1 - 2 * y) + middle * 4 * y * (1 - y)
                                        + right * y * (2 * y - 1) for y in s])

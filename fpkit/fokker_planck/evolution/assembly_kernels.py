@@ -8,7 +8,7 @@ import math
 import numpy as np
 from numba import boolean, int64, njit, prange, types
 
-from ...core.compilation import SIGNATURES, kernel
+from ...core.compilation import SIGNATURES, helper, kernel
 from ...core.compilation.special import exp, options
 
 BLOCK = 64
@@ -85,11 +85,18 @@ def _rise(F, beta, f0, top):
         F[k] = beta * (F[k] - f0) - top[k]
 
 
+@helper
+def _work(G, k, s):
+    """int_0^s of the parabola through G at 0, 1/2 and 1."""
+    a, b = -3 * G[0, k] + 4 * G[1, k] - G[2, k], 2 * G[0, k] - 4 * G[1, k] + 2 * G[2, k]
+    return s * (G[0, k] + s * (a / 2 + s * b / 3))
+
+
 @njit(**options)
-def _edges(x, shape, axis, is_ring, value, p, numbers, b, rows, up, down):
+def _edges(x, shape, axis, is_ring, value, p, numbers, b, drive, rows, up, down):
     """up_e, down_e = scale exp(b) / int exp(beta (f - f0)) over the edge, b at its first and last node:
     Simpson where |db| < STEEP in the block, else composite Gauss, with points that crowd at the upper end
-    where the pieces would not do."""
+    where the pieces would not do. A force takes its work along the edge off the exponent."""
     beta, f0, scale = numbers
     d = shape.size
     stop = shape[axis] if is_ring else shape[axis] - 1
@@ -97,6 +104,7 @@ def _edges(x, shape, axis, is_ring, value, p, numbers, b, rows, up, down):
     X, F = np.empty((d, BLOCK)), np.empty(BLOCK)
     base, length, acc, top = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
     left, right = np.empty(BLOCK), np.empty(BLOCK)
+    is_driven, G = drive.shape[1] > 0, np.zeros((3, BLOCK))
     stride, begin = 1, 0
     for a in range(d):
         if a > axis:
@@ -129,6 +137,12 @@ def _edges(x, shape, axis, is_ring, value, p, numbers, b, rows, up, down):
             for k in range(m, BLOCK):                # lanes beyond the end repeat the last one
                 left[k], right[k], base[k], length[k] = left[m - 1], right[m - 1], base[m - 1], length[m - 1]
                 X[d - 1, k], X[axis, k] = X[d - 1, m - 1], X[axis, m - 1]
+            if is_driven:
+                first = row * n + start
+                for k in range(BLOCK):
+                    for i in range(3):
+                        G[i, k] = drive[i, first + (k if k < m else m - 1)]
+                    right[k] -= _work(G, k, 1.0)
             steep = 0.0
             for k in range(BLOCK):
                 top[k] = left[k] if left[k] > right[k] else right[k]
@@ -137,12 +151,16 @@ def _edges(x, shape, axis, is_ring, value, p, numbers, b, rows, up, down):
             if steep < STEEP:
                 value(X, p, F)
                 _rise(F, beta, f0, top)
+                if is_driven:
+                    for k in range(BLOCK):
+                        F[k] -= _work(G, k, 0.5)
                 for k in range(BLOCK):
                     low = exp(left[k] + right[k] - 2 * top[k])
                     acc[k] = scale / (length[k] * ((1 + 4 * exp(F[k]) + low) / 6))
                     F[k] = low * acc[k]
             else:
-                _steep_means(X, F, axis, value, p, (beta, f0, steep), left, right, base, length, top, acc)
+                _steep_means(X, F, axis, value, p, (beta, f0, steep, is_driven, G), left, right, base,
+                             length, top, acc)
                 for k in range(BLOCK):
                     acc[k] = scale / (length[k] * (acc[k] + 1e-280))
                     F[k] = exp(left[k] + right[k] - 2 * top[k]) * acc[k]
@@ -155,7 +173,7 @@ def _edges(x, shape, axis, is_ring, value, p, numbers, b, rows, up, down):
 @njit(**options)
 def _steep_means(X, F, axis, value, p, numbers, left, right, base, length, top, acc):
     """acc = means of exp(beta (f - f0) - top) over the edges of a block."""
-    beta, f0, steep = numbers
+    beta, f0, steep, is_driven, G = numbers
     rule = 0 if steep <= RULES[0, 1] else 1
     q, reach = int(RULES[rule, 0]), RULES[rule, 1]
     pieces = min(int(steep / reach) + 1, MAX_PIECES) if steep < 1e6 else MAX_PIECES
@@ -175,30 +193,33 @@ def _steep_means(X, F, axis, value, p, numbers, left, right, base, length, top, 
                 X[axis, k] = base[k] + place * length[k]
             value(X, p, F)
             _rise(F, beta, f0, top)
+            if is_driven:
+                for k in range(BLOCK):
+                    F[k] -= _work(G, k, (X[axis, k] - base[k]) / length[k])
             for k in range(BLOCK):
                 acc[k] += weight * exp(F[k])
 
 
 _edge_types = (_vector, _counts, int64, boolean, _value, _vector, types.UniTuple(types.float64, 3), _vector,
-               _vector,
-               _vector)
+               types.Array(types.float64, 2, "C"), _vector, _vector)
 
 
 @kernel(types.void(*_edge_types))
-def edge_rates(x, shape, axis, is_ring, value, p, numbers, b, up, down):
+def edge_rates(x, shape, axis, is_ring, value, p, numbers, b, drive, up, down):
     """up, down (..., n_axis - 1 or n_axis, ...) = scale exp(b) / int exp(beta (f - f0)) over each edge along
-    `axis`, with b = beta (f - f0) at its first and its last node; numbers: beta, f0, scale."""
-    _edges(x, shape, axis, is_ring, value, p, numbers, b, (0, _rows(shape, axis, is_ring)), up, down)
+    `axis`, with b = beta (f - f0) at its first and its last node; numbers: beta, f0, scale. drive (3,
+    n_edges): beta times the force along the edge times its length, at its two ends and the middle; (3, 0)
+    without."""
+    _edges(x, shape, axis, is_ring, value, p, numbers, b, drive, (0, _rows(shape, axis, is_ring)), up, down)
 
 
 @kernel(types.void(*_edge_types), parallel=True)
-def edge_rates_parallel(x, shape, axis, is_ring, value, p, numbers, b, up, down):
+def edge_rates_parallel(x, shape, axis, is_ring, value, p, numbers, b, drive, up, down):
     rows = _rows(shape, axis, is_ring)
     n_jobs = min(rows, 64)
     for job in prange(n_jobs):
-        _edges(x, shape, axis, is_ring, value, p, numbers, b,
-               (job * rows // n_jobs, (job + 1) * rows // n_jobs),
-               up, down)
+        _edges(x, shape, axis, is_ring, value, p, numbers, b, drive,
+               (job * rows // n_jobs, (job + 1) * rows // n_jobs), up, down)
 
 
 @njit(**options)

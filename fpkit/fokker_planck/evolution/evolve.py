@@ -81,7 +81,8 @@ def evolve(diffusion: ReversibleChain, u0: Any, times: ArrayLike, tol: float | N
         sharp start may leave negative values: these are cut off, and what was cut counts in the error.
     n_steps : int, optional
         This many equal split steps from each time to the next in place of automatic steps; the time error is
-        then not known (NaN).
+        then not known (NaN). With a force, steps beyond the local relaxation are of the whole grid, since
+        lines do not share its stationary state.
     order : {4, 2}
         Order in space. Non-uniform axes and position-dependent mobility have order 2 in any case; with a full
         mobility tensor or a named scheme the chain of the diffusion is used.
@@ -186,13 +187,16 @@ class _Run:
         if self.start is None:
             # read properly only when time 0 is asked for; else the node masses say what the start was
             self.start = self.reading.probabilities(self.p, self.masses)[0] if reads_start else self.p.copy()
-        if first is None:
+        if first is None and not lines.is_driven:
             warn_if_coarse(lines)
 
     def _rough(self, lines, p, positive, first):
         """The lines that a rough potential needs, on coarser grids the same as on the first one."""
         problem, reading = self.problem, self.reading
-        self.is_exact = is_rough(lines, p, reading.jump, problem) if first is None else first.is_exact
+        if first is None:
+            self.is_exact = not lines.is_driven and is_rough(lines, p, reading.jump, problem)
+        else:
+            self.is_exact = first.is_exact
         if self.is_exact:
             exact = exact_line(problem.diffusion)
             if exact is not None:
@@ -236,10 +240,10 @@ class _Run:
         if self.problem.is_moving or self.n_steps is None:
             return self.stepper.advance(p, s, t, report)
         dt = (t - s) / self.n_steps
+        if not self.lines.is_split or done == 0 and self.stepper.is_beyond(p, dt):
+            return self.stepper.coupled_steps(p, dt, self.n_steps)
         if done == 0:
             self.stepper.counts.strang += self.n_steps
-        if not self.lines.is_split:
-            return self.stepper.coupled_steps(p, dt, self.n_steps)
         # about a second, so that Ctrl-C is heard
         chunk = max(1, min(self.n_steps, 50_000_000 // self.lines.b.size))
         while done < self.n_steps:

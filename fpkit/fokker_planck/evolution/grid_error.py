@@ -163,17 +163,17 @@ def _outside_shares(grid):
 def has_kinks(lines, reach=2):
     """True where the slope of f jumps, between nodes on which the density lives: the second difference there
     is many times that of the nodes `reach` away (beyond 2 a pole between two nodes counts too)."""
-    b = lines.b if lines.inside is None else np.where(lines.inside, lines.b, np.nan)
-    b = b.reshape(lines.shape)
+    inside = True if lines.inside is None else lines.inside.reshape(lines.shape)
     for axis, n in enumerate(lines.shape):
         if n < 9:
             continue
-        line = np.moveaxis(b, axis, -1)
-        at = np.abs(np.diff(line, 2))
+        height, b = (np.moveaxis(np.where(inside, a, np.nan), axis, -1)
+                     for a in (lines.heights(axis), lines.b.reshape(lines.shape)))
+        at = np.abs(np.diff(height, 2))
         away = (reach,) if reach == 2 else (reach, reach + 1)
         beside = np.fmax.reduce([_moved(at, sense * k) for k in away for sense in (1, -1)])
         with np.errstate(invalid="ignore"):
-            if ((at > 1e-3) & (at > 6 * beside) & (line[..., 1:-1] < ALIVE)).any():
+            if ((at > 1e-3) & (at > 6 * beside) & (b[..., 1:-1] < ALIVE)).any():
                 return True
     return False
 
@@ -202,9 +202,9 @@ def is_rough(lines, p, jump, problem):
 
 def steepness(lines, P):
     """Largest mean of |d beta f| between neighbours along an axis where the density P stands."""
-    b, P = lines.b.reshape(lines.shape), P.reshape(lines.shape)
-    return max(float((np.abs(np.gradient(b, axis=axis)) * P).sum()) for axis in range(b.ndim)) if min(
-        b.shape) > 1 else 0.0
+    P = P.reshape(lines.shape)
+    return max(float((np.abs(np.gradient(lines.heights(axis), axis=axis)) * P).sum())
+               for axis in range(P.ndim)) if min(P.shape) > 1 else 0.0
 
 
 def regridded(P, grid, coarse):

@@ -6,6 +6,7 @@ conjugate gradients with an aggregation multigrid.
 """
 from __future__ import annotations
 
+import math
 from functools import cached_property
 
 import numpy as np
@@ -21,6 +22,7 @@ ELIMINATED_2D, ELIMINATED_3D = 512**2, 22**3    # nodes up to which elimination 
 MAX_FACTORS = 3
 IN_RANGE = 600.0           # beta (f - f0) up to which exp(-beta f) and products with rates are in range
 HIGHEST = 1000.0           # beta (f - f0) up to which the multigrid's symmetric form, p exp(b/2), is in range
+WAVES, FORGOTTEN = 4, 0.01 # of starts that are compared, and L1 distance from which they are the same
 HEAVIEST = 300.0           # log of the largest weight in the norm of the conjugate residuals
 
 
@@ -36,6 +38,7 @@ class Graph:
         place = np.full(lines.b.size, -1)
         place[self.ids] = np.arange(self.ids.size)
         self.N, self.b = self.ids.size, lines.b[self.ids]
+        self.is_driven = lines.is_driven
         self.volumes = 1.0 if lines.volumes is None else lines.volumes[self.ids]
         self.I, self.J = place[I], place[J]
         self.killing = None if lines.killing is None else lines.killing[self.ids]
@@ -59,7 +62,7 @@ class Graph:
     def price(self):
         """Cost of an unsplit step (three SDIRK2 steps of order 4, factors now and then) in split steps."""
         if not self.is_eliminated:
-            return 1500.0 if self.b.max() <= HIGHEST else np.inf
+            return 1500.0 if self.b.max() <= HIGHEST and not self.is_driven else np.inf
         # solves, calls from Python that small grids feel, and factors: measured from 16^2 to 300^2 and 22^3
         return 40 + 60 / (1 + self.N / 4000) + 0.001 * self.ordering.cost / self.N
 
@@ -92,7 +95,7 @@ class _Eliminated(_Factors):
     def __init__(self, graph, tau):
         super().__init__(graph)
         excess, self.mass = graph.excess(tau), None
-        if graph.b.max() < IN_RANGE:
+        if not graph.is_driven and graph.b.max() < IN_RANGE:
             self.mass = mass = np.exp(-graph.b) * graph.volumes
             self.factors = Elimination(graph.ordering, tau * mass[graph.I] * graph.up, mass * excess)
         else:
@@ -136,8 +139,8 @@ class ImplicitStep:
     def of(lines, positive):
         """The step of the whole chain of `lines`."""
         is_order_4 = any((d > 0).any() for d in lines.delta)
-        # the norm in which A is symmetric, 1/D, as far up as it is in range
-        weight = np.exp(np.minimum(lines.b, HEAVIEST))
+        # the norm in which A is symmetric, 1/D, as far up as it is in range; there is none with a force
+        weight = 1.0 if lines.is_driven else np.exp(np.minimum(lines.b, HEAVIEST))
         return ImplicitStep(Graph(lines), lines.operator if is_order_4 and not positive else None, positive,
                             weight)
 
@@ -166,6 +169,18 @@ class ImplicitStep:
             self.drift *= kept
             new /= kept
         return new
+
+    def forgets(self, tau):
+        """Whether a step of this length brings all starts together: even ones with waves along the axes."""
+        graph, starts = self.graph, [np.ones(self.graph.N)]
+        for axis, i in enumerate(np.unravel_index(graph.ids, graph.shape)):
+            starts += [1 + np.cos(np.pi * m * (i + 0.5) / graph.shape[axis]) for m in range(1, WAVES)]
+        whole = np.zeros(math.prod(graph.shape))
+        ends = []
+        for start in starts:
+            whole[graph.ids] = start / start.sum()
+            ends.append(self._factors(tau).solve(whole))
+        return max(float(np.abs(end - ends[0]).sum()) for end in ends) < FORGOTTEN
 
     def _solve(self, b, tau, accuracy):
         """(1 + tau A)^-1 b by conjugate residuals, preconditioned and measured by the solve with the rates of

@@ -23,6 +23,8 @@ class Problem:
         # a foreign chain exists on its own grid only, and stands still
         self.is_foreign = diffusion.nodes_are_cells
         self.is_moving = not self.is_foreign and (callable(self.theta) or self.potential.is_time_dependent)
+        # with a force: lines of their own, and nothing that is known of the Gibbs density
+        self.driven_process = None if self.is_foreign or diffusion.is_gradient else diffusion.frozen_process
         self._frozen = None, None
         self._of_masses = self._wait = None
 
@@ -151,7 +153,9 @@ class Problem:
         return reading.scaled(reading.G, masses)
 
     def functionals(self, P, time, reading, masses):
-        """Free energy, relative entropy and total variation distance to the equilibrium."""
+        """Free energy, relative entropy and total variation distance to the equilibrium; NaN with a force."""
+        if self.driven_process is not None:
+            return np.nan, np.nan, np.nan
         log_mass, f0, theta = self.log_mass(time), self.f0(time), self.theta_at(time)
         Q = self.equilibrium(time, reading, masses)
         gap = entropy = own = 0.0
@@ -167,7 +171,10 @@ class Problem:
         return f0 * float(P.sum()) + theta * own, entropy, 0.5 * gap
 
     def resolution(self, lines, reading):
-        """log of sum D / sum G: of the nodes' sum of exp(-beta f) over its integral over the domain."""
+        """log of sum D / sum G: of the nodes' sum of exp(-beta f) over its integral over the domain; 0 with a
+        force, which may keep the density elsewhere."""
+        if self.driven_process is not None:
+            return 0.0
         nodes = np.log(lines.masses.sum() * float(self.grid.volumes.mean()))
         return float(nodes - log_sum(reading.log_mass))
 

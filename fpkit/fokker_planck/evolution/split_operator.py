@@ -39,6 +39,9 @@ class SplitOperator:
     inside : ndarray of bool (N,), or None when all nodes are
     volumes : ndarray (N,) or None
         Cell volumes over their mean; None on uniform axes.
+    work : list of ndarray or None
+        Work of a force along the edges over theta: a line has the potential b less the work, each axis its
+        own.
     x : list of ndarray (n_a + 1,)
         Node positions and one more: the first node a period on, or beyond the wall.
     """
@@ -47,12 +50,12 @@ class SplitOperator:
     nodes_are_cells = False            # True: a cell probability is the probability of its node
 
     def __init__(self, grid, b, up, down, delta, killing=None, theta=1.0, inside=None, f0=0.0, order=4,
-                 mobility=None):
+                 mobility=None, work=None):
         self.mobility = np.ones(grid.ndim) if mobility is None else mobility
         self.grid, self.shape, self.periodic = grid, grid.shape, grid.periodic
         self.b, self.up, self.down, self.delta = b, up, down, delta
         self.theta, self.f0, self.order = theta, f0, order
-        self.killing, self.inside = killing, inside
+        self.killing, self.inside, self.work = killing, inside, work
         self.volumes = None if grid.is_uniform else (grid.volumes / grid.volumes.mean()).ravel()
         self.x = positions(grid)
         self.is_plain = killing is None and not any(grid.periodic)
@@ -150,6 +153,21 @@ class SplitOperator:
         self.is_capped = any(6 * d.max(initial=0.0) * max(u.max(initial=0.0), w.max(initial=0.0)) > 1
                              for d, u, w in zip(self.delta, self.up, self.down))
 
+    @property
+    def is_driven(self):
+        """Whether the lines of different axes share no stationary state."""
+        return self.work is not None
+
+    def heights(self, axis):
+        """Potential of the lines along an axis over theta, shape (n_0, ...): b, less the work since the first
+        node."""
+        b = self.b.reshape(self.shape)
+        if self.work is None:
+            return b
+        work = self.work[axis].reshape(*self.shape[:axis], -1, *self.shape[axis + 1:])
+        done = np.cumsum(work, axis)[(slice(None),) * axis + (slice(self.shape[axis] - 1),)]
+        return b - np.concatenate([np.zeros_like(np.take(b, [0], axis)), done], axis)
+
     def _block(self, axis):
         """Numbers of nodes before, along and after an axis."""
         return math.prod(self.shape[:axis]), self.shape[axis], math.prod(self.shape[axis + 1:])
@@ -207,6 +225,15 @@ class SplitOperator:
             w = p.copy()
             self.sweep(w, axis, 0.0, 2)
             total += w
+        return total
+
+    def traffic(self, p):
+        """L1 norms of what the axes move, each by itself, in a unit of time."""
+        total = 0.0
+        for axis in range(len(self.shape)):
+            w = p.copy()
+            self.sweep(w, axis, 0.0, 2)
+            total += float(np.abs(w).sum())
         return total
 
     def edges(self):

@@ -23,7 +23,8 @@ def allowed_step(tol, kind):
 
     Unsplit steps and single lines go on from the extrapolated value, one order better than what is compared:
     a fraction of tol. Split steps gain nothing from it (order reduction): n ~ allowed^(-1/3) of them add up,
-    so allowed falls as tol^(4/3) below 1e-4. Backward Euler adds up n ~ allowed^(-1/2) steps: tol^2.
+    so allowed falls as tol^(4/3) below 1e-4. Backward Euler adds up n ~ allowed^(-1/2) steps: tol^2, and half
+    of that where lines share no stationary state ("driven euler").
     """
     if kind == "line":
         return tol
@@ -31,10 +32,11 @@ def allowed_step(tol, kind):
         return tol / 4
     if kind == "strang":
         return tol / 16 * min(1.0, (tol / 1e-4) ** (1 / 3))
-    return tol * min(tol / 0.3, 1 / 16)
+    return tol * min(tol / (0.3 if kind == "euler" else 0.6), 1 / 16)
 
 
 MAX_GROWTH = 4.0
+FEW = 0.1                             # of the tolerance that may be lost without notice
 REACH, LEAST_REACH = 2.0, 0.02  # longest split step in local relaxation times, and what it shrinks to
 
 
@@ -73,6 +75,7 @@ class StepControl:
 
     def __post_init__(self):
         lines, self._price, self._slopes, self.reach = self.lines, None, None, REACH
+        self._within, self._forgets = None, False
         self.mode, self.order = (0, 1) if self.positive else (1, 2)
         if self.dt == 0.0:
             self.dt = first_step(lines)
@@ -108,7 +111,10 @@ class StepControl:
                    self.reach, solver is not None]
         solved = [1.0, 0.0, 0.0] if solver is None else [solver.drift, solver.n_factors, solver.n_solves,
                                                          *solver.kept]
-        return {"control": np.array(control, float), "solver": np.array(solved, float),
+        late = {} if not self.lines.is_driven else {"late": np.array([
+            np.nan if self._within is None else self._within, self._forgets,
+            solver is not None and solver.operator is None], float)}
+        return {"control": np.array(control, float), "solver": np.array(solved, float), **late,
                 "counts": np.array(list(self.counts.as_dict().values()), float)}
 
     def restore(self, found):
@@ -121,12 +127,25 @@ class StepControl:
             self.solver.drift, n_factors, n_solves, *kept = found["solver"].tolist()
             self.solver.n_factors, self.solver.n_solves = int(n_factors), int(n_solves)
             self.solver.kept = dict.fromkeys(kept)
+        if "late" in found:
+            within, forgets, is_lumped = found["late"].tolist()
+            self._within, self._forgets = None if np.isnan(within) else within, bool(forgets)
+            if is_lumped and self.solver is not None:
+                self.solver.operator = None
         self.counts.restore(found["counts"])
+
+    def is_beyond(self, p, dt):
+        """Whether split steps of this length settle elsewhere: with a force, beyond the local relaxation."""
+        if not self.lines.is_driven or self.is_exact_in_lines or dt <= self.reach * self._relaxation(p):
+            return False
+        self.solver = self.solver or self._make_solver()
+        return self.solver.graph.is_eliminated
 
     def coupled_steps(self, p, dt, n):
         """n unsplit steps of equal length."""
+        self.counts.coupled += n
         for _ in range(n):
-            p = self.solver.step(p, dt, 1e-3 * self.tol)
+            p = self.solver.step(p, min(dt, self._longest(p, dt)), self.tol)
         self._count()
         return p
 
@@ -136,6 +155,8 @@ class StepControl:
 
     def _split(self, p, s, left):
         cap = np.inf if self.is_exact_in_lines else self.reach * self._relaxation(p)
+        if self.lines.is_driven and not self.counts.strang:
+            self.dt = min(self.dt, cap / 8)      # what starts far off is no local equilibrium
         is_slow = self.dt >= cap
         dt = min(self.dt, cap)
         n = max(1, math.ceil(left / dt - 1e-9))
@@ -143,8 +164,10 @@ class StepControl:
         one = self.lines.strang(p.copy(), dt, 1, self.mode)
         two = self.lines.strang(p.copy(), dt / 2, 2, self.mode)
         error = self._difference(one, two)
-        allowed = allowed_step(self.tol, "euler" if self.positive else "line" if self.is_exact_in_lines
-                               else "strang")
+        kind = "line" if self.is_exact_in_lines else "strang"
+        if self.positive:
+            kind = "driven euler" if self.lines.is_driven else "euler"
+        allowed = allowed_step(self.tol, kind)
         if is_slow and self._adds_up(s, dt, error):
             self.counts.rejected += 1
             return p, s
@@ -203,7 +226,24 @@ class StepControl:
         mean = dot(self._slopes, u) / max(float(u.sum()), 1e-300)
         return min(len(self.lines.shape) / max(mean, 1e-300), self._across)
 
+    def _longest(self, p, dt):
+        """Length of the longest unsplit step; with a force those of order 4 round off their share of
+        probability in each unit of time. Where that is too much for a step of `dt` all starts are forgotten,
+        and nothing longer is of use, or wells remain and steps of order 2 take over, which never subtract."""
+        if not self.lines.is_driven or self.solver.operator is None:
+            return np.inf
+        if self._within is None:
+            self._within = FEW * self.tol / (2.2e-16 * self.lines.traffic(p))
+        if dt <= self._within or self._forgets:
+            return self._within
+        self._forgets = self.solver.forgets(self._within)
+        if not self._forgets:
+            self.solver.operator = None
+        return self._longest(p, dt)
+
     def _coupled(self, p, s, left):
+        longest = self._longest(p, min(self.dt, left))
+        self.dt = min(self.dt, longest)
         n = max(1, math.ceil(left / self.dt - 1e-9))
         dt = left / n if n < 4 else 2.0 ** (math.floor(2 * math.log2(self.dt) + 1e-9) / 2)
         allowed = allowed_step(self.tol, "euler" if self.positive else "coupled")
@@ -228,7 +268,8 @@ class StepControl:
             # later
             self.is_coupled, self.dt, self.stalled = False, self.split_dt, 0
             self.retry = s + dt + 5 * self.price * self.split_dt
-        return self._taken(one, two), s + dt
+        settled = self._forgets and dt > longest / 4 and float(np.abs(two - p).sum()) <= FEW * self.tol
+        return self._taken(one, two), s + left if settled else s + dt
 
     @property
     def price(self):
@@ -275,7 +316,10 @@ def slopes(lines):
         first = (slice(None),) * axis + (slice(m),)
         is_open = (lines.up[axis] + lines.down[axis] > 0).reshape(b[first].shape)
         lengths = np.diff(x)[:m].reshape([-1 if a == axis else 1 for a in range(len(shape))])
-        rise = np.abs(np.roll(b, -1, axis)[first] - b[first]) / lengths
+        rise = np.roll(b, -1, axis)[first] - b[first]
+        if lines.is_driven:
+            rise -= lines.work[axis].reshape(rise.shape)
+        rise = np.abs(rise) / lengths
         weight = lines.mobility[axis] * lines.theta
         half = np.where(is_open, 0.5 * weight * rise * np.minimum(rise, 2 / lengths), 0.0)
         total[first] += half

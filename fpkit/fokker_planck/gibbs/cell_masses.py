@@ -8,7 +8,7 @@ kink, a narrow well) are cut in halves and go round again. What remains is repor
 """
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import factorial
 
 import numpy as np
@@ -18,6 +18,7 @@ from .cut_cells import (
     SEEN,
     WalledExponent,
     beside,
+    boxes_of,
     cut_by_walls,
     cut_masses,
     divided,
@@ -26,7 +27,8 @@ from .cut_cells import (
     parts_of_cells,
 )
 from .exponent import Exponent
-from .poles import power_tails
+from .narrow_features import cells_with_narrow_features
+from .poles import cut_at, point_poles, power_tails
 from .quadrature import lobatto, tensor_rule
 
 RULES = (2, 3, 4, 6, 8)  # Gauss points an axis; the check is Lobatto's, which sees the edges of the box:
@@ -43,7 +45,10 @@ MAX_DEPTH = {1: 45, 2: 14, 3: 8}
 MAX_DEPTH_AT_A_JUMP = {1: 45, 2: 5, 3: 3}
 JUMP = 1e4                                     # stands for an infinite change of beta f
 ROUGH = 1e-3  # difference of two rules above which a box may hold a jump or a pole
-POLE_DEPTH, POLE_DROP = 10, 5.0  # where poles between the ends of a box are looked for, and how deep they are
+POLE_DEPTH = {1: 10, 2: 6}  # where poles inside a box are looked for
+POLE_DROP = 5.0             # theta, of a pole between the ends of a line
+MOST_POINT_POLES = 64       # boxes of a plane in which one is looked for in one round, the heaviest bends
+CROSS = (0, 0), (0, 1), (1, 0), (1, 1), (0.5, 0.5)                # corners of a box and its centre
 GOLDEN, N_SECTIONS = 0.6180339887498949, 90
 FAR = 1e6  # an exponent that makes a neighbour across an edge or corner the last choice
 WEIGHTY = 7.0  # log of the mass, over the error that a box may leave, from which a jump is looked for in it
@@ -57,7 +62,8 @@ NEGLIGIBLE = 400.0                             # exp(-400) of the total: not wor
 
 @dataclass(frozen=True)
 class Masses:
-    """Logarithms of int exp(-beta (f - f0)) over sets of boxes, and the error of each relative to itself.
+    """Logarithms of int exp(-beta (f - f0)) over sets of boxes, and the error of each relative to itself, and
+    the poles (d, n_poles) that were found inside them (in a plane).
 
     Where walls cut cells, the part of the domain in a cell whose centre lies outside is added to a neighbour;
     `own` then holds the masses of the parts themselves, `moved` (n,) the logarithms of what each cell has
@@ -67,6 +73,7 @@ class Masses:
     log_mass: np.ndarray
     relative_error: np.ndarray
     f0: float
+    poles: np.ndarray | None = None
     own: Masses | None = None
     moved: np.ndarray | None = None
     walls: np.ndarray | None = None
@@ -122,7 +129,7 @@ def integrate(exponent, boxes, n_owners, log_scale=None, n_boxes=None):
     while work.waiting:
         depth, *rest = work.next_round()
         work.run(*rest, depth)
-    return gathered(work.done, n_owners, exponent.f0)
+    return replace(gathered(work.done, n_owners, exponent.f0), poles=work.poles)
 
 
 def _estimated_total(exponent, boxes):
@@ -142,7 +149,7 @@ class _Work:
         self.exponent, self.d, self.budget = exponent, exponent.ndim, BUDGET[0] + BUDGET[1] * n_boxes
         self.part = np.log(TOLERANCE[self.d] / max(n_boxes, 1))
         self.log_share = log_scale + self.part
-        self.done, self.waiting = [], []
+        self.done, self.waiting, self.poles = [], [], np.zeros((self.d, 0))
 
     def weighed(self, log_mass, slack=0.0):
         """Masses that have been seen: errors count against the largest of them."""
@@ -161,8 +168,9 @@ class _Work:
         """One round: probe, choose the rule or cut, integrate, compare. `doubt` is 0 or, for parts of a box
         where the model failed, the difference that it left."""
         d = self.d
-        if d == 1 and depth == POLE_DEPTH:
-            lower, width, *rest = self.cut_at_poles(lower, width, owner, log_allowed, doubt)
+        if depth == POLE_DEPTH.get(d):
+            cut = self.cut_at_poles if d == 1 else self.cut_at_points
+            lower, width, *rest = cut(lower, width, owner, log_allowed, doubt)
             owner, log_allowed, doubt = rest
         slope, bend, log_size, at_pole = self.probe(lower, width)
         if d == 2 and depth:             # in space there are too many boxes at a wall: they are halved
@@ -176,7 +184,7 @@ class _Work:
                                                                                     log_allowed, at_pole))
         hard, far = (slope >= JUMP).any(0), np.abs(lower)
         n, in_doubt = owner.size, (doubt > 0) | hard
-        if d == 1 and depth > POLE_DEPTH:
+        if d == 1 and depth > POLE_DEPTH[1]:
             at_pole |= (log_size > np.log(width[0]) - self.exponent(lower + width / 2) + 0.5)
         if not n:
             return
@@ -220,7 +228,7 @@ class _Work:
                 continue
             box = np.ascontiguousarray(lower[:, pick]), np.ascontiguousarray(width[:, pick])
             logs, gap = self.sums(*box, q)
-            poles = self.poles(box, logs, q)
+            poles = self.at_poles(box, logs, q)
             if poles.size:
                 gap[poles], logs[poles] = np.inf, log_size[pick[poles]]
             with np.errstate(all="ignore"):
@@ -249,7 +257,7 @@ class _Work:
             keep = ~again
             self.done.append((owner[pick[keep]], logs[keep], error[keep]))
 
-    def poles(self, box, logs, q):
+    def at_poles(self, box, logs, q):
         """Boxes whose sum met f = -inf, and no NaN of f."""
         found = logs == np.inf
         at = np.flatnonzero(np.isnan(logs))
@@ -284,6 +292,20 @@ class _Work:
         width[0, deep] = at - lower[0, deep]
         return (np.append(lower, at[None], axis=1), np.append(width, rest[None], axis=1),
                 *(np.append(a, a[deep]) for a in (owner, log_allowed, doubt)))
+
+    def cut_at_points(self, lower, width, owner, log_allowed, doubt):
+        """The boxes of a plane, those that hold a pole of f cut there: halving keeps it in a corner."""
+        with np.errstate(all="ignore"):
+            E = np.array([self.exponent(lower + np.array(c)[:, None] * width) for c in CROSS])
+            weight = np.log(width).sum(0) - E.min(0) + np.log(np.abs(E[:-1].mean(0) - E[-1]))
+            weight = np.where(E.min(0) == -np.inf, np.inf, np.nan_to_num(weight, nan=-np.inf))
+        at = np.argsort(-weight, kind="stable")[:MOST_POINT_POLES]
+        places = np.full(lower.shape, np.nan)
+        places[:, at] = point_poles(self.exponent, lower[:, at], width[:, at])
+        self.poles = np.append(self.poles, places[:, np.isfinite(places[0])], axis=1)
+        lower, width, which = cut_at(places, lower, width)
+        return (np.ascontiguousarray(lower), np.ascontiguousarray(width),
+                *(a[which] for a in (owner, log_allowed, doubt)))
 
     def tails(self, lower, width, logs, gap):
         """log masses and relative errors of boxes that will not be halved any more: by the exponent of a pole
@@ -463,6 +485,8 @@ def cell_masses(potential, theta, grid, inside, f0=None, energies=None):
         has_walls = bool(cut.any() or (whole != inside).any())
     boxes = (divided(*part, parts) for part in cell_boxes(grid, whole, knots))
     masses = integrate(exponent, boxes, grid.n_cells, scale, n_boxes)
+    if grid.ndim > 1 and knots is None:
+        masses = _looked_into(exponent, grid, whole, masses)
     if not has_walls:
         return masses
     allowed = scale + np.log(TOLERANCE[grid.ndim] / (n_boxes / parts**grid.ndim))
@@ -489,11 +513,27 @@ def cell_masses(potential, theta, grid, inside, f0=None, energies=None):
         cut = cut | new
     part = gathered(done, grid.n_cells, f0)
     own = Masses(np.where(cut.ravel(), part.log_mass, masses.log_mass),
-                 np.where(cut.ravel(), part.relative_error, masses.relative_error), f0)
+                 np.where(cut.ravel(), part.relative_error, masses.relative_error), f0, masses.poles)
     # tips of corners that end between the points at which edges are looked at
     unseen = 4.0 / SEEN[grid.ndim] ** 2 / 4 if grid.ndim > 1 else 0.0
     heaviest = np.exp(np.max(own.log_mass, where=~whole.ravel(), initial=-np.inf) - own.log_total)
     return _merged(grid, inside, own, cut.ravel(), unseen * heaviest)
+
+
+def _looked_into(exponent, grid, whole, masses):
+    """The masses, those of cells with features between the points of the rules from parts of these cells."""
+    at, parts = cells_with_narrow_features(exponent, grid, whole, masses)
+    if not at.size:
+        return masses
+    near = np.zeros(grid.n_cells, bool)
+    near[at] = True                                                  # and what reaches into neighbours
+    at = np.flatnonzero(beside(grid, near.reshape(grid.shape)) & whole)
+    boxes = divided(*boxes_of(grid, at), parts)
+    found = integrate(exponent, [boxes], grid.n_cells, masses.log_total, int(whole.sum()))
+    log_mass, error = masses.log_mass.copy(), masses.relative_error.copy()
+    log_mass[at], error[at] = found.log_mass[at], found.relative_error[at]
+    return replace(masses, log_mass=log_mass, relative_error=error,
+                   poles=np.append(masses.poles, found.poles, axis=1))
 
 
 def _merged(grid, inside, own, cut, unseen):
@@ -529,7 +569,7 @@ def _merged(grid, inside, own, cut, unseen):
         share = np.exp(given - log_mass[taker]) * own.relative_error[giver]
         np.add.at(error, taker[~lost], share[~lost])
     share = float(np.exp(log_sum(given[lost]) - log_sum(log_mass))) if lost.any() else 0.0
-    return Masses(log_mass, np.nan_to_num(error), own.f0, own, moved, cut, share + unseen)
+    return Masses(log_mass, np.nan_to_num(error), own.f0, own.poles, own, moved, cut, share + unseen)
 
 
 def neighbour_of(grid, place, offset):

@@ -95,13 +95,20 @@ def parts_of_cells(grid):
     return int(np.clip(FIRST_BOXES / grid.n_cells, 1, 64)) if grid.ndim == 1 else 1
 
 
+def boxes_of(grid, flat):
+    place = np.unravel_index(flat, grid.shape)
+    lower = np.stack([e[p] for e, p in zip(grid.edges, place)])
+    return lower, np.stack([w[p] for w, p in zip(grid.widths, place)]), flat
+
+
 def divided(lower, width, owner, parts):
-    """Boxes (ndim, n) cut into `parts` an axis."""
+    """Boxes (ndim, n) cut into `parts` an axis, one number or one for each."""
     d = lower.shape[0]
-    corners = np.array(list(np.ndindex(*(parts,) * d))).T
-    width = width / parts
+    parts = np.broadcast_to(parts, d)
+    corners = np.array(list(np.ndindex(*parts))).T
+    width = width / parts[:, None]
     lower = (lower[:, :, None] + corners[:, None] * width[:, :, None]).reshape(d, -1)
-    return lower, np.repeat(width, parts**d, axis=1), np.repeat(owner, parts**d)
+    return lower, np.repeat(width, parts.prod(), axis=1), np.repeat(owner, parts.prod())
 
 
 def beside(grid, cells):
@@ -228,6 +235,7 @@ def _jumps(exponent, start, step, samples):
     first = first[piece, line]
     low, high, e_low, e_high = s[piece], s[piece + 1], E[piece, line], E[piece + 1, line]
     floor = np.minimum(e_low, e_high) - np.minimum(first, 10.0)
+    ceiling = np.maximum(e_low, e_high) + np.minimum(first, 10.0)
     for k in range(BISECTIONS):
         if not line.size:
             break
@@ -237,10 +245,12 @@ def _jumps(exponent, start, step, samples):
         low, e_low = np.where(is_first, low, middle), np.where(is_first, e_low, e)
         high, e_high = np.where(is_first, middle, high), np.where(is_first, e, e_high)
         if k + 1 >= TRIAL:
-            # a jump keeps its size and its level; where f falls ever deeper there is a pole
+            # a jump keeps its size and its level; where f falls ever deeper, or rises so, there is a pole
             stays = (_size(e_low, e_high) >= 0.4 * first) & (np.minimum(e_low, e_high) >= floor)
-            piece, line, first, floor, low, high, e_low, e_high = (
-                a[stays] for a in (piece, line, first, floor, low, high, e_low, e_high))
+            top = np.maximum(e_low, e_high)
+            stays &= (top <= ceiling) | (top == np.inf)
+            piece, line, first, floor, ceiling, low, high, e_low, e_high = (
+                a[stays] for a in (piece, line, first, floor, ceiling, low, high, e_low, e_high))
     found[piece, line] = high
     return E, found
 

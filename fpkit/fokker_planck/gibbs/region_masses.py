@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,13 +10,16 @@ from ...core.logarithms import log_sum, log_sums_by
 from ...core.results import Estimate
 from ...potentials.regions.shapes import Ball, Box, HalfSpace, check_region
 from .cell_masses import Masses, gathered, integrate
-from .cut_cells import WalledExponent, cut_masses, divided, domain_rule, has_jump, parts_of_cells
+from .cut_cells import WalledExponent, boxes_of, cut_masses, divided, domain_rule, has_jump, parts_of_cells
+from .poles import LAST, SLIVER, near_a_pole, shells_towards
 from .quadrature import gauss, tensor_rule
 
 LEVELS = {2: 5, 3: 3}                     # halvings of the cells at the boundary, while there are few
 MAX_BOXES = {2: 40_000, 3: 60_000}
+BOX_PARTS = {2: 4, 3: 1}                  # of what a box cuts off a cell, an axis
 POINTS_IN_1D = 33
-LINES, ALONG = 3, 4                       # Gauss points across and along the lines that end on the boundary
+LINES, ALONG = (3, 4), (4, 5)             # Gauss points across and along the lines that end on the boundary,
+                                          # by turns: two depths that share them agree about what both miss
 ALLOWED = math.log(1e-13)                 # of the heaviest cell, in a cell beside a wall
 POLE = 5.0                                # theta by which f falls from the centre of a cell to a corner
 SMALL = math.log(1e-3)  # less probable regions are integrated anew to their own relative accuracy
@@ -86,7 +89,7 @@ def probability(diffusion, region, refine=False):
     p = math.exp(log_p)
     error = float((np.exp(whole - total)
                    * relative).sum()) + float(parts.absolute_error.sum()) * math.exp(parts.scale - total)
-    error += p * (error_of_total / 2 + 4e-16 * (1 + abs(log_p)))
+    error += p * (error_of_total / 2 + 2e-15 + 4e-16 * abs(log_p))     # of the sums, and of the logarithm
     return Estimate(min(p, 1.0), error, method, log10=log_p / math.log(10),
                     inputs={**diffusion._inputs, "region": repr(region)})
 
@@ -118,6 +121,14 @@ def region_masses(space, region, extra=0, cells=None):
         masses, absolute, scale = rule(space, region, lower, width, extra)
     else:
         masses, absolute, scale = _beside_walls(space, region, lower, width, extra, is_walled, rule)
+    if cells is not None and grid.ndim > 1 and not isinstance(region, Box):
+        at = np.flatnonzero(near_a_pole(cells.poles, lower, width) & ~is_walled)
+        if at.size:
+            shells = shells_towards(cells.poles, lower[:, at], width[:, at], at)
+            log_mass, absolute = masses.log_mass.copy(), absolute.copy()
+            part, error = _towards_poles(space, region, shells, cut.size)
+            log_mass[at], absolute[at] = part[at], error[at] * math.exp(-scale)
+            masses = replace(masses, log_mass=log_mass)
     if not touched and not np.isfinite(masses.log_mass).any():
         raise ValueError(f"{region!r} selects nothing: no cell of the grid {_bounds(grid)} meets it.")
     return RegionMasses(whole, cut, masses, absolute, scale)
@@ -146,14 +157,40 @@ def _beside_walls(space, region, lower, width, extra, is_walled, rule):
     return Masses(log_mass, np.nan_to_num(relative, posinf=1.0), space.exponent.f0), error, 0.0
 
 
+def _towards_poles(space, region, shells, n):
+    """log masses of a region in cells with a pole (n,) by owner and their absolute errors: in a core that its
+    boundary cuts through the pole, the region has the share that it has in the last shell around it."""
+    state, _ = _classified(region, shells.lower, shells.width)
+    each, is_core = np.arange(state.size), shells.level == LAST
+    boxes = tuple(a[..., ~is_core] for a in (shells.lower, shells.width, each))
+    total = integrate(space.exponent, [boxes], each.size)
+    mass = np.exp(total.log_mass)
+    power, mass[is_core], error_of_core = shells.cores(mass)
+    error = mass * total.relative_error
+    error[is_core] = error_of_core
+    inside, error = np.where(state == 1, mass, 0.0), np.where(state == -1, 0.0, error)
+    at = np.flatnonzero((state == 0) & ~is_core)
+    if at.size:
+        part, absolute, scale = _in_cells(space, region, shells.lower[:, at], shells.width[:, at], 0)
+        inside[at], error[at] = np.exp(part.log_mass), absolute * math.exp(scale)
+    with np.errstate(invalid="ignore"):
+        last, before = (np.nan_to_num(shells.of_last(inside, k) / shells.of_last(mass, k)) for k in (1, 2))
+    at = np.flatnonzero((state == 0) & is_core)
+    core = shells.core[at]
+    # the boundary misses the pole by so much, of the core
+    miss = np.ones(at.size)
+    if region.has_distance:
+        pole = shells.places[:, core]
+        away = np.abs(region.signed_distance(pole.T)) + 4e-16 * np.abs(pole).max(0)
+        miss = np.minimum(away / shells.width[:, at].min(0), 1.0) ** power[core]
+    inside[at] = mass[at] * last[core]
+    error[at] += mass[at] * (np.abs(last - before)[core] + miss)
+    with np.errstate(divide="ignore"):
+        return log_sums_by(shells.owner, np.log(inside), n), np.bincount(shells.owner, error, n)
+
+
 def _bounds(grid):
     return " x ".join(f"[{low:g}, {high:g}]" for low, high in grid.bounds)
-
-
-def boxes_of(grid, flat):
-    place = np.unravel_index(flat, grid.shape)
-    lower = np.stack([e[p] for e, p in zip(grid.edges, place)])
-    return lower, np.stack([w[p] for w, p in zip(grid.widths, place)]), flat
 
 
 def _classified(region, lower, width):
@@ -218,6 +255,14 @@ def _in_cells(space, region, lower, width, extra):
     """2D and 3D: halve the cut boxes, then integrate on lines that end on the boundary; two depths are
     compared."""
     d, n = lower.shape
+    if isinstance(region, Box):                                          # what it cuts off cells are boxes
+        low = np.maximum(lower, region.low[:, None])
+        size = np.minimum(lower + width, region.high[:, None]) - low
+        at = np.flatnonzero((size > 0).all(0))
+        masses = integrate(space.exponent, [divided(low[:, at], size[:, at], at, BOX_PARTS[d])], n)
+        scale = float(masses.log_mass.max(initial=-np.inf))
+        scale = scale if np.isfinite(scale) else 0.0
+        return masses, np.exp(masses.log_mass - scale) * masses.relative_error, scale
     levels = LEVELS[d] + extra if region.has_distance else 1 + extra
     while levels > 1 and n * 2 ** ((d - 1) * levels) > MAX_BOXES[d] * 2 ** ((d - 1) * extra):
         levels -= 1
@@ -226,8 +271,8 @@ def _in_cells(space, region, lower, width, extra):
     totals = []
     for level in range(levels + 1):
         if level >= levels - 2:
-            part = _on_lines(space, region, *boxes, owner,
-                             n) if region.has_distance else _on_points(space, region, *boxes, owner, n)
+            parts = space, region, *boxes, owner, n
+            part = _on_lines(*parts, level % 2) if region.has_distance else _on_points(*parts)
             totals.append(part + (list(whole),))
         if level == levels:
             break
@@ -267,7 +312,7 @@ def _in_cells(space, region, lower, width, extra):
     return Masses(best, np.nan_to_num(relative, posinf=1.0), space.exponent.f0), error, scale
 
 
-def _on_lines(space, region, lower, width, owner, n):
+def _on_lines(space, region, lower, width, owner, n, turn):
     """log of the integral over the region in boxes, on Gauss lines along the axis that is steepest for the
     distance; (n,) by owner."""
     d = lower.shape[0]
@@ -280,10 +325,12 @@ def _on_lines(space, region, lower, width, owner, n):
         ends = [np.where(np.arange(d)[:, None] == k, lower + s * width, centre).T for s in (0, 1)]
         slope[k] = np.abs(region.signed_distance(ends[1]) - region.signed_distance(ends[0]))
     axis = slope.argmax(0)
-    x, w = gauss(LINES)
-    y, v = gauss(ALONG)
+    if d == 2:
+        lower, width, owner, axis = _pieces_across(region, lower, width, owner, axis)
+    x, w = gauss(LINES[turn])
+    y, v = gauss(ALONG[turn])
     logs = []
-    for index in np.ndindex(*(LINES,) * (d - 1)):
+    for index in np.ndindex(*(LINES[turn],) * (d - 1)):
         start, step, weight = lower.copy(), np.zeros(lower.shape), np.ones(lower.shape[1])
         for k in range(d):
             along = axis == k
@@ -306,6 +353,22 @@ def _on_lines(space, region, lower, width, owner, n):
         with np.errstate(divide="ignore"):
             logs.append(np.log(v @ np.exp(least - B)) - least + np.log(weight * length))
     return log_sums_by(np.tile(owner, len(logs)), np.concatenate(logs), n), none
+
+
+def _pieces_across(region, lower, width, owner, axis):
+    """Boxes of a plane cut where the boundary of the region leaves them through the ends of the lines along
+    `axis`: what the lines hold is smooth in between. A nip that lies beyond the last line would go unseen at
+    every depth."""
+    across = np.where(np.arange(2)[:, None] == axis, 0.0, width)
+    along = width - across
+    ends = [np.zeros(axis.size), np.ones(axis.size)]
+    for start in (lower, lower + along):
+        ends.append(np.nan_to_num(region.crossing(start.T, (start + across).T), nan=1.0))
+    ends = np.sort(ends, axis=0)
+    piece, box = np.nonzero(np.diff(ends, axis=0) > SLIVER)
+    low, high = ends[piece, box], ends[piece + 1, box]
+    lower = lower[:, box] + across[:, box] * low
+    return lower, along[:, box] + across[:, box] * (high - low), owner[box], axis[box]
 
 
 def _on_points(space, region, lower, width, owner, n):

@@ -97,6 +97,16 @@ def test_a_force_that_is_zero_leaves_the_gibbs_density_at_the_nodes():
         assert state.entropy_production < 1e-12 and state.is_gibbs
 
 
+@pytest.mark.parametrize("mask", [lambda p: p[..., 0]**2 + p[..., 1]**2 < 3.6, lambda p: p[..., 0] < 0.69])
+def test_cell_averages_beside_a_mask_are_those_of_the_density(mask):
+    V = fp.Potential("(x**2 - 1)**2 + 2*y**2 + 0.3*x*y")
+    grid = fp.Grid([(-2.3, 2.3), (-2, 2)], (40, 36), mask=mask)
+    F = fp.FokkerPlanck(V, 0.2, grid, force="(0*y, 0*x)")
+    found, exact = F.stationary().density, F.gradient_twin.gibbs.values
+    away = (np.abs(found.values - exact) * grid.volumes).sum()
+    assert away <= (found.error * grid.volumes).sum() and away < 5e-3
+
+
 def test_on_a_tilted_torus_theta_times_the_entropy_production_is_the_work():
     """Exact on any mesh: F . v = theta sigma; and the velocity without coupling is Stratonovich's."""
     turn = 2 * np.pi

@@ -1,0 +1,211 @@
+"""Split steps of driven densities: their rates, their errors, where they settle, and how they go on."""
+import pickle
+
+import numpy as np
+import pytest
+import scipy.linalg as la
+
+import fpkit as fp
+from fpkit.core.runs.checkpoint import Checkpoint
+from fpkit.fokker_planck.driven import split_evolution
+from fpkit.fokker_planck.driven.split_evolution import is_split
+from fpkit.fokker_planck.evolution.evolve import _Run
+from fpkit.fokker_planck.evolution.initial import kind_of
+from fpkit.fokker_planck.evolution.problem import Problem
+from fpkit.fokker_planck.evolution.stepping import StepControl
+
+WELLS = "(x**2 - 1)**2 + 2*y**2 + 0.3*x*y"
+BOX = [(-2.2, 2.2), (-1.8, 1.8)]
+UNEVEN = [np.linspace(-2, 2, 21) + 0.05 * np.sin(np.arange(21)), np.linspace(-1.5, 1.5, 14)]
+
+
+def rates(problem, order=4):
+    lines = problem.lines(order)
+    return np.concatenate([*lines.up, *lines.down])
+
+
+@pytest.mark.parametrize("grid", [fp.Grid(BOX, (20, 14)), fp.Grid.from_edges(UNEVEN)])
+@pytest.mark.parametrize("theta", [0.01, 0.2, 5.0])            # steep edges, and edges for Simpson's rule
+def test_a_constant_force_has_the_rates_of_the_tilted_potential(grid, theta):
+    V, tilted = fp.Potential(WELLS), fp.Potential(f"{WELLS} - 0.7*x + 0.4*y")
+    driven = rates(Problem(fp.FokkerPlanck(V, theta, grid, force="(0.7, -0.4)")))
+    expected = rates(Problem(fp.FokkerPlanck(tilted, theta, grid)))
+    assert np.abs(np.log(driven / expected)).max() < 1e-6      # Simpson's rule switches on by blocks
+    none = rates(Problem(fp.FokkerPlanck(V, theta, grid, force="(0*x, 0*y)")))
+    assert np.array_equal(none, rates(Problem(fp.FokkerPlanck(V, theta, grid))))
+
+
+def test_a_black_box_takes_the_work_of_the_force_too():
+    V = fp.Potential(WELLS)
+    box = fp.Potential.black_box(lambda x: V(x), lambda x: V.gradient(x), ndim=2)
+    one, two = (rates(Problem(fp.FokkerPlanck(f, 0.5, fp.Grid(BOX, (44, 36)), force="(y, -x)")))
+                for f in (V, box))
+    assert np.abs(np.log(one / two)).max() < 1e-3              # a parabola in place of f
+
+
+def linear(rng, n):
+    """A linear drift, two temperatures and the cell probabilities of its Gaussian at each time."""
+    k = rng.uniform(-1.5, 1.5)
+    A = np.diag(rng.uniform(0.7, 2, 2))
+    A[0, 1] = A[1, 0] = rng.uniform(-0.3, 0.3)
+    R, M, theta = np.array([[0.0, k], [-k, 0.0]]), rng.uniform(0.5, 1.5, 2), rng.uniform(0.2, 1.0)
+    K = M[:, None] * (A - R)
+    S = la.solve_continuous_lyapunov(K, 2 * theta * np.diag(M))
+    wide = np.sqrt(np.diag(S))
+    grid = fp.Grid([(-6.5 * s, 6.5 * s) for s in wide], n)
+    V = fp.Potential(f"{A[0, 0] / 2:.17g}*x**2 + {A[1, 1] / 2:.17g}*y**2 + {A[0, 1]:.17g}*x*y")
+    F = fp.FokkerPlanck(V, theta, grid, M.tolist(), force=f"({k:.17g}*y, {-k:.17g}*x)")
+    mean, std = rng.uniform(-1, 1, 2) * wide, rng.uniform(0.4, 0.8) * wide.min()
+    x, w = np.polynomial.legendre.leggauss(5)
+    at = np.stack(np.meshgrid(*[(c[:, None] + h / 2 * x).ravel() for c, h in zip(grid.centres, grid.h)],
+                              indexing="ij"), -1)
+
+    def exact(t):
+        E = la.expm(-K * t)
+        C, z = E @ (std**2 * np.eye(2) - S) @ E.T + S, at - E @ mean
+        p = np.exp(-0.5 * np.einsum("xyi,ij,xyj->xy", z, np.linalg.inv(C), z))
+        p = np.einsum("a,b,iajb->ij", w, w, p.reshape(n[0], 5, n[1], 5))
+        return p / p.sum()
+    return F, (mean, std), exact
+
+
+def test_the_stated_error_covers_the_true_one_and_is_not_idle():
+    ratios, rng = [], np.random.default_rng(20)
+    for _ in range(6):
+        F, start, exact = linear(rng, tuple(rng.choice([32, 40, 48], 2)))
+        times = np.sort(rng.uniform([0.1, 0.5, 2], [0.5, 2, 6]))
+        run = F.evolve(start, times)
+        assert run.status == "ok" and (run.densities >= 0).all() and np.abs(run.mass - 1).max() < 1e-11
+        for k, t in enumerate(times):
+            ratios.append(run.error[k] / np.abs(run.probabilities(k) - exact(t)).sum())
+    assert min(ratios) > 1 and np.median(ratios) < 30
+
+
+def test_the_error_falls_with_the_fourth_power_of_the_cells():
+    errors = []
+    for n in (16, 32, 64):
+        F, start, exact = linear(np.random.default_rng(3), (n, n))
+        run = F.evolve(start, [1.0], n_steps=150)
+        errors.append(np.abs(run.probabilities() - exact(1.0)).sum())
+    assert errors[0] / errors[1] > 9 and errors[1] / errors[2] > 12 and errors[2] < 2e-4
+
+
+@pytest.mark.parametrize("force, theta", [("(1.5*y, -1.5*x)", 0.2), ("(0.8 + y, -0.6*x*y)", 0.35)])
+def test_time_errors_stay_within_the_tolerance(force, theta):
+    F = fp.FokkerPlanck(fp.Potential(WELLS), theta, fp.Grid(BOX, (16, 14)), force=force)
+    times, problem = (0.02, 0.3, 3.0, 60.0), Problem(F)
+    for tol, positive, order in ((1e-6, False, 4), (1e-2, True, 2)):
+        run = _Run(problem, kind_of(([-0.9, 0.4], 0.3), F.grid), (tol, positive, None, order))
+        A = np.array([run.lines.operator(e) for e in np.eye(run.p.size)]).T
+        p, s = run.p.copy(), 0.0
+        for t in times:
+            p, s = run.stepper.advance(p, s, t), t
+            assert np.abs(p - la.expm(-A * t) @ run.p).sum() <= tol
+
+
+def test_what_relaxes_slowly_is_seen_of_the_whole_drift():
+    V, grid = fp.Potential("x**2 + 2*y**2"), fp.Grid([(-3, 3)] * 2, (30, 24))
+    same = fp.FokkerPlanck(fp.Diffusion.from_sde("(-2*x, -4*y)", 0.5), grid=grid)
+    turning = fp.FokkerPlanck(V, 0.5, grid, force="(9*y, -9*x)")
+    p = np.exp(-2 * V(grid.points)).ravel()
+    one, two, fast = (StepControl(Problem(F).lines(4), 1e-6)._relaxation(p)
+                      for F in (fp.FokkerPlanck(V, 0.5, grid), same, turning))
+    assert two == pytest.approx(one, rel=1e-6) and fast < one / 5
+
+
+def test_steps_of_any_length_settle_in_the_stationary_state():
+    F = fp.FokkerPlanck(fp.Potential(WELLS), 0.2, fp.Grid(BOX, (24, 20)), force="(1.5*y, -1.5*x)")
+    for options in ({}, {"n_steps": 3}, {"positive": True}):
+        run = F.evolve([-0.9, 0.4], [1e6, 1e12], **options)
+        assert np.abs(run.densities[0] - run.densities[1]).max() < 1e-9
+        assert run.steps["coupled"] >= 6 and np.abs(run.mass - 1).max() < 2e-7
+        error = run.space_error[-1] if "n_steps" not in options else 2e-2
+        S = F.stationary().density
+        assert 2 * run.distance[-1] <= error + (S.error * F.grid.volumes).sum() < 0.3
+    short = F.evolve([-0.9, 0.4], [0.1, 0.2], n_steps=4)
+    assert short.steps["strang"] == 8 and short.steps["coupled"] == 0 and np.isnan(short.error).all()
+
+
+def test_wells_that_hardly_exchange_do_so_at_their_rate():
+    """Rounding of the steps of order 4 would move more than what passes, 1e-13 in a unit of time."""
+    grid = fp.Grid([(-1.9, 1.9), (-1.2, 1.2)], (32, 28))
+    F = fp.FokkerPlanck(fp.Potential("(x**2 - 1)**2 + 1.5*y**2 + 0.1*x*y + 0.05*x"), 0.032, grid,
+                        force="(0.4*y, -0.5*x)")
+    gap = float(F.spectrum(2).eigenvalues[1])
+    run = F.evolve(([-1.0, 0.0], 0.2), np.array([0.1, 1.0, 40.0]) / gap, tol=1e-5)
+    left = run.probabilities(0)[:16].sum(), run.probabilities(1)[:16].sum(), run.probabilities(2)[:16].sum()
+    assert gap < 1e-12 and left[0] - left[2] > 0.03
+    assert (left[1] - left[2]) / (left[0] - left[2]) == pytest.approx(np.exp(-0.9), rel=5e-3)
+    assert left[2] == pytest.approx((F.stationary().density.values * grid.volumes)[:16].sum(), abs=1e-3)
+
+
+def test_a_force_and_the_whole_drift_are_the_same_process():
+    V, grid = fp.Potential("x**4/4 - x**2/2 + y**2"), fp.Grid([(-2.6, 2.6), (-2.4, 2.4)], (40, 36))
+    one = fp.FokkerPlanck(V, 0.3, grid, force="(y, -x)")
+    two = fp.FokkerPlanck(fp.Diffusion.from_sde("(x - x**3 + y, -2*y - x)", 0.3), grid=grid)
+    a, b = (F.evolve(([1.0, 0.5], 0.4), [0.2, 2.0]) for F in (one, two))
+    away = (np.abs(a.densities - b.densities) * grid.volumes).sum((1, 2))
+    assert (away <= a.error + b.error).all() and away.max() < 5e-3
+
+
+def test_the_stationary_state_is_found_when_it_is_asked_for(monkeypatch):
+    asked, settled = [], split_evolution.settled
+    monkeypatch.setattr(split_evolution, "settled", lambda D: asked.append(D) or settled(D))
+    F = fp.FokkerPlanck(fp.Potential(WELLS), 0.3, fp.Grid(BOX, (16, 14)), force="(y, -x)")
+    run = F.evolve([-0.9, 0.4], [0.1, 1.0])
+    assert not asked and np.isnan(run.free_energy).all()
+    assert (np.diff(run.distance) < 0).all() and run.relative_entropy[0] > run.relative_entropy[1] > 0
+    assert np.array_equal(run.gibbs, F.stationary().density.values) and len(asked) == 1
+    again = pickle.loads(pickle.dumps(F.evolve([-0.9, 0.4], [0.1, 1.0])))
+    assert np.array_equal(again.distance, run.distance)
+    assert not hasattr(run, "other")
+
+
+def test_which_processes_lines_carry():
+    V, grid = fp.Potential(WELLS), fp.Grid(BOX, (12, 10))
+    rotation, wide = fp.Rotation(-0.2), fp.Potential("0.01*x**2 + 0.01*y**2")
+    assert is_split(fp.FokkerPlanck(V, 0.2, grid, [1.0, 0.5], force="(y, -x)"), 4)
+    assert is_split(fp.FokkerPlanck(V, 0.2, grid, force=rotation), 4)
+    for F, order in ((fp.FokkerPlanck(V, 0.2, grid, force=rotation), 2),
+                     (fp.FokkerPlanck(wide, 0.2, grid, force=rotation), 4),
+                     (fp.FokkerPlanck(V, 0.2, grid, [[1, 0.3], [0.3, 1]], force="(y, -x)"), 4),
+                     (fp.FokkerPlanck(V, 0.2, grid, "1 + x**2", force="(y, -x)"), 4),
+                     (fp.FokkerPlanck(V, 0.2, fp.Grid.from_edges(UNEVEN), force="(y, -x)"), 4),
+                     (fp.FokkerPlanck(V, 0.2, grid, killing=0.1), 4),
+                     (fp.FokkerPlanck(V, 0.2, grid, force="(y, -x)").killed(fp.Ball([1, 0], 0.3)), 4)):
+        assert not is_split(F, order)
+        with pytest.raises(ValueError, match="steps of the whole grid"):
+            F.evolve([-0.9, 0.4], [0.1], order=order, checkpoint="nowhere.h5")
+
+
+def test_a_stream_function_keeps_gibbs_to_the_error_and_with_order_two_to_rounding():
+    F = fp.FokkerPlanck(fp.Potential(WELLS), 0.3, fp.Grid(BOX, (24, 20)), force=fp.Rotation(-0.3))
+    run = F.evolve([-0.9, 0.4], [1e9])
+    assert 0 < 2 * run.distance[0] <= run.error[0] < 0.1
+    assert F.evolve([-0.9, 0.4], [1e9], order=2).distance[0] < 1e-11
+
+
+class Killed(BaseException):
+    """What no `except` of the package stops, like a signal 9."""
+
+
+@pytest.mark.parametrize("options, n", [({"tol": 1e-4}, 30), ({"n_steps": 30}, 2)])
+def test_a_killed_evolution_goes_on_to_the_same_bits(tmp_path, monkeypatch, options, n):
+    def evolution(path=None, force="(y, -x)"):
+        F = fp.FokkerPlanck(fp.Potential(WELLS), 0.3, fp.Grid(BOX, (16, 16)), force=force)
+        return F.evolve([-0.9, 0.4], [0.1, 1.0, 1e6], checkpoint=path, checkpoint_every=1e9, **options)
+    asked, save = [], Checkpoint.save
+
+    def saved(self, arrays):
+        save(self, arrays)
+        raise Killed
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(Checkpoint, "is_due", property(lambda self: asked.append(self) or len(asked) == n))
+        patch.setattr(Checkpoint, "save", saved)
+        evolution(tmp_path / "state.h5")
+    with pytest.raises(ValueError, match="another|other"):
+        evolution(tmp_path / "state.h5", force="(y, -0.9*x)")
+    a, b = evolution(tmp_path / "state.h5"), evolution()
+    for name in ("times", "densities", "mass", "error", "distance"):
+        assert np.array_equal(getattr(a, name), getattr(b, name), equal_nan=True)
+    assert a.steps == b.steps
