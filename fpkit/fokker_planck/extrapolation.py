@@ -75,7 +75,7 @@ class ErrorRule:
     no_order_factor: float = 6.0
     least_order: float = 1.0
     least_step: float = 1e-7
-    between_factor: float = 8.0
+    between_factor: float = 12.0
     finer_factor: float = 3.0
     corner_order: float = 4 / 3
     corner_range: tuple = (1.15, 1.7)
@@ -255,6 +255,11 @@ def richardson_limit(levels: GridSequence, logs: Sequence[ArrayLike]) -> tuple:
             error = rule.between_factor * np.abs(step - said[len(L) - 2])
             if len(d) > 1:
                 error = np.maximum(error, np.abs(step - said[halves[-3]]))
+                # on steep coarse grids an order shows late: a lower one leaves more than was taken off, and
+                # where the steps change their sign all of the last one is in doubt
+                seen = np.clip(measured, rule.least_order / 2, p)
+                left = np.abs(d[-1]) / ((h[-2] / h[-1]) ** seen - 1) - np.abs(step)
+                error = np.maximum(error, np.where(np.isnan(measured), np.abs(d[-1]), left))
             error = np.where(p < 2, np.maximum(error, np.abs(step) / 10), error)
         else:
             error = np.abs(d[-1])

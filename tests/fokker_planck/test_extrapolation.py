@@ -85,8 +85,34 @@ def test_the_stated_error_of_a_limit_is_what_its_grids_predict_apart():
         limits = L[3] + (L[3] - L[:3]) / ((h[:3] / h[3])**2 - 1)
         value, error, _ = richardson_limit(*levels((24, 48, 72, 96), 0, True, lambda h, c=c: h**2 + c * h**4))
         apart = max(RULE.between_factor * abs(limits[1] - limits[2]), abs(limits[1] - limits[0]))
+        order = np.log2((L[0] - L[1]) / (L[1] - L[3]))
+        apart = max(apart, abs(L[3] - L[1]) / (2 ** min(order, 2) - 1) - abs(limits[1] - L[3]))
         assert value == pytest.approx(limits[1], abs=1e-15)
         assert error == pytest.approx(max(apart, min(abs(limits[1] - L[3]), RULE.least_step)), rel=1e-3)
+
+
+@pytest.mark.parametrize("h_and_h2", [(0.9, -25.0), (0.5, 30.0)])
+def test_a_limit_keeps_its_error_where_no_order_shows_yet(h_and_h2):
+    a, b = h_and_h2
+    value, error, _ = richardson_limit(*levels((24, 48, 72, 96), 0, True, lambda h: a * h + b * h**2))
+    assert abs(value) <= error
+
+
+@pytest.mark.parametrize("n, stiff, across, theta, angle, edge, length", [
+    ((20, 38), 2.191, 17.82, 0.085, 1.1755, 0.90025, 2.1814),
+    ((28, 28), 2.1838, 29.32, 0.1353, 0.8263, 0.36, 1.9673)])
+def test_refined_times_on_steep_coarse_grids_keep_their_errors(n, stiff, across, theta, angle, edge, length):
+    """A parabola across the axes of the grid, whose time along one of its own axes is known from a line."""
+    c, s = float(np.cos(angle)), float(np.sin(angle))
+    V = fp.Potential("1.5*A*(c*x + s*y)**2 + 0.12*(c*x + s*y) + B*(c*y - s*x)**2/2", A=stiff, B=across,
+                     c=c, s=s)
+    D = fp.FokkerPlanck(V, theta, fp.Grid([(-length, length)] * 2, n))
+    line = fp.FokkerPlanck(fp.Potential("1.5*A*x**2 + 0.12*x", A=stiff), theta, fp.Grid([(-2.6, 2.6)], 300))
+    exact = line.mfpt(fp.HalfSpace([1], edge))
+    tau = D.mfpt(fp.HalfSpace([c, s], edge), refine=True)
+    for u in (-0.6, -0.3, 0.1):
+        found = tau.at([c * u, s * u])
+        assert abs(found - exact.at([u])) <= found.error < 0.05 * found
 
 
 def test_numbers_fields_and_eigenvalues_state_the_error_of_their_grids():
