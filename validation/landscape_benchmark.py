@@ -43,6 +43,7 @@ def surface(path, n, d):
 def analysed(path, folder, caches=None):
     """CPU seconds and megabytes of the command."""
     environment = dict(os.environ, OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", NUMBA_NUM_THREADS="1")
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)             # an installation has its byte code
     if (ROOT / "fpkit").is_dir():
         environment["PYTHONPATH"] = str(ROOT)
     if caches:

@@ -65,7 +65,7 @@ def judge(found):
     text = (f"t ~ theta^{slope.value:.2f} ({low:.2f} to {high:.2f}), a constant worse by {gain:.0f} in AICc, "
             f"{control.seen.sum()} of {len(control)} controls passed by {control.time.max():.0f} "
             f"({control.time.max() / longest:.1f} times the longest median)")
-    numbers = {"rows": found["rows"], "slope": slope.value, "interval": [low, high]}
+    numbers = {**found, "slope": slope.value, "interval": [low, high]}
     is_walk = (low <= -1 <= high or abs(slope.value + 1) <= 0.1) and high < -0.5
     is_flat = gain <= 10 and low > -0.5
     if passed >= 0.5 or is_flat:

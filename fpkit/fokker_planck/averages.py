@@ -9,10 +9,9 @@ import numpy as np
 from ..core.results import Estimate
 from .fokker_planck import FokkerPlanck
 from .gibbs.cell_masses import _Work
-from .gibbs.cut_cells import WalledExponent, divided, domain_rule
+from .gibbs.cut_cells import WalledExponent, boxes_of, divided, domain_rule
 from .gibbs.poles import LAST, shells_towards
 from .gibbs.quadrature import tensor_rule
-from .gibbs.region_masses import boxes_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -338,6 +338,12 @@ class FokkerPlanck:
         probabilities.
 
         ``error`` bounds the error of each value; summed with the volumes it bounds the L1 error.
+
+        What is far narrower than a cell is seen where it reaches one of the points at which f is looked at
+        besides the quadrature: 4 to 16 a cell and axis (64 in 1D with few cells), up to a million in all;
+        none on larger grids and for black boxes. Random Gaussian wells in a plane of up to 120 x 120 cells
+        were found down to a fiftieth of a cell (their standard deviation); narrower ones may be missed in
+        silence: refine the grid around them.
         """
         if not self.is_gradient:
             return driven.gibbs(self)

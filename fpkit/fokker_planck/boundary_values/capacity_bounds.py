@@ -28,8 +28,9 @@ import numpy as np
 from ...core.grid import Grid
 from ...core.logarithms import log_sum
 from ...potentials.regions.shapes import Region
+from ..gibbs.cut_cells import boxes_of
 from ..gibbs.quadrature import tensor_rule
-from ..gibbs.region_masses import boxes_of, region_masses
+from ..gibbs.region_masses import region_masses
 from .killed_chain import KilledChain
 
 # Gauss points an axis in cells where beta f changes by up to CHANGES, and more

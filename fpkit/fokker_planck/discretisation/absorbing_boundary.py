@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..gibbs.cell_masses import integrate
-from ..gibbs.region_masses import boxes_of, region_masses
+from ..gibbs.cut_cells import boxes_of
+from ..gibbs.region_masses import region_masses
 from .chain import next_cells
 from .coefficients import AxisEdges, face_area
 from .edge_rules import linked, log_conductance

@@ -176,9 +176,12 @@ class _Run:
             self.stepper = StepControl(lines, tol, positive)
         self.reading = problem.reading(lines, 0.0)
         self.is_exact, self.has_poles = False, False
+        begun, reading = node_start(*kind, lines, self.reading, positive), self.reading
         if problem.is_split and not problem.is_moving and not problem.is_foreign:
-            lines = self._rough(lines, positive, first)
-        self.p, self.start = node_start(*kind, lines, self.reading, positive)
+            lines = self._rough(lines, begun[0], positive, first)
+            if self.reading is not reading:
+                begun = node_start(*kind, lines, self.reading, positive)
+        self.p, self.start = begun
         self.lines = lines
         self.masses = self.reading.part_masses(self.p)
         if self.start is None:
@@ -187,11 +190,10 @@ class _Run:
         if first is None and not lines.is_driven:
             warn_if_coarse(lines)
 
-    def _rough(self, lines, positive, first):
+    def _rough(self, lines, p, positive, first):
         """The lines that a rough potential needs, on coarser grids the same as on the first one."""
         problem, reading = self.problem, self.reading
         if first is None:
-            p = node_start(*self.kind, lines, reading, positive)[0]
             self.is_exact = not lines.is_driven and is_rough(lines, p, reading.jump, problem)
         else:
             self.is_exact = first.is_exact

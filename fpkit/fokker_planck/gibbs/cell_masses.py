@@ -18,6 +18,7 @@ from .cut_cells import (
     SEEN,
     WalledExponent,
     beside,
+    boxes_of,
     cut_by_walls,
     cut_masses,
     divided,
@@ -26,6 +27,7 @@ from .cut_cells import (
     parts_of_cells,
 )
 from .exponent import Exponent
+from .narrow_features import cells_with_narrow_features
 from .poles import cut_at, point_poles, power_tails
 from .quadrature import lobatto, tensor_rule
 
@@ -483,6 +485,8 @@ def cell_masses(potential, theta, grid, inside, f0=None, energies=None):
         has_walls = bool(cut.any() or (whole != inside).any())
     boxes = (divided(*part, parts) for part in cell_boxes(grid, whole, knots))
     masses = integrate(exponent, boxes, grid.n_cells, scale, n_boxes)
+    if grid.ndim > 1 and knots is None:
+        masses = _looked_into(exponent, grid, whole, masses)
     if not has_walls:
         return masses
     allowed = scale + np.log(TOLERANCE[grid.ndim] / (n_boxes / parts**grid.ndim))
@@ -514,6 +518,22 @@ def cell_masses(potential, theta, grid, inside, f0=None, energies=None):
     unseen = 4.0 / SEEN[grid.ndim] ** 2 / 4 if grid.ndim > 1 else 0.0
     heaviest = np.exp(np.max(own.log_mass, where=~whole.ravel(), initial=-np.inf) - own.log_total)
     return _merged(grid, inside, own, cut.ravel(), unseen * heaviest)
+
+
+def _looked_into(exponent, grid, whole, masses):
+    """The masses, those of cells with features between the points of the rules from parts of these cells."""
+    at, parts = cells_with_narrow_features(exponent, grid, whole, masses)
+    if not at.size:
+        return masses
+    near = np.zeros(grid.n_cells, bool)
+    near[at] = True                                                  # and what reaches into neighbours
+    at = np.flatnonzero(beside(grid, near.reshape(grid.shape)) & whole)
+    boxes = divided(*boxes_of(grid, at), parts)
+    found = integrate(exponent, [boxes], grid.n_cells, masses.log_total, int(whole.sum()))
+    log_mass, error = masses.log_mass.copy(), masses.relative_error.copy()
+    log_mass[at], error[at] = found.log_mass[at], found.relative_error[at]
+    return replace(masses, log_mass=log_mass, relative_error=error,
+                   poles=np.append(masses.poles, found.poles, axis=1))
 
 
 def _merged(grid, inside, own, cut, unseen):

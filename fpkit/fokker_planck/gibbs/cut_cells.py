@@ -95,6 +95,12 @@ def parts_of_cells(grid):
     return int(np.clip(FIRST_BOXES / grid.n_cells, 1, 64)) if grid.ndim == 1 else 1
 
 
+def boxes_of(grid, flat):
+    place = np.unravel_index(flat, grid.shape)
+    lower = np.stack([e[p] for e, p in zip(grid.edges, place)])
+    return lower, np.stack([w[p] for w, p in zip(grid.widths, place)]), flat
+
+
 def divided(lower, width, owner, parts):
     """Boxes (ndim, n) cut into `parts` an axis, one number or one for each."""
     d = lower.shape[0]

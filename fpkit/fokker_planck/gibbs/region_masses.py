@@ -10,12 +10,13 @@ from ...core.logarithms import log_sum, log_sums_by
 from ...core.results import Estimate
 from ...potentials.regions.shapes import Ball, Box, HalfSpace, check_region
 from .cell_masses import Masses, gathered, integrate
-from .cut_cells import WalledExponent, cut_masses, divided, domain_rule, has_jump, parts_of_cells
+from .cut_cells import WalledExponent, boxes_of, cut_masses, divided, domain_rule, has_jump, parts_of_cells
 from .poles import LAST, SLIVER, near_a_pole, shells_towards
 from .quadrature import gauss, tensor_rule
 
 LEVELS = {2: 5, 3: 3}                     # halvings of the cells at the boundary, while there are few
 MAX_BOXES = {2: 40_000, 3: 60_000}
+BOX_PARTS = {2: 4, 3: 1}                  # of what a box cuts off a cell, an axis
 POINTS_IN_1D = 33
 LINES, ALONG = (3, 4), (4, 5)             # Gauss points across and along the lines that end on the boundary,
                                           # by turns: two depths that share them agree about what both miss
@@ -192,12 +193,6 @@ def _bounds(grid):
     return " x ".join(f"[{low:g}, {high:g}]" for low, high in grid.bounds)
 
 
-def boxes_of(grid, flat):
-    place = np.unravel_index(flat, grid.shape)
-    lower = np.stack([e[p] for e, p in zip(grid.edges, place)])
-    return lower, np.stack([w[p] for w, p in zip(grid.widths, place)]), flat
-
-
 def _classified(region, lower, width):
     """1: box in the region, -1: outside, 0: its boundary passes or may pass; and whether any point that was
     tried lies in the region."""
@@ -264,7 +259,7 @@ def _in_cells(space, region, lower, width, extra):
         low = np.maximum(lower, region.low[:, None])
         size = np.minimum(lower + width, region.high[:, None]) - low
         at = np.flatnonzero((size > 0).all(0))
-        masses = integrate(space.exponent, [(low[:, at], size[:, at], at)], n)
+        masses = integrate(space.exponent, [divided(low[:, at], size[:, at], at, BOX_PARTS[d])], n)
         scale = float(masses.log_mass.max(initial=-np.inf))
         scale = scale if np.isfinite(scale) else 0.0
         return masses, np.exp(masses.log_mass - scale) * masses.relative_error, scale

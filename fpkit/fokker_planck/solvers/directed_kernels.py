@@ -85,10 +85,9 @@ def eliminate_directed(indptr, indices, rates, tree, ptr, border, excess, pivot,
                 u0, u1, u2, u3 = own_u[k0, k1:], own_u[k0 + 1, k1:], own_u[k0 + 2, k1:], own_u[k0 + 3, k1:]
                 for i in range(k1, m):
                     x0, x1, x2, x3 = F[i, k0], F[i, k0 + 1], F[i, k0 + 2], F[i, k0 + 3]
-                    if x0 + x1 + x2 + x3 > 0:
-                        below = F[i, k1:]
-                        for j in range(below.size):
-                            below[j] += x0 * u0[j] + x1 * u1[j] + x2 * u2[j] + x3 * u3[j]
+                    below = F[i, k1:]
+                    for j in range(below.size):
+                        below[j] += x0 * u0[j] + x1 * u1[j] + x2 * u2[j] + x3 * u3[j]
             else:
                 for i in range(k1, m):
                     below = F[i]

@@ -225,21 +225,19 @@ def eliminate(indptr, indices, c, tree, ptr, border, excess, pivot, L, stack, la
                 s0, s1, s2, s3 = pivot[first], pivot[first + 1], pivot[first + 2], pivot[first + 3]
                 for i in range(k0 + 4, m):
                     x0, x1, x2, x3 = r0[i] * s0, r1[i] * s1, r2[i] * s2, r3[i] * s3
-                    if x0 + x1 + x2 + x3 > 0:
-                        e[i] += x0 * e[k0] + x1 * e[k0 + 1] + x2 * e[k0 + 2] + x3 * e[k0 + 3]
-                        below, a0, a1, a2, a3 = F[i, i + 1:], r0[i + 1:], r1[i + 1:], r2[i + 1:], r3[i + 1:]
-                        for j in range(below.size):
-                            below[j] += x0 * a0[j] + x1 * a1[j] + x2 * a2[j] + x3 * a3[j]
+                    e[i] += x0 * e[k0] + x1 * e[k0 + 1] + x2 * e[k0 + 2] + x3 * e[k0 + 3]
+                    below, a0, a1, a2, a3 = F[i, i + 1:], r0[i + 1:], r1[i + 1:], r2[i + 1:], r3[i + 1:]
+                    for j in range(below.size):          # not skipped where x is 0: branches cost more
+                        below[j] += x0 * a0[j] + x1 * a1[j] + x2 * a2[j] + x3 * a3[j]
             else:
                 for k in range(k0, k0 + width):
                     row = F[k]
                     for i in range(k0 + width, m):
                         x = row[i] * pivot[start[t] + k]
-                        if x > 0:
-                            e[i] += x * e[k]
-                            below, ahead = F[i, i + 1:], row[i + 1:]
-                            for j in range(below.size):
-                                below[j] += x * ahead[j]
+                        e[i] += x * e[k]
+                        below, ahead = F[i, i + 1:], row[i + 1:]
+                        for j in range(below.size):
+                            below[j] += x * ahead[j]
         if L.size > 0:
             own = L[base:base + n_pivots * m].reshape(n_pivots, m)
             base += n_pivots * m

@@ -120,8 +120,10 @@ def last_union(edges, order, groups, n_groups):
     for i in range(n):
         if groups[i] >= 0:
             parent[i] = n + groups[i]
-    last = -1
+    last, separate = -1, n_groups
     for place in range(order.size):
+        if separate == 1:
+            break
         a, b = edges[order[place], 0], edges[order[place], 1]
         while parent[a] != a:
             parent[a] = parent[parent[a]]
@@ -132,6 +134,7 @@ def last_union(edges, order, groups, n_groups):
         if a != b:
             if holds[a] + holds[b] == 2:
                 last = place
+                separate -= 1
             parent[b] = a
             holds[a] = max(holds[a], holds[b])
     return last
