@@ -12,6 +12,7 @@ from fpkit.fokker_planck.driven.split_evolution import is_split
 from fpkit.fokker_planck.evolution import stepping
 from fpkit.fokker_planck.evolution.evolve import _Run
 from fpkit.fokker_planck.evolution.grid_error import convergence_of
+from fpkit.fokker_planck.evolution.implicit import ELIMINATED_3D
 from fpkit.fokker_planck.evolution.initial import kind_of
 from fpkit.fokker_planck.evolution.problem import Problem
 from fpkit.fokker_planck.evolution.stepping import StepControl
@@ -188,6 +189,15 @@ def test_wells_that_hardly_exchange_do_so_at_their_rate():
     assert gap < 1e-12 and left[0] - left[2] > 0.03
     assert (left[1] - left[2]) / (left[0] - left[2]) == pytest.approx(np.exp(-0.9), rel=5e-3)
     assert left[2] == pytest.approx((F.stationary().density.values * grid.volumes)[:16].sum(), abs=1e-3)
+
+
+def test_in_space_late_times_are_reached_beyond_what_is_eliminated_without_a_force():
+    V, n = fp.Potential("(x**2 + 1.2*y**2 + 0.9*z**2)/2"), 23
+    F = fp.FokkerPlanck(V, 0.5, fp.Grid([(-4, 4)] * 3, (n,) * 3), force="(-0.8*y, 0.8*x - 0.3*z, 0.3*y)")
+    run = F.evolve(([0.5, 0.3, -0.2], 0.6), [1e4], n_steps=2)
+    assert n**3 > ELIMINATED_3D and run.steps["coupled"] == 2
+    mean = [(run.probabilities() * x).sum() for x in np.moveaxis(F.grid.points, -1, 0)]
+    assert np.abs(mean).max() < 1e-5
 
 
 def test_a_force_and_the_whole_drift_are_the_same_process():
