@@ -52,11 +52,15 @@ class Spectrum(Tabular):
         """"ok", or which of them the grids do not resolve and what to try."""
         lost = [str(k) for k in range(len(self)) if self._is_lost(k)]
         missing = self.inputs.get("k", 0) - len(self)
-        parts = [f"eigenvalues {', '.join(lost)} {UNRESOLVED}"] if lost else []
+        parts = [f"eigenvalues {', '.join(lost)} {self._reason}"] if lost else []
         if missing > 0:
             parts.append(f"{missing} of {self.inputs['k']} eigenvalues are missing: the chain has no more "
                          "that floats can tell from 0; refine the grid, or ask for fewer")
         return "; ".join(parts) or "ok"
+
+    @property
+    def _reason(self):
+        return self.inputs.get("reason", UNRESOLVED)
 
     def _is_lost(self, k):
         return self.relative_errors is not None and not self.relative_errors[k] <= RULE.unresolved_error
@@ -72,15 +76,16 @@ class Spectrum(Tabular):
         if np.iscomplexobj(self.eigenvalues):
             value = self.eigenvalues[k]
             return Estimate(value.real, self.errors[k], self.method,
-                            status=UNRESOLVED if self._is_lost(k) else "ok",
+                            status=self._reason if self._is_lost(k) else "ok",
                             inputs={**inputs, "imaginary": float(value.imag)})
         return Estimate(self.eigenvalues[k], self.errors[k], self.method, log10=self.log10[k],
-                        status=UNRESOLVED if self._is_lost(k) else "ok", inputs=inputs)
+                        status=self._reason if self._is_lost(k) else "ok", inputs=inputs)
 
     @property
     def gap(self) -> Estimate:
         """The smallest eigenvalue that is not zero, as an Estimate."""
-        above = np.flatnonzero(np.isfinite(self.log10))
+        lost = np.isnan(self.log10) & (self.relative_errors is not None)
+        above = np.flatnonzero(np.isfinite(self.log10) | lost)
         if not above.size:
             raise ValueError("every eigenvalue here is zero; ask for more of them, spectrum(k).")
         return self[int(above[0])]

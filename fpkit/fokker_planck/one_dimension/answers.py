@@ -18,8 +18,9 @@ import math
 import numpy as np
 
 from ...core import checks
+from ...core.networks import log_eigenvalues
 from ...core.results import Estimate, Field
-from ...potentials.regions.shapes import Region
+from ...potentials.regions.shapes import HalfSpace, Region
 from ..results import PerAxis, QuasiStationary, Spectrum
 from .panels import HIGHEST, NO_DIGITS
 from .passage import log_committor_mass, log_splitting, mean_time, variance
@@ -31,6 +32,9 @@ QUADRATURE = "log-space quadrature in 1D"
 ELEMENTS = "spectral elements in 1D"
 # relative error that eigenvalues of a ring may have beside it: nearly double ones are the least sharp
 RING = 3e-12
+TOO_HIGH = (f"unresolved: wells lie beyond barriers, or at heights, of more than {HIGHEST:g} theta, more "
+            "than the line can hold; raise theta, narrow the grid to one side, or ask `rate`")
+SEPARATE = 30.0                 # by which the logarithm of crossings is below that of what happens in a well
 TIE = 1e-9                      # relative distance of equal exit rates
 
 
@@ -272,14 +276,73 @@ def spectrum(D, k: int) -> Spectrum:
     if not found:
         raise ValueError("the absorbing region covers the whole domain; nothing is left to diffuse.")
     found.sort(key=lambda item: item[0])
-    found = found[:k]
     logs = np.array([log for log, _, _, _ in found])
+    known, inner = _over_high_barriers(D, parts), logs[logs > -np.inf]
+    if known.size and not known[-1] < inner.min(initial=np.inf) - SEPARATE:
+        known[1:] = np.nan
+    is_lost = np.isnan(known[-1:]).any()
+    logs[:known.size] = known
+    found, logs = found[:k], logs[:k]
     values = np.array([modes.values[i] for _, modes, i, _ in found])
+    values[:known.size] = np.exp(logs[:known.size])
     rings = RING * np.array([modes.is_ring for _, modes, _, _ in found])
-    relative = _relative_error(D, logs, pieces=_pieces(parts) or None)
-    errors = np.where(values > 0, values * (relative + rings), 0.0)
-    functions = np.array([_eigenfunction(D, modes, i, line, not regions) for _, modes, i, line in found])
-    return Spectrum(values, errors, logs / math.log(10), functions, D.grid, ELEMENTS, D._inputs)
+    relative = _relative_error(D, logs, pieces=_pieces(parts) or None) + rings
+    functions = np.full((len(found), *D.grid.shape), np.nan)
+    functions[:min(known.size, 1)] = np.where(D.inside, 1.0, np.nan)
+    for i, (_, modes, j, line) in enumerate(found[known.size:], known.size):
+        functions[i] = _eigenfunction(D, modes, j, line, not regions)
+    if is_lost:                              # all but what belongs to the first part alone
+        for a in (values, logs, relative):
+            a[1:] = np.nan
+    errors = np.where(values == 0, 0.0, values * relative)
+    inputs = {**D._inputs, "reason": TOO_HIGH} if is_lost else D._inputs
+    return Spectrum(values, errors, logs / math.log(10), functions, D.grid, ELEMENTS, inputs,
+                    relative)
+
+
+def _over_high_barriers(D, parts):
+    """Logarithms of the eigenvalues, zeros first, of the chain of wells that barriers above HIGHEST part,
+    where these would count as walls; nothing without such barriers. NaN where a well lies above HIGHEST
+    itself, or the barriers cannot be integrated. What is left out is smaller than the answer by the
+    barrier."""
+    x = np.concatenate([D.grid.centres[0], D.grid.edges[0]])
+    with np.errstate(invalid="ignore"):
+        level = D._space.exponent(x[None])
+    if D.absorbing is not None or not (np.isfinite(level) & (level > HIGHEST)).any():
+        return np.zeros(0)
+    low = [part.line for part in parts]
+    try:
+        wide = lines(D, is_steep=True)
+    except ValueError:
+        return np.r_[-np.inf, np.nan]
+    logs, places = [], [line.panels.nodes.ravel()[line.panels.B.argmin()] for line in low]
+    for line in wide:
+        own = [i for i in np.argsort(places) if line.own(np.array([places[i]]))[1][0]]
+        ends = [low[i].panels.edges[[0, -1]] for i in own]
+        if _hidden_wells(line.panels, ends) or (line.is_ring and len(own) > 1) or not own:
+            return np.r_[-np.inf, np.nan]
+        log_c, log_m = np.full((len(own), len(own)), -np.inf), [low[i].panels.mass.log_total for i in own]
+        for k, (i, j) in enumerate(zip(own[:-1], own[1:])):
+            gate = HalfSpace([-1], -places[i]), HalfSpace([1], places[j])
+            log_c[k, k + 1] = log_c[k + 1, k] = _log_capacity(D, *gate, _between(D, *gate))[0]
+        logs += [-np.inf, *log_eigenvalues(log_c, np.array(log_m))] if len(own) > 1 else [-np.inf]
+    return np.sort(logs) if len(low) > len(wide) else np.zeros(0)
+
+
+def _hidden_wells(panels, known):
+    """Whether f has a minimum, deeper than theta, outside the `known` (low, high)."""
+    low, high, middle = panels.B.min(1), panels.B.max(1), panels.nodes.mean(1)
+    near = 1e-9 * (panels.edges[-1] - panels.edges[0])
+    is_known = np.logical_or.reduce([(middle > a - near) & (middle < b + near) for a, b in known])
+    padded = np.pad(low, 1, constant_values=np.inf)
+    for k in np.flatnonzero((low <= padded[:-2]) & (low < padded[2:]) & ~is_known):
+        lower = np.flatnonzero(low < low[k])
+        before, after = lower[lower < k], lower[lower > k]
+        rims = [high[before[-1]:k + 1].max()] if before.size else []
+        rims += [high[k:after[0] + 1].max()] if after.size else []
+        if min(rims, default=np.inf) > low[k] + 1:
+            return True
+    return False
 
 
 def _modes(line, panels, k, is_ring, is_free_left, is_free_right):
@@ -296,6 +359,8 @@ def _eigenfunction(D, modes, i, line, is_conservative):
     weights = modes.weights
     size = (weights * nodes ** 2).sum()
     share = math.exp(modes.panels.mass.log_total - _log_partition(D))
+    if share == 0:
+        return np.full(D.grid.shape, np.nan)
     sign = np.sign(nodes.ravel()[np.argmax(weights * nodes ** 2)])
     x, out = D.grid.centres[0], np.full(D.grid.shape, np.nan)
     for other in lines(D):

@@ -42,6 +42,39 @@ def test_a_rate_over_any_barrier_has_its_logarithm(theta):
     assert abs(rate.log10 * math.log(10) - wanted) < theta + 4e-15 / theta
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("theta", [5e-6, 1e-6])
+def test_an_eigenvalue_over_any_barrier_has_its_logarithm(theta):
+    """Twice Kramers' rate, with its next order."""
+    S = fp.FokkerPlanck(fp.Potential("(x**2 - 1)**2"), theta, fp.Grid([(-2, 2)], 101)).spectrum(3)
+    wanted = math.log(2 * math.sqrt(32) / (2 * math.pi)) - 1 / theta
+    assert S.status == "ok" and S[1].value == 0
+    assert abs(S.log10[1] * math.log(10) - wanted) < S[1].relative_error + 2 * theta < 1e-4
+    assert abs(S[2].value - 8) < 20 * theta and S.gap.log10 == S.log10[1]
+
+
+@pytest.fixture
+def low_walls(monkeypatch):
+    """2000 theta for the limit above which f is a wall."""
+    for name in ("panels", "answers"):
+        monkeypatch.setattr(f"fpkit.fokker_planck.one_dimension.{name}.HIGHEST", 2000.0)
+
+
+def test_barriers_that_count_as_walls_give_the_eigenvalues_that_elements_give(low_walls):
+    """Elements across barriers of 4000 and 5000 theta, without such a limit, gave these logarithms."""
+    V = fp.Potential("1 - cos(2*pi*x) + 0.2*cos(pi*x) + 0.05*x")
+    S = fp.FokkerPlanck(V, 1 / 2500, fp.Grid([(0.6, 4.4)], 200)).spectrum(6)
+    wanted = [-2365.29945594217, -1932.75915676369, -1932.75915676369, 1.57397239755607, 1.57397239755609]
+    assert S.status == "ok" and np.isneginf(S.log10[0]) and (np.abs(S.log10[1:] - wanted) < 1e-9).all()
+    assert (S.relative_errors < 1e-9).all() and S.gap.log10 == S.log10[1]
+
+
+def test_wells_higher_than_the_line_can_hold_have_no_eigenvalues_but_a_reason(low_walls):
+    S = fp.FokkerPlanck(fp.Potential("(x**2 - 1)**2 + 0.1*x"), 5e-5, fp.Grid([(-1.6, 1.6)], 101)).spectrum(3)
+    assert S.log10[0] == -np.inf and np.isnan(S.log10[1:]).all() and np.isnan(S.errors[1:]).all()
+    assert "150000 theta" in S.status and "150000 theta" in S.gap.status and math.isnan(S.gap.error)
+
+
 def test_an_exit_that_counts_as_walled_off_says_so():
     D = fp.FokkerPlanck(fp.Potential("(x**2 - 1)**2"), 1e-6, fp.Grid([(-2, 2)], 100))
     with pytest.raises(ValueError, match="150000 theta"):
