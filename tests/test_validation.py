@@ -210,7 +210,8 @@ def test_list_runs_nothing(capsys):
 
 # ---- calibration: an error bar is a claim ----
 
-@pytest.mark.parametrize("kind", list(validation.load("calibration").KINDS))
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=pytest.mark.slow if kind == "densities" else ())
+                                  for kind in validation.load("calibration").KINDS])
 def test_half_of_the_stated_error_of_a_kind_is_noticed(kind):
     module, rows = validation.load("calibration"), measured("calibration")[0]
     halved = module.judge([{**r, "stated": r["stated"] / 2} if r["kind"] == kind else r for r in rows])

@@ -225,5 +225,3 @@ def test_what_has_no_meaning_with_a_force_is_refused():
     wobbly = fp.Diffusion.from_sde("(-x, -y)", "1 + x**2", "ito")
     with pytest.raises(ValueError, match="euler-maruyama"):
         fp.simulate(wobbly, x0=[0.0, 0.0], dt=0.01, n_steps=5, scheme="heun")
-    with pytest.raises(ValueError, match="constant"):
-        fp.fleming_viot(wobbly, target=fp.HalfSpace([1, 0], 1.0), x0=[0.0, 0.0], dt=0.01, t=5.0)

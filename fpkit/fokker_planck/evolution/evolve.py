@@ -21,6 +21,7 @@ from .grid_error import (
     convergence_of,
     is_narrow,
     is_rough,
+    jump_errors,
     observed_error,
     regridded,
     walk_error,
@@ -357,7 +358,8 @@ def _space_error(run, times):
         if not found:
             return np.full(times.size, np.nan)
         seen = observed_error(found[::-1], *options) + SAFETY * found[0]
-    return np.minimum(np.maximum(seen, walk_error(run, times)) + run.beside + wall_errors(run), 2.0)
+    seen = np.maximum(seen, walk_error(run, times)) + run.beside
+    return np.minimum(seen + wall_errors(run) + jump_errors(run, times), 2.0)
 
 
 def _differences(run, times, other):

@@ -21,6 +21,7 @@ GAINS = {"smooth": (1.2, 6.0, 64.0), "order 2": (1.2, 3.0, 24.0), "kinks": (2.0,
 NARROW, NARROW_SHARE = 2.0, 8.0  # cells that a start has to spread over, and the last share until then
 WALK = 0.3                                 # L1 error of a lattice walk by (h/width)^2, doubled
 PARTS = {1: 64, 2: 24, 3: 8}  # points an axis at which a mask is looked at in the cells beside its wall
+FORCE_JUMP = 5.0                           # times what a force changes by in the next cells: a jump of it
 LEAST_JUMP, HIGH = 3.0, 1e200  # beta times a jump of f between cells that counts as a wall; infinite f
 ALIVE = 20.0                               # beta (f - f0) up to which a kink matters
 ON_A_SLOPE = 1.0                           # mean change of beta f between nodes at a start that drifts
@@ -116,6 +117,39 @@ def wall_errors(run):
             near = np.maximum(near, np.maximum(np.roll(u, 1, axis), np.roll(u, -1, axis)))
         out.append(2 * float((near[cells] * grid.volumes[cells] * wrong[cells]).sum()))
     return np.array(out) if out else 0.0
+
+
+def jump_errors(run, times):
+    """What a force that jumps between nodes does to the density, at each time: the jump may stand anywhere
+    between them, and grids that place it alike agree.
+
+    A drift wrong by J in a strip that holds P moves P J/width of the probability in a unit of time, until
+    that is forgotten after width^2/D: P J width/D in L1, with the width of the density along the drift.
+    """
+    lines, total = run.lines, np.zeros(len(times))
+    if not lines.is_driven:
+        return 0.0
+    P = run.P[:run.n_done].reshape(-1, *lines.shape)
+    for axis in range(len(lines.shape)):
+        work = lines.work[axis].reshape(*lines.shape[:axis], -1, *lines.shape[axis + 1:])
+        held = P[(slice(None),) * (axis + 1) + (slice(work.shape[axis]),)]
+        x, share = lines.grid.centres[axis], P.sum(tuple(k + 1 for k in range(len(lines.shape)) if k != axis))
+        mean = share @ x / share.sum(1)
+        width = np.sqrt(np.maximum((share * (x - mean[:, None]) ** 2).sum(1) / share.sum(1), 1e-300))
+        settled = np.minimum(1.0, lines.theta * lines.mobility[axis] * np.asarray(times) / width**2)
+        for across in range(len(lines.shape)):
+            if work.shape[across] < 4:
+                continue
+            line = np.moveaxis(work / lines.grid.h[axis], across, -1)
+            size = np.abs(np.diff(line))
+            around = np.maximum(np.pad(size, [(0, 0)] * (size.ndim - 1) + [(1, 0)])[..., :-1],
+                                np.pad(size, [(0, 0)] * (size.ndim - 1) + [(0, 1)])[..., 1:])
+            jump = np.where(size > FORCE_JUMP * around, size, 0.0)
+            if jump.any():
+                p = np.moveaxis(held, across + 1, -1)
+                strip = np.maximum(p[..., 1:], p[..., :-1]).reshape(len(P), -1) @ jump.ravel()
+                total += strip * width * settled
+    return total
 
 
 def jumps_of_f(run):

@@ -19,6 +19,7 @@ from ..solvers.elimination import Elimination, Ordering
 from .sweep_kernels import GAMMA, KAPPA
 
 ELIMINATED_2D, ELIMINATED_3D = 512**2, 22**3    # nodes up to which elimination is the quickest
+DRIVEN_2D, DRIVEN_3D = 1_200_000, 50_000          # and up to which it is known with a force: no multigrid
 MAX_FACTORS = 3
 IN_RANGE = 600.0           # beta (f - f0) up to which exp(-beta f) and products with rates are in range
 HIGHEST = 1000.0           # beta (f - f0) up to which the multigrid's symmetric form, p exp(b/2), is in range
@@ -56,6 +57,8 @@ class Graph:
     @property
     def is_eliminated(self):
         """Whether a solve of this size is an elimination, else conjugate gradients with a multigrid."""
+        if self.is_driven:
+            return (DRIVEN_2D if self.ndim < 3 else DRIVEN_3D) >= self.N
         return (ELIMINATED_2D if self.ndim < 3 else ELIMINATED_3D) >= self.N
 
     @property

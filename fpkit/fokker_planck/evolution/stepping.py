@@ -23,8 +23,8 @@ def allowed_step(tol, kind):
 
     Unsplit steps and single lines go on from the extrapolated value, one order better than what is compared:
     a fraction of tol. Split steps gain nothing from it (order reduction): n ~ allowed^(-1/3) of them add up,
-    so allowed falls as tol^(4/3) below 1e-4. Backward Euler adds up n ~ allowed^(-1/2) steps: tol^2, and half
-    of that where lines share no stationary state ("driven euler").
+    so allowed falls as tol^(4/3) below 1e-4. Backward Euler adds up n ~ allowed^(-1/2) steps: tol^2, and a
+    tenth of that where lines share no stationary state ("driven euler").
     """
     if kind == "line":
         return tol
@@ -32,11 +32,13 @@ def allowed_step(tol, kind):
         return tol / 4
     if kind == "strang":
         return tol / 16 * min(1.0, (tol / 1e-4) ** (1 / 3))
-    return tol * min(tol / (0.3 if kind == "euler" else 0.6), 1 / 16)
+    return tol * min(tol / (0.3 if kind == "euler" else 3.0), 1 / 16)
 
 
 MAX_GROWTH = 4.0
 FEW = 0.1                             # of the tolerance that may be lost without notice
+# with a force both kinds of steps settle elsewhere: after so many turns the unsplit ones are given time to
+RETURNS = 8
 REACH, LEAST_REACH = 2.0, 0.02  # longest split step in local relaxation times, and what it shrinks to
 
 
@@ -75,7 +77,7 @@ class StepControl:
 
     def __post_init__(self):
         lines, self._price, self._slopes, self.reach = self.lines, None, None, REACH
-        self._within, self._forgets = None, False
+        self._within, self._forgets, self._returns = None, False, 0
         self.mode, self.order = (0, 1) if self.positive else (1, 2)
         if self.dt == 0.0:
             self.dt = first_step(lines)
@@ -112,7 +114,7 @@ class StepControl:
         solved = [1.0, 0.0, 0.0] if solver is None else [solver.drift, solver.n_factors, solver.n_solves,
                                                          *solver.kept]
         late = {} if not self.lines.is_driven else {"late": np.array([
-            np.nan if self._within is None else self._within, self._forgets,
+            np.nan if self._within is None else self._within, self._forgets, self._returns,
             solver is not None and solver.operator is None], float)}
         return {"control": np.array(control, float), "solver": np.array(solved, float), **late,
                 "counts": np.array(list(self.counts.as_dict().values()), float)}
@@ -128,7 +130,7 @@ class StepControl:
             self.solver.n_factors, self.solver.n_solves = int(n_factors), int(n_solves)
             self.solver.kept = dict.fromkeys(kept)
         if "late" in found:
-            within, forgets, is_lumped = found["late"].tolist()
+            within, forgets, self._returns, is_lumped = found["late"].tolist()
             self._within, self._forgets = None if np.isnan(within) else within, bool(forgets)
             if is_lumped and self.solver is not None:
                 self.solver.operator = None
@@ -262,12 +264,13 @@ class StepControl:
         factor = factor if factor > 1.42 else 1.0 if factor > 0.9 else 0.75
         self.dt = max(self.dt, dt * factor) if dt < self.dt and factor >= 1 else dt * factor
         self.stalled += 1
-        is_split = self.lines.is_split and self.stalled >= 3
+        is_split = self.lines.is_split and self.stalled >= 3 * 4.0 ** max(self._returns - RETURNS, 0)
         if is_split and factor <= 1.0 and self.dt < self.price * self.split_dt:
             # accuracy and not the splitting holds the step back: go on with the cheaper kind, and look again
             # later
             self.is_coupled, self.dt, self.stalled = False, self.split_dt, 0
             self.retry = s + dt + 5 * self.price * self.split_dt
+            self._returns += self.lines.is_driven
         settled = self._forgets and dt > longest / 4 and float(np.abs(two - p).sum()) <= FEW * self.tol
         return self._taken(one, two), s + left if settled else s + dt
 

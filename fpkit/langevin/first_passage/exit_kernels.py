@@ -39,6 +39,8 @@ from .target_kernels import (
     list_near,
     make_step,
     normal_from,
+    reach_of,
+    step_of_lane,
     step_t,
     straight_step,
     targets_t,
@@ -126,9 +128,11 @@ def _wait(Y, O, owner):
 
 
 @numba.njit(**options)
-def _end_hits(moves, near, lanes, block, clock, piece, targets, step, box, seed, arrivals, places):
+def _end_hits(moves, near, lanes, block, clock, piece, targets, steps, box, seed, arrivals, places):
     """End the paths of the lanes `near` that met a wall in a piece of a step, (begin, length) as fractions of
-    it; returns how many. Their lanes stay where they were. places (3, d) is working space."""
+    it; returns how many. Their lanes stay where they were. steps: the step, the gradients that it took, its
+    reach; places (3 + d, d) is working space."""
+    whole, G, reach = steps
     O, Y, _, before, after = moves
     begin, length = piece
     owner, born, ended, d = lanes.owner[block], lanes.born[block], 0, O.shape[0]
@@ -137,6 +141,7 @@ def _end_hits(moves, near, lanes, block, clock, piece, targets, step, box, seed,
         if owner[j] < 0:
             continue
         i, age = owner[j], clock - born[j]
+        step = step_of_lane(whole, G, j, reach, places[3:])
         hit, u = hit_of_lane(moves, j, targets, step, box, i, age, seed, o, y)
         if hit >= 0:
             hit_place(o, y, u, targets, hit, step, i, age, seed, x)
@@ -156,11 +161,11 @@ def _advance(block, lanes, X0, gradient, p, step, box, targets, max_steps, n_ste
     owner, born, clock = lanes.owner[block], lanes.born[block], lanes.clock[block]
     d, n = Y.shape
     n_walls = targets.first.size - 1
-    G, O, W = np.empty((d, n)), np.empty((d, n)), np.empty((2 * d, n), np.float32)
+    G, O, W = np.empty((d + step.rows, n)), np.empty((d, n)), np.empty((2 * d, n), np.float32)
     before, after, scratch = np.empty((n_walls, n)), np.empty((n_walls, n)), np.empty(n)
     sign, wound = np.ones((d, n)), np.zeros((d, n))
     R, near = (np.empty((d, n)) if box.shape[1] > 0 else Y), np.zeros(n, np.int64)
-    places = np.empty((3, d))
+    places = np.zeros((3 + d, d))
     idle = _count_idle(owner)
     all_distances(Y, targets, before, scratch)
     for _ in range(0, n_steps, 2):
@@ -178,11 +183,12 @@ def _advance(block, lanes, X0, gradient, p, step, box, targets, max_steps, n_ste
                 _wait(Y, O, owner)
             all_distances(Y, targets, after, scratch)
             # scalar work only for a block with a walker near a wall
-            n_near = list_near(O, R, before, after, box, step.reach, near)
+            reach = reach_of(step, G)
+            n_near = list_near(O, R, before, after, box, reach, near)
             if n_near > 0:
                 moves = Moves(O, Y, R, before, after)
-                idle += _end_hits(moves, near[:n_near], lanes, block, clock, (0.0, 1.0), targets, step, box,
-                                  seed, arrivals, places)
+                idle += _end_hits(moves, near[:n_near], lanes, block, clock, (0.0, 1.0), targets,
+                                  (step, G, reach), box, seed, arrivals, places)
             before, after = after, before
             clock += 1
         if max_steps > 0:
@@ -224,7 +230,7 @@ def _advance_underdamped(block, lanes, X0, gradient, p, physics, box, targets, m
     before, after, scratch = np.empty((n_walls, n)), np.empty((n_walls, n)), np.empty(n)
     sign, wound = np.ones((d, n)), np.zeros((d, n))
     R, near = (np.empty((d, n)) if box.shape[1] > 0 else Y), np.zeros(n, np.int64)
-    places = np.empty((3, d))
+    places = np.zeros((3 + d, d))
     c = math.exp(-friction * dt)
     b = math.sqrt(theta * (1.0 - c * c))
     idle = _count_idle(owner)
@@ -253,7 +259,7 @@ def _advance_underdamped(block, lanes, X0, gradient, p, physics, box, targets, m
                 if n_near > 0:
                     moves = Moves(O, Y, R, before, after)
                     idle += _end_hits(moves, near[:n_near], lanes, block, clock, (0.5 * piece, 0.5), targets,
-                                      step, box, seed, arrivals, places)
+                                      (step, G, step.reach), box, seed, arrivals, places)
                 if idle > 0:                     # a lane without a path waits where it is
                     _wait(Y, O, owner)
                     for j in range(n):

@@ -1,5 +1,5 @@
 """Exit runs step by step in NumPy, for what cannot be compiled: black boxes, domains with holes, mobilities
-that are functions of the place, and targets that follow a potential (sublevel sets, basins).
+that are given as functions, and targets that follow a potential (sublevel sets, basins).
 
 All paths start together and those that have ended are left out of the next steps. The noise is that of the
 compiled route. The search for hits too, but for targets that follow a potential: there the exit point lies

@@ -52,7 +52,7 @@ class ExitRun:
         self.arrivals = Arrivals(np.full(n_paths, np.nan), np.full(n_paths, -1),
                                  np.full((d, n_paths), np.nan))
         self.when, self.wall, self.place = self.arrivals
-        self.step = step_of(self.dt, self.theta, ensemble.mobility)
+        self.step = step_of(self.dt, self.theta, ensemble.mobility, ensemble.is_drift, ensemble.n_rows)
 
     first_steps = FIRST_STEPS
 

@@ -210,7 +210,7 @@ def _run_of(what, span, state=None):
     potential, targets, dt, n_paths, seed, max_steps, settings = what
     probe = _probe(potential, dt, n_paths, seed, settings)
     kappa = settings.get("reactivity")
-    if kappa is None and targets.is_compiled and not probe.is_whole and not probe.is_drift:
+    if kappa is None and targets.is_compiled and not probe.is_whole:
         run = ExitRun(probe, targets, probe.X, n_paths, max_steps, settings["n_threads"], span)
     else:
         if probe.n_paths != n_paths or n_paths == 1:

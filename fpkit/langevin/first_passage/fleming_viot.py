@@ -232,7 +232,7 @@ def advanced(e, targets, burn, length, n_threads, state, end):
     """The systems of a state brought to the step `end`, in this process or in a worker: (state,)."""
     state = {k: np.array(v) for k, v in state.items()}
     done, Y = int(state["done"]), state["Y"]
-    step = step_of(e.schedule.dt, e.schedule.theta, e.mobility)
+    step = step_of(e.schedule.dt, e.schedule.theta, e.mobility, e.is_drift, e.n_rows)
     setting = (e.field.block("gradient"), e.field.p, step, e.table, targets.walls)
     counts = Counts(burn, length, state["kills"], state["places"], state["hits"])
     with thread_count(n_threads), np.errstate(over="ignore", invalid="ignore"):

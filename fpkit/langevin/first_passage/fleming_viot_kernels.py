@@ -28,6 +28,8 @@ from .target_kernels import (
     hit_place,
     list_near,
     make_step,
+    reach_of,
+    step_of_lane,
     step_t,
     targets_t,
 )
@@ -55,10 +57,10 @@ def _evolve(which, Y, s, gradient, p, step, box, targets, start, n_steps, seed, 
     (system, number), (d, n) = which, Y.shape
     n_walls = targets.first.size - 1
     burn_in, length, kills, places, hits = counts
-    G, O, W = np.empty((d, n)), np.empty((d, n)), np.empty((2 * d, n), np.float32)
+    G, O, W = np.empty((d + step.rows, n)), np.empty((d, n)), np.empty((2 * d, n), np.float32)
     before, after, scratch = np.empty((n_walls, n)), np.empty((n_walls, n)), np.empty(n)
     sign, wound, lost = np.ones((d, n)), np.zeros((d, n)), np.empty(n, np.int64)
-    o, y, x = np.empty(d), np.empty(d), np.empty(d)
+    o, y, x, root = np.empty(d), np.empty(d), np.empty(d), np.zeros((d, d))
     R, near = (np.empty((d, n)) if box.shape[1] > 0 else Y), np.zeros(n, np.int64)
     all_distances(Y, targets, before, scratch)
     for k in range(start, start + n_steps):
@@ -69,18 +71,20 @@ def _evolve(which, Y, s, gradient, p, step, box, targets, start, n_steps, seed, 
         make_step(Y, O, R, G, W, half, step, box, sign, wound)
         all_distances(Y, targets, after, scratch)
         n_lost = 0
-        n_near = list_near(O, R, before, after, box, step.reach, near)
+        reach = reach_of(step, G)
+        n_near = list_near(O, R, before, after, box, reach, near)
         if n_near > 0:
             moves = Moves(O, Y, R, before, after)
             for j in near[:n_near]:
                 walker = number * n + j
-                hit, u = hit_of_lane(moves, j, targets, step, box, walker, k, seed, o, y)
+                own = step_of_lane(step, G, j, reach, root)
+                hit, u = hit_of_lane(moves, j, targets, own, box, walker, k, seed, o, y)
                 if hit < 0:
                     continue
                 if k >= burn_in:
                     at = kills[system].sum()
                     if at < hits.shape[1]:
-                        hit_place(o, y, u, targets, hit, step, walker, k, seed, x)
+                        hit_place(o, y, u, targets, hit, own, walker, k, seed, x)
                         hits[system, at] = hit
                         for i in range(d):
                             places[system, at, i] = x[i]

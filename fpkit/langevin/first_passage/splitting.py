@@ -117,7 +117,7 @@ def multilevel_splitting(potential: Potential | Diffusion, theta: float | None =
     Parameters
     ----------
     potential : Potential or Diffusion
-        Compiled, not depending on the time; a process with a force needs a constant mobility.
+        Compiled, not depending on the time; a mobility M(x) given by texts or potentials.
     theta : float
         Temperature, in the units of f. Worth it from barriers of about 6 theta.
     source, target : Region
@@ -209,9 +209,9 @@ def compiled_ensemble(caller, potential, x0, dt, seed, settings):
     if probe.has_absorbing:
         raise ValueError("absorbing walls are targets here: give them as regions and leave those sides "
                          "without a wall.")
-    if probe.is_whole or probe.is_drift:
-        raise ValueError(f"{caller} needs a compiled potential without holes in its domain and a constant "
-                         "mobility; fpkit.exit_time takes the others.")
+    if probe.is_whole:
+        raise ValueError(f"{caller} needs a compiled potential without holes in its domain, and a mobility "
+                         "that can be compiled; fpkit.exit_time takes the others.")
     return probe
 
 
@@ -278,8 +278,8 @@ def _coordinate(given, potential):
 def _problem(e, sources, targets, coordinate, stop):
     """What the kernels are given, after the blocks of gradient and coordinate."""
     return (Setting(e.X[:, 0].copy(), e.field.p, e.table, MOST_STEPS, np.uint64(e.key), stop),
-            step_of(e.schedule.dt, e.schedule.theta, e.mobility), sources.walls, targets.walls,
-            coordinate.about)
+            step_of(e.schedule.dt, e.schedule.theta, e.mobility, e.is_drift, e.n_rows), sources.walls,
+            targets.walls, coordinate.about)
 
 
 def _one_run(e, sources, targets, coordinate, n_replicas, n_repeats, level, n_threads, progress, executor,

@@ -37,6 +37,8 @@ from .target_kernels import (
     hit_of_lane,
     list_near,
     make_step,
+    reach_of,
+    step_of_lane,
     step_t,
     targets_t,
 )
@@ -83,14 +85,15 @@ class Problem(NamedTuple):
 
 
 class Walker(NamedTuple):
-    """Arrays of one path: place X and the one before O, gradient G (d, 1), normals W of 2 PAIRS steps,
-    generator s (4, 1), distances to source S and target T, those before the step B (n_walls, 1), places and
-    coordinates after the last 2 PAIRS steps, and working space."""
+    """Arrays of one path: place X and the one before O, a root, gradient G (d + rows, 1), normals W of 2
+    PAIRS steps, generator s (4, 1), distances to source S and target T, those before the step B (n_walls, 1),
+    places and coordinates after the last 2 PAIRS steps, and working space."""
     X: np.ndarray
     O: np.ndarray
     R: np.ndarray
     o: np.ndarray
     y: np.ndarray
+    root: np.ndarray
     G: np.ndarray
     W: np.ndarray
     s: np.ndarray
@@ -116,10 +119,11 @@ def _walker(problem):
     """Empty arrays for one path."""
     d, n, m = problem.setting.x0.size, problem.sources.first.size - 1, problem.targets.first.size - 1
     return Walker(np.empty((d, 1)), np.empty((d, 1)), np.empty((d, 1)), np.empty(d), np.empty(d),
-                  np.empty((d, 1)), np.empty((2 * PAIRS * d, 1), np.float32),
-                  np.empty((4, 1), np.uint32), np.empty((n, 1)), np.empty((m, 1)), np.empty((m, 1)),
-                  np.ones((d, 1)), np.zeros((d, 1)), np.empty(1), np.empty(1), np.zeros(1, np.int64),
-                  np.empty((2 * PAIRS, d)), np.empty(2 * PAIRS))
+                  np.zeros((d, d)), np.empty((d + problem.step.rows, 1)),
+                  np.empty((2 * PAIRS * d, 1), np.float32), np.empty((4, 1), np.uint32),
+                  np.empty((n, 1)), np.empty((m, 1)), np.empty((m, 1)), np.ones((d, 1)), np.zeros((d, 1)),
+                  np.empty(1), np.empty(1), np.zeros(1, np.int64), np.empty((2 * PAIRS, d)),
+                  np.empty(2 * PAIRS))
 
 
 @numba.njit(**options)
@@ -202,8 +206,10 @@ def _stretch(walker, k, most, is_out, trajectory, gradient, value, problem):
         gradient(X, problem.setting.p, walker.G)
         make_step(X, O, R, walker.G, walker.W, (at + made) * d, step, box, walker.sign, walker.wound)
         to_target = _smallest(X, targets, after, walker.scratch)
-        if list_near(O, R, before, after, box, step.reach, walker.near) > 0:
-            hit, _ = hit_of_lane(Moves(O, X, R, before, after), 0, targets, step, box, trajectory,
+        reach = reach_of(step, walker.G)
+        if list_near(O, R, before, after, box, reach, walker.near) > 0:
+            own = step_of_lane(step, walker.G, 0, reach, walker.root)
+            hit, _ = hit_of_lane(Moves(O, X, R, before, after), 0, targets, own, box, trajectory,
                                  k + made + 1, problem.setting.seed, walker.o, walker.y)
         to_source = _smallest(X, problem.sources, walker.S, walker.scratch)
         if to_source > 0.0:

@@ -39,7 +39,7 @@ from ...core.compilation import (
 )
 from ...core.compilation.special import bare, options
 from ..dynamics.noise_kernels import BRIDGE, EXIT, words_of
-from ..dynamics.step_kernels import apply_mobility, copy, euler_maruyama, through
+from ..dynamics.step_kernels import apply_mobility, copy, euler_maruyama, through, through_place
 from ..dynamics.wall_kernels import NEAR, NONE, PERIODIC, REFLECTING, fold
 
 HALF_SPACE, BALL, OUTSIDE_BALL, BOX, INTERVAL = range(5)         # INTERVAL: low, high, in one dimension only
@@ -58,7 +58,8 @@ class Step(NamedTuple):
     """One Euler-Maruyama step of length dt: dt, theta, root of the mobility (d, d), whether it is a full
     matrix and whether it is isotropic; scale = 2 theta dt; reach, the largest product of distances that a
     bridge may cross; rate and spread (d,), the diagonals of dt M and of sqrt(scale) A (of dt and sqrt(scale)
-    for a full matrix)."""
+    for a full matrix); whether the gradient is minus the whole drift, and how many rows of M(x) follow below
+    it (as in `step_kernels.Mobility`): root and reach are then those of `step_of_lane` and `reach_of`."""
     dt: float
     theta: float
     root: np.ndarray
@@ -68,29 +69,35 @@ class Step(NamedTuple):
     reach: float
     rate: np.ndarray
     spread: np.ndarray
+    is_drift: bool
+    rows: int
 
 
 targets_t = types.NamedTuple((numbers_2d, integers_1d), TargetWalls)
-step_t = types.NamedTuple((number, number, numbers_2d, flag, flag, number, number, numbers_1d, numbers_1d),
-                          Step)
+step_t = types.NamedTuple((number, number, numbers_2d, flag, flag, number, number, numbers_1d, numbers_1d,
+                           flag, integer), Step)
 
 
-def step_of(dt, theta, mobility):
-    """The Step of a constant mobility, with numbers formed once and in this order."""
-    root, matrix = mobility.root, mobility.matrix
+def step_of(dt, theta, mobility, is_drift=False, rows=0):
+    """The Step of a mobility, with numbers formed once and in this order."""
     scale = 2.0 * theta * dt
+    if rows > 0:
+        ones = np.ones(mobility.ndim)
+        return Step(dt, theta, np.eye(ones.size), False, rows == 1, scale, 0.0, dt * ones,
+                    math.sqrt(scale) * ones, True, rows)
+    root, matrix = mobility.root, mobility.matrix
     widest, sigma, diagonal = float(np.linalg.eigvalsh(matrix)[-1]), math.sqrt(scale), np.diag(root)
     is_isotropic = bool((matrix == matrix[0, 0] * np.eye(len(root))).all())
-    rate = np.full(len(root), dt) if mobility.is_full else dt * diagonal * diagonal
+    rate = np.full(len(root), dt) if mobility.is_full or is_drift else dt * diagonal * diagonal
     spread = np.full(len(root), sigma) if mobility.is_full else sigma * diagonal
     return Step(dt, theta, root, mobility.is_full, is_isotropic, scale, 0.5 * NEAR * scale * widest, rate,
-                spread)
+                spread, is_drift, 0)
 
 
 @numba.njit(**options)
 def straight_step(dt, theta, d):
     """A Step without noise of its own: pieces of a path are straight, and only their ends decide."""
-    return Step(dt, theta, np.eye(d), False, True, 0.0, TINY, np.zeros(d), np.zeros(d))
+    return Step(dt, theta, np.eye(d), False, True, 0.0, TINY, np.zeros(d), np.zeros(d), False, 0)
 
 
 class Moves(NamedTuple):
@@ -109,15 +116,49 @@ moves_t = types.NamedUniTuple(numbers_2d, 5, Moves)
 @helper
 def make_step(Y, O, R, G, W, row, step, box, sign, wound):
     """O = Y, then one Euler-Maruyama step of Y with the gradient G and the normals in the rows row.. of W, R
-    = Y, and the walls of the box. Without walls R is Y itself."""
-    if step.is_full:
-        apply_mobility(step.root, G)
+    = Y, and the walls of the box. Without walls R is Y itself. Rows of a full M(x) become those of its
+    root."""
+    if step.rows > 0:
+        through_place(G, W, row, Y.shape[0])
+    elif step.is_full:
+        if not step.is_drift:
+            apply_mobility(step.root, G)
         through(step.root, W, row)
     copy(Y, O)
     euler_maruyama(Y, G, W, row, 1.0, 1.0, step.rate, step.spread)
     if box.shape[1] > 0:
         copy(Y, R)
         fold(Y, box, sign, wound)
+
+
+@numba.njit(**options)
+def reach_of(step, G):
+    """The reach of the last step of a block: with M(x) that of the largest trace in G (d + rows, lanes)."""
+    if step.rows == 0:
+        return step.reach
+    d, widest = step.rate.size, 0.0
+    for j in range(G.shape[1]):
+        trace = 0.0
+        for m in range(d, d + step.rows):
+            trace += G[m, j] * G[m, j] if step.rows > d else G[m, j]
+        widest = max(widest, trace)
+    return 0.5 * NEAR * step.scale * (widest * d if step.rows == 1 else widest)
+
+
+@numba.njit(**options)
+def step_of_lane(step, G, j, reach, root):
+    """The last step of one lane, with its root of M(x) from G (d + rows, lanes) in root (d, d)."""
+    if step.rows == 0:
+        return step
+    d = root.shape[0]
+    for i in range(d):
+        for k in range(i + 1):
+            if step.rows > d:
+                root[i, k] = G[d + i * (i + 1) // 2 + k, j]
+            elif k == i:
+                root[i, i] = math.sqrt(G[d if step.rows == 1 else d + i, j])
+    return Step(step.dt, step.theta, root, step.is_full, step.is_isotropic, step.scale, reach, step.rate,
+                step.spread, step.is_drift, step.rows)
 
 
 @helper
