@@ -47,7 +47,8 @@ def begun(name, kind, path):
 
 def ended(job):
     """What the call said at its end, or its complaint."""
-    out, complaint = job.communicate(timeout=LIMIT)
+    out = job.stdout.read()                  # what came together with the first line too
+    complaint = job.communicate(timeout=LIMIT)[1]
     return json.loads(out) if out.strip() else {"status": complaint.strip()[-200:], "hash": None}
 
 

@@ -13,7 +13,8 @@ from .common import command, print_facts, print_json, reading_of, reading_option
 
 def add(commands):
     c = command(commands, "analyse", _analyse, "analyse exported loss landscapes and write a report")
-    c.add_argument("file", nargs="+", help="file(s) of a loss landscape: HDF5 of any layout, .npz or .npy")
+    c.add_argument("file", nargs="+", help="file(s) of a loss landscape: HDF5, .npz, "
+                   ".npy, CSV or other tables, JSON, MATLAB, PLUMED, GROMACS .xpm")
     c.add_argument("-o", "--output", default="report", help="folder for the report (default: report)")
     c.add_argument("--theta", type=float, nargs="+", help="temperatures (default: from the depths of the "
                    "wells)")

@@ -91,6 +91,9 @@ class Potential:
     def __init__(self, function: Any, ndim: int | None = None, **parameters: float) -> None:
         if ndim is not None:
             ndim = checks.whole("ndim", ndim, 1)
+        if parameters.get("t", 0.0) != 0.0:
+            raise ValueError(f"t = {checks.shown(parameters['t'])}: t is the time, which begins at 0; give a "
+                             "constant another name, such as tau.")
         if isinstance(function, str):
             formula = expressions.formula_of(function, ndim, parameters)
         elif hasattr(function, "free_symbols") and not callable(getattr(function, "py_func", None)):

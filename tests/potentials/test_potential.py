@@ -291,3 +291,9 @@ def test_a_black_box_of_one_point_or_of_many():
 
 def test_a_ufunc_is_a_potential():
     assert fp.Potential(np.cos)([0.0]) == 1.0
+
+
+def test_the_time_is_no_constant():
+    with pytest.raises(ValueError, match="t is the time"):
+        fp.Potential("x**2/2 - t*log(x)", t=0.5)
+    assert fp.Potential("(x - t)**2", t=0.0).is_time_dependent

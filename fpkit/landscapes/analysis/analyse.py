@@ -41,6 +41,7 @@ from .whole_space import WholeSpace, beside_the_plane
 __all__ = ["analyse", "LandscapeReport"]
 
 N_CURVE = 121                        # temperatures of the curves in the figures
+COLDEST = 1e-12                      # of the height of a surface: the lowest temperature that is taken
 
 
 @understood
@@ -225,6 +226,12 @@ def _temperatures(land, tree, theta, clock):
     if given is None or given.ndim != 1 or given.size == 0:
         raise TypeError(f"theta must be a temperature or a list of them, got {checks.shown(theta)}.")
     given = np.array(sorted({checks.number("theta", float(t), positive=True) for t in given}))
+    losses = land.loss[land.valid]
+    rise = float(np.quantile(losses, 0.25) - losses.min())       # what is blown up does not count
+    if given[0] < COLDEST * rise:
+        raise ValueError(f"theta = {given[0]:g} is below {COLDEST:g} of the height of this surface "
+                         f"({rise:.3g}): at such a temperature nothing moves but downhill; take a larger "
+                         "one, or fpkit.gradient_flow.")
     return given, "as asked"
 
 

@@ -164,12 +164,17 @@ def plane_difference(a, b, is_told=False):
         return "the Gram matrices of their directions differ"
     if None not in (a.origin_norm, b.origin_norm) and not np.isclose(a.origin_norm, b.origin_norm, rtol=1e-9):
         return "the parameter vectors at their origins have different lengths"
-    if is_told or a is b or (a.path == b.path and not a.path.startswith("<")):
+    if a is b or (a.path == b.path and not a.path.startswith("<")):
         return None
     stored = [_stored_directions(land) for land in (a, b)]
-    if all(s is not None for s in stored):
+    if all(s is not None for s in stored):     # what the files show is stronger than anybody's word
+        sizes = [np.shape(s)[-1] for s in stored]
+        if sizes[0] != sizes[1]:
+            return f"their networks have {sizes[0]} and {sizes[1]} parameters"
         same = all(np.allclose(p, q, rtol=1e-9, atol=1e-12) for p, q in zip(*stored))
         return None if same else "the directions stored in the files differ"
+    if is_told:
+        return None
     named = [land.meta.get("dir_file") for land in (a, b)]
     if all(named):
         return (None if named[0] == named[1] else "their directions came from different files "

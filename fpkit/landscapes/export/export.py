@@ -292,6 +292,9 @@ class _Job:
     are checkpoints."""
 
     def __init__(self, path, plane, axes, trajectory, steps, temperature, meta, store_directions):
+        if temperature is not None and not hasattr(temperature, "entries"):
+            raise TypeError("temperature must be what fpkit.sgd_temperature returned, got "
+                            f"{checks.shown(temperature)}; a number goes into meta={{\"temperature\": ...}}.")
         self.path, self.plane, self.meta, self.temperature = path, plane, dict(meta or {}), temperature
         self.axes = _axes(axes, plane)
         self.shape = tuple(a.size for a in self.axes)[::-1]

@@ -66,8 +66,9 @@ def read_landscape(path: Any, key: str | None = None, layout: str | None = None,
         Let `analyse` work on a surface that was not computed to the end.
     x, y, z : (low, high) or ndarray, optional
         Coordinates, for files without.
-    periodic : bool or str
-        Axes that close on themselves (angles): True for all, "x", "y", "xy", ... PLUMED's files tell it.
+    periodic : bool, str or sequence of bool
+        Axes that close on themselves (angles): True for all, "x", "y", "xy", ..., or one truth value an axis.
+        PLUMED's files tell it.
     x_key, y_key : str, optional
         Arrays of the file that are the coordinates, where they have other names than the common ones.
     fix_serpentine : bool
@@ -140,9 +141,17 @@ def named_arrays(file, is_named):
 
 def _closed(parts, periodic):
     """The parts with their periodic axes; a last sample that repeats the first one is left out."""
-    told = parts.extra.get("periodic", ())
-    asked = [bool(periodic) if isinstance(periodic, (bool, np.bool_)) else n in str(periodic)
-             for n in "xyz"[:len(parts.axes)]]
+    told, names = parts.extra.get("periodic", ()), "xyz"[:len(parts.axes)]
+    if isinstance(periodic, (bool, np.bool_)):
+        asked = [bool(periodic)] * len(names)
+    elif isinstance(periodic, str) and set(periodic) <= set(names):
+        asked = [n in periodic for n in names]
+    elif isinstance(periodic, (tuple, list)) and len(periodic) == len(names) and all(
+            isinstance(a, (bool, np.bool_)) for a in periodic):
+        asked = [bool(a) for a in periodic]
+    else:
+        raise ValueError(f"periodic must be True, False, names of axes among {names!r} or one truth value an "
+                         f"axis, got {checks.shown(periodic)}.")
     if not any(asked) and not any(told):
         return parts
     closed = [a or (k < len(told) and bool(told[k])) for k, a in enumerate(asked)]

@@ -11,6 +11,7 @@ from .checked_hdf5 import MAX_CELLS, LandscapeFormatError, short
 
 MAX_TEXT_BYTES = 64 * 2**20
 MAX_COLUMNS = 20_000
+LOSS_LIKE = r"loss|free|energy|value|acc|error|^f$|^z$|^v$"           # names of columns
 FIELDS = re.compile(r"#!\s*FIELDS\s+(.*)")
 SET = re.compile(r"#!\s*SET\s+(\S+)\s+(\S+)")
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*([eEdD][-+]?\d+)?|\.\d+([eEdD][-+]?\d+)?|inf|nan)", re.IGNORECASE)
@@ -204,11 +205,19 @@ def rows_as_grid(table, names=None, key=None):
     """(axes, surfaces by name, places of the coordinates) of rows x, y, loss, ... in any order; None when the
     rows do not fill a grid.
 
-    With names, x, y and z are the columns called so, else the first ones; further columns are further
-    surfaces.
+    With names, x, y and z are the columns called so, wherever they stand, else the first ones; further
+    columns are further surfaces.
     """
     n, m = table.shape
-    for d in _dimensions(m, names):
+    lower = [name.lower() for name in names or ()]
+    named = [lower.index(c) for c in "xyz" if lower.count(c) == 1]
+    if 1 < len(named) < m and lower[named[-1]] == "xyz"[len(named) - 1]:
+        rest = sorted(set(range(m)) - set(named), key=lambda k: not re.search(LOSS_LIKE, lower[k]))
+        table, names = table[:, named + rest], [names[k] for k in named + rest]
+        sizes = (len(named),)
+    else:
+        sizes = _dimensions(m, names)
+    for d in sizes:
         if d >= m:
             continue
         columns = [table[:, k] for k in range(d)]
@@ -231,7 +240,7 @@ def _dimensions(m, names):
     """Numbers of coordinates to try, the likely first."""
     if names:
         d = next((k for k, name in enumerate(names)
-                  if re.search(r"loss|free|energy|value|acc|error|^f$|^z$|^v$", name, re.IGNORECASE)), 0)
+                  if re.search(LOSS_LIKE, name, re.IGNORECASE)), 0)
         if 1 <= d <= 3:
             return (d,)
     return (1,) if m == 2 else (2,) if m == 3 else (2, 3)

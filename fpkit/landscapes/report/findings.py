@@ -493,6 +493,19 @@ def _eyring_sentence(r):
             if any("refused" in v for row in r.verdict for v in row) else "")
 
 
+def reached(times, distance, goal=0.01):
+    """Time at which a distance falls below the goal for good, between two times by its decay like exp(-t);
+    None where it does not."""
+    above = np.flatnonzero(~(np.asarray(distance) < goal))
+    k = above[-1] + 1 if above.size else 0
+    if k == len(times):
+        return None
+    if k == 0 or not distance[k] > 0:
+        return float(times[k])
+    share = np.log(distance[k - 1] / goal) / np.log(distance[k - 1] / distance[k])
+    return float(times[k - 1] + share * (times[k] - times[k - 1]))
+
+
 def _start(report):
     motion = report.dynamics
     if motion is None:
@@ -500,7 +513,10 @@ def _start(report):
                         OPEN, "the dynamics needs even spacing")]
     found = []
     home = report.basins[report.landscape.index(motion.start)] + 1
-    arrived = np.flatnonzero(motion.distance < 0.01)
+    arrival = reached(motion.times, motion.distance)
+    after = None if arrival is None else f"after {lasting(report, np.log10(arrival))}"
+    still = f"{percent(motion.distance[-1])} away"
+    last = f"by {lasting(report, np.log10(motion.times[-1]))}"
     text = (f"Started at {place(motion.start)}, {report.start_rule}, in the basin of well {home}, the "
             f"density at theta = {number(motion.theta)} ")
     if len(report.wells) > 1:
@@ -508,13 +524,10 @@ def _start(report):
         goal = ", ".join(f"well {k + 1} {percent(motion.equilibrium[k])}" for k in most
                          if motion.equilibrium[k] > 1e-6)
         text += f"tends to {goal}"
-        text += (f", and is within 1 % of that after {lasting(report, np.log10(motion.times[arrived[0]]))}"
-                 if arrived.size else f"; by {lasting(report, np.log10(motion.times[-1]))} it is still "
-                 f"{percent(motion.distance[-1])} away")
+        text += f", and is within 1 % of that {after}" if after else f"; {last} it is still {still}"
     else:
-        text += (f"is within 1 % of equilibrium after {lasting(report, np.log10(motion.times[arrived[0]]))}"
-                 if arrived.size else f"is still {percent(motion.distance[-1])} away from equilibrium by "
-                 f"{lasting(report, np.log10(motion.times[-1]))}")
+        text += (f"is within 1 % of equilibrium {after}" if after
+                 else f"is still {still} from equilibrium {last}")
     text += "."
     rates = report.rates_at(motion.theta)
     k = _index(report, motion.theta)

@@ -222,3 +222,12 @@ def test_the_command_takes_companions_and_compares(tmp_path, capsys):
                  "5"]) == 2 and "--lr" in capsys.readouterr().err
     assert main(["analyse", str(one), "-o", str(tmp_path / "x"), "--directions",
                  str(two)]) == 2 and "direction" in capsys.readouterr().err
+
+
+def test_networks_of_different_sizes_are_told_apart_also_against_the_callers_word(tmp_path):
+    for n in (6, 7):
+        plane = fp.Plane.from_directions(np.zeros(n), *np.eye(n)[:2])
+        fp.export_landscape(tmp_path / f"{n}.h5", lambda w: float(w @ w), plane, x=(-1, 1, 9), y=(-1, 1, 9),
+                            store_directions=True)
+    both = fp.compare_landscapes([tmp_path / "6.h5", tmp_path / "7.h5"], theta=[0.1], same_plane=True)
+    assert "6 and 7 parameters" in both.difference

@@ -225,3 +225,34 @@ def test_netcdf_is_written_where_xarray_is_installed(tmp_path):
         assert np.array_equal(data[land.key].sel(y=1.0), [3, 4, 5])
         again = fp.read_landscape(data[land.key])
     assert np.array_equal(again.loss, land.loss)
+
+
+@pytest.mark.parametrize("heading", ["y,x,loss", "loss,x,y", "x,epoch,y,loss"])
+def test_columns_are_read_by_their_names_wherever_they_stand(tmp_path, heading):
+    x, y = np.meshgrid(np.linspace(-2, 2, 9), np.linspace(-1, 1, 7))
+    columns = {"x": x, "y": y, "loss": (x - 1) ** 2 + 3 * y**2, "epoch": 0 * x + 3}
+    names = heading.split(",")
+    path = tmp_path / "rows.csv"
+    np.savetxt(path, np.stack([columns[n].ravel() for n in names], axis=1), delimiter=",", header=heading,
+               comments="")
+    land = fp.read_landscape(path)
+    assert land.x[0] == -2 and land.y[0] == -1 and land.minimum_index == (3, 6)
+
+
+def test_periodic_axes_are_named_or_told_one_by_one_and_nothing_else(tmp_path):
+    path = tmp_path / "rows.csv"
+    x, y = np.meshgrid(np.linspace(-2, 2, 9), np.linspace(-1, 1, 7))
+    np.savetxt(path, np.stack([x.ravel(), y.ravel(), (x**2 + y).ravel()], axis=1))
+    assert fp.read_landscape(path, periodic="x").wraps == fp.read_landscape(path,
+                                                                            periodic=(True, False)).wraps
+    for wrong in ("q", 1, (True,)):
+        with pytest.raises(ValueError, match="periodic must be"):
+            fp.read_landscape(path, periodic=wrong)
+
+
+def test_a_temperature_at_which_nothing_moves_is_refused(tmp_path):
+    x = np.linspace(-1, 1, 21)
+    path = tmp_path / "line.csv"
+    np.savetxt(path, np.stack([x, x**2], axis=1))
+    with pytest.raises(ValueError, match="nothing moves but downhill"):
+        fp.analyse(path, theta=1e-300)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import fpkit as fp
+from fpkit.landscapes.report.findings import reached
 from fpkit.landscapes.surface.landscape import Landscape
 
 
@@ -106,3 +107,11 @@ def test_a_run_shorter_than_the_relaxation_within_a_well_is_not_firm():
     long = report_of(lambda x, y: two(x, y) + 0.1 * x, n_steps=100_000, **options)
     assert said(short, "horizon").trust != "firm" and "too short" in said(short, "horizon").why
     assert said(long, "horizon").trust == "firm"
+
+
+def test_the_time_of_arrival_lies_between_the_times_of_the_density():
+    times = np.array([1.0, 2.0, 4.0, 8.0])
+    assert reached(times, np.exp(-2 * times)) == pytest.approx(np.log(100) / 2)
+    assert reached(times, np.full(4, 0.5)) is None and reached(times, np.full(4, 1e-3)) == 1.0
+    # above the goal once more: only the last crossing counts
+    assert reached(times, np.array([0.5, 1e-3, 0.5, 1e-3])) > 4
