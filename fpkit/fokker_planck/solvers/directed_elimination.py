@@ -20,11 +20,10 @@ class DirectedElimination:
     def __init__(self, ordering, q_forth, q_back, killing=None):
         from .directed_kernels import eliminate_directed
         o = self.ordering = ordering
-        leads_on = o.entry.data - 1 < q_forth.size           # the row is the first cell of the edge
         out, back = q_forth[o.edge], q_back[o.edge]
         excess = np.zeros(o.n) if killing is None else np.ascontiguousarray(killing[o.order], float)
         self.pivot, self.U, self.C = np.zeros(o.n), np.zeros(o.base[-1]), np.zeros(o.base[-1])
-        rates = np.stack([np.where(leads_on, out, back), np.where(leads_on, back, out)])
+        rates = np.stack([np.where(o.leads_on, out, back), np.where(o.leads_on, back, out)])
         eliminate_directed(o.indptr, o.indices, rates, o.tree, o.ptr, o.border, excess, self.pivot, self.U,
                            self.C, np.empty(o.stack), o.largest)
 

@@ -70,11 +70,13 @@ class Ordering:
         self.position = np.arange(n + n_kept)
         self.position[order] = np.arange(n)
         a, b = self.position[I], self.position[J]
-        self.entry = csr_matrix((np.arange(1, 2 * I.size + 1), (np.r_[a, b], np.r_[b, a])),
-                                shape=(n + n_kept,) * 2)
-        self.entry.sort_indices()
-        self.indptr, self.indices = self.entry.indptr.astype(np.int64), self.entry.indices.astype(np.int64)
-        self.edge = (self.entry.data - 1) % max(I.size, 1)
+        entry = csr_matrix((np.arange(1, 2 * I.size + 1), (np.r_[a, b], np.r_[b, a])),
+                           shape=(n + n_kept,) * 2)
+        entry.sort_indices()
+        self.indptr, self.indices = entry.indptr.astype(np.int64), entry.indices.astype(np.int64)
+        self.edge = (entry.data - 1) % max(I.size, 1)
+        self.leads_on = entry.data <= I.size   # the row is the first cell of the edge
+        del entry                              # memory for what follows
         self.ptr, room = np.zeros(count + 1, np.int64), 16 * n + 64
         while True:
             self.border = np.empty(room, np.int64)

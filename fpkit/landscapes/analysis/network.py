@@ -140,6 +140,7 @@ def reduced(chain, groups, n_kept, most=np.inf):
     pairs, owner = np.unique(ends[inside] @ [n + n_kept, 1], return_inverse=True)
     logs = log_sums_by(owner, chain.log_conductance[inside], pairs.size)
     I, J = np.divmod(pairs, n + n_kept)
+    del ends, inside, owner, pairs                       # memory for the elimination
     direct = n <= I                                      # between two kept nodes
     capacity = np.full((n_kept, n_kept), -np.inf)
     capacity[I[direct] - n, J[direct] - n] = logs[direct]
