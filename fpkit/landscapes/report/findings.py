@@ -365,7 +365,7 @@ def _equilibrium(report):
     if len(wells) == 1:
         return []
     low, high = fullest(report, 0), fullest(report, -1)
-    held = lambda places, i: (f"{percent(thermo.occupation[i, places[0]])}"
+    held = lambda places, i: (f"{percent(thermo.occupation[i, list(places)].mean())}"
                               f"{' each' if len(places) > 1 else ''} at theta = {number(thetas[i])}")
     wells_of = lambda places: (f"well{'s' if len(places) > 1 else ''} "
                                f"{listed([k + 1 for k in places[:6]])}{' alike' if len(places) > 1 else ''}")
@@ -481,14 +481,19 @@ def _goal(r, a):
 
 def _eyring_sentence(r):
     compared = r.log10_eyring - r.log10_rate
-    usable = compared[np.isfinite(compared)]
+    at = np.isfinite(compared)
+    usable, error = compared[at], np.nan_to_num(r.log10_rate_error[at])
     if usable.size:
-        k = usable[int(np.argmax(np.abs(usable)))]
-        if abs(k) < np.log10(NEARLY):
+        if np.abs(usable).max() < np.log10(NEARLY):
             return (" The Eyring-Kramers formula, where it can be used, gives the same within "
                     f"{percent(NEARLY - 1)}.")
-        return (f" The Eyring-Kramers formula, where it can be used, gives rates up to {power(abs(k))} times "
-                f"too {'large' if k > 0 else 'small'}.")
+        # a formula is not blamed for what the samples do not resolve
+        most = int(np.argmax(np.abs(usable) - error))
+        if abs(usable[most]) - error[most] < np.log10(NEARLY):
+            return (" The Eyring-Kramers formula, where it can be used, differs from these rates by no more "
+                    "than their own error.")
+        return (" The Eyring-Kramers formula, where it can be used, gives rates up to "
+                f"{power(abs(usable[most]))} times too {'large' if usable[most] > 0 else 'small'}.")
     return (" The Eyring-Kramers formula does not apply to these wells."
             if any("refused" in v for row in r.verdict for v in row) else "")
 

@@ -131,7 +131,8 @@ def _preferred(report, k, theta, of):
         named = listed([j + 1 for j in ties])
         return (f"{of[0].upper() + of[1:]} of strength theta = {number(theta)} does not prefer one of wells "
                 f"{named}: "
-                f"about {percent(thermo.occupation[k, best])} of the time in each in the long run{sure}.")
+                f"about {percent(thermo.occupation[k, list(ties)].mean())} of the time in each in the long "
+                f"run{sure}.")
     text = (f"{of[0].upper() + of[1:]} of strength theta = {number(theta)} prefers well {best + 1}: "
             f"{percent(thermo.occupation[k, best])} of the time in the long run{sure}.")
     rates = report.rates_at(theta)

@@ -115,3 +115,20 @@ def test_the_time_of_arrival_lies_between_the_times_of_the_density():
     assert reached(times, np.full(4, 0.5)) is None and reached(times, np.full(4, 1e-3)) == 1.0
     # above the goal once more: only the last crossing counts
     assert reached(times, np.array([0.5, 1e-3, 0.5, 1e-3])) > 4
+
+
+def test_formulas_are_not_blamed_for_what_the_samples_do_not_resolve():
+    """A narrow valley at 45 degrees: Eyring-Kramers is right within 5 %, the rates of the samples are not."""
+    def valley(x, y):
+        u, v = (x + y) / np.sqrt(2), (x - y) / np.sqrt(2)
+        return (u**2 - 1) ** 2 + 0.15 * u + 20 * v**2
+
+    report = report_of(valley, n=(41, 41), box=1.4, theta=[0.1])
+    said = next(f.sentence for f in report.findings() if f.topic == "rates")
+    assert "no more than their own error" in said and "too large" not in said
+
+
+def test_wells_alike_have_shares_that_add_up():
+    report = report_of(lambda x, y: two(x, y) + 0.0022 * x, theta=[0.18, 0.2])
+    said = next(f.sentence for f in report.findings() if f.topic == "occupation")
+    assert " alike" in said and "50 % each" in said and "50 % of the time in each" in str(report.verdict())
