@@ -221,6 +221,8 @@ def crossover_temperatures(land, wells, basins, scanned):
                     continue
                 slope = np.abs(np.diff(gap)[k] / np.diff(scanned)[k])
                 moves = float(max(doubt[k:k + 2]) / slope) if slope > 0 else np.inf
+                if moves >= root:                        # no temperature is known to be its place
+                    continue
                 deeper, wider = (i, j) if np.signbit(gap[k]) else (j, i)
                 at = _pair(land, [wells[i], wells[j]], basins, root)
                 held = thermodynamics(land, wells, basins, [root], with_means=False).occupation[0, i]
