@@ -22,9 +22,10 @@ def potential_of(names):
 def values_of(answer):
     """What a loss returned, as a dict of floats; a loss given as an array of minibatch losses becomes mean
     and standard error."""
-    if isinstance(answer, tuple):
-        raise TypeError(f"the loss returned {checks.shown(answer)}, and what its entries mean is not told; "
-                        "return one number, or a dict such as {'train_loss': 0.3, 'train_acc': 95.0}.")
+    if answer is None or isinstance(answer, (tuple, list)):
+        raise TypeError(f"the loss returned {checks.shown(answer)}, and what that means is not told; "
+                        "return one number, or a dict such as {'train_loss': 0.3, 'train_acc': 95.0}; losses "
+                        "of minibatches come as one array.")
     answer = dict(answer) if hasattr(answer, "items") else {"train_loss": answer}
     if not {"train_loss", "test_loss"} & set(answer):
         names = ", ".join(map(str, answer)) or "none"

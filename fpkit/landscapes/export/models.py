@@ -77,6 +77,12 @@ class ModelLoss:
             return [(np.asarray(inputs), np.asarray(targets))]
         if isinstance(data, tuple) and len(data) == 2 and hasattr(data[0], "shape"):
             data = [data]
+        if getattr(data, "drop_last", False):
+            raise ValueError("the DataLoader leaves samples out (drop_last=True), others at each pass where "
+                             "it shuffles; make it with drop_last=False.")
+        if getattr(self.criterion, "reduction", "mean") != "mean":
+            raise ValueError(f"the criterion has reduction={self.criterion.reduction!r}; the loss of a "
+                             "landscape is the mean over samples, reduction='mean'.")
         batches = [tuple(batch) for batch in data]
         if not batches or any(len(batch) != 2 for batch in batches):
             raise ValueError("data must be pairs (inputs, targets), got "

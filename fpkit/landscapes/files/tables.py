@@ -196,6 +196,8 @@ def of_object(data) -> tuple[dict, dict] | None:
                                                        "periodic": [False] * len(names)}
     if hasattr(data, "dims") and hasattr(data, "coords") and hasattr(data, "values"):
         named = dict(zip("xyz", data.dims[::-1]))
+        if set(data.dims) == set("xyz"[:len(data.dims)]) and len(data.dims) > 1:
+            data, named = data.transpose(*sorted(data.dims, reverse=True)), {n: n for n in data.dims}
         arrays = {n: np.asarray(data.coords[d].values, float) for n, d in named.items() if d in data.coords}
         return arrays | {"loss": np.asarray(data.values, float)}, {"format": "xarray"}
     return None

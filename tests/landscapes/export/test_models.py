@@ -251,3 +251,15 @@ def test_two_networks_are_trained_exported_killed_resumed_analysed_and_compared(
                         x=(-3, 3, 15), y=(-3, 3, 15), data=data["train"])
     both = fp.compare_landscapes([report, fp.analyse(tmp_path / "other.h5", progress=False, n_paths=50)])
     assert both.difference is not None                   # two planes: laid side by side
+
+
+def test_losses_that_are_no_mean_over_all_samples_are_refused(torch, tmp_path):
+    X, y = torch.arange(12.0).reshape(6, 2), torch.arange(6) % 2
+    model, data = torch.nn.Linear(2, 2), torch.utils.data.TensorDataset(X, y)
+    plane = fp.Plane.random(model)
+    loader = lambda **more: torch.utils.data.DataLoader(data, batch_size=4, **more)
+    with pytest.raises(ValueError, match="drop_last"):
+        fp.export_landscape(tmp_path / "a.h5", model, plane, data=loader(drop_last=True))
+    with pytest.raises(ValueError, match="reduction"):
+        fp.export_landscape(tmp_path / "a.h5", model, plane, data=loader(),
+                            criterion=torch.nn.CrossEntropyLoss(reduction="sum"))

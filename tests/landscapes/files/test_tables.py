@@ -256,3 +256,12 @@ def test_a_temperature_at_which_nothing_moves_is_refused(tmp_path):
     np.savetxt(path, np.stack([x, x**2], axis=1))
     with pytest.raises(ValueError, match="nothing moves but downhill"):
         fp.analyse(path, theta=1e-300)
+
+
+def test_the_dimensions_of_a_data_array_have_names():
+    xarray = pytest.importorskip("xarray")
+    x, y = np.linspace(-2, 2, 9), np.linspace(-1, 1, 7)
+    data = xarray.DataArray((x[:, None] - 1) ** 2 + 3 * y**2, dims=("x", "y"), coords={"x": x, "y": y})
+    for given in (data, data.transpose("y", "x")):
+        land = fp.read_landscape(given)
+        assert land.x[0] == -2 and land.y[0] == -1 and land.minimum_index == (3, 6)
