@@ -58,8 +58,7 @@ def classify(loss, accuracy=None, is_own_format=False, status=None, is_complete=
         return ~unfinished & ~diverged, unfinished, diverged, remarks
     is_start_value = (loss == -1) & fills_with_minus_one
     from_reduction = np.isin(loss, (*FINFO_MINS, *FINFO_MAXS))
-    filled = filled_in(np.where(from_reduction | is_start_value, np.nan, loss))
-    if filled is not None:
+    for filled in filled_in(np.where(from_reduction | is_start_value, np.nan, loss)):
         from_reduction |= loss == filled
         remarks.append(f"{int((loss == filled).sum())} cells hold exactly {filled:g}, far from every other "
                        "loss: a value put in for losses that were not finite; they count as diverged.")
@@ -82,19 +81,26 @@ def classify(loss, accuracy=None, is_own_format=False, status=None, is_complete=
 
 
 def filled_in(loss):
-    """The lowest value, where it is one that a program put in for losses that were not finite: held exactly
-    by several cells, and with a gap to all others that no continuous surface has. None for others."""
-    known = loss[np.isfinite(loss)]
-    if known.size < 2:
-        return None
-    lowest = known.min()
-    n, rest = int((known == lowest).sum()), known[known != lowest]
-    if n < max(FEWEST_FILLED, SHARE_FILLED * known.size) or rest.size < FEWEST_FILLED:
-        return None
-    gap, steps = rest.min() - lowest, np.diff(np.unique(rest)[:12])
-    # quantised losses have such gaps everywhere
-    typical = float(np.median(steps)) if steps.size else 0.0
-    return float(lowest) if gap > max(APART * (np.median(rest) - rest.min()), 2 * typical) else None
+    """The lowest and the highest value, each where it is one that a program put in for losses that were not
+    finite: held exactly by several cells, and with a gap to all others that no continuous surface has."""
+    known, found = loss[np.isfinite(loss)], []
+    for is_high in (True, False):
+        if known.size < 2:
+            break
+        end = known.max() if is_high else known.min()
+        n, rest = int((known == end).sum()), known[known != end]
+        if n < max(FEWEST_FILLED, SHARE_FILLED * known.size) or rest.size < FEWEST_FILLED:
+            continue
+        if is_high:                            # losses that blew up are high too, but not by one number
+            is_apart = end - rest.max() > rest.max() - rest.min()
+        else:
+            steps = np.diff(np.unique(rest)[:12])        # quantised losses have such gaps everywhere
+            typical = float(np.median(steps)) if steps.size else 0.0
+            is_apart = rest.min() - end > max(APART * (np.median(rest) - rest.min()), 2 * typical)
+        if is_apart:
+            found.append(float(end))
+            known = rest
+    return found
 
 
 def neighbourhood(mask, neighbours=8, wraps=None):
