@@ -15,6 +15,7 @@ THIN = 0.25  # share of a well in one cell from which on it is not resolved
 ROUGH_RATE, DOUBTFUL_RATE = 0.1, 0.3             # decades of resolution error
 MOST_PAIRS = 3
 CHANGED = 0.1                        # of a depth, on a finer surface, from which on it is rough
+NOTICED = 2.0                        # standard errors between paths and density that are no agreement
 NEARLY = 1.05                        # a factor that a sentence calls the same
 NEVER_SAID = 30.0                                # decades of a time that a sentence calls never
 NEVER = 300.0                                    # decades of a time from which on a well counts as walled off
@@ -572,6 +573,9 @@ def _paths(report, paths, mark):
         mark = worst(mark, (ROUGH, "two independent programs that differ"))
     elif not paths.is_compared.any():
         mark = worst(mark, (ROUGH, "they end before they have crossed two cells"))
+    elif abs(paths.mean_loss[-1] - paths.expected_loss[-1]) > NOTICED * error:
+        mark = worst(mark, (ROUGH, f"the mean losses are more than {NOTICED:g} standard errors apart; more "
+                                   "paths would settle it"))
     elif mark[0] == FIRM:
         mark = FIRM, "paths on a spline against a density on the cells: two independent programs agree"
     return Finding("paths", text, *mark)
