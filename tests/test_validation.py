@@ -210,10 +210,11 @@ def test_list_runs_nothing(capsys):
 
 # ---- calibration: an error bar is a claim ----
 
-@pytest.mark.parametrize("kind", [pytest.param(kind, marks=pytest.mark.slow if kind == "densities" else ())
-                                  for kind in validation.load("calibration").KINDS])
+@pytest.mark.parametrize("kind", list(validation.load("calibration").KINDS))
 def test_half_of_the_stated_error_of_a_kind_is_noticed(kind):
     module, rows = validation.load("calibration"), measured("calibration")[0]
+    if module.summary(kind, [r for r in rows if r["kind"] == kind])["exact"] > 0.5:
+        pytest.skip("most answers are exact to rounding: there is no error to halve")
     halved = module.judge([{**r, "stated": r["stated"] / 2} if r["kind"] == kind else r for r in rows])
     assert halved.failed and f"{kind}: " in halved.reason, f"\n{halved}"
 

@@ -156,7 +156,7 @@ BUGS += bugs_of("fokker_planck/extrapolation.py",
                 "tests/fokker_planck/test_extrapolation.py tests/fokker_planck/test_laws.py",
                 ("the stated error of rates and times is halved", "safety: tuple = (15.0, 10.0, 8.0)",
                  "safety: tuple = (7.5, 5.0, 4.0)"),
-                ("the stated error of extrapolated rates is halved", "between_factor: float = 8.0",
+                ("the stated error of extrapolated rates is halved", "between_factor: float = 12.0",
                  "between_factor: float = 4.0"))
 BUGS += bugs_of("fokker_planck/discretisation/edge_rules.py", "tests/fokker_planck/discretisation",
                 ("Scharfetter and Gummel's edge with its ends exchanged", "log_bernoulli(Bb - Ba) - Ba",
