@@ -24,6 +24,9 @@ from .evolution import LEAST_CELLS, MOST_FINE, Steps
 from .passage_density import TOLERANCES, extrapolated
 from .stationary import _Level
 
+KINKED = 3.0           # over the errors of smooth problems: differences of grids may be small by chance
+CLEAN = 0.05           # by how much all differences may miss the quarter of order 2 where nothing has a kink
+
 
 @dataclass(frozen=True, repr=False)
 class Correlation:
@@ -107,6 +110,18 @@ class _Observed:
         return values
 
 
+def _limit(coarse, base, fine):
+    """`extrapolated`, for numbers of one process: unless all of them fall as h^2 the error does not believe
+    in an order. Kinks lie elsewhere in the cells of each grid."""
+    values, error = extrapolated(coarse, base, fine)
+    if coarse is None or fine is None:
+        return values, error
+    last, first = np.abs(fine - base), np.abs(base - coarse)
+    if (np.abs(last - first / 4) <= CLEAN * first + 1e-10 * np.abs(values)).all():
+        return values, KINKED * error
+    return values, KINKED * np.maximum(error, np.maximum(last, first / 4))
+
+
 def correlation(diffusion, observable, at, is_spectrum: bool) -> Correlation:
     """`Correlation` over times, or over angular frequencies."""
     D = diffusion
@@ -134,10 +149,16 @@ def correlation(diffusion, observable, at, is_spectrum: bool) -> Correlation:
         pairs = [None if o is None else o.correlations(at) for o in levels]
         found = [None if pair is None else pair[0] for pair in pairs]
         late = max((pair for pair in pairs if pair is not None), key=lambda pair: pair[1].max())[1]
-    values, error = extrapolated(*found)
-    of = lambda name: extrapolated(*(None if o is None else np.array([getattr(o, name)]) for o in levels))
-    number = lambda name: Estimate(*(float(a[0]) for a in of(name)), f"stationary {name}", inputs=D._inputs)
-    variance = number("variance")
+    both = lambda o, numbers: None if o is None else np.append(numbers, o.variance)
+    values, error = _limit(*(both(o, numbers) for o, numbers in zip(levels, found)))
+    number = lambda name, value, error: Estimate(float(value), float(error), f"stationary {name}",
+                                                 inputs=D._inputs)
+    variance = number("variance", values[-1], error[-1])
+    mean = number("mean", *(a[0] for a in extrapolated(*(None if o is None else np.array([o.mean])
+                                                         for o in levels))))
+    values, error = values[:-1], error[:-1]
+    # single values may cross the truth, their scale is known no better than the variance
+    error = np.maximum(error, np.abs(values) * variance.error / max(variance.value, 1e-300))
     scale = np.abs(values).max(initial=0.0) if is_spectrum else variance.value
-    return Correlation(at, values, error + late + 1e-10 * scale, number("mean"), variance,
+    return Correlation(at, values, error + late + 1e-10 * scale, mean, variance,
                        "power spectrum" if is_spectrum else "autocorrelation", D._inputs)

@@ -58,3 +58,20 @@ def test_observables_of_an_evolution_keep_their_errors():
 def test_what_has_no_correlation_says_so(ask, words):
     with pytest.raises(ValueError, match=words):
         ask(gyrator(8))
+
+
+@pytest.mark.parametrize("seed", [2, 52, 104])
+def test_the_errors_of_spectra_and_variances_hold_where_the_potential_has_a_kink(seed):
+    """A kink lies elsewhere in the cells of each grid, so that their differences may be small by chance."""
+    rng = np.random.default_rng(seed)
+    theta, n, kink = rng.uniform(0.1, 1), int(rng.integers(24, 120)), rng.uniform(-0.8, 0.8)
+    a, b = rng.uniform(0.5, 1.5), rng.uniform(0.1, 0.4)
+    V = fp.Potential(f"{a}*abs(x - {kink}) + {b}*x**2")
+    found, fine = (fp.FokkerPlanck(V, theta, fp.Grid([(-3, 3)], m)).power_spectrum("x", [0.5, 2.0])
+                   for m in (n, 10 * n))
+    x = kink + np.concatenate([-np.geomspace(3 + kink, 1e-9, 100_001), np.geomspace(1e-9, 3 - kink, 100_001)])
+    p = np.exp(-(a * np.abs(x - kink) + b * x**2) / theta)
+    mean = np.trapezoid(x * p, x) / np.trapezoid(p, x)
+    variance = np.trapezoid((x - mean) ** 2 * p, x) / np.trapezoid(p, x)
+    assert abs(found.variance - variance) <= found.variance.error
+    assert (np.abs(found.values - fine.values) <= found.error + fine.error).all()
