@@ -156,7 +156,7 @@ def figure(verdict):
     """Shares of the answers with a ratio of true to stated error below a value, one curve a kind."""
     from fpkit.plotting import style
 
-    made, axes = style.figure(width=15, height=10)
+    made, axes = style.figure(width=21, height=10)
     for k, (kind, ratios) in enumerate(verdict.numbers["ratios"].items()):
         r = np.maximum(np.array(ratios, float), 1e-6)
         axes.step(np.concatenate([[1e-6], r]), np.arange(len(r) + 1) / max(len(r), 1), where="post",
@@ -164,7 +164,7 @@ def figure(verdict):
     axes.axvline(1.0, color=style.INK, linewidth=1.0)
     axes.set(xscale="log", xlim=(1e-6, 10), ylim=(0, 1.02), xlabel="true error / stated error",
              ylabel="share of the answers", title="Stated errors against true ones")
-    axes.legend(fontsize=8, loc="upper left")
+    axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1.0))
     return made
 
 
