@@ -89,7 +89,7 @@ def _table(fail, text):
             continue
         values = _split(line)
         if not rows and not all(map(_is_number, values)):
-            if names is None and not any(map(_is_number, values)):
+            if names is None and not any(map(_is_number, filter(None, values))):
                 names = values
                 continue
             if names is None and len(values) > 2 and all(map(_is_number, values[1:])):
@@ -101,6 +101,10 @@ def _table(fail, text):
         rows.append(values)
     if not rows:
         fail("the file is empty" if not text.strip() else "it holds no row of numbers")
+    if all(not r[-1] for r in rows):                      # every line ends with a separator
+        rows, names = [r[:-1] for r in rows], names and [n for n in names if n]
+    if names and not names[0] and all(len(r) == len(names) for r in rows):         # the index of a data frame
+        rows, names = [r[1:] for r in rows], names[1:]
     if len({len(r) for r in rows}) > 1:
         fail("its rows do not have the same number of values")
     try:
@@ -119,7 +123,7 @@ def _table(fail, text):
 def _split(line):
     for separator in (",", ";", "\t"):
         if separator in line:
-            return [v.strip().strip('"') for v in line.rstrip(separator + " ").split(separator)]
+            return [v.strip().strip('"') for v in line.split(separator)]
     return line.split()
 
 
@@ -189,18 +193,31 @@ def read_mat(path: str) -> tuple[dict, dict]:
 
 
 def of_object(data) -> tuple[dict, dict] | None:
-    """(arrays, facts) of a pandas DataFrame or an xarray DataArray; None for anything else."""
+    """(arrays, facts) of a pandas DataFrame or of an xarray DataArray or Dataset; None for anything else."""
     if hasattr(data, "columns") and hasattr(data, "to_numpy"):
         names = [str(c) for c in data.columns]
         return {"table": data.to_numpy(dtype=float)}, {"format": "pandas", "names": names,
                                                        "periodic": [False] * len(names)}
-    if hasattr(data, "dims") and hasattr(data, "coords") and hasattr(data, "values"):
-        named = dict(zip("xyz", data.dims[::-1]))
-        if set(data.dims) == set("xyz"[:len(data.dims)]) and len(data.dims) > 1:
-            data, named = data.transpose(*sorted(data.dims, reverse=True)), {n: n for n in data.dims}
-        arrays = {n: np.asarray(data.coords[d].values, float) for n, d in named.items() if d in data.coords}
-        return arrays | {"loss": np.asarray(data.values, float)}, {"format": "xarray"}
-    return None
+    surfaces = None
+    if hasattr(data, "data_vars"):             # a Dataset: what has the axes of its first array
+        given = data.data_vars.items()
+        dims = next((v.dims for _, v in given if v.ndim), None)
+        surfaces = {str(n): v for n, v in given if v.dims == dims}
+    elif hasattr(data, "dims") and hasattr(data, "coords") and hasattr(data, "values"):
+        surfaces = {"loss": data}
+    if not surfaces:
+        return None
+    surfaces = {n: _from_last_to_first(v) for n, v in surfaces.items()}
+    first = next(iter(surfaces.values()))
+    named = {n: d for n, d in zip("xyz", first.dims[::-1]) if d in first.coords}
+    return ({n: np.asarray(first.coords[d].values, float) for n, d in named.items()}
+            | {n: np.asarray(v.values, float) for n, v in surfaces.items()}), {"format": "xarray"}
+
+
+def _from_last_to_first(data):
+    """A DataArray with its dimensions as z, y, x where they are called so."""
+    is_named = len(data.dims) > 1 and set(data.dims) == set("xyz"[:len(data.dims)])
+    return data.transpose(*sorted(data.dims, reverse=True)) if is_named else data
 
 
 def rows_as_grid(table, names=None, key=None):

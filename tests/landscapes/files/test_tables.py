@@ -267,3 +267,25 @@ def test_the_dimensions_of_a_data_array_have_names():
     for given in (data, data.transpose("y", "x")):
         land = fp.read_landscape(given)
         assert land.x[0] == -2 and land.y[0] == -1 and land.minimum_index == (3, 6)
+    both = xarray.Dataset({"train_loss": data, "test_loss": data + 1, "seed": 3})
+    again = fp.read_landscape(both)
+    assert np.array_equal(again.loss, land.loss)
+    assert np.array_equal(again.surfaces["test_loss"], land.loss + 1)
+    assert np.array_equal(fp.read_landscape(again.to_xarray()).loss, land.loss)
+
+
+def test_holes_and_the_index_of_a_data_frame_are_read_from_tables(tmp_path):
+    x, y = np.linspace(-1, 1, 7), np.linspace(-1, 1, 5)
+    loss = x**2 + y[:, None] ** 2
+    loss[0, 0] = loss[2, 3] = np.nan
+    np.savez(tmp_path / "a.npz", x=x, y=y, loss=loss)
+    land = fp.read_landscape(tmp_path / "a.npz")
+    land.save(tmp_path / "a.csv")
+    again = fp.read_landscape(tmp_path / "a.csv")
+    assert np.array_equal(again.valid, land.valid) and np.array_equal(again.loss[again.valid],
+                                                                      land.loss[land.valid])
+    rows = ["" if not k else str(k - 1) for k in range(36)]
+    text = [",x,y,loss"] + [f"{rows[k + 1]},{a},{b},{a**2 + b**2}" for k, (b, a) in
+                            enumerate((b, a) for b in y for a in x)]
+    (tmp_path / "frame.csv").write_text("\n".join(text))
+    assert fp.read_landscape(tmp_path / "frame.csv").shape == (5, 7)
