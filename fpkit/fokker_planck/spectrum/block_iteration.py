@@ -185,10 +185,9 @@ class GraphSpace:
         return (self.c * d) @ d.T + (self.ground * S) @ S.T, (self.m * S) @ S.T
 
 
-def interpolated(functions, coarse, fine, inside):
-    """Functions (q, *coarse.shape), NaN where they are not known, on the cells of a finer grid (q, n_cells):
-    cubic along each axis where all cells are known, linear in those that are elsewhere; 0 outside `inside`
-    (n_cells,)."""
+def interpolated(functions, coarse, fine, cells):
+    """Functions (q, *coarse.shape), NaN where they are not known, on some cells of a finer grid (q, n): cubic
+    along each axis where all cells are known, linear in those that are elsewhere."""
     is_known = np.isfinite(functions[0]).astype(float)
     values = np.where(is_known > 0, functions, 0.0)
     cubic, linear = [[_weights(c, f, L, at, n) for c, f, L, at in zip(
@@ -200,8 +199,7 @@ def interpolated(functions, coarse, fine, inside):
         low = np.array([_applied(linear, v) for v in values]) / np.where(share > 0, share, 1.0)
         is_whole = _applied([abs(w) for w in cubic], 1 - is_known) == 0
         low = np.where(is_whole, np.array([_applied(cubic, v) for v in values]), low)
-    low = low.reshape(len(values), -1)
-    return low if inside.all() else np.where(inside, low, 0.0)
+    return low.reshape(len(values), -1)[:, cells]
 
 
 def _weights(coarse, fine, length, is_periodic, n):

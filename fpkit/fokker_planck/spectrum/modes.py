@@ -153,9 +153,7 @@ def _from_half_the_cells(out, part, m, k, known):
         logs, functions = [], []
     if not len(logs):
         return np.zeros((0, out.n)), log_longest
-    inside = np.zeros(grid.n_cells, bool)
-    inside[out.ids[part]] = True
-    begun = interpolated(functions, half, grid, inside)[:, out.ids]
+    begun = np.where(part, interpolated(functions, half, grid, out.ids), 0.0)
     free = begun - (begun * m @ known.T) / (m * known * known).sum(1) @ known if len(known) else begun
     size = (m * begun * begun).sum(1)
     is_new = (m * free * free).sum(1) > 0.5 * np.maximum(size, 1e-6 * size.max())

@@ -62,6 +62,4 @@ def _from_half_the_cells(out, target):
         return None
     low = np.where(half.inside.ravel(), 0.0, np.nan)
     low[found.out.ids] = found.v
-    inside = np.zeros(out.grid.n_cells, bool)
-    inside[out.ids] = True
-    return np.maximum(interpolated(low.reshape(1, *half.shape), half, out.grid, inside)[0, out.ids], 0.0)
+    return np.maximum(interpolated(low.reshape(1, *half.shape), half, out.grid, out.ids)[0], 0.0)

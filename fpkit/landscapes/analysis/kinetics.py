@@ -238,12 +238,13 @@ def _solved(land, wells, home, theta, start, mobility, level, fine, most, cells)
 
     `fine` keeps what the temperatures share: the surface of each level, its edges and their order by height.
     """
+    chain = None
     if level not in fine:
         surface = (land if level == 1 else thinned(land, 2) if level == COARSE
                    else refined(land, 2, is_smooth=True) if level == SMOOTH else refined(land, level))
-        edges = SampledDiffusion(surface, theta, mobility, highest=np.inf).edges
-        rising = np.argsort(surface.loss.T.ravel()[edges].max(axis=1), kind="stable")
-        fine[level] = surface, edges, rising
+        chain = SampledDiffusion(surface, theta, mobility, highest=np.inf)
+        rising = np.argsort(surface.loss.T.ravel()[chain.edges].max(axis=1), kind="stable")
+        fine[level] = surface, chain.edges, rising
     surface, edges, rising = fine[level]
     loss = surface.loss.T.ravel()
     factor = {COARSE: 0, SMOOTH: 2}.get(level, level)
@@ -271,7 +272,7 @@ def _solved(land, wells, home, theta, start, mobility, level, fine, most, cells)
     groups[(groups == ELIMINATED) & (loss > top + ABOVE * theta)] = LEFT_OUT
     if (groups != LEFT_OUT).sum() > cells:
         return None
-    chain = SampledDiffusion(surface, theta, mobility, highest=np.inf)
+    chain = chain or SampledDiffusion(surface, theta, mobility, highest=np.inf)
     network = reduced(chain, groups, n, most)
     return None if network is None else (chain, groups, network, int(place))
 
