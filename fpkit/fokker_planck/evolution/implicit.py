@@ -25,6 +25,10 @@ IN_RANGE = 600.0           # beta (f - f0) up to which exp(-beta f) and products
 HIGHEST = 1000.0           # beta (f - f0) up to which the multigrid's symmetric form, p exp(b/2), is in range
 WAVES, FORGOTTEN = 4, 0.01 # of starts that are compared, and L1 distance from which they are the same
 HEAVIEST = 300.0           # log of the largest weight in the norm of the conjugate residuals
+# with a force, of order 3: the weights of S, S^2, S^3 for S = (1 + GAMMA_3 dt A)^-1, L-stable
+GAMMA_3 = 0.43586652150845967
+CUBIC = np.linalg.solve([[1, 1, 1], [1, 2, 3], [1, 3, 6]], [1, 1 / GAMMA_3, 1 / (2 * GAMMA_3**2)])
+MOST_SOLVED = 8
 
 
 class Graph:
@@ -81,7 +85,7 @@ class _Factors:
     """A solve on the nodes of a graph, given and returned on the whole grid."""
 
     def __init__(self, graph):
-        self.ids = graph.ids
+        self.ids, self.solved_before = graph.ids, []
 
     def solve(self, r):
         if self.ids.size == r.size:
@@ -127,11 +131,13 @@ class _Multigrid(_Factors):
 
 
 class ImplicitStep:
-    """Unsplit steps. Factors are kept by step size, so that steps on a ladder reuse them.
+    """Unsplit steps, SDIRK2, with a force SDIRK3. Factors are kept by step size, so that steps on a ladder
+    reuse them.
 
     Order 4: dp/dt = -A p, A = sum over the axes of D M^-1 K D^-1, the same operator as in the split steps. It
     lies between the rates of order 2 and three times these, so the solve with them is a preconditioner with a
-    spectrum in [1, 3]: a few conjugate residual steps.
+    spectrum in [1, 3]: a few conjugate residual steps. With a force earlier solves are projected out
+    first: late densities lie in the space of a few slow modes.
     """
 
     def __init__(self, graph, operator=None, positive=False, weight=None):
@@ -158,10 +164,15 @@ class ImplicitStep:
         return self.kept[tau]
 
     def step(self, p, dt, accuracy):
-        """One SDIRK2 step (backward Euler when positive); `accuracy`: L1 error allowed in a solve."""
+        """One step (backward Euler when positive); `accuracy`: L1 error allowed in a solve."""
         before = p.sum()
         if self.positive:
             new = self._solve(p, dt, accuracy)
+        elif self.graph.is_driven:
+            new, y = 0.0, p
+            for share in CUBIC:
+                y = self._solve(y, GAMMA_3 * dt, accuracy)
+                new = new + share * y
         else:
             y = self._solve(p, GAMMA * dt, accuracy)
             # S w with w = p + KAPPA (y - p) as the difference of two solves of positive data: S p = y is
@@ -172,6 +183,11 @@ class ImplicitStep:
             self.drift *= kept
             new /= kept
         return new
+
+    def start_over(self):
+        """Leave out earlier solves, which a resumed run does not know."""
+        for factors in filter(None, self.kept.values()):
+            factors.solved_before.clear()
 
     def forgets(self, tau):
         """Whether a step of this length brings all starts together: even ones with waves along the axes."""
@@ -193,9 +209,13 @@ class ImplicitStep:
         self.n_solves += 1
         if self.operator is None:
             return x
-        # 1 + tau times these rates, applied to the first guess, is b, so the first residual is the difference
-        # of the two operators
-        r = factors.solve(b - x - tau * self.operator(x))
+        if self.graph.is_driven:
+            first = x
+            x, r = _projected(x, factors.solved_before)
+        else:
+            # 1 + tau times these rates, applied to the first guess, is b, so the first residual is the
+            # difference of the two operators
+            r = factors.solve(b - x - tau * self.operator(x))
         directions = []
         last = np.inf
         for _ in range(25):
@@ -221,4 +241,21 @@ class ImplicitStep:
             x += a * p
             r -= a * q
             directions.append((p, q, norm))
-        return x
+        if not self.graph.is_driven:
+            return x
+        if len(factors.solved_before) < MOST_SOLVED:
+            left, q = _projected(first - r, factors.solved_before)
+            if np.abs(q).sum() > accuracy:
+                factors.solved_before.append((x - left, q, dot(q, q)))
+        return x + r                           # which has the sum of b
+
+
+def _projected(r, pairs):
+    """(x, r less its image) for the combination x of pairs (x, image, squared norm) with the nearest
+    image; images are orthogonal."""
+    x, r = np.zeros_like(r), r.copy()
+    for p, q, norm in pairs:
+        a = dot(q, r) / norm
+        x += a * p
+        r -= a * q
+    return x, r

@@ -175,9 +175,11 @@ class SplitOperator:
     def sweep(self, p, axis, dt, mode):
         """Implicit step along one axis, in place."""
         block, rates = self._block(axis), (self.up[axis], self.down[axis])
-        if self.is_plain and self.is_parallel and mode != 2:
-            from .sweep_kernels import sweep_parallel
-            sweep_parallel(p, *rates, self.delta[axis], block, dt, mode, self.is_capped)
+        # the operator of a gradient goes one line at a time, so that old answers keep their bits
+        if self.is_plain and (self.is_driven or mode != 2):
+            from .sweep_kernels import sweep, sweep_parallel
+            (sweep_parallel if self.is_parallel else sweep)(p, *rates, self.delta[axis], block, dt, mode,
+                                                            self.is_capped)
             return
         from .sweep_kernels import lines, lines_parallel
         killing = np.zeros(1) if self.killing is None or axis else self.killing

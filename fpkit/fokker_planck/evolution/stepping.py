@@ -78,12 +78,17 @@ class StepControl:
     def __post_init__(self):
         lines, self._price, self._slopes, self.reach = self.lines, None, None, REACH
         self._within, self._forgets, self._returns = None, False, 0
-        self.mode, self.order = (0, 1) if self.positive else (1, 2)
+        self.mode = 0 if self.positive else 1
         if self.dt == 0.0:
             self.dt = first_step(lines)
         self.is_exact_in_lines = len(lines.shape) == 1  # one axis: nothing is split, steps may grow for ever
         if not lines.is_split:
             self.solver, self.is_coupled = self._make_solver(), True
+
+    @property
+    def order(self):
+        """Order of the steps in time."""
+        return 1 if self.positive else 3 if self.is_coupled and self.lines.is_driven else 2
 
     @property
     def drift(self):
@@ -144,10 +149,11 @@ class StepControl:
         return self.solver.graph.is_eliminated
 
     def coupled_steps(self, p, dt, n):
-        """n unsplit steps of equal length."""
+        """n unsplit steps of equal length; their solves are off by tol together."""
         self.counts.coupled += n
+        self.solver.start_over()
         for _ in range(n):
-            p = self.solver.step(p, min(dt, self._longest(p, dt)), self.tol)
+            p = self.solver.step(p, min(dt, self._longest(p, dt)), self.tol / n)
         self._count()
         return p
 
@@ -245,6 +251,7 @@ class StepControl:
 
     def _coupled(self, p, s, left):
         longest = self._longest(p, min(self.dt, left))
+        self.solver.start_over()
         self.dt = min(self.dt, longest)
         n = max(1, math.ceil(left / self.dt - 1e-9))
         dt = left / n if n < 4 else 2.0 ** (math.floor(2 * math.log2(self.dt) + 1e-9) / 2)

@@ -38,9 +38,9 @@ _block = types.UniTuple(int64, 3)
 
 
 @helper
-def _forward(w, l, lag, rest):
-    """A node of the lane l: its row of r = M v, with `lag` of the step, and of the elimination, with
-    the rest."""
+def _forward(w, l, lag, rest, own):
+    """A node of the lane l: its row of r = own v + flows, with `lag` of the step, and of the elimination,
+    with the rest."""
     L = LANES
     up, down = w[l + 0 * L], w[l + 1 * L]
     mu_up, mu_down = lag * up, lag * down
@@ -57,7 +57,7 @@ def _forward(w, l, lag, rest):
     w[l + 0 * L] = mu_up
     w[l + 1 * L] = mu_down
     w[l + 5 * L] = r
-    w[l + 12 * L] = w[l + 9 * L] - flow + x * r
+    w[l + 12 * L] = own * w[l + 9 * L] - flow + x * r
 
 
 @njit(**options)
@@ -69,24 +69,29 @@ def _panel(flat, lanes, n, tau, delta, mode, is_capped):
     w = flat[:ROWS]
     for l in range(lanes):
         w[l + 4 * L] = 1.0
-        w[l + 5 * L] = w[l + 2 * L]
+        w[l + 5 * L] = 0.0 if mode == OPERATOR else w[l + 2 * L]
     for k in range(n - 1):  # r = M v, factors and forward elimination in one pass; row 4 holds the excess
         w = flat[k * ROWS:(k + 2) * ROWS]
         length = delta[k] if delta[k] < largest else largest
-        if is_capped:
+        if mode == OPERATOR:
+            for l in range(lanes):
+                up, down = w[l + 0 * L], w[l + 1 * L]
+                cap = 1 / (6 * (up if up > down else down) + 1e-300)
+                _forward(w, l, -1.0, -(length if length < cap else cap), 0.0)
+        elif is_capped:
             for l in range(lanes):
                 up, down = w[l + 0 * L], w[l + 1 * L]
                 cap = 1 / (6 * (up if up > down else down) + 1e-300)
                 lag = length if length < cap else cap
-                _forward(w, l, lag, tau - lag)
+                _forward(w, l, lag, tau - lag, 1.0)
         else:
             for l in range(lanes):
-                _forward(w, l, length, tau - length)
+                _forward(w, l, length, tau - length, 1.0)
     w = flat[(n - 1) * ROWS:n * ROWS]
     for l in range(lanes):
         w[l + 4 * L] = 1 / w[l + 4 * L]
         w[l + 5 * L] *= w[l + 4 * L]
-    if mode == BACKWARD_EULER:
+    if mode != SDIRK2:
         for l in range(lanes):
             w[l + 2 * L] = w[l + 5 * L]
         for k in range(n - 2, -1, -1):
@@ -207,6 +212,12 @@ def strang(P, up, down, delta, shape, dt, n_steps, mode, is_capped):
         for axis in range(d - 2, 0, -1):
             _one_sweep(P, up, down, delta, shape, axis, dt / 2, mode, is_capped)
         _one_sweep(P, up, down, delta, shape, 0, dt if k < n_steps - 1 else dt / 2, mode, is_capped)
+
+
+@kernel(types.void(_vector, _vector, _vector, _vector, _block, types.float64, int64, boolean))
+def sweep(P, up, down, delta, block, dt, mode, is_capped):
+    """One sweep along the middle axis, or P = D M^-1 K D^-1 P (mode OPERATOR)."""
+    _panels(P, up, down, delta, block, 0, (block[0] * block[2] + LANES - 1) // LANES, dt, mode, is_capped)
 
 
 @kernel(types.void(_vector, _vector, _vector, _vector, _block, types.float64, int64, boolean), parallel=True)
