@@ -178,7 +178,7 @@ class ImplicitStep:
             # S w with w = p + KAPPA (y - p) as the difference of two solves of positive data: S p = y is
             # known already
             new = (1 - KAPPA) * y + KAPPA * self._solve(y, GAMMA * dt, accuracy)
-        if self.graph.killing is None and before != 0:
+        if self.graph.killing is None and np.abs(p).sum() < 2 * before:      # a density
             kept = new.sum() / before
             self.drift *= kept
             new /= kept
