@@ -258,8 +258,7 @@ def rows_as_grid(table, names=None, key=None):
 def _dimensions(m, names):
     """Numbers of coordinates to try, the likely first."""
     if names:
-        d = next((k for k, name in enumerate(names)
-                  if re.search(LOSS_LIKE, name, re.IGNORECASE)), 0)
+        d = next((k for k, name in enumerate(names) if re.search(LOSS_LIKE, name, re.IGNORECASE)), 0)
         if 1 <= d <= 3:
             return (d,)
     return (1,) if m == 2 else (2,) if m == 3 else (2, 3)
