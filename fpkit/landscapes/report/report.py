@@ -40,6 +40,11 @@ means that there is no such transition, a mean first-passage time null that the 
 - findings: list of {topic, sentence, trust ("firm", "rough", "open"), why}; answers: the sentences alone
 - caveats [{name, sentence, wells}], warnings
 
+report.json of a comparison: names; theta; mean [temperature][i][j], of loss j over the Gibbs distribution of
+landscape i; overlap [temperature][i][j] of these distributions; best_theta [j]; difference: null, or why they
+are not compared cell by cell (then mean and overlap are null); matches [j - 1] {well of the first: well of j};
+answers.
+
 report.h5 holds the arrays: loss, basins [iy, ix], x, y; theta, occupation, free_energy, energy, entropy;
 density, gibbs, times, paths_end; and report.json as the text `json`.
 """

@@ -8,6 +8,7 @@ import pytest
 import fpkit as fp
 from fpkit.landscapes.report.findings import reached
 from fpkit.landscapes.surface.landscape import Landscape
+from fpkit.plotting.drawing import figures_of
 
 
 def land_of(f, n=(31, 31), box=1.8, **more):
@@ -197,3 +198,11 @@ def test_wells_are_alike_where_the_cells_between_them_could_tip_the_balance():
     low, high = np.sort(report.occupation[-1])
     assert low / high < 0.97 and "wells 1 and 2 alike, about 50 % each" in said(report, "occupation").sentence
     assert report.thermodynamics.seam_share[-1].max() > high - low
+
+
+def test_figures_show_what_there_is():
+    """No wells of noise, no graph of one well."""
+    noise = np.random.default_rng(6).normal(size=(31, 31))
+    reports = [report_of(f, n_paths=2) for f in (lambda x, y: noise + 0 * x, lambda x, y: x**2 + y**2, two)]
+    assert list(figures_of(reports[0])) == ["landscape"]
+    assert ["disconnectivity" in figures_of(r) for r in reports[1:]] == [False, True]
