@@ -42,7 +42,7 @@ means that there is no such transition, a mean first-passage time null that the 
 
 report.json of a comparison: names; theta; mean [temperature][i][j], of loss j over the Gibbs distribution of
 landscape i; overlap [temperature][i][j] of these distributions; best_theta [j]; difference: null, or why they
-are not compared cell by cell (then mean and overlap are null); matches [j - 1] {well of the first: well of j};
+are not compared cell by cell (mean and overlap are null then); matches [j - 1] {well of the first: of j};
 answers.
 
 report.h5 holds the arrays: loss, basins [iy, ix], x, y; theta, occupation, free_energy, energy, entropy;
