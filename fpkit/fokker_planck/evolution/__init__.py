@@ -5,6 +5,4 @@ G. Strang, SIAM J. Numer. Anal. 5, 506 (1968); R. Alexander, SIAM J. Numer. Anal
 """
 from ...core.lazy import lazy_names
 
-__getattr__, __dir__, __all__ = lazy_names(__name__, {
-    "result": "Evolution",
-})
+__getattr__, __dir__, __all__ = lazy_names(__name__, {"result": "Evolution",})

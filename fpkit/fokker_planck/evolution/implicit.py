@@ -109,8 +109,7 @@ class _Eliminated(_Factors):
             self.factors = DirectedElimination(graph.ordering, tau * graph.up, tau * graph.down, excess)
 
     def solved(self, r):
-        return (self.factors.solve_transposed(r) if self.mass is None
-                else self.mass * self.factors.solve(r))
+        return (self.factors.solve_transposed(r) if self.mass is None else self.mass * self.factors.solve(r))
 
 
 class _Multigrid(_Factors):
