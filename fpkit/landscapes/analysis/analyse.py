@@ -223,7 +223,7 @@ def _temperatures(land, tree, theta, clock):
             thetas, said = (np.sort(np.r_[thetas, clock.theta]),
                             f"{said}, and the temperature of the SGD noise ({clock.theta:.3g})")
         return thetas, said
-    given = np.atleast_1d(np.asarray(theta, float)) if not isinstance(theta, (str, bytes)) else None
+    given = np.atleast_1d(np.asarray(theta, float)) if not isinstance(theta, (str, bytes, bool)) else None
     if given is None or given.ndim != 1 or given.size == 0:
         raise TypeError(f"theta must be a temperature or a list of them, got {checks.shown(theta)}.")
     given = np.array(sorted({checks.number("theta", float(t), positive=True) for t in given}))
@@ -249,8 +249,7 @@ def _start(land, start):
     wishes = []
     if land.trajectory is not None:
         wishes.append((land.trajectory[0], "the first point of the trajectory"))
-    wishes.append((np.zeros(land.ndim), "the origin of the plane" if land.ndim > 1
-                   else "the origin of the line"))
+    wishes.append((np.zeros(land.ndim), f"the origin of the {('line', 'plane', 'box')[land.ndim - 1]}"))
     for point, name in wishes:
         try:
             if land.valid[land.index(point)]:

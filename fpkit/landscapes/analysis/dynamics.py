@@ -155,8 +155,8 @@ class PathEnsemble:
 def chosen_temperature(wells, thetas, reach, wanted=None):
     """The temperature of the dynamics and why: the optimiser's own where it is known, else the highest at
     which two wells within reach exist, else the middle one."""
-    if wanted is not None and thetas.size > 1:
-        return float(thetas[np.argmin(np.abs(np.log(thetas / wanted)))]), "that of the SGD noise"
+    if wanted is not None and (same := np.isclose(thetas, wanted, rtol=1e-6, atol=0.0)).any():
+        return float(thetas[np.argmax(same)]), "that of the SGD noise"
     depths = [w.persistence for w in wells if np.isinf(w.persistence) or w.persistence <= reach]
     for k in range(thetas.size - 1, -1, -1):
         if sum(d > WELL_FACTOR * thetas[k] for d in depths) > 1:

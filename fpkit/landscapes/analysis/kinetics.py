@@ -25,6 +25,7 @@ from .thermodynamics import thermodynamics
 ABOVE = 50.0  # theta above the highest pass in use: cells up there carry shares of 1e-20
 PASSES = 3.0  # theta above the lowest pass between two wells: up to there others add to the formula's rate
 CORE = 1.0  # theta above its lowest sample: up to there the cells of a well are its core
+NO_ORDER = 0.2  # decades of a rate from samples to every second one, from which on no order is seen
 SAFETY = 2.0  # over the step to the smooth refinement, 4/3 of which is the error of a scheme of order 2
 MOST_WELLS = 24                      # in the network; beyond, the deepest
 SMOOTH = "smooth"                    # two cells a sample, by the smooth rule of `refined`
@@ -35,7 +36,7 @@ WORK, WORK_REFINED, CELLS_REFINED = 1e11, 2.2e9, 60_000
 N_MODES = 6
 MANY_IN_SPACE = 30_000               # cells of a box whose rates are computed at a few temperatures
 MODE_CELLS, MODE_CELLS_REFINED = 60_000, 12_000      # of the sparse factorisation
-LEAST_COARSE = 16                    # samples an axis from which on every second one is a surface too
+LEAST_COARSE = 8                     # samples an axis from which on every second one is a surface too
 LANCZOS = 1e-10                      # of an eigenvector's residual; the eigenvalue has the square of it
 LEAST_MODE = 1e-9  # of the largest rate of the chain: smaller eigenvalues come from the network
 # |log| of exact over harmonic weight of a well from which on its quadratic form is no guide
@@ -169,7 +170,7 @@ def at_temperature(land, wells, basins, start, mobility, fine, theta, mode_cells
                      "too many cells for an elimination; coarsen the surface (every=2)")
     thin = lambda: (_solved(land, chosen, home, theta, start, mobility, COARSE, fine, WORK, np.inf)
                     if min(land.shape) > LEAST_COARSE and not land.wraps else None)
-    if len(found) == 1 and (solved := thin()) is not None:
+    if (n > 1 or len(found) == 1) and (solved := thin()) is not None:
         found[COARSE] = solved
     nets = {level: _of_wells(net, place, n) for level, (_, _, net, place) in found.items()}
     sequence = {level: net.log_rate / LOG10 for level, net in nets.items()}
@@ -177,22 +178,24 @@ def at_temperature(land, wells, basins, start, mobility, fine, theta, mode_cells
     first = np.eye(n)[place] if place < n else whole.without(place)[1]
     from_start = {level: np.array([net.log_mfpt(b)[at] for b in range(n)]) / LOG10
                   for level, (_, _, net, at) in found.items()}
+    # every second sample has the start elsewhere
+    here = {k: v for k, v in from_start.items() if k != COARSE} if len(from_start) > 2 else from_start
     exits = {level: net.log_exit / LOG10 for level, net in nets.items()}
     times = np.stack([network.log_mfpt(b) for b in range(n)], axis=1) / LOG10
     modes = _modes(found, nets, mode_cells, thin)
     return Rates(theta, numbers, sequence[1], _refinement_error(sequence), sequence, barrier, log10_eyring,
-                 verdict, times, from_start[1], _refinement_error(from_start), exits[1],
+                 verdict, times, from_start[1], _refinement_error(here), exits[1],
                  _refinement_error(exits), first, *modes, "ok", network)
 
 
 def merged(wells, basins, numbers):
     """Basins of the wells with these numbers (places in `numbers`, -1 outside): shallower ones belong to the
-    well that they join."""
+    well beside them."""
     of = np.full(len(wells) + 1, -1)
     for k, w in enumerate(wells):
         up = w
-        while up.number not in numbers and up.joins is not None:
-            up = wells[up.joins - 1]
+        while up.number not in numbers and up.beside is not None:
+            up = wells[up.beside - 1]
         of[k] = numbers.index(up.number) if up.number in numbers else -1
     return of[basins]
 
@@ -320,19 +323,23 @@ def _refinement_error(sequence):
 
     Linear refinement holds the loss down to the samples and adds what lies between them: its last step and
     its distance from the samples. On it the errors of chain and interpolation may cancel, so the smooth one
-    is asked too: of order 2, its step is 3/4 of the error.
+    is asked too: of order 2, its step is 3/4 of the error. What no surface through the samples shows, a ridge
+    between them, shows where every second sample is left out: a third of that step is the error, all of it
+    where it is a large one (`NO_ORDER`).
     """
-    if COARSE in sequence:
-        with np.errstate(invalid="ignore"):
-            return np.abs(sequence[1] - sequence[COARSE])    # three times the error of a scheme of order 2
-    linear = [sequence[k] for k in sorted(k for k in sequence if k != SMOOTH)]
+    linear = [sequence[k] for k in sorted(k for k in sequence if k not in (SMOOTH, COARSE))]
     if len(sequence) < 2:
         return np.full_like(sequence[1], np.nan)
     with np.errstate(invalid="ignore"):
-        error = (np.abs(linear[-1] - linear[-2]) + np.abs(linear[-1] - linear[0]) if len(linear) > 1
-                 else np.zeros_like(linear[0]))
-        return np.fmax(error,
-                       SAFETY * np.abs(sequence[SMOOTH] - sequence[1])) if SMOOTH in sequence else error
+        coarse = np.abs(sequence[1] - sequence[COARSE]) if COARSE in sequence else 0 * linear[0]
+        if len(linear) + (SMOOTH in sequence) == 1:
+            return coarse                                    # three times the error of a scheme of order 2
+        error = np.where(coarse > NO_ORDER, coarse, coarse / 3)
+        if len(linear) > 1:
+            error = np.fmax(error, np.abs(linear[-1] - linear[-2]) + np.abs(linear[-1] - linear[0]))
+        if SMOOTH in sequence:
+            error = np.fmax(error, SAFETY * np.abs(sequence[SMOOTH] - sequence[1]))
+        return error
 
 
 def _modes(found, nets, mode_cells, thin):

@@ -12,11 +12,12 @@ from ...core.views.tables import Tabular
 from ..surface.cells import neighbourhood, on_edge, seam
 from ..surface.harmonic import harmonic_free_energy, quadratic_fit
 from ..surface.noise import noise_of
-from ..surface.resampling import nearest, refined
+from ..surface.resampling import nearest, refined, thinned
 from ..surface.wells import WELL_FACTOR
 
 ROUNDING = 1e-12                     # of a free energy
 SAFETY = 2.0                         # over the change of a free energy on a finer surface
+LEAST_THINNED = 9                    # samples an axis of a surface of which every second one is asked, too
 REFINED_UP_TO = 60_000               # samples of a surface that is refined for the error of its free energies
 THIN_WELL = 0.25  # share of a well in its lowest cell above which the cells are too coarse for it
 
@@ -40,6 +41,8 @@ class Thermodynamics(Tabular):
         Share of the basin's probability in its fullest cell; near one, the samples do not resolve the well.
     edge_share : ndarray
         Share of the basin's probability in cells at the border of the box.
+    free_energy_error : ndarray
+        How far the free energy may be off, by what lies between the samples and by their noise.
     seam_share : ndarray
         Share of the basin's probability in cells beside another basin: which of the two they belong to is
         open by as much.
@@ -65,6 +68,7 @@ class Thermodynamics(Tabular):
     is_well: np.ndarray
     lowest_cell: np.ndarray
     edge_share: np.ndarray
+    free_energy_error: np.ndarray
     seam_share: np.ndarray
     harmonic: np.ndarray
     harmonic_error: np.ndarray
@@ -132,9 +136,10 @@ def thermodynamics(land, wells, basins, thetas, with_means=True):
         across = np.concatenate([thermodynamics(bent(theta), wells, basins, [theta],
                                                 with_means=False).occupation for theta in thetas])
     depth = np.array([w.persistence for w in wells])
+    error = free_energy_error(land, wells, basins, thetas, free) if with_means else np.full((n, m), np.nan)
     return Thermodynamics(thetas, occupation, energy, free, (energy - free) / thetas[:, None],
-                          depth[None, :] > WELL_FACTOR * thetas[:, None], thin, at_edge, at_seam, harmonic,
-                          harmonic_error, (occupation * at_edge).sum(axis=1),
+                          depth[None, :] > WELL_FACTOR * thetas[:, None], thin, at_edge, error, at_seam,
+                          harmonic, harmonic_error, (occupation * at_edge).sum(axis=1),
                           (occupation * at_hole).sum(axis=1), means, across)
 
 
@@ -222,15 +227,13 @@ def crossover_temperatures(land, wells, basins, scanned):
     if len(wells) < 2 or scanned.size < 2:
         return ()
     coarse = thermodynamics(land, wells, basins, scanned, with_means=False).free_energy
-    error = _free_energy_error(land, wells, basins, scanned, coarse)
-    noise = _free_energy_noise(land, basins, scanned, len(wells))
+    error = free_energy_error(land, wells, basins, scanned, coarse)
     for i in range(len(wells)):
         for j in range(i + 1, len(wells)):
             gap = coarse[:, i] - coarse[:, j]
             limit = min(wells[i].persistence, wells[j].persistence) / WELL_FACTOR
             exists = scanned < limit
-            doubt = (np.abs(error[:, i] - error[:, j]) + np.hypot(noise[:, i], noise[:, j])
-                     + ROUNDING * (np.abs(coarse[:, i]) + np.abs(coarse[:, j])))
+            doubt = error[:, i] + error[:, j] + ROUNDING * (np.abs(coarse[:, i]) + np.abs(coarse[:, j]))
             sure = (np.abs(gap) > doubt) & exists
             for k in np.flatnonzero(np.signbit(gap[:-1]) != np.signbit(gap[1:])):
                 below, above = sure[:k + 1], sure[k + 1:]
@@ -265,15 +268,23 @@ def _root(land, pair, basins, low, high, sign):
     return middle
 
 
-def _free_energy_error(land, wells, basins, thetas, coarse):
-    """Change of the free energies when smooth samples are put between those of the surface; zero where that
-    would be too many, or the axes are uneven."""
-    if not land.is_uniform or min(land.shape) < 3 or land.loss.size > REFINED_UP_TO:
-        return np.zeros_like(coarse)
-    fine, home = refined(land, 2, is_smooth=True), nearest(basins, 2, land.wraps)
-    home = np.where(fine.valid, home, -1)
-    found = thermodynamics(fine, wells, home, thetas, with_means=False).free_energy
-    return np.where(np.isfinite(found), SAFETY * (found - coarse), 0.0)
+def free_energy_error(land, wells, basins, thetas, coarse):
+    """How far free energies may be off, (n_theta, n_wells): by their change when smooth samples are put
+    between those of the surface and when every second one is left out (a third of it; zero where the axes are
+    uneven, or the samples too many for the first and too few for the second), and by their noise."""
+    error = np.zeros_like(coarse)
+    if land.is_uniform and min(land.shape) >= 3:
+        others = []
+        if land.loss.size <= REFINED_UP_TO:
+            others.append((refined(land, 2, is_smooth=True), nearest(basins, 2, land.wraps), SAFETY))
+        if min(land.shape) >= LEAST_THINNED and not land.wraps:
+            others.append((thinned(land, 2), basins[(slice(None, None, 2),) * land.ndim], 1 / 3))
+        for surface, home, factor in others:
+            home = np.where(surface.valid, home, -1)
+            if np.isin(np.arange(len(wells)), home).all():
+                found = thermodynamics(surface, wells, home, thetas, with_means=False).free_energy
+                error = np.fmax(error, factor * np.abs(found - coarse))
+    return error + _free_energy_noise(land, basins, thetas, len(wells))
 
 
 def _free_energy_noise(land, basins, thetas, n):

@@ -123,9 +123,9 @@ def export_landscape(path: str | os.PathLike, loss: Any, plane: Plane,
 
     Notes
     -----
-    A job is known by the hash of the plane, the coordinates, the trajectory, `temperature` and `meta`. The
-    loss itself cannot be hashed: let `meta` name it. A value that is not finite is a result and is not
-    computed again.
+    A job is known by the hash of the plane, the coordinates, the trajectory, `temperature` and `meta`; of a
+    model also by its samples and criterion. A function cannot be hashed: let `meta` name it. A value that is
+    not finite is a result and is not computed again.
 
     Examples
     --------
@@ -191,7 +191,8 @@ def _loss_of(loss, plane, data, test_data, criterion, batchnorm, meta, noise):
             raise ValueError(f"the plane lies in {plane.n_params} parameters and the model has "
                              f"{model.n_params}" + (" with its BatchNorm statistics."
                                                     if batchnorm == "interpolate" else "."))
-        return model, {"model": type(model.model).__name__, "batchnorm": batchnorm} | dict(meta or {})
+        return model, {"model": type(model.model).__name__, "batchnorm": batchnorm,
+                       "samples": model.fingerprint()} | dict(meta or {})
     if data is not None or test_data is not None or criterion is not None:
         raise ValueError("data, test_data and criterion belong to a model, and the loss is a function.")
     if not callable(loss):

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import sys
 import threading
 from collections.abc import Callable
@@ -15,7 +16,14 @@ from ..adapters import sklearn_parameters, torch_parameters
 __all__ = ["ModelLoss", "is_model"]
 
 SLOPE_STEP = 1e-5                    # of the length of the parameters, for differences in double precision
+MEANS, MOST_ALONE = 2e-3, 32         # relative difference that rounding leaves, of so many samples
 LEAST_PROBABILITY = 1e-300           # of a class, so that the logarithm is finite
+
+
+def _numbers(a):
+    """A tensor as an array, whatever its kind."""
+    a = sys.modules["torch"].as_tensor(a).detach().cpu()
+    return (a.float() if a.dtype.itemsize == 2 and a.is_floating_point() else a).numpy()
 
 
 def is_model(loss: Any) -> bool:
@@ -61,6 +69,8 @@ class ModelLoss:
         self.local = threading.local()
         # of a copy: an adapter may bring numbers into the shape of arrays
         self.n_params = self._adapter(model if self.is_torch else copy.deepcopy(model))[0].size
+        if self.is_torch:
+            self._check_means()
 
     def __getstate__(self):
         return {k: v for k, v in self.__dict__.items() if k != "local"}
@@ -87,7 +97,37 @@ class ModelLoss:
         if not batches or any(len(batch) != 2 for batch in batches):
             raise ValueError("data must be pairs (inputs, targets), got "
                              + ("nothing." if not batches else f"tuples of {len(batches[0])}."))
+        if not all(len(targets) for _, targets in batches):
+            raise ValueError("data holds a batch without samples.")
         return batches
+
+    def _check_means(self):
+        """Whether the loss of some samples is the mean of those of each alone."""
+        for name, batches in self.sets.items():
+            if callable(batches):
+                continue
+            inputs, targets = (a[:MOST_ALONE] for a in batches[0])
+            alone = [(inputs[k:k + 1], targets[k:k + 1]) for k in range(len(targets))]
+            whole, parts = (self._torch(name, some, self._own()[0])[f"{name}_loss"]
+                            for some in ([(inputs, targets)], alone))
+            if np.isfinite([whole, parts]).all() and abs(whole - parts) > MEANS * (abs(whole) + abs(parts)):
+                raise ValueError(f"the criterion gives {whole:.6g} for {len(targets)} samples; alone they "
+                                 f"have the mean {parts:.6g}: it is no mean over samples (a sum, class "
+                                 "weights, labels left out, targets of another shape than the outputs?). "
+                                 "Give data as a function of the model that returns the loss.")
+
+    def fingerprint(self) -> str:
+        """Digest of the samples, in whatever order they come; of data that are functions nothing is known."""
+        total = 0
+        for name, batches in sorted(self.sets.items()):
+            for batch in [] if callable(batches) else batches:
+                rows = [np.asarray(a) if not self.is_torch else _numbers(a) for a in batch]
+                for row, target in zip(*rows):
+                    told = hashlib.blake2b(name.encode() + row.tobytes() + target.tobytes(), digest_size=8)
+                    total += int.from_bytes(told.digest(), "little")
+        criterion = "" if self.criterion is None else getattr(self.criterion, "__qualname__",
+                                                              repr(self.criterion))
+        return f"{total % 2**64:016x} {criterion}".strip()
 
     def _adapter(self, model):
         if self.is_torch:
@@ -121,7 +161,13 @@ class ModelLoss:
     def _torch(self, name, batches, model):
         torch = sys.modules["torch"]
         with torch.no_grad():
-            return self._means(name, batches, model, lambda inputs: model(inputs)[None])[0]
+            return self._means(name, batches, model, lambda inputs: self._tensor(model(inputs))[None])[0]
+
+    def _tensor(self, outputs):
+        if not isinstance(outputs, sys.modules["torch"].Tensor):
+            raise TypeError(f"the model returned {checks.shown(outputs)}, expected a tensor; give data as a "
+                            "function of the model that returns the loss.")
+        return outputs
 
     def _means(self, name, batches, model, outputs_of):
         """Mean loss and accuracy in per cent of each of several models over the batches; `outputs_of` leads

@@ -2,12 +2,14 @@
 x, y, loss, and bare arrays with the caller's coordinates."""
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
 from .checked_hdf5 import LandscapeFormatError
 from .coordinates import arranged, ascending, given_axis, mesh_axes
 from .hdf5_layouts import LOSSES, SURFACES, Parts, refuse_given
-from .tables import rows_as_grid
+from .tables import LOSS_LIKE, NO_LOSS, rows_as_grid
 
 COORDINATES = {"x": ("xcoordinates", "x", "xs", "x_coords", "x_coordinates", "X", "alphas", "alpha"),
                "y": ("ycoordinates", "y", "ys", "y_coords", "y_coordinates", "Y", "betas", "beta"),
@@ -103,15 +105,21 @@ def _rows(fail, arrays, facts, key, layout, given, warnings):
                                                for spec in given.values()) or layout is not None:
         return None
     if table.shape[1] > (20 if names else 4) or table.shape[0] < 4:
-        return _cornered(fail, table, key) if name == "table" else None
+        return _cornered(fail, table, key, facts) if name == "table" else None
     found = rows_as_grid(table, names)
     if found is None:
         if names or facts["format"] == "PLUMED":
             fail(key, f"its {len(table)} rows of {', '.join(map(str, names or []))[:80]} do not fill a grid: "
                  "every combination of the coordinates is expected once")
-        return _cornered(fail, table, key) if name == "table" else None
+        return _cornered(fail, table, key, facts) if name == "table" else None
     axes, surfaces = found
-    chosen = key if key is not None else next((n for n in VALUES if n in surfaces), next(iter(surfaces)))
+    usable = [n for n in surfaces if not re.search(NO_LOSS, n, re.IGNORECASE)]
+    usable = [n for n in VALUES if n in surfaces] + sorted(
+        usable, key=lambda n: not re.search(LOSS_LIKE, n, re.IGNORECASE))
+    if key is None and not usable:
+        fail(None, f"its columns {', '.join(surfaces)} are named like none that holds a loss; key=... tells "
+             "which does")
+    chosen = key if key is not None else usable[0]
     if chosen not in surfaces:
         fail(str(key)[:60], f"there is no such column; the file holds {', '.join(surfaces)}")
     if len(table) == 3 or table.shape[1] == 3 and not names:
@@ -122,8 +130,10 @@ def _rows(fail, arrays, facts, key, layout, given, warnings):
     return rising, stored, "train_loss" if chosen not in LOSSES else chosen
 
 
-def _cornered(fail, table, key):
-    """A grid with its coordinates in the first row and column and nothing in the corner; None for others."""
+def _cornered(fail, table, key, facts):
+    """A grid with its coordinates in the first row and column, y down unless the corner says x; None for
+    others."""
+    table = table.T if facts.get("has_x_down") else table
     if min(table.shape) < 3 or not np.isnan(table[0, 0]) or np.isnan(table[0, 1:]).any():
         return None
     rising, flips = zip(*(ascending(fail, f"{n} coordinates", a, []) for n,

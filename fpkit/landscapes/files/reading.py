@@ -183,8 +183,12 @@ def _closed(parts, periodic):
     closed = [a or (k < len(told) and bool(told[k])) for k, a in enumerate(asked)]
     for k, is_ring in enumerate(closed):
         axis = len(parts.axes) - 1 - k
-        ends = [np.take(parts.stored[parts.key], i, axis) for i in (0, -1)]
-        if is_ring and np.allclose(*ends, rtol=1e-6, atol=1e-9, equal_nan=True) and parts.axes[k].size > 3:
+        surface = parts.stored[parts.key]
+        first, last = (np.take(surface, i, axis) for i in (0, -1))
+        known = surface[np.isfinite(surface)]
+        close = 1e-6 * np.ptp(known) if known.size else 0.0
+        same = np.isclose(first, last, rtol=0.0, atol=close, equal_nan=True)
+        if is_ring and same.all() and parts.axes[k].size > 3:
             cut = lambda a, axis=axis, n=parts.axes[k].size: (np.delete(a, -1, axis)
                                                               if isinstance(a, np.ndarray) and a.ndim > axis
                                                               and a.shape[axis] == n else a)

@@ -12,6 +12,7 @@ from .checked_hdf5 import MAX_CELLS, LandscapeFormatError, short
 MAX_TEXT_BYTES = 64 * 2**20
 MAX_COLUMNS = 20_000
 LOSS_LIKE = r"loss|free|energy|value|acc|error|^f$|^z$|^v$"           # names of columns
+NO_LOSS = r"acc|std|stderr|sigma|var(iance)?$|_err|epoch|step|time|count|^n$"
 FIELDS = re.compile(r"#!\s*FIELDS\s+(.*)")
 SET = re.compile(r"#!\s*SET\s+(\S+)\s+(\S+)")
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*([eEdD][-+]?\d+)?|\.\d+([eEdD][-+]?\d+)?|inf|nan)", re.IGNORECASE)
@@ -56,7 +57,7 @@ def _json(fail, text):
             try:
                 a = np.array([[np.nan if v is None else v for v in row] if isinstance(row, list) else np.nan
                               if row is None else row for row in value], float)
-            except (TypeError, ValueError):
+            except (TypeError, ValueError, OverflowError):
                 continue                                 # texts, or rows of different lengths
             arrays[str(name)[:200]] = a
     if not arrays:
@@ -93,6 +94,7 @@ def _table(fail, text):
                 names = values
                 continue
             if names is None and len(values) > 2 and all(map(_is_number, values[1:])):
+                facts["has_x_down"] = values[0].lower().startswith("x")
                 values[0] = "nan"                     # the corner of a grid with its coordinates around it
             else:
                 fail(f"its line {short(line)!r} is no row of numbers")
@@ -200,17 +202,22 @@ def of_object(data) -> tuple[dict, dict] | None:
     if hasattr(data, "columns") and hasattr(data, "to_numpy"):
         if data.index.nlevels > 1:
             data = data.reset_index()
-        elif data.columns.dtype.kind in "fiu" and not np.array_equal(data.columns, np.arange(data.shape[1])):
+        elif data.columns.dtype.kind in "fiu" and data.index.dtype.kind in "fiu" and not all(
+                np.array_equal(a, np.arange(a.size)) for a in (data.columns, data.index)):
             data = data.T if data.index.name == "x" or data.columns.name == "y" else data
             return {"x": np.asarray(data.columns, float), "y": np.asarray(data.index, float),
                     "loss": data.to_numpy(dtype=float)}, {"format": "pandas"}
         names = [str(c) for c in data.columns]
+        texts = [n for n, kind in zip(names, data.dtypes) if kind.kind not in "fiub"]
+        if texts:
+            raise ValueError(f"the columns {', '.join(texts)[:80]} of the DataFrame are no numbers; leave "
+                             "them out.")
         return {"table": data.to_numpy(dtype=float)}, {"format": "pandas", "names": names,
                                                        "periodic": [False] * len(names)}
     surfaces = None
-    if hasattr(data, "data_vars"):             # a Dataset: what has the axes of its first array
+    if hasattr(data, "data_vars"):             # a Dataset: what has the axes of its first array of most axes
         given = data.data_vars.items()
-        dims = next((v.dims for _, v in given if v.ndim), None)
+        dims = max((v.dims for _, v in given if v.ndim), key=len, default=None)
         surfaces = {str(n): v for n, v in given if v.dims == dims}
     elif hasattr(data, "dims") and hasattr(data, "coords") and hasattr(data, "values"):
         surfaces = {"loss": data}

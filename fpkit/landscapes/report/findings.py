@@ -11,6 +11,7 @@ import numpy as np
 FIRM, ROUGH, OPEN = "firm", "rough", "open"
 ROUNDING = 1e-13                     # of a coordinate
 ALIKE = 0.97                         # of the largest share, rate: wells and ways that do not differ
+SHARE_DOUBT = 0.02                   # error of a share from which on it is rough
 BETWEEN = 0.03                       # held by cells beside another well: shares are open by half of it
 LEVEL = 0.9                          # of the largest share: less is never called alike
 THIN = 0.25  # share of a well in one cell from which on it is not resolved
@@ -172,6 +173,11 @@ def cells_mark(report, thetas, wells):
             return ROUGH, (f"at theta = {number(report.theta[i])} one cell holds more than a quarter of "
                            f"{_named([report.wells[k] for k in thin])}")
         marks = [border_mark(report, i), hole_mark(report, i, has_ways=False)]
+        doubt = [thermo.occupation[i, k] * (1 - thermo.occupation[i, k]) * thermo.free_energy_error[i, k]
+                 / report.theta[i] for k in wells]
+        if max(doubt, default=0.0) > SHARE_DOUBT:
+            marks.append((ROUGH, f"a share may be another by {percent(max(doubt))} at theta = "
+                                 f"{number(report.theta[i])}: the samples are coarse"))
         if between[i] > BETWEEN:
             marks.append((ROUGH, f"the cells between the wells hold {percent(between[i])} at theta = "
                                  f"{number(report.theta[i])}"))
@@ -323,15 +329,19 @@ def _noise(report):
         return None
     n = len(land.merge_tree())
     if noise.is_dominant:
-        return Finding("noise", "This surface is noise: neighbouring samples are hardly more alike "
-                       f"than any two (rank correlation {number(noise.correlation, 2)}), and "
-                       f"{n} of {land.n_valid} samples are minima. It says nothing about wells, barriers or "
-                       "times; evaluate the loss on more data, or on the same minibatch everywhere.", FIRM,
+        return Finding("noise", "This surface is noise at the spacing of its samples: neighbours are hardly "
+                       f"more alike than any two (rank correlation {number(noise.correlation, 2)}), and "
+                       f"{_minima(n, land)}. It says nothing about wells, barriers or times; evaluate the "
+                       "loss on more data, on the same minibatch everywhere, or on a finer grid.", FIRM,
                        f"noise of {number(noise.sigma, 2)} by {noise.source}")
-    return Finding("noise", "The loss "
-                   f"carries noise of {number(noise.sigma, 2)} a sample (by {noise.source}); {n} samples are "
-                   f"minima, and those less than {number(noise.depth, 2)} deep are taken as noise.", ROUGH,
-                   "white noise looks alike in differences of every order, a smooth surface does not")
+    return Finding("noise", f"The loss carries noise of {number(noise.sigma, 2)} a sample (by "
+                   f"{noise.source}), or structure of that size finer than the samples; {_minima(n, land)}, "
+                   f"and those less than {number(noise.depth, 2)} deep are taken as noise.", ROUGH,
+                   "white noise looks alike in differences of every order, a resolved surface does not")
+
+
+def _minima(n, land):
+    return f"{n} of {land.n_valid} samples {'is a minimum' if n == 1 else 'are minima'}"
 
 
 def _wells(report):
@@ -468,7 +478,8 @@ def _rates(report):
             rates = r.log10_rate[a]
             if not np.isfinite(rates).any():
                 continue
-            leaving.append(f"well {w} {_after(report, -float(r.log10_exit[a]))}{_goal(r, a)}")
+            leaving.append(f"well {w}{with_its_shallow(report, r, w)} "
+                           f"{_after(report, -float(r.log10_exit[a]))}{_goal(r, a)}")
             errors.append(float(r.log10_exit_error[a]))
         if not leaving:
             continue
@@ -493,6 +504,19 @@ def _rates(report):
             mark = worst(mark, agreement_mark(report))
         found.append(Finding("rates", text, *mark))
     return found
+
+
+def with_its_shallow(report, r, number):
+    """' (with 3)': the wells of the page that belong to a well at the temperature of some rates."""
+    wells, inside = report.wells, []
+    for w in wells:
+        up = w
+        while up.number not in r.wells and up.beside is not None:
+            up = wells[up.beside - 1]
+        if up.number == number != w.number and report.thermodynamics.occupation[_index(report, r.theta),
+                                                                                w.number - 1] > 1e-3:
+            inside.append(w.number)
+    return f" (with {listed(inside[:4])})" if inside else ""
 
 
 def _index(report, theta):
@@ -568,7 +592,11 @@ def _start(report):
     text += "."
     rates = report.rates_at(motion.theta)
     k = _index(report, motion.theta)
-    mark = worst(agreement_mark(report), noise_mark(report, motion.theta), hole_mark(report, k),
+    if rates is not None and is_same(rates.theta, motion.theta) and rates.log10_modes_error.size:
+        slowest = rate_trust(float(rates.log10_modes_error[0]))
+    else:
+        slowest = ROUGH, "the time scale of the surface is not known"
+    mark = worst(agreement_mark(report), slowest, noise_mark(report, motion.theta), hole_mark(report, k),
                  cells_mark(report, (k,), range(len(report.wells))))
     if rates is not None and len(rates.wells) > 1 and np.isfinite(rates.log10_mfpt_from_start).any():
         goals = [(f"of well {w} {lasting(report, t)}", error) for w, t, error

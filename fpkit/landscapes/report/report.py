@@ -12,14 +12,15 @@ means that there is no such transition, a mean first-passage time null that the 
 - whole_space: list of {theta, pair, nats, error, plane, status, agreement}
 - landscape: file, key, surfaces, shape [ny, nx], cells {valid, unfinished, diverged}, x, y {low, high,
   samples, spacing}, minimum {value, index [iy, ix], point}, maximum, components, minima {neighbours_8,
-  neighbours_4}, gram, trajectory, meta, warnings
+  neighbours_4}, periodic, gram, trajectory, meta, warnings
 - temperatures: theta, rule
 - clock: lr, momentum, n_steps, time_per_step, sgd_theta
 - wells: list of {number, index, point, minimum, saddle_index, saddle_point, saddle, joins, persistence,
   n_cells, flags}
 - thermodynamics: theta, and by [temperature][well] occupation, energy, free_energy, entropy, width, harmonic,
-  harmonic_error, is_well, lowest_cell, edge_share, seam_share (beside another well), across (null without
-  log det H_perp); edge_mass, hole_mass (beside samples without a loss), mean {dataset: [..]}
+  harmonic_error, is_well, lowest_cell, edge_share, free_energy_error, seam_share (beside another well),
+  across (null without log det H_perp); edge_mass, hole_mass (beside samples without a loss), mean
+  {dataset: [..]}
 - crossovers: list of {deeper, wider, theta, error, occupation, is_resolved}
 - rates: one entry a temperature {theta, wells, by [from][to] log10_rate, log10_rate_error, barrier,
   log10_eyring, verdict, log10_mfpt; sequence {cells per sample and axis: log10_rate}, log10_mfpt_from_start,
@@ -111,6 +112,7 @@ def _motion(motion, seed):
         out["paths"] = {"seed": seed} | {name: getattr(motion.paths, name)
                                          for name in ("n_paths", "dt", "n_steps", "scheme", "acceptance",
                                                       "times", "occupation", "occupation_error", "expected",
+                                                      "chance",
                                                       "mean_loss", "mean_loss_error", "expected_loss")}
     return out
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..surface.harmonic import quadratic_fit
+from ..surface.harmonic import curvatures
 from .findings import (
     FIRM,
     NEVER_SAID,
@@ -12,6 +12,7 @@ from .findings import (
     findings,
     fullest,
     hole_mark,
+    is_same,
     lasting,
     listed,
     loss_of,
@@ -19,6 +20,7 @@ from .findings import (
     number,
     percent,
     place,
+    with_its_shallow,
     worst,
 )
 
@@ -66,9 +68,9 @@ def _noise(report, theta):
     sigma = report.landscape.noise.sigma
     if not sigma > 0.1 * theta:
         return ""
-    return (f"The losses carry noise of {number(sigma, 2)} a sample, "
-            + ("more than" if sigma > theta else f"{number(sigma / theta, 2)} of")
-            + f" the temperature {number(theta)} looked at: evaluate them on more data.")
+    return (f"The losses carry noise of {number(sigma, 2)} a sample, or structure of that size finer than "
+            f"the samples, {'more than' if sigma > theta else number(sigma / theta, 2) + ' of'} the "
+            f"temperature {number(theta)} looked at: evaluate them on more data, or on a finer grid.")
 
 
 def _holes(report, k):
@@ -82,7 +84,8 @@ def _reference(report):
     density's."""
     if report.clock.theta is not None:
         k = int(np.argmin(np.abs(report.theta - report.clock.theta)))
-        return k, float(report.theta[k]), "the noise of the optimiser"
+        if is_same(report.theta[k], report.clock.theta):
+            return k, float(report.theta[k]), "the noise of the optimiser"
     theta = (report.dynamics.theta if report.dynamics is not None
              else float(report.theta[len(report.theta) // 2]))
     k = int(np.argmin(np.abs(report.theta - theta)))
@@ -118,10 +121,9 @@ def _solutions(report, theta):
 
 def flatness(report, well, theta):
     """How flat a well is: its curvatures where a quadratic fits, else its width at a temperature."""
-    fit, _ = quadratic_fit(report.landscape, well.index)
-    if "flat_floor" not in well.flags and fit is not None and fit.index == 0 and fit.error < 1:
-        bends = np.linalg.eigvalsh(fit.hessian)
-        return f"curvature{'s' if bends.size > 1 else ''} {', '.join(number(b, 2) for b in bends)}"
+    bends = None if "flat_floor" in well.flags else curvatures(report.landscape, well.index)
+    if bends is not None:
+        return f"curvature{'s' if bends.size > 1 else ''} about {', '.join(number(b, 2) for b in bends)}"
     k = int(np.argmin(np.abs(report.theta - theta)))
     width = report.thermodynamics.width[k, well.number - 1] ** (1 / report.landscape.ndim)
     return f"about {number(width, 2)} wide"
@@ -148,8 +150,10 @@ def _preferred(report, k, theta, of):
     stay = -float(rates.network.log_exit[rates.wells.index(best + 1)]) / np.log(10)
     if best + 1 in report.cut_off or np.isposinf(stay):
         return text
-    return text + (" It practically never leaves that well." if stay > NEVER_SAID
-                   else f" It stays there for about {lasting(report, stay)} before it leaves.")
+    there = with_its_shallow(report, rates, best + 1)
+    there = there and f" or in the shallower {there[len(' (with '):-1]}"
+    return text + (f" It practically never leaves that well{there}." if stay > NEVER_SAID
+                   else f" It stays there{there} for about {lasting(report, stay)} before it leaves.")
 
 
 def _test(report):

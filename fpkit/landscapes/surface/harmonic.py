@@ -10,6 +10,7 @@ from ...rates.eyring_kramers import harmonic_log_capacity, harmonic_log_mass
 
 # barriers in theta: below the first the formula is off by 10 % and more, below the second it is no rate
 WEAK, REFUSED = 5.0, 3.0
+SAME_BEND = 0.2                      # |log| of a curvature over another, up to which it is known
 WITHIN = 1.0                         # cells: how far the stationary point of a fit may lie from its sample
 
 
@@ -60,6 +61,29 @@ def quadratic_fit(land, index):
     value = float(land.loss[index] + gradient @ step / 2)
     return QuadraticFit(value, land.point(index) + step, hessian, float(error),
                         int((np.linalg.eigvalsh(hessian) < 0).sum())), None
+
+
+def curvatures(land, index):
+    """Eigenvalues of the Hessian at the minimum beside a sample, ascending; None where differences over h and
+    over 2 h, at the sample and at its neighbours, or the noise of the loss, leave them open."""
+    fit, _ = quadratic_fit(land, index)
+    wide = _derivatives(land, index, 2)
+    if fit is None or fit.index or wide is None:
+        return None
+    at_minimum = fit.hessian.copy()
+    for k, step in enumerate(fit.point - land.point(index)):      # the minimum lies between the samples
+        beside = list(index)
+        beside[-1 - k] += 1 if step > 0 else -1
+        near = _derivatives(land, tuple(beside), 1)
+        if near is None:
+            return None
+        at_minimum += abs(step) / land.spacing[k] * (near[1] - fit.hessian)
+    found, others = np.linalg.eigvalsh(at_minimum), [np.linalg.eigvalsh(h) for h in (fit.hessian, wide[1])]
+    blur = 2 * np.sqrt(6) * land.noise.sigma / min(land.spacing) ** 2        # of a second difference
+    if not found[0] > 0 or not others[1][0] > 0 or blur > SAME_BEND * found[0]:
+        return None
+    apart = [np.abs(np.log(one / two)).max() for one, two in ((others[0], found), (others[1], found), others)]
+    return found if max(apart) < 1.5 * SAME_BEND else None
 
 
 def _derivatives(land, index, reach):

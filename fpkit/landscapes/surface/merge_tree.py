@@ -34,12 +34,15 @@ class Branch:
     saddle_index : tuple of int or None
     parent : int or None
         Place in the tree of the branch that this one joins.
+    beside : int or None
+        Place of the branch whose minimum the way down from the saddle on the other side ends in.
     """
     index: tuple
     minimum: float
     death: float | None
     saddle_index: tuple | None
     parent: int | None
+    beside: int | None = None
 
     @property
     def persistence(self) -> float:
@@ -94,18 +97,19 @@ class MergeTree(Tabular, Sequence):
         """Array of the landscape's shape with the place in the tree of the well that each cell descends to;
         -1 outside.
 
-        Steepest descent to the lowest neighbour, then merged up the tree into branches of more than this
-        persistence.
+        Steepest descent to the lowest neighbour; a branch of no more than this persistence belongs to what
+        lies beside it, over its saddle.
         """
-        survivors = set(self.kept(persistence))
-        home = np.arange(len(self) + 1)
+        return np.append(self.homes(persistence), -1)[self._basins]      # label -1, outside, stays -1
+
+    def homes(self, persistence: float) -> list[int]:
+        """For each branch the place of the one of more than this persistence that it belongs to."""
+        survivors, home = set(self.kept(persistence)), []
         for k in range(len(self)):
-            j = k
-            while j not in survivors:
-                j = self.branches[j].parent
-            home[k] = j
-        home[-1] = -1                                  # label -1, outside, stays -1
-        return home[self._basins]
+            while k not in survivors:
+                k = self.branches[k].beside
+            home.append(k)
+        return home
 
     def minima(self, landscape: Any) -> tuple[Minimum, ...]:
         """The minima of the tree as `Minimum`, with flags for the edge of the box and for invalid
@@ -167,9 +171,28 @@ def merge_tree(loss: ArrayLike, valid: ArrayLike | None = None, neighbours: int 
     born = order[birth[order] == 0]                     # ascending by (value, index)
     place_of = {int(cell): k for k, cell in enumerate(born)}
     index_of = lambda cell: tuple(int(i) for i in np.unravel_index(cell, loss.shape))
-    branches = [Branch(index_of(c), float(values[c]), None if death[c] < 0 else float(values[death[c]]),
-                       None if death[c] < 0 else index_of(death[c]),
-                       None if death[c] < 0 else place_of[int(elder[c])]) for c in born]
     lookup = np.full(values.size + 1, -1)               # label -1 reads the last entry
     lookup[born] = np.arange(born.size)
-    return MergeTree(branches, neighbours, lookup[label].reshape(loss.shape))
+    parent = [None if death[c] < 0 else place_of[int(elder[c])] for c in born]
+    basins = lookup[label]
+    branches = [Branch(index_of(c), float(values[c]), None if p is None else float(values[death[c]]),
+                       None if p is None else index_of(death[c]), p,
+                       None if p is None else _beside(k, death[born], parent, values, basins, table))
+                for k, (c, p) in enumerate(zip(born, parent))]
+    return MergeTree(branches, neighbours, basins.reshape(loss.shape))
+
+
+def _beside(k, death, parent, values, basins, table):
+    """The branch that the way down from the saddle of branch k ends in on the other side, in the part that
+    goes on from there; that which k joins where a plateau hides it. What lies strictly below the saddle was
+    there before, so that no way leads back to k."""
+    saddle = death[k]
+    near = table[saddle][table[saddle] >= 0]
+    near = near[values[near] < values[saddle]]
+    for cell in near[np.argsort(values[near], kind="stable")]:
+        found = up = int(basins[cell])
+        while up is not None and death[up] != saddle:
+            up = parent[up]
+        if up is None:
+            return found
+    return parent[k]

@@ -94,17 +94,22 @@ def _is_shared(loss, axis):
 
 
 def _step_of_rounding(loss, known, least):
-    """The step of which all losses are multiples, 0 where there is none. Differences of order 6, which forget
-    polynomials on a decimal grid, keep the rounding."""
+    """The step to which the lower half of the losses was rounded, 0 where there is none: one that all are
+    multiples of, or that of as few significant digits. Differences of order 6, which forget polynomials on a
+    decimal grid, keep the rounding."""
     steps = np.diff(np.unique(known))
-    if known.size < FEWEST or steps.size < FEWEST_STEPS or steps.min() < least:
+    if known.size < FEWEST or steps.size < FEWEST_STEPS:
         return 0.0
-    multiple = (known - known.min()) / steps.min()
+    step, multiple = steps.min(), (known - known.min()) / steps.min()
     if np.abs(multiple - np.rint(multiple)).max() > 0.01:
-        return 0.0
+        size = 10.0 ** np.floor(np.log10(np.maximum(np.abs(known), 1e-300)))
+        shown = [known / size * 10**d for d in range(3)]
+        digits = next((d for d, a in enumerate(shown) if np.abs(a - np.rint(a)).max() < 1e-9), None)
+        step = 0.0 if digits is None else float(np.median(size[known <= np.median(known)])) / 10**digits
     six = np.concatenate([np.diff(loss, 6, axis).ravel() for axis in range(loss.ndim)])
-    rough = np.sqrt(np.mean(six[np.isfinite(six)] ** 2) / comb(12, 6)) if np.isfinite(six).any() else 0.0
-    return float(steps.min()) if 0.05 * steps.min() < rough < 2 * steps.min() else 0.0
+    six = np.abs(six[np.isfinite(six)])
+    rough = np.median(six[six > 0]) / np.sqrt(comb(12, 6)) if (six > 0).any() else 0.0
+    return float(step) if step > least and 0.05 * step < rough < 2 * step else 0.0
 
 
 def _median(a):

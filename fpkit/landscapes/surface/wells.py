@@ -43,6 +43,8 @@ class Well:
         minimum may be further out. "flat_floor": a sample beside the lowest one is as low, so its place is
         one of several. "n_cells<9": its width is not resolved. "within_noise": its depth is below three
         standard errors of the loss.
+    beside : int or None
+        Number of the well on the other side of its saddle, which it belongs to at higher temperatures.
     """
     number: int
     index: tuple
@@ -55,6 +57,7 @@ class Well:
     persistence: float
     n_cells: int
     flags: tuple
+    beside: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return {"number": self.number,
@@ -167,7 +170,7 @@ def find_wells(land, tree, theta):
     least = max(WELL_FACTOR * theta, land.noise.depth)
     kept = tree.kept(least)
     place = {k: n for n, k in enumerate(kept)}
-    basins = tree.basins(least)
+    basins, homes = tree.basins(least), tree.homes(least)
     numbered = np.full(len(tree) + 1, -1)
     for k, n in place.items():
         numbered[k] = n
@@ -193,5 +196,6 @@ def find_wells(land, tree, theta):
         has_saddle = b.death is not None
         wells.append(Well(n + 1, b.index, land.point(b.index), b.minimum, b.saddle_index,
                           land.point(b.saddle_index) if has_saddle else None, b.death, place[b.parent] + 1
-                          if has_saddle else None, b.persistence, int(sizes[n]), tuple(flags)))
+                          if has_saddle else None, b.persistence, int(sizes[n]), tuple(flags),
+                          place[homes[b.beside]] + 1 if has_saddle else None))
     return tuple(wells), basins

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -263,3 +264,39 @@ def test_losses_that_are_no_mean_over_all_samples_are_refused(torch, tmp_path):
     with pytest.raises(ValueError, match="reduction"):
         fp.export_landscape(tmp_path / "a.h5", model, plane, data=loader(),
                             criterion=torch.nn.CrossEntropyLoss(reduction="sum"))
+
+
+def test_a_criterion_that_is_no_mean_over_samples_is_refused(tmp_path):
+    """Sums, class weights, and targets that broadcast against the outputs give numbers that are no loss."""
+    torch = pytest.importorskip("torch")
+    rng, F = np.random.default_rng(0), torch.nn.functional
+    X, Y = torch.tensor(rng.normal(size=(37, 6)), dtype=torch.float32), torch.tensor(rng.integers(0, 3, 37))
+    net, line = torch.nn.Linear(6, 3), torch.nn.Linear(6, 1)
+    for model, data, criterion in (
+            (net, (X, Y), lambda out, t: F.cross_entropy(out, t, reduction="sum")),
+            (net, (X, Y), torch.nn.CrossEntropyLoss(weight=torch.tensor([1.0, 5.0, 0.2]))),
+            (line, (X, X[:, 0]), None)):
+        with pytest.raises(ValueError, match="no mean over samples"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            models.ModelLoss(model, data, criterion=criterion)
+    with pytest.raises(ValueError, match="without samples"):
+        models.ModelLoss(net, (X[:0], Y[:0]))
+    pair = torch.nn.Linear(6, 3)
+    pair.register_forward_hook(lambda module, inputs, output: (output, inputs))
+    with pytest.raises(TypeError, match="expected a tensor"):
+        models.ModelLoss(pair, (X, Y))
+
+
+def test_other_samples_or_another_criterion_are_another_export(tmp_path):
+    torch, rng = pytest.importorskip("torch"), np.random.default_rng(0)
+    X, Y = torch.tensor(rng.normal(size=(30, 6)), dtype=torch.float32), torch.tensor(rng.integers(0, 3, 30))
+    net, plane = torch.nn.Linear(6, 3), fp.Plane.from_directions(np.zeros(21), np.eye(21)[0], np.eye(21)[1])
+    export = lambda data, **more: fp.export_landscape(tmp_path / "a.h5", net, plane, (-1, 1, 3), (-1, 1, 3),
+                                                      data=data, **more)
+    first = export((X, Y))
+    order = torch.randperm(30)
+    batches = [(X[order[:9]], Y[order[:9]]), (X[order[9:]], Y[order[9:]])]
+    assert np.array_equal(export(batches).loss, first.loss)
+    for data, more in (((X, (Y + 1) % 3), {}), ((X, Y), {"criterion": torch.nn.MultiMarginLoss()})):
+        with pytest.raises(ValueError, match="another export"):
+            export(data, **more)

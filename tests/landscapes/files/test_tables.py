@@ -320,3 +320,34 @@ def test_archives_of_any_shape_are_written_and_netcdf_keeps_the_rings(tmp_path):
     pytest.importorskip("xarray")
     pytest.importorskip("netCDF4")
     assert fp.read_landscape(land.save(tmp_path / "b.nc")).periodic == (True, False)
+
+
+def test_an_accuracy_or_a_standard_deviation_is_no_loss(tmp_path):
+    for heading in ("alpha,beta,val_accuracy,validation_loss", "x,y,accuracy,objective",
+                    "x,y,loss_std,mean_loss"):
+        rows = np.c_[ROWS[:, :2], -ROWS[:, 2], ROWS[:, 2]]
+        (tmp_path / "a.csv").write_text(heading + "\n" + text(rows))
+        is_the_surface(fp.read_landscape(tmp_path / "a.csv"))
+    (tmp_path / "a.csv").write_text("x,y,accuracy,loss_std\n" + text(rows))
+    with pytest.raises(fp.LandscapeFormatError, match="key="):
+        fp.read_landscape(tmp_path / "a.csv")
+
+
+def test_a_last_sample_that_only_nearly_repeats_the_first_stays(tmp_path):
+    a, b = np.arange(12) * np.pi / 6, np.linspace(-1, 1, 9)
+    np.savez(tmp_path / "a.npz", x=a, y=b, loss=-2.3e5 + 0.1 * np.cos(a) + 0.05 * np.sin(a) + b[:, None] ** 2)
+    assert fp.read_landscape(tmp_path / "a.npz", periodic="x").shape == (9, 12)
+
+
+def test_the_corner_of_a_table_tells_what_runs_down(tmp_path):
+    for corner, grid, down, across in (("x\\y", LOSS.T, X, Y), ("", LOSS, Y, X)):
+        rows = [",".join([corner, *map(repr, across.tolist())])]
+        rows += [",".join(map(repr, [v, *row])) for v, row in zip(down.tolist(), grid.tolist())]
+        (tmp_path / "a.csv").write_text("\n".join(rows))
+        is_the_surface(fp.read_landscape(tmp_path / "a.csv"))
+
+
+def test_a_dataset_is_its_surface_and_not_its_profile():
+    xarray = pytest.importorskip("xarray")
+    data = xarray.Dataset({"profile": ("x", X), "loss": (("y", "x"), LOSS)}, coords={"x": X, "y": Y})
+    is_the_surface(fp.read_landscape(data))

@@ -206,3 +206,21 @@ def test_figures_show_what_there_is():
     reports = [report_of(f, n_paths=2) for f in (lambda x, y: noise + 0 * x, lambda x, y: x**2 + y**2, two)]
     assert list(figures_of(reports[0])) == ["landscape"]
     assert ["disconnectivity" in figures_of(r) for r in reports[1:]] == [False, True]
+
+
+def test_the_optimisers_temperature_is_only_named_where_it_was_looked_at():
+    land = land_of(lambda x, y: two(x, y) + 0.12 * x)
+    land = replace(land, temperature={"tensor": np.eye(2) / 100, "lr": 0.1, "batch": 32.0})
+    asked, own = (fp.analyse(land, n_paths=2, **more).verdict() for more in ({"theta": [0.1]}, {}))
+    assert "the optimiser" not in asked and "oise of the optimiser of strength theta = 0.01" in own
+
+
+def test_a_well_is_left_together_with_the_shallow_ones_beside_it():
+    """Ripples on a double well: at the temperature of the rates they are no wells."""
+    x = np.linspace(-1.9, 1.9, 201)
+    loss = 0.8 * (x * x - 1.2) ** 2 + 0.18 * np.cos(2 * np.pi * x / 0.62 + 0.4) + 0.03 * x
+    valid = np.ones(201, bool)
+    land = Landscape("f", "train_loss", (x,), loss, {"train_loss": loss}, {}, valid, ~valid, ~valid)
+    report = fp.analyse(land, n_paths=2)
+    assert len(report.wells) == 4 and len(report.rates_at(report.dynamics.theta).wells) == 2
+    assert "in the shallower" in report.verdict() and " (with " in said(report, "rates").sentence

@@ -75,3 +75,10 @@ def test_a_surface_that_alternates_from_sample_to_sample_is_coarse_and_not_noise
     land = surface(tmp_path, (i + j) % 2 + 0.01 * j)
     found = fp.analyse(land, n_paths=2).findings()
     assert land.noise.sigma == 0 and next(f for f in found if f.topic == "wells").trust == "open"
+
+
+def test_losses_of_few_significant_digits_are_rounded(tmp_path):
+    exact = 5 * WELLS + 1
+    size = 10.0 ** np.floor(np.log10(exact))
+    land = surface(tmp_path, np.round(exact / size, 1) * size)
+    assert 0.01 < land.noise.sigma < 0.3
