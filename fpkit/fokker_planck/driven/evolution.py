@@ -1,18 +1,14 @@
 """Densities of driven diffusions over time where lines do not carry them (`split_evolution`): by implicit
 steps of the whole grid.
 
-Each stage is one solve with the rates and a killing of 1/(dt/4), without subtraction, so
-that steps of any length keep the mass and tend to the stationary state of the chain to rounding: an L-stable
-Runge-Kutta method of order 4 with five such stages and an error of order 3 [1]_. Two grids are extrapolated
-in h^2.
-
-References
-----------
-.. [1] E. Hairer, G. Wanner, Solving Ordinary Differential Equations II, Springer (1996), table 6.5.
+Each solve is one with the rates and a killing, without subtraction, so that steps of any length keep the mass
+and tend to the stationary state of the chain to rounding; steps are of order 8. Two grids are extrapolated in
+h^2.
 """
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -20,19 +16,17 @@ import numpy as np
 from ...core import checks
 from ...core.interruption import stop_if_needed_whole
 from ...core.results import ResolutionWarning
+from ..evolution.evolve import checked_times
+from ..evolution.implicit import ORDER, exponential
 from ..evolution.initial import kind_of, node_start
+from ..evolution.problem import joined
 from ..evolution.result import Evolution
 from .chain import MOST_STATES, DrivenChain
 from .split_evolution import WHOLE, evolve as evolve_split, is_split, with_its_limit
 
-GAMMA = 0.25
-STAGES = ((), (1 / 2,), (17 / 50, -1 / 25), (371 / 1360, -137 / 2720, 15 / 544),
-          (25 / 24, -49 / 48, 125 / 16, -85 / 12))
-EMBEDDED = np.array([59 / 48, -17 / 96, 225 / 32, -85 / 12, 0.0])
-LAST = np.array([*STAGES[-1], GAMMA])
 SHARE = 0.02                    # of the tolerance that one step may take
 LADDER = np.sqrt(2.0)           # steps are powers of it, so that factors are used again
-MOST_FINE = {1: 20_000, 2: 20_000, 3: 20_000}
+MOST_FINE = 20_000
 LEAST_CELLS = 8
 MOST_STEPS = 20_000
 ROUNDING = 2e-14                # L1, of a step
@@ -65,17 +59,6 @@ class Steps:
         up, down = self.factors.solve_transposed(both)
         return up - down
 
-    def runge_kutta(self, p, dt):
-        """The density after dt and the L1 norm of what the embedded method says otherwise."""
-        slopes = []                                     # dt L of each stage
-        for row in STAGES:
-            rhs = p + sum((a * k for a, k in zip(row, slopes)), np.zeros(p.size))
-            now = self.solve(rhs, GAMMA * dt)
-            slopes.append((now - rhs) / GAMMA)
-        wrong = sum(w * k for w, k in zip(LAST - EMBEDDED, slopes))
-        # the slopes of fast modes are no error of a method that damps them
-        return now, float(np.abs(self.solve(wrong, GAMMA * dt)).sum())
-
     def euler(self, p, dt):
         """Two implicit Euler steps of dt/2 and their distance to one of dt."""
         half = self.solve(self.solve(p, dt / 2), dt / 2)
@@ -83,7 +66,7 @@ class Steps:
 
     def advance(self, p, span, note):
         """The density after `span`, in steps that the error chooses."""
-        step, order = (self.euler, 2) if self.positive else (self.runge_kutta, 4)
+        step, order = (self.euler, 2) if self.positive else (partial(exponential, self.solve), ORDER)
         most, done = max(SHARE * self.tol, 2 * ROUNDING), 0.0
         for _ in range(MOST_STEPS):
             dt = min(self.dt, span - done)
@@ -131,7 +114,7 @@ class _Run:
                     p = self.steps.advance(p, t - s, lambda part: None)
                 elif t > s:
                     for _ in range(n_steps):
-                        p = self.steps.runge_kutta(p, (t - s) / n_steps)[0]
+                        p = exponential(self.steps.solve, p, (t - s) / n_steps)[0]
                         self.steps.counts["coupled"] += 1
                 s = t
                 self.mass[k] = p.sum()
@@ -148,12 +131,9 @@ class _Run:
         except ArithmeticError as error:
             self.status = f"stopped after {self.n_done} of {times.size} times: {error}"
 
-    def joined(self, shape):
-        """P on twice as wide cells of this shape."""
-        P = self.P.reshape(-1, *self.grid.shape)
-        for axis, n in enumerate(shape, 1):
-            P = P.reshape(*P.shape[:axis], n, 2, *P.shape[axis + 1:]).sum(axis + 1)
-        return P.reshape(len(self.P), -1)
+    def joined(self):
+        """P on twice as wide cells."""
+        return np.stack([joined(p, self.grid.shape).ravel() for p in self.P])
 
 
 def evolve(diffusion, u0, times, tol=None, positive=False, n_steps=None, order=4, progress=None,
@@ -171,13 +151,7 @@ def evolve(diffusion, u0, times, tol=None, positive=False, n_steps=None, order=4
                             resume=resume)
     if checkpoint is not None:
         raise ValueError(f"checkpoint= is known to steps along axes; leave it out here: {WHOLE}.")
-    try:
-        times = np.atleast_1d(np.asarray(times, float))
-    except (TypeError, ValueError):
-        raise TypeError(f"times must be numbers, got {checks.shown(times)}.") from None
-    if times.ndim > 1 or not times.size or not np.isfinite(times).all() or (times < 0).any() or (
-            np.diff(times) <= 0).any():
-        raise ValueError(f"times must be finite, not negative and increasing, got {checks.shown(times)}.")
+    times = checked_times(times)
     tol = checks.number("tol", (1e-3 if positive else 1e-6) if tol is None else tol, positive=True)
     n_steps = None if n_steps is None else checks.whole("n_steps", n_steps, 1)
     order = 2 if positive else checks.choice("order", order, (4, 2))   # limits of grids may be negative
@@ -229,10 +203,7 @@ def _compared(D, kind, times, options, run, order):
                     values = _halved_cells(values, axis, D.grid.periodic[axis])
                 other = "array", values
             elif kind[0] == "array":
-                P = kind[1] * D.grid.volumes
-                for axis, m in enumerate(grid.shape):
-                    P = P.reshape(*P.shape[:axis], m, 2, *P.shape[axis + 1:]).sum(axis + 1)
-                other = "array", P / grid.volumes
+                other = "array", joined(kind[1] * D.grid.volumes, D.grid.shape) / grid.volumes
             try:
                 return _Run(D.on(grid), other, times, options)
             except ValueError:                         # the coarser grid misses a region or a neck
@@ -241,21 +212,20 @@ def _compared(D, kind, times, options, run, order):
     grid, fine, coarse = D.grid, None, None
     n_fine = grid.n_cells * 2 ** grid.ndim
     cells = grid.mask is not None and grid.has_array_mask
-    if order == 4 and n_fine <= min(MOST_FINE[grid.ndim], MOST_STATES[grid.ndim]) and not cells:
+    if order == 4 and n_fine <= min(MOST_FINE, MOST_STATES[grid.ndim]) and not cells:
         fine = on(grid.refined(2))
     is_even = all(n % 2 == 0 and n >= LEAST_CELLS for n in grid.shape)
     if is_even and not cells:
         coarse = on(grid.coarsened())
     P, cut = run.P, run.cut
     if fine is not None and fine.status == "ok":
-        sharper = fine.joined(grid.shape)
+        sharper = fine.joined()
         limit = sharper + (sharper - P) / 3
         if coarse is not None and coarse.status == "ok":
-            shape = coarse.grid.shape
             half = SimpleNamespace(P=limit, grid=grid)
-            first = run.joined(shape)
+            first = run.joined()
             other = first + (first - coarse.P) / 3
-            error = np.abs(_Run.joined(half, shape) - other).sum(1)
+            error = np.abs(_Run.joined(half) - other).sum(1)
             error = np.minimum(error, np.abs(sharper - P).sum(1)) + np.abs(limit - sharper).sum(1) / 50
         else:
             error = np.abs(sharper - P).sum(1)
@@ -265,6 +235,6 @@ def _compared(D, kind, times, options, run, order):
         limit = np.maximum(limit, 0.0)
         return limit * (total / np.maximum(limit.sum(1), 1e-300))[:, None], error, fine.cut + negative
     if coarse is not None and coarse.status == "ok":
-        return P, 4 / 3 * np.abs(run.joined(coarse.grid.shape) - coarse.P).sum(1), cut
+        return P, 4 / 3 * np.abs(run.joined() - coarse.P).sum(1), cut
     return P, np.full(times.size, np.nan), cut
 

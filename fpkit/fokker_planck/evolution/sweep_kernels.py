@@ -38,9 +38,9 @@ _block = types.UniTuple(int64, 3)
 
 
 @helper
-def _forward(w, l, lag, rest):
-    """A node of the lane l: its row of r = M v, with `lag` of the step, and of the elimination, with
-    the rest."""
+def _forward(w, l, lag, rest, held):
+    """A node of the lane l: its row of r = M v, with `lag` of the step and 1 or 0 times what is held, and of
+    the elimination, with the rest."""
     L = LANES
     up, down = w[l + 0 * L], w[l + 1 * L]
     mu_up, mu_down = lag * up, lag * down
@@ -57,36 +57,41 @@ def _forward(w, l, lag, rest):
     w[l + 0 * L] = mu_up
     w[l + 1 * L] = mu_down
     w[l + 5 * L] = r
-    w[l + 12 * L] = w[l + 9 * L] - flow + x * r
+    w[l + 12 * L] = held * w[l + 9 * L] - flow + x * r
 
 
 @njit(**options)
 def _panel(flat, lanes, n, tau, delta, mode, is_capped):
-    """One step on `lanes` lines in place. flat holds for node k the rows up, down (edge k, k+1), p, share of
-    k + 1, pivot, right-hand side, share from k + 1."""
+    """One step, or p = D M^-1 K D^-1 p, on `lanes` lines in place. flat holds for node k the rows up, down
+    (edge k, k+1), p, share of k + 1, pivot, right-hand side, share from k + 1."""
     L = LANES
     largest = tau if mode == BACKWARD_EULER else 1e300
     w = flat[:ROWS]
     for l in range(lanes):
         w[l + 4 * L] = 1.0
-        w[l + 5 * L] = w[l + 2 * L]
+        w[l + 5 * L] = 0.0 if mode == OPERATOR else w[l + 2 * L]
     for k in range(n - 1):  # r = M v, factors and forward elimination in one pass; row 4 holds the excess
         w = flat[k * ROWS:(k + 2) * ROWS]
         length = delta[k] if delta[k] < largest else largest
-        if is_capped:
+        if mode == OPERATOR:
+            for l in range(lanes):
+                up, down = w[l + 0 * L], w[l + 1 * L]
+                cap = 1 / (6 * (up if up > down else down) + 1e-300)
+                _forward(w, l, -1.0, -(length if length < cap else cap), 0.0)
+        elif is_capped:
             for l in range(lanes):
                 up, down = w[l + 0 * L], w[l + 1 * L]
                 cap = 1 / (6 * (up if up > down else down) + 1e-300)
                 lag = length if length < cap else cap
-                _forward(w, l, lag, tau - lag)
+                _forward(w, l, lag, tau - lag, 1.0)
         else:
             for l in range(lanes):
-                _forward(w, l, length, tau - length)
+                _forward(w, l, length, tau - length, 1.0)
     w = flat[(n - 1) * ROWS:n * ROWS]
     for l in range(lanes):
         w[l + 4 * L] = 1 / w[l + 4 * L]
         w[l + 5 * L] *= w[l + 4 * L]
-    if mode == BACKWARD_EULER:
+    if mode != SDIRK2:
         for l in range(lanes):
             w[l + 2 * L] = w[l + 5 * L]
         for k in range(n - 2, -1, -1):
@@ -188,13 +193,21 @@ def _one_sweep(P, up, down, delta, shape, axis, dt, mode, is_capped):
 
 @kernel(types.void(_vector, _vector, _vector, _vector, _counts, types.float64, int64, int64, boolean))
 def strang(P, up, down, delta, shape, dt, n_steps, mode, is_capped):
-    """n_steps symmetric steps of length dt on P in place; the first-axis half sweeps of neighbouring steps
-    are merged.
+    """n_steps symmetric steps of length dt on P in place, the first-axis half sweeps of neighbouring steps
+    merged; or P = sum over the axes of D M^-1 K D^-1 P (mode OPERATOR).
 
     P (N,); up, down: rates of all axes one after the other, axis a of shape (..., n_a - 1, ...); delta: n_a
     entries an axis.
     """
     d = shape.size
+    if mode == OPERATOR:
+        start, total = P.copy(), np.zeros(P.size)
+        for axis in range(d):
+            P[:] = start
+            _one_sweep(P, up, down, delta, shape, axis, dt, mode, is_capped)
+            total += P
+        P[:] = total
+        return
     if d == 1:
         for _ in range(n_steps):
             _one_sweep(P, up, down, delta, shape, 0, dt, mode, is_capped)
@@ -209,6 +222,23 @@ def strang(P, up, down, delta, shape, dt, n_steps, mode, is_capped):
         _one_sweep(P, up, down, delta, shape, 0, dt if k < n_steps - 1 else dt / 2, mode, is_capped)
 
 
+@kernel(types.UniTuple(types.float64, 2)(_vector, _vector, _vector))
+def less_residual(x, r, q):
+    """x moved along its residual r, whose image is q, to the least residual, in place; the norms of what is
+    left, L1 and L2. The step suits images in [1, 3]: where they mix, the least residual may be no way on."""
+    norm, along = 0.0, 0.0
+    for i in range(r.size):
+        norm += q[i] * q[i]
+        along += q[i] * r[i]
+    step, left, size = min(max(along / norm, 1 / 3), 1.0) if norm > 0 else 0.0, 0.0, 0.0
+    for i in range(r.size):
+        x[i] += step * r[i]
+        r[i] -= step * q[i]
+        left += abs(r[i])
+        size += r[i] * r[i]
+    return left, math.sqrt(size)
+
+
 @kernel(types.void(_vector, _vector, _vector, _vector, _block, types.float64, int64, boolean), parallel=True)
 def sweep_parallel(P, up, down, delta, block, dt, mode, is_capped):
     """One sweep along the middle axis on all threads. Panels are independent: the bits do not depend on the
@@ -220,9 +250,8 @@ def sweep_parallel(P, up, down, delta, block, dt, mode, is_capped):
                 is_capped)
 
 
-@kernel(types.void(_vector, types.UniTuple(_vector, 2), types.UniTuple(_vector, 2),
-                   types.UniTuple(_vector, 2),
-                   _block, types.float64, int64, boolean), parallel=True)
+@kernel(types.void(_vector, *[types.UniTuple(_vector, 2)] * 3, _block, types.float64, int64, boolean),
+        parallel=True)
 def planes_parallel(P, ups, downs, deltas, shape, dt, mode, is_capped):
     """Half a step along the middle axis, a step along the last and half a step along the middle one, plane by
     plane while each is in the cache. ups, downs, deltas: those of the middle and of the last axis."""
