@@ -40,7 +40,7 @@ BEHIND_PUBLIC = ("fpkit.langevin.dynamics.ensemble.__init__",
                  "fpkit.landscapes.files.writing.write_landscape")
 # The aim for the whole package is 35,000 lines; the bar on it is where it stands, so that it is seen to grow.
 LARGEST = {"files in a folder": 16, "late imports": 20, "line": 110, "function": 120, "arguments": 12,
-           "lines of fpkit": 62_000}
+           "lines of fpkit": 62_500}
 
 
 class Import:

@@ -520,11 +520,11 @@ class FokkerPlanck:
         `fpkit.fokker_planck.evolution.evolve.evolve`.
 
         With a force or a drift of its own the steps are the same, of order 4 in space where the noise is
-        constant and along the axes of a uniform grid; elsewhere, with what absorbs or kills, and with a
-        stream function that does not end at the walls, they are of the whole grid and two grids are
-        extrapolated. `free_energy` is then NaN, and `gibbs` the stationary density, which is found when it,
-        `distance` or `relative_entropy` is asked for. A stream function keeps the Gibbs density up to the
-        stated error, with ``order=2`` to rounding.
+        constant and along the axes of a uniform grid. Elsewhere, with what absorbs or kills, and with a
+        stream function that does not end at the walls, they are of the whole grid, and two grids of order 2
+        are extrapolated, also with `n_steps`. `free_energy` is then NaN, and `gibbs` the stationary density,
+        which is found when it, `distance` or `relative_entropy` is asked for. A stream function keeps the
+        Gibbs density up to the stated error, with ``order=2`` to rounding.
 
         Examples
         --------

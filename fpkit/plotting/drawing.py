@@ -248,9 +248,12 @@ def _drawn(result, known, what):
 
 
 def figures_of(report):
-    """Name and drawing function of each figure that a report has."""
-    found = {"landscape": landscape_figure, "disconnectivity": more.disconnectivity_figure,
-             "occupation": more.occupation_figure}
+    """Name and drawing function of each figure that a report has; of a surface of noise, itself alone."""
+    if report.landscape.noise.is_dominant:
+        return {"landscape": lambda noise: surface_figure(noise.landscape)}
+    found = {"landscape": landscape_figure, "occupation": more.occupation_figure}
+    if len(report.wells) > 1:
+        found["disconnectivity"] = more.disconnectivity_figure
     if report.dynamics is not None:
         found["density"] = density_figure
     if report.rates:

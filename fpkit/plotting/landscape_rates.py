@@ -73,7 +73,7 @@ def disconnectivity_figure(report):
     axes.set(xlim=(-0.7, len(order) - 0.3), ylim=(-0.06 * top if not is_log else -0.6 * min(heights), end),
              xticks=[], ylabel="loss above the lowest minimum")
     axes.spines["bottom"].set_visible(False)
-    axes.set_title("Disconnectivity graph" if len(shown) > 1 else "One well")
+    axes.set_title("Disconnectivity graph")
     if len(wells) <= len(shown):
         axes.set_title("leaves: wells; junctions: passes", loc="right", fontsize=8, fontweight="normal",
                        color="#555555")

@@ -65,7 +65,7 @@ def surfaces_figure(both):
                 cut = np.take(land.loss, land.minimum_index[0], 0)
                 land = replace(land, axes=land.axes[:2], loss=cut, valid=np.isfinite(cut))
             scale, _ = loss_scale(land)
-            bar = made.colorbar(surface(axes, land, scale), ax=axes, pad=0.015)
+            bar = made.colorbar(surface(axes, land, scale), ax=axes, pad=0.015, label="loss")
             _scale_ticks(bar, land, scale)
             axes.set(xlabel="x", ylabel="y")
         for w in report.wells[:MOST_CURVES]:

@@ -334,11 +334,6 @@ class KilledChain:
     def X(self):
         return np.array(np.unravel_index(self.ids, self.grid.shape))
 
-    @property
-    def chain_is_of_neighbours(self):
-        """Whether every edge leads to the next cell along an axis."""
-        return not self._killed._mobility.is_full
-
     @cached_property
     def ordering(self):
         return Ordering(self.X, self.I, self.J)

@@ -1,182 +1,148 @@
-"""Densities of driven diffusions over time where lines do not carry them (`split_evolution`): by implicit
-steps of the whole grid.
+"""Densities of driven diffusions over time by the steps of reversible ones.
 
-Each solve is one with the rates and a killing, without subtraction, so that steps of any length keep the mass
-and tend to the stationary state of the chain to rounding; steps are of order 8. Two grids are extrapolated in
-h^2.
+Every line of a grid is a gradient process, with a potential of its own: f less the work of the force along
+it. So a sweep along an axis is that of the reversible chain and without subtraction; only sum p is shared by
+the axes, and that is enough. Lines do not share a stationary state, so that steps beyond the local relaxation
+are of the whole grid.
+
+Where the noise is constant and along the axes of a uniform grid, and nothing absorbs or kills, the scheme
+is of order 4. Elsewhere the chain of the diffusion is taken as it is, of order 2, in steps of the whole grid,
+and two grids are extrapolated in h^2.
 """
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass, fields
 from functools import partial
-from types import SimpleNamespace
 
 import numpy as np
 
-from ...core import checks
-from ...core.interruption import stop_if_needed_whole
 from ...core.results import ResolutionWarning
-from ..evolution.evolve import checked_times
-from ..evolution.implicit import ORDER, exponential
-from ..evolution.initial import kind_of, node_start
-from ..evolution.problem import joined
+from ...core.runs.checkpoint import Checkpoint
+from ..evolution.chain_operator import LARGEST, GraphOperator
+from ..evolution.evolve import Run, evolved
+from ..evolution.problem import Problem, joined
+from ..evolution.reconstruction import Reconstruction
 from ..evolution.result import Evolution
-from .chain import MOST_STATES, DrivenChain
-from .split_evolution import WHOLE, evolve as evolve_split, is_split, with_its_limit
+from .chain import DrivenChain
 
-SHARE = 0.02                    # of the tolerance that one step may take
-LADDER = np.sqrt(2.0)           # steps are powers of it, so that factors are used again
-MOST_FINE = 20_000
+LATE = "gibbs", "relative_entropy", "distance"
+AT_WALLS = 1e-9            # of the largest psi exp(-beta f) that counts as none
+MOST_FINE = 20_000         # cells of the finer grid
 LEAST_CELLS = 8
-MOST_STEPS = 20_000
-ROUNDING = 2e-14                # L1, of a step
+LEAST_GAIN = 1.2           # from grid to grid that is trusted
 
 
-class Steps:
-    """One density carried along on one grid."""
+@dataclass(frozen=True, repr=False)
+class DrivenEvolution(Evolution):
+    """`Evolution` of a driven diffusion: `gibbs` is the stationary density, found when it, `distance` or
+    `relative_entropy` is first asked for (NaN where there is none); `free_energy` is NaN."""
 
-    def __init__(self, diffusion, tol, positive):
-        self.chain = DrivenChain(diffusion)
-        self.ordering, self.tol, self.positive = self.chain.ordering(), tol, positive
-        self.factors, self.dt_of_factors, self.killing = None, 0.0, None
-        out = np.zeros(self.chain.n)
-        np.add.at(out, self.chain.I, self.chain.forth)
-        np.add.at(out, self.chain.J, self.chain.back)
-        self.dt = LADDER ** np.floor(np.log(0.5 / max(np.median(out), 1e-300)) / np.log(LADDER))
-        self.counts = {"strang": 0, "coupled": 0, "refused": 0, "factorisations": 0, "solves": 0}
-        self.error = 0.0
+    def __getattr__(self, name):
+        if name not in LATE or "_stationary" not in self.__dict__:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        limit = self.__dict__.pop("_stationary")()
+        P, Q = self.densities * self.grid.volumes, limit * self.grid.volumes
+        axes = tuple(range(1, P.ndim))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            entropy = np.maximum(np.where(P > 0, P * np.log(P / Q), 0.0).sum(axes), 0.0)
+        self.__dict__.update(gibbs=limit, relative_entropy=entropy, distance=np.abs(P - Q).sum(axes) / 2)
+        return self.__dict__[name]
 
-    def solve(self, rhs, dt):
-        """(1 - dt L)^-1 rhs in the forward direction, for data of both signs."""
-        if self.factors is None or dt != self.dt_of_factors:
-            self.factors = self.chain.factors(self.ordering, np.full(self.chain.n, 1 / dt))
-            self.dt_of_factors = dt
-            self.counts["factorisations"] += 1
-        both = np.stack([np.maximum(rhs, 0.0), np.maximum(-rhs, 0.0)]) / dt
-        self.counts["solves"] += 1
-        if not both[1].any():
-            return self.factors.solve_transposed(both[0])
-        up, down = self.factors.solve_transposed(both)
-        return up - down
-
-    def euler(self, p, dt):
-        """Two implicit Euler steps of dt/2 and their distance to one of dt."""
-        half = self.solve(self.solve(p, dt / 2), dt / 2)
-        return half, float(np.abs(half - self.solve(p, dt)).sum())
-
-    def advance(self, p, span, note):
-        """The density after `span`, in steps that the error chooses."""
-        step, order = (self.euler, 2) if self.positive else (partial(exponential, self.solve), ORDER)
-        most, done = max(SHARE * self.tol, 2 * ROUNDING), 0.0
-        for _ in range(MOST_STEPS):
-            dt = min(self.dt, span - done)
-            if span - done < 1.5 * self.dt:              # no last step that is much shorter than the others
-                dt = span - done if span - done <= self.dt * 1.0001 else (span - done) / 2
-            new, wrong = step(p, dt)
-            factor = 0.85 * (most / max(wrong, 1e-300)) ** (1 / order)
-            if wrong > most and dt > 1e-14 * span:
-                self.counts["refused"] += 1
-                self.dt = self._rung(dt * max(factor, 0.1))
-                continue
-            p, done = new, done + dt
-            self.error += wrong + ROUNDING
-            self.counts["coupled"] += 1
-            if factor > 1.3:
-                self.dt = max(self.dt, self._rung(dt * min(factor, 8.0)))
-            note(done / span)
-            if done >= span * (1 - 1e-15):
-                return p
-        raise ArithmeticError(f"more than {MOST_STEPS} steps; ask for a larger tol, or for earlier times")
-
-    @staticmethod
-    def _rung(dt):
-        return float(LADDER ** np.floor(np.log(dt) / np.log(LADDER)))
+    def __getstate__(self):
+        return {f.name: getattr(self, f.name) for f in fields(self)}
 
 
-class _Run:
-    """One start carried through all times on one grid: P (n_times, n_cells)."""
-
-    def __init__(self, diffusion, kind, times, options):
-        D, (tol, positive, n_steps) = diffusion, options
-        self.grid, self.steps = D.grid, Steps(D, tol, positive)
-        chain = self.steps.chain
-        states = chain.states.ravel()
-        nodes = SimpleNamespace(grid=D.grid, inside=states, nodes_are_cells=False)
-        reading = SimpleNamespace(node_values=lambda P: P)
-        start, _ = node_start(*kind, nodes, reading, positive)
-        p = start[chain.ids]
-        self.start, self.P = start, np.zeros((times.size, D.grid.n_cells))
-        self.mass, self.error, self.cut = np.ones(times.size), np.zeros(times.size), np.zeros(times.size)
-        self.status, self.n_done, s = "ok", 0, 0.0
-        try:
-            for k, t in enumerate(times):
-                if t > s and n_steps is None:
-                    p = self.steps.advance(p, t - s, lambda part: None)
-                elif t > s:
-                    for _ in range(n_steps):
-                        p = exponential(self.steps.solve, p, (t - s) / n_steps)[0]
-                        self.steps.counts["coupled"] += 1
-                s = t
-                self.mass[k] = p.sum()
-                self.cut[k] = 2 * np.maximum(-p, 0.0).sum()
-                kept = np.maximum(p, 0.0)
-                total = 1.0 if not chain.log_killings else min(max(self.mass[k], 0.0), 1.0)
-                self.P[k, chain.ids] = kept * (total / max(kept.sum(), 1e-300))
-                self.error[k] = self.steps.error
-                self.n_done += 1
-        except KeyboardInterrupt:
-            stop_if_needed_whole()
-            self.status = (f"interrupted after {self.n_done} of {times.size} times; the last one reached is "
-                           "kept")
-        except ArithmeticError as error:
-            self.status = f"stopped after {self.n_done} of {times.size} times: {error}"
-
-    def joined(self):
-        """P on twice as wide cells."""
-        return np.stack([joined(p, self.grid.shape).ravel() for p in self.P])
+def settled(diffusion) -> np.ndarray:
+    """The stationary density, shape grid.shape; NaN where there is none."""
+    D = diffusion
+    if D.absorbing is not None or D.killing_rate is not None:
+        return np.full(D.grid.shape, np.nan)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResolutionWarning)
+        return D.stationary().density.values
 
 
-def evolve(diffusion, u0, times, tol=None, positive=False, n_steps=None, order=4, progress=None,
-           checkpoint=None, checkpoint_every=60.0, resume=None) -> Evolution:
-    """`Evolution` of a driven diffusion: its `gibbs` is the stationary density, `free_energy` is NaN."""
+def is_split(diffusion, order) -> bool:
+    """Whether lines carry the process: constant noise along the axes of a uniform grid, nothing absorbed or
+    killed. A stream function keeps the Gibbs density to rounding on the chain of order 2 alone."""
+    D, M = diffusion, diffusion.frozen_process.mobility
+    return bool(M.is_constant and not M.is_full and not M.is_degenerate and D.grid.is_uniform
+                and D.absorbing is None and D._killing is None
+                and (D.frozen_process.rotation is None or order == 4 and _ends_at_walls(D)))
+
+
+def _ends_at_walls(diffusion):
+    """Whether the current of a stream function ends within the box: on walls psi counts as zero, which would
+    be a jump of its own."""
+    D, grid = diffusion, diffusion.grid
+    psi, V = D.frozen_process.rotation.psi, D.potential
+    weight = lambda X: np.abs(psi(X)) * np.exp(-D.beta * (V(X) - D.f0))
+    most = weight(grid.points).max()
+    if grid.mask is not None or callable(V.domain):
+        return False
+    for axis, is_ring in enumerate(grid.periodic):
+        for wall in () if is_ring else grid.bounds[axis]:
+            X = np.take(grid.points, [0], axis)
+            X[..., axis] = wall
+            if not weight(X).max() <= AT_WALLS * most:
+                return False
+    return True
+
+
+def graph_of(chain) -> GraphOperator:
+    """A `DrivenChain` for steps of the whole grid."""
+    grid = chain.diffusion.grid
+    forth, back = (np.exp(np.minimum(q, LARGEST)) for q in (chain.log_forth, chain.log_back))
+    killing, q = None, np.concatenate([forth, back])
+    if chain.log_killings:
+        killing = np.zeros(grid.n_cells)
+        killing[chain.ids] = sum(np.minimum(chain.killing(k), np.exp(LARGEST))
+                                 for k in range(len(chain.log_killings)))
+    # theta as of free diffusion with these rates: it says how long the first step is
+    theta = float(np.median(q)) * min(float(np.min(w)) for w in grid.widths)**2 if q.size else 1.0
+    lines = GraphOperator(grid, np.zeros(grid.n_cells), (chain.ids[chain.I], chain.ids[chain.J], forth, back),
+                          killing, theta, None if chain.states.all() else chain.states.ravel(), 0.0)
+    lines.work, lines.nodes_are_cells = [], True
+    return lines
+
+
+class ChainProblem(Problem):
+    """A diffusion on its own chain, whose states are cells."""
+    is_split = False
+
+    def on(self, grid):
+        return ChainProblem(self.diffusion.on(grid))
+
+    def lines(self, order, time=0.0):
+        return graph_of(DrivenChain(self.diffusion))
+
+    def reading(self, lines, time, parts=None):
+        volumes = np.log(self.grid.volumes.ravel())
+        inside = True if lines.inside is None else lines.inside
+        return Reconstruction(lines, np.where(inside, volumes, -np.inf), parts)
+
+    def mass_error(self, P, time):
+        return 0.0
+
+
+def evolve(diffusion, u0, times, tol=None, positive=False, n_steps=None, order=4, **options):
+    """`DrivenEvolution` by the steps of `fpkit.fokker_planck.evolution.evolve.evolve`."""
     D = diffusion
     if D.process.is_moving:
         raise ValueError("a force together with a potential, temperature or drift that depends on the time "
                          "is known to paths only; use fpkit.simulate.")
     if D.resetting is not None:
         raise ValueError("evolve is not known with resetting; stationary() gives its limit.")
-    if is_split(D, order):
-        return evolve_split(D, u0, times, tol=tol, positive=positive, n_steps=n_steps, order=order,
-                            progress=progress, checkpoint=checkpoint, checkpoint_every=checkpoint_every,
-                            resume=resume)
-    if checkpoint is not None:
-        raise ValueError(f"checkpoint= is known to steps along axes; leave it out here: {WHOLE}.")
-    times = checked_times(times)
-    tol = checks.number("tol", (1e-3 if positive else 1e-6) if tol is None else tol, positive=True)
-    n_steps = None if n_steps is None else checks.whole("n_steps", n_steps, 1)
-    order = 2 if positive else checks.choice("order", order, (4, 2))   # limits of grids may be negative
-    kind, grid = kind_of(u0, D.grid), D.grid
-    options = tol, bool(positive), n_steps
-    run = _Run(D, kind, times, options)
-    n, P = run.n_done, run.P[:run.n_done]
-    space_error, cut = np.full(n, np.nan), run.cut[:n].copy()
-    if run.status == "ok":
-        P, space_error, cut = _compared(D, kind, times, options, run, order)
-    volumes = grid.volumes.ravel()
-    lost = np.flatnonzero(space_error >= 1)
-    status = run.status
-    if lost.size and status == "ok":
-        status = (f"not resolved at {lost.size} of {times.size} times, first at t = {times[lost[0]]:g}: the "
-                  "grids disagree there by as much as densities can; refine the grid")
-    inputs = {**D._inputs, "tol": tol, "positive": bool(positive), "n_steps": n_steps, "order": order,
-              "start": kind[0], "start_data": None if kind[0] in ("array", "function") else kind[1]}
-    time_error = run.error[:n] if n_steps is None else np.full(n, np.nan)
-    return with_its_limit(D, dict(
-        times=times[:n].copy(), densities=(P / volumes).reshape(n, *grid.shape), grid=grid,
-        theta=D.frozen_process.theta, mass=run.mass[:n], free_energy=np.full(n, np.nan),
-        time_error=np.minimum(time_error, 2.0), space_error=np.minimum(space_error + cut, 2.0),
-        start=(run.start / volumes).reshape(grid.shape), steps=run.steps.counts, resolution=np.nan,
-        status=status, inputs=inputs))
+    problem, look = (Problem(D), None) if is_split(D, order) else (ChainProblem(D), _extrapolated)
+    run = evolved(problem, u0, times, tol, positive, n_steps, order, look=look, **options)
+    found = {f.name: getattr(run, f.name) for f in fields(run) if f.name not in LATE}
+    found["inputs"] = {**D._inputs, **{k: v for k, v in run.inputs.items() if k != "potential"}}
+    made = DrivenEvolution(**found, **dict.fromkeys(LATE))
+    for name in LATE:
+        del made.__dict__[name]
+    made.__dict__["_stationary"] = partial(settled, D)
+    return made
 
 
 def _halved_cells(values, axis, is_ring):
@@ -191,50 +157,57 @@ def _halved_cells(values, axis, is_ring):
     return np.moveaxis(both.reshape(2 * a.shape[0], *a.shape[1:]), 0, axis)
 
 
-def _compared(D, kind, times, options, run, order):
-    """(P, space errors, what was cut off) from the grid and from grids of twice and half the cells."""
-    def on(grid):
+def _extrapolated(run, times):
+    """Errors of the densities, which become the limit in h^2 of this grid and one of twice the cells; those
+    of half the cells say how far that is trusted."""
+    grid, D, start, order = run.problem.grid, run.problem.diffusion, run.kind, run.options[3]
+
+    def on(other, name):
+        kind = start
+        if start[0] == "array" and other.n_cells > grid.n_cells:
+            values = start[1]
+            for axis in range(grid.ndim):
+                values = _halved_cells(values, axis, grid.periodic[axis])
+            kind = "array", values
+        elif start[0] == "array":
+            kind = "array", joined(start[1] * grid.volumes, grid.shape) / other.volumes
+        store = Checkpoint(run.store.then(name), run.store.seconds, None,
+                           {"of": run.store.digest, "grid": other.shape, "tol": run.tol})
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ResolutionWarning)
-            other = kind
-            if kind[0] == "array" and grid.n_cells > D.grid.n_cells:
-                values = kind[1]
-                for axis in range(grid.ndim):
-                    values = _halved_cells(values, axis, D.grid.periodic[axis])
-                other = "array", values
-            elif kind[0] == "array":
-                other = "array", joined(kind[1] * D.grid.volumes, D.grid.shape) / grid.volumes
             try:
-                return _Run(D.on(grid), other, times, options)
+                two = Run(run.problem.on(other), kind, run.options, times[0] == 0, run, store)
+                two.go(times, lambda x: None)
             except ValueError:                         # the coarser grid misses a region or a neck
                 return None
+        return two if two.n_done == times.size else None
 
-    grid, fine, coarse = D.grid, None, None
-    n_fine = grid.n_cells * 2 ** grid.ndim
+    fine = coarse = None
     cells = grid.mask is not None and grid.has_array_mask
-    if order == 4 and n_fine <= min(MOST_FINE, MOST_STATES[grid.ndim]) and not cells:
-        fine = on(grid.refined(2))
-    is_even = all(n % 2 == 0 and n >= LEAST_CELLS for n in grid.shape)
-    if is_even and not cells:
-        coarse = on(grid.coarsened())
-    P, cut = run.P, run.cut
-    if fine is not None and fine.status == "ok":
-        sharper = fine.joined()
-        limit = sharper + (sharper - P) / 3
-        if coarse is not None and coarse.status == "ok":
-            half = SimpleNamespace(P=limit, grid=grid)
-            first = run.joined()
-            other = first + (first - coarse.P) / 3
-            error = np.abs(_Run.joined(half) - other).sum(1)
-            error = np.minimum(error, np.abs(sharper - P).sum(1)) + np.abs(limit - sharper).sum(1) / 50
-        else:
-            error = np.abs(sharper - P).sum(1)
-        negative = 2 * np.maximum(-limit, 0.0).sum(1)
-        is_open = D.absorbing is not None or D.killing_rate is not None
-        total = limit.sum(1) if is_open else run.P.sum(1)             # what is left has a limit of its own
-        limit = np.maximum(limit, 0.0)
-        return limit * (total / np.maximum(limit.sum(1), 1e-300))[:, None], error, fine.cut + negative
-    if coarse is not None and coarse.status == "ok":
-        return P, 4 / 3 * np.abs(run.joined() - coarse.P).sum(1), cut
-    return P, np.full(times.size, np.nan), cut
-
+    n_fine = grid.n_cells * 2 ** grid.ndim
+    if order == 4 and n_fine <= MOST_FINE and not cells:
+        fine = on(grid.refined(2), "double")
+    if all(n % 2 == 0 and n >= LEAST_CELLS for n in grid.shape) and not cells:
+        coarse = on(grid.coarsened(), "half")
+    halves = lambda P, shape: np.array([joined(p, shape).ravel() for p in P])
+    P, cut = run.P, np.array(run.beside)
+    on_half = None if coarse is None else halves(P, grid.shape)
+    if fine is None:
+        return cut + (np.nan if coarse is None else 4 / 3 * np.abs(on_half - coarse.P).sum(1))
+    sharper = halves(fine.P, fine.problem.grid.shape)
+    limit = sharper + (sharper - P) / 3
+    first = error = np.abs(sharper - P).sum(1)
+    if coarse is not None:
+        other = on_half + (on_half - coarse.P) / 3
+        apart = np.abs(halves(limit, grid.shape) - other).sum(1)
+        # noise across the axes turns axis edges upwind, on fine grids the more: order 1
+        most = 2.0 if D.frozen_process.mobility.is_full or D.frozen_process.mobility.is_tensor else 4.0
+        gain = np.clip(np.abs(on_half - coarse.P).sum(1) / np.maximum(first, 1e-300), LEAST_GAIN, most)
+        error = np.minimum(apart, first) + np.abs(limit - sharper).sum(1) / 50
+        error += first * (1 / (gain - 1) - 1 / 3)
+    negative = 2 * np.maximum(-limit, 0.0).sum(1)
+    is_open = D.absorbing is not None or D.killing_rate is not None
+    total = limit.sum(1) if is_open else P.sum(1)              # what is left has a limit of its own
+    limit = np.maximum(limit, 0.0)
+    run.P = limit * (total / np.maximum(limit.sum(1), 1e-300))[:, None]
+    return np.minimum(error + np.array(fine.beside) + negative, 2.0)

@@ -20,7 +20,8 @@ from ...core import checks
 from ...core.results import Estimate, ResolutionWarning
 from ...potentials.force import components_of
 from ...potentials.vector_field import PointFunction
-from .evolution import LEAST_CELLS, MOST_FINE, Steps
+from ..evolution.stepping import StepControl
+from .evolution import LEAST_CELLS, MOST_FINE, graph_of
 from .passage_density import TOLERANCES, extrapolated
 from .stationary import _Level
 
@@ -85,12 +86,13 @@ class _Observed:
     def correlations(self, times):
         """C (n,) and the error of the time steps."""
         out, size = np.empty((2, times.size)), max(float(np.abs(self.start).sum()), 1e-300)
+        c, lines = self.level.chain, graph_of(self.level.chain)
         for row, tol in zip(out, TOLERANCES):
-            steps, v, s = Steps(self.D, tol, False), self.start / size, 0.0
+            steps, v, s = StepControl(lines, tol), np.zeros(self.D.grid.n_cells), 0.0
+            v[c.ids] = self.start / size
             for k, t in enumerate(times):
-                if t > s:
-                    v, s = steps.advance(v, t - s, lambda part: None), t
-                row[k] = size * float(self.centred @ v)
+                v, s = steps.advance(v, s, t), t
+                row[k] = size * float(self.centred @ v[c.ids])
         return out[1], np.abs(out[1] - out[0])
 
     def spectrum(self, frequencies):
@@ -139,7 +141,7 @@ def correlation(diffusion, observable, at, is_spectrum: bool) -> Correlation:
     grids = [None, D.grid, None]
     if min(D.grid.shape) >= LEAST_CELLS:
         grids[0] = D.grid.coarsened()
-    if D.grid.n_cells * 2**D.grid.ndim <= MOST_FINE[D.grid.ndim]:
+    if D.grid.n_cells * 2**D.grid.ndim <= MOST_FINE:
         grids[2] = D.grid.refined(2)
     levels = [None if g is None else _Observed(D if g is D.grid else D.on(g), observable) for g in grids]
     late = np.zeros(at.size)

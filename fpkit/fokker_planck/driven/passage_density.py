@@ -17,7 +17,9 @@ from ...core.views.pictures import curves
 from ...core.views.tables import Tabular
 from ...potentials.regions.shapes import Region
 from ..evolution.initial import kind_of, node_start
-from .evolution import LEAST_CELLS, MOST_FINE, Steps
+from ..evolution.stepping import StepControl
+from .chain import DrivenChain
+from .evolution import LEAST_CELLS, MOST_FINE, graph_of
 
 TOLERANCES = 1e-5, 1e-9         # of the time steps; what the two differ by is the error of the second
 N_MOMENTS = 4
@@ -85,7 +87,7 @@ def first_passage_density(diffusion, x0, target: Region, times,
         raise ValueError("x0 must be a point, or (mean, std) of a Gaussian.")
     base = _Passage(D, kind, target, reactivity, times)
     finer, coarser, grid = None, None, D.grid
-    if grid.n_cells * 2**grid.ndim <= MOST_FINE[grid.ndim]:
+    if grid.n_cells * 2**grid.ndim <= MOST_FINE:
         finer = _Passage(D.on(grid.refined(2)), kind, target, reactivity, times)
     if min(grid.shape) >= LEAST_CELLS:
         coarser = _Passage(D.on(grid.coarsened()), kind, target, reactivity, times)
@@ -110,26 +112,24 @@ class _Passage:
     def __init__(self, diffusion, kind, target, reactivity, times):
         D = diffusion._remade(diffusion.grid, diffusion.scheme, target)
         D.reactivity = reactivity
-        steps = [Steps(D, tol, False) for tol in TOLERANCES]
-        chain = steps[0].chain
+        chain = DrivenChain(D)
+        lines = graph_of(chain)
         nodes = SimpleNamespace(grid=D.grid, inside=chain.states.ravel(), nodes_are_cells=False)
         start = _point(kind[1], D.grid, chain.states) if kind[0] == "point" else None
         if start is None:
             start = node_start(*kind, nodes, SimpleNamespace(node_values=lambda P: P), False)[0]
-        start = start[chain.ids]
-        kill = chain.killing(0)
         flows, left = np.empty((2, times.size)), np.empty(times.size)
-        for row, one in zip(flows, steps):
-            p, s = start, 0.0
+        for row, tol in zip(flows, TOLERANCES):
+            steps, p, s = StepControl(lines, tol), start, 0.0
             for k, t in enumerate(times):
-                p, s = one.advance(p, t - s, lambda part: None), t
-                row[k], left[k] = p @ kill, p.sum()
+                p, s = steps.advance(p, s, t), t
+                row[k], left[k] = p @ lines.killing, p.sum()
         self.density, self.survival = flows[1], left
         self.time_error = np.abs(flows[1] - flows[0])
         factors, v, self.moments = chain.factors(), np.ones(chain.n), np.empty(N_MOMENTS)
         for n in range(N_MOMENTS):
             v = factors.solve(v)
-            self.moments[n] = math.factorial(n + 1) * float(start @ v)
+            self.moments[n] = math.factorial(n + 1) * float(start[chain.ids] @ v)
 
 
 def _across_cells(coarse, base, fine):

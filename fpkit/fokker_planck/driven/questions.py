@@ -187,8 +187,7 @@ def rate(diffusion, source: Region, target: Region, refine: bool = False) -> Est
 def exit_rate(diffusion, target: Region, refine: bool = False, reactivity: float | None = None) -> Estimate:
     _no_reset(diffusion, "exit rate")
     _only_seen(diffusion, refine, reactivity)
-    return _number(diffusion, lambda D: _survival(D, target, reactivity).log_rate, refine,
-                   {"target": target})
+    return _number(diffusion, lambda D: _survival(D, target, reactivity).log_rate, refine, {"target": target})
 
 
 def quasi_stationary(diffusion, target: Region, refine: bool = False,

@@ -228,8 +228,7 @@ def axis_cuts(process, space, reactivity=None):
                     log_rest = rest.log_resistance + near.end + np.log((1 - s) * np.abs(length))
                 share = -np.logaddexp(0.0, log_r - log_rest)
                 # through the rate of the whole edge, so that the parts add up to it in every digit
-                log_k = (np.logaddexp(0.0, log_rest - log_r) - edge.log_resistance
-                         - np.log(np.abs(length)))
+                log_k = (np.logaddexp(0.0, log_rest - log_r) - edge.log_resistance - np.log(np.abs(length)))
                 place = list(np.unravel_index(flat, grid.shape))
                 place[axis] = (place[axis] + np.sign(length).astype(int)) % grid.shape[axis]
                 other = np.ravel_multi_index(tuple(place), grid.shape)

@@ -46,7 +46,7 @@ LOST = 1.0  # a space error in L1 from which on the density says nothing
 LEAST_POSITIVE_TOL = 1e-5
 # tolerance of the runs that show the error of the grid over that of the run, at most `WIDEST`, where the
 # grids differ by `CLEAR` times it
-LOOSER, WIDEST, CLEAR = 100.0, 1e-3, 50.0
+LOOSER, WIDEST, CLEAR = 100.0, 1e-3, 20.0
 SHORE = 20.0  # beta (f - f0) up to which a cell beside the density is no wall of a box
 LIVING = 4.0  # beta (f - f0) up to which most of the density lives (exp(-4) = 0.02)
 
@@ -118,7 +118,14 @@ def evolve(diffusion: ReversibleChain, u0: Any, times: ArrayLike, tol: float | N
     subtraction.
     .. [2] S. P. Norsett, BIT 14, 63 (1974): restricted Pade approximations to exp, here of order 8.
     """
-    times = checked_times(times)
+    return evolved(Problem(diffusion), u0, times, tol, positive, n_steps, order, progress, checkpoint,
+                   checkpoint_every, resume)
+
+
+def evolved(problem, u0, times, tol=None, positive=False, n_steps=None, order=4, progress=None,
+            checkpoint=None, checkpoint_every=60.0, resume=None, look=None) -> Evolution:
+    """`Evolution` of a `Problem`; look(run, times) gives the errors of the grid in place of coarser grids."""
+    times = _times(times)
     if tol is None:
         tol = 1e-3 if positive else 1e-6
     tol = checks.number("tol", tol, positive=True,
@@ -135,18 +142,18 @@ def evolve(diffusion: ReversibleChain, u0: Any, times: ArrayLike, tol: float | N
         # the order-4 mass gives no M-matrix at small steps; capped there it would be another chain at each
         # step
         order = 2
-    problem = Problem(diffusion)
+    diffusion = problem.diffusion
     kind = kind_of(u0, diffusion.grid)
     options = tol, bool(positive), n_steps, order
     store = Checkpoint(checkpoint, checkpoint_every, resume,
                        {} if checkpoint is None else _identity(diffusion, kind, options, times))
-    run = _Run(problem, kind, options, reads_start=times[0] == 0, store=store)
+    run = Run(problem, kind, options, reads_start=times[0] == 0, store=store)
     show = is_shown(progress)
     with _bar(show, times.size) as bar:
         run.go(times, bar)
     space_error = np.full(times.size, np.nan)
-    if n_steps is None and run.status == "ok":
-        space_error = _space_error(run, times)
+    if run.status == "ok" and (n_steps is None or look is not None):
+        space_error = (look or _space_error)(run, times)
     if run.resolution > UNRESOLVED and run.status == "ok" and not problem.is_foreign:
         run.status = ("not resolved: the cell centres see exp(-f/theta) "
                       f"{np.exp(min(run.resolution, 700.0)):.3g} times off its integral; refine the grid or "
@@ -159,7 +166,7 @@ def evolve(diffusion: ReversibleChain, u0: Any, times: ArrayLike, tol: float | N
     return run.result(diffusion, times, space_error)
 
 
-class _Run:
+class Run:
     """One start carried through all times on one grid."""
 
     def __init__(self, problem, kind, options, reads_start=True, first=None, store=None):
@@ -399,7 +406,7 @@ def _distances(run, times, other, tol):
                 name_of_file = ("half", "quarter")[len(found)] + (".again" if tol < LOOSER * run.tol else "")
                 store = Checkpoint(run.store.then(name_of_file), run.store.seconds, None,
                                    {"of": run.store.digest, "grid": grid.shape, "tol": tol})
-                two = _Run(one.problem.on(grid), (name, data), options, times[0] == 0, run, store)
+                two = Run(one.problem.on(grid), (name, data), options, times[0] == 0, run, store)
                 two.go(times, lambda x: None)
         except ValueError:     # e.g. the start lies in a cell that the other mask removes
             break
@@ -452,7 +459,7 @@ def warn_if_coarse(lines):
                f"{STEEPEST:g}.", ResolutionWarning)
 
 
-def checked_times(times):
+def _times(times):
     try:
         array = np.atleast_1d(np.asarray(times, float)).astype(float)
     except (TypeError, ValueError, OverflowError):

@@ -23,9 +23,10 @@ MAX_FACTORS = 3
 IN_RANGE = 600.0           # beta (f - f0) up to which exp(-beta f) and products with rates are in range
 HIGHEST = 1000.0           # beta (f - f0) up to which the multigrid's symmetric form, p exp(b/2), is in range
 # of unsplit steps, and zeros of the Laguerre polynomials of an order
-ORDER, ZEROS = 8, {2: 2 + math.sqrt(2.0), 8: 4.26670017028766}
+ORDER, ZEROS = 8, {2: 2 + math.sqrt(2.0), 3: 2.294280360279042, 8: 4.26670017028766}
 SETTLED = 1e-15            # L1 norm of a term that is rounding
 WAVES, FORGOTTEN = 4, 0.01 # of starts that are compared, and L1 distance from which they are the same
+MOST_SOLVED = 8
 
 
 class Graph:
@@ -67,7 +68,7 @@ class Graph:
         """Cost of an unsplit step on the chain of order 4, factors now and then, in split steps."""
         if not self.is_eliminated:
             return 1500.0 if self.b.max() <= HIGHEST and not self.is_driven else np.inf
-        # about 20 solves, calls from Python that small grids feel, and factors: measured from 12^2 to 128^2
+        # about 28 solves, calls from Python that small grids feel, and factors: measured from 12^2 to 128^2
         return 45 - 30 / (1 + self.N / 1500) + 0.001 * self.ordering.cost / self.N
 
     def factors(self, tau):
@@ -82,7 +83,7 @@ class _Factors:
     """A solve on the nodes of a graph, given and returned on the whole grid."""
 
     def __init__(self, graph):
-        self.ids = graph.ids
+        self.ids, self.solved_before = graph.ids, []
 
     def solve(self, r):
         if self.ids.size == r.size:
@@ -106,8 +107,7 @@ class _Eliminated(_Factors):
             self.factors = DirectedElimination(graph.ordering, tau * graph.up, tau * graph.down, excess)
 
     def solved(self, r):
-        return (self.factors.solve_transposed(r) if self.mass is None
-                else self.mass * self.factors.solve(r))
+        return (self.factors.solve_transposed(r) if self.mass is None else self.mass * self.factors.solve(r))
 
 
 class _Multigrid(_Factors):
@@ -154,7 +154,8 @@ class ImplicitStep:
     Order 4 in space: A = sum over the axes of D M^-1 K D^-1, the same operator as in the split steps. It lies
     between the rates of order 2 and three times these, so the solve with them is a preconditioner with a
     spectrum in [1, 3]. The norm of the residual is the plain one: weights 1/D, in which A is symmetric, see
-    only what still stands far up.
+    only what still stands far up. With a force earlier solves are projected out first: late densities lie in
+    the space of a few slow modes.
     """
 
     def __init__(self, graph, operator=None, positive=False):
@@ -185,11 +186,16 @@ class ImplicitStep:
             new = self._solve(p, dt, accuracy)
         else:
             new, error = exponential(lambda r, tau: self._solve(r, tau, accuracy), p, dt, order)
-        if self.graph.killing is None and before != 0:
+        if self.graph.killing is None and np.abs(p).sum() < 2 * before:      # a density
             kept = new.sum() / before
             self.drift *= kept
             new /= kept
         return new, error
+
+    def start_over(self):
+        """Leave out earlier solves, which a resumed run does not know."""
+        for factors in filter(None, self.kept.values()):
+            factors.solved_before.clear()
 
     def forgets(self, tau):
         """Whether a step of this length brings all starts together: even ones with waves along the axes."""
@@ -208,13 +214,11 @@ class ImplicitStep:
         rates of order 2."""
         from .sweep_kernels import less_residual
         factors = self._factors(tau)
-        x = factors.solve(b)
+        first = factors.solve(b)
         self.n_solves += 1
         if self.operator is None or np.abs(b).sum() <= accuracy:
-            return x
-        # 1 + tau times these rates, applied to the first guess, is b, so the first residual is the difference
-        # of the two operators
-        r = factors.solve(b - x - tau * self.operator(x))
+            return first
+        x, r = _projected(first, factors.solved_before)
         left, sizes = float(np.abs(r).sum()), [math.sqrt(dot(r, r))]
         # what no longer shrinks is rounding
         while left > accuracy and (len(sizes) < 5 or sizes[-1] < 0.5 * sizes[-5]):
@@ -222,4 +226,19 @@ class ImplicitStep:
             self.n_solves += 1
             left, size = less_residual(x, r, q)
             sizes.append(size)
-        return x
+        if self.graph.is_driven and len(factors.solved_before) < MOST_SOLVED:
+            more, q = _projected(first - r, factors.solved_before)
+            if np.abs(q).sum() > accuracy:
+                factors.solved_before.append((x - more, q, dot(q, q)))
+        return x + r                           # which has the sum of b
+
+
+def _projected(r, pairs):
+    """(x, r less its image) for the combination x of pairs (x, image, squared norm) with the nearest
+    image; images are orthogonal."""
+    x, r = np.zeros_like(r), r.copy()
+    for p, q, norm in pairs:
+        a = dot(q, r) / norm
+        x += a * p
+        r -= a * q
+    return x, r

@@ -54,11 +54,11 @@ def node_start(kind, data, lines, reading, positive=False):
                                  "change the mask.")
         P = P / P.sum()
         return reading.node_values(P), P
-    P = None
+    P, positive = None, positive or lines.nodes_are_cells and not lines.is_driven
     if kind == "point":
-        p, P = _point(data, grid, lines.inside, positive or lines.nodes_are_cells)
+        p, P = _point(data, grid, lines.inside, positive)
     elif kind == "gaussian":
-        p, P = _product(data, grid, positive or lines.nodes_are_cells)
+        p, P = _product(data, grid, positive)
     else:
         p = _function(data, grid)
     if lines.inside is not None:

@@ -176,9 +176,10 @@ class SplitOperator:
     def sweep(self, p, axis, dt, mode):
         """Implicit step along one axis, in place."""
         block, rates = self._block(axis), (self.up[axis], self.down[axis])
-        if self.is_plain and self.is_parallel:
-            from .sweep_kernels import sweep_parallel
-            sweep_parallel(p, *rates, self.delta[axis], block, dt, mode, self.is_capped)
+        if self.is_plain:
+            from .sweep_kernels import sweep, sweep_parallel
+            (sweep_parallel if self.is_parallel else sweep)(p, *rates, self.delta[axis], block, dt, mode,
+                                                            self.is_capped)
             return
         from .sweep_kernels import lines, lines_parallel
         killing = np.zeros(1) if self.killing is None or axis else self.killing
@@ -187,7 +188,7 @@ class SplitOperator:
 
     def strang(self, p, dt, n_steps=1, mode=1):
         """n_steps symmetric split steps of length dt on p (N,), in place; mode 1: SDIRK2, 0: backward Euler
-        (positive), 2: `operator`."""
+        (positive)."""
         if self.is_plain and not self.is_parallel:
             from .sweep_kernels import strang
             if self._joined is None:
@@ -226,8 +227,6 @@ class SplitOperator:
 
     def operator(self, p):
         """sum over the axes of D M^-1 K D^-1 p: dp/dt = -operator(p)."""
-        if self.is_plain and not self.is_parallel:
-            return self.strang(p.copy(), 0.0, 1, 2)
         return reduce(lambda total, w: np.add(total, w, out=total), self._moved(p))
 
     def traffic(self, p):

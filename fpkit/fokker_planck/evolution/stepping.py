@@ -24,8 +24,8 @@ def allowed_step(tol, kind):
 
     Unsplit steps and single lines go on from a value one order better than what is compared: tol. Split steps
     gain nothing from it (order reduction): n ~ allowed^(-1/3) of them add up, so allowed falls as tol^(4/3)
-    below 1e-4. Backward Euler adds up n ~ allowed^(-1/2) steps: tol^2, and a
-    tenth of that where lines share no stationary state ("driven euler").
+    below 1e-4. Backward Euler adds up n ~ allowed^(-1/2) steps: tol^2, and a tenth of that where lines share
+    no stationary state ("driven euler").
     """
     if kind in ("line", "coupled"):
         return tol
@@ -77,12 +77,17 @@ class StepControl:
     def __post_init__(self):
         lines, self._price, self._slopes, self.reach = self.lines, None, None, REACH
         self._within, self._forgets, self._returns = None, False, 0
-        self.mode, self.order = (0, 1) if self.positive else (1, 2)
+        self.mode = 0 if self.positive else 1
         if self.dt == 0.0:
             self.dt = first_step(lines)
         self.is_exact_in_lines = len(lines.shape) == 1  # one axis: nothing is split, steps may grow for ever
         if not lines.is_split:
             self.solver, self.is_coupled = self._make_solver(), True
+
+    @property
+    def order(self):
+        """Order of the steps in time that their error shows."""
+        return 1 if self.positive else ORDER - 1 if self.is_coupled else 2
 
     @property
     def drift(self):
@@ -143,10 +148,11 @@ class StepControl:
         return self.solver.graph.is_eliminated
 
     def coupled_steps(self, p, dt, n):
-        """n unsplit steps of equal length."""
+        """n unsplit steps of equal length; their solves are off by tol together."""
         self.counts.coupled += n
+        self.solver.start_over()
         for _ in range(n):
-            p = self.solver.step(p, min(dt, self._longest(p, dt)), self.tol)[0]
+            p = self.solver.step(p, min(dt, self._longest(p, dt)), self.tol / n, order=3)[0]
         self._count()
         return p
 
@@ -179,7 +185,7 @@ class StepControl:
             return p, s
         self.counts.strang += 1
         self.counts.local_error = max(self.counts.local_error, error)
-        p = self._taken(one, two)
+        p = two if self.positive else two + (two - one) / (2**self.order - 1)
         factor = min(MAX_GROWTH, 0.9 * ratio)
         if not is_slow:
             # a last step shortened to land on `stop` says nothing about the step that the splitting allows
@@ -244,17 +250,18 @@ class StepControl:
 
     def _coupled(self, p, s, left):
         longest = self._longest(p, min(self.dt, left))
+        self.solver.start_over()
         self.dt = min(self.dt, longest)
         n = max(1, math.ceil(left / self.dt - 1e-9))
         dt = left / n if n < 4 else 2.0 ** (math.floor(2 * math.log2(self.dt) + 1e-9) / 2)
         allowed = allowed_step(self.tol, "euler" if self.positive else "coupled")
-        accuracy = 0.005 * allowed
+        accuracy = 0.05 * allowed
         new, error = self.solver.step(p, dt, accuracy)
         if self.positive:
             one, half = new, self.solver.step(p, dt / 2, accuracy)[0]
             new = self.solver.step(half, dt / 2, accuracy)[0]
             error = self._difference(one, new)
-        ratio = self._ratio(allowed, in_range(error), 1 if self.positive else ORDER - 1)
+        ratio = self._ratio(allowed, in_range(error))
         if not error <= allowed:
             self.dt = dt * max(0.2, 0.9 * ratio)
             self.counts.rejected += 1
@@ -287,11 +294,8 @@ class StepControl:
     def _difference(self, one, two):
         return in_range(float(np.abs(one - two).sum()) / (2**self.order - 1))
 
-    def _ratio(self, allowed, error, order=None):
-        return (allowed / max(error, 1e-300)) ** (1 / ((order or self.order) + 1))
-
-    def _taken(self, one, two):
-        return two if self.positive else two + (two - one) / (2**self.order - 1)
+    def _ratio(self, allowed, error):
+        return (allowed / max(error, 1e-300)) ** (1 / (self.order + 1))
 
     def _make_solver(self):
         return ImplicitStep.of(self.lines, self.positive)

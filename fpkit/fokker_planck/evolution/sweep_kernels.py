@@ -38,9 +38,9 @@ _block = types.UniTuple(int64, 3)
 
 
 @helper
-def _forward(w, l, lag, rest, held):
-    """A node of the lane l: its row of r = M v, with `lag` of the step and 1 or 0 times what is held, and of
-    the elimination, with the rest."""
+def _forward(w, l, lag, rest, own):
+    """A node of the lane l: its row of r = own v + flows, with `lag` of the step, and of the elimination,
+    with the rest."""
     L = LANES
     up, down = w[l + 0 * L], w[l + 1 * L]
     mu_up, mu_down = lag * up, lag * down
@@ -57,7 +57,7 @@ def _forward(w, l, lag, rest, held):
     w[l + 0 * L] = mu_up
     w[l + 1 * L] = mu_down
     w[l + 5 * L] = r
-    w[l + 12 * L] = held * w[l + 9 * L] - flow + x * r
+    w[l + 12 * L] = own * w[l + 9 * L] - flow + x * r
 
 
 @njit(**options)
@@ -193,21 +193,13 @@ def _one_sweep(P, up, down, delta, shape, axis, dt, mode, is_capped):
 
 @kernel(types.void(_vector, _vector, _vector, _vector, _counts, types.float64, int64, int64, boolean))
 def strang(P, up, down, delta, shape, dt, n_steps, mode, is_capped):
-    """n_steps symmetric steps of length dt on P in place, the first-axis half sweeps of neighbouring steps
-    merged; or P = sum over the axes of D M^-1 K D^-1 P (mode OPERATOR).
+    """n_steps symmetric steps of length dt on P in place; the first-axis half sweeps of neighbouring steps
+    are merged.
 
     P (N,); up, down: rates of all axes one after the other, axis a of shape (..., n_a - 1, ...); delta: n_a
     entries an axis.
     """
     d = shape.size
-    if mode == OPERATOR:
-        start, total = P.copy(), np.zeros(P.size)
-        for axis in range(d):
-            P[:] = start
-            _one_sweep(P, up, down, delta, shape, axis, dt, mode, is_capped)
-            total += P
-        P[:] = total
-        return
     if d == 1:
         for _ in range(n_steps):
             _one_sweep(P, up, down, delta, shape, 0, dt, mode, is_capped)
@@ -220,6 +212,12 @@ def strang(P, up, down, delta, shape, dt, n_steps, mode, is_capped):
         for axis in range(d - 2, 0, -1):
             _one_sweep(P, up, down, delta, shape, axis, dt / 2, mode, is_capped)
         _one_sweep(P, up, down, delta, shape, 0, dt if k < n_steps - 1 else dt / 2, mode, is_capped)
+
+
+@kernel(types.void(_vector, _vector, _vector, _vector, _block, types.float64, int64, boolean))
+def sweep(P, up, down, delta, block, dt, mode, is_capped):
+    """One sweep along the middle axis, or P = D M^-1 K D^-1 P (mode OPERATOR)."""
+    _panels(P, up, down, delta, block, 0, (block[0] * block[2] + LANES - 1) // LANES, dt, mode, is_capped)
 
 
 @kernel(types.UniTuple(types.float64, 2)(_vector, _vector, _vector))

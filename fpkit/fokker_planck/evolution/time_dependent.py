@@ -19,7 +19,7 @@ class TimeDependentSteps(StepControl):
         self.problem, self.space_order, self.n_steps = problem, order, n_steps
         self._recent = {}
         self.tol, self.positive, self.counts = tol, positive, Counts()
-        self.mode, self.order = (0, 1) if positive else (1, 2)
+        self.mode = 0 if positive else 1
         self.horizon, self._drift = 0.0, 1.0
         self.dt = first_step(self.at(0.0))
 

@@ -296,8 +296,7 @@ def spectrum(D, k: int) -> Spectrum:
             a[1:] = np.nan
     errors = np.where(values == 0, 0.0, values * relative)
     inputs = {**D._inputs, "reason": TOO_HIGH} if is_lost else D._inputs
-    return Spectrum(values, errors, logs / math.log(10), functions, D.grid, ELEMENTS, inputs,
-                    relative)
+    return Spectrum(values, errors, logs / math.log(10), functions, D.grid, ELEMENTS, inputs, relative)
 
 
 def _over_high_barriers(D, parts):

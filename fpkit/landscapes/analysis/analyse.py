@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,8 @@ from ..report.findings import Finding, answers, as_text, findings
 from ..report.progress import stages
 from ..report.report import as_dict, save
 from ..report.verdict import verdict
+from ..surface.cells import components
 from ..surface.landscape import Landscape
-from ..surface.noise import noise_of
 from ..surface.wells import Again, default_temperatures, find_wells, reach_of, seen_again
 from .caveats import caveats
 from .dynamics import dynamics, plane_mobility
@@ -33,6 +33,7 @@ from .thermodynamics import (
     Thermodynamics,
     crossover_temperatures,
     gibbs_risk,
+    test_noise,
     thermodynamics,
 )
 from .training import training_path
@@ -410,12 +411,19 @@ class LandscapeReport(Tabular):
         return seen_again(self.landscape, self.wells, float(self.theta[0]))
 
     @cached_property
+    def cut_off(self) -> tuple[int, ...]:
+        """Numbers of the wells with more than a hundredth of the probability at some temperature that samples
+        without a loss cut off from the fullest well."""
+        part = components(self.landscape.valid, 8, self.landscape.wraps)
+        full = self.occupation.max(axis=0)
+        home = part[self.wells[int(np.argmax(full))].index]
+        return tuple(w.number for w, p in zip(self.wells, full) if p > 0.01 and part[w.index] != home)
+
+    @cached_property
     def test_noise(self) -> float:
         """Standard deviation of the noise of the test loss, 0 where none is seen."""
         land = self.landscape
-        if land.test_loss is None or land.test_loss.shape != land.shape:
-            return 0.0
-        return noise_of(replace(land, loss=land.test_loss, loss_stderr=None)).sigma
+        return 0.0 if land.test_loss is None or land.test_loss.shape != land.shape else test_noise(land)
 
     def answers(self) -> list[str]:
         """The findings as plain sentences, the most important first."""

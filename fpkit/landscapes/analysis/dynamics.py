@@ -6,7 +6,7 @@ import warnings
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.special import bdtr, bdtrc, ndtr
+from scipy.special import bdtr, bdtrc, stdtr
 
 from ...core.interruption import whole_results
 from ...core.results import ResolutionWarning
@@ -123,7 +123,7 @@ class PathEnsemble:
     @property
     def chance(self) -> float:
         """Probability that chance alone makes paths and density differ as much, anywhere at any of the times:
-        binomial counts and means of losses, the smallest of all times their number (Bonferroni)."""
+        binomial counts and Student's means of losses, the smallest of all times their number (Bonferroni)."""
         if not self.is_compared.any():
             return 1.0
         late = self.is_compared
@@ -132,7 +132,7 @@ class PathEnsemble:
         above = np.where(counts > 0, bdtrc(np.maximum(counts - 1, 0), self.n_paths, p), 1.0)
         tails = 2 * np.minimum(bdtr(counts, self.n_paths, p), above)
         error = np.where(self.mean_loss_error > 0, self.mean_loss_error, np.inf)[late]
-        means = 2 * ndtr(-np.abs(self.mean_loss - self.expected_loss)[late] / error)
+        means = 2 * stdtr(self.n_paths - 1, -np.abs(self.mean_loss - self.expected_loss)[late] / error)
         every = np.r_[tails.ravel(), means]
         return float(min(1.0, every.min() * every.size))
 
@@ -396,8 +396,7 @@ def _time_step(V, land, here, theta, mobility, level, start):
     usual = bends[order[np.searchsorted(np.cumsum(weights[order]), MOST_OCCUPIED)]]
     usual = max(float(usual), float(curvature(np.atleast_2d(start))[0]))
     spread = float(np.min(np.asarray(land.spacing) ** 2 / np.diag(mobility)))
-    dt = min(STEP_OF_CURVATURE / max(usual, 1e-300),
-             STEP_OF_CELL**2 * spread / (2 * theta))
+    dt = min(STEP_OF_CURVATURE / max(usual, 1e-300), STEP_OF_CELL**2 * spread / (2 * theta))
     starts = points[np.random.default_rng(0).choice(len(points), 200, p=weights)]
     for _ in range(6):
         pilot = simulate(V, theta, starts, dt, 60, scheme="mala", seed=0, walls=_walls(land),

@@ -9,7 +9,9 @@ import numpy as np
 from scipy.sparse import diags
 from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh, splu
+from scipy.special import logsumexp
 
+from ...core.networks import connected_parts
 from ...core.sharing import finished
 from ..surface import kernels
 from ..surface.cells import neighbour_table, offsets
@@ -21,6 +23,7 @@ from .sampled_chain import SampledDiffusion
 from .thermodynamics import thermodynamics
 
 ABOVE = 50.0  # theta above the highest pass in use: cells up there carry shares of 1e-20
+PASSES = 3.0  # theta above the lowest pass between two wells: up to there others add to the formula's rate
 CORE = 1.0  # theta above its lowest sample: up to there the cells of a well are its core
 SAFETY = 2.0  # over the step to the smooth refinement, 4/3 of which is the error of a scheme of order 2
 MOST_WELLS = 24                      # in the network; beyond, the deepest
@@ -117,8 +120,7 @@ class Rates:
                     "status")} | {"sequence": {str(k): v for k, v in self.sequence.items()}}
 
 
-def kinetics(land, wells, basins, thetas, start, mobility, main=None, executor=None,
-             told=lambda *_: None):
+def kinetics(land, wells, basins, thetas, start, mobility, main=None, executor=None, told=lambda *_: None):
     """`Rates` at each temperature, each announced by `told(k, n, "temperature")`; an empty tuple where the
     axes are not evenly spaced or have fewer than three samples.
 
@@ -149,7 +151,7 @@ def at_temperature(land, wells, basins, start, mobility, fine, theta, mode_cells
     chosen = sorted(chosen, key=lambda w: w.number)
     numbers, n = tuple(w.number for w in chosen), len(chosen)
     home = merged(wells, basins, numbers)
-    barrier, passes = direct_passes(land, chosen, home)
+    barrier, passes = direct_passes(land, chosen, home, PASSES * theta)
     log10_eyring, verdict = _eyring(land, chosen, home, passes, theta, mobility)
     found = {}
     # without transitions, two refinements for the modes are enough
@@ -195,25 +197,33 @@ def merged(wells, basins, numbers):
     return of[basins]
 
 
-def direct_passes(land, wells, home):
-    """(barriers (n, n) above the minimum of the first, {(a, b): [iy, ix] of the lowest pass}) between basins
-    that touch."""
+def direct_passes(land, wells, home, within=0.0):
+    """(barriers (n, n) above the minimum of the first, {(a, b): places [iy, ix] of its passes, the lowest
+    first}) between basins that touch: the lowest cell of each part of their common border that lies no more
+    than `within` above the lowest of all."""
     n = len(wells)
-    height, cell = np.full((n, n), np.inf), {}
+    height, found = np.full((n, n), np.inf), {}
     flat, loss = home.ravel(), land.loss.ravel()
     table = neighbour_table(land.shape, offsets(land.ndim), land.wraps)
-    for there in table.T:
-        here = np.flatnonzero((there >= 0) & (flat >= 0) & (flat[there] >= 0) & (flat != flat[there]))
-        top = np.maximum(loss[here], loss[there[here]])
-        for m in np.argsort(-top):                         # the lowest comes last and stays
-            i, j = here[m], there[here[m]]
-            pair = int(flat[i]), int(flat[j])
-            if top[m] <= height[pair]:
-                height[pair] = top[m]
-                higher = i if loss[i] == top[m] else j
-                cell[pair] = tuple(int(v) for v in np.unravel_index(higher, land.shape))
+    here, k = np.nonzero((table >= 0) & (flat[:, None] >= 0) & (flat[table] >= 0)
+                         & (flat[table] != flat[:, None]))
+    there = table[here, k]
+    higher = np.where(loss[there] > loss[here], there, here)
+    pairs = flat[here] * n + flat[there]
+    for pair in np.unique(pairs):
+        a, b = divmod(int(pair), n)
+        border = np.unique(higher[pairs == pair])
+        height[a, b] = loss[border].min()
+        border = border[loss[border] <= height[a, b] + within]
+        near = table[border]
+        at = np.searchsorted(border, near).clip(max=border.size - 1)
+        i, k = np.nonzero(border[at] == near)
+        part = connected_parts(border.size, np.stack([i, at[i, k]], axis=1))
+        lowest = [min(border[part == p], key=lambda c: loss[c]) for p in np.unique(part)]
+        found[a, b] = [tuple(int(v) for v in np.unravel_index(c, land.shape))
+                       for c in sorted(lowest, key=lambda c: loss[c])]
     height = np.minimum(height, height.T)
-    return height - np.array([w.minimum for w in wells])[:, None], cell
+    return height - np.array([w.minimum for w in wells])[:, None], found
 
 
 def _eyring(land, wells, home, passes, theta, mobility):
@@ -221,8 +231,10 @@ def _eyring(land, wells, home, passes, theta, mobility):
     log10_rate, verdict = np.full((n, n), np.nan), [[""] * n for _ in range(n)]
     free_energy = thermodynamics(land, wells, home, [theta], with_means=False).free_energy[0]
     minima = [quadratic_fit(land, w.index) for w in wells]
-    for (a, b), cell in passes.items():
-        log_rate, said = eyring_kramers(minima[a], quadratic_fit(land, cell), theta, mobility)
+    for (a, b), cells in passes.items():
+        over = [eyring_kramers(minima[a], quadratic_fit(land, cell), theta, mobility) for cell in cells]
+        log_rate = logsumexp([rate for rate, _ in over])
+        said = max((s for _, s in over), key=lambda s: ("ok", "rough", "refused").index(s.split(":")[0]))
         if np.isfinite(log_rate):
             off = (harmonic_free_energy(minima[a][0], theta)[0] - free_energy[a]) / theta
             if abs(off) > NOT_QUADRATIC:

@@ -26,6 +26,7 @@ from ...potentials.diffusion import Diffusion
 from ...potentials.grid_potential import GridPotential
 from ...potentials.mobility import TensorMobility, VariableMobility
 from ...potentials.regions.shapes import Ball
+from ..surface.wells import WELL_FACTOR
 
 CELLS = 40                           # an axis; the stationary state is solved on two and three times as many
 SINGULAR = 1e-9                      # smallest over largest eigenvalue of D: a direction without noise
@@ -186,7 +187,8 @@ def _solved(land, wells, basins, clock, D, inverse):
 
 
 def _escapes(F, V, theta, grid, inverse, wells):
-    """Mean times out of the lowest wells into the core of any other."""
+    """Mean times out of the lowest wells at temperature `theta` into the core of any other."""
+    wells = [w for w in wells if w.persistence > WELL_FACTOR * theta]
     if len(wells) < 2:
         return ()
     apart = lambda a, b: float(np.linalg.norm(a.x - b.x))

@@ -9,8 +9,9 @@ import numpy as np
 
 from ...core.plain_json import plain
 from ...core.views.tables import Tabular
-from ..surface.cells import on_edge
+from ..surface.cells import neighbourhood, on_edge, seam
 from ..surface.harmonic import harmonic_free_energy, quadratic_fit
+from ..surface.noise import noise_of
 from ..surface.resampling import nearest, refined
 from ..surface.wells import WELL_FACTOR
 
@@ -39,11 +40,16 @@ class Thermodynamics(Tabular):
         Share of the basin's probability in its fullest cell; near one, the samples do not resolve the well.
     edge_share : ndarray
         Share of the basin's probability in cells at the border of the box.
+    seam_share : ndarray
+        Share of the basin's probability in cells beside another basin: which of the two they belong to is
+        open by as much.
     harmonic, harmonic_error : ndarray
         Free energy of the quadratic fit at the lowest sample, and what its curvature leaves open; NaN where
         there is no such fit.
     edge_mass : ndarray, shape (n_theta,)
         Probability of the cells at the border of the box.
+    hole_mass : ndarray, shape (n_theta,)
+        Probability of the cells beside samples without a loss.
     mean_loss : dict of ndarray, shape (n_theta,)
         Gibbs mean of every surface of the file (NaN where it has no value at cells of weight).
     across : ndarray or None
@@ -59,9 +65,11 @@ class Thermodynamics(Tabular):
     is_well: np.ndarray
     lowest_cell: np.ndarray
     edge_share: np.ndarray
+    seam_share: np.ndarray
     harmonic: np.ndarray
     harmonic_error: np.ndarray
     edge_mass: np.ndarray
+    hole_mass: np.ndarray
     mean_loss: dict
     across: np.ndarray | None = None
 
@@ -83,13 +91,15 @@ def thermodynamics(land, wells, basins, thetas, with_means=True):
     """
     thetas = np.asarray(thetas, float)
     n, m = thetas.size, len(wells)
-    energy, free, thin, occupation, at_edge, harmonic, harmonic_error = (np.full((n, m), np.nan)
-                                                                         for _ in range(7))
-    volumes, edge = land.volumes, on_edge(land.shape, land.wraps)
+    energy, free, thin, occupation, at_edge, at_hole, at_seam, harmonic, harmonic_error = (
+        np.full((n, m), np.nan) for _ in range(9))
     members = [np.flatnonzero((basins == k).ravel()) for k in range(m)]
-    loss, volumes, edge = land.loss.ravel(), volumes.ravel(), edge.ravel()
+    loss, volumes = land.loss.ravel(), land.volumes.ravel()
+    ends = ((at_edge, on_edge(land.shape, land.wraps).ravel()),)
+    if with_means:
+        ends += ((at_hole, neighbourhood(~land.valid, 8, land.wraps).ravel()),
+                 (at_seam, seam(basins, land.wraps).ravel()))
     lowest = np.array([loss[cells].min() for cells in members])
-    edge_mass = np.zeros(n)
     with np.errstate(under="ignore", over="ignore"):
         for i, theta in enumerate(thetas):
             log_z = np.empty(m)
@@ -101,11 +111,11 @@ def thermodynamics(land, wells, basins, thetas, with_means=True):
                 log_z[k] = np.log(total)
                 free[i, k] = lowest[k] - theta * log_z[k]
                 thin[i, k] = weight.max() / total
-                at_edge[i, k] = weight[edge[cells]].sum() / total
+                for share, here in ends:
+                    share[i, k] = weight[here[cells]].sum() / total
             log_p = log_z - (lowest - lowest.min()) / theta
             p = np.exp(log_p - log_p.max())
             occupation[i] = p / p.sum()
-            edge_mass[i] = (occupation[i] * at_edge[i]).sum()
     if with_means:
         for k, w in enumerate(wells):
             fit, _ = quadratic_fit(land, w.index)
@@ -123,8 +133,9 @@ def thermodynamics(land, wells, basins, thetas, with_means=True):
                                                 with_means=False).occupation for theta in thetas])
     depth = np.array([w.persistence for w in wells])
     return Thermodynamics(thetas, occupation, energy, free, (energy - free) / thetas[:, None],
-                          depth[None, :] > WELL_FACTOR * thetas[:, None], thin, at_edge, harmonic,
-                          harmonic_error, edge_mass, means, across)
+                          depth[None, :] > WELL_FACTOR * thetas[:, None], thin, at_edge, at_seam, harmonic,
+                          harmonic_error, (occupation * at_edge).sum(axis=1),
+                          (occupation * at_hole).sum(axis=1), means, across)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -139,6 +150,8 @@ class Risk:
         Where the mean test loss is least.
     is_at_end : bool
         That temperature is the first or the last one considered, so the minimum lies beyond.
+    test_error : ndarray (n,)
+        Two standard errors of the mean test loss by the noise of its samples; 0 where no noise is seen.
     """
     theta: np.ndarray
     train: np.ndarray
@@ -147,6 +160,7 @@ class Risk:
     best_theta: float
     best_test: float
     is_at_end: bool
+    test_error: np.ndarray
 
     def to_dict(self) -> dict[str, Any]:
         return plain(self.__dict__)
@@ -163,7 +177,13 @@ def gibbs_risk(land, thetas):
         return None
     k = int(np.nanargmin(np.where(known, test, np.inf)))
     return Risk(thetas, train, test, test - train, float(thetas[k]), float(test[k]),
-                k in (0, thetas.size - 1))
+                k in (0, thetas.size - 1),
+                2 * test_noise(land) * np.array([np.linalg.norm(land.gibbs_weights(t)) for t in thetas]))
+
+
+def test_noise(land):
+    """Standard deviation of the noise of the test loss, 0 where none is seen."""
+    return noise_of(replace(land, loss=land.test_loss, loss_stderr=None)).sigma
 
 
 def _mean(land, theta, name):
@@ -203,13 +223,14 @@ def crossover_temperatures(land, wells, basins, scanned):
         return ()
     coarse = thermodynamics(land, wells, basins, scanned, with_means=False).free_energy
     error = _free_energy_error(land, wells, basins, scanned, coarse)
+    noise = _free_energy_noise(land, basins, scanned, len(wells))
     for i in range(len(wells)):
         for j in range(i + 1, len(wells)):
             gap = coarse[:, i] - coarse[:, j]
             limit = min(wells[i].persistence, wells[j].persistence) / WELL_FACTOR
             exists = scanned < limit
-            doubt = np.abs(error[:, i] - error[:,
-                                               j]) + ROUNDING * (np.abs(coarse[:, i]) + np.abs(coarse[:, j]))
+            doubt = (np.abs(error[:, i] - error[:, j]) + np.hypot(noise[:, i], noise[:, j])
+                     + ROUNDING * (np.abs(coarse[:, i]) + np.abs(coarse[:, j])))
             sure = (np.abs(gap) > doubt) & exists
             for k in np.flatnonzero(np.signbit(gap[:-1]) != np.signbit(gap[1:])):
                 below, above = sure[:k + 1], sure[k + 1:]
@@ -253,6 +274,19 @@ def _free_energy_error(land, wells, basins, thetas, coarse):
     home = np.where(fine.valid, home, -1)
     found = thermodynamics(fine, wells, home, thetas, with_means=False).free_energy
     return np.where(np.isfinite(found), SAFETY * (found - coarse), 0.0)
+
+
+def _free_energy_noise(land, basins, thetas, n):
+    """Two standard errors of the free energies by the noise sigma of the samples: 2 sigma (sum of the squared
+    weights of the basin's cells)^1/2."""
+    found = np.zeros((len(thetas), n))
+    for k in range(n) if land.noise.sigma else ():
+        f, v = land.loss[basins == k], land.volumes[basins == k]
+        with np.errstate(under="ignore", over="ignore"):
+            for i, theta in enumerate(thetas):
+                w = v * np.exp(-(f - f.min()) / theta)
+                found[i, k] = 2 * land.noise.sigma * np.linalg.norm(w) / w.sum()
+    return found
 
 
 def _pair(land, pair, basins, theta):

@@ -16,9 +16,9 @@ from ..surface.cells import classify
 from ..surface.landscape import Landscape
 from .checked_hdf5 import PICKLE, LandscapeFormatError, content_of, open_checked
 from .directions import read_directions
-from .hdf5_layouts import LOSSES, POINT, axes_of, dir_file, read_hdf5, trajectory_of
+from .hdf5_layouts import LOSSES, POINT, axes_of, dir_file, is_metric, read_hdf5, trajectory_of
 from .numpy_files import read_arrays
-from .numpy_layouts import COORDINATES, VALUES, parts_of
+from .numpy_layouts import VALUES, parts_of
 from .tables import of_object, read_mat, read_text
 from .topsearch import is_network, read_network
 
@@ -117,9 +117,14 @@ def read_landscape(path: Any, key: str | None = None, layout: str | None = None,
         raise ValueError("fix_serpentine is for the arrays of loss-landscapes, saved by numpy.save.")
     else:
         with open_checked(path) as file:
-            arrays = named_arrays(file, any(named.values()))
-            parts = (read_hdf5(file, key, layout, given) if arrays is None else
-                     parts_of(path, arrays, {"format": "HDF5"}, key, layout, given, fix_serpentine, named))
+            arrays = named_arrays(file, key, named)
+            if arrays is None:
+                parts = read_hdf5(file, key, layout, given)
+            else:
+                bare = {n: k and k.rpartition("/")[2] for n, k in {**named, "key": key}.items()}
+                parts = parts_of(path, arrays, {"format": "HDF5"}, bare.pop("key"), layout, given,
+                                 fix_serpentine, bare)
+                parts.extra |= _told_by_attributes(file.attributes(), len(parts.axes))
     if directions is not None:
         _add_directions(parts, directions)
     if trajectory is not None:
@@ -127,16 +132,37 @@ def read_landscape(path: Any, key: str | None = None, layout: str | None = None,
     return _landscape(path, _closed(parts, periodic), allow_partial, every)
 
 
-def named_arrays(file, is_named):
+def named_arrays(file, key, named):
     """Arrays of an HDF5 file of no known layout, by name, when a loss is among them or the caller names what
-    is what; None otherwise."""
-    names = file.names(limit=200)
-    known = {"xcoordinates", "losses"} & set(names) or any(POINT.fullmatch(n) for n in names)
-    usual = set(VALUES) | {n for several in COORDINATES.values() for n in several}
-    if known and not is_named or not is_named and not (set(VALUES) & set(names) and usual & set(names)):
+    is what; None otherwise. They stand at the root, in the group of the names given, or in the only group."""
+    names, is_named = file.names(limit=200), any(named.values())
+    known = ("xcoordinates" in names or {"X", "Y", "losses"} <= set(names)
+             or any(POINT.fullmatch(n) for n in names))
+    if known and not is_named:
         return None
-    return {n: a for n in names if not file.is_group(n) and file.dataset(n).dtype.kind in "fiu"
-            and (a := file.array(n)) is not None}
+    group = next((n.rpartition("/")[0] for n in (key, *named.values()) if n and "/" in n), "")
+    if not group and len(names) == 1 and file.is_group(names[0]):
+        group = names[0]
+    if group:
+        names = file.names(group, limit=200) if file.has(group) else []
+    values = {*VALUES, *([key.rpartition("/")[2]] if key else [])}
+    if not is_named and not values & set(names):
+        return None
+    found = {n: file.array(at) for n in names if not file.is_group(at := f"{group}/{n}".strip("/"))
+             and file.dataset(at).dtype.kind in "fiu"}
+    return {n: a.ravel() if min(a.shape, default=0) == 1 else a for n, a in found.items() if a is not None}
+
+
+def _told_by_attributes(attributes, n):
+    """Metric and periodic axes that fpkit's netCDF files tell."""
+    found = {}
+    gram, rings = (np.array(a if isinstance(a, list) else [], float)
+                   for a in (attributes.get("gram"), attributes.get("periodic")))
+    if gram.size == n * n and is_metric(gram.reshape(n, n)):
+        found["gram"] = gram.reshape(n, n)
+    if rings.shape == (n,) and rings.any():
+        found["periodic"] = tuple(bool(v) for v in rings)
+    return found
 
 
 def _closed(parts, periodic):

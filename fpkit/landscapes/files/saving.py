@@ -74,11 +74,10 @@ def _directions(land):
 
 
 def _npz(land, path):
-    if len(set(land.shape)) > 1:
-        raise ValueError("Landscaper's layout knows one number of samples for all axes, and this landscape "
-                         f"has {' x '.join(map(str, land.shape[::-1]))}.")
+    arrays = ({"loss": land.loss.T, "coordinates": np.array(land.axes)} if len(set(land.shape)) == 1 else
+              {**dict(zip("xyz", land.axes)), "loss": land.loss})
     with replacing(path) as temporary, open(temporary, "wb") as stream:
-        np.savez(stream, loss=land.loss.T, coordinates=np.array(land.axes))
+        np.savez(stream, **arrays)
 
 
 def _vtk(land, path):
@@ -141,6 +140,8 @@ def _netcdf(land, path):
     dataset.attrs = {"title": land.name, "source": "fpkit"}
     if land.gram is not None:
         dataset.attrs["gram"] = land.gram.ravel()            # row by row
+    if any(land.periodic):
+        dataset.attrs["periodic"] = np.array(land.periodic, "i4")
     with replacing(path) as temporary:
         dataset.to_netcdf(temporary)
 

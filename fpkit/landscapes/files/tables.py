@@ -193,8 +193,17 @@ def read_mat(path: str) -> tuple[dict, dict]:
 
 
 def of_object(data) -> tuple[dict, dict] | None:
-    """(arrays, facts) of a pandas DataFrame or of an xarray DataArray or Dataset; None for anything else."""
+    """(arrays, facts) of a pandas DataFrame (rows, or a pivot table with x along its columns) or Series, or
+    of an xarray DataArray or Dataset; None for anything else."""
+    if hasattr(data, "to_frame") and getattr(getattr(data, "index", None), "nlevels", 1) > 1:
+        data = data.to_frame("loss")                         # a Series over x and y
     if hasattr(data, "columns") and hasattr(data, "to_numpy"):
+        if data.index.nlevels > 1:
+            data = data.reset_index()
+        elif data.columns.dtype.kind in "fiu" and not np.array_equal(data.columns, np.arange(data.shape[1])):
+            data = data.T if data.index.name == "x" or data.columns.name == "y" else data
+            return {"x": np.asarray(data.columns, float), "y": np.asarray(data.index, float),
+                    "loss": data.to_numpy(dtype=float)}, {"format": "pandas"}
         names = [str(c) for c in data.columns]
         return {"table": data.to_numpy(dtype=float)}, {"format": "pandas", "names": names,
                                                        "periodic": [False] * len(names)}
@@ -258,8 +267,7 @@ def rows_as_grid(table, names=None, key=None):
 def _dimensions(m, names):
     """Numbers of coordinates to try, the likely first."""
     if names:
-        d = next((k for k, name in enumerate(names)
-                  if re.search(LOSS_LIKE, name, re.IGNORECASE)), 0)
+        d = next((k for k, name in enumerate(names) if re.search(LOSS_LIKE, name, re.IGNORECASE)), 0)
         if 1 <= d <= 3:
             return (d,)
     return (1,) if m == 2 else (2,) if m == 3 else (2, 3)

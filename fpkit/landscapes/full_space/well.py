@@ -589,8 +589,7 @@ def _combined(run, target, up, down):
                   "acceptance": float(min(up.acceptance.min(), down.acceptance.min())),
                   "path": {"s": up.s, "up": np.array([D.mean() for D in up.D]),
                            "down": np.array([D.mean() for D in down.D])[::-1]}}
-    _two_starts(run, target, _islands(down.E, n), _islands(up.E, n), _islands(down.r2, n),
-                _islands(up.r2, n))
+    _two_starts(run, target, _islands(down.E, n), _islands(up.E, n), _islands(down.r2, n), _islands(up.r2, n))
     return base + 0.5 * (above.bennett + below.bennett), gap, se
 
 

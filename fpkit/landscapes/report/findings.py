@@ -11,6 +11,8 @@ import numpy as np
 FIRM, ROUGH, OPEN = "firm", "rough", "open"
 ROUNDING = 1e-13                     # of a coordinate
 ALIKE = 0.97                         # of the largest share, rate: wells and ways that do not differ
+BETWEEN = 0.03                       # held by cells beside another well: shares are open by half of it
+LEVEL = 0.9                          # of the largest share: less is never called alike
 THIN = 0.25  # share of a well in one cell from which on it is not resolved
 ROUGH_RATE, DOUBTFUL_RATE = 0.1, 0.3             # decades of resolution error
 MOST_PAIRS = 3
@@ -163,14 +165,30 @@ def noise_mark(report, theta):
 def cells_mark(report, thetas, wells):
     """Whether the samples hold the Gibbs distribution of some wells (places) at temperatures (places)."""
     thermo = report.thermodynamics
+    between = (thermo.occupation * thermo.seam_share).sum(axis=1)
     for i in thetas:
         thin = [k for k in wells if thermo.lowest_cell[i, k] > THIN and thermo.occupation[i, k] > 1e-6]
         if thin:
             return ROUGH, (f"at theta = {number(report.theta[i])} one cell holds more than a quarter of "
                            f"{_named([report.wells[k] for k in thin])}")
-        if thermo.edge_mass[i] > 0.01:
-            return border_mark(report, i)
+        marks = [border_mark(report, i), hole_mark(report, i, has_ways=False)]
+        if between[i] > BETWEEN:
+            marks.append((ROUGH, f"the cells between the wells hold {percent(between[i])} at theta = "
+                                 f"{number(report.theta[i])}"))
+        if worst(*marks)[0] != FIRM:
+            return worst(*marks)
     return FIRM, "sums over the samples; no cell holds a quarter of a well, nothing lies on the border"
+
+
+def hole_mark(report, i, has_ways=True):
+    """What samples without a loss leave open of the wells, and of the ways between them, at the i-th
+    temperature."""
+    held = report.thermodynamics.hole_mass[i]
+    if has_ways and report.cut_off:
+        return OPEN, "samples without a loss cut off " + _named([report.wells[n - 1] for n in report.cut_off])
+    return (FIRM, "nothing lies beside a hole") if held <= 0.01 else (
+        ROUGH if held < 0.5 else OPEN, f"{percent(held)} of the probability lie beside samples without a "
+        f"loss at theta = {number(report.theta[i])}")
 
 
 def border_mark(report, i):
@@ -181,9 +199,13 @@ def border_mark(report, i):
 
 
 def fullest(report, i):
-    """Places of the wells that hold the most at the i-th temperature: several where they hold alike."""
-    share = report.thermodynamics.occupation[i]
-    return [int(k) for k in np.flatnonzero(share >= ALIKE * share.max())]
+    """Places of the wells that hold the most at the i-th temperature: several where they hold alike, or
+    differ by no more than the cells between them hold."""
+    share, seam = report.thermodynamics.occupation[i], report.thermodynamics.seam_share[i]
+    doubt = share * seam / 2
+    doubt = doubt + doubt[np.argmax(share)]
+    near = (share + doubt >= ALIKE * share.max()) & (share >= LEVEL * share.max())
+    return [int(k) for k in np.flatnonzero(near)]
 
 
 def agreement_mark(report):
@@ -328,6 +350,7 @@ def _wells(report):
                             + (f"{100 * seen.change:.2g} %" if seen.change < 1 else "more than itself")))
     if report.landscape.noise.sigma:
         mark = worst(mark, (ROUGH, "losses and depths carry the noise of the loss"))
+    mark = worst(mark, hole_mark(report, thetas.size - 1))
     if len(wells) == 1:
         text = ("At every temperature considered there is one well: its lowest sample lies at "
                 f"{place(first.x)} with a loss of {loss_of(report, first.minimum)}{_floor(first)}.")
@@ -366,21 +389,25 @@ def _equilibrium(report):
     if len(wells) == 1:
         return []
     low, high = fullest(report, 0), fullest(report, -1)
-    held = lambda places, i: (f"{percent(thermo.occupation[i, list(places)].mean())}"
-                              f"{' each' if len(places) > 1 else ''} at theta = {number(thetas[i])}")
+    held = lambda places, i: (f"{'about ' if len(places) > 1 else ''}"
+                              f"{percent(thermo.occupation[i, list(places)].mean())}"
+                              f"{' each' if len(places) > 1 else ''}")
     wells_of = lambda places: (f"well{'s' if len(places) > 1 else ''} "
                                f"{listed([k + 1 for k in places[:6]])}{' alike' if len(places) > 1 else ''}")
     named = sorted(range(len(wells)), key=lambda k: -thermo.occupation[-1, k])[:3]
-    share = ", ".join(f"well {k + 1} {percent(thermo.occupation[-1, k])}" for k in named)
+    alike = [f"{wells_of(high)}, {held(high, -1)}"] if len(high) > 1 else []
+    share = ", ".join(alike + [f"well {k + 1} {percent(thermo.occupation[-1, k])}" for k in named
+                               if not alike or k not in high])
     if thetas.size == 1:
         text = f"In equilibrium at theta = {number(thetas[0])}: {share}."
     elif low == high:
         text = (f"In equilibrium {wells_of(low)} hold{'s' if len(low) == 1 else ''} the most probability at "
-                f"the coldest and at the warmest temperature considered: {held(low, 0)}; at theta = "
-                f"{number(thetas[-1])} the largest shares are {share}.")
+                f"the coldest and at the warmest temperature considered: {held(low, 0)} at theta = "
+                f"{number(thetas[0])}; at theta = {number(thetas[-1])} the largest shares are {share}.")
     else:
-        text = (f"In equilibrium most probability lies in {wells_of(low)} when cold ({held(low, 0)}) and in "
-                f"{wells_of(high)} when warm (at theta = {number(thetas[-1])}: {share}).")
+        text = (f"In equilibrium most probability lies in {wells_of(low)} when cold ({held(low, 0)} at theta "
+                f"= {number(thetas[0])}) and in {wells_of(high)} when warm (at theta = {number(thetas[-1])}: "
+                f"{share}).")
     mark = worst(cells_mark(report, (0, thetas.size - 1), {*low, *named}), noise_mark(report, thetas[0]),
                  noise_mark(report, thetas[-1]))
     if report.dynamics is not None and report.dynamics.paths is not None and report.dynamics.paths.is_off:
@@ -407,7 +434,8 @@ def _crossings(report):
         found.append(Finding("crossover", f"Wells {c.deeper} and {c.wider} are equally occupied at theta "
                              f"= {with_error(c.theta, c.error)}: below it the deeper well {c.deeper} holds "
                              f"more, above it the wider well {c.wider}.",
-                             *worst(mark, noise_mark(report, c.theta))))
+                             *worst(mark, noise_mark(report, c.theta),
+                                    hole_mark(report, _index(report, c.theta), has_ways=False))))
     return found
 
 
@@ -457,9 +485,10 @@ def _rates(report):
             text += (" The slowest relaxation "
                      f"{'takes ' if -slow[0] < NEVER_SAID else 'ends '}{lasting(report, -slow[0])}, apart "
                      "from wells behind walls that this noise does not cross.")
-        text += _eyring_sentence(r)
+        text += _eyring_sentence(r, report.landscape.noise.sigma > 0)
         mark = worst(rate_trust(max(errors) if np.isfinite(errors).all() else np.nan),
-                     noise_mark(report, r.theta), border_mark(report, _index(report, r.theta)))
+                     noise_mark(report, r.theta), border_mark(report, _index(report, r.theta)),
+                     hole_mark(report, _index(report, r.theta)))
         if motion is not None and is_same(r.theta, motion.theta):
             mark = worst(mark, agreement_mark(report))
         found.append(Finding("rates", text, *mark))
@@ -480,7 +509,7 @@ def _goal(r, a):
     return (f", mostly to well {named}" if len(ways) == 1 else f", to wells {named} alike")
 
 
-def _eyring_sentence(r):
+def _eyring_sentence(r, is_noisy):
     compared = r.log10_eyring - r.log10_rate
     at = np.isfinite(compared)
     usable, error = compared[at], np.nan_to_num(r.log10_rate_error[at])
@@ -488,6 +517,8 @@ def _eyring_sentence(r):
         if np.abs(usable).max() < np.log10(NEARLY):
             return (" The Eyring-Kramers formula, where it can be used, gives the same within "
                     f"{percent(NEARLY - 1)}.")
+        if is_noisy:
+            return " Whether the Eyring-Kramers formula holds is hidden by the noise in the curvatures."
         # a formula is not blamed for what the samples do not resolve
         most = int(np.argmax(np.abs(usable) - error))
         if abs(usable[most]) - error[most] < np.log10(NEARLY):
@@ -537,7 +568,7 @@ def _start(report):
     text += "."
     rates = report.rates_at(motion.theta)
     k = _index(report, motion.theta)
-    mark = worst(agreement_mark(report), noise_mark(report, motion.theta),
+    mark = worst(agreement_mark(report), noise_mark(report, motion.theta), hole_mark(report, k),
                  cells_mark(report, (k,), range(len(report.wells))))
     if rates is not None and len(rates.wells) > 1 and np.isfinite(rates.log10_mfpt_from_start).any():
         goals = [(f"of well {w} {lasting(report, t)}", error) for w, t, error
@@ -588,6 +619,10 @@ def _horizon(report):
     if clock.n_steps is None or motion is None:
         return []
     theta = clock.theta or motion.theta
+    if report.landscape.gram is None:
+        return [Finding("horizon", f"What {number(clock.n_steps, 4)} steps do is not known: without the Gram "
+                        "matrix of the directions the file does not say how far a step goes.", OPEN,
+                        "times are in arbitrary units")]
     r = report.rates_at(theta)
     if r is None or r.network is None or len(r.wells) < 2 or not np.isfinite(r.first).all():
         return []
@@ -597,7 +632,8 @@ def _horizon(report):
             + ", ".join(f"well {r.wells[k]} with probability {percent(p[k])}" for k in named if p[k] > 1e-6)
             + ".")
     mark = worst(rate_trust(float(np.max(r.log10_exit_error[named]))), noise_mark(report, r.theta),
-                 border_mark(report, _index(report, r.theta)), agreement_mark(report))
+                 border_mark(report, _index(report, r.theta)), hole_mark(report, _index(report, r.theta)),
+                 agreement_mark(report))
     both = report.agreement
     if both is None or not is_same(r.theta, motion.theta) or not clock.n_steps * clock.step >= both.from_time:
         mark = worst(mark, (ROUGH, "the run is too short to have settled within the wells"))
@@ -610,13 +646,18 @@ def _risk(report):
         return []
     known = np.isfinite(risk.test)
     low, high = np.flatnonzero(known)[[0, -1]]
-    text = (f"The Gibbs mean of the test loss is {number(risk.test[low])} at theta "
-            f"= {number(risk.theta[low])} and {number(risk.test[high])} at {number(risk.theta[high])}; that "
+    test = lambda k: (with_error(risk.test[k], risk.test_error[k]) if risk.test_error[k]
+                      else number(risk.test[k]))
+    best = int(np.nanargmin(risk.test))
+    text = (f"The Gibbs mean of the test loss is {test(low)} at theta "
+            f"= {number(risk.theta[low])} and {test(high)} at {number(risk.theta[high])}; that "
             f"of the training loss {number(risk.train[low])} and {number(risk.train[high])}, so the gap goes "
             f"from {number(risk.gap[low])} to {number(risk.gap[high])}. ")
     if low == high:
-        text = (f"The Gibbs mean of the test loss is {number(risk.test[low])} at theta = "
+        text = (f"The Gibbs mean of the test loss is {test(low)} at theta = "
                 f"{number(risk.theta[low])}, that of the training loss {number(risk.train[low])}.")
+    elif not (np.nanmax(risk.test - risk.test_error) > risk.test[best] + risk.test_error[best]):
+        text += "The test loss changes by no more than its noise."
     elif risk.is_at_end:
         text += ("The test loss is least at the "
                  f"{'coldest' if risk.best_theta == risk.theta[0] else 'warmest'} temperature considered, so "
@@ -649,9 +690,10 @@ def _training(report):
     if t.loss_gap is not None:
         text += (f" The checkpoints' own losses are {number(abs(t.loss_gap))} "
                  f"{'above' if t.loss_gap > 0 else 'below'} the surface (median), since they lie beside it.")
-    trust, why = (ROUGH, "few checkpoints, on a "
-                  "projection") if t.n_points < 50 else (FIRM, f"{t.n_points} checkpoints, on a projection")
-    return [Finding("training path", text, trust, why)]
+    mark = ((ROUGH, "few checkpoints, on a projection") if t.n_points < 50
+            else (FIRM, f"{t.n_points} checkpoints, on a projection"))
+    wells = _wells(report)
+    return [Finding("training path", text, *worst(mark, (wells.trust, wells.why) if kept else mark))]
 
 
 def comparison_answers(both):

@@ -18,8 +18,8 @@ means that there is no such transition, a mean first-passage time null that the 
 - wells: list of {number, index, point, minimum, saddle_index, saddle_point, saddle, joins, persistence,
   n_cells, flags}
 - thermodynamics: theta, and by [temperature][well] occupation, energy, free_energy, entropy, width, harmonic,
-  harmonic_error, is_well, lowest_cell, edge_share, across (null without log det H_perp); edge_mass, mean
-  {dataset: [..]}
+  harmonic_error, is_well, lowest_cell, edge_share, seam_share (beside another well), across (null without
+  log det H_perp); edge_mass, hole_mass (beside samples without a loss), mean {dataset: [..]}
 - crossovers: list of {deeper, wider, theta, error, occupation, is_resolved}
 - rates: one entry a temperature {theta, wells, by [from][to] log10_rate, log10_rate_error, barrier,
   log10_eyring, verdict, log10_mfpt; sequence {cells per sample and axis: log10_rate}, log10_mfpt_from_start,
@@ -30,7 +30,7 @@ means that there is no such transition, a mean first-passage time null that the 
   mass, equilibrium, remarks, paths {n_paths, dt, n_steps, scheme, acceptance, seed, times, occupation,
   occupation_error, expected, chance (of as large a difference), mean_loss, mean_loss_error, expected_loss}
 - agreement: null, or wells, times, network, density [time][well], from_time, largest
-- risk: null, or theta, train, test, gap, best_theta, best_test, is_at_end
+- risk: null, or theta, train, test, gap, best_theta, best_test, is_at_end, test_error (of its noise)
 - training: null, or n_points, n_inside, wells, dwell, occupation, theta, exponent, exponent_error, word,
   loss_gap, residual, lags, displacement
 - sgd: null (no gradient noise in the file), or {status} where it is not "ok", else status, lr, momentum,
@@ -39,6 +39,11 @@ means that there is no such transition, a mean first-passage time null that the 
   gibbs_time}]
 - findings: list of {topic, sentence, trust ("firm", "rough", "open"), why}; answers: the sentences alone
 - caveats [{name, sentence, wells}], warnings
+
+report.json of a comparison: names; theta; mean [temperature][i][j], of loss j over the Gibbs distribution of
+landscape i; overlap [temperature][i][j] of these distributions; best_theta [j]; difference: null, or why they
+are not compared cell by cell (mean and overlap are null then); matches [j - 1] {well of the first: of j};
+answers.
 
 report.h5 holds the arrays: loss, basins [iy, ix], x, y; theta, occupation, free_energy, energy, entropy;
 density, gibbs, times, paths_end; and report.json as the text `json`.

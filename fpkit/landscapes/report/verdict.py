@@ -11,6 +11,7 @@ from .findings import (
     cells_mark,
     findings,
     fullest,
+    hole_mark,
     lasting,
     listed,
     loss_of,
@@ -43,7 +44,8 @@ def verdict(report) -> str:
     if land.noise.is_dominant:
         return found[0].sentence + " Do not read wells, barriers or times into the picture."
     k, theta, of = _reference(report)
-    said = [_noise(report, theta), _solutions(report, theta), _preferred(report, k, theta, of), _test(report)]
+    said = [_noise(report, theta), _solutions(report, theta), _holes(report, k),
+            _preferred(report, k, theta, of), _test(report)]
     marks = [f.trust for f in found]
     if OPEN in marks:
         topics = sorted({f.topic for f in found if f.trust == OPEN})
@@ -67,6 +69,12 @@ def _noise(report, theta):
     return (f"The losses carry noise of {number(sigma, 2)} a sample, "
             + ("more than" if sigma > theta else f"{number(sigma / theta, 2)} of")
             + f" the temperature {number(theta)} looked at: evaluate them on more data.")
+
+
+def _holes(report, k):
+    """What samples without a loss leave open."""
+    trust, why = hole_mark(report, k)
+    return "" if trust == FIRM else why[0].upper() + why[1:] + ": what lies there is not known."
 
 
 def _reference(report):
@@ -128,10 +136,9 @@ def _preferred(report, k, theta, of):
     trust = worst(cells_mark(report, (k,), ties), noise_mark(report, theta))[0]
     sure = {FIRM: "", "rough": " (roughly)", OPEN: " (not resolved)"}[trust]
     if len(ties) > 1:
-        named = listed([j + 1 for j in ties])
-        return (f"{of[0].upper() + of[1:]} of strength theta = {number(theta)} does not prefer one of wells "
-                f"{named}: "
-                f"about {percent(thermo.occupation[k, list(ties)].mean())} of the time in each in the long "
+        named = f"wells {listed([j + 1 for j in ties])}" if len(ties) < 7 else f"{len(ties)} wells"
+        return (f"{of[0].upper() + of[1:]} of strength theta = {number(theta)} does not prefer one of {named}"
+                f": about {percent(thermo.occupation[k, list(ties)].mean())} of the time in each in the long "
                 f"run{sure}.")
     text = (f"{of[0].upper() + of[1:]} of strength theta = {number(theta)} prefers well {best + 1}: "
             f"{percent(thermo.occupation[k, best])} of the time in the long run{sure}.")
@@ -139,6 +146,8 @@ def _preferred(report, k, theta, of):
     if rates is None or rates.network is None or best + 1 not in rates.wells or len(rates.wells) < 2:
         return text
     stay = -float(rates.network.log_exit[rates.wells.index(best + 1)]) / np.log(10)
+    if best + 1 in report.cut_off or np.isposinf(stay):
+        return text
     return text + (" It practically never leaves that well." if stay > NEVER_SAID
                    else f" It stays there for about {lasting(report, stay)} before it leaves.")
 

@@ -55,6 +55,9 @@ def classify(loss, accuracy=None, is_own_format=False, status=None, is_complete=
         else:
             unfinished = np.isnan(loss) & (not is_complete)
             diverged = not_finite & ~unfinished
+        remarks += [f"{int((loss == v).sum())} cells hold exactly {v:g}, far from every other loss; if that "
+                    "stands for a missing value, write NaN."
+                    for v in filled_in(np.where(unfinished | diverged, np.nan, loss))]
         return ~unfinished & ~diverged, unfinished, diverged, remarks
     is_start_value = (loss == -1) & fills_with_minus_one
     from_reduction = np.isin(loss, (*FINFO_MINS, *FINFO_MAXS))
@@ -108,6 +111,14 @@ def neighbourhood(mask, neighbours=8, wraps=None):
     cells may be among them."""
     table = neighbour_table(mask.shape, offsets(mask.ndim, neighbours), wraps)
     return (mask.ravel()[table] & (table >= 0)).any(axis=1).reshape(mask.shape)
+
+
+def seam(basins, wraps=None):
+    """The cells of each basin (numbers, -1 outside) that have a neighbour in another."""
+    table = neighbour_table(basins.shape, offsets(basins.ndim), wraps)
+    flat = basins.ravel()
+    other = np.where(table >= 0, flat[table], -1)
+    return ((other >= 0) & (flat[:, None] >= 0) & (other != flat[:, None])).any(axis=1).reshape(basins.shape)
 
 
 def offsets(ndim, neighbours=8):

@@ -384,9 +384,11 @@ class Landscape(Tabular):
         """Write the landscape to a file, the kind told by the ending; its path.
 
         .h5, .hdf5: fpkit's schema 1.0, with everything that was read, also under names that fpkit does not
-        know; .npz: Landscaper's layout, `loss` with its first index along x, and `coordinates`; .csv: rows x,
-        y and every surface; .vtk, .vti: rectilinear and image grids for ParaView; a name without ending: a
-        folder of topsearch's text files with the minima and saddles.
+        know; .nc: netCDF with the surfaces, the metric and the periodic axes. The others keep the samples
+        alone: .npz: Landscaper's layout, `loss` with its first index along x, and `coordinates` (axes of
+        different sizes: x, y and loss[y, x]); .csv: rows x, y and every surface; .vtk, .vti, .vts:
+        rectilinear, image and structured grids for ParaView; a name without ending: a folder of topsearch's
+        text files with the minima and saddles.
         """
         from ..files.saving import save
 

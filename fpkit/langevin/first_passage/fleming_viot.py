@@ -185,8 +185,7 @@ def _one_run(e, targets, n_walkers, n_systems, t, burn_in, n_threads, progress, 
     state = store.found if store.found is not None else _begun(e, n_walkers, n_systems)
     plan, n = (e, targets, burn, length), 64
     if executor is None:
-        with interruption() as is_pressed, driving.bar(burn + length, "Fleming-Viot",
-                                                               progress) as shown:
+        with interruption() as is_pressed, driving.bar(burn + length, "Fleming-Viot", progress) as shown:
             while (done := int(state["done"])) < burn + length and not is_pressed():
                 n = min(n, burn + length - done)
                 started = time.perf_counter()

@@ -291,8 +291,7 @@ def _one_run(e, sources, targets, coordinate, n_replicas, n_repeats, level, n_th
     batch = n_threads or default_threads()
     rows = {} if store.found is None else dict(zip(store.found["numbers"].tolist(), store.found["rows"]))
     level = level if store.found is None else float(store.found["level"])
-    with interruption() as is_pressed, driving.bar(n_repeats, "splitting", progress,
-                                                           "repeat") as shown:
+    with interruption() as is_pressed, driving.bar(n_repeats, "splitting", progress, "repeat") as shown:
         if level is None:
             highest = np.zeros(N_EXCURSIONS)
             driving.stoppable(lambda: splitting_repeat(0, 0, math.inf, gradient, value, *problem,

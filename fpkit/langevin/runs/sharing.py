@@ -51,8 +51,7 @@ def rounds(executor: Any, work: Callable, common: tuple, parts: list[tuple], sta
     done, n_steps, multiple = steps
     n = FIRST_STEPS
     seen = 0
-    with interruption() as is_pressed, driving.bar(total or n_steps - done, label, progress,
-                                                           unit) as shown:
+    with interruption() as is_pressed, driving.bar(total or n_steps - done, label, progress, unit) as shown:
         while done < n_steps and not is_pressed():
             end = min(-(-(done + n) // multiple) * multiple, n_steps)
             started = time.perf_counter()

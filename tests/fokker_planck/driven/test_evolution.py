@@ -38,6 +38,24 @@ def test_a_gaussian_turns_and_relaxes_within_the_stated_error():
     assert run.error[-1] < 5e-3 and run.time_error.max() < 1e-5
 
 
+@pytest.mark.filterwarnings("ignore::fpkit.ResolutionWarning")
+def test_noise_across_the_axes_may_be_of_order_one_and_its_error_knows():
+    """Grids that still agree on order 2 let order 1 through."""
+    K, D = np.array([[1.30, 0.55], [-0.35, 0.95]]), np.array([[0.377, 0.510], [0.510, 1.188]])
+    S = la.solve_continuous_lyapunov(K, 2 * D)
+    grid = fp.Grid([(-7 * s, 7 * s) for s in np.sqrt(np.diag(S))], (32, 32))
+    drift = lambda x, y: (-K[0, 0] * x - K[0, 1] * y, -K[1, 0] * x - K[1, 1] * y)
+    run = fp.FokkerPlanck(fp.Diffusion.from_sde(drift, D), grid=grid).evolve((START, WIDTH), [0.3, 1.0, 20.0])
+    fine = grid.refined(4)
+    for t, u, bound in zip(run.times, run.densities, run.error):
+        E = la.expm(-K * t)
+        C, x = E @ (WIDTH**2 * np.eye(2) - S) @ E.T + S, fine.points - E @ START
+        p = np.exp(-0.5 * np.einsum("xyi,ij,xyj->xy", x, np.linalg.inv(C), x))
+        p = p.reshape(32, 4, 32, 4).sum((1, 3)) / p.sum()
+        true = np.abs(u * grid.volumes - p).sum()
+        assert 0.005 < true <= bound < 40 * true
+
+
 def test_any_length_of_step_tends_to_the_stationary_state():
     F = linear(16)
     run = F.evolve(START, [1e3, 1e12], order=2)

@@ -227,7 +227,7 @@ def test_eyring_kramers_says_why_not():
     land = double_well()
     wells, basins = find_wells(land, land.merge_tree(), 0.05)
     barrier, passes = direct_passes(land, wells, basins)
-    minimum, saddle = quadratic_fit(land, wells[1].index), quadratic_fit(land, passes[1, 0])
+    minimum, saddle = quadratic_fit(land, wells[1].index), quadratic_fit(land, passes[1, 0][0])
     M = np.eye(2)
     assert eyring_kramers(minimum, saddle, 0.05,
                           M)[1] == "ok" and eyring_kramers(minimum, saddle, 0.25, M)[1].startswith("rough")
@@ -359,3 +359,27 @@ def test_directions_across_the_plane_weigh_wells_by_their_width():
     right = next(k for k, w in enumerate(wells) if w.x[0] > 0)
     for share in found.across:
         assert share[right] / share[1 - right] == pytest.approx(1 / 3, rel=0.02)
+
+
+def test_eyring_kramers_adds_the_passes_between_two_wells():
+    """A ring valley with two passes of nearly the same height: the formula over one of them gives half."""
+    x = np.linspace(-1.6, 1.6, 65)
+    r, angle = np.hypot(x, x[:, None]), np.arctan2(x[:, None], x + 0 * x[:, None])
+    land = surface(12 * (r - 1) ** 2 + 0.5 * (1 - np.cos(2 * angle)) * np.minimum(r, 1) ** 2 + 0.05 * x
+                   + 0.05 * x[:, None], x, x)
+    rates = fp.analyse(land, theta=[0.1], n_paths=2).rates[0]
+    off = (rates.log10_eyring - rates.log10_rate)[np.isfinite(rates.log10_eyring)]
+    assert off.size == 2 and (np.abs(off) < np.log10(1.2)).all()
+
+
+def test_crossovers_carry_the_noise_of_the_samples():
+    """A narrow deep and a wide shallow well: the temperature moves with the noise, within its error."""
+    x, y = np.linspace(-1.5, 1.5, 41), np.linspace(-1.2, 1.2, 33)
+    deep = np.minimum(16 * ((x + 0.8) ** 2 + y[:, None] ** 2), (x - 0.6) ** 2 + y[:, None] ** 2 + 0.2)
+    still = fp.analyse(surface(deep, x, y), n_paths=2).crossovers[0].theta
+    moved = []
+    for seed in range(6):
+        noise = 0.03 * np.random.default_rng(seed).normal(size=deep.shape)
+        found = [c for c in fp.analyse(surface(deep + noise, x, y), n_paths=2).crossovers if c.deeper == 1]
+        moved += [abs(c.theta - still) / c.error for c in found[:1]]
+    assert len(moved) == 6 and max(moved) < 1 and max(moved) > 0.01

@@ -5,6 +5,7 @@ import pytest
 import fpkit as fp
 from fpkit.landscapes.analysis import sgd_noise
 from fpkit.landscapes.analysis.sgd_noise import _NoiseField
+from fpkit.landscapes.surface.landscape import Landscape
 from validation.sgd_noise import Regression
 
 PLANE = fp.Plane.from_directions(np.zeros(2), [1.0, 0.0], [0.0, 1.0])
@@ -103,3 +104,15 @@ def test_without_a_learning_rate_the_report_says_what_is_missing(regression):
     said = [f for f in report.findings() if f.topic == "SGD noise"]
     assert said[0].trust == "open" and "give lr and batch" in said[0].sentence
     assert report.to_dict()["sgd"] == {"status": report.sgd.status}
+
+
+def test_nothing_escapes_from_wells_that_the_noise_runs_over():
+    """Depth 1, gradient noise of temperature .1 and 1: at 1 there are no wells to leave."""
+    x = np.linspace(-1.8, 1.8, 31)
+    loss = (x**2 - 1) ** 2 + 0.1 * x
+    valid = np.ones(31, bool)
+    land = Landscape("f", "train_loss", (x,), loss, {"train_loss": loss}, {}, valid, ~valid, ~valid,
+                     gram=np.eye(1), gradient_noise=np.ones((31, 1, 1)))
+    told = {lr: fp.analyse(land, lr=lr, batch=1, n_paths=2).sgd for lr in (0.2, 2.0)}
+    assert told[0.2].theta == pytest.approx(0.1, rel=0.01) and len(told[0.2].escapes) == 2
+    assert told[2.0].theta == pytest.approx(1.0, rel=0.01) and told[2.0].escapes == ()

@@ -360,9 +360,6 @@ def test_landscapers_layout_is_written_as_it_is_read(tmp_path):
     with np.load(land.save(tmp_path / "a.npz")) as f:
         assert np.array_equal(f["loss"], square.T) and f["coordinates"].shape == (2, 7)
     assert np.array_equal(fp.read_landscape(tmp_path / "a.npz").loss, square)
-    with pytest.raises(ValueError, match="one number of samples"):
-        fp.read_landscape(write(tmp_path / "b.h5", xcoordinates=X, ycoordinates=Y,
-                                train_loss=SHEET)).save(tmp_path / "b.npz")
     with pytest.raises(ValueError, match="written as .h5"):
         land.save(tmp_path / "a.xyz")
 

@@ -289,3 +289,34 @@ def test_holes_and_the_index_of_a_data_frame_are_read_from_tables(tmp_path):
                             enumerate((b, a) for b in y for a in x)]
     (tmp_path / "frame.csv").write_text("\n".join(text))
     assert fp.read_landscape(tmp_path / "frame.csv").shape == (5, 7)
+
+
+@pytest.mark.parametrize("arrays, options", [
+    ({"run/loss": LOSS, "run/x": X, "run/y": Y}, {}),
+    ({"run/f": LOSS, "run/x": X, "run/y": Y, "other": np.arange(3.0)}, {"key": "run/f"}),
+    ({"run/f": LOSS, "run/a": X, "run/b": Y}, {"key": "run/f", "x_key": "run/a", "y_key": "run/b"}),
+    ({"alphas": X, "betas": Y, "losses": LOSS}, {}), ({"x": X[None], "y": Y[:, None], "loss": LOSS}, {}),
+])
+def test_hdf5_groups_and_the_columns_of_matlab_are_read(tmp_path, arrays, options):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for name, a in arrays.items():
+            file[name] = a
+    is_the_surface(fp.read_landscape(tmp_path / "a.h5", **options))
+
+
+def test_series_and_pivot_tables_are_read():
+    pandas = pytest.importorskip("pandas")
+    rows = pandas.DataFrame({"x": np.tile(X, len(Y)), "y": np.repeat(Y, len(X)), "loss": LOSS.ravel()})
+    over = rows.set_index(["x", "y"])
+    for data in (over, over["loss"], rows.pivot(index="y", columns="x", values="loss"),
+                 rows.pivot(index="x", columns="y", values="loss")):
+        is_the_surface(fp.read_landscape(data))
+
+
+def test_archives_of_any_shape_are_written_and_netcdf_keeps_the_rings(tmp_path):
+    np.savez(tmp_path / "a.npz", x=X, y=Y, loss=LOSS)
+    land = fp.read_landscape(tmp_path / "a.npz", periodic="x")
+    is_the_surface(fp.read_landscape(land.save(tmp_path / "b.npz")))
+    pytest.importorskip("xarray")
+    pytest.importorskip("netCDF4")
+    assert fp.read_landscape(land.save(tmp_path / "b.nc")).periodic == (True, False)

@@ -1,11 +1,14 @@
 """What the sentences of a landscape report may claim: ties, limits, coarse samples, borders and noise are
 told as such."""
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import fpkit as fp
 from fpkit.landscapes.report.findings import reached
 from fpkit.landscapes.surface.landscape import Landscape
+from fpkit.plotting.drawing import figures_of
 
 
 def land_of(f, n=(31, 31), box=1.8, **more):
@@ -142,3 +145,64 @@ def test_paths_two_standard_errors_off_are_no_firm_agreement():
     off = abs(paths.mean_loss[-1] - paths.expected_loss[-1]) / paths.mean_loss_error[-1]
     found = next(f for f in report.findings() if f.topic == "paths")
     assert off > 2 and found.trust == "rough"
+
+
+def test_wells_that_missing_samples_cut_off_are_not_told_as_walled_in():
+    """A column without losses along the pass: how the wells join is not known, nor how long one stays."""
+    report = report_of(lambda x, y: np.where(np.abs(x) < 0.01, np.nan, two(x, y) + 0.1 * x), n=(41, 41))
+    assert report.cut_off == (2,) and said(report, "wells").trust == said(report, "start").trust == "open"
+    assert "cut off well 2" in report.verdict() and "never leaves" not in report.verdict()
+    # an island high up on the rim cuts off nothing that matters
+    rim = report_of(lambda x, y: np.where((np.abs(x - 1.5) < 0.2) & (np.abs(y) > 0.5) & (np.abs(y) < 1.6),
+                                          np.nan, two(x, y) + 0.1 * x), n=(41, 41))
+    assert rim.cut_off == ()
+
+
+def test_most_samples_missing_leaves_the_wells_open():
+    gone = np.random.default_rng(1).random((41, 41)) < 0.5
+    report = fp.analyse(land_of(lambda x, y: np.where(gone, np.nan, x**2 + y**2), n=(41, 41)), n_paths=2,
+                        allow_partial=True)
+    assert said(report, "wells").trust == "open" and "of the probability lie beside" in report.verdict()
+
+
+def test_steps_are_not_counted_without_a_metric():
+    land = land_of(lambda x, y: two(x, y) + 0.1 * x)
+    land = type(land)(**{**land.__dict__, "gram": None})
+    report = fp.analyse(land, lr=0.1, n_steps=1000, n_paths=2)
+    assert said(report, "horizon").trust == "open" and "Gram" in said(report, "horizon").sentence
+
+
+def test_a_path_through_wells_that_are_not_resolved_is_not_firm():
+    walk = np.cumsum(np.random.default_rng(4).normal(size=(80, 2)) * 0.05, axis=0)
+    report = report_of(lambda x, y: np.cos(7 * x) + np.cos(5 * y) + 0.1 * x**2, n=(11, 11), box=2.0,
+                       n_paths=2, trajectory=walk)
+    assert said(report, "wells").trust != "firm" and said(report, "training path").trust != "firm"
+
+
+def test_the_mean_test_loss_carries_the_noise_of_its_samples():
+    """A test loss of pure noise has no best temperature; one that follows the wells has its true mean within
+    the error."""
+    noise = 0.05 * np.random.default_rng(5).normal(size=(41, 41))
+    flat, own = (fp.analyse(replace(land, surfaces={**land.surfaces, "test_loss": test}), n_paths=2)
+                 for land in [land_of(lambda x, y: two(x, y) + 0.1 * x, n=(41, 41))]
+                 for test in (1 + noise, land.loss + 0.5 + noise))
+    assert "by no more than its noise" in said(flat, "test loss").sentence
+    off = np.abs(own.risk.test - own.risk.train - 0.5)
+    assert "least at" in said(own, "test loss").sentence and (off < own.risk.test_error).all()
+    assert (own.risk.test_error < 0.05).all()
+
+
+def test_wells_are_alike_where_the_cells_between_them_could_tip_the_balance():
+    """Two wells equal by symmetry: the cells of the ridge between them all fall to one."""
+    report = report_of(two, n=(11, 11), theta=[0.1, 0.33])
+    low, high = np.sort(report.occupation[-1])
+    assert low / high < 0.97 and "wells 1 and 2 alike, about 50 % each" in said(report, "occupation").sentence
+    assert report.thermodynamics.seam_share[-1].max() > high - low
+
+
+def test_figures_show_what_there_is():
+    """No wells of noise, no graph of one well."""
+    noise = np.random.default_rng(6).normal(size=(31, 31))
+    reports = [report_of(f, n_paths=2) for f in (lambda x, y: noise + 0 * x, lambda x, y: x**2 + y**2, two)]
+    assert list(figures_of(reports[0])) == ["landscape"]
+    assert ["disconnectivity" in figures_of(r) for r in reports[1:]] == [False, True]

@@ -112,7 +112,7 @@ def test_samples_that_are_not_even_have_no_dynamics(tmp_path):
     report = fp.analyse(tmp_path / "a.h5", theta=[0.1, 0.2])
     assert report.dynamics is None and "uneven_grid" in report.flags and report.to_dict()["dynamics"] is None
     page = report.save(tmp_path / "out")
-    assert page.read_text().count("data:image/png") == 3 and report.rates == ()
+    assert page.read_text().count("data:image/png") == 2 and report.rates == ()
 
 
 def test_arrays_are_in_report_h5(saved):

@@ -48,3 +48,30 @@ def test_dents_of_noise_are_no_wells_and_real_wells_stay(tmp_path):
 def test_standard_errors_count_as_noise_only_where_the_surface_has_no_shape(tmp_path):
     errors = {"own": {"loss_stderr": np.full(WELLS.shape, 0.5)}}
     assert surface(tmp_path, WELLS, **errors).noise.sigma == 0
+
+
+def test_noise_that_a_row_shares_is_measured(tmp_path):
+    """Each row evaluated with a minibatch of its own: smooth along x, noise along y."""
+    shared = 0.03 * np.random.default_rng(3).normal(size=(51, 1))
+    land = surface(tmp_path, WELLS + shared)
+    assert land.noise.sigma == pytest.approx(0.03, rel=0.4) and land.noise.source == "differences along y"
+
+
+@pytest.mark.parametrize("step", [0.05, 0.1, 0.25])
+def test_rounded_losses_carry_the_noise_of_rounding(tmp_path, step):
+    land = surface(tmp_path, step * np.round(WELLS / step))
+    assert land.noise.sigma == pytest.approx(step / np.sqrt(12), rel=0.5)
+    assert next(f for f in fp.analyse(land, n_paths=2).findings() if f.topic == "wells").trust != "firm"
+
+
+def test_losses_on_a_decimal_grid_are_not_rounded(tmp_path):
+    x = np.round(np.linspace(-2, 2, 41), 10)
+    for loss in (x**2 + x[:, None] ** 2, (x**2 - 1) ** 2 + x[:, None] ** 2 / 2, np.abs(x + x[:, None])):
+        assert surface(tmp_path, loss).noise.sigma == 0
+
+
+def test_a_surface_that_alternates_from_sample_to_sample_is_coarse_and_not_noise(tmp_path):
+    i, j = np.indices((33, 41))
+    land = surface(tmp_path, (i + j) % 2 + 0.01 * j)
+    found = fp.analyse(land, n_paths=2).findings()
+    assert land.noise.sigma == 0 and next(f for f in found if f.topic == "wells").trust == "open"
