@@ -229,13 +229,13 @@ def exits(lanes, X0, gradient, p, step, box, targets, max_steps, n_steps, seed, 
 
 
 @kernel(types.void(lanes_t, numbers_2d, FUNCTION["gradient"], numbers_1d, step_t, numbers_2d, targets_t,
-                   integer, integer, unsigned, arrivals_t, FUNCTION["value"], sources_t), parallel=True)
-def exits_with_sources(lanes, X0, gradient, p, step, box, targets, max_steps, n_steps, seed, arrivals, value,
+                   integer, integer, arrivals_t, FUNCTION["value"], sources_t), parallel=True)
+def exits_with_sources(lanes, X0, gradient, p, step, box, targets, max_steps, n_steps, arrivals, value,
                        sources):
     """The same with killing and resetting; the wall of killed paths is one more than there are."""
     for block in prange(lanes.Y.shape[0]):
-        _advance(block, lanes, X0, (gradient, p), step, box, targets, max_steps, n_steps, seed, arrivals,
-                 (value, sources))
+        _advance(block, lanes, X0, (gradient, p), step, box, targets, max_steps, n_steps, sources.seed,
+                 arrivals, (value, sources))
 
 
 @numba.njit(**options)

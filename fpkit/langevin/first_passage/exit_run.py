@@ -70,7 +70,7 @@ class ExitRun:
             if e.scheme == "baoab":
                 underdamped_exits(*start, (self.dt, self.theta, float(e.friction)), *ends)
             elif self.sources is not None:
-                exits_with_sources(*start, self.step, *ends, *self.sources.table(e.key))
+                exits_with_sources(*start, self.step, *ends[:-2], ends[-1], *self.sources.table(e.key))
             else:
                 exits(*start, self.step, *ends)
 
