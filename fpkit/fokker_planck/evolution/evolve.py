@@ -145,8 +145,8 @@ def evolved(problem, u0, times, tol=None, positive=False, n_steps=None, order=4,
     diffusion = problem.diffusion
     kind = kind_of(u0, diffusion.grid)
     options = tol, bool(positive), n_steps, order
-    store = Checkpoint(checkpoint, checkpoint_every, resume,
-                       {} if checkpoint is None else _identity(diffusion, kind, options, times))
+    identity = {"call": "evolve", "diffusion": diffusion, "start": kind, "options": options, "times": times}
+    store = Checkpoint(checkpoint, checkpoint_every, resume, {} if checkpoint is None else identity)
     run = Run(problem, kind, options, reads_start=times[0] == 0, store=store)
     show = is_shown(progress)
     with _bar(show, times.size) as bar:
@@ -340,11 +340,6 @@ class Run:
                          steps=self.stepper.counts.as_dict(),
                          resolution=float(abs(np.expm1(min(self.resolution, 700.0)))), status=self.status,
                          inputs=inputs)
-
-
-def _identity(diffusion, kind, options, times):
-    """All that the bits of an evolution depend on."""
-    return {"call": "evolve", "diffusion": diffusion, "start": kind, "options": options, "times": times}
 
 
 def _space_error(run, times):

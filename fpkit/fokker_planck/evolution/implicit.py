@@ -181,11 +181,8 @@ class ImplicitStep:
     def step(self, p, dt, accuracy, order=ORDER):
         """p after a step dt, and its error in L1 (0 when positive: not known); `accuracy`: L1 error allowed
         in a solve."""
-        before, error = p.sum(), 0.0
-        if self.positive:
-            new = self._solve(p, dt, accuracy)
-        else:
-            new, error = exponential(lambda r, tau: self._solve(r, tau, accuracy), p, dt, order)
+        before, solve = p.sum(), lambda r, tau: self._solve(r, tau, accuracy)
+        new, error = (solve(p, dt), 0.0) if self.positive else exponential(solve, p, dt, order)
         if self.graph.killing is None and np.abs(p).sum() < 2 * before:      # a density
             kept = new.sum() / before
             self.drift *= kept
