@@ -39,8 +39,8 @@ from .wall_kernels import absorb, box_t, fold, give_exits, take_exits, turn
 
 
 @numba.njit(**options)
-def _advance(span, X, noise, S, gradient, plan, mobility, scheme, is_three_point, saved, box, leak=None):
-    first, count = span
+def _advance(span, X, noise, S, gradient, plan, mobility, law, saved, box, value=None, sources=None):
+    (first, count), (scheme, is_three_point) = span, law
     steps, P, start, n_steps, lanes, every = plan
     root, is_full, is_drift, rows = mobility
     d = X.shape[0]
@@ -58,8 +58,7 @@ def _advance(span, X, noise, S, gradient, plan, mobility, scheme, is_three_point
         O, K, variance = np.empty((d, lanes)), np.empty((d, lanes)), np.zeros(d)
         sign, wound = np.ones((d, lanes)), np.zeros((d, lanes))
         exits = take_exits(box, first, count, lanes)
-    if leak is not None:
-        value, sources = leak
+    if sources is not None:
         who, step = np.empty(lanes, np.int64), np.empty(lanes, np.int64)
         draws, rates, killed = np.empty((4, lanes)), np.empty(lanes), np.empty(lanes)
     for k in range(start, start + n_steps):
@@ -69,7 +68,7 @@ def _advance(span, X, noise, S, gradient, plan, mobility, scheme, is_three_point
             fill_noise(s, W, is_three_point)
         if n_alive > 0:
             set_parameters(P, k - start, p)
-            if leak is not None:
+            if sources is not None:
                 for j in range(lanes):
                     who[j], step[j] = exits.trajectories[j] if exits.side[j] < 0 else -1, k
                 sources_before(Y, who, step, dt, value, sources, draws)
@@ -108,7 +107,7 @@ def _advance(span, X, noise, S, gradient, plan, mobility, scheme, is_three_point
                         variance[i] = sigma * sigma * m
                     time = steps[r, TIME] if steps.shape[0] > 1 else k * dt
                     n_alive = absorb(O, Y, box.walls, variance, exits, k, time, dt, box.seed)
-                    if leak is not None:
+                    if sources is not None:
                         for j in range(lanes):
                             who[j] = who[j] if exits.side[j] < 0 else -1
                         sources_after(Y, who, dt, value, sources, draws, rates, killed)
@@ -138,8 +137,8 @@ def overdamped(X, noise, S, gradient, plan, mobility, scheme, is_three_point, sa
     n = X.shape[1]
     for block in prange((n + plan.lanes - 1) // plan.lanes):
         first = block * plan.lanes
-        _advance((first, min(plan.lanes, n - first)), X, noise, S, gradient, plan, mobility, scheme,
-                 is_three_point, saved, None)
+        _advance((first, min(plan.lanes, n - first)), X, noise, S, gradient, plan, mobility,
+                 (scheme, is_three_point), saved, None)
 
 
 @kernel(types.void(numbers_2d, singles_3d, words_t, FUNCTION["gradient"], plan_t, mobility_t, integer, flag,
@@ -150,8 +149,8 @@ def overdamped_in_box(X, noise, S, gradient, plan, mobility, scheme, is_three_po
     n = X.shape[1]
     for block in prange((n + plan.lanes - 1) // plan.lanes):
         first = block * plan.lanes
-        _advance((first, min(plan.lanes, n - first)), X, noise, S, gradient, plan, mobility, scheme,
-                 is_three_point, saved, box)
+        _advance((first, min(plan.lanes, n - first)), X, noise, S, gradient, plan, mobility,
+                 (scheme, is_three_point), saved, box)
 
 
 @kernel(types.void(numbers_2d, singles_3d, words_t, FUNCTION["gradient"], plan_t, mobility_t, integer, flag,
@@ -162,5 +161,5 @@ def overdamped_with_sources(X, noise, S, gradient, plan, mobility, scheme, is_th
     n = X.shape[1]
     for block in prange((n + plan.lanes - 1) // plan.lanes):
         first = block * plan.lanes
-        _advance((first, min(plan.lanes, n - first)), X, noise, S, gradient, plan, mobility, scheme,
-                 is_three_point, saved, box, (value, sources))
+        _advance((first, min(plan.lanes, n - first)), X, noise, S, gradient, plan, mobility,
+                 (scheme, is_three_point), saved, box, value, sources)

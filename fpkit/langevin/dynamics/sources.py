@@ -5,7 +5,6 @@ import numpy as np
 
 from ...core import checks
 from ...potentials.force import components_of
-from ...potentials.potential import Potential
 
 
 class PathSources:
@@ -16,15 +15,14 @@ class PathSources:
         parts = components_of(0.0 if killing is None else killing, ndim, "killing rate")[0]
         if getattr(parts, "shape", None) != () or parts[()].is_black_box:
             raise ValueError("the killing rate of paths must be a number or one formula of the coordinates.")
-        self.k: Potential = parts[()]
+        self.k = parts[()]
         if resetting is not None:
             if not isinstance(resetting, (tuple, list)) or len(resetting) != 2:
                 raise TypeError(f"resetting must be (rate, point), got {checks.shown(resetting)}.")
             self.rate = checks.number("the rate of resetting", resetting[0], positive=True)
-            self.place = np.array(checks.points("the place of resetting", np.atleast_1d(resetting[1]), ndim))
-            if self.place.shape != (ndim,):
-                raise ValueError(f"paths are reset to one point of {ndim} coordinates, got "
-                                 f"{checks.shown(resetting[1])}.")
+            self.place = checks.points("the place of resetting", np.atleast_1d(resetting[1]), ndim).copy()
+            if self.place.ndim > 1:
+                raise ValueError("paths are reset to one point.")
 
     def check(self, points: np.ndarray) -> None:
         """Refuse rates at points (n, ndim) that are negative or no numbers."""

@@ -156,9 +156,9 @@ def _end_hits(moves, near, lanes, block, clock, piece, targets, steps, box, seed
 
 
 @numba.njit(**options)
-def _advance(block, lanes, X0, field, step, box, targets, max_steps, n_steps, seed, arrivals, leak=None):
-    """Make up to n_steps (even) Euler-Maruyama steps of one block; field = (gradient, p)."""
-    gradient, p = field
+def _advance(block, lanes, X0, gradient, p, step, box, targets, plan, arrivals, value=None, sources=None):
+    """Make up to n_steps (even) Euler-Maruyama steps of one block; plan = (max_steps, n_steps, seed)."""
+    max_steps, n_steps, seed = plan
     Y, s, cursor = lanes.Y[block], lanes.S[block], lanes.cursor[block]
     owner, born, clock = lanes.owner[block], lanes.born[block], lanes.clock[block]
     d, n = Y.shape
@@ -168,8 +168,7 @@ def _advance(block, lanes, X0, field, step, box, targets, max_steps, n_steps, se
     sign, wound = np.ones((d, n)), np.zeros((d, n))
     R, near = (np.empty((d, n)) if box.shape[1] > 0 else Y), np.zeros(n, np.int64)
     places = np.zeros((3 + d, d))
-    if leak is not None:
-        value, sources = leak
+    if sources is not None:
         who, age, draws, killed = np.empty(n, np.int64), np.empty(n, np.int64), np.empty((4, n)), np.empty(n)
     idle = _count_idle(owner)
     all_distances(Y, targets, before, scratch)
@@ -182,7 +181,7 @@ def _advance(block, lanes, X0, field, step, box, targets, max_steps, n_steps, se
                 all_distances(Y, targets, before, scratch)
         fill_noise(s, W, False)
         for half in range(2):
-            if leak is not None:
+            if sources is not None:
                 for j in range(n):
                     who[j], age[j] = owner[j], clock - born[j]
                 sources_before(Y, who, age, step.dt, value, sources, draws)
@@ -199,7 +198,7 @@ def _advance(block, lanes, X0, field, step, box, targets, max_steps, n_steps, se
                 moves = Moves(O, Y, R, before, after)
                 idle += _end_hits(moves, near[:n_near], lanes, block, clock, (0.0, 1.0), targets,
                                   (step, G, reach), box, seed, arrivals, places)
-            if leak is not None:
+            if sources is not None:
                 for j in range(n):
                     who[j] = owner[j]
                 sources_after(Y, who, step.dt, value, sources, draws, scratch, killed)
@@ -225,7 +224,7 @@ def exits(lanes, X0, gradient, p, step, box, targets, max_steps, n_steps, seed, 
     X0 (d, 1 or n) starts; box (4, d) or (4, 0) walls; max_steps even, 0 for none.
     """
     for block in prange(lanes.Y.shape[0]):
-        _advance(block, lanes, X0, (gradient, p), step, box, targets, max_steps, n_steps, seed, arrivals)
+        _advance(block, lanes, X0, gradient, p, step, box, targets, (max_steps, n_steps, seed), arrivals)
 
 
 @kernel(types.void(lanes_t, numbers_2d, FUNCTION["gradient"], numbers_1d, step_t, numbers_2d, targets_t,
@@ -234,8 +233,8 @@ def exits_with_sources(lanes, X0, gradient, p, step, box, targets, max_steps, n_
                        sources):
     """The same with killing and resetting; the wall of killed paths is one more than there are."""
     for block in prange(lanes.Y.shape[0]):
-        _advance(block, lanes, X0, (gradient, p), step, box, targets, max_steps, n_steps, sources.seed,
-                 arrivals, (value, sources))
+        _advance(block, lanes, X0, gradient, p, step, box, targets, (max_steps, n_steps, sources.seed),
+                 arrivals, value, sources)
 
 
 @numba.njit(**options)

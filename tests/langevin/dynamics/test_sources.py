@@ -92,7 +92,8 @@ def test_the_bits_do_not_depend_on_threads_and_other_paths():
     ({"scheme": "leimkuhler-matthews", "killing": 1.0}, "killing and resetting are known to"),
     ({"killing": -1.0}, "not negative"), ({"killing": lambda p: 1.0 if p[0, 0] > 0 else 2.0}, "formula"),
     ({"resetting": 2.0}, "must be"), ({"resetting": (0.0, [1.0])}, "rate of resetting"),
-    ({"resetting": (1.0, [1.0, 2.0])}, "place of resetting")])
+    ({"resetting": (1.0, [1.0, 2.0])}, "place of resetting"),
+    ({"resetting": (1.0, [[1.0], [2.0]])}, "one point")])
 def test_what_is_not_known_is_refused(options, message):
     with pytest.raises((ValueError, TypeError), match=message):
         fp.simulate(FREE, 0.5, [0.0], 0.1, 10, 5, progress=False, **options)
