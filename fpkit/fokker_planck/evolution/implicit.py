@@ -24,7 +24,6 @@ IN_RANGE = 600.0           # beta (f - f0) up to which exp(-beta f) and products
 HIGHEST = 1000.0           # beta (f - f0) up to which the multigrid's symmetric form, p exp(b/2), is in range
 # of unsplit steps, and zeros of the Laguerre polynomials of an order
 ORDER, ZEROS = 8, {2: 2 + math.sqrt(2.0), 3: 2.294280360279042, 8: 4.26670017028766}
-SETTLED = 1e-15            # L1 norm of a term that is rounding
 WAVES, FORGOTTEN = 4, 0.01 # of starts that are compared, and L1 distance from which they are the same
 MOST_SOLVED = 8
 
@@ -33,18 +32,22 @@ class Graph:
     """Nodes inside the domain, their edges with the rates both ways and their killing."""
 
     def __init__(self, lines):
-        I, J, up, down = lines.edges()
-        keep = up + down > 0
-        I, J, self.up, self.down = I[keep], J[keep], up[keep], down[keep]
-        self.shape, self.ndim = lines.shape, len(lines.shape)
+        self._lines, self.shape, self.ndim = lines, lines.shape, len(lines.shape)
         self.ids = np.arange(lines.b.size) if lines.inside is None else np.flatnonzero(lines.inside)
-        place = np.full(lines.b.size, -1)
-        place[self.ids] = np.arange(self.ids.size)
-        self.N, self.b = self.ids.size, lines.b[self.ids]
-        self.is_driven = lines.is_driven
+        self.N, self.b, self.is_driven = self.ids.size, lines.b[self.ids], lines.is_driven
         self.volumes = 1.0 if lines.volumes is None else lines.volumes[self.ids]
-        self.I, self.J = place[I], place[J]
         self.killing = None if lines.killing is None else lines.killing[self.ids]
+
+    @cached_property
+    def _edges(self):
+        """Made when they are solved with: in space they are the largest arrays of all."""
+        I, J, up, down = self._lines.edges()
+        keep = up + down > 0
+        place = np.full(self._lines.b.size, -1)
+        place[self.ids] = np.arange(self.N)
+        return place[I[keep]], place[J[keep]], up[keep], down[keep]
+
+    I, J, up, down = (property(lambda self, k=k: self._edges[k]) for k in range(4))
 
     @cached_property
     def ordering(self):
@@ -143,7 +146,7 @@ def exponential(solve, p, dt, order=ORDER):
         b, b_before = ((2 * k - 2 - x) * b - (k - 2) * b_before) / k, b
         new += b * rest
         left = float(np.abs(rest).sum())
-        if left <= SETTLED:
+        if left <= 1e-15:                  # rounding
             break
     return new, abs(b) * left
 
@@ -179,8 +182,7 @@ class ImplicitStep:
         return self.kept[tau]
 
     def step(self, p, dt, accuracy, order=ORDER):
-        """p after a step dt, and its error in L1 (0 when positive: not known); `accuracy`: L1 error allowed
-        in a solve."""
+        """p after a step dt, and its error in L1 (0 when positive); `accuracy`: L1 error of a solve."""
         before, solve = p.sum(), lambda r, tau: self._solve(r, tau, accuracy)
         new, error = (solve(p, dt), 0.0) if self.positive else exponential(solve, p, dt, order)
         if self.graph.killing is None and np.abs(p).sum() < 2 * before:      # a density

@@ -176,6 +176,18 @@ def test_factors_that_are_no_longer_kept_are_freed_at_once():
         gc.enable()
 
 
+def test_edges_are_listed_only_where_they_are_solved_with(monkeypatch):
+    """On large grids they are more than all else, and the price of a step is known without them."""
+    monkeypatch.setattr(implicit, "ELIMINATED_2D", 0)
+    lines, p = chain("asymmetric channel", 0.3)
+    stepper = StepControl(lines, 1e-4)
+    stepper.advance(p, 0.0, 0.05)
+    assert stepper.price == 1500 and stepper.rounding_rate == 0 and stepper.counts.strang > 0
+    assert "_edges" not in stepper.solver.graph.__dict__
+    stepper.solver.step(p, 0.1, 1e-6)
+    assert "_edges" in stepper.solver.graph.__dict__
+
+
 def test_the_solvers_agree(monkeypatch):
     lines, p = chain("asymmetric channel", 0.3)
     graph = Graph(lines)
