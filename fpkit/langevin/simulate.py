@@ -234,7 +234,8 @@ def advanced(save_every, part, state, end):
 def _result(e, paths, times, status, given):
     """The Paths of an ensemble as it is now."""
     inputs = dict(potential=e.potential, process=e.process, walls=e.walls, mobility=e.mobility,
-                  friction=e.friction, noise=e.noise_law, time=e.time, n_threads=e.n_threads, key=e.key)
+                  friction=e.friction, noise=e.noise_law, time=e.time, n_threads=e.n_threads, key=e.key,
+                  **({} if e.sources is None else e.sources.given))
     has_ends = e.has_absorbing or e.sources is not None and e.sources.has_killing
     has_winding = e.walls is not None and e.walls.has("periodic")
     return Paths(

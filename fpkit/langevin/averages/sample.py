@@ -206,7 +206,8 @@ def _one_run(process, x0, settings, what, plan, storage, n_threads, executor, pr
               "friction": settings["friction"],
               "walls": None if ensemble.walls is None else repr(ensemble.walls),
               "marginal": None if what["marginal"] is None else list(what["marginal"]),
-              "x0": x0.tolist() if x0.ndim == 1 else f"{len(x0)} points"}
+              "x0": x0.tolist() if x0.ndim == 1 else f"{len(x0)} points",
+              **({} if ensemble.sources is None else ensemble.sources.given)}
     acceptance = float(accepted.sum() / (n_paths * done)) if accepted.size and done else None
     start = np.broadcast_to(x0, (n_paths, potential.ndim))
     if error is not None:                                        # what is done goes with the error

@@ -24,6 +24,9 @@ class PathSources:
             if self.place.ndim > 1:
                 raise ValueError("paths are reset to one point.")
 
+        self.given = {"killing": None if killing is None else self.k.text,
+                      "resetting": None if resetting is None else [self.rate, self.place.tolist()]}
+
     def check(self, points: np.ndarray) -> None:
         """Refuse rates at points (n, ndim) that are negative or no numbers."""
         rates = np.asarray(self.k(points), float)

@@ -196,7 +196,8 @@ def one_run(potential, targets, dt, n_paths, seed, max_steps, progress, settings
               "scheme": probe.scheme, "seed": probe.seed, "key": probe.key, "friction": settings["friction"],
               "t_max": max_steps * dt if max_steps else None, "target": [repr(r) for r in targets.regions],
               "walls": None if probe.walls is None else repr(probe.walls),
-              "x0": f"{n_paths} points" if is_many else probe.x[0].tolist()}
+              "x0": f"{n_paths} points" if is_many else probe.x[0].tolist(),
+              **({} if probe.sources is None else probe.sources.given)}
     n_arrived = int((sides >= 0).sum())
     bridge = "" if probe.scheme == "baoab" else "Brownian bridge, " if targets.has_distance else "no bridge, "
     if kappa is not None:
