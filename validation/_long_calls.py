@@ -85,7 +85,7 @@ def space(n):
 
 def evolution(n, path, pool):
     D = space(n)
-    return D.evolve([-1.0, 0.1, 0.0], np.linspace(0.05, 4, 20), tol=1e-6)
+    return D.evolve([-1.0, 0.1, 0.0], np.linspace(0.05, 4, 20), tol=1e-6, **stored(path))
 
 
 def exported(n, path, pool):
@@ -172,7 +172,10 @@ CALLS = {
         lambda n, path, pool: fp.gradient_flow(fp.Potential.black_box(slow_value, slow_gradient, ndim=1),
                                                np.linspace(0.1, 1, n)[:, None], 1.0),
         lambda r: r.x, 2, 20, 100_000, takes_pool=False, keeps_state=False),
-    "evolve, 3D": Call(evolution, lambda r: r.densities, 8, 32, 80, takes_pool=False, keeps_state=False),
+    "evolve": Call(lambda n, path, pool: fp.FokkerPlanck(EGGS, 0.15, fp.Grid([(-4, 4)] * 2, (n, n))).evolve(
+        [1.0, 1.5], np.geomspace(0.1, 1e8, 20), **stored(path)), lambda r: r.densities, 12, 96, 900,
+        takes_pool=False),
+    "evolve, 3D": Call(evolution, lambda r: r.densities, 8, 32, 80, takes_pool=False),
     "mfpt, 3D": Call(lambda n, path, pool: space(n).mfpt(BALLS[1]), lambda r: r.values, 12, 40, 96,
                      takes_pool=False, keeps_state=False),
     "committor, 3D": Call(lambda n, path, pool: space(n).committor(*BALLS), lambda r: r.values, 12, 40, 96,

@@ -6,9 +6,10 @@ import numpy as np
 from .driven_densities import judge as judged, linear, row
 
 CLAIM = ("What the grid says of a driven process (moments, currents as turning areas and velocities, mean "
-         "first passage times, committors) is what its own paths do, and what other programs and published "
-         "numbers say, within the errors of both.")
-SOURCE = ("Linear processes: Lyapunov's equation. Maier-Stein: Phys. Rev. Lett. 71, 1783 (1993); the action "
+         "first passage times, committors, survival under killing, the state under resetting) is what its "
+         "own paths do, and what other programs and published numbers say, within the errors of both.")
+SOURCE = ("Linear processes: Lyapunov's equation. Resetting: M. R. Evans, S. N. Majumdar, Phys. Rev. Lett. "
+          "106, 160601 (2011). Maier-Stein: Phys. Rev. Lett. 71, 1783 (1993); the action "
           "of the optimal path by minimising it here (M. Heymann, E. Vanden-Eijnden, Comm. Pure Appl. Math. "
           "61, 1052 (2008)). Two-gene circuit of cell fate: J. Wang, K. Zhang, L. Xu, E. Wang, PNAS 108, "
           "8257 (2011), a = b = k = 1, S = 1/2, n = 4, states (1, 1) and (2, 0). Schloegl's reaction: F. "
@@ -261,10 +262,41 @@ FULL = {"cells": 48, "other": 80, "fine": 192, "steps": 6000, "paths": 2000}
 QUICK = {"cells": 24, "other": 40, "fine": 24, "steps": 2000, "paths": 300}
 
 
+def source_rows(size):
+    """Killing and resetting: survival, the state that resetting settles in, and the time to a target."""
+    import fpkit as fp
+
+    n, dt, rows = size["cells"], 0.02, []
+    V, turn = fp.Potential("x**2/2 + 0.3*y**2 + 0.2*x*y"), "(0.8*y, -0.8*x)"
+    k, reset = "y**2/(1 + exp(-4*x))", (0.7, [1.2, 0.5])
+    grid, count = fp.Grid([(-5, 5)] * 2, (n, n)), 100 * size["paths"]
+    D = fp.FokkerPlanck(V, 0.5, grid, force=turn, killing=k)
+    left = D.evolve(([0.5, 0.3], 0.3), [0.5, 2.0])
+    x0 = np.random.default_rng(3).normal([0.5, 0.3], 0.3, (count, 2))
+    run = fp.simulate(V, 0.5, x0, dt, 100, force=turn, killing=k, scheme="heun", seed=5, progress=False)
+    for t, mass, error in zip(left.times, left.mass, left.error):
+        rows.append(beside("killing k(x), turning", f"survival to t = {t:g}",
+                           fp.Estimate(mass, error, "grid"), mean_of(~(run.exit_time <= t)), dt**2))
+    state = fp.FokkerPlanck(V, 0.5, grid, force=turn, resetting=reset).stationary()
+    run = fp.simulate(V, 0.5, reset[1], dt, 500, count, force=turn, resetting=reset, scheme="heun", seed=5,
+                      progress=False)
+    x, y = run.x.T
+    for text, values in (("x", x), ("x**2", x * x), ("y**2", y * y)):
+        rows.append(beside("resetting, turning", f"E {text}", state.expectation(text), mean_of(values), dt))
+    line, free, target = fp.Grid([(-12, 0.8)], (32 * n,)), fp.Potential("0*x"), fp.HalfSpace([1], 0.8)
+    exact = np.expm1(0.8 * np.sqrt(3.0 / 0.3)) / 3.0
+    tau = fp.FokkerPlanck(free, 0.3, line, resetting=(3.0, [0.0])).mfpt(target).at([0.0])
+    paths = fp.exit_time(free, 0.3, [0.0], target, 0.01, count, seed=5, resetting=(3.0, [0.0]),
+                         progress=False)
+    case = "free, reset"
+    return [*rows, row(case, "mean time to a target", tau, exact, tau.error),
+            row(case, "mean time of paths", paths, exact, 4 * paths.standard_error + 1e-3 * exact)]
+
+
 def measure(quick=False):
     """One row for each quantity of each case."""
     size = QUICK if quick else FULL
-    made = [linear_rows, torus_rows, level_rows, gene_rows, schloegl_rows]
+    made = [linear_rows, torus_rows, level_rows, gene_rows, schloegl_rows, source_rows]
     rows = [r for make in [*made, *([] if quick else [maier_stein_rows])] for r in make(size)]
     return [{**r, "allowed": np.inf} for r in rows] if quick else rows       # few paths say little
 

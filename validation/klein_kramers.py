@@ -127,7 +127,8 @@ def judge(found):
     table = Table.of(found["rows"], {"friction": "friction", "gap": "gap (1/time)", "error": "stated error",
                                      "reference": "other basis", "turnover": "turnover (half the gap)"})
     worst = max(abs(r["gap"] / r["reference"] - 1) for r in found["rows"])
-    counts = ", ".join(f"{r['paths'] / r['rate'] - 1:+.1%}" for r in found["paths"])
+    counts = ", ".join(f"{r['paths'] / r['rate'] - 1:+.1%} +- {r['scatter'] / r['rate']:.1%}"
+                       for r in found["paths"])
     return ruled(globals(), table, misses, f"{len(found['rows'])} frictions, gaps within {worst:.0e} of the "
                  f"other basis; counted transitions {counts} off", found)
 

@@ -36,7 +36,7 @@ def simulate(potential: Potential | Diffusion, theta: float | Callable | None = 
              noise: str = "gaussian", velocity: ArrayLike | None = None,
              progress: bool | None = None, executor: Executor | None = None,
              checkpoint: str | os.PathLike | None = None, checkpoint_every: float = 60.0,
-             resume: bool | None = None, force=None) -> Paths:
+             resume: bool | None = None, force=None, killing=None, resetting=None) -> Paths:
     """Paths of the diffusion dX = M (-grad f + F) dt + theta div M dt + sqrt(2 theta M) dW.
 
     Parameters
@@ -87,6 +87,11 @@ def simulate(potential: Potential | Diffusion, theta: float | Callable | None = 
     force : optional
         F, in any form that `Diffusion` takes: ``"(y, -x)"``, a function, numbers, `Rotation`; compiled with
         the gradient into one function. "leimkuhler-matthews" is of second order only without a force.
+    killing : number, text, Potential or function, optional
+        Rate k(x) at which a path ends, in 1/time: it stays where it was, `exit_time` says when it ended, with
+        the `exit_side` 2 ndim. For "euler-maruyama" and "heun", compiled, with an error of order dt^2.
+    resetting : (rate, point), optional
+        The path is set back to the point at a constant rate, likewise.
     progress : bool, optional
         Progress bar on standard error; default: on a terminal only.
     executor : concurrent.futures.Executor, optional
@@ -132,7 +137,7 @@ def simulate(potential: Potential | Diffusion, theta: float | Callable | None = 
             raise ValueError(f"save_every is {save_every} and there are {n_steps} steps; nothing would be "
                              f"saved. Take at most {n_steps}.")
     ensemble = Ensemble(process, theta, x0, dt, scheme, seed, n_paths, walls, mobility, friction, n_threads,
-                        precision, noise, velocity)
+                        precision, noise, velocity, killing=killing, resetting=resetting)
     if n_steps > ensemble.schedule.n_steps:
         raise ValueError(f"dt has {ensemble.schedule.n_steps} entries and n_steps is {n_steps}; give one "
                          "entry a step.")
@@ -141,7 +146,7 @@ def simulate(potential: Potential | Diffusion, theta: float | Callable | None = 
         "potential": process, "theta": theta, "x0": np.asarray(x0, float), "dt": dt, "scheme": scheme,
         "seed": seed, "n_paths": ensemble.n_paths, "save_every": save_every, "walls": walls,
         "mobility": mobility, "friction": friction, "precision": ensemble.precision, "noise": noise,
-        "velocity": velocity})
+        "velocity": velocity, "killing": killing, "resetting": resetting})
     return _run(ensemble, n_steps, save_every, given, progress, executor, store)
 
 
@@ -229,15 +234,17 @@ def advanced(save_every, part, state, end):
 def _result(e, paths, times, status, given):
     """The Paths of an ensemble as it is now."""
     inputs = dict(potential=e.potential, process=e.process, walls=e.walls, mobility=e.mobility,
-                  friction=e.friction, noise=e.noise_law, time=e.time, n_threads=e.n_threads, key=e.key)
+                  friction=e.friction, noise=e.noise_law, time=e.time, n_threads=e.n_threads, key=e.key,
+                  **({} if e.sources is None else e.sources.given))
+    has_ends = e.has_absorbing or e.sources is not None and e.sources.has_killing
     has_winding = e.walls is not None and e.walls.has("periodic")
     return Paths(
         x=e.x, paths=paths, times=np.array([e.time]) if times is None else times, theta=given["theta"],
         dt=given["dt"], scheme=e.scheme, seed=e.seed, n_steps=e.step, status=status,
         velocity=np.ascontiguousarray(e.velocity.T) if e.scheme == "baoab" else None,
         winding=e.turns.T.astype(np.int64) if has_winding else None,
-        exit_time=e.exit_time.copy() if e.has_absorbing else None,
-        exit_side=e.exit_side.copy() if e.has_absorbing else None,
+        exit_time=e.exit_time.copy() if has_ends else None,
+        exit_side=e.exit_side.copy() if has_ends else None,
         acceptance=float(e.accepted.mean() / max(e.step, 1)) if e.scheme == "mala" else None,
         precision=e.precision, inputs=inputs)
 

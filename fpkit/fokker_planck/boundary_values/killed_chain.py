@@ -77,7 +77,7 @@ class KilledChain:
         if diffusion.absorbing is None:
             by_axis.append(None)
         self._by_axis, self._killed = by_axis, killed
-        self.log_killings = [None if g is None else np.logaddexp.reduce(g, axis=0) for g in by_axis]
+        self.log_killings = [None if g is None else _sum(g) for g in by_axis]
 
     def _log_killing_of(self, chain, region, is_alone):
         """log of the rate times mass at which a region takes along each axis (ndim, n); all under the first
@@ -301,9 +301,9 @@ class KilledChain:
     def scaled(self, log):
         """exp(log - shift), kept in range; 0 stays 0."""
         shift, largest = self._window
-        with np.errstate(invalid="ignore"):
-            return np.where(np.isfinite(log), np.exp(np.maximum(np.minimum(log, largest) - shift, SMALLEST)),
-                            0.0)
+        out, at = np.zeros(log.shape), np.isfinite(log)
+        out[at] = np.exp(np.maximum(np.minimum(log[at], largest) - shift, SMALLEST))
+        return out
 
     @cached_property
     def c(self):
@@ -363,6 +363,13 @@ class KilledChain:
         if self.rows is None:
             return q
         return self.rows.improved(factors, q, np.stack(self.rows.grounds[:2]) - killings)
+
+
+def _sum(logs):
+    """log of the sums of exp(logs) (ndim, n), of which few are not 0."""
+    out, at = logs[0].copy(), np.isfinite(logs[1:]).any(0)
+    out[at] = np.logaddexp.reduce(logs[:, at], axis=0)
+    return out
 
 
 def _in_region(diffusion, region):

@@ -41,22 +41,21 @@ class ShortleyWellerRows:
 
     def __init__(self, out, space, grounds_by_axis):
         from scipy.sparse import csr_matrix
-        d = out.grid.ndim
         log_a = _kept(space, out)
-        # log weight of the edges along each axis
-        others = np.array([log_a.sum(0) - log_a[k] for k in range(d)])
-        self.cut = (log_a != 0).any(0)
-        self.log_mass_factor = log_a.sum(0)
-        excess = np.expm1(others)
-        edges = []
+        self.log_mass_factor, self.cut = log_a.sum(0), (log_a != 0).any(0)
+        # the weight of the edges along each axis, less 1
+        excess, edges = np.zeros(log_a.shape), []
+        excess[:, self.cut] = np.expm1(self.log_mass_factor[self.cut] - log_a[:, self.cut])
         for axis, a, b, c in (_links_at if out.is_on_cells else _edges_at)(out, self.cut):
             edges.append((a, b, excess[axis, a] * c))
         self.rows, self.columns, self.excess = (np.concatenate(part) for part in zip(*edges))
         self.grounds, self.excess_grounds = [], []
         for g in grounds_by_axis:
-            scaled = None if g is None else out.scaled(g)
-            self.grounds.append(None if g is None else (scaled * np.exp(others)).sum(0))
-            self.excess_grounds.append(None if g is None else (scaled * excess).sum(0))
+            at = None if g is None else np.flatnonzero(np.isfinite(g).any(0))
+            for least, grounds in ((1.0, self.grounds), (0.0, self.excess_grounds)):
+                grounds.append(None if g is None else np.zeros(out.n))
+                if g is not None:
+                    grounds[-1][at] = (out.scaled(g[:, at]) * (least + excess[:, at])).sum(0)
         h = sum((g for g in self.excess_grounds if g is not None), np.zeros(out.n))
         nodes = self.nodes = np.unique(np.concatenate([np.flatnonzero(self.cut), np.flatnonzero(h != 0),
                                                        self.rows, self.columns]))
@@ -148,7 +147,7 @@ def _kept(space, out):
         kept, whole = np.full(at.size, -np.inf), np.full(at.size, -np.inf)
         for side, sign in ((0, -1.0), (1, 1.0)):
             s = distance[axis, side, at]
-            half = grid.widths[axis][out.X[axis, at]] / 2
+            half = grid.widths[axis][np.unravel_index(out.ids[at], grid.shape)[axis]] / 2
             start = space.centres(out.ids[at])
             _, left, right = hats(space, start, space.along(axis, sign * half), axis)
             part = np.logaddexp(left, right)

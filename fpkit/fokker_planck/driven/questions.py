@@ -8,7 +8,6 @@ import numpy as np
 from ...core import checks
 from ...core.results import Estimate, Field
 from ...potentials.force import components_of
-from ...potentials.potential import Potential
 from ...potentials.regions.shapes import Region
 from ...potentials.vector_field import PointFunction
 from ..boundary_values.fields import field
@@ -65,15 +64,10 @@ def checked_resetting(resetting, killing, absorbing):
 
 def rates_of(killing, grid) -> np.ndarray:
     """A killing rate at the cell centres."""
-    if isinstance(killing, str):
-        killing = Potential(killing, ndim=grid.ndim)
-    if callable(killing):
-        parts, _ = components_of(killing, grid.ndim, "killing rate")
-        points = grid.points.reshape(-1, grid.ndim)
-        values = (np.asarray(killing(points), float) if isinstance(parts, PointFunction)
-                  else np.asarray(parts[()](points), float)).reshape(grid.shape)
-    else:
-        values = np.full(grid.shape, checks.number("the killing rate", killing))
+    parts, _ = components_of(killing, grid.ndim, "killing rate")
+    points = grid.points.reshape(-1, grid.ndim)
+    values = np.asarray(killing(points) if isinstance(parts, PointFunction) else parts[()](points), float)
+    values = values.reshape(grid.shape)
     bad = grid.inside & ~((values >= 0) & np.isfinite(values))
     if bad.any():
         raise ValueError(f"the killing rate must be finite and not negative, got {values[bad][0]:g} at "

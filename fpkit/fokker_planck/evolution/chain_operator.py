@@ -77,9 +77,8 @@ def chain_lines(diffusion: ReversibleChain, order=4):
     rates = (I, J, *(np.exp(np.minimum(chain.log_cond - chain.log_mass[k], LARGEST)) for k in (I, J)))
     killing = None
     if chain.log_ground is not None:
-        killing = np.exp(np.where(inside,
-                                  np.minimum(chain.log_ground + np.where(inside, -chain.log_mass, 0.0),
-                                                     LARGEST), -np.inf))
+        per_mass = chain.log_ground + np.where(inside, -chain.log_mass, 0.0)
+        killing = np.exp(np.where(inside, np.minimum(per_mass, LARGEST), -np.inf))
     inside = None if inside.all() else inside
     fields = _along_axes(grid, *rates)
     if fields is None:

@@ -46,7 +46,7 @@ LOST = 1.0  # a space error in L1 from which on the density says nothing
 LEAST_POSITIVE_TOL = 1e-5
 # tolerance of the runs that show the error of the grid over that of the run, at most `WIDEST`, where the
 # grids differ by `CLEAR` times it
-LOOSER, WIDEST, CLEAR = 100.0, 1e-3, 50.0
+LOOSER, WIDEST, CLEAR = 100.0, 1e-3, 20.0
 SHORE = 20.0  # beta (f - f0) up to which a cell beside the density is no wall of a box
 LIVING = 4.0  # beta (f - f0) up to which most of the density lives (exp(-4) = 0.02)
 
@@ -116,7 +116,7 @@ def evolve(diffusion: ReversibleChain, u0: Any, times: ArrayLike, tol: float | N
     ----------
     .. [1] W. K. Grassmann, M. I. Taksar, D. P. Heyman, Oper. Res. 33, 1107 (1985): elimination without
     subtraction.
-    .. [2] R. Alexander, SIAM J. Numer. Anal. 14, 1006 (1977): L-stable implicit Runge-Kutta (SDIRK2).
+    .. [2] S. P. Norsett, BIT 14, 63 (1974): restricted Pade approximations to exp, here of order 8.
     """
     return evolved(Problem(diffusion), u0, times, tol, positive, n_steps, order, progress, checkpoint,
                    checkpoint_every, resume)
@@ -145,8 +145,8 @@ def evolved(problem, u0, times, tol=None, positive=False, n_steps=None, order=4,
     diffusion = problem.diffusion
     kind = kind_of(u0, diffusion.grid)
     options = tol, bool(positive), n_steps, order
-    store = Checkpoint(checkpoint, checkpoint_every, resume,
-                       {} if checkpoint is None else _identity(diffusion, kind, options, times))
+    identity = {"call": "evolve", "diffusion": diffusion, "start": kind, "options": options, "times": times}
+    store = Checkpoint(checkpoint, checkpoint_every, resume, {} if checkpoint is None else identity)
     run = Run(problem, kind, options, reads_start=times[0] == 0, store=store)
     show = is_shown(progress)
     with _bar(show, times.size) as bar:
@@ -162,8 +162,7 @@ def evolved(problem, u0, times, tol=None, positive=False, n_steps=None, order=4,
     lost = np.flatnonzero(space_error >= LOST)
     if lost.size and run.status == "ok":
         run.status = (f"not resolved at {lost.size} of {times.size} times, first at t = {times[lost[0]]:g}: "
-                      "the "
-                      "grids disagree there by as much as densities can; refine the grid")
+                      "the grids disagree there by as much as densities can; refine the grid")
     return run.result(diffusion, times, space_error)
 
 
@@ -343,11 +342,6 @@ class Run:
                          inputs=inputs)
 
 
-def _identity(diffusion, kind, options, times):
-    """All that the bits of an evolution depend on."""
-    return {"call": "evolve", "diffusion": diffusion, "start": kind, "options": options, "times": times}
-
-
 def _space_error(run, times):
     """L1 error of the grid at each time, from runs with about twice and four times the cell width.
 
@@ -372,15 +366,19 @@ def _space_error(run, times):
 def _differences(run, times, other):
     """L1 distances at each time from a run to the next, on at most two other grids.
 
-    Those are run with a wider tolerance where the grids differ by far more than it; it is added, so that no
+    Those are run with a tolerance as wide as the grids differ by far more than; it is added, so that no
     distance is too small for it.
     """
-    wide = LOOSER * run.options[0]
+    tol = run.options[0]
+    wide = LOOSER * tol
     if wide < WIDEST:
         found = _distances(run, times, other, wide)
         if not found or max(found[0]) >= CLEAR * wide:
             return [distance + wide for distance in found]
-    return _distances(run, times, other, run.options[0])
+        wide = max(found[0]) / CLEAR
+        if wide > 2 * tol:
+            return [distance + wide for distance in _distances(run, times, other, wide)]
+    return _distances(run, times, other, tol)
 
 
 def _distances(run, times, other, tol):
@@ -400,7 +398,7 @@ def _distances(run, times, other, tol):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 options = tol, *run.options[1:]
-                name_of_file = ("half", "quarter")[len(found)] + (".again" if tol == run.tol else "")
+                name_of_file = ("half", "quarter")[len(found)] + (".again" if tol < LOOSER * run.tol else "")
                 store = Checkpoint(run.store.then(name_of_file), run.store.seconds, None,
                                    {"of": run.store.digest, "grid": grid.shape, "tol": tol})
                 two = Run(one.problem.on(grid), (name, data), options, times[0] == 0, run, store)

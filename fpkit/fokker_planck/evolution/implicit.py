@@ -16,18 +16,15 @@ from ...core.logarithms import dot
 from ..solvers.aggregation import AggregationMultigrid
 from ..solvers.directed_elimination import DirectedElimination
 from ..solvers.elimination import Elimination, Ordering
-from .sweep_kernels import GAMMA, KAPPA
 
 ELIMINATED_2D, ELIMINATED_3D = 512**2, 22**3    # nodes up to which elimination is the quickest
 DRIVEN_2D, DRIVEN_3D = 1_200_000, 50_000          # and up to which it is known with a force: no multigrid
 MAX_FACTORS = 3
 IN_RANGE = 600.0           # beta (f - f0) up to which exp(-beta f) and products with rates are in range
 HIGHEST = 1000.0           # beta (f - f0) up to which the multigrid's symmetric form, p exp(b/2), is in range
+# of unsplit steps, and zeros of the Laguerre polynomials of an order
+ORDER, ZEROS = 8, {2: 2 + math.sqrt(2.0), 3: 2.294280360279042, 8: 4.26670017028766}
 WAVES, FORGOTTEN = 4, 0.01 # of starts that are compared, and L1 distance from which they are the same
-HEAVIEST = 300.0           # log of the largest weight in the norm of the conjugate residuals
-# with a force, of order 3: the weights of S, S^2, S^3 for S = (1 + GAMMA_3 dt A)^-1, L-stable
-GAMMA_3 = 0.43586652150845967
-CUBIC = np.linalg.solve([[1, 1, 1], [1, 2, 3], [1, 3, 6]], [1, 1 / GAMMA_3, 1 / (2 * GAMMA_3**2)])
 MOST_SOLVED = 8
 
 
@@ -35,18 +32,22 @@ class Graph:
     """Nodes inside the domain, their edges with the rates both ways and their killing."""
 
     def __init__(self, lines):
-        I, J, up, down = lines.edges()
-        keep = up + down > 0
-        I, J, self.up, self.down = I[keep], J[keep], up[keep], down[keep]
-        self.shape, self.ndim = lines.shape, len(lines.shape)
+        self._lines, self.shape, self.ndim = lines, lines.shape, len(lines.shape)
         self.ids = np.arange(lines.b.size) if lines.inside is None else np.flatnonzero(lines.inside)
-        place = np.full(lines.b.size, -1)
-        place[self.ids] = np.arange(self.ids.size)
-        self.N, self.b = self.ids.size, lines.b[self.ids]
-        self.is_driven = lines.is_driven
+        self.N, self.b, self.is_driven = self.ids.size, lines.b[self.ids], lines.is_driven
         self.volumes = 1.0 if lines.volumes is None else lines.volumes[self.ids]
-        self.I, self.J = place[I], place[J]
         self.killing = None if lines.killing is None else lines.killing[self.ids]
+
+    @cached_property
+    def _edges(self):
+        """Made when they are solved with: in space they are the largest arrays of all."""
+        I, J, up, down = self._lines.edges()
+        keep = up + down > 0
+        place = np.full(self._lines.b.size, -1)
+        place[self.ids] = np.arange(self.N)
+        return place[I[keep]], place[J[keep]], up[keep], down[keep]
+
+    I, J, up, down = (property(lambda self, k=k: self._edges[k]) for k in range(4))
 
     @cached_property
     def ordering(self):
@@ -67,11 +68,11 @@ class Graph:
 
     @property
     def price(self):
-        """Cost of an unsplit step (three SDIRK2 steps of order 4, factors now and then) in split steps."""
+        """Cost of an unsplit step on the chain of order 4, factors now and then, in split steps."""
         if not self.is_eliminated:
             return 1500.0 if self.b.max() <= HIGHEST and not self.is_driven else np.inf
-        # solves, calls from Python that small grids feel, and factors: measured from 16^2 to 300^2 and 22^3
-        return 40 + 60 / (1 + self.N / 4000) + 0.001 * self.ordering.cost / self.N
+        # about 28 solves, calls from Python that small grids feel, and factors: measured from 12^2 to 128^2
+        return 45 - 30 / (1 + self.N / 1500) + 0.001 * self.ordering.cost / self.N
 
     def factors(self, tau):
         """An object whose `solve(r)` gives p for node values r of the whole grid."""
@@ -117,8 +118,7 @@ class _Multigrid(_Factors):
         super().__init__(graph)
         if graph.b.max() > HIGHEST:
             raise ValueError(f"unsplit steps on {graph.N} nodes know beta f up to {HIGHEST:g} above its "
-                             "minimum, got "
-                             f"{graph.b.max():.3g}; mask the heights out or take a coarser grid.")
+                             f"minimum, got {graph.b.max():.3g}; mask the heights or take a coarser grid.")
         self.root = np.exp(-graph.b / 2)
         g, k = tau * np.sqrt(graph.up * graph.down), np.arange(graph.N)
         A = csr_matrix((np.r_[-g, -g, graph.excess(tau) + tau * graph.leaving],
@@ -129,28 +129,47 @@ class _Multigrid(_Factors):
         return self.hierarchy.solve(y / self.root, 1e-11)[0] * self.root
 
 
-class ImplicitStep:
-    """Unsplit steps, SDIRK2, with a force SDIRK3. Factors are kept by step size, so that steps on a ladder
-    reuse them.
+def exponential(solve, p, dt, order=ORDER):
+    """exp(-dt A) p from solves (1 + tau A)^-1 r = solve(r, tau), and its error in L1.
 
-    Order 4: dp/dt = -A p, A = sum over the axes of D M^-1 K D^-1, the same operator as in the split steps. It
-    lies between the rates of order 2 and three times these, so the solve with them is a preconditioner with a
-    spectrum in [1, 3]: a few conjugate residual steps. With a force earlier solves are projected out
-    first: late densities lie in the space of a few slow modes.
+    It is the sum of L_k(x) w^k, w = 1 - (1 + dt A/x)^-1, with the Laguerre polynomials L_k of index -1 [1]_.
+    Up to k = n that is of order n, and damps without limit where L_n of index 0 vanishes at x. The last term
+    is the error of one order less.
+
+    References
+    ----------
+    .. [1] S. P. Norsett, BIT 14, 63 (1974): restricted Pade approximations to the exponential function.
+    """
+    x, new, rest, b, b_before = ZEROS[order], p.copy(), p, 1.0, 0.0
+    for k in range(1, order + 1):
+        rest = rest - solve(rest, dt / x)
+        b, b_before = ((2 * k - 2 - x) * b - (k - 2) * b_before) / k, b
+        new += b * rest
+        left = float(np.abs(rest).sum())
+        if left <= 1e-15:                  # rounding
+            break
+    return new, abs(b) * left
+
+
+class ImplicitStep:
+    """Unsplit steps. Factors are kept by step size, so that steps on a ladder reuse them.
+
+    Order 4 in space: A = sum over the axes of D M^-1 K D^-1, the same operator as in the split steps. It lies
+    between the rates of order 2 and three times these, so the solve with them is a preconditioner with a
+    spectrum in [1, 3]. The norm of the residual is the plain one: weights 1/D, in which A is symmetric, see
+    only what still stands far up. With a force earlier solves are projected out first: late densities lie in
+    the space of a few slow modes.
     """
 
-    def __init__(self, graph, operator=None, positive=False, weight=None):
-        self.graph, self.operator, self.positive, self.weight = graph, operator, positive, weight
+    def __init__(self, graph, operator=None, positive=False):
+        self.graph, self.operator, self.positive = graph, operator, positive
         self.kept, self.n_factors, self.n_solves, self.drift = {}, 0, 0, 1.0
 
     @staticmethod
     def of(lines, positive):
         """The step of the whole chain of `lines`."""
         is_order_4 = any((d > 0).any() for d in lines.delta)
-        # the norm in which A is symmetric, 1/D, as far up as it is in range; there is none with a force
-        weight = 1.0 if lines.is_driven else np.exp(np.minimum(lines.b, HEAVIEST))
-        return ImplicitStep(Graph(lines), lines.operator if is_order_4 and not positive else None, positive,
-                            weight)
+        return ImplicitStep(Graph(lines), lines.operator if is_order_4 and not positive else None, positive)
 
     def _factors(self, tau):
         if tau not in self.kept:
@@ -162,26 +181,15 @@ class ImplicitStep:
             self.kept[tau] = self.graph.factors(tau)
         return self.kept[tau]
 
-    def step(self, p, dt, accuracy):
-        """One step (backward Euler when positive); `accuracy`: L1 error allowed in a solve."""
-        before = p.sum()
-        if self.positive:
-            new = self._solve(p, dt, accuracy)
-        elif self.graph.is_driven:
-            new, y = 0.0, p
-            for share in CUBIC:
-                y = self._solve(y, GAMMA_3 * dt, accuracy)
-                new = new + share * y
-        else:
-            y = self._solve(p, GAMMA * dt, accuracy)
-            # S w with w = p + KAPPA (y - p) as the difference of two solves of positive data: S p = y is
-            # known already
-            new = (1 - KAPPA) * y + KAPPA * self._solve(y, GAMMA * dt, accuracy)
+    def step(self, p, dt, accuracy, order=ORDER):
+        """p after a step dt, and its error in L1 (0 when positive); `accuracy`: L1 error of a solve."""
+        before, solve = p.sum(), lambda r, tau: self._solve(r, tau, accuracy)
+        new, error = (solve(p, dt), 0.0) if self.positive else exponential(solve, p, dt, order)
         if self.graph.killing is None and np.abs(p).sum() < 2 * before:      # a density
             kept = new.sum() / before
             self.drift *= kept
             new /= kept
-        return new
+        return new, error
 
     def start_over(self):
         """Leave out earlier solves, which a resumed run does not know."""
@@ -201,51 +209,26 @@ class ImplicitStep:
         return max(float(np.abs(end - ends[0]).sum()) for end in ends) < FORGOTTEN
 
     def _solve(self, b, tau, accuracy):
-        """(1 + tau A)^-1 b by conjugate residuals, preconditioned and measured by the solve with the rates of
-        order 2."""
+        """(1 + tau A)^-1 b by steps of least residual, preconditioned and measured by the solve with the
+        rates of order 2."""
+        from .sweep_kernels import less_residual
         factors = self._factors(tau)
-        x = factors.solve(b)
+        first = factors.solve(b)
         self.n_solves += 1
-        if self.operator is None:
-            return x
-        if self.graph.is_driven:
-            first = x
-            x, r = _projected(x, factors.solved_before)
-        else:
-            # 1 + tau times these rates, applied to the first guess, is b, so the first residual is the
-            # difference of the two operators
-            r = factors.solve(b - x - tau * self.operator(x))
-        directions = []
-        last = np.inf
-        for _ in range(25):
-            weighted = self.weight * r
-            size = np.sqrt(dot(weighted, r))
-            # what no longer shrinks is rounding
-            if np.abs(r).sum() <= accuracy or not size < 0.8 * last:
-                break
-            last = size
-            p = r.copy()
-            q = factors.solve(p + tau * self.operator(p))
+        if self.operator is None or np.abs(b).sum() <= accuracy:
+            return first
+        x, r = _projected(first, factors.solved_before)
+        left, sizes = float(np.abs(r).sum()), [math.sqrt(dot(r, r))]
+        # what no longer shrinks is rounding
+        while left > accuracy and (len(sizes) < 5 or sizes[-1] < 0.5 * sizes[-5]):
+            q = factors.solve(r + tau * self.operator(r))
             self.n_solves += 1
-            weighted = self.weight * q
-            for p_old, q_old, norm in directions:
-                a = dot(weighted, q_old) / norm
-                q -= a * q_old
-                p -= a * p_old
-            weighted = self.weight * q
-            norm = dot(weighted, q)
-            if not norm > 0:
-                break
-            a = dot(weighted, r) / norm
-            x += a * p
-            r -= a * q
-            directions.append((p, q, norm))
-        if not self.graph.is_driven:
-            return x
-        if len(factors.solved_before) < MOST_SOLVED:
-            left, q = _projected(first - r, factors.solved_before)
+            left, size = less_residual(x, r, q)
+            sizes.append(size)
+        if self.graph.is_driven and len(factors.solved_before) < MOST_SOLVED:
+            more, q = _projected(first - r, factors.solved_before)
             if np.abs(q).sum() > accuracy:
-                factors.solved_before.append((x - left, q, dot(q, q)))
+                factors.solved_before.append((x - more, q, dot(q, q)))
         return x + r                           # which has the sum of b
 
 

@@ -8,6 +8,7 @@ height is out of range.
 from __future__ import annotations
 
 import math
+from functools import reduce
 
 import numpy as np
 
@@ -175,8 +176,7 @@ class SplitOperator:
     def sweep(self, p, axis, dt, mode):
         """Implicit step along one axis, in place."""
         block, rates = self._block(axis), (self.up[axis], self.down[axis])
-        # the operator of a gradient goes one line at a time, so that old answers keep their bits
-        if self.is_plain and (self.is_driven or mode != 2):
+        if self.is_plain:
             from .sweep_kernels import sweep, sweep_parallel
             (sweep_parallel if self.is_parallel else sweep)(p, *rates, self.delta[axis], block, dt, mode,
                                                             self.is_capped)
@@ -212,31 +212,26 @@ class SplitOperator:
         elif self.is_plain:
             from .sweep_kernels import planes_parallel
             planes_parallel(p, *(tuple(part[1:]) for part in (self.up, self.down, self.delta)), self.shape,
-                            dt,
-                            mode, self.is_capped)
+                            dt, mode, self.is_capped)
         else:
             self.sweep(p, 1, dt / 2, mode)
             self.sweep(p, 2, dt, mode)
             self.sweep(p, 1, dt / 2, mode)
 
-    def operator(self, p):
-        """sum over the axes of D M^-1 K D^-1 p: dp/dt = -operator(p)."""
-        total = p.copy()
-        self.sweep(total, 0, 0.0, 2)
-        for axis in range(1, len(self.shape)):
-            w = p.copy()
-            self.sweep(w, axis, 0.0, 2)
-            total += w
-        return total
-
-    def traffic(self, p):
-        """L1 norms of what the axes move, each by itself, in a unit of time."""
-        total = 0.0
+    def _moved(self, p):
+        """D M^-1 K D^-1 p of each axis."""
         for axis in range(len(self.shape)):
             w = p.copy()
             self.sweep(w, axis, 0.0, 2)
-            total += float(np.abs(w).sum())
-        return total
+            yield w
+
+    def operator(self, p):
+        """sum over the axes of D M^-1 K D^-1 p: dp/dt = -operator(p)."""
+        return reduce(lambda total, w: np.add(total, w, out=total), self._moved(p))
+
+    def traffic(self, p):
+        """L1 norms of what the axes move, each by itself, in a unit of time."""
+        return sum(float(np.abs(w).sum()) for w in self._moved(p))
 
     def edges(self):
         """All edges as (I, J, up, down): flat indices of the two nodes and the rates from I to J and back."""

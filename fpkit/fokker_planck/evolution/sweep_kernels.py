@@ -62,8 +62,8 @@ def _forward(w, l, lag, rest, own):
 
 @njit(**options)
 def _panel(flat, lanes, n, tau, delta, mode, is_capped):
-    """One step on `lanes` lines in place. flat holds for node k the rows up, down (edge k, k+1), p, share of
-    k + 1, pivot, right-hand side, share from k + 1."""
+    """One step, or p = D M^-1 K D^-1 p, on `lanes` lines in place. flat holds for node k the rows up, down
+    (edge k, k+1), p, share of k + 1, pivot, right-hand side, share from k + 1."""
     L = LANES
     largest = tau if mode == BACKWARD_EULER else 1e300
     w = flat[:ROWS]
@@ -220,6 +220,23 @@ def sweep(P, up, down, delta, block, dt, mode, is_capped):
     _panels(P, up, down, delta, block, 0, (block[0] * block[2] + LANES - 1) // LANES, dt, mode, is_capped)
 
 
+@kernel(types.UniTuple(types.float64, 2)(_vector, _vector, _vector))
+def less_residual(x, r, q):
+    """x moved along its residual r, whose image is q, to the least residual, in place; the norms of what is
+    left, L1 and L2. The step suits images in [1, 3]: where they mix, the least residual may be no way on."""
+    norm, along = 0.0, 0.0
+    for i in range(r.size):
+        norm += q[i] * q[i]
+        along += q[i] * r[i]
+    step, left, size = min(max(along / norm, 1 / 3), 1.0) if norm > 0 else 0.0, 0.0, 0.0
+    for i in range(r.size):
+        x[i] += step * r[i]
+        r[i] -= step * q[i]
+        left += abs(r[i])
+        size += r[i] * r[i]
+    return left, math.sqrt(size)
+
+
 @kernel(types.void(_vector, _vector, _vector, _vector, _block, types.float64, int64, boolean), parallel=True)
 def sweep_parallel(P, up, down, delta, block, dt, mode, is_capped):
     """One sweep along the middle axis on all threads. Panels are independent: the bits do not depend on the
@@ -231,9 +248,8 @@ def sweep_parallel(P, up, down, delta, block, dt, mode, is_capped):
                 is_capped)
 
 
-@kernel(types.void(_vector, types.UniTuple(_vector, 2), types.UniTuple(_vector, 2),
-                   types.UniTuple(_vector, 2),
-                   _block, types.float64, int64, boolean), parallel=True)
+@kernel(types.void(_vector, *[types.UniTuple(_vector, 2)] * 3, _block, types.float64, int64, boolean),
+        parallel=True)
 def planes_parallel(P, ups, downs, deltas, shape, dt, mode, is_capped):
     """Half a step along the middle axis, a step along the last and half a step along the middle one, plane by
     plane while each is in the cache. ups, downs, deltas: those of the middle and of the last axis."""

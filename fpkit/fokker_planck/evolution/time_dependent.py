@@ -82,7 +82,7 @@ class TimeDependentSteps(StepControl):
         if lines.is_split and (frozen.is_exact_in_lines or dt <= frozen.reach * frozen._relaxation(p)):
             return lines.strang(p.copy(), dt, 1, self.mode)
         solver = frozen._make_solver()
-        p = solver.step(p, dt, 1e-2 * self.tol)
+        p = solver.step(p, dt, 1e-2 * self.tol, order=2)[0]
         self._drift *= solver.drift
         self.counts.factors += solver.n_factors
         return p

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ...core.logarithms import log_sum, log_sums_by
+from ...core.logarithms import chunks, log_sum, log_sums_by
 from ...core.results import Estimate
 from ...potentials.regions.shapes import Ball, Box, HalfSpace, check_region
 from .cell_masses import Masses, gathered, integrate
@@ -104,8 +104,10 @@ def region_masses(space, region, extra=0, cells=None):
     grid = space.grid
     walls = np.zeros(grid.n_cells, bool) if cells is None or cells.own is None else cells.walls
     flat = np.flatnonzero(space.inside.ravel() | walls)
-    lower, width, _ = boxes_of(grid, flat)
-    state, touched = _classified(region, lower, width)
+    state, touched = np.zeros(flat.size, int), False
+    for part in chunks(flat.size):                         # in 3D all boxes at once are six arrays
+        state[part], is_met = _classified(region, *boxes_of(grid, flat[part])[:2])
+        touched |= is_met
     if not touched and not (state == 0).any():
         raise ValueError(f"{region!r} selects nothing: no cell of the grid {_bounds(grid)} meets it.")
     whole = np.zeros(grid.n_cells, bool)
@@ -113,7 +115,7 @@ def region_masses(space, region, extra=0, cells=None):
     cut = flat[state == 0]
     if not cut.size:
         return RegionMasses(whole, cut, Masses(np.zeros(0), np.zeros(0), 0.0), np.zeros(0), 0.0)
-    lower, width = lower[:, state == 0], width[:, state == 0]
+    lower, width, _ = boxes_of(grid, cut)
     rule, is_walled = _in_line if grid.ndim == 1 else _in_cells, walls[cut]
     if cells is not None and grid.ndim > 1:
         is_walled = is_walled | has_jump(space.exponent, lower, width)

@@ -17,7 +17,6 @@ import math
 
 import numpy as np
 
-from ...core import checks
 from ...core.networks import log_eigenvalues
 from ...core.results import Estimate, Field
 from ...potentials.regions.shapes import HalfSpace, Region
@@ -164,13 +163,6 @@ def mfpt(D, target: Region) -> Field:
 def mfpt_variance(D, target: Region) -> Field:
     """Variance of the first passage time: it solves L v = -2 theta M (tau')^2, v = 0 on the target."""
     return _passage(D, target, variance, "mfpt variance", "time^2")
-
-
-def mfpt_moment(D, target: Region, n: int) -> Field:
-    """Mean of the n-th power of the first passage time: L tau_n = -n tau_{n-1}."""
-    n = checks.whole("n", n, 1)
-    return _passage(D, target, lambda piece: mean_time(piece, n), f"moment {n} of the first passage time",
-                    f"time^{n}")
 
 
 def _between(D, source, target, is_steep=False):

@@ -37,12 +37,12 @@ def sample(potential: Potential | Diffusion, theta: float | None = None, x0: Arr
            scheme: str | None = None, burn_in: int | None = None, every: int | None = None,
            histogram: Grid | None = None, marginal: Sequence[int] | None = None,
            regions: dict[str, Region] | None = None, observables: dict[str, Callable] | None = None,
-           seed: int = 1,
-           walls: Walls | Grid | Sequence | None = None, mobility=None, friction: float | None = None,
-           n_threads: int | None = None, checkpoint: str | os.PathLike | None = None,
-           checkpoint_every: float = 60.0, resume: bool | None = None, extrapolate: bool = False,
-           executor: Executor | None = None, progress: bool | None = None, precision: str = "auto",
-           noise: str = "gaussian", force=None) -> Statistics:
+           seed: int = 1, walls: Walls | Grid | Sequence | None = None, mobility=None,
+           friction: float | None = None, n_threads: int | None = None,
+           checkpoint: str | os.PathLike | None = None, checkpoint_every: float = 60.0,
+           resume: bool | None = None, extrapolate: bool = False, executor: Executor | None = None,
+           progress: bool | None = None, precision: str = "auto", noise: str = "gaussian", force=None,
+           resetting=None) -> Statistics:
     """Averages of the stationary distribution from Langevin paths: energy, moments, histogram, occupancies,
     each with its error.
 
@@ -66,7 +66,7 @@ def sample(potential: Potential | Diffusion, theta: float | None = None, x0: Arr
     n_paths : int, optional
         Number of paths; default one a row of `x0`, or 1000.
     scheme : {"leimkuhler-matthews", "euler-maruyama", "heun", "mala", "baoab"}, optional
-        Default "leimkuhler-matthews", or "euler-maruyama" where a drift or M(x) needs it.
+        Default "leimkuhler-matthews", or "euler-maruyama" where M(x), a drift or resetting needs it.
     burn_in : int, optional
         Steps thrown away at the start of each path; default a fifth of `n_steps`. Rounded up to a multiple of
         `every`.
@@ -81,14 +81,12 @@ def sample(potential: Potential | Diffusion, theta: float | None = None, x0: Arr
     observables : dict of str to callable, optional
         ``observable(points (n_paths, ndim)) -> (n_paths,)``.
     seed : int
-    walls : Walls, Grid or list of (low, high), optional
-        Reflecting or periodic. Default: the potential's own box, if it has one.
-    mobility, friction, precision, noise
-        As in `fpkit.simulate`.
+    walls, mobility, friction, precision, noise, resetting
+        As in `fpkit.simulate`; walls may not absorb.
     n_threads : int, optional
         The bits of the result do not depend on it.
     checkpoint : path, optional
-        File to which the state goes every `checkpoint_every` seconds, on Ctrl-C and at the end.
+        File of the state, written every `checkpoint_every` seconds, on Ctrl-C and at the end.
     resume : bool, optional
         True: go on from `checkpoint`, which must exist; False: start anew; None (default): go on if it
         exists. The end is the same to the bit as without the interruption. `n_steps` may be larger than it
@@ -127,7 +125,7 @@ def sample(potential: Potential | Diffusion, theta: float | None = None, x0: Arr
     """
     process, potential, theta, mobility = arguments_of(potential, theta, mobility, force)
     needed(x0=x0, dt=dt, n_steps=n_steps)
-    scheme = scheme or _scheme_for(process)
+    scheme = scheme or _scheme_for(process, resetting)
     if potential.is_time_dependent or process is not potential and process.is_moving:
         raise ValueError("the potential depends on t and has no stationary average; use fpkit.simulate with "
                          "save_every.")
@@ -136,7 +134,8 @@ def sample(potential: Potential | Diffusion, theta: float | None = None, x0: Arr
     settings = {"theta": _temperature(theta), "dt": _time_step(dt),
                 "scheme": checks.choice("scheme", scheme, SCHEMES),
                 "n_paths": checks.whole("n_paths", n_paths, 1), "seed": seed, "walls": walls,
-                "mobility": mobility, "friction": friction, "precision": precision, "noise": noise}
+                "mobility": mobility, "friction": friction, "precision": precision, "noise": noise,
+                **({} if resetting is None else {"resetting": resetting})}
     what = {"histogram": histogram, "regions": check_regions(regions, potential.ndim),
             "observables": check_observables(observables),
             "marginal": _check_histogram(histogram, marginal, potential.ndim)}
@@ -154,8 +153,10 @@ def sample(potential: Potential | Diffusion, theta: float | None = None, x0: Arr
     return stats
 
 
-def _scheme_for(process):
+def _scheme_for(process, resetting):
     """The scheme when none was asked for."""
+    if resetting is not None:
+        return "euler-maruyama"
     has_place = isinstance(process, Diffusion) and not process.mobility.is_constant
     return "euler-maruyama" if has_place else "leimkuhler-matthews"
 
@@ -205,7 +206,8 @@ def _one_run(process, x0, settings, what, plan, storage, n_threads, executor, pr
               "friction": settings["friction"],
               "walls": None if ensemble.walls is None else repr(ensemble.walls),
               "marginal": None if what["marginal"] is None else list(what["marginal"]),
-              "x0": x0.tolist() if x0.ndim == 1 else f"{len(x0)} points"}
+              "x0": x0.tolist() if x0.ndim == 1 else f"{len(x0)} points",
+              **({} if ensemble.sources is None else ensemble.sources.given)}
     acceptance = float(accepted.sum() / (n_paths * done)) if accepted.size and done else None
     start = np.broadcast_to(x0, (n_paths, potential.ndim))
     if error is not None:                                        # what is done goes with the error

@@ -14,6 +14,7 @@ from .divergence import diverged
 from .numpy_steps import advance_whole
 from .process import process_of, stepped_along
 from .schedule import Schedule, key_of
+from .sources import sources_of
 from .walls import walls_of
 
 # the position of the first three is their code in the kernels
@@ -60,7 +61,7 @@ class Ensemble:
     def __init__(self, potential, theta, x0, dt, scheme="euler-maruyama", seed=1, n_paths=None, walls=None,
                  mobility=None, friction=None, n_threads=None, precision="auto", noise="gaussian",
                  velocity=None,
-                 trajectories=None, lanes=None, force=None):
+                 trajectories=None, lanes=None, force=None, killing=None, resetting=None):
         self.process = process_of(potential, theta, mobility, force)
         if self.process is not None:
             potential, theta, mobility = self.process.potential, self.process.theta, self.process.mobility
@@ -72,6 +73,10 @@ class Ensemble:
         # the kernels take writable arrays
         self.table = np.zeros((4, 0)) if self.walls is None else self.walls.table.copy()
         self.has_absorbing = self.walls is not None and self.walls.has("absorbing")
+        self.sources = sources_of(killing, resetting, self.ndim, scheme)
+        self.has_exits = self.has_absorbing or self.sources is not None
+        if self.sources is not None and self.walls is None:
+            self.table = np.zeros((4, self.ndim))                # sides without walls
         self.mobility = mobility_of(mobility, self.ndim)
         # what a step goes down along: grad f, grad f - F, or minus the whole drift
         self.field, self.is_drift, self.n_rows = stepped_along(potential, self.mobility, self.process)
@@ -81,8 +86,13 @@ class Ensemble:
         self.n_threads = None if n_threads is None else checks.whole("n_threads", n_threads, 1)
         self._start(x0, n_paths, trajectories)
         self.lanes = self._lanes(lanes)
+        if self.sources is not None:
+            self.sources.check(self.X.T)
         self.is_whole = bool(self.field is None or self.field.is_black_box or potential.domain is not None
                              or not self.mobility.is_constant and not self.n_rows)
+        if self.is_whole and self.sources is not None:
+            raise ValueError("killing and resetting of paths need a potential, a force and a mobility that "
+                             "can be compiled, and a domain without holes.")
         self._arrays(velocity)
         self.precision = self._precision(checks.choice("precision", precision, ("auto", "double", "single")))
         if self.precision == "single":
@@ -146,7 +156,7 @@ class Ensemble:
         self.trajectories = np.arange(n) if trajectories is None else np.array(trajectories, np.int64)
         if self.trajectories.shape != (n,) or (self.trajectories < 0).any():
             raise ValueError(f"trajectories must be {n} whole numbers, not negative.")
-        self.turns = np.zeros((self.ndim, n) if self.walls is not None else (0, 0))
+        self.turns = np.zeros((self.ndim, n) if self.table.shape[1] else (0, 0))
         if self.walls is not None:
             for k, (low, high) in enumerate(self.walls.bounds):
                 if self.table[0, k] == 2:
@@ -182,7 +192,7 @@ class Ensemble:
             fold_all(self.X, self.table, np.ones((d, n)), self.turns)
         self.S, self.noise = np.empty((4, n), np.uint32), np.zeros((2, d, n), np.float32)
         noise.seed_states(self.S, self.trajectories, noise.PATH, self.key)
-        n_absorbed = n if self.has_absorbing else 0
+        n_absorbed = n if self.has_exits else 0
         self.exit_time, self.exit_side = np.full(n_absorbed, np.nan), np.full(n_absorbed, -1)
         self.velocity, self.halves = np.zeros((0, 0)), None
         self.U, self.accepted = np.zeros((4, 0), np.uint32), np.zeros(0, np.int64)
@@ -212,7 +222,8 @@ class Ensemble:
             raise ValueError(f'velocity is for scheme "baoab"; "{self.scheme}" has none.')
 
     def _precision(self, wanted):
-        can = (not self.is_whole and self.walls is None and not self.mobility.is_full and not self.is_drift
+        can = (not self.is_whole and not self.table.shape[1] and not self.mobility.is_full
+               and not self.is_drift
                and self.scheme in ("euler-maruyama", "leimkuhler-matthews"))
         if wanted == "double" or (wanted == "auto" and not can):
             return "double"
@@ -284,8 +295,8 @@ class Ensemble:
         plan = Plan(steps, P, self.step, n, self.lanes, every)
         mobility = Mobility(root, self.mobility.is_full and not self.n_rows, self.is_drift, self.n_rows)
         box = Box(self.table, self.turns, self.exit_time, self.exit_side, self.trajectories,
-                  self.walls is not None, self.walls is not None and self.walls.has("reflecting"),
-                  self.has_absorbing, np.uint64(self.key))
+                  self.table.shape[1] > 0, self.walls is not None and self.walls.has("reflecting"),
+                  self.has_exits, np.uint64(self.key))
         with thread_count(self.n_threads), np.errstate(over="ignore", invalid="ignore"):
             if self.scheme == "mala":
                 from .metropolis_kernels import metropolis
@@ -299,6 +310,10 @@ class Ensemble:
                 from .single_kernels import overdamped_single
                 overdamped_single(self.X, self.halves, self.noise, self.S, field.block("gradient_single"),
                                   plan, root, scheme, is_three_point, saved)
+            elif self.sources is not None:
+                from .overdamped_kernels import overdamped_with_sources
+                overdamped_with_sources(self.X, self.noise, self.S, field.block("gradient"), plan, mobility,
+                                        scheme, is_three_point, saved, box, *self.sources.table(self.key))
             elif self.walls is None and self.scheme != "heun":
                 from .overdamped_kernels import overdamped
                 overdamped(self.X, self.noise, self.S, field.block("gradient"), plan, mobility, scheme,

@@ -27,7 +27,7 @@ u32, u64, f32 = np.uint32, np.uint64, np.float32
 
 # What a stream is used for. A number once given to a purpose is never given to another: switching one on must
 # not shift another.
-PATH, MEMORY, ACCEPTANCE, BRIDGE, VELOCITY, START, CHOICE, EXIT, BRANCH, PILOT, WALKER = range(11)
+PATH, MEMORY, ACCEPTANCE, BRIDGE, VELOCITY, START, CHOICE, EXIT, BRANCH, PILOT, WALKER, SOURCE = range(12)
 
 words_t = types.Array(types.uint32, 2, "C")
 words_3d = types.Array(types.uint32, 3, "C")

@@ -14,6 +14,7 @@ from numba import prange, types
 from ...core.compilation import FUNCTION, flag, integer, kernel, numbers_2d, numbers_3d
 from ...core.compilation.special import options
 from .noise_kernels import fill_noise, singles_3d, words_t
+from .source_kernels import sources_after, sources_before, sources_t
 from .step_kernels import (
     DT,
     HEUN,
@@ -38,7 +39,8 @@ from .wall_kernels import absorb, box_t, fold, give_exits, take_exits, turn
 
 
 @numba.njit(**options)
-def _advance(first, count, X, noise, S, gradient, plan, mobility, scheme, is_three_point, saved, box):
+def _advance(span, X, noise, S, gradient, plan, mobility, law, saved, box, value=None, sources=None):
+    (first, count), (scheme, is_three_point) = span, law
     steps, P, start, n_steps, lanes, every = plan
     root, is_full, is_drift, rows = mobility
     d = X.shape[0]
@@ -56,6 +58,9 @@ def _advance(first, count, X, noise, S, gradient, plan, mobility, scheme, is_thr
         O, K, variance = np.empty((d, lanes)), np.empty((d, lanes)), np.zeros(d)
         sign, wound = np.ones((d, lanes)), np.zeros((d, lanes))
         exits = take_exits(box, first, count, lanes)
+    if sources is not None:
+        who, step = np.empty(lanes, np.int64), np.empty(lanes, np.int64)
+        draws, rates, killed = np.empty((4, lanes)), np.empty(lanes), np.empty(lanes)
     for k in range(start, start + n_steps):
         r = k - start if steps.shape[0] > 1 else 0
         dt, sigma, half = steps[r, DT], steps[r, SIGMA], d * (k & 1)
@@ -63,6 +68,10 @@ def _advance(first, count, X, noise, S, gradient, plan, mobility, scheme, is_thr
             fill_noise(s, W, is_three_point)
         if n_alive > 0:
             set_parameters(P, k - start, p)
+            if sources is not None:
+                for j in range(lanes):
+                    who[j], step[j] = exits.trajectories[j] if exits.side[j] < 0 else -1, k
+                sources_before(Y, who, step, dt, value, sources, draws)
             gradient(Y, p, G)
             if rows > 0:
                 through_place(G, W, half, d)
@@ -98,6 +107,14 @@ def _advance(first, count, X, noise, S, gradient, plan, mobility, scheme, is_thr
                         variance[i] = sigma * sigma * m
                     time = steps[r, TIME] if steps.shape[0] > 1 else k * dt
                     n_alive = absorb(O, Y, box.walls, variance, exits, k, time, dt, box.seed)
+                    if sources is not None:
+                        for j in range(lanes):
+                            who[j] = who[j] if exits.side[j] < 0 else -1
+                        sources_after(Y, who, dt, value, sources, draws, rates, killed)
+                        for j in range(lanes):
+                            if killed[j] >= 0.0:
+                                exits.side[j], exits.time[j] = 2 * d, time + killed[j] * dt
+                                n_alive -= 1
         if every > 0 and (k + 1) % every == 0:
             give(Y, saved[(k + 1) // every - start // every - 1], first, count, 0)
     give(Y, X, first, count, 0)
@@ -120,8 +137,8 @@ def overdamped(X, noise, S, gradient, plan, mobility, scheme, is_three_point, sa
     n = X.shape[1]
     for block in prange((n + plan.lanes - 1) // plan.lanes):
         first = block * plan.lanes
-        _advance(first, min(plan.lanes, n - first), X, noise, S, gradient, plan, mobility, scheme,
-                 is_three_point, saved, None)
+        _advance((first, min(plan.lanes, n - first)), X, noise, S, gradient, plan, mobility,
+                 (scheme, is_three_point), saved, None)
 
 
 @kernel(types.void(numbers_2d, singles_3d, words_t, FUNCTION["gradient"], plan_t, mobility_t, integer, flag,
@@ -132,5 +149,17 @@ def overdamped_in_box(X, noise, S, gradient, plan, mobility, scheme, is_three_po
     n = X.shape[1]
     for block in prange((n + plan.lanes - 1) // plan.lanes):
         first = block * plan.lanes
-        _advance(first, min(plan.lanes, n - first), X, noise, S, gradient, plan, mobility, scheme,
-                 is_three_point, saved, box)
+        _advance((first, min(plan.lanes, n - first)), X, noise, S, gradient, plan, mobility,
+                 (scheme, is_three_point), saved, box)
+
+
+@kernel(types.void(numbers_2d, singles_3d, words_t, FUNCTION["gradient"], plan_t, mobility_t, integer, flag,
+                   numbers_3d, box_t, FUNCTION["value"], sources_t), parallel=True)
+def overdamped_with_sources(X, noise, S, gradient, plan, mobility, scheme, is_three_point, saved, box, value,
+                            sources):
+    """The same with killing and resetting; a killed path has the side 2 d."""
+    n = X.shape[1]
+    for block in prange((n + plan.lanes - 1) // plan.lanes):
+        first = block * plan.lanes
+        _advance((first, min(plan.lanes, n - first)), X, noise, S, gradient, plan, mobility,
+                 (scheme, is_three_point), saved, box, value, sources)

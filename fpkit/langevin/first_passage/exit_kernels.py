@@ -30,6 +30,7 @@ from ...core.compilation import (
 )
 from ...core.compilation.special import options
 from ..dynamics.noise_kernels import PATH, VELOCITY, fill_noise, words_3d, words_of
+from ..dynamics.source_kernels import sources_after, sources_before, sources_t
 from ..dynamics.step_kernels import copy, damp, drift, kick
 from .target_kernels import (
     Moves,
@@ -155,8 +156,9 @@ def _end_hits(moves, near, lanes, block, clock, piece, targets, steps, box, seed
 
 
 @numba.njit(**options)
-def _advance(block, lanes, X0, gradient, p, step, box, targets, max_steps, n_steps, seed, arrivals):
-    """Make up to n_steps (even) Euler-Maruyama steps of one block."""
+def _advance(block, lanes, X0, gradient, p, step, box, targets, plan, arrivals, value=None, sources=None):
+    """Make up to n_steps (even) Euler-Maruyama steps of one block; plan = (max_steps, n_steps, seed)."""
+    max_steps, n_steps, seed = plan
     Y, s, cursor = lanes.Y[block], lanes.S[block], lanes.cursor[block]
     owner, born, clock = lanes.owner[block], lanes.born[block], lanes.clock[block]
     d, n = Y.shape
@@ -166,6 +168,8 @@ def _advance(block, lanes, X0, gradient, p, step, box, targets, max_steps, n_ste
     sign, wound = np.ones((d, n)), np.zeros((d, n))
     R, near = (np.empty((d, n)) if box.shape[1] > 0 else Y), np.zeros(n, np.int64)
     places = np.zeros((3 + d, d))
+    if sources is not None:
+        who, age, draws, killed = np.empty(n, np.int64), np.empty(n, np.int64), np.empty((4, n)), np.empty(n)
     idle = _count_idle(owner)
     all_distances(Y, targets, before, scratch)
     for _ in range(0, n_steps, 2):
@@ -177,6 +181,11 @@ def _advance(block, lanes, X0, gradient, p, step, box, targets, max_steps, n_ste
                 all_distances(Y, targets, before, scratch)
         fill_noise(s, W, False)
         for half in range(2):
+            if sources is not None:
+                for j in range(n):
+                    who[j], age[j] = owner[j], clock - born[j]
+                sources_before(Y, who, age, step.dt, value, sources, draws)
+                all_distances(Y, targets, before, scratch)
             gradient(Y, p, G)
             make_step(Y, O, R, G, W, half * d, step, box, sign, wound)
             if idle > 0:
@@ -189,6 +198,16 @@ def _advance(block, lanes, X0, gradient, p, step, box, targets, max_steps, n_ste
                 moves = Moves(O, Y, R, before, after)
                 idle += _end_hits(moves, near[:n_near], lanes, block, clock, (0.0, 1.0), targets,
                                   (step, G, reach), box, seed, arrivals, places)
+            if sources is not None:
+                for j in range(n):
+                    who[j] = owner[j]
+                sources_after(Y, who, step.dt, value, sources, draws, scratch, killed)
+                for j in range(n):
+                    if killed[j] >= 0.0:
+                        i, owner[j], idle = owner[j], -1, idle + 1
+                        arrivals.when[i], arrivals.wall[i] = (age[j] + killed[j]) * step.dt, n_walls
+                        for k in range(d):
+                            arrivals.place[k, i] = Y[k, j]
             before, after = after, before
             clock += 1
         if max_steps > 0:
@@ -205,7 +224,17 @@ def exits(lanes, X0, gradient, p, step, box, targets, max_steps, n_steps, seed, 
     X0 (d, 1 or n) starts; box (4, d) or (4, 0) walls; max_steps even, 0 for none.
     """
     for block in prange(lanes.Y.shape[0]):
-        _advance(block, lanes, X0, gradient, p, step, box, targets, max_steps, n_steps, seed, arrivals)
+        _advance(block, lanes, X0, gradient, p, step, box, targets, (max_steps, n_steps, seed), arrivals)
+
+
+@kernel(types.void(lanes_t, numbers_2d, FUNCTION["gradient"], numbers_1d, step_t, numbers_2d, targets_t,
+                   integer, integer, arrivals_t, FUNCTION["value"], sources_t), parallel=True)
+def exits_with_sources(lanes, X0, gradient, p, step, box, targets, max_steps, n_steps, arrivals, value,
+                       sources):
+    """The same with killing and resetting; the wall of killed paths is one more than there are."""
+    for block in prange(lanes.Y.shape[0]):
+        _advance(block, lanes, X0, gradient, p, step, box, targets, (max_steps, n_steps, sources.seed),
+                 arrivals, value, sources)
 
 
 @numba.njit(**options)

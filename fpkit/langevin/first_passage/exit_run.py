@@ -10,7 +10,7 @@ from ..dynamics.divergence import DivergenceError
 from ..dynamics.ensemble import thread_count
 from ..runs import driving
 from ..runs.sharing import states_to_arrays
-from .exit_kernels import Arrivals, Lanes, exits, underdamped_exits
+from .exit_kernels import Arrivals, Lanes, exits, exits_with_sources, underdamped_exits
 from .target_kernels import step_of
 
 LANES = 64  # walkers of one block: it stays in the first-level cache
@@ -32,7 +32,7 @@ class ExitRun:
     """
 
     def __init__(self, ensemble, targets, X0, n_paths, max_steps, n_threads, span=None):
-        self.ensemble, self.targets, self.X0 = ensemble, targets, X0
+        self.ensemble, self.targets, self.X0, self.sources = ensemble, targets, X0, ensemble.sources
         self.max_steps, self.n_threads, self.n_paths = max_steps, n_threads, n_paths
         self.dt, self.theta, d = ensemble.schedule.dt, ensemble.schedule.theta, ensemble.ndim
         self.span = (0, n_paths) if span is None else span
@@ -69,6 +69,8 @@ class ExitRun:
         with thread_count(self.n_threads), np.errstate(over="ignore", invalid="ignore"):
             if e.scheme == "baoab":
                 underdamped_exits(*start, (self.dt, self.theta, float(e.friction)), *ends)
+            elif self.sources is not None:
+                exits_with_sources(*start, self.step, *ends[:-2], ends[-1], *self.sources.table(e.key))
             else:
                 exits(*start, self.step, *ends)
 

@@ -36,12 +36,12 @@ COARSE = 0.5  # dt times the largest curvature: beyond it the scheme is far from
 def exit_time(potential: Potential | Diffusion, theta: float | None = None, x0: ArrayLike | None = None,
               target: Region | Sequence | dict | None = None, dt: float | None = None,
               n_paths: int = 1000, seed: int | SeedSequence | None = 1, scheme: str = "euler-maruyama",
-              extrapolate: bool = False, t_max: float | None = None, walls: Walls | Grid | Sequence
-              | None = None,
-              mobility=None, friction: float | None = None, n_threads: int | None = None,
-              progress: bool | None = None, executor: Executor | None = None,
+              extrapolate: bool = False, t_max: float | None = None,
+              walls: Walls | Grid | Sequence | None = None, mobility=None, friction: float | None = None,
+              n_threads: int | None = None, progress: bool | None = None, executor: Executor | None = None,
               checkpoint: str | os.PathLike | None = None, checkpoint_every: float = 60.0,
-              resume: bool | None = None, force=None, reactivity=None) -> ExitTime:
+              resume: bool | None = None, force=None, reactivity=None, killing=None,
+              resetting=None) -> ExitTime:
     """Mean first-passage time from `x0` to a target, from paths of the diffusion dX = M (-grad f + F) dt +
     theta div M dt + sqrt(2 theta M) dW.
 
@@ -97,6 +97,8 @@ def exit_time(potential: Potential | Diffusion, theta: float | None = None, x0: 
         proportion to the local time at the boundary: exact in law at any dt for a flat wall and a constant
         drift, up to the place inside the last step; weak order 1 for curved walls. One number, or one a
         target (0: a mirror; inf: absorbing). Stepped in NumPy.
+    killing, resetting : optional
+        As in `fpkit.simulate`, with compiled targets. The "killed" have ended too; see `probabilities`.
 
     Returns
     -------
@@ -138,9 +140,7 @@ def exit_time(potential: Potential | Diffusion, theta: float | None = None, x0: 
     kappa = reactivities(reactivity, targets, scheme)
     max_steps = 0 if t_max is None else 2 * math.ceil(checks.number("t_max", t_max, positive=True) / (2 * dt))
     settings = dict(theta=theta, x0=x0, scheme=scheme, walls=walls, mobility=mobility, friction=friction,
-                    n_threads=n_threads)
-    if kappa is not None:
-        settings["reactivity"] = kappa
+                    n_threads=n_threads, **_of_sources(killing, resetting, scheme, kappa, targets))
     storage = (checkpoint, checkpoint_every, resume)
     first = one_run(process, targets, dt, n_paths, seed, max_steps, progress, settings, executor, storage)
     if not extrapolate or first.inputs["stopped"]:
@@ -153,6 +153,17 @@ def exit_time(potential: Potential | Diffusion, theta: float | None = None, x0: 
         return first.with_status(f"at dt = {dt:g}, not extrapolated; at dt/2: {second.status}")
     order = 1 if targets.has_distance else 0.5
     return extrapolated(first, second, order)
+
+
+def _of_sources(killing, resetting, scheme, kappa, targets):
+    """The settings of reactivity, killing and resetting that are not None."""
+    given = {"reactivity": kappa, "killing": killing, "resetting": resetting}
+    given = {name: value for name, value in given.items() if value is not None}
+    if given.keys() - {"reactivity"} and (scheme != "euler-maruyama" or kappa is not None
+                                          or not targets.is_compiled):
+        raise ValueError('killing and resetting go with scheme "euler-maruyama" and targets that are balls, '
+                         'half-spaces, boxes and their combinations, without reactivity.')
+    return given
 
 
 def one_run(potential, targets, dt, n_paths, seed, max_steps, progress, settings, executor=None,
@@ -170,6 +181,7 @@ def one_run(potential, targets, dt, n_paths, seed, max_steps, progress, settings
     kappa = settings.get("reactivity")
     is_by_wall = targets.is_compiled and kappa is None
     labels = targets.labels if is_by_wall else np.arange(len(targets.regions))
+    labels = np.append(labels, len(targets.regions))             # of what was killed
     if storage[0] is not None and seed is None:
         raise ValueError("a run with a checkpoint needs a seed that a later call can repeat; pass a whole "
                          "number.")
@@ -184,7 +196,8 @@ def one_run(potential, targets, dt, n_paths, seed, max_steps, progress, settings
               "scheme": probe.scheme, "seed": probe.seed, "key": probe.key, "friction": settings["friction"],
               "t_max": max_steps * dt if max_steps else None, "target": [repr(r) for r in targets.regions],
               "walls": None if probe.walls is None else repr(probe.walls),
-              "x0": f"{n_paths} points" if is_many else probe.x[0].tolist()}
+              "x0": f"{n_paths} points" if is_many else probe.x[0].tolist(),
+              **({} if probe.sources is None else probe.sources.given)}
     n_arrived = int((sides >= 0).sum())
     bridge = "" if probe.scheme == "baoab" else "Brownian bridge, " if targets.has_distance else "no bridge, "
     if kappa is not None:
@@ -195,7 +208,8 @@ def one_run(potential, targets, dt, n_paths, seed, max_steps, progress, settings
         note = f"{note}: {n_arrived} of {n_paths} paths had arrived, those under way are censored"
     _check_step(probe.potential, probe, np.concatenate([probe.x[:64],
                                                   places[np.isfinite(places).all(axis=1)][:192]]))
-    return exit_time_of(durations, sides, places, targets.names, method, inputs, note)
+    names = targets.names if settings.get("killing") is None else (*targets.names, "killed")
+    return exit_time_of(durations, sides, places, names, method, inputs, note)
 
 
 def _probe(potential, dt, n_paths, seed, settings, are_all=False):

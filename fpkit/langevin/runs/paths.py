@@ -40,7 +40,7 @@ class Paths(Tabular):
         How many times each path went round a periodic axis; `unwrapped` is the place on the line.
     exit_time, exit_side : ndarray (n_paths,) or None
         With absorbing walls: when each path met one (NaN: not yet), and which: 2 * axis + (0 lower, 1 upper),
-        -1 not yet.
+        -1 not yet; with killing 2 * ndim for killed paths.
     acceptance : float or None
         Share of accepted proposals of "mala".
     precision : str

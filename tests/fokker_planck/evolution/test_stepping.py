@@ -1,7 +1,7 @@
 """The tolerance of the time steps is kept on potentials, grids and starts that the step control was not tuned
 on.
 
-The fractions in control.allowed_step come from five potentials on 24^2 cells with the chain of order 2
+The fractions in stepping.allowed_step come from five potentials on 24^2 cells with the chain of order 2
 (double wells, curved channel, Mueller-Brown, ring with three wells, four wells). None of those below is among
 them. Reference: the same chain with a tolerance 500 times smaller, itself checked here against a dense
 exponential.
@@ -30,6 +30,8 @@ FRESH = {
     "three gaussian wells": ("-1.5*exp(-4*((x - 1)**2 + y**2)) - exp(-3*((x + 0.8)**2 + (y - 0.7)**2))"
                              " - 1.2*exp(-5*((x + 0.6)**2 + (y + 0.9)**2)) + 0.05*(x**4 + y**4)",
                              [(-2.2, 2.2), (-2, 2)], (30, 28), ([0.9, -0.8], 0.3)),
+    "bowl of many wells": ("0.5*x**2 + 0.2*y**2 + 0.51*cos(2.11*x + y) + 0.48*sin(2.41*y - x)",
+                           [(-2.4, 1.7), (-2.2, 1.9)], (24, 23), [-0.2, 0.2]),
     "one dimension": ("0.25*x**4 - x**2 + 0.3*x + 0.2*cos(5*x)", [(-2.6, 2.5)], (64,), [2.0]),
     "three dimensions": ("(x**2 - 1)**2 + 1.2*(y - 0.3*x)**2 + (z + 0.2*x*y)**2 + 0.15*z",
                          [(-1.8, 1.8), (-1.6, 1.6), (-1.5, 1.5)], (10, 10, 10),
@@ -73,6 +75,13 @@ def test_time_error_is_within_the_tolerance(name, theta):
             assert worst(alone, [expected]) <= tol
 
 
+def test_late_times_take_few_steps():
+    """From one well to the equilibrium, ten decades on: the steps are of order 8."""
+    lines, p = chain("asymmetric channel", 0.1)
+    _, counts = carried(lines, p, 1e-6)
+    assert counts.coupled < 80 and counts.solves < 30 * counts.coupled
+
+
 @pytest.mark.parametrize("name", ["asymmetric channel", "three gaussian wells", "one dimension"])
 def test_time_error_is_within_the_tolerance_in_positive_mode(name):
     lines, p = chain(name, 0.1, order=2, positive=True)
@@ -113,6 +122,32 @@ def test_unsplit_solve_inverts_one_plus_tau_times_the_operator():
         assert np.abs(r).sum() < 1e-11
 
 
+@pytest.mark.parametrize("start", [0.3, 3.0])
+def test_unsplit_steps_are_of_order_eight_and_know_their_error(start):
+    from scipy.linalg import expm
+    source, box, _, at = FRESH["rough bowl"]
+    D = fp.FokkerPlanck(fp.Potential(source), 0.3, fp.Grid(box, (14, 12)))
+    lines = Problem(D).lines(4)
+    p, _ = node_start(*kind_of(at, D.grid), lines, Problem(D).reading(lines, 0.0))
+    A, solver, errors = generator(lines), ImplicitStep.of(lines, positive=False), []
+    p = expm(-start * A) @ p
+    for dt in (start / 4, start / 8):
+        new, error = solver.step(p, dt, 1e-15)
+        errors.append(float(np.abs(new - expm(-dt * A) @ p).sum()))
+        assert errors[-1] < error
+    assert errors[0] > 2**6 * errors[1]            # the last rates are stiff: not yet 2^9
+
+
+def test_residuals_that_mix_are_left_behind():
+    """Where the images of the residual lie between 1 and 3 the least residual alone may be no way on."""
+    lines, p = chain("bowl of many wells", 0.033)
+    solver = ImplicitStep.of(lines, positive=False)
+    p, = carried(lines, p, 1e-7, times=(2e3,))[0]
+    for tau in (30.0, 300.0, 3000.0):
+        x = solver._solve(p, tau, 1e-10)
+        assert np.abs(solver._factors(tau).solve(p - x - tau * lines.operator(x))).sum() < 2e-10
+
+
 @pytest.mark.parametrize("periodic", [False, True])
 def test_elimination_keeps_the_mass_and_is_positive_at_any_step(periodic):
     V = fp.Potential("cos(x) + sin(y) + 0.5*cos(x - y)")
@@ -139,6 +174,18 @@ def test_factors_that_are_no_longer_kept_are_freed_at_once():
         assert freed == [0, 1, 2]
     finally:
         gc.enable()
+
+
+def test_edges_are_listed_only_where_they_are_solved_with(monkeypatch):
+    """On large grids they are more than all else, and the price of a step is known without them."""
+    monkeypatch.setattr(implicit, "ELIMINATED_2D", 0)
+    lines, p = chain("asymmetric channel", 0.3)
+    stepper = StepControl(lines, 1e-4)
+    stepper.advance(p, 0.0, 0.05)
+    assert stepper.price == 1500 and stepper.rounding_rate == 0 and stepper.counts.strang > 0
+    assert "_edges" not in stepper.solver.graph.__dict__
+    stepper.solver.step(p, 0.1, 1e-6)
+    assert "_edges" in stepper.solver.graph.__dict__
 
 
 def test_the_solvers_agree(monkeypatch):
@@ -211,7 +258,7 @@ def test_panels_and_lines_take_the_same_step(delta, is_capped):
     for outer, n, inner in ((1, 7, 1), (3, 6, 5), (1, 8, 16), (2, 5, 32), (40, 6, 1)):
         up, down = rng.random((2, outer * (n - 1) * inner))
         p, deltas, block = rng.random(outer * n * inner), np.full(n, delta), (outer, n, inner)
-        for mode in (0, 1):
+        for mode in (0, 1, 2):
             a, b = p.copy(), p.copy()
             sweep_kernels.sweep_parallel(a, up, down, deltas, block, 0.3, mode, is_capped)
             sweep_kernels.lines(b, up, down, np.zeros(1), deltas, False, block, 0.3, mode)
