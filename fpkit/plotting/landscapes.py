@@ -159,7 +159,10 @@ def _space_figure(report):
                       markeredgecolor=INK, markeredgewidth=0.3, zorder=3)
         axes.plot(*report.start[list(kept)], "*", color=COLOURS[1], markeredgecolor="white", markersize=13,
                   zorder=4)
-        for w in report.wells[:12]:
+        size = np.array([np.ptp(land.axes[k]) for k in kept])
+        for n, w in enumerate(report.wells[:12]):
+            if any((np.abs(w.x - v.x)[list(kept)] < 0.05 * size).all() for v in report.wells[:n]):
+                continue                                     # behind a lower one
             axes.plot(*w.x[list(kept)], "o", color="white", markeredgecolor=INK, markersize=11,
                       markeredgewidth=0.9, zorder=5, clip_on=False)
             axes.annotate(str(w.number), w.x[list(kept)], ha="center", va="center_baseline", fontsize=7.5,

@@ -13,11 +13,10 @@ from ..surface.cells import neighbourhood, on_edge, seam
 from ..surface.harmonic import harmonic_free_energy, quadratic_fit
 from ..surface.noise import noise_of
 from ..surface.resampling import nearest, refined, thinned
-from ..surface.wells import WELL_FACTOR
+from ..surface.wells import LEAST_THINNED, WELL_FACTOR
 
 ROUNDING = 1e-12                     # of a free energy
 SAFETY = 2.0                         # over the change of a free energy on a finer surface
-LEAST_THINNED = 9                    # samples an axis of a surface of which every second one is asked, too
 REFINED_UP_TO = 60_000               # samples of a surface that is refined for the error of its free energies
 THIN_WELL = 0.25  # share of a well in its lowest cell above which the cells are too coarse for it
 

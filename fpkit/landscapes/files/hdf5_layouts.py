@@ -129,7 +129,10 @@ def _no_surface(file):
                 "belongs to")
     if file.has("xdirection"):
         return "this is a direction file; give the surface file that was computed with it"
-    return "there are no xcoordinates, so this is no loss landscape in a layout that is known here"
+    groups = [n for n in file.names(limit=20) if file.is_group(n)]
+    return ("there are no xcoordinates, so this is no loss landscape in a layout that is known here"
+            + (f"; of its groups {', '.join(groups)[:80]} one is read by key=\"{groups[0][:40]}/loss\""
+               if groups else ""))
 
 
 def _chosen_key(file, key, names, losses):

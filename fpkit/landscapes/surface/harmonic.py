@@ -83,7 +83,7 @@ def curvatures(land, index):
     if not found[0] > 0 or not others[1][0] > 0 or blur > SAME_BEND * found[0]:
         return None
     apart = [np.abs(np.log(one / two)).max() for one, two in ((others[0], found), (others[1], found), others)]
-    return found if max(apart) < 1.5 * SAME_BEND else None
+    return found if max(apart) < SAME_BEND else None
 
 
 def _derivatives(land, index, reach):

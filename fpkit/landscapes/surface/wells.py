@@ -16,6 +16,7 @@ REACH = 2.0                          # times the median height of the surface: h
 DENT = 1e-3  # of the largest persistence that counts: shallower minima are dents in a well
 HIGHER = 3.0                         # times REACH for the depth of a minimum that lies within it
 GAP, FEWEST_BELOW = 1e3, 8           # a jump of sorted heights that marks what lies above as blown up
+LEAST_THINNED = 9                    # samples an axis of a surface of which every second one is asked, too
 SEEN_CELLS = 60_000                  # of the finer surface on which wells are looked for again
 RESOLVED_CELLS = 9                   # fewer cells than a 3 x 3 block say nothing about a width
 
@@ -76,14 +77,16 @@ def _is_flat(land, index):
 
 def _missed(land, index):
     """How far the true minimum may lie below the lowest sample, which is at most half a cell away: an eighth
-    of the second differences there; 0 at the end of the data."""
+    of the second differences there, half where they grow with the spacing as those of a kink do (twice and up
+    to three times from h to 2 h, not four times); 0 at the end of the data."""
     missed = 0.0
     for axis, i in enumerate(index):
         line = land.loss[(*index[:axis], slice(None), *index[axis + 1:])]
         n, is_ring = line.size, bool(land.wraps and land.wraps[axis])
         if is_ring or 0 < i < n - 1:
             bend = line[i - 1] + line[(i + 1) % n] - 2 * line[i]
-            missed += float(bend) / 8 if np.isfinite(bend) else 0.0
+            wide = line[i - 2] + line[(i + 2) % n] - 2 * line[i] if is_ring or 1 < i < n - 2 else np.inf
+            missed += float(bend) / (2 if wide < 3.4 * bend else 8) if np.isfinite(bend) else 0.0
     return missed
 
 
@@ -102,16 +105,23 @@ def seen_again(land, wells, theta):
     if not land.is_uniform or min(land.shape) < 5:
         return Again(len(wells), np.inf, "no other surface")
     factor = next((k for k in (4, 2) if land.loss.size * k**land.ndim <= SEEN_CELLS), 0)
-    other = refined(land, factor, is_smooth=True) if factor else thinned(land, 2)
-    tree = other.merge_tree()
-    depths = [np.sort([d for d in found if np.isfinite(d)]) for found in (
-        [w.persistence for w in wells],
-        [tree[k].persistence for k in tree.kept(max(WELL_FACTOR * theta, land.noise.depth))])]
-    count = len(tree.kept(max(WELL_FACTOR * theta, land.noise.depth)))
-    change = (np.abs(depths[1] / depths[0] - 1).max(initial=0.0) if depths[0].size == depths[1].size
-              else np.inf)
-    if depths[0].size:
-        change = max(change, *(_missed(land, w.index) / min(w.persistence, depths[0][-1]) for w in wells))
+    depths = np.sort([w.persistence for w in wells if np.isfinite(w.persistence)])
+
+    def changed(other):
+        """(number of wells of another surface, largest change of a depth; inf where they are not as many)."""
+        tree = other.merge_tree()
+        kept = [tree[k].persistence for k in tree.kept(max(WELL_FACTOR * theta, land.noise.depth))]
+        found = np.sort([d for d in kept if np.isfinite(d)])
+        return len(kept), (float(np.abs(found / depths - 1).max(initial=0.0)) if found.size == depths.size
+                           else np.inf)
+
+    count, change = changed(refined(land, factor, is_smooth=True) if factor else thinned(land, 2))
+    if factor and min(land.shape) >= LEAST_THINNED and not land.wraps:
+        # cusps are lost between the samples, which no smooth surface shows: halves of a first order
+        coarse = changed(thinned(land, 2))[1] / 2
+        change = max(change, coarse if np.isfinite(coarse) else 0.0)
+    if depths.size:
+        change = max(change, *(_missed(land, w.index) / min(w.persistence, depths[-1]) for w in wells))
     return Again(count, float(change), f"a smooth surface with {factor} times as many samples an axis"
                  if factor else "the surface of every second sample")
 

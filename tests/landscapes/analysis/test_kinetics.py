@@ -428,9 +428,12 @@ def test_samples_that_see_two_equal_wells_differently_make_no_crossover(low, n):
 
 
 def test_curvatures_are_those_at_the_minimum_between_the_samples():
-    """-(x^2 - 2) wells of curvature 19.2 whose lowest sample lies .4 of a cell beside; kinks have none."""
-    x, y = np.linspace(-2, 2, 46), np.linspace(-2, 2, 69)
+    """Wells of curvature 19.2 at -2^1/2, and the lowest sample .4 of a cell beside; kinks have none."""
+    x, y = np.linspace(-2, 2, 78), np.linspace(-2, 2, 69)
     land = surface(0.6 * x**2 * (x * x - 2) ** 2 + 0.5 * y[:, None] ** 2, x, y)
-    assert curvatures(land, land.minimum_index[:1] + (7,)) == pytest.approx([1.0, 19.2], rel=0.03)
+    j = int(np.argmin(np.abs(x + np.sqrt(2))))
+    at_sample = 0.6 * (30 * x[j] ** 4 - 48 * x[j] ** 2 + 8)
+    assert abs(at_sample / 19.2 - 1) > 0.05
+    assert curvatures(land, (34, j)) == pytest.approx([1.0, 19.2], rel=0.03)
     land = surface(np.abs(x - 0.02) + 2 * np.abs(y[:, None] + 0.03), x, y)
     assert curvatures(land, land.minimum_index) is None

@@ -224,3 +224,11 @@ def test_a_well_is_left_together_with_the_shallow_ones_beside_it():
     report = fp.analyse(land, n_paths=2)
     assert len(report.wells) == 4 and len(report.rates_at(report.dynamics.theta).wells) == 2
     assert "in the shallower" in report.verdict() and " (with " in said(report, "rates").sentence
+
+
+def test_the_bottom_of_a_cusp_between_the_samples_is_not_firm():
+    """|x| - 1 wells with their tips half a cell off: the lowest sample lies a tenth of the depth too high."""
+    cusps = lambda x, y: np.abs(np.abs(x - 0.03) - 1) + np.abs(y - 0.06) + 0.1 * x
+    report = report_of(cusps, n=(31, 31), n_paths=2)
+    w = report.wells[1]
+    assert w.persistence < 0.93 and said(report, "wells").trust == "rough"
