@@ -7,6 +7,7 @@ from scipy.interpolate import PchipInterpolator
 import fpkit as fp
 from fpkit.landscapes.analysis.dynamics import plane_mobility
 from fpkit.landscapes.analysis.kinetics import direct_passes, kinetics, merged
+from fpkit.landscapes.analysis.thermodynamics import _free_energy_noise, thermodynamics
 from fpkit.landscapes.surface.harmonic import (
     curvatures,
     eyring_kramers,
@@ -437,3 +438,14 @@ def test_curvatures_are_those_at_the_minimum_between_the_samples():
     assert curvatures(land, (34, j)) == pytest.approx([1.0, 19.2], rel=0.03)
     land = surface(np.abs(x - 0.02) + 2 * np.abs(y[:, None] + 0.03), x, y)
     assert curvatures(land, land.minimum_index) is None
+
+
+def test_free_energies_carry_two_standard_errors_of_the_noise_of_the_samples():
+    x, y = np.linspace(-1, 1, 41), np.linspace(-1, 1, 41)
+    still, basins, found = 2 * x**2 + 3 * y[:, None] ** 2, np.zeros((41, 41), int), []
+    for seed in range(24):
+        land = surface(still + 0.02 * np.random.default_rng(seed).normal(size=still.shape), x, y)
+        wells, _ = find_wells(land, land.merge_tree(), 0.2)
+        found.append(thermodynamics(land, wells[:1], basins, [0.2], with_means=False).free_energy[0, 0])
+    stated = _free_energy_noise(land, basins, [0.2], 1)[0, 0]
+    assert 1.4 < stated / np.std(found) < 2.9
