@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from ..core import checks
 from ..core.calls import understood
 from ..core.grid import Grid
-from ..core.interruption import interruption
+from ..core.interruption import GRACE_SECONDS, interruption
 from ..core.results import Estimate
 from ..core.sharing import finished
 from ..potentials.potential import Potential
@@ -157,10 +157,11 @@ def _rows(temperatures, common, executor, journal):
             return True
         return False
     with journal:
-        if executor is None:                         # Ctrl-C ends a solve at once
-            for k in todo:
-                if not keep(k, row(*common, float(temperatures[k]))):
-                    break
+        if executor is None:                         # paths ask for Ctrl-C, solves are cut soon after
+            with interruption(GRACE_SECONDS) as is_pressed:
+                for k in todo:
+                    if not keep(k, row(*common, float(temperatures[k]))) or is_pressed():
+                        break
         else:
             with interruption() as is_pressed:
                 for n, found in finished(executor, row, [(float(temperatures[k]),) for k in todo], common,

@@ -2,7 +2,9 @@
 import dataclasses
 import json
 import math
+import os
 import re
+import signal
 
 import numpy as np
 import pytest
@@ -251,6 +253,18 @@ def test_paths_that_tell_of_ctrl_c_end_the_table(monkeypatch):
     table = fp.compare_rates(fp.catalogue.double_well(), [-1], [1], [0.4, 0.3], methods=["paths", "rate"])
     assert "12 of 2000" in table["paths"][0].status and not np.isfinite(
         table.log10).any() and table.status != "ok"
+
+
+def test_ctrl_c_in_the_last_moment_of_a_row_ends_the_table(monkeypatch):
+    """Paths that are whole when the press comes say nothing of it; the rows after them are left out."""
+    from fpkit.rates import routes
+
+    def whole(question):
+        os.kill(os.getpid(), signal.SIGINT)
+        return routes.Estimate(1.0, 0.1, "paths")
+    monkeypatch.setitem(routes.ROUTES, "paths", routes.Route("a", whole))
+    table = fp.compare_rates(fp.catalogue.double_well(), [-1], [1], [0.4, 0.3], methods=["paths"])
+    assert np.isfinite(table.log10).ravel().tolist() == [True, False] and "Ctrl-C" in table.status
 
 
 def test_cells_without_a_number_come_back_from_a_checkpoint(tmp_path):
