@@ -421,8 +421,7 @@ class LandscapeReport(Tabular):
     @cached_property
     def test_noise(self) -> float:
         """Standard deviation of the noise of the test loss, 0 where none is seen."""
-        land = self.landscape
-        return 0.0 if land.test_loss is None or land.test_loss.shape != land.shape else test_noise(land)
+        return test_noise(self.landscape)
 
     def answers(self) -> list[str]:
         """The findings as plain sentences, the most important first."""

@@ -9,15 +9,15 @@ import numpy as np
 from scipy.sparse import diags
 from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh, splu
-from scipy.special import logsumexp
 
+from ...core.logarithms import log_sum
 from ...core.networks import connected_parts
 from ...core.sharing import finished
 from ..surface import kernels
 from ..surface.cells import neighbour_table, offsets
 from ..surface.harmonic import eyring_kramers, harmonic_free_energy, quadratic_fit
-from ..surface.resampling import nearest, refined, thinned
-from ..surface.wells import WELL_FACTOR
+from ..surface.resampling import can_be_thinned, nearest, refined, thinned
+from ..surface.wells import WELL_FACTOR, belongs_to
 from .network import ELIMINATED, LEFT_OUT, LOG10, reduced
 from .sampled_chain import SampledDiffusion
 from .thermodynamics import thermodynamics
@@ -36,7 +36,6 @@ WORK, WORK_REFINED, CELLS_REFINED = 1e11, 2.2e9, 60_000
 N_MODES = 6
 MANY_IN_SPACE = 30_000               # cells of a box whose rates are computed at a few temperatures
 MODE_CELLS, MODE_CELLS_REFINED = 60_000, 12_000      # of the sparse factorisation
-LEAST_COARSE = 8                     # samples an axis from which on every second one is a surface too
 LANCZOS = 1e-10                      # of an eigenvector's residual; the eigenvalue has the square of it
 LEAST_MODE = 1e-9  # of the largest rate of the chain: smaller eigenvalues come from the network
 # |log| of exact over harmonic weight of a well from which on its quadratic form is no guide
@@ -169,7 +168,7 @@ def at_temperature(land, wells, basins, start, mobility, fine, theta, mode_cells
                      verdict, nothing, *[nothing[:, 0]] * 5, np.empty(0), np.empty(0), (),
                      "too many cells for an elimination; coarsen the surface (every=2)")
     thin = lambda: (_solved(land, chosen, home, theta, start, mobility, COARSE, fine, WORK, np.inf)
-                    if min(land.shape) > LEAST_COARSE and not land.wraps else None)
+                    if can_be_thinned(land) else None)
     if (n > 1 or len(found) == 1) and (solved := thin()) is not None:
         found[COARSE] = solved
     nets = {level: _of_wells(net, place, n) for level, (_, _, net, place) in found.items()}
@@ -193,10 +192,8 @@ def merged(wells, basins, numbers):
     well beside them."""
     of = np.full(len(wells) + 1, -1)
     for k, w in enumerate(wells):
-        up = w
-        while up.number not in numbers and up.beside is not None:
-            up = wells[up.beside - 1]
-        of[k] = numbers.index(up.number) if up.number in numbers else -1
+        up = belongs_to(wells, w, numbers)
+        of[k] = -1 if up is None else numbers.index(up)
     return of[basins]
 
 
@@ -236,7 +233,7 @@ def _eyring(land, wells, home, passes, theta, mobility):
     minima = [quadratic_fit(land, w.index) for w in wells]
     for (a, b), cells in passes.items():
         over = [eyring_kramers(minima[a], quadratic_fit(land, cell), theta, mobility) for cell in cells]
-        log_rate = logsumexp([rate for rate, _ in over])
+        log_rate = log_sum([rate for rate, _ in over])
         said = max((s for _, s in over), key=lambda s: ("ok", "rough", "refused").index(s.split(":")[0]))
         if np.isfinite(log_rate):
             off = (harmonic_free_energy(minima[a][0], theta)[0] - free_energy[a]) / theta

@@ -12,8 +12,8 @@ from ...core.views.tables import Tabular
 from ..surface.cells import neighbourhood, on_edge, seam
 from ..surface.harmonic import harmonic_free_energy, quadratic_fit
 from ..surface.noise import noise_of
-from ..surface.resampling import nearest, refined, thinned
-from ..surface.wells import LEAST_THINNED, WELL_FACTOR
+from ..surface.resampling import can_be_thinned, nearest, refined, thinned
+from ..surface.wells import WELL_FACTOR
 
 ROUNDING = 1e-12                     # of a free energy
 SAFETY = 2.0                         # over the change of a free energy on a finer surface
@@ -187,6 +187,8 @@ def gibbs_risk(land, thetas):
 
 def test_noise(land):
     """Standard deviation of the noise of the test loss, 0 where none is seen."""
+    if land.test_loss is None or land.test_loss.shape != land.shape:
+        return 0.0
     return noise_of(replace(land, loss=land.test_loss, loss_stderr=None)).sigma
 
 
@@ -276,7 +278,7 @@ def free_energy_error(land, wells, basins, thetas, coarse):
         others = []
         if land.loss.size <= REFINED_UP_TO:
             others.append((refined(land, 2, is_smooth=True), nearest(basins, 2, land.wraps), SAFETY))
-        if min(land.shape) >= LEAST_THINNED and not land.wraps:
+        if can_be_thinned(land):
             others.append((thinned(land, 2), basins[(slice(None, None, 2),) * land.ndim], 1 / 3))
         for surface, home, factor in others:
             home = np.where(surface.valid, home, -1)

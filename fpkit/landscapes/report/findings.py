@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ..surface.wells import belongs_to
+
 FIRM, ROUGH, OPEN = "firm", "rough", "open"
 ROUNDING = 1e-13                     # of a coordinate
 ALIKE = 0.97                         # of the largest share, rate: wells and ways that do not differ
@@ -508,14 +510,9 @@ def _rates(report):
 
 def with_its_shallow(report, r, number):
     """' (with 3)': the wells of the page that belong to a well at the temperature of some rates."""
-    wells, inside = report.wells, []
-    for w in wells:
-        up = w
-        while up.number not in r.wells and up.beside is not None:
-            up = wells[up.beside - 1]
-        if up.number == number != w.number and report.thermodynamics.occupation[_index(report, r.theta),
-                                                                                w.number - 1] > 1e-3:
-            inside.append(w.number)
+    share = report.thermodynamics.occupation[_index(report, r.theta)]
+    inside = [w.number for w, p in zip(report.wells, share)
+              if w.number != number and p > 1e-3 and belongs_to(report.wells, w, r.wells) == number]
     return f" (with {listed(inside[:4])})" if inside else ""
 
 

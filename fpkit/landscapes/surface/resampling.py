@@ -5,6 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
+LEAST_THINNED = 9                    # samples an axis of a surface of which every second one is asked, too
+
 
 def refined(land, factor, is_smooth=False):
     """The analysed surface with `factor - 1` samples more in each interval; the samples stay, bit for bit,
@@ -38,6 +40,11 @@ def refined(land, factor, is_smooth=False):
             kept = np.arange(2 * factor, (a.size - 3) * factor)
             loss, axes[-1] = np.take(loss, kept, axis), axes[-1][kept]
     return _with(land, axes, loss)
+
+
+def can_be_thinned(land):
+    """Whether every second sample is a surface of its own, to hold answers against."""
+    return min(land.shape) >= LEAST_THINNED and not land.wraps
 
 
 def thinned(land, every):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .cells import neighbourhood, on_edge
-from .resampling import refined, thinned
+from .resampling import can_be_thinned, refined, thinned
 
 N_TEMPERATURES = 12
 WELL_FACTOR = 3.0                    # a minimum is a well while its persistence exceeds this many theta
@@ -16,7 +16,6 @@ REACH = 2.0                          # times the median height of the surface: h
 DENT = 1e-3  # of the largest persistence that counts: shallower minima are dents in a well
 HIGHER = 3.0                         # times REACH for the depth of a minimum that lies within it
 GAP, FEWEST_BELOW = 1e3, 8           # a jump of sorted heights that marks what lies above as blown up
-LEAST_THINNED = 9                    # samples an axis of a surface of which every second one is asked, too
 SEEN_CELLS = 60_000                  # of the finer surface on which wells are looked for again
 RESOLVED_CELLS = 9                   # fewer cells than a 3 x 3 block say nothing about a width
 
@@ -69,6 +68,13 @@ class Well:
                 else self.persistence, "n_cells": self.n_cells, "flags": list(self.flags)}
 
 
+def belongs_to(wells, well, numbers):
+    """Number of the well among `numbers` that a well belongs to, over the wells beside it; None for none."""
+    while well.number not in numbers and well.beside is not None:
+        well = wells[well.beside - 1]
+    return well.number if well.number in numbers else None
+
+
 def _is_flat(land, index):
     """Whether a sample beside one is as low as it is."""
     around = tuple(slice(max(i - 1, 0), i + 2) for i in index)
@@ -116,7 +122,7 @@ def seen_again(land, wells, theta):
                            else np.inf)
 
     count, change = changed(refined(land, factor, is_smooth=True) if factor else thinned(land, 2))
-    if factor and min(land.shape) >= LEAST_THINNED and not land.wraps:
+    if factor and can_be_thinned(land):
         # cusps are lost between the samples, which no smooth surface shows: halves of a first order
         coarse = changed(thinned(land, 2))[1] / 2
         change = max(change, coarse if np.isfinite(coarse) else 0.0)
