@@ -5,4 +5,4 @@ A. Bovier, F. den Hollander, Metastability, Springer (2015).
 """
 from ...core.lazy import lazy_names
 
-__getattr__, __dir__, __all__ = lazy_names(__name__, {"first_passage": "passage_time",})
+__getattr__, __dir__, __all__ = lazy_names(__name__, {"first_passage": "passage_time"})

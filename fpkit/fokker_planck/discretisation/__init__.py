@@ -6,4 +6,4 @@ D. L. Scharfetter, H. K. Gummel, IEEE Trans. Electron Devices 16, 64 (1969).
 """
 from ...core.lazy import lazy_names
 
-__getattr__, __dir__, __all__ = lazy_names(__name__, {"chain": "Chain", "schemes": "assemble",})
+__getattr__, __dir__, __all__ = lazy_names(__name__, {"chain": "Chain", "schemes": "assemble"})

@@ -5,4 +5,4 @@ balance; its stationary state carries a current. J. Schnakenberg, Rev. Mod. Phys
 """
 from ...core.lazy import lazy_names
 
-__getattr__, __dir__, __all__ = lazy_names(__name__, {"stationary": "StationaryState",})
+__getattr__, __dir__, __all__ = lazy_names(__name__, {"stationary": "StationaryState"})

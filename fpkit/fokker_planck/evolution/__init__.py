@@ -6,4 +6,4 @@ Norsett, BIT 14, 63 (1974).
 """
 from ...core.lazy import lazy_names
 
-__getattr__, __dir__, __all__ = lazy_names(__name__, {"result": "Evolution",})
+__getattr__, __dir__, __all__ = lazy_names(__name__, {"result": "Evolution"})

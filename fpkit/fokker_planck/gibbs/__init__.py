@@ -5,4 +5,4 @@ P. J. Davis, P. Rabinowitz, Methods of Numerical Integration, Academic Press (19
 """
 from ...core.lazy import lazy_names
 
-__getattr__, __dir__, __all__ = lazy_names(__name__, {"quadrature": "gauss tensor_rule",})
+__getattr__, __dir__, __all__ = lazy_names(__name__, {"quadrature": "gauss tensor_rule"})

@@ -6,4 +6,4 @@ Numer. Anal. 10, 345 (1973).
 """
 from ...core.lazy import lazy_names
 
-__getattr__, __dir__, __all__ = lazy_names(__name__, {"elimination": "Ordering Elimination",})
+__getattr__, __dir__, __all__ = lazy_names(__name__, {"elimination": "Ordering Elimination"})

@@ -5,4 +5,4 @@ A. Bovier, V. Gayrard, M. Klein, J. Eur. Math. Soc. 7, 69 (2005).
 """
 from ...core.lazy import lazy_names
 
-__getattr__, __dir__, __all__ = lazy_names(__name__, {"modes": "lowest_modes",})
+__getattr__, __dir__, __all__ = lazy_names(__name__, {"modes": "lowest_modes"})

@@ -5,4 +5,4 @@ H. Li et al., Visualizing the Loss Landscape of Neural Nets, NeurIPS (2018).
 """
 from ...core.lazy import lazy_names
 
-__getattr__, __dir__, __all__ = lazy_names(__name__, {"planes": "Plane", "export": "export_landscape",})
+__getattr__, __dir__, __all__ = lazy_names(__name__, {"planes": "Plane", "export": "export_landscape"})

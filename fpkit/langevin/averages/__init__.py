@@ -5,4 +5,4 @@ J. M. Flegal, G. L. Jones, Ann. Statist. 38, 1034 (2010).
 """
 from ...core.lazy import lazy_names
 
-__getattr__, __dir__, __all__ = lazy_names(__name__, {"statistics": "Statistics Comparison",})
+__getattr__, __dir__, __all__ = lazy_names(__name__, {"statistics": "Statistics Comparison"})

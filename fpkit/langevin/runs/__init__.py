@@ -5,4 +5,4 @@ J. K. Salmon et al., Proc. SC11 (2011), for noise as a function of (seed, path, 
 """
 from ...core.lazy import lazy_names
 
-__getattr__, __dir__, __all__ = lazy_names(__name__, {"paths": "Paths",})
+__getattr__, __dir__, __all__ = lazy_names(__name__, {"paths": "Paths"})
