@@ -159,6 +159,8 @@ def at_temperature(land, wells, basins, start, mobility, fine, theta, mode_cells
     for level in LEVELS if n > 1 else LEVELS[:3]:
         most = WORK if level == 1 else WORK_REFINED
         cells = np.inf if level == 1 else CELLS_REFINED if n > 1 else MODE_CELLS_REFINED
+        if level != 1 and (found[1][1] != LEFT_OUT).sum() * (4 if level == 4 else 2) ** land.ndim > 2 * cells:
+            break                                        # not made only to be counted
         solved = _solved(land, chosen, home, theta, start, mobility, level, fine, most, cells)
         if solved is None:
             break
@@ -260,7 +262,7 @@ def _solved(land, wells, home, theta, start, mobility, level, fine, most, cells)
                    else refined(land, 2, is_smooth=True) if level == SMOOTH else refined(land, level))
         chain = SampledDiffusion(surface, theta, mobility, highest=np.inf)
         rising = np.argsort(surface.loss.T.ravel()[chain.edges].max(axis=1), kind="stable")
-        fine[level] = surface, chain.edges, rising
+        fine[level] = surface, fine[1][1] if level == SHARP else chain.edges, rising
     surface, edges, rising = fine[level]
     loss = surface.loss.T.ravel()
     factor = {COARSE: 0, SHARP: 1, SMOOTH: 2}.get(level, level)
@@ -290,7 +292,7 @@ def _solved(land, wells, home, theta, start, mobility, level, fine, most, cells)
         return None
     chain = chain or SampledDiffusion(surface, theta, mobility, highest=np.inf)
     network = reduced(chain, groups, n, most)
-    return None if network is None else (chain, groups, network, int(place))
+    return None if network is None else (chain.chain, groups, network, int(place))
 
 
 def _place_of(surface, point):
@@ -325,11 +327,11 @@ def _refinement_error(sequence):
     Linear refinement holds the loss down to the samples and adds what lies between them: its last step and
     its distance from the samples. On it the errors of chain and interpolation may cancel, so the smooth one
     is asked too: of order 2, its step is 3/4 of the error. What no surface through the samples shows, a ridge
-    between them, shows where every second sample is left out: a third of that step is the error, all of it
-    where it is a large one (`NO_ORDER`).
+    between them, shows where every second sample is left out, a third of that step is the error, all of it
+    where it is a large one (`NO_ORDER`), and where ridges are sharper.
     """
     linear = [sequence[k] for k in sorted(k for k in sequence if isinstance(k, int))]
-    if len(sequence) < 2:
+    if not sequence.keys() - {1, SHARP}:
         return np.full_like(sequence[1], np.nan)
     with np.errstate(invalid="ignore"):
         coarse = np.abs(sequence[1] - sequence[COARSE]) if COARSE in sequence else 0 * linear[0]
@@ -357,7 +359,7 @@ def _modes(found, nets, mode_cells, thin):
         slow = network.only(reached).log_eigenvalues() / LOG10 if reached.any() else np.empty(0)
         slow = slow[np.isfinite(slow)]
         chain = _chain_modes(cells, groups, mode_cells if level == 1 else MODE_CELLS_REFINED, place,
-                             slow) if level != 4 else None
+                             slow) if level not in (4, SHARP) else None
         chain = np.full(0, np.nan) if chain is None else chain
         values = np.full(max(chain.size, slow.size), np.nan)
         values[:slow.size] = slow
@@ -388,7 +390,7 @@ def _chain_modes(chain, groups, most, place, slow):
     used = np.flatnonzero(groups != LEFT_OUT)
     if used.size > most:
         return None
-    S, _ = chain.chain.symmetric_generator(used)
+    S, _ = chain.symmetric_generator(used)
     part = connected_components(S, directed=False)[1]
     here = np.flatnonzero(part == part[np.flatnonzero(groups[used] == place)[0]])
     S = S[here][:, here]
