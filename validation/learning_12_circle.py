@@ -36,8 +36,9 @@ def measure(quick=False):
                          "grokked": None if run.t_grokked is None else at(run.t_grokked).share,
                          "end": end.share, "plane": end.plane_share, "roundness": end.roundness,
                          "t_grokked": run.t_grokked, "test_acc": float(run.history["test_acc"][-1])})
-            points.append({"points": end.points.tolist(), "step": pow(int(end.frequency), -1, len(end.points)),
-                           "title": f"{name}, seed {seed}, frequency {end.frequency}"})
+            points.append({"points": end.points.tolist(),
+                           "step": pow(int(end.frequency), -1, len(end.points)), "title":
+                           f"{name}, seed {seed}, frequency {end.frequency}"})
     return {"rows": rows, "points": points}
 
 

@@ -155,9 +155,9 @@ def walks(conditions: Sequence[tuple[float, float, int]] = CONDITIONS, seeds: Se
         problems = [s.problem for _, _, s in some for _ in "MG"]
         pair = lambda k, some=some: np.repeat([job[k] for job in some], 2)
         every = max(1, n_steps // 200)              # records are made at checks only
-        run = learn(problems, n_steps, learning_rate, pair(1), pair(0), check_every=every, record=Every(every),
+        run = learn(problems, n_steps, learning_rate, pair(1), pair(0), check_every=every,
                     starts=np.concatenate([[s.memorised, s.generalised] for _, _, s in some]), seed=11,
-                    n_threads=n_processes, executor=executor, progress=False)
+                    record=Every(every), n_threads=n_processes, executor=executor, progress=False)
         if run.status != "ok":                     # a walk that was cut short has no late mean
             status = f"{run.status}: {len(done)} of {len(conditions) * len(found)} walks are done"
             break
