@@ -143,20 +143,18 @@ def exit_time(potential: Potential | Diffusion, theta: float | None = None, x0: 
     settings = dict(theta=theta, x0=x0, scheme=scheme, walls=walls, mobility=mobility, friction=friction,
                     n_threads=n_threads, **_of_sources(killing, resetting, scheme, kappa, targets))
     storage = (checkpoint, checkpoint_every, resume)
+    run = lambda *arguments: one_run(process, targets, *arguments, progress, settings, executor, storage)
     with interruption() as is_pressed:                           # also between the two runs
-        first = one_run(process, targets, dt, n_paths, seed, max_steps, progress, settings, executor, storage)
+        first = run(dt, n_paths, seed, max_steps)
         if not extrapolate or first.inputs["stopped"]:
             return first
         if checkpoint is not None:
             storage = (f"{os.fspath(checkpoint)}.half", checkpoint_every, None if resume else resume)
-        if is_pressed():
-            return first.with_status(f"at dt = {dt:g}, not extrapolated: stopped by Ctrl-C")
-        second = one_run(process, targets, dt / 2, n_paths, another(first.inputs["key"], 1), 2 * max_steps,
-                         progress, settings, executor, storage)
-        if second.inputs["stopped"]:
-            return first.with_status(f"at dt = {dt:g}, not extrapolated; at dt/2: {second.status}")
-    order = 1 if targets.has_distance else 0.5
-    return extrapolated(first, second, order)
+        second = None if is_pressed() else run(dt / 2, n_paths, another(first.inputs["key"], 1),
+                                               2 * max_steps)
+    why = "stopped by Ctrl-C" if second is None else second.inputs["stopped"] and second.status
+    return (first.with_status(f"at dt = {dt:g}, not extrapolated; at dt/2: {why}") if why
+            else extrapolated(first, second, 1 if targets.has_distance else 0.5))
 
 
 def _of_sources(killing, resetting, scheme, kappa, targets):
