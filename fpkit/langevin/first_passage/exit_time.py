@@ -130,8 +130,7 @@ def exit_time(potential: Potential | Diffusion, theta: float | None = None, x0: 
     checks.choice("scheme", scheme, SCHEMES)
     process, potential, theta, mobility = arguments_of(potential, theta, mobility, force)
     needed(x0=x0, target=target, dt=dt)
-    theta = constant("theta", theta, "passage times of a moving temperature are not offered; hold theta "
-                     "fixed")
+    theta = constant("theta", theta, "passage times of a moving temperature are not offered; hold it fixed")
     dt = constant("dt", dt, "passage times need one time step")
     n_paths = checks.whole("n_paths", n_paths, 1)
     if potential.is_time_dependent or process is not potential and process.is_moving:
@@ -150,11 +149,11 @@ def exit_time(potential: Potential | Diffusion, theta: float | None = None, x0: 
             return first
         if checkpoint is not None:
             storage = (f"{os.fspath(checkpoint)}.half", checkpoint_every, None if resume else resume)
-        second = None if is_pressed() else run(dt / 2, n_paths, another(first.inputs["key"], 1),
-                                               2 * max_steps)
+        again = (dt / 2, n_paths, another(first.inputs["key"], 1), 2 * max_steps)
+        second = None if is_pressed() else run(*again)
     why = "stopped by Ctrl-C" if second is None else second.inputs["stopped"] and second.status
-    return (first.with_status(f"at dt = {dt:g}, not extrapolated; at dt/2: {why}") if why
-            else extrapolated(first, second, 1 if targets.has_distance else 0.5))
+    text = f"at dt = {dt:g}, not extrapolated; at dt/2: {why}"
+    return first.with_status(text) if why else extrapolated(first, second, 1 if targets.has_distance else 0.5)
 
 
 def _of_sources(killing, resetting, scheme, kappa, targets):
