@@ -67,7 +67,7 @@ def contrary(found):
 
 
 def figure(verdict):
-    from fpkit.plotting.style import COLOURS, INK, figure
+    from fpkit.plotting.style import COLOURS, FEW, INK, figure
 
     made, axes = figure(width=11, height=9)
     t = verdict.table
@@ -81,5 +81,7 @@ def figure(verdict):
               label="equal")
     axes.set(xscale="log", yscale="log", xlabel="θ n p/2 (loss)", ylabel="mean training risk",
              title="Equipartition")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_minor_formatter(FEW)
     axes.legend()
     return made

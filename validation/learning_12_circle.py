@@ -36,7 +36,9 @@ def measure(quick=False):
                          "grokked": None if run.t_grokked is None else at(run.t_grokked).share,
                          "end": end.share, "plane": end.plane_share, "roundness": end.roundness,
                          "t_grokked": run.t_grokked, "test_acc": float(run.history["test_acc"][-1])})
-            points.append({"points": end.points.tolist(), "title": f"{name}, seed {seed}"})
+            points.append({"points": end.points.tolist(),
+                           "step": pow(int(end.frequency), -1, len(end.points)), "title":
+                           f"{name}, seed {seed}, frequency {end.frequency}"})
     return {"rows": rows, "points": points}
 
 
@@ -82,5 +84,5 @@ def figure(verdict):
 
     made, row = figure(1, 2, width=17, height=9)
     for axes, data in zip(row, verdict.numbers["points"]):
-        circle_axes(axes, data["points"], 8, data["title"])
+        circle_axes(axes, data["points"], data["step"], f"{data['title']},\na joined to a + {data['step']}")
     return made

@@ -74,11 +74,12 @@ def contrary(found):
 
 
 def figure(verdict):
-    from fpkit.plotting.learning import norm_axes
+    from fpkit.plotting.learning import norm_axes, norm_key
     from fpkit.plotting.style import figure
 
     histories = verdict.numbers["histories"]
     made, row = figure(1, len(histories), width=17, height=8, squeeze=False)
     for k, (axes, (fraction, history)) in enumerate(zip(row[0], histories.items())):
-        norm_axes(axes, history, f"fraction {fraction}, weight decay 1, seed 0", k == 0)
+        second = norm_axes(axes, history, f"fraction {fraction}, weight decay 1, seed 0", k == 0)
+    norm_key(made, row[0][0], second)
     return made

@@ -105,7 +105,7 @@ def figure(verdict):
         axes.errorbar(x, y, [2 * t.column("+- (1 s.e.)")[i] for i in chosen], fmt=MARKERS[k],
                       color=COLOURS[k], capsize=2, label=data)
         for i, a, b in zip(chosen, x, y):
-            axes.annotate(t.column("learner")[i], (a, b), fontsize=7, xytext=(4, 4),
+            axes.annotate(t.column("learner")[i], (a, b), fontsize=7, xytext=(4, 4 - 13 * (i % 2)),
                           textcoords="offset points")
     axes.axhline(0, color=INK, linewidth=0.7)
     axes.set(xscale="log", xlabel="Hessian trace of the training risk",

@@ -147,18 +147,17 @@ def walks(conditions: Sequence[tuple[float, float, int]] = CONDITIONS, seeds: Se
     """
     found = [solutions(modulus, width, fraction, seed) for seed in seeds]
     curvatures = {(l2, s.problem.seed): stable_curvature(s.problem, np.stack([s.memorised, s.generalised]),
-                                                         l2,
-                                                         learning_rate)
+                                                         l2, learning_rate)
                   for l2 in {c[0] for c in conditions} for s in found}
     rows, done, status = [], {}, "ok"
     for n_steps in sorted({c[2] for c in conditions}, reverse=True):
         some = [(l2, theta, s) for l2, theta, n in conditions if n == n_steps for s in found]
         problems = [s.problem for _, _, s in some for _ in "MG"]
         pair = lambda k, some=some: np.repeat([job[k] for job in some], 2)
-        run = learn(problems, n_steps, learning_rate, pair(1), pair(0), check_every=n_steps,
-                    starts=np.concatenate([[s.memorised, s.generalised] for _, _, s in some]),
-                    record=Every(max(1, n_steps // 200)), seed=11, n_threads=n_processes,
-                    executor=executor, progress=False)
+        every = max(1, n_steps // 200)              # records are made at checks only
+        run = learn(problems, n_steps, learning_rate, pair(1), pair(0), check_every=every,
+                    starts=np.concatenate([[s.memorised, s.generalised] for _, _, s in some]), seed=11,
+                    record=Every(every), n_threads=n_processes, executor=executor, progress=False)
         if run.status != "ok":                     # a walk that was cut short has no late mean
             status = f"{run.status}: {len(done)} of {len(conditions) * len(found)} walks are done"
             break

@@ -2,7 +2,7 @@
 SGLD."""
 import numpy as np
 
-from .style import COLOURS, FAINT, INK, figure, key_below, line_style
+from .style import COLOURS, FAINT, FEW, INK, figure, key_below, line_style
 from .walkers import sizes_axes
 
 TRAIN, TEST = COLOURS[1], COLOURS[0]
@@ -181,6 +181,7 @@ def ravine_axes(axes, rows):
         axes.plot(L, [row["finite_volumes"] for row in rows], linestyle="", marker="x", color=INK,
                   label="along: finite volumes")
     axes.set(xscale="log", yscale="log", xlabel="length L", ylabel="time t (length²/energy)")
+    axes.xaxis.set_minor_formatter(FEW)
     axes.legend(fontsize=7.5)
 
 
@@ -274,9 +275,14 @@ def figure_four(data):
         second = norm_axes(axes, history, title, k % n == 0)
     for axes in grid.ravel()[len(panels):]:
         axes.set_visible(False)
-    lines = [h for a in (grid[0][0], second) for h in a.get_legend_handles_labels()[0]]
-    made.legend(lines, [h.get_label() for h in lines], fontsize=8, loc="outside lower center", ncols=3)
+    norm_key(made, grid[0][0], second)
     return made
+
+
+def norm_key(made, *axes):
+    """One legend below all panels, of the curves of `norm_axes`."""
+    lines = [h for a in axes for h in a.get_legend_handles_labels()[0]]
+    made.legend(lines, [h.get_label() for h in lines], fontsize=8, loc="outside lower center", ncols=3)
 
 
 def talk_figure(number, data, path):

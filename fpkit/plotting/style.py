@@ -3,6 +3,7 @@ import io
 import os
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 from ..core.files import replacing
 
@@ -15,6 +16,8 @@ INK, FAINT = "#222222", "#8a8a8a"
 DENSITY_MAP = "cividis"                      # monotone in lightness, made for deficient colour vision
 LOSS_MAP = "cividis"                         # wells dark
 CENTIMETRE = 1 / 2.54
+# between the decades of a short logarithmic axis: 2 and 5 alone, so that labels do not run together
+FEW = FuncFormatter(lambda v, _: f"{v:g}" if f"{v:e}"[0] in "25" else "")
 
 RULES = {
     "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "font.size": 9.5,

@@ -1,7 +1,7 @@
 """Figures of many walkers: first passages with those not seen to pass, displacement, and what follows."""
 import numpy as np
 
-from .style import COLOURS, FAINT, INK, MARKERS, figure, key_below, line_style
+from .style import COLOURS, FAINT, FEW, INK, MARKERS, figure, key_below, line_style
 
 
 def spread(values, k, width=0.06):
@@ -77,6 +77,7 @@ def power_axes(axes, rows):
             axes.plot(x, centre[1] * (x / centre[0]) ** power, color=FAINT, linestyle=dash, linewidth=1,
                       label=f"slope {power}")
     axes.set(xscale="log", yscale="log", xlabel="steps to memorise (median)", ylabel="steps to generalise")
+    axes.xaxis.set_minor_formatter(FEW)
     axes.legend(fontsize=7.5)
 
 
@@ -103,8 +104,7 @@ def cuts_axes(axes, nats, measured):
         mine = [row for row in nats if row[0] == phase]
         axes.errorbar([r[1] for r in mine], [r[2] for r in mine], [2 * r[3] for r in mine], color=COLOURS[k],
                       marker=MARKERS[k], markerfacecolor="none", capsize=2,
-                      linestyle=line_style(k)["linestyle"],
-                      label=f"{phase} walkers ± 2 s.e.")
+                      linestyle=line_style(k)["linestyle"], label=f"{phase} walkers ± 2 s.e.")
     if measured:
         value, low, high = (-v for v in measured)
         axes.axhspan(min(low, high), max(low, high), color=FAINT, alpha=0.4)
@@ -118,8 +118,8 @@ def follow_axes(axes, curves, name="test_acc"):
     for k, (arm, c) in enumerate(curves.items()):
         steps = np.asarray(c["steps"], float)
         axes.plot(np.maximum(steps, 1), c[name], label=arm, **(line_style(k) | {"marker": ""}))
-    axes.set(xscale="log", xlabel="steps", ylabel={"test_acc": "test accuracy", "norm": "norm |x|"}.get(name,
-                                                                                                        name))
+    axes.set(xscale="log", xlabel="steps",
+             ylabel={"test_acc": "test accuracy", "norm": "norm |x|"}.get(name, name))
     axes.legend(fontsize=7.5)
 
 
@@ -128,23 +128,20 @@ def learner_run(run):
     made, (left, middle, right) = figure(1, 3, width=22, height=7.5)
     steps = np.maximum(np.asarray(run.steps, float), 1)
     classes = "test_acc" in run.history
-    for name, k in (("train_acc" if classes else "train_loss", 1), ("test_acc" if classes else "test_loss",
-                                                                    0)):
+    for name, k in (("train_acc", 1), ("test_acc", 0)) if classes else (("train_loss", 1), ("test_loss", 0)):
         if name in run.history:
             values = run.history[name]
             left.plot(steps, values, color=COLOURS[k], linewidth=0.5, alpha=0.4)
             left.plot([], [], color=COLOURS[k], label=name.replace("_acc", " accuracy").replace("_", " "))
-    left.set(xscale="log", xlabel="steps", ylabel="accuracy" if classes else "risk", yscale="linear"
-             if classes
-             else "log")
+    left.set(xscale="log", xlabel="steps", ylabel="accuracy" if classes else "risk",
+             yscale="linear" if classes else "log")
     left.legend(fontsize=7.5)
     middle.plot(steps, run.history["norm"], color=INK, linewidth=0.5, alpha=0.5)
     middle.set(xscale="log", xlabel="steps", ylabel="norm |x|")
     for k, (level, passed) in enumerate(run.passages.items()):
         t = np.sort(passed[np.isfinite(passed)])
         right.step([1, *np.maximum(t, 1), run.watched.max()], [0, *np.arange(1, len(t) + 1), len(t)],
-                   where="post",
-                   label=f"{level:g}", **{**line_style(k), "marker": ""})
+                   where="post", label=f"{level:g}", **{**line_style(k), "marker": ""})
     right.set(xscale="log", xlabel="steps", ylabel="walkers that have passed", ylim=(-0.3, len(run.x) + 0.3))
     if run.passages:
         right.legend(title="test accuracy", fontsize=7.5)

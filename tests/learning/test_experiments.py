@@ -163,6 +163,8 @@ def test_walks_in_two_processes_are_those_of_one():
                       n_processes=n) for n in (1, 2))
     assert one.rows == two.rows and all(np.array_equal(one.runs[key].x, two.runs[key].x) for key in one.runs)
     assert [r["theta"] for r in one.rows] == [0.0, 0.0, 3e-5, 3e-5]                       # the longest first
+    # a late mean is one over many records, not the last value alone
+    assert all(run.steps.size > 0.8 * min(200, run.steps[-1]) for run in one.runs.values())
 
 
 def test_censored_runs_pull_the_law_to_later_times():

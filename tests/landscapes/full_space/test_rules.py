@@ -48,7 +48,8 @@ def test_coverage_is_judged_by_shares(words, found):
 @pytest.mark.parametrize("outcome, found", [
     ("not measured", {"rows": [], "missing": "devinterp is not installed"}),
     ("holds", {"rows": [{"problem": "a", "d": 1, "exact": 1.0, "ours": 1.05, "error": 0.1, "gradients": 10,
-                         "rate": 1e-3, "theirs": 0.2, "spread": 0.01, "their_gradients": 10, "off": 80.0}]})])
+                         "rate": 1e-3, "theirs": 0.2, "spread": 0.01, "their_gradients": 10, "off": 80.0,
+                         "late": 1.0, "late_spread": 0.1, "late_off": 0.0}]})])
 def test_the_other_tool_is_shown_and_ours_is_judged(outcome, found):
     verdict = full_space_devinterp.judge(found)
     assert verdict.outcome == outcome and verdict.reason
