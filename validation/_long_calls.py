@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import multiprocessing
+import signal
 import sys
 import tempfile
 import time
@@ -201,6 +202,7 @@ def pool_of(kind):
 def main(name, kind, size, path=None):
     """Run one call, compiled before by a short one."""
     warnings.simplefilter("ignore")
+    signal.signal(signal.SIGINT, signal.default_int_handler)     # shells switch it off in the background
     call = CALLS[name]
     with pool_of(kind) as pool:
         try:
