@@ -391,7 +391,7 @@ class _Work:
 
     def cut(self, lower, width, owner, log_allowed, doubt, n_parts, depth):
         """Cut boxes into n_parts (d, n) along each axis; the parts wait for a later round."""
-        code = n_parts.T @ 10 ** np.arange(self.d)         # the parts of each axis as digits
+        code = n_parts.T @ 10 ** np.arange(self.d)[::-1]   # the parts of each axis as digits
         for number in np.flatnonzero(np.bincount(code)):
             pick = np.flatnonzero(code == number)
             kind = n_parts[:, pick[0]]
