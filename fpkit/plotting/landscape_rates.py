@@ -113,7 +113,8 @@ def occupation_figure(report):
         if fine.theta[0] <= c.theta <= thetas[-1] and c.deeper - 1 in top and c.wider - 1 in top:
             for panel in (axes, below):
                 panel.axvline(c.theta, color=FAINT, linewidth=0.9, linestyle=(0, (2, 2)), zorder=0)
-            axes.annotate(f"{c.deeper} and {c.wider} equal", (c.theta, 1.0), xytext=(4, -2),
+            open_ = "" if c.is_resolved else ", not resolved"
+            axes.annotate(f"{c.deeper} and {c.wider} equal{open_}", (c.theta, 1.0), xytext=(4, -2),
                           textcoords="offset points", fontsize=8, color="#555555", va="top")
     axes.set(xscale="log", ylabel="Gibbs probability", title="Occupation of the wells")
     axes.set(**({"yscale": "log", "ylim": (1e-13, 5)} if is_log else {"ylim": (-0.03, 1.04)}))

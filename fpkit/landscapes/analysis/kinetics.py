@@ -182,13 +182,14 @@ def at_temperature(land, wells, basins, start, mobility, fine, theta, mode_cells
     first = np.eye(n)[place] if place < n else whole.without(place)[1]
     from_start = {level: np.array([net.log_mfpt(b)[at] for b in range(n)]) / LOG10
                   for level, (_, _, net, at) in found.items()}
+    said = from_start[1] if place == n else _from_cell(land, theta, mobility, found[1][1], start, place, n)
     # every second sample has the start elsewhere
     here = {k: v for k, v in from_start.items() if k != COARSE} if len(from_start) > 2 else from_start
     exits = {level: net.log_exit / LOG10 for level, net in nets.items()}
     times = np.stack([network.log_mfpt(b) for b in range(n)], axis=1) / LOG10
     modes = _modes(found, nets, mode_cells, thin)
     return Rates(theta, numbers, sequence[1], _refinement_error(sequence), sequence, barrier, log10_eyring,
-                 verdict, times, from_start[1], _refinement_error(here), exits[1],
+                 verdict, times, said, _refinement_error(here), exits[1],
                  _refinement_error(exits), first, *modes, "ok", network)
 
 
@@ -295,6 +296,17 @@ def _solved(land, wells, home, theta, start, mobility, level, fine, most, cells)
     return None if network is None else (chain.chain, groups, network, int(place))
 
 
+def _from_cell(land, theta, mobility, groups, start, place, n):
+    """log10 of the mean time from a start within core `place` to the other cores: from its cell, since within
+    the core, too, it takes time to get to where one leaves it."""
+    groups = np.where(groups == place, ELIMINATED, groups)
+    groups[_flat(land.index(start), land)] = place
+    network = reduced(SampledDiffusion(land, theta, mobility, highest=np.inf), groups, n, WORK)
+    if network is None:
+        return np.full(n, np.nan)
+    return np.array([network.log_mfpt(b)[place] for b in range(n)]) / LOG10
+
+
 def _place_of(surface, point):
     """[iy, ix] of the sample nearest to a point; None where the grid ends before it."""
     try:
@@ -340,11 +352,9 @@ def _refinement_error(sequence):
         error = np.where(coarse > NO_ORDER, coarse, coarse / 3)
         if len(linear) > 1:
             error = np.fmax(error, np.abs(linear[-1] - linear[-2]) + np.abs(linear[-1] - linear[0]))
-        if SHARP in sequence:
-            error = np.fmax(error, np.abs(sequence[SHARP] - sequence[1]))
         if SMOOTH in sequence:
             error = np.fmax(error, SAFETY * np.abs(sequence[SMOOTH] - sequence[1]))
-        return error
+        return error + (np.abs(sequence[SHARP] - sequence[1]) if SHARP in sequence else 0.0)
 
 
 def _modes(found, nets, mode_cells, thin):

@@ -100,8 +100,8 @@ def thermodynamics(land, wells, basins, thetas, with_means=True):
     loss, volumes = land.loss.ravel(), land.volumes.ravel()
     ends = ((at_edge, on_edge(land.shape, land.wraps).ravel()),)
     if with_means:
-        ends += ((at_hole, neighbourhood(~land.valid, 8, land.wraps).ravel()),
-                 (at_seam, seam(basins, land.wraps).ravel()))
+        ends += ((at_hole, neighbourhood(~land.valid, 8, land.wraps).ravel()),)
+        at_seam = _held_beside(land, basins, thetas, m)
     lowest = np.array([loss[cells].min() for cells in members])
     with np.errstate(under="ignore", over="ignore"):
         for i, theta in enumerate(thetas):
@@ -231,13 +231,14 @@ def crossover_temperatures(land, wells, basins, scanned):
         return ()
     coarse = thermodynamics(land, wells, basins, scanned, with_means=False).free_energy
     between, narrow = free_energy_errors(land, wells, basins, scanned, coarse)
-    error = between + narrow
+    error, border = between + narrow, _held_beside(land, basins, scanned, len(wells))
     for i in range(len(wells)):
         for j in range(i + 1, len(wells)):
             gap = coarse[:, i] - coarse[:, j]
             limit = min(wells[i].persistence, wells[j].persistence) / WELL_FACTOR
             exists = scanned < limit
             rounding = ROUNDING * (np.abs(coarse[:, i]) + np.abs(coarse[:, j]))
+            rounding = rounding + scanned * (border[:, i] + border[:, j]) / 2
             seen = between[:, i] + between[:, j] + rounding
             sure = (np.abs(gap) > seen) & exists
             doubt = error[:, i] + error[:, j] + rounding
@@ -294,6 +295,20 @@ def free_energy_errors(land, wells, basins, thetas, coarse):
                 between = np.fmax(between, change(thinned(land, 2), home) / 3)
         narrow = change(sharpened(land), basins) / 2
     return between + _free_energy_noise(land, basins, thetas, len(wells)), narrow
+
+
+def _held_beside(land, basins, thetas, n):
+    """Share of each basin's probability in cells beside another basin, (n_theta, n): which of the two they
+    belong to is open."""
+    beside, found = seam(basins, land.wraps), np.zeros((len(thetas), n))
+    for k in range(n):
+        its = basins == k
+        f, v, at = land.loss[its], land.volumes[its], beside[its]
+        with np.errstate(under="ignore", over="ignore"):
+            for i, theta in enumerate(thetas):
+                w = v * np.exp(-(f - f.min()) / theta)
+                found[i, k] = w[at].sum() / w.sum()
+    return found
 
 
 def _free_energy_noise(land, basins, thetas, n):

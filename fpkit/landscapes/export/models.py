@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...core import checks
+from ...core.runs.identity import content_of
 from ..adapters import sklearn_parameters, torch_parameters
 
 __all__ = ["ModelLoss", "is_model"]
@@ -90,6 +91,9 @@ class ModelLoss:
         if getattr(data, "drop_last", False):
             raise ValueError("the DataLoader leaves samples out (drop_last=True), others at each pass where "
                              "it shuffles; make it with drop_last=False.")
+        if getattr(getattr(data, "sampler", None), "replacement", False):
+            raise ValueError("the DataLoader draws samples with replacement, others at each pass; make it "
+                             "with a sampler that takes each sample once.")
         if getattr(self.criterion, "reduction", "mean") != "mean":
             raise ValueError(f"the criterion has reduction={self.criterion.reduction!r}; the loss of a "
                              "landscape is the mean over samples, reduction='mean'.")
@@ -106,6 +110,12 @@ class ModelLoss:
         for name, batches in self.sets.items():
             if callable(batches):
                 continue
+            ignored = getattr(self.criterion, "ignore_index", -100)
+            labels = [t for t in (_numbers(targets) for _, targets in batches) if t.dtype.kind == "i"]
+            n = sum(int((t == ignored).sum()) for t in labels)
+            if n:
+                raise ValueError(f"{n} targets are {ignored}, labels that the criterion leaves out: means "
+                                 "over batches would count them. Leave these samples out of the data.")
             inputs, targets = (a[:MOST_ALONE] for a in batches[0])
             alone = [(inputs[k:k + 1], targets[k:k + 1]) for k in range(len(targets))]
             whole, parts = (self._torch(name, some, self._own()[0])[f"{name}_loss"]
@@ -125,8 +135,10 @@ class ModelLoss:
                 for row, target in zip(*rows):
                     told = hashlib.blake2b(name.encode() + row.tobytes() + target.tobytes(), digest_size=8)
                     total += int.from_bytes(told.digest(), "little")
-        criterion = "" if self.criterion is None else getattr(self.criterion, "__qualname__",
-                                                              repr(self.criterion))
+        criterion = getattr(self.criterion, "__qualname__", "")
+        if self.criterion is not None and not criterion:             # a module, a partial function, an object
+            is_module = hasattr(self.criterion, "state_dict")
+            criterion = repr(self.criterion) if is_module else content_of(self.criterion)[:16]
         return f"{total % 2**64:016x} {criterion}".strip()
 
     def _adapter(self, model):

@@ -6,8 +6,7 @@ import numpy as np
 from ...core import checks
 
 UNIFORM = 1e-6                                     # of the mean spacing
-# of the largest coordinate: what rounding to single precision does
-SINGLE = 2 * float(np.finfo(np.float32).eps)
+FLOATS = {np.float32: "single", np.float16: "half"}
 EXCHANGE = ' (layout="xy" or "yx" exchanges the axes)'
 ORDERS = {"yx": "yx", "y,x": "yx", "xy": "xy", "x,y": "xy", "zyx": "yx", "z,y,x": "yx", "xyz": "xy",
           "x,y,z": "xy", "x": "yx"}
@@ -36,22 +35,45 @@ def ascending(fail, name, a, warnings):
     h = (a[-1] - a[0]) / (a.size - 1)
     if np.abs(np.diff(a) - h).max() > UNIFORM * h:
         even = np.linspace(a[0], a[-1], a.size)
-        with np.errstate(over="ignore"):                 # beyond single precision: inf, and so not even
-            single = a.astype(np.float32)
         digits = _decimals(a)
         # each coordinate and both ends may be off by half a digit
         if digits is not None and 4 * 10.0**-digits < h and np.abs(a - even).max() < 1.01 * 10.0**-digits:
             warnings.append(f"The {name} are evenly spaced up to their {digits} decimals and are taken as "
                             "even.")
             a = even
-        elif (a == single).all() and (np.abs(a - even) <= SINGLE * np.abs(a).max()).all():
+        elif (kind := next((t for t in FLOATS if _is_rounded_to(t, a, even)), None)) is not None:
             a = even                                     # torch.linspace, for example
-            warnings.append(f"The {name} are evenly spaced up to single precision and are taken as even.")
+            warnings.append(f"The {name} are evenly spaced up to {FLOATS[kind]} precision and are taken as "
+                            "even.")
+        elif (digits := _significant(a, even, h)) is not None:
+            a = even
+            warnings.append(f"The {name} are evenly spaced up to their {digits} significant digits and are "
+                            "taken as even.")
         else:
             warnings.append(f"The {name} are not evenly spaced.")
     if is_falling:
         warnings.append(f"The {name} fall; they are turned round together with the data.")
     return a, is_falling
+
+
+def _is_rounded_to(kind, a, even):
+    """Whether coordinates are evenly spaced ones in a type of few digits."""
+    with np.errstate(over="ignore"):                     # beyond its range: inf, and so not even
+        return bool((a == a.astype(kind)).all()
+                    and (np.abs(a - even) <= 2 * float(np.finfo(kind).eps) * np.abs(a).max()).all())
+
+
+def _significant(a, even, h):
+    """Significant digits, from 2 to 8, that evenly spaced coordinates were rounded to, as %g does; None where
+    they were not."""
+    size = np.floor(np.log10(np.maximum(np.abs(a), 1e-300)))
+    for k in range(2, 9):
+        last = 10.0 ** (size - k + 1)                    # the place of the last digit of each
+        with np.errstate(over="ignore", invalid="ignore"):
+            if (np.abs(a / last - np.rint(a / last)) < 1e-6).all():
+                return k if 4 * last.max() < h and (np.abs(a - even) <= 0.51 * (last + last.max())).all(
+                    ) else None
+    return None
 
 
 def _decimals(a):

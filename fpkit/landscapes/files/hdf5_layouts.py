@@ -52,21 +52,21 @@ def read_hdf5(file, key, layout, given):
     """Parts of an open file; `given` are the caller's coordinates, a dict of x, y, z."""
     names = file.names()
     if file.has("xcoordinates"):
-        refuse_given(given)
+        refuse_given(file.fail, given)
         return _goldstein(file, key, layout)
     if {"X", "Y", "losses"} <= set(names):
-        refuse_given(given)
+        refuse_given(file.fail, given)
         return _losscape(file, key, layout)
     if any(POINT.fullmatch(n) for n in names):
         return _points(file, layout, given)
     file.fail(None, _no_surface(file))
 
 
-def refuse_given(given):
+def refuse_given(fail, given):
     """The file's own coordinates are not overruled."""
     named = [n for n, spec in given.items() if spec is not None]
     if named:
-        raise ValueError(f"{', '.join(named)} was given and the file has its own coordinates; leave it out.")
+        fail(None, f"{', '.join(named)} was given and the file has its own coordinates; leave it out")
 
 
 # ---- tomgoldstein's layout and fpkit's own ----

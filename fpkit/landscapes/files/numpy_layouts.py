@@ -8,7 +8,7 @@ import numpy as np
 
 from .checked_hdf5 import LandscapeFormatError
 from .coordinates import arranged, ascending, given_axis, mesh_axes
-from .hdf5_layouts import LOSSES, SURFACES, Parts, refuse_given
+from .hdf5_layouts import LOSSES, SURFACES, Parts, is_metric, refuse_given
 from .tables import LOSS_LIKE, NO_LOSS, rows_as_grid
 
 COORDINATES = {"x": ("xcoordinates", "x", "xs", "x_coords", "x_coordinates", "X", "alphas", "alpha"),
@@ -39,10 +39,10 @@ def parts_of(path, arrays, facts, key, layout, given, fix_serpentine=False, name
     if not arrays:
         fail(None, "the archive holds no array")
     if {"loss", "coordinates"} <= set(arrays) and key in (None, "loss"):
-        refuse_given(given)
+        refuse_given(fail, given)
         return _landscaper(fail, arrays, layout, warnings)
     if {"alphas", "betas", "grid"} <= set(arrays) and arrays["grid"].ndim == 3:
-        refuse_given(given)
+        refuse_given(fail, given)
         return _connectivity(fail, arrays, key, warnings)
     for name, wanted in (named or {}).items():
         if wanted is not None:
@@ -72,7 +72,7 @@ def parts_of(path, arrays, facts, key, layout, given, fix_serpentine=False, name
             told = told or order
     elif len({a.size for a in axes}) == values.ndim:
         told = told or _order_of(values.shape, axes)
-    is_assumed = values.ndim > 1 and told is None
+    is_assumed = values.ndim > 1 and told is None and not facts.get("has_named_axes")
     is_meshed, order = (order is not None and axes is not None and told == order,
                         order or layout or _order_of(values.shape, axes))
     if is_assumed and len(set(values.shape)) < values.ndim:
@@ -94,7 +94,10 @@ def parts_of(path, arrays, facts, key, layout, given, fix_serpentine=False, name
     rising = list(rising)
     if fix_serpentine:
         rising, stored = _without_serpentine(fail, rising, stored, order, warnings)
-    return Parts(form, rising, stored, key, warnings, meta, is_assumed=is_assumed, is_key_given=is_key_given)
+    gram = arrays.get("gram")
+    extra = {"gram": gram} if np.shape(gram) == (values.ndim,) * 2 and is_metric(gram) else {}
+    return Parts(form, rising, stored, key, warnings, meta, is_assumed=is_assumed, is_key_given=is_key_given,
+                 extra=extra)
 
 
 def _rows(fail, arrays, facts, key, layout, given, warnings):
@@ -215,7 +218,7 @@ def _stored_axes(fail, arrays, values, key, given, layout):
                   None) for n in "xyz"[:values.ndim]]
     if any(a is None for a in found):
         return None, None
-    refuse_given(given)
+    refuse_given(fail, given)
     if values.ndim == 2 and all(a.ndim == 2 for a in found):
         x, y, order = mesh_axes(fail, *found)
         return [x, y], order

@@ -182,7 +182,7 @@ def _closed(parts, periodic):
     told, names = parts.extra.get("periodic", ()), "xyz"[:len(parts.axes)]
     if isinstance(periodic, (bool, np.bool_)):
         asked = [bool(periodic)] * len(names)
-    elif isinstance(periodic, str) and set(periodic) <= set(names):
+    elif isinstance(periodic, str) and set(periodic) <= set(names) and len(set(periodic)) == len(periodic):
         asked = [n in periodic for n in names]
     elif isinstance(periodic, (tuple, list)) and len(periodic) == len(names) and all(
             isinstance(a, (bool, np.bool_)) for a in periodic):

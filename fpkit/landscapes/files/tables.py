@@ -16,6 +16,7 @@ NO_LOSS = r"acc|std|stderr|sigma|var(iance)?$|_err|epoch|step|time|count|^n$"
 FIELDS = re.compile(r"#!\s*FIELDS\s+(.*)")
 SET = re.compile(r"#!\s*SET\s+(\S+)\s+(\S+)")
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*([eEdD][-+]?\d+)?|\.\d+([eEdD][-+]?\d+)?|inf|nan)", re.IGNORECASE)
+MISSING = ("", "na", "n/a", "null", "none")
 XPM_AXIS = re.compile(r"/\*\s*([xy])-axis:\s*(.*?)\*/")
 XPM_COLOUR = re.compile(r'^"(.{1,2}?)\s+c\s+\S+\s*"\s*,?\s*/\*\s*"([^"]*)"')
 
@@ -110,8 +111,8 @@ def _table(fail, text):
     if len({len(r) for r in rows}) > 1:
         fail("its rows do not have the same number of values")
     try:
-        table = np.array([[float(v.replace("D", "e").replace("d", "e")) if v else np.nan for v in r]
-                          for r in rows])
+        table = np.array([[np.nan if v.lower() in MISSING else float(v.replace("D", "e").replace("d", "e"))
+                           for v in r] for r in rows])
     except ValueError:
         fail("it holds something else than numbers")
     if names is not None and len(names) == table.shape[1]:
@@ -130,7 +131,7 @@ def _split(line):
 
 
 def _is_number(text):
-    return not text or NUMBER.fullmatch(text) is not None
+    return text.lower() in MISSING or NUMBER.fullmatch(text) is not None
 
 
 def _xpm(fail, text):
@@ -227,13 +228,16 @@ def of_object(data) -> tuple[dict, dict] | None:
     first = next(iter(surfaces.values()))
     named = {n: d for n, d in zip("xyz", first.dims[::-1]) if d in first.coords}
     return ({n: np.asarray(first.coords[d].values, float) for n, d in named.items()}
-            | {n: np.asarray(v.values, float) for n, v in surfaces.items()}), {"format": "xarray"}
+            | {n: np.asarray(v.values, float) for n, v in surfaces.items()}), {"format": "xarray",
+                                                                               "has_named_axes": True}
 
 
 def _from_last_to_first(data):
-    """A DataArray with its dimensions as z, y, x where they are called so."""
-    is_named = len(data.dims) > 1 and set(data.dims) == set("xyz"[:len(data.dims)])
-    return data.transpose(*sorted(data.dims, reverse=True)) if is_named else data
+    """A DataArray with its dimensions as z, y, x where they are called so, or alpha and beta."""
+    place = {n: k for k, n in enumerate(("x", "y", "z"))} | {"alpha": 0, "alphas": 0, "beta": 1, "betas": 1}
+    places = sorted(place.get(d, -1) for d in data.dims)
+    is_named = len(places) > 1 and places == list(range(len(places)))
+    return data.transpose(*sorted(data.dims, key=place.get, reverse=True)) if is_named else data
 
 
 def rows_as_grid(table, names=None, key=None):

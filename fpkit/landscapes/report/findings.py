@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..surface.cells import seam
 from ..surface.wells import belongs_to
 
 FIRM, ROUGH, OPEN = "firm", "rough", "open"
@@ -69,7 +70,7 @@ def with_error(value, error):
     if not (np.isfinite(error) and error > 0):
         return number(value, 4)
     places = max(0, 1 - int(np.floor(np.log10(error))))
-    if places > 12 or abs(value) >= 1e6:
+    if places > 12 or places + np.log10(max(abs(value), 1.0)) > 15:
         return f"{number(value, 4)} ± {number(error, 2)}"
     return f"{value:.{places}f} ± {error:.{places}f}"
 
@@ -645,6 +646,8 @@ def _paths(report, paths, mark):
                     "between the samples the surface is another one for the paths than for the cells, so the "
                     "samples are too coarse for this temperature."))
         mark = worst(mark, (ROUGH, "two independent programs that differ"))
+    elif (doubt := _between_wells(report, paths)) > SHARE_DOUBT:
+        mark = worst(mark, (ROUGH, f"{percent(2 * doubt)} of them end in cells between two wells"))
     elif not paths.is_compared.any():
         mark = worst(mark, (ROUGH, "they end before they have crossed two cells"))
     elif abs(paths.mean_loss[-1] - paths.expected_loss[-1]) > NOTICED * error:
@@ -653,6 +656,14 @@ def _paths(report, paths, mark):
     elif mark[0] == FIRM:
         mark = FIRM, "paths on a spline against a density on the cells: two independent programs agree"
     return Finding("paths", text, *mark)
+
+
+def _between_wells(report, paths):
+    """Half of the share of the paths that end in cells beside another well: what the place of the border
+    within these cells may change. Paths and density count by the same cells, so that neither shows it."""
+    land = report.landscape
+    beside = seam(report.basins, land.wraps)
+    return float(np.mean([beside[land.index(x)] for x in paths.ends])) / 2
 
 
 def _horizon(report):
@@ -672,7 +683,8 @@ def _horizon(report):
     p = r.network.occupation(r.first, [np.log(clock.n_steps * clock.step)])[0]
     named = sorted(range(len(r.wells)), key=lambda k: -p[k])[:3]
     text = (f"After {number(clock.n_steps, 4)} steps at theta = {number(r.theta)} the run is in "
-            + ", ".join(f"well {r.wells[k]} with probability {percent(p[k])}" for k in named if p[k] > 1e-6)
+            + ", ".join(f"well {r.wells[k]}{with_its_shallow(report, r, r.wells[k])} with probability "
+                        f"{percent(p[k])}" for k in named if p[k] > 1e-6)
             + ".")
     mark = worst(rate_trust(float(np.max(r.log10_exit_error[named]))), noise_mark(report, r.theta),
                  border_mark(report, _index(report, r.theta)), hole_mark(report, _index(report, r.theta)),

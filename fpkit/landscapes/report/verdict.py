@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..surface.harmonic import curvatures
+from ..surface.harmonic import curvatures, value_at_minimum
 from .findings import (
     FIRM,
     NEVER_SAID,
@@ -14,6 +14,7 @@ from .findings import (
     hole_mark,
     is_same,
     lasting,
+    like,
     listed,
     loss_of,
     noise_mark,
@@ -162,12 +163,13 @@ def _test(report):
     test = land.test_loss
     if test is None or land.key == "test_loss" or test.shape != land.shape or len(wells) < 2:
         return ""
-    a, b = (float(test[w.index]) for w in wells[:2])
+    (a, doubt_a), (b, doubt_b) = (value_at_minimum(land, test, w.index) for w in wells[:2])
     if not np.isfinite([a, b]).all():
         return ""
-    error = 2 * np.sqrt(2) * report.test_noise
-    if abs(a - b) <= error:
+    error = 2 * np.sqrt(2) * report.test_noise + doubt_a + doubt_b
+    if not abs(a - b) > error:
         return (f"The test losses of wells 1 and 2 ({number(a)}, {number(b)}) do not differ by more than "
-                "their noise.")
+                f"{'their noise' if report.test_noise else 'the samples leave open'}.")
     better = 1 if a < b else 2
-    return f"On test data well {better} is better: {number(min(a, b))} against {number(max(a, b))}."
+    shown = (like(v, max(error, 1e-3 * abs(v))) for v in sorted((a, b)))
+    return f"On test data well {better} is better: {' against '.join(shown)}."

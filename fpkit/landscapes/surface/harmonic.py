@@ -2,7 +2,7 @@
 beside its guard."""
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -85,6 +85,21 @@ def curvatures(land, index):
     if not bends.min() > 0 or blur > SAME_BEND * bends[0, 0]:
         return None
     return bends[0] if np.ptp(np.log(bends), axis=0).max() < SAME_BEND else None
+
+
+def value_at_minimum(land, values, index):
+    """(value, error) of another quantity on the samples at the minimum of the loss beside a sample: along its
+    slope and bend there, which half of what they add may be off by; where no quadratic fits the loss, at the
+    sample, within half of the largest step to a neighbour."""
+    fit, _ = quadratic_fit(land, index)
+    other = _derivatives(replace(land, loss=values), index, 1)
+    here = float(values[index])
+    if fit is not None and other is not None:
+        step = fit.point - land.point(index)
+        added = float(other[0] @ step + step @ other[1] @ step / 2)
+        return here + added, abs(added) / 2
+    near = values[tuple(slice(max(i - 1, 0), i + 2) for i in index)]
+    return here, float(np.nanmax(np.abs(near - here))) / 2
 
 
 def _derivatives(land, index, reach):
