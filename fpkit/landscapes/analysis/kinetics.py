@@ -27,6 +27,7 @@ PASSES = 3.0  # theta above the lowest pass between two wells: up to there other
 CORE = 1.0  # theta above its lowest sample: up to there the cells of a well are its core
 NO_ORDER = 0.2  # decades of a rate from samples to every second one, from which on no order is seen
 SAFETY = 2.0  # over the step to the smooth refinement, 4/3 of which is the error of a scheme of order 2
+MIXED = 2.5                          # decades from leaving a core to relaxing within it: then it is one node
 MOST_WELLS = 24                      # in the network; beyond, the deepest
 SMOOTH = "smooth"                    # two cells a sample, by the smooth rule of `refined`
 SHARP = "sharp"                      # the samples, pits and ridges narrower: see `sharpened`
@@ -182,12 +183,15 @@ def at_temperature(land, wells, basins, start, mobility, fine, theta, mode_cells
     first = np.eye(n)[place] if place < n else whole.without(place)[1]
     from_start = {level: np.array([net.log_mfpt(b)[at] for b in range(n)]) / LOG10
                   for level, (_, _, net, at) in found.items()}
-    said = from_start[1] if place == n else _from_cell(land, theta, mobility, found[1][1], start, place, n)
     # every second sample has the start elsewhere
     here = {k: v for k, v in from_start.items() if k != COARSE} if len(from_start) > 2 else from_start
     exits = {level: net.log_exit / LOG10 for level, net in nets.items()}
     times = np.stack([network.log_mfpt(b) for b in range(n)], axis=1) / LOG10
     modes = _modes(found, nets, mode_cells, thin)
+    said = from_start[1]
+    inner = modes[0][n - 1] if modes[0].size >= n else -np.inf
+    if n > 1 and inner - exits[1].max() < MIXED:
+        said = np.array([_from_cell(land, theta, mobility, found[1][1], start, b) for b in range(n)])
     return Rates(theta, numbers, sequence[1], _refinement_error(sequence), sequence, barrier, log10_eyring,
                  verdict, times, said, _refinement_error(here), exits[1],
                  _refinement_error(exits), first, *modes, "ok", network)
@@ -296,15 +300,16 @@ def _solved(land, wells, home, theta, start, mobility, level, fine, most, cells)
     return None if network is None else (chain.chain, groups, network, int(place))
 
 
-def _from_cell(land, theta, mobility, groups, start, place, n):
-    """log10 of the mean time from a start within core `place` to the other cores: from its cell, since within
-    the core, too, it takes time to get to where one leaves it."""
-    groups = np.where(groups == place, ELIMINATED, groups)
-    groups[_flat(land.index(start), land)] = place
-    network = reduced(SampledDiffusion(land, theta, mobility, highest=np.inf), groups, n, WORK)
-    if network is None:
-        return np.full(n, np.nan)
-    return np.array([network.log_mfpt(b)[place] for b in range(n)]) / LOG10
+def _from_cell(land, theta, mobility, groups, start, b):
+    """log10 of the mean time from the cell of the start to core b, nothing else kept: exact where the network
+    takes every core as one node, in which no time passes."""
+    begin = _flat(land.index(start), land)
+    if groups[begin] == b:
+        return -np.inf
+    groups = np.where(groups == LEFT_OUT, LEFT_OUT, np.where(groups == b, 0, ELIMINATED))
+    groups[begin] = 1
+    network = reduced(SampledDiffusion(land, theta, mobility, highest=np.inf), groups, 2, WORK)
+    return np.nan if network is None else network.log_mfpt(0)[1] / LOG10
 
 
 def _place_of(surface, point):

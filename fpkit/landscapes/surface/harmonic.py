@@ -89,7 +89,7 @@ def curvatures(land, index):
 
 def value_at_minimum(land, values, index):
     """(value, error) of another quantity on the samples at the minimum of the loss beside a sample: along its
-    slope and bend there, which half of what they add may be off by; where no quadratic fits the loss, at the
+    slope and bend there, a quarter of what they add being its error; where no quadratic fits the loss, at the
     sample, within half of the largest step to a neighbour."""
     fit, _ = quadratic_fit(land, index)
     other = _derivatives(replace(land, loss=values), index, 1)
@@ -97,7 +97,7 @@ def value_at_minimum(land, values, index):
     if fit is not None and other is not None:
         step = fit.point - land.point(index)
         added = float(other[0] @ step + step @ other[1] @ step / 2)
-        return here + added, abs(added) / 2
+        return here + added, abs(added) / 4
     near = values[tuple(slice(max(i - 1, 0), i + 2) for i in index)]
     return here, float(np.nanmax(np.abs(near - here))) / 2
 
