@@ -218,7 +218,7 @@ def rates_figure(report):
     if report.clock.theta is not None and report.theta.size > 1:
         for panel in (axes, below) if best else (below,):
             panel.axvline(report.clock.theta, color=FAINT, linewidth=0.9, linestyle=(0, (2, 2)), zorder=0)
-        below.annotate("SGD", (report.clock.theta, 0), xycoords=("data", "axes fraction"), xytext=(3, 3),
+        below.annotate("SGD", (report.clock.theta, 1), xycoords=("data", "axes fraction"), xytext=(3, -9),
                        textcoords="offset points", fontsize=8, color="#555555")
     below.set(xscale="log", xlabel="temperature theta (units of the loss)", ylabel=f"log₁₀ rate, {unit}",
               title="Slowest relaxations on the surface")

@@ -42,6 +42,7 @@ from .whole_space import WholeSpace, beside_the_plane
 __all__ = ["analyse", "LandscapeReport"]
 
 N_CURVE = 121                        # temperatures of the curves in the figures
+HUGE = 1e100                         # losses and distances beyond are refused: their squares overflow
 COLDEST = 1e-12                      # of the height of a surface: the lowest temperature that is taken
 
 
@@ -125,6 +126,7 @@ def analyse(landscape: Landscape | str | os.PathLike, theta: ArrayLike | None = 
     refusal = land.refusal
     if refusal and not (allow_partial and land.valid.any()):
         raise LandscapeFormatError(land.path, land.key, refusal)
+    _check_sizes(land)
     clock = Clock.of(land, lr, momentum, batch, n_steps)
     told = stages(progress, 4 if land.gradient_noise is None else 5)
     told("wells")
@@ -214,6 +216,17 @@ class Clock:
 
 def _positive(value):
     return float(value) if isinstance(value, (int, float)) and np.isfinite(value) and value > 0 else None
+
+
+def _check_sizes(land):
+    """Refuse losses and coordinates whose squares and quotients no double holds."""
+    sizes = {"lower half of the losses": land.height(0.5) if land.valid.any() else 0.0,
+             **{f"samples along {n}": float(h) for n, h in zip("xyz", land.spacing)}}
+    for name, size in sizes.items():
+        if size and not 1 / HUGE < size < HUGE:
+            raise ValueError(f"the {name} {'are' if 'samples' in name else 'spans'} {size:.3g}"
+                             f"{' apart' if 'samples' in name else ''}; from {1 / HUGE:g} to {HUGE:g} can be "
+                             "worked with: give them in another unit.")
 
 
 def _temperatures(land, tree, theta, clock):

@@ -755,12 +755,11 @@ def comparison_answers(both):
     """The findings of a comparison: of landscapes on one plane, else of each beside the others."""
     names, theta, said = both.names, both.theta, []
     if both.difference is not None:
-        said = ["Side by side, not compared cell by cell. "
-                f"{both.difference[0].upper() + both.difference[1:]}."]
+        said = [f"Side by side, not compared cell by cell: {both.difference}."]
         return said + [f"{r.landscape.name}: {_beside(r)}" for r in both.reports]
     cold, warm = 0, len(theta) - 1
     for j, name in enumerate(names[1:], start=1):
-        pairs = ", ".join(f"{a} -> {b}" for a, b in list(both.matches[j - 1].items())[:8])
+        pairs = ", ".join(f"{a} -> {b or 'none'}" for a, b in list(both.matches[j - 1].items())[:8])
         said.append(f"Wells of {names[0]} -> wells of {name} that their lowest cells belong to: {pairs}.")
         said.append(f"Their Gibbs distributions share {percent(both.overlap[cold, 0, j])} "
                     f"at theta = {number(theta[cold])} and {percent(both.overlap[warm, 0, j])} at "

@@ -509,3 +509,39 @@ def test_the_error_of_free_energies_holds_the_sums_over_fine_samples():
             error = thermo.free_energy_error[i] + theta * thermo.seam_share[i] / 2
             off += list(np.abs(thermo.free_energy[i][order] - true) / error[order])
     assert len(off) > 30 and 0.2 < max(off) < 1
+
+
+def test_times_from_the_start_count_the_time_within_cores():
+    """A line at a temperature near its barriers, beside the double integral of exp(+-f/theta)."""
+    x = np.linspace(-2, 2, 401)
+    f = lambda x: (x**2 - 1) ** 2 + 0.3 * x
+    theta, h = 0.2, x[1] - x[0]
+    for start in (-1.0, -0.6, -1.5):
+        r = fp.analyse(surface(f(x), x), theta=[theta], start=[start], n_paths=2).rates[0]
+        z = -2 - h / 2 + (np.arange(400_000) + 0.5) * (4 + h) / 400_000
+        right = z > 0.1
+        least = z[right][np.argmin(f(z[right]))]
+        goal = z[(z > 0.1) & (z < least) & (f(z) > f(least) + theta)].max()
+        step = z[1] - z[0]
+        held = np.cumsum(np.exp(-f(z) / theta)) * step
+        way = (z > start) & (z < goal)
+        true = (np.exp(f(z[way]) / theta) * held[way]).sum() * step / theta
+        assert 10.0 ** r.log10_mfpt_from_start[1] == pytest.approx(true, rel=0.02)
+
+
+def test_crossovers_hold_what_the_border_between_two_wells_leaves_open():
+    """A warm crossover over a low pass, beside sums that are cut at the pass itself."""
+    rng, tried = np.random.default_rng(3), 0
+    z = np.linspace(-2.2, 2.2, 400_001)
+    for _ in range(25):
+        a, b = rng.uniform(0.05, 0.4), rng.uniform(0.5, 3.0)
+        f = lambda x: (x**2 - 1) ** 2 * (1 + b * (x > 0) * np.tanh(x) ** 2) - a * (x > 0) * np.tanh(3 * x)
+        x = np.linspace(-2.2, 2.2, int(rng.integers(80, 400)))
+        report = fp.analyse(surface(f(x), x), theta=np.geomspace(0.02, 0.3, 9), n_paths=2)
+        if len(report.wells) != 2 or len(report.crossovers) != 1 or not report.crossovers[0].is_resolved:
+            continue
+        c, cut = report.crossovers[0], z[np.argmax(np.where(np.abs(z) < 0.8, f(z), -np.inf))]
+        gap = lambda t: np.log(np.exp(-f(z[z < cut]) / t).sum() / np.exp(-f(z[z >= cut]) / t).sum())
+        assert gap(c.theta - c.error) * gap(c.theta + c.error) < 0
+        tried += 1
+    assert tried > 2

@@ -287,6 +287,42 @@ def test_a_criterion_that_is_no_mean_over_samples_is_refused(tmp_path):
         models.ModelLoss(pair, (X, Y))
 
 
+def test_labels_left_out_and_samples_drawn_twice_are_refused(tmp_path):
+    torch = pytest.importorskip("torch")
+    X, Y = torch.arange(24.0).reshape(12, 2), torch.arange(12) % 2
+    net, left_out = torch.nn.Linear(2, 2), Y.clone()
+    left_out[5] = -100
+    with pytest.raises(ValueError, match="1 targets are -100, labels that the criterion leaves out"):
+        models.ModelLoss(net, (X, left_out))
+    data = torch.utils.data.TensorDataset(X, Y)
+    sampler = torch.utils.data.RandomSampler(data, replacement=True)
+    with pytest.raises(ValueError, match="with replacement"):
+        models.ModelLoss(net, torch.utils.data.DataLoader(data, batch_size=4, sampler=sampler))
+
+
+class Smoothed:
+    """A criterion with a state of its own."""
+
+    def __init__(self, share):
+        self.share = share
+
+    def __call__(self, outputs, targets):
+        import torch
+
+        return torch.nn.functional.cross_entropy(outputs, targets, label_smoothing=self.share)
+
+
+def test_criteria_are_known_by_their_content_and_not_by_their_place(tmp_path):
+    from functools import partial
+
+    torch = pytest.importorskip("torch")
+    X, Y = torch.arange(24.0).reshape(12, 2), torch.arange(12) % 2
+    net, F = torch.nn.Linear(2, 2), torch.nn.functional
+    told = lambda criterion: models.ModelLoss(net, (X, Y), criterion=criterion).fingerprint()
+    for make in (Smoothed, lambda share: partial(F.cross_entropy, label_smoothing=share)):
+        assert told(make(0.1)) == told(make(0.1)) != told(make(0.2))
+
+
 def test_other_samples_or_another_criterion_are_another_export(tmp_path):
     torch, rng = pytest.importorskip("torch"), np.random.default_rng(0)
     X, Y = torch.tensor(rng.normal(size=(30, 6)), dtype=torch.float32), torch.tensor(rng.integers(0, 3, 30))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import fpkit as fp
+from fpkit.landscapes.files.writing import write_landscape
 
 X, Y = np.linspace(-1.5, 1.5, 13), np.linspace(-1, 1, 9)
 LOSS = (X**2 - 1) ** 2 + 0.2 * X + Y[:, None] ** 2
@@ -383,3 +384,47 @@ def test_a_column_z_is_the_loss_where_it_is_no_coordinate(tmp_path, heading):
     np.savetxt(tmp_path / "a.csv", np.stack(columns, axis=1), delimiter=",", header=heading, comments="")
     land = fp.read_landscape(tmp_path / "a.csv")
     assert land.shape == (7, 9) and np.allclose(land.loss.ravel(), x**2 + 0.3 * y)
+
+
+@pytest.mark.parametrize("form", ["%g", "%.3e", "%.4g", "%.6e"])
+def test_coordinates_in_significant_digits_are_even(tmp_path, form):
+    x, y = np.linspace(-1.3, 1.3, 27), np.linspace(-np.pi, np.pi, 31)
+    with open(tmp_path / "a.csv", "w") as file:
+        file.write("x,y,loss\n")
+        for b in y:
+            for a in x:
+                file.write(f"{form % a},{form % b},{a * a + b:.9f}\n")
+    assert fp.read_landscape(tmp_path / "a.csv").is_uniform
+
+
+def test_uneven_coordinates_stay_uneven(tmp_path):
+    x = np.r_[np.linspace(-1, 0, 11), np.linspace(0.11, 1, 10)]
+    np.savez(tmp_path / "a.npz", x=np.round(x, 3), y=np.arange(5.0), loss=np.outer(np.arange(5.0), x**2))
+    assert not fp.read_landscape(tmp_path / "a.npz").is_uniform
+
+
+def test_missing_values_metrics_and_given_coordinates(tmp_path):
+    x, y = np.linspace(-1, 1, 7), np.linspace(-1, 1, 6)
+    loss = x**2 + y[:, None]
+    rows = [f"{a},{b},{'NA' if (i, j) == (2, 3) else loss[i, j]}" for i, b in enumerate(y)
+            for j, a in enumerate(x)]
+    (tmp_path / "a.csv").write_text("x,y,loss\n" + "\n".join(rows))
+    land = fp.read_landscape(tmp_path / "a.csv")
+    assert not land.valid[2, 3] and land.n_valid == 41
+    gram = np.array([[2.0, 0.3], [0.3, 1.0]])
+    np.savez(tmp_path / "a.npz", x=x, y=y, loss=loss, gram=gram)
+    assert np.array_equal(fp.read_landscape(tmp_path / "a.npz").gram, gram)
+    written = write_landscape(tmp_path / "a.h5", x, y, {"train_loss": loss})
+    with pytest.raises(fp.LandscapeFormatError, match="has its own coordinates; leave it out") as told:
+        fp.read_landscape(written, x=(0, 1))
+    assert "damaged" not in str(told.value)
+
+
+@pytest.mark.parametrize("scale, size", [((1, 1e307), "lower half of the losses spans"),
+                                         ((1, 1e-320), "lower half of the losses spans"),
+                                         ((1e200, 1), "samples along x are"), ((1e-200, 1), "samples along x")])
+def test_sizes_that_no_double_carries_are_refused(tmp_path, scale, size):
+    x = np.linspace(-1, 1, 9)
+    np.savez(tmp_path / "a.npz", x=x * scale[0], y=x, loss=(x**2 + 0.5 * x[:, None] ** 2) * scale[1])
+    with pytest.raises(ValueError, match=size):
+        fp.analyse(str(tmp_path / "a.npz"))

@@ -232,3 +232,61 @@ def test_the_bottom_of_a_cusp_between_the_samples_is_not_firm():
     report = report_of(cusps, n=(31, 31), n_paths=2)
     w = report.wells[1]
     assert w.persistence < 0.93 and said(report, "wells").trust == "rough"
+
+
+def test_the_run_of_a_horizon_names_the_shallow_wells_beside_its_own():
+    """Mueller and Brown's surface: the middle well is shallower than 3 theta, and counts for well 2."""
+    terms = zip((-200, -100, -170, 15), (-1, -1, -6.5, 0.7), (0, 0, 11, 0.6), (-10, -10, -6.5, 0.7),
+                (1, 0, -0.5, -1), (0, 0.5, 1.5, 1))
+    terms = list(terms)
+    x, y = np.linspace(-1.5, 1.2, 61), np.linspace(-0.3, 2.0, 51)
+    loss = sum(A * np.exp(a * (x - p) ** 2 + b * (x - p) * (y[:, None] - q) + c * (y[:, None] - q) ** 2)
+               for A, a, b, c, p, q in terms) / 50
+    valid = np.ones(loss.shape, bool)
+    land = Landscape("f", "train_loss", (x, y), loss, {"train_loss": loss}, {}, valid, ~valid, ~valid,
+                     gram=np.eye(2))
+    report = fp.analyse(land, theta=[0.03, 0.3], n_steps=10**7, lr=0.1, n_paths=2)
+    assert len(report.wells) == 3 and "well 2 (with 3) with probability" in said(report, "horizon").sentence
+
+
+def test_borders_within_cells_make_shares_of_paths_rough():
+    """A long metric: the paths lie along y, most of them in cells between two wells."""
+    f = lambda x, y: (x**4 - 16 * x**2 + 5 * x + y**4 - 16 * y**2 + 5 * y) / 60
+    x, y = np.linspace(-4, 4, 41), np.linspace(-4, 4, 47)
+    loss = f(x, y[:, None])
+    valid = np.ones(loss.shape, bool)
+    land = Landscape("f", "train_loss", (x, y), loss, {"train_loss": loss}, {}, valid, ~valid, ~valid,
+                     gram=np.diag([1.0, 1e4]))
+    paths = said(fp.analyse(land, start=[0.0, 0.0], n_paths=200, progress=False), "paths")
+    assert paths.trust != "firm"
+
+
+def test_test_losses_are_compared_at_the_minima_and_not_at_the_samples():
+    """Test wells moved by .1 and .2: the lowest samples of the training loss lie off its minima."""
+    for n in (31, 41, 51):
+        for shift in (0.1, 0.2):
+            x, y = np.linspace(-1.7, 1.9, n), np.linspace(-1.8, 1.8, n)
+            f = lambda x, y: (x**2 - 1) ** 2 + 0.05 * x + y**2 / 2
+            loss, test = f(x, y[:, None]), 0.3 + f(x - shift, y[:, None])
+            valid = np.ones(loss.shape, bool)
+            land = Landscape("f", "train_loss", (x, y), loss, {"train_loss": loss, "test_loss": test}, {},
+                             valid, ~valid, ~valid, gram=np.eye(2))
+            minima = [scipy_minimum(f, w.x) for w in fp.analyse(land, n_paths=2).wells]
+            true = [0.3 + f(m[0] - shift, m[1]) for m in minima]
+            better = 1 + int(np.argmin(true))
+            verdict = fp.analyse(land, n_paths=2).verdict()
+            assert f"On test data well {3 - better} is better" not in verdict
+            assert n < 51 or shift > 0.1 or f"On test data well {better} is better" in verdict
+
+
+def scipy_minimum(f, x):
+    from scipy.optimize import minimize
+
+    return minimize(lambda v: f(*v), x, tol=1e-12).x
+
+
+def test_an_offset_of_the_loss_leaves_the_digits_of_its_means():
+    from fpkit.landscapes.report.findings import with_error
+
+    assert with_error(1000000.314159, 0.016) == "1000000.314 ± 0.016"
+    assert with_error(3.1e15, 0.5) == "3.1e+15 ± 0.5"
