@@ -349,10 +349,10 @@ def _outliers(report):
     if not n:
         return None
     far = np.unravel_index(int(np.argmax(np.abs(off))), land.shape)
-    how_many = (f"One sample of {land.n_valid} stands out alone: it" if n == 1 else
-                f"{n} of {land.n_valid} samples stand out alone: the farthest of them")
-    text = (f"{how_many}, at {place(land.point(far))}, lies {number(abs(off[far]), 2)} "
-            f"{'above' if off[far] > 0 else 'below'} what those around it say")
+    size = f"{number(abs(off[far]), 2)} {'above' if off[far] > 0 else 'below'} what those around it say"
+    where = place(land.point(far))
+    text = (f"One sample of {land.n_valid}, at {where}, stands out alone: it lies {size}" if n == 1 else
+            f"{n} of {land.n_valid} samples stand out alone: the farthest, at {where}, lies {size}")
     return Finding("outliers", f"{text}. An evaluation that failed, or a pit or spike narrower than the "
                    "samples: evaluate the loss there once more.", ROUGH,
                    "the samples around are what they predict of each other, but for these")

@@ -60,16 +60,15 @@ def sharpened(land):
     it: what the samples leave open of pits and ridges about as narrow as their spacing.
 
     Along each axis the difference is that of order 4 over 6, no larger than the steps on either side of the
-    sample, so that a cliff does not bend the plain beside it.
+    sample, so that a cliff does not bend the plain beside it; a sample that stands out alone does not either.
     """
-    loss = land.loss.copy()
+    plain, loss = land.loss - land.outliers, land.loss + land.outliers
     for axis in range(land.ndim):
-        is_ring = bool(land.wraps and land.wraps[axis])
         with np.errstate(over="ignore", invalid="ignore"):
-            up = np.abs(np.roll(land.loss, -1, axis) - land.loss)
+            up = np.abs(np.roll(plain, -1, axis) - plain)
             down = np.roll(up, 1, axis)
             most = np.minimum(np.maximum(up, np.roll(up, -1, axis)), np.maximum(down, np.roll(down, 1, axis)))
-            off = unpredicted(land.loss, axis, is_ring)
+            off = unpredicted(plain, axis, land.wraps and land.wraps[axis])
             loss += np.nan_to_num(np.clip(off, -most, most), nan=0.0, posinf=0.0, neginf=0.0)
     return _with(land, land.axes, np.where(land.valid, loss, land.loss))
 
