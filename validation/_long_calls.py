@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import multiprocessing
+import signal
 import sys
 import tempfile
 import time
@@ -176,12 +177,12 @@ CALLS = {
         [1.0, 1.5], np.geomspace(0.1, 1e8, 20), **stored(path)), lambda r: r.densities, 12, 96, 900,
         takes_pool=False),
     "evolve, 3D": Call(evolution, lambda r: r.densities, 8, 32, 80, takes_pool=False),
-    "mfpt, 3D": Call(lambda n, path, pool: space(n).mfpt(BALLS[1]), lambda r: r.values, 12, 40, 96,
+    "mfpt, 3D": Call(lambda n, path, pool: space(n).mfpt(BALLS[1]), lambda r: r.values, 12, 40, 144,
                      takes_pool=False, keeps_state=False),
-    "committor, 3D": Call(lambda n, path, pool: space(n).committor(*BALLS), lambda r: r.values, 12, 40, 96,
+    "committor, 3D": Call(lambda n, path, pool: space(n).committor(*BALLS), lambda r: r.values, 12, 40, 144,
                           takes_pool=False, keeps_state=False),
     "spectrum, 3D": Call(lambda n, path, pool: space(n).spectrum(3), lambda r: [float(v) for v in r], 12, 40,
-                         96, takes_pool=False, keeps_state=False),
+                         144, takes_pool=False, keeps_state=False),
     "mfpt, 2D": Call(lambda n, path, pool: fp.FokkerPlanck(EGGS, 0.15, fp.Grid([(-4, 4)] * 2, (n, n))).mfpt(
         fp.Ball([1, 1.5], 0.3)), lambda r: r.values, 24, 300, 800, takes_pool=False, keeps_state=False),
     "well_network": Call(network, lambda r: r.log_conductance, 2, 8, 60, keeps_state=False),
@@ -201,6 +202,7 @@ def pool_of(kind):
 def main(name, kind, size, path=None):
     """Run one call, compiled before by a short one."""
     warnings.simplefilter("ignore")
+    signal.signal(signal.SIGINT, signal.default_int_handler)     # shells switch it off in the background
     call = CALLS[name]
     with pool_of(kind) as pool:
         try:

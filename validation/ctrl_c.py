@@ -51,12 +51,9 @@ def pressed(name, kind, size, wait=WAIT):
         killer.start()
         last = job.stdout.readline()
         over = time.monotonic() - moment
-        job.wait()
-        while over < GIVE_UP and alive(job.pid) and time.monotonic() - moment < GIVE_UP:
-            time.sleep(0.02)
+        listener.join(GIVE_UP)                     # until the last process has closed the stream of errors
         gone = time.monotonic() - moment
         killer.cancel()
-        listener.join(1.0)
         said = json.loads(last)["status"] if last.strip() else f"nothing; {''.join(complaints)[-300:]}"
         return said, over, gone
     finally:

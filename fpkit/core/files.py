@@ -61,7 +61,7 @@ def _sweep(folder, name):
     """Remove what killed writers of the same file on this machine left behind."""
     start = _start_of(name)
     for entry in os.listdir(folder):
-        if entry.startswith(start) and entry.endswith(".part"):
+        if entry.startswith(start) and ".part" in entry[-10:]:
             owner = entry[len(start):].split(".")[0]
             if owner.isdecimal() and not _is_alive(int(owner)):
                 with contextlib.suppress(OSError):

@@ -72,6 +72,13 @@ class Grid:
         self._set(edges, periodic, mask, True)
 
     @classmethod
+    def of_file(cls, edges: list, periodic: list[bool], inside: np.ndarray, is_uniform: Any) -> Grid:
+        """The grid of which a file holds these facts."""
+        mask = None if inside.all() else inside
+        return (cls([(e[0], e[-1]) for e in edges], inside.shape, periodic, mask) if is_uniform
+                else cls.from_edges(edges, periodic, mask))
+
+    @classmethod
     def from_edges(cls, edges: Sequence[ArrayLike], periodic: bool | Sequence[bool] = False,
                    mask: Any = None) -> Grid:
         """Grid with given cell faces, one increasing array an axis; the widths may differ.

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 GRACE_SECONDS = 1.5                          # what is not whole by then is given up
 
 _is_held: Callable[[], bool] | None = None   # of the outermost call that holds Ctrl-C back: was it pressed?
+_job = threading.local()                     # of a thread of a pool: is its job given up?
 _whole: list[int] = []                       # calculations under way that need whole results
 
 
@@ -21,21 +22,42 @@ def interruption(grace: float = math.inf) -> contextlib.AbstractContextManager[C
 
     Inside another such call, and in the threads of its pool, the outer one is asked: one press ends all.
     """
-    return _holding(grace, True) if _is_held is None else contextlib.nullcontext(_is_held)
+    held = _held()
+    return _holding(grace, True) if held is None else contextlib.nullcontext(held)
+
+
+@contextlib.contextmanager
+def given_up_by(is_given_up: Callable[[], bool]) -> Iterator[None]:
+    """During a job of a thread of a pool: its caller no longer waits once `is_given_up()`, and the job stops
+    as if Ctrl-C had been pressed."""
+    _job.held = is_given_up
+    try:
+        yield
+    finally:
+        _job.held = None
+
+
+def _held():
+    return getattr(_job, "held", None) or _is_held
 
 
 def left_to_the_caller() -> contextlib.AbstractContextManager[Callable[[], bool]]:
     """During a job of a worker process: Ctrl-C reaches it too, where it would cut what the caller means to
-    keep. The job has `GRACE_SECONDS` to become whole, then it ends by KeyboardInterrupt."""
+    keep. The job has `GRACE_SECONDS` to become whole, then it ends by KeyboardInterrupt. From the first job
+    on, messages between the processes are not cut: the other side would wait for the rest for ever."""
     if multiprocessing.parent_process() is None or _is_held is not None:
         return contextlib.nullcontext(_never)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        with contextlib.suppress(ValueError):                    # not in the main thread
+            signal.signal(signal.SIGINT, _between_messages)
     return _holding(GRACE_SECONDS, False)
 
 
 def stop_if_pressed() -> None:
-    """Raise KeyboardInterrupt where a call further out holds Ctrl-C back and it was pressed: asked between
-    the steps of long solves, which have nothing to keep."""
-    if _is_held is not None and _is_held():
+    """Raise KeyboardInterrupt where a call further out holds Ctrl-C back and it was pressed, or gave this job
+    up: asked between the steps of long solves, which have nothing to keep."""
+    held = _held()
+    if held is not None and held():
         raise KeyboardInterrupt
 
 
@@ -53,6 +75,11 @@ def whole_results() -> Iterator[None]:
 def stop_if_needed_whole() -> None:
     """Raise KeyboardInterrupt in place of a partial result inside `whole_results`."""
     if _whole:
+        raise KeyboardInterrupt
+
+
+def _between_messages(number, frame):
+    if not frame.f_globals.get("__name__", "").startswith(("multiprocessing.", "concurrent.")):
         raise KeyboardInterrupt
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import pickle
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -22,7 +23,7 @@ from concurrent.futures import (
 )
 from typing import Any
 
-from .interruption import GRACE_SECONDS, left_to_the_caller
+from .interruption import GRACE_SECONDS, given_up_by, interruption, left_to_the_caller
 
 POLL_SECONDS = 0.1
 MOST_LOSSES = 3                              # of workers in a row, or with one job: then the job is to blame
@@ -60,13 +61,13 @@ def n_workers(executor: Any, unknown: int = UNKNOWN_WORKERS) -> int:
 
 
 def finished(executor: Any, work: Callable, jobs: Iterable[tuple], common: tuple = (),
-             is_pressed: Callable[[], bool] = lambda: False) -> Iterator[tuple[int, Any]]:
+             is_pressed: Callable[[], bool] | None = None) -> Iterator[tuple[int, Any]]:
     """(number of the job, ``work(*common, *job)``) as they are finished; here, one after the other, without
     an executor.
 
     At most `OPEN` jobs a worker are under way, so `jobs` may be an endless generator. Ctrl-C (`is_pressed`)
-    ends the iteration after what is under way, as far as it ends within `GRACE_SECONDS`. An error of a job is
-    raised, and the others are given up.
+    ends the iteration after what is under way, as far as it ends within `GRACE_SECONDS`; workers that go on
+    are ended. An error of a job is raised, and the others are given up.
 
     Parameters
     ----------
@@ -76,15 +77,23 @@ def finished(executor: Any, work: Callable, jobs: Iterable[tuple], common: tuple
     jobs : iterable of tuple
     common : tuple
         What all jobs share; packed once.
-    is_pressed : callable
+    is_pressed : callable, optional
+        Default: Ctrl-C is held back here, and raised at the end. (Raised at any moment it may come in the
+        callback of a weak reference, where Python drops it.)
     """
+    if is_pressed is None:
+        with interruption(math.inf if executor else GRACE_SECONDS) as is_pressed:
+            yield from finished(executor, work, jobs, common, is_pressed)
+            if is_pressed():
+                raise KeyboardInterrupt
+        return
     if executor is None:
         for k, job in enumerate(jobs):
             if is_pressed():
                 return
             yield k, work(*common, *job)
         return
-    pool = _Pool(as_executor(executor), work, common)
+    pool = _Pool(as_executor(executor), work, common, is_pressed)
     waiting, again, open_jobs, end = enumerate(jobs), [], {}, None
     try:
         while True:
@@ -112,13 +121,11 @@ def finished(executor: Any, work: Callable, jobs: Iterable[tuple], common: tuple
                 else:
                     raise error
     finally:
-        for future in open_jobs:
-            future.cancel()
-        pool.close()
+        pool.close(open_jobs)
 
 
 def in_order(executor: Any, work: Callable, jobs: Iterable[tuple], common: tuple = (),
-             is_pressed: Callable[[], bool] = lambda: False) -> list:
+             is_pressed: Callable[[], bool] | None = None) -> list:
     """The results of `finished` in the order of the jobs; None for those that Ctrl-C left undone."""
     jobs = list(jobs)
     found = [None] * len(jobs)
@@ -127,25 +134,12 @@ def in_order(executor: Any, work: Callable, jobs: Iterable[tuple], common: tuple
     return found
 
 
-def later(executor: Any, work: Callable, job: tuple) -> Callable[[], Any]:
-    """A function that gives ``work(*job)``: begun at once by a worker, or made when it is called. A worker
-    that is lost meanwhile is made good."""
-    if executor is None:
-        return lambda: work(*job)
-    pool = _Pool(as_executor(executor), work, ())
-    future = pool.submit(job)
-
-    def result():
-        error = future.exception()
-        return work(*job) if error is not None and _is_loss(error) else future.result()
-    return result
-
-
 class _Pool:
     """The executor, and another one of its kind when a pool of processes has broken."""
 
-    def __init__(self, executor, work, common):
+    def __init__(self, executor, work, common, is_pressed):
         self.given = self.now = executor
+        self.is_pressed, self.is_closed = is_pressed, False
         self.call = work if is_here(executor) else Portable(work, common)
         self.common = common if is_here(executor) else None
         self.width = OPEN * n_workers(executor)
@@ -153,13 +147,17 @@ class _Pool:
 
     def submit(self, job):
         if self.common is not None:
-            return self.now.submit(self.call, *self.common, *job)
+            return self.now.submit(self._here, *self.common, *job)
         data = dumps(job, "an argument")
         try:
             return self.now.submit(self.call, data)
         except BrokenExecutor:
             self._anew()
             return self.now.submit(self.call, data)
+
+    def _here(self, *job):
+        with given_up_by(lambda: self.is_closed or self.is_pressed()):
+            return self.call(*job)
 
     def won(self, k):
         self.losses = 0
@@ -181,7 +179,15 @@ class _Pool:
         self.close()
         self.now = ProcessPoolExecutor(e._max_workers, e._mp_context, e._initializer, e._initargs)
 
-    def close(self):
+    def close(self, open_jobs=()):
+        """Give up what is under way: threads are told; processes end it, but after Ctrl-C, when nobody is
+        left to wait for them, they are ended."""
+        self.is_closed = True
+        is_left = not all([future.cancel() or future.done() for future in open_jobs])
+        if is_left and self.is_pressed() and isinstance(self.now, ProcessPoolExecutor):
+            for process in list((self.now._processes or {}).values()):
+                process.terminate()
+            self.now._result_queue._writer.close()       # the reader would wait for the rest of a message
         if self.now is not self.given:
             self.now.shutdown(wait=False, cancel_futures=True)
 

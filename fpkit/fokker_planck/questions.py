@@ -29,24 +29,24 @@ from .spectrum.quasi_stationary import survivors
 # ----------------------------------------------------------------------------------------------------------
 # numbers
 def capacity(diffusion, source: Region, target: Region, refine: bool = False) -> Estimate:
-    _no_leak(diffusion, "capacity")
+    no_leak(diffusion, "capacity")
     one = lambda D: pair(D, source, target).log_capacity - D.beta * D.f0
-    return _number(diffusion, one, refine, {"source": source, "target": target})
+    return answer_of(diffusion, one, refine, {"source": source, "target": target})
 
 
 def reactive_flux(diffusion, source: Region, target: Region, refine: bool = False) -> Estimate:
-    _no_leak(diffusion, "reactive flux")
+    no_leak(diffusion, "reactive flux")
     one = lambda D: pair(D, source, target).log_capacity - D._cell_masses.log_total
-    return _number(diffusion, one, refine, {"source": source, "target": target})
+    return answer_of(diffusion, one, refine, {"source": source, "target": target})
 
 
 def rate(diffusion, source: Region, target: Region, refine: bool = False) -> Estimate:
-    _no_leak(diffusion, "rate")
+    no_leak(diffusion, "rate")
 
     def one(D):
         both = pair(D, source, target)
         return both.log_capacity - both.log_source_mass()
-    return _number(diffusion, one, refine, {"source": source, "target": target})
+    return answer_of(diffusion, one, refine, {"source": source, "target": target})
 
 
 def bracketed(diffusion, question: str, source: Region, target: Region, found: Estimate) -> Estimate:
@@ -54,7 +54,7 @@ def bracketed(diffusion, question: str, source: Region, target: Region, found: E
     or by the mass that is the source's. Where they are nearer to the value than its error, they are the
     error.
     """
-    _no_leak(diffusion, question.replace("_", " "))
+    no_leak(diffusion, question.replace("_", " "))
     low, high = log_bracket(diffusion, pair(diffusion, source, target))
     offset, slack = diffusion.beta * diffusion.f0, diffusion._cell_masses.total_error
     scale = offset if question == "capacity" else diffusion._cell_masses.log_total
@@ -77,11 +77,15 @@ def bracketed(diffusion, question: str, source: Region, target: Region, found: E
 
 
 def exit_rate(diffusion, target: Region, refine: bool = False) -> Estimate:
-    return _number(diffusion, lambda D: survivors(D, target).log_rate, refine, {"target": target})
+    return answer_of(diffusion, lambda D: survivors(D, target).log_rate, refine, {"target": target})
 
 
 def quasi_stationary(diffusion, target: Region, refine: bool = False) -> QuasiStationary:
-    found = exit_rate(diffusion, target, refine)
+    return exits(diffusion, target, exit_rate(diffusion, target, refine), survivors)
+
+
+def exits(diffusion, target, found, survivors):
+    """`QuasiStationary` of a rate and of what ``survivors(diffusion, target)`` tells."""
     if found.status == UNREACHABLE:
         raise ValueError(f"a part of the domain cannot reach {target!r}, so survival there lasts for ever; "
                          "mask that part out.")
@@ -122,14 +126,14 @@ def spectrum(diffusion, k: int = 6, refine: bool = False) -> Spectrum:
                     {**diffusion._inputs, "k": k}, relative)
 
 
-def _number(diffusion, one, refine, regions):
+def answer_of(diffusion, one, refine, regions):
     levels = solve_on_sequence(diffusion, one, refine)
     log, relative, p = richardson_limit(levels, levels.answers)
     inputs = {**diffusion._inputs, **{k: repr(r) for k, r in regions.items()}}
     return number(float(log), relative, order_text(p), inputs, UNREACHABLE if log == -np.inf else "ok")
 
 
-def _no_leak(diffusion, name):
+def no_leak(diffusion, name):
     if diffusion.absorbing is not None:
         raise ValueError(f"a {name} between two regions needs a stationary flow, and paths are absorbed in "
                          f"{diffusion.absorbing!r}; leave `absorbing` out or ask for the committor.")

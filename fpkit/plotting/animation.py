@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from ..core import checks
 from ..core.files import replacing
-from .style import COLOURS, DENSITY_MAP, INK, RULES, figure, image_axes, mark_masked
+from .style import COLOURS, DENSITY_MAP, INK, figure, image_axes, in_style, mark_masked
 
 KINDS = (".gif", ".mp4")
 FRAMES_PER_SECOND, DOTS_PER_INCH = 8.0, 100
@@ -57,7 +57,7 @@ def save_animation(made: Animation, path: str | os.PathLike[str],
     fps = checks.number("frames_per_second", frames_per_second, positive=True)
     writer = _writer(os.path.splitext(os.fspath(path))[1].lower(), fps)
     shown = np.unique(np.linspace(0, made.n_frames - 1, min(made.n_frames, MOST_FRAMES)).round().astype(int))
-    with matplotlib.rc_context(RULES), replacing(path) as temporary:
+    with in_style(), replacing(path) as temporary:
         named = f"{temporary}{os.path.splitext(os.fspath(path))[1].lower()}"   # writers go by the ending
         try:
             with writer.saving(made.figure, named, DOTS_PER_INCH):

@@ -4,7 +4,6 @@ from __future__ import annotations
 import os
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -33,9 +32,9 @@ from .style import (
     DENSITY_MAP,
     FAINT,
     INK,
-    RULES,
     figure,
     image_axes,
+    in_style,
     line_style,
     save,
 )
@@ -226,12 +225,12 @@ def plot(result: Any, path: str | os.PathLike[str] | None = None, **options: Any
     """
     if is_animation(path):
         speed = options.pop("frames_per_second", FRAMES_PER_SECOND)
-        with matplotlib.rc_context(RULES):
+        with in_style():
             moving = _drawn(result, MOVING, "animation")(result, **options)
         save_animation(moving, path, speed)
         return moving.figure
     draw = _drawn(result, DRAWN, "figure")
-    with matplotlib.rc_context(RULES):
+    with in_style():
         made = draw(result, **options)
     if path is not None:
         save(made, path)

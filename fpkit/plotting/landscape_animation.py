@@ -1,13 +1,12 @@
 """The density of a landscape report as a film."""
 from __future__ import annotations
 
-import matplotlib
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from .animation import Animation
 from .landscape_style import text_of
-from .style import COLOURS, DENSITY_MAP, INK, RULES, figure, image_axes, mark_masked
+from .style import COLOURS, DENSITY_MAP, INK, figure, image_axes, in_style, mark_masked
 
 LOWEST = -6.0                        # decades below the highest equilibrium density that are shown
 
@@ -16,7 +15,7 @@ def moving_landscape(report, n_frames=60):
     """The density of a `LandscapeReport` from where it begins to move to where it rests."""
     if report.dynamics is None:
         raise ValueError("the report has no density to animate: the samples are not evenly spaced.")
-    with matplotlib.rc_context(RULES):
+    with in_style():
         made, draw = (_line if report.landscape.ndim == 1 else _plane)(report)
         FigureCanvasAgg(made)
         made.get_layout_engine().execute(made)                  # once, and not for each frame

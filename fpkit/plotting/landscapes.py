@@ -89,6 +89,8 @@ def _plane_figure(report):
         paths = motion.paths
         ends = np.asarray(paths.ends)
         for k, trace in enumerate(paths.traces[:2]):
+            over_seam = (np.abs(np.diff(trace, axis=0)) > [np.ptp(e) / 2 for e in land.edges]).any(axis=1)
+            trace = np.insert(trace, np.flatnonzero(over_seam) + 1, np.nan, axis=0)
             axes.plot(trace[:, 0], trace[:, 1], color="white", linewidth=0.55, alpha=0.9, zorder=2.8,
                       label="two paths, first steps" if k == 0 else None)
         axes.plot(ends[:, 0], ends[:, 1], "o", color="white",

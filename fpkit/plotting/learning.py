@@ -288,11 +288,9 @@ def norm_key(made, *axes):
 def talk_figure(number, data, path):
     """Draw Figure `number` of the talk from `fpkit.learning.figures.figure_data` and save it; returns the
     path."""
-    import matplotlib
+    from .style import in_style, save
 
-    from .style import RULES, save
-
-    with matplotlib.rc_context(RULES):
+    with in_style():
         made = (figure_one, figure_two, figure_three, figure_four)[number - 1](data)
     return save(made, path)
 

@@ -1,6 +1,8 @@
 """One look for every figure: legible in print, in grey and without colour vision."""
+import contextlib
 import io
 import os
+import threading
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
@@ -36,6 +38,9 @@ RULES = {
 }
 
 
+_LOCK = threading.RLock()
+
+
 class Picture(Figure):
     """A matplotlib Figure that a notebook shows when it is the value of a cell, without pyplot."""
 
@@ -43,6 +48,15 @@ class Picture(Figure):
         data = io.BytesIO()
         self.savefig(data, format="png", dpi=110, bbox_inches="tight")
         return data.getvalue()
+
+
+@contextlib.contextmanager
+def in_style():
+    """The rules of the style, for one thread at a time: matplotlib has one set for all."""
+    import matplotlib
+
+    with _LOCK, matplotlib.rc_context(RULES):
+        yield
 
 
 def figure(rows=1, columns=1, width=16.0, height=10.0, **keywords):
@@ -53,9 +67,7 @@ def figure(rows=1, columns=1, width=16.0, height=10.0, **keywords):
     figure : matplotlib.figure.Figure
     axes : Axes or array of Axes
     """
-    import matplotlib
-
-    with matplotlib.rc_context(RULES):
+    with in_style():
         made = Picture(figsize=(width * CENTIMETRE, height * CENTIMETRE), layout="constrained")
         axes = made.subplots(rows, columns, **keywords)
     return made, axes
@@ -82,14 +94,12 @@ def key_below(axes, columns=1, fontsize=7.5):
 def save(made, path):
     """Write the figure to `path` (.png, .svg or .pdf, by its ending); a byte-for-byte stable SVG. Returns the
     path."""
-    import matplotlib
-
     kind = os.path.splitext(os.fspath(path))[1][1:].lower()
     if not kind:
         path, kind = f"{os.fspath(path)}.png", "png"
     if kind not in made.canvas.get_supported_filetypes():
         raise ValueError(f"a figure cannot be saved as .{kind}; give a path that ends in .png, .svg or .pdf.")
-    with matplotlib.rc_context(RULES):
+    with in_style():
         store(made, path, format=kind, bbox_inches="tight",
               metadata={"Date": None} if kind == "svg" else None)
     return path
@@ -97,11 +107,12 @@ def save(made, path):
 
 def store(made, path, **options):
     """Draw in memory, then write the file whole or not at all: what draws pages fails in ways of its own when
-    the disk is full."""
+    the disk is full. Returns the bytes."""
     image = io.BytesIO()
     made.savefig(image, **options)
     with replacing(path) as temporary, open(temporary, "wb") as file:
         file.write(image.getbuffer())
+    return image.getvalue()
 
 
 def image_axes(axes):

@@ -156,17 +156,12 @@ def _rows(temperatures, common, executor, journal):
             journal.add(k, repr(float(temperatures[k])), _packed(found))
             return True
         return False
-    with journal:
-        if executor is None:                         # paths ask for Ctrl-C, solves are cut soon after
-            with interruption(GRACE_SECONDS) as is_pressed:
-                for k in todo:
-                    if not keep(k, row(*common, float(temperatures[k]))) or is_pressed():
-                        break
-        else:
-            with interruption() as is_pressed:
-                for n, found in finished(executor, row, [(float(temperatures[k]),) for k in todo], common,
-                                         is_pressed):
-                    keep(todo[n], found)
+    # here paths ask for Ctrl-C, and solves are cut soon after
+    with journal, interruption(GRACE_SECONDS if executor is None else math.inf) as is_pressed:
+        for n, found in finished(executor, row, [(float(temperatures[k]),) for k in todo], common,
+                                 is_pressed):
+            if not keep(todo[n], found) and executor is None:
+                break
     return rows
 
 

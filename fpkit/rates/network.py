@@ -14,7 +14,7 @@ from ..core import checks, networks
 from ..core.calls import understood
 from ..core.grid import Grid
 from ..core.results import Estimate
-from ..core.sharing import later
+from ..core.sharing import in_order
 from ..core.views.tables import Tabular, coordinate_names
 from ..fokker_planck.fokker_planck import FokkerPlanck
 from ..fokker_planck.results import Spectrum
@@ -280,8 +280,8 @@ def well_network(V: Potential, theta: float, grid: Grid | None = None, mobility:
     order : {"leading", "next"}
         "next": wells and saddles with their first correction, as factors exp(-c theta).
     executor : concurrent.futures.Executor, optional
-        One of its workers solves the spectrum of the grid while the network is made here. Many potentials or
-        temperatures: `fpkit.sweep`.
+        One of its workers solves the spectrum of the grid while another makes the network. Many potentials
+        or temperatures: `fpkit.sweep`.
 
     Returns
     -------
@@ -298,10 +298,25 @@ def well_network(V: Potential, theta: float, grid: Grid | None = None, mobility:
     checks.choice("order", order, ("leading", "next"))
     root = square_root(mobility, V.ndim)
     minima, saddles = _points(V, grid, points)
+    if grid is None:
+        return _of_points(V, minima, saddles, theta, root, order)
     n_modes = max(len(_merged(minima, saddles, theta)[0]), 2)
-    spectrum = None
-    if grid is not None:
-        spectrum = later(executor, grid_spectrum, (V, theta, grid, mobility, n_modes))
+    network, spectrum = in_order(executor, made, [(_of_points, V, minima, saddles, theta, root, order),
+                                                  (grid_spectrum, V, theta, grid, mobility, n_modes)])
+    network = replace(network, grid_spectrum=spectrum)
+    if not np.isfinite(network.log_mass).all():
+        D = FokkerPlanck(V, theta=theta, grid=grid, mobility=mobility)
+        network = replace(network, grid_shares=_shares(D, minima, network.states))
+    return network
+
+
+def made(function, *arguments):
+    """A part of the answer, here or in a worker."""
+    return function(*arguments)
+
+
+def _of_points(V, minima, saddles, theta, root, order):
+    """The network of wells and saddles."""
     reasons = []
     masses, mass_parts = np.empty(len(minima)), []
     for k, m in enumerate(minima):
@@ -344,16 +359,11 @@ def well_network(V: Potential, theta: float, grid: Grid | None = None, mobility:
         network = replace(network, log_mass=log_mass + mass_change, log_conductance=conductance + change,
                           mass_correction=np.zeros_like(mass_change),
                           conductance_correction=np.zeros_like(change))
-    if grid is not None:
-        network = replace(network, grid_spectrum=spectrum())
-        D = FokkerPlanck(V, theta=theta, grid=grid, mobility=mobility)
-        if not np.isfinite(network.log_mass).all():
-            network = replace(network, grid_shares=_shares(D, minima, states))
     return network
 
 
 def grid_spectrum(V: Potential, theta: float, grid: Grid, mobility: ArrayLike | None, k: int) -> Spectrum:
-    """The lowest eigenvalues on the grid, here or in a worker."""
+    """The lowest eigenvalues on the grid."""
     return FokkerPlanck(V, theta=theta, grid=grid, mobility=mobility).spectrum(k)
 
 

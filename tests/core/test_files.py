@@ -1,10 +1,13 @@
 """Files that are written whole or not at all, whoever else writes them and whenever a process is killed."""
+import base64
 import json
 import os
 import signal
 import subprocess
 import sys
 import textwrap
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -142,8 +145,7 @@ def test_pages_of_a_report_get_whole_figures(tmp_path, monkeypatch):
 
     from fpkit.plotting import landscape_style, style
     made, _ = style.figure(8, 6)
-    first, = landscape_style.written(made, tmp_path / "wells")
-    whole, savefig = first.read_bytes(), Figure.savefig
+    whole, savefig = landscape_style.written(made, tmp_path / "wells"), Figure.savefig
 
     def killed(self, file, **keywords):
         savefig(self, file, **keywords)
@@ -151,7 +153,99 @@ def test_pages_of_a_report_get_whole_figures(tmp_path, monkeypatch):
     monkeypatch.setattr(Figure, "savefig", killed)
     with pytest.raises(KeyboardInterrupt):
         landscape_style.written(made, tmp_path / "wells")
-    assert first.read_bytes() == whole and os.listdir(tmp_path) == ["wells.png"]
+    assert (tmp_path / "wells.png").read_bytes() == whole and os.listdir(tmp_path) == ["wells.png"]
+
+
+def test_a_page_holds_its_own_figure_where_another_writer_replaced_the_file(tmp_path, monkeypatch):
+    from fpkit.landscapes.report import report
+    from fpkit.plotting import landscape_style, style
+
+    def then_another(made, path, **options):
+        data = store(made, path, **options)
+        path.write_bytes(b"another")
+        return data
+    store = landscape_style.store
+    monkeypatch.setattr(landscape_style, "store", then_another)
+    assert base64.b64decode(report._drawn(style.figure(8, 6)[0], tmp_path / "wells", False))[1:4] == b"PNG"
+
+
+def test_figures_of_threads_leave_the_settings_of_matplotlib(tmp_path):
+    from matplotlib import rcParams
+
+    from fpkit.plotting.style import in_style
+
+    before, begun = dict(rcParams), threading.Event()
+
+    def draw(seconds):
+        with in_style():
+            begun.set()
+            time.sleep(seconds)
+    first, second = (threading.Thread(target=draw, args=(s,)) for s in (0.1, 0.2))
+    first.start()
+    begun.wait()
+    second.start()
+    for thread in (first, second):
+        thread.join()
+    assert dict(rcParams) == before
+
+
+WRITERS = """
+    import sys, threading
+    import numpy as np
+    import fpkit as fp
+    from fpkit.landscapes.files.writing import write_landscape
+    path, who, n, lands = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), []
+    for k in (who, who + 1):
+        x = np.linspace(-1, 1, 9 + k)
+        write_landscape(f"{path}.{who}{k}.h5", x, x, {"train_loss": np.add.outer(x**2, x**2) + k})
+        lands.append(fp.read_landscape(f"{path}.{who}{k}.h5"))
+    def write(land):
+        for _ in range(n):
+            land.save(path)
+    threads = [threading.Thread(target=write, args=(land,)) for land in lands * 2]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+"""
+
+
+def test_many_writers_of_netcdf_in_threads(tmp_path):
+    """The library behind it crashes, or leaves half a file, when two threads write at once."""
+    xarray, path = pytest.importorskip("xarray"), tmp_path / "a.nc"
+    pytest.importorskip("netCDF4")
+    writer = python(WRITERS, path, 0, 5)
+    assert writer.wait() == 0, writer.stderr.read()
+    with xarray.open_dataset(path) as found:
+        n = found["train_loss"].shape[0]
+        assert float(found["train_loss"].min()) == pytest.approx(n - 9, abs=0.1)
+    assert not list(tmp_path.glob(".*"))
+
+
+MOVING = """
+    import sys
+    import numpy as np
+    import fpkit as fp
+    D = fp.FokkerPlanck(fp.Potential("(x**2 - 1)**2"), 0.3 + int(sys.argv[2]), fp.Grid([(-2, 2)], 20))
+    for _ in range(3):
+        fp.plot(D.evolve([-1.0], [0.1, 0.5]), path=sys.argv[1])
+"""
+
+
+@pytest.mark.slow
+def test_many_writers_of_an_animation(tmp_path):
+    from PIL import Image
+
+    writers, seen = [python(MOVING, tmp_path / "a.gif", k) for k in range(2)], 0
+    while any(w.poll() is None for w in writers) or not seen:
+        if (tmp_path / "a.gif").exists():
+            with Image.open(tmp_path / "a.gif") as image:
+                image.seek(image.n_frames - 1)                   # the last frame can be read
+                image.load()
+                seen += 1
+    for w in writers:
+        assert w.wait() == 0, w.stderr.read()
+    assert os.listdir(tmp_path) == ["a.gif"]
 
 
 def test_a_figure_of_an_unknown_kind_is_refused_before_anything_is_written(tmp_path):

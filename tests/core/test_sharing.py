@@ -5,12 +5,14 @@ import os
 import signal
 import threading
 import time
+import weakref
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
 
 from fpkit.core import sharing
+from fpkit.core.interruption import stop_if_pressed
 
 
 class Inline(Executor):
@@ -109,6 +111,54 @@ def test_ctrl_c_leaves_undone_what_was_not_begun():
     here.runs_here = True
     found = sharing.in_order(here, work, [(k,) for k in range(100)], (), pressed.is_set)
     assert found[:6] == list(range(6)) and None in found
+
+
+class Thing:
+    pass
+
+
+def press_in_a_callback():
+    """Where Python drops the exception of a handler."""
+    thing = Thing()
+    watched = weakref.ref(thing, lambda _: signal.raise_signal(signal.SIGINT))
+    del thing
+    assert watched() is None
+
+
+@pytest.mark.parametrize("make", [lambda: None, Inline, lambda: ThreadPoolExecutor(2), processes])
+def test_ctrl_c_in_the_callback_of_a_weak_reference_is_not_lost(make):
+    executor, found = make(), []
+    with pytest.raises(KeyboardInterrupt):
+        for k, _ in sharing.finished(executor, square, ((k,) for k in range(10**6)), (2,)):
+            found.append(k)
+            if len(found) == 5:
+                press_in_a_callback()
+    assert 5 <= len(found) < 100
+    if executor is not None:
+        executor.shutdown()
+
+
+def wait_for_the_end(x):
+    while x:
+        stop_if_pressed()
+        time.sleep(0.01)
+    raise ValueError
+
+
+def test_threads_of_jobs_that_nobody_waits_for_end():
+    with ThreadPoolExecutor(2) as executor, pytest.raises(ValueError):
+        sharing.in_order(executor, wait_for_the_end, [(1,), (0,)])
+
+
+def test_processes_that_do_not_hear_ctrl_c_are_ended(monkeypatch):
+    monkeypatch.setattr(sharing, "GRACE_SECONDS", 0.05)
+    timer = threading.Timer(0.5, os.kill, [os.getpid(), signal.SIGINT])
+    timer.start()
+    started = time.monotonic()
+    with processes() as executor, pytest.raises(KeyboardInterrupt):
+        sharing.in_order(executor, time.sleep, [(60,)] * 3)
+    timer.join()
+    assert time.monotonic() - started < 20
 
 
 def test_functions_of_a_script_travel_by_value_where_cloudpickle_is_installed():

@@ -87,14 +87,6 @@ class CommittorSolution:
         into, away = beside[out.I] & ~beside[out.J], beside[out.J] & ~beside[out.I]
         return float(out.c[into] @ (q[out.J] - q[out.I])[into] + out.c[away] @ (q[out.I] - q[out.J])[away])
 
-    def log_energy(self):
-        """log of sum c (dq)^2, the edge differences from the smaller of q and 1 - q."""
-        out, a, b = self.out, self.q_source, self.q_target
-        near = b[out.I] + b[out.J] < a[out.I] + a[out.J]
-        dq = np.where(near, b[out.I] - b[out.J], a[out.J] - a[out.I])
-        energy = (out.c * dq * dq).sum() + (out.killings[0] * b * b).sum() + (out.killings[1] * a * a).sum()
-        return float(np.log(energy)) + out.shift
-
     def log_source_mass(self):
         """log of int (probability of reaching A before B) exp(-beta (f - f0)).
 

@@ -15,11 +15,12 @@ import numpy as np
 
 from ...core.compilation import load
 from ...core.compilation.kernels import PARALLEL_CELLS
+from ...core.interruption import stop_if_pressed
 from ..gibbs.quadrature import cumulative, gauss
 
 STEP = 2.5                   # change of beta f on one of the sub-intervals of half a patch
 MAX_PIECES = 16
-POINTS = 1_500_000           # held at a time where the exponents are given to the kernel
+POINTS = 1_500_000           # held at a time where the exponents are given to the kernel, 64 times else
 MANY = 256  # points of a quadrant beyond which fewer patches go together, to stay in the cache
 FAR = 190.0  # theta above the weight limit: beyond the limit few digits are enough, beyond this the magnitude
 
@@ -58,8 +59,9 @@ def committor_plane(space):
     states = sum(np.where(c, 1 << (2 * a + b), 0) for (a, b), c in corner.items())
     ends = tuple(np.stack([axis.low, axis.face, axis.high]) for axis in (P, Q))
     for n_gauss, kx, ky, pick in _classes(space, P, Q, used):
-        per = pick[0].size if _is_asked(space) else max(1, POINTS // (4 * kx * ky * n_gauss**2))
+        per = max(1, (64 if _is_asked(space) else 1) * POINTS // (4 * kx * ky * n_gauss**2))
         for k in range(0, pick[0].size, per):
+            stop_if_pressed()
             p, q = (i[k:k + per] for i in pick)
             values = _patches(space, ends, np.stack([p, q, states[p, q]]), n_gauss, kx, ky)
             for key, v in zip(logs, values.T):

@@ -13,13 +13,14 @@ from ...potentials.vector_field import PointFunction
 from ..boundary_values.fields import field
 from ..currents import Currents, probabilities
 from ..evolution.initial import kind_of, node_start
-from ..extrapolation import MOST_CELLS, number, order_text, richardson_limit, solve_on_sequence
+from ..extrapolation import MOST_CELLS, solve_on_sequence
+from ..questions import answer_of, exits, no_leak
 from ..results import QuasiStationary, Spectrum
 from .chain import DrivenChain
 from .evolution import evolve
 from .modes import LARGEST, lowest_modes
 from .observables import Correlation, correlation
-from .passage import UNREACHABLE, Between, Survival, log_passage_time
+from .passage import Between, Survival, log_passage_time
 from .passage_density import FirstPassageDensity, first_passage_density
 from .stationary import StationaryState, stationary_state
 
@@ -168,33 +169,27 @@ def committor(diffusion, source: Region, target: Region, backward: bool = False,
 
 def reactive_flux(diffusion, source: Region, target: Region, refine: bool = False) -> Estimate:
     _no_leak(diffusion, "reactive flux")
-    return _number(diffusion, lambda D: between(D, source, target).log_flux(), refine,
-                   {"source": source, "target": target})
+    return answer_of(diffusion, lambda D: between(D, source, target).log_flux(), refine,
+                     {"source": source, "target": target})
 
 
 def rate(diffusion, source: Region, target: Region, refine: bool = False) -> Estimate:
     _no_leak(diffusion, "rate")
-    return _number(diffusion, lambda D: between(D, source, target).log_rate(), refine,
-                   {"source": source, "target": target})
+    return answer_of(diffusion, lambda D: between(D, source, target).log_rate(), refine,
+                     {"source": source, "target": target})
 
 
 def exit_rate(diffusion, target: Region, refine: bool = False, reactivity: float | None = None) -> Estimate:
     _no_reset(diffusion, "exit rate")
     _only_seen(diffusion, refine, reactivity)
-    return _number(diffusion, lambda D: _survival(D, target, reactivity).log_rate, refine, {"target": target})
+    return answer_of(diffusion, lambda D: _survival(D, target, reactivity).log_rate, refine,
+                     {"target": target})
 
 
 def quasi_stationary(diffusion, target: Region, refine: bool = False,
                      reactivity: float | None = None) -> QuasiStationary:
-    found = exit_rate(diffusion, target, refine, reactivity)
-    if found.status == UNREACHABLE:
-        raise ValueError(f"a part of the domain cannot reach {target!r}, so survival there lasts for ever; "
-                         "mask that part out.")
-    state = _survival(diffusion, target, reactivity)
-    points, p = state.exits()
-    inputs = {**diffusion._inputs, "target": repr(target)}
-    density = Field(state.density(), diffusion.grid, "quasi-stationary density", None, "1/volume", inputs)
-    return QuasiStationary(found, density, points, p, target, inputs)
+    return exits(diffusion, target, exit_rate(diffusion, target, refine, reactivity),
+                 lambda D, target: _survival(D, target, reactivity))
 
 
 def _survival(diffusion, target, reactivity):
@@ -217,16 +212,7 @@ def _no_leak(diffusion, name):
     _no_reset(diffusion, name)
     if diffusion.killing_rate is not None:
         raise ValueError(f"a {name} needs a stationary flow, and paths are killed; leave `killing` out.")
-    if diffusion.absorbing is not None:
-        raise ValueError(f"a {name} between two regions needs a stationary flow, and paths are absorbed in "
-                         f"{diffusion.absorbing!r}; leave `absorbing` out or ask for the committor.")
-
-
-def _number(diffusion, one, refine, regions):
-    levels = solve_on_sequence(diffusion, one, refine)
-    log, relative, p = richardson_limit(levels, levels.answers)
-    inputs = {**diffusion._inputs, **{k: repr(r) for k, r in regions.items()}}
-    return number(float(log), relative, order_text(p), inputs, UNREACHABLE if log == -np.inf else "ok")
+    no_leak(diffusion, name)
 
 
 def spectrum(diffusion, k: int = 6, refine: bool = False) -> Spectrum:

@@ -161,11 +161,7 @@ class Evolution(Tabular):
             inside = arrays["grid/inside"].astype(bool)
             periodic = [bool(p) for p in arrays["grid/periodic"]]
             edges = [arrays[f"grid/edges_{k}"] for k in range(len(periodic))]
-            mask = None if inside.all() else inside
-            if arrays["grid/is_uniform"]:
-                grid = Grid([(e[0], e[-1]) for e in edges], inside.shape, periodic, mask)
-            else:
-                grid = Grid.from_edges(edges, periodic, mask)
+            grid = Grid.of_file(edges, periodic, inside, arrays["grid/is_uniform"])
             parts = {name: arrays[name].astype(float) for name in ARRAYS}
             for name, shape in (("densities", (parts["times"].size, *grid.shape)), ("gibbs", grid.shape),
                                 *((name, parts["times"].shape) for name in ARRAYS[3:-1])):

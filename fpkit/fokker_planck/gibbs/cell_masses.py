@@ -391,8 +391,10 @@ class _Work:
 
     def cut(self, lower, width, owner, log_allowed, doubt, n_parts, depth):
         """Cut boxes into n_parts (d, n) along each axis; the parts wait for a later round."""
-        for kind in np.unique(n_parts, axis=1).T:
-            pick = (n_parts == kind[:, None]).all(0)
+        code = n_parts.T @ 10 ** np.arange(self.d)[::-1]   # the parts of each axis as digits
+        for number in np.flatnonzero(np.bincount(code)):
+            pick = np.flatnonzero(code == number)
+            kind = n_parts[:, pick[0]]
             if (kind == 1).all():                      # nothing to cut along: halve everything
                 kind = np.full(self.d, 2)
             w = width[:, pick] / kind[:, None]

@@ -81,6 +81,8 @@ def cut_by_walls(exponent, grid):
 
 def _of_cells(ok, shape, parts, step):
     """Whether every one, and whether some, of the points of each cell is ok: every `step`-th of parts + 1."""
+    if ok.all():
+        return np.ones(shape, bool), np.ones(shape, bool)
     every, some = ok, ok
     for k, n in enumerate(shape):
         take = [np.arange(n) * parts + s for s in range(0, parts + 1, step)]

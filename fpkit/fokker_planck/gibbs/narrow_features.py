@@ -12,7 +12,7 @@ from .cut_cells import boxes_of
 
 LOOKS = 1_000_000            # points at which the cells of a grid are looked at, at most
 LEAST_PARTS, MOST_PARTS = 4, 16
-POINTS_AT_ONCE = 1 << 18
+POINTS_AT_ONCE = 1 << 16
 EXPLAINED = 0.06             # of the second differences: the midpoint rule errs by 1/24 of their sum, and one
                              # point that is alone in a well makes 8 times its own in a plane
 LEAST = 1e-10                # of the heaviest cell
@@ -31,19 +31,21 @@ def cells_with_narrow_features(exponent, grid, cells, masses):
     if parts < LEAST_PARTS or not exponent.is_compiled or not flat.size:
         return flat[:0], parts
     lower, width, _ = boxes_of(grid, flat)
-    corners = np.array(list(np.ndindex(*(parts,) * d))).T
+    middles = np.array(list(np.ndindex(*(parts,) * d))).T[:, :, None] + 0.5
     top, excess = log_mass[flat].max(), np.zeros(flat.size)
-    for k in range(0, flat.size, max(1, POINTS_AT_ONCE // parts**d)):
-        some = slice(k, k + max(1, POINTS_AT_ONCE // parts**d))
-        step = width[:, some] / parts
-        X = lower[:, some, None] + (corners[:, None] + 0.5) * step[:, :, None]
+    n = max(1, POINTS_AT_ONCE // parts**d)
+    for k in range(0, flat.size, n):
+        some = slice(k, k + n)
+        step = width[:, None, some] / parts
+        E = exponent((lower[:, None, some] + middles * step).reshape(d, -1))
         with np.errstate(over="ignore"):
-            B = exponent(X.reshape(d, -1)).reshape(-1, *(parts,) * d)
-            E = np.exp(-B - top) * step.prod(0).reshape(-1, *(1,) * d)
-        E = np.nan_to_num(E, nan=0.0, posinf=HUGE)
-        bends = sum(_bends(np.moveaxis(E, a + 1, 0)) for a in range(d))
-        change = E.reshape(len(E), -1).sum(1) - np.exp(log_mass[flat[some]] - top)
-        excess[some] = np.abs(change) - EXPLAINED * bends
+            E += top
+            E = np.exp(np.negative(E, out=E), out=E).reshape(parts**d, -1)
+            E *= step[:, 0].prod(0)
+        E = np.nan_to_num(E, copy=False, nan=0.0, posinf=HUGE)
+        change = E.sum(0) - np.exp(log_mass[flat[some]] - top)
+        E = E.reshape(*(parts,) * d, -1)
+        excess[some] = np.abs(change) - EXPLAINED * sum(_bends(np.moveaxis(E, a, 0)) for a in range(d))
     order = np.argsort(-excess)[:MOST_CELLS]
     # what is known to be uncertain need not be looked for
     least = max(LEAST, masses.total_error * np.exp(masses.log_total - top) / MOST_CELLS)
@@ -51,11 +53,11 @@ def cells_with_narrow_features(exponent, grid, cells, masses):
 
 
 def _bends(E):
-    """Sum of |second differences| along the first axis (parts, n_cells, ...) for each cell; beyond the ends E
+    """Sum of |second differences| along the first axis (parts, ..., n_cells) for each cell; beyond the ends E
     goes on as an exponential."""
     with np.errstate(all="ignore"):
         first, last = E[0] ** 2 / E[1], E[-1] ** 2 / E[-2]
     ends = (np.abs(2 * a - b - np.where(np.isfinite(c), c, b)) for a, b, c in ((E[0], E[1], first),
                                                                               (E[-1], E[-2], last)))
-    bends = np.abs(np.diff(E, 2, axis=0)).sum(0) + sum(ends)
-    return bends.reshape(len(bends), -1).sum(1)
+    bends = np.abs(E[2:] + E[:-2] - 2 * E[1:-1]).sum(0) + sum(ends)
+    return bends.reshape(-1, bends.shape[-1]).sum(0)

@@ -15,7 +15,9 @@ from __future__ import annotations
 import numpy as np
 
 from ...core.compilation.special import LN2_HIGH, LN2_LOW
+from ...core.interruption import stop_if_pressed
 
+ROWS = 8                                   # solved together between two looks for Ctrl-C
 LEAF = 40                                  # nodes that are not halved any more
 DOUBLES = 1300.0                           # log of the ratio of two conductances that doubles hold at once
 WIDE_WORK = 13.0                           # work with mantissas and exponents over that in doubles
@@ -126,6 +128,7 @@ class Elimination:
     def __init__(self, ordering, c, ground):
         from .elimination_kernels import eliminate
         o = self.ordering = ordering
+        stop_if_pressed()
         self.pivot, self.L = np.empty(o.n), np.zeros(o.base[-1])
         eliminate(o.indptr, o.indices, np.ascontiguousarray(c)[o.edge], o.tree, o.ptr, o.border,
                   np.ascontiguousarray(ground[o.order]), self.pivot, self.L, np.empty(o.stack), o.largest,
@@ -147,7 +150,10 @@ class Elimination:
     def substitute(self, fronts, R):
         from .elimination_kernels import substitute
         o = self.ordering
-        substitute(fronts, o.base, o.tree, o.ptr, o.border, self.pivot, self.L, self.L, R, o.largest)
+        for k in range(0, len(R), ROWS):
+            stop_if_pressed()
+            substitute(fronts, o.base, o.tree, o.ptr, o.border, self.pivot, self.L, self.L, R[k:k + ROWS],
+                       o.largest)
 
     def near(self, nodes):
         """A function that solves for b (p, n_nodes) of both signs, given and wanted at some nodes only."""

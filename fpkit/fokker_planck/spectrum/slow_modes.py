@@ -23,6 +23,7 @@ from decimal import Decimal, getcontext, localcontext
 
 import numpy as np
 
+from ...core.interruption import stop_if_pressed
 from ..solvers.deflation import DeflatedSolver
 from ..solvers.elimination import Elimination
 
@@ -178,6 +179,7 @@ def _pencil(A, B):
     k = len(A)
     L = [[Decimal(0)] * k for _ in range(k)]
     for i in range(k):
+        stop_if_pressed()
         for j in range(i + 1):
             s = B[i][j] - sum((L[i][p] * L[j][p] for p in range(j)), Decimal(0))
             L[i][j] = s.sqrt() if i == j else s / L[j][j]
@@ -215,6 +217,7 @@ def _jacobi(S):
         if all(abs(S[i][j]) <= small for i in range(k) for j in range(i)):
             break
         for p in range(k):
+            stop_if_pressed()
             for q in range(p + 1, k):
                 if abs(S[p][q]) <= small:
                     continue

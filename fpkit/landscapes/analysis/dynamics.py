@@ -27,6 +27,7 @@ CROSSED = 2.0                        # crossings of a cell before which paths an
 DENSITY_CELLS = 20_000               # more are evolved on every second sample, or every third, ...
 LONGEST = 1e12                       # cell-crossing times after which the density is no longer followed
 CEILING = 60.0                       # theta above the minimum: occupied with probability exp(-60)
+BEYOND_SEAM = 12                     # samples that a spline is continued by: its ends tell .27^12 there
 REACHED = 5.0                        # theta: how far above the lowest cell paths are as a rule
 MOST_OCCUPIED = 0.9                  # of the equilibrium below that height
 STEP_OF_CURVATURE = 0.1              # time step times the curvature there
@@ -349,9 +350,6 @@ class NearestSample:
 
 def _path_plan(land, here, theta, mobility, start, n_paths, remarks):
     """Potential, time step and times for the paths; None with a remark when there can be none."""
-    if land.wraps:
-        remarks.append("No paths: they are not followed across periodic axes.")
-        return None
     if min(land.shape) < 5:
         remarks.append("No paths: a spline through the samples needs at least five on each axis.")
         return None
@@ -366,7 +364,7 @@ def _path_plan(land, here, theta, mobility, start, n_paths, remarks):
                        "the lowest) are compressed logarithmically: a spline cannot follow cliffs, and no "
                        "path gets there.")
     try:
-        V = GridPotential(land.axes, np.ascontiguousarray(capped.T))
+        V = _spline(land, np.ascontiguousarray(capped.T))
     except ValueError as error:
         remarks.append(f"No paths: {error}")
         return None
@@ -407,8 +405,21 @@ def _time_step(V, land, here, theta, mobility, level, start):
     return dt
 
 
+def _spline(land, values):
+    """`GridPotential` of values (nx, ny, ...), continued beyond the seams of periodic axes, so that its ends
+    are far from them."""
+    axes = list(land.axes)
+    for k, is_ring in enumerate(land.periodic or ()):
+        if is_ring:
+            places = np.arange(-BEYOND_SEAM, axes[k].size + BEYOND_SEAM)
+            axes[k], values = (axes[k][0] + land.spacing[k] * places,
+                               np.take(values, places, axis=k, mode="wrap"))
+    return GridPotential(axes, values)
+
+
 def _walls(land):
-    return Walls([(e[0], e[-1]) for e in land.edges], "reflecting")
+    return Walls([(e[0], e[-1]) for e in land.edges],
+                 ["periodic" if r else "reflecting" for r in land.periodic or (False,) * land.ndim])
 
 
 def _followed(plan, land, wells, basins, theta, mobility, start, seed, times, share, mean, remarks):

@@ -16,7 +16,7 @@ from ...core.sharing import finished
 from ..surface import kernels
 from ..surface.cells import neighbour_table, offsets
 from ..surface.harmonic import eyring_kramers, harmonic_free_energy, quadratic_fit
-from ..surface.resampling import can_be_thinned, nearest, refined, thinned
+from ..surface.resampling import can_be_thinned, nearest, refined, sharpened, thinned
 from ..surface.wells import WELL_FACTOR, belongs_to
 from .network import ELIMINATED, LEFT_OUT, LOG10, reduced
 from .sampled_chain import SampledDiffusion
@@ -29,6 +29,7 @@ NO_ORDER = 0.2  # decades of a rate from samples to every second one, from which
 SAFETY = 2.0  # over the step to the smooth refinement, 4/3 of which is the error of a scheme of order 2
 MOST_WELLS = 24                      # in the network; beyond, the deepest
 SMOOTH = "smooth"                    # two cells a sample, by the smooth rule of `refined`
+SHARP = "sharp"                      # the samples, pits and ridges narrower: see `sharpened`
 COARSE = "coarse"                    # every second sample: where there are too many for a finer grid
 LEVELS = (1, 2, SMOOTH, 4)           # cells per sample and axis
 # work of one elimination in units of 0.1 ns, and cells: on the samples, and on a finer grid
@@ -158,6 +159,8 @@ def at_temperature(land, wells, basins, start, mobility, fine, theta, mode_cells
     for level in LEVELS if n > 1 else LEVELS[:3]:
         most = WORK if level == 1 else WORK_REFINED
         cells = np.inf if level == 1 else CELLS_REFINED if n > 1 else MODE_CELLS_REFINED
+        if level != 1 and (found[1][1] != LEFT_OUT).sum() * (4 if level == 4 else 2) ** land.ndim > 2 * cells:
+            break                                        # not made only to be counted
         solved = _solved(land, chosen, home, theta, start, mobility, level, fine, most, cells)
         if solved is None:
             break
@@ -171,6 +174,8 @@ def at_temperature(land, wells, basins, start, mobility, fine, theta, mode_cells
                     if can_be_thinned(land) else None)
     if (n > 1 or len(found) == 1) and (solved := thin()) is not None:
         found[COARSE] = solved
+    if (solved := _solved(land, chosen, home, theta, start, mobility, SHARP, fine, WORK, np.inf)) is not None:
+        found[SHARP] = solved
     nets = {level: _of_wells(net, place, n) for level, (_, _, net, place) in found.items()}
     sequence = {level: net.log_rate / LOG10 for level, net in nets.items()}
     network, whole, place = nets[1], *found[1][2:]
@@ -253,13 +258,14 @@ def _solved(land, wells, home, theta, start, mobility, level, fine, most, cells)
     chain = None
     if level not in fine:
         surface = (land if level == 1 else thinned(land, 2) if level == COARSE
+                   else sharpened(land) if level == SHARP
                    else refined(land, 2, is_smooth=True) if level == SMOOTH else refined(land, level))
         chain = SampledDiffusion(surface, theta, mobility, highest=np.inf)
         rising = np.argsort(surface.loss.T.ravel()[chain.edges].max(axis=1), kind="stable")
-        fine[level] = surface, chain.edges, rising
+        fine[level] = surface, fine[1][1] if level == SHARP else chain.edges, rising
     surface, edges, rising = fine[level]
     loss = surface.loss.T.ravel()
-    factor = {COARSE: 0, SMOOTH: 2}.get(level, level)
+    factor = {COARSE: 0, SHARP: 1, SMOOTH: 2}.get(level, level)
     labels = (nearest(home, factor, land.wraps) if factor
               else home[(slice(None, None, 2),) * land.ndim]).T.ravel()
     valid = surface.valid.T.ravel()
@@ -286,7 +292,7 @@ def _solved(land, wells, home, theta, start, mobility, level, fine, most, cells)
         return None
     chain = chain or SampledDiffusion(surface, theta, mobility, highest=np.inf)
     network = reduced(chain, groups, n, most)
-    return None if network is None else (chain, groups, network, int(place))
+    return None if network is None else (chain.chain, groups, network, int(place))
 
 
 def _place_of(surface, point):
@@ -321,11 +327,11 @@ def _refinement_error(sequence):
     Linear refinement holds the loss down to the samples and adds what lies between them: its last step and
     its distance from the samples. On it the errors of chain and interpolation may cancel, so the smooth one
     is asked too: of order 2, its step is 3/4 of the error. What no surface through the samples shows, a ridge
-    between them, shows where every second sample is left out: a third of that step is the error, all of it
-    where it is a large one (`NO_ORDER`).
+    between them, shows where every second sample is left out, a third of that step is the error, all of it
+    where it is a large one (`NO_ORDER`), and where ridges are sharper.
     """
-    linear = [sequence[k] for k in sorted(k for k in sequence if k not in (SMOOTH, COARSE))]
-    if len(sequence) < 2:
+    linear = [sequence[k] for k in sorted(k for k in sequence if isinstance(k, int))]
+    if not sequence.keys() - {1, SHARP}:
         return np.full_like(sequence[1], np.nan)
     with np.errstate(invalid="ignore"):
         coarse = np.abs(sequence[1] - sequence[COARSE]) if COARSE in sequence else 0 * linear[0]
@@ -334,6 +340,8 @@ def _refinement_error(sequence):
         error = np.where(coarse > NO_ORDER, coarse, coarse / 3)
         if len(linear) > 1:
             error = np.fmax(error, np.abs(linear[-1] - linear[-2]) + np.abs(linear[-1] - linear[0]))
+        if SHARP in sequence:
+            error = np.fmax(error, np.abs(sequence[SHARP] - sequence[1]))
         if SMOOTH in sequence:
             error = np.fmax(error, SAFETY * np.abs(sequence[SMOOTH] - sequence[1]))
         return error
@@ -351,7 +359,7 @@ def _modes(found, nets, mode_cells, thin):
         slow = network.only(reached).log_eigenvalues() / LOG10 if reached.any() else np.empty(0)
         slow = slow[np.isfinite(slow)]
         chain = _chain_modes(cells, groups, mode_cells if level == 1 else MODE_CELLS_REFINED, place,
-                             slow) if level != 4 else None
+                             slow) if level not in (4, SHARP) else None
         chain = np.full(0, np.nan) if chain is None else chain
         values = np.full(max(chain.size, slow.size), np.nan)
         values[:slow.size] = slow
@@ -382,7 +390,7 @@ def _chain_modes(chain, groups, most, place, slow):
     used = np.flatnonzero(groups != LEFT_OUT)
     if used.size > most:
         return None
-    S, _ = chain.chain.symmetric_generator(used)
+    S, _ = chain.symmetric_generator(used)
     part = connected_components(S, directed=False)[1]
     here = np.flatnonzero(part == part[np.flatnonzero(groups[used] == place)[0]])
     S = S[here][:, here]

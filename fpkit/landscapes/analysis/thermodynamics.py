@@ -12,7 +12,7 @@ from ...core.views.tables import Tabular
 from ..surface.cells import neighbourhood, on_edge, seam
 from ..surface.harmonic import harmonic_free_energy, quadratic_fit
 from ..surface.noise import noise_of
-from ..surface.resampling import can_be_thinned, nearest, refined, thinned
+from ..surface.resampling import can_be_thinned, nearest, refined, sharpened, thinned
 from ..surface.wells import WELL_FACTOR
 
 ROUNDING = 1e-12                     # of a free energy
@@ -135,7 +135,8 @@ def thermodynamics(land, wells, basins, thetas, with_means=True):
         across = np.concatenate([thermodynamics(bent(theta), wells, basins, [theta],
                                                 with_means=False).occupation for theta in thetas])
     depth = np.array([w.persistence for w in wells])
-    error = free_energy_error(land, wells, basins, thetas, free) if with_means else np.full((n, m), np.nan)
+    error = (sum(free_energy_errors(land, wells, basins, thetas, free)) if with_means
+             else np.full((n, m), np.nan))
     return Thermodynamics(thetas, occupation, energy, free, (energy - free) / thetas[:, None],
                           depth[None, :] > WELL_FACTOR * thetas[:, None], thin, at_edge, error, at_seam,
                           harmonic, harmonic_error, (occupation * at_edge).sum(axis=1),
@@ -204,9 +205,10 @@ class Crossover:
     """Two wells (numbers) that are equally occupied at temperature `theta`; above it `wider` holds more,
     below it `deeper`.
 
-    `error` is how far the temperature moves when the difference of the free energies moves by its own error;
-    `occupation` is the probability that each of the two holds there; `is_resolved` is False where one cell
-    holds a quarter of one of them, or the error is above a tenth of the temperature.
+    `error` is how far the temperature moves when the difference of the free energies moves by its own error
+    (where it is above the temperature, the samples' crossover may not be that of the loss); `occupation` is
+    the probability that each of the two holds there; `is_resolved` is False where one cell holds a quarter of
+    one of them, or the error is above a tenth of the temperature.
     """
     deeper: int
     wider: int
@@ -228,14 +230,17 @@ def crossover_temperatures(land, wells, basins, scanned):
     if len(wells) < 2 or scanned.size < 2:
         return ()
     coarse = thermodynamics(land, wells, basins, scanned, with_means=False).free_energy
-    error = free_energy_error(land, wells, basins, scanned, coarse)
+    between, narrow = free_energy_errors(land, wells, basins, scanned, coarse)
+    error = between + narrow
     for i in range(len(wells)):
         for j in range(i + 1, len(wells)):
             gap = coarse[:, i] - coarse[:, j]
             limit = min(wells[i].persistence, wells[j].persistence) / WELL_FACTOR
             exists = scanned < limit
-            doubt = error[:, i] + error[:, j] + ROUNDING * (np.abs(coarse[:, i]) + np.abs(coarse[:, j]))
-            sure = (np.abs(gap) > doubt) & exists
+            rounding = ROUNDING * (np.abs(coarse[:, i]) + np.abs(coarse[:, j]))
+            seen = between[:, i] + between[:, j] + rounding
+            sure = (np.abs(gap) > seen) & exists
+            doubt = error[:, i] + error[:, j] + rounding
             for k in np.flatnonzero(np.signbit(gap[:-1]) != np.signbit(gap[1:])):
                 below, above = sure[:k + 1], sure[k + 1:]
                 if not (exists[k] and (below & (np.signbit(gap[:k + 1]) == np.signbit(gap[k]))).any()
@@ -245,9 +250,9 @@ def crossover_temperatures(land, wells, basins, scanned):
                 if root >= limit:
                     continue
                 slope = np.abs(np.diff(gap)[k] / np.diff(scanned)[k])
-                moves = float(max(doubt[k:k + 2]) / slope) if slope > 0 else np.inf
-                if moves >= root:                        # no temperature is known to be its place
+                if not max(seen[k:k + 2]) < slope * root:    # no temperature is known to be its place
                     continue
+                moves = float(max(doubt[k:k + 2]) / slope)
                 deeper, wider = (i, j) if np.signbit(gap[k]) else (j, i)
                 at = _pair(land, [wells[i], wells[j]], basins, root)
                 held = thermodynamics(land, wells, basins, [root], with_means=False).occupation[0, i]
@@ -269,23 +274,26 @@ def _root(land, pair, basins, low, high, sign):
     return middle
 
 
-def free_energy_error(land, wells, basins, thetas, coarse):
-    """How far free energies may be off, (n_theta, n_wells): by their change when smooth samples are put
-    between those of the surface and when every second one is left out (a third of it; zero where the axes are
-    uneven, or the samples too many for the first and too few for the second), and by their noise."""
-    error = np.zeros_like(coarse)
+def free_energy_errors(land, wells, basins, thetas, coarse):
+    """How far free energies may be off, two parts of shape (n_theta, n_wells) that add up; zero where the
+    axes are uneven or short.
+
+    By what lies between the samples: the larger of twice their change when smooth samples are put between
+    those of the surface and a third of that when every second one is left out, and their noise. By what is as
+    narrow as the samples: half of their change when pits and ridges become sharper (`sharpened`).
+    """
+    between, narrow = np.zeros_like(coarse), np.zeros_like(coarse)
     if land.is_uniform and min(land.shape) >= 3:
-        others = []
+        change = lambda surface, home: np.abs(thermodynamics(
+            surface, wells, np.where(surface.valid, home, -1), thetas, with_means=False).free_energy - coarse)
         if land.loss.size <= REFINED_UP_TO:
-            others.append((refined(land, 2, is_smooth=True), nearest(basins, 2, land.wraps), SAFETY))
+            between = SAFETY * change(refined(land, 2, is_smooth=True), nearest(basins, 2, land.wraps))
         if can_be_thinned(land):
-            others.append((thinned(land, 2), basins[(slice(None, None, 2),) * land.ndim], 1 / 3))
-        for surface, home, factor in others:
-            home = np.where(surface.valid, home, -1)
+            home = basins[(slice(None, None, 2),) * land.ndim]
             if np.isin(np.arange(len(wells)), home).all():
-                found = thermodynamics(surface, wells, home, thetas, with_means=False).free_energy
-                error = np.fmax(error, factor * np.abs(found - coarse))
-    return error + _free_energy_noise(land, basins, thetas, len(wells))
+                between = np.fmax(between, change(thinned(land, 2), home) / 3)
+        narrow = change(sharpened(land), basins) / 2
+    return between + _free_energy_noise(land, basins, thetas, len(wells)), narrow
 
 
 def _free_energy_noise(land, basins, thetas, n):

@@ -69,24 +69,26 @@ def evaluated(loss, tasks, workers=1, executor=None, on_error="raise", at_once=1
     together by `loss.many`."""
     if at_once > 1:
         tasks = iter(tasks)
-        while group := list(itertools.islice(tasks, at_once)):
-            try:
-                answers = [values_of(a) for a in loss.many([vector for _, vector in group])]
-            except Exception:
-                if on_error == "raise":
-                    raise
-                answers = [evaluate(loss, vector, on_error) for _, vector in group]
-            yield from zip((index for index, _ in group), answers)
-    elif executor is None and workers == 1:
-        for index, vector in tasks:
-            yield index, evaluate(loss, vector, on_error)
-    elif executor is not None:
+        groups = iter(lambda: list(itertools.islice(tasks, at_once)), [])
+        for _, found in finished(None, _evaluate_group, ((group,) for group in groups), (loss, on_error)):
+            yield from found
+    elif executor is not None or workers == 1:
         for _, found in finished(executor, _evaluate_task, tasks, (loss, on_error)):
             yield found
     else:
         with _processes(loss, workers) as pool:
             for _, found in finished(pool, _evaluate_here, tasks, (on_error,)):
                 yield found
+
+
+def _evaluate_group(loss, on_error, group):
+    try:
+        answers = [values_of(a) for a in loss.many([vector for _, vector in group])]
+    except Exception:
+        if on_error == "raise":
+            raise
+        answers = [evaluate(loss, vector, on_error) for _, vector in group]
+    return zip((index for index, _ in group), answers)
 
 
 def _evaluate_task(loss, on_error, index, vector):

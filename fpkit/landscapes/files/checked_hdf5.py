@@ -181,6 +181,13 @@ class CheckedFile:
             self.fail(group, "it is a dataset, expected a group")
         return [str(n) for n in itertools.islice(found, limit)]
 
+    def paths(self, limit=200):
+        """Datasets of the root and of its groups, at most `limit` of each."""
+        names = self.names(limit=limit)
+        groups = [n for n in names if self.is_group(n)]
+        return [n for n in names if n not in groups] + [
+            path for g in groups for n in self.names(g, limit) if not self.is_group(path := f"{g}/{n}")]
+
     def has(self, key):
         """Whether a link of that name exists (what stands behind it is not looked at)."""
         here, parts = self.handle, key.strip("/").split("/")
@@ -294,7 +301,8 @@ class CheckedFile:
         except H5PY_ERRORS as error:
             self.fail(key, f"its type cannot be read ({short(error)})")
         if kind not in "fiu":
-            self.fail(key, f"its type {str(d.dtype)[:60]!r} is not plain numbers")
+            self.fail(key, f"its type {str(d.dtype)[:60]!r} is not plain numbers; store an array of real "
+                      "numbers for each quantity")
         plist = d.id.get_create_plist()
         for k in range(plist.get_nfilters()):
             code = plist.get_filter(k)[0]

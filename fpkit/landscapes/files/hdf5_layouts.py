@@ -129,10 +129,10 @@ def _no_surface(file):
                 "belongs to")
     if file.has("xdirection"):
         return "this is a direction file; give the surface file that was computed with it"
-    groups = [n for n in file.names(limit=20) if file.is_group(n)]
-    return ("there are no xcoordinates, so this is no loss landscape in a layout that is known here"
-            + (f"; of its groups {', '.join(groups)[:80]} one is read by key=\"{groups[0][:40]}/loss\""
-               if groups else ""))
+    held = ", ".join(p[:40] for p in file.paths(limit=20)[:8])
+    return ("there are no xcoordinates, so this is no loss landscape in a layout that is known here; it "
+            f"holds {held or 'no dataset'}" + ("; key=..., x_key=..., y_key=... tell what is what" if held
+                                               else ""))
 
 
 def _chosen_key(file, key, names, losses):

@@ -83,8 +83,9 @@ def parts_of(path, arrays, facts, key, layout, given, fix_serpentine=False, name
                         f"loss[y, x], {values.shape[-1]} samples along x (layout=\"xy\" for the other).")
     if values.ndim > 1 and layout is None and order == "xy" and not is_meshed:
         warnings.append("The shape fits the coordinates with x as first index; it is read as loss[x, y].")
-    surfaces = {key if key in SURFACES else "train_loss" if key not in LOSSES else key: values}
-    key = next(iter(surfaces))
+    called = key.rpartition("/")[2]                       # of a dataset in a group
+    key = called if called in (*SURFACES, *LOSSES) else "train_loss"
+    surfaces = {key: values}
     surfaces |= {n: a for n, a in arrays.items() if n in SURFACES and a.shape == values.shape
                  and n not in surfaces}
     rising, flips = zip(*(ascending(fail, f"{n} coordinates", a, warnings) for n, a in zip("xyz", axes)))

@@ -18,7 +18,7 @@ from .checked_hdf5 import PICKLE, LandscapeFormatError, content_of, open_checked
 from .directions import read_directions
 from .hdf5_layouts import LOSSES, POINT, axes_of, dir_file, is_metric, read_hdf5, trajectory_of
 from .numpy_files import read_arrays
-from .numpy_layouts import VALUES, parts_of
+from .numpy_layouts import COORDINATES, VALUES, parts_of
 from .tables import of_object, read_mat, read_text
 from .topsearch import is_network, read_network
 
@@ -117,13 +117,13 @@ def read_landscape(path: Any, key: str | None = None, layout: str | None = None,
         raise ValueError("fix_serpentine is for the arrays of loss-landscapes, saved by numpy.save.")
     else:
         with open_checked(path) as file:
-            arrays = named_arrays(file, key, named)
-            if arrays is None:
+            found = named_arrays(file, key, named)
+            if found is None:
                 parts = read_hdf5(file, key, layout, given)
             else:
-                bare = {n: k and k.rpartition("/")[2] for n, k in {**named, "key": key}.items()}
-                parts = parts_of(path, arrays, {"format": "HDF5"}, bare.pop("key"), layout, given,
-                                 fix_serpentine, bare)
+                arrays, loss = found
+                parts = parts_of(path, arrays, {"format": "HDF5"}, loss, layout, given, fix_serpentine, named)
+                parts.is_key_given = key is not None
                 parts.extra |= _told_by_attributes(file.attributes(), len(parts.axes))
     if directions is not None:
         _add_directions(parts, directions)
@@ -133,24 +133,36 @@ def read_landscape(path: Any, key: str | None = None, layout: str | None = None,
 
 
 def named_arrays(file, key, named):
-    """Arrays of an HDF5 file of no known layout, by name, when a loss is among them or the caller names what
-    is what; None otherwise. They stand at the root, in the group of the names given, or in the only group."""
-    names, is_named = file.names(limit=200), any(named.values())
+    """(arrays of an HDF5 file of no known layout by name, the loss's name where it is told or the only one);
+    None where there is no loss among them.
+
+    They stand at the root or in the group of the loss; what the caller names, and coordinates that only one
+    place in the file holds, stand anywhere down to one group.
+    """
+    names, asked = file.names(limit=200), [n for n in (key, *named.values()) if n]
     known = ("xcoordinates" in names or {"X", "Y", "losses"} <= set(names)
              or any(POINT.fullmatch(n) for n in names))
-    if known and not is_named:
+    if known and not any(named.values()):
         return None
-    group = next((n.rpartition("/")[0] for n in (key, *named.values()) if n and "/" in n), "")
-    if not group and len(names) == 1 and file.is_group(names[0]):
-        group = names[0]
-    if group:
-        names = file.names(group, limit=200) if file.has(group) else []
-    values = {*VALUES, *([key.rpartition("/")[2]] if key else [])}
-    if not is_named and not values & set(names):
-        return None
-    found = {n: file.array(at) for n in names if not file.is_group(at := f"{group}/{n}".strip("/"))
-             and file.dataset(at).dtype.kind in "fiu"}
-    return {n: a.ravel() if min(a.shape, default=0) == 1 else a for n, a in found.items() if a is not None}
+    paths, bare = file.paths(), lambda path: path.rpartition("/")[2]
+    if key is None:
+        losses = [p for p in paths if bare(p) in VALUES]
+        at_root = [p for p in losses if p == bare(p)]
+        if not at_root and len(losses) != 1 and not any(named.values()):
+            return None
+        if not at_root and len(losses) == 1:
+            key = losses[0]
+        asked += [key] if key else at_root
+    home = key.rpartition("/")[0] if key else ""
+    found = {bare(p): p for p in paths if p.rpartition("/")[0] == home}
+    for common in COORDINATES.values():
+        places = [p for p in paths if bare(p) in common]
+        if len(places) == 1:
+            found.setdefault(bare(places[0]), places[0])
+    found = {n: p for n, p in found.items() if p not in asked and file.dataset(p).dtype.kind in "fiu"}
+    arrays = {n: file.array(p) for n, p in {**found, **{p: p for p in asked if file.has(p)}}.items()}
+    return {n: a.ravel() if min(a.shape, default=0) == 1 else a for n, a in arrays.items()
+            if a is not None}, key
 
 
 def _told_by_attributes(attributes, n):

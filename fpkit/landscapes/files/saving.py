@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import threading
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from .directions import read_directions
 from .topsearch import network_of
 from .writing import SURFACES, write_landscape
 
+_NETCDF = threading.Lock()           # the library behind it crashes when two threads write at once
 # attributes that are made anew
 KEPT = ("format", "format_version", "axis_order", "complete", "created_by", "n_params")
 
@@ -142,7 +144,7 @@ def _netcdf(land, path):
         dataset.attrs["gram"] = land.gram.ravel()            # row by row
     if any(land.periodic):
         dataset.attrs["periodic"] = np.array(land.periodic, "i4")
-    with replacing(path) as temporary:
+    with _NETCDF, replacing(path) as temporary:
         dataset.to_netcdf(temporary)
 
 

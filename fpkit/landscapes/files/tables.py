@@ -249,7 +249,7 @@ def rows_as_grid(table, names=None, key=None):
     if 1 < len(named) < m and lower[named[-1]] == "xyz"[len(named) - 1]:
         rest = sorted(set(range(m)) - set(named), key=lambda k: not re.search(LOSS_LIKE, lower[k]))
         table, names = table[:, named + rest], [names[k] for k in named + rest]
-        sizes = (len(named),)
+        sizes = (3, 2)[3 - len(named):]                  # z is a coordinate, or what lies over x and y
     else:
         sizes = _dimensions(m, names)
     for d in sizes:

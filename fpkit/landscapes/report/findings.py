@@ -240,9 +240,9 @@ def answers(report):
 
 def findings(report):
     """All findings, the most important first."""
-    found = [_noise(report), _wells(report), *_equilibrium(report), *_crossings(report), *_rates(report),
-             *_whole_space(report), *_sgd(report), *_start(report), *_horizon(report), *_risk(report),
-             *_training(report)]
+    found = [_noise(report), _outliers(report), _wells(report), *_equilibrium(report), *_crossings(report),
+             *_rates(report), *_whole_space(report), *_sgd(report), *_start(report), *_horizon(report),
+             *_risk(report), *_training(report)]
     found = [f for f in found if f is not None]
     if report.landscape.noise.is_dominant:
         found = [f if f.topic == "noise" else Finding(f.topic, f.sentence, OPEN, "the surface is noise")
@@ -342,6 +342,22 @@ def _noise(report):
                    "white noise looks alike in differences of every order, a resolved surface does not")
 
 
+def _outliers(report):
+    """Samples that stand out alone."""
+    land, off = report.landscape, report.landscape.outliers
+    n = int(np.count_nonzero(off))
+    if not n:
+        return None
+    far = np.unravel_index(int(np.argmax(np.abs(off))), land.shape)
+    size = f"{number(abs(off[far]), 2)} {'above' if off[far] > 0 else 'below'} what those around it say"
+    where = place(land.point(far))
+    text = (f"One sample of {land.n_valid}, at {where}, stands out alone: it lies {size}" if n == 1 else
+            f"{n} of {land.n_valid} samples stand out alone: the farthest, at {where}, lies {size}")
+    return Finding("outliers", f"{text}. An evaluation that failed, or a pit or spike narrower than the "
+                   "samples: evaluate the loss there once more.", ROUGH,
+                   "the samples around are what they predict of each other, but for these")
+
+
 def _minima(n, land):
     return f"{n} of {land.n_valid} samples {'is a minimum' if n == 1 else 'are minima'}"
 
@@ -349,10 +365,11 @@ def _minima(n, land):
 def _wells(report):
     wells, thermo, thetas, first = report.wells, report.thermodynamics, report.theta, report.wells[0]
     seen = report.seen_again
-    doubts = [w for w in wells if {"touches_edge", "touches_invalid", "within_noise"} & set(w.flags)]
-    mark = (FIRM, "every minimum has samples on all "
-            "sides") if not doubts else (ROUGH, f"{_named(doubts)} {'lies' if len(doubts) == 1 else 'lie'} "
-                                         "at the end of the data or within the noise of the loss")
+    doubts = [w for w in wells if {"touches_edge", "touches_invalid", "within_noise"} & set(w.flags)
+              or report.landscape.outliers[w.index]]
+    mark = (FIRM, "every minimum has samples on all sides") if not doubts else (
+        ROUGH, f"{_named(doubts)} {'lies' if len(doubts) == 1 else 'lie'} at the end of the data, within the "
+        "noise of the loss or in a sample that stands out alone")
     if seen.count != len(wells):
         mark = worst(mark, (OPEN, f"{seen.how} has {seen.count} of them: the samples are too coarse to "
                             "count them"))
@@ -441,6 +458,7 @@ def _crossings(report):
     for c in [c for c in report.crossovers if c.occupation > 1e-3][:3]:
         mark = ((FIRM, "the samples resolve both wells there, and "
                  "the difference of their free energies changes sign by more than its error") if c.is_resolved
+                else (OPEN, "it rests on pits as narrow as the samples") if c.error >= c.theta
                 else (ROUGH, "the temperature is known to no better than a tenth") if c.error >= 0.1 * c.theta
                 else (ROUGH, "one cell holds a quarter of a well there"))
         found.append(Finding("crossover", f"Wells {c.deeper} and {c.wider} are equally occupied at theta "

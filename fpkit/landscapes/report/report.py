@@ -170,8 +170,7 @@ def _drawn(figure, path, svg):
     """Write a figure as PNG, and as SVG when asked; the PNG as base64 text."""
     from ...plotting.landscape_style import written
 
-    return base64.b64encode(written(figure, path,
-                                    ("png", "svg") if svg else ("png",))[0].read_bytes()).decode()
+    return base64.b64encode(written(figure, path, ("png", "svg") if svg else ("png",))).decode()
 
 
 def _json(a):

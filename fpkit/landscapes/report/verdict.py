@@ -46,8 +46,8 @@ def verdict(report) -> str:
     if land.noise.is_dominant:
         return found[0].sentence + " Do not read wells, barriers or times into the picture."
     k, theta, of = _reference(report)
-    said = [_noise(report, theta), _solutions(report, theta), _holes(report, k),
-            _preferred(report, k, theta, of), _test(report)]
+    said = [_noise(report, theta), *(f.sentence for f in found if f.topic == "outliers"),
+            _solutions(report, theta), _holes(report, k), _preferred(report, k, theta, of), _test(report)]
     marks = [f.trust for f in found]
     if OPEN in marks:
         topics = sorted({f.topic for f in found if f.trust == OPEN})

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...rates.eyring_kramers import harmonic_log_capacity, harmonic_log_mass
+from .resampling import sharpened
 
 # barriers in theta: below the first the formula is off by 10 % and more, below the second it is no rate
 WEAK, REFUSED = 5.0, 3.0
@@ -65,9 +66,10 @@ def quadratic_fit(land, index):
 
 def curvatures(land, index):
     """Eigenvalues of the Hessian at the minimum beside a sample, ascending; None where differences over h and
-    over 2 h, at the sample and at its neighbours, or the noise of the loss, leave them open."""
+    over 2 h, at the sample and at its neighbours, on sharper pits, or the noise of the loss, leave them
+    open."""
     fit, _ = quadratic_fit(land, index)
-    wide = _derivatives(land, index, 2)
+    wide, narrow = _derivatives(land, index, 2), _derivatives(sharpened(land), index, 1)
     if fit is None or fit.index or wide is None:
         return None
     at_minimum = fit.hessian.copy()
@@ -78,12 +80,11 @@ def curvatures(land, index):
         if near is None:
             return None
         at_minimum += abs(step) / land.spacing[k] * (near[1] - fit.hessian)
-    found, others = np.linalg.eigvalsh(at_minimum), [np.linalg.eigvalsh(h) for h in (fit.hessian, wide[1])]
+    bends = np.array([np.linalg.eigvalsh(h) for h in (at_minimum, fit.hessian, wide[1], narrow[1])])
     blur = 2 * np.sqrt(6) * land.noise.sigma / min(land.spacing) ** 2        # of a second difference
-    if not found[0] > 0 or not others[1][0] > 0 or blur > SAME_BEND * found[0]:
+    if not bends.min() > 0 or blur > SAME_BEND * bends[0, 0]:
         return None
-    apart = [np.abs(np.log(one / two)).max() for one, two in ((others[0], found), (others[1], found), others)]
-    return found if max(apart) < SAME_BEND else None
+    return bends[0] if np.ptp(np.log(bends), axis=0).max() < SAME_BEND else None
 
 
 def _derivatives(land, index, reach):

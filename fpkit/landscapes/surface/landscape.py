@@ -17,7 +17,7 @@ from ...core.views.tables import Tabular
 from ...potentials.grid_potential import GridPotential
 from .cells import components, neighbourhood
 from .merge_tree import MergeTree, Minimum, merge_tree
-from .noise import Noise, noise_of
+from .noise import Noise, noise_of, outliers
 
 MAX_UNFINISHED = 0.1                 # of all cells; beyond, an analysis would be about a torso
 MISSING_WEIGHT = 1e-12               # Gibbs weight of cells without a value that a mean may leave out
@@ -259,6 +259,11 @@ class Landscape(Tabular):
     def noise(self) -> Noise:
         """Noise of the evaluations, from differences of high order or the file's standard errors."""
         return noise_of(self)
+
+    @cached_property
+    def outliers(self) -> np.ndarray:
+        """How far single samples lie above what their neighbours predict; 0 where nothing stands out."""
+        return outliers(self)
 
     def minima(self, neighbours: int = 8) -> tuple[Minimum, ...]:
         """Grid minima, lowest first: plateau-connected valid cells without a strictly lower valid neighbour.

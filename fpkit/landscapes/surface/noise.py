@@ -11,11 +11,15 @@ NORMAL = 0.6745                      # median of |x| of a normal variable
 ALIKE = (0.9, 1.15)                  # ratio of the estimates of two orders where noise is what they see
 ALIKE_IN_ROWS = (0.7, 1.4)           # the same where the samples of a row share it and few are independent
 FEWEST = 40                          # differences that make an estimate
+FEWEST_ASKED = 5                     # predictions that can show an outlier
 FEWEST_ROWS = 16                     # that can show noise of their own
 FEWEST_STEPS = 4                     # between values, from which on losses can be called rounded
 UNCORRELATED = 0.5                   # rank correlation of neighbours below which a noisy surface has no shape
 LEAST = 1e-6                         # of the spread of the losses: less is rounding
 DEPTH = 6.0                          # standard deviations: shallower minima may be noise
+ALONE = 1 / 8                        # of an outlier: what its neighbours may keep once it is set right
+KEPT = 0.9                           # share of the neighbours that must be right then
+FAR = 8.0                            # times the usual difference from the prediction: less is no outlier
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,44 @@ def noise_of(land) -> Noise:
         return Noise(told, correlation, "standard errors in the file", True)
     return Noise(float(seen), correlation, source if seen else "none",
                  bool(seen > 0 and correlation < UNCORRELATED))
+
+
+def outliers(land) -> np.ndarray:
+    """How far each sample lies above what its neighbours predict, 0 where it is not alone with that: failures
+    of single evaluations, or pits and spikes narrower than the samples.
+
+    A sample is an outlier where setting it right makes its neighbours right, too: a wrong value takes part in
+    the predictions of the samples up to two beside it by -2/3 and 1/6, a ridge or a kink by others.
+    """
+    loss = np.where(land.valid, land.loss, np.nan)
+    beside = [unpredicted(loss, axis, land.wraps and land.wraps[axis]) for axis in range(loss.ndim)]
+    seen = np.isfinite(beside)
+    if not seen.any():
+        return np.zeros(loss.shape)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        off = np.where(seen, beside, 0.0).sum(axis=0) / seen.sum(axis=0)
+        asked, right = np.zeros(loss.shape), np.zeros(loss.shape)
+        for axis, values in enumerate(beside):
+            for step, share in ((-2, 1 / 6), (-1, -2 / 3), (0, 1.0), (1, -2 / 3), (2, 1 / 6)):
+                left = np.abs(np.roll(values, -step, axis) - share * off)
+                asked += np.isfinite(left)
+                right += left <= ALONE * np.abs(off)
+        is_alone = (asked >= FEWEST_ASKED) & (right >= KEPT * asked)
+        far = max(FAR * float(np.median(np.abs(np.array(beside)[seen]))), LEAST * np.ptp(loss[land.valid]))
+        return np.where(is_alone & (np.abs(off) > far), off, 0.0)
+
+
+def unpredicted(loss, axis, is_ring):
+    """Each sample minus the cubic through the two on either side of it along an axis: the difference of order
+    4 over 6; NaN where one is missing."""
+    if loss.shape[axis] < 5:
+        return np.full(loss.shape, np.nan)
+    with np.errstate(over="ignore", invalid="ignore"):
+        at = lambda step: np.roll(loss, step, axis)
+        found = loss - (4 * (at(1) + at(-1)) - at(2) - at(-2)) / 6
+    if not is_ring:
+        np.moveaxis(found, axis, 0)[[0, 1, -2, -1]] = np.nan
+    return found
 
 
 def _seen(loss, axes, least, correlation, alike):

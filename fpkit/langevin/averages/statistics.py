@@ -235,11 +235,7 @@ class Statistics(Tabular):
             if "density" in arrays:
                 edges = [arrays[f"edges/{k}"] for k in range(arrays["periodic"].size)]
                 periodic, inside = [bool(p) for p in arrays["periodic"]], arrays["inside"].astype(bool)
-                mask = None if inside.all() else inside
-                if arrays["is_uniform"]:
-                    grid = Grid([(e[0], e[-1]) for e in edges], inside.shape, periodic, mask)
-                else:
-                    grid = Grid.from_edges(edges, periodic, mask)
+                grid = Grid.of_file(edges, periodic, inside, arrays["is_uniform"])
                 histogram = Field(arrays["density"], grid, "density", arrays["error"], inputs=meta["inputs"])
             return cls(unpack["energy"], tuple(unpack["mean"]), arrays["covariance"], histogram,
                        arrays.get("standard_error"),

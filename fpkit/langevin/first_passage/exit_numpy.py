@@ -143,9 +143,8 @@ class WholeExitRun:
             self.place[:, paths] = places[:, ended]
             if self.max_steps and e.step >= self.max_steps:
                 late = e.trajectories[~ended]
-                self.when[late], self.wall[late], self.place[:,
-                                                             late] = self.max_steps * self.dt, -2, e.X[:,
-                                                                                                       ~ended]
+                self.when[late], self.wall[late] = self.max_steps * self.dt, -2
+                self.place[:, late] = e.X[:, ~ended]
                 ended[:] = True
             self.before = after
             if ended.any():

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from ...core import checks
 from ...core.calls import understood, warned
 from ...core.grid import Grid
+from ...core.interruption import interruption
 from ...core.results import ResolutionWarning
 from ...core.runs.checkpoint import Checkpoint
 from ...potentials.diffusion import Diffusion
@@ -129,8 +130,7 @@ def exit_time(potential: Potential | Diffusion, theta: float | None = None, x0: 
     checks.choice("scheme", scheme, SCHEMES)
     process, potential, theta, mobility = arguments_of(potential, theta, mobility, force)
     needed(x0=x0, target=target, dt=dt)
-    theta = constant("theta", theta, "passage times of a moving temperature are not offered; hold theta "
-                     "fixed")
+    theta = constant("theta", theta, "passage times of a moving temperature are not offered; hold it fixed")
     dt = constant("dt", dt, "passage times need one time step")
     n_paths = checks.whole("n_paths", n_paths, 1)
     if potential.is_time_dependent or process is not potential and process.is_moving:
@@ -142,17 +142,18 @@ def exit_time(potential: Potential | Diffusion, theta: float | None = None, x0: 
     settings = dict(theta=theta, x0=x0, scheme=scheme, walls=walls, mobility=mobility, friction=friction,
                     n_threads=n_threads, **_of_sources(killing, resetting, scheme, kappa, targets))
     storage = (checkpoint, checkpoint_every, resume)
-    first = one_run(process, targets, dt, n_paths, seed, max_steps, progress, settings, executor, storage)
-    if not extrapolate or first.inputs["stopped"]:
-        return first
-    if checkpoint is not None:
-        storage = (f"{os.fspath(checkpoint)}.half", checkpoint_every, None if resume else resume)
-    second = one_run(process, targets, dt / 2, n_paths, another(first.inputs["key"], 1), 2 * max_steps,
-                     progress, settings, executor, storage)
-    if second.inputs["stopped"]:
-        return first.with_status(f"at dt = {dt:g}, not extrapolated; at dt/2: {second.status}")
-    order = 1 if targets.has_distance else 0.5
-    return extrapolated(first, second, order)
+    run = lambda *arguments: one_run(process, targets, *arguments, progress, settings, executor, storage)
+    with interruption() as is_pressed:                           # also between the two runs
+        first = run(dt, n_paths, seed, max_steps)
+        if not extrapolate or first.inputs["stopped"]:
+            return first
+        if checkpoint is not None:
+            storage = (f"{os.fspath(checkpoint)}.half", checkpoint_every, None if resume else resume)
+        again = (dt / 2, n_paths, another(first.inputs["key"], 1), 2 * max_steps)
+        second = None if is_pressed() else run(*again)
+    why = "stopped by Ctrl-C" if second is None else second.inputs["stopped"] and second.status
+    text = f"at dt = {dt:g}, not extrapolated; at dt/2: {why}"
+    return first.with_status(text) if why else extrapolated(first, second, 1 if targets.has_distance else 0.5)
 
 
 def _of_sources(killing, resetting, scheme, kappa, targets):

@@ -57,42 +57,18 @@ class PartialExitRun(WholeExitRun):
         """(n_targets, n) signed distances."""
         return np.stack([r.signed_distance(X.T) for r in self.targets.regions])
 
-    def advance(self, n_steps):
-        """Make up to n_steps steps of all paths that have not ended."""
-        for _ in range(n_steps):
-            e = self.ensemble
-            if e.n_paths == 0:
-                return
-            number, before = e.step, self.before
-            e.advance(1)
-            if not np.isfinite(e.X).all():
-                return
-            walls, fractions = self._reflected(before, self._distances(e.X), number)
-            ended = walls >= 0
-            paths = e.trajectories[ended]
-            self.when[paths], self.wall[paths] = (number + fractions[ended]) * self.dt, walls[ended]
-            self.place[:, paths] = e.X[:, ended]
-            if self.max_steps and e.step >= self.max_steps:
-                late = e.trajectories[~ended]
-                self.when[late], self.wall[late] = self.max_steps * self.dt, -2
-                self.place[:, late] = e.X[:, ~ended]
-                ended[:] = True
-            if ended.any():
-                self.ensemble = e.part(np.flatnonzero(~ended))
-            self.before = self._distances(self.ensemble.X) if self.ensemble.n_paths else before[:, :0]
-
-    def _reflected(self, before, after, number):
-        """Reflect what came near a target in the last step; (targets, fractions of the step) of what was
-        absorbed there, -1 for the others. An absorbed path is left on the boundary."""
+    def _hits(self, O, Y, before, after, number):
+        """Reflect what came near a target in the last step; (targets, fractions of the step, places) of what
+        was absorbed there, -1 for the others. An absorbed path is left on the boundary."""
         e = self.ensemble
         walls, fractions = np.full(e.n_paths, -1), np.full(e.n_paths, 0.5)
         M = e.mobility.matrices(e.X.T)
-        reach = SEEN * self.theta * self.dt * (np.linalg.eigvalsh(M)[:, -1] if e.mobility.is_tensor
-                                               else np.diagonal(M, 0, 1, 2).max(axis=1)
-                                               if not e.mobility.is_full else np.linalg.eigvalsh(M)[:, -1])
+        widest = (np.linalg.eigvalsh(M)[:, -1] if e.mobility.is_tensor or e.mobility.is_full
+                  else np.diagonal(M, 0, 1, 2).max(axis=1))
+        reach = SEEN * self.theta * self.dt * widest
         near = (before * after < reach) | (after <= 0)
         if not near.any():
-            return walls, fractions
+            return walls, fractions, Y
         draws = np.random.Generator(np.random.Philox(key=[int(e.key), number])).random(
             (len(self.kappa), 3, int(self.n_paths)))[:, :, e.trajectories]
         for w, region in enumerate(self.targets.regions):
@@ -116,7 +92,8 @@ class PartialExitRun(WholeExitRun):
             k = j[killed]
             walls[k], fractions[k] = w, draws[w, 2, k]
             e.X[:, k] -= region.signed_distance(e.X[:, k].T) * normal[killed].T
-        return walls, fractions
+        after[:] = self._distances(e.X)
+        return walls, fractions, Y
 
     @staticmethod
     def _normals(region, points):

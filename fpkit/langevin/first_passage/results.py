@@ -88,7 +88,18 @@ class PassageEstimate(Estimate):
     __str__ = __repr__
 
 
-class ExitTime(PassageEstimate):
+class PassageTime(PassageEstimate):
+    """A mean first-passage time from paths."""
+
+    @property
+    def rate(self) -> PassageEstimate:
+        """1 / value, an Estimate."""
+        low, high = 1 / self.interval[1], (1 / self.interval[0] if self.interval[0] > 0 else math.inf)
+        return PassageEstimate(1 / self.value, (low, high), f"1 / {self.method}", -self.log10, self.status,
+                               self.inputs)
+
+
+class ExitTime(PassageTime):
     """Mean first-passage time from paths, and the law behind it.
 
     Attributes
@@ -114,13 +125,6 @@ class ExitTime(PassageEstimate):
     levels : tuple of ExitTime or None
         With ``extrapolate=True``: the runs at dt and dt/2.
     """
-
-    @property
-    def rate(self) -> PassageEstimate:
-        """1 / value, an Estimate."""
-        low, high = 1 / self.interval[1], (1 / self.interval[0] if self.interval[0] > 0 else math.inf)
-        return PassageEstimate(1 / self.value, (low, high), f"1 / {self.method}", -self.log10, self.status,
-                               self.inputs)
 
     def survival(self, times: ArrayLike | None = None) -> tuple[np.ndarray, np.ndarray]:
         """(t, S): share of the paths that have not arrived by t, with the censored ones taken into account

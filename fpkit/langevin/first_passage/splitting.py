@@ -27,7 +27,7 @@ from ..dynamics.walls import Walls
 from ..runs import driving
 from .exit_run import default_threads
 from .exit_time import another, constant
-from .results import PassageEstimate, limit_of_steps, student_factor
+from .results import PassageEstimate, PassageTime, limit_of_steps, student_factor
 from .splitting_kernels import (
     BY_DISTANCE,
     BY_FUNCTION,
@@ -53,7 +53,7 @@ HEAVY = 0.5  # share of one repeat in the sum from which the error is not believ
 COLUMNS = 6                                                      # of the kernel's results
 
 
-class SplittingTime(PassageEstimate):
+class SplittingTime(PassageTime):
     """Mean passage time by splitting, with its parts.
 
     Attributes
@@ -77,13 +77,6 @@ class SplittingTime(PassageEstimate):
     levels : tuple of SplittingTime or None
         With ``extrapolate=True``: the runs at dt and dt/2.
     """
-
-    @property
-    def rate(self) -> PassageEstimate:
-        """1 / value, an Estimate."""
-        low, high = 1 / self.interval[1], (1 / self.interval[0] if self.interval[0] > 0 else math.inf)
-        return PassageEstimate(1 / self.value, (low, high), f"1 / {self.method}", -self.log10, self.status,
-                               self.inputs)
 
     def to_dict(self) -> dict:
         return {**super().to_dict(), "probability": self.probability.to_dict(), "n_steps": self.n_steps,

@@ -318,7 +318,17 @@ def test_angles_have_their_own_wells_and_a_shift_changes_nothing():
         errors = [r.rates[0].log10_rate_error[0, 1] for r in (first, other)]
         assert errors[1] == pytest.approx(errors[0], abs=1e-7)
         assert other.dynamics.mean_loss == pytest.approx(first.dynamics.mean_loss, abs=1e-4)
-    assert "periodic" in " ".join(first.dynamics.remarks)
+
+
+def test_paths_cross_the_seam_of_periodic_axes():
+    """Two wells whose only way leads over the seam of x, beside the density on the cells."""
+    x, y = (np.linspace(-np.pi, np.pi, n, endpoint=False) for n in (48, 20))
+    loss = 2 * np.exp(-2 * x**2) - 0.3 * np.cos(2 * (x - 0.9)) * (np.abs(x) > 0.3) + 0.5 * np.cos(x)
+    land = surface(loss - 0.5 * np.cos(y[:, None]), x, y, periodic=(True, True), gram=np.eye(2))
+    report = fp.analyse(land, theta=[0.15], start=[2.4, 0.0], n_paths=300)
+    paths = report.dynamics.paths
+    assert (np.abs(paths.ends) <= np.pi + 0.2).all() and not paths.is_off
+    assert (paths.ends[:, 0] < 0).mean() > 0.1 and paths.expected[-1].min() > 0.1
 
 
 def test_a_ring_of_angles_refines_onto_its_own_samples():
@@ -449,3 +459,53 @@ def test_free_energies_carry_two_standard_errors_of_the_noise_of_the_samples():
         found.append(thermodynamics(land, wells[:1], basins, [0.2], with_means=False).free_energy[0, 0])
     stated = _free_energy_noise(land, basins, [0.2], 1)[0, 0]
     assert 1.4 < stated / np.std(found) < 2.9
+
+
+def test_a_ridge_as_narrow_as_the_samples_is_no_firm_barrier():
+    """A slanted ridge of .8 row: adding cells between the samples moves little, the truth is 2.8 times
+    slower."""
+    x, y = np.linspace(-2, 2, 71), np.linspace(-2, 2, 19)
+    ridge = lambda x, y: (2 * (x * x - 1) ** 2 + 3 * np.exp(-((y - 0.2 * x) ** 2) / (2 * 0.17981**2))
+                          + 0.5 * (y * y - 1) ** 2 + 0.15 * x + 0.1 * y)
+    coarse = fp.analyse(surface(ridge(x, y[:, None]), x, y), theta=[0.185], n_paths=2).rates[0]
+    y = np.linspace(-2, 2, 145)
+    fine = fp.analyse(surface(ridge(x, y[:, None]), x, y), theta=[0.185], n_paths=2).rates[0]
+    off = abs(coarse.log10_modes[0] - fine.log10_modes[0])
+    assert 0.3 < off < coarse.log10_modes_error[0]
+
+
+def test_sharper_pits_leave_smooth_surfaces_cliffs_and_rings_as_they_are():
+    from fpkit.landscapes.surface.resampling import sharpened
+
+    x = np.linspace(-1.5, 1.5, 41)
+    cubic = x**3 - x + 0.3 * x[:, None] ** 3 * x
+    assert np.abs(sharpened(surface(cubic, x, x)).loss - cubic).max() < 1e-13
+    cliff = np.where(x > 0.5, 1e35, (x**2 - 0.2) ** 2 + 0 * x[:, None])
+    changed = sharpened(surface(cliff, x, x)).loss - cliff
+    assert np.abs(changed[:, x < 0.5]).max() < 0.05              # no more than a step of the slope beside it
+    pit = np.zeros((9, 9))
+    pit[4, 4] = -1.0
+    assert np.allclose(sharpened(surface(pit, x[:9], x[:9])).loss, 2 * pit)     # and nothing beside it
+
+
+def test_the_error_of_free_energies_holds_the_sums_over_fine_samples():
+    rng, off = np.random.default_rng(31), []
+    for _ in range(12):
+        (n, m), (a, b, c, d) = rng.integers(11, 36, 2), rng.uniform(-1, 1, 4)
+        f = lambda x, y: ((x**2 - 1) ** 2 * (1 + 0.3 * b) + (0.6 + 0.5 * abs(c)) * (y - 0.3 * d * x) ** 2
+                          + 0.15 * a * x + 0.1 * np.cos(3 * x + 2 * y))
+        x, y = np.linspace(-1.9, 1.9, n), np.linspace(-1.6, 1.7, m)
+        report = fp.analyse(surface(f(x, y[:, None]), x, y), theta=[0.06, 0.15], n_paths=2)
+        if len(report.wells) != 2:
+            continue
+        (low, high), (below, above) = [(v[0] - h / 2, v[-1] + h / 2) for v, h in ((x, x[1] - x[0]),
+                                                                                  (y, y[1] - y[0]))]
+        X, Y = (e + (np.arange(k) + 0.5) * (t - e) / k for e, t, k in ((low, high, 700), (below, above, 600)))
+        cell, order = (X[1] - X[0]) * (Y[1] - Y[0]), np.argsort([w.x[0] for w in report.wells])
+        thermo = report.thermodynamics
+        for i, theta in enumerate(thermo.theta):
+            w = np.exp(-f(X, Y[:, None]) / theta).sum(axis=0) * cell
+            true = -theta * np.log([w[X < 0].sum(), w[X >= 0].sum()])
+            error = thermo.free_energy_error[i] + theta * thermo.seam_share[i] / 2
+            off += list(np.abs(thermo.free_energy[i][order] - true) / error[order])
+    assert len(off) > 30 and 0.2 < max(off) < 1

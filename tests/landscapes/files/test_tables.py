@@ -351,3 +351,35 @@ def test_a_dataset_is_its_surface_and_not_its_profile():
     xarray = pytest.importorskip("xarray")
     data = xarray.Dataset({"profile": ("x", X), "loss": (("y", "x"), LOSS)}, coords={"x": X, "y": Y})
     is_the_surface(fp.read_landscape(data))
+
+
+def test_losses_and_coordinates_may_stand_in_different_groups(tmp_path):
+    import h5py
+
+    path, x, y = tmp_path / "a.h5", np.linspace(-1.5, 1.5, 21), np.linspace(-1, 1, 15)
+    loss = (x**2 - 1) ** 2 + y[:, None] ** 2 + 0.2 * x
+    for names, options in ((("axes/x", "axes/y", "run/loss"), {}), (("x", "y", "run/loss"), {}),
+                           (("axes/a", "axes/b", "run/values"),
+                            dict(key="run/values", x_key="axes/a", y_key="axes/b"))):
+        with h5py.File(path, "w") as file:
+            for name, values in zip(names, (x, y, loss)):
+                file[name] = values
+        land = fp.read_landscape(path, **options)
+        assert np.array_equal(land.loss, loss) and np.array_equal(land.axes[0], x)
+    with h5py.File(path, "w") as file:
+        file["x"], file["y"], file["loss"] = x, y, loss > 1
+    with pytest.raises(fp.LandscapeFormatError, match="'bool' is not plain numbers; store an array"):
+        fp.read_landscape(path)
+    with h5py.File(path, "w") as file:
+        file["train/loss"], file["test/loss"] = loss, loss
+    with pytest.raises(fp.LandscapeFormatError, match="it holds test/loss, train/loss; key="):
+        fp.read_landscape(path)
+
+
+@pytest.mark.parametrize("heading", ["x,y,z", "x,y,z,accuracy", "x,y,z,z_std"])
+def test_a_column_z_is_the_loss_where_it_is_no_coordinate(tmp_path, heading):
+    x, y = (a.ravel() for a in np.meshgrid(np.linspace(-1, 1, 9), np.linspace(-1, 1, 7)))
+    columns = [x, y, x**2 + 0.3 * y, 1 + x][:heading.count(",") + 1]
+    np.savetxt(tmp_path / "a.csv", np.stack(columns, axis=1), delimiter=",", header=heading, comments="")
+    land = fp.read_landscape(tmp_path / "a.csv")
+    assert land.shape == (7, 9) and np.allclose(land.loss.ravel(), x**2 + 0.3 * y)

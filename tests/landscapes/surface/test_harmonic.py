@@ -16,3 +16,22 @@ def test_the_harmonic_free_energy_is_minus_theta_log_of_the_gaussian_integral():
         value, error = harmonic_free_energy(fit, theta)
         assert value == pytest.approx(exact, rel=1e-9)
         assert error == pytest.approx(theta * 0.1 / 2)  # of a determinant known to a factor exp(.1)
+
+
+def test_curvatures_of_pits_as_narrow_as_the_samples_are_not_stated():
+    """Pits in space of .7 to 4 samples: what is stated lies within a fifth, and wide ones are answered."""
+    from fpkit.landscapes.surface.harmonic import curvatures
+    from fpkit.landscapes.surface.landscape import Landscape
+
+    rng, x, answered = np.random.default_rng(5), np.linspace(-1, 1, 15), []
+    for width in np.geomspace(0.1, 0.6, 40):
+        centre = rng.uniform(-0.3, 0.3, 3)
+        z, y, at = np.meshgrid(x - centre[2], x - centre[1], x - centre[0], indexing="ij")
+        loss = -np.exp(-(at**2 + y**2 + z**2) / (2 * width**2))
+        valid = np.ones(loss.shape, bool)
+        land = Landscape("a", "train_loss", (x, x, x), loss, {"train_loss": loss}, {}, valid, ~valid, ~valid)
+        found = curvatures(land, land.minimum_index)
+        if found is not None:
+            answered.append(width)
+            assert np.abs(found * width**2 - 1).max() < 0.2
+    assert 0.2 < min(answered) < 0.4 and len(answered) > 10

@@ -82,3 +82,45 @@ def test_losses_of_few_significant_digits_are_rounded(tmp_path):
     size = 10.0 ** np.floor(np.log10(exact))
     land = surface(tmp_path, np.round(exact / size, 1) * size)
     assert 0.01 < land.noise.sigma < 0.3
+
+
+def bad_samples(loss, share, size, seed):
+    rng = np.random.default_rng(seed)
+    return loss + np.where(rng.random(loss.shape) < share, size * rng.choice([-1, 1], loss.shape), 0.0)
+
+
+def random_surface(rng, ndim):
+    n = rng.integers(9, 20, ndim) if ndim == 3 else rng.integers(15, 60, ndim)
+    at = np.meshgrid(*[np.linspace(-1.5, 1.5, m) for m in n], indexing="ij")
+    waves = sum(rng.normal() * np.cos(sum(rng.uniform(1, 4) * x for x in at) + rng.uniform(0, 6))
+                for _ in range(4))
+    loss = waves + (at[0] ** 2 - 1) ** 2
+    return [loss, np.maximum(loss, loss.mean()), loss + abs(at[0] - 0.3 * at[-1]), loss * np.exp(3 * at[0])][
+        rng.integers(4)]
+
+
+@pytest.mark.parametrize("ndim, least", [(1, 0.5), (2, 0.65), (3, 0.4)])
+def test_samples_that_stand_out_alone_are_found_and_ridges_and_kinks_are_none(ndim, least):
+    from types import SimpleNamespace
+
+    from fpkit.landscapes.surface.noise import outliers
+
+    rng, found, wrong, all_bad = np.random.default_rng(7), 0, 0, 0
+    land = lambda loss: SimpleNamespace(loss=loss, valid=np.isfinite(loss), wraps=None)
+    for seed in range(40):
+        loss = random_surface(rng, ndim)
+        assert not outliers(land(loss)).any()
+        broken = bad_samples(loss, 0.02, np.ptp(loss) / 4, seed)
+        seen, bad = outliers(land(broken)) != 0, broken != loss
+        found, wrong, all_bad = found + (seen & bad).sum(), wrong + (seen & ~bad).sum(), all_bad + bad.sum()
+    assert found > least * all_bad and not wrong
+
+
+def test_an_outlier_is_told_first_and_no_well_in_one_is_firm(tmp_path):
+    broken = WELLS.copy()
+    broken[25, 8] -= 1.0
+    report = fp.analyse(surface(tmp_path, broken, gram=np.eye(2)), theta=[0.1, 0.2], n_paths=4)
+    first, wells = report.findings()[:2]
+    assert first.topic == "outliers" and "1 below" in first.sentence and first.sentence in report.verdict()
+    assert wells.trust == "rough" and report.landscape.outliers[25, 8] == pytest.approx(-1.0, rel=0.05)
+    assert all(f.trust != "firm" for f in report.findings())

@@ -1,5 +1,6 @@
 """First passage against closed forms. Seeds are fixed; means are held to `error` (2.7e-3 by accident), laws
 by KS to 1e-3."""
+import importlib
 import pickle
 import signal
 import sys
@@ -253,6 +254,19 @@ def test_ctrl_c_keeps_what_is_done(monkeypatch):
     assert 0 < tau.hits < 3000
     assert tau.n_censored > 0
     assert abs(tau - tau.exposure / tau.hits) < 1e-12
+
+
+def test_ctrl_c_between_the_runs_at_two_steps_keeps_the_first(monkeypatch):
+    module, runs = importlib.import_module("fpkit.langevin.first_passage.exit_time"), []
+    before = module.one_run
+
+    def pressed(*arguments):
+        runs.append(before(*arguments))
+        signal.raise_signal(signal.SIGINT)
+        return runs[-1]
+    monkeypatch.setattr(module, "one_run", pressed)
+    tau = fp.exit_time(WELL, 0.5, [-1.0], TOP, 0.02, 200, seed=24, extrapolate=True)
+    assert len(runs) == 1 and float(tau) == float(runs[0]) and "at dt/2: stopped by Ctrl-C" in tau.status
 
 
 def test_results_travel_and_print():
