@@ -38,8 +38,8 @@ def measure(quick=False):
                          "t_grokked": run.t_grokked, "test_acc": float(run.history["test_acc"][-1])})
             points.append({"points": end.points.tolist(),
                            "step": pow(int(end.frequency), -1, len(end.points)), "title":
-                           f"{name}, seed {seed}: {end.share:.2f} of a unit's power\nin its best frequency; plane "
-                           f"of frequency {end.frequency} ({100 * end.plane_share:.0f} %)"})
+                           f"{name}, seed {seed}: {end.share:.2f} of a unit's power\nin its best frequency; "
+                           f"plane of frequency {end.frequency} ({100 * end.plane_share:.0f} %)"})
     return {"rows": rows, "points": points}
 
 

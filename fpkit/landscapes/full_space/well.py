@@ -62,12 +62,12 @@ class WellFreeEnergy(Estimate):
 
     def __repr__(self) -> str:
         i = self.inputs
-        head = (f"theta {i['theta']:g}, {i['definition']}: " if self.status == "ok" else "refused: ")
         if self.status != "ok":
-            return head + self.status
-        return (f"{head}F = {super().__repr__()}; {i['nats']:.2f} +- {self.error / i['theta']:.2f} nats (up "
-                f"{i['up']:.2f}, down {i['down']:.2f}, harmonic {i['harmonic']:.2f}), {i['levels']} levels, "
-                f"{i['n_gradients']} gradients")
+            return "refused: " + self.status
+        harmonic = f"{i['harmonic']:.2f}" if math.isfinite(i["harmonic"]) else "none: no parabola"
+        return (f"theta {i['theta']:g}, {i['definition']}: F = {super().__repr__()}; {i['nats']:.2f} +- "
+                f"{self.error / i['theta']:.2f} nats (up {i['up']:.2f}, down {i['down']:.2f}, harmonic "
+                f"{harmonic}), {i['levels']} levels, {i['n_gradients']} gradients")
 
     __str__ = __repr__
 

@@ -262,7 +262,7 @@ def test_curved_valleys_are_walked_in_longer_trajectories():
     """The pilot fits the Gaussian first, then doubles the trajectories where samples stay alike; a parabola
     keeps its own."""
     def piloted(p):
-        run = _Run.of(p["loss"], p["x0"], p["theta"], p["options"].get("tether"), None, "auto", 32, 8, None, 1)
+        run = _Run.of(p["loss"], p["x0"], p["theta"], None, None, "auto", 32, 8, None, 1)
         return _prepared(run, Book().part("well"))[1]
     slow = piloted(banana(10, 0.3, np.random.default_rng(2)))
     assert slow.turns == 2 and slow.is_settled and slow.n_rounds > 2
