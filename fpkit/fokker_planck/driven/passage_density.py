@@ -87,16 +87,13 @@ def first_passage_density(diffusion, x0, target: Region, times,
     kind = kind_of(x0, D.grid)
     if kind[0] not in ("point", "gaussian"):
         raise ValueError("x0 must be a point, or (mean, std) of a Gaussian.")
-    base = _Passage(D, kind, target, reactivity, times)
-    finer, coarser, grid = None, None, D.grid
-    if grid.n_cells * 2**grid.ndim <= MOST_FINE:
-        finer = _Passage(D.on(grid.refined(2)), kind, target, reactivity, times)
-    if min(grid.shape) >= LEAST_CELLS:
-        coarser = _Passage(D.on(grid.coarsened()), kind, target, reactivity, times)
-    has_kinks, widest = not _is_smooth(D), None
-    if has_kinks and min(grid.shape) >= 2 * LEAST_CELLS:
-        widest = _Passage(D.on(grid.coarsened().coarsened()), kind, target, reactivity, times)
-    is_cut = (grid if coarser is None else grid.coarsened()).is_cut(target).any()
+    grid, has_kinks = D.grid, not _is_smooth(D)
+    half = grid.coarsened() if min(grid.shape) >= LEAST_CELLS else None
+    quarter = half and half.coarsened() if has_kinks and min(grid.shape) >= 2 * LEAST_CELLS else None
+    double = grid.refined(2) if grid.n_cells * 2**grid.ndim <= MOST_FINE else None
+    widest, coarser, base, finer = (None if g is None else _Passage(D.on(g), kind, target, reactivity, times)
+                                    for g in (quarter, half, grid, double))
+    is_cut = (half or grid).is_cut(target).any()
     rule = _across_cells if is_cut or has_kinks else _of_clean_order
     curves = [None if p is None else p.density for p in (coarser, base, finer)]
     density, error = rule(*curves)

@@ -146,6 +146,14 @@ def test_a_smooth_potential_has_an_error_that_is_not_idle():
     assert np.median(ratios) < 100                               # 196 with what cut cells need
 
 
+def test_a_mask_whose_cells_cannot_be_halved_twice_is_answered():
+    mask = np.ones((30, 30), bool)
+    mask[:3, :3] = False
+    F = fp.FokkerPlanck(fp.Potential("x**2 + y**2"), 0.5, fp.Grid([(-2, 2)] * 2, (30, 30), mask=mask))
+    f = F.first_passage_density([-0.4, 0.2], fp.HalfSpace([1, 0], 0.8), [1.0])
+    assert f.error[0] < 0.1 * f.density[0]
+
+
 def test_first_passage_in_a_driven_plane_has_the_mean_of_mfpt():
     grid = fp.Grid([(-2.4, 2.4)] * 2, (16, 16))
     F = fp.FokkerPlanck(fp.Potential("x**2 + y**2"), 0.5, grid, force="(y, -x)")
