@@ -89,10 +89,33 @@ def contrary(found):
     return found
 
 
+def turnover_figure(frictions, curves, points=()):
+    """Rate against friction on logarithmic axes.
+
+    Parameters
+    ----------
+    frictions : array_like (n,)
+    curves : dict of name -> array_like (n,)
+    points : sequence of (name, frictions, rates, errors)
+        Measured rates with error bars.
+    """
+    from fpkit.plotting.style import COLOURS, DASHES, INK, MARKERS, figure as framed
+
+    made, axes = framed(width=15, height=10)
+    for k, (name, rate) in enumerate(curves.items()):
+        axes.plot(frictions, rate, color=COLOURS[k % len(COLOURS)], linestyle=DASHES[k % len(DASHES)],
+                  label=name)
+    for k, (name, at, rate, error) in enumerate(points):
+        axes.errorbar(at, rate, yerr=error, color=INK, marker=MARKERS[k], linestyle="none", capsize=3,
+                      label=name)
+    axes.set(xscale="log", yscale="log", xlabel="friction γ (1/time)", ylabel="rate of escape (1/time)",
+             title="Kramers' turnover")
+    axes.legend()
+    return made
+
+
 def figure(verdict):
     """The turnover, with the simulated rates."""
-    from fpkit.plotting.rates import turnover_figure
-
     curve, rows = verdict.numbers["curve"], verdict.numbers["rows"]
     return turnover_figure(curve["friction"], {"Mel'nikov-Meshkov": curve["turnover"],
                                                "Kramers, spatial diffusion": curve["spatial"],

@@ -146,7 +146,7 @@ def contrary(found):
 
 def figure(verdict):
     """Kramers' turnover: half the gap, with the formulas."""
-    from fpkit.plotting.rates import turnover_figure
+    from .friction import turnover_figure
 
     curve, rows = verdict.numbers["curve"], verdict.numbers["rows"]
     return turnover_figure(curve["friction"], {"Mel'nikov-Meshkov": curve["turnover"],

@@ -38,7 +38,8 @@ def measure(quick=False):
                          "t_grokked": run.t_grokked, "test_acc": float(run.history["test_acc"][-1])})
             points.append({"points": end.points.tolist(),
                            "step": pow(int(end.frequency), -1, len(end.points)), "title":
-                           f"{name}, seed {seed}, frequency {end.frequency}"})
+                           f"{name}, seed {seed}: {end.share:.2f} of a unit's power\nin its best frequency; "
+                           f"plane of frequency {end.frequency} ({100 * end.plane_share:.0f} %)"})
     return {"rows": rows, "points": points}
 
 
@@ -84,5 +85,7 @@ def figure(verdict):
 
     made, row = figure(1, 2, width=17, height=9)
     for axes, data in zip(row, verdict.numbers["points"]):
-        circle_axes(axes, data["points"], data["step"], f"{data['title']},\na joined to a + {data['step']}")
+        circle_axes(axes, data["points"], data["step"])
+        axes.set_title(data["title"], fontsize=8)
+        axes.set_xlabel(f"first axis (a is joined to a + {data['step']})")
     return made

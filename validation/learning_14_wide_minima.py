@@ -105,8 +105,9 @@ def figure(verdict):
         axes.errorbar(x, y, [2 * t.column("+- (1 s.e.)")[i] for i in chosen], fmt=MARKERS[k],
                       color=COLOURS[k], capsize=2, label=data)
         for i, a, b in zip(chosen, x, y):
-            axes.annotate(t.column("learner")[i], (a, b), fontsize=7, xytext=(4, 4 - 13 * (i % 2)),
-                          textcoords="offset points")
+            learner = t.column("learner")[i]
+            axes.annotate(learner, (a, b), fontsize=7, textcoords="offset points",
+                          xytext=(4, -11 if learner == "wide" else 4))
     axes.axhline(0, color=INK, linewidth=0.7)
     axes.set(xscale="log", xlabel="Hessian trace of the training risk",
              ylabel="test accuracy minus that of sharp", title="Flatness and its benefit (± 2 s.e.)")

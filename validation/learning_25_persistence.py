@@ -91,5 +91,5 @@ def figure(verdict):
 
     made, axes = figure(width=14, height=8)
     follow_axes(axes, verdict.numbers["curves"])
-    axes.set_title("After generalising (mean over the walkers)")
+    axes.set_title("Does it stay? (mean over the walkers)")
     return made

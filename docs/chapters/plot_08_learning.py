@@ -4,8 +4,9 @@ Learning as diffusion
 
 .. math:: dw = -\nabla\bigl(R_n(w) + \tfrac{\lambda}{2}|w|^2\bigr)dt + \sqrt{2\theta}\,dW
 
-A network that memorises first and generalises later is a particle that slides into a ravine and then walks
-along its floor.
+The picture: a network that memorises first and generalises later is a particle that slides into a ravine and
+then walks along its floor. How much of it a real network bears out is told claim by claim in *What became of
+the claims on learning*.
 """
 import fpkit as fp
 from fpkit.learning.models import ravine

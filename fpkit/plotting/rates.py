@@ -1,4 +1,4 @@
-"""Figures of rates: Arrhenius plot, the transition in the plane, the turnover with friction."""
+"""Figures of rates: Arrhenius plot, the transition in the plane."""
 import numpy as np
 
 from .style import COLOURS, DASHES, FAINT, INK, MARKERS, figure, image_axes
@@ -79,27 +79,4 @@ def transition_figure(picture):
     axes.set_xlim(*grid.bounds[0])
     axes.set_ylim(*grid.bounds[1])
     axes.legend(loc="best", framealpha=0.85, frameon=True)
-    return made
-
-
-def turnover_figure(frictions, curves, points=()):
-    """Rate against friction on logarithmic axes.
-
-    Parameters
-    ----------
-    frictions : array_like (n,)
-    curves : dict of name -> array_like (n,)
-    points : sequence of (name, frictions, rates, errors)
-        Measured rates with error bars.
-    """
-    made, axes = figure(width=15, height=10)
-    for k, (name, rate) in enumerate(curves.items()):
-        axes.plot(frictions, rate, color=COLOURS[k % len(COLOURS)], linestyle=DASHES[k % len(DASHES)],
-                  label=name)
-    for k, (name, at, rate, error) in enumerate(points):
-        axes.errorbar(at, rate, yerr=error, color=INK, marker=MARKERS[k], linestyle="none", capsize=3,
-                      label=name)
-    axes.set(xscale="log", yscale="log", xlabel="friction γ (1/time)", ylabel="rate of escape (1/time)",
-             title="Kramers' turnover")
-    axes.legend()
     return made

@@ -8,7 +8,7 @@ import fpkit as fp
 from fpkit.learning.models import PassageTable
 from fpkit.learning.modular_addition import circle
 from fpkit.learning.sweep import Law, Sweep
-from fpkit.plotting import drawing, learning, rates, style
+from fpkit.plotting import drawing, learning, style
 
 
 def curve(axes, label):
@@ -181,8 +181,10 @@ def test_a_transition_is_its_committor_path_and_points():
 
 
 def test_a_turnover_has_logarithmic_axes_and_error_bars():
+    from validation.friction import turnover_figure
+
     g, k = np.array([0.1, 1.0, 10.0]), np.array([1e-3, 5e-3, 1e-3])
-    axes = rates.turnover_figure(g, {"formula": k}, [("paths", g, 1.1 * k, 0.1 * k)]).axes[0]
+    axes = turnover_figure(g, {"formula": k}, [("paths", g, 1.1 * k, 0.1 * k)]).axes[0]
     np.testing.assert_array_equal(curve(axes, "formula")[1], k)
     x, y, half = bars(axes, "paths")
     np.testing.assert_allclose(y, 1.1 * k)

@@ -18,6 +18,8 @@ from ...core.views.tables import Tabular
 from ...potentials.regions.shapes import Region
 from ..evolution.initial import kind_of, node_start
 from ..evolution.stepping import StepControl
+from ..gibbs.cell_masses import spline_knots
+from ..gibbs.quick_masses import is_smooth
 from .chain import DrivenChain
 from .evolution import LEAST_CELLS, MOST_FINE, graph_of
 
@@ -85,24 +87,26 @@ def first_passage_density(diffusion, x0, target: Region, times,
     kind = kind_of(x0, D.grid)
     if kind[0] not in ("point", "gaussian"):
         raise ValueError("x0 must be a point, or (mean, std) of a Gaussian.")
-    base = _Passage(D, kind, target, reactivity, times)
-    finer, coarser, grid = None, None, D.grid
-    if grid.n_cells * 2**grid.ndim <= MOST_FINE:
-        finer = _Passage(D.on(grid.refined(2)), kind, target, reactivity, times)
-    if min(grid.shape) >= LEAST_CELLS:
-        coarser = _Passage(D.on(grid.coarsened()), kind, target, reactivity, times)
-    is_cut = (grid if coarser is None else grid.coarsened()).is_cut(target).any()
-    rule = _across_cells if is_cut else extrapolated
+    grid, has_kinks = D.grid, not _is_smooth(D)
+    half = grid.coarsened() if min(grid.shape) >= LEAST_CELLS else None
+    quarter = half and half.coarsened() if has_kinks and min(grid.shape) >= 2 * LEAST_CELLS else None
+    double = grid.refined(2) if grid.n_cells * 2**grid.ndim <= MOST_FINE else None
+    widest, coarser, base, finer = (None if g is None else _Passage(D.on(g), kind, target, reactivity, times)
+                                    for g in (quarter, half, grid, double))
+    is_cut = (half or grid).is_cut(target).any()
+    rule = _across_cells if is_cut or has_kinks else _of_clean_order
     curves = [None if p is None else p.density for p in (coarser, base, finer)]
     density, error = rule(*curves)
-    if is_cut:
-        error = np.maximum(error, _over_the_curve(*curves))
-    error = error + base.time_error + 1e-9 * np.abs(density).max()
-    moments, wrong = rule(*(None if p is None else p.moments for p in (coarser, base, finer)))
+    error = np.maximum(error, _over_the_curve(*curves) if rule is _across_cells else 0.0)
+    moments, wrong = rule(*(None if p is None else p.moments / base.moments for p in (coarser, base, finer)))
+    if widest is not None:               # three grids may agree by accident on where a kink lies
+        error = np.maximum(error, np.abs(coarser.density - widest.density) / 8)
+        wrong = np.maximum(wrong, np.abs(coarser.moments - widest.moments) / base.moments / 8)
+    error = (1 + has_kinks) * error + base.time_error + 1e-9 * np.abs(density).max()
     inputs = {**D._inputs, "target": repr(target), "start": kind[0], "start_data": kind[1]}
     method = "first passage of the chain, extrapolated"
     found = [Estimate(float(m), float(e) + 1e-12 * float(m), method, inputs=inputs)
-             for m, e in zip(moments, wrong)]
+             for m, e in zip(base.moments * moments, (1 + has_kinks) * base.moments * wrong)]
     return FirstPassageDensity(times, np.maximum(density, 0.0), error, base.survival, found, target, inputs)
 
 
@@ -132,10 +136,29 @@ class _Passage:
             self.moments[n] = math.factorial(n + 1) * float(start[chain.ids] @ v)
 
 
+def _is_smooth(diffusion):
+    """Whether nothing is known that bends, jumps or ends within a cell."""
+    D, process = diffusion, diffusion.process
+    fields = [f for f in (process.potential, process.force) if f is not None]
+    return (process.equation is None and process.rotation is None and process.mobility.is_constant
+            and D.inside.all() and spline_knots(D.potential) is None and not D.potential.is_black_box
+            and all(is_smooth(f) for f in fields))
+
+
+def _of_clean_order(coarse, base, fine):
+    """`extrapolated` for smooth processes whose boundaries lie on faces of all grids: the two limits bound
+    what is left; also where they agree since their error changes its sign."""
+    limit, error = extrapolated(coarse, base, fine)
+    if coarse is None or fine is None:
+        return limit, error
+    apart = np.abs(limit - base - (base - coarse) / 3)
+    return limit, apart + apart.max() / 10 + np.abs(fine - base) / 50
+
+
 def _across_cells(coarse, base, fine):
-    """`extrapolated` where a boundary cuts the cells of each grid elsewhere: the error is of order 2 with a
-    factor that depends on where, so that neighbouring grids may agree by accident and no part of what they
-    differ by is known."""
+    """`extrapolated` where a boundary or a kink cuts the cells of each grid elsewhere: the error is of order
+    2 with a factor that depends on where, so that neighbouring grids may agree by accident and no part of
+    what they differ by is known."""
     limit, error = extrapolated(coarse, base, fine)
     if coarse is None or fine is None:
         return limit, 3 * error

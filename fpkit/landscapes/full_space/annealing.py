@@ -80,14 +80,15 @@ class Ladder:
 
 @dataclass(frozen=True)
 class Plan:
-    """Walkers, islands, moves of a level, kicks of a move at most, the seed, and what is called after each
-    move with a text (it raises `Stopped` on Ctrl-C)."""
+    """Walkers, islands, moves of a level, kicks of a move at most, the seed, what is called after each move
+    with a text (it raises `Stopped` on Ctrl-C), and how many times as long a trajectory is."""
     n_walkers: int
     n_islands: int
     n_moves: int
     most_kicks: int
     seed: int
     told: Callable[[str], None]
+    turns: int = 1
 
 
 def climb(target: Target, plan: Plan, stage: int, step: float = 0.5, levels: np.ndarray | None = None,
@@ -153,7 +154,7 @@ def _level(target, plan, now, s, step, rng, told):
     kept, shares = [], []
     for m in range(plan.n_moves):
         is_fine = m % EVERY == EVERY - 1
-        now, share = moved(target, now, s, step, plan.most_kicks, rng, is_fine)
+        now, share = moved(target, now, s, step, plan.most_kicks, rng, is_fine, plan.turns)
         plan.told(told)
         if m >= n_settling:
             kept.append(now)

@@ -13,8 +13,9 @@ from .gaussian import Curvature, Gaussian
 from .losses import Loss
 from .sampler import EVERY, Target, adapted, moved
 
-N_MOVES = 60                     # of the first round of the pilot; each further round is twice as long
+N_MOVES = 60                     # of the first round of the pilot; each further round takes twice the time
 MOST_ROUNDS = 6
+SLOW, MOST_TURNS = 8.0, 2        # moves for an independent sample, above which trajectories are made longer
 SETTLED = 1.5                    # change of a variance between two rounds
 WIDER = 1.1                      # the Gaussian is taken this much wider than the sample
 N_CORRELATIONS = 6               # autocorrelation times that the kept half of a round must hold
@@ -121,6 +122,7 @@ class Pilot:
     E, r2 : ndarray (n, W)
         Loss and squared distance from x0 over the kept half of the last round.
     step, acceptance : float
+    turns : int
     correlation : float
         Moves per independent sample, of the slowest coordinate.
     is_settled : bool
@@ -138,6 +140,7 @@ class Pilot:
     is_settled: bool
     n_rounds: int
     least: float
+    turns: int = 1
 
 
 def pilot(target: Target, plan: Plan, n_moves: int = N_MOVES, rounds: int = MOST_ROUNDS,
@@ -147,17 +150,16 @@ def pilot(target: Target, plan: Plan, n_moves: int = N_MOVES, rounds: int = MOST
     W, d = plan.n_walkers, target.x0.size
     rng = np.random.default_rng([plan.seed, 1, 0])
     y = target.gaussian.whitened(target.x0[None]) + 1e-3 * rng.normal(size=(W, d))
-    step, least = 0.1, np.inf
+    step, least, n, turns = 0.1, np.inf, n_moves, 1
     for q in range(rounds):
         rng = np.random.default_rng([plan.seed, 1, q + 1])
-        n = n_moves * 2**q
         now, sums, shares, E, r2 = target.at(y), _Sums(target.gaussian, W), [], [], []
         for m in range(n):
             is_fine = m % EVERY == EVERY - 1
-            now, share = moved(target, now, 1.0, step, plan.most_kicks, rng, is_fine)
+            now, share = moved(target, now, 1.0, step, plan.most_kicks, rng, is_fine, turns)
             plan.told(f"pilot, round {q + 1}")
             least = min(least, float(now.E[np.isfinite(now.D)].min(initial=np.inf)))
-            if m < n // 2:
+            if m < n // (3 if q else 2):
                 step = step if is_fine else adapted(step, share)
             else:
                 sums.add(now.y)
@@ -176,10 +178,14 @@ def pilot(target: Target, plan: Plan, n_moves: int = N_MOVES, rounds: int = MOST
                       and all(abs(_drift(a)) < DRIFT for a in (E, r2)))
         if q and is_settled:
             break
-        if float(np.mean(shares)) < 0.01 or least < lowest:
+        if q == rounds - 1 or float(np.mean(shares)) < 0.01 or least < lowest:
             break
+        if q and correlation > SLOW and turns < MOST_TURNS:
+            turns *= 2
+        else:
+            n *= 2
     return Pilot(gaussian, y, E, r2, step, float(np.mean(shares)), correlation, bool(q and is_settled), q + 1,
-                 least)
+                 least, turns)
 
 
 class _Sums:
@@ -256,7 +262,7 @@ def descended(loss: Loss, X: np.ndarray, gaussian: Gaussian, beta: float,
     E, G = loss(X)
     step = np.full(len(X), 0.5)
     for _ in range(n):
-        move = _newton(gaussian, beta * G)
+        move = gaussian.place(gaussian.pull(beta * G)) - gaussian.centre       # covariance times slopes
         new = X - step[:, None] * move
         En, Gn = loss(new)
         good = En <= E
@@ -265,12 +271,6 @@ def descended(loss: Loss, X: np.ndarray, gaussian: Gaussian, beta: float,
         if step.max() < 1e-8:
             break
     return X, E
-
-
-def _newton(gaussian, slopes):
-    """Covariance of the Gaussian times slopes (n, d)."""
-    y = gaussian.pull(slopes)
-    return gaussian.place(y) - gaussian.centre
 
 
 def share_home(target: Target, X: np.ndarray, radius: float) -> float:

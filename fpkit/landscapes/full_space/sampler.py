@@ -14,9 +14,10 @@ import numpy as np
 from .gaussian import Gaussian
 from .losses import Loss
 
-ANGLE = 1.2                      # of a trajectory: a little less than a quarter turn, where nothing returns
+ANGLE = 1.2                      # of a trajectory: a little less than a quarter turn, where nothing returns;
+                                 # `turns` times that along curved valleys, narrower than the Gaussian shows
 WANTED = 0.75                    # acceptance
-EVERY, FINER, LONGER = 4, 0.25, 4      # one move in four takes finer steps and more of them: narrow places
+EVERY, FINER, LONGER = 4, 0.5, 2       # one move in four takes finer steps and more of them: narrow places
 LEAST_STEP = 1e-4
 
 
@@ -61,7 +62,7 @@ class Target(NamedTuple):
 
 
 def moved(target: Target, now: Walkers, s: float, step: float, most: int, rng: np.random.Generator,
-          is_fine: bool = False) -> tuple[Walkers, float]:
+          is_fine: bool = False, turns: int = 1) -> tuple[Walkers, float]:
     """One trajectory for every walker, accepted or not by Metropolis; the walkers, and the share accepted of
     those that end inside the wall (a finer step would not bring the others back)."""
     n, y = len(now.y), now.y
@@ -71,7 +72,7 @@ def moved(target: Target, now: Walkers, s: float, step: float, most: int, rng: n
     draw = np.log(rng.random(n))
     cos, sin, kick = np.cos(each), np.sin(each), 0.5 * s * each
     new = now
-    n_left = n_kicks(step, most) * (LONGER if is_fine else 1)
+    n_left = int(np.clip(np.ceil(ANGLE * turns / step), 1, most * turns)) * (LONGER if is_fine else 1)
     while n_left:
         n_left -= 1
         p = p - kick * new.slope
@@ -85,11 +86,6 @@ def moved(target: Target, now: Walkers, s: float, step: float, most: int, rng: n
     ended = len(now.D) if target.inside is None else max(1, int(np.isfinite(new.D).sum()))
     return Walkers(*(np.where(wide if a.ndim == 2 else is_taken, b, a) for a, b in zip(now, new))), float(
         is_taken.sum() / ended)
-
-
-def n_kicks(step: float, most: int) -> int:
-    """Kicks of a trajectory."""
-    return int(np.clip(np.ceil(ANGLE / step), 1, most))
 
 
 def adapted(step: float, acceptance: float) -> float:

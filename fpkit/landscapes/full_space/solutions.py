@@ -183,8 +183,9 @@ class SolutionComparison(Tabular):
                 said = (d.status if d.status != "ok" else f"{best} is lowest" if best else "decided")
                 if self.plane is not None and best:
                     said += f"; the plane {self.against_plane(t)}"
-                lines.append(f"{t:9.3g}  {f'F_{a} - F_{b}':>12}  {whole:>16}  {n['harmonic']:9.2f}  "
-                             f"{n['depth']:9.2f}  {n['plane']:9.2f}  {said}")
+                lines.append(f"{t:9.3g}  {f'F_{a} - F_{b}':>12}  {whole:>16}  " + "".join(
+                    f"{n[k]:9.2f}  " if math.isfinite(n[k]) else f"{'-':>9}  "
+                    for k in ("harmonic", "depth", "plane")) + said)
         return "\n".join(lines + [f"crossover: {c}" for c in self.crossovers])
 
 

@@ -62,12 +62,12 @@ class WellFreeEnergy(Estimate):
 
     def __repr__(self) -> str:
         i = self.inputs
-        head = (f"theta {i['theta']:g}, {i['definition']}: " if self.status == "ok" else "refused: ")
         if self.status != "ok":
-            return head + self.status
-        return (f"{head}F = {super().__repr__()}; {i['nats']:.2f} +- {self.error / i['theta']:.2f} nats (up "
-                f"{i['up']:.2f}, down {i['down']:.2f}, harmonic {i['harmonic']:.2f}), {i['levels']} levels, "
-                f"{i['n_gradients']} gradients")
+            return "refused: " + self.status
+        harmonic = f"{i['harmonic']:.2f}" if math.isfinite(i["harmonic"]) else "none: no parabola"
+        return (f"theta {i['theta']:g}, {i['definition']}: F = {super().__repr__()}; {i['nats']:.2f} +- "
+                f"{self.error / i['theta']:.2f} nats (up {i['up']:.2f}, down {i['down']:.2f}, harmonic "
+                f"{harmonic}), {i['levels']} levels, {i['n_gradients']} gradients")
 
     __str__ = __repr__
 
@@ -273,7 +273,7 @@ class _Run:
         hessian = self.hessian if isinstance(self.hessian, (str, type(None))) else "given"
         return {"theta": self.theta, "tether": self.tether, "has wall": self.inside is not None,
                 "hessian": hessian, "walkers": self.plan.n_walkers, "islands": self.plan.n_islands,
-                "moves": self.n_moves or 0, "seed": self.plan.seed}
+                "moves": self.n_moves or 0, "seed": self.plan.seed, "form": 2}
 
 
 class _Refused(Exception):
@@ -503,13 +503,13 @@ def _prepared(run: _Run, book: Part) -> tuple[Target, Pilot]:
         found = pilot(target, run.plan, lowest=e - LOWER * x.size / run.beta if run.is_free else -math.inf)
         book.put("pilot", {**found.gaussian.arrays(), "y": found.y, "E": found.E, "r2": found.r2,
                            "facts": [found.step, found.acceptance, found.correlation, found.is_settled,
-                                     found.n_rounds, found.least]})
+                                     found.n_rounds, found.least, found.turns]})
     else:
         rest = float(saved["rest"])
-        step, acceptance, correlation, is_settled, n_rounds, least = map(float, saved["facts"])
+        step, acceptance, correlation, is_settled, n_rounds, least, turns = map(float, saved["facts"])
         found = Pilot(Gaussian(saved["centre"], saved["precisions"], gaussian.vectors,
                                None if np.isnan(rest) else rest), saved["y"], saved["E"], saved["r2"], step,
-                      acceptance, correlation, bool(is_settled), int(n_rounds), least)
+                      acceptance, correlation, bool(is_settled), int(n_rounds), least, int(turns))
     below = (e - found.least) * run.beta
     if below > LOWER * x.size:
         text = (f"a walker met a loss {e - found.least:.3g} below that of x0, {below:.3g} theta: x0 is not "
@@ -544,7 +544,7 @@ def _free_energy(run: _Run, book: Part) -> tuple[float, float]:
     target, start = _prepared(run, book)
     n_moves = run.n_moves or int(np.clip(math.ceil(PER_CORRELATION * start.correlation), N_MOVES, MOST_MOVES))
     for attempt in range(N_ATTEMPTS):
-        plan = replace(run.plan, n_moves=n_moves)
+        plan = replace(run.plan, n_moves=n_moves, turns=start.turns)
         part = book.part(f"attempt{attempt}")
         up = _ladder(part, "up", lambda p: climb(target, plan, 10 + 10 * attempt, book=p))
         down = _ladder(part, "down", lambda p: climb(target, plan, 11 + 10 * attempt, up.step, up.s[::-1],
@@ -649,13 +649,11 @@ def _coefficient(run: _Run, book: Part) -> tuple[float, float]:
         if reason.code == "lower":
             run.refuse("lower", reason.text)
     n_moves = run.n_moves or int(np.clip(math.ceil(PER_CORRELATION * start.correlation), N_MOVES, MOST_MOVES))
-    plan = replace(run.plan, n_moves=n_moves)
+    plan = replace(run.plan, n_moves=n_moves, turns=start.turns)
     up = _ladder(book, "up", lambda p: climb(target, plan, 10, book=p))
     long, n = replace(plan, n_moves=FINAL * n_moves), plan.n_islands
-    ends = []
-    for stage, y in ((12, start.y), (13, up.well)):
-        one = climb(target, long, stage, up.step, np.array([1.0]), y)
-        ends.append(one)
+    ends = [climb(target, long, stage, up.step, np.array([1.0]), y)
+            for stage, y in ((12, start.y), (13, up.well))]
     run.found |= {"levels": len(up.s), "n_moves": n_moves,
                   "acceptance": float(min(up.acceptance.min(), *(e.acceptance.min() for e in ends)))}
     a, b = ends

@@ -55,6 +55,7 @@ def both():
 
 def test_a_refusal_on_one_side_refuses_the_difference(both):
     assert both.preferred(0.5) is None and np.isnan(both.difference("A", "B", 0.5))
+    assert "nan" not in repr(both)                      # without a plane its column holds dashes
     assert "is refused" in both.difference("A", "B", 0.5).status and both.preferred(0.02) == "B"
     text = repr(both)
     assert "refused" in text and "B is lowest" in text

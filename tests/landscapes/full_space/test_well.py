@@ -10,8 +10,11 @@ import pytest
 
 import fpkit as fp
 from fpkit.landscapes.full_space.annealing import bennett
+from fpkit.landscapes.full_space.book import Book
 from fpkit.landscapes.full_space.gaussian import Gaussian, dense_curvature, lanczos_curvature
 from fpkit.landscapes.full_space.losses import Loss
+from fpkit.landscapes.full_space.sampler import Target, moved
+from fpkit.landscapes.full_space.well import _prepared, _Run
 
 ROOT = Path(__file__).resolve().parents[3]
 if str(ROOT) not in sys.path:                        # validation/ stands beside fpkit/ in a checkout
@@ -253,6 +256,31 @@ def test_a_killed_run_goes_on_to_the_same_bits(tmp_path, n):
     assert found(p, checkpoint=path).inputs["n_gradients"] < 100           # nothing is left to do
     with pytest.raises(ValueError):
         found(p, checkpoint=path, seed=5)
+
+
+def test_curved_valleys_are_walked_in_longer_trajectories():
+    """The pilot fits the Gaussian first, then doubles the trajectories where samples stay alike; a parabola
+    keeps its own."""
+    def piloted(p):
+        run = _Run.of(p["loss"], p["x0"], p["theta"], None, None, "auto", 32, 8, None, 1)
+        return _prepared(run, Book().part("well"))[1]
+    slow = piloted(banana(10, 0.3, np.random.default_rng(2)))
+    assert slow.turns == 2 and slow.is_settled and slow.n_rounds > 2
+    assert piloted(quadratic(60, 1e4, 0.01, np.random.default_rng(1))).turns == 1
+
+
+def test_a_trajectory_of_two_turns_takes_twice_the_kicks():
+    p = quadratic(4, 10.0, 0.01, np.random.default_rng(1))
+    loss = Loss(p["loss"], p["x0"])
+    target = Target(loss, p["x0"], 0.0, 100.0, 0.0, Gaussian(p["x0"], np.full(4, 50.0)))
+    now = target.at(np.zeros((5, 4)))
+
+    def gradients(**options):
+        before = loss.n_gradients
+        moved(target, now, 1.0, 0.1, 40, np.random.default_rng(3), **options)
+        return (loss.n_gradients - before) // 5
+    assert (gradients(), gradients(turns=2), gradients(is_fine=True)) == (12, 24, 24)
+    assert moved(target, now, 1.0, 0.01, 7, np.random.default_rng(3), turns=2)[1] > 0.9      # 14 at most
 
 
 def test_ctrl_c_says_where_it_stopped():
