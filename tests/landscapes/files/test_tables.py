@@ -422,7 +422,8 @@ def test_missing_values_metrics_and_given_coordinates(tmp_path):
 
 @pytest.mark.parametrize("scale, size", [((1, 1e307), "lower half of the losses spans"),
                                          ((1, 1e-320), "lower half of the losses spans"),
-                                         ((1e200, 1), "samples along x are"), ((1e-200, 1), "samples along x")])
+                                         ((1e200, 1), "samples along x are"),
+                                         ((1e-200, 1), "samples along x")])
 def test_sizes_that_no_double_carries_are_refused(tmp_path, scale, size):
     x = np.linspace(-1, 1, 9)
     np.savez(tmp_path / "a.npz", x=x * scale[0], y=x, loss=(x**2 + 0.5 * x[:, None] ** 2) * scale[1])
