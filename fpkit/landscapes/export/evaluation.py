@@ -36,6 +36,8 @@ def values_of(answer):
         if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z]\w{0,63}", name) or name in RESERVED:
             raise ValueError(f"the loss returned a value named {checks.shown(name)}; names are letters, "
                              "digits and underscores, and none of the file's own.")
+        if hasattr(value, "detach"):                         # a tensor, with its gradient perhaps
+            value = value.detach().cpu().double()
         try:
             a = np.asarray(value, float)
         except (TypeError, ValueError, OverflowError):

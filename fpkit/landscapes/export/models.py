@@ -116,6 +116,9 @@ class ModelLoss:
             if n:
                 raise ValueError(f"{n} targets are {ignored}, labels that the criterion leaves out: means "
                                  "over batches would count them. Leave these samples out of the data.")
+            if labels and labels[0].ndim == 2 and labels[0].shape[1] == 1 and self.criterion is None:
+                raise ValueError(f"the labels have shape {labels[0].shape}, expected one number a sample, "
+                                 f"({len(labels[0])},): labels.squeeze(1).")
             inputs, targets = (a[:MOST_ALONE] for a in batches[0])
             alone = [(inputs[k:k + 1], targets[k:k + 1]) for k in range(len(targets))]
             whole, parts = (self._torch(name, some, self._own()[0])[f"{name}_loss"]
@@ -199,7 +202,11 @@ class ModelLoss:
                                            targets.is_floating_point() else torch.nn.functional.mse_loss)
             if targets.is_floating_point():
                 targets = targets.to(outputs.dtype)
-            losses += len(targets) * np.array([float(criterion(out, targets)) for out in outputs])
+            means = [criterion(out, targets) for out in outputs]
+            if (size := int(np.prod(getattr(means[0], "shape", ())))) != 1:
+                raise ValueError(f"the criterion returned {size} values for {len(targets)} samples, "
+                                 "expected one, their mean (reduction='mean').")
+            losses += len(targets) * np.array([float(mean) for mean in means])
             if is_label:
                 right += np.array([float((out.argmax(1) == targets).float().mean()) for out in outputs]
                                   ) * len(targets)

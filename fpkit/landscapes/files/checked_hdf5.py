@@ -344,6 +344,16 @@ class CheckedFile:
         texts = self._heap_texts(lambda data: [data[place:place + REFERENCE]])
         return texts[0] if texts else None
 
+    def integers(self, key, name):
+        """A short attribute of integers of a dataset, as a list; [] where there is none."""
+        try:
+            a = self.dataset(key).attrs
+            if name not in a or a.get_id(name).dtype.kind not in "iu" or np.prod(a.get_id(name).shape) > 8:
+                return []
+            return [int(v) for v in np.ravel(a[name])]
+        except H5PY_ERRORS:
+            return []
+
     def attributes(self, limit=64):
         """Plain attributes of the root: numbers (scalars and short arrays) and strings; others are left
         out."""

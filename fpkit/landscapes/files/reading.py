@@ -121,8 +121,9 @@ def read_landscape(path: Any, key: str | None = None, layout: str | None = None,
             if found is None:
                 parts = read_hdf5(file, key, layout, given)
             else:
-                arrays, loss = found
-                parts = parts_of(path, arrays, {"format": "HDF5"}, loss, layout, given, fix_serpentine, named)
+                arrays, loss, order = found
+                parts = parts_of(path, arrays, {"format": "HDF5"}, loss, layout or order, given,
+                                 fix_serpentine, named)
                 parts.is_key_given = key is not None
                 parts.extra |= _told_by_attributes(file.attributes(), len(parts.axes))
     if directions is not None:
@@ -133,8 +134,8 @@ def read_landscape(path: Any, key: str | None = None, layout: str | None = None,
 
 
 def named_arrays(file, key, named):
-    """(arrays of an HDF5 file of no known layout by name, the loss's name where it is told or the only one);
-    None where there is no loss among them.
+    """(arrays of an HDF5 file of no known layout by name, the loss's name where it is told or the only one,
+    the index order that netCDF's dimensions tell or None); None where there is no loss among them.
 
     They stand at the root or in the group of the loss; what the caller names, and coordinates that only one
     place in the file holds, stand anywhere down to one group.
@@ -161,8 +162,12 @@ def named_arrays(file, key, named):
             found.setdefault(bare(places[0]), places[0])
     found = {n: p for n, p in found.items() if p not in asked and file.dataset(p).dtype.kind in "fiu"}
     arrays = {n: file.array(p) for n, p in {**found, **{p: p for p in asked if file.has(p)}}.items()}
+    ids = [next((i for n in COORDINATES[axis] if n in found
+                 for i in file.integers(found[n], "_Netcdf4Dimid")), None) for axis in "xy"]
+    told = [file.integers(p, "_Netcdf4Coordinates") for p in asked if file.has(p) and not file.is_group(p)]
+    order = "xy" if ids in told else "yx" if ids[::-1] in told else None
     return {n: a.ravel() if min(a.shape, default=0) == 1 else a for n, a in arrays.items()
-            if a is not None}, key
+            if a is not None}, key, order
 
 
 def _told_by_attributes(attributes, n):

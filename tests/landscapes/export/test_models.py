@@ -300,6 +300,20 @@ def test_labels_left_out_and_samples_drawn_twice_are_refused(tmp_path):
         models.ModelLoss(net, torch.utils.data.DataLoader(data, batch_size=4, sampler=sampler))
 
 
+def test_labels_and_criteria_of_another_shape_are_named(tmp_path):
+    torch = pytest.importorskip("torch")
+    X, Y = torch.arange(24.0).reshape(12, 2), torch.arange(12) % 2
+    net, F = torch.nn.Linear(2, 2), torch.nn.functional
+    with pytest.raises(ValueError, match=r"labels have shape \(12, 1\), expected one number a sample"):
+        models.ModelLoss(net, (X, Y[:, None]))
+    with pytest.raises(ValueError, match="returned 12 values for 12 samples, expected one, their mean"):
+        models.ModelLoss(net, (X, Y), criterion=lambda out, t: F.cross_entropy(out, t, reduction="none"))
+    plane = fp.Plane.from_directions(np.ones(6), np.eye(6)[0], np.eye(6)[1])
+    loss = lambda v: {"train_loss": torch.as_tensor(v).requires_grad_().square().sum()}
+    land = fp.export_landscape(tmp_path / "a.h5", loss, plane, (-1, 1, 3), (-1, 1, 3))
+    assert land.loss[1, 1] == pytest.approx(6.0)
+
+
 class Smoothed:
     """A criterion with a state of its own."""
 

@@ -429,3 +429,15 @@ def test_sizes_that_no_double_carries_are_refused(tmp_path, scale, size):
     np.savez(tmp_path / "a.npz", x=x * scale[0], y=x, loss=(x**2 + 0.5 * x[:, None] ** 2) * scale[1])
     with pytest.raises(ValueError, match=size):
         fp.analyse(str(tmp_path / "a.npz"))
+
+
+@pytest.mark.parametrize("dims", [("x", "y"), ("y", "x")])
+def test_the_dimensions_of_a_square_netcdf_file_tell_its_order(tmp_path, dims):
+    xarray = pytest.importorskip("xarray")
+    pytest.importorskip("netCDF4")
+    axes = {"x": np.linspace(-2, 2, 9), "y": np.linspace(-1, 1, 9)}
+    mesh = dict(zip(dims, np.meshgrid(*(axes[d] for d in dims), indexing="ij")))
+    loss = (mesh["x"] + 1) ** 2 + (mesh["y"] - 0.25) ** 2
+    xarray.DataArray(loss, dims=dims, coords=axes, name="loss").to_netcdf(tmp_path / "a.nc")
+    land = fp.read_landscape(tmp_path / "a.nc")
+    assert land.point(land.minimum_index) == pytest.approx([-1, 0.25]) and not land.axis_order_assumed
