@@ -280,8 +280,9 @@ def comparison_figure(both):
     made, (axes, below) = figure(2, 1, width=16, height=15, height_ratios=[1.3, 1], sharex=True)
     names = [literal(name) for name in both.names[:len(COLOURS)]]
     for j, name in enumerate(names):
+        is_known = np.isfinite(both.mean[:, 0, j]).any()         # a surface with holes may have no mean
         axes.plot(both.theta, both.mean[:, 0, j], color=COLOURS[j], linestyle=DASHES[j], marker=MARKERS[j],
-                  label=name)
+                  label=name if is_known else f"{name}: not known")
         if j:
             below.plot(both.theta, both.overlap[:, 0, j], color=COLOURS[j], linestyle=DASHES[j],
                        marker=MARKERS[j], label=name)

@@ -68,7 +68,7 @@ def surfaces_figure(both):
             bar = made.colorbar(surface(axes, land, scale), ax=axes, pad=0.015, label="loss")
             _scale_ticks(bar, land, scale)
             axes.set(xlabel="x", ylabel="y")
-        for w in report.wells[:MOST_CURVES]:
+        for w in () if report.landscape.noise.is_dominant else report.wells[:MOST_CURVES]:
             at = w.x[:2] if land.ndim > 1 else (w.x[0], w.minimum)
             axes.annotate(str(w.number), at, ha="center", va="center", fontsize=8, fontweight="bold",
                           bbox={"boxstyle": "circle,pad=0.2", "facecolor": "white", "edgecolor": INK},
@@ -329,7 +329,7 @@ def density_figure(report):
         top = np.nanmax(motion.density[shown])
         axes.set_ylim(1e-6 * top, 300 * top)             # room for the key above the curves
         _bands(axes, land)
-        axes.legend(loc="upper center", ncols=3)
+        axes.legend(loc="upper center", ncols=3, facecolor="white", framealpha=1.0)
         _over_time(below, report)
         return made
     n = len(shown) + 1
