@@ -189,8 +189,8 @@ def at_temperature(land, wells, basins, start, mobility, fine, theta, mode_cells
     times = np.stack([network.log_mfpt(b) for b in range(n)], axis=1) / LOG10
     modes = _modes(found, nets, mode_cells, thin)
     said = from_start[1]
-    inner = modes[0][n - 1] if modes[0].size >= n else -np.inf
-    if n > 1 and inner - exits[1].max() < MIXED:
+    inner, fastest = modes[0][n - 1] if modes[0].size >= n else -np.inf, exits[1].max()
+    if n > 1 and fastest > -np.inf and inner - fastest < MIXED:
         said = np.array([_from_cell(land, theta, mobility, found[1][1], start, b) for b in range(n)])
     return Rates(theta, numbers, sequence[1], _refinement_error(sequence), sequence, barrier, log10_eyring,
                  verdict, times, said, _refinement_error(here), exits[1],
