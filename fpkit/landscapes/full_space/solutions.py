@@ -21,7 +21,16 @@ from ...core.views.tables import Tabular
 from ...langevin.runs.driving import bar
 from .annealing import Failed, Stopped
 from .book import Book, Part, fingerprint
-from .well import WellFreeEnergy, _free_energy, _Refused, _Run, on_the_way, settled_minimum, watcher
+from .well import (
+    MOST_GRADIENTS,
+    WellFreeEnergy,
+    _free_energy,
+    _Refused,
+    _Run,
+    on_the_way,
+    settled_minimum,
+    watcher,
+)
 
 NAN = math.nan
 MOST_ROWS = 100                  # of a summary
@@ -193,7 +202,8 @@ def compare_solutions(loss_and_gradient: Any, solutions: Mapping[str, ArrayLike]
                       tether: float | None = None,
                       inside: Mapping[str, Callable[[np.ndarray], ArrayLike]] | None = None,
                       hessian: Any = "auto", n_walkers: int | None = None, n_islands: int | None = None,
-                      n_moves: int | None = None, seed: int = 1, against_plane: Any = None,
+                      n_moves: int | None = None, seed: int = 1, most_gradients: float = MOST_GRADIENTS,
+                      against_plane: Any = None,
                       executor: Executor | None = None, checkpoint: str | os.PathLike | None = None,
                       checkpoint_every: float = 60.0, progress: bool | None = None) -> SolutionComparison:
     """Free energies of several solutions of one network, over temperatures, in the space of all parameters.
@@ -215,7 +225,7 @@ def compare_solutions(loss_and_gradient: Any, solutions: Mapping[str, ArrayLike]
     inside : dict of str to callable, optional
         A wall for each solution.
     hessian : {"auto", "dense", "lanczos"} or None
-    n_walkers, n_islands, n_moves, seed
+    n_walkers, n_islands, n_moves, seed, most_gradients
         See `well_free_energy`.
     against_plane : LandscapeReport, optional
         From `fpkit.analyse` of a plane through the solutions: its ranking stands beside. Solutions are known
@@ -254,7 +264,7 @@ def compare_solutions(loss_and_gradient: Any, solutions: Mapping[str, ArrayLike]
         raise ValueError("inside must name a wall for each solution, "
                          f"{', '.join(names)}; got {checks.shown(inside)}.")
     plane = None if against_plane is None else _plane_values(against_plane, names, thetas)
-    options = (tether, hessian, n_walkers, n_islands, n_moves, seed)
+    options = (tether, hessian, n_walkers, n_islands, n_moves, seed, most_gradients)
     tasks = [(loss_and_gradient, np.asarray(x, float), None if inside is None else inside[name], thetas,
               options) for name, x in solutions.items()]
     if executor is not None:
@@ -287,8 +297,8 @@ def compare_solutions(loss_and_gradient: Any, solutions: Mapping[str, ArrayLike]
 
 
 def _run_of(given, x, inside, thetas, options):
-    tether, hessian, n_walkers, n_islands, n_moves, seed = options
-    return _Run.of(given, x, float(thetas[0]), tether, inside, hessian, n_walkers, n_islands, n_moves, seed)
+    tether, hessian, *rest = options
+    return _Run.of(given, x, float(thetas[0]), tether, inside, hessian, *rest)
 
 
 def _solution_alone(task):

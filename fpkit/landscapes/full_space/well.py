@@ -23,6 +23,7 @@ from .losses import Loss
 from .pilot import FARTHEST, Pilot, descended, gaussian_at, pilot, polished, share_home, standard_errors
 from .sampler import Target, adapted, moved
 
+MOST_GRADIENTS = 3e6             # of one well: the slowest that was answered took half of that
 LARGE = 1000                     # parameters from which walkers, islands and kicks are fewer
 N_MOVES, MOST_MOVES = 12, 240
 PER_CORRELATION = 2.0            # moves of a level for each that one independent sample takes
@@ -89,8 +90,9 @@ class LearningCoefficient(WellFreeEnergy):
 def well_free_energy(loss_and_gradient: Any, x0: ArrayLike, theta: float, tether: float | None = None,
                      inside: Callable[[np.ndarray], ArrayLike] | None = None, hessian: Any = "auto",
                      n_walkers: int | None = None, n_islands: int | None = None, n_moves: int | None = None,
-                     seed: int = 1, checkpoint: str | os.PathLike | None = None,
-                     checkpoint_every: float = 60.0, progress: bool | None = None) -> WellFreeEnergy:
+                     seed: int = 1, most_gradients: float = MOST_GRADIENTS,
+                     checkpoint: str | os.PathLike | None = None, checkpoint_every: float = 60.0,
+                     progress: bool | None = None) -> WellFreeEnergy:
     """Free energy of the well of a loss around x0, in the space of all parameters.
 
         exp(-F/theta) = int exp(-E(x)/theta - (g/2)|x - x0|^2) dx
@@ -126,6 +128,8 @@ def well_free_energy(loss_and_gradient: Any, x0: ArrayLike, theta: float, tether
         where the pilot run was slow.
     seed : int
         The same seed gives the same numbers.
+    most_gradients : float
+        Work after which the walk is given up, with a sentence.
     checkpoint : path, optional
         File that is written every `checkpoint_every` seconds; the same call resumes it, to the same bits.
     progress : bool, optional
@@ -153,7 +157,8 @@ def well_free_energy(loss_and_gradient: Any, x0: ArrayLike, theta: float, tether
     .. [2] A. Beskos et al., Stoch. Proc. Appl. 121, 2201 (2011).
     .. [3] C. H. Bennett, J. Comput. Phys. 22, 245 (1976).
     """
-    run = _Run.of(loss_and_gradient, x0, theta, tether, inside, hessian, n_walkers, n_islands, n_moves, seed)
+    run = _Run.of(loss_and_gradient, x0, theta, tether, inside, hessian, n_walkers, n_islands, n_moves, seed,
+                  most_gradients)
     return _guarded(run, _free_energy, WellFreeEnergy, checkpoint, checkpoint_every, progress)
 
 
@@ -162,6 +167,7 @@ def local_learning_coefficient(loss_and_gradient: Any, x0: ArrayLike, theta: flo
                                inside: Callable[[np.ndarray], ArrayLike] | None = None, hessian: Any = "auto",
                                n_walkers: int | None = None, n_islands: int | None = None,
                                n_moves: int | None = None, seed: int = 1,
+                               most_gradients: float = MOST_GRADIENTS,
                                checkpoint: str | os.PathLike | None = None, checkpoint_every: float = 60.0,
                                progress: bool | None = None) -> LearningCoefficient:
     """Local learning coefficient beta (<E> - E(x0)) of a solution, at one theta and tether.
@@ -177,7 +183,7 @@ def local_learning_coefficient(loss_and_gradient: Any, x0: ArrayLike, theta: flo
     ----------
     loss_and_gradient, x0, theta, tether, inside, hessian
         See `well_free_energy`.
-    n_walkers, n_islands, n_moves, seed, checkpoint, checkpoint_every, progress
+    n_walkers, n_islands, n_moves, seed, most_gradients, checkpoint, checkpoint_every, progress
         See `well_free_energy`.
 
     Returns
@@ -197,7 +203,8 @@ def local_learning_coefficient(loss_and_gradient: Any, x0: ArrayLike, theta: flo
     ----------
     .. [1] E. Lau, Z. Furman, G. Wang, D. Murfet, S. Wei, arXiv:2308.12108.
     """
-    run = _Run.of(loss_and_gradient, x0, theta, tether, inside, hessian, n_walkers, n_islands, n_moves, seed)
+    run = _Run.of(loss_and_gradient, x0, theta, tether, inside, hessian, n_walkers, n_islands, n_moves, seed,
+                  most_gradients)
     return _guarded(run, _coefficient, LearningCoefficient, checkpoint, checkpoint_every, progress)
 
 
@@ -214,11 +221,12 @@ class _Run:
     plan: Plan
     found: dict[str, Any]
     reasons: list[Reason]
+    most: float                      # gradients
     counted: int = 0                 # gradients of earlier runs with the same loss
     known: tuple | None = None       # what `settled_minimum` found at another theta
 
     @classmethod
-    def of(cls, given, x0, theta, tether, inside, hessian, n_walkers, n_islands, n_moves, seed):
+    def of(cls, given, x0, theta, tether, inside, hessian, n_walkers, n_islands, n_moves, seed, most):
         """Check the arguments."""
         x0 = np.array(checks.points("x0", x0, np.size(x0)), float).reshape(-1)
         theta = checks.number("theta", theta, positive=True)
@@ -240,7 +248,8 @@ class _Run:
         plan = Plan(n_walkers, n_islands, n_moves or N_MOVES, 40 if d < LARGE else 12,
                     checks.whole("seed", seed, 0), lambda text: None)
         return cls(loss, x0, theta, tether, inside, _checked_hessian(hessian, d), n_moves, plan,
-                   {"theta": theta, "tether": tether, "seed": plan.seed}, [])
+                   {"theta": theta, "tether": tether, "seed": plan.seed}, [],
+                   checks.number("most_gradients", most, positive=True))
 
     @property
     def beta(self) -> float:
@@ -333,7 +342,14 @@ def watcher(is_pressed, shown):
 
 def on_the_way(run: _Run, work: Callable, kind: type, book: Part, told: Callable[[str], None]):
     """The result of `work`, or the refusal that ended it; Stopped passes through."""
-    run.plan = replace(run.plan, told=told)
+    def counted(text):
+        told(text)
+        spent = run.loss.n_gradients - run.counted
+        if spent > run.most:
+            raise Failed("too slow", f"after {spent} gradients there is no answer ({text}): samples stay "
+                         "alike for long; give a higher theta, a stronger tether, or most_gradients=...")
+
+    run.plan = replace(run.plan, told=counted)
     try:
         value, error = work(run, book)
     except _Refused:

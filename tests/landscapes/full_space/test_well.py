@@ -262,7 +262,7 @@ def test_curved_valleys_are_walked_in_longer_trajectories():
     """The pilot fits the Gaussian first, then doubles the trajectories where samples stay alike; a parabola
     keeps its own."""
     def piloted(p):
-        run = _Run.of(p["loss"], p["x0"], p["theta"], None, None, "auto", 32, 8, None, 1)
+        run = _Run.of(p["loss"], p["x0"], p["theta"], None, None, "auto", 32, 8, None, 1, 1e9)
         return _prepared(run, Book().part("well"))[1]
     slow = piloted(banana(10, 0.3, np.random.default_rng(2)))
     assert slow.turns == 2 and slow.is_settled and slow.n_rounds > 2
@@ -297,3 +297,14 @@ def test_the_figure_shows_walk_and_estimates():
     assert np.allclose(left.lines[0].get_xdata(), F.inputs["path"]["s"])
     assert right.get_yticklabels()[0].get_text() == "F/θ"
     assert fp.plot(fp.well_free_energy(saddle, [0.0, 0.0], 0.01)).axes[1].get_title(loc="left") == "refused"
+
+
+def test_a_walk_that_takes_too_long_is_given_up_with_a_sentence():
+    V = fp.Potential("x**2/2 + y**4")
+    for call in (fp.well_free_energy, fp.local_learning_coefficient):
+        found = call(V, [0.0, 0.0], theta=0.01, most_gradients=3000)
+        assert np.isnan(found) and "there is no answer" in found.status and "most_gradients" in found.status
+    W = fp.Potential("(x**2 - 1)**2 + y**2")
+    table = fp.compare_solutions(W, {"left": [-1.0, 0.0], "right": [1.0, 0.0]}, [0.01], tether=1.0,
+                                 most_gradients=3000)
+    assert "there is no answer" in table.to_csv()
