@@ -50,6 +50,8 @@ def parts_of(path, arrays, facts, key, layout, given, fix_serpentine=False, name
                 fail(str(wanted)[:60], f"there is no such array; the file holds {_listed(arrays)}")
             arrays = {**arrays, COORDINATES[name][0]: arrays[wanted]}
     is_key_given = key is not None
+    if (columns := _columns(arrays, key)) is not None:
+        arrays, facts = {"table": np.stack(list(columns.values()), axis=1)}, {**facts, "names": [*columns]}
     found = _rows(fail, arrays, facts, key, layout, given, warnings)
     if found is not None:
         extra = {"periodic": tuple(facts["periodic"][:len(found[0])])} if any(facts.get("periodic",
@@ -98,6 +100,20 @@ def parts_of(path, arrays, facts, key, layout, given, fix_serpentine=False, name
     extra = {"gram": gram} if np.shape(gram) == (values.ndim,) * 2 and is_metric(gram) else {}
     return Parts(form, rising, stored, key, warnings, meta, is_assumed=is_assumed, is_key_given=is_key_given,
                  extra=extra)
+
+
+def _columns(arrays, key):
+    """Coordinates and losses of single points, {"x": .., "y": .., the rest}, where they are arrays of one
+    length that do not rise or fall; None otherwise."""
+    axes = {n: next((arrays[k] for k in COORDINATES[n] if k in arrays and k != key), None) for n in "xyz"}
+    axes = {n: a for n, a in axes.items() if a is not None and a.ndim == 1}
+    x = axes.get("x")
+    if x is None or "y" not in axes or x.size < 4 or any(a.size != x.size for a in axes.values()):
+        return None
+    used = {k for names in COORDINATES.values() for k in names}
+    rest = {n: a for n, a in arrays.items() if a.shape == x.shape and (n not in used or n == key)}
+    is_axis = any(len(set(np.sign(np.diff(a)))) == 1 for a in axes.values())
+    return None if is_axis or not rest else {**axes, **rest}
 
 
 def _rows(fail, arrays, facts, key, layout, given, warnings):

@@ -441,3 +441,10 @@ def test_the_dimensions_of_a_square_netcdf_file_tell_its_order(tmp_path, dims):
     xarray.DataArray(loss, dims=dims, coords=axes, name="loss").to_netcdf(tmp_path / "a.nc")
     land = fp.read_landscape(tmp_path / "a.nc")
     assert land.point(land.minimum_index) == pytest.approx([-1, 0.25]) and not land.axis_order_assumed
+
+
+def test_columns_of_single_points_are_read(tmp_path):
+    x, y = (a.ravel() for a in np.meshgrid(np.linspace(-1, 1, 9), np.linspace(-1, 1, 9)))
+    loss = x**2 + 0.3 * y
+    np.savez(tmp_path / "a.npz", x=x, y=y, loss=loss)
+    assert np.allclose(fp.read_landscape(tmp_path / "a.npz").loss.ravel(), loss)
