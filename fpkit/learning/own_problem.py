@@ -136,6 +136,10 @@ class OwnProblem(LearningProblem):
         torch = sys.modules.get("torch")
         if torch is None or not isinstance(model, torch.nn.Module):
             raise TypeError(f"expected a torch.nn.Module, got {checks.shown(model)}.")
+        if any(m.training and any(n in type(m).__name__ for n in ("BatchNorm", "Dropout"))
+               for m in model.modules()):
+            raise ValueError("the model is in train mode, where the loss of a member depends on those beside "
+                             "it (BatchNorm) or on chance (dropout); call model.eval() first.")
         tensors = [p for p in model.parameters() if p.requires_grad]
         vector = lambda of: torch.cat([of(p).detach().reshape(-1) for p in tensors]).cpu().numpy()
 

@@ -180,6 +180,10 @@ def test_an_own_problem_without_classes_has_no_passages():
     assert run.passages == {} and "test_acc" not in run.history
     with pytest.raises(ValueError, match="no classes"):
         learn([own(p, False) for p in problems(2)], 20, 0.05, stop_at=0.9)
+    alone = OwnProblem(lambda X, m: np.tile((X**2).sum(1)[:, None], len(m)), lambda X, m: 2 * X, 3, [0, 1],
+                       [], is_right=lambda X, m: np.ones((len(X), len(m)), bool), start=np.ones(3))
+    with pytest.raises(ValueError, match="an empty test sample"):
+        learn(alone, 20, 0.05, stop_at=0.9)
 
 
 def test_an_own_problem_runs_through_first_passages():
@@ -215,6 +219,10 @@ def test_a_torch_module_is_an_own_problem():
     x, v = double.start(), np.random.default_rng(0).normal(size=42)
     H = double.hessian(x)
     assert double.hessian_vector(x, v) == pytest.approx(H @ v, abs=1e-5) and np.allclose(H, H.T)
+    normed = torch.nn.Sequential(torch.nn.Linear(2, 8), torch.nn.BatchNorm1d(8), torch.nn.Linear(8, 2))
+    with pytest.raises(ValueError, match=r"train mode.*call model.eval\(\) first"):
+        OwnProblem.of_torch(normed, losses, range(40), range(40, 60), is_right)
+    assert OwnProblem.of_torch(normed.eval(), losses, range(40), range(40, 60), is_right).n_params == 58
 
 
 @pytest.mark.parametrize("change, sentence", [
@@ -245,3 +253,12 @@ def test_bad_arguments_are_refused_in_one_sentence(change, sentence):
 def test_what_is_no_problem_is_told_what_makes_one():
     with pytest.raises(TypeError, match="OwnProblem"):
         learn([lambda x: x], 5, 0.1)
+
+
+@pytest.mark.parametrize("options, words", [({"stop_at": 90}, "stop_at is a share of right answers"),
+                                            ({"levels": (0.5, 1.5)}, "levels is a share of right answers"),
+                                            ({"betas": (1.5, 0.9)}, "betas must be two numbers")])
+def test_accuracies_and_betas_out_of_range_are_refused(options, words):
+    problem = ModularAddition(5, 8, 0.8)
+    with pytest.raises(ValueError, match=words):
+        learn(problem, 10, 0.003, optimiser="adamw", **options)

@@ -196,7 +196,7 @@ def learn(problems: LearningProblem | Sequence[LearningProblem], n_steps: int, l
     schedule = np.unique(np.concatenate([np.arange(0, n_steps, every), saved, [n_steps]])).astype(np.int64)
     wanted = _records(record, n_steps)
     recorded = schedule[np.minimum(np.searchsorted(schedule, wanted), len(schedule) - 1)]
-    book = _Book(walkers, np.unique(recorded), saved, tuple(float(v) for v in levels))
+    book = _Book(walkers, np.unique(recorded), saved, tuple(_accuracy("levels", v) for v in levels))
     digest = ""
     if checkpoint is not None:
         digest = identity_of(checkpoint, {**settings, "record": record if isinstance(record, (int, Every))
@@ -238,6 +238,14 @@ def identity_of(checkpoint, settings):
         return "unidentified"
 
 
+def _accuracy(name, value):
+    """A share of right answers, above 0 and at most 1."""
+    value = checks.number(name, value, positive=True)
+    if value > 1:
+        raise ValueError(f"{name} is a share of right answers, at most 1, got {value:g}.")
+    return value
+
+
 def _begun(problems, each, optimiser, starts, weights, betas, seed, precision, stop_at, check_every):
     """The walkers at step 0 and all that the run depends on, once the arguments are in order."""
     checks.choice("optimiser", optimiser, OPTIMISERS)
@@ -274,14 +282,20 @@ def _begun(problems, each, optimiser, starts, weights, betas, seed, precision, s
         if not np.isfinite(own).all() or (own < 0).any() or not own.any(1).all():
             raise ValueError("weights must be finite, not negative, and some of each walker's positive.")
     seed, ids = checks.whole("seed", seed, 0), np.arange(n)
-    if stop_at is not None and any(p.is_right(x[:1], "test") is None for p in listed[:1]):
-        raise ValueError("stop_at asks for a test accuracy, and this problem has no classes.")
+    if stop_at is not None:
+        stop_at = _accuracy("stop_at", stop_at)
+        for problem in listed:
+            right = problem.is_right(x[:1], "test")
+            if right is None or not np.size(right):
+                raise ValueError("stop_at asks for a test accuracy, and this problem has "
+                                 f"{'no classes' if right is None else 'an empty test sample'}.")
+    betas = tuple(checks.number("betas", b, non_negative=True) for b in betas)
+    if len(betas) != 2 or max(betas) >= 1:
+        raise ValueError(f"betas must be two numbers of at least 0 and below 1, got {betas}.")
     if is_network(listed):
         x = x.astype(PRECISIONS[precision]).astype(float)
     walkers = Walkers(listed, ids, rates, thetas, confinement, sizes, own, x,
-                      first_state(x, ids, optimiser, seed), optimiser, tuple(map(float, betas)), seed,
-                      precision,
-                      None if stop_at is None else float(stop_at),
+                      first_state(x, ids, optimiser, seed), optimiser, betas, seed, precision, stop_at,
                       checks.whole("check_every", check_every, 1))
     facts = {"problems": list({id(p): p for p in listed}.values()), "rate": rates, "theta": thetas,
              "l2": confinement, "batch": sizes, "weights": 0 if own is None else own, "x0": x, "seed": seed,
