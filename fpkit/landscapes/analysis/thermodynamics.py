@@ -237,11 +237,11 @@ def crossover_temperatures(land, wells, basins, scanned):
             gap = coarse[:, i] - coarse[:, j]
             limit = min(wells[i].persistence, wells[j].persistence) / WELL_FACTOR
             exists = scanned < limit
-            rounding = ROUNDING * (np.abs(coarse[:, i]) + np.abs(coarse[:, j]))
-            rounding = rounding + scanned * (border[:, i] + border[:, j]) / 2
-            seen = between[:, i] + between[:, j] + rounding
+            rest = (ROUNDING * (np.abs(coarse[:, i]) + np.abs(coarse[:, j]))
+                    + scanned * (border[:, i] + border[:, j]) / 2)
+            seen = between[:, i] + between[:, j] + rest
             sure = (np.abs(gap) > seen) & exists
-            doubt = error[:, i] + error[:, j] + rounding
+            doubt = error[:, i] + error[:, j] + rest
             for k in np.flatnonzero(np.signbit(gap[:-1]) != np.signbit(gap[1:])):
                 below, above = sure[:k + 1], sure[k + 1:]
                 if not (exists[k] and (below & (np.signbit(gap[:k + 1]) == np.signbit(gap[k]))).any()

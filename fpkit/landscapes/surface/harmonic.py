@@ -88,18 +88,26 @@ def curvatures(land, index):
 
 
 def value_at_minimum(land, values, index):
-    """(value, error) of another quantity on the samples at the minimum of the loss beside a sample: along its
-    slope and bend there, a quarter of what they add being its error; where no quadratic fits the loss, at the
-    sample, within half of the largest step to a neighbour."""
+    """(value, error) of another quantity on the samples at the minimum of the loss beside a sample, by its
+    slope and bend there.
+
+    The place is that of the differences over h and 2 h of the loss, extrapolated; the error is two thirds of
+    what the value may change from one of them to the other, and a sixth of what bend adds to slope. Where no
+    quadratic fits the loss, the value at the sample, within the largest step to a neighbour.
+    """
     fit, _ = quadratic_fit(land, index)
     other = _derivatives(replace(land, loss=values), index, 1)
+    wide = _derivatives(land, index, 2)
     here = float(values[index])
-    if fit is not None and other is not None:
-        step = fit.point - land.point(index)
-        added = float(other[0] @ step + step @ other[1] @ step / 2)
-        return here + added, abs(added) / 4
+    if fit is not None and not fit.index and other is not None and wide is not None:
+        one, two = fit.point - land.point(index), -np.linalg.lstsq(wide[1], wide[0], rcond=None)[0]
+        slope, bend = other
+        step, bent = one + (one - two) / 3, np.abs(bend)
+        moved = np.abs(slope) @ np.abs(one - two) + np.abs(step) @ bent @ np.abs(one - two)
+        return (here + float(slope @ step + step @ bend @ step / 2),
+                float(moved + np.abs(step) @ bent @ np.abs(step) / 8) * 2 / 3)
     near = values[tuple(slice(max(i - 1, 0), i + 2) for i in index)]
-    return here, float(np.nanmax(np.abs(near - here))) / 2
+    return here, float(np.nanmax(np.abs(near - here)))
 
 
 def _derivatives(land, index, reach):

@@ -35,3 +35,26 @@ def test_curvatures_of_pits_as_narrow_as_the_samples_are_not_stated():
             answered.append(width)
             assert np.abs(found * width**2 - 1).max() < 0.2
     assert 0.2 < min(answered) < 0.4 and len(answered) > 10
+
+
+def test_the_value_of_another_quantity_at_the_minimum_lies_within_its_error():
+    """300 random pairs of surfaces, beside the minimum of the first by descent."""
+    from scipy.optimize import minimize
+
+    from fpkit.landscapes.surface.harmonic import value_at_minimum
+    from fpkit.landscapes.surface.landscape import Landscape
+
+    rng, off = np.random.default_rng(18), []
+    for _ in range(300):
+        (n, m), a = rng.integers(15, 60, 2), rng.uniform(-1, 1, 8)
+        f = lambda x, y, a=a: ((x**2 - 1) ** 2 * (1 + 0.3 * a[0]) + 0.1 * a[3] * np.cos(3 * x + 2 * y)
+                               + (0.6 + 0.5 * abs(a[1])) * (y - 0.3 * a[2] * x) ** 2 + 0.1 * a[4] * x)
+        g = lambda x, y, a=a, f=f: f(x - 0.3 * a[5], y - 0.3 * a[6]) + 0.3 * a[7] * np.sin(2 * x - y)
+        x, y = np.linspace(-1.9 + 0.1 * a[3], 1.9, n), np.linspace(-1.6, 1.7, m)
+        loss = f(x, y[:, None])
+        valid = np.ones(loss.shape, bool)
+        land = Landscape("a", "train_loss", (x, y), loss, {"train_loss": loss}, {}, valid, ~valid, ~valid)
+        minimum = minimize(lambda v, f=f: f(*v), land.point(land.minimum_index), tol=1e-12).x
+        value, error = value_at_minimum(land, g(x, y[:, None]), land.minimum_index)
+        off.append(abs(value - g(*minimum)) / error)
+    assert 0.5 < max(off) < 1 and np.median(off) > 1 / 20
