@@ -553,7 +553,7 @@ def _entropy_production(D, levels, velocity):
         value, error, method = e[1], math.nan, f"{name} of the chain"
     process = D.frozen_process
     if rounding > FAINT * abs(value) and process.equation is None and process.rotation is None:
-        F = process.force(D.grid.points[D.inside])
+        F = process.force(D.grid.points[D.inside]) if process.force else np.zeros((1, D.grid.ndim))
         if not np.ptp(F, axis=0).any():                # the flow along grad f adds up to nothing
             parts = [(f * v.value / process.theta, abs(f) * v.error / process.theta)
                      for f, v in zip(F[0], velocity)]
