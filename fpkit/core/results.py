@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -106,10 +106,34 @@ def with_error(value: float, error: float) -> str:
     return f"{value:.{digits}{kind}} +- {error:.1e}"
 
 
-def _quotient_error(a, b, ea, eb):
-    """Bound of the error of a/b; inf where b may be zero."""
-    room = np.abs(b) - eb
-    return np.where(room > 0, (ea + np.abs(a / b) * eb) / np.where(room > 0, room, 1.0), np.inf)
+def _differences(values, grid, axis):
+    """First, second and third difference across each cell along an axis, and the largest fourth one of the
+    cell and its neighbours: as large as the second at a kink, of fourth order where the values are smooth.
+    Beside walls and missing values the first is one-sided and the second that of the next cell."""
+    v, c, h = np.moveaxis(values, axis, -1), grid.centres[axis], grid.widths[axis]
+    if v.shape[-1] < 3:
+        return (np.zeros(values.shape),) * 4
+    ends = (v[..., -1:], v[..., :1]) if grid.periodic[axis] else (np.full((*v.shape[:-1], 1), np.nan),) * 2
+    gaps = np.r_[(h[-1] + h[0]) / 2, np.diff(c), (h[-1] + h[0]) / 2]
+    slopes = np.diff(v, axis=-1, prepend=ends[0], append=ends[1]) / gaps
+    left, right = slopes[..., :-1], slopes[..., 1:]
+    d2 = (right - left) * h
+    left, right = np.where(np.isfinite(left), left, right), np.where(np.isfinite(right), right, left)
+    around = np.array([np.roll(d2, k, -1) for k in (1, -1)])
+    d2 = np.nan_to_num(np.where(np.isfinite(d2), d2, np.where(np.isfinite(around[0]), *around)))
+    before, after = np.roll(d2, 1, -1), np.roll(d2, -1, -1)
+    d3, d4 = (after - before) / 2, np.abs(before - 2 * d2 + after)
+    if not grid.periodic[axis]:
+        d4[..., 0], d4[..., -1] = np.abs(d2[..., 0] - d2[..., 1]), np.abs(d2[..., -1] - d2[..., -2])
+    d4 = np.max([d4, np.roll(d4, 1, -1), np.roll(d4, -1, -1)], 0)
+    return tuple(np.moveaxis(a, -1, axis) for a in (np.nan_to_num((left + right) / 2 * h), d2, d3, d4))
+
+
+def _covariance_error(of_a, of_b):
+    """What the covariance of two functions in a cell may differ from da db/12: at kinks and jumps by the
+    fourth differences, of smooth functions by products of first and third, and of second ones."""
+    (da, d2a, d3a, d4a), (db, d2b, d3b, d4b) = ((np.abs(v) for v in of) for of in (of_a, of_b))
+    return (d4a * (db + d4b) + d4b * (da + d4a)) / 9 + (d3a * db + d3b * da) / 40 + d2a * d2b / 150
 
 
 @dataclass(frozen=True, repr=False)
@@ -127,6 +151,7 @@ class Field(Tabular):
     error : float or ndarray or None
         Bound of the error of each value (None: not known).
     units : str
+        "1/volume" says that it is a density.
     inputs : dict
         What made it.
     rule : callable or None
@@ -134,6 +159,9 @@ class Field(Tabular):
         interpolation.
     log10 : ndarray or None
         Decimal logarithms of positive values, where these may leave the range of floats.
+    within : tuple or None
+        (shift, error): the average over each cell is value + shift within error, for what arithmetic made of
+        cell averages; None: a density, or values at the cell centres.
     """
     __array_priority__ = 100             # number * field is ours to answer
 
@@ -145,6 +173,7 @@ class Field(Tabular):
     inputs: dict = field(default_factory=dict)
     rule: Any = None
     log10: Any = None
+    within: Any = None
 
     def at(self, point: ArrayLike) -> Estimate:
         """Value at one point as an Estimate: by the field's own `rule`, or by multilinear interpolation
@@ -170,26 +199,50 @@ class Field(Tabular):
         return Estimate(value, error + curvature(values), f"{self.name}, interpolated", inputs=self.inputs)
 
     # ---- arithmetic: cell by cell, with the bounds of the errors ----
-    def _with(self, other, rule, wrong, symbol, is_turned=False):
-        """rule(a, b) of two fields of one grid, or of a field and a number, and wrong(a, b, ea, eb)."""
+    @property
+    def _is_average(self):
+        return self.within is not None or self.units == "1/volume"
+
+    def _averages(self):
+        """What the average over each cell differs from the value, and the error of the average."""
+        if self._is_average:
+            return self.within or (0.0, self.error)
+        shift = wrong = 0.0
+        for axis in range(self.grid.ndim):
+            _, d2, _, d4 = _differences(np.asarray(self.values), self.grid, axis)
+            shift, wrong = shift + d2 / 24, wrong + d4 / 20
+        return shift, None if self.error is None else self.error + wrong
+
+    def _with(self, other, rule, wrong, symbol, shifted=None):
+        """rule(a, b) of two fields of one grid, or of a field and a number; error wrong(a, b, ea, eb).
+        Where a cell average is among them the result stands for averages: they lie shifted(sa, sb) beside
+        the values, by default as the values themselves are combined."""
+        a, ea = np.asarray(self.values), self.error
         if isinstance(other, Field):
             if other.grid != self.grid:
                 raise ValueError(f"fields on {self.grid!r} and {other.grid!r} cannot be combined; bring them "
                                  "to one grid first.")
             b, eb, name = np.asarray(other.values), other.error, other.name
+            is_average = self._is_average or other._is_average
         elif np.ndim(other) == 0 and not isinstance(other, (str, bytes)):
-            b, eb, name = float(other), 0.0, f"{float(other):g}"
+            b, eb, name, is_average = float(other), 0.0, f"{float(other):g}", self._is_average
         else:
             return NotImplemented
-        a, ea = np.asarray(self.values), self.error
-        pairs = (b, a, eb, ea) if is_turned else (a, b, ea, eb)
-        error = None
+        within, sa, sb = None, 0.0, 0.0
         with np.errstate(all="ignore"):
+            if is_average:
+                sa, ea = self._averages()
+                sb, eb = other._averages() if isinstance(other, Field) else (0.0, 0.0)
+            error = None
             if ea is not None and eb is not None:
-                error = wrong(*pairs)
-            names = (name, self.name) if is_turned else (self.name, name)
-            return Field(rule(*pairs[:2]), self.grid, f"({names[0]} {symbol} {names[1]})", error,
-                         inputs=self.inputs)
+                error = wrong(np.abs(a) + np.abs(sa), np.abs(b) + np.abs(sb), ea, eb)
+            if is_average:
+                shift, more = shifted(sa, sb) if shifted else (rule(sa, sb), 0.0)
+                error = None if error is None else error + more
+                within = shift, error
+                error = None if error is None else error + np.abs(shift)
+            return Field(rule(a, b), self.grid, f"({self.name} {symbol} {name})", error, inputs=self.inputs,
+                         within=within)
 
     def __add__(self, other: Any) -> Field:
         return self._with(other, np.add, lambda a, b, ea, eb: ea + eb, "+")
@@ -200,42 +253,60 @@ class Field(Tabular):
         return self._with(other, np.subtract, lambda a, b, ea, eb: ea + eb, "-")
 
     def __rsub__(self, other: Any) -> Field:
-        return self._with(other, np.subtract, lambda a, b, ea, eb: ea + eb, "-", True)
+        return replace(self * -1.0 + other, name=f"({other:g} - {self.name})")
 
     def __mul__(self, other: Any) -> Field:
-        wrong = lambda a, b, ea, eb: abs(a) * eb + abs(b) * ea + ea * eb + self._inside_cells(a, b)
-        return self._with(other, np.multiply, wrong, "*")
+        def shifted(sa, sb):
+            if not isinstance(other, Field):
+                return sa * float(other), 0.0
+            a, b = np.asarray(self.values), np.asarray(other.values)
+            shift, more = a * sb + b * sa + sa * sb, 0.0
+            for axis in range(self.grid.ndim):     # the covariance within the cell, da db/12 an axis
+                of_a, of_b = (_differences(v, self.grid, axis) for v in (a, b))
+                shift, more = shift + of_a[0] * of_b[0] / 12, more + _covariance_error(of_a, of_b)
+            return shift, more
+
+        wrong = lambda a, b, ea, eb: abs(a) * eb + abs(b) * ea + ea * eb
+        return self._with(other, np.multiply, wrong, "*", shifted)
 
     __rmul__ = __mul__
 
     def __truediv__(self, other: Any) -> Field:
-        wrong = lambda a, b, ea, eb: _quotient_error(a, b, ea, eb) + self._inside_cells(a, 1 / b)
-        return self._with(other, np.divide, wrong, "/")
+        return self * (other._inverse() if isinstance(other, Field) else 1 / other)
 
     def __rtruediv__(self, other: Any) -> Field:
-        return self._with(other, np.divide, _quotient_error, "/", True)
+        return self._inverse() * other
 
-    def _inside_cells(self, a, b):
-        """What a product of cell averages differs by from the average of the product: their covariance in the
-        cell, of differences da and db across it da db/12 an axis, and of values at centres for averages the
-        second differences/24 each; twice that, for what the next order adds."""
-        wrong = np.zeros(np.shape(a))
-        if np.ndim(b) == 0:
-            return wrong
-        for axis, n in enumerate(np.shape(a)):
-            if n > 2:
-                da, db = (np.gradient(v, axis=axis) for v in (a, b))
-                d2a, d2b = (np.abs(np.gradient(d, axis=axis)) for d in (da, db))
-                wrong += np.abs(da * db) / 6 + (np.abs(b) * d2a + np.abs(a) * d2b) / 12
-        return np.nan_to_num(wrong)
+    def _inverse(self):
+        """1 over the field; the error is inf where it may be zero."""
+        b, is_average = np.asarray(self.values), self._is_average
+        shift, eb = self._averages() if is_average else (0.0, self.error)
+        error = within = None
+        with np.errstate(all="ignore"):
+            if eb is not None:
+                room = np.abs(b) - eb
+                error = np.where(room > 0, eb / (np.abs(b) * room), np.inf)
+            if is_average:
+                more = 0.0
+                shift = -shift / b**2
+                for axis in range(self.grid.ndim):
+                    of_b = _differences(b, self.grid, axis)
+                    shift = shift + of_b[0] ** 2 / (12 * b**3)
+                    rest = _covariance_error(of_b, of_b) + of_b[0] ** 4 / (20 * b**2)
+                    more = more + rest / np.abs(b) ** 3
+                error = None if error is None else error + more
+                within = shift, error
+                error = None if error is None else error + np.abs(shift)
+            return Field(1 / b, self.grid, f"1 / {self.name}", error, inputs=self.inputs, within=within)
 
     def __neg__(self) -> Field:
         return self * -1.0
 
     # ---- parts ----
     def integral(self, region: Any = None) -> Estimate:
-        """Sum of values times volumes over the grid, or over the cells with their centres in a region; half
-        of what lies in cells that its boundary cuts belongs to the error.
+        """Integral over the grid, or over the cells with their centres in a region; half of what lies in
+        cells that its boundary cuts belongs to the error. Values at cell centres count as the averages over
+        their cells, to second order.
 
         Examples
         --------
@@ -243,16 +314,21 @@ class Field(Tabular):
         >>> f.integral(), (3 * f - 1).integral().value
         (2.00 +- 0.20 (field, integrated), 4.0)
         """
-        values = np.asarray(self.values)
-        w = np.where(np.isfinite(values), self.grid.volumes, 0.0)
+        w = self.grid.volumes
         if region is not None:
             w = np.where(region.contains(self.grid.points), w, 0.0)
-        total = float((w * np.where(np.isfinite(values), values, 0.0)).sum())
-        error = math.nan if self.error is None else float((w * np.broadcast_to(self.error, w.shape)).sum())
+        values, wrong = self._integrable()
+        total, error = float((w * values).sum()), float((w * wrong).sum())
         if region is not None:
-            cut = self.grid.is_cut(region)
-            error += float((self.grid.volumes * np.abs(np.nan_to_num(values)))[cut].sum()) / 2
+            error += float((self.grid.volumes * np.abs(values))[self.grid.is_cut(region)].sum()) / 2
         return Estimate(total, error, f"{self.name}, integrated", inputs=self.inputs)
+
+    def _integrable(self):
+        """Averages over the cells, 0 outside the mask, and their errors; NaN where these are not known."""
+        shift, error = self._averages()
+        values = np.asarray(self.values) + shift
+        known = np.isfinite(values)
+        return np.where(known, values, 0.0), np.where(known, math.nan if error is None else error, 0.0)
 
     def marginal(self, *axes: int) -> Field:
         """The field integrated over all axes but these, on their grid."""
@@ -260,10 +336,10 @@ class Field(Tabular):
         w = np.ones(self.grid.shape)
         for k in others:
             w = w * self.grid.widths[k].reshape([-1 if m == k else 1 for m in range(self.grid.ndim)])
-        values = np.where(np.isfinite(self.values), self.values, 0.0)
-        error = None if self.error is None else (np.broadcast_to(self.error, w.shape) * w).sum(others)
-        return Field((values * w).sum(others), self.grid.along(axes), f"marginal of {self.name}", error,
-                     inputs=self.inputs)
+        values, error = ((a * w).sum(others) for a in self._integrable())
+        known = None if self.error is None else error
+        return Field(values, self.grid.along(axes), f"marginal of {self.name}", known, inputs=self.inputs,
+                     within=(0.0, known))
 
     def sliced(self, axis: int, at: float) -> Field:
         """The values of the cells that hold `at` along one axis, on the grid of the other axes; divided by
@@ -274,9 +350,9 @@ class Field(Tabular):
         if not low <= at <= high:
             raise ValueError(f"{at:g} lies outside axis {axis}, which covers {low:g} to {high:g}.")
         k = min(int(np.searchsorted(self.grid.edges[axis], at, side="right")) - 1, self.grid.shape[axis] - 1)
-        error = None if self.error is None else np.take(np.broadcast_to(self.error, self.grid.shape), k, axis)
-        return Field(np.take(self.values, k, axis), self.grid.along(keep), f"{self.name} at {at:g}", error,
-                     self.units, self.inputs)
+        cut = lambda a: None if a is None else np.take(np.broadcast_to(a, self.grid.shape), k, axis)
+        return Field(cut(self.values), self.grid.along(keep), f"{self.name} at {at:g}", cut(self.error),
+                     self.units, self.inputs, within=self.within and tuple(map(cut, self.within)))
 
     def _others(self, axes):
         if not axes or any(k not in range(self.grid.ndim) for k in axes) or len(axes) >= self.grid.ndim or (

@@ -183,7 +183,7 @@ class FokkerPlanck:
     @cached_property
     def _frozen_potential(self):
         V = self.potential
-        return V.with_params(t=0.0) if getattr(V, "is_time_dependent", False) else V
+        return V.held(0.0) if getattr(V, "is_time_dependent", False) else V
 
     @property
     def is_gradient(self) -> bool:
@@ -216,10 +216,8 @@ class FokkerPlanck:
         if self.process.equation is not None:
             raise ValueError("this process is given by its drift and has no potential beside it.")
         mobility = None if self._mobility.is_tensor else self.mobility
-        twin = FokkerPlanck(self._frozen_potential, self._frozen_theta, self.grid, mobility, self.scheme,
+        return FokkerPlanck(self._frozen_potential, self._frozen_theta, self.grid, mobility, self.scheme,
                             self.absorbing)
-        twin.__dict__["_frozen_potential"] = self._frozen_potential
-        return twin
 
     @cached_property
     def _on_line(self):
@@ -258,17 +256,12 @@ class FokkerPlanck:
         t = checks.number("t", t, non_negative=True)
         theta = checks.number(f"theta({t:g})", self.theta(t), positive=True,
                               hint=THETA_HINT) if callable(self.theta) else self.theta
-        V = self.potential
-        if getattr(V, "is_time_dependent", False):
-            V = V.with_params(t=t)
         if self.is_gradient:
-            frozen = FokkerPlanck(V, theta, self.grid, self.mobility, self.scheme, self.absorbing)
-        else:
-            frozen = FokkerPlanck(self.process.at(t), None, self.grid, None, self.scheme, self.absorbing,
-                                  reactivity=self.reactivity, killing=self._killing,
-                                  resetting=self.resetting)
-        frozen.__dict__["_frozen_potential"] = V
-        return frozen
+            V = self.potential
+            V = V.held(t) if getattr(V, "is_time_dependent", False) else V
+            return FokkerPlanck(V, theta, self.grid, self.mobility, self.scheme, self.absorbing)
+        return FokkerPlanck(self.process.at(t), None, self.grid, None, self.scheme, self.absorbing,
+                            reactivity=self.reactivity, killing=self._killing, resetting=self.resetting)
 
     @cached_property
     def _energies(self):
@@ -499,8 +492,6 @@ class FokkerPlanck:
         """The same diffusion, absorbed in `region` (besides where it was absorbed before)."""
         union = region if self.absorbing is None else self.absorbing | region
         made = self._remade(self.grid, self.scheme, union)
-        if "_frozen_potential" in self.__dict__:
-            made.__dict__["_frozen_potential"] = self._frozen_potential
         made._whole = self._whole or self
         return made
 

@@ -184,9 +184,8 @@ class Diffusion:
         theta = self.theta
         if callable(theta):
             theta = checks.number(f"theta({t:g})", theta(t), non_negative=True, hint=THETA_HINT)
-        stopped = lambda v: v.with_params(t=t) if v is not None and v.is_time_dependent else v
+        stopped = lambda v: v.held(t) if v is not None and v.is_time_dependent else v
         frozen = Diffusion(stopped(self.potential), theta, self.mobility, stopped(self.force))
-        frozen.__dict__.update(is_moving=False, frozen=frozen)         # t is an ordinary parameter there
         frozen.__dict__.update(rotation=self.rotation)
         if self.equation is not None:
             frozen.__dict__["equation"] = (stopped(self._b), self.equation[1])

@@ -85,6 +85,7 @@ class Potential:
     box: Any = None                    # a box worth looking at, and the axes on which its walls are one:
     periodic_axes: Any = None          # known for potentials of the catalogue
     facts_complete = False
+    _is_held = False
     __array_ufunc__ = None             # numpy_number * V is ours to answer
     __hash__ = object.__hash__
 
@@ -216,13 +217,21 @@ class Potential:
         other._layout()
         return other
 
+    def held(self, t: float) -> Potential:
+        """The same potential standing still as it is at time t, where it depends on the time."""
+        if not self.is_time_dependent:
+            return self
+        other = self.with_params(t=t)
+        other._is_held = True
+        return other
+
     @property
     def p(self) -> np.ndarray:
         return self._p.copy()
 
     @property
     def is_time_dependent(self) -> bool:
-        return "t" in self._parts.values
+        return "t" in self._parts.values and not self._is_held
 
     @property
     def time_index(self) -> int | None:
@@ -367,6 +376,8 @@ class Potential:
                                        text), box)
         else:
             made = Potential._of(terms.weighted_sum([(V._parts, w) for V, w in weighted], extra, text))
+        made._is_held = any(V._is_held for V in potentials) and not any(
+            V.is_time_dependent for V in potentials)
         made.bounds = terms.common_bounds([V.bounds for V in potentials])
         made.domain = terms.common_domain([V.domain for V in potentials if V.domain is not None])
         return made
@@ -489,7 +500,7 @@ class Potential:
         """Hash of source, parameter names and values (64 hexadecimal digits)."""
         h = hashlib.sha256(self.source.encode())
         h.update(repr(sorted(self._parts.values.items())).encode())
-        h.update(self._p.tobytes())
+        h.update(self._p.tobytes() + b"held" * self._is_held)
         return h.hexdigest()
 
     def __repr__(self) -> str:

@@ -118,6 +118,11 @@ class VectorField:
                                                            for V, kinds in self.sources))
         return other
 
+    def held(self, t: float) -> VectorField:
+        """The same field standing still as it is at time t."""
+        sources = [(V.held(t) if V.is_time_dependent else V, kinds) for V, kinds in self.sources]
+        return VectorField(self.ndim, sources, self.rule, self.text, self.values)
+
     @property
     def is_time_dependent(self) -> bool:
         return any(V.is_time_dependent for V, _ in self.sources)
@@ -190,7 +195,8 @@ class VectorField:
         jets, before = [], []
         for number, (V, kinds) in enumerate(self.sources):
             before.append(f"a{number} = int(p[{table + number}])")
-            given = {name: graph.variable("p[0]" if name == "t" else f"p[a{number} + {k}]")
+            moves = V.is_time_dependent
+            given = {name: graph.variable("p[0]" if moves and name == "t" else f"p[a{number} + {k}]")
                      for k, name in enumerate(V._parts.values)}
             f = V._parts.formula.apply(graph, xs, given)
             jets.append(Jet(f, derivatives.gradient(f, xs) if "gradient" in kinds else None))

@@ -117,3 +117,43 @@ def test_products_of_fields_have_integrals_that_keep_their_errors(seed):
     for found, exact in (((c * (1 - c) * g).integral(), mean(lambda x: q(x) * (1 - q(x)))),
                          ((c * g).integral(fp.HalfSpace([1, 0], 0.3)), mean(q, 0.3))):
         assert abs(found.value - exact) <= found.error < 0.1
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_averages_and_integrals_of_products_are_those_of_a_grid_fifteen_times_finer(seed):
+    """Densities hold cell averages, committors and times values at the centres, with kinks inside cells."""
+    rng = np.random.default_rng(seed)
+    n, theta, is_ring = int(rng.integers(16, 90)), rng.uniform(0.2, 1.0), seed % 4 == 3
+    wave = f"{rng.uniform(-1, 1)}*sin({rng.integers(1, 4)}*x) + {rng.uniform(-1, 1)}*cos(2*x)"
+    V = fp.Potential(wave if is_ring else f"{wave} + x**2/2" + (" + abs(x - 0.3)" if seed % 3 == 0 else ""))
+    W = fp.Potential(f"{rng.uniform(-1, 1)}*sin(x)" + ("" if is_ring else " + x**2/3"))
+    A, B = fp.Ball([-1.2], rng.uniform(0.2, 0.6)), fp.Ball([1.0], rng.uniform(0.2, 0.6))
+    found = []
+    for grid in (Grid([(-np.pi, np.pi)], n * m, periodic=is_ring) for m in (1, 15)):
+        D = fp.FokkerPlanck(V, theta, grid)
+        p, r, q, t = D.gibbs, fp.FokkerPlanck(W, theta, grid).gibbs, D.committor(A, B), D.mfpt(B)
+        found.append([q, t, p * q, p * (q * (1 - q)), p * t, p * p, (p - r) * q, p / r, p * (p / r),
+                      t * t * p])
+    for coarse, fine in zip(*found, strict=True):
+        a, b = coarse.integral(), fine.integral()
+        assert abs(a - b) <= a.error + b.error + 1e-13 * abs(a), coarse.name
+        if coarse.within is not None:
+            shift, wrong = fine.within
+            means = (fine.values + shift).reshape(n, 15).mean(1)
+            allowed = coarse.error + np.broadcast_to(wrong, fine.values.shape).reshape(n, 15).mean(1)
+            assert (np.abs(coarse.values - means) <= allowed + 1e-13 * np.abs(means).max()).all(), coarse.name
+
+
+def test_a_product_of_averages_with_a_jump_inside_a_cell_keeps_its_error():
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        n, m = int(rng.integers(7, 15)), 400
+        y = (np.arange(n * m) + 0.5) / (n * m)
+        a, b = rng.uniform(0.3, 0.7, 2)
+        step, line, kink = (y > a) * 1.0 + y, 1 + rng.normal() * y, np.abs(y - b)
+        grid, mean = Grid([(0, 1)], n), lambda v: v.reshape(n, m).mean(1)
+        fields = [Field(mean(v), grid, "v", 1e-5, "1/volume") for v in (step, line, kink)]
+        for i, j in ((0, 0), (0, 1), (0, 2), (1, 2), (2, 2)):
+            v = mean((step, line, kink)[i] * (step, line, kink)[j])
+            shift, wrong = (fields[i] * fields[j]).within
+            assert (np.abs(fields[i].values * fields[j].values + shift - v) <= wrong).all()

@@ -82,8 +82,9 @@ def first_passage_density(diffusion, x0, target: Region, times,
     if not np.isfinite(times).all() or (times <= 0).any() or (np.diff(times) <= 0).any():
         raise ValueError(f"times must be positive and increasing, got {checks.shown(times)}.")
     if D.process.is_moving or any(a is not None for a in (D.absorbing, D.killing_rate, D.resetting)):
-        raise ValueError("first_passage_density is known without absorption, killing, resetting and forces "
-                         "that depend on the time.")
+        raise ValueError("first_passage_density is known without absorption, killing, resetting and for "
+                         "processes that stand still; for one that moves, evolve() with `absorbing` gives "
+                         "what is left at each time.")
     kind = kind_of(x0, D.grid)
     if kind[0] not in ("point", "gaussian"):
         raise ValueError("x0 must be a point, or (mean, std) of a Gaussian.")

@@ -20,6 +20,8 @@ from ...core.views.tables import Tabular, cell_columns, cell_picture
 from ...potentials.potential import Potential
 from ..currents import Currents
 from ..results import PerAxis
+from ..solvers.directed_elimination import DirectedElimination
+from ..solvers.elimination import Ordering
 from .chain import MOST_STATES, DrivenChain
 
 MOST_FINE = {1: 100_000, 2: 300_000, 3: 50_000}       # cells of a grid made here
@@ -28,6 +30,7 @@ SEEN = 0.02             # of the last correction, which counts in any case
 ROUNDING = 4e-15
 WALL_SHARE = 0.5        # of the correction of sums at walls
 LOST = 1.0              # error of a logarithm from which on the density itself is compared
+FAINT = 1e-6            # of a sum of net flows, above which its rounding is too much
 COARSE = 2.0            # e-foldings from cell to cell, in the mean
 
 
@@ -232,7 +235,36 @@ class _Level:
         edges = np.stack([c.ids[c.I], c.ids[c.J]], axis=1)
         steps = Currents(grid, edges, flow, np.zeros(grid.shape))._steps
         delta = ROUNDING * (10 + np.abs(self.log_p).max())
-        return steps @ flow, delta * (np.abs(steps) @ traffic)
+        total, wrong = steps @ flow, delta * (np.abs(steps) @ traffic)
+        rings = grid.periodic if self.diffusion.resetting is None else ()     # resets go round nothing
+        for axis in np.flatnonzero(rings):
+            if wrong[axis] > FAINT * abs(total[axis]) and grid.shape[axis] > 2:
+                length = grid.bounds[axis][1] - grid.bounds[axis][0]
+                up, down = self.rounds(axis)
+                total[axis], wrong[axis] = (up - down) * length, delta * (up + down) * length
+        return total, wrong
+
+    def rounds(self, axis):
+        """How often probability goes round an axis, upwards and downwards: the flow out of one row of cells
+        on each side, times the chance to come back to the row from the other side first. Currents that are
+        tiny beside the traffic are known to rounding so, for all sums are of positive numbers."""
+        c, n = self.chain, self.diffusion.grid.shape[axis]
+        X = np.stack(np.unravel_index(c.ids, self.diffusion.grid.shape))
+        row = int(np.argmax(np.bincount(X[axis], self.p, n)))
+        place = np.cumsum(X[axis] != row) - 1
+        off = X[axis] != row
+        inner = off[c.I] & off[c.J]
+        leave, back = np.zeros((2, off.sum())), np.zeros((2, off.sum()))       # upwards, downwards
+        for here, there, q in ((c.I, c.J, c.forth), (c.J, c.I, c.back)):
+            out, home = off[there] & ~off[here], off[here] & ~off[there]
+            for k, side in enumerate((1, -1)):
+                pick = out & ((X[axis][there] - row - side) % n == 0)
+                leave[k] += np.bincount(place[there[pick]], self.p[here[pick]] * q[pick], leave.shape[1])
+                pick = home & ((X[axis][here] - row + side) % n == 0)
+                back[k] += np.bincount(place[here[pick]], q[pick], back.shape[1])
+        order = Ordering(X[:, off], place[c.I[inner]], place[c.J[inner]])
+        chance = DirectedElimination(order, c.forth[inner], c.back[inner], back.sum(0)).solve(back)
+        return float(leave[0] @ chance[0]), float(leave[1] @ chance[1])
 
     def entropy_production(self):
         """Schnakenberg's sum and the bound of its rounding; with edges across corners, some of them passed in
@@ -286,7 +318,7 @@ def stationary_state(diffusion) -> StationaryState:
         density = _averages(D, log, error, spread)
     flow, flow_error = _current(D, base, {1: base} if exact else levels)
     velocity = _velocity(D, levels)
-    ep = _entropy_production(D, levels) if D.resetting is None else Estimate(
+    ep = _entropy_production(D, levels, velocity) if D.resetting is None else Estimate(
         math.inf, math.nan, "resetting", status="not known: a reset has no way back", inputs=D._inputs)
     if D._on_line is not None:                               # a ring, whose formulas are exact
         flow, flow_error, ep, velocity = _around(D, base)
@@ -501,7 +533,7 @@ def _current(D, base, levels):
         value - flow)
 
 
-def _entropy_production(D, levels):
+def _entropy_production(D, levels, velocity):
     found = {k: level.entropy_production() for k, level in levels.items()}
     M = D.frozen_process.mobility
     name = "int J.D^-1 J/p" if M.is_full or M.is_tensor else "Schnakenberg's sum"
@@ -519,6 +551,14 @@ def _entropy_production(D, levels):
         value, error, method = e[1], SAFETY * abs(e[1] - e[0]) / 3, name
     else:
         value, error, method = e[1], math.nan, f"{name} of the chain"
+    process = D.frozen_process
+    if rounding > FAINT * abs(value) and process.equation is None and process.rotation is None:
+        F = process.force(D.grid.points[D.inside]) if process.force else np.zeros((1, D.grid.ndim))
+        if not np.ptp(F, axis=0).any():                # the flow along grad f adds up to nothing
+            parts = [(f * v.value / process.theta, abs(f) * v.error / process.theta)
+                     for f, v in zip(F[0], velocity)]
+            value, error = (sum(a) for a in zip(*parts))
+            rounding, method = 0.0, "force times velocity over theta"
     return Estimate(max(value, 0.0), error + rounding, method, inputs=D._inputs)
 
 

@@ -295,7 +295,7 @@ def _result(tally, inputs, acceptance, done, start, end, potential):
         counts, overflow, bound, error = tally.histogram()
         volumes, inside = tally.grid.volumes, tally.grid.inside
         values = np.where(inside, counts / (tally.n_paths * tally.n_saved) / volumes, np.nan)
-        field = Field(values, tally.grid, "density", bound / volumes, inputs=inputs)
+        field = Field(values, tally.grid, "density", bound / volumes, "1/volume", inputs)
         standard = error / volumes
     status = doubts(averages, tally, inputs, start, end, potential)
     if done < inputs["n_steps"]:

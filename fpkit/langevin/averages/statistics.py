@@ -236,7 +236,8 @@ class Statistics(Tabular):
                 edges = [arrays[f"edges/{k}"] for k in range(arrays["periodic"].size)]
                 periodic, inside = [bool(p) for p in arrays["periodic"]], arrays["inside"].astype(bool)
                 grid = Grid.of_file(edges, periodic, inside, arrays["is_uniform"])
-                histogram = Field(arrays["density"], grid, "density", arrays["error"], inputs=meta["inputs"])
+                histogram = Field(arrays["density"], grid, "density", arrays["error"], "1/volume",
+                                  meta["inputs"])
             return cls(unpack["energy"], tuple(unpack["mean"]), arrays["covariance"], histogram,
                        arrays.get("standard_error"),
                        arrays.get("counts"), arrays.get("overflow"), unpack["occupancy"],
