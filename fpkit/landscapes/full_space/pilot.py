@@ -168,7 +168,7 @@ def pilot(target: Target, plan: Plan, n_moves: int = N_MOVES, rounds: int = MOST
                 E.append(now.E)
                 r2.append(now.r2)
         E, r2 = np.array(E), np.array(r2)
-        mean, variances, across, n_independent, correlation = sums.fitted([E, r2])
+        mean, variances, across, n_independent, correlation, tails = sums.fitted([E, r2])
         x = target.gaussian.place(now.y)
         gaussian = target.gaussian.refitted(mean, WIDER * variances, None if across is None
                                             else WIDER * across)
@@ -186,7 +186,7 @@ def pilot(target: Target, plan: Plan, n_moves: int = N_MOVES, rounds: int = MOST
             turns *= 2
         else:
             n *= 2
-    gaussian = gaussian.refitted(np.zeros(d), sums.tails(n_independent), 1.0)
+    gaussian = gaussian.refitted(np.zeros(d), tails, 1.0)
     y = gaussian.whitened(x)
     return Pilot(gaussian, y, E, r2, step, float(np.mean(shares)), correlation, bool(q and is_settled), q + 1,
                  least, turns)
@@ -211,15 +211,10 @@ class _Sums:
             self.across += float(across.mean())
             self.mean += y.mean(0)
 
-    def tails(self, n_independent):
-        """Variances of the tails over those of the whole, 1 where they do not stand out: the arms of a cross
-        are longer than their mean square says."""
-        kurtosis = self.fourth * self.n / self.second**2
-        return np.where(kurtosis > 3 + 3 * np.sqrt(24 / n_independent), kurtosis / 3, 1.0)
-
     def fitted(self, series):
-        """Mean in y, variances along the directions and across them, the number of independent samples, and
-        the moves that one takes: the largest ratio of the variance of walkers' means to the variance."""
+        """Mean in y, variances along the directions and across them, the number of independent samples, the
+        moves that one takes (the largest ratio of the variance of walkers' means to the variance), and the
+        variances of the tails over those of the whole: the arms of a cross are longer than the sample."""
         W, n = len(self.first), self.n
         means = self.first / n
         mean, total = means.mean(0), self.second / n
@@ -228,9 +223,11 @@ class _Sums:
         tau += [n * float(_spread(a.mean(0)[:, None])[0] / max(a.var(), 1e-300)) for a in series]
         correlation = max(1.0, *tau)
         n_independent = W * min(n, max(3.0, n / correlation))
+        kurtosis = self.fourth * n / self.second**2
+        tails = np.where(kurtosis > 3 + 3 * np.sqrt(24 / n_independent), kurtosis / 3, 1.0)
         mean = mean * (mean**2 > 9 * variances / n_independent)    # a shift must stand out of its error
         if self.gaussian.rest is None:
-            return mean, variances, None, n_independent, correlation
+            return mean, variances, None, n_independent, correlation, tails
         V = self.gaussian.vectors
         shift = self.mean / n
         shift = shift - V @ (V.T @ shift)
@@ -238,7 +235,7 @@ class _Sums:
         across, size = self.across / n / d_across, float(shift @ shift)
         real = max(0.0, 1 - d_across * across / (n_independent * max(size, 1e-300)))   # James, Stein
         across = max(across - size * (1 - (1 - real) ** 2) / d_across, 1e-12)
-        return V @ mean + real * shift, variances, across, n_independent, correlation
+        return V @ mean + real * shift, variances, across, n_independent, correlation, tails
 
 
 def _spread(means):
