@@ -105,19 +105,53 @@ def product(theta):
     return problem("(xy)^2", loss, np.zeros(2), theta, log_z, tether=1.0)
 
 
-def triple_product(theta):
-    """(xyz)^2 with tether 1."""
+def crossing(powers, theta):
+    """The product of x_i^p_i with tether 1: valleys that cross."""
+    d, p = len(powers), np.array(powers)
+    u = np.linspace(-18, np.log(12.0), 2000 if d == 2 else 300)     # x = e^u: the weight is smooth in u
+    x = np.exp(u)
+    w = 2 * x * np.exp(-x * x / 2) * (u[1] - u[0])
+    f = x**p[0]
+    for q in p[1:]:
+        f = f[..., None] * x**q
+
+    def loss(X):
+        E = (X**p).prod(-1)
+        others = np.stack([np.delete(X**p, k, 1).prod(-1) for k in range(d)], 1)
+        return E, p * X**(p - 1) * others
+
+    def log_z(beta):
+        z = np.exp(-beta * f)
+        for _ in range(d):
+            z = z @ w
+        return float(np.log(z))
+    name = " ".join(f"{x}^{k}" for x, k in zip("xyz", powers))
+    return problem(f"crossing valleys {name}", loss, np.zeros(d), theta, log_z, tether=1.0)
+
+
+def crossing_chain(theta):
+    """(xy)^2 + (yz)^2 with tether 1: a plane crossed by a line."""
     def loss(X):
         x, y, z = X.T
-        return (x * y * z)**2, 2 * np.stack([x * (y * z)**2, y * (x * z)**2, z * (x * y)**2], 1)
+        r = x * x + z * z
+        return y * y * r, 2 * np.stack([x * y * y, y * r, z * y * y], 1)
 
-    def log_z(b):
-        u = np.linspace(-30, np.log(9.0), 1200)            # x = e^u: the weight is smooth in u
-        x = np.exp(u)
-        w = np.exp(-x * x / 2) * x * (u[1] - u[0])
-        f = np.sqrt(2 * np.pi / (2 * b * np.outer(x, x)**2 + 1))
-        return float(np.log(4 * w @ f @ w))
-    return problem("(xyz)^2", loss, np.zeros(3), theta, log_z, tether=1.0)
+    def log_z(b):                                # x and z are Gaussian given y
+        f = lambda y: 2 * np.pi / (2 * b * y * y + 1) * np.exp(-y * y / 2)
+        return float(np.log(2 * sum(integrate.quad(f, *c, limit=500)[0]
+                                    for c in ((0, 0.01), (0.01, 0.3), (0.3, 3), (3, 12)))))
+    return problem("crossing valleys (xy)^2 + (yz)^2", loss, np.zeros(3), theta, log_z, tether=1.0)
+
+
+def turned(p, rng):
+    """The same well in another frame."""
+    d = len(p["x0"])
+    Q, c, inner = rotation(d, rng), rng.normal(size=d), p["loss"]
+
+    def loss(X):
+        E, G = inner((X - c) @ Q)
+        return E, G @ Q.T
+    return dict(p, name=p["name"] + ", turned", loss=loss, x0=c + Q @ p["x0"])
 
 
 def circle(theta, tether=0.0):
@@ -243,8 +277,14 @@ def double_well(theta, side, d=10):
     return problem(f"double well, {side} of the wall", loss, np.eye(d)[0] * m, theta, log_z, inside=inside)
 
 
+def crossings(rng):
+    """Wells whose valleys cross at the start, and the same in other frames."""
+    return [crossing((2, 4), 1e-2), turned(crossing((2, 4), 1e-3), rng), crossing((4, 2, 2), 1e-4),
+            turned(crossing((4, 4), 1e-3), rng), turned(crossing_chain(1e-2), rng)]
+
+
 def all_problems(seed=0):
-    """Some thirty problems; the rotations, coefficients, matrices and starts of many are drawn at random."""
+    """Some forty problems; the rotations, coefficients, matrices and starts of many are drawn at random."""
     rng = np.random.default_rng([seed, 3])
     return [
         quadratic(60, 1e4, 0.01, rng), quadratic(40, 1e8, 1e-3, rng), quadratic(300, 1e3, 1e-4, rng),
@@ -253,7 +293,7 @@ def all_problems(seed=0):
         power(4, 1, 1e-2, 1.0), power(4, 1, 1e-4, 1.0), power(6, 3, 1e-3), power(4, 50, 1e-4, 1.0),
         power(8, 20, 1e-2), regular_and_singular(1e-3),
         polynomial(8, 1e-2, rng), polynomial(20, 1e-3, rng), polynomial(40, 1e-1, rng),
-        product(1e-2), product(1e-4), triple_product(1e-2),
+        product(1e-2), product(1e-4), crossing((2, 2, 2), 1e-2), *crossings(rng),
         circle(1e-2, 10.0), circle(1e-2, 1.0), circle(1e-3, 10.0), circle(1e-2), sphere(5, 1e-2),
         sphere(12, 1e-2),
         linear_unit(2, 1e-3, 0.1), linear_unit(8, 1e-3, 0.05), linear_unit(20, 1e-4, 0.02),

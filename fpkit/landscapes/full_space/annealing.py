@@ -21,10 +21,12 @@ from .sampler import EVERY, Target, Walkers, adapted, moved
 OVERLAP = 0.4                    # effective share of the samples that the next level keeps: about one nat
 MOST_LEVELS = 400
 N_DRAWS = 8                      # exact draws of the Gaussian for each walker
+FIRST_STEP = 0.5                 # kicks grow like s: near the Gaussian they may be long
 N_TRIES = 400                    # for a draw inside the wall
 N_BISECTIONS = 60
 LEAST_SHARE = 1e-18               # of the way that is left, for the next level
 SETTLING = 1 / 3                 # of the moves of a level, in which the step is adapted and nothing is kept
+SPREADING = ", the walkers ever wider apart"
 
 
 class Stopped(Exception):
@@ -91,7 +93,7 @@ class Plan:
     turns: int = 1
 
 
-def climb(target: Target, plan: Plan, stage: int, step: float = 0.5, levels: np.ndarray | None = None,
+def climb(target: Target, plan: Plan, stage: int, step: float, levels: np.ndarray | None = None,
           start: np.ndarray | None = None, book: Any = None) -> Ladder:
     """Up from s = 0 with exact draws, or down the given levels from walkers `start` (whitened) at s = 1.
 
@@ -116,13 +118,16 @@ def climb(target: Target, plan: Plan, stage: int, step: float = 0.5, levels: np.
         rng = np.random.default_rng([plan.seed, stage, k])
         told = f"{'up' if is_up else 'down'}, level {k + 1}, s = {s:.3g}"
         if s == 0:
-            now, D, log_inside = _draws(target, plan, parts, rng, told)
+            past, log_inside = _draws(target, plan, parts, rng, told)
             shares.append(1.0)
         else:
-            now, step, D, E_here, r2_here, share = _level(target, plan, now, s, step, rng, told)
+            if is_up and k == 1:
+                step = min(FIRST_STEP, step / np.sqrt(s))
+            past, step, share = _level(target, plan, now, s, step, rng, told)
             shares.append(share)
             if s == 1:
-                E, r2, well = E_here, r2_here, now.y
+                E, r2, well = np.array([w.E for w in past]), np.array([w.r2 for w in past]), past[-1].y
+        D = np.array([w.D for w in past])
         seen.append(s)
         kept.append(D)
         if s == (1.0 if is_up else 0.0) or levels is not None and k + 1 == len(levels):
@@ -132,15 +137,15 @@ def climb(target: Target, plan: Plan, stage: int, step: float = 0.5, levels: np.
                          "Gaussian and the well have too little in common; give a stronger tether, a lower "
                          "theta, or a wall closer to the well")
         new = levels[k + 1] if levels is not None else s + _next(D, s)
-        rows = np.arange(plan.n_walkers)
+        chosen, pool = [], past if s == 0 else past[-1:]   # in narrow valleys few draws of a Gaussian weigh
         for j, part in enumerate(parts):                   # modes keep their shares, islands stay apart
-            logs = -(new - s) * now.D[part]
+            logs = -(new - s) * np.array([w.D[part] for w in pool]).ravel()
             top = logs.max()
             w = np.exp(logs - top)
             log_weight[j] += top + np.log(w.mean())
-            rows[part] = part[np.searchsorted(np.cumsum(w) / w.sum(), (np.arange(part.size) + rng.random())
-                                              / part.size).clip(max=part.size - 1)]
-        now, s = now.chosen(rows), float(new)
+            at = np.searchsorted(np.cumsum(w) / w.sum(), (np.arange(part.size) + rng.random()) / part.size)
+            chosen += [(k // part.size, part[k % part.size]) for k in at.clip(max=w.size - 1)]
+        now, s = Walkers(*(np.array([a[m][i] for m, i in chosen]) for a in zip(*pool))), float(new)
         if book is not None:
             so_far = Ladder(np.array(seen), tuple(kept), np.array(shares), log_weight, log_inside, E, r2,
                             well, step).arrays()
@@ -149,7 +154,7 @@ def climb(target: Target, plan: Plan, stage: int, step: float = 0.5, levels: np.
 
 
 def _level(target, plan, now, s, step, rng, told):
-    """The moves of one level: walkers, step, what was kept of D, E and r2, and the share accepted."""
+    """The moves of one level: the walkers after each that is kept, the step, and the share accepted."""
     n_settling = max(2, round(plan.n_moves * SETTLING))
     kept, shares = [], []
     for m in range(plan.n_moves):
@@ -161,13 +166,11 @@ def _level(target, plan, now, s, step, rng, told):
             shares.append(share)
         elif not is_fine:
             step = adapted(step, share)
-    return (now, step, np.array([w.D for w in kept]), np.array([w.E for w in kept]),
-            np.array([w.r2 for w in kept]), float(np.mean(shares)))
+    return kept, step, float(np.mean(shares))
 
 
 def _draws(target, plan, parts, rng, told):
-    """Exact draws of the Gaussian inside the wall: the last ones as walkers, D of all, and log of the share
-    inside for each island."""
+    """Exact draws of the Gaussian inside the wall, and log of the share inside for each island."""
     d, W = target.x0.size, plan.n_walkers
     kept, tries, hits = [], np.zeros(W), np.zeros(W)
     for _ in range(N_DRAWS):
@@ -188,10 +191,10 @@ def _draws(target, plan, parts, rng, told):
             raise Failed("outside", f"of {N_TRIES} draws of the fitted Gaussian none fell inside the wall "
                          "where the loss is finite; give a lower theta or a wall that holds the well")
         plan.told(told)
-        kept.append(now.D)
+        kept.append(now)
     # unbiased where the draws go on until a number of hits is reached (inverse sampling)
     log_inside = np.log([(hits[p].sum() - 1) / (tries[p].sum() - 1) for p in parts])
-    return now, np.array(kept), log_inside
+    return kept, log_inside
 
 
 def _put(a, rows, b):

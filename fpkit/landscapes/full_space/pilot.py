@@ -8,7 +8,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.stats import norm, t as student
 
-from .annealing import Failed, Plan
+from .annealing import SPREADING, Failed, Plan
 from .gaussian import Curvature, Gaussian
 from .losses import Loss
 from .sampler import EVERY, Target, adapted, moved
@@ -26,6 +26,7 @@ N_PROBED = 256                   # flat directions whose width is looked for
 FARTHEST = 1e6
 N_DESCENT = 150
 N_HALVINGS = 5
+WIDENING = 4.0                   # of a variance from one round to the next
 
 
 def polished(loss: Loss, x: np.ndarray, most: int) -> tuple[np.ndarray, float]:
@@ -150,14 +151,14 @@ def pilot(target: Target, plan: Plan, n_moves: int = N_MOVES, rounds: int = MOST
     W, d = plan.n_walkers, target.x0.size
     rng = np.random.default_rng([plan.seed, 1, 0])
     y = target.gaussian.whitened(target.x0[None]) + 1e-3 * rng.normal(size=(W, d))
-    step, least, n, turns = 0.1, np.inf, n_moves, 1
+    step, least, n, turns, spread = 0.1, np.inf, n_moves, 1, 0.0
     for q in range(rounds):
         rng = np.random.default_rng([plan.seed, 1, q + 1])
         now, sums, shares, E, r2 = target.at(y), _Sums(target.gaussian, W), [], [], []
         for m in range(n):
             is_fine = m % EVERY == EVERY - 1
             now, share = moved(target, now, 1.0, step, plan.most_kicks, rng, is_fine, turns)
-            plan.told(f"pilot, round {q + 1}")
+            plan.told(f"pilot, round {q + 1}" + (SPREADING if spread > WIDENING else ""))
             least = min(least, float(now.E[np.isfinite(now.D)].min(initial=np.inf)))
             if m < n // (3 if q else 2):
                 step = step if is_fine else adapted(step, share)
@@ -167,10 +168,11 @@ def pilot(target: Target, plan: Plan, n_moves: int = N_MOVES, rounds: int = MOST
                 E.append(now.E)
                 r2.append(now.r2)
         E, r2 = np.array(E), np.array(r2)
-        mean, variances, across, n_independent, correlation = sums.fitted([E, r2])
+        mean, variances, across, n_independent, correlation, tails = sums.fitted([E, r2])
         x = target.gaussian.place(now.y)
         gaussian = target.gaussian.refitted(mean, WIDER * variances, None if across is None
                                             else WIDER * across)
+        spread = float(variances.max())
         change = float(np.exp(np.abs(np.log(variances)).max()))
         target, y = target._replace(gaussian=gaussian), gaussian.whitened(x)
         is_settled = (change < SETTLED * (1 + 3 * np.sqrt(2 / n_independent))
@@ -184,6 +186,8 @@ def pilot(target: Target, plan: Plan, n_moves: int = N_MOVES, rounds: int = MOST
             turns *= 2
         else:
             n *= 2
+    gaussian = gaussian.refitted(np.zeros(d), tails, 1.0)
+    y = gaussian.whitened(x)
     return Pilot(gaussian, y, E, r2, step, float(np.mean(shares)), correlation, bool(q and is_settled), q + 1,
                  least, turns)
 
@@ -194,7 +198,7 @@ class _Sums:
     def __init__(self, gaussian, n_walkers):
         self.gaussian, self.n = gaussian, 0
         k = gaussian.precisions.size
-        self.first, self.second = np.zeros((n_walkers, k)), np.zeros(k)
+        self.first, self.second, self.fourth = np.zeros((n_walkers, k)), np.zeros(k), np.zeros(k)
         self.across, self.mean = 0.0, np.zeros(gaussian.centre.size)
 
     def add(self, y):
@@ -202,13 +206,15 @@ class _Sums:
         self.n += 1
         self.first += c
         self.second += (c * c).mean(0)
+        self.fourth += (c**4).mean(0)
         if across is not None:
             self.across += float(across.mean())
             self.mean += y.mean(0)
 
     def fitted(self, series):
-        """Mean in y, variances along the directions and across them, the number of independent samples, and
-        the moves that one takes: the largest ratio of the variance of walkers' means to the variance."""
+        """Mean in y, variances along the directions and across them, the number of independent samples, the
+        moves that one takes (the largest ratio of the variance of walkers' means to the variance), and the
+        variances of the tails over those of the whole: the arms of a cross are longer than the sample."""
         W, n = len(self.first), self.n
         means = self.first / n
         mean, total = means.mean(0), self.second / n
@@ -217,9 +223,11 @@ class _Sums:
         tau += [n * float(_spread(a.mean(0)[:, None])[0] / max(a.var(), 1e-300)) for a in series]
         correlation = max(1.0, *tau)
         n_independent = W * min(n, max(3.0, n / correlation))
+        kurtosis = self.fourth * n / self.second**2
+        tails = np.where(kurtosis > 3 + 3 * np.sqrt(24 / n_independent), kurtosis / 3, 1.0)
         mean = mean * (mean**2 > 9 * variances / n_independent)    # a shift must stand out of its error
         if self.gaussian.rest is None:
-            return mean, variances, None, n_independent, correlation
+            return mean, variances, None, n_independent, correlation, tails
         V = self.gaussian.vectors
         shift = self.mean / n
         shift = shift - V @ (V.T @ shift)
@@ -227,7 +235,7 @@ class _Sums:
         across, size = self.across / n / d_across, float(shift @ shift)
         real = max(0.0, 1 - d_across * across / (n_independent * max(size, 1e-300)))   # James, Stein
         across = max(across - size * (1 - (1 - real) ** 2) / d_across, 1e-12)
-        return V @ mean + real * shift, variances, across, n_independent, correlation
+        return V @ mean + real * shift, variances, across, n_independent, correlation, tails
 
 
 def _spread(means):

@@ -16,7 +16,7 @@ from ...core.plain_json import plain
 from ...core.results import Estimate
 from ...langevin.runs.driving import bar
 from ...rates.guard import REFUSE, WARN, Guard, Reason
-from .annealing import Failed, Ladder, Plan, Stopped, climb, sums_of
+from .annealing import SPREADING, Failed, Ladder, Plan, Stopped, climb, sums_of
 from .book import Book, Part, fingerprint
 from .gaussian import DENSE_UP_TO, Curvature, Gaussian, dense_curvature, lanczos_curvature
 from .losses import Loss
@@ -32,7 +32,6 @@ STATIONARY = 0.01                # nats for each parameter that a Newton step ma
 NEGATIVE = -1e-3                 # of the largest eigenvalue: a saddle, or kinks
 LOWER = 0.01                     # theta d: a loss this far below that of x0
 Z_LIMIT, GAP_ERRORS, GAP_NATS, ACCEPTANCE = 4.0, 3.0, 1.0, 0.4
-AWAY = 1 / 16                    # of the walkers, which may fall to elsewhere
 NEARLY = 1e-4                    # nats for each parameter: near enough to the bottom
 N_LBFGS, N_NEWTON, N_STEPS = 600, 4, 60
 COLDER = 10.0                    # the walk that looks for a lower minimum nearby
@@ -282,7 +281,7 @@ class _Run:
         hessian = self.hessian if isinstance(self.hessian, (str, type(None))) else "given"
         return {"theta": self.theta, "tether": self.tether, "has wall": self.inside is not None,
                 "hessian": hessian, "walkers": self.plan.n_walkers, "islands": self.plan.n_islands,
-                "moves": self.n_moves or 0, "seed": self.plan.seed, "form": 2}
+                "moves": self.n_moves or 0, "seed": self.plan.seed, "form": 3}
 
 
 class _Refused(Exception):
@@ -343,11 +342,13 @@ def watcher(is_pressed, shown):
 def on_the_way(run: _Run, work: Callable, kind: type, book: Part, told: Callable[[str], None]):
     """The result of `work`, or the refusal that ended it; Stopped passes through."""
     def counted(text):
-        told(text)
         spent = run.loss.n_gradients - run.counted
+        told(f"{text}, {spent} of at most {run.most:g} gradients")
         if spent > run.most:
-            raise Failed("too slow", f"after {spent} gradients there is no answer ({text}): samples stay "
-                         "alike for long; give a higher theta, a stronger tether, or most_gradients=...")
+            advice = ("little or nothing holds them; give L2 in the loss, a tether, a wall or a lower theta"
+                      if SPREADING in text else f"samples stay alike for long; give most_gradients="
+                      f"{10 * run.most:g}, a higher theta or a stronger tether")
+            raise Failed("too slow", f"after {spent} gradients there is no answer ({text}): {advice}")
 
     run.plan = replace(run.plan, told=counted)
     try:
@@ -562,7 +563,7 @@ def _free_energy(run: _Run, book: Part) -> tuple[float, float]:
     for attempt in range(N_ATTEMPTS):
         plan = replace(run.plan, n_moves=n_moves, turns=start.turns)
         part = book.part(f"attempt{attempt}")
-        up = _ladder(part, "up", lambda p: climb(target, plan, 10 + 10 * attempt, book=p))
+        up = _ladder(part, "up", lambda p: climb(target, plan, 10 + 10 * attempt, start.step, book=p))
         down = _ladder(part, "down", lambda p: climb(target, plan, 11 + 10 * attempt, up.step, up.s[::-1],
                                                      start.y, book=p))
         value, gap, se = _combined(run, target, up, down)
@@ -598,7 +599,7 @@ def _combined(run, target, up, down):
     above, below = sums_of(up, n), sums_of(down, n)
     base = target.beta * target.e0 - target.gaussian.log_z
     gap = above.bennett - below.bennett
-    se = 0.5 * math.sqrt(above.variance + below.variance)
+    se = math.sqrt(0.5 * max(above.variance, below.variance))    # of few islands a small one may be luck
     run.found |= {"up": base + above.bennett, "down": base + below.bennett, "standard_error": se,
                   "integral": base + 0.5 * (above.integral + below.integral), "ais_up": base + above.ais,
                   "ais_down": base + below.ais, "levels": len(up.s),
@@ -612,7 +613,7 @@ def _combined(run, target, up, down):
 def _two_starts(run, target, E_down, E_up, r2_down, r2_up):
     """Mean loss and learning coefficient from the two starts, and how well they agree."""
     a, b = target.beta * (E_down - target.e0), target.beta * (E_up - target.e0)
-    se = 0.5 * math.sqrt(a.var(ddof=1) / a.size + b.var(ddof=1) / b.size)
+    se = math.sqrt(0.5 * max(a.var(ddof=1), b.var(ddof=1)) / a.size)
     gap = a.mean() - b.mean()
     run.found |= {"learning_coefficient": float(a.mean() + b.mean()) / 2, "minimum": float(a.mean()),
                   "gaussian": float(b.mean()), "learning_coefficient_error": float(2 * se + abs(gap) / 2),
@@ -646,16 +647,18 @@ def _check_home(run, target, y, r2, name, book):
         return
     saved = book.get(name)
     if saved is None:
-        rows = np.linspace(0, len(y) - 1, max(8, run.plan.n_walkers // 2)).astype(int)
         run.plan.told("where the walkers fall back to")
-        share = share_home(target, target.gaussian.place(y[rows]), math.sqrt(float(r2.mean())))
-        saved = {"share": np.array(share)}
+        X = target.gaussian.place(y)
+        far = np.argsort(((X - target.x0)**2).sum(1))[-max(8, len(y) // 2):]   # who has left is far away
+        away = len(far) * (1 - share_home(target, X[far], math.sqrt(float(r2.mean()))))
+        saved = {"share": np.array(1 - away / len(y))}
         book.put(name, saved)
     home = float(saved["share"])
     run.found["home"] = min(home, run.found.get("home", 1.0))
-    if home < 1 - AWAY:
-        run.refuse("left", f"only {home:.0%} of the walkers fall back to x0: at theta {run.theta:g} they "
-                   "have left the well; lower theta, or give a tether (which then decides the answer)")
+    if home < 1:
+        run.refuse("left", f"only {home:.0%} of the walkers fall back to x0: at theta {run.theta:g} the well "
+                   "is left within the run (at best it is metastable); lower theta, or give a wall or a "
+                   "tether (which then decides the answer)")
 
 
 def _coefficient(run: _Run, book: Part) -> tuple[float, float]:
@@ -666,7 +669,7 @@ def _coefficient(run: _Run, book: Part) -> tuple[float, float]:
             run.refuse("lower", reason.text)
     n_moves = run.n_moves or int(np.clip(math.ceil(PER_CORRELATION * start.correlation), N_MOVES, MOST_MOVES))
     plan = replace(run.plan, n_moves=n_moves, turns=start.turns)
-    up = _ladder(book, "up", lambda p: climb(target, plan, 10, book=p))
+    up = _ladder(book, "up", lambda p: climb(target, plan, 10, start.step, book=p))
     long, n = replace(plan, n_moves=FINAL * n_moves), plan.n_islands
     ends = [climb(target, long, stage, up.step, np.array([1.0]), y)
             for stage, y in ((12, start.y), (13, up.well))]
