@@ -346,7 +346,7 @@ def on_the_way(run: _Run, work: Callable, kind: type, book: Part, told: Callable
         told(f"{text}, {spent} of at most {run.most:g} gradients")
         if spent > run.most:
             longer = f"give most_gradients={10 * run.most:g}"
-            advice = ("nothing has held them yet; lower theta, add L2, a tether or a wall, or, where the loss "
+            advice = ("nothing has held them yet: lower theta, add L2, a tether or a wall, or where the loss "
                       f"confines, {longer}" if SPREADING in text else
                       f"samples stay alike for long; {longer}, a higher theta or a stronger tether")
             raise Failed("too slow", f"after {spent} gradients there is no answer ({text}): {advice}")
