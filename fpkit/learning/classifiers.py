@@ -34,10 +34,10 @@ class _OneHiddenLayer(LearningProblem):
         i, w, o = self._inputs.shape[1], self.width, self._n_outputs
         return views(x, (i, w), (1, w), (w, o), (1, o))
 
-    def start(self, scale: float = 1.0) -> np.ndarray:
+    def start(self, scale: float = 1.0, seed: int | None = None) -> np.ndarray:
         """Random initial parameters: each layer scale * N(0, gain/(its inputs)), gain 2 for ReLU, 1 for tanh;
         no offsets."""
-        x = np.random.default_rng([self.seed, 3]).normal(size=self.n_params) * scale
+        x = np.random.default_rng([self.seed if seed is None else seed, 3]).normal(size=self.n_params) * scale
         A, a, B, b = self.layers(x)
         A *= np.sqrt((2.0 if self._is_relu else 1.0) / A.shape[0])
         B /= np.sqrt(self.width)

@@ -60,7 +60,7 @@ def displacement_axes(axes, curves):
 
 
 def power_axes(axes, rows):
-    """Steps to generalise against the median steps to memorise, for each varied setting, beside slopes 1 and
+    """Time to generalise against the median time to memorise, for each varied setting, beside slopes 1 and
     2."""
     ends = []
     for k, name in enumerate(dict.fromkeys(r["setting"] for r in rows)):
@@ -76,7 +76,8 @@ def power_axes(axes, rows):
         for power, dash in ((1, ":"), (2, "--")):
             axes.plot(x, centre[1] * (x / centre[0]) ** power, color=FAINT, linestyle=dash, linewidth=1,
                       label=f"slope {power}")
-    axes.set(xscale="log", yscale="log", xlabel="steps to memorise (median)", ylabel="steps to generalise")
+    axes.set(xscale="log", yscale="log", xlabel="time to memorise (median, rate × steps)",
+             ylabel="time to generalise (rate × steps)")
     axes.xaxis.set_minor_formatter(FEW)
     axes.legend(fontsize=7.5)
 

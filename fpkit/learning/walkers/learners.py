@@ -35,8 +35,24 @@ class Every:
     n: int
 
 
+class Records(Tabular):
+    """What runs of walkers show of their `steps` and `history`."""
+    steps: np.ndarray
+    history: dict[str, np.ndarray]
+
+    def _columns(self):
+        return {"step": self.steps, **{f"mean_{name}": v.mean(1) for name, v in self.history.items()}}
+
+    def _labelled(self):
+        return ({name: (("step", "walker"), v) for name, v in self.history.items()},
+                {"step": (("step",), self.steps)})
+
+    def _picture(self):
+        return curves([(self.steps, v.mean(1)) for name, v in self.history.items() if name.endswith("_loss")])
+
+
 @dataclass(frozen=True, repr=False)
-class LearnerRun(Tabular):
+class LearnerRun(Records):
     """Walkers in the space of hypotheses, when each passed, and what was recorded on the way.
 
     Attributes
@@ -83,10 +99,18 @@ class LearnerRun(Tabular):
     seed: int
     status: str = "ok"
 
+    def first_steps(self, level: float) -> np.ndarray:
+        """`passages` of a level that was watched."""
+        if level not in self.passages:
+            known = ", ".join(f"{v:g}" for v in self.passages)
+            raise ValueError(f"level {level!r} was not watched: " + (
+                f"{known} were; give levels=... to `learn`." if known else "there are no test accuracies."))
+        return self.passages[level]
+
     def passage_times(self, level: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
         """Times learning_rate x steps at which the walkers passed a level or were last seen below it, and
         whether they passed."""
-        steps = self.passages[level]
+        steps = self.first_steps(level)
         seen = np.isfinite(steps)
         return np.where(seen, steps, self.watched) * self.learning_rate, seen
 
@@ -96,16 +120,6 @@ class LearnerRun(Tabular):
         late = (self.steps[:, None] >= (1 - share) * self.watched) & (self.steps[:, None] <= self.watched)
         values = np.where(late, self.history[name], 0.0)
         return values.sum(0) / np.maximum(late.sum(0), 1)
-
-    def _columns(self):
-        return {"step": self.steps, **{f"mean_{name}": v.mean(1) for name, v in self.history.items()}}
-
-    def _labelled(self):
-        return ({name: (("step", "walker"), v) for name, v in self.history.items()},
-                {"step": (("step",), self.steps)})
-
-    def _picture(self):
-        return curves([(self.steps, v.mean(1)) for name, v in self.history.items() if name.endswith("_loss")])
 
     def __repr__(self) -> str:
         n = len(self.x)
@@ -192,7 +206,9 @@ def learn(problems: LearningProblem | Sequence[LearningProblem], n_steps: int, l
                                check_every)
     n_steps, every = checks.whole("n_steps", n_steps, 1), walkers.check_every
     saved = np.unique([checks.whole("snapshots", s, 0) for s in snapshots]).astype(np.int64)
-    saved = saved[saved <= n_steps]
+    if saved.size and saved[-1] > n_steps:
+        raise ValueError(f"snapshots holds step {saved[-1]}, beyond n_steps = {n_steps}; ask for more steps "
+                         "or earlier snapshots.")
     schedule = np.unique(np.concatenate([np.arange(0, n_steps, every), saved, [n_steps]])).astype(np.int64)
     wanted = _records(record, n_steps)
     recorded = schedule[np.minimum(np.searchsorted(schedule, wanted), len(schedule) - 1)]
@@ -395,8 +411,9 @@ class _Book:
         if self.diverged.any():
             status = (f"{self.diverged.sum()} of {len(self.running)} walkers diverged; take a learning rate "
                       f"below {walkers.rate[self.diverged].min():g}")
-        has_classes = walkers.problems[0].is_right(walkers.start[:1], "train") is not None
-        passages = {level: self.passed[k] for k, level in enumerate(self.levels)} if has_classes else {}
+        has_tests = any(p.n_test and p.is_right(walkers.start[:1]) is not None
+                        for p in {id(p): p for p in walkers.problems}.values())
+        passages = {level: self.passed[k] for k, level in enumerate(self.levels)} if has_tests else {}
         return LearnerRun(tuple(walkers.problems), self.state["x"], self.recorded[done],
                           {name: values[done] for name, values in self.table.items()}, self.memorised,
                           passages, self.watched, self.saved[self.saved <= self.step],

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...core.views.tables import Tabular
+from ...langevin.first_passage.results import weibull_shape as shape_of
 
 LOG_2PI = float(np.log(2 * np.pi))
 
@@ -185,13 +186,4 @@ def jackknife(statistic: Callable[[np.ndarray], float], cluster: np.ndarray) -> 
 
 def weibull_shape(passages: Passages) -> float:
     """Shape of a Weibull law of the times (1: one memoryless jump), by maximum likelihood with censoring."""
-    from scipy.optimize import brentq
-
-    t, seen = np.log(passages.time) - np.log(passages.time).mean(), passages.seen
-    if seen.sum() < 2:
-        return float("nan")
-
-    def slope(shape):                                          # of the profile likelihood
-        w = np.exp(shape * t - (shape * t).max())
-        return seen.sum() / shape + t[seen].sum() - seen.sum() * (w @ t) / w.sum()
-    return float(brentq(slope, 1e-3, 1e3)) if slope(1e-3) > 0 > slope(1e3) else float("nan")
+    return shape_of(passages.time, passages.seen)[0] if passages.seen.sum() > 1 else float("nan")
