@@ -173,6 +173,11 @@ def _product(data, grid, positive):
     return p.ravel(), P.ravel()
 
 
+def gaussian_shares(data, grid):
+    """Cell probabilities (n_cells,) of a Gaussian (mean, std)."""
+    return _product(data, grid, False)[1]
+
+
 def _shares(mean, std, grid, axis):
     """Shares of a narrow Gaussian: its integrals with the cubic through four nodes, exact in its moments up
     to the third."""
