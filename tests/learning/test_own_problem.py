@@ -197,9 +197,9 @@ def test_levels_lags_and_snapshots_that_are_not_there_are_told():
     starts = np.zeros((2, 2))
     walk = displacement([line()] * 2, starts, 1e-3, 0.0, [0.1, 1.0, 2.0])
     refused(lambda: walk.exponents(50, 90), "0 of the lags lie in 50 to 90, 2 are needed; they go from")
-    refused(lambda: walk.prefactors(50, 90), "1 are needed")
+    refused(lambda: walk.prefactors(50, 90, 0), "1 are needed")
     still = displacement([line()] * 2, starts, 0.0, 0.0, [0.1, 1.0])
-    refused(lambda: still.prefactors(0.1, 1.0), "theta is 0: there is no free walk")
+    refused(lambda: still.prefactors(0.1, 1.0, 0), "theta is 0: there is no free walk")
     refused(lambda: displacement([line()] * 2, starts, 1e-3, 0.0, []), "lags is empty")
     refused(lambda: displacement([line()] * 2, starts, 1e-3, 0.0, [-1.0]), "lags must be positive")
 
@@ -207,3 +207,49 @@ def test_levels_lags_and_snapshots_that_are_not_there_are_told():
 def test_problems_with_and_without_classes_in_one_run_keep_their_passages():
     run = learn([line(is_right=None), line()], 200, 0.05)
     assert np.isfinite(run.passages[0.5]).tolist() == [False, True]
+
+
+def test_curvature_counts_by_its_size_in_a_displacement():
+    """f = (x^2 - y^2)/2 + 0 z^2: the falling direction is no null one, and z is a free walk."""
+    k = np.array([1.0, -1.0, 0.0])
+    saddle = OwnProblem(lambda X, m: np.repeat(0.5 * (k * X * X).sum(-1)[:, None], len(m), 1),
+                        lambda X, m: k * X, 3, [0, 1], [], np.zeros(3))
+    found = displacement([saddle] * 4, np.zeros((4, 3)), 1e-3, 0.0, [0.2, 1.0, 2.0])
+    assert found.dimensions[:, 0].tolist() == [2, 0, 0, 1]
+    assert found.prefactors(0.1, 2.0).mean() < 3.0
+    bowl = displacement([line()] * 2, np.zeros((2, 2)), 1e-3, 0.0, [0.1, 1.0])
+    refused(lambda: bowl.prefactors(0.1, 1.0), "no walker has a direction whose curvature is -inf to 0.001")
+    refused(lambda: bowl.exponents(0.1, 1.0, -1), r"the classes hold \[2, 0, 0, 0\] directions at most")
+
+
+def test_walkers_that_start_at_the_level_are_told_where_a_logarithm_is_wanted():
+    from fpkit.learning.walkers import slope_of, weibull_shape
+    from fpkit.plotting.walkers import passages_figure
+
+    conditions = [{"theta": t, "horizon": 8.0} for t in (0, 1e-2)]
+    found = first_passages(lambda split, c: line(seed=split), conditions, 3, 4, level=0.6)
+    n = int((found.time == 0).sum())
+    assert 0 < n < len(found) and (found.columns["level"] == 0.6).all()
+    refused(lambda: slope_of(found, found.columns["theta"]), f"{n} of 24 times are 0")
+    refused(lambda: weibull_shape(found), f"{n} of 24 times are 0")
+    assert np.isfinite(slope_of(found.where(found.time > 0), found.columns["theta"][found.time > 0]).value)
+    axes = passages_figure(found).axes[0]
+    assert axes.get_yscale() == "symlog" and axes.get_ylabel() == "time to a test accuracy of 0.6"
+
+
+def test_a_run_of_a_torch_module_is_resumed_and_one_of_another_module_is_not(tmp_path):
+    torch = pytest.importorskip("torch")
+    u, y = torch.tensor(U), torch.tensor((Y > 0).astype(int))
+    losses = lambda model, k: torch.nn.functional.cross_entropy(model(u[k]), y[k], reduction="none")
+
+    def made(seed):
+        torch.manual_seed(seed)
+        model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Tanh(), torch.nn.Linear(3, 2)).double()
+        return OwnProblem.of_torch(model, losses, range(20), range(20, 30))
+    options = dict(learning_rate=0.1, theta=1e-3, checkpoint=tmp_path / "a", check_every=10)
+    learn(made(0), 20, **options)
+    more = learn(made(0), 60, **options)
+    whole = learn(made(0), 60, **options | {"checkpoint": None})
+    assert (more.x == whole.x).all()
+    with pytest.raises(ValueError, match="another"):
+        learn(made(1), 60, **options)

@@ -75,8 +75,9 @@ def first_passages(make: Callable[[int, Mapping[str, Any]], LearningProblem],
     Returns
     -------
     Passages
-        Columns: the conditions, ``t_mem`` (time of memorising, infinite when it never came), ``late`` (test
-        accuracy over the last quarter watched), ``norm_mem, norm_most, norm_end`` and ``split, start``.
+        Times are 0 for walkers that start at the level. Columns: the conditions, ``level``, ``t_mem`` (time
+        of memorising, infinite when it never came), ``late`` (test accuracy over the last quarter watched),
+        ``norm_mem, norm_most, norm_end`` and ``split, start``.
 
     Examples
     --------
@@ -126,7 +127,8 @@ def _passed(key, rows, level, seed, precision, n_threads, progress):
     ok = np.isfinite(norms).any(0)
     summary = lambda function: np.array([function(norms[:, k]) if ok[k] else np.nan
                                          for k in range(len(rows))])
-    columns |= {"t_mem": run.t_memorised * unit, "late": run.late_mean("test_acc"),
+    columns |= {"level": np.full(len(rows), level), "t_mem": run.t_memorised * unit,
+                "late": run.late_mean("test_acc"),
                 "norm_mem": summary(lambda v: v[np.isfinite(v)][0]), "norm_most": summary(np.nanmax),
                 "norm_end": np.linalg.norm(run.x, axis=1), "split": np.array([row[1] for row in rows]),
                 "start": np.array([row[2] for row in rows])}
@@ -165,7 +167,8 @@ class Displacement(Tabular):
     whole : ndarray, shape (n_walkers, n_lags)
         |x(t0 + lag) - x(t0)|^2.
     parts : ndarray, shape (n_classes, n_walkers, n_lags)
-        The same within the eigenvectors whose eigenvalues lie in each of `CLASSES`, the last being null.
+        The same within the eigenvectors whose curvatures lie in each of `CLASSES` by size (a Hessian has
+        negative ones too), the last being null.
     dimensions : ndarray of int, shape (n_classes, n_walkers)
     theta : float
     cluster : ndarray of int
@@ -181,7 +184,11 @@ class Displacement(Tabular):
         parts = {f"class_{k}": part.mean(0) for k, part in enumerate(self.parts) if len(self.cluster)}
         return {"lag": self.lags, "whole": self.whole.mean(0), **parts}
 
-    def _inside(self, low, high, least):
+    def _inside(self, low, high, least, part):
+        if part is not None and not self.dimensions[part].any():
+            low, high = CLASSES[part]
+            raise ValueError(f"no walker has a direction whose curvature is {low:g} to {high:g}; the classes "
+                             f"hold {self.dimensions.max(1).tolist()} directions at most.")
         inside = (self.lags >= low) & (self.lags <= high)
         if inside.sum() < least:
             raise ValueError(f"{inside.sum()} of the lags lie in {low:g} to {high:g}, {least} are needed; "
@@ -190,18 +197,20 @@ class Displacement(Tabular):
 
     def exponents(self, low: float, high: float, part: int | None = None) -> np.ndarray:
         """Exponent of each walker's displacement between two lags."""
-        inside = self._inside(low, high, 2)
+        inside = self._inside(low, high, 2, part)
         values = self.whole if part is None else self.parts[part]
-        return np.polyfit(np.log(self.lags[inside]), np.log(values[:, inside]).T, 1)[0]
+        with np.errstate(divide="ignore", invalid="ignore"):         # of walkers without such a direction
+            return np.polyfit(np.log(self.lags[inside]), np.log(values[:, inside]).T, 1)[0]
 
     def prefactors(self, low: float, high: float, part: int = -1) -> np.ndarray:
         """Displacement over that of a free walk, 2 theta d lag, of each walker: mean over the lags between
         two."""
-        inside = self._inside(low, high, 1)
+        inside = self._inside(low, high, 1, part)
         if not self.theta:
             raise ValueError("theta is 0: there is no free walk to compare with.")
         free = 2 * self.theta * self.dimensions[part][:, None] * self.lags[inside]
-        return (self.parts[part][:, inside] / free).mean(1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return (self.parts[part][:, inside] / free).mean(1)
 
 
 def displacement(problems: Sequence[LearningProblem], starts: np.ndarray, theta: float, origin: float,
@@ -233,7 +242,7 @@ def displacement(problems: Sequence[LearningProblem], starts: np.ndarray, theta:
         values, vectors = np.linalg.eigh(gauss_newton(problems[k], x[0, k]))
         squares = (moved[:, k] @ vectors) ** 2
         for c, (low, high) in enumerate(CLASSES):
-            inside = (values >= low) & (values < high)
+            inside = (abs(values) >= low) & (abs(values) < high)
             parts[c, row], dimensions[c, row] = squares[:, inside].sum(1), inside.sum()
     seeds = {id(p): j for j, p in enumerate({id(p): p for p in problems}.values())}
     cluster = np.array([getattr(problems[k], "seed", seeds[id(problems[k])]) for k in chosen])
