@@ -127,7 +127,8 @@ class LearnerRun(Records):
         spread = lambda v: f"{v.min():g}" if v.min() == v.max() else f"{v.min():g} to {v.max():g}"
         text = (f"{self.optimiser.upper() if self.optimiser != 'adamw' else 'AdamW'}, {n} "
                 f"walker{'s' * (n > 1)} in {self.x.shape[1]}-D: theta {spread(self.theta)}, L2 "
-                f"{spread(self.l2)}, learning rate {spread(self.learning_rate)}, at most {int(self.watched.max())} steps; passed: {passed}")
+                f"{spread(self.l2)}, learning rate {spread(self.learning_rate)}, at most "
+                f"{int(self.watched.max())} steps; passed: {passed}")
         return text if self.status == "ok" else f"{text}; {self.status}"
 
 
