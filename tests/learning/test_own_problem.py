@@ -71,6 +71,9 @@ def test_one_walker_that_diverges_does_not_end_the_others(batch):
 def test_displacements_and_nats_of_what_diverges_are_refused():
     with pytest.raises(ArithmeticError, match="3 of 3 walkers diverged; take a learning rate below 5"):
         displacement([quartic()] * 3, np.ones((3, 3)), 1e-3, 0.0, [5.0, 50.0], learning_rate=5.0)
+    wild = [{"horizon": 9.0}, {"scale": 3.0, "learning_rate": 50.0, "horizon": 25000.0}]
+    with pytest.raises(ArithmeticError, match="2 of 2 walkers .* below 50, or leave out .*'scale': 3.0"):
+        first_passages(lambda split, c: line(), wild, 1, 2, level=1.0)
     with pytest.raises(ArithmeticError, match="diverged; take a learning rate below 5"):
         example_entropy(quartic(), np.ones(3), 1e-3, learning_rate=5.0)
 
@@ -218,7 +221,7 @@ def test_curvature_counts_by_its_size_in_a_displacement():
     assert found.dimensions[:, 0].tolist() == [2, 0, 0, 1]
     assert found.prefactors(0.1, 2.0).mean() < 3.0
     bowl = displacement([line()] * 2, np.zeros((2, 2)), 1e-3, 0.0, [0.1, 1.0])
-    refused(lambda: bowl.prefactors(0.1, 1.0), "no walker has a direction whose curvature is -inf to 0.001")
+    refused(lambda: bowl.prefactors(0.1, 1.0), "no walker has a direction whose curvature is 0 to 0.001")
     refused(lambda: bowl.exponents(0.1, 1.0, -1), r"the classes hold \[2, 0, 0, 0\] directions at most")
 
 

@@ -133,13 +133,16 @@ def _passed(key, rows, level, seed, precision, n_threads, progress):
                 "norm_mem": summary(lambda v: v[np.isfinite(v)][0]), "norm_most": summary(np.nanmax),
                 "norm_end": np.linalg.norm(run.x, axis=1), "split": np.array([row[1] for row in rows]),
                 "start": np.array([row[2] for row in rows])}
+    if "diverged" in run.status:
+        where = [dict(row[0].data) for row, x in zip(rows, run.x) if not np.isfinite(x).all()]
+        raise ArithmeticError(f"{run.status}, or leave out conditions such as {where[0] if where else ''}.")
     if run.status != "ok":
-        raise ArithmeticError(run.status) if "diverged" in run.status else KeyboardInterrupt(run.status)
+        raise KeyboardInterrupt(run.status)
     return Passages(np.where(seen, run.passages[level], run.watched) * unit, seen, columns["split"], columns)
 
 
 # ---- displacement by curvature ----
-CLASSES = ((1e-1, np.inf), (1e-2, 1e-1), (1e-3, 1e-2), (-np.inf, 1e-3))
+CLASSES = ((1e-1, np.inf), (1e-2, 1e-1), (1e-3, 1e-2), (0.0, 1e-3))
 
 
 def gauss_newton(problem: LearningProblem, x: np.ndarray) -> np.ndarray:
@@ -246,9 +249,10 @@ def displacement(problems: Sequence[LearningProblem], starts: np.ndarray, theta:
     parts, dimensions = np.zeros((len(CLASSES), n, len(steps))), np.zeros((len(CLASSES), n), int)
     for row, k in enumerate(chosen):
         values, vectors = np.linalg.eigh(gauss_newton(problems[k], x[0, k]))
+        values = abs(values)
         squares = (moved[:, k] @ vectors) ** 2
         for c, (low, high) in enumerate(CLASSES):
-            inside = (abs(values) >= low) & (abs(values) < high)
+            inside = (values >= low) & (values < high)
             parts[c, row], dimensions[c, row] = squares[:, inside].sum(1), inside.sum()
     seeds = {id(p): j for j, p in enumerate({id(p): p for p in problems}.values())}
     cluster = np.array([getattr(problems[k], "seed", seeds[id(problems[k])]) for k in chosen])

@@ -124,11 +124,12 @@ class LearnerRun(Records):
     def __repr__(self) -> str:
         n = len(self.x)
         passed = ", ".join(f"{np.isfinite(t).sum()} at {level:g}" for level, t in self.passages.items())
+        passed = f"; passed: {passed}" if passed else ""
         spread = lambda v: f"{v.min():g}" if v.min() == v.max() else f"{v.min():g} to {v.max():g}"
         text = (f"{self.optimiser.upper() if self.optimiser != 'adamw' else 'AdamW'}, {n} "
                 f"walker{'s' * (n > 1)} in {self.x.shape[1]}-D: theta {spread(self.theta)}, L2 "
                 f"{spread(self.l2)}, learning rate {spread(self.learning_rate)}, at most "
-                f"{int(self.watched.max())} steps; passed: {passed}")
+                f"{int(self.watched.max())} steps{passed}")
         return text if self.status == "ok" else f"{text}; {self.status}"
 
 
