@@ -253,3 +253,37 @@ def test_a_run_of_a_torch_module_is_resumed_and_one_of_another_module_is_not(tmp
     assert (more.x == whole.x).all()
     with pytest.raises(ValueError, match="another"):
         learn(made(1), 60, **options)
+
+
+@pytest.mark.parametrize("change, words", [
+    (dict(starts=np.zeros((2, 3, 2))), "starts must be one point or one for each of the 2 walkers"),
+    (dict(problems=[line()] * 2, starts=np.zeros((3, 2))), "one for each of the 2 walkers, got shape"),
+    (dict(starts="a"), "starts must be numbers"), (dict(problems=None), "problems must be LearningProblem"),
+    (dict(record=[-5]), "record must be at least 0"), (dict(snapshots=[1.5]), "snapshots must be a whole"),
+    (dict(learning_rate=0.5, l2=10.0), "learning_rate x l2 is 5: above 2")])
+def test_what_a_run_cannot_mean_is_refused_in_one_sentence(change, words):
+    refused(lambda: learn(**dict(problems=line(), n_steps=50, learning_rate=0.05) | change), words)
+
+
+def test_one_level_and_one_snapshot_are_lists_of_one():
+    run = learn(line(), 50, 0.05, levels=0.5, snapshots=20, check_every=10)
+    assert list(run.passages) == [0.5] and run.snapshot_steps.tolist() == [20] and "1 walker in" in repr(run)
+    refused(lambda: run.late_mean("acc"), "quantity 'acc' is unknown")
+
+
+def test_a_run_too_short_to_be_checked_says_so():
+    with pytest.warns(UserWarning, match="no passage can be seen; give a smaller check_every"):
+        learn(line(), 50, 0.05)
+    short = first_passages(lambda split, c: line(), {"horizon": 1.0, "learning_rate": 0.05}, 1, 8, level=0.5)
+    assert set(short.time.tolist()) <= {0.0, 1.0} and (short.time[short.seen] == 1.0).any()
+    refused(lambda: short.where(tehta=1.0), "column 'tehta' is unknown; .* Did you mean 'theta'")
+
+
+def test_experiments_ask_for_what_they_can_use():
+    starts = np.zeros((3, 2))
+    assert len(displacement(line(), starts, 1e-3, 0.0, [0.1, 1.0]).whole) == 3   # one for all
+    refused(lambda: displacement(line(), starts, [1e-3], 0.0, [1.0]), "theta must be a number")
+    refused(lambda: displacement(line(), starts, 1e-3, 0.0, [1.0], n_resolved=-1), "n_resolved must be at")
+    refused(lambda: example_entropy(line(), starts, 1e-3), r"one hypothesis of shape \(2,\), got \(3, 2\)")
+    for name in ("learning_rate", "settle", "measure"):
+        refused(lambda name=name: example_entropy(line(), starts[0], 1e-3, **{name: 0.0}), f"{name} must be")

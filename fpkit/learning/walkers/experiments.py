@@ -115,10 +115,11 @@ def first_passages(make: Callable[[int, Mapping[str, Any]], LearningProblem],
 def _passed(key, rows, level, seed, precision, n_threads, progress):
     optimiser, _, rate, horizon = key
     unit = 1.0 if optimiser == "adamw" else rate
+    n_steps = max(1, round(horizon / unit))
     of = lambda name: np.array([row[0][name] for row in rows])
-    run = learn([row[3] for row in rows], max(1, round(horizon / unit)), of("learning_rate"), of("theta"),
+    run = learn([row[3] for row in rows], n_steps, of("learning_rate"), of("theta"),
                 of("l2"), optimiser, of("batch"), np.array([row[4] for row in rows]), stop_at=level,
-                check_every=max(1, round((10.0 if optimiser == "adamw" else CHECK) / unit)),
+                check_every=min(max(1, round((10.0 if optimiser == "adamw" else CHECK) / unit)), n_steps),
                 levels=(level,), seed=seed, precision=precision, n_threads=n_threads, progress=progress)
     seen = np.isfinite(run.passages[level])
     columns = {name: of(name) for name in rows[0][0]
@@ -144,6 +145,7 @@ CLASSES = ((1e-1, np.inf), (1e-2, 1e-1), (1e-3, 1e-2), (-np.inf, 1e-3))
 def gauss_newton(problem: LearningProblem, x: np.ndarray) -> np.ndarray:
     """Mean over the training sample of the outputs' J^T J, (n_params, n_params): the Hessian of the risk
     without the residuals' part, for half squared errors. A problem that shows no outputs: the Hessian."""
+    x = problem._one(x)
     if not hasattr(problem, "_outputs"):
         return problem.hessian(x)
     members = problem._index["train"]
@@ -228,14 +230,18 @@ def displacement(problems: Sequence[LearningProblem], starts: np.ndarray, theta:
     if not lags:
         raise ValueError("lags is empty; give the times at which the displacement is wanted.")
     steps = np.unique(np.maximum(1, np.round(np.array(lags) / learning_rate))).astype(int)
+    if isinstance(problems, LearningProblem):
+        problems = [problems] * len(np.atleast_2d(starts))
+    theta = checks.number("theta", theta, non_negative=True)
     with whole_results():
         run = learn(problems, first + int(steps[-1]), learning_rate, theta, l2, starts=starts,
-                    snapshots=[first, *(first + steps)], seed=seed, check_every=10**9, n_threads=n_threads)
+                    snapshots=[first, *(first + steps)], seed=seed, check_every=10**9, levels=(),
+                    n_threads=n_threads)
     if run.status != "ok":
         raise ArithmeticError(run.status)
     x = run.snapshots.astype(float)
     moved = x[1:] - x[0]
-    n = len(problems) if n_resolved is None else min(n_resolved, len(problems))
+    n = min(len(problems), len(problems) if n_resolved is None else checks.whole("n_resolved", n_resolved))
     chosen = np.round(np.linspace(0, len(problems) - 1, n)).astype(int)
     parts, dimensions = np.zeros((len(CLASSES), n, len(steps))), np.zeros((len(CLASSES), n), int)
     for row, k in enumerate(chosen):
@@ -281,10 +287,12 @@ def example_entropy(problem: LearningProblem, x: np.ndarray, theta: float, l2: f
         ``nats, halves, test_acc`` (mean over the walkers in the end; NaN without classes).
     """
     theta, n = checks.number("theta", theta, positive=True), problem.n_train
+    for name, value in (("learning_rate", learning_rate), ("settle", settle), ("measure", measure)):
+        checks.number(name, value, positive=True)
     if not problem.n_test:
         raise ValueError("the test sample is empty: there is no member to add.")
-    x = checks.points("x", x, problem.n_params)
-    added = np.random.default_rng([seed, 3]).choice(problem._index["test"], 1)
+    x = problem._one(x)
+    added = np.random.default_rng([checks.whole("seed", seed), 3]).choice(problem._index["test"], 1)
     nodes, quadrature = np.polynomial.legendre.leggauss(NODES)
     u = 0.5 * (nodes + 1)
     lam, jacobian = u**4, 0.5 * quadrature * 4 * u**3

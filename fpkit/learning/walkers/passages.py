@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...core import checks
 from ...core.views.tables import Tabular
 from ...langevin.first_passage.results import weibull_shape as shape_of
 
@@ -43,7 +44,7 @@ class Passages(Tabular):
         """Those chosen by truth values, or whose columns have the given values."""
         keep = np.ones(len(self.time), bool) if chosen is None else np.asarray(chosen, bool)
         for name, value in values.items():
-            keep = keep & (self.columns[name] == value)
+            keep = keep & (self.columns[checks.choice("column", name, self.columns)] == value)
         return Passages(self.time[keep], self.seen[keep], self.cluster[keep],
                         {name: v[keep] for name, v in self.columns.items()})
 
