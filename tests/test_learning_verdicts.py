@@ -456,6 +456,29 @@ def test_a_walk_stays_open_when_the_shares_are_half():
     assert load("learning_25_persistence").judge(row(rows=rows)).outcome == "not measured"
 
 
+@pytest.mark.parametrize("change", [dict(n=8), dict(followed=2.0)])
+def test_few_walkers_or_short_follows_do_not_tell_what_stays(change):
+    module = load("learning_25_persistence")
+    verdict = module.judge(module.made_up(0.95, 0.9, **change))
+    assert verdict.outcome == "not measured" and "12 on 4 splits are needed" in verdict.reason
+
+
+def test_nats_that_drift_during_their_measurement_do_not_count():
+    name = "learning_24_entropy_of_examples"
+    judge, found = load(name).judge, CASES[name]["false here"]
+    assert judge(spoilt(found, "halves", 1.25)).outcome == "false here"
+    drifting = judge(spoilt(found, "halves", 1.35))
+    assert drifting.outcome == "not measured" and "0 sizes of memorising walkers count" in drifting.reason
+
+
+@pytest.mark.parametrize("share, rises, outcome", [
+    (0.85, True, "conditional"), (0.85, False, "not measured"), (0.95, False, "conditional"),
+    (0.6, True, "conditional"), (0.6, False, "false here"), (0.91, True, "holds")])
+def test_a_share_between_circle_and_none_is_neither(share, rises, outcome):
+    module = load("learning_27_circle_and_norm")
+    assert module.judge(module.made_up(share, rises)).outcome == outcome
+
+
 def test_minibatches_that_add_too_little_to_tell_are_not_judged():
     module = load("learning_26_minibatch_noise")
     weak = module.judge(module.made_up(1.0, 8e-6, 12, 0.8))
