@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from fpkit.learning.figures import stored_runs
 from validation import load, names
 
 NAN = math.nan
@@ -219,10 +220,11 @@ CASES["learning_21_displacement"] = {
     "holds": moved(1.02, 0.98, 2.0), "conditional": moved(1.02, 0.98, 1.2), "false here": moved(0.4, 0.6,
                                                                                                 1.2),
     "not measured": moved(1.0, 1.0, 2.0, spread=0.4)}
+squares = load("learning_22_square_law").made_up
 CASES["learning_22_square_law"] = {
-    word: row(rows=load("learning_22_square_law").made_up(power))
-    for word, power in (("holds", 2.0), ("false here", 1.0))} | {
-    "not measured": row(rows=[r | {"t_mem": 100.0} for r in load("learning_22_square_law").made_up(1.0)])}
+    "holds": row(rows=squares(2.0)), "false here": row(rows=squares(1.0)),
+    "conditional": row(rows=squares(1.0) + squares(2.0, "scale")),
+    "not measured": row(rows=[r | {"t_mem": 100.0} for r in squares(1.0)])}
 CASES["learning_23_sample_size"] = {
     "holds": sized("exponential", "exponential", "exponential"),
     "conditional": sized("threshold", "exponential", "exponential"),
@@ -403,16 +405,78 @@ def test_times_that_do_not_tell_one_law_from_another_are_not_judged():
 
 
 def test_an_exponent_is_judged_only_over_a_factor_of_four():
-    made = load("learning_22_square_law").made_up(1.0, "scale")
-    narrow = [r | {"t_mem": r["t_mem"] ** 0.5 * 100} for r in made]
+    narrow = [r | {"t_mem": r["t_mem"] ** 0.5 * 100} for r in squares(1.0, "scale")]
     verdict = load("learning_22_square_law").judge(row(rows=narrow))
     assert verdict.outcome == "not measured" and "a factor of 2.00, 4 is needed" in verdict.reason
+
+
+def test_an_interval_that_holds_the_claimed_exponent_never_refutes_it():
+    judge = load("learning_22_square_law").judge
+    found = [judge(row(rows=squares(power, spread=spread))) for power in (1.7, 2.0, 2.3)
+             for spread in (0.1, 0.3, 1.0, 2.0)]
+    seen = set()
+    for verdict in found:
+        fit = verdict.numbers["fits"].get("width") if verdict.outcome != "not measured" else None
+        if fit is None:
+            assert "which does not tell 2 from 1" in verdict.reason
+        else:
+            assert (verdict.outcome == "false here") == (not fit["low"] <= 2 <= fit["high"])
+        seen.add(verdict.outcome)
+    assert {"not measured", "holds"} <= seen
+
+
+def test_a_learning_rate_that_only_turns_steps_into_time_is_no_evidence():
+    """Times that are the same at every rate: the measurement is in rate x steps, where nothing is told apart
+    (in steps both would go as 1/rate, an exponent of 1 by the choice of the unit)."""
+    module = load("learning_22_square_law")
+    universal = [r | {"t_mem": 100.0, "t": 3000.0 * (1 + 0.1 * (k % 3))} for k, r in enumerate(
+        squares(1.0, "learning_rate"))]
+    verdict = module.judge(row(rows=universal))
+    assert verdict.outcome == "not measured" and "span a factor of 1.00, 4 is needed" in verdict.reason
+    measured = [r for r in MEASURED["learning_22_square_law"]["found"]["rows"] if r["setting"] != "width"]
+    assert module.judge(row(rows=measured)).outcome == "not measured"
+
+
+def test_the_square_law_is_measured_in_time(monkeypatch):
+    import numpy as np
+
+    from fpkit.learning.walkers import Passages
+
+    module = load("learning_22_square_law")
+    made = lambda name: lambda quick: Passages(np.array([8.0]), np.array([True]), np.array([0]), {
+        name: np.array([0.04]), "learning_rate": np.array([0.04]), "t_mem": np.array([2.0])})
+    for name, setting in (("rates", "learning_rate"), ("scales", "scale"), ("passing_widths", "width")):
+        monkeypatch.setattr(module, name, made(setting))
+    assert [(r["t"], r["t_mem"]) for r in module.measure()["rows"]] == [(8.0, 2.0)] * 3
 
 
 def test_a_walk_stays_open_when_the_shares_are_half():
     rows = [r | {"late": 0.95 if k % 2 else 0.2} for k, r in enumerate(
         load("learning_25_persistence").made_up(0.95, 0.95)["rows"])]
     assert load("learning_25_persistence").judge(row(rows=rows)).outcome == "not measured"
+
+
+@pytest.mark.parametrize("change", [dict(n=8), dict(followed=2.0)])
+def test_few_walkers_or_short_follows_do_not_tell_what_stays(change):
+    module = load("learning_25_persistence")
+    verdict = module.judge(module.made_up(0.95, 0.9, **change))
+    assert verdict.outcome == "not measured" and "12 on 4 splits are needed" in verdict.reason
+
+
+def test_nats_that_drift_during_their_measurement_do_not_count():
+    name = "learning_24_entropy_of_examples"
+    judge, found = load(name).judge, CASES[name]["false here"]
+    assert judge(spoilt(found, "halves", 1.25)).outcome == "false here"
+    drifting = judge(spoilt(found, "halves", 1.35))
+    assert drifting.outcome == "not measured" and "0 sizes of memorising walkers count" in drifting.reason
+
+
+@pytest.mark.parametrize("share, rises, outcome", [
+    (0.85, True, "conditional"), (0.85, False, "not measured"), (0.95, False, "conditional"),
+    (0.6, True, "conditional"), (0.6, False, "false here"), (0.91, True, "holds")])
+def test_a_share_between_circle_and_none_is_neither(share, rises, outcome):
+    module = load("learning_27_circle_and_norm")
+    assert module.judge(module.made_up(share, rises)).outcome == outcome
 
 
 def test_minibatches_that_add_too_little_to_tell_are_not_judged():
@@ -426,19 +490,46 @@ def test_minibatches_that_add_too_little_to_tell_are_not_judged():
 # ---- what the full forms measured ----
 
 MEASURED = json.loads((Path(__file__).parent / "measured_verdicts.json").read_text(encoding="utf-8"))
+SHIPPED = stored_runs()["sizes"]["rows"]                     # of the figures; two claims judge them
+MEASURED["learning_23_sample_size"]["found"] |= {"rows": SHIPPED}
+MEASURED["learning_24_entropy_of_examples"]["found"] |= {"times": [r for r in SHIPPED if r["arm"] == "SGLD"]}
 
 
 @pytest.mark.parametrize("name", sorted(MEASURED))
 def test_the_full_measurements_give_the_verdicts_that_are_told(name):
     stored, module = MEASURED[name], load(name)
-    assert module.judge(copy.deepcopy(stored["found"])).outcome == stored["outcome"]
+    verdict = module.judge(copy.deepcopy(stored["found"]))
+    assert verdict.outcome == stored["outcome"]
+    for words in stored["tells"]:                            # the numbers that docs/learning_claims.rst tells
+        assert words in verdict.reason
     against = module.judge(module.contrary(copy.deepcopy(stored["found"]))).outcome
     assert against not in (stored["outcome"], "not measured")
 
 
-def test_the_shipped_passages_over_the_sample_size_give_their_laws():
-    from fpkit.learning.figures import stored_runs
+@pytest.mark.parametrize("name", sorted(n for n in MEASURED if n.startswith("learning_")))
+def test_what_was_measured_is_no_evidence_once_it_is_cut(name):
+    """No rows, and rows of walkers that were not seen to pass or not followed."""
+    judge, found = load(name).judge, MEASURED[name]["found"]
+    assert judge(emptied(found)).outcome == "not measured"
+    if name == "learning_21_displacement":                   # it knows no censoring
+        return
+    cut = never(found)
+    for r in cut["rows"]:
+        r.update({k: v for k, v in (("followed", 0.0), ("t", math.inf)) if k in r and "seen" not in r})
+    verdict = judge(cut)
+    assert verdict.outcome == "not measured" and "nothing is concluded" in verdict.reason, f"\n{verdict}"
 
+
+def test_controls_with_more_pairs_that_pass_limit_the_walk():
+    judge, found = load("learning_20_first_passage").judge, walked()
+    control = [row(n=109, t=9000.0, split=k % 4, seen=k < 6) for k in range(8)]
+    told = judge(found | {"controls": control})
+    assert told.outcome == "conditional"
+    assert "with 109 training pairs 6 of 8 pass without noise by 9000" in told.reason
+    assert judge(found | {"controls": [r | {"seen": False} for r in control]}).outcome == "holds"
+
+
+def test_the_shipped_passages_over_the_sample_size_give_their_laws():
     sizes = stored_runs()["sizes"]
     judge = load("learning_23_sample_size").judge
     verdict = judge({"rows": sizes["rows"]})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.integrate import quad, solve_ivp
+from scipy.special import ndtr
 
 from ._calibration_kinds import Answer, Problem, gauss_cells, l1, rounded, scalar
 
@@ -225,6 +226,66 @@ def inertia(rng):
                    + ("gap" if is_gap else f"Gaussian {mean.tolist()}, {std.tolist()} after {t}"), ask)
 
 
+
+# ---- what moves ----
+MOVING = "without rest"
+
+
+def falling_bound(rng):
+    """Brownian motion under a bound that moves at a constant speed (Bachelier, Levy): what is left of it."""
+    import fpkit as fp
+
+    theta, a, c = (rounded(rng.uniform(*r), 3) for r in ((0.2, 1), (0.5, 1.5), (-0.4, 0.4)))
+    n = int(rng.integers(60, 120))
+    times = np.array([0.3, 1.2])
+    depth = rounded(7 * np.sqrt(2 * theta * times[-1]), 3)           # where nobody arrives
+    half = f"({(a + depth)!r} - {c!r}*t)/2"
+    text = f"-{c / 2!r}*x/({half}) - {c / 2!r}*x**2/(2*({half}))"
+    r = np.sqrt(2 * theta * times)
+    exact = ndtr((a - c * times) / r) - np.exp(a * c / theta) * ndtr((-a - c * times) / r)
+
+    def ask():
+        D = fp.FokkerPlanck(fp.Potential(text), lambda t: theta / ((a + depth - c * t) / 2) ** 2,
+                            fp.Grid([(-1.1, 1.1)], n), absorbing=~fp.Box([(-1, 1)]))
+        E = D.evolve([(depth - a) / (depth + a)], times, tol=1e-4)
+        left = [float(E.probabilities(k).sum()) for k in range(times.size)]
+        return [Answer(abs(p - x), float(e), 1e-9, 1.0, E.status) for p, x, e in zip(left, exact, E.error)]
+    return Problem(MOVING, f"theta {theta}, bound {a} - {c} t, {n} cells", ask)
+
+
+def well_drawn_round(rng):
+    """A Gaussian in a well that is drawn round, with a full or diagonal mobility."""
+    from scipy.stats import multivariate_normal
+
+    import fpkit as fp
+
+    theta, w, n = rounded(rng.uniform(0.2, 0.6)), rounded(rng.uniform(1, 4)), int(rng.integers(30, 56))
+    M = np.diag(rng.uniform(0.6, 1.4, 2)).round(3)
+    M[0, 1] = M[1, 0] = rounded(rng.choice([0.0, 0.3]), 3)
+    k, std, times = rounded(rng.uniform(0.7, 1.5)), 0.5, np.array([0.2, 0.9])
+
+    def slope(t, y):
+        m, S = y[:2], y[2:].reshape(2, 2)
+        A = -k * M
+        return np.concatenate([A @ (m - [np.sin(w * t), 0]), (A @ S + S @ A.T + 2 * theta * M).ravel()])
+
+    def ask():
+        grid = fp.Grid([(-5, 5)] * 2, (n, n))
+        V = fp.Potential(f"{k!r}*((x - sin({w!r}*t))**2 + y**2)/2")
+        E = fp.FokkerPlanck(V, theta, grid, M).evolve(([0.2, 0.0], std), times, tol=1e-4)
+        y = solve_ivp(slope, (0, 1), [0.2, 0.0, std**2, 0, 0, std**2], t_eval=times, rtol=1e-10).y.T
+        s, weights = np.polynomial.legendre.leggauss(6)
+        line = (grid.centres[0][:, None] + s * grid.widths[0][:, None] / 2).ravel()
+        points = np.stack(np.meshgrid(line, line, indexing="ij"), -1)
+        exact = []
+        for row in y:
+            p = multivariate_normal(row[:2], row[2:].reshape(2, 2)).pdf(points).reshape(n, 6, n, 6)
+            exact.append(np.einsum("iajb,a,b->ij", p, weights, weights) * grid.volumes / 4)
+        return l1(E, exact, 1e-7)
+    return Problem(MOVING, f"stiffness {k}, M {M.tolist()}, theta {theta}, sin {w} t, {n} cells an axis", ask)
+
+
 DRIVEN = [driven_linear, driven_across, driven_torus, driven_across]
 SOURCES = [robin_slab, killed_gaussian, drifting_arrival, inertia, killed_gaussian, reset_line, inertia,
            robin_disc]
+MOVED = [falling_bound, well_drawn_round]

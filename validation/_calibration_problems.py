@@ -11,7 +11,7 @@ from numpy.polynomial import polynomial
 from scipy.special import ndtr
 from scipy.stats import ncx2
 
-from ._calibration_driven import DRIVEN, SOURCES
+from ._calibration_driven import DRIVEN, MOVED, MOVING, SOURCES
 from ._calibration_kinds import Answer, Problem, gauss_cells, l1, logarithmic, rounded, scalar
 from ._line_reference import Line
 
@@ -769,6 +769,7 @@ KINDS = {
     # the last in the alphabet: the others keep their problems
     "without detailed balance": (DRIVEN, 60, 8, None),
     "without detailed balance: walls, sources, inertia": (SOURCES, 60, 12, None),
+    MOVING: (MOVED, 24, 2, None),
 }
 
 

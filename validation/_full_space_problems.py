@@ -293,7 +293,7 @@ def all_problems(seed=0):
         power(4, 1, 1e-2, 1.0), power(4, 1, 1e-4, 1.0), power(6, 3, 1e-3), power(4, 50, 1e-4, 1.0),
         power(8, 20, 1e-2), regular_and_singular(1e-3),
         polynomial(8, 1e-2, rng), polynomial(20, 1e-3, rng), polynomial(40, 1e-1, rng),
-        product(1e-2), product(1e-4), crossing((2, 2, 2), 1e-2), *crossings(rng),
+        product(1e-2), product(1e-4), crossing((2, 2, 2), 1e-2), *crossings(np.random.default_rng([seed, 5])),
         circle(1e-2, 10.0), circle(1e-2, 1.0), circle(1e-3, 10.0), circle(1e-2), sphere(5, 1e-2),
         sphere(12, 1e-2),
         linear_unit(2, 1e-3, 0.1), linear_unit(8, 1e-3, 0.05), linear_unit(20, 1e-4, 0.02),

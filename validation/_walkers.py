@@ -60,10 +60,24 @@ def widths(quick):
 
 
 @cache
+def passing_widths(quick):
+    """First passages over the widths at which nearly all networks generalise, without L2."""
+    return passages([{"theta": THETA, "width": w, "horizon": 600.0 if quick else 20_000.0}
+                     for w in ((24, 32) if quick else (20, 24, 28, 32, 36, 40))], 4, 1 if quick else 4)
+
+
+@cache
+def controls(quick):
+    """Walkers without noise, with more training pairs than elsewhere."""
+    return passages([{"theta": 0.0, "n": n, "horizon": 600.0 if quick else 9000.0} for n in (103, 109)], 4,
+                    1 if quick else 2, seed=9)
+
+
+@cache
 def scales(quick):
     """First passages over the scale of the start, without L2."""
     return passages([{"theta": THETA, "scale": s, "horizon": 600.0 if quick else 40_000.0}
-                     for s in ((0.5, 1.2) if quick else (0.5, 0.7, 1.0, 1.2))], 4, 1 if quick else 4)
+                     for s in ((0.1, 1.5) if quick else (0.1, 0.3, 0.5, 1.0, 1.5))], 4, 1 if quick else 4)
 
 
 @cache

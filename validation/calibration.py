@@ -26,7 +26,7 @@ IDLE = 20.0
 # ones, it was lost. Kinds without a number here come so near to their errors that a halved one is missed
 LEAST = {"densities": 7.0, "probabilities": 5.0, "free energies": 12.0, "passage": 9.0, "spectra": 5.5,
          "path averages": 3.4, "passage times": 4.0, "without detailed balance": 6.0,
-         "without detailed balance: walls, sources, inertia": 9.5}
+         "without detailed balance: walls, sources, inertia": 9.5, "without rest": 7.0}
 ROUNDING = 1e-12                                   # of the size: true errors below it count as this large
 CHANCE = 1e-3                                      # of more misses than that, for intervals with a confidence
 REFUSALS = (ValueError, ArithmeticError, NotImplementedError)   # answers in a sentence

@@ -8,7 +8,7 @@ import numpy as np
 
 from ._learning import TALK, judged
 from ._power import abstains, aicc, enough, known, need, passages_of, rows_of, summary
-from ._walkers import RATE, confined, rates, temperatures, widths
+from ._walkers import RATE, confined, controls, rates, temperatures, widths
 from .verdict import Table, formed
 
 CLAIM = ("Generalising is a first passage of a random walk on the zero-risk set: it does not come without "
@@ -18,8 +18,9 @@ CRITERION = ("SGLD without L2: at least 3 temperatures with 12 walkers on 4 spli
              "a control at theta = 0 watched to 5 times the longest median, else nothing is concluded. Holds "
              "when d ln t/d ln theta is -1 within its 95 % interval (or .1), a constant is worse by AICc > "
              "10, no control passes, and neither width nor L2 changes that; conditional when they do (L2 "
-             "alone passes, or none at a width watched for twice the median of width 32) or when the "
-             "exponent is another; false here when half of the controls pass or temperature has no effect.")
+             "alone passes, none at a width watched for twice the median of width 32, or controls with more "
+             "training pairs) or when the exponent is another; false here when half of the controls pass or "
+             "temperature has no effect.")
 COLUMNS = ("theta", "l2", "learning_rate", "width", "t_mem")
 
 
@@ -29,7 +30,8 @@ def measure(quick=False):
         found = runs(quick)
         found.columns["width"] = np.full(len(found), 32)
         rows += rows_of(found, *COLUMNS)
-    return {"rows": rows, "widths": rows_of(widths(quick), *COLUMNS)}
+    return {"rows": rows, "widths": rows_of(widths(quick), *COLUMNS),
+            "controls": rows_of(controls(quick), "n")}
 
 
 def main_runs(P):
@@ -71,7 +73,7 @@ def judge(found):
     if passed >= 0.5 or is_flat:
         return judged(globals(), table, "false here", text, numbers)
     need(gain > 10, f"{text}; no law is told apart")
-    limits = conditions(P, found.get("widths") or [])
+    limits = conditions(P, found.get("widths") or [], found.get("controls") or [])
     if not is_walk:
         limits.insert(0, "another exponent than -1")
     if control.seen.any():
@@ -80,9 +82,15 @@ def judge(found):
     return judged(globals(), table, outcome, "; ".join([text, *limits]), numbers)
 
 
-def conditions(P, wide_rows):
+def conditions(P, wide_rows, control_rows):
     """What limits the claim, in sentences."""
     found = []
+    C = passages_of(control_rows, "n") if control_rows else None
+    for n in [] if C is None else np.unique(C.columns["n"]):
+        some = C.where(n=n)
+        if some.seen.any():
+            found.append(f"with {n:g} training pairs {some.seen.sum()} of {len(some)} pass without noise by "
+                         f"{some.time.max():.0f}")
     alone = P.where(theta=0.0).where(P.where(theta=0.0).columns["l2"] > 0)
     if len(alone) and alone.seen.any():
         found.append(f"L2 alone passes as well ({alone.seen.sum()} of {len(alone)})")

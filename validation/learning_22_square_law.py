@@ -7,31 +7,26 @@ import numpy as np
 
 from ._learning import TALK, judged
 from ._power import Thin, abstains, enough, known, need, passages_of, rows_of, summary
-from ._walkers import rates, scales, widths
+from ._walkers import passing_widths, rates, scales
 from .verdict import Table, formed
 
-CLAIM = "Steps to generalise grow as the square of the steps to memorise when one setting is varied."
+CLAIM = "The time to generalise grows as the square of the time to memorise when one setting is varied."
 SOURCE = f"{TALK}, \"10^3 and 10^6 steps\"; SGLD of a real network without L2, theta 1e-4."
-CRITERION = ("For learning rate, scale of the start and width, each varied alone: exponent of the steps of "
-             "the first passage against the median steps of memorising, by a censored fit with its jackknife "
-             "over splits. A setting is judged only when its times of memorising span a factor of 4 with 75 "
-             "% of 8 walkers passed at 3 values. Holds when 2 is in the interval of every judged setting and "
-             "none is wider than 1; false here when some interval excludes 2; else nothing is concluded.")
-SPAN = 4.0
+CRITERION = ("For learning rate, scale of the start and width, each varied alone: exponent of the time of "
+             "the first passage against the median time of memorising, by a censored fit with its "
+             "jackknife over splits. Times are rate x steps: in steps both go as 1/rate, an exponent of 1 "
+             "by the choice of the unit. A setting has power when its times of memorising span a factor of "
+             "4 with 75 % of 8 walkers passed at 3 values and the 95 % interval of the exponent excludes 2 "
+             "or is at most 1 wide. Holds when 2 is in the interval of every setting with power, false "
+             "here when it is in none, conditional when they differ; without such a setting nothing is "
+             "concluded.")
+SPAN, CLAIMED = 4.0, 2.0
 
 
 def measure(quick=False):
     rows = []
-    for name, runs in (("learning_rate", rates), ("scale", scales), ("width", widths)):
-        found = runs(quick)
-        if name == "width":
-            found = found.where(l2=0.0)
-        rows += [{"setting": name, "value": r.pop(name), **r}
-                 for r in rows_of(found, *({name, "learning_rate"}), "t_mem")]
-    # in steps: the learning rate is what turns steps into time
-    for r in rows:
-        rate = r["value"] if r["setting"] == "learning_rate" else r.pop("learning_rate")
-        r["t"], r["t_mem"] = r["t"] / rate, r["t_mem"] / rate
+    for name, runs in (("learning_rate", rates), ("scale", scales), ("width", passing_widths)):
+        rows += [{"setting": name, "value": r.pop(name), **r} for r in rows_of(runs(quick), name, "t_mem")]
     return {"rows": rows}
 
 
@@ -49,7 +44,9 @@ def exponent(P):
     need(span >= SPAN, f"the times of memorising span a factor of {span:.2f}, {SPAN:g} is needed")
     slope = slope_of(P, np.log([mem[v] for v in P.columns["value"]]))
     low, high = (known(v, "the interval of the exponent") for v in slope.interval)
-    return {"exponent": slope.value, "low": low, "high": high}
+    need(not low <= CLAIMED <= high or high - low <= 1,
+         f"the exponent is {slope.value:.2f} ({low:.2f} to {high:.2f}), which does not tell 2 from 1")
+    return {"exponent": slope.value, "low": low, "high": high, "span": span}
 
 
 @abstains
@@ -65,27 +62,25 @@ def judge(found):
         except Thin as reason:
             reasons.append(f"{name.replace('_', ' ')}: {reason}")
     text = "; ".join([*(f"{n.replace('_', ' ')}: exponent {f['exponent']:.2f} ({f['low']:.2f} to "
-                        f"{f['high']:.2f})"
+                        f"{f['high']:.2f}), the times of memorising span a factor of {f['span']:.1f}"
                         for n, f in fits.items()), *reasons])
     numbers = {"rows": found["rows"], "fits": fits}
-    excluded = [n for n, f in fits.items() if not f["low"] <= 2 <= f["high"]]
-    if excluded:
-        return judged(globals(), table, "false here", text, numbers)
     need(fits, text)
-    need(all(f["high"] - f["low"] <= 1 for f in fits.values()), f"an interval is wider than 1: {text}")
-    return judged(globals(), table, "holds", text, numbers)
+    agrees = [f["low"] <= CLAIMED <= f["high"] for f in fits.values()]
+    outcome = "holds" if all(agrees) else "conditional" if any(agrees) else "false here"
+    return judged(globals(), table, outcome, text, numbers)
 
 
 def run(quick=False):
     return formed(judge(measure(quick)), quick)
 
 
-def made_up(power, setting="learning_rate"):
-    """Rows with a given exponent."""
+def made_up(power, setting="width", spread=0.1):
+    """Rows with a given exponent; each split has a share of the spread."""
     rng = np.random.default_rng(1)
     return [{"setting": setting, "value": v, "t_mem": m, "split": k % 4, "seen": True,
-             "t": float(0.1 * m**power * np.exp(0.1 * rng.normal()))}
-            for v, m in ((0.02, 4000.0), (0.04, 2000.0), (0.08, 1000.0)) for k in range(16)]
+             "t": float(0.1 * m**power * np.exp(spread * rng.normal()))}
+            for v, m in ((20, 400.0), (28, 200.0), (40, 100.0)) for k in range(16)]
 
 
 def contrary(found):
@@ -100,5 +95,5 @@ def figure(verdict):
 
     made, axes = figure(width=13, height=9)
     power_axes(axes, verdict.numbers["rows"])
-    axes.set_title("Steps to generalise against steps to memorise")
+    axes.set_title("Time to generalise against time to memorise")
     return made

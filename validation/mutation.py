@@ -87,8 +87,11 @@ BUGS += bugs_of("learning/training.py",
                 ("AdamW's bias correction is off by one", "(1 - b1 ** (k + 1))", "(1 - b1 ** (k + 2))"),
                 ("the decay acts after the step of SGD", "x *= 1 - rate * decay\n    x -= rate * m\n",
                  "x -= rate * m\n    x *= 1 - rate * decay\n"))
+BUGS += bugs_of("learning/walkers/passages.py", "tests/learning/test_passages.py",
+                ("the censored likelihood has the wrong sign", "log_ndtr(-z)", "log_ndtr(z)"))
+BUGS += bugs_of("learning/walkers/experiments.py", "tests/learning/test_passages.py",
+                ("the member that is added has the weight of one", "lam * one) / (n", "one) / (n"))
 BUGS += bugs_of("learning/sweep.py", "tests/learning/test_experiments.py",
-             ("the censored likelihood has the wrong sign", "log_ndtr(-z)", "log_ndtr(z)"),
              ("a censored run counts as early", "np.maximum(d, 1.0), np.inf)", "np.maximum(d, 1.0), 0.0)"))
 BUGS += bugs_of("learning/manifold.py", "tests/learning/test_experiments.py",
                 ("the prior's variance is not squared", "0.5 * (Y * Y).sum(-1) / prior**2", "0.5 * "

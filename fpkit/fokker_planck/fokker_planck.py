@@ -73,7 +73,7 @@ class FokkerPlanck:
         flux through their faces.
     theta : float or callable
         Temperature in the units of f, positive; ``theta(t)`` for annealing, and then the stationary
-        quantities are those at time 0 (see `at`).
+        density is that at time 0 (see `at`), as for a potential that depends on t.
     grid : Grid
     mobility : None, float, (ndim,), (ndim, ndim), str, Potential, callable or pair, optional
         M: isotropic, diagonal, a constant symmetric positive definite matrix (uniform grids), a formula or a
@@ -769,6 +769,10 @@ class FokkerPlanck:
 
     def _ask(self, question, *arguments, refine, exact):
         """The answer of the interval in one dimension, of the chain otherwise."""
+        if self.process.is_moving:
+            raise ValueError(f"{question} is asked of a process that stands still, and this one depends on "
+                             "the time: D.at(t) holds it at one moment, and D.killed(region).evolve() gives "
+                             "what is left outside a region while it moves.")
         for argument in arguments:
             if not isinstance(argument, (int, float)):
                 check_region(argument, self.grid, "a source or target")

@@ -81,9 +81,10 @@ class MatrixFactorisation(HalfSquaredError, LearningProblem):
         """Views U (..., rows, rank) and V (..., columns, rank) into parameter vectors."""
         return views(x, (self.rows, self.rank), (self.columns, self.rank))
 
-    def start(self, scale: float = 1.0) -> np.ndarray:
+    def start(self, scale: float = 1.0, seed: int | None = None) -> np.ndarray:
         """Random initial parameters, scale * N(0, 1)."""
-        return scale * np.random.default_rng([self.seed, 13]).normal(size=self.n_params)
+        rng = np.random.default_rng([self.seed if seed is None else seed, 13])
+        return scale * rng.normal(size=self.n_params)
 
     def _outputs(self, X, members):
         U, V = self.layers(X)

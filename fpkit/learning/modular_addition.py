@@ -188,10 +188,10 @@ class ModularAdditionReLU(_Pairs):
         p, w, d = self.modulus, self.width, self.depth
         return views(x, (p, d), (2 * d, w), (1, w), (w, p))
 
-    def start(self, scale: float = 1.0) -> np.ndarray:
+    def start(self, scale: float = 1.0, seed: int | None = None) -> np.ndarray:
         """Random initial parameters: each layer N(0, 1)/sqrt(its inputs), the embedding N(0, 1)/sqrt(depth),
         c = 0."""
-        x = np.random.default_rng([self.seed, 2]).normal(size=self.n_params) * scale
+        x = np.random.default_rng([self.seed if seed is None else seed, 2]).normal(size=self.n_params) * scale
         E, A, c, W = self.layers(x)
         E /= np.sqrt(self.depth)
         A /= np.sqrt(2 * self.depth)

@@ -1,6 +1,7 @@
 """A learning problem of a user's own, from its losses and their gradient."""
 from __future__ import annotations
 
+import copy
 import sys
 import threading
 from collections.abc import Callable
@@ -18,6 +19,34 @@ STEPS = {4: (3e-3, 1e-2, 2e-2), 8: (1e-6, 1e-5, 1e-3)}          # float32 and fl
 MODULES = threading.Lock()                       # a module holds one hypothesis at a time
 
 
+def numbers_of(sample, members):
+    """Numbers of the members of a sample, given as such or by truth values."""
+    found = np.asarray(members)
+    if found.dtype == bool and found.ndim == 1:
+        return np.flatnonzero(found)
+    if found.size and (found.dtype.kind not in "iu" or found.ndim != 1 or (found < 0).any()
+                       or len(np.unique(found)) < len(found)):
+        raise ValueError(f"{sample} must hold different whole numbers of members, none negative, or a truth "
+                         f"value for each member, got {checks.shown(members)}.")
+    return found.ravel().astype(np.int64)
+
+
+def asked_once(what, function, x, some, shape):
+    """What one of the user's functions answers, when it can and the shape is right."""
+    if not callable(function):
+        raise TypeError(f"{what} must be a function of (X, members), got {checks.shown(function)}.")
+    try:
+        found = np.asarray(function(x, some))
+    except Exception as reason:
+        raise ValueError(f"{what}(X, members) fails for X of shape {x.shape} and the members {some}: "
+                         f"{' '.join(str(reason).split())}. It must take many hypotheses, one a row, and "
+                         "every number in train and test.") from reason
+    if found.shape != shape:
+        raise ValueError(f"{what}(X, members) must return shape {shape} for X of shape {x.shape} and "
+                         f"{len(some)} members, got {found.shape}.")
+    return found
+
+
 class OwnProblem(LearningProblem):
     """A learning problem made of functions: losses, their gradient, and what counts as right.
 
@@ -33,10 +62,10 @@ class OwnProblem(LearningProblem):
     gradient : callable
         ``gradient(X, members)``: gradient of their MEAN, shape (k, n_params).
     n_params : int
-    train, test : sequence of int
-        Numbers of the members of the two samples. `test` may be empty.
+    train, test : sequence of int, or of truth values (one for each member)
+        Numbers of the members of the two samples, which share none. `test` may be empty.
     start : callable or array (n_params,)
-        ``start(seed)``: random parameters, or one point.
+        ``start(seed)``: random parameters, each walker of an experiment its own; or one point for all.
     is_right : callable, optional
         ``is_right(X, members)``: truth values (k, len(members)). Without it there are no accuracies, and
         nothing that waits for one.
@@ -77,26 +106,27 @@ class OwnProblem(LearningProblem):
         self.n_params = checks.whole("n_params", n_params, 1)
         self._index = {}
         for sample, members in (("train", train), ("test", test)):
-            members = np.asarray(members, np.int64) if np.size(members) else np.zeros(0, np.int64)
-            if members.ndim != 1 or (members < 0).any() or len(set(members.tolist())) < len(members):
-                raise ValueError(f"{sample} must hold different numbers of members, none negative.")
-            self._index[sample] = members
+            self._index[sample] = numbers_of(sample, members)
         if not len(self._index["train"]):
             raise ValueError("train is empty; there is nothing to learn from.")
+        both = np.intersect1d(*self._index.values())
+        if both.size:
+            raise ValueError(f"train and test share {both.size} members, the first of them {both[0]}; what "
+                             "was learnt tests nothing: take them out of one of the two.")
         self._given = losses, gradient, is_right
         self.seed, self.name, self._start, self._cost = checks.whole("seed", seed, 0), name, start, 1.0
-        x, some = self.start()[None], self._index["train"][:2]
-        for what, shape in (("losses", (1, len(some))), ("gradient", (1, self.n_params)),
-                            ("is_right", (1, len(some)))):
-            function = self._given[("losses", "gradient", "is_right").index(what)]
-            found = None if function is None else np.shape(function(x, some))
-            if found is not None and found != shape:
-                raise ValueError(f"{what}(X, members) must return shape {shape} for X of shape {x.shape} and "
-                                 f"{len(some)} members, got {found}.")
-        if not np.isfinite(losses(x, some)).all():
+        # the last of all numbers too, which must exist
+        x = self.start()[None]
+        some = np.unique([self._index["train"][0], *(m.max() for m in self._index.values() if m.size)])
+        found = asked_once("losses", losses, x, some, (1, len(some)))
+        slope = asked_once("gradient", gradient, x, some, (1, self.n_params))[0].astype(float)
+        right = None if is_right is None else asked_once("is_right", is_right, x, some, (1, len(some)))
+        if not np.isfinite(found).all():
             raise ValueError("losses are not finite at the start.")
-        self._h = STEPS[4 if np.asarray(losses(x, some)).dtype.itemsize < 8 else 8]
-        slope, (h, _, forgiven) = np.asarray(gradient(x, some), float)[0], self._h
+        if right is not None and right.dtype != bool:
+            raise ValueError(f"is_right(X, members) must return truth values, got {right.dtype} numbers; "
+                             "compare them with something, as in `losses(X, members) < 0.5`.")
+        h, _, forgiven = self._h = STEPS[4 if found.dtype.itemsize < 8 else 8]
         v = np.random.default_rng(0).normal(size=self.n_params)
         v /= np.linalg.norm(v)
         steep = float(slope @ v)
@@ -108,7 +138,11 @@ class OwnProblem(LearningProblem):
     @classmethod
     def of_torch(cls, model: Any, losses: Callable, train: ArrayLike, test: ArrayLike,
                  is_right: Callable | None = None, **more: Any) -> OwnProblem:
-        """The problem of a torch module; its parameters with a gradient, as they are, are the start.
+        """The problem of a torch module.
+
+        Its parameters with a gradient, as they are, are the start of the problem's own `seed`; any other seed
+        draws them anew by the ``reset_parameters`` of torch's layers, so that each walker of an experiment
+        has its own.
 
         Parameters
         ----------
@@ -141,21 +175,25 @@ class OwnProblem(LearningProblem):
             raise ValueError("the model is in train mode, where the loss of a member depends on those beside "
                              "it (BatchNorm) or on chance (dropout); call model.eval() first.")
         tensors = [p for p in model.parameters() if p.requires_grad]
-        vector = lambda of: torch.cat([of(p).detach().reshape(-1) for p in tensors]).cpu().numpy()
+        vector = lambda parts: torch.cat([p.detach().reshape(-1) for p in parts]).cpu().numpy()
 
         def asked(X, function):
             found = []
             with MODULES:
-                for x in X:
-                    torch.nn.utils.vector_to_parameters(torch.as_tensor(x).to(tensors[0]), tensors)
-                    found.append(function())
+                kept = [p.data for p in tensors]
+                try:
+                    for x in X:
+                        torch.nn.utils.vector_to_parameters(torch.as_tensor(x).to(tensors[0]), tensors)
+                        found.append(function())
+                finally:
+                    for p, values in zip(tensors, kept):
+                        p.data = values
             return np.stack(found)
 
         def gradient(X, members):
             def one():
-                model.zero_grad()
-                losses(model, members).mean().backward()
-                return vector(lambda p: torch.zeros_like(p) if p.grad is None else p.grad)
+                slopes = torch.autograd.grad(losses(model, members).mean(), tensors, allow_unused=True)
+                return vector([torch.zeros_like(p) if g is None else g for p, g in zip(tensors, slopes)])
             return asked(X, one)
 
         def plain(function):
@@ -163,10 +201,34 @@ class OwnProblem(LearningProblem):
                 with torch.no_grad():
                     return asked(X, lambda: function(model, members).cpu().numpy())
             return of
-        here = vector(lambda p: p)
-        return cls(plain(losses), gradient, here.size, train, test,
-                   **{"start": here.astype(float), "name": type(model).__name__} | more,
+        here = vector(tensors).astype(float)
+
+        def start(seed):
+            if seed == more.get("seed", 0):
+                return here
+            with MODULES, torch.random.fork_rng(devices=[]):
+                fresh = copy.deepcopy(model)                # the model keeps its numbers, and BatchNorm's too
+                layers = [m for m in fresh.modules() if hasattr(m, "reset_parameters")]
+                torch.manual_seed(seed)
+                for layer in layers:
+                    layer.reset_parameters()
+            drawn = {id(p) for layer in layers for p in layer.parameters()}
+            free = [p for p in fresh.parameters() if p.requires_grad]
+            if not drawn.issuperset(map(id, free)):
+                raise ValueError(f"{type(model).__name__} has parameters of no layer with reset_parameters, "
+                                 "so no other start can be drawn; give start=lambda seed: ... (n_params,), "
+                                 "or an array for one start of all.")
+            return vector(free)
+        made = cls(plain(losses), gradient, here.size, train, test,
+                   **{"start": start, "name": type(model).__name__} | more,
                    is_right=None if is_right is None else plain(is_right))
+        made._given_as = model, losses, is_right, more.get("start")
+        return made
+
+    def identifying(self) -> tuple[tuple, tuple, str]:
+        """What a run depends on (of a module: it and the user's functions), for checkpoints."""
+        given = getattr(self, "_given_as", (self._given, self._start))
+        return ("own problem",), (given, self.n_params, self._index, self.seed), "the problem"
 
     def start(self, scale: float = 1.0, seed: int | None = None) -> np.ndarray:
         """Initial parameters, times `scale`; `seed` in place of the problem's own."""

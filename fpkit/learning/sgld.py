@@ -11,26 +11,20 @@ from numpy.typing import ArrayLike
 
 from ..core import checks
 from ..core.calls import understood
-from ..core.views.pictures import curves
-from ..core.views.tables import Tabular
 from .curvature import largest_curvature, noise_temperature
 from .problem import LearningProblem
-from .walkers.learners import Every, learn
+from .walkers.learners import Every, Records, learn
 
 
 @dataclass(frozen=True, repr=False)
-class SgldRun(Tabular):
+class SgldRun(Records):
     """Walkers in the space of hypotheses and what was recorded on the way.
 
     Attributes
     ----------
     problem : LearningProblem
-    x : ndarray, shape (n_paths, n_params)
-        Hypotheses at the end.
-    steps : ndarray of int, shape (n_records,)
-    history : dict of ndarray, shape (n_records, n_paths)
-        ``train_loss, test_loss``, with classes ``train_acc, test_acc``, ``norm`` |x|, and ``displacement`` |x
-        - x0|^2, at `steps`.
+    x, steps, history
+        As of a `LearnerRun`, with one walker a path.
     theta, l2, learning_rate, batch, seed
         As given.
     curvature : float
@@ -64,16 +58,6 @@ class SgldRun(Tabular):
         """Mean of one recorded quantity over the last `share` of the records, shape (n_paths,)."""
         values = self.history[name]
         return values[-max(1, int(round(share * len(values)))):].mean(0)
-
-    def _columns(self):
-        return {"step": self.steps, **{f"mean_{name}": v.mean(1) for name, v in self.history.items()}}
-
-    def _labelled(self):
-        return ({name: (("step", "path"), v) for name, v in self.history.items()},
-                {"step": (("step",), self.steps)})
-
-    def _picture(self):
-        return curves([(self.steps, v.mean(1)) for name, v in self.history.items() if name.endswith("_loss")])
 
     def __repr__(self) -> str:
         end = ", ".join(f"{name} {values[-1].mean():.4g}" for name, values in self.history.items())
@@ -146,7 +130,7 @@ def sgld(problem: LearningProblem, theta: float, x0: ArrayLike, learning_rate: f
     extra = 0.0 if batch is None else float(np.mean([noise_temperature(problem, x, batch, rate)
                                                      for x in distinct]))
     run = learn(problem, n_steps, rate, theta, l2, batch=batch or 0, starts=starts, check_every=every,
-                record=Every(every), seed=seed, precision="double", checkpoint=checkpoint,
+                record=Every(every), levels=(), seed=seed, precision="double", checkpoint=checkpoint,
                 checkpoint_every=checkpoint_every, executor=executor, progress=progress)
     if run.status.endswith(f"below {rate:g}"):
         raise ArithmeticError(run.status)

@@ -15,6 +15,7 @@ from ..core.calls import understood
 from ..core.views.tables import Tabular
 from .modular_addition import ModularAddition
 from .walkers.learners import Every, learn
+from .walkers.passages import fit_law
 
 THRESHOLD = 0.99
 VARIED = ("fraction", "learning_rate", "weight_decay", "scale", "width")
@@ -244,25 +245,29 @@ def fit_laws(found: Sweep, n_bootstrap: int = 100, seed: int = 0) -> dict[str, L
                        np.maximum(found.n_steps - np.minimum(found.t_memorised, found.n_steps - 1), 1.0))
     known, median = np.isfinite(found.delay), found.medians("delay")
     fractions = np.repeat(found.values, found.delay.shape[1])
-    fits = {name: _fitted(name, fractions, np.log(watched).ravel(), known.ravel())
-            for name in ("exponential", "power")}
+    mean = lambda name: lambda p: _mean_log(name, p, fractions)
+    least = fractions[known.ravel()].min()
+    starts = {"exponential": [(10.0, 10.0)], "power": [(2.0, 1.0, least - gap) for gap in (0.003, 0.01, 0.03,
+                                                                                           0.1)]}
+    fits = {name: fit_law(mean(name), some, watched.ravel(), known.ravel()) for name, some in starts.items()}
     rng, draws = np.random.default_rng(seed), {name: [] for name in fits}
     for _ in range(n_bootstrap):
         pick = rng.integers(0, known.shape[1], known.shape)
-        logs, seen = (np.take_along_axis(a, pick, 1).ravel() for a in (np.log(watched), known))
-        for name in fits:
-            draws[name].append(_fitted(name, fractions, logs, seen, fits[name][0])[0])
+        drawn = [np.take_along_axis(a, pick, 1).ravel() for a in (watched, known)]
+        for name, law in fits.items():
+            draws[name].append(fit_law(mean(name), [law.parameters], *drawn).parameters)
     laws = {}
-    for name, (p, likelihood) in fits.items():
-        mean = _mean_log(name, p, found.values)
+    for name, law in fits.items():
+        p, likelihood = law.parameters, law.log_likelihood
+        medians = _mean_log(name, p, found.values)
         ok = np.isfinite(median)
-        rest, total = np.log(median[ok]) - mean[ok], np.log(median[ok]) - np.log(median[ok]).mean()
+        rest, total = np.log(median[ok]) - medians[ok], np.log(median[ok]) - np.log(median[ok]).mean()
         interval = lambda k: tuple(float(q) for q in np.nanquantile([d[k] for d in draws[name]], (0.05, 0.95))
                                    ) if n_bootstrap else None
         is_power = name == "power"
         laws[name] = Law(name, float(p[0]), float(p[1]), float(p[2]) if is_power else None,
-                         float(np.exp(p[-1])), float(likelihood),
-                         float(2 * len(p) - 2 * likelihood), float(1 - (rest @ rest) / (total @ total)),
+                         law.sigma, likelihood, 2 * len(p) + 2 - 2 * likelihood,
+                         float(1 - (rest @ rest) / (total @ total)),
                          interval(1), interval(2) if is_power else None)
     return laws
 
@@ -272,29 +277,3 @@ def _mean_log(name, p, fractions):
         return p[0] - p[1] * fractions
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(fractions > p[2], p[0] - p[1] * np.log(np.maximum(fractions - p[2], 1e-300)), np.inf)
-
-
-def _fitted(name, fractions, logs, known, start=None):
-    """Parameters (a, b[, critical], log sigma) and log likelihood of one law."""
-    from scipy.optimize import minimize
-    from scipy.special import log_ndtr
-
-    def cost(p):
-        sigma = np.exp(np.clip(p[-1], -5, 5))
-        mean = _mean_log(name, p, fractions)
-        z = (logs - mean) / sigma
-        each = np.where(known, -0.5 * z * z - np.log(sigma) - 0.5 * np.log(2 * np.pi), log_ndtr(-z))
-        total = -each.sum()
-        return total if np.isfinite(total) else 1e10
-
-    if start is not None:
-        starts = [start]
-    elif name == "exponential":
-        starts = [np.array([10.0, 10.0, 0.0])]
-    else:
-        least = fractions[known].min()
-        starts = [np.array([2.0, 1.0, least - gap, 0.0]) for gap in (0.003, 0.01, 0.03, 0.1)]
-    best = min((minimize(cost, s, method="Nelder-Mead",
-                         options={"maxiter": 4000, "maxfev": 4000, "xatol": 1e-5, "fatol": 1e-6})
-                for s in starts), key=lambda r: r.fun)
-    return best.x, -best.fun

@@ -161,7 +161,7 @@ def train(problem: LearningProblem, n_steps: int = 2000, learning_rate: float = 
         "call": "train", "problem": problem, "start": book.x, "recipe": (
             optimiser, rate, decay, b1, b2, momentum, batch, seed), "checks": (
             check_every, save_every, float(threshold), stop_after)})
-    step = partial(_adamw, rate, decay, b1, b2) if is_adam else partial(_sgd, rate, decay, momentum)
+    step = partial(adamw_step, rate, decay, b1, b2) if is_adam else partial(_sgd, rate, decay, momentum)
     members = problem._index["train"]
     last, begun = n_steps, first
     if store.found is not None:
@@ -269,7 +269,7 @@ def _below_one(name, value):
     return value
 
 
-def _adamw(rate, decay, b1, b2, x, m, v, g, k):
+def adamw_step(rate, decay, b1, b2, x, m, v, g, k):
     """x, m, v after step k (from 0), in place."""
     m += (1 - b1) * (g - m)
     v += (1 - b2) * (g * g - v)

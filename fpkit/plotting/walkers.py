@@ -53,14 +53,14 @@ def displacement_axes(axes, curves):
             axes.plot(lags, c["null"], color=style["color"], linestyle="", marker=MARKERS[k], markersize=3.5,
                       markerfacecolor="none", label=f"its {c['dimension']:.0f} null directions")
             axes.plot(lags, 2 * c["theta"] * c["dimension"] * lags, color=INK, linewidth=0.8,
-                      label="free walk 2θ d t" if name == "plateau" else None)
+                      label="free walk 2θ d t" if name in ("plateau", "all directions") else None)
     axes.set(xscale="log", yscale="log", xlabel="lag t (learning rate × steps)",
              ylabel="|x(t₀ + t) − x(t₀)|²")
     axes.legend(fontsize=7.5)
 
 
 def power_axes(axes, rows):
-    """Steps to generalise against the median steps to memorise, for each varied setting, beside slopes 1 and
+    """Time to generalise against the median time to memorise, for each varied setting, beside slopes 1 and
     2."""
     ends = []
     for k, name in enumerate(dict.fromkeys(r["setting"] for r in rows)):
@@ -76,7 +76,8 @@ def power_axes(axes, rows):
         for power, dash in ((1, ":"), (2, "--")):
             axes.plot(x, centre[1] * (x / centre[0]) ** power, color=FAINT, linestyle=dash, linewidth=1,
                       label=f"slope {power}")
-    axes.set(xscale="log", yscale="log", xlabel="steps to memorise (median)", ylabel="steps to generalise")
+    axes.set(xscale="log", yscale="log", xlabel="time to memorise (median, rate × steps)",
+             ylabel="time to generalise (rate × steps)")
     axes.xaxis.set_minor_formatter(FEW)
     axes.legend(fontsize=7.5)
 
@@ -160,6 +161,10 @@ def passages_figure(found):
     passage_axes(axes, rows, x, by, {})
     if x == "theta":
         axes.set_xscale("symlog", linthresh=1e-5)
+    if "level" in found.columns and len(found):
+        axes.set_ylabel(f"time to a test accuracy of {found.columns['level'][0]:g}")
+    if (found.time == 0).any() and (found.time > 0).any():                  # walkers that started there
+        axes.set_yscale("symlog", linthresh=found.time[found.time > 0].min())
     return made
 
 
@@ -167,10 +172,9 @@ def displacement_figure(found):
     """A `Displacement`."""
     made, axes = figure(width=13, height=9)
     has = len(found.cluster) > 0
-    displacement_axes(axes, {"plateau": {"lags": found.lags, "whole": found.whole.mean(0),
-                                         "theta": found.theta,
-                                         "null": found.parts[-1].mean(0) if has else None,
-                                         "dimension": float(found.dimensions[-1].mean()) if has else None}})
+    null = {"null": found.parts[-1].mean(0), "dimension": float(found.dimensions[-1].mean())} if has else {}
+    displacement_axes(axes, {"all directions": {"lags": found.lags, "whole": found.whole.mean(0),
+                                                "theta": found.theta, **null}})
     return made
 
 

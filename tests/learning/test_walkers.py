@@ -50,8 +50,12 @@ def test_the_gradient_is_that_of_the_weighted_losses(seed):
     room = lambda *shape: aligned(shape, dtype)
     x, g, weights = room(n, L), room(n, L), room(2 * Q, L)
     x[:], weights[:p * p] = rng.normal(size=(n, L)), rng.random((p * p, L)) * (rng.random((p * p, 1)) < 0.5)
-    slope = kernels.slope_single if kind == "single" else kernels.slope_double
-    slope(x, g, room(2 * W * P, L), room(12 * W + 4 * P, L), weights, np.array([p, width]))
+    march, coefficients = getattr(kernels, f"march_{kind}"), room(5, L)          # one step at rate 0
+    coefficients[1] = 1
+    march(x, g, room(2 * n, L), room(2 * W * P, L), room(12 * W + 4 * P, L), weights, coefficients,
+          aligned((-(-n // 8) * 2, engines.STREAMS * L), np.float32),
+          np.zeros((4, engines.STREAMS * L), np.uint32), np.zeros((2 + 2 * p * p, L), np.int64),
+          np.zeros(L, np.int64), np.array([p, width, kernels.SGLD, 0, 1, 0, 0, 0]))
     problem = ModularAddition(p, width, 0.5, 0)
     for lane in range(L):
         exact = sum(weights[q, lane] * problem.gradient(x[:, lane].astype(float), np.array([q]))
@@ -227,8 +231,8 @@ def test_a_torch_module_is_an_own_problem():
 
 @pytest.mark.parametrize("change, sentence", [
     (dict(gradient=lambda X, m: 2 * problems(1)[0]._gradient(X, m)), "gradient is not that of the mean"),
-    (dict(losses=lambda X, m: np.zeros(3)), r"losses\(X, members\) must return shape \(1, 2\)"),
-    (dict(train=[]), "train is empty"), (dict(test=[1, 1]), "different numbers"),
+    (dict(losses=lambda X, m: np.zeros(3)), r"losses\(X, members\) must return shape \(1, 3\)"),
+    (dict(train=[]), "train is empty"), (dict(test=[1, 1]), "different whole numbers"),
     (dict(losses=lambda X, m: np.full((len(X), len(m)), np.nan)), "not finite")])
 def test_a_wrong_own_problem_is_refused_in_one_sentence(change, sentence):
     p = problems(1)[0]

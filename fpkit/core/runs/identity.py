@@ -123,7 +123,10 @@ class _Content:
             except ValueError:                                   # not yet filled
                 self.put("empty")
                 continue
-            self.add(inner, f"{name} of {f.__name__}")
+            if isinstance(inner, types.ModuleType):              # imported in the function around it
+                self._module(inner, f.__code__, path)
+            else:
+                self.add(inner, f"{name} of {f.__name__}")
         for name in sorted(_global_names(f.__code__)):
             self.put(name)
             if name in f.__globals__:

@@ -21,9 +21,13 @@ from ...core.results import ResolutionWarning
 from ...core.runs.checkpoint import Checkpoint
 from ..evolution.chain_operator import LARGEST, GraphOperator
 from ..evolution.evolve import Run, evolved
-from ..evolution.problem import Problem, joined
+from ..evolution.grid_error import regridded
+from ..evolution.problem import Problem
 from ..evolution.reconstruction import Reconstruction
 from ..evolution.result import Evolution
+from ..evolution.split_operator import UNSEEN
+from ..gibbs.cell_masses import spline_knots
+from ..gibbs.quick_masses import is_smooth
 from .chain import DrivenChain
 
 LATE = "gibbs", "relative_entropy", "distance"
@@ -31,6 +35,8 @@ AT_WALLS = 1e-9            # of the largest psi exp(-beta f) that counts as none
 MOST_FINE = 20_000         # cells of the finer grid
 LEAST_CELLS = 8
 LEAST_GAIN = 1.2           # from grid to grid that is trusted
+SHARP = 0.25               # second difference of beta f from which no smooth function lies through the nodes
+STEP = 0.25                # of the highest density, from cell to cell: a start that jumps
 
 
 @dataclass(frozen=True, repr=False)
@@ -157,10 +163,47 @@ def _halved_cells(values, axis, is_ring):
     return np.moveaxis(both.reshape(2 * a.shape[0], *a.shape[1:]), 0, axis)
 
 
+def has_smooth_process(diffusion):
+    """Whether nothing is known that bends, jumps or ends within a cell."""
+    D, process = diffusion, diffusion.process
+    fields = [f for f in (process.potential, process.force) if f is not None]
+    return (process.equation is None and process.rotation is None and process.mobility.is_constant
+            and D.inside.all() and spline_knots(D.potential) is None and not D.potential.is_black_box
+            and all(is_smooth(f) for f in fields))
+
+
+def _hidden(run):
+    """What the potential does between the nodes and no smooth function through them would do: the probability
+    of cells at each time, times the relative change of their weights, and what that takes from others."""
+    D, grid = run.problem.diffusion, run.problem.grid
+    if D.process.equation is not None:
+        return 0.0
+    twin, seen, steepest = D.gradient_twin, 0.0, 0.0
+    with np.errstate(invalid="ignore", over="ignore"):
+        b = twin.beta * (twin._energies[0] - twin.f0)
+        for axis, n in enumerate(grid.shape):
+            if n > 2:
+                slope = np.clip(np.gradient(b, axis=axis), -50.0, 50.0)
+                bend = np.gradient(np.gradient(b, axis=axis), axis=axis)
+                seen = seen + np.log(np.sinh(slope / 2 + 1e-9) / (slope / 2 + 1e-9)) - bend / 24
+                steepest = np.maximum(steepest, np.abs(bend))
+        jump = twin.cell_log_mass - np.log(grid.volumes) + b
+        unseen = np.fmax(np.abs(jump - seen), np.where(steepest > SHARP, np.abs(jump), 0.0))
+    found = np.where(D.inside & (unseen > UNSEEN), np.expm1(np.minimum(unseen, 2.0)), 0.0)
+    return 3 * run.P[:run.n_done] @ np.nan_to_num(found).ravel()
+
+
 def _extrapolated(run, times):
     """Errors of the densities, which become the limit in h^2 of this grid and one of twice the cells; those
-    of half the cells say how far that is trusted."""
+    of half the cells say how far that is trusted. Where something bends, jumps or ends within a cell, grids
+    may place it alike and agree by accident: there the difference to half the cells and that from these to a
+    quarter count, too."""
     grid, D, start, order = run.problem.grid, run.problem.diffusion, run.kind, run.options[3]
+    is_cut = D.absorbing is not None and grid.is_cut(D.absorbing).any()
+    u = (run.start / grid.volumes.ravel()).reshape(grid.shape)
+    has_steps = start[0] in ("array", "function") and any(
+        np.abs(np.diff(u, axis=k)).max(initial=0.0) > STEP * u.max() for k in range(grid.ndim))
+    share = 1 / 2 if has_steps or not has_smooth_process(D) else 1 / 8 if is_cut else 0.0
 
     def on(other, name):
         kind = start
@@ -170,7 +213,7 @@ def _extrapolated(run, times):
                 values = _halved_cells(values, axis, grid.periodic[axis])
             kind = "array", values
         elif start[0] == "array":
-            kind = "array", joined(start[1] * grid.volumes, grid.shape) / other.volumes
+            kind = "array", np.maximum(regridded(start[1] * grid.volumes, grid, other), 0.0) / other.volumes
         store = Checkpoint(run.store.then(name), run.store.seconds, None,
                            {"of": run.store.digest, "grid": other.shape, "tol": run.tol})
         with warnings.catch_warnings():
@@ -182,27 +225,33 @@ def _extrapolated(run, times):
                 return None
         return two if two.n_done == times.size else None
 
-    fine = coarse = None
+    fine = coarse = quarter = None
     cells = grid.mask is not None and grid.has_array_mask
     n_fine = grid.n_cells * 2 ** grid.ndim
     if order == 4 and n_fine <= MOST_FINE and not cells:
         fine = on(grid.refined(2), "double")
-    if all(n % 2 == 0 and n >= LEAST_CELLS for n in grid.shape) and not cells:
-        coarse = on(grid.coarsened(), "half")
-    halves = lambda P, shape: np.array([joined(p, shape).ravel() for p in P])
-    P, cut = run.P, np.array(run.beside)
-    on_half = None if coarse is None else halves(P, grid.shape)
+    if min(grid.shape) >= LEAST_CELLS and not cells and (half := grid.coarsened()) is not None:
+        coarse = on(half, "half")
+        if share and coarse is not None and min(half.shape) >= LEAST_CELLS:
+            quarter = on(half.coarsened(), "quarter")
+    brought = lambda P, old, new: np.array([regridded(p.reshape(old.shape), old, new).ravel() for p in P])
+    P, cut = run.P, np.array(run.beside) + _hidden(run)
+    on_half = None if coarse is None else brought(P, grid, half)
+    apart_half = 0.0 if coarse is None else np.abs(on_half - coarse.P).sum(1)
+    cut = cut + share * apart_half
+    if quarter is not None:
+        cut = cut + share / 4 * np.abs(brought(coarse.P, half, quarter.problem.grid) - quarter.P).sum(1)
     if fine is None:
-        return cut + (np.nan if coarse is None else 4 / 3 * np.abs(on_half - coarse.P).sum(1))
-    sharper = halves(fine.P, fine.problem.grid.shape)
+        return cut + (np.nan if coarse is None else 4 / 3 * apart_half)
+    sharper = brought(fine.P, fine.problem.grid, grid)
     limit = sharper + (sharper - P) / 3
     first = error = np.abs(sharper - P).sum(1)
     if coarse is not None:
         other = on_half + (on_half - coarse.P) / 3
-        apart = np.abs(halves(limit, grid.shape) - other).sum(1)
+        apart = np.abs(brought(limit, grid, half) - other).sum(1)
         # noise across the axes turns axis edges upwind, on fine grids the more: order 1
         most = 2.0 if D.frozen_process.mobility.is_full or D.frozen_process.mobility.is_tensor else 4.0
-        gain = np.clip(np.abs(on_half - coarse.P).sum(1) / np.maximum(first, 1e-300), LEAST_GAIN, most)
+        gain = np.clip(apart_half / np.maximum(first, 1e-300), LEAST_GAIN, most)
         error = np.minimum(apart, first) + np.abs(limit - sharper).sum(1) / 50
         error += first * (1 / (gain - 1) - 1 / 3)
     negative = 2 * np.maximum(-limit, 0.0).sum(1)
@@ -210,4 +259,4 @@ def _extrapolated(run, times):
     total = limit.sum(1) if is_open else P.sum(1)              # what is left has a limit of its own
     limit = np.maximum(limit, 0.0)
     run.P = limit * (total / np.maximum(limit.sum(1), 1e-300))[:, None]
-    return np.minimum(error + np.array(fine.beside) + negative, 2.0)
+    return np.minimum(error + cut - run.beside + np.array(fine.beside) + negative, 2.0)

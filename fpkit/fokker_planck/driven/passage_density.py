@@ -18,10 +18,8 @@ from ...core.views.tables import Tabular
 from ...potentials.regions.shapes import Region
 from ..evolution.initial import kind_of, node_start
 from ..evolution.stepping import StepControl
-from ..gibbs.cell_masses import spline_knots
-from ..gibbs.quick_masses import is_smooth
 from .chain import DrivenChain
-from .evolution import LEAST_CELLS, MOST_FINE, graph_of
+from .evolution import LEAST_CELLS, MOST_FINE, graph_of, has_smooth_process
 
 TOLERANCES = 1e-5, 1e-9         # of the time steps; what the two differ by is the error of the second
 N_MOMENTS = 4
@@ -88,7 +86,7 @@ def first_passage_density(diffusion, x0, target: Region, times,
     kind = kind_of(x0, D.grid)
     if kind[0] not in ("point", "gaussian"):
         raise ValueError("x0 must be a point, or (mean, std) of a Gaussian.")
-    grid, has_kinks = D.grid, not _is_smooth(D)
+    grid, has_kinks = D.grid, not has_smooth_process(D)
     half = grid.coarsened() if min(grid.shape) >= LEAST_CELLS else None
     quarter = half and half.coarsened() if has_kinks and min(grid.shape) >= 2 * LEAST_CELLS else None
     double = grid.refined(2) if grid.n_cells * 2**grid.ndim <= MOST_FINE else None
@@ -135,15 +133,6 @@ class _Passage:
         for n in range(N_MOMENTS):
             v = factors.solve(v)
             self.moments[n] = math.factorial(n + 1) * float(start[chain.ids] @ v)
-
-
-def _is_smooth(diffusion):
-    """Whether nothing is known that bends, jumps or ends within a cell."""
-    D, process = diffusion, diffusion.process
-    fields = [f for f in (process.potential, process.force) if f is not None]
-    return (process.equation is None and process.rotation is None and process.mobility.is_constant
-            and D.inside.all() and spline_knots(D.potential) is None and not D.potential.is_black_box
-            and all(is_smooth(f) for f in fields))
 
 
 def _of_clean_order(coarse, base, fine):

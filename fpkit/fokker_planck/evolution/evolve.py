@@ -19,6 +19,7 @@ from .grid_error import (
     SAFETY,
     STEEPEST,
     convergence_of,
+    early_errors,
     is_narrow,
     is_rough,
     jump_errors,
@@ -153,7 +154,7 @@ def evolved(problem, u0, times, tol=None, positive=False, n_steps=None, order=4,
         run.go(times, bar)
     space_error = np.full(times.size, np.nan)
     if run.status == "ok" and (n_steps is None or look is not None):
-        space_error = (look or _space_error)(run, times)
+        space_error = np.maximum((look or _space_error)(run, times), early_errors(run, times))
     if run.resolution > UNRESOLVED and run.status == "ok" and not problem.is_foreign:
         run.status = ("not resolved: the cell centres see exp(-f/theta) "
                       f"{np.exp(min(run.resolution, 700.0)):.3g} times off its integral; refine the grid or "

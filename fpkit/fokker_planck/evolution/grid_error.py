@@ -6,6 +6,7 @@ import numpy as np
 
 from ...potentials.mobility import mobility_of
 from .assembly import space_order
+from .initial import gaussian_shares
 from .problem import joined
 from .split_operator import UNSEEN
 
@@ -23,6 +24,7 @@ WALK = 0.3                                 # L1 error of a lattice walk by (h/wi
 PARTS = {1: 64, 2: 24, 3: 8}  # points an axis at which a mask is looked at in the cells beside its wall
 FORCE_JUMP = 5.0                           # times what a force changes by in the next cells: a jump of it
 LEAST_JUMP, HIGH = 3.0, 1e200  # beta times a jump of f between cells that counts as a wall; infinite f
+FAR = 4.0                                  # widths of a Gaussian that hold it
 ALIVE = 20.0                               # beta (f - f0) up to which a kink matters
 ON_A_SLOPE = 1.0                           # mean change of beta f between nodes at a start that drifts
 STEEPEST = 2.0  # beta |df| between neighbours: there the numerical temperature |f'| h/2 equals theta
@@ -64,6 +66,42 @@ def _spread(run, times):
         mobility = mobility_of(run.problem.mobility, run.lines.grid.ndim).at(np.atleast_2d(point))[0]
     diffused = 2 * run.lines.theta * mobility * np.asarray(times)[:, None]
     return run.lines.grid.h**2 / np.maximum(std**2 + diffused, 1e-300)
+
+
+def early_errors(run, times):
+    """Distance to the Gaussian of the drift and the noise at the start, while that is the answer: what spans
+    a few cells may lie otherwise in them than on grids of half the cells, on which the same nodes share it.
+
+    The Gaussian is wrong by at most |db| t/sqrt(2 D t) in L1 where the drift varies by db along the way
+    (Girsanov), and by the relative change of D.
+    """
+    out, problem, grid = np.zeros(times.size), run.problem, run.problem.grid
+    if run.kind[0] not in ("point", "gaussian") or problem.is_foreign:
+        return out
+    x0, std = (run.kind[1], 0.0) if run.kind[0] == "point" else run.kind[1]
+    process, states = problem.diffusion.process, problem.diffusion._space.states.ravel()
+    for k in np.flatnonzero((_spread(run, times) > 1 / 16).any(1) & (times > 0)):
+        t = float(times[k])
+        b, D = process.drift(x0[None])[0], process.diffusion(x0[None])[0]
+        noise = 2 * np.diagonal(D) * t
+        if not (noise > 0).all() or np.count_nonzero(D - np.diag(np.diagonal(D))):
+            break
+        spread = np.sqrt(std**2 + noise)
+        ways = np.stack(np.meshgrid(*[(-1.0, 0.0, 1.0)] * grid.ndim), -1).reshape(-1, grid.ndim)
+        x = x0 + ways * (np.abs(b) * t + FAR * spread)
+        cells = gaussian_shares((x0 + b * t, spread), grid)
+        if (cells[~states] > 1e-9).any() or cells.sum() < 1 - 1e-6 or not process.is_inside(x).all():
+            break
+        varied = [(np.abs(process.drift(x, s) - b).max(0) * t / np.sqrt(noise)).sum()
+                  + np.abs(np.diagonal(process.diffusion(x, s), axis1=1, axis2=2) / np.diagonal(D) - 1).max()
+                  for s in {0.0, t if process.is_moving else 0.0}]
+        killed = problem.diffusion.killing_rate
+        wrong = max(varied) + (0.0 if killed is None else 2 * t * float(killed.max()))
+        if not wrong < 1:
+            break
+        seen = np.abs(run.P[k] - cells).sum()
+        out[k] = seen + wrong if wrong < seen / 4 else 0.0
+    return out
 
 
 def starts_at_a_wall(run):

@@ -13,6 +13,7 @@ from .sturm_kernels import FLAT, bisect, n_below, ring_arcs, ring_fill, ring_mat
 TERMS = 6                      # of the power series in lambda of a panel
 PHASE = 0.1                    # largest lambda R m of a panel: the seventh term is then below 1e-15
 MOST_PANELS = 400_000
+LONGEST = 690.0                # log of a power of a time
 SAME = 1e-6                    # distance of a null vector of a ring from what inverse iteration finds
 # relative distance below which eigenvalues count as equal when their functions are made orthogonal
 CLUSTER = 1e-8
@@ -27,7 +28,12 @@ class Chain:
         self.panels = panels
         top, least = panels.log_r.max(1), panels.B.min(1)
         r, m = np.exp(panels.log_r - top[:, None]), np.exp(least[:, None] - panels.B)
-        time = np.exp(2 * np.log(panels.width) + top - least)  # of the panel: no large exponent is left in it
+        log_time = 2 * np.log(panels.width) + top - least      # of the panel: no large exponent is left in it
+        if abs(log_time.max()) > LONGEST / TERMS:
+            raise ValueError(f"times of this potential are about 10^{log_time.max() / np.log(10):.0f}, and "
+                             "their powers leave the range of floats; measure f and theta, or lengths, in "
+                             "other units.")
+        time = np.exp(log_time)
         P = len(panels)
         self._powers = powers = time[:, None] ** np.arange(TERMS)
         self.rho, self.left, self.right = (np.zeros((P, TERMS)) for _ in range(3))

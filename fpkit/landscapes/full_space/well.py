@@ -345,9 +345,10 @@ def on_the_way(run: _Run, work: Callable, kind: type, book: Part, told: Callable
         spent = run.loss.n_gradients - run.counted
         told(f"{text}, {spent} of at most {run.most:g} gradients")
         if spent > run.most:
-            advice = ("little or nothing holds them; give L2 in the loss, a tether, a wall or a lower theta"
-                      if SPREADING in text else f"samples stay alike for long; give most_gradients="
-                      f"{10 * run.most:g}, a higher theta or a stronger tether")
+            longer = f"give most_gradients={10 * run.most:g}"
+            advice = ("nothing has held them yet: lower theta, add L2, a tether or a wall, or where the loss "
+                      f"confines, {longer}" if SPREADING in text else
+                      f"samples stay alike for long; {longer}, a higher theta or a stronger tether")
             raise Failed("too slow", f"after {spent} gradients there is no answer ({text}): {advice}")
 
     run.plan = replace(run.plan, told=counted)

@@ -216,7 +216,7 @@ def censored_interval(durations, is_hit, value, around):
     lowest = max(seen - 3 * error, 0.0)
     late = max(hits // 4, min(hits, FEW))
     fall, fall_error, rate = _late_rates(np.sort(durations[is_hit]), durations, late)
-    k, k_error = _weibull_shape(durations, is_hit)
+    k, k_error = weibull_shape(durations, is_hit)
     rest = [1 / (rate * (1 + 3 / math.sqrt(late)))]
     rest += [_weibull_rest(durations, hits * (1 + 3 * sign / math.sqrt(hits)), k + 3 * k_error, end)
              for sign in (-1, 1) if hits > 9 or sign > 0]
@@ -269,7 +269,7 @@ def _late_rates(arrivals, durations, m):
     return math.log(rates[1] / rates[0]) / octaves, math.sqrt(2 / m) / octaves, rates[1]
 
 
-def _weibull_shape(durations, is_hit):
+def weibull_shape(durations, is_hit):
     """Shape k of Weibull's law of the arrivals by maximum likelihood, with its standard error."""
     t = durations / durations.max()
     logs, hits = np.log(np.maximum(t, 1e-300)), int(is_hit.sum())

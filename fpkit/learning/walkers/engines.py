@@ -15,6 +15,7 @@ import numpy as np
 from ...core.compilation.vectors import LANES, aligned
 from ...langevin.dynamics.noise_kernels import draw_noise, seed_states
 from ..modular_addition import ModularAddition
+from ..training import adamw_step
 from . import network_kernels as kernels
 
 STREAMS = 4                                # of each walker's noise: a row of lanes is filled at a time
@@ -210,14 +211,15 @@ class _Plain:
         self.walkers, self.x = walkers, walkers.state["x"].copy()
         self.words = walkers.state["words"].transpose(1, 2, 0).copy()
         self.memory = {name: walkers.state[name].copy() for name in "mv" if name in walkers.state}
+        self.fine = np.isfinite(self.x).all(1)               # those that have not diverged: asked about
         # walkers of one problem are asked about at once
         self.groups = [np.array([k for k, p in enumerate(walkers.problems) if p is problem])
                        for problem in {id(p): p for p in walkers.problems}.values()]
 
     def _gradient(self, step):
-        w, g = self.walkers, np.empty_like(self.x)
+        w, g = self.walkers, np.zeros_like(self.x)
         for group in self.groups:
-            problem = w.problems[group[0]]
+            problem, group = w.problems[group[0]], group[self.fine[group]]
             whole = group[w.batch[group] == 0]
             if len(whole):
                 g[whole] = problem.gradient(self.x[whole])
@@ -226,6 +228,7 @@ class _Plain:
                 g[k] = problem.gradient(self.x[k:k + 1], members)[0]
         return g
 
+    @np.errstate(over="ignore", invalid="ignore")
     def march(self, step, n_steps):
         w = self.walkers
         rate, keep = w.rate[:, None], (1 - w.rate * w.l2)[:, None]
@@ -235,28 +238,30 @@ class _Plain:
         for k in range(step, step + n_steps):
             g = self._gradient(k)
             if w.optimiser == "adamw":
-                m, v, (b1, b2) = self.memory["m"], self.memory["v"], w.betas
-                m += (1 - b1) * (g - m)
-                v += (1 - b2) * (g * g - v)
-                g = m / (1 - b1 ** (k + 1)) / (np.sqrt(v / (1 - b2 ** (k + 1))) + 1e-8)
-            self.x *= keep
-            self.x -= rate * g
-            if w.theta.any() and w.optimiser != "adamw":
+                adamw_step(rate, w.l2[:, None], *w.betas, self.x, self.memory["m"], self.memory["v"], g, k)
+            else:
+                self.x *= keep
+                self.x -= rate * g
+            if w.theta.any():
                 draw_noise(self.words.reshape(4, -1), noise, False)
                 self.x += amplitude * noise.reshape(-1, n)[:d].T
+            self.fine &= np.isfinite(self.x).all(1)
 
+    @np.errstate(over="ignore", invalid="ignore")
     def measure(self):
         w, n = self.walkers, len(self.x)
+        x = np.where(self.fine[:, None], self.x, w.start)
         found = {"norm": np.linalg.norm(self.x, axis=1), "displacement": ((self.x - w.start) ** 2).sum(1)}
         for group in self.groups:
             problem = w.problems[group[0]]
             for sample in ("train", "test"):
                 if not len(problem._index[sample]):
                     continue
-                right = problem.is_right(self.x[group], sample)
-                for name, values in (("loss", problem.losses(self.x[group], sample)), ("acc", right)):
+                right = problem.is_right(x[group], sample)
+                for name, values in (("loss", problem.losses(x[group], sample)), ("acc", right)):
                     if values is not None:
-                        found.setdefault(f"{sample}_{name}", np.full(n, np.nan))[group] = values.mean(-1)
+                        found.setdefault(f"{sample}_{name}", np.full(n, np.nan))[group] = np.where(
+                            self.fine[group], values.mean(-1), np.nan)
         return found
 
     def state(self):

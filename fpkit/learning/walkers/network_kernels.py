@@ -228,13 +228,3 @@ def measure_single(x, wide, tile, losses, right, shape):
 @kernel(types.void(*(double,) * 5, integers_1d), nogil=True)
 def measure_double(x, wide, tile, losses, right, shape):
     measure(x, wide, tile, losses, right, shape)
-
-
-@kernel(types.void(*(single,) * 5, integers_1d), nogil=True)
-def slope_single(x, g, wide, tile, weights, shape):
-    gradient(x, g, wide, tile, weights, 0, shape[0], shape[1])
-
-
-@kernel(types.void(*(double,) * 5, integers_1d), nogil=True)
-def slope_double(x, g, wide, tile, weights, shape):
-    gradient(x, g, wide, tile, weights, 0, shape[0], shape[1])

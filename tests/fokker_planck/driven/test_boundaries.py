@@ -190,3 +190,35 @@ def test_a_passage_density_keeps_its_error_where_that_changes_its_sign(v, theta,
     f, t = F.first_passage_density([0.0], fp.HalfSpace([1], length), times), np.array(times)
     exact = length / np.sqrt(4 * np.pi * theta * t**3) * np.exp(-(length - v * t) ** 2 / (4 * theta * t))
     assert (np.abs(f.density - exact) <= f.error).all() and (f.error < 1e-3 * exact.max()).all()
+
+
+@pytest.mark.parametrize("options, jump", [({"reactivity": 93.0, "mobility": "4-x**2"}, 2.0),
+                                           ({"reactivity": 1.0}, 0.2), ({"reactivity": 1.0}, 0.0),
+                                           ({"killing": "1 + x**2"}, 2.0)])
+def test_grids_that_place_a_jump_alike_do_not_agree_by_accident(options, jump):
+    """A start that jumps, f that jumps at .3, a wall at 1.5: on faces of the fine grid, within cells of the
+    others."""
+    V, times = fp.Potential(f"where(x > 0.3, {jump}, 0) + x**2"), [0.311, 0.381, 1.95]
+    options = dict(options) if "killing" in options else options | {"absorbing": fp.HalfSpace([1], 1.5)}
+    run = lambda n: fp.FokkerPlanck(V, 0.135, fp.Grid([(-2, 2)], n), **options).evolve(
+        lambda p: (np.abs(p[..., 0] - 0.9) < 0.3) * 1.0, times)
+    fine = run(1600)
+    for n in (95, 190, 191):
+        found = run(n)
+        for k in range(3):
+            below = np.concatenate([[0], np.cumsum(fine.probabilities(k))])
+            exact = np.diff(np.interp(found.grid.edges[0], fine.grid.edges[0], below))
+            assert np.abs(found.probabilities(k) - exact).sum() <= found.error[k] + fine.error[k] / 3
+
+
+@pytest.mark.parametrize("n", [15, 16, 21, 26, 31, 36])
+def test_a_trench_between_the_nodes_counts_in_the_error(n):
+    """A well of width .04 that neither the grid nor its halves see, or not as it is."""
+    V = fp.Potential("3*(1 - exp(-((x - 0.41)/0.04)**2)) + x**2")
+    run = lambda m: fp.FokkerPlanck(V, 0.8, fp.Grid([(-2, 2)], m), killing="0.5 + x**2").evolve(
+        [0.1], [0.3, 1.0])
+    found, fine = run(n), run(1200)
+    for k in range(2):
+        below = np.concatenate([[0], np.cumsum(fine.probabilities(k))])
+        exact = np.diff(np.interp(found.grid.edges[0], fine.grid.edges[0], below))
+        assert np.abs(found.probabilities(k) - exact).sum() <= found.error[k] + fine.error[k]

@@ -296,3 +296,23 @@ def test_the_error_of_the_density_in_the_read_me_covers_the_truth():
     for k in range(3):
         exact = fine.probabilities(k).reshape(48, 4, 40, 4).sum((1, 3))
         assert np.abs(e.probabilities(k) - exact).sum() <= e.error[k]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_times_at_which_a_start_spans_less_than_a_cell_have_errors_that_hold(seed):
+    """Exact Gaussians of linear drifts: all grids share the start among the same nodes, and agree."""
+    rng = np.random.default_rng(seed)
+    k, theta, x0 = rng.uniform(0.3, 5), 10 ** rng.uniform(-2, 0), rng.uniform(-0.8, 0.8)
+    std, times = 10 ** rng.uniform(-3, -0.5) if seed % 2 else 0.0, np.sort(10 ** rng.uniform(-6, -1, 4))
+    F, M = [(0.0, 1.0), (rng.uniform(-2, 2), 1.0), (0.0, rng.uniform(0.3, 3))][seed % 3]
+    options = {"force": (float(F),)} if F else {"mobility": float(M)}
+    if seed % 4 == 3:
+        options |= {"absorbing": fp.HalfSpace([1], 1.95)}
+    grid = fp.Grid([(-2, 2)], int(rng.integers(12, 120)))
+    E = fp.FokkerPlanck(fp.Potential(f"{k / 2}*x**2"), theta, grid, **options).evolve(
+        ([x0], std) if std else [x0], times, positive=seed % 5 == 0)
+    for j, t in enumerate(times):
+        m = F / k + (x0 - F / k) * np.exp(-k * M * t)
+        v = std**2 * np.exp(-2 * k * M * t) - theta / k * np.expm1(-2 * k * M * t)
+        exact = np.diff(norm.cdf((grid.edges[0] - m) / np.sqrt(v)))
+        assert np.abs(E.probabilities(j) - exact).sum() <= E.error[j] + 1e-12

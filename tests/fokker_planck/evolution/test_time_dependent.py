@@ -62,3 +62,14 @@ def test_paths_of_a_process_held_at_one_moment_are_those_of_the_potential_that_s
     ends = [fp.simulate(process, x0=[0.0], dt=0.01, n_steps=200, n_paths=40, seed=1).x[:, -1]
             for process in (held, still)]
     assert_allclose(*ends, rtol=1e-9)
+
+
+def test_times_and_rates_of_a_process_that_moves_are_refused():
+    A, B = fp.HalfSpace([-1], 1.0), fp.HalfSpace([1], 1.0)
+    for theta, text in ((0.5, "(x - sin(t))**2/2"), (lambda t: 0.5 / (1 + t), "x**2/2")):
+        D = fp.FokkerPlanck(fp.Potential(text), theta, fp.Grid([(-3, 3)], 40))
+        for ask in (lambda: D.mfpt(B), lambda: D.committor(A, B), lambda: D.rate(A, B),
+                    lambda: D.exit_rate(B), lambda: D.spectrum(2), lambda: D.quasi_stationary(B)):
+            with pytest.raises(ValueError, match=r"D\.at\(t\)"):
+                ask()
+        assert D.at(1.0).mfpt(B).values.max() > 0 and D.gibbs.integral() == pytest.approx(1)

@@ -190,3 +190,14 @@ def test_a_cold_ring_holds_the_modes_of_its_wells_and_of_its_tops():
         found.append(diffusion(f, 0.004, 0, 2 * PI, periodic=True).spectrum(7))
     for S in found[1:]:
         assert np.abs(S.eigenvalues[1:] / found[0].eigenvalues[1:] - 1).max() < 3e-12
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-100, 1e-40, 1e40, 1e100, 1e300])
+def test_units_leave_eigenvalues_alone_or_are_refused(scale):
+    """f and theta in other units multiply every eigenvalue by the same number."""
+    of = lambda s: fp.FokkerPlanck(fp.Potential("a*x**2/2", a=s), s, fp.Grid([(-6, 6)], 40)).spectrum(3)
+    if abs(np.log10(scale)) > 50:
+        with pytest.raises(ValueError, match="other units"):
+            of(scale)
+    else:
+        assert float(of(scale)[1]) / scale == pytest.approx(float(of(1.0)[1]), rel=1e-12)
