@@ -60,8 +60,7 @@ class Flow(Tabular):
         n = 1 if self.x.ndim == 1 else len(self.x)
         start, end = np.atleast_2d(self.values)[0, [0, -1]]
         text = (f"gradient flow of {n} point{'s' if n > 1 else ''} to t = {self.times[-1]:g}: f from "
-                f"{start:.6g} to "
-                f"{end:.6g}{' (first point)' if n > 1 else ''}")
+                f"{start:.6g} to {end:.6g}{' (first point)' if n > 1 else ''}")
         return text if self.status == "ok" else f"{text}; {self.status}"
 
 

@@ -180,14 +180,12 @@ class Ensemble:
                 bad = ~((self.X[k] >= low) & (self.X[k] <= high))
                 if bad.any():
                     raise ValueError(f"x0 starts {int(bad.sum())} of {n} paths outside the walls: axis {k} "
-                                     f"covers {low:g} to {high:g}, "
-                                     f"got {self.X[k][bad][0]:g}.")
+                                     f"covers {low:g} to {high:g}, got {self.X[k][bad][0]:g}.")
         domain = self.potential.domain
         if domain is not None and not np.asarray(domain(self.X.T), bool).all():
             bad = ~np.asarray(domain(self.X.T), bool)
             raise ValueError(f"x0 starts {int(bad.sum())} of {n} paths outside the domain of the potential, "
-                             "first at "
-                             f"{self.X[:, bad][:, 0].tolist()}.")
+                             f"first at {self.X[:, bad][:, 0].tolist()}.")
 
     def _lanes(self, lanes):
         if lanes is not None:

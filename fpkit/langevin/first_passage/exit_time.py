@@ -292,8 +292,7 @@ def _check_step(potential, ensemble, points):
     rate = math.sqrt(max(curvature, 0.0)) if ensemble.scheme == "baoab" else curvature
     if rate * dt > COARSE:
         warned(f"dt = {dt:g} is coarse: the curvature {curvature:.3g} makes the dynamics as fast as "
-                      f"{1 / rate:.2g}; take dt = {0.1 / rate:.2g} or "
-                      "extrapolate=True.", ResolutionWarning)
+                      f"{1 / rate:.2g}; take dt = {0.1 / rate:.2g} or extrapolate=True.", ResolutionWarning)
 
 
 def constant(name, value, reason):

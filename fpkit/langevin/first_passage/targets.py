@@ -87,8 +87,7 @@ def compiled_targets(name, target, ndim):
     targets = Targets(target, ndim, name)
     if not targets.is_compiled:
         raise ValueError(f"{name} must be made of Ball, HalfSpace and Box (with |, & and ~), got "
-                         f"{checks.shown(target)}: "
-                         "the distance to other regions is not compiled.")
+                         f"{checks.shown(target)}: the distance to other regions is not compiled.")
     return targets
 
 

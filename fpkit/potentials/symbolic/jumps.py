@@ -29,7 +29,7 @@ def jump_of(f, p, starts, theta, box=None):
     box = np.array([[-np.inf], [np.inf]]) if box is None else box
     pairs = []
     with np.errstate(all="ignore"):
-        highest = np.nanmin(_row(values(starts.T), f.index, len(starts))) + HIGHEST * theta
+        highest = np.nanmin(values(starts.T)[f.index]) + HIGHEST * theta
         for k, surface in enumerate(surfaces):
             level = lambda X, s=surface: _level(s, values(X))
             ends = _on_both_sides(level, values, f.index, starts, box, highest)
@@ -43,7 +43,7 @@ def jump_along(f, p, path):
     with np.errstate(all="ignore"):
         known = values(path.T)
         for k, surface in enumerate(surfaces):
-            is_up = np.broadcast_to(_level(surface, known), len(path)) > 0
+            is_up = _level(surface, known) > 0
             at = np.flatnonzero(is_up[1:] != is_up[:-1])
             pairs.append((path[at].T, path[at + 1].T, np.full(at.size, k)))
         return _between(f, values, surfaces, pairs, 0.0, np.inf)
@@ -64,24 +64,21 @@ def _between(f, values, surfaces, pairs, least, highest):
 
     def level(X):
         known = values(X)
-        levels = [np.broadcast_to(_level(s, known), owner.shape) for s in surfaces]
-        return np.array(levels)[owner, np.arange(owner.size)]
+        return np.array([_level(s, known) for s in surfaces])[owner, np.arange(owner.size)]
     is_up = level(A) > 0
     for _ in range(HALVINGS):
         M = 0.5 * A + 0.5 * B
         is_left = (level(M) > 0) == is_up
         A, B = np.where(is_left, M, A), np.where(is_left, B, M)
-    near = _pair(values, f.index, A, B)
-    away = _pair(values, f.index, A + FARTHER * (A - B), B + FARTHER * (B - A))
+    near = np.array([values(X)[f.index] for X in (A, B)])
+    away = np.array([values(X)[f.index] for X in (A + FARTHER * (A - B), B + FARTHER * (B - A))])
     jump = np.abs(near[1] - near[0])
     least = least + ROUNDING * np.where(np.isfinite(near), np.abs(near), 0.0).max(0)
     # what is continuous differs more farther away; beside a pole the finite side goes on rising
     stays = np.where(np.isfinite(near), np.abs(near - away), 0.0).max(0) <= np.maximum(
         np.where(np.isfinite(jump), 0.5 * jump, 0.0), least)
     found = np.flatnonzero((jump > least) & stays & (near.min(0) <= highest))
-    if not found.size:
-        return None
-    return [float(f"{c:.6g}") for c in A[:, found[0]]], *map(float, near[:, found[0]])
+    return ([float(f"{c:.6g}") for c in A[:, found[0]]], *near[:, found[0]]) if found.size else None
 
 
 def _evaluator(f, p):
@@ -97,24 +94,17 @@ def _evaluator(f, p):
                 known[n.index] = X[int(n.value[1:])] if n.value[0] == "x" else p[int(n.value[2:-1])]
             else:
                 known[n.index] = RULES[n.op](*(known[a.index] for a in n.args))
+            known[n.index] = np.broadcast_to(known[n.index], X.shape[1])
         return known
     return values
 
 
 def _level(surface, known):
     """What changes its sign on a surface."""
-    a = known[surface.args[0].index]
     if surface.op in STEPS:
         return np.mod(known[surface.index], 2.0) - 0.5
-    return np.subtract(a, 0.0 if surface.op == "arctan2" else known[surface.args[1].index], dtype=float)
-
-
-def _row(known, index, n):
-    return np.broadcast_to(np.asarray(known[index], float), n)
-
-
-def _pair(values, index, A, B):
-    return np.array([_row(values(X), index, X.shape[1]) for X in (A, B)])
+    other = 0.0 if surface.op == "arctan2" else known[surface.args[1].index]
+    return np.subtract(known[surface.args[0].index], other, dtype=float)
 
 
 def _on_both_sides(level, values, index, starts, box, highest):
@@ -129,7 +119,7 @@ def _on_both_sides(level, values, index, starts, box, highest):
         X[:, ::2] = (box[0] + (box[1] - box[0]) * rng.random((X[:, ::2].shape[1], len(box[0])))).T
     X = inside(X)
     for _ in range(ROUNDS):
-        g = np.broadcast_to(level(X), X.shape[1])
+        g = level(X)
         above, below = np.flatnonzero(g > 0), np.flatnonzero(g <= 0)
         if above.size and below.size:
             break
@@ -140,7 +130,7 @@ def _on_both_sides(level, values, index, starts, box, highest):
                               * 10.0 ** rng.uniform(-2.0, 0.3, N_POINTS)]))
     else:
         return []
-    f = _row(values(X), index, X.shape[1])
+    f = values(X)[index]
     away = np.abs(X - starts.mean(0)[:, None]).max(0)
     pairs = []
     for by in (np.where(np.isfinite(f), f, np.inf), away, rng.random(f.size) + np.searchsorted([highest], f)):
