@@ -93,7 +93,8 @@ def model_a(drift=1.0, walk=2.0, z=0.0):
 
 def square(model, *networks):
     return row(rows=[row(what="model A, L = 8", measured=model, asked=0.1),
-                     *(row(what=f"network {k}", measured=e, asked=2.0) for k, e in enumerate(networks))],
+                     *(row(what=f"network {k}", measured=e, asked=2.0, error=0.02, span=9.0)
+                       for k, e in enumerate(networks))],
                tolerance=0.1)
 
 
@@ -423,6 +424,16 @@ def test_an_interval_that_holds_the_claimed_exponent_never_refutes_it():
             assert (verdict.outcome == "false here") == (not fit["low"] <= 2 <= fit["high"])
         seen.add(verdict.outcome)
     assert {"not measured", "holds"} <= seen
+
+
+@pytest.mark.parametrize("change, outcome", [
+    (dict(), "conditional"), (dict(span=2.0), "not measured"), (dict(error=0.6), "not measured"),
+    (dict(error=NAN), "not measured"), (dict(error=0.24, measured=1.4), "holds"),
+    (dict(error=0.24, measured=1.2), "conditional")])
+def test_networks_are_judged_over_times_that_span_a_factor_with_errors(change, outcome):
+    found = square(0.1, 1.2)
+    found["rows"][-1] |= change
+    assert load("learning_05_square_law").judge(found).outcome == outcome
 
 
 def test_a_learning_rate_that_only_turns_steps_into_time_is_no_evidence():
