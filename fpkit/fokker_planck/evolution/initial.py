@@ -111,8 +111,7 @@ def _point(point, grid, inside, positive):
     home = np.ravel_multi_index(grid.locate(point), grid.shape)
     if inside is not None and not inside[home]:
         raise ValueError(f"the start point {point.tolist()} lies outside the domain (masked cell); choose a "
-                         "point "
-                         "inside.")
+                         "point inside.")
     P = np.zeros(grid.n_cells)
     P[home] = 1.0
     for width in (1,) if positive else (2, 1):

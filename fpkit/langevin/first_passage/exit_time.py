@@ -48,7 +48,8 @@ def exit_time(potential: Potential | Diffusion, theta: float | None = None, x0: 
 
     Every path of the list 0 .. n_paths - 1 runs from its start to a target (or to `t_max`); a lane whose path
     has ended takes the next one at once. The Brownian bridge finds the crossings inside a step and their
-    times: exact for a flat wall and a constant drift at any dt, weak order 1 for curved walls [1]_. What
+    times: exact for one flat wall and a constant drift at any dt, weak order 1 for curved walls [1]_; two
+    walls must lie farther apart than a step reaches, and `status` says where they do not. What
     remains is the bias of Euler's drift, proportional to dt; `extrapolate` removes it.
 
     Parameters
@@ -209,6 +210,7 @@ def one_run(potential, targets, dt, n_paths, seed, max_steps, progress, settings
         note = f"{note}: {n_arrived} of {n_paths} paths had arrived, those under way are censored"
     _check_step(probe.potential, probe, np.concatenate([probe.x[:64],
                                                   places[np.isfinite(places).all(axis=1)][:192]]))
+    note = "; ".join(filter(None, [note, targets.narrow(probe)]))
     names = targets.names if settings.get("killing") is None else (*targets.names, "killed")
     return exit_time_of(durations, sides, places, names, method, inputs, note)
 

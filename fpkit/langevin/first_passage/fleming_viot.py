@@ -213,6 +213,7 @@ def _one_run(e, targets, n_walkers, n_systems, t, burn_in, n_threads, progress, 
               "n_systems": n_systems, "t": t, "burn_in": burn * dt, "seed": e.seed,
               "target": [repr(r) for r in targets.regions]}
     note = "" if done == burn + length else f"stopped by Ctrl-C after {done} of {burn + length} steps"
+    note = note or targets.narrow(e)
     return _result(targets, kills, places, hits, np.ascontiguousarray(Y.transpose(0, 2, 1)), counted, dt,
                    inputs, note)
 
