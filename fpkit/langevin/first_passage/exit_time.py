@@ -48,9 +48,8 @@ def exit_time(potential: Potential | Diffusion, theta: float | None = None, x0: 
 
     Every path of the list 0 .. n_paths - 1 runs from its start to a target (or to `t_max`); a lane whose path
     has ended takes the next one at once. The Brownian bridge finds the crossings inside a step and their
-    times: exact for one flat wall and a constant drift at any dt, weak order 1 for curved walls [1]_; two
-    walls must lie farther apart than a step reaches, and `status` says where they do not. What
-    remains is the bias of Euler's drift, proportional to dt; `extrapolate` removes it.
+    times: exact for one flat wall and a constant drift at any dt, weak order 1 for curved walls [1]_ and two
+    within a step (see `status`). Euler's drift leaves a bias of order dt, which `extrapolate` removes.
 
     Parameters
     ----------
