@@ -212,8 +212,12 @@ class Grid:
         return self.mask is not None and not callable(self.mask) and not hasattr(self.mask, "contains")
 
     def is_cut(self, region: Any) -> np.ndarray:
-        """Cells with corners on both sides of the boundary of a region, as an array of truth values; corners
-        on it count as neither where the region knows its distance."""
+        """Cells with corners on both sides of the boundary of a region, or of one that it is made of, or with
+        a boundary inside, as an array of truth values; corners on it count as neither where the region knows
+        its distance."""
+        parts = [getattr(region, name) for name in ("first", "second", "of") if hasattr(region, name)]
+        if parts:
+            return np.logical_or.reduce([self.is_cut(part) for part in parts])
         corners = np.stack(np.meshgrid(*self.edges, indexing="ij"), -1)
         flat = corners.reshape(-1, self.ndim)
         if getattr(region, "has_distance", False):
@@ -225,7 +229,18 @@ class Grid:
         for axis in range(self.ndim):
             low, high = (rule(np.delete(s, 0, axis), np.delete(s, -1, axis))
                          for rule, s in ((np.minimum, low), (np.maximum, high)))
-        return low * high < 0
+        cut = low * high < 0
+        if getattr(region, "has_distance", False) and region.is_distance_exact:
+            least = np.min(np.broadcast_arrays(*np.ix_(*self.widths)), axis=0)
+            cut |= np.abs(region.signed_distance(self.points)) < (1 - 1e-9) * least / 2
+            low, high = (getattr(region, k, getattr(region, "centre", None)) for k in ("low", "high"))
+            if low is not None and (np.isfinite(low) & np.isfinite(high)).all():
+                for p in (low, high):              # a region smaller than a cell may lie in its corner
+                    if all(a <= v <= b for v, (a, b) in zip(p, self.bounds)):
+                        at = self.locate(p)
+                        cut[at] |= all(h - v < w[k] for v, h, w, k in zip(low, high, self.widths, at)) and (
+                            getattr(region, "radius", 0.0) < least[at])
+        return cut
 
     def locate(self, point: ArrayLike) -> tuple[int, ...]:
         """Index of the cell that holds `point`; ValueError when it is outside the box."""

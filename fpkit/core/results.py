@@ -106,7 +106,7 @@ def with_error(value: float, error: float) -> str:
     return f"{value:.{digits}{kind}} +- {error:.1e}"
 
 
-def _differences(values, grid, axis):
+def cell_differences(values, grid, axis):
     """First, second and third difference across each cell along an axis, and the largest fourth one of the
     cell and its neighbours: as large as the second at a kink, of fourth order where the values are smooth.
     Beside walls and missing values the first is one-sided and the second that of the next cell."""
@@ -209,7 +209,7 @@ class Field(Tabular):
             return self.within or (0.0, self.error)
         shift = wrong = 0.0
         for axis in range(self.grid.ndim):
-            _, d2, _, d4 = _differences(np.asarray(self.values), self.grid, axis)
+            _, d2, _, d4 = cell_differences(np.asarray(self.values), self.grid, axis)
             shift, wrong = shift + d2 / 24, wrong + d4 / 20
         return shift, None if self.error is None else self.error + wrong
 
@@ -262,7 +262,7 @@ class Field(Tabular):
             a, b = np.asarray(self.values), np.asarray(other.values)
             shift, more = a * sb + b * sa + sa * sb, 0.0
             for axis in range(self.grid.ndim):     # the covariance within the cell, da db/12 an axis
-                of_a, of_b = (_differences(v, self.grid, axis) for v in (a, b))
+                of_a, of_b = (cell_differences(v, self.grid, axis) for v in (a, b))
                 shift, more = shift + of_a[0] * of_b[0] / 12, more + _covariance_error(of_a, of_b)
             return shift, more
 
@@ -290,7 +290,7 @@ class Field(Tabular):
                 more = 0.0
                 shift = -shift / b**2
                 for axis in range(self.grid.ndim):
-                    of_b = _differences(b, self.grid, axis)
+                    of_b = cell_differences(b, self.grid, axis)
                     shift = shift + of_b[0] ** 2 / (12 * b**3)
                     rest = _covariance_error(of_b, of_b) + of_b[0] ** 4 / (20 * b**2)
                     more = more + rest / np.abs(b) ** 3
@@ -342,8 +342,9 @@ class Field(Tabular):
                      within=(0.0, known))
 
     def sliced(self, axis: int, at: float) -> Field:
-        """The values of the cells that hold `at` along one axis, on the grid of the other axes; divided by
-        its integral a slice of a density is a conditional density."""
+        """The values of the cells that hold `at` along one axis, on the grid of the other axes, with an error
+        that counts what they change by across the cell; divided by its integral a slice of a density is a
+        conditional density."""
         keep = [k for k in range(self.grid.ndim) if k != axis]
         self._others(keep)
         low, high = self.grid.bounds[axis]
@@ -351,8 +352,12 @@ class Field(Tabular):
             raise ValueError(f"{at:g} lies outside axis {axis}, which covers {low:g} to {high:g}.")
         k = min(int(np.searchsorted(self.grid.edges[axis], at, side="right")) - 1, self.grid.shape[axis] - 1)
         cut = lambda a: None if a is None else np.take(np.broadcast_to(a, self.grid.shape), k, axis)
-        return Field(cut(self.values), self.grid.along(keep), f"{self.name} at {at:g}", cut(self.error),
-                     self.units, self.inputs, within=self.within and tuple(map(cut, self.within)))
+        d, d2, _, d4 = (cut(np.abs(v)) for v in cell_differences(np.asarray(self.values), self.grid, axis))
+        across = abs(at - self.grid.centres[axis][k]) / self.grid.widths[axis][k] * d + (d2 + d4) / 6
+        wider = lambda a: None if a is None else cut(a) + across
+        within = self.within and (cut(self.within[0]), wider(self.within[1]))
+        return Field(cut(self.values), self.grid.along(keep), f"{self.name} at {at:g}", wider(self.error),
+                     self.units, self.inputs, within=within)
 
     def _others(self, axes):
         if not axes or any(k not in range(self.grid.ndim) for k in axes) or len(axes) >= self.grid.ndim or (

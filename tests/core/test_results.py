@@ -157,3 +157,14 @@ def test_a_product_of_averages_with_a_jump_inside_a_cell_keeps_its_error():
             v = mean((step, line, kink)[i] * (step, line, kink)[j])
             shift, wrong = (fields[i] * fields[j]).within
             assert (np.abs(fields[i].values * fields[j].values + shift - v) <= wrong).all()
+
+
+def test_integrals_and_slices_over_what_lies_within_cells_say_so():
+    D = fp.FokkerPlanck(fp.Potential("x**2/2 + y**2/2"), 0.5, fp.Grid([(-4, 4), (-4, 4)], (30, 37)))
+    for region in (fp.Ball([0, 0], 1.0) & ~fp.Ball([0, 0], 0.97), fp.Box([(0.01, 0.02)] * 2),
+                   ~fp.Box([(0.31, 0.33)] * 2), fp.Ball([0.1, 0.1], 0.03)):
+        found, exact = D.gibbs.integral(region), D.probability(region)
+        assert abs(found - exact) <= found.error
+    whole = np.exp(-(0.2**2 + 0.3**2)) / np.pi
+    at = D.gibbs.sliced(0, 0.3).at([0.2])
+    assert abs(at - whole) <= at.error < 0.2 * whole

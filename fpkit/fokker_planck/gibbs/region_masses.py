@@ -8,7 +8,16 @@ import numpy as np
 
 from ...core.logarithms import chunks, log_sum, log_sums_by
 from ...core.results import Estimate
-from ...potentials.regions.shapes import Ball, Box, HalfSpace, check_region
+from ...potentials.regions.shapes import (
+    Ball,
+    Box,
+    Complement,
+    HalfSpace,
+    Intersection,
+    Region,
+    Union,
+    check_region,
+)
 from .cell_masses import Masses, gathered, integrate
 from .cut_cells import WalledExponent, boxes_of, cut_masses, divided, domain_rule, has_jump, parts_of_cells
 from .poles import LAST, SLIVER, near_a_pole, shells_towards
@@ -22,6 +31,7 @@ LINES, ALONG = (3, 4), (4, 5)             # Gauss points across and along the li
                                           # by turns: two depths that share them agree about what both miss
 ALLOWED = math.log(1e-13)                 # of the heaviest cell, in a cell beside a wall
 POLE = 5.0                                # theta by which f falls from the centre of a cell to a corner
+ROUNDING = 4e-16                          # of a coordinate of the boundary
 SMALL = math.log(1e-3)  # less probable regions are integrated anew to their own relative accuracy
 
 
@@ -197,7 +207,13 @@ def _bounds(grid):
 
 def _classified(region, lower, width):
     """1: box in the region, -1: outside, 0: its boundary passes or may pass; and whether any point that was
-    tried lies in the region."""
+    tried lies in the region. What is made of several regions is known where they are."""
+    if isinstance(region, Complement):
+        state, _ = _classified(region.of, lower, width)
+        return -state, bool((state < 1).any())
+    if isinstance(region, Union | Intersection):
+        states, met = zip(*(_classified(part, lower, width) for part in (region.first, region.second)))
+        return (np.maximum if isinstance(region, Union) else np.minimum)(*states), any(met)
     d, n = lower.shape
     state, near = np.zeros(n, int), np.arange(n)
     if region.has_distance and region.is_distance_bound:
@@ -224,9 +240,51 @@ def _classified(region, lower, width):
     return state, touched
 
 
+def _shapes(region) -> list[Region] | None:
+    """The balls, boxes and half-spaces that a region is made of; None where there are others."""
+    if isinstance(region, Complement):
+        return _shapes(region.of)
+    if isinstance(region, Union | Intersection):
+        parts = [_shapes(r) for r in (region.first, region.second)]
+        return None if None in parts else parts[0] + parts[1]
+    return [region] if isinstance(region, Ball | Box | HalfSpace) else None
+
+
+def _crossings(shape, start, step):
+    """Fractions (k, n) at which the boundary of a shape, or what continues it, cuts the lines start + t step,
+    both (d, n); beyond [0, 1] or NaN where it does not."""
+    if isinstance(shape, HalfSpace):
+        return (shape.offset - shape.normal @ start)[None] / (shape.normal @ step)
+    if isinstance(shape, Box):
+        with np.errstate(invalid="ignore"):
+            return np.concatenate([(ends[:, None] - start) / step for ends in (shape.low, shape.high)])
+    away = start - shape.centre[:, None]
+    a, b = (step**2).sum(0), (step * away).sum(0)
+    c = (np.sqrt((away**2).sum(0)) - shape.radius) * (np.sqrt((away**2).sum(0)) + shape.radius)
+    q = -(b + np.copysign(np.sqrt(b * b - a * c), b))
+    return np.stack([q / a, c / q])
+
+
+def _pieces(region, start, step):
+    """Fractions (low, high) of the pieces of the lines start + t step, t in [0, 1], that lie in a region made
+    of shapes, (k, n) each; both the same for a piece outside."""
+    with np.errstate(all="ignore"):
+        cuts = np.concatenate([_crossings(shape, start, step) for shape in _shapes(region)])
+        t = np.sort(np.clip(np.nan_to_num(cuts, nan=0.0, posinf=1.0, neginf=0.0), 0.0, 1.0), axis=0)
+    t = np.concatenate([np.zeros((1, t.shape[1])), t, np.ones((1, t.shape[1]))])
+    middle = start[:, None] + (t[1:] + t[:-1]) / 2 * step[:, None]
+    inside = region.contains(np.moveaxis(middle, 0, -1))
+    return t[:-1], np.where(inside, t[1:], t[:-1])
+
+
 def _in_line(space, region, lower, width, extra):
     """1D: the parts of each cell between the exact crossings of the boundary."""
     n = lower.shape[1]
+    if _shapes(region) is not None:
+        low, high = _pieces(region, lower, width)
+        k, owner = np.nonzero(high - low > 1e-13)      # not the rounding of a boundary at the end of the cell
+        low, high = (lower[0, owner] + t[k, owner] * width[0, owner] for t in (low, high))
+        return _of_intervals(space, low, high, owner, n)
     s = np.linspace(0, 1, POINTS_IN_1D + 32 * extra)
     x = lower[0][:, None] + s * width[0][:, None]
     hit = region.contains(x.reshape(-1, 1)).reshape(x.shape)
@@ -243,14 +301,20 @@ def _in_line(space, region, lower, width, extra):
                 high.append(b)
                 owner.append(i)
             state = not state
-    low, high = np.array(low), np.array(high)
+    return _of_intervals(space, np.array(low), np.array(high), np.array(owner, int), n)
+
+
+def _of_intervals(space, low, high, owner, n):
     masses = Masses(np.full(n, -np.inf), np.zeros(n), 0.0)
     if low.size:
-        boxes = low[None], (high - low)[None], np.array(owner, int)
+        boxes = low[None], (high - low)[None], owner
         masses = integrate(space.exponent, [divided(*boxes, parts_of_cells(space.grid))], n)
+    relative = masses.relative_error.copy()                     # the ends are known to their rounding
+    np.maximum.at(relative, owner, masses.relative_error[owner] + ROUNDING * np.maximum(
+        np.abs(low), np.abs(high)) / (high - low))
     scale = float(masses.log_mass.max()) if low.size else 0.0
     scale = scale if np.isfinite(scale) else 0.0
-    return masses, np.exp(masses.log_mass - scale) * masses.relative_error, scale
+    return masses, np.exp(masses.log_mass - scale) * relative, scale
 
 
 def _in_cells(space, region, lower, width, extra):
@@ -331,7 +395,7 @@ def _on_lines(space, region, lower, width, owner, n, turn):
         lower, width, owner, axis = _pieces_across(region, lower, width, owner, axis)
     x, w = gauss(LINES[turn])
     y, v = gauss(ALONG[turn])
-    logs = []
+    is_composed, logs, owners, blurs = len(_shapes(region) or ()) > 1, [], [], []
     for index in np.ndindex(*(LINES[turn],) * (d - 1)):
         start, step, weight = lower.copy(), np.zeros(lower.shape), np.ones(lower.shape[1])
         for k in range(d):
@@ -342,19 +406,32 @@ def _on_lines(space, region, lower, width, owner, n, turn):
             picked = np.array(index)[np.clip(order, 0, d - 2)]
             start[k] += np.where(along, 0.0, x[picked] * width[k])
             weight = weight * np.where(along, 1.0, w[picked] * width[k])
-        end = start + step
-        first, last = region.contains(start.T), region.contains(end.T)
-        t = np.nan_to_num(region.crossing(start.T, end.T), nan=1.0)
-        low = np.where(first, 0.0, np.where(last, t, 0.0))
-        high = np.where(first, np.where(last, 1.0, t), np.where(last, 1.0, 0.0))
+        long = np.take_along_axis(width, axis[None], 0)[0]
+        if is_composed:
+            pieces = _pieces(region, start, step)
+            k, box = np.nonzero(pieces[1] > pieces[0])
+            low, high = (t[k, box] for t in pieces)
+            start, step, weight, long = start[:, box], step[:, box], weight[box], long[box]
+            owners.append(owner[box])
+        else:
+            end = start + step
+            first, last = region.contains(start.T), region.contains(end.T)
+            t = np.nan_to_num(region.crossing(start.T, end.T), nan=1.0)
+            low = np.where(first, 0.0, np.where(last, t, 0.0))
+            high = np.where(first, np.where(last, 1.0, t), np.where(last, 1.0, 0.0))
+            owners.append(owner)
         s = low + (high - low) * y[:, None]                                    # (along, boxes)
         X = start[:, None] + step[:, None] * s
         B = space.exponent(X.reshape(d, -1)).reshape(s.shape)
-        length = (high - low) * np.take_along_axis(width, axis[None], 0)[0]
         least = np.minimum(B.min(0), 1e300)
         with np.errstate(divide="ignore"):
+            length = (high - low) * long
             logs.append(np.log(v @ np.exp(least - B)) - least + np.log(weight * length))
-    return log_sums_by(np.tile(owner, len(logs)), np.concatenate(logs), n), none
+            if is_composed:                                     # the ends are known to their rounding
+                blurs.append(logs[-1] + np.log(ROUNDING * np.abs(X).max((0, 1)) / length))
+    owners = np.concatenate(owners)
+    return (log_sums_by(owners, np.concatenate(logs), n),
+            log_sums_by(owners, np.concatenate(blurs), n) if blurs else none)
 
 
 def _pieces_across(region, lower, width, owner, axis):
@@ -364,8 +441,14 @@ def _pieces_across(region, lower, width, owner, axis):
     across = np.where(np.arange(2)[:, None] == axis, 0.0, width)
     along = width - across
     ends = [np.zeros(axis.size), np.ones(axis.size)]
+    shapes = _shapes(region) or ()
     for start in (lower, lower + along):
-        ends.append(np.nan_to_num(region.crossing(start.T, (start + across).T), nan=1.0))
+        if len(shapes) > 1:
+            with np.errstate(all="ignore"):
+                cuts = [np.nan_to_num(_crossings(s, start, across), nan=1.0, posinf=1.0) for s in shapes]
+            ends += list(np.clip(np.concatenate(cuts), 0.0, 1.0))
+        else:
+            ends.append(np.nan_to_num(region.crossing(start.T, (start + across).T), nan=1.0))
     ends = np.sort(ends, axis=0)
     piece, box = np.nonzero(np.diff(ends, axis=0) > SLIVER)
     low, high = ends[piece, box], ends[piece + 1, box]

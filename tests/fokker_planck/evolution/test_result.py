@@ -84,3 +84,12 @@ def test_no_bar_without_a_terminal(capsys):
     D.evolve([-1.0, 0.0], [0.1], tol=1e-2)
     captured = capsys.readouterr()
     assert captured.out == "" and captured.err == ""
+
+
+def test_means_of_observables_that_jump_within_a_cell_keep_their_errors():
+    D = fp.FokkerPlanck(fp.Potential("x**2/2"), 0.5, fp.Grid([(-4, 4)], 37))
+    fine = fp.FokkerPlanck(fp.Potential("x**2/2"), 0.5, fp.Grid([(-4, 4)], 37 * 81))
+    runs = [d.evolve(([1.0], 0.5), [0.4, 1.5]) for d in (D, fine)]
+    for text in ("where(x > 0.31, 1, 0)", "where(abs(x - 0.375) < 0.02, 1, 0)", "floor(3*x)", "abs(x - 0.1)"):
+        for a, b in zip(*(run.expectation(text) for run in runs)):
+            assert abs(a - b) <= a.error + b.error and a.error < 0.9, text
