@@ -93,7 +93,8 @@ def model_a(drift=1.0, walk=2.0, z=0.0):
 
 def square(model, *networks):
     return row(rows=[row(what="model A, L = 8", measured=model, asked=0.1),
-                     *(row(what=f"network {k}", measured=e, asked=2.0) for k, e in enumerate(networks))],
+                     *(row(what=f"network {k}", measured=e, asked=2.0, error=0.02, span=9.0)
+                       for k, e in enumerate(networks))],
                tolerance=0.1)
 
 
@@ -425,6 +426,16 @@ def test_an_interval_that_holds_the_claimed_exponent_never_refutes_it():
     assert {"not measured", "holds"} <= seen
 
 
+@pytest.mark.parametrize("change, outcome", [
+    (dict(), "conditional"), (dict(span=2.0), "not measured"), (dict(error=0.6), "not measured"),
+    (dict(error=NAN), "not measured"), (dict(error=0.24, measured=1.4), "holds"),
+    (dict(error=0.24, measured=1.2), "conditional")])
+def test_networks_are_judged_over_times_that_span_a_factor_with_errors(change, outcome):
+    found = square(0.1, 1.2)
+    found["rows"][-1] |= change
+    assert load("learning_05_square_law").judge(found).outcome == outcome
+
+
 def test_a_learning_rate_that_only_turns_steps_into_time_is_no_evidence():
     """Times that are the same at every rate: the measurement is in rate x steps, where nothing is told apart
     (in steps both would go as 1/rate, an exponent of 1 by the choice of the unit)."""
@@ -454,6 +465,29 @@ def test_a_walk_stays_open_when_the_shares_are_half():
     rows = [r | {"late": 0.95 if k % 2 else 0.2} for k, r in enumerate(
         load("learning_25_persistence").made_up(0.95, 0.95)["rows"])]
     assert load("learning_25_persistence").judge(row(rows=rows)).outcome == "not measured"
+
+
+@pytest.mark.parametrize("change", [dict(n=8), dict(followed=2.0)])
+def test_few_walkers_or_short_follows_do_not_tell_what_stays(change):
+    module = load("learning_25_persistence")
+    verdict = module.judge(module.made_up(0.95, 0.9, **change))
+    assert verdict.outcome == "not measured" and "12 on 4 splits are needed" in verdict.reason
+
+
+def test_nats_that_drift_during_their_measurement_do_not_count():
+    name = "learning_24_entropy_of_examples"
+    judge, found = load(name).judge, CASES[name]["false here"]
+    assert judge(spoilt(found, "halves", 1.25)).outcome == "false here"
+    drifting = judge(spoilt(found, "halves", 1.35))
+    assert drifting.outcome == "not measured" and "0 sizes of memorising walkers count" in drifting.reason
+
+
+@pytest.mark.parametrize("share, rises, outcome", [
+    (0.85, True, "conditional"), (0.85, False, "not measured"), (0.95, False, "conditional"),
+    (0.6, True, "conditional"), (0.6, False, "false here"), (0.91, True, "holds")])
+def test_a_share_between_circle_and_none_is_neither(share, rises, outcome):
+    module = load("learning_27_circle_and_norm")
+    assert module.judge(module.made_up(share, rises)).outcome == outcome
 
 
 def test_minibatches_that_add_too_little_to_tell_are_not_judged():

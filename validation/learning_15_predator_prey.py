@@ -18,7 +18,9 @@ CRITERION = ("The limits must hold, else it fails: no predators gives the Gibbs 
 
 
 def measure(quick=False):
-    from fpkit.learning.predator_prey import predation, predation_by_particles
+    from fpkit.learning.predator_prey import predation
+
+    from ._predation import predation_by_particles
 
     t_end = 100.0 if quick else 400.0
     alone = predation(attack=0.0, t_end=40.0)

@@ -91,7 +91,8 @@ def contrary(found):
 
 def figure(verdict):
     from fpkit.plotting.style import figure
-    from fpkit.plotting.walkers import power_axes
+
+    from ._walker_figures import power_axes
 
     made, axes = figure(width=13, height=9)
     power_axes(axes, verdict.numbers["rows"])

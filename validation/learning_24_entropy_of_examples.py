@@ -111,7 +111,8 @@ def contrary(found):
 
 def figure(verdict):
     from fpkit.plotting.style import figure
-    from fpkit.plotting.walkers import cuts_axes
+
+    from ._walker_figures import cuts_axes
 
     made, axes = figure(width=12, height=8)
     n = verdict.numbers

@@ -87,7 +87,8 @@ def contrary(found):
 
 def figure(verdict):
     from fpkit.plotting.style import figure
-    from fpkit.plotting.walkers import follow_axes
+
+    from ._walker_figures import follow_axes
 
     made, axes = figure(width=14, height=8)
     follow_axes(axes, verdict.numbers["curves"])

@@ -60,8 +60,7 @@ class Flow(Tabular):
         n = 1 if self.x.ndim == 1 else len(self.x)
         start, end = np.atleast_2d(self.values)[0, [0, -1]]
         text = (f"gradient flow of {n} point{'s' if n > 1 else ''} to t = {self.times[-1]:g}: f from "
-                f"{start:.6g} to "
-                f"{end:.6g}{' (first point)' if n > 1 else ''}")
+                f"{start:.6g} to {end:.6g}{' (first point)' if n > 1 else ''}")
         return text if self.status == "ok" else f"{text}; {self.status}"
 
 
@@ -148,6 +147,10 @@ def gradient_flow(potential: Potential, x0: ArrayLike, t: ArrayLike, mobility=No
                   "one to "
                   f"t = {times[np.isfinite(paths[stopped]).all(axis=1)].max(initial=0.0):.3g}; what is "
                   "missing is nan")
+    jumps = [] if status != "ok" else [j for path in paths if (j := potential.jump_along(path)) is not None]
+    if jumps:
+        status = (f"f jumps near x = {jumps[0][0]} on the way of {len(jumps)} of {len(starts)} points: the "
+                  "flow follows the gradient, which does not show it")
     if x.ndim == 1:
         paths, values = paths[0], values[0]
     inputs: Any = dict(potential=potential, x0=x, mobility=mobility, tol=tol)

@@ -3,11 +3,11 @@ learns a teacher."""
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
 from ..core import checks
+from ..core.files import shipped
 from .problem import CrossEntropy, HalfSquaredError, LearningProblem, relu, views
 
 
@@ -74,8 +74,8 @@ class Classifier(CrossEntropy, _OneHiddenLayer):
         Classes 0, 1, ...
     width : int
         Hidden units.
-    n_train : int
-        Members of the training sample; the rest is the test sample.
+    n_members_train : int, optional
+        Members of the training sample (default: half); the rest is the test sample.
     label_noise : float
         Share of the TRAINING labels replaced by a random other class.
     seed : int
@@ -124,14 +124,6 @@ class Classifier(CrossEntropy, _OneHiddenLayer):
                 f"{self.width} ReLU units, {self.n_params} parameters, seed {self.seed}")
 
 
-def _data_file(name):
-    here = Path(__file__).resolve().parent
-    for folder in (here.parent / "data", here.parent.parent / "data"):
-        if (folder / name).exists():
-            return folder / name
-    raise FileNotFoundError(f"the data file {name} is missing from this installation; install fpkit again.")
-
-
 def digits(width: int = 16, n_train: int = 500, label_noise: float = 0.0, seed: int = 0) -> Classifier:
     """Classifier of the 1797 handwritten digits of 8 x 8 pixels (Alpaydin and Kaynak, UCI repository, 1998),
     pixels divided by 16.
@@ -143,7 +135,7 @@ def digits(width: int = 16, n_train: int = 500, label_noise: float = 0.0, seed: 
     >>> problem.n_train, problem.n_test, problem.n_params
     (500, 1297, 610)
     """
-    table = np.loadtxt(_data_file("digits.csv.gz"), delimiter=",")
+    table = np.loadtxt(shipped("digits.csv.gz"), delimiter=",")
     return Classifier(table[:, :-1] / 16, table[:, -1].astype(int), width, n_train, label_noise, seed,
                       "digits")
 
@@ -151,7 +143,7 @@ def digits(width: int = 16, n_train: int = 500, label_noise: float = 0.0, seed: 
 def wine(width: int = 16, n_train: int = 89, label_noise: float = 0.0, seed: int = 0) -> Classifier:
     """Classifier of 178 wines of three cultivars by 13 measurements (Aeberhard and Forina, UCI repository,
     1991), standardised."""
-    table = np.loadtxt(_data_file("wine.csv"), delimiter=",", skiprows=1)
+    table = np.loadtxt(shipped("wine.csv"), delimiter=",", skiprows=1)
     X = table[:, :-1]
     return Classifier((X - X.mean(0)) / X.std(0), table[:, -1].astype(int), width, n_train, label_noise, seed,
                       "wine")

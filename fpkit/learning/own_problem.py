@@ -219,9 +219,16 @@ class OwnProblem(LearningProblem):
                                  "so no other start can be drawn; give start=lambda seed: ... (n_params,), "
                                  "or an array for one start of all.")
             return vector(free)
-        return cls(plain(losses), gradient, here.size, train, test,
+        made = cls(plain(losses), gradient, here.size, train, test,
                    **{"start": start, "name": type(model).__name__} | more,
                    is_right=None if is_right is None else plain(is_right))
+        made._given_as = model, losses, is_right, more.get("start")
+        return made
+
+    def identifying(self) -> tuple[tuple, tuple, str]:
+        """What a run depends on (of a module: it and the user's functions), for checkpoints."""
+        given = getattr(self, "_given_as", (self._given, self._start))
+        return ("own problem",), (given, self.n_params, self._index, self.seed), "the problem"
 
     def start(self, scale: float = 1.0, seed: int | None = None) -> np.ndarray:
         """Initial parameters, times `scale`; `seed` in place of the problem's own."""

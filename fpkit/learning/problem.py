@@ -100,10 +100,7 @@ class LearningProblem:
         dict
             ``train_loss, test_loss`` and, where there are classes, ``train_acc, test_acc``: floats.
         """
-        x = checks.points("x", x, self.n_params)
-        if x.ndim != 1:
-            raise ValueError(f"x must be one hypothesis of shape ({self.n_params},), got {x.shape}.")
-        found = {}
+        x, found = self._one(x), {}
         for sample in (s for s in SAMPLES if len(self._index[s])):
             members = self._members(sample)
             found[f"{sample}_loss"] = float(self._losses(x[None], members).mean())
@@ -158,6 +155,12 @@ class LearningProblem:
         x = checks.points("x", x, self.n_params)
         return np.concatenate([self._gradient(x[None], self._index["train"][k:k + 1])
                                for k in range(self.n_train)])
+
+    def _one(self, x):
+        x = checks.points("x", x, self.n_params)
+        if x.ndim != 1:
+            raise ValueError(f"x must be one hypothesis of shape ({self.n_params},), got {x.shape}.")
+        return x
 
     def _each(self, x, function, members):
         """`function` of all hypotheses x (..., n_params), so many at a time that intermediate arrays stay

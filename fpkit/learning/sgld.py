@@ -130,7 +130,7 @@ def sgld(problem: LearningProblem, theta: float, x0: ArrayLike, learning_rate: f
     extra = 0.0 if batch is None else float(np.mean([noise_temperature(problem, x, batch, rate)
                                                      for x in distinct]))
     run = learn(problem, n_steps, rate, theta, l2, batch=batch or 0, starts=starts, check_every=every,
-                record=Every(every), seed=seed, precision="double", checkpoint=checkpoint,
+                record=Every(every), levels=(), seed=seed, precision="double", checkpoint=checkpoint,
                 checkpoint_every=checkpoint_every, executor=executor, progress=progress)
     if run.status.endswith(f"below {rate:g}"):
         raise ArithmeticError(run.status)

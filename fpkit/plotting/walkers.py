@@ -1,7 +1,7 @@
 """Figures of many walkers: first passages with those not seen to pass, displacement, and what follows."""
 import numpy as np
 
-from .style import COLOURS, FAINT, FEW, INK, MARKERS, figure, key_below, line_style
+from .style import COLOURS, INK, MARKERS, figure, key_below, line_style
 
 
 def spread(values, k, width=0.06):
@@ -53,32 +53,9 @@ def displacement_axes(axes, curves):
             axes.plot(lags, c["null"], color=style["color"], linestyle="", marker=MARKERS[k], markersize=3.5,
                       markerfacecolor="none", label=f"its {c['dimension']:.0f} null directions")
             axes.plot(lags, 2 * c["theta"] * c["dimension"] * lags, color=INK, linewidth=0.8,
-                      label="free walk 2θ d t" if name == "plateau" else None)
+                      label="free walk 2θ d t" if name in ("plateau", "all directions") else None)
     axes.set(xscale="log", yscale="log", xlabel="lag t (learning rate × steps)",
              ylabel="|x(t₀ + t) − x(t₀)|²")
-    axes.legend(fontsize=7.5)
-
-
-def power_axes(axes, rows):
-    """Time to generalise against the median time to memorise, for each varied setting, beside slopes 1 and
-    2."""
-    ends = []
-    for k, name in enumerate(dict.fromkeys(r["setting"] for r in rows)):
-        mine = [r for r in rows if r["setting"] == name]
-        mem = {v: float(np.median([r["t_mem"] for r in mine if r["value"] == v]))
-               for v in dict.fromkeys(r["value"] for r in mine)}
-        x = [mem[r["value"]] for r in mine]
-        passage_points(axes, x, [r["t"] for r in mine], [r["seen"] for r in mine], k, name.replace("_", " "))
-        ends += [(a, r["t"]) for a, r in zip(x, mine) if r["seen"]]
-    if ends:
-        x = np.geomspace(min(e[0] for e in ends), max(e[0] for e in ends), 2)
-        centre = np.exp(np.mean(np.log(ends), axis=0))
-        for power, dash in ((1, ":"), (2, "--")):
-            axes.plot(x, centre[1] * (x / centre[0]) ** power, color=FAINT, linestyle=dash, linewidth=1,
-                      label=f"slope {power}")
-    axes.set(xscale="log", yscale="log", xlabel="time to memorise (median, rate × steps)",
-             ylabel="time to generalise (rate × steps)")
-    axes.xaxis.set_minor_formatter(FEW)
     axes.legend(fontsize=7.5)
 
 
@@ -97,31 +74,6 @@ def sizes_axes(axes, rows, laws):
     axes.set(yscale="log", xlabel="training pairs n (of 121)",
              ylabel="time to test accuracy .9\n(rate × steps; AdamW: steps)")
     key_below(axes)
-
-
-def cuts_axes(axes, nats, measured):
-    """Nats by which one more pair cuts the region of each phase, and the slope of log time beside them."""
-    for k, phase in enumerate(dict.fromkeys(row[0] for row in nats)):
-        mine = [row for row in nats if row[0] == phase]
-        axes.errorbar([r[1] for r in mine], [r[2] for r in mine], [2 * r[3] for r in mine], color=COLOURS[k],
-                      marker=MARKERS[k], markerfacecolor="none", capsize=2,
-                      linestyle=line_style(k)["linestyle"], label=f"{phase} walkers ± 2 s.e.")
-    if measured:
-        value, low, high = (-v for v in measured)
-        axes.axhspan(min(low, high), max(low, high), color=FAINT, alpha=0.4)
-        axes.axhline(value, color=INK, linewidth=1, label="−d ln t/dn measured")
-    axes.set(yscale="log", xlabel="training pairs n", ylabel="nats per pair")
-    axes.legend(fontsize=7.5)
-
-
-def follow_axes(axes, curves, name="test_acc"):
-    """One recorded mean of each arm against its steps."""
-    for k, (arm, c) in enumerate(curves.items()):
-        steps = np.asarray(c["steps"], float)
-        axes.plot(np.maximum(steps, 1), c[name], label=arm, **(line_style(k) | {"marker": ""}))
-    axes.set(xscale="log", xlabel="steps",
-             ylabel={"test_acc": "test accuracy", "norm": "norm |x|"}.get(name, name))
-    axes.legend(fontsize=7.5)
 
 
 def learner_run(run):
@@ -161,6 +113,10 @@ def passages_figure(found):
     passage_axes(axes, rows, x, by, {})
     if x == "theta":
         axes.set_xscale("symlog", linthresh=1e-5)
+    if "level" in found.columns and len(found):
+        axes.set_ylabel(f"time to a test accuracy of {found.columns['level'][0]:g}")
+    if (found.time == 0).any() and (found.time > 0).any():                  # walkers that started there
+        axes.set_yscale("symlog", linthresh=found.time[found.time > 0].min())
     return made
 
 
@@ -168,10 +124,9 @@ def displacement_figure(found):
     """A `Displacement`."""
     made, axes = figure(width=13, height=9)
     has = len(found.cluster) > 0
-    displacement_axes(axes, {"plateau": {"lags": found.lags, "whole": found.whole.mean(0),
-                                         "theta": found.theta,
-                                         "null": found.parts[-1].mean(0) if has else None,
-                                         "dimension": float(found.dimensions[-1].mean()) if has else None}})
+    null = {"null": found.parts[-1].mean(0), "dimension": float(found.dimensions[-1].mean())} if has else {}
+    displacement_axes(axes, {"all directions": {"lags": found.lags, "whole": found.whole.mean(0),
+                                                "theta": found.theta, **null}})
     return made
 
 

@@ -16,7 +16,7 @@ from ..core.compilation import SIGNATURES, load
 from . import terms
 from .black_box import BlackBox, BlackBoxSum
 from .pieces import CompiledPiece, compiled_piece
-from .symbolic import block_source, expressions
+from .symbolic import block_source, expressions, jumps
 from .symbolic.formula import Formula, formula_of
 from .symbolic.graph import TraceError
 from .terms import Parts
@@ -86,6 +86,7 @@ class Potential:
     periodic_axes: Any = None          # known for potentials of the catalogue
     facts_complete = False
     _is_held = False
+    _jump: Any = None                  # what `jump_of` was asked last, and its answer
     __array_ufunc__ = None             # numpy_number * V is ours to answer
     __hash__ = object.__hash__
 
@@ -299,6 +300,23 @@ class Potential:
         if self._recorded is None:
             self._recorded = self._parts.formula.record(list(self._parts.values))
         return self._recorded
+
+    def jump_of(self, starts: np.ndarray, theta: float, box: np.ndarray | None = None):
+        """`symbolic.jumps.jump_of` for the recorded part of f, found once; None for a black box, for samples
+        and for pieces that Numba compiles."""
+        if self._parts.formula is None:
+            return None
+        key = (starts[:64].tobytes(), theta, None if box is None else box.tobytes())
+        if self._jump is None or self._jump[0] != key:
+            with RECORDING:
+                self._jump = key, jumps.jump_of(self._recording()[0], self._p, starts[:64], theta, box)
+        return self._jump[1]
+
+    def jump_along(self, path: np.ndarray):
+        """Likewise between the places (n, ndim) of a path that follow each other."""
+        with RECORDING:
+            has_formula = self._parts.formula is not None
+            return jumps.jump_along(self._recording()[0], self._p, path) if has_formula else None
 
     def _source(self, kind):
         checks.choice("kind", kind, SIGNATURES)

@@ -10,9 +10,10 @@ from fpkit.learning import figures
 from fpkit.learning.factorisation import MatrixFactorisation
 from fpkit.learning.manifold import log_evidence
 from fpkit.learning.models import chamber, ravine, ravine_story, reduced_time
-from fpkit.learning.predator_prey import landscape, predation, predation_by_particles
+from fpkit.learning.predator_prey import landscape, predation
 from fpkit.learning.sweep import Sweep, fit_laws, sweep
 from fpkit.learning.wells import bump_network
+from validation._predation import predation_by_particles
 
 
 def test_reduced_time_of_a_flat_floor_is_the_walks():

@@ -71,6 +71,9 @@ def test_one_walker_that_diverges_does_not_end_the_others(batch):
 def test_displacements_and_nats_of_what_diverges_are_refused():
     with pytest.raises(ArithmeticError, match="3 of 3 walkers diverged; take a learning rate below 5"):
         displacement([quartic()] * 3, np.ones((3, 3)), 1e-3, 0.0, [5.0, 50.0], learning_rate=5.0)
+    wild = [{"horizon": 9.0}, {"scale": 3.0, "learning_rate": 50.0, "horizon": 25000.0}]
+    with pytest.raises(ArithmeticError, match="2 of 2 walkers .* below 50, or leave out .*'scale': 3.0"):
+        first_passages(lambda split, c: line(), wild, 1, 2, level=1.0)
     with pytest.raises(ArithmeticError, match="diverged; take a learning rate below 5"):
         example_entropy(quartic(), np.ones(3), 1e-3, learning_rate=5.0)
 
@@ -197,9 +200,9 @@ def test_levels_lags_and_snapshots_that_are_not_there_are_told():
     starts = np.zeros((2, 2))
     walk = displacement([line()] * 2, starts, 1e-3, 0.0, [0.1, 1.0, 2.0])
     refused(lambda: walk.exponents(50, 90), "0 of the lags lie in 50 to 90, 2 are needed; they go from")
-    refused(lambda: walk.prefactors(50, 90), "1 are needed")
+    refused(lambda: walk.prefactors(50, 90, 0), "1 are needed")
     still = displacement([line()] * 2, starts, 0.0, 0.0, [0.1, 1.0])
-    refused(lambda: still.prefactors(0.1, 1.0), "theta is 0: there is no free walk")
+    refused(lambda: still.prefactors(0.1, 1.0, 0), "theta is 0: there is no free walk")
     refused(lambda: displacement([line()] * 2, starts, 1e-3, 0.0, []), "lags is empty")
     refused(lambda: displacement([line()] * 2, starts, 1e-3, 0.0, [-1.0]), "lags must be positive")
 
@@ -207,3 +210,83 @@ def test_levels_lags_and_snapshots_that_are_not_there_are_told():
 def test_problems_with_and_without_classes_in_one_run_keep_their_passages():
     run = learn([line(is_right=None), line()], 200, 0.05)
     assert np.isfinite(run.passages[0.5]).tolist() == [False, True]
+
+
+def test_curvature_counts_by_its_size_in_a_displacement():
+    """f = (x^2 - y^2)/2 + 0 z^2: the falling direction is no null one, and z is a free walk."""
+    k = np.array([1.0, -1.0, 0.0])
+    saddle = OwnProblem(lambda X, m: np.repeat(0.5 * (k * X * X).sum(-1)[:, None], len(m), 1),
+                        lambda X, m: k * X, 3, [0, 1], [], np.zeros(3))
+    found = displacement([saddle] * 4, np.zeros((4, 3)), 1e-3, 0.0, [0.2, 1.0, 2.0])
+    assert found.dimensions[:, 0].tolist() == [2, 0, 0, 1]
+    assert found.prefactors(0.1, 2.0).mean() < 3.0
+    bowl = displacement([line()] * 2, np.zeros((2, 2)), 1e-3, 0.0, [0.1, 1.0])
+    refused(lambda: bowl.prefactors(0.1, 1.0), "no walker has a direction whose curvature is 0 to 0.001")
+    refused(lambda: bowl.exponents(0.1, 1.0, -1), r"the classes hold \[2, 0, 0, 0\] directions at most")
+
+
+def test_walkers_that_start_at_the_level_are_told_where_a_logarithm_is_wanted():
+    from fpkit.learning.walkers import slope_of, weibull_shape
+    from fpkit.plotting.walkers import passages_figure
+
+    conditions = [{"theta": t, "horizon": 8.0} for t in (0, 1e-2)]
+    found = first_passages(lambda split, c: line(seed=split), conditions, 3, 4, level=0.6)
+    n = int((found.time == 0).sum())
+    assert 0 < n < len(found) and (found.columns["level"] == 0.6).all()
+    refused(lambda: slope_of(found, found.columns["theta"]), f"{n} of 24 times are 0")
+    refused(lambda: weibull_shape(found), f"{n} of 24 times are 0")
+    assert np.isfinite(slope_of(found.where(found.time > 0), found.columns["theta"][found.time > 0]).value)
+    axes = passages_figure(found).axes[0]
+    assert axes.get_yscale() == "symlog" and axes.get_ylabel() == "time to a test accuracy of 0.6"
+
+
+def test_a_run_of_a_torch_module_is_resumed_and_one_of_another_module_is_not(tmp_path):
+    torch = pytest.importorskip("torch")
+    u, y = torch.tensor(U), torch.tensor((Y > 0).astype(int))
+    losses = lambda model, k: torch.nn.functional.cross_entropy(model(u[k]), y[k], reduction="none")
+
+    def made(seed):
+        torch.manual_seed(seed)
+        model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Tanh(), torch.nn.Linear(3, 2)).double()
+        return OwnProblem.of_torch(model, losses, range(20), range(20, 30))
+    options = dict(learning_rate=0.1, theta=1e-3, checkpoint=tmp_path / "a", check_every=10)
+    learn(made(0), 20, **options)
+    more = learn(made(0), 60, **options)
+    whole = learn(made(0), 60, **options | {"checkpoint": None})
+    assert (more.x == whole.x).all()
+    with pytest.raises(ValueError, match="another"):
+        learn(made(1), 60, **options)
+
+
+@pytest.mark.parametrize("change, words", [
+    (dict(starts=np.zeros((2, 3, 2))), "starts must be one point or one for each of the 2 walkers"),
+    (dict(problems=[line()] * 2, starts=np.zeros((3, 2))), "one for each of the 2 walkers, got shape"),
+    (dict(starts="a"), "starts must be numbers"), (dict(problems=None), "problems must be LearningProblem"),
+    (dict(record=[-5]), "record must be at least 0"), (dict(snapshots=[1.5]), "snapshots must be a whole"),
+    (dict(learning_rate=0.5, l2=10.0), "learning_rate x l2 is 5: above 2")])
+def test_what_a_run_cannot_mean_is_refused_in_one_sentence(change, words):
+    refused(lambda: learn(**dict(problems=line(), n_steps=50, learning_rate=0.05) | change), words)
+
+
+def test_one_level_and_one_snapshot_are_lists_of_one():
+    run = learn(line(), 50, 0.05, levels=0.5, snapshots=20, check_every=10)
+    assert list(run.passages) == [0.5] and run.snapshot_steps.tolist() == [20] and "1 walker in" in repr(run)
+    refused(lambda: run.late_mean("acc"), "quantity 'acc' is unknown")
+
+
+def test_a_run_too_short_to_be_checked_says_so():
+    with pytest.warns(UserWarning, match="no passage can be seen; give a smaller check_every"):
+        learn(line(), 50, 0.05)
+    short = first_passages(lambda split, c: line(), {"horizon": 1.0, "learning_rate": 0.05}, 1, 8, level=0.5)
+    assert set(short.time.tolist()) <= {0.0, 1.0} and (short.time[short.seen] == 1.0).any()
+    refused(lambda: short.where(tehta=1.0), "column 'tehta' is unknown; .* Did you mean 'theta'")
+
+
+def test_experiments_ask_for_what_they_can_use():
+    starts = np.zeros((3, 2))
+    assert len(displacement(line(), starts, 1e-3, 0.0, [0.1, 1.0]).whole) == 3   # one for all
+    refused(lambda: displacement(line(), starts, [1e-3], 0.0, [1.0]), "theta must be a number")
+    refused(lambda: displacement(line(), starts, 1e-3, 0.0, [1.0], n_resolved=-1), "n_resolved must be at")
+    refused(lambda: example_entropy(line(), starts, 1e-3), r"one hypothesis of shape \(2,\), got \(3, 2\)")
+    for name in ("learning_rate", "settle", "measure"):
+        refused(lambda name=name: example_entropy(line(), starts[0], 1e-3, **{name: 0.0}), f"{name} must be")

@@ -13,6 +13,8 @@ import types
 
 import numpy as np
 
+_ENVIRONMENT = tuple(vars(os)[k] for k in ("environ", "environb", "getenv", "getenvb") if hasattr(os, k))
+_READS = "{} reads the environment (os.environ, os.getenv) of the process: pass what is read as a parameter"
 PLAIN = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis))
 LIBRARIES = tuple(os.path.realpath(p) + os.sep for p in {sysconfig.get_paths()[k] for k in
                                                            ("stdlib", "platstdlib", "purelib", "platlib")})
@@ -68,6 +70,8 @@ class _Content:
         if isinstance(value, PLAIN):
             self.put(type(value).__name__, repr(value))
             return
+        if any(value is one for one in _ENVIRONMENT):
+            raise NotIdentified(_READS.format(path))
         if id(value) in self.seen:                               # met before: the same object again
             self.put("again", self.seen[id(value)])
             return
@@ -123,7 +127,10 @@ class _Content:
             except ValueError:                                   # not yet filled
                 self.put("empty")
                 continue
-            self.add(inner, f"{name} of {f.__name__}")
+            if isinstance(inner, types.ModuleType):              # imported in the function around it
+                self._module(inner, f.__code__, path)
+            else:
+                self.add(inner, f"{name} of {f.__name__}")
         for name in sorted(_global_names(f.__code__)):
             self.put(name)
             if name in f.__globals__:
@@ -134,6 +141,8 @@ class _Content:
                     self.add(used, f"the global {name} of {f.__name__}")
 
     def _code(self, code):
+        if "os" in code.co_names and {"environ", "getenv"} & set(code.co_names):  # imported where it is used
+            raise NotIdentified(_READS.format(code.co_name))
         self.put("code", code.co_code, code.co_argcount, code.co_kwonlyargcount, code.co_flags, code.co_names,
                  code.co_varnames[:code.co_argcount])
         for constant in code.co_consts:
@@ -145,6 +154,9 @@ class _Content:
     def _module(self, module, code, path):
         """A module by name; of one that is no library also the values that the code may take from it."""
         self.put("module", module.__name__)
+        for name in sorted(set(_all_names(code)) & set(vars(module))):
+            if any(vars(module)[name] is one for one in _ENVIRONMENT):
+                raise NotIdentified(_READS.format(path))
         if not is_library(module.__name__):
             for name in sorted(set(_all_names(code)) & set(vars(module))):
                 self.put(name)

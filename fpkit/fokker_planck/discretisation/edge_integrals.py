@@ -117,8 +117,7 @@ def _by_pieces(space, start, step, least=1):
     if np.isnan(change).any():
         where = np.round((start + step / 2)[:, np.isnan(change)][:, 0], 6).tolist()
         raise ValueError(f"the potential is NaN between cell centres, first near {where}; take that place "
-                         "out "
-                         "with Grid(..., mask=...).")
+                         "out with Grid(..., mask=...).")
     wanted = np.ceil(change / STEP)
     remote = B.min(0) > space.weight_limit
     wanted[remote] = np.minimum(wanted[remote], np.maximum(np.ceil(change[remote] / ABOVE_LIMIT), 1))

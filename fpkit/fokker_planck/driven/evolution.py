@@ -25,6 +25,7 @@ from ..evolution.grid_error import regridded
 from ..evolution.problem import Problem
 from ..evolution.reconstruction import Reconstruction
 from ..evolution.result import Evolution
+from ..evolution.split_operator import UNSEEN
 from ..gibbs.cell_masses import spline_knots
 from ..gibbs.quick_masses import is_smooth
 from .chain import DrivenChain
@@ -34,6 +35,7 @@ AT_WALLS = 1e-9            # of the largest psi exp(-beta f) that counts as none
 MOST_FINE = 20_000         # cells of the finer grid
 LEAST_CELLS = 8
 LEAST_GAIN = 1.2           # from grid to grid that is trusted
+SHARP = 0.25               # second difference of beta f from which no smooth function lies through the nodes
 STEP = 0.25                # of the highest density, from cell to cell: a start that jumps
 
 
@@ -170,6 +172,27 @@ def has_smooth_process(diffusion):
             and all(is_smooth(f) for f in fields))
 
 
+def _hidden(run):
+    """What the potential does between the nodes and no smooth function through them would do: the probability
+    of cells at each time, times the relative change of their weights, and what that takes from others."""
+    D, grid = run.problem.diffusion, run.problem.grid
+    if D.process.equation is not None:
+        return 0.0
+    twin, seen, steepest = D.gradient_twin, 0.0, 0.0
+    with np.errstate(invalid="ignore", over="ignore"):
+        b = twin.beta * (twin._energies[0] - twin.f0)
+        for axis, n in enumerate(grid.shape):
+            if n > 2:
+                slope = np.clip(np.gradient(b, axis=axis), -50.0, 50.0)
+                bend = np.gradient(np.gradient(b, axis=axis), axis=axis)
+                seen = seen + np.log(np.sinh(slope / 2 + 1e-9) / (slope / 2 + 1e-9)) - bend / 24
+                steepest = np.maximum(steepest, np.abs(bend))
+        jump = twin.cell_log_mass - np.log(grid.volumes) + b
+        unseen = np.fmax(np.abs(jump - seen), np.where(steepest > SHARP, np.abs(jump), 0.0))
+    found = np.where(D.inside & (unseen > UNSEEN), np.expm1(np.minimum(unseen, 2.0)), 0.0)
+    return 3 * run.P[:run.n_done] @ np.nan_to_num(found).ravel()
+
+
 def _extrapolated(run, times):
     """Errors of the densities, which become the limit in h^2 of this grid and one of twice the cells; those
     of half the cells say how far that is trusted. Where something bends, jumps or ends within a cell, grids
@@ -212,7 +235,7 @@ def _extrapolated(run, times):
         if share and coarse is not None and min(half.shape) >= LEAST_CELLS:
             quarter = on(half.coarsened(), "quarter")
     brought = lambda P, old, new: np.array([regridded(p.reshape(old.shape), old, new).ravel() for p in P])
-    P, cut = run.P, np.array(run.beside)
+    P, cut = run.P, np.array(run.beside) + _hidden(run)
     on_half = None if coarse is None else brought(P, grid, half)
     apart_half = 0.0 if coarse is None else np.abs(on_half - coarse.P).sum(1)
     cut = cut + share * apart_half

@@ -111,8 +111,7 @@ def _point(point, grid, inside, positive):
     home = np.ravel_multi_index(grid.locate(point), grid.shape)
     if inside is not None and not inside[home]:
         raise ValueError(f"the start point {point.tolist()} lies outside the domain (masked cell); choose a "
-                         "point "
-                         "inside.")
+                         "point inside.")
     P = np.zeros(grid.n_cells)
     P[home] = 1.0
     for width in (1,) if positive else (2, 1):
@@ -168,7 +167,7 @@ def _product(data, grid, positive):
             z = (grid.centres[axis][:, None] - mean[axis] + images) / std[axis]
             line = np.exp(-np.minimum(0.5 * z * z, 745.0)).sum(1) * grid.widths[axis]
         else:
-            line = cells if positive else sum(_shares(mean[axis] + s, std[axis], grid, axis) for s in images)
+            line = sum(_shares(mean[axis] + s, std[axis], grid, axis, positive) for s in images)
         p, P = np.multiply.outer(p, line), np.multiply.outer(P, cells)
     return p.ravel(), P.ravel()
 
@@ -178,9 +177,9 @@ def gaussian_shares(data, grid):
     return _product(data, grid, False)[1]
 
 
-def _shares(mean, std, grid, axis):
+def _shares(mean, std, grid, axis, positive):
     """Shares of a narrow Gaussian: its integrals with the cubic through four nodes, exact in its moments up
-    to the third."""
+    to the third, or with the line through two, positive and exact in its mean."""
     nodes, index = _extended(grid, axis)
     low, high = grid.bounds[axis]
     out = np.zeros(grid.shape[axis])
@@ -195,8 +194,8 @@ def _shares(mean, std, grid, axis):
         moments = np.array([m0, m1, m0 + a * left - b * right, 2 * m1 + a * a * left - b * b * right])
         shift = mean - nodes[j]                                  # of (shift + std z)^k
         powers = [sum(math.comb(k, i) * shift ** (k - i) * std**i * moments[i] for i in range(k + 1))
-                  for k in range(4)]
-        four = slice(j - 1, j + 3)
+                  for k in range(2 if positive else 4)]
+        four = slice(j, j + 2) if positive else slice(j - 1, j + 3)
         np.add.at(out, index[four], _lagrange(nodes[four] - nodes[j]) @ powers)
     return out
 

@@ -131,8 +131,7 @@ def _with_absorbing(D, region):
 def _no_leak(D, what):
     if D.absorbing is not None:
         raise ValueError(f"{what} needs paths that are never lost, and here they are absorbed in "
-                         f"{D.absorbing!r}; leave `absorbing` out or ask "
-                         "for the committor.")
+                         f"{D.absorbing!r}; leave `absorbing` out or ask for the committor.")
 
 
 # ----------------------------------------------------------------------------------------------------------

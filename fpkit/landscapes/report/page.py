@@ -17,11 +17,9 @@ from .verdict import GLOSSARY
 
 CAPTIONS = {
     "landscape": "The surface. Numbers: wells, the lowest is 1. Crosses: passes over which a well joins a "
-    "lower one. Star: start. White: where the paths are at the end, "
-                 "and the first steps of two of them.",
+    "lower one. Star: start. White: where the paths are at the end, and the first steps of two of them.",
     "disconnectivity": "How high the loss must rise to get from one well to another. A well counts while its "
-    "depth exceeds 3 theta: the dotted lines are the coldest and the warmest "
-                       "of the temperatures.",
+    "depth exceeds 3 theta: the dotted lines are the coldest and the warmest of the temperatures.",
     "density": "How the density spreads from the start, and what it tends to; below, the share of each well "
     "over time, by the density, by paths, and by the network of wells.",
     "occupation": "What a change of temperature does to occupation and free energy. Dashed: temperatures at "

@@ -16,8 +16,7 @@ def doubts(averages, tally, inputs, start, end, potential):
     out = []
     if tally.regions and len(tally.regions) > 1 and not tally.transitions.any():
         out.append(f"no transition was seen between the regions {', '.join(map(repr, tally.regions))}: their "
-                   "occupancies are those of the "
-                   "start; run longer, raise theta, or start in all of them")
+                   "occupancies are those of the start; run longer, raise theta, or start in all of them")
     elif not tally.regions:
         out += _wells(tally, inputs, start, end, potential)
     slowest = max(range(len(averages)), key=lambda q: averages[q].inefficiency / averages[q].length)

@@ -356,8 +356,7 @@ def _check_histogram(grid, marginal, ndim):
     if marginal is None:
         if grid.ndim != ndim:
             raise ValueError(f"the histogram has {grid.ndim} axes and the potential {ndim} coordinates; give "
-                             "one axis each, or name the coordinates "
-                             "to show by marginal=.")
+                             "one axis each, or name the coordinates to show by marginal=.")
         return tuple(range(ndim))
     marginal = tuple(checks.whole("marginal", k) for k in np.atleast_1d(marginal))
     if len(marginal) != grid.ndim or len(set(marginal)) != len(marginal) or max(marginal) >= ndim:

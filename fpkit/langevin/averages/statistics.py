@@ -117,8 +117,7 @@ class Statistics(Tabular):
         theta, dt = self.inputs.get("theta", math.nan), self.inputs.get("dt", math.nan)
         head = f"{self.inputs.get('scheme', 'paths')}, theta {theta:g}, dt {dt:g}"
         lines.append(f"{'samples':<14} {self.n_samples} ({head}), {self.n_effective:.3g} of them "
-                     "independent; "
-                     f"correlation time {self.autocorrelation_time:.3g}")
+                     f"independent; correlation time {self.autocorrelation_time:.3g}")
         lines.append(f"{'status':<14} {self.status}")
         return "\n".join(lines)
 
@@ -277,8 +276,7 @@ class Comparison(Tabular):
 
     def __repr__(self):
         return (f"L1 distance {self.l1:.3g}, by chance alone {self.expected_l1:.3g} ({self.n_effective:.3g} "
-                "independent samples); "
-                f"relative entropy {self.relative_entropy:.3g}")
+                f"independent samples); relative entropy {self.relative_entropy:.3g}")
 
 
 def _packed(stats):

@@ -74,8 +74,7 @@ class Accumulators:
         level = float(np.asarray(potential(shift)))
         self.shifts = np.append(shift, level if np.isfinite(level) else 0.0)
         self.names = [*(f"x{k}" for k in range(self.ndim)), "energy",
-                      *(f"in {name}" for name in self.regions),
-                      *self.observables]
+                      *(f"in {name}" for name in self.regions), *self.observables]
         self.means = BatchMeans(np.diff(self.groups), len(self.names))
         self.last_region = np.full(n_paths if self.regions else 0, -1, np.int64)
         self.transitions = np.zeros((len(self.regions),) * 2, np.int64)

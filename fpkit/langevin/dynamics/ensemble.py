@@ -15,6 +15,7 @@ from .numpy_steps import advance_whole
 from .process import process_of, stepped_along
 from .schedule import Schedule, key_of
 from .sources import sources_of
+from .wall_kernels import NONE
 from .walls import walls_of
 
 # the position of the first three is their code in the kernels
@@ -34,6 +35,19 @@ def thread_count(n_threads):
             yield
         finally:
             numba.set_num_threads(before)
+
+
+def refuse_jumps(potential, starts, theta, table):
+    """Refuse an f that jumps within the walls of a table: its gradient, all that steps know, has no jump."""
+    theta = float(np.max(theta(0.0))) if callable(theta) else theta
+    box = np.where(table[:2] == NONE, [[-np.inf], [np.inf]], table[2:]) if table.shape[1] else None
+    found = potential.jump_of(np.ascontiguousarray(starts), theta, box)
+    if found is not None:
+        place, one, other = found
+        raise ValueError(
+            f"f jumps between {one:.6g} and {other:.6g} near x = {place}, and its gradient, along which "
+            'paths step, does not show it; ask fpkit.FokkerPlanck, take scheme="mala" for averages, or a '
+            "smooth step that dt resolves, such as tanh((x - a)/width).")
 
 
 class Ensemble:
@@ -85,6 +99,8 @@ class Ensemble:
         self.seed, self.key = key_of(seed)
         self.n_threads = None if n_threads is None else checks.whole("n_threads", n_threads, 1)
         self._start(x0, n_paths, trajectories)
+        if scheme != "mala":                                     # which compares values of f
+            refuse_jumps(potential, self.X.T, self.schedule.theta, self.table)
         self.lanes = self._lanes(lanes)
         if self.sources is not None:
             self.sources.check(self.X.T)
@@ -164,14 +180,12 @@ class Ensemble:
                 bad = ~((self.X[k] >= low) & (self.X[k] <= high))
                 if bad.any():
                     raise ValueError(f"x0 starts {int(bad.sum())} of {n} paths outside the walls: axis {k} "
-                                     f"covers {low:g} to {high:g}, "
-                                     f"got {self.X[k][bad][0]:g}.")
+                                     f"covers {low:g} to {high:g}, got {self.X[k][bad][0]:g}.")
         domain = self.potential.domain
         if domain is not None and not np.asarray(domain(self.X.T), bool).all():
             bad = ~np.asarray(domain(self.X.T), bool)
             raise ValueError(f"x0 starts {int(bad.sum())} of {n} paths outside the domain of the potential, "
-                             "first at "
-                             f"{self.X[:, bad][:, 0].tolist()}.")
+                             f"first at {self.X[:, bad][:, 0].tolist()}.")
 
     def _lanes(self, lanes):
         if lanes is not None:

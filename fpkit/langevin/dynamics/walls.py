@@ -62,8 +62,7 @@ class Walls:
             if "periodic" in sides and (sides[0] != sides[1]
                                         or not (math.isfinite(low) and math.isfinite(high))):
                 raise ValueError(f"axis {k} is periodic only when both its sides are and both bounds are "
-                                 f"finite, got {sides} on "
-                                 f"({low:g}, {high:g}).")
+                                 f"finite, got {sides} on ({low:g}, {high:g}).")
             for side, place in enumerate((low, high)):
                 table[side, k] = KINDS.index(sides[side]) if math.isfinite(place) else 0
                 table[2 + side, k] = place
@@ -96,8 +95,7 @@ def walls_of(walls, potential):
     if isinstance(walls, Grid):
         if walls.mask is not None:
             raise ValueError("walls from a grid take its box; its mask cannot bound a path. Pass "
-                             "Walls(grid.bounds), and give the "
-                             "domain as a GridPotential with NaN outside.")
+                             "Walls(grid.bounds), and give the domain as a GridPotential with NaN outside.")
         walls = Walls(walls.bounds, ["periodic" if p else "reflecting" for p in walls.periodic])
     if not isinstance(walls, Walls):
         walls = Walls(tuple(walls) if isinstance(walls, (list, tuple, np.ndarray)) else walls)

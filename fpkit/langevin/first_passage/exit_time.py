@@ -48,8 +48,8 @@ def exit_time(potential: Potential | Diffusion, theta: float | None = None, x0: 
 
     Every path of the list 0 .. n_paths - 1 runs from its start to a target (or to `t_max`); a lane whose path
     has ended takes the next one at once. The Brownian bridge finds the crossings inside a step and their
-    times: exact for a flat wall and a constant drift at any dt, weak order 1 for curved walls [1]_. What
-    remains is the bias of Euler's drift, proportional to dt; `extrapolate` removes it.
+    times: exact for one flat wall and a constant drift at any dt, weak order 1 for curved walls [1]_ and two
+    within a step (see `status`). Euler's drift leaves a bias of order dt, which `extrapolate` removes.
 
     Parameters
     ----------
@@ -209,6 +209,7 @@ def one_run(potential, targets, dt, n_paths, seed, max_steps, progress, settings
         note = f"{note}: {n_arrived} of {n_paths} paths had arrived, those under way are censored"
     _check_step(probe.potential, probe, np.concatenate([probe.x[:64],
                                                   places[np.isfinite(places).all(axis=1)][:192]]))
+    note = "; ".join(filter(None, [note, targets.narrow(probe)]))
     names = targets.names if settings.get("killing") is None else (*targets.names, "killed")
     return exit_time_of(durations, sides, places, names, method, inputs, note)
 
@@ -292,8 +293,7 @@ def _check_step(potential, ensemble, points):
     rate = math.sqrt(max(curvature, 0.0)) if ensemble.scheme == "baoab" else curvature
     if rate * dt > COARSE:
         warned(f"dt = {dt:g} is coarse: the curvature {curvature:.3g} makes the dynamics as fast as "
-                      f"{1 / rate:.2g}; take dt = {0.1 / rate:.2g} or "
-                      "extrapolate=True.", ResolutionWarning)
+                      f"{1 / rate:.2g}; take dt = {0.1 / rate:.2g} or extrapolate=True.", ResolutionWarning)
 
 
 def constant(name, value, reason):

@@ -213,6 +213,7 @@ def _one_run(e, targets, n_walkers, n_systems, t, burn_in, n_threads, progress, 
               "n_systems": n_systems, "t": t, "burn_in": burn * dt, "seed": e.seed,
               "target": [repr(r) for r in targets.regions]}
     note = "" if done == burn + length else f"stopped by Ctrl-C after {done} of {burn + length} steps"
+    note = note or targets.narrow(e)
     return _result(targets, kills, places, hits, np.ascontiguousarray(Y.transpose(0, 2, 1)), counted, dt,
                    inputs, note)
 
@@ -266,8 +267,7 @@ def _result(targets, kills, places, hits, walkers, counted, dt, inputs, note):
     if total == 0 or counted == 0:
         bound = 3 / exposure if exposure > 0 else math.inf
         status = (f"no events: nobody arrived in a total time of {exposure:.4g}, so the rate is below "
-                  f"{bound:.3g} "
-                  "with probability 95 %; make t longer, or use fpkit.multilevel_splitting")
+                  f"{bound:.3g} with probability 95 %; make t longer, or use fpkit.multilevel_splitting")
         return QuasiStationaryRate(math.nan, (0.0, bound), method, math.nan, note or status, inputs,
                                    standard_error=math.inf, systems=np.zeros(n_systems), **extras)
     systems = -np.log1p(-each / (n_walkers * counted)) / dt
@@ -283,8 +283,7 @@ def _result(targets, kills, places, hits, walkers, counted, dt, inputs, note):
     status = note or "ok"
     if not note and abs(halves.sum()) > UNSETTLED * scatter:
         status = (f"the halves of the run differ by {abs(halves.sum()) / scatter:.1f} standard errors: the "
-                  "transient "
-                  "is not over, make t and burn_in longer")
+                  "transient is not over, make t and burn_in longer")
     return QuasiStationaryRate(value, (max(low - bias, 0.0), high + bias), method, None, status, inputs,
                                standard_error=max(standard, value / math.sqrt(total)),
                                systems=systems, **extras)

@@ -194,8 +194,7 @@ def exit_time_of(durations, sides, points, names, method, inputs, note=""):
         high, doubt = math.inf, ("the longest times dominate the mean, which may be infinite (the share of "
                                  "paths that "
                                  f"have not arrived falls like t^-{_tail_index(durations):.2g}): the "
-                                 "interval is "
-                                 "one-sided; see `survival()`")
+                                 "interval is one-sided; see `survival()`")
     return ExitTime(value, (low, high), method, None, "; ".join(filter(None, [note, doubt])) or "ok", inputs,
                     variance=max(second - value**2, 0.0), standard_error=math.sqrt(spread), **extras)
 
@@ -226,13 +225,11 @@ def censored_interval(durations, is_hit, value, around):
         why = ("too few arrivals tell how the rate of arrivals goes on" if hits < FEW else
                f"the rate of arrivals falls with time (like t^{min(fall, k - 1):.2g})")
         doubt = (f"{100 * share:.2g} % of the paths are censored and {why}: the mean may be far above the "
-                 "value, or "
-                 "infinite, and the interval is one-sided; raise t_max")
+                 "value, or infinite, and the interval is one-sided; raise t_max")
         return min(low, value), math.inf, doubt
     if share > MANY_CENSORED:
         doubt = (f"{100 * share:.2g} % of the paths are censored: value and interval take the rate of "
-                 "arrivals to go "
-                 "on as it was seen")
+                 "arrivals to go on as it was seen")
     rest = [1 / (rate * max(1 - 3 / math.sqrt(late), 0.1)),
             _weibull_rest(durations, hits * max(1 - 3 / math.sqrt(hits), 0.1), k - 3 * k_error, end)]
     return min(low, value), max(around[1], value, seen + 3 * error + shares[1] * max(rest)), doubt

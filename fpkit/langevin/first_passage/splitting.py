@@ -352,8 +352,7 @@ def _result(rows, level, inputs, note):
     extras = dict(level=level, repeats=p, n_steps=n_steps, n_direct=int(rows[:, DIRECT].sum()), levels=None)
     if n < 2 or failed or not p.any():
         status = note or (f"a path made {MOST_STEPS:.0e} steps without meeting source or target: another "
-                          "well lies "
-                          "between them, make it a part of one" if failed else
+                          "well lies between them, make it a part of one" if failed else
                           "no events: all replicas died before one arrived; take more replicas, or a better "
                           "reaction coordinate" if n > 1 else "too few repeats")
         none = PassageEstimate(math.nan, (0.0, math.inf), method, status=status, standard_error=math.inf)
@@ -380,8 +379,7 @@ def _result(rows, level, inputs, note):
     status = note or "ok"
     if p.max() > HEAVY * p.sum():
         status = (f"one repeat of {n} makes {100 * p.max() / p.sum():.0f} % of the probability: the error "
-                  "cannot "
-                  "be trusted; take more replicas or a better reaction coordinate")
+                  "cannot be trusted; take more replicas or a better reaction coordinate")
     low, high = value * math.exp(-t * spread), value * math.exp(min(t * spread, 700.0))
     standard = value * spread
     direct = value / inputs["dt"] / spread**2 if spread > 0 else math.inf

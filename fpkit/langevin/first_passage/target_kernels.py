@@ -507,11 +507,37 @@ def first_hit(o, y, before, after, j, targets, step, part_of_line, trajectory, k
                     wall, fraction = w, u
         return wall, fraction
     for w in range(before.shape[0]):
-        s, t = before[w, j], after[w, j]
+        s, t = before[w, j], entered(o, y, after[w, j], targets, w)
         u = bridge_hit(s, t, variance_of(o, y, s, t, targets, w, step), trajectory, part + w, k, seed)
         if u < fraction:
             wall, fraction = w, u
     return wall, fraction
+
+
+@numba.njit(**options)
+def entered(o, y, t, targets, wall):
+    """The distance t after a step from o to y (d,); where the step leads through a wall of several atoms, a
+    thin shell, and out of it, the negative one to the surface by which it came in."""
+    low, high = targets.first[wall], targets.first[wall + 1]
+    if high - low < 2 or not 0.0 < t < math.inf:
+        return t
+    X, out, scratch = np.empty((o.size, 3)), np.empty(3), np.empty(3)    # o, y, and a place between them
+    for i in range(o.size):
+        X[i, 0], X[i, 1] = o[i], y[i]
+    for a in range(low, high):
+        distances(X, targets.atoms, a, a + 1, out, scratch)
+        end, first, last = out[1], 0.0, 1.0
+        if not out[0] > 0.0 >= end:
+            continue
+        for k in range(41):                      # to the place where it crossed the surface of this atom
+            u = 0.5 * (first + last) if k < 40 else last
+            for i in range(o.size):
+                X[i, 2] = o[i] + u * (y[i] - o[i])
+            distances(X, targets.atoms, a if k < 40 else low, a + 1 if k < 40 else high, out, scratch)
+            first, last = (u, last) if out[2] > 0.0 else (first, u)
+        if out[2] <= 0.0:
+            return end
+    return t
 
 
 @numba.njit(**bare)

@@ -152,8 +152,7 @@ class Paths(Tabular):
         theta = f"{self.theta:g}" if not callable(self.theta) else "theta(t)"
         dt = f"dt {self.dt:g}" if isinstance(self.dt, float) else "a schedule of steps"
         text = (f"{self.n_paths} path{'s' if self.n_paths > 1 else ''} in {self.x.shape[1]}-D to t = "
-                f"{self.time:g}: {self.scheme}, theta {theta}, {dt}, "
-                f"{self.n_steps} steps, seed {self.seed}")
+                f"{self.time:g}: {self.scheme}, theta {theta}, {dt}, {self.n_steps} steps, seed {self.seed}")
         if self.paths is not None:
             text += f"; {len(self.times)} times saved"
         if self.acceptance is not None:

@@ -211,7 +211,7 @@ class _Plain:
         self.walkers, self.x = walkers, walkers.state["x"].copy()
         self.words = walkers.state["words"].transpose(1, 2, 0).copy()
         self.memory = {name: walkers.state[name].copy() for name in "mv" if name in walkers.state}
-        self.fine = np.ones(len(self.x), bool)               # those that have not diverged: asked about
+        self.fine = np.isfinite(self.x).all(1)               # those that have not diverged: asked about
         # walkers of one problem are asked about at once
         self.groups = [np.array([k for k, p in enumerate(walkers.problems) if p is problem])
                        for problem in {id(p): p for p in walkers.problems}.values()]

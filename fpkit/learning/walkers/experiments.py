@@ -75,8 +75,9 @@ def first_passages(make: Callable[[int, Mapping[str, Any]], LearningProblem],
     Returns
     -------
     Passages
-        Columns: the conditions, ``t_mem`` (time of memorising, infinite when it never came), ``late`` (test
-        accuracy over the last quarter watched), ``norm_mem, norm_most, norm_end`` and ``split, start``.
+        Times are 0 for walkers that start at the level. Columns: the conditions, ``level``, ``t_mem`` (time
+        of memorising, infinite when it never came), ``late`` (test accuracy over the last quarter watched),
+        ``norm_mem, norm_most, norm_end`` and ``split, start``.
 
     Examples
     --------
@@ -114,10 +115,11 @@ def first_passages(make: Callable[[int, Mapping[str, Any]], LearningProblem],
 def _passed(key, rows, level, seed, precision, n_threads, progress):
     optimiser, _, rate, horizon = key
     unit = 1.0 if optimiser == "adamw" else rate
+    n_steps = max(1, round(horizon / unit))
     of = lambda name: np.array([row[0][name] for row in rows])
-    run = learn([row[3] for row in rows], max(1, round(horizon / unit)), of("learning_rate"), of("theta"),
+    run = learn([row[3] for row in rows], n_steps, of("learning_rate"), of("theta"),
                 of("l2"), optimiser, of("batch"), np.array([row[4] for row in rows]), stop_at=level,
-                check_every=max(1, round((10.0 if optimiser == "adamw" else CHECK) / unit)),
+                check_every=min(max(1, round((10.0 if optimiser == "adamw" else CHECK) / unit)), n_steps),
                 levels=(level,), seed=seed, precision=precision, n_threads=n_threads, progress=progress)
     seen = np.isfinite(run.passages[level])
     columns = {name: of(name) for name in rows[0][0]
@@ -126,22 +128,27 @@ def _passed(key, rows, level, seed, precision, n_threads, progress):
     ok = np.isfinite(norms).any(0)
     summary = lambda function: np.array([function(norms[:, k]) if ok[k] else np.nan
                                          for k in range(len(rows))])
-    columns |= {"t_mem": run.t_memorised * unit, "late": run.late_mean("test_acc"),
+    columns |= {"level": np.full(len(rows), level), "t_mem": run.t_memorised * unit,
+                "late": run.late_mean("test_acc"),
                 "norm_mem": summary(lambda v: v[np.isfinite(v)][0]), "norm_most": summary(np.nanmax),
                 "norm_end": np.linalg.norm(run.x, axis=1), "split": np.array([row[1] for row in rows]),
                 "start": np.array([row[2] for row in rows])}
+    if "diverged" in run.status:
+        where = [dict(row[0].data) for row, x in zip(rows, run.x) if not np.isfinite(x).all()]
+        raise ArithmeticError(f"{run.status}, or leave out conditions such as {where[0] if where else ''}.")
     if run.status != "ok":
-        raise ArithmeticError(run.status) if "diverged" in run.status else KeyboardInterrupt(run.status)
+        raise KeyboardInterrupt(run.status)
     return Passages(np.where(seen, run.passages[level], run.watched) * unit, seen, columns["split"], columns)
 
 
 # ---- displacement by curvature ----
-CLASSES = ((1e-1, np.inf), (1e-2, 1e-1), (1e-3, 1e-2), (-np.inf, 1e-3))
+CLASSES = ((1e-1, np.inf), (1e-2, 1e-1), (1e-3, 1e-2), (0.0, 1e-3))
 
 
 def gauss_newton(problem: LearningProblem, x: np.ndarray) -> np.ndarray:
     """Mean over the training sample of the outputs' J^T J, (n_params, n_params): the Hessian of the risk
     without the residuals' part, for half squared errors. A problem that shows no outputs: the Hessian."""
+    x = problem._one(x)
     if not hasattr(problem, "_outputs"):
         return problem.hessian(x)
     members = problem._index["train"]
@@ -165,7 +172,8 @@ class Displacement(Tabular):
     whole : ndarray, shape (n_walkers, n_lags)
         |x(t0 + lag) - x(t0)|^2.
     parts : ndarray, shape (n_classes, n_walkers, n_lags)
-        The same within the eigenvectors whose eigenvalues lie in each of `CLASSES`, the last being null.
+        The same within the eigenvectors whose curvatures lie in each of `CLASSES` by size (a Hessian has
+        negative ones too), the last being null.
     dimensions : ndarray of int, shape (n_classes, n_walkers)
     theta : float
     cluster : ndarray of int
@@ -181,7 +189,11 @@ class Displacement(Tabular):
         parts = {f"class_{k}": part.mean(0) for k, part in enumerate(self.parts) if len(self.cluster)}
         return {"lag": self.lags, "whole": self.whole.mean(0), **parts}
 
-    def _inside(self, low, high, least):
+    def _inside(self, low, high, least, part):
+        if part is not None and not self.dimensions[part].any():
+            low, high = CLASSES[part]
+            raise ValueError(f"no walker has a direction whose curvature is {low:g} to {high:g}; the classes "
+                             f"hold {self.dimensions.max(1).tolist()} directions at most.")
         inside = (self.lags >= low) & (self.lags <= high)
         if inside.sum() < least:
             raise ValueError(f"{inside.sum()} of the lags lie in {low:g} to {high:g}, {least} are needed; "
@@ -190,18 +202,20 @@ class Displacement(Tabular):
 
     def exponents(self, low: float, high: float, part: int | None = None) -> np.ndarray:
         """Exponent of each walker's displacement between two lags."""
-        inside = self._inside(low, high, 2)
+        inside = self._inside(low, high, 2, part)
         values = self.whole if part is None else self.parts[part]
-        return np.polyfit(np.log(self.lags[inside]), np.log(values[:, inside]).T, 1)[0]
+        with np.errstate(divide="ignore", invalid="ignore"):         # of walkers without such a direction
+            return np.polyfit(np.log(self.lags[inside]), np.log(values[:, inside]).T, 1)[0]
 
     def prefactors(self, low: float, high: float, part: int = -1) -> np.ndarray:
         """Displacement over that of a free walk, 2 theta d lag, of each walker: mean over the lags between
         two."""
-        inside = self._inside(low, high, 1)
+        inside = self._inside(low, high, 1, part)
         if not self.theta:
             raise ValueError("theta is 0: there is no free walk to compare with.")
         free = 2 * self.theta * self.dimensions[part][:, None] * self.lags[inside]
-        return (self.parts[part][:, inside] / free).mean(1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return (self.parts[part][:, inside] / free).mean(1)
 
 
 def displacement(problems: Sequence[LearningProblem], starts: np.ndarray, theta: float, origin: float,
@@ -219,18 +233,23 @@ def displacement(problems: Sequence[LearningProblem], starts: np.ndarray, theta:
     if not lags:
         raise ValueError("lags is empty; give the times at which the displacement is wanted.")
     steps = np.unique(np.maximum(1, np.round(np.array(lags) / learning_rate))).astype(int)
+    if isinstance(problems, LearningProblem):
+        problems = [problems] * len(np.atleast_2d(starts))
+    theta = checks.number("theta", theta, non_negative=True)
     with whole_results():
         run = learn(problems, first + int(steps[-1]), learning_rate, theta, l2, starts=starts,
-                    snapshots=[first, *(first + steps)], seed=seed, check_every=10**9, n_threads=n_threads)
+                    snapshots=[first, *(first + steps)], seed=seed, check_every=10**9, levels=(),
+                    n_threads=n_threads)
     if run.status != "ok":
         raise ArithmeticError(run.status)
     x = run.snapshots.astype(float)
     moved = x[1:] - x[0]
-    n = len(problems) if n_resolved is None else min(n_resolved, len(problems))
+    n = min(len(problems), len(problems) if n_resolved is None else checks.whole("n_resolved", n_resolved))
     chosen = np.round(np.linspace(0, len(problems) - 1, n)).astype(int)
     parts, dimensions = np.zeros((len(CLASSES), n, len(steps))), np.zeros((len(CLASSES), n), int)
     for row, k in enumerate(chosen):
         values, vectors = np.linalg.eigh(gauss_newton(problems[k], x[0, k]))
+        values = abs(values)
         squares = (moved[:, k] @ vectors) ** 2
         for c, (low, high) in enumerate(CLASSES):
             inside = (values >= low) & (values < high)
@@ -272,10 +291,12 @@ def example_entropy(problem: LearningProblem, x: np.ndarray, theta: float, l2: f
         ``nats, halves, test_acc`` (mean over the walkers in the end; NaN without classes).
     """
     theta, n = checks.number("theta", theta, positive=True), problem.n_train
+    for name, value in (("learning_rate", learning_rate), ("settle", settle), ("measure", measure)):
+        checks.number(name, value, positive=True)
     if not problem.n_test:
         raise ValueError("the test sample is empty: there is no member to add.")
-    x = checks.points("x", x, problem.n_params)
-    added = np.random.default_rng([seed, 3]).choice(problem._index["test"], 1)
+    x = problem._one(x)
+    added = np.random.default_rng([checks.whole("seed", seed), 3]).choice(problem._index["test"], 1)
     nodes, quadrature = np.polynomial.legendre.leggauss(NODES)
     u = 0.5 * (nodes + 1)
     lam, jacobian = u**4, 0.5 * quadrature * 4 * u**3

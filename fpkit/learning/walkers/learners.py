@@ -118,16 +118,18 @@ class LearnerRun(Records):
         """Mean of a recorded quantity over the records in the last `share` of the steps that each walker was
         followed."""
         late = (self.steps[:, None] >= (1 - share) * self.watched) & (self.steps[:, None] <= self.watched)
-        values = np.where(late, self.history[name], 0.0)
+        values = np.where(late, self.history[checks.choice("quantity", name, self.history)], 0.0)
         return values.sum(0) / np.maximum(late.sum(0), 1)
 
     def __repr__(self) -> str:
         n = len(self.x)
         passed = ", ".join(f"{np.isfinite(t).sum()} at {level:g}" for level, t in self.passages.items())
+        passed = f"; passed: {passed}" if passed else ""
         spread = lambda v: f"{v.min():g}" if v.min() == v.max() else f"{v.min():g} to {v.max():g}"
-        text = (f"{self.optimiser.upper() if self.optimiser != 'adamw' else 'AdamW'}, {n} walkers in "
-                f"{self.x.shape[1]}-D: theta {spread(self.theta)}, L2 {spread(self.l2)}, learning rate "
-                f"{spread(self.learning_rate)}, at most {int(self.watched.max())} steps; passed: {passed}")
+        text = (f"{self.optimiser.upper() if self.optimiser != 'adamw' else 'AdamW'}, {n} "
+                f"walker{'s' * (n > 1)} in {self.x.shape[1]}-D: theta {spread(self.theta)}, L2 "
+                f"{spread(self.l2)}, learning rate {spread(self.learning_rate)}, at most "
+                f"{int(self.watched.max())} steps{passed}")
         return text if self.status == "ok" else f"{text}; {self.status}"
 
 
@@ -205,14 +207,21 @@ def learn(problems: LearningProblem | Sequence[LearningProblem], n_steps: int, l
     walkers, settings = _begun(problems, each, optimiser, starts, weights, betas, seed, precision, stop_at,
                                check_every)
     n_steps, every = checks.whole("n_steps", n_steps, 1), walkers.check_every
-    saved = np.unique([checks.whole("snapshots", s, 0) for s in snapshots]).astype(np.int64)
+    saved = np.unique([checks.whole("snapshots", s, 0) for s in np.atleast_1d(snapshots)]).astype(np.int64)
     if saved.size and saved[-1] > n_steps:
         raise ValueError(f"snapshots holds step {saved[-1]}, beyond n_steps = {n_steps}; ask for more steps "
                          "or earlier snapshots.")
     schedule = np.unique(np.concatenate([np.arange(0, n_steps, every), saved, [n_steps]])).astype(np.int64)
     wanted = _records(record, n_steps)
     recorded = schedule[np.minimum(np.searchsorted(schedule, wanted), len(schedule) - 1)]
-    book = _Book(walkers, np.unique(recorded), saved, tuple(_accuracy("levels", v) for v in levels))
+    watched = tuple(_accuracy("levels", v) for v in np.atleast_1d(levels).tolist())
+    if not any(p.n_test and p.is_right(walkers.start[:1]) is not None
+               for p in {id(p): p for p in walkers.problems}.values()):
+        watched = ()
+    if watched and every > n_steps:
+        warned(f"accuracies are looked at each check_every = {every} steps, and n_steps is {n_steps}: no "
+               "passage can be seen; give a smaller check_every.", UserWarning)
+    book = _Book(walkers, np.unique(recorded), saved, watched)
     digest = ""
     if checkpoint is not None:
         digest = identity_of(checkpoint, {**settings, "record": record if isinstance(record, (int, Every))
@@ -238,7 +247,7 @@ def _records(record, n_steps):
     if np.ndim(record) == 0:
         n = checks.whole("record", record, 1)
         record = np.concatenate([[0], (10 ** (np.arange(int(n * np.log10(n_steps)) + 1) / n)).round()])
-    return np.array(sorted({*(int(v) for v in record if v <= n_steps), n_steps}), np.int64)
+    return np.array(sorted({*(checks.whole("record", v) for v in record if v <= n_steps), n_steps}), np.int64)
 
 
 def identity_of(checkpoint, settings):
@@ -267,11 +276,10 @@ def _begun(problems, each, optimiser, starts, weights, betas, seed, precision, s
     checks.choice("optimiser", optimiser, OPTIMISERS)
     checks.choice("precision", precision, tuple(PRECISIONS))
     one = isinstance(problems, LearningProblem)
-    given = None if starts is None else np.atleast_2d(np.asarray(starts, float))
-    n = (1 if given is None else len(given)) if one else len(problems)
+    n = (1 if np.ndim(starts) < 2 else len(starts)) if one else np.size(problems)
     if n == 0:
         raise ValueError("problems is empty; give one for each walker.")
-    listed = [problems] * n if one else list(problems)
+    listed = [problems] * n if one else list(problems) if np.ndim(problems) else [problems]
     for problem in listed:
         if not isinstance(problem, LearningProblem):
             raise TypeError(f"problems must be LearningProblem objects, got {checks.shown(problem)}; "
@@ -279,13 +287,19 @@ def _begun(problems, each, optimiser, starts, weights, betas, seed, precision, s
     if len({p.n_params for p in listed}) > 1:
         raise ValueError("all problems of one run must have the same number of parameters; run each kind "
                          "on its own.")
-    x = np.stack([p.start() for p in listed]) if given is None else np.broadcast_to(
-        checks.points("starts", given, listed[0].n_params), (n, listed[0].n_params)).copy()
+    x = np.stack([p.start() for p in listed]) if starts is None else checks.points("starts", starts,
+                                                                                   listed[0].n_params)
+    if x.ndim > 2 or x.ndim == 2 and len(x) not in (1, n):
+        raise ValueError(f"starts must be one point or one for each of the {n} walkers, got shape {x.shape}.")
+    x = np.broadcast_to(x, (n, listed[0].n_params)).copy()
     of = lambda name, **rule: np.array([checks.number(name, v, **rule) for v in _spread(name, each[name], n)])
     rates = of("learning_rate", positive=True)
     thetas, confinement = of("theta", non_negative=True), of("l2", non_negative=True)
     if optimiser != "sgld" and thetas.any():
         raise ValueError(f"{optimiser} has no temperature, got theta {thetas.max():g}; SGLD has one.")
+    if (rates * confinement > 2).any():
+        raise ValueError(f"learning_rate x l2 is {(rates * confinement).max():g}: above 2 the confinement "
+                         "alone throws walkers out; take a smaller one of the two.")
     sizes = np.array([checks.whole("batch", v, 0) for v in _spread("batch", each["batch"], n)], np.int64)
     for problem, size in zip(listed, sizes):
         if size > problem.n_train:
@@ -303,7 +317,7 @@ def _begun(problems, each, optimiser, starts, weights, betas, seed, precision, s
         for problem in listed:
             right = problem.is_right(x[:1], "test")
             if right is None or not np.size(right):
-                raise ValueError("stop_at asks for a test accuracy, and this problem has "
+                raise ValueError("a passage is one of the test accuracy, and this problem has "
                                  f"{'no classes' if right is None else 'an empty test sample'}.")
     betas = tuple(checks.number("betas", b, non_negative=True) for b in betas)
     if len(betas) != 2 or max(betas) >= 1:
@@ -411,9 +425,7 @@ class _Book:
         if self.diverged.any():
             status = (f"{self.diverged.sum()} of {len(self.running)} walkers diverged; take a learning rate "
                       f"below {walkers.rate[self.diverged].min():g}")
-        has_tests = any(p.n_test and p.is_right(walkers.start[:1]) is not None
-                        for p in {id(p): p for p in walkers.problems}.values())
-        passages = {level: self.passed[k] for k, level in enumerate(self.levels)} if has_tests else {}
+        passages = dict(zip(self.levels, self.passed))
         return LearnerRun(tuple(walkers.problems), self.state["x"], self.recorded[done],
                           {name: values[done] for name, values in self.table.items()}, self.memorised,
                           passages, self.watched, self.saved[self.saved <= self.step],

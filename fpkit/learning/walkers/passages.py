@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...core import checks
 from ...core.views.tables import Tabular
 from ...langevin.first_passage.results import weibull_shape as shape_of
 
@@ -43,7 +44,7 @@ class Passages(Tabular):
         """Those chosen by truth values, or whose columns have the given values."""
         keep = np.ones(len(self.time), bool) if chosen is None else np.asarray(chosen, bool)
         for name, value in values.items():
-            keep = keep & (self.columns[name] == value)
+            keep = keep & (self.columns[checks.choice("column", name, self.columns)] == value)
         return Passages(self.time[keep], self.seen[keep], self.cluster[keep],
                         {name: v[keep] for name, v in self.columns.items()})
 
@@ -93,6 +94,15 @@ class LifetimeLaw:
     aicc: float
 
 
+def logs_of(time):
+    """Logarithms of times."""
+    if (time <= 0).any():
+        raise ValueError(f"{int((time <= 0).sum())} of {len(time)} times are 0, of walkers that were there "
+                         "when they started: log t has no law for them; leave them out, as in "
+                         "`passages.where(passages.time > 0)`, or start elsewhere.")
+    return np.log(time)
+
+
 def fit_law(mean: Callable[[np.ndarray], np.ndarray], starts: Sequence[Sequence[float]], time: np.ndarray,
             seen: np.ndarray) -> LifetimeLaw:
     """Maximum likelihood of log t = mean(parameters) + sigma N(0, 1) with censored times, best of several
@@ -112,7 +122,7 @@ def fit_law(mean: Callable[[np.ndarray], np.ndarray], starts: Sequence[Sequence[
     from scipy.optimize import minimize
     from scipy.special import log_ndtr
 
-    y = np.log(time)
+    y = logs_of(time)
 
     def cost(q):
         sigma = np.exp(np.clip(q[-1], -5, 5))
@@ -162,7 +172,7 @@ def slope_of(passages: Passages, covariate: np.ndarray) -> Slope:
 
     def fitted(keep):
         z = (x[keep] - centre) / spread
-        y = np.log(passages.time[keep])
+        y = logs_of(passages.time[keep])
         slope, level = np.polyfit(z, y, 1)
         return fit_law(lambda q: q[0] + q[1] * z, [(level, slope)], passages.time[keep],
                        passages.seen[keep]).parameters[1] / spread
@@ -186,4 +196,5 @@ def jackknife(statistic: Callable[[np.ndarray], float], cluster: np.ndarray) -> 
 
 def weibull_shape(passages: Passages) -> float:
     """Shape of a Weibull law of the times (1: one memoryless jump), by maximum likelihood with censoring."""
+    logs_of(passages.time)
     return shape_of(passages.time, passages.seen)[0] if passages.seen.sum() > 1 else float("nan")

@@ -33,8 +33,7 @@ TWO_ARGUMENTS = {"maximum", "minimum", "max", "min", "hypot", "arctan2", "atan2"
                  "heaviside", "Max", "Min", "fmax", "fmin", "fmod", "pow", "power"}
 PREFIXES = {"np", "numpy", "math", "sp", "sympy", "torch", "jnp", "numexpr", "ne", "cmath"}
 BINARY = {ast.Add: lambda a, b: a + b, ast.Sub: lambda a, b: a - b, ast.Mult: lambda a, b: a * b,
-          ast.Div: lambda a, b: a / b, ast.Pow: lambda a, b: a**b,
-          ast.Mod: lambda a, b: np.mod(a, b)}
+          ast.Div: lambda a, b: a / b, ast.Pow: lambda a, b: a**b, ast.Mod: lambda a, b: np.mod(a, b)}
 COMPARE = {ast.Lt: lambda a, b: a < b, ast.Gt: lambda a, b: a > b, ast.LtE: lambda a, b: a <= b,
            ast.GtE: lambda a, b: a >= b}
 COORDINATES = "xyz"

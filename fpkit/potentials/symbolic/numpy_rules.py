@@ -268,8 +268,7 @@ class Symbol(Node):
 
     def __bool__(self):
         raise TraceError("the potential branches on a coordinate or a parameter (if, and, or, max(), in); "
-                         "write numpy.where(condition, a, b), "
-                         f"numpy.maximum or numpy.minimum. {WAYS_OUT}.")
+                         f"write numpy.where(condition, a, b), numpy.maximum or numpy.minimum. {WAYS_OUT}.")
 
     def __float__(self):
         raise TraceError("the potential turns a coordinate into a plain number (math.exp, float(), range(), "

@@ -79,6 +79,20 @@ def test_what_has_no_content_is_named(make):
         held.close()
 
 
+def _shadowed(x):
+    import os as system
+    return float(system.environ["QQ"]) * x
+
+
+@pytest.mark.parametrize("reads", [lambda x: float(os.environ["QQ"]) * x, lambda x: os.getenv("QQ"),
+                                   lambda x, get=os.environ: float(get["QQ"]) * x, _shadowed, os.getenv,
+                                   lambda x: [float(os.environ["QQ"]) * y for y in x]])
+def test_what_reads_the_environment_is_not_identified(reads):
+    with pytest.raises(NotIdentified, match="reads the environment .* pass what is read as a parameter"):
+        content_of({"potential": reads})
+    content_of(lambda x: os.path.join(x, "environ"))              # the module alone is no reason
+
+
 SCRIPT = """
 import numpy as np, fpkit as fp
 K = {"stiffness": 2.0, "names": {"a", "b", "c"}}

@@ -209,3 +209,16 @@ def test_grids_that_place_a_jump_alike_do_not_agree_by_accident(options, jump):
             below = np.concatenate([[0], np.cumsum(fine.probabilities(k))])
             exact = np.diff(np.interp(found.grid.edges[0], fine.grid.edges[0], below))
             assert np.abs(found.probabilities(k) - exact).sum() <= found.error[k] + fine.error[k] / 3
+
+
+@pytest.mark.parametrize("n", [15, 16, 21, 26, 31, 36])
+def test_a_trench_between_the_nodes_counts_in_the_error(n):
+    """A well of width .04 that neither the grid nor its halves see, or not as it is."""
+    V = fp.Potential("3*(1 - exp(-((x - 0.41)/0.04)**2)) + x**2")
+    run = lambda m: fp.FokkerPlanck(V, 0.8, fp.Grid([(-2, 2)], m), killing="0.5 + x**2").evolve(
+        [0.1], [0.3, 1.0])
+    found, fine = run(n), run(1200)
+    for k in range(2):
+        below = np.concatenate([[0], np.cumsum(fine.probabilities(k))])
+        exact = np.diff(np.interp(found.grid.edges[0], fine.grid.edges[0], below))
+        assert np.abs(found.probabilities(k) - exact).sum() <= found.error[k] + fine.error[k]

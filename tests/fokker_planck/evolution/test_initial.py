@@ -1,8 +1,11 @@
 """Starts of an evolution: what they mean, and the sentence that a wrong one gets."""
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 import fpkit as fp
+from fpkit.fokker_planck.evolution.initial import node_start
 
 D = fp.FokkerPlanck(fp.Potential("x**2 + y**2"), 0.3, fp.Grid([(-2, 2), (-1.5, 1.5)], (32, 24)))
 
@@ -105,3 +108,13 @@ def test_a_start_in_a_masked_cell_is_refused():
         start([-1.0, 0.0], holed)
     with pytest.raises(ValueError, match="outside the domain"):
         start(np.ones((16, 16)), holed)
+
+
+@pytest.mark.parametrize("positive", [False, True])
+def test_a_narrow_gaussian_keeps_its_mean_on_uneven_cells(positive):
+    rng = np.random.default_rng(3)
+    for mean_, std in ((0.31, 0.004), (-0.04, 0.02), (0.0, 0.15)):
+        grid = fp.Grid.from_edges([np.sort(np.r_[-2, 2, rng.uniform(-2, 2, 29)])])
+        p, _ = node_start("gaussian", ([mean_], [std]), SimpleNamespace(
+            grid=grid, inside=None, nodes_are_cells=False, is_driven=False), None, positive)
+        assert p @ grid.centres[0] == pytest.approx(mean_, abs=1e-12) and (not positive or p.min() >= 0)

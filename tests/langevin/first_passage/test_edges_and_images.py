@@ -175,3 +175,26 @@ def test_both_ways_of_running_paths_find_the_same_hits(scheme):
                                                                         atol=1e-6)
     else:                                                        # half steps there, whole steps here
         assert abs(a.value - b.value) < 0.2 * a.value
+
+
+@pytest.mark.parametrize("width", [0.2, 0.01, 1e-6])
+def test_a_step_through_a_thin_shell_has_met_it(width):
+    plane = fp.Potential("0*x*y")
+    shell = fp.Ball([0, 0], 1 + width) & ~fp.Ball([0, 0], 1.0)
+    tau = fp.exit_time(plane, 0.5, [0, 0], shell, 0.01, 1000, seed=5, t_max=20.0)
+    assert held(tau, 0.5) and tau.n_censored == 0
+    rate = fp.fleming_viot(plane, 0.5, shell, [0.3, 0.0], 0.005, 100, 3.0)
+    assert held(rate, 0.5 * 2.404826**2)
+    strip = fp.HalfSpace([1, 0], 1) & fp.HalfSpace([-1, 0], -1 - width)
+    tau = fp.exit_time(plane, 0.5, [0, 0], strip, 0.05, 1000, walls=[(-1, 3), (-1, 1)], t_max=200.0)
+    assert held(tau, 3.0)
+
+
+def test_two_edges_within_one_step_are_told():
+    for target in (~fp.Box([(0.2, 0.9)]), [fp.HalfSpace([-1], -0.2), fp.HalfSpace([1], 0.9)]):
+        coarse, fine = (fp.exit_time(FLAT, 0.5, [0.5], target, dt, 20_000) for dt in (0.3, 0.04))
+        assert "both edges of the target" in coarse.status and "dt = 0.044" in coarse.status
+        assert fine.status == "ok" and held(fine, 0.12)
+    rate = fp.fleming_viot(FLAT, 0.5, target, [0.5], 0.1, 50, 8.0)
+    assert "both edges" in rate.status
+    assert fp.exit_time(FLAT, 0.5, [0.5], fp.HalfSpace([1], 0.9), 0.3, 100, walls=[(0, 2)]).status == "ok"
