@@ -13,6 +13,7 @@ from fpkit.landscapes.full_space.annealing import Ladder, Plan, bennett, climb, 
 from fpkit.landscapes.full_space.book import Book
 from fpkit.landscapes.full_space.gaussian import Gaussian, dense_curvature, lanczos_curvature
 from fpkit.landscapes.full_space.losses import Loss
+from fpkit.landscapes.full_space.pilot import share_home
 from fpkit.landscapes.full_space.sampler import Target, moved
 from fpkit.landscapes.full_space.well import _check_home, _combined, _prepared, _Refused, _Run
 
@@ -27,6 +28,7 @@ from validation._full_space_problems import (  # noqa: E402
     crossings,
     double_well,
     linear_chain,
+    linear_unit,
     polynomial,
     power,
     product,
@@ -149,6 +151,16 @@ def test_one_walker_that_has_left_is_enough(row):
     with pytest.raises(_Refused):
         _check_home(run, target, y, start.r2, "left", Book().part("well"))
     assert run.found["home"] == 1 - 1 / 32 and "metastable" in run.reasons[-1].text
+
+
+def test_the_far_side_of_a_closed_valley_is_home():
+    """Chords of 32 pieces of the valley rise above theta where it is cold; those of 256 do not."""
+    p = linear_unit(20, 1e-4, 0.02)
+    run = _Run.of(p["loss"], p["x0"], p["theta"], None, None, "auto", 32, 8, None, 1, 1e9)
+    target = _prepared(run, Book().part("well"))[0]
+    u, side = p["x0"][:20], np.r_[np.ones(10), -np.ones(10)] * p["x0"][0]
+    far = np.tile(-0.58 * u + (1 - 0.58**2)**0.5 * side, 2)
+    assert share_home(target, far[None], 1.0) == 1.0
 
 
 def test_what_spreads_without_end_is_told_from_what_is_slow(monkeypatch):
