@@ -25,7 +25,7 @@ RISES = (0.05, 5.0)              # nats at one standard deviation of the parabol
 N_PROBED = 256                   # flat directions whose width is looked for
 FARTHEST = 1e6
 N_DESCENT = 150
-N_HALVINGS = 5
+N_HALVINGS = 5, 8                # at least, and at most while chords of a curved valley look like barriers
 WIDENING = 4.0                   # of a variance from one round to the next
 
 
@@ -313,12 +313,16 @@ def share_home(target: Target, X: np.ndarray, radius: float) -> float:
 
 def _barrier(target, x):
     """Height over x0 of a path from x0 to x: midpoints fall into the valley, and so on between them."""
-    path = np.stack([target.x0, x])
-    for _ in range(N_HALVINGS):
+    path, height = np.stack([target.x0, x]), np.inf
+    for k in range(1, N_HALVINGS[1] + 1):
         middle, _ = descended(target.loss, 0.5 * (path[1:] + path[:-1]), target.gaussian, target.beta, 40)
         longer = np.empty((2 * len(path) - 1, x.size))
         longer[::2], longer[1::2] = path, middle
         path = longer
-    middle = 0.5 * (path[1:] + path[:-1])
-    E = target.loss(np.concatenate([path, middle, 0.5 * (path[1:] + middle), 0.5 * (path[:-1] + middle)]))[0]
-    return float(E.max() - target.e0)
+        if k >= N_HALVINGS[0]:
+            middle = 0.5 * (path[1:] + path[:-1])
+            X = np.concatenate([path, middle, 0.5 * (path[1:] + middle), 0.5 * (path[:-1] + middle)])
+            height = float(target.loss(X)[0].max() - target.e0)
+            if height * target.beta < 1:
+                break
+    return height

@@ -17,8 +17,7 @@ from .losses import Loss
 ANGLE = 1.2                      # of a trajectory: a little less than a quarter turn, where nothing returns;
                                  # `turns` times that along curved valleys, narrower than the Gaussian shows
 WANTED = 0.75                    # acceptance
-EVERY, LONGER = 4, 2             # one move in four takes more steps, finer by one of two factors: without
-FINER = (0.5, 0.1)               # the second few walkers would enter the narrow ends of arms
+EVERY, FINER, LONGER = 4, 0.5, 2       # one move in four takes finer steps and more of them: narrow places
 LEAST_STEP = 1e-4
 
 
@@ -65,7 +64,7 @@ def moved(target: Target, now: Walkers, s: float, step: float, most: int, rng: n
     n, y = len(now.y), now.y
     p = rng.normal(size=y.shape)
     before = 0.5 * (p * p).sum(-1) + 0.5 * (y * y).sum(-1) + s * now.D
-    each = (rng.choice(FINER, (n, 1)) if is_fine else 1.0) * step * rng.uniform(0.8, 1.2, (n, 1))
+    each = (FINER if is_fine else 1.0) * step * rng.uniform(0.8, 1.2, (n, 1))
     draw = np.log(rng.random(n))
     cos, sin, kick = np.cos(each), np.sin(each), 0.5 * s * each
     new = now

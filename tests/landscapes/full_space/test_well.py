@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 import fpkit as fp
-from fpkit.landscapes.full_space.annealing import Plan, bennett, climb
+from fpkit.landscapes.full_space.annealing import Ladder, Plan, bennett, climb, sums_of
 from fpkit.landscapes.full_space.book import Book
 from fpkit.landscapes.full_space.gaussian import Gaussian, dense_curvature, lanczos_curvature
 from fpkit.landscapes.full_space.losses import Loss
+from fpkit.landscapes.full_space.pilot import share_home
 from fpkit.landscapes.full_space.sampler import Target, moved
-from fpkit.landscapes.full_space.well import _check_home, _prepared, _Refused, _Run
+from fpkit.landscapes.full_space.well import _check_home, _combined, _prepared, _Refused, _Run
 
 ROOT = Path(__file__).resolve().parents[3]
 if str(ROOT) not in sys.path:                        # validation/ stands beside fpkit/ in a checkout
@@ -27,6 +28,7 @@ from validation._full_space_problems import (  # noqa: E402
     crossings,
     double_well,
     linear_chain,
+    linear_unit,
     polynomial,
     power,
     product,
@@ -63,14 +65,14 @@ def test_the_truth_lies_within_the_error():
 
 
 def test_the_gaussian_is_as_wide_as_the_arms_of_a_cross():
-    """The variance along y of x^2 y^4 is .18, that of its arm .40; a Gaussian that fits the first makes the
-    free energy too high by .02 to .1. A parabola is fitted as it is."""
+    """The variance along x of x^2 y^4 is .59, that of its arm .84 (times 1.1: .65 and .92); a Gaussian that
+    fits the first makes the free energy too high by .02 to .1. A parabola is fitted as it is."""
     def piloted(p, seed):
         run = _Run.of(p["loss"], p["x0"], p["theta"], p["options"].get("tether"), None, "auto", 32, 8, None,
                       seed, 1e9)
         return _prepared(run, Book().part("well"))[1].gaussian
-    narrow = [1 / piloted(crossing((2, 4), 1e-2), seed).precisions.max() for seed in range(5)]
-    assert 0.25 < np.mean(narrow) < 0.6, narrow
+    long = [1 / piloted(crossing((2, 4), 1e-2), seed).precisions.min() for seed in range(5)]
+    assert 0.78 < np.mean(long) < 1.06, long
     p = quadratic(5, 10.0, 0.01, np.random.default_rng(1))
     a = np.sort(piloted(p, 1).precisions) * 0.01 / np.geomspace(0.1, 1.0, 5)
     assert (abs(a * 1.1 - 1) < 0.35).all(), a
@@ -93,11 +95,44 @@ def test_the_first_walkers_are_chosen_from_all_draws():
 
 
 def test_finer_steps_enter_a_narrow_place():
-    loss = Loss(lambda X: (0.5 * 1e4 * (X * X).sum(-1), 1e4 * X), np.zeros(3))
+    """Steps above 2/sqrt(curvature) are never accepted; finer ones are half as long, and carry every walker
+    as far as the others: with a tenth for half of them 6 of 24 runs of the curved valley in 20 dimensions
+    were refused, with a half 2."""
+    loss = Loss(lambda X: (0.5 * 1e3 * (X * X).sum(-1), 1e3 * X), np.zeros(3))
     target = Target(loss, np.zeros(3), 0.0, 1.0, 0.0, Gaussian(np.zeros(3), np.ones(3)))
-    now = target.at(0.01 * np.random.default_rng(1).normal(size=(200, 3)))
+    now = target.at(0.03 * np.random.default_rng(1).normal(size=(200, 3)))
     share = lambda is_fine: moved(target, now, 1.0, 0.1, 40, np.random.default_rng(2), is_fine)[1]
-    assert share(False) == 0.0 and 0.2 < share(True) < 0.6
+    assert share(False) < 0.05 and share(True) > 0.4
+    y = np.random.default_rng(3).normal(size=(50, 400))
+    half = Loss(lambda X: (0.5 * (X * X).sum(-1), X.copy()), np.zeros(400))
+    flat = Target(half, np.zeros(400), 0.0, 1.0, 0.0, Gaussian(np.zeros(400), np.ones(400)))
+    new = moved(flat, flat.at(y), 1.0, 0.1, 40, np.random.default_rng(2), is_fine=True)[0].y
+    assert ((y * new).mean(1) < 0.75).all()                       # the cosine of 1.2 or so, not of .24
+
+
+def test_the_walk_up_starts_from_the_step_of_the_pilot():
+    """In a well 30 times narrower than the Gaussian steps of .5 are refused until they have been adapted;
+    kicks grow like s, so at s = .3 steps of the pilot's .05 may be longer by 1/sqrt(.3)."""
+    loss = Loss(lambda X: (0.5 * 900 * (X * X).sum(-1), 900 * X), np.zeros(2))
+    target = Target(loss, np.zeros(2), 0.0, 1.0, 0.0, Gaussian(np.zeros(2), np.ones(2)))
+    plan, levels = Plan(32, 8, 4, 1, 1, lambda text: None), np.array([0.0, 0.3, 1.0])
+    first = [climb(target, plan, 10, step, levels).acceptance[1] for step in (0.05, 0.5)]
+    assert first[0] > 0.7 and first[1] < 0.3, first
+
+
+@pytest.mark.parametrize("is_swapped", [False, True])
+def test_the_larger_spread_of_islands_stands_for_both(is_swapped):
+    """Among eight islands a small spread may be luck: here one walk shows none at all."""
+    target = Target(Loss(bowl, np.zeros(2)), np.zeros(2), 0.0, 10.0, 0.0, Gaussian(np.zeros(2), np.ones(2)))
+    run = _Run.of(bowl, np.zeros(2), 0.1, None, None, "auto", 32, 8, None, 1, 1e9)
+    wide, even = np.random.default_rng(1).normal(size=(5, 32)) + np.arange(32), np.ones((5, 32))
+    ladders = [Ladder(np.array([0.0, 1.0]), (a, a), np.ones(2), np.zeros(8), np.zeros(8), a, a, a, 0.1)
+               for a in (wide, even)]
+    se = _combined(run, target, *ladders[::-1 if is_swapped else 1])[2]
+    assert se == run.found["standard_error"] == pytest.approx((0.5 * sums_of(ladders[0], 8).variance)**0.5)
+    spread = 10 * np.std(wide.reshape(5, 8, 4).mean((0, 2)), ddof=1) / 4          # sqrt(var/2/8)
+    gap = 10 * abs(wide.mean() - 1)
+    assert run.found["learning_coefficient_error"] == pytest.approx(2 * spread + gap / 2)
 
 
 def dip(X):
@@ -118,6 +153,16 @@ def test_one_walker_that_has_left_is_enough(row):
     assert run.found["home"] == 1 - 1 / 32 and "metastable" in run.reasons[-1].text
 
 
+def test_the_far_side_of_a_closed_valley_is_home():
+    """Chords of 32 pieces of the valley rise above theta where it is cold; those of 256 do not."""
+    p = linear_unit(20, 1e-4, 0.02)
+    run = _Run.of(p["loss"], p["x0"], p["theta"], None, None, "auto", 32, 8, None, 1, 1e9)
+    target = _prepared(run, Book().part("well"))[0]
+    u, side = p["x0"][:20], np.r_[np.ones(10), -np.ones(10)] * p["x0"][0]
+    far = np.tile(-0.58 * u + (1 - 0.58**2)**0.5 * side, 2)
+    assert share_home(target, far[None], 1.0) == 1.0
+
+
 def test_what_spreads_without_end_is_told_from_what_is_slow(monkeypatch):
     log = lambda X: (np.log1p(X * X).sum(1), 2 * X / (1 + X * X))
     F = fp.well_free_energy(log, [0.0, 0.0], 2.5, most_gradients=3e5)
@@ -131,7 +176,7 @@ def test_what_spreads_without_end_is_told_from_what_is_slow(monkeypatch):
 
 @pytest.mark.slow
 def test_crossing_valleys_keep_their_errors_which_are_not_twice_too_large():
-    """Five kinds, eight seeds each: 14 of 286 were beyond before; with halved errors one in six is."""
+    """Five kinds, eight seeds each: 17 of 286 were beyond before; with halved errors one in six is."""
     ratios = []
     for p in crossings(np.random.default_rng(3)):
         for seed in range(20, 28):
