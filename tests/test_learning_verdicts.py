@@ -177,8 +177,7 @@ CASES["learning_19_two_wells"] = {"holds": bump(), "conditional": bump(hessian=1
 # ---- many walkers: rows of times that were seen, or not ----
 
 def walked(power=-1.0, control=False, watched=5e5, thetas=(3e-5, 6e-5, 1e-4), walkers=16, passed=1.0,
-           l2_alone=(),
-           wide=(), noise=0.2):
+           l2_alone=(), wide=((32, True), (64, True)), noise=0.2):
     """Passages with t = .5 theta^power, and controls at theta = 0 that pass or do not."""
     rng = random.Random(1)
     base = row(l2=0.0, learning_rate=0.08, width=32, t_mem=100.0)
@@ -186,8 +185,9 @@ def walked(power=-1.0, control=False, watched=5e5, thetas=(3e-5, 6e-5, 1e-4), wa
                        * math.exp(noise * rng.gauss(0, 1))) for t in thetas for k in range(walkers)]
     rows += [base | row(theta=0.0, split=k % 4, seen=control, t=watched) for k in range(8)]
     rows += [base | row(theta=0.0, l2=2e-4, split=k % 4, seen=s, t=watched) for k, s in enumerate(l2_alone)]
-    return row(rows=rows, widths=[base | row(theta=1e-4, width=w, split=k % 4, seen=s, t=3e4 if s else 9e4)
-                                  for w, s in wide for k in range(8)])
+    return row(rows=rows, controls=[row(n=109, t=9000.0, split=k % 4, seen=False) for k in range(8)],
+               widths=[base | row(theta=1e-4, width=w, split=k % 4, seen=s, t=3e4 if s else 9e4)
+                       for w, s in wide for k in range(8)])
 
 
 def moved(prefactor, exponent, start, spread=0.01, splits=4):
@@ -550,3 +550,27 @@ def test_the_shipped_passages_over_the_sample_size_give_their_laws():
         "SGLD": "another", "SGLD with L2": "undecided", "AdamW": "another"}
     for arm, law in verdict.numbers["laws"].items():
         assert law["slope"] == pytest.approx(sizes["laws"][arm]["slope"], rel=1e-2)
+
+
+def test_what_was_not_measured_does_not_help_a_claim_and_what_contradicts_it_refutes_it():
+    judge, found = load("learning_20_first_passage").judge, walked()
+    for power in (0.5, 1.0, 2.0):                                # noise hinders
+        assert judge(walked(power)).outcome == "false here"
+    for name in ("widths", "controls"):
+        told = judge(found | {name: []})
+        assert told.outcome == "conditional" and f"{name} were not measured" in told.reason
+    made = load("learning_25_persistence").made_up
+    kept, open_ = made(0.95, 0.9), made(0.5)
+    rows = kept["rows"] + [r | {"arm": "undecided"} for r in open_["rows"]]
+    assert load("learning_25_persistence").judge(kept).outcome == "holds"
+    assert load("learning_25_persistence").judge({"rows": rows}).outcome == "conditional"
+    walk = moved(1.02, 0.98, 2.0)
+    wide = [row(case="wide", walker=k, split=k, from_start=None, directions=200, exponent=0.4,
+                prefactor=0.3) for k in range(4)]
+    wider = walk | {"rows": walk["rows"] + wide}
+    assert load("learning_21_displacement").judge(wider).outcome == "conditional"
+    circle = load("learning_27_circle_and_norm").made_up(0.95, True)
+    many = {**circle, "rows": [r | {"share": 11.0} for r in circle["rows"]]}
+    assert "more than all" in load("learning_27_circle_and_norm").judge(many).reason
+    torn = {**circle, "rows": [r | {"share": 0.66 if r["split"] == 0 else 0.99} for r in circle["rows"]]}
+    assert load("learning_27_circle_and_norm").judge(torn).outcome == "conditional"

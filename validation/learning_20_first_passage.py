@@ -70,10 +70,13 @@ def judge(found):
     numbers = {**found, "slope": slope.value, "interval": [low, high]}
     is_walk = (low <= -1 <= high or abs(slope.value + 1) <= 0.1) and high < -0.5
     is_flat = gain <= 10 and low > -0.5
-    if passed >= 0.5 or is_flat:
+    if passed >= 0.5 or is_flat or low > 0:            # noise is not needed, does nothing, or hinders
         return judged(globals(), table, "false here", text, numbers)
     need(gain > 10, f"{text}; no law is told apart")
     limits = conditions(P, found.get("widths") or [], found.get("controls") or [])
+    for name in ("widths", "controls"):
+        if not found.get(name):
+            limits.append(f"{name} were not measured")
     if not is_walk:
         limits.insert(0, "another exponent than -1")
     if control.seen.any():

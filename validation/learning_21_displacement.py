@@ -72,6 +72,9 @@ def judge(found):
     wide = [r for r in rows if r.get("case") == "wide" and r.get("directions") is not None]
     more = (f"; at width 64 {np.mean([r['exponent'] for r in wide]):.2f} and "
             f"{np.mean([r['prefactor'] for r in wide]):.2f}" if wide else "")
+    if outcome == "holds" and any(abs(np.mean([r[k] for r in wide]) - 1) > 0.2 for k in (
+            "exponent", "prefactor") if wide):
+        outcome = "conditional"
     text = (f"in {np.mean([r['directions'] for r in flat]):.0f} null directions the exponent is "
             f"{exponent:.2f} +- {exponent_error:.2f} and the displacement {prefactor:.2f} +- "
             f"{prefactor_error:.2f} "

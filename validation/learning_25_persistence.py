@@ -65,7 +65,8 @@ def judge(found):
     decided = [v for v in verdicts.values() if v != "open"]
     text = "; ".join(text)
     need(len(decided) >= 2, text)
-    outcome = "conditional" if len(set(decided)) > 1 else "holds" if decided[0] == "kept" else "false here"
+    outcome = "conditional" if len(set(verdicts.values())) > 1 else (
+        "holds" if decided[0] == "kept" else "false here")
     return judged(globals(), table, outcome, text, {"curves": found.get("curves")})
 
 

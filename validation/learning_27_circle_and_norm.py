@@ -49,7 +49,8 @@ def judge(found):
         agree = np.mean([r["norm_most"] > 1.03 * r["norm_mem"] and r["norm_end"] < 0.97 * r["norm_most"]
                          for r in mine])
         line |= {"share": share, "error": error, "agree": float(agree)}
-        circles.append(True if share > 0.9 else False if share + 2 * error < 0.7 else None)
+        need((shares <= 1).all(), f"a share of {shares.max():.3g} is more than all")
+        circles.append(True if share - 2 * error > 0.9 else False if share + 2 * error < 0.7 else None)
         norms.append(True if agree >= 0.75 else False if agree <= 0.25 else None)
         text.append(f"{arm}: share of the best frequency {share:.2f} +- {error:.2f}, the norm rises and "
                     f"falls in "

@@ -71,8 +71,8 @@ class TrainingRun(Tabular):
             end = (f": memorised {when(self.t_memorised)}, generalised {when(self.t_grokked)} (of "
                    f"{int(self.steps[-1])})")
         else:
-            end = (f": training risk {self.history['train_loss'][-1]:.3g}, test risk "
-                   f"{self.history['test_loss'][-1]:.3g}")
+            end = "".join(f"{sign} {name} risk {self.history[key][-1]:.3g}" for sign, name, key in (
+                (":", "training", "train_loss"), (",", "test", "test_loss")) if key in self.history)
         return (f"{self.problem}; {name}, learning rate {self.recipe['learning_rate']:g}, decay "
                 f"{self.recipe['weight_decay']:g}{end}")
 

@@ -31,7 +31,7 @@ def training_run(run):
         accuracies(left, history)
         left.legend(loc="center left")
     else:
-        for k, name in enumerate(("train_loss", "test_loss")):
+        for k, name in enumerate(n for n in ("train_loss", "test_loss") if n in history):
             left.plot(run.steps, run.history[name], label=name.replace("_", " "), **_no_marker(k))
         left.set(yscale="log", xlabel="optimiser steps", ylabel="risk")
         left.legend()

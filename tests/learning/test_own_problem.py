@@ -3,7 +3,8 @@ experiment as the network does."""
 import numpy as np
 import pytest
 
-from fpkit.learning import OwnProblem, learn
+import fpkit as fp
+from fpkit.learning import OwnProblem, learn, train
 from fpkit.learning.factorisation import MatrixFactorisation
 from fpkit.learning.walkers import displacement, example_entropy, first_passages, persistence
 
@@ -290,3 +291,32 @@ def test_experiments_ask_for_what_they_can_use():
     refused(lambda: example_entropy(line(), starts, 1e-3), r"one hypothesis of shape \(2,\), got \(3, 2\)")
     for name in ("learning_rate", "settle", "measure"):
         refused(lambda name=name: example_entropy(line(), starts[0], 1e-3, **{name: 0.0}), f"{name} must be")
+
+
+def test_walkers_that_diverged_are_no_displacement_and_no_entropy():
+    problem = OwnProblem(lambda X, members: 0.5 * (X**2).sum(1, keepdims=True) * np.ones((1, len(members))),
+                         lambda X, members: X.copy(), 2, range(4), range(4, 6), np.ones(2))
+    with pytest.raises(ArithmeticError, match="learning rate"):
+        displacement(problem, np.ones((2, 2)), 1e-3, 40.0, [100.0], learning_rate=2.5)
+    with pytest.raises(ArithmeticError, match="learning rate"):
+        example_entropy(problem, np.ones(2), 1e-3, learning_rate=2.5)
+    with pytest.raises(ValueError, match="less than one step"):
+        displacement(problem, np.ones((2, 2)), 1e-3, 1.0, [0.01, 10.0], learning_rate=0.5)
+
+
+def test_passages_are_looked_for_as_often_as_asked():
+    made = lambda split, condition: OwnProblem(
+        lambda X, members: np.ones((1, len(members))) * (X[:, :1] ** 2 - 1) ** 2 / 4,
+        lambda X, members: X**3 - X, 1, [0], [1], lambda seed: np.array([-1.0]),
+        is_right=lambda X, members: (X[:, :1] > 0) * np.ones((1, len(members)), bool))
+    passed = lambda every: first_passages(made, [{"theta": 0.3, "learning_rate": 0.05, "horizon": 100.0}],
+                                          n_splits=4, n_starts=8, every=every)
+    often, seldom = passed(0.05), passed(5.0)
+    assert (np.mod(seldom.time[seldom.seen], 5.0) < 1e-9).all()
+    assert often.time.mean() < seldom.time.mean() and np.unique(np.mod(often.time, 5.0)).size > 5
+
+
+def test_a_run_without_a_test_sample_is_told_and_drawn():
+    run = train(line(test=[], is_right=None), 50, 0.05)
+    assert "training risk" in repr(run) and "test risk" not in repr(run)
+    fp.plot(run)

@@ -70,7 +70,8 @@ def test_the_jackknife_of_a_mean_is_the_error_of_the_cluster_means():
 
 def test_the_median_counts_those_that_had_not_passed():
     of = lambda t, seen: Passages(np.array(t, float), np.array(seen, bool), np.arange(len(t)), {}).median()
-    assert of([1, 2, 3, 4], [1, 1, 1, 1]) == 2 and of([1, 2, 3], [1, 1, 1]) == 2
+    assert of([1, 2, 3, 4], [1, 1, 1, 1]) == 2.5 and of([1, 2, 3], [1, 1, 1]) == 2
+    assert of([1, 2, 3, 4], [1, 1, 0, 0]) == 2          # half are left, and none is seen later
     assert of([1, 2, 3, 4], [1, 0, 0, 0]) == np.inf
     assert of([1, 1.5, 2, 3], [1, 0, 1, 1]) == 2        # after 1.5 two are at risk: 3/4 -> 3/8
     assert of([5, 5], [0, 0]) == np.inf

@@ -96,12 +96,13 @@ def well_free_energy(loss_and_gradient: Any, x0: ArrayLike, theta: float, tether
 
         exp(-F/theta) = int exp(-E(x)/theta - (g/2)|x - x0|^2) dx
 
-    over all of space with a tether g, or over the set `inside`; with neither, over the well that walkers of
-    this theta do not leave. A Gaussian fitted to a short run is turned into the well by walkers that climb
-    s = 0 -> 1 in U_ref + s (U - U_ref), and back by walkers that come from x0 [1]_; they move by hybrid
-    Monte Carlo in which the Gaussian's motion is exact [2]_, are resampled inside independent islands, and
-    neighbouring levels are compared by Bennett's ratio [3]_. The error is two standard errors (of the
-    islands) plus half the difference of up and down.
+    over the well that walkers of this theta do not leave, with a tether g beside it, or over the set `inside`
+    of it. What lies beyond a barrier that none of them crosses is not counted, with a tether neither. A
+    Gaussian fitted to a short run is turned into the well by walkers that climb s = 0 -> 1 in U_ref + s (U -
+    U_ref), and back by walkers that come from x0 [1]_; they move by hybrid Monte Carlo in which the
+    Gaussian's motion is exact [2]_, are resampled inside independent islands, and neighbouring levels are
+    compared by Bennett's ratio [3]_. The error is two standard errors (of the islands) plus half the
+    difference of up and down.
 
     Parameters
     ----------
@@ -189,7 +190,8 @@ def local_learning_coefficient(loss_and_gradient: Any, x0: ArrayLike, theta: flo
     -------
     LearningCoefficient
         An Estimate; NaN with the reason in `status` where x0 is not the minimum of what is sampled (the
-        number would be negative) or the two starts disagree.
+        number would be negative) or the two starts disagree. As the free energy it is that of the well around
+        x0: lower ones beyond a barrier that no walker crosses do not count.
 
     Examples
     --------
@@ -242,8 +244,12 @@ class _Run:
         if n_moves is not None:
             n_moves = checks.whole("n_moves", n_moves, 4)
         loss = Loss(given, x0)
-        if inside is not None and not np.asarray(inside(x0[None]), bool).all():
-            raise ValueError("x0 is outside the wall: inside(x0) is False.")
+        if inside is not None:
+            if np.shape(inside(x0[None].repeat(2, 0))) != (2,):
+                raise ValueError(f"inside must give one truth value a point, (2,) for points (2, {d}), got "
+                                 f"{np.shape(inside(x0[None].repeat(2, 0)))}.")
+            if not np.asarray(inside(x0[None]), bool).all():
+                raise ValueError("x0 is outside the wall: inside(x0) is False.")
         plan = Plan(n_walkers, n_islands, n_moves or N_MOVES, 40 if d < LARGE else 12,
                     checks.whole("seed", seed, 0), lambda text: None)
         return cls(loss, x0, theta, tether, inside, _checked_hessian(hessian, d), n_moves, plan,

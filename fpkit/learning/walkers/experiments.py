@@ -21,6 +21,7 @@ from .passages import Passages, joined
 
 DEFAULTS = {"theta": 0.0, "l2": 0.0, "learning_rate": 0.08, "batch": 0, "scale": 1.0, "optimiser": "sgld",
             "horizon": 1e4}
+FAR = 1e4
 CHECK = 2.0                                      # time between two checks of the passages
 
 
@@ -53,7 +54,7 @@ class _Condition(UserDict):
 def first_passages(make: Callable[[int, Mapping[str, Any]], LearningProblem],
                    conditions: Sequence[Mapping[str, Any]], n_splits: int = 4, n_starts: int = 4,
                    level: float = 0.9, seed: int = 1, precision: str = "single", n_threads: int | None = None,
-                   progress: bool | None = None) -> Passages:
+                   progress: bool | None = None, every: float | None = None) -> Passages:
     """Times learning_rate x steps (for AdamW: steps) at which walkers first reach a test accuracy.
 
     Parameters
@@ -71,6 +72,9 @@ def first_passages(make: Callable[[int, Mapping[str, Any]], LearningProblem],
     level : float
     seed, precision, n_threads, progress
         As in `learn`.
+    every : float, optional
+        Time between two looks at the accuracies, default 2 (for AdamW 10 steps): a passage is seen so much
+        late at most, or not at all where the accuracy falls below the level again in between.
 
     Returns
     -------
@@ -107,19 +111,21 @@ def first_passages(make: Callable[[int, Mapping[str, Any]], LearningProblem],
                 x = problem.start(c["scale"], 1000 + 100 * split + start)
                 key = c["optimiser"], problem.n_params, c["learning_rate"], c["horizon"]
                 jobs.setdefault(key, []).append((c, split, start, problem, x))
-    parts = [_passed(key, rows, level, seed + k, precision, n_threads, progress)
+    every = None if every is None else checks.number("every", every, positive=True)
+    parts = [_passed(key, rows, level, every, seed + k, precision, n_threads, progress)
              for k, (key, rows) in enumerate(jobs.items())]
     return joined(parts)
 
 
-def _passed(key, rows, level, seed, precision, n_threads, progress):
+def _passed(key, rows, level, every, seed, precision, n_threads, progress):
     optimiser, _, rate, horizon = key
     unit = 1.0 if optimiser == "adamw" else rate
     n_steps = max(1, round(horizon / unit))
     of = lambda name: np.array([row[0][name] for row in rows])
     run = learn([row[3] for row in rows], n_steps, of("learning_rate"), of("theta"),
                 of("l2"), optimiser, of("batch"), np.array([row[4] for row in rows]), stop_at=level,
-                check_every=min(max(1, round((10.0 if optimiser == "adamw" else CHECK) / unit)), n_steps),
+                check_every=min(max(1, round((every or (10.0 if optimiser == "adamw" else CHECK)) / unit)),
+                                n_steps),
                 levels=(level,), seed=seed, precision=precision, n_threads=n_threads, progress=progress)
     seen = np.isfinite(run.passages[level])
     columns = {name: of(name) for name in rows[0][0]
@@ -232,6 +238,9 @@ def displacement(problems: Sequence[LearningProblem], starts: np.ndarray, theta:
     lags = [checks.number("lags", lag, positive=True) for lag in lags]
     if not lags:
         raise ValueError("lags is empty; give the times at which the displacement is wanted.")
+    if min(lags) < learning_rate / 2:
+        raise ValueError(f"a lag of {min(lags):g} is less than one step of the learning rate "
+                         f"{learning_rate:g}.")
     steps = np.unique(np.maximum(1, np.round(np.array(lags) / learning_rate))).astype(int)
     if isinstance(problems, LearningProblem):
         problems = [problems] * len(np.atleast_2d(starts))
@@ -243,6 +252,7 @@ def displacement(problems: Sequence[LearningProblem], starts: np.ndarray, theta:
     if run.status != "ok":
         raise ArithmeticError(run.status)
     x = run.snapshots.astype(float)
+    _still_here(x, starts, learning_rate)
     moved = x[1:] - x[0]
     n = min(len(problems), len(problems) if n_resolved is None else checks.whole("n_resolved", n_resolved))
     chosen = np.round(np.linspace(0, len(problems) - 1, n)).astype(int)
@@ -257,6 +267,12 @@ def displacement(problems: Sequence[LearningProblem], starts: np.ndarray, theta:
     seeds = {id(p): j for j, p in enumerate({id(p): p for p in problems}.values())}
     cluster = np.array([getattr(problems[k], "seed", seeds[id(problems[k])]) for k in chosen])
     return Displacement(steps * learning_rate, (moved**2).sum(-1).T, parts, dimensions, float(theta), cluster)
+
+
+def _still_here(x, starts, learning_rate):
+    """Refuse walkers that diverged: no loss holds any this far from where they came from."""
+    if not np.abs(x).max() < FAR * (1 + np.abs(starts).max()):
+        raise ArithmeticError(f"walkers diverged; take a learning rate below {learning_rate:g}.")
 
 
 # ---- nats per example ----
@@ -277,7 +293,7 @@ class _OneMore(_Plain):
 def example_entropy(problem: LearningProblem, x: np.ndarray, theta: float, l2: float = 0.0,
                     learning_rate: float = 0.08, settle: float = 320.0, measure: float = 400.0,
                     seed: int = 1) -> dict[str, float]:
-    """Nats by which one more member cuts the zero-risk region around a walker: the change of -F/theta.
+    """Nats by which one more member cuts the zero-risk region around a walker: the change of F/theta.
 
         (F_{n+1} - F_n)/theta = (1/theta) int_0^1 <d f_lambda/d lambda> d lambda,
 
@@ -316,8 +332,7 @@ def example_entropy(problem: LearningProblem, x: np.ndarray, theta: float, l2: f
     for _ in range(SAMPLES):
         engine.march(step, every)
         step += every
-        if not np.isfinite(engine.x).all():
-            raise ArithmeticError(f"walkers diverged; take a learning rate below {learning_rate:g}.")
+        _still_here(engine.x, x, learning_rate)
         # d/dlambda of the mean with weights (1, ..., 1, lambda)/(n + lambda)
         one = problem._losses(engine.x, added)[:, 0]
         mean = (problem.losses(engine.x).sum(1) + lam * one) / (n + lam)

@@ -55,12 +55,18 @@ class Passages(Tabular):
         return len(self.time)
 
     def median(self) -> float:
-        """Kaplan and Meier's median: infinite when fewer than half are seen to pass."""
+        """Kaplan and Meier's median, midway to the next passage where just half are left; infinite when fewer
+        than half are seen to pass."""
         order = np.lexsort((~self.seen, self.time))
         at_risk = len(self.time) - np.arange(len(self.time))
         survival = np.cumprod(1 - self.seen[order] / at_risk)
         below = np.flatnonzero(survival <= 0.5 + 1e-12)
-        return float(self.time[order][below[0]]) if below.size else float("inf")
+        if not below.size:
+            return float("inf")
+        times, first = self.time[order], below[0]
+        later = np.flatnonzero(survival < 0.5 - 1e-12)
+        is_half = survival[first] >= 0.5 - 1e-12 and later.size
+        return float((times[first] + times[later[0]]) / 2 if is_half else times[first])
 
     def __repr__(self) -> str:
         return (f"{int(self.seen.sum())} of {len(self)} walkers passed, {len(set(self.cluster.tolist()))} "

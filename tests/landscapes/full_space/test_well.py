@@ -337,6 +337,8 @@ def test_a_tether_defines_a_free_energy_where_there_is_no_minimum():
 
 
 def test_a_wall_is_asked_for_its_point():
+    with pytest.raises(ValueError, match="one truth value a point"):
+        fp.well_free_energy(fp.Potential("x**2 + y**2"), [0.0, 0.0], 0.01, inside=lambda X: X > -1)
     with pytest.raises(ValueError, match="outside the wall"):
         fp.well_free_energy(bowl, [1.0, 0.0], 0.1, inside=lambda X: X[:, 0] < 0)
     half = fp.well_free_energy(bowl, [-1e-9, 0.0], 0.1, inside=lambda X: X[:, 0] < 0)
