@@ -44,7 +44,7 @@ BEHIND_PUBLIC = ("fpkit.langevin.dynamics.ensemble.__init__",
 TOP = {"setup.cfg", "pyproject.toml", "README.md", "LICENSE", "CONTRIBUTING.md", "CHANGELOG.md",
        "CITATION.cff", ".gitignore", ".ci", "docs", "fpkit", "validation", "tests", "data"}
 LARGEST = {"files in a folder": 16, "late imports": 20, "line": 110, "function": 120, "arguments": 12,
-           "lines of fpkit": 63_420}
+           "lines of fpkit": 63_450}
 
 
 class Import:
