@@ -100,8 +100,7 @@ BUGS += bugs_of("learning/manifold.py", "tests/learning/test_experiments.py",
 BUGS += bugs_of("learning/predator_prey.py", "tests/learning/test_experiments.py",
                 ("the predators' diffusion is doubled", 'Potential("0*x"), theta_v, grid',
                  'Potential("0*x"), 2 * theta_v, grid'),
-                ("the particles' noise is doubled", "np.sqrt(2 * theta * dt / inner)",
-                 "np.sqrt(4 * theta * dt / inner)"))
+                ("the predators eat a tenth less", "- c * (K @ v)", "- 0.9 * c * (K @ v)"))
 BUGS += bugs_of("learning/walkers/engines.py", "tests/learning/test_learners.py",
                 ("the displacement is measured from the origin", "((self.x - w.start) ** 2).sum(1)",
                  "(self.x ** 2).sum(1)"))
