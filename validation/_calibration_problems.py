@@ -769,7 +769,7 @@ KINDS = {
     # the last in the alphabet: the others keep their problems
     "without detailed balance": (DRIVEN, 60, 8, None),
     "without detailed balance: walls, sources, inertia": (SOURCES, 60, 12, None),
-    MOVING: (MOVED, 24, 2, None),
+    MOVING: (MOVED, 24, 8, None),
 }
 
 
