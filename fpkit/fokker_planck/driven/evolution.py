@@ -21,7 +21,7 @@ from ...core.results import ResolutionWarning
 from ...core.runs.checkpoint import Checkpoint
 from ..evolution.chain_operator import LARGEST, GraphOperator
 from ..evolution.evolve import Run, evolved
-from ..evolution.grid_error import regridded
+from ..evolution.grid_error import regridded, seen_of_cells
 from ..evolution.problem import Problem
 from ..evolution.reconstruction import Reconstruction
 from ..evolution.result import Evolution
@@ -178,15 +178,10 @@ def _hidden(run):
     D, grid = run.problem.diffusion, run.problem.grid
     if D.process.equation is not None:
         return 0.0
-    twin, seen, steepest = D.gradient_twin, 0.0, 0.0
+    twin = D.gradient_twin
     with np.errstate(invalid="ignore", over="ignore"):
         b = twin.beta * (twin._energies[0] - twin.f0)
-        for axis, n in enumerate(grid.shape):
-            if n > 2:
-                slope = np.clip(np.gradient(b, axis=axis), -50.0, 50.0)
-                bend = np.gradient(np.gradient(b, axis=axis), axis=axis)
-                seen = seen + np.log(np.sinh(slope / 2 + 1e-9) / (slope / 2 + 1e-9)) - bend / 24
-                steepest = np.maximum(steepest, np.abs(bend))
+        seen, steepest = seen_of_cells(b)
         jump = twin.cell_log_mass - np.log(grid.volumes) + b
         unseen = np.fmax(np.abs(jump - seen), np.where(steepest > SHARP, np.abs(jump), 0.0))
     found = np.where(D.inside & (unseen > UNSEEN), np.expm1(np.minimum(unseen, 2.0)), 0.0)

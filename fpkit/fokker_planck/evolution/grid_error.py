@@ -265,11 +265,21 @@ def is_rough(lines, p, jump, problem):
     the start p stands on a slope: there cell masses drift too slowly."""
     if len(lines.shape) > 1 or steepness(lines, p) > ON_A_SLOPE:
         return False
-    slope = np.clip(np.gradient(lines.b), -50.0, 50.0)
-    bend = np.gradient(np.gradient(lines.b))
-    seen = np.log(np.sinh(slope / 2 + 1e-9) / (slope / 2 + 1e-9)) - bend / 24  # where f is smooth
-    hidden = np.abs(jump - seen) > UNSEEN
+    hidden = np.abs(jump - seen_of_cells(lines.b)[0]) > UNSEEN
     return callable(problem.mobility) or has_kinks(lines, reach=3) or bool(hidden[lines.b < ALIVE].any())
+
+
+def seen_of_cells(b):
+    """log of the cell's mean of exp(-b) over its value at the node where b is smooth, from the nodes around;
+    and the largest second difference."""
+    seen = steepest = 0.0
+    for axis, n in enumerate(b.shape):
+        if n > 2:
+            slope = np.clip(np.gradient(b, axis=axis), -50.0, 50.0)
+            bend = np.gradient(np.gradient(b, axis=axis), axis=axis)
+            seen = seen + (np.log(np.sinh(slope / 2 + 1e-9) / (slope / 2 + 1e-9)) - bend / 24)
+            steepest = np.maximum(steepest, np.abs(bend))
+    return seen, steepest
 
 
 def steepness(lines, P):
